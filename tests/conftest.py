@@ -1,0 +1,50 @@
+"""What every test shares: the data beside the checkout, and a workspace of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vocabtrim_core.counts import Provenance, TokenCounts
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real tokenizers and corpora beside the checkout; the test skips without it."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip("needs the real tokenizers and corpora in ../shared, which are not in the repo")
+    return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def workspace_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace for this run alone, so that tests neither see nor touch the user's."""
+    home = tmp_path_factory.mktemp("home")
+    os.environ["VOCABTRIM_HOME"] = str(home)
+    return home
+
+
+def counts_of(values, **provenance) -> TokenCounts:
+    """TokenCounts over the given numbers with plain provenance."""
+    fields = {"rule": "assistant", "tokenizer": "tiny", "tokenizer_sha256": "t",
+              "template": "llama3", "template_sha256": "m"}  # fmt: skip
+    corpora = ({"name": "corpus", "sha256": "c", "conversations": 2},)
+    meta = Provenance(**{**fields, **provenance}, corpora=corpora)
+    return TokenCounts(np.array(values, np.int64), 2, 0, meta)
+
+
+@pytest.fixture
+def make_counts():
+    """`make_counts([3, 1], rule="content")` -> TokenCounts."""
+    return counts_of
+
+
+@pytest.fixture(scope="session")
+def make_counts_of():
+    """The same for hypothesis tests, which need a fixture that outlives one example."""
+    return counts_of

@@ -1,0 +1,168 @@
+"""Token counts of a corpus: the value everything else is computed from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vocabtrim_core.errors import InputError
+
+FORMAT = "vocabtrim-counts-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What was counted, under which rule. Two counts merge only when the first block agrees."""
+
+    rule: str  # assistant | content | all | reference
+    tokenizer: str  # name shown to people
+    tokenizer_sha256: str
+    template: str
+    template_sha256: str
+    reasoning: bool = True  # reasoning content counted where the template renders it
+    last_turn_only: bool = False
+    max_length: int | None = None  # tokens per conversation, None = no limit
+
+    corpora: tuple[Mapping[str, Any], ...] = ()  # {"name", "sha256", "conversations"} each
+    engine: str = ""  # "gigatoken 0.10.0"
+    proof: Mapping[str, Any] = field(default_factory=dict)  # how the counts were checked
+    seconds: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def mergeable(self) -> dict[str, Any]:
+        """The fields that must agree before two counts may be added."""
+        names = ("rule", "tokenizer_sha256", "template_sha256", "reasoning", "last_turn_only")
+        return {name: getattr(self, name) for name in (*names, "max_length")}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenCounts:
+    """counts: int64[V], occurrences of each token id. conversations: counted; skipped: rows left out."""
+
+    counts: np.ndarray
+    conversations: int
+    skipped: int
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        counts = np.ascontiguousarray(self.counts, np.int64)
+        if counts.ndim != 1 or not len(counts):
+            raise InputError("Counts must be a non-empty flat array with one entry per token id.")
+        if counts.min() < 0:
+            raise InputError(f"Counts must not be negative, but id {counts.argmin()} has one.")
+        counts.setflags(write=False)
+        object.__setattr__(self, "counts", counts)
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the length of `counts`."""
+        return len(self.counts)
+
+    @property
+    def tokens(self) -> int:
+        """All counted tokens."""
+        return int(self.counts.sum())
+
+    @property
+    def distinct(self) -> int:
+        """Token ids seen at least once."""
+        return int(np.count_nonzero(self.counts))
+
+    @property
+    def name(self) -> str:
+        """The corpora's names, joined."""
+        return " + ".join(str(c["name"]) for c in self.provenance.corpora) or "counts"
+
+    @property
+    def key(self) -> str:
+        """Content address, 16 hex digits: same corpora, tokenizer, rule and counts, same key."""
+        head = {
+            "corpora": [c["sha256"] for c in self.provenance.corpora],
+            "conversations": self.conversations,
+            **self.provenance.mergeable(),
+        }
+        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+        digest.update(self.counts.astype("<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+    def check_same_kind(self, other: TokenCounts) -> None:
+        """Raise InputError, naming the field, unless both were counted the same way."""
+        mine, theirs = self.provenance.mergeable(), other.provenance.mergeable()
+        mine["vocab_size"], theirs["vocab_size"] = self.vocab_size, other.vocab_size
+        for name, value in mine.items():
+            if value != theirs[name]:
+                raise InputError(
+                    f"{self.name} and {other.name} were counted differently: {name} is "
+                    f"{value} against {theirs[name]}; count both the same way first."
+                )
+
+    def __add__(self, other: TokenCounts) -> TokenCounts:
+        """Counts of both corpora together (associative and commutative in the numbers)."""
+        self.check_same_kind(other)
+        ours, theirs = self.provenance, other.provenance
+        engines = dict.fromkeys((*ours.engine.split(" + "), *theirs.engine.split(" + ")))
+        return TokenCounts(
+            self.counts + other.counts,
+            self.conversations + other.conversations,
+            self.skipped + other.skipped,
+            replace(
+                ours,
+                corpora=(*ours.corpora, *theirs.corpora),
+                engine=" + ".join(e for e in engines if e),
+                proof={"merged": [ours.proof, theirs.proof]},
+                seconds=ours.seconds + theirs.seconds,
+            ),
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write one .npz (`counts`, `meta` as JSON text), atomically; same value, same bytes."""
+        path = Path(path)
+        meta = {
+            "format": FORMAT,
+            "conversations": self.conversations,
+            "skipped": self.skipped,
+            "provenance": asdict(self.provenance),
+        }
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer, counts=self.counts, meta=np.array(json.dumps(meta, sort_keys=True))
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            scratch.write_bytes(buffer.getvalue())
+            os.replace(scratch, path)
+        except OSError as error:
+            scratch.unlink(missing_ok=True)
+            raise InputError(f"Cannot write {path}: {error.strerror or error}.") from error
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> TokenCounts:
+        """Read what `save` wrote. InputError names the file when it is anything else."""
+        path = Path(path)
+        if not path.is_file():
+            raise InputError(f"There is no counts file at {path}; make one with `count`.")
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                counts, meta = archive["counts"], json.loads(str(archive["meta"]))
+            if meta["format"] != FORMAT:
+                raise InputError(f"{path} has format {meta['format']}, but {FORMAT} is expected.")
+            p = meta["provenance"]
+            provenance = Provenance(**{**p, "corpora": tuple(p["corpora"])})
+            return cls(counts, meta["conversations"], meta["skipped"], provenance)
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path} is not a counts file written by `count` ({error})."
+            ) from error

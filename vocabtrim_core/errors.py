@@ -1,0 +1,9 @@
+"""The two ways work ends early on purpose."""
+
+
+class InputError(ValueError):
+    """Bad input, told in one sentence: what is wrong, where (file, line, field), what to do."""
+
+
+class Cancelled(Exception):
+    """The user asked the running work to stop; finished parts stay on disk."""

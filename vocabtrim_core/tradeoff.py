@@ -1,0 +1,156 @@
+"""The trade-off itself: utility, floor, exact optimum, alpha path and Pareto frontier (section 2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One point of the trade-off. coverage, latency_reduction and utility are shares in 0..1."""
+
+    k: int
+    coverage: float
+    latency_reduction: float
+    utility: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TradeOff:
+    """Coverage against draft cost for every k in 1..V, with one objective over it.
+
+    alpha in [0, 1] weighs coverage against latency reduction (eq. 4); floor in [0, 1] is the least
+    coverage allowed (eq. 5); the search stays within k_min..k_max (k_max None = V).
+    """
+
+    curve: CoverageCurve
+    architecture: DraftArchitecture
+    alpha: float = 0.5
+    floor: float = 0.0
+    k_min: int = 1
+    k_max: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.curve.vocab_size != self.architecture.vocab_size:
+            raise InputError(
+                f"The counts have V = {self.curve.vocab_size:,}, but the draft architecture "
+                f"{self.architecture.name} has V = {self.architecture.vocab_size:,}; choose the "
+                "architecture of the tokenizer's model."
+            )
+        for name, value in (("alpha", self.alpha), ("min-coverage", self.floor)):
+            if not 0 <= value <= 1:
+                raise InputError(f"{name} must lie within 0..1, but it is {value}.")
+        self.curve.check_k(self.k_min)
+        self.curve.check_k(self.last_k)
+        if self.k_min > self.last_k:
+            raise InputError(f"k-min {self.k_min:,} is above k-max {self.last_k:,}.")
+
+    @property
+    def last_k(self) -> int:
+        """The upper search bound."""
+        return self.curve.vocab_size if self.k_max is None else self.k_max
+
+    @property
+    def ks(self) -> np.ndarray:
+        """int64[V]: 1..V, the k of each entry of the curves."""
+        return np.arange(1, self.curve.vocab_size + 1)
+
+    @property
+    def latency_reduction(self) -> np.ndarray:
+        """float64[V], R(k), equation 3."""
+        return self.architecture.latency_reduction(self.ks)
+
+    @property
+    def utility(self) -> np.ndarray:
+        """float64[V], U(k) = alpha C(k) + (1 - alpha) R(k), equation 4."""
+        return self.alpha * self.curve.coverage + (1 - self.alpha) * self.latency_reduction
+
+    def at(self, k: int) -> Choice:
+        """The trade-off at one k (inside or outside the search bounds)."""
+        coverage = self.curve.at(k)
+        reduction = float(self.architecture.latency_reduction(k))
+        return Choice(k, coverage, reduction, self.alpha * coverage + (1 - self.alpha) * reduction)
+
+    def feasible(self, k: int) -> bool:
+        """Whether k lies within the bounds and reaches the floor."""
+        return self.k_min <= k <= self.last_k and self.curve.at(k) >= self.floor
+
+    def objective(self, k: int) -> float:
+        """Equation 5: U(k) when C(k) reaches the floor, else -1 (the released code's penalty)."""
+        choice = self.at(k)
+        return choice.utility if choice.coverage >= self.floor else -1.0
+
+    @property
+    def optimum(self) -> Choice:
+        """The exact best feasible k over all of k_min..k_max; ties go to the smaller k.
+
+        InputError when no k within the bounds reaches the floor.
+        """
+        first = max(self.k_min, self._floor_k())
+        window = self.utility[first - 1 : self.last_k]
+        return self.at(first + int(np.argmax(window)))
+
+    def optimum_closed_form(self) -> Choice:
+        """The same optimum from concavity, in O(log V): C is concave and R linear.
+
+        U grows while a token's share exceeds (1 - alpha)/alpha * 2H/FLOPs(V); the floor keeps a
+        suffix of the ks, the bounds clip.
+        """
+        slope = 2 * self.architecture.hidden_size / self.architecture.flops(self.curve.vocab_size)
+        if self.alpha == 0:
+            grown = 0
+        else:
+            threshold = (1 - self.alpha) / self.alpha * slope * self.curve.tokens
+            grown = int(np.searchsorted(-self.curve.sorted_counts, -threshold, side="left"))
+        first = max(self.k_min, self._floor_k())
+        return self.at(int(np.clip(grown, first, self.last_k)))
+
+    def _floor_k(self) -> int:
+        needed = self.curve.smallest_k(self.floor) if self.floor > 0 else 1
+        if needed > self.last_k:
+            raise InputError(
+                f"A coverage of {self.floor:.4f} is unreachable within k <= {self.last_k:,}: the "
+                f"largest there is {self.curve.at(self.last_k):.4f}; lower the floor or raise k-max."
+            )
+        return needed
+
+    def alpha_path(self, alphas: np.ndarray) -> np.ndarray:
+        """int64[len(alphas)]: k* of each alpha under the same floor and bounds."""
+        return np.array([self._with(alpha=float(a)).optimum_closed_form().k for a in alphas])
+
+    def landscape(self, alphas: np.ndarray, floors: np.ndarray) -> np.ndarray:
+        """float64[len(floors), len(alphas)]: k* for each pair, NaN where the floor is unreachable."""
+        grid = np.full((len(floors), len(alphas)), np.nan)
+        reach = self.curve.at(self.last_k)
+        for row, floor in enumerate(floors):
+            if floor <= reach:
+                grid[row] = self._with(floor=float(floor)).alpha_path(alphas)
+        return grid
+
+    def _with(self, alpha: float | None = None, floor: float | None = None) -> TradeOff:
+        return TradeOff(
+            self.curve,
+            self.architecture,
+            self.alpha if alpha is None else alpha,
+            self.floor if floor is None else floor,
+            self.k_min,
+            self.k_max,
+        )
+
+    def on_frontier(self) -> np.ndarray:
+        """bool[V]: Pareto-optimal ks, those where no other k has more coverage and less cost.
+
+        R falls strictly with k, so k is dominated exactly when it covers no more than k - 1.
+        """
+        return self.curve.sorted_counts > 0
+
+    def within(self) -> np.ndarray:
+        """bool[V]: ks inside the bounds that reach the floor."""
+        ks = self.ks
+        return (ks >= self.k_min) & (ks <= self.last_k) & (self.curve.coverage >= self.floor)
