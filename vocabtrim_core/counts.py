@@ -46,7 +46,7 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenCounts:
-    """counts: int64[V], occurrences of each token id. conversations: counted; skipped: rows left out."""
+    """counts: int64[V], occurrences of each id; conversations: counted; skipped: rows left out."""
 
     counts: np.ndarray
     conversations: int
@@ -140,7 +140,7 @@ class TokenCounts:
         scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             scratch.write_bytes(buffer.getvalue())
-            os.replace(scratch, path)
+            scratch.replace(path)
         except OSError as error:
             scratch.unlink(missing_ok=True)
             raise InputError(f"Cannot write {path}: {error.strerror or error}.") from error

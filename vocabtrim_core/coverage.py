@@ -27,7 +27,7 @@ class CoverageCurve:
 
     @classmethod
     def of(cls, counts: TokenCounts | np.ndarray) -> CoverageCurve:
-        """The curve of int64[V] counts (or float64[V] weighted counts); all zero is an InputError."""
+        """The curve of int64[V] (or weighted float64[V]) counts; all zero is an InputError."""
         values = counts.counts if isinstance(counts, TokenCounts) else np.asarray(counts)
         order = np.argsort(-values, kind="stable")
         ranked = values[order]

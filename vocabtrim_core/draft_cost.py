@@ -1,4 +1,4 @@
-"""What one draft step costs: FLOPs and bytes per component of an EAGLE-3 draft (paper section 2.3)."""
+"""What one EAGLE-3 draft step costs: FLOPs and bytes per component (paper section 2.3)."""
 
 from __future__ import annotations
 

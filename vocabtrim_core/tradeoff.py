@@ -1,4 +1,4 @@
-"""The trade-off itself: utility, floor, exact optimum, alpha path and Pareto frontier (section 2.4)."""
+"""The trade-off: utility, floor, exact optimum, alpha path, Pareto frontier (section 2.4)."""
 
 from __future__ import annotations
 
@@ -115,8 +115,9 @@ class TradeOff:
         needed = self.curve.smallest_k(self.floor) if self.floor > 0 else 1
         if needed > self.last_k:
             raise InputError(
-                f"A coverage of {self.floor:.4f} is unreachable within k <= {self.last_k:,}: the "
-                f"largest there is {self.curve.at(self.last_k):.4f}; lower the floor or raise k-max."
+                f"A coverage of {self.floor:.4f} is unreachable within k <= {self.last_k:,}: "
+                f"the largest there is {self.curve.at(self.last_k):.4f}; "
+                "lower the floor or raise k-max."
             )
         return needed
 
@@ -125,7 +126,7 @@ class TradeOff:
         return np.array([self._with(alpha=float(a)).optimum_closed_form().k for a in alphas])
 
     def landscape(self, alphas: np.ndarray, floors: np.ndarray) -> np.ndarray:
-        """float64[len(floors), len(alphas)]: k* for each pair, NaN where the floor is unreachable."""
+        """float64[floors, alphas]: k* for each pair, NaN where the floor is unreachable."""
         grid = np.full((len(floors), len(alphas)), np.nan)
         reach = self.curve.at(self.last_k)
         for row, floor in enumerate(floors):
