@@ -97,19 +97,21 @@ class TradeOff:
         return self.at(first + int(np.argmax(window)))
 
     def optimum_closed_form(self) -> Choice:
-        """The same optimum from concavity, in O(log V): C is concave and R linear.
+        """The same optimum without looking at every k; see `_unbounded`."""
+        grown = int(self._unbounded(np.array([self.alpha]))[0])
+        return self.at(int(np.clip(grown, max(self.k_min, self._floor_k()), self.last_k)))
 
-        U grows while a token's share exceeds (1 - alpha)/alpha * 2H/FLOPs(V); the floor keeps a
-        suffix of the ks, the bounds clip.
+    def _unbounded(self, alphas: np.ndarray) -> np.ndarray:
+        """int64: the k maximising U for each alpha, without floor and bounds.
+
+        C is concave and R linear, so U grows exactly while a token's share of the corpus exceeds
+        (1 - alpha)/alpha * 2H/FLOPs(V). The floor keeps a suffix of the ks and the bounds clip.
         """
         slope = 2 * self.architecture.hidden_size / self.architecture.flops(self.curve.vocab_size)
-        if self.alpha == 0:
-            grown = 0
-        else:
-            threshold = (1 - self.alpha) / self.alpha * slope * self.curve.tokens
-            grown = int(np.searchsorted(-self.curve.sorted_counts, -threshold, side="left"))
-        first = max(self.k_min, self._floor_k())
-        return self.at(int(np.clip(grown, first, self.last_k)))
+        with np.errstate(divide="ignore", over="ignore"):
+            least_count = (1 - alphas) / alphas * slope * self.curve.tokens
+        rising = self.curve.sorted_counts[::-1]
+        return self.curve.vocab_size - np.searchsorted(rising, least_count, side="right")
 
     def _floor_k(self) -> int:
         needed = self.curve.smallest_k(self.floor) if self.floor > 0 else 1
@@ -123,26 +125,15 @@ class TradeOff:
 
     def alpha_path(self, alphas: np.ndarray) -> np.ndarray:
         """int64[len(alphas)]: k* of each alpha under the same floor and bounds."""
-        return np.array([self._with(alpha=float(a)).optimum_closed_form().k for a in alphas])
+        first = max(self.k_min, self._floor_k())
+        return np.clip(self._unbounded(np.asarray(alphas)), first, self.last_k)
 
     def landscape(self, alphas: np.ndarray, floors: np.ndarray) -> np.ndarray:
         """float64[floors, alphas]: k* for each pair, NaN where the floor is unreachable."""
-        grid = np.full((len(floors), len(alphas)), np.nan)
-        reach = self.curve.at(self.last_k)
-        for row, floor in enumerate(floors):
-            if floor <= reach:
-                grid[row] = self._with(floor=float(floor)).alpha_path(alphas)
-        return grid
-
-    def _with(self, alpha: float | None = None, floor: float | None = None) -> TradeOff:
-        return TradeOff(
-            self.curve,
-            self.architecture,
-            self.alpha if alpha is None else alpha,
-            self.floor if floor is None else floor,
-            self.k_min,
-            self.k_max,
-        )
+        needed = np.searchsorted(self.curve.coverage, floors) + 1
+        first = np.maximum(self.k_min, needed)[:, None]
+        grid = np.clip(self._unbounded(np.asarray(alphas))[None, :], first, self.last_k)
+        return np.where(first > self.last_k, np.nan, grid)
 
     def on_frontier(self) -> np.ndarray:
         """bool[V]: Pareto-optimal ks, those where no other k has more coverage and less cost.

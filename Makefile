@@ -1,0 +1,35 @@
+# Two commands: `make app` and `make test`. Both set up .venv first; a second run starts at once.
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: app test setup clean
+
+app: $(VENV)/app.stamp
+	$(BIN)/python -m streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT)
+
+test: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/app.stamp
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/it")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(VENV)/app.stamp: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	touch $@
+
+# --group reads [dependency-groups] of pyproject.toml: what tests and the optional cluster need.
+$(VENV)/test.stamp: $(VENV)/app.stamp pyproject.toml
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --group test --group cluster
+	touch $@
+
+clean:
+	rm -rf $(VENV)

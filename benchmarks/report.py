@@ -1,0 +1,53 @@
+"""One report format for every benchmark: JSON for machines, Markdown for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("numpy", "pyarrow", "tokenizers", "gigatoken", "fastokens", "streamlit", "torch")
+
+
+def machine() -> dict[str, object]:
+    """Processor, cores and versions; no host names, no paths."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        cpu = names[0].partition(":")[2].strip() if names else cpu
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {"cpu": cpu, "cores": os.cpu_count(), "versions": versions}
+
+
+def markdown(rows: list[dict[str, object]]) -> str:
+    """The rows as a Markdown table; every row has the first row's columns."""
+    columns = list(rows[0])
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(str(row.get(c, "")) for c in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def write_report(name: str, title: str, rows: list[dict[str, object]], note: str = "") -> None:
+    """Print the table and write results/<name>.json and .md with command and machine."""
+    where = machine()
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    data = {"title": title, "command": command, "machine": where, "note": note, "rows": rows}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
+    versions = ", ".join(f"{p} {v}" for p, v in where["versions"].items())  # type: ignore[union-attr]
+    text = (
+        f"# {title}\n\n`{command}`\n\n{where['cpu']}, {where['cores']} cores; {versions}.\n"
+        f"{note}\n\n{markdown(rows)}\n"
+    )
+    (RESULTS / f"{name}.md").write_text(text)
+    print(text)
