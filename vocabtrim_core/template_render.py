@@ -1,0 +1,104 @@
+"""Messages -> text through a jinja chat template, in transformers' sandbox."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext, suppress
+from typing import Any
+
+from vocabtrim_core.errors import InputError
+
+# transformers notes where {% generation %} blocks begin in a state that all callers of one compiled
+# template share, so one thread renders at a time.
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def render(
+    jinja: str,
+    messages: Iterable[Mapping[str, Any]],
+    *,
+    special_tokens: Mapping[str, str],
+    tools: list[dict] | None = None,
+    parts: bool = False,
+    add_generation_prompt: bool = False,
+    name: str = "the tokenizer's chat template",
+) -> tuple[str, list[tuple[int, int]]]:
+    """The rendered text and the character ranges of its {% generation %} blocks.
+
+    parts: the template wants contents as lists of {"type": "text", "text": …}.
+    InputError naming the message and what the template says when it cannot render.
+    """
+    chat = [plain_message(message, parts=parts) for message in messages]
+    settings = {**special_tokens, "add_generation_prompt": add_generation_prompt}
+    try:
+        return _render(jinja, chat, tools, settings)
+    except Exception as error:  # a template may raise anything
+        raise InputError(_explain(error, jinja, chat, tools, settings, name)) from error
+
+
+def plain_message(message: Mapping[str, Any], *, parts: bool = False) -> dict[str, Any]:
+    """A message as templates expect it: text content, tool arguments as objects, no null fields."""
+    plain = {key: value for key, value in message.items() if value is not None}
+    content = plain.get("content", "")
+    if isinstance(content, list) and not parts:
+        content = "".join(p if isinstance(p, str) else p.get("text", "") for p in content)
+    elif isinstance(content, str) and parts:
+        content = [{"type": "text", "text": content}]
+    plain["content"] = content
+    if "tool_calls" in plain:
+        plain["tool_calls"] = [_plain_call(call) for call in plain["tool_calls"]]
+        if not plain["tool_calls"]:
+            del plain["tool_calls"]  # templates test for the key
+    return plain
+
+
+def _plain_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool call in OpenAI's shape, with `arguments` parsed where it is a string of JSON."""
+    function = dict(call.get("function", call))
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        with suppress(ValueError):  # free text stays as it is; the template decides
+            arguments = json.loads(arguments)
+    return {**call, "type": "function", "function": {**function, "arguments": arguments}}
+
+
+def _render(
+    jinja: str, chat: list[dict], tools: list[dict] | None, settings: Mapping[str, Any]
+) -> tuple[str, list[tuple[int, int]]]:
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    marks = has_marks(jinja)
+    with _ONE_AT_A_TIME if marks else nullcontext():
+        texts, ranges = render_jinja_template(
+            [chat], tools, chat_template=jinja, return_assistant_tokens_mask=marks, **settings
+        )  # pyright: ignore[reportArgumentType]
+    return texts[0], [(start, end) for start, end in ranges[0] if start < end] if marks else []
+
+
+def has_marks(jinja: str) -> bool:
+    """Does the template mark assistant text with {% generation %}?"""
+    return re.search(r"\{%[-+]?\s*generation\s*[-+]?%\}", jinja) is not None
+
+
+def _explain(
+    error: Exception,
+    jinja: str,
+    chat: list[dict],
+    tools: list[dict] | None,
+    settings: Mapping[str, Any],
+    name: str,
+) -> str:
+    """One sentence: what the template said, and at which message it first said so."""
+    said = f"{error} (line {line})" if (line := getattr(error, "lineno", None)) else str(error)
+    at = "this conversation"
+    for n in range(1, len(chat) + 1):
+        try:
+            _render(jinja, chat[:n], tools, settings)
+        except Exception as first:
+            if str(first) == str(error):
+                at = f"message {n} (role {chat[n - 1].get('role', 'missing')})"
+                break
+    return f"{name} cannot render {at}: {said or type(error).__name__}."
