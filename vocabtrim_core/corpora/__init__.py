@@ -1,0 +1,27 @@
+"""Conversations from files of many kinds, as one stream of Arrow message batches."""
+
+from vocabtrim_core.corpora.batches import (
+    ROLES,
+    Block,
+    MessageBatch,
+    Shard,
+    Skip,
+    SkipReport,
+)
+from vocabtrim_core.corpora.corpus import Corpus, CorpusInfo, FileInfo, open_corpus
+from vocabtrim_core.corpora.shapes import SHAPES, Mapping
+
+__all__ = [
+    "ROLES",
+    "SHAPES",
+    "Block",
+    "Corpus",
+    "CorpusInfo",
+    "FileInfo",
+    "Mapping",
+    "MessageBatch",
+    "Shard",
+    "Skip",
+    "SkipReport",
+    "open_corpus",
+]

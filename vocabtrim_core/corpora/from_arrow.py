@@ -1,0 +1,243 @@
+"""Arrow tables -> MessageBatch without a Python object per message.
+
+Same meaning as `from_rows`, which it calls for the rows that need it: those with tool calls, tools
+or reasoning, and whole tables whose columns are not plain strings (parts, JSON kept as text).
+"""
+
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vocabtrim_core.corpora.batches import (
+    ASSISTANT,
+    PREFORMATTED,
+    ROLE_CODES,
+    MessageBatch,
+    Skip,
+    canonical_role,
+    role_array,
+)
+from vocabtrim_core.corpora.from_rows import (
+    NO_ASSISTANT,
+    RICH,
+    batch_from_rows,
+    unknown_role,
+)
+from vocabtrim_core.corpora.shapes import Mapping
+
+
+def batch_from_arrow(
+    table: pa.Table | pa.RecordBatch, mapping: Mapping, file: str, first_row: int
+) -> MessageBatch:
+    """A batch from a table that holds mapping.columns; its rows are first_row, first_row + 1, …"""
+    if not _is_plain(table.schema, mapping):
+        rows = enumerate(table.to_pylist(), first_row)
+        return batch_from_rows(list(rows), mapping, file)
+    build = {"conversation": _conversations, "prompt_response": _pairs, "text": _texts}
+    return build[mapping.shape](table, mapping, file, np.arange(len(table)) + first_row)
+
+
+def _is_plain(schema: pa.Schema, mapping: Mapping) -> bool:
+    """Every needed column is there with a type the vectorised path reads."""
+
+    def text(kind: pa.DataType) -> bool:
+        return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+    if any(name not in schema.names for name in mapping.columns):
+        return False
+    if mapping.shape == "conversation":
+        kind = schema.field(mapping.conversation).type
+        listed = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        if mapping.system or not listed or not pa.types.is_struct(kind.value_type):
+            return False
+        keys = {field.name: field.type for field in kind.value_type}
+        return all(key in keys and text(keys[key]) for key in (mapping.role, mapping.content))
+    names = (*mapping.prompts, mapping.response, mapping.text, mapping.system)
+    return not mapping.tools and all(text(schema.field(name).type) for name in names if name)
+
+
+def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> MessageBatch:
+    column = _column(table, mapping.conversation)
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    messages = pc.list_flatten(column)
+    keys = [field.name for field in messages.type]
+    contents = pc.struct_field(messages, mapping.content).cast(pa.large_string())
+    codes, unknown = _codes(pc.struct_field(messages, mapping.role), mapping)
+    if len(unknown):
+        at = int(unknown[0])
+        i = int(np.searchsorted(offsets, at, "right")) - 1
+        field = f"{mapping.conversation}[{at - offsets[i]}].{mapping.role}"
+        role = messages[at][mapping.role].as_py()
+        raise unknown_role(file, int(rows[i]), field, role)
+
+    rich = np.zeros(len(rows), bool)
+    for key in RICH:
+        if key in keys:
+            rich |= _any_by_row(_filled(pc.struct_field(messages, key)), offsets)
+    if mapping.tools:
+        rich |= _filled(_column(table, mapping.tools))
+    assistant = (codes == ASSISTANT) & ~_blank(contents)
+    reasons = [
+        (_nulls(column), f"`{mapping.conversation}` is null or missing"),
+        (lengths == 0, f"`{mapping.conversation}` is empty"),
+        (_any_by_row(_nulls(messages), offsets),
+         f"`{mapping.conversation}` holds something that is not a message"),
+        (_any_by_row(codes < 0, offsets), f"a message has no `{mapping.role}`"),
+        (_any_by_row(_nulls(contents), offsets) & ~rich, f"`{mapping.content}` is null"),
+        (~_any_by_row(assistant, offsets) & ~rich, NO_ASSISTANT),
+    ]  # fmt: skip
+    plain = _finish(table, mapping, file, rows, codes, contents, offsets, reasons, ~rich)
+    if not rich.any():
+        return plain
+    picked = np.flatnonzero(rich)
+    pairs = zip(rows[picked].tolist(), table.take(pa.array(picked)).to_pylist(), strict=True)
+    return _interleave(plain, batch_from_rows(list(pairs), mapping, file))
+
+
+def _pairs(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> MessageBatch:
+    n = len(rows)
+    prompts = [_column(table, name).cast(pa.large_string()) for name in mapping.prompts]
+    response = _column(table, mapping.response).cast(pa.large_string())
+    user = prompts[0]
+    for more in prompts[1:]:
+        more = pc.fill_null(more, "")
+        joined = pc.binary_join_element_wise(user, more, pa.scalar("\n\n", pa.large_string()))
+        user = pc.if_else(pc.equal(more, ""), user, pc.if_else(pc.equal(user, ""), more, joined))
+    columns, codes = [user, response], ["user", "assistant"]
+    present = np.ones((n, 2), bool)
+    if mapping.system:
+        system = pc.fill_null(_column(table, mapping.system).cast(pa.large_string()), "")
+        columns, codes = [system, *columns], ["system", *codes]
+        present = np.column_stack([np.asarray(pc.not_equal(system, "")), present])
+    order = np.arange(len(columns) * n).reshape(len(columns), n).T[present]
+    contents = pa.concat_arrays(columns).take(pa.array(order))
+    codes = np.tile([ROLE_CODES[c] for c in codes], (n, 1))[present].astype(np.int8)
+    offsets = np.concatenate([[0], np.cumsum(present.sum(1))])
+    reasons = [
+        (_nulls(response), f"`{mapping.response}` is null or missing"),
+        (_nulls(prompts[0]), f"`{mapping.prompts[0]}` is null or missing"),
+        (_blank(response), NO_ASSISTANT),
+    ]
+    return _finish(table, mapping, file, rows, codes, contents, offsets, reasons)
+
+
+def _texts(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> MessageBatch:
+    contents = _column(table, mapping.text).cast(pa.large_string())
+    codes = np.full(len(rows), ROLE_CODES[PREFORMATTED], np.int8)
+    reasons = [
+        (_nulls(contents), f"`{mapping.text}` is null"),
+        (_blank(contents), f"`{mapping.text}` is empty"),
+    ]
+    offsets = np.arange(len(rows) + 1)
+    return _finish(table, mapping, file, rows, codes, contents, offsets, reasons)
+
+
+def _finish(
+    table: Any,
+    mapping: Mapping,
+    file: str,
+    rows: np.ndarray,
+    codes: np.ndarray,
+    contents: pa.LargeStringArray,
+    offsets: np.ndarray,
+    reasons: list[tuple[np.ndarray, str]],
+    keep: np.ndarray | None = None,
+) -> MessageBatch:
+    """The batch without the rows that have a reason (the first one counts) or are not to keep."""
+    good = np.ones(len(rows), bool) if keep is None else keep.copy()
+    skipped = []
+    for bad, reason in reasons:
+        skipped += [Skip(int(row), reason) for row in rows[bad & good]]
+        good &= ~bad
+    domains = None
+    if mapping.domain:
+        domains = _column(table, mapping.domain).cast(pa.string())
+    if not good.all():
+        lengths = np.diff(offsets)
+        by_message = np.repeat(good, lengths)
+        codes, contents = codes[by_message], contents.filter(pa.array(by_message))
+        offsets = np.concatenate([[0], np.cumsum(lengths[good])])
+        rows = rows[good]
+        domains = None if domains is None else domains.filter(pa.array(good))
+    return MessageBatch(
+        roles=role_array(codes),
+        contents=contents,
+        offsets=offsets.astype(np.int64),
+        rows=rows.astype(np.int64),
+        file=file,
+        domains=domains,
+        preformatted=mapping.shape == "text",
+        skipped=tuple(sorted(skipped, key=lambda skip: skip.row)),
+    )
+
+
+def _interleave(a: MessageBatch, b: MessageBatch) -> MessageBatch:
+    """Two batches over rows of one file as one, in the order of the rows."""
+    rows = np.concatenate([a.rows, b.rows])
+    order = np.argsort(rows, kind="stable")
+    starts = np.concatenate([a.offsets[:-1], b.offsets[:-1] + a.offsets[-1]])[order]
+    lengths = np.concatenate([np.diff(a.offsets), np.diff(b.offsets)])[order]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    take = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+    place = np.argsort(order, kind="stable")
+    domains = None
+    if a.domains is not None and b.domains is not None:
+        domains = pa.concat_arrays([a.domains, b.domains]).take(pa.array(order))
+    return MessageBatch(
+        roles=role_array(np.concatenate([a.codes, b.codes])[take]),
+        contents=pa.concat_arrays([a.contents, b.contents]).take(pa.array(take)),
+        offsets=offsets,
+        rows=rows[order],
+        file=a.file,
+        structured={int(place[len(a) + i]): full for i, full in b.structured.items()},
+        domains=domains,
+        skipped=tuple(sorted((*a.skipped, *b.skipped), key=lambda skip: skip.row)),
+        notes=b.notes,
+    )
+
+
+def _codes(roles: pa.Array, mapping: Mapping) -> tuple[np.ndarray, np.ndarray]:
+    """(int8 role codes, -1 where null; positions of unknown roles)."""
+    encoded = roles.dictionary_encode()
+    names = [canonical_role(name, mapping.roles) for name in encoded.dictionary.to_pylist()]
+    table = np.array([-2 if name is None else ROLE_CODES[name] for name in names] + [-1], np.int8)
+    codes = table[np.asarray(pc.fill_null(encoded.indices, len(names)))]
+    return codes, np.flatnonzero(codes == -2)
+
+
+def _column(table: Any, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _nulls(array: pa.Array) -> np.ndarray:
+    return np.asarray(array.is_null())
+
+
+def _blank(texts: pa.LargeStringArray) -> np.ndarray:
+    """Null, empty or white space only."""
+    space = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
+    return np.asarray(pc.fill_null(space, True))
+
+
+def _filled(values: pa.Array) -> np.ndarray:
+    """Where a value says something: not null, not an empty list or text."""
+    kind = values.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return np.asarray(pc.fill_null(pc.greater(pc.list_value_length(values), 0), False))
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return np.asarray(pc.fill_null(pc.greater(pc.binary_length(values), 0), False))
+    return np.asarray(values.is_valid())
+
+
+def _any_by_row(flags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """bool[n]: whether any message of the row is flagged."""
+    sums = np.concatenate([[0], np.cumsum(flags)])
+    return sums[offsets[1:]] > sums[offsets[:-1]]

@@ -1,0 +1,314 @@
+"""JSON lines and JSON arrays, plain or compressed -> blocks.
+
+pyarrow's JSON reader decodes a block with an explicit schema outside the interpreter's lock: 450
+MB/s on one thread and 700 on two, where msgspec, holding the lock, falls from 530 to 280 (110 MB of
+chat). Keys the fast path must not overlook (tool calls, …) are declared as null: a block that has
+them, or anything else unexpected, fails and is decoded again line by line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.json as pj
+
+from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, place
+from vocabtrim_core.corpora.fingerprint import scan
+from vocabtrim_core.corpora.from_arrow import batch_from_arrow
+from vocabtrim_core.corpora.from_rows import RICH, batch_from_rows
+from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.streams import CHUNK, Stream, is_compressed, not_utf8, open_stream
+from vocabtrim_core.errors import InputError
+
+LONGEST_LINE = 256 * 2**20
+PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
+
+Rows = list[tuple[int, dict[str, Any]]]
+
+
+def is_array(path: Path) -> bool:
+    """Whether the file holds one JSON array rather than one object per line."""
+    with open_stream(path) as stream:
+        return stream.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"["
+
+
+# --- JSON lines ---------------------------------------------------------------------------------
+
+
+def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
+    """The first rows."""
+    with open_stream(path) as stream:
+        for _, first, _, data in _line_blocks(stream, str(path.name), chunk=2**18):
+            lines = data.split(b"\n", rows)[:rows]
+            return [row for _, row in _parse_lines(b"\n".join(lines), first, path.name)]
+    return []
+
+
+def line_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
+    """Byte ranges that start and end at line ends; one shard where the file is compressed."""
+    size = path.stat().st_size
+    if is_compressed(path):
+        rows = None if limit is None else count_lines(path, limit)
+        return [Shard(f"{file:04d}", file, 0, 0, 1, rows, size)]
+    cuts = scan(path, lines=True).cuts
+    shards = []
+    for (start, line), (stop, after) in itertools.pairwise(cuts):
+        rows = after - line if limit is None else min(after - line, limit - line + 1)
+        if rows > 0:
+            key = f"{file:04d}-{len(shards):05d}"
+            shards.append(Shard(key, file, start, stop, line, rows, stop - start))
+    return shards
+
+
+def count_lines(path: Path, limit: int) -> int:
+    """Lines of a compressed file, at most `limit`."""
+    with open_stream(path) as stream:
+        found = 0
+        for _, first, rows, _ in _line_blocks(stream, path.name):
+            found = first + rows - 1
+            if found >= limit:
+                break
+    return min(found, limit)
+
+
+def line_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Iterator[Block]:
+    """The blocks of one shard."""
+    whole = shard.stop == 0
+    with open_stream(path, shard.start, shard.stop) as stream:
+        blocks = _line_blocks(stream, name, shard.first_row, shard.rows)
+        for i, (file_bytes, first, rows, data) in enumerate(blocks):
+            part = f"{shard.key}-{i // PART_BLOCKS:05d}" if whole else shard.key
+            decode = functools.partial(decode_lines, data, first, mapping, name)
+            yield Block(part, first, rows, file_bytes, decode)
+
+
+def decode_lines(data: bytes, first_row: int, mapping: Mapping, name: str) -> MessageBatch:
+    """A batch from whole lines; the first is line `first_row` of the file."""
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    table = _parse_fast(data, mapping)
+    if table is not None and len(table) == lines:  # else: blank lines, or objects across lines
+        return batch_from_arrow(table, mapping, name, first_row)
+    return batch_from_rows(_parse_lines(data, first_row, name), mapping, name)
+
+
+def _line_blocks(
+    stream: Stream, name: str, first_row: int = 1, rows: int | None = None, chunk: int = CHUNK
+) -> Iterator[tuple[int, int, int, bytes]]:
+    """(bytes of the file read, first row, rows, whole lines) until the end or `rows` rows."""
+    row, told, carry = first_row, stream.position, b""
+    left = rows
+    while left is None or left > 0:
+        try:
+            piece = stream.read(chunk)
+        except InputError as error:
+            lines = row + carry.count(b"\n")
+            raise InputError(f"{name} {error}, after line {lines - 1}.") from None
+        if row == 1 and not carry:
+            if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise not_utf8(place(name, 1), "UTF-16")
+            piece = piece.removeprefix(codecs.BOM_UTF8)
+        end = piece.rfind(b"\n") + 1
+        if piece and not end:
+            carry += piece
+            if len(carry) > LONGEST_LINE:
+                raise InputError(
+                    f"{place(name, row)} is longer than {LONGEST_LINE >> 20} MB; write one JSON "
+                    "object per line, or name the file .json if it is one array."
+                )
+            continue
+        data, carry = (carry + piece[:end], piece[end:]) if piece else (carry, b"")
+        if not data:
+            return
+        found = data.count(b"\n") + (not data.endswith(b"\n"))
+        if left is not None and found > left:
+            data, found = _first_lines(data, left), left
+        yield stream.position - told, row, found, data
+        told, row = stream.position, row + found
+        left = None if left is None else left - found
+        if not piece:
+            return
+
+
+def _first_lines(data: bytes, lines: int) -> bytes:
+    end = 0
+    for _ in range(lines):
+        end = data.index(b"\n", end) + 1
+    return data[:end]
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_options(mapping: Mapping) -> pj.ParseOptions | None:
+    """The columns to read; None where only the slow path understands the mapping."""
+    text, never = pa.string(), pa.null()
+    if mapping.shape == "conversation" and not mapping.system:
+        keys = {mapping.role: text, mapping.content: text} | dict.fromkeys(RICH, never)
+        fields = {mapping.conversation: pa.list_(pa.struct(list(keys.items())))}
+    elif mapping.shape != "conversation":
+        names = (*mapping.prompts, mapping.response, mapping.text, mapping.system)
+        fields = dict.fromkeys(filter(None, names), text)
+    else:
+        return None
+    if mapping.domain:
+        fields[mapping.domain] = text
+    if mapping.tools:
+        fields[mapping.tools] = never
+    return pj.ParseOptions(
+        explicit_schema=pa.schema(list(fields.items())), unexpected_field_behavior="ignore"
+    )
+
+
+def _parse_fast(data: bytes, mapping: Mapping) -> pa.Table | None:
+    options = _parse_options(mapping)
+    if options is None:
+        return None
+    read = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
+    try:
+        table = pj.read_json(pa.BufferReader(data), read, options)
+        table.validate(full=True)  # the reader itself lets bytes through that are not UTF-8
+    except pa.ArrowInvalid:
+        return None
+    return table
+
+
+def _parse_lines(data: bytes, first_row: int, name: str) -> Rows:
+    """Line by line, in Python: says which line is wrong and how. Blank lines are no rows."""
+    rows = []
+    for number, line in enumerate(data.split(b"\n"), first_row):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except (ValueError, RecursionError):
+            row = _parse_strange(line, place(name, number))
+        if not isinstance(row, dict):
+            raise _not_object(place(name, number), row)
+        rows.append((number, row))
+    return rows
+
+
+def _parse_strange(line: bytes, where: str) -> Any:
+    """Once more with the standard library, which reads NaN and half surrogates and explains."""
+    try:
+        return json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise not_utf8(f"{where}, byte {error.start + 1}") from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{where}, column {error.colno}: not JSON ({error.msg}); "
+            "correct the line or take it out."
+        ) from None
+    except RecursionError:
+        raise InputError(f"{where}: JSON nested too deeply to be read; take it out.") from None
+
+
+def _not_object(where: str, row: Any) -> InputError:
+    kind = {list: "a list", str: "a text", type(None): "null"}.get(type(row), "a number")
+    return InputError(f"{where} holds {kind}, not an object with named fields; correct the line.")
+
+
+# --- one JSON array -----------------------------------------------------------------------------
+
+
+def array_head(path: Path, rows: int) -> list[dict[str, Any]]:
+    """The first rows."""
+    found: list[dict[str, Any]] = []
+    with open_stream(path) as stream:
+        for batch in _array_rows(stream, path.name, chunk=2**18):
+            found.extend(row for _, row in batch)
+            if len(found) >= rows:
+                break
+    return found[:rows]
+
+
+def array_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
+    """One: an array can only be read from its beginning."""
+    rows = None
+    if limit is not None:
+        rows = 0
+        with open_stream(path) as stream:
+            for batch in _array_rows(stream, path.name):
+                rows = min(rows + len(batch), limit)
+                if rows == limit:
+                    break
+    return [Shard(f"{file:04d}", file, 0, 0, 1, rows, path.stat().st_size)]
+
+
+def array_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Iterator[Block]:
+    """The blocks of the array."""
+    told = 0
+    with open_stream(path) as stream:
+        for i, rows in enumerate(_array_rows(stream, name)):
+            if shard.rows is not None:
+                rows = rows[: max(0, shard.rows - rows[0][0] + 1)]
+                if not rows:
+                    return
+            part = f"{shard.key}-{i // PART_BLOCKS:05d}"
+            decode: Callable[[], MessageBatch] = functools.partial(
+                batch_from_rows, rows, mapping, name
+            )
+            yield Block(part, rows[0][0], len(rows), stream.position - told, decode)
+            told = stream.position
+
+
+def _array_rows(stream: Stream, name: str, chunk: int = CHUNK) -> Iterator[Rows]:
+    """The elements of the array, read piece by piece so that its size does not matter."""
+    decoder, utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8-sig")()
+    text, at, number, line, opened, ended = "", 0, 0, 1, False, False
+    while not ended:
+        try:
+            piece = stream.read(max(chunk, len(text) - at))  # doubles while one row goes on
+            text, at = text[at:] + utf8.decode(piece, final=not piece), 0
+        except InputError as error:
+            raise InputError(f"{name} {error}, after row {number}.") from None
+        except UnicodeDecodeError as error:
+            raise not_utf8(f"{name}, after row {number}, byte {error.start + 1}") from None
+        if not opened:
+            at = _skip(text, at, " \t\r\n")
+            opened, at = True, at + 1  # is_array() saw the bracket
+        rows: Rows = []
+        while True:
+            at = _skip(text, at, " \t\r\n,")
+            if at >= len(text) or text[at] == "]":
+                ended = at < len(text)
+                break
+            try:
+                row, end = decoder.raw_decode(text, at)
+            except json.JSONDecodeError as error:
+                if piece and _goes_on(error, len(text) - at):
+                    break
+                at_line = line + text.count("\n", 0, error.pos)
+                raise InputError(
+                    f"{name}, line {at_line}, row {number + 1}: not JSON ({error.msg})."
+                ) from None
+            except RecursionError:
+                raise InputError(f"{name}, row {number + 1}: JSON nested too deeply.") from None
+            number += 1
+            if not isinstance(row, dict):
+                raise _not_object(f"{name}, row {number}", row)
+            rows.append((number, row))
+            at = end
+        line += text.count("\n", 0, at)
+        if rows:
+            yield rows
+        if not piece and not ended:
+            raise InputError(f"{name} ends inside its JSON array, after row {number}.")
+
+
+def _goes_on(error: json.JSONDecodeError, length: int) -> bool:
+    """Whether more text could mend it: it broke at the very end, or inside a long string."""
+    cut = error.msg.startswith("Unterminated string") or error.pos > len(error.doc) - 16
+    return cut and length < LONGEST_LINE
+
+
+def _skip(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at
