@@ -1,0 +1,164 @@
+"""manifest.json: what an export folder holds, where it came from, and how to use each part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import vocabtrim_core
+from vocabtrim_core.coverage import coverage_on
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.exports.exporter import ExportContext, Exporter
+from vocabtrim_core.exports.files import load_json, save_json
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+FORMAT = "vocabtrim-export-1"
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """One file of an export. path: relative, with forward slashes. bytes: its size."""
+
+    path: str
+    format: str  # name in FORMATS, "" for the README
+    consumer: str
+    semantics: str  # offset | absolute | ""
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The whole record of an export; equal exports have equal manifests."""
+
+    k: int
+    vocab_size: int
+    vocabulary_sha256: str
+    tokenizer: Mapping[str, Any]  # name, sha256
+    counts: Mapping[str, Any]  # key, tokens, distinct, conversations, rule, template, corpora
+    choice: Mapping[str, Any]  # alpha, floor, method, draft, coverage, latency_reduction, utility
+    formats: tuple[Mapping[str, str], ...]  # the texts of each Exporter used
+    notes: tuple[str, ...]
+    versions: Mapping[str, str]
+    command: str = ""
+    created: str | None = None
+    files: tuple[ExportedFile, ...] = field(default=())
+
+    def save(self, folder: Path) -> Path:
+        """Write manifest.json into `folder`; without `created` unless it was given."""
+        value = {"format": FORMAT, **asdict(self)}
+        if self.created is None:
+            del value["created"]
+        return save_json(folder / NAME, value)
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """The manifest of an export folder; InputError when there is none of ours."""
+        path = folder / NAME
+        if not path.is_file():
+            raise InputError(f"{folder} is not an export: it has no {NAME}.")
+        value = load_json(path)
+        if value.pop("format", None) != FORMAT:
+            raise InputError(f"{path} is not of format {FORMAT}; export the vocabulary again.")
+        try:
+            value["files"] = tuple(ExportedFile(**f) for f in value["files"])
+            value["formats"], value["notes"] = tuple(value["formats"]), tuple(value["notes"])
+            return cls(**value)
+        except (KeyError, TypeError) as error:
+            names = ", ".join(f.name for f in fields(cls))
+            raise InputError(f"{path} must have exactly the fields {names} ({error}).") from error
+
+
+def describe(
+    vocabulary: DraftVocabulary, exporters: Iterable[Exporter], context: ExportContext
+) -> Manifest:
+    """The manifest of an export before its files are written."""
+    k, exporters = len(vocabulary), tuple(exporters)
+    return Manifest(
+        k=k,
+        vocab_size=vocabulary.vocab_size,
+        vocabulary_sha256=vocabulary.sha256,
+        tokenizer=_tokenizer(context),
+        counts=_counts(context),
+        choice=_choice(vocabulary, context),
+        formats=tuple(_texts(e, k, context) for e in exporters),
+        notes=_notes(vocabulary, exporters, context),
+        versions={
+            "vocabtrim": vocabtrim_core.__version__,
+            "python": python_version(),
+            **{name: version(name) for name in ("numpy", "torch")},
+        },
+        command=context.command,
+        created=context.created,
+    )
+
+
+def _tokenizer(context: ExportContext) -> dict[str, Any]:
+    if context.counts is None:
+        return {}
+    source = context.counts.provenance
+    return {"name": source.tokenizer, "sha256": source.tokenizer_sha256}
+
+
+def _counts(context: ExportContext) -> dict[str, Any]:
+    if context.counts is None:
+        return {}
+    counts, source = context.counts, context.counts.provenance
+    return {
+        "key": counts.key,
+        "tokens": counts.tokens,
+        "distinct": counts.distinct,
+        "conversations": counts.conversations,
+        "skipped": counts.skipped,
+        **source.mergeable(),
+        "template": source.template,
+        "engine": source.engine,
+        "corpora": [dict(corpus) for corpus in source.corpora],
+    }
+
+
+def _choice(vocabulary: DraftVocabulary, context: ExportContext) -> dict[str, Any]:
+    """Computed from the ids that are written, so protected or padded ids count as they are."""
+    choice: dict[str, Any] = {
+        "alpha": context.alpha,
+        "floor": context.floor,
+        "method": context.method,
+    }
+    if context.counts is not None and context.counts.tokens:
+        choice["coverage"] = coverage_on(vocabulary, context.counts).coverage
+    if context.architecture is not None:
+        choice["draft"] = context.architecture.name
+        choice["latency_reduction"] = float(context.architecture.latency_reduction(len(vocabulary)))
+    if {"coverage", "latency_reduction"} <= choice.keys() and context.alpha is not None:
+        weighted = context.alpha * choice["coverage"]
+        choice["utility"] = weighted + (1 - context.alpha) * choice["latency_reduction"]
+    return choice
+
+
+def _texts(exporter: Exporter, k: int, context: ExportContext) -> dict[str, str]:
+    texts = exporter.texts(k)
+    return texts if context.counts is not None else {**texts, "order": "ascending"}
+
+
+def _notes(
+    vocabulary: DraftVocabulary, exporters: tuple[Exporter, ...], context: ExportContext
+) -> tuple[str, ...]:
+    notes = [
+        sentence
+        for exporter in exporters
+        for field_name, sentence in exporter.wants.items()
+        if getattr(context, field_name) is None
+    ]
+    if context.counts is not None:
+        unseen = int((context.counts.counts[vocabulary.ids] == 0).sum())
+        if unseen:
+            notes.append(
+                f"{unseen:,} of the {len(vocabulary):,} tokens never occur in the counts: they "
+                "cost a head row each and cover nothing of this corpus."
+            )
+    return tuple(notes)

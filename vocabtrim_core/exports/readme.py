@@ -1,0 +1,75 @@
+"""README.txt of an export: the choice in numbers, then each consumer's flag or key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from textwrap import fill, indent
+
+from vocabtrim_core.exports.manifest import ExportedFile, Manifest
+
+WIDTH = 96
+
+
+def readme(manifest: Manifest, files: tuple[ExportedFile, ...]) -> str:
+    """Plain text, at most `WIDTH` columns; paths in it start at the export folder."""
+    parts = [_head(manifest)]
+    for format_ in manifest.formats:
+        names = ", ".join(f.path for f in files if f.format == format_["name"])
+        parts.append(
+            f"{format_['title']}\n{'-' * len(format_['title'])}\n"
+            + _line("For", format_["consumer"])
+            + _line("Files", names)
+            + _line("Content", _meaning(format_))
+            + _line("Use", format_["how"])
+            + indent(format_["example"], " " * 16)
+            + "\n"
+            + _line("Limits", format_["limits"])
+            + _line("Checked", format_["checked"])
+        )
+    return "\n".join(parts)
+
+
+def _head(manifest: Manifest) -> str:
+    k, size, choice = manifest.k, manifest.vocab_size, manifest.choice
+    title = f"Draft vocabulary of {k:,} tokens"
+    text = f"{title}\n{'=' * len(title)}\n"
+    text += _line("Size", f"{k:,} of the target's {size:,} token ids ({k / size:.1%})")
+    if manifest.tokenizer:
+        name, digest = manifest.tokenizer["name"], manifest.tokenizer["sha256"]
+        text += _line("Tokenizer", f"{name}, sha256 {digest[:16]}")
+    if manifest.counts:
+        corpora = ", ".join(str(corpus["name"]) for corpus in manifest.counts["corpora"])
+        text += _line(
+            "Counted",
+            f"{manifest.counts['tokens']:,} tokens of {corpora}, rule "
+            f"{manifest.counts['rule']}, template {manifest.counts['template']}",
+        )
+    if "coverage" in choice:
+        text += _line("Coverage", f"{choice['coverage']:.4%} of those tokens")
+    if "latency_reduction" in choice:
+        text += _line(
+            "Draft cost",
+            f"{choice['latency_reduction']:.1%} fewer FLOPs per draft step of {choice['draft']} "
+            "than with the full vocabulary (an estimate from shapes, not a measurement)",
+        )
+    for note in manifest.notes:
+        text += _line("Note", note)
+    text += "\n" + fill(
+        "Paths start at this folder. manifest.json holds the sha256 of every file and all of the "
+        "above. Every format comes from one ascending list of ids; d2t is an offset: target id = "
+        "draft id + d2t[draft id].",
+        WIDTH,
+    )
+    return text + "\n"
+
+
+def _meaning(format_: Mapping[str, str]) -> str:
+    kind = {"offset": "offsets, target id minus draft id", "absolute": "absolute target ids"}
+    order = {"ascending": "ids ascending", "frequency": "most frequent first"}
+    return f"{kind[format_['semantics']]}, {order[format_['order']]}"
+
+
+def _line(name: str, text: str) -> str:
+    margin = " " * 12
+    return fill(f"{name + ':':<12}{text}", WIDTH, subsequent_indent=margin,
+                break_long_words=False, break_on_hyphens=False) + "\n"  # fmt: skip
