@@ -1,0 +1,25 @@
+"""The command line: `python -m vocabtrim_core COMMAND … [--json]`.
+
+One table of commands, each in the file of its subject. With --json stdout holds exactly one JSON
+object ({"error": sentence} when it fails) and progress goes to stderr; without, stdout holds text
+for people. Exit codes: 0 done, 1 a bug of ours, 2 bad input (one sentence on stderr), 130 stopped.
+"""
+
+from __future__ import annotations
+
+from vocabtrim_core.cli import choice, corpora, coverage, exporting, jobs
+from vocabtrim_core.cli.command import Command
+from vocabtrim_core.cli.run import run
+
+COMMANDS: tuple[Command, ...] = (
+    *corpora.COMMANDS,
+    *choice.COMMANDS,
+    *coverage.COMMANDS,
+    *exporting.COMMANDS,
+    *jobs.COMMANDS,
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    return run(COMMANDS, argv)

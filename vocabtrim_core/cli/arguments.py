@@ -1,0 +1,98 @@
+"""Arguments that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.draft_cost import DraftArchitecture
+
+
+def integer(text: str) -> int:
+    """A whole number, as people write it: 13264, 13,264 or 13_264."""
+    try:
+        return int(text.replace(",", "").replace("_", ""))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+
+
+def number(text: str) -> float:
+    """A plain number (nan and inf are none)."""
+    try:
+        value = float(text)
+        if value - value == 0:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+
+
+def counts_argument(parser: argparse.ArgumentParser) -> None:
+    """The positional COUNTS of most commands."""
+    parser.add_argument(
+        "counts",
+        metavar="COUNTS",
+        help="a file written by `count` or `merge`, or the key of counts in the workspace",
+    )
+
+
+def k_argument(parser: argparse.ArgumentParser) -> None:
+    """The --k of commands that take a made choice."""
+    parser.add_argument(
+        "--k", type=integer, required=True, help="draft vocabulary size, in tokens (1..V)"
+    )
+
+
+def draft_arguments(parser: argparse.ArgumentParser) -> None:
+    """--draft and --draft-config."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--draft",
+        metavar="PRESET",
+        help="draft architecture by name, see `drafts` (default: the first preset whose V is that "
+        "of the counts; llama-3.1-8b for V = 128,256)",
+    )
+    group.add_argument(
+        "--draft-config",
+        metavar="FILE",
+        type=Path,
+        help="draft architecture from the config.json of the target or the draft",
+    )
+
+
+def chosen_draft(arguments: argparse.Namespace, vocab_size: int) -> DraftArchitecture:
+    """What --draft or --draft-config name, else the first preset with this V."""
+    from vocabtrim_core.draft_cost import PRESETS, load_architecture
+
+    if arguments.draft_config:
+        return load_architecture(arguments.draft_config)
+    if arguments.draft:
+        if arguments.draft not in PRESETS:
+            raise InputError(
+                f"There is no draft architecture {arguments.draft!r}; choose one of "
+                f"{', '.join(PRESETS)}, or give --draft-config FILE."
+            )
+        return PRESETS[arguments.draft]
+    for preset in PRESETS.values():
+        if preset.vocab_size == vocab_size:
+            return preset
+    raise InputError(
+        f"No draft preset has V = {vocab_size:,}, the vocabulary size of these counts; give the "
+        "target's config.json with --draft-config FILE."
+    )
+
+
+def padding_note(curve: CoverageCurve, k: int) -> str | None:
+    """What a k above the number of seen tokens means; None for a smaller k."""
+    if k <= curve.distinct:
+        return None
+    return (
+        f"Only {curve.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
+        f"{k - curve.distinct:,} tokens that never occurred, the unseen ones with the lowest ids: "
+        "they add rows to the draft head and no coverage."
+    )

@@ -1,0 +1,132 @@
+"""From argv to an exit code: parse, run, print, and turn whatever goes wrong into one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from contextlib import nullcontext, redirect_stdout
+from typing import Any, NoReturn
+
+from vocabtrim_core import __version__
+from vocabtrim_core.cli.command import Command, Result
+from vocabtrim_core.errors import Cancelled, InputError
+
+DONE, BUG, BAD_INPUT, CANCELLED = 0, 1, 2, 130
+ABOUT = """\
+Choose the vocabulary of a speculative draft model: count what the target model says,
+weigh coverage against draft cost, export the choice."""
+FIRST_STEPS = """\
+first steps:
+  python -m vocabtrim_core demo --out demo
+  python -m vocabtrim_core count --tokenizer llama-3.1 --data demo/tool-calls.jsonl --out calls.npz
+  python -m vocabtrim_core optimize calls.npz --alpha 0.5
+  python -m vocabtrim_core export calls.npz --k 4380 --format specforge --out draft-vocabulary
+
+Every command takes --json and --debug; `COMMAND --help` explains it."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises its complaint instead of printing the usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
+
+
+def parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    prog = "python -m vocabtrim_core"
+    raw = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=26, width=96)
+    common = _Parser(add_help=False)
+    group = common.add_argument_group("output")
+    group.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    group.add_argument("--debug", action="store_true", help="print the traceback of a bug")
+    whole = _Parser(prog=prog, description=ABOUT, epilog=FIRST_STEPS, formatter_class=raw)
+    whole.add_argument("--version", action="version", version=__version__)
+    subparsers = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in commands:
+        sub = subparsers.add_parser(
+            command.name,
+            help=command.help,
+            description=f"{command.help[:1].upper()}{command.help[1:]}.",
+            epilog=f"example:\n  {prog} {command.example}" if command.example else None,
+            formatter_class=raw,
+            parents=[common],
+        )
+        command.arguments(sub)
+        sub.set_defaults(command=command)
+    return whole
+
+
+def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
+    """Run the command that argv names; returns the exit code."""
+    from vocabtrim_core import progress as progress_
+
+    argv = sys.argv[1:] if argv is None else argv
+    as_json, progress = "--json" in argv, progress_.of_this_process()
+    try:
+        with progress_.stopping_on_sigterm(progress):
+            arguments = parser(commands).parse_args(argv)
+            with _turn(progress), redirect_stdout(sys.stderr) if as_json else nullcontext():
+                progress.enter("running")
+                result = arguments.command.run(arguments, progress)
+            _print(_json(result) if as_json else arguments.command.text(result))
+        progress.enter("done")
+        return DONE
+    except InputError as error:
+        code, sentence = BAD_INPUT, str(error)
+    except (Cancelled, KeyboardInterrupt) as error:
+        code, sentence = CANCELLED, str(error) or "Stopped; what was finished is kept."
+    except MemoryError:
+        code, sentence = BUG, "Out of memory; use fewer workers or a machine with more."
+    except Exception as error:
+        code, sentence = _unexpected(error, show="--debug" in argv or progress.folder is not None)
+    progress.enter("cancelled" if code == CANCELLED else "failed", sentence)
+    if as_json:
+        _print(_json({"error": sentence}))
+    print(sentence, file=sys.stderr)
+    return code
+
+
+def _turn(progress: Any) -> Any:
+    """A job waits for the resources it names; a command in a shell does not."""
+    if progress.folder is None:
+        return nullcontext()
+    from vocabtrim_core.turns import turn
+
+    return turn(progress)
+
+
+def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:
+    """A disk that ran full is bad luck and named as such; everything else is a bug of ours."""
+    from vocabtrim_core import workspace
+
+    if isinstance(error, OSError) and error.errno in workspace.FULL:
+        return BAD_INPUT, workspace.full_disk(os.path.dirname(error.filename or "") or ".")  # noqa: PTH120
+    if show:
+        traceback.print_exception(error)
+    where = "see the traceback above" if show else "run again with --debug for the traceback"
+    first = (str(error).splitlines() or [""])[0]
+    return BUG, f"Unexpected {type(error).__name__}: {first} ({where})."
+
+
+def _json(result: Result) -> str:
+    def plain(value: Any) -> Any:
+        if hasattr(value, "tolist"):  # numpy scalars and arrays
+            return value.tolist()
+        if hasattr(value, "__fspath__"):
+            return os.fspath(value)
+        raise TypeError(f"{type(value).__name__} is not JSON")
+
+    return json.dumps(result, default=plain, allow_nan=False, ensure_ascii=False)
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # `… | head` has seen enough; a second complaint at exit is avoided
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
