@@ -36,6 +36,8 @@ class DraftArchitecture:
     rope_theta: float = 500_000.0
     bytes_per_weight: int = 2
     fusion_per_step: bool = True
+    target_layers: int | None = None  # decoder layers of the target; None when unknown
+    active_experts: int = 1  # feed-forward blocks a token passes in a mixture-of-experts target
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "intermediate_size", "query_heads", "key_value_heads",
@@ -80,6 +82,16 @@ class DraftArchitecture:
     def latency_reduction(self, k: int | np.ndarray) -> Any:
         """R(k) = 1 - FLOPs(k) / FLOPs(V), equation 3; 0 at k = V."""
         return 1 - self.flops(k) / self.flops(self.vocab_size)
+
+    @property
+    def target_weights(self) -> int | None:
+        """Weights the target reads for one token (layers and head), None without target_layers."""
+        if self.target_layers is None:
+            return None
+        h, q = self.hidden_size, self.query_heads * self.head_dim
+        attention = 2 * h * q + 2 * h * self.key_value_heads * self.head_dim
+        layer = attention + 3 * h * self.intermediate_size * self.active_experts
+        return self.target_layers * layer + h * self.vocab_size
 
     def draft_config(self, draft_vocab_size: int) -> dict[str, Any]:
         """The draft's config.json as SpecForge trains it and engines serve it."""
@@ -137,6 +149,8 @@ def architecture_from_config(config: Mapping[str, Any], name: str) -> DraftArchi
         max_position_embeddings=fields.get("max_position_embeddings", 131_072),
         rms_norm_eps=fields.get("rms_norm_eps", 1e-5),
         rope_theta=float(fields.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
+        target_layers=None if "draft_vocab_size" in fields else fields.get("num_hidden_layers"),
+        active_experts=fields.get("num_experts_per_tok") or 1,
     )
 
 
@@ -167,33 +181,34 @@ def with_vocab_size(architecture: DraftArchitecture, vocab_size: int) -> DraftAr
     return replace(architecture, vocab_size=vocab_size)
 
 
-def _preset(name: str, h: int, inter: int, q: int, kv: int, d: int, v: int, **more: Any):
-    return name, DraftArchitecture(name, h, inter, q, kv, d, v, **more)
+def _preset(name: str, layers: int, h: int, i: int, q: int, kv: int, d: int, v: int, **more: Any):
+    return name, DraftArchitecture(name, h, i, q, kv, d, v, target_layers=layers, **more)
 
 
 # Target shapes from the models' published config.json; the draft's one layer takes them over, as
 # SpecForge derives a draft from its target.
 PRESETS: dict[str, DraftArchitecture] = dict(
     (
-        _preset("llama-3.1-8b", 4096, 14336, 32, 8, 128, 128_256),
-        _preset("llama-3.2-1b", 2048, 8192, 32, 8, 64, 128_256),
-        _preset("llama-3.2-3b", 3072, 8192, 24, 8, 128, 128_256),
-        _preset("llama-3.3-70b", 8192, 28672, 64, 8, 128, 128_256),
-        _preset("qwen3-4b", 2560, 9728, 32, 8, 128, 151_936,
+        _preset("llama-3.1-8b", 32, 4096, 14336, 32, 8, 128, 128_256),
+        _preset("llama-3.2-1b", 16, 2048, 8192, 32, 8, 64, 128_256),
+        _preset("llama-3.2-3b", 28, 3072, 8192, 24, 8, 128, 128_256),
+        _preset("llama-3.3-70b", 80, 8192, 28672, 64, 8, 128, 128_256),
+        _preset("qwen3-4b", 36, 2560, 9728, 32, 8, 128, 151_936,
                 max_position_embeddings=40_960, rms_norm_eps=1e-6, rope_theta=1e6),
-        _preset("qwen3-8b", 4096, 12288, 32, 8, 128, 151_936,
+        _preset("qwen3-8b", 36, 4096, 12288, 32, 8, 128, 151_936,
                 max_position_embeddings=40_960, rms_norm_eps=1e-6, rope_theta=1e6),
-        _preset("qwen3-32b", 5120, 25600, 64, 8, 128, 151_936,
+        _preset("qwen3-32b", 64, 5120, 25600, 64, 8, 128, 151_936,
                 max_position_embeddings=40_960, rms_norm_eps=1e-6, rope_theta=1e6),
         # gpt-oss's experts are 2,880 wide; a dense draft layer of that width is the nearest shape.
-        _preset("gpt-oss-20b", 2880, 2880, 64, 8, 64, 201_088, rope_theta=150_000.0),
-        _preset("mistral-nemo", 5120, 14336, 32, 8, 128, 131_072,
+        _preset("gpt-oss-20b", 24, 2880, 2880, 64, 8, 64, 201_088,
+                rope_theta=150_000.0, active_experts=4),
+        _preset("mistral-nemo", 40, 5120, 14336, 32, 8, 128, 131_072,
                 max_position_embeddings=131_072, rope_theta=1e6),
-        _preset("gemma-3-4b", 2560, 10240, 8, 4, 256, 262_208,
+        _preset("gemma-3-4b", 34, 2560, 10240, 8, 4, 256, 262_208,
                 rms_norm_eps=1e-6, rope_theta=1e6),
-        _preset("gemma-3-12b", 3840, 15360, 16, 8, 256, 262_208,
+        _preset("gemma-3-12b", 48, 3840, 15360, 16, 8, 256, 262_208,
                 rms_norm_eps=1e-6, rope_theta=1e6),
-        _preset("gemma-3-27b", 5376, 21504, 32, 16, 128, 262_208,
+        _preset("gemma-3-27b", 62, 5376, 21504, 32, 16, 128, 262_208,
                 rms_norm_eps=1e-6, rope_theta=1e6),
     )
 )  # fmt: skip

@@ -1,0 +1,119 @@
+"""Intervals over conversations: hand-made cases and agreement with direct counting."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.responses import Responses, gather
+from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.uncertainty import coverage_interval, optimism, stability, unseen_mass
+
+SIZE = 50
+ARCHITECTURE = DraftArchitecture("tiny", 8, 8, 2, 1, 4, SIZE)
+
+
+def made(conversations: list[list[int]]) -> Responses:
+    ids = np.array([i for c in conversations for i in c], np.uint32)
+    offsets = np.cumsum([0, *map(len, conversations)]).astype(np.int64)
+    n = len(conversations)
+    return Responses(ids, offsets, np.arange(n), np.full(n, -1, np.int16), (), SIZE)
+
+
+@pytest.fixture(scope="module")
+def zipf() -> Responses:
+    rng = np.random.default_rng(3)
+    share = 1 / np.arange(1, SIZE + 1)
+    rows = [rng.choice(SIZE, 30, p=share / share.sum()).tolist() for _ in range(300)]
+    return made(rows)
+
+
+def test_unseen_mass_by_hand():
+    assert unseen_mass(np.array([5, 1, 1, 0, 3])) == 0.2
+
+
+def test_coverage_interval_holds_the_value_and_widens_with_clumping(zipf):
+    kept = np.arange(SIZE) < 10
+    even = coverage_interval(zipf, kept)
+    assert even.low < even.value < even.high
+    # The same tokens dealt out so that each conversation is all kept or all missing.
+    order = np.argsort(kept[zipf.ids], kind="stable")
+    clumped = made([zipf.ids[order][i : i + 30].tolist() for i in range(0, len(order), 30)])
+    wide = coverage_interval(clumped, kept)
+    assert wide.value == pytest.approx(even.value)
+    assert wide.high - wide.low > 2 * (even.high - even.low)
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    kept = np.arange(SIZE) < 25
+    hits = 0
+    for seed in range(60):
+        rows = [rng.integers(0, SIZE, 20).tolist() for _ in range(80)]
+        interval = coverage_interval(made(rows), kept, draws=300, seed=seed)
+        hits += interval.low <= 0.5 <= interval.high
+    assert hits >= 50
+
+
+def test_stability_ends_at_the_full_sample(zipf):
+    tradeoff = TradeOff(CoverageCurve.of(zipf.counts()), ARCHITECTURE, alpha=0.6)
+    steps = []
+    result = stability(
+        zipf, tradeoff, sizes=[20, 100], repeats=5, draws=50,
+        progress=lambda done, total, message: steps.append((done, total)),
+    )  # fmt: skip
+    assert result.sizes.tolist() == [20, 100, 300]
+    assert set(result.ks[-1]) == {tradeoff.optimum.k}
+    assert result.bootstrap_k.value == tradeoff.optimum.k
+    assert result.bootstrap_coverage.low < result.bootstrap_coverage.high
+    assert steps[-1] == (65, 65)
+    again = stability(zipf, tradeoff, sizes=[20, 100], repeats=5, draws=50)
+    assert (again.ks == result.ks).all()
+    assert again.bootstrap_k == result.bootstrap_k
+
+
+def test_held_out_coverage_is_lower_than_in_sample(zipf):
+    gap = optimism(zipf, repeats=20).at(20)
+    assert gap.value > 0
+    assert optimism(zipf).at(SIZE).value == pytest.approx(0)
+
+
+@given(st.lists(st.lists(st.integers(0, SIZE - 1), max_size=6), min_size=2, max_size=9))
+def test_counts_of_a_part_and_the_rest_add_up(rows):
+    responses = made(rows)
+    mask = np.arange(len(rows)) % 2 == 0
+    both = responses.counts(mask) + responses.counts(~mask)
+    assert (both == responses.counts()).all()
+    joined = [b for b in responses.batches()]
+    assert sum(len(ids) for ids, _ in joined) == responses.tokens
+
+
+def test_responses_survive_a_file_and_bad_files_are_named(tmp_path, zipf):
+    again = Responses.load(zipf.save(tmp_path / "r.npz"))
+    assert (again.ids == zipf.ids).all()
+    assert again.conversations == zipf.conversations
+    bad = tmp_path / "bad.npz"
+    bad.write_text("no")
+    with pytest.raises(InputError, match="does not hold counted responses"):
+        Responses.load(bad)
+
+
+def test_gather_joins_batches_and_spans_of_one_conversation():
+    batch = (np.array([1, 2, 3]), np.array([0, 2, 3]), np.array([0, 0]))
+    other = (np.array([4]), np.array([0, 1]), np.array([1]))
+    joined = gather([batch, other], np.array([0, -1], np.int16), ("math",), SIZE)
+    assert joined.conversation_offsets().tolist() == [0, 3, 4]
+    assert joined.counts(np.array([True, False]))[[1, 2, 3, 4]].tolist() == [1, 1, 1, 0]
+
+
+def test_one_conversation_has_no_interval():
+    with pytest.raises(InputError, match="two conversations"):
+        coverage_interval(made([[1, 2]]), np.ones(SIZE, bool))
+    with pytest.raises(InputError, match=r"within 1\.\.2"):
+        tradeoff = TradeOff(CoverageCurve.of(np.arange(SIZE)), ARCHITECTURE)
+        stability(made([[1], [2]]), tradeoff, sizes=[5])
