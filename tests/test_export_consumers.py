@@ -82,13 +82,18 @@ def test_specforge_finds_the_mapping_consistent(exported):
         check(pair["t2d"], pair["d2t"] + torch.arange(K))
 
 
-def test_specforge_accepts_the_run_file(exported):
+@pytest.mark.parametrize(("template", "read"), [("qwen", "qwen"), ("tokenizer", "llama3")])
+def test_specforge_accepts_the_run_file(tmp_path, make_counts_of, template, read):
+    """A template SpecForge does not know is left to its default, which offline runs ignore."""
     schema = consumer("specforge.config.schema")
-    run = schema.load_config(str(exported / "specforge/run.yaml"))
+    counts = make_counts_of(np.ones(SIZE), template=template, max_length=1234)
+    vocabulary = CoverageCurve.of(counts).vocabulary(K)
+    export(vocabulary, ["specforge"], tmp_path / "out", ExportContext(counts, TINY))
+    run = schema.load_config(str(tmp_path / "out/specforge/run.yaml"))
     assert run.training.strategy == "eagle3"
     assert run.model.vocab_mapping_path == "vocab_mapping.pt"
     assert run.model.draft_model_config == "config.json"
-    assert run.data.chat_template == "llama3"
+    assert (run.data.chat_template, run.data.max_length) == (read, 1234)
 
 
 @pytest.mark.parametrize("k", [1, K, 4500])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -47,7 +47,7 @@ class Manifest:
     versions: Mapping[str, str]
     command: str = ""
     created: str | None = None
-    files: tuple[ExportedFile, ...] = field(default=())
+    files: tuple[ExportedFile, ...] = ()
 
     def save(self, folder: Path) -> Path:
         """Write manifest.json into `folder`; without `created` unless it was given."""

@@ -14,6 +14,7 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 MAPPING, CONFIG, RUN = "vocab_mapping.pt", "config.json", "run.yaml"
 # Our template names that SpecForge's registry knows under the same name.
 TEMPLATES = ("llama3", "llama4", "qwen", "phi3", "phi4", "gemma")
+NO_TEMPLATE = "# chat_template: its name in SpecForge (an offline run does not read it)"
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
@@ -31,19 +32,19 @@ def run_file(k: int, context: ExportContext) -> str:
     counted = context.counts.provenance if context.counts else None
     length = (counted.max_length if counted else None) or 4096
     template = counted.template if counted else ""
-    chat = "chat_template: " + (template if template in TEMPLATES else "llama3  # SpecForge's name")
+    chat = f"chat_template: {template}" if template in TEMPLATES else NO_TEMPLATE
     return f"""\
 # EAGLE-3 draft with {k:,} tokens. Fill in the two paths, then, in this folder:
 #   specforge train -c {RUN} --plan     checks this file
 #   specforge train -c {RUN}
 # Paths are resolved from the working directory.
 model:
-  target_model_path: TARGET_MODEL      # fill in: local folder or hub id of the target
-  draft_model_config: {CONFIG}      # draft_vocab_size: {k}
+  target_model_path: TARGET_MODEL  # fill in: local folder or hub id of the target
+  draft_model_config: {CONFIG}  # draft_vocab_size: {k}
   vocab_mapping_path: {MAPPING}
   torch_dtype: bfloat16
 data:
-  hidden_states_path: FEATURES         # fill in: folder of captured hidden states (*.ckpt)
+  hidden_states_path: FEATURES  # fill in: folder of captured hidden states (*.ckpt)
   max_length: {length}
   {chat}
   cache_dir: cache
@@ -56,7 +57,7 @@ training:
   max_grad_norm: 0.5
   ttt_length: 7
   attention_backend: flex_attention
-  save_interval: 1000                  # 0 would keep nothing to resume from
+  save_interval: 1000  # 0 would keep nothing to resume from
   log_interval: 10
   seed: 0
 run_id: eagle3-{k}
