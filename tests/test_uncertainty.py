@@ -114,6 +114,6 @@ def test_gather_joins_batches_and_spans_of_one_conversation():
 def test_one_conversation_has_no_interval():
     with pytest.raises(InputError, match="two conversations"):
         coverage_interval(made([[1, 2]]), np.ones(SIZE, bool))
+    tradeoff = TradeOff(CoverageCurve.of(np.arange(SIZE)), ARCHITECTURE)
     with pytest.raises(InputError, match=r"within 1\.\.2"):
-        tradeoff = TradeOff(CoverageCurve.of(np.arange(SIZE)), ARCHITECTURE)
         stability(made([[1], [2]]), tradeoff, sizes=[5])
