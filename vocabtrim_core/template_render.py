@@ -72,10 +72,12 @@ def _render(
 
     marks = has_marks(jinja)
     with _ONE_AT_A_TIME if marks else nullcontext():
-        texts, ranges = render_jinja_template(
-            [chat], tools, chat_template=jinja, return_assistant_tokens_mask=marks, **settings
-        )  # pyright: ignore[reportArgumentType]
-    return texts[0], [(start, end) for start, end in ranges[0] if start < end] if marks else []
+        rendered: Any = render_jinja_template(
+            [chat], [*tools] if tools else None, chat_template=jinja,
+            return_assistant_tokens_mask=marks, **settings,
+        )  # fmt: skip
+    (text,), ranges = rendered
+    return text, [(start, end) for start, end in ranges[0] if start < end] if marks else []
 
 
 def has_marks(jinja: str) -> bool:

@@ -45,7 +45,7 @@ class Tokenizer:
     json: str = field(repr=False, compare=False)
     vocab_size: int
     specials: dict[int, str] = field(repr=False, compare=False)
-    special_tokens: dict[str, str] = field(repr=False, compare=False)
+    special_tokens: dict[str, str] = field(repr=False, hash=False)
     chat_template: str | None = field(repr=False)
     fingerprint: str
     warnings: tuple[str, ...] = field(default=(), compare=False)
@@ -232,8 +232,8 @@ def _backend(text: str, source: str) -> tokenizers.Tokenizer:
         )
     if content["model"].get("dropout"):
         raise InputError(
-            f"{source} drops merges at random (its model.dropout is set), so no count of its tokens "
-            "is exact; set model.dropout to null, as for inference."
+            f"{source} drops merges at random (its model.dropout is set), so no count of its "
+            "tokens is exact; set model.dropout to null, as for inference."
         )
     backend = _parse(text, source)
     backend.no_truncation()

@@ -1,0 +1,161 @@
+"""What a chat template does, found by rendering marked conversations and looking.
+
+No template is taken at its word or known by its model's name: the strings around an assistant turn,
+trimming, dropped thoughts and refused role orders are all read off rendered text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import cycle, repeat, takewhile
+
+from vocabtrim_core.errors import InputError
+
+# Contents that no template treats specially and that occur once in a rendered conversation.
+SYSTEM, TOOL = "Kyanite sets a tone", "Wulfenite reports"
+USERS = ("Quartz asks once", "Zircon asks again", "Jasper asks more")
+ASSISTANTS = ("Beryl answers once", "Olivine answers again", "Spinel answers more")
+THOUGHT = "Garnet ponders"
+# What is one unit in rendered text, so that no boundary falls inside it.
+MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
+
+# messages -> (text, ranges of {% generation %} blocks); InputError where the template refuses
+Render = Callable[[list[dict]], tuple[str, list[tuple[int, int]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a template writes an assistant turn.
+
+    headers: texts just before assistant content, the usual one first (after a tool result it can be
+    another).  preamble: all that precedes the first user turn when there is no system message.
+    trims: contents are stripped at both ends.  alternates: role orders other than user, assistant,
+    user, … are refused.  drops_thinking: <think> blocks of earlier turns are removed.
+    reasoning: a `reasoning_content` field is rendered.
+    """
+
+    headers: tuple[str, ...]
+    user_header: str
+    end_of_turn: str
+    preamble: str
+    trims: bool
+    alternates: bool
+    drops_thinking: bool
+    reasoning: bool
+
+
+def conversation(roles: str, assistants: Sequence[str] = ASSISTANTS) -> list[dict]:
+    """Messages with marked contents for a role order: "suta" is system, user, tool, assistant."""
+    supply = {
+        "s": ("system", repeat(SYSTEM)),
+        "u": ("user", cycle(USERS)),
+        "a": ("assistant", cycle(assistants)),
+        "t": ("tool", repeat(TOOL)),
+    }
+    return [{"role": supply[r][0], "content": next(supply[r][1])} for r in roles]
+
+
+def probe_shape(render: Render) -> Shape:
+    """The shape of a template. InputError when it does not show the contents it is given."""
+    text, generated = render(conversation("uaua"))
+    at = [_place(text, content) for content in (USERS[0], ASSISTANTS[0], USERS[1], ASSISTANTS[1])]
+    (_, user_end), (start, end), (user2, user2_end), (start2, end2) = at
+    before, between, tail = text[user_end:start], text[end:user2], text[end2:]
+    if generated:
+        inside = [stop for first, stop in generated if first <= start and end <= stop]
+        end_of_turn = text[end : inside[0]] if inside else ""
+    else:
+        end_of_turn = _common_start(between, tail)
+    header = _header(render, before, text[user2_end:start2])
+    opening = text[: at[0][0]]
+    user_header = between[len(end_of_turn) :] if between.startswith(end_of_turn) else ""
+    after_tool = _header_after_tool(render, header)
+    return Shape(
+        headers=(header, *([after_tool] if after_tool else [])),
+        user_header=user_header,
+        end_of_turn=end_of_turn,
+        preamble=opening.removesuffix(user_header),
+        trims=_trims(render),
+        alternates=not all(_accepts(render, roles) for roles in ("uuaa", "aua")),
+        drops_thinking=_drops_thinking(render),
+        reasoning=_renders_reasoning(render),
+    )
+
+
+def _place(text: str, content: str) -> tuple[int, int]:
+    if text.count(content) != 1:
+        raise InputError(
+            f"The chat template shows a message {text.count(content)} times instead of once, so "
+            "the assistant's part cannot be found; choose a named template with --template."
+        )
+    start = text.index(content)
+    return start, start + len(content)
+
+
+def _common_start(left: str, right: str) -> str:
+    """The common beginning of two texts, cut where it would split a piece of markup."""
+    pairs = zip(left, right, strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    for text in (left, right):
+        for unit in MARKUP.finditer(text):
+            if unit.start() < shared < unit.end():
+                shared = unit.start()
+    return left[:shared]
+
+
+def _header(render: Render, before: str, before_last: str) -> str:
+    """What precedes assistant content, less what closes the user turn.
+
+    A template may write more before the last answer (an empty <think> block), so the header is what
+    both have in common.
+    """
+    shared = _common_start(before, before_last)
+    try:
+        text, _ = render(conversation("u"))
+        closing = _common_start(shared, text[_place(text, USERS[0])[1] :])
+    except InputError:
+        closing = ""
+    return shared[len(closing) :] if shared[len(closing) :].strip() else shared
+
+
+def _header_after_tool(render: Render, header: str) -> str:
+    """What precedes an answer to a tool result, where that is not the usual header."""
+    call = {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
+    chat = conversation("uata")
+    chat[1] = {"role": "assistant", "content": "", "tool_calls": [call]}
+    chat[2] |= {"name": "f", "tool_call_id": "abcdefghi"}
+    chat[3]["content"] = ASSISTANTS[1]
+    try:
+        text, _ = render(chat)
+        before = text[_place(text, TOOL)[1] : _place(text, ASSISTANTS[1])[0]]
+    except InputError:
+        return ""
+    if before.endswith(header) or not (units := list(MARKUP.finditer(before))):
+        return ""
+    return before[units[-1].start() :]
+
+
+def _trims(render: Render) -> bool:
+    padded = [f"\n \t\u00a0{content}\u3000 \n" for content in ASSISTANTS]
+    return render(conversation("uaua", padded)) == render(conversation("uaua"))
+
+
+def _accepts(render: Render, roles: str) -> bool:
+    try:
+        render(conversation(roles))
+    except InputError:
+        return False
+    return True
+
+
+def _drops_thinking(render: Render) -> bool:
+    thoughtful = [f"<think>\n{THOUGHT}\n</think>\n\n{content}" for content in ASSISTANTS]
+    return render(conversation("uaua", thoughtful))[0].count(THOUGHT) < 2
+
+
+def _renders_reasoning(render: Render) -> bool:
+    chat = conversation("ua")
+    chat[1]["reasoning_content"] = THOUGHT
+    return THOUGHT in render(chat)[0]
