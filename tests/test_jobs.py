@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from vocabtrim_core import job as job_module
 from vocabtrim_core import jobs, processes, workspace
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.processes import Process
@@ -119,6 +120,17 @@ def test_an_interpreter_that_is_not_there_leaves_no_job(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"cannot be started.*no-python"):
         start(tmp_path / "f")
     assert jobs.list_jobs() == []
+
+
+def test_a_process_that_cannot_be_noted_does_not_run(tmp_path, monkeypatch):
+    def full(path, content):
+        raise InputError("The disk is full.")
+
+    monkeypatch.setattr(processes, "write_atomic", full)
+    with pytest.raises(InputError, match="full"):
+        start(tmp_path / "f", 600, 0.1)
+    assert jobs.list_jobs() == []
+    assert not [c for c in psutil.Process().children() if c.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_relative_paths_start_where_the_job_was_started(tmp_path, monkeypatch):
@@ -301,7 +313,7 @@ def test_a_job_whose_starter_died_early_is_not_queued_for_ever(tmp_path, monkeyp
     Status("queued").write(job.folder)
     (job.folder / "process.json").unlink()
     assert jobs.get(job.id).state == "queued"
-    monkeypatch.setattr(jobs, "BIRTH_SECONDS", -1.0)
+    monkeypatch.setattr(job_module, "BIRTH_SECONDS", -1.0)
     assert jobs.get(job.id).state == "lost"
 
 

@@ -101,7 +101,12 @@ def start(
         reason = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
         raise InputError(f"The process cannot be started ({reason}).") from error
     process = Process(child.pid, psutil.Process(child.pid).create_time())
-    write_atomic(note, json.dumps(asdict(process)).encode())
+    try:
+        write_atomic(note, json.dumps(asdict(process)).encode())
+    except InputError:  # a process that nobody could find again must not run
+        child.kill()
+        child.wait()
+        raise
 
     def collect() -> None:  # or the child would stay as a zombie until this process ends
         code = child.wait()

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, over quota, over the file size limit
 UPLOAD_CAP = 50 * 2**20  # bytes; larger corpora are opened by path, not through a browser
-UPLOAD_SUFFIX = re.compile(r"\.(jsonl|ndjson|json|parquet|csv)(\.gz|\.zst)?$", re.IGNORECASE)
 
 
 def home() -> Path:
@@ -192,14 +191,15 @@ class Upload:
     """A corpus file somebody uploaded. `label` is what they called it: shown, never a path."""
 
     key: str
+    file: str  # our own name for it; the suffix, from a fixed list, tells readers the format
     label: str
     bytes: int
     stored: float  # seconds since the epoch
 
     @property
     def path(self) -> Path:
-        """Our own name for the file; the suffix, from a fixed list, tells readers the format."""
-        return folder("corpora") / self.key / f"data{_suffix(self.label)}"
+        """Where it lies."""
+        return folder("corpora") / self.key / self.file
 
 
 def store_upload(source: BinaryIO, label: str, *, cap: int = UPLOAD_CAP) -> Upload:
@@ -208,10 +208,11 @@ def store_upload(source: BinaryIO, label: str, *, cap: int = UPLOAD_CAP) -> Uplo
     InputError for an empty file, one over the cap, an unknown kind of file, or a full disk.
     """
     label = re.split(r"[/\\]", label)[-1].strip() or "upload"
-    digest, total = hashlib.sha256(_suffix(label).encode()), 0
+    file = f"data{_corpus_suffix(label)}"
+    digest, total = hashlib.sha256(file.encode()), 0
     arriving = folder("corpora") / f".{secrets.token_hex(8)}"
 
-    def receive(file: BinaryIO) -> None:
+    def receive(scratch: BinaryIO) -> None:
         nonlocal total
         while piece := source.read(2**20):
             total += len(piece)
@@ -221,13 +222,13 @@ def store_upload(source: BinaryIO, label: str, *, cap: int = UPLOAD_CAP) -> Uplo
                     "give its path on this machine instead."
                 )
             digest.update(piece)
-            file.write(piece)
+            scratch.write(piece)
         if not total:
             raise InputError(f"{label} is empty; choose a file with conversations in it.")
 
     try:
         write_atomic(arriving, receive)
-        upload = Upload(digest.hexdigest()[:16], label, total, time.time())
+        upload = Upload(digest.hexdigest()[:16], file, label, total, time.time())
         upload.path.parent.mkdir(mode=0o700, exist_ok=True)
         arriving.replace(upload.path)
         write_atomic(upload.path.with_name("upload.json"), json.dumps(asdict(upload)).encode())
@@ -248,12 +249,15 @@ def remove_upload(key: str) -> None:
     shutil.rmtree(folder("corpora") / _checked(key), ignore_errors=True)
 
 
-def _suffix(label: str) -> str:
-    found = UPLOAD_SUFFIX.search(label)
+def _corpus_suffix(label: str) -> str:
+    """The last part of a file name, such as '.jsonl.zst', if corpora of that kind can be read."""
+    from vocabtrim_core.corpora.corpus import FORMATS, SUFFIXES
+
+    found = SUFFIXES.search(label)
     if not found:
         raise InputError(
-            f"{label} is not a kind of file that can be read; upload .jsonl, .json, .parquet or "
-            ".csv, plain or compressed as .gz or .zst."
+            f"{label} is not a kind of file that can be read; upload one that ends in "
+            f"{', '.join(FORMATS)}, plain or compressed as .gz or .zst."
         )
     return found.group().lower()
 

@@ -1,0 +1,412 @@
+"""The command line end to end: one JSON object, numbers as numbers, one sentence for bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vocabtrim_core import workspace
+from vocabtrim_core.cli import COMMANDS, main
+from vocabtrim_core.cli.command import Command, table
+from vocabtrim_core.cli.run import run
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.errors import Cancelled
+
+V = 128_256
+MODULE = [sys.executable, "-m", "vocabtrim_core"]
+PACKAGE = str(Path(workspace.__file__).parents[1])
+
+
+def process(line, **options) -> subprocess.CompletedProcess[str]:
+    """A process of its own, wherever it runs."""
+    environment = {**os.environ, "PYTHONPATH": PACKAGE}
+    return subprocess.run(line, capture_output=True, text=True, env=environment, **options)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A fresh workspace, but the converted tokenizers of the run's common one."""
+    common = workspace.folder("tokenizers")
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    (workspace.home() / "tokenizers").symlink_to(common)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def cli(capsys):
+    """`cli("optimize", …)` -> (exit code, stdout, stderr)."""
+
+    def call(*argv):
+        code = main([str(a) for a in argv])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def ok(cli):
+    """`ok("optimize", …)` -> the JSON object of a command that must succeed."""
+
+    def call(*argv):
+        code, out, err = cli(*argv, "--json")
+        assert code == 0, err
+        assert len(out.splitlines()) == 1
+        return json.loads(out)
+
+    return call
+
+
+@pytest.fixture
+def refused(cli):
+    """`refused("optimize", …)` -> the sentence of a command that must be refused."""
+
+    def call(*argv):
+        code, out, err = cli(*argv, "--json")
+        assert code == 2, err
+        sentence = json.loads(out)["error"]
+        assert err.splitlines()[-1] == sentence
+        assert "Traceback" not in err
+        code, out, err = cli(*argv)
+        assert (code, out) == (2, "")
+        return sentence
+
+    return call
+
+
+@pytest.fixture
+def counts(tmp_path, make_counts):
+    """A file of counts over Llama's V: 5,000 tokens seen, Zipf-like, in no order."""
+    values = np.zeros(V, np.int64)
+    seen = np.random.default_rng(0).permutation(V)[:5000]
+    values[seen] = (1e7 / np.arange(1, 5001) ** 1.5).astype(np.int64)
+    path = tmp_path / "counts.npz"
+    make_counts(values).save(path)
+    return path
+
+
+# --- the frame ----------------------------------------------------------------------------------
+
+
+def test_every_command_has_help_worth_reading(cli, capsys):
+    names = {c.name for c in COMMANDS}
+    issue = {"count", "optimize", "merge", "coverage", "export", "demo", "tokenizers", "drafts",
+             "formats"}  # fmt: skip
+    assert issue <= names
+    assert len(names) == len(COMMANDS)
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert left.value.code == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in names)
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command.name, "--help"])
+        text = capsys.readouterr().out
+        assert command.help[1:] in " ".join(text.split())
+        assert "--json" in text
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from vocabtrim_core.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pyarrow', 'torch', 'transformers', 'tokenizers', 'optuna', 'pandas',"
+        " 'datasets', 'streamlit', 'plotly', 'psutil'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = process([sys.executable, "-c", code])
+    assert done.returncode == 0, done.stderr
+
+
+def test_as_a_program_stdout_is_json_and_the_exit_code_says_how_it_went(counts):
+    good = process([*MODULE, "optimize", str(counts), "--json"])
+    assert good.returncode == 0
+    assert json.loads(good.stdout)["k"] > 0
+    assert good.stderr == ""
+    bad = process([*MODULE, "optimize", "nowhere.npz", "--json"])
+    assert bad.returncode == 2
+    assert json.loads(bad.stdout) == {"error": bad.stderr.strip()}
+
+
+def test_usage_errors_are_one_sentence(refused):
+    assert "invalid choice: 'conut'" in refused("conut")
+    assert "--k" in refused("coverage", "c.npz")
+    assert "'many' is not a whole number" in refused("coverage", "c.npz", "--k", "many")
+    assert "'nan' is not a number" in refused("optimize", "c.npz", "--alpha", "nan")
+    assert "not allowed with" in refused("optimize", "c.npz", "--draft", "a", "--draft-config", "b")
+
+
+def probe(action):
+    """A table of one command that does `action`."""
+    return [Command("probe", "probe", lambda a, p: action(), lambda parser: None, str)]
+
+
+def test_bugs_keep_their_traceback_for_debug(capsys):
+    def bug():
+        raise KeyError("x")
+
+    assert run(probe(bug), ["probe", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"] == err.strip()
+    assert "run again with --debug" in err
+    assert "Traceback" not in err
+    assert run(probe(bug), ["probe", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_full_disk_anywhere_is_a_sentence(capsys, tmp_path):
+    def full():
+        raise OSError(28, "No space left on device", str(tmp_path / "big.bin"))
+
+    assert run(probe(full), ["probe"]) == 2
+    assert f"The disk that holds {tmp_path} is full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stop", [Cancelled("Stopped."), KeyboardInterrupt()])
+def test_cancelled_is_130(capsys, stop):
+    def stopped():
+        raise stop
+
+    assert run(probe(stopped), ["probe", "--json"]) == 130
+    assert json.loads(capsys.readouterr().out)["error"].startswith("Stopped")
+
+
+def test_sigterm_ends_a_command_tidily(capsys):
+    def wait():
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(10)
+
+    assert run(probe(wait), ["probe"]) == 130
+
+
+def test_what_libraries_print_does_not_reach_json(capsys):
+    def chatty():
+        print("downloading")
+        return {"n": np.int64(3), "x": np.float32(0.5), "a": np.arange(2), "p": Path("f")}
+
+    assert run(probe(chatty), ["probe", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"n": 3, "x": 0.5, "a": [0, 1], "p": "f"}
+    assert "downloading" in err
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    done = process(f"{sys.executable} -m vocabtrim_core drafts | head -c 1", shell=True)
+    assert (done.stdout, done.stderr) == ("d", "")
+
+
+def test_table_aligns_numbers():
+    text = table([("name", "n", "share"), ("a", 1234567, 0.5), ("bcd", 7, 1.0)])
+    assert text.splitlines() == [
+        "name          n  share",
+        "a     1,234,567    0.5",
+        "bcd           7      1",
+    ]
+
+
+# --- optimize -----------------------------------------------------------------------------------
+
+
+def test_optimize_exact(ok, cli, counts):
+    found = ok("optimize", counts)
+    assert {"k", "coverage", "latency_reduction", "utility", "method"} <= found.keys()
+    assert (found["method"], found["draft"], found["alpha"]) == ("exact", "llama-3.1-8b", 0.5)
+    assert isinstance(found["k"], int)
+    assert found["utility"] == 0.5 * found["coverage"] + 0.5 * found["latency_reduction"]
+    assert found["note"] is None
+    assert "regret" not in found
+    code, out, _ = cli("optimize", counts)
+    assert code == 0
+    assert out.startswith(f"k = {found['k']:,} of 128,256 tokens")
+
+
+def test_optimize_follows_alpha_floor_bounds_and_draft(ok, counts, tmp_path):
+    ks = [ok("optimize", counts, "--alpha", a)["k"] for a in (0.1, 0.5, 0.9)]
+    assert ks == sorted(ks)
+    floor = ok("optimize", counts, "--min-coverage", "0.995")
+    assert floor["coverage"] >= 0.995
+    assert floor["k"] > ks[1]
+    assert ok("optimize", counts, "--k-max", "7")["k"] == 7
+    assert ok("optimize", counts, "--k-min", "4,000")["k"] == 4000
+    assert ok("optimize", counts, "--draft", "llama-3.2-1b")["k"] < ks[1]
+    config = {"hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
+              "num_key_value_heads": 8, "vocab_size": V}  # fmt: skip
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    assert ok("optimize", counts, "--draft-config", path)["k"] == ks[1]
+
+
+def test_optimize_tpe_reports_regret_and_resumes(ok, counts, tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    line = ("optimize", counts, "--method", "tpe", "--storage", url)
+    few = ok(*line, "--trials", "12")
+    assert (few["method"], few["trials"], few["k_min"], few["k_max"]) == ("tpe", 12, 50, 50_000)
+    exact = ok("optimize", counts, "--k-min", 50, "--k-max", 50_000)
+    assert few["regret"] == exact["utility"] - few["utility"] >= 0
+    more = ok(*line, "--trials", "20")
+    assert more["study"] == few["study"]
+    assert more["regret"] <= few["regret"]
+    assert ok(*line, "--trials", "20") == more
+    elsewhere = ok(*line[:-1], f"sqlite:///{tmp_path}/other.db", "--trials", "20")
+    assert elsewhere["k"] == more["k"]  # uninterrupted: the same
+
+
+def test_optimize_refuses(refused, counts, tmp_path, make_counts):
+    assert "alpha must lie within 0..1, but it is 1.5" in refused(
+        "optimize", counts, "--alpha", "1.5"
+    )
+    assert "min-coverage must lie within 0..1" in refused(
+        "optimize", counts, "--min-coverage", "-0.1"
+    )
+    sentence = refused("optimize", counts, "--min-coverage", "0.99", "--k-max", "100")
+    largest = TokenCounts.load(counts).counts
+    largest = np.sort(largest)[::-1][:100].sum() / largest.sum()
+    assert f"the largest there is {largest:.4f}" in sentence
+    assert "k = 200,000 is outside 1..128,256" in refused("optimize", counts, "--k-max", "200000")
+    assert "k-min 9 is above k-max 8" in refused("optimize", counts, "--k-min", 9, "--k-max", 8)
+    assert "choose one of llama-3.1-8b" in refused("optimize", counts, "--draft", "gpt-9")
+    assert "V = 151,936" in refused("optimize", counts, "--draft", "qwen3-8b")
+    assert "trials must be at least 1" in refused(
+        "optimize", counts, "--method", "tpe", "--trials", "0"
+    )
+    small = tmp_path / "small.npz"
+    make_counts([1, 2, 3]).save(small)
+    assert "No draft preset has V = 3" in refused("optimize", small)
+    empty = tmp_path / "empty.npz"
+    make_counts(np.zeros(V)).save(empty)
+    assert "no tokens" in refused("optimize", empty)
+    (tmp_path / "text.npz").write_text("hello")
+    assert "text.npz is not a counts file" in refused("optimize", tmp_path / "text.npz")
+    assert "There are no counts at gone.npz" in refused("optimize", "gone.npz")
+    broken = tmp_path / "config.json"
+    broken.write_text('{"hidden_size": 1}')
+    assert "'intermediate_size'" in refused("optimize", counts, "--draft-config", broken)
+
+
+# --- coverage, merge ----------------------------------------------------------------------------
+
+
+def test_coverage_in_sample_and_elsewhere(ok, cli, counts, tmp_path, make_counts):
+    values = TokenCounts.load(counts).counts
+    other = np.zeros(V, np.int64)
+    kept = np.argsort(-values, kind="stable")[:100]
+    other[kept[0]], other[np.flatnonzero(values == 0)[:3]] = 6, 1
+    make_counts(other).save(tmp_path / "other.npz")
+    found = ok("coverage", counts, "--k", "100", "--on", "other.npz", "--on", counts)
+    assert found["coverage"] == values[kept].sum() / values.sum()
+    assert found["unique_coverage"] == 100 / 5000
+    here, elsewhere, again = found["sets"]
+    assert (here["in_sample"], elsewhere["in_sample"]) == (True, False)
+    assert (elsewhere["coverage"], elsewhere["unique_coverage"]) == (6 / 9, 1 / 4)
+    assert (elsewhere["tokens"], elsewhere["missing_tokens"]) == (9, 3)
+    assert again["coverage"] == here["coverage"]
+    assert found["note"] is None
+    assert "66.67%" in cli("coverage", counts, "--k", "100", "--on", "other.npz")[1]
+
+
+def test_k_beyond_the_seen_tokens_is_explained(ok, cli, counts):
+    found = ok("coverage", counts, "--k", "5003")
+    assert "Only 5,000 distinct tokens were seen" in found["note"]
+    assert "3 tokens that never occurred" in found["note"]
+    assert "lowest ids" in found["note"]
+    assert found["coverage"] == found["unique_coverage"] == 1
+    assert found["note"] in cli("coverage", counts, "--k", "5003")[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"rule": "content"}, "rule is content, not assistant"),
+     ({"tokenizer_sha256": "zz"}, "tokenizer is tiny (zz), not tiny (t)")],
+)  # fmt: skip
+def test_coverage_refuses_counts_of_another_kind(refused, counts, make_counts, change, field):
+    make_counts(np.ones(V), **change).save("other.npz")
+    sentence = refused("coverage", counts, "--k", 5, "--on", "other.npz")
+    assert field in sentence
+    assert "other.npz cannot be compared" in sentence
+
+
+def test_coverage_refuses_another_v_and_k_out_of_range(refused, counts, make_counts):
+    make_counts([1, 2]).save("two.npz")
+    sentence = refused("coverage", counts, "--k", 5, "--on", "two.npz")
+    assert "its V is 2, not 128,256" in sentence
+    assert "k = 0 is outside 1..128,256" in refused("coverage", counts, "--k", 0)
+    assert "k = 128,257 is outside" in refused("coverage", counts, "--k", V + 1)
+
+
+def test_merge_adds_and_keeps_the_sum_in_the_workspace(ok, counts):
+    merged = ok("merge", counts, counts, "--out", "deep/sum.npz")
+    one = TokenCounts.load(counts)
+    assert (merged["tokens"], merged["merged"]) == (2 * one.tokens, 2)
+    assert (merged["conversations"], merged["vocab_size"]) == (4, V)
+    assert TokenCounts.load("deep/sum.npz").tokens == 2 * one.tokens
+    assert [stored.key for stored in workspace.list_counts()] == [merged["key"]]
+    assert ok("optimize", merged["key"])["k"] == ok("optimize", counts)["k"]
+
+
+def test_merge_refuses_counts_of_another_kind_and_writes_nothing(refused, counts, make_counts):
+    make_counts(np.ones(V), template_sha256="zz").save("other.npz")
+    assert "template_sha256 is m against zz" in refused(
+        "merge", counts, "other.npz", "--out", "sum.npz"
+    )
+    assert not Path("sum.npz").exists()
+
+
+# --- export and the lists -----------------------------------------------------------------------
+
+
+def test_export_writes_what_it_lists(ok, cli, counts):
+    line = ("export", counts, "--k", "100", "--format", "ids", "--format", "speculators")
+    made = ok(*line, "--out", "out", "--alpha", "0.5")
+    assert (made["k"], made["vocab_size"], made["formats"]) == (100, V, ["ids", "speculators"])
+    for file in made["files"]:
+        assert (Path("out") / file["path"]).stat().st_size == file["bytes"]
+    ids = json.loads(Path("out/ids/ids.json").read_text())
+    ids = ids["ids"] if isinstance(ids, dict) else ids
+    top = np.argsort(-TokenCounts.load(counts).counts, kind="stable")[:100]
+    assert ids == sorted(top.tolist())
+    assert made["coverage"] == ok("coverage", counts, "--k", 100)["coverage"]
+    again = ok(*line, "--out", "again", "--alpha", "0.5")
+    assert [f["sha256"] for f in again["files"]] == [f["sha256"] for f in made["files"]]
+    code, out, _ = cli(*line, "--out", "text")
+    assert code == 0
+    assert "100 of 128,256 tokens" in out
+
+
+def test_export_says_what_padding_means(ok, counts):
+    made = ok("export", counts, "--k", "5001", "--format", "ids", "--out", "out")
+    assert "Only 5,000 distinct tokens were seen" in made["note"]
+
+
+def test_export_refuses_and_writes_nothing(refused, counts):
+    line = ("export", counts, "--out", "out")
+    assert "no export format 'zip'" in refused(*line, "--k", 5, "--format", "zip")
+    assert "outside 1..128,256" in refused(*line, "--k", V + 1, "--format", "ids")
+    assert "alpha must lie within 0..1" in refused(*line, "--k", 5, "--format", "ids", "--alpha", 2)
+    assert not Path("out").exists()
+    Path("out").mkdir()
+    Path("out/mine").touch()
+    assert "not empty" in refused(*line, "--k", 5, "--format", "ids")
+    assert [path.name for path in Path("out").iterdir()] == ["mine"]
+
+
+def test_lists(ok, cli):
+    drafts = {draft["name"]: draft for draft in ok("drafts")["drafts"]}
+    assert drafts["llama-3.1-8b"]["head_share"] == pytest.approx(0.641, abs=5e-4)
+    assert drafts["llama-3.1-8b"]["flops"] / 1e6 == pytest.approx(1637.9, abs=0.05)
+    tokenizers = {t["name"]: t["vocab_size"] for t in ok("tokenizers")["tokenizers"]}
+    assert {"llama-3.1": V, "tekken": 131_072}.items() <= tokenizers.items()
+    assert {"specforge", "speculators", "sglang", "ids"} <= {
+        form["name"] for form in ok("formats")["formats"]
+    }
+    for name in ("drafts", "tokenizers", "formats", "jobs"):
+        code, out, _ = cli(name)
+        assert code == 0
+        assert out.strip()
