@@ -26,9 +26,11 @@ $(VENV)/app.stamp: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	touch $@
 
-# --group reads [dependency-groups] of pyproject.toml: what tests and the optional cluster need.
+# --group reads [dependency-groups] of pyproject.toml: tests, the optional cluster, and the
+# consumers whose loaders the tests run.
 $(VENV)/test.stamp: $(VENV)/app.stamp pyproject.toml
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt --group test --group cluster
+	$(BIN)/python -m pip install --quiet --no-deps --group consumers
 	touch $@
 
 clean:
