@@ -64,6 +64,7 @@ ORDERS = (
     "saua", "uata", "uataua", "uatta", "uat", "uatu", "uatua", "uta", "ta", "usa", "usua", "uasua",
     "uas", "uasa", "ssua", "s",
 )  # fmt: skip
+EMPTY_THOUGHT = r"<think>[ \t\r\n]*</think>"  # left out of spans, see template_spans
 THOUGHTFUL = "<think>\nGarnet ponders\n</think>\n\nBeryl answers"
 
 
@@ -94,10 +95,8 @@ class Proof:
         self, contents: pa.LargeStringArray, *, trims: bool, reasoning: bool
     ) -> np.ndarray:
         """bool[M]: assistant contents that must be rendered."""
-        literals = self.literals
-        if not (reasoning and self.thoughts):
-            literals = (*literals, "<think>", "</think>")
-        found = holds_any(contents, literals)
+        plain = reasoning and self.thoughts
+        found = _matches(contents, self.literals, EMPTY_THOUGHT if plain else "</?think>")
         if self.edges:
             shown = strip(contents) if trims else contents
             found |= _bools(pc.match_substring_regex(shown, self.edges))
@@ -121,7 +120,7 @@ class Proof:
         bad[spoken] = self.unproved(
             contents.filter(pa.array(spoken)), trims=trims, reasoning=reasoning
         )
-        bad[~spoken] = holds_any(contents.filter(pa.array(~spoken)), self.openers)
+        bad[~spoken] = _matches(contents.filter(pa.array(~spoken)), self.openers)
         first, last = offsets[:-1], offsets[1:] - 1
         filled = last >= first
         before = np.concatenate([[START], codes[:-1]])
@@ -138,11 +137,11 @@ def roles_type(roles: pa.Array) -> pa.DataType:
     return roles.type.value_type if pa.types.is_dictionary(roles.type) else roles.type
 
 
-def holds_any(contents: pa.LargeStringArray, literals: tuple[str, ...]) -> np.ndarray:
-    """bool[M]: does a content hold one of these strings?"""
-    if not literals:
+def _matches(contents: pa.LargeStringArray, literals: tuple[str, ...], *others: str) -> np.ndarray:
+    """bool[M]: does a content hold one of the literals, or match another RE2 expression?"""
+    pattern = "|".join([*map(_escaped, literals), *others])
+    if not pattern:
         return np.zeros(len(contents), bool)
-    pattern = "|".join(map(_escaped, literals))
     return _bools(pc.match_substring_regex(contents, pattern))
 
 
@@ -163,14 +162,15 @@ def prove(template: ChatTemplate, tokenizer: Tokenizer) -> Proof:
     pairs = {rule: prober.pairs(rule) for rule in ("assistant", "content", "reference")}
     edges, holds = prober.edges()
     added = (t.content for t in tokenizer.backend.get_added_tokens_decoder().values())
-    own = (*template.headers, template.end_of_turn, template.user_header)
+    own = (*template.headers, template.thought_header, template.end_of_turn, template.last_end,
+           template.user_header)  # fmt: skip
     literals = {text for text in (*added, *own) if len(text.strip()) > 1}
     return Proof(
         fast=holds and bool(pairs["assistant"].any()),
         end_of_turn_ids=prober.end_of_turn_ids,
         edges=edges,
         literals=tuple(sorted(literals | string_tests(template.jinja))),
-        openers=tuple(template.headers),
+        openers=tuple(filter(None, (*template.headers, template.thought_header))),
         thoughts=prober.agrees([THOUGHTFUL, THOUGHTFUL]),
         pairs=pairs,
     )
@@ -195,7 +195,7 @@ class _Prober:
         self.end_of_turn_ids = tuple(map(int, ids[0][len(plain) :])) if ids else ()
 
     def _turns(self, messages: list[dict], rule: str) -> list[np.ndarray]:
-        from vocabtrim_core.templates import span_ids
+        from vocabtrim_core.template_spans import span_ids
 
         text, spans = self.template.spans(messages, rule)
         return span_ids(self.tokenizer, text, spans, masks=self.template.masks)

@@ -31,7 +31,7 @@ def render(
     parts: the template wants contents as lists of {"type": "text", "text": …}.
     InputError naming the message and what the template says when it cannot render.
     """
-    chat = [plain_message(message, parts=parts) for message in messages]
+    chat = [_plain_message(message, n, parts) for n, message in enumerate(messages, 1)]
     settings = {**special_tokens, "add_generation_prompt": add_generation_prompt}
     try:
         return _render(jinja, chat, tools, settings)
@@ -39,7 +39,7 @@ def render(
         raise InputError(_explain(error, jinja, chat, tools, settings, name)) from error
 
 
-def plain_message(message: Mapping[str, Any], *, parts: bool = False) -> dict[str, Any]:
+def _plain_message(message: Mapping[str, Any], n: int, parts: bool) -> dict[str, Any]:
     """A message as templates expect it: text content, tool arguments as objects, no null fields."""
     plain = {key: value for key, value in message.items() if value is not None}
     content = plain.get("content", "")
@@ -48,16 +48,18 @@ def plain_message(message: Mapping[str, Any], *, parts: bool = False) -> dict[st
     elif isinstance(content, str) and parts:
         content = [{"type": "text", "text": content}]
     plain["content"] = content
-    if "tool_calls" in plain:
-        plain["tool_calls"] = [_plain_call(call) for call in plain["tool_calls"]]
-        if not plain["tool_calls"]:
-            del plain["tool_calls"]  # templates test for the key
-    return plain
+    if not (calls := plain.pop("tool_calls", None)):  # templates test for the key
+        return plain
+    with suppress(ValueError):
+        calls = json.loads(calls) if isinstance(calls, str) else calls
+    if not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
+        raise InputError(f"The tool_calls of message {n} are no list of objects; mend the row.")
+    return {**plain, "tool_calls": [_plain_call(call) for call in calls]}
 
 
 def _plain_call(call: Mapping[str, Any]) -> dict[str, Any]:
     """A tool call in OpenAI's shape, with `arguments` parsed where it is a string of JSON."""
-    function = dict(call.get("function", call))
+    function = dict(call.get("function") or call)
     arguments = function.get("arguments", {})
     if isinstance(arguments, str):
         with suppress(ValueError):  # free text stays as it is; the template decides
@@ -94,7 +96,10 @@ def _explain(
     name: str,
 ) -> str:
     """One sentence: what the template said, and at which message it first said so."""
-    said = f"{error} (line {line})" if (line := getattr(error, "lineno", None)) else str(error)
+    from jinja2 import TemplateSyntaxError
+
+    if isinstance(error, TemplateSyntaxError):
+        return f"{name} is not valid jinja: {error.message} (line {error.lineno})."
     at = "this conversation"
     for n in range(1, len(chat) + 1):
         try:
@@ -103,4 +108,4 @@ def _explain(
             if str(first) == str(error):
                 at = f"message {n} (role {chat[n - 1].get('role', 'missing')})"
                 break
-    return f"{name} cannot render {at}: {said or type(error).__name__}."
+    return f"{name} cannot render {at}: {str(error) or type(error).__name__}."

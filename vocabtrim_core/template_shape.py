@@ -30,15 +30,19 @@ class Shape:
     """How a template writes an assistant turn.
 
     headers: texts just before assistant content, the usual one first (after a tool result it can be
-    another).  preamble: all that precedes the first user turn when there is no system message.
+    another).  thought_header: the text before reasoning where that is a turn of its own, else "".
+    end_of_turn, last_end: texts just after assistant content, and after the last one.
+    preamble: all that precedes the first user turn when there is no system message.
     trims: contents are stripped at both ends.  alternates: role orders other than user, assistant,
     user, … are refused.  drops_thinking: <think> blocks of earlier turns are removed.
     reasoning: a `reasoning_content` field is rendered.
     """
 
     headers: tuple[str, ...]
+    thought_header: str
     user_header: str
     end_of_turn: str
+    last_end: str
     preamble: str
     trims: bool
     alternates: bool
@@ -63,24 +67,26 @@ def probe_shape(render: Render) -> Shape:
     at = [_place(text, content) for content in (USERS[0], ASSISTANTS[0], USERS[1], ASSISTANTS[1])]
     (_, user_end), (start, end), (user2, user2_end), (start2, end2) = at
     before, between, tail = text[user_end:start], text[end:user2], text[end2:]
-    if generated:
-        inside = [stop for first, stop in generated if first <= start and end <= stop]
-        end_of_turn = text[end : inside[0]] if inside else ""
+    inside = [stop for first, stop in generated if first <= start and end <= stop]
+    if inside:
+        end_of_turn = last_end = text[end : inside[0]]
     else:
-        end_of_turn = _common_start(between, tail)
+        end_of_turn, last_end = _ends(between, tail)
     header = _header(render, before, text[user2_end:start2])
-    opening = text[: at[0][0]]
-    user_header = between[len(end_of_turn) :] if between.startswith(end_of_turn) else ""
     after_tool = _header_after_tool(render, header)
+    user_header = between.removeprefix(end_of_turn)
+    thought = _thought(render, header, before)
     return Shape(
-        headers=(header, *([after_tool] if after_tool else [])),
+        headers=(header, after_tool) if after_tool else (header,),
+        thought_header=thought or "",
         user_header=user_header,
         end_of_turn=end_of_turn,
-        preamble=opening.removesuffix(user_header),
+        last_end=last_end,
+        preamble=text[: at[0][0]].removesuffix(user_header),
         trims=_trims(render),
         alternates=not all(_accepts(render, roles) for roles in ("uuaa", "aua")),
         drops_thinking=_drops_thinking(render),
-        reasoning=_renders_reasoning(render),
+        reasoning=thought is not None,
     )
 
 
@@ -103,6 +109,14 @@ def _common_start(left: str, right: str) -> str:
             if unit.start() < shared < unit.end():
                 shared = unit.start()
     return left[:shared]
+
+
+def _ends(between: str, tail: str) -> tuple[str, str]:
+    """What closes an assistant turn in the middle, and the last one (often the same)."""
+    if shared := _common_start(between, tail):
+        return shared, shared
+    units = MARKUP.match(between), MARKUP.match(tail)
+    return (units[0][0], units[1][0]) if units[0] and units[1] else ("", "")
 
 
 def _header(render: Render, before: str, before_last: str) -> str:
@@ -155,7 +169,15 @@ def _drops_thinking(render: Render) -> bool:
     return render(conversation("uaua", thoughtful))[0].count(THOUGHT) < 2
 
 
-def _renders_reasoning(render: Render) -> bool:
+def _thought(render: Render, header: str, before: str) -> str | None:
+    """The header of reasoning that is a turn of its own; "" where it stands inside the assistant's
+    turn, None where `reasoning_content` is not rendered."""
     chat = conversation("ua")
     chat[1]["reasoning_content"] = THOUGHT
-    return THOUGHT in render(chat)[0]
+    text, _ = render(chat)
+    if THOUGHT not in text:
+        return None
+    opening = text[_place(text, USERS[0])[1] : _place(text, THOUGHT)[0]]
+    if header in opening:
+        return ""
+    return opening.removeprefix(before.removesuffix(header))

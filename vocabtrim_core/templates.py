@@ -1,20 +1,10 @@
-"""Chat templates and counted spans: which characters of a conversation carry training loss.
-
-Rules (`RULES`) name what is counted:
-`assistant`  assistant text and its end-of-turn: the span SpecForge and speculators train on.
-`content`    assistant text alone.
-`all`        everything that is rendered.
-`reference`  the paper's released code: a span ends only where end-of-turn and a user header follow
-             each other, or at the end of the text. So the last end-of-turn counts, earlier ones do
-             not, and what stands between two user turns does.
-"""
+"""The chat template of a tokenizer: its own or a named one, and where the assistant's part is."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -24,7 +14,8 @@ import numpy as np
 from vocabtrim_core import template_render
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.template_data import NAMED, NamedTemplate
-from vocabtrim_core.template_shape import MARKUP, Shape, probe_shape
+from vocabtrim_core.template_shape import MARKUP, Shape, conversation, probe_shape
+from vocabtrim_core.template_spans import RULES, Span, find_turns, ids_inside, narrow, span_ids
 from vocabtrim_core.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
@@ -32,12 +23,16 @@ if TYPE_CHECKING:
 
     from vocabtrim_core.template_proof import Proof
 
-__all__ = ["NAMED", "RULES", "ChatTemplate", "NamedTemplate", "resolve_template", "span_ids"]
-
-RULES = ("assistant", "content", "all", "reference")
-Span = tuple[int, int]  # characters [start, end)
-# A thought in an assistant turn; the opening tag may stand in the header instead.
-THOUGHT = re.compile(r"(?:<think>|\A)(?:(?!<think>).)*?</think>\s*", re.S)
+__all__ = [
+    "NAMED",
+    "RULES",
+    "ChatTemplate",
+    "NamedTemplate",
+    "Span",
+    "ids_inside",
+    "resolve_template",
+    "span_ids",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +40,9 @@ class ChatTemplate:
     """How one tokenizer writes conversations, and where the assistant's part is.
 
     name: a name of `NAMED`, or "tokenizer" for the tokenizer's own.  headers: texts that open an
-    assistant turn, the usual one first.  user_header, end_of_turn: as in `NamedTemplate`.
+    assistant turn, the usual one first.  thought_header: the text that opens reasoning where that
+    is a turn of its own.  user_header, end_of_turn: as in `NamedTemplate`.  last_end: what closes
+    the last assistant turn, where that is something else.
     preamble: what precedes the first user turn without a system message (a default system prompt).
     trims: contents are stripped.  masks: the template marks assistant text itself.
     alternates: only user, assistant, user, … is accepted.  drops_thinking: thoughts of earlier
@@ -57,8 +54,10 @@ class ChatTemplate:
     name: str
     jinja: str = field(repr=False)
     headers: tuple[str, ...]
+    thought_header: str
     user_header: str
     end_of_turn: str
+    last_end: str
     preamble: str
     trims: bool
     masks: bool
@@ -87,7 +86,10 @@ class ChatTemplate:
     @property
     def fingerprint(self) -> str:
         """sha256 of all that decides which text is rendered and which part of it is counted."""
-        decides = [self.jinja, self.headers, self.user_header, self.end_of_turn, self.parts]
+        decides = [
+            self.jinja, self.headers, self.thought_header, self.user_header, self.end_of_turn,
+            self.last_end, self.parts, self.masks,
+        ]  # fmt: skip
         text = json.dumps([*decides, sorted(self.special_tokens.items())])
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -106,24 +108,24 @@ class ChatTemplate:
     ) -> tuple[str, list[Span]]:
         """Rendered text and its counted character ranges, ascending."""
         text, marked = self._render(messages, tools)
-        if self.masks and rule in ("assistant", "content"):
-            spans = marked if rule == "assistant" else [self._less_end(text, s) for s in marked]
-            return text, _narrow(text, spans, reasoning, last_turn_only)
-        found = self.find_spans(text, rule, reasoning=reasoning, last_turn_only=last_turn_only)
-        return text, found
+        if self.masks and rule == "assistant":
+            spans = marked
+        elif self.masks and rule == "content":
+            spans = [self._less_end(text, span) for span in marked]
+        else:
+            spans = self._find(text, rule, reasoning)
+        return text, narrow(text, spans, rule, reasoning, last_turn_only)
 
     def find_spans(
         self, text: str, rule: str, *, reasoning: bool = True, last_turn_only: bool = False
     ) -> list[Span]:
         """Counted ranges of text that is already rendered, found by the strings around turns."""
-        if rule not in RULES:
-            raise InputError(f"There is no counting rule {rule}; choose one of {', '.join(RULES)}.")
-        if rule == "all":
-            spans = [(0, len(text))]
-        else:
-            pattern = _pattern(self.headers, self.end_of_turn, self.user_header, rule)
-            spans = [match.span(1) for match in pattern.finditer(text)]
-        return _narrow(text, spans, reasoning, last_turn_only)
+        return narrow(text, self._find(text, rule, reasoning), rule, reasoning, last_turn_only)
+
+    def _find(self, text: str, rule: str, reasoning: bool) -> list[Span]:
+        thought = (self.thought_header,) if reasoning and self.thought_header else ()
+        ends = tuple(dict.fromkeys(filter(None, (self.end_of_turn, self.last_end))))
+        return find_turns(text, (*self.headers, *thought), ends, self.user_header, rule)
 
     def needs_rendering(self, content: str, *, reasoning: bool = True) -> bool:
         """Is the fast path not proved for this assistant content?"""
@@ -184,59 +186,6 @@ class ChatTemplate:
         return start, end
 
 
-@functools.lru_cache
-def _pattern(
-    headers: tuple[str, ...], end_of_turn: str, user_header: str, rule: str
-) -> re.Pattern[str]:
-    """The span, group 1, of an assistant turn."""
-    opening = "|".join(re.escape(header) for header in sorted(headers, key=len, reverse=True))
-    end = re.escape(end_of_turn)
-    if rule == "reference":
-        stop = f"(?={end}{re.escape(user_header)}|\\Z)"
-    elif not end_of_turn:
-        stop = f"(?={re.escape(user_header)}|\\Z)" if user_header else "(?=\\Z)"
-    else:
-        stop = f"(?={end}|\\Z)"
-    closing = f"(?:{end})?" if rule == "assistant" and end_of_turn else ""
-    return re.compile(f"(?:{opening})([\\s\\S]*?{stop}{closing})")
-
-
-def _narrow(text: str, spans: list[Span], reasoning: bool, last_turn_only: bool) -> list[Span]:
-    """Spans, the last one alone or without thoughts where that is asked for; empty ones dropped."""
-    spans = spans[-1:] if last_turn_only else spans
-    if not reasoning:
-        spans = [piece for span in spans for piece in _without_thoughts(text, span)]
-    return [(start, end) for start, end in spans if start < end]
-
-
-def _without_thoughts(text: str, span: Span) -> list[Span]:
-    start, end = span
-    cuts = [start]
-    for thought in THOUGHT.finditer(text[start:end]):
-        cuts += [start + thought.start(), start + thought.end()]
-    cuts.append(end)
-    return list(zip(cuts[::2], cuts[1::2], strict=True))
-
-
-def span_ids(
-    tokenizer: Tokenizer, text: str, spans: Sequence[Span], *, masks: bool = False
-) -> list[np.ndarray]:
-    """Reference path: the ids of a rendered text that stand in each span, uint32[].
-
-    A token belongs to the span in which it begins. masks: with a template that marks the assistant
-    text itself, a token that begins before the mark and reaches into it counts too, which is what
-    transformers' assistant mask says.
-    """
-    encoding = tokenizer.backend.encode(text, add_special_tokens=False)
-    ids = np.array(encoding.ids, np.uint32)
-    starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2).T
-    found = []
-    for start, end in spans:
-        first = np.searchsorted(ends, start, "right") if masks else np.searchsorted(starts, start)
-        found.append(ids[first : np.searchsorted(starts, end)])
-    return found
-
-
 def resolve_template(tokenizer: Tokenizer, name: str = "auto") -> ChatTemplate:
     """The tokenizer's own template ("auto") or a named one, probed with this tokenizer."""
     return _resolve(tokenizer, name)
@@ -263,13 +212,30 @@ def _resolve(tokenizer: Tokenizer, name: str) -> ChatTemplate:
 def _own(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
     """The tokenizer's jinja; contents are given as lists of parts where plain text does not do."""
     try:
-        return _template(tokenizer, "tokenizer", jinja, _shape(tokenizer, jinja, parts=False))
+        template = _template(tokenizer, "tokenizer", jinja, _shape(tokenizer, jinja, parts=False))
     except InputError as error:
         try:
             shape = _shape(tokenizer, jinja, parts=True)
         except InputError:
             raise error from None  # what it says about plain text is the message people can use
-        return replace(_template(tokenizer, "tokenizer", jinja, shape), parts=True)
+        template = replace(_template(tokenizer, "tokenizer", jinja, shape), parts=True)
+    if template.masks and not _finds_turns(template):
+        template = replace(template, masks=False, warnings=(
+            "The template's {% generation %} marks miss assistant text; turns are found by the "
+            "strings around them instead.",
+        ))  # fmt: skip
+    if not _finds_turns(template):
+        raise InputError(
+            f"The assistant's part cannot be found in what the chat template of {tokenizer.name} "
+            f"writes; choose a named template with --template: {', '.join(NAMED)}."
+        )
+    return template
+
+
+def _finds_turns(template: ChatTemplate) -> bool:
+    chat = conversation("uaua")
+    text, spans = template.spans(chat, "content")
+    return [text[start:end] for start, end in spans] == [chat[1]["content"], chat[3]["content"]]
 
 
 def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplate:
@@ -280,6 +246,7 @@ def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplat
         headers=(entry.header, *shape.headers[1:]),
         user_header=entry.user_header,
         end_of_turn=entry.end_of_turn,
+        last_end=entry.end_of_turn,
     )
     markers = MARKUP.findall(entry.header + entry.end_of_turn)
     missing = [m for m in dict.fromkeys(markers) if tokenizer.backend.token_to_id(m) is None]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vocabtrim_core import token_text
 from vocabtrim_core import tokenizer_files as files
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tokenizer_presets import PRESETS, Preset
@@ -100,10 +101,10 @@ class Tokenizer:
         """Display text of each id; one without a token (V is often padded) shows as <id 151700>."""
         if "table" not in self._kept:
             added = {i: t.content for i, t in self.backend.get_added_tokens_decoder().items()}
-            byte_level = '"ByteLevel"' in json.dumps(json.loads(self.json).get("decoder"))
-            self._kept["table"] = added, _byte_of_letter() if byte_level else None
+            byte_level = "ByteLevel" in repr(self.backend.decoder)
+            self._kept["table"] = added, token_text.byte_of_letter() if byte_level else None
         added, bytes_of = self._kept["table"]
-        return [_display(i, self.backend, added, bytes_of) for i in map(int, ids)]
+        return [token_text.display(i, self.backend, added, bytes_of) for i in map(int, ids)]
 
 
 def load_tokenizer(
@@ -220,22 +221,12 @@ def _tokenizer(
 
 def _backend(text: str, source: str) -> tokenizers.Tokenizer:
     """The HF tokenizer of a tokenizer.json, stripped to what turns text into ids."""
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise InputError(
-            f"{source}: the tokenizer is not JSON ({error}); give a tokenizer.json."
-        ) from error
-    if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
-        raise InputError(
-            f"{source} is JSON, but no tokenizer (no `model` in it); give a tokenizer.json."
-        )
-    if content["model"].get("dropout"):
+    backend = _parse(text, source)
+    if getattr(backend.model, "dropout", None):
         raise InputError(
             f"{source} drops merges at random (its model.dropout is set), so no count of its "
             "tokens is exact; set model.dropout to null, as for inference."
         )
-    backend = _parse(text, source)
     backend.no_truncation()
     backend.no_padding()
     backend.post_processor = None  # pyright: ignore[reportAttributeAccessIssue]
@@ -248,10 +239,15 @@ def _parse(text: str, source: str) -> tokenizers.Tokenizer:
     try:
         return tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the Rust parser raises a bare Exception
-        raise InputError(
-            f"{source} is no tokenizer that `tokenizers` {tokenizers.__version__} reads ({error}); "
-            "give the model's own tokenizer.json."
-        ) from error
+        why = f"which `tokenizers` {tokenizers.__version__} cannot read ({error})"
+        try:
+            content = json.loads(text)
+        except ValueError as broken:
+            why = f"which is not JSON ({broken})"
+        else:
+            if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
+                why = "which is JSON but no tokenizer (it has no `model`)"
+        raise InputError(f"{source} has a tokenizer.json {why}; give the model's own.") from error
 
 
 def _vocab_size(
@@ -285,32 +281,3 @@ def _vocab_size(
             "models are often padded, and the mapping must have the model's size."
         )
     return size
-
-
-# --- display ------------------------------------------------------------------------------------
-
-
-def _display(i: int, backend: tokenizers.Tokenizer, added: dict[int, str],
-             byte_of: dict[str, int] | None) -> str:  # fmt: skip
-    if i in added:
-        return added[i]
-    piece = backend.id_to_token(i)
-    if piece is None:
-        return f"<id {i}>"
-    if byte_of is None:
-        return piece.replace("\u2581", " ")  # SentencePiece writes a blank as ▁
-    raw = bytes(byte_of[letter] for letter in piece)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return "<" + " ".join(f"0x{byte:02X}" for byte in raw) + ">"
-
-
-def _byte_of_letter() -> dict[str, int]:
-    """Byte-level BPE writes each byte as one printable letter; this is the way back.
-
-    Printable Latin-1 stands for itself, the other 68 bytes are the letters from U+0100 on.
-    """
-    own = {*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = (byte for byte in range(256) if byte not in own)
-    return {chr(b): b for b in own} | {chr(256 + i): b for i, b in enumerate(others)}
