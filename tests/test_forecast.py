@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vocabtrim_core.acceptance import ceiling
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.cycle_model import (
     HARDWARE,
@@ -18,7 +21,13 @@ from vocabtrim_core.cycle_model import (
 )
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast import AcceptanceModel, acceptance_rate, forecast, implied_alpha
+from vocabtrim_core.forecast import (
+    AcceptanceModel,
+    acceptance_rate,
+    forecast,
+    implied_alpha,
+    order_free_ceiling,
+)
 from vocabtrim_core.tradeoff import TradeOff
 
 LLAMA = PRESETS["llama-3.1-8b"]
@@ -69,6 +78,63 @@ def test_a_measured_length_closes_the_interval_at_its_k():
     assert low[-1] == pytest.approx(3.0)
 
 
+def test_a_measured_length_outside_the_extremes_moves_its_surroundings_only_so_far():
+    # Far to the right the extremes nearly meet, so 2.7 lies far below both of them there.
+    model = AcceptanceModel(COVERAGE, CEILING, 3, 3.0, {5: 2.7})
+    plain = AcceptanceModel(COVERAGE, CEILING, 3, 3.0)
+    low, high = model.interval()
+    assert (low[4], high[4]) == (pytest.approx(2.7), pytest.approx(2.7))
+    assert (low <= high + 1e-12).all()
+    factor = 2.7 / plain.pessimistic[4]
+    assert (low >= plain.pessimistic * factor - 1e-9).all()
+    assert (high <= plain.optimistic + 1e-9).all()
+    assert (low[-1], high[-1]) == (pytest.approx(3.0), pytest.approx(3.0))
+
+
+@given(st.dictionaries(st.integers(1, 5), st.floats(1, 4), max_size=3), st.floats(1, 4))
+def test_the_interval_holds_what_was_measured(measured, full):
+    low, high = AcceptanceModel(COVERAGE, CEILING, 3, full, measured).interval()
+    assert (low >= 1).all()
+    assert (high <= 4).all()
+    assert (low <= high + 1e-9).all()
+    for k, length in measured.items():
+        assert low[k - 1] == pytest.approx(length)
+        assert high[k - 1] == pytest.approx(length)
+
+
+def test_order_free_ceiling_holds_in_every_order():
+    # Three kept tokens of four: at best one cycle of three and one of the missing token's.
+    kept = np.array([0, 0, 0, 1], np.uint32)
+    for order in set(permutations(kept.tolist())):
+        text = [(np.array(order, np.uint32), np.array([0, 4]))]
+        exact = ceiling(text, np.arange(2)).length(3)
+        assert (exact <= order_free_ceiling(np.array([0.75, 1.0]), 3) + 1e-9).all()
+    assert order_free_ceiling(np.array([0.0, 0.5, 0.75, 1.0]), 3).tolist() == [1, 2, 4, 4]
+
+
+def test_pairs_of_assumptions_enclose_every_comparison():
+    acceptance = AcceptanceModel(COVERAGE, CEILING, 3, 3.0)
+    cycles = CycleRange(CycleModel(2.0, 0.5, "fast"), CycleModel(4.0, 0.5, "slow"))
+    result = forecast(acceptance, cycles, baseline_k=3)
+    low, high = acceptance.interval()
+    for k in range(1, 7):
+        gains = [
+            length[k - 1] / length[2] * (fixed + 0.5 * 3) / (fixed + 0.5 * k)
+            for length in (low, high)
+            for fixed in (2.0, 4.0)
+        ]
+        assert result.low[k - 1] == pytest.approx(min(gains))
+        assert result.high[k - 1] == pytest.approx(max(gains))
+        assert result.against(k, 3) == (
+            pytest.approx(min(gains) - 1),
+            pytest.approx(max(gains) - 1),
+        )
+    # Recommending does not depend on what it is compared with.
+    other = forecast(acceptance, cycles)
+    assert other.recommended_k == result.recommended_k
+    assert other.recommended_range == result.recommended_range
+
+
 def test_forecast_ratio_by_hand():
     cycles = CycleModel(4.0, 0.5, "made up")
     acceptance = AcceptanceModel(COVERAGE, np.full(6, 4.0), 3, 3.0)
@@ -108,6 +174,11 @@ def test_roofline_is_bandwidth_at_batch_one_and_compute_at_large_batch():
     small, large = (roofline(LLAMA, h100, 3, batch=b).fast for b in (1, 512))
     assert small.row_s == pytest.approx(3 * 2 * 4096 / (h100.bandwidth * 0.75))
     assert large.row_s == pytest.approx(3 * 2 * 4096 * 512 / (h100.flops * 0.75))
+    assert "Memory-bound" in roofline(LLAMA, h100, 3).regime
+    assert "compute-bound" in roofline(LLAMA, h100, 3, batch=512).regime
+    tree = roofline(LLAMA, h100, 3, batch=8, width=8, verified=64)
+    assert "512 rows" in tree.regime
+    assert tree.fast.fixed_s > roofline(LLAMA, h100, 3, batch=8).fast.fixed_s
 
 
 @pytest.mark.parametrize(
@@ -120,7 +191,9 @@ def test_roofline_is_bandwidth_at_batch_one_and_compute_at_large_batch():
         (lambda: calibrate([(100, 0.0), (200, 0.3)]), "positive seconds"),
         (lambda: AcceptanceModel(COVERAGE, CEILING, 3, 4.5), r"within 1\.\.4, but 4\.5"),
         (lambda: AcceptanceModel(COVERAGE, CEILING, 3, 3.0, {9: 2.0}), r"k = 9 is outside"),
+        (lambda: AcceptanceModel(COVERAGE, CEILING, 3, 3.0, {6: 2.9}), "given twice"),
         (lambda: roofline(LLAMA, HARDWARE["l4"], 3, batch=0), "batch must be"),
+        (lambda: roofline(LLAMA, HARDWARE["l4"], 3, verified=3), "verifies 4 tokens or more"),
         (
             lambda: roofline(DraftArchitecture("d", 8, 8, 2, 1, 4, 50), HARDWARE["l4"], 3),
             "how many layers",

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.selection import Rules, apply_rules, mix, shares, worst_domain
+from vocabtrim_core.selection import Rules, apply_rules, mix, shares
+from vocabtrim_core.worst_domain import worst_domain
 
 SIZE = 8
 COUNTS = st.lists(st.integers(0, 30), min_size=SIZE, max_size=SIZE).filter(any)
@@ -63,28 +65,74 @@ def test_no_rules_is_plain_top_k():
     )
 
 
-@given(st.lists(COUNTS, min_size=1, max_size=3), st.floats(0.05, 1))
-@settings(max_examples=60, deadline=None)
-def test_worst_domain_reaches_the_floor_within_its_bound(make_counts_of, rows, floor):
+@given(
+    st.lists(COUNTS, min_size=1, max_size=3),
+    st.floats(0.05, 1),
+    st.sets(st.integers(0, 3), max_size=2),
+    st.sets(st.integers(4, 7), max_size=2),
+)
+@settings(max_examples=80, deadline=None)
+def test_worst_domain_reaches_the_floor_within_its_bound(
+    make_counts_of, rows, floor, protected, excluded
+):
     sets = [make_counts_of(row) for row in rows]
-    found = worst_domain(sets, floor)
     p = shares(sets)
+    allowed = sorted(set(range(SIZE)) - excluded)
+    rules = Rules(frozenset(protected), frozenset(excluded))
+    if (p[:, allowed].sum(axis=1) < floor - 1e-9).any():
+        with pytest.raises(InputError, match="out of reach without the excluded tokens"):
+            worst_domain(sets, floor, rules)
+        return
+    found = worst_domain(sets, floor, rules)
+    ids = set(found.vocabulary.ids.tolist())
     smallest = next(
         size
         for size in range(1, SIZE + 1)
         if any(
-            (p[:, list(c)].sum(axis=1) >= floor - 1e-9).all()
-            for c in combinations(range(SIZE), size)
+            protected <= set(c) and (p[:, list(c)].sum(axis=1) >= floor - 1e-9).all()
+            for c in combinations(allowed, size)
         )
     )
     assert (found.coverages >= floor - 1e-9).all()
-    assert found.least_k <= smallest <= len(found.vocabulary)
-    assert len(found.vocabulary) <= found.top_k_needed
+    assert protected <= ids
+    assert not excluded & ids
+    assert found.least_k <= smallest <= len(ids) == found.smallest_k
+    assert len(ids) <= found.top_k_needed
 
 
-def test_worst_domain_keeps_what_is_protected(make_counts):
-    found = worst_domain([make_counts([9, 5, 1, 0])], 0.9, protected=[3])
-    assert 3 in found.vocabulary.ids
+def test_worst_domain_by_hand(make_counts):
+    # The first corpus needs tokens 0 and 1 for 90 %, the second 0 and 2: three tokens in all.
+    # Pooled, 1 and 3 come before 2, so top-k needs four.
+    sets = [make_counts([6, 3, 0, 1]), make_counts([7, 0, 2, 1])]
+    found = worst_domain([sets[0] + sets[0] + sets[0], sets[1]], 0.9)
+    assert found.vocabulary.ids.tolist() == [0, 1, 2]
+    assert found.top_k_needed == 4
+    assert found.top_k_worst == pytest.approx(0.8)
+
+
+def test_worst_domain_keeps_its_rules(make_counts):
+    sets = [make_counts([9, 5, 1, 0])]
+    assert 3 in worst_domain(sets, 0.9, Rules(frozenset({3}))).vocabulary.ids
+    padded = worst_domain(sets, 0.5, Rules(multiple=2))
+    assert (padded.smallest_k, padded.vocabulary.ids.tolist()) == (1, [0, 1])
+    with pytest.raises(InputError, match=r"within k = 1 .* corpus gets to 0\.6000"):
+        worst_domain(sets, 0.9, k_max=1)
+
+
+def test_ruled_tradeoff_searches_where_the_rules_allow():
+    rng = np.random.default_rng(1)
+    counts = rng.integers(0, 1000, 60) ** 2
+    architecture = DraftArchitecture("tiny", 8, 8, 2, 1, 4, 60)
+    rules = Rules(frozenset(range(50, 56)), frozenset(range(5)))
+    ruled = apply_rules(counts, rules)
+    for alpha in np.linspace(0.05, 0.99, 40):
+        tradeoff = ruled.tradeoff(architecture, alpha)
+        assert (tradeoff.k_min, tradeoff.last_k) == (6, 55)
+        best = max(range(6, 56), key=lambda k: tradeoff.at(k).utility)
+        assert tradeoff.optimum.k == tradeoff.optimum_closed_form().k == best
+        assert tradeoff.alpha_path(np.array([alpha])).tolist() == [best]
+    with pytest.raises(InputError, match="6 tokens are protected"):
+        ruled.tradeoff(architecture, k_max=5)
 
 
 @pytest.mark.parametrize(

@@ -107,10 +107,24 @@ OVERHEAD = (0.0, 0.34)
 
 @dataclass(frozen=True, slots=True)
 class CycleRange:
-    """Two cycle models that enclose the truth as far as is known; equal when measured."""
+    """Two cycle models that enclose the truth as far as is known; equal when measured.
+
+    regime: what the range holds for, in a sentence.
+    """
 
     fast: CycleModel  # least fixed time, so trimming gains most
     slow: CycleModel
+    regime: str = ""
+
+    @classmethod
+    def measured(cls, points: Sequence[tuple[int, float]]) -> CycleRange:
+        """The line through measured (k, seconds per cycle); see `calibrate`."""
+        model = calibrate(points)
+        return cls(
+            model,
+            model,
+            "Holds for the engine, batch size and tree shape that were measured.",
+        )
 
 
 def roofline(
@@ -119,18 +133,31 @@ def roofline(
     depth: int,
     *,
     batch: int = 1,
+    width: int = 1,
+    verified: int | None = None,
     efficiency: float = EFFICIENCY,
     overhead: tuple[float, float] = OVERHEAD,
 ) -> CycleRange:
     """Cycle models from weights and peaks: every product takes max(bytes/BW, FLOPs/peak).
 
-    depth: draft steps K per cycle (levels of a tree). batch: sequences decoded together; it counts
-    in the compute bound only. overhead: fixed time beyond the weights' (kernel launches, attention
-    over the cache, sampling) as a share of the roofline, from least to most. InputError when the
-    target's number of layers is unknown.
+    depth: draft steps K per cycle.  batch: sequences decoded together.  width: branches of a
+    draft tree extended per step; 1 is a chain.  verified: tokens of one sequence that the target
+    verifies per cycle, depth + 1 for a chain. These three count in the compute bound only.
+    overhead: fixed time beyond the weights' (kernel launches, attention over the cache, sampling)
+    as a share of the roofline, from least to most. InputError when the target's number of layers
+    is unknown.
     """
-    if batch < 1 or not 0 < efficiency <= 1 or overhead[0] < 0 or overhead[1] < overhead[0]:
-        raise InputError("batch must be 1 or more, efficiency within 0..1, overhead from 0 up.")
+    verified = depth * width + 1 if verified is None else verified
+    for name, value in (("depth", depth), ("batch", batch), ("width", width)):
+        if value < 1:
+            raise InputError(f"{name} must be 1 or more, but it is {value}.")
+    if verified < depth + 1:
+        raise InputError(
+            f"At draft depth {depth} the target verifies {depth + 1} tokens or more per cycle, "
+            f"but {verified} is given."
+        )
+    if not 0 < efficiency <= 1 or not 0 <= overhead[0] <= overhead[1]:
+        raise InputError("efficiency must lie within 0..1, and overhead run from 0 upwards.")
     target = architecture.target_weights
     if target is None:
         raise InputError(
@@ -143,14 +170,37 @@ def roofline(
         return max(read, 2 * weights * rows / (hardware.flops * efficiency))
 
     body = sum(architecture.weights.values())
-    fixed_s = seconds(target, batch * (depth + 1)) + depth * seconds(body, batch)
-    row_s = depth * seconds(architecture.hidden_size, batch)
+    fixed_s = seconds(target, batch * verified) + depth * seconds(body, batch * width)
+    row_s = depth * seconds(architecture.hidden_size, batch * width)
     name = f"{hardware.name}, batch {batch}, {efficiency:.0%} of peak"
     least, most = overhead
     return CycleRange(
         CycleModel(fixed_s * (1 + least), row_s, name),
         CycleModel(fixed_s * (1 + most), row_s, name),
+        _regime(architecture, hardware, batch * width, batch * verified),
     )
+
+
+def _regime(
+    architecture: DraftArchitecture, hardware: Hardware, drafted: int, verified: int
+) -> str:
+    """Which side of the roofline the two products are on, and what the estimate leaves out."""
+    ridge = hardware.flops * architecture.bytes_per_weight / (2 * hardware.bandwidth)
+    where = f"{hardware.name}'s arithmetic bound begins at {ridge:,.0f} rows"
+    if verified <= ridge:
+        text = (
+            f"Memory-bound: {drafted:,} drafted and {verified:,} verified rows per product, and "
+            f"{where}. Batch size and tree shape then change nothing but the overhead."
+        )
+    else:
+        also = "and the draft are" if drafted > ridge else "is"
+        text = (
+            f"The verification of {verified:,} rows {also} compute-bound ({where}), so trimming "
+            "gains less than at batch 1."
+        )
+    if architecture.active_experts > 1:
+        text += " Experts are counted as if every row used the same ones."
+    return text + " Attention over long contexts, which grows with the batch, is left out."
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,12 @@ class AcceptanceModel:
                 )
             if not 1 <= k <= len(self.coverage):
                 raise InputError(f"k = {k:,} is outside 1..{len(self.coverage):,}.")
+        full = self.measured.get(len(self.coverage), self.full_length)
+        if full != self.full_length:
+            raise InputError(
+                f"The acceptance length of the full vocabulary is given twice, as "
+                f"{self.full_length} and as {full}; give it once."
+            )
 
     @property
     def optimistic(self) -> np.ndarray:
@@ -60,21 +66,37 @@ class AcceptanceModel:
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """float64[V] twice: least and most acceptance length, narrowed by what was measured.
 
-        A measured length may lie outside the two extremes; near its k the interval follows it.
+        A measured length has a place between the two extremes, and where it lies outside them
+        (a draft trained anew is another draft) a factor beyond the nearer one. Both are carried to
+        other k along log k, the factor back to 1 at V, where the length is given; the further from
+        a measurement, the more of the plain interval is admitted again.
         """
         low, high = self.pessimistic, self.optimistic
-        points = {k: v for k, v in sorted(self.measured.items()) if high[k - 1] > low[k - 1]}
+        points = {k: v for k, v in sorted(self.measured.items()) if k < len(low)}
         if not points:
             return low, high
-        at = np.array(list(points))
-        place = (np.array(list(points.values())) - low[at - 1]) / (high[at - 1] - low[at - 1])
+        at, lengths = np.array(list(points)), np.array(list(points.values()))
+        inside = np.clip(lengths, low[at - 1], high[at - 1])
+        width = high[at - 1] - low[at - 1]
+        place = np.divide(inside - low[at - 1], width, out=np.full(len(at), 0.5), where=width > 0)
         logs, log_at = np.log(np.arange(1, len(low) + 1)), np.log(at)
-        middle = np.interp(logs, log_at, place)
-        away = np.abs(logs[:, None] - log_at).min(axis=1) / np.log(REACH)
-        away = np.minimum(away, 1)
-        least = middle + away * (np.minimum(0, middle) - middle)
-        most = middle + away * (np.maximum(1, middle) - middle)
-        return low + least * (high - low), low + most * (high - low)
+        places = np.interp(logs, log_at, place)
+        factors = np.interp(logs, np.append(log_at, logs[-1]), np.append(lengths / inside, 1.0))
+        middle = (low + places * (high - low)) * factors
+        away = np.minimum(np.abs(logs[:, None] - log_at).min(axis=1) / np.log(REACH), 1)
+        least = middle + away * (low * np.minimum(factors, 1) - middle)
+        most = middle + away * (high * np.maximum(factors, 1) - middle)
+        return np.clip(least, 1, self.depth + 1), np.clip(most, 1, self.depth + 1)
+
+
+def order_free_ceiling(coverage: np.ndarray, depth: int) -> np.ndarray:
+    """float64[V]: the ceiling that holds in whatever order the tokens come.
+
+    A missing token ends its cycle, so there are at least as many cycles as missing tokens, and no
+    cycle is longer than depth + 1. For counts without their responses.
+    """
+    with np.errstate(divide="ignore"):
+        return np.minimum(depth + 1, 1 / (1 - np.minimum(coverage, 1)))
 
 
 def acceptance_rate(length: float, depth: int) -> float:
@@ -86,20 +108,45 @@ def acceptance_rate(length: float, depth: int) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forecast:
-    """Throughput relative to a baseline k, for every k: float64[V] each, 1.0 = as the baseline."""
+    """Throughput relative to a baseline k for every k, under each pair of assumptions.
 
+    lengths: least and most acceptance length, float64[V] each.  cycles: cycle time, two ends.
+    Comparing two k, both lengths come from the same end, and both times too.
+    low, high, middle: float64[V] least, most and geometric mean of the pairs, 1.0 = the baseline.
+    """
+
+    lengths: tuple[np.ndarray, np.ndarray]
+    cycles: CycleRange
     baseline_k: int
-    low: np.ndarray
-    high: np.ndarray
-    length_low: np.ndarray
-    length_high: np.ndarray
     k_min: int = 1
     k_max: int | None = None
+    low: np.ndarray = field(init=False)
+    high: np.ndarray = field(init=False)
+    middle: np.ndarray = field(init=False)
 
-    @property
-    def middle(self) -> np.ndarray:
-        """float64[V]: midpoint of the interval, what the recommendation maximises."""
-        return (self.low + self.high) / 2
+    def __post_init__(self) -> None:
+        size, last = len(self.lengths[0]), self.k_max
+        for name, k in (("baseline", self.baseline_k), ("k-min", self.k_min), ("k-max", last)):
+            if k is not None and not 1 <= k <= size:
+                raise InputError(f"{name} {k:,} is outside 1..{size:,}.")
+        if last is not None and last < self.k_min:
+            raise InputError(f"k-min {self.k_min:,} is above k-max {last:,}.")
+        pairs = self.relative(np.arange(1, size + 1), self.baseline_k)
+        object.__setattr__(self, "low", pairs.min(axis=0))
+        object.__setattr__(self, "high", pairs.max(axis=0))
+        # The geometric mean, so that the recommended k is the same against every baseline.
+        object.__setattr__(self, "middle", np.exp(np.log(pairs).mean(axis=0)))
+
+    def relative(self, ks: np.ndarray, baseline_k: int) -> np.ndarray:
+        """float64[4, len(ks)]: rho(k) = length(k)/length(base) * T(base)/T(k) per pair."""
+        ks = np.asarray(ks)
+        return np.stack(
+            [
+                length[ks - 1] / length[baseline_k - 1] * cycle.speedup(ks, baseline_k)
+                for length in self.lengths
+                for cycle in (self.cycles.fast, self.cycles.slow)
+            ]
+        )
 
     def best(self, values: np.ndarray) -> int:
         """The k within the bounds with the highest of `values`; ties go to the smaller k."""
@@ -107,19 +154,20 @@ class Forecast:
 
     @property
     def recommended_k(self) -> int:
-        """The throughput optimum of the midpoint."""
+        """The throughput optimum of the middle."""
         return self.best(self.middle)
 
     @property
     def recommended_range(self) -> tuple[int, int]:
-        """Throughput optima of the two ends of the interval, smaller first."""
-        first, second = sorted((self.best(self.low), self.best(self.high)))
-        return first, second
+        """The smallest and the largest throughput optimum of the pairs of assumptions."""
+        pairs = self.relative(np.arange(1, len(self.low) + 1), self.baseline_k)
+        bests = [self.best(values) for values in pairs]
+        return min(bests), max(bests)
 
     def against(self, k: int, other_k: int) -> tuple[float, float]:
-        """Least and most relative gain of k over other_k (0.03 = +3 %), end against same end."""
-        ends = [self.low[k - 1] / self.low[other_k - 1], self.high[k - 1] / self.high[other_k - 1]]
-        return min(ends) - 1, max(ends) - 1
+        """Least and most relative gain of k over other_k (0.03 = +3 %)."""
+        gains = self.relative(np.array([k]), other_k)[:, 0] - 1
+        return float(gains.min()), float(gains.max())
 
 
 def forecast(
@@ -130,21 +178,9 @@ def forecast(
     k_min: int = 1,
     k_max: int | None = None,
 ) -> Forecast:
-    """rho(k) = length(k)/length(baseline) * T(baseline)/T(k) at both ends of both models.
-
-    baseline_k None is V. Both lengths of a ratio come from the same end of the interval.
-    """
-    size = len(acceptance.coverage)
-    base = size if baseline_k is None else baseline_k
-    if not 1 <= base <= size:
-        raise InputError(f"The baseline k = {base:,} is outside 1..{size:,}.")
-    ks = np.arange(1, size + 1)
-    length_low, length_high = acceptance.interval()
-    speedups = np.stack([cycles.fast.speedup(ks, base), cycles.slow.speedup(ks, base)])
-    low = length_low / length_low[base - 1] * speedups.min(axis=0)
-    high = length_high / length_high[base - 1] * speedups.max(axis=0)
-    low, high = np.minimum(low, high), np.maximum(low, high)
-    return Forecast(base, low, high, length_low, length_high, k_min, k_max)
+    """The forecast for every k; baseline_k None is V. InputError for a k outside 1..V."""
+    base = len(acceptance.coverage) if baseline_k is None else baseline_k
+    return Forecast(acceptance.interval(), cycles, base, k_min, k_max)
 
 
 def implied_alpha(tradeoff: TradeOff, k: int) -> float:

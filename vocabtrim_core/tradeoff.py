@@ -102,16 +102,17 @@ class TradeOff:
         return self.at(int(np.clip(grown, max(self.k_min, self._floor_k()), self.last_k)))
 
     def _unbounded(self, alphas: np.ndarray) -> np.ndarray:
-        """int64: the k maximising U for each alpha, without floor and bounds.
+        """int64: the k in k_min..k_max maximising U for each alpha, without the floor.
 
-        C is concave and R linear, so U grows exactly while a token's share of the corpus exceeds
-        (1 - alpha)/alpha * 2H/FLOPs(V). The floor keeps a suffix of the ks and the bounds clip.
+        C is concave there and R linear, so U grows exactly while a token's share of the corpus
+        exceeds (1 - alpha)/alpha * 2H/FLOPs(V). The floor keeps a suffix of the ks. (Below k_min
+        C need not be concave: protected tokens come first under selection rules.)
         """
         slope = 2 * self.architecture.hidden_size / self.architecture.flops(self.curve.vocab_size)
         with np.errstate(divide="ignore", over="ignore"):
             least_count = (1 - alphas) / alphas * slope * self.curve.tokens
-        rising = self.curve.sorted_counts[::-1]
-        return self.curve.vocab_size - np.searchsorted(rising, least_count, side="right")
+        rising = self.curve.sorted_counts[self.k_min : self.last_k][::-1]
+        return self.last_k - np.searchsorted(rising, least_count, side="right")
 
     def _floor_k(self) -> int:
         needed = self.curve.smallest_k(self.floor) if self.floor > 0 else 1

@@ -1,0 +1,147 @@
+"""A floor on every corpus: a small vocabulary that reaches it, and a proof of how small any can be.
+
+The problem: minimise |D| subject to sum over t in D of p_c(t) >= floor for every corpus c, where D
+holds the protected and none of the excluded tokens. It is a covering integer program, NP-hard in
+general, but its dual has one weight per corpus, and few corpora make that easy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.selection import EXCLUDED, FREE, PROTECTED, Rules, apply_rules, shares
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+ROUNDS = 60
+SLACK = 1e-12  # a floor counts as reached within rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorstDomain:
+    """A vocabulary that reaches a floor on every corpus, and how close to the smallest it is.
+
+    coverages: float64[corpora].  smallest_k: its size before rounding up to the rules' multiple.
+    least_k: no vocabulary smaller than this reaches the floor everywhere under the rules.
+    top_k_worst: the worst coverage of the pooled top-k of the same size under the same rules;
+    top_k_needed: the size at which that one too reaches the floor everywhere.
+    """
+
+    vocabulary: DraftVocabulary
+    floor: float
+    coverages: np.ndarray
+    smallest_k: int
+    least_k: int
+    top_k_worst: float
+    top_k_needed: int
+
+
+def worst_domain(
+    sets: Sequence[TokenCounts],
+    floor: float,
+    rules: Rules | None = None,
+    k_max: int | None = None,
+) -> WorstDomain:
+    """The smallest vocabulary found whose coverage on every corpus is at least `floor`.
+
+    For any weights w on the corpora (adding up to 1), a D that satisfies every corpus satisfies
+    their w-mix, so the tokens that reach the floor on the mix bound |D| from below; and the mix's
+    top tokens, taken until every corpus is satisfied, are a solution. Weights move towards the
+    corpora that lag (multiplicative updates), the best solution and the best bound are kept, and
+    tokens that no corpus needs are dropped at last.
+
+    InputError, naming the corpus, when the floor is out of reach under the rules and k_max.
+    """
+    if not 0 < floor <= 1:
+        raise InputError(f"The floor must lie above 0 and at most 1, but it is {floor}.")
+    rules = rules or Rules()
+    p = shares(sets)
+    tiers = rules.tiers(p.shape[1])
+    protected = np.flatnonzero(tiers == PROTECTED)
+    _refuse_unless(sets, p[:, tiers < EXCLUDED].sum(axis=1), floor, "without the excluded tokens")
+    free = np.flatnonzero((tiers == FREE) & p.any(axis=0))
+    base = p[:, protected].sum(axis=1)
+    picked, least, order = _search(p[:, free], base, floor - SLACK)
+    picked = _drop_surplus(picked, p[:, free], base, floor - SLACK)
+    ids = np.concatenate([protected, free[picked]])
+    if k_max is not None and max(len(ids), 1) > k_max:
+        first = np.concatenate([protected, free[order]])[:k_max]
+        where = f"within k = {k_max:,} (the smallest vocabulary found has {len(ids):,} tokens)"
+        _refuse_unless(sets, p[:, first].sum(axis=1), floor, where)
+    pooled = apply_rules(np.sum([c.counts for c in sets], axis=0), rules)
+    rest = np.concatenate([free[order], np.flatnonzero((tiers == FREE) & ~p.any(axis=0))])
+    rest = rest[np.isin(rest, ids, invert=True, assume_unique=True)]
+    size = pooled.padded(max(len(ids), 1))
+    kept = np.concatenate([ids, rest[: size - len(ids)]])
+    by_rank = np.cumsum(p[:, pooled.curve.order], axis=1)
+    reached = max(int(np.searchsorted(row, floor - SLACK)) + 1 for row in by_rank)
+    return WorstDomain(
+        DraftVocabulary(np.sort(kept), p.shape[1]),
+        floor,
+        p[:, kept].sum(axis=1),
+        len(ids),
+        len(protected) + least,
+        float(by_rank[:, size - 1].min()),
+        min(max(reached, pooled.smallest_k), pooled.largest_k),
+    )
+
+
+def _search(p: np.ndarray, base: np.ndarray, target: float) -> tuple[np.ndarray, int, np.ndarray]:
+    """(columns of the best solution, proved least number, all columns by the last mix).
+
+    p: float64[corpora, columns], what each token adds; base: float64[corpora], what is there.
+    """
+    columns = np.arange(p.shape[1])
+    if (base >= target).all():
+        return columns[:0], 0, np.argsort(-p.sum(axis=0), kind="stable")
+    weights = np.full(len(p), 1 / len(p))
+    best, least, order = columns, 0, columns
+    for step in range(ROUNDS):
+        order = np.argsort(-(weights @ p), kind="stable")
+        covered = np.cumsum(p[:, order], axis=1)
+        covered += base[:, None]
+        enough = min(int(np.searchsorted(weights @ covered, target)) + 1, len(columns))
+        if weights @ base >= target:
+            enough = 0
+        solves = max(int(np.searchsorted(row, target)) + 1 for row in covered)
+        least = max(least, enough)
+        if solves < len(best):
+            best = order[:solves]
+        lag = target - (covered[:, enough - 1] if enough else base)
+        scale = np.abs(lag).max()
+        if scale < 1e-9 or len(best) <= least:
+            break
+        weights = weights * np.exp(lag / scale / np.sqrt(1 + step))
+        weights /= weights.sum()
+    return best, least, order
+
+
+def _drop_surplus(picked: np.ndarray, p: np.ndarray, base: np.ndarray, target: float) -> np.ndarray:
+    """Leave tokens out, least useful first, while every corpus stays at its floor."""
+    slack = base + p[:, picked].sum(axis=1) - target
+    keep = np.ones(len(picked), bool)
+    for place in np.argsort(p[:, picked].max(axis=0), kind="stable").tolist():
+        loss = p[:, picked[place]]
+        if (loss <= slack).all():
+            slack -= loss
+            keep[place] = False
+        elif not (slack > 0).any():
+            break
+    return picked[keep]
+
+
+def _refuse_unless(
+    sets: Sequence[TokenCounts], coverages: np.ndarray, floor: float, where: str
+) -> None:
+    """InputError naming the corpus that stays furthest below the floor, if one does."""
+    worst = int(np.argmin(coverages))
+    if coverages[worst] < floor - SLACK:
+        raise InputError(
+            f"A coverage of {floor:.4f} on every corpus is out of reach {where}: "
+            f"{sets[worst].name} gets to {coverages[worst]:.4f}; lower the floor or change the "
+            "rules."
+        )
