@@ -8,7 +8,8 @@ from vocabtrim_core.corpora.batches import (
     Skip,
     SkipReport,
 )
-from vocabtrim_core.corpora.corpus import Corpus, CorpusInfo, FileInfo, open_corpus
+from vocabtrim_core.corpora.corpus import Corpus, CorpusInfo, FileInfo
+from vocabtrim_core.corpora.opening import open_corpus
 from vocabtrim_core.corpora.shapes import SHAPES, Mapping
 
 __all__ = [

@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import glob
 import hashlib
 import os
-import re
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from vocabtrim_core.corpora import read_json, read_table
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, SkipReport
 from vocabtrim_core.corpora.fingerprint import scan
-from vocabtrim_core.corpora.shapes import Mapping, Recognition, recognise
+from vocabtrim_core.corpora.formats import LINES, format_of, look
+from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
 
 READER = 1  # raise when the same files would be read as other messages, shards or parts
-SAMPLE = 50  # rows looked at to recognise a file
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How one kind of file is read: its first rows, its shards, the blocks of a shard."""
-
-    name: str
-    head: Callable[[Path, int], list[dict[str, Any]]]
-    shards: Callable[[Path, int, int | None], list[Shard]]
-    blocks: Callable[[Path, str, Shard, Mapping], Iterator[Block]]
-
-
-LINES = Format("JSON lines", read_json.line_head, read_json.line_shards, read_json.line_blocks)
-ARRAY = Format("JSON array", read_json.array_head, read_json.array_shards, read_json.array_blocks)
-PARQUET = Format(
-    "Parquet", read_table.parquet_head, read_table.parquet_shards, read_table.parquet_blocks
-)
-CSV = Format("CSV", read_table.csv_head, read_table.csv_shards, read_table.csv_blocks)
-FORMATS = {".jsonl": LINES, ".ndjson": LINES, ".json": ARRAY, ".parquet": PARQUET,
-           ".csv": CSV, ".tsv": CSV}  # fmt: skip
-SUFFIXES = re.compile(rf"({'|'.join(map(re.escape, FORMATS))})(\.gz|\.zst)?$", re.IGNORECASE)
-
-
-def format_of(path: Path) -> Format:
-    """By suffix; a .json file may also be JSON lines, which is how many hubs name them."""
-    found = SUFFIXES.search(path.name)
-    if not found:
-        raise InputError(
-            f"{path} is not a kind of file that can be read: its name must end in "
-            f"{', '.join(FORMATS)}, or one of these with .gz or .zst."
-        )
-    kind = FORMATS[found.group(1).lower()]
-    return LINES if kind is ARRAY and not read_json.is_array(path) else kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +131,7 @@ class Corpus:
         """Shape, columns and first rows, from the head of each file."""
         infos, heads, guesses = [], [], []
         for path, label, mapping in zip(self.files, self.labels, self.mappings, strict=True):
-            kind, columns, head, guess = _look(path)
+            kind, columns, head, guess = look(path)
             given = mapping != guess.mapping
             infos.append(
                 FileInfo(
@@ -199,7 +163,7 @@ class Corpus:
         mapping, path = self.mappings[file], self.files[file]
         if mapping.shape:
             return mapping
-        _, columns, _, guess = _look(path)
+        _, columns, _, guess = look(path)
         raise InputError(
             f"{path.name} has no column that is known to hold conversations "
             f"(columns found: {', '.join(columns)}). {' '.join(guess.notes)} "
@@ -207,108 +171,6 @@ class Corpus:
         )
 
 
-def open_corpus(
-    paths: str | Path | Sequence[str | Path],
-    *,
-    mapping: Mapping | None = None,
-    limit: int | None = None,
-    name: str | None = None,
-) -> Corpus:
-    """A corpus from files, folders and globs, in the order given (sorted within each).
-
-    Without a mapping each file's columns are recognised; ask `describe()` whether that is sure.
-    InputError: nothing found, a file that is empty or of an unknown kind, a mapping to columns
-    that a file lacks.
-    """
-    if limit is not None and limit < 1:
-        raise InputError(f"The row limit must be at least 1, but is {limit}.")
-    files, left_out = _find([paths] if isinstance(paths, str | Path) else paths)
-    mappings = []
-    for path in files:
-        if not path.stat().st_size:
-            raise InputError(f"{path} is empty; give a file with conversations in it.")
-        _, columns, head, guess = _look(path)
-        if not head:
-            raise InputError(f"{path} has no rows; give a file with conversations in it.")
-        missing = [column for column in mapping.columns if column not in columns] if mapping else []
-        if mapping and missing and not set(mapping.columns) & set(columns):
-            raise InputError(
-                f"{path} has no column {' or '.join(missing)} (columns found: "
-                f"{', '.join(columns)}); map the columns it has."
-            )
-        mappings.append(mapping or guess.mapping)
-    return Corpus(name or _name(paths, files), files, tuple(mappings), limit, left_out)
-
-
-def _find(paths: Sequence[str | Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """(files, what was left out of folders and why)."""
-    files: list[Path] = []
-    left_out: list[str] = []
-    for given in paths:
-        path = Path(given).expanduser()
-        if path.is_dir():
-            for inside in sorted(p for p in path.rglob("*") if p.is_file()):
-                reason = _why_not(inside, path)
-                left_out += [f"{inside.relative_to(path)} ({reason})"] if reason else []
-                files += [] if reason else [inside]
-            if not files:
-                raise InputError(
-                    f"The folder {path} has no file that can be read "
-                    f"({', '.join(left_out[:5]) or 'it is empty'}); it needs {', '.join(FORMATS)}."
-                )
-        elif path.exists():
-            files.append(path)
-        elif glob.has_magic(str(path)):
-            found = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - absolute patterns
-            files += [match for match in found if match.is_file()]
-            if not found:
-                raise InputError(f"No file matches {given}; check the pattern.")
-        else:
-            raise InputError(f"There is no file {given}; check the path.")
-    if not files:
-        raise InputError("No corpus file was given.")
-    return tuple(dict.fromkeys(files)), tuple(left_out)
-
-
-def _why_not(path: Path, root: Path) -> str:
-    """Why a file in a folder is no data; empty when it is."""
-    if any(part.startswith((".", "_")) for part in path.relative_to(root).parts):
-        return "hidden"
-    if not SUFFIXES.search(path.name):
-        return "not a data file"
-    if path.stat().st_size and format_of(path) is LINES and ".json" in path.suffixes:
-        try:
-            read_json.line_head(path, 1)
-        except InputError:
-            return "one JSON object, not rows"
-    return ""
-
-
-@functools.lru_cache(maxsize=256)
-def _look_at(
-    path: Path, size: int, mtime_ns: int
-) -> tuple[Format, tuple[str, ...], list[dict[str, Any]], Recognition]:
-    kind = format_of(path)
-    head = kind.head(path, SAMPLE)
-    columns = tuple(dict.fromkeys(key for row in head for key in row))
-    return kind, columns, head, recognise(columns, head)
-
-
-def _look(path: Path) -> tuple[Format, tuple[str, ...], list[dict[str, Any]], Recognition]:
-    """(format, columns, first rows, guess) of a file, remembered while it does not change."""
-    stat = path.stat()
-    return _look_at(path, stat.st_size, stat.st_mtime_ns)
-
-
 def _cuttable(path: Path) -> bool:
     """Plain JSON lines: the only format whose shards need a scan."""
-    return format_of(path) is LINES and not read_json.is_compressed(path)
-
-
-def _name(paths: Any, files: Sequence[Path]) -> str:
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    first = Path(given[0])
-    if len(given) == 1 and first.is_dir():
-        return first.resolve().name
-    stem = SUFFIXES.sub("", files[0].name)
-    return stem if len(files) == 1 else f"{stem} and {len(files) - 1} more"
+    return format_of(path) is LINES and not is_compressed(path)

@@ -83,7 +83,7 @@ def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) ->
             rich |= _any_by_row(_filled(pc.struct_field(messages, key)), offsets)
     if mapping.tools:
         rich |= _filled(_column(table, mapping.tools))
-    assistant = (codes == ASSISTANT) & ~_blank(contents)
+    assistant = (codes == ASSISTANT) & ~blank(contents)
     reasons = [
         (_nulls(column), f"`{mapping.conversation}` is null or missing"),
         (lengths == 0, f"`{mapping.conversation}` is empty"),
@@ -123,7 +123,7 @@ def _pairs(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> Message
     reasons = [
         (_nulls(response), f"`{mapping.response}` is null or missing"),
         (_nulls(prompts[0]), f"`{mapping.prompts[0]}` is null or missing"),
-        (_blank(response), NO_ASSISTANT),
+        (blank(response), NO_ASSISTANT),
     ]
     return _finish(table, mapping, file, rows, codes, contents, offsets, reasons)
 
@@ -133,7 +133,7 @@ def _texts(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> Message
     codes = np.full(len(rows), ROLE_CODES[PREFORMATTED], np.int8)
     reasons = [
         (_nulls(contents), f"`{mapping.text}` is null"),
-        (_blank(contents), f"`{mapping.text}` is empty"),
+        (blank(contents), f"`{mapping.text}` is empty"),
     ]
     offsets = np.arange(len(rows) + 1)
     return _finish(table, mapping, file, rows, codes, contents, offsets, reasons)
@@ -221,7 +221,7 @@ def _nulls(array: pa.Array) -> np.ndarray:
     return np.asarray(array.is_null())
 
 
-def _blank(texts: pa.LargeStringArray) -> np.ndarray:
+def blank(texts: pa.LargeStringArray) -> np.ndarray:
     """Null, empty or white space only."""
     space = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
     return np.asarray(pc.fill_null(space, True))

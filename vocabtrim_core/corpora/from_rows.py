@@ -7,11 +7,10 @@ accept parts print; a part that is not text is dropped and noted.
 
 from __future__ import annotations
 
-import contextlib
+import json
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -32,6 +31,7 @@ from vocabtrim_core.errors import InputError
 RICH = ("tool_calls", "reasoning_content", "thinking")
 CARRIED = (*RICH, "name", "tool_call_id")
 NO_ASSISTANT = "no assistant text"
+HALF_PAIR = "not valid Unicode (half a surrogate pair)"
 
 
 class _UnusableError(Exception):
@@ -39,9 +39,12 @@ class _UnusableError(Exception):
 
 
 def batch_from_rows(
-    rows: Sequence[tuple[int, dict[str, Any]]], mapping: Mapping, file: str
+    rows: Sequence[tuple[int, dict[str, Any] | str]], mapping: Mapping, file: str
 ) -> MessageBatch:
-    """A batch from (row number, row) pairs; unusable rows are skipped with a reason."""
+    """A batch from (row number, row) pairs; unusable rows are skipped with a reason.
+
+    A text in place of a row is the reason why it is unusable.
+    """
     codes: list[int] = []
     contents: list[str] = []
     offsets, kept, domains = [0], [], []
@@ -49,6 +52,9 @@ def batch_from_rows(
     skipped: list[Skip] = []
     notes: list[Skip] = []
     for number, row in rows:
+        if isinstance(row, str):
+            skipped.append(Skip(number, row))
+            continue
         try:
             messages, tools, remarks = read_row(row, mapping, file, number)
         except _UnusableError as reason:
@@ -92,7 +98,8 @@ def read_row(
     else:
         turns = _pair(row, mapping)
     messages = _messages(turns, mapping, file, number, remarks)
-    if mapping.system and (system := row.get(mapping.system)):
+    system = row.get(mapping.system) if mapping.system else None
+    if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": _text(system, mapping.system, remarks)})
     if not any(
         m["role"] == "assistant" and (m["content"].strip() or any(m.get(key) for key in RICH))
@@ -148,7 +155,7 @@ def _messages(
         raise unknown_role(file, number, f"{column}[{i}].{mapping.role}", turns[i][mapping.role])
     messages = []
     for role, turn in zip(roles, turns, strict=True):
-        rich = {key: _rich(key, turn[key]) for key in CARRIED if turn.get(key)}
+        rich = {key: _without_nulls(turn[key]) for key in CARRIED if turn.get(key)}
         value = turn.get(mapping.content)
         if value is None and any(key in rich for key in RICH):
             value = ""  # an assistant that only calls a tool
@@ -180,28 +187,7 @@ def _text(value: Any, field: str, remarks: list[str]) -> str:
         value = "".join(texts)
     if isinstance(value, bool | float | dict):
         raise _UnusableError(f"`{field}` is not text")
-    text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _UnusableError(f"`{field}` is not valid Unicode (half a surrogate pair)") from None
-    return text
-
-
-def _rich(key: str, value: Any) -> Any:
-    """Tool calls as templates expect them: arguments as an object, not as JSON text."""
-    if key != "tool_calls" or not isinstance(value, list):
-        return value
-    calls = []
-    for call in value:
-        call = _without_nulls(call)
-        function = call.get("function", call) if isinstance(call, dict) else None
-        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-            # Where it is not JSON, the template prints it as the text it is.
-            with contextlib.suppress(msgspec.DecodeError):
-                function["arguments"] = msgspec.json.decode(function["arguments"])
-        calls.append(call)
-    return calls
+    return str(value)
 
 
 def _without_nulls(value: Any) -> Any:
@@ -209,6 +195,15 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def whole(row: Any) -> Any:
+    """The row, or the reason why it is unusable when a text in it cannot be written as UTF-8."""
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return HALF_PAIR
+    return row
 
 
 def label(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""JSON lines and JSON arrays, plain or compressed -> blocks.
+"""JSON lines, plain or compressed -> blocks.
 
 pyarrow's JSON reader decodes a block with an explicit schema outside the interpreter's lock: 450
 MB/s on one thread and 700 on two, where msgspec, holding the lock, falls from 530 to 280 (110 MB of
@@ -12,7 +12,7 @@ import codecs
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import pyarrow.json as pj
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, place
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.from_arrow import batch_from_arrow
-from vocabtrim_core.corpora.from_rows import RICH, batch_from_rows
+from vocabtrim_core.corpora.from_rows import RICH, batch_from_rows, whole
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import CHUNK, Stream, is_compressed, not_utf8, open_stream
 from vocabtrim_core.errors import InputError
@@ -31,16 +31,7 @@ from vocabtrim_core.errors import InputError
 LONGEST_LINE = 256 * 2**20
 PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
 
-Rows = list[tuple[int, dict[str, Any]]]
-
-
-def is_array(path: Path) -> bool:
-    """Whether the file holds one JSON array rather than one object per line."""
-    with open_stream(path) as stream:
-        return stream.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"["
-
-
-# --- JSON lines ---------------------------------------------------------------------------------
+Rows = list[tuple[int, dict[str, Any] | str]]  # number, row or why it is unusable
 
 
 def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
@@ -48,7 +39,8 @@ def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
     with open_stream(path) as stream:
         for _, first, _, data in _line_blocks(stream, str(path.name), chunk=2**18):
             lines = data.split(b"\n", rows)[:rows]
-            return [row for _, row in _parse_lines(b"\n".join(lines), first, path.name)]
+            rows_read = _parse_lines(b"\n".join(lines), first, path.name)
+            return [row for _, row in rows_read if isinstance(row, dict)]
     return []
 
 
@@ -86,13 +78,14 @@ def line_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Iterat
         blocks = _line_blocks(stream, name, shard.first_row, shard.rows)
         for i, (file_bytes, first, rows, data) in enumerate(blocks):
             part = f"{shard.key}-{i // PART_BLOCKS:05d}" if whole else shard.key
-            decode = functools.partial(decode_lines, data, first, mapping, name)
+            decode = functools.partial(decode_lines, data, first, rows, mapping, name)
             yield Block(part, first, rows, file_bytes, decode)
 
 
-def decode_lines(data: bytes, first_row: int, mapping: Mapping, name: str) -> MessageBatch:
+def decode_lines(
+    data: bytes, first_row: int, lines: int, mapping: Mapping, name: str
+) -> MessageBatch:
     """A batch from whole lines; the first is line `first_row` of the file."""
-    lines = data.count(b"\n") + (not data.endswith(b"\n"))
     table = _parse_fast(data, mapping)
     if table is not None and len(table) == lines:  # else: blank lines, or objects across lines
         return batch_from_arrow(table, mapping, name, first_row)
@@ -189,8 +182,8 @@ def _parse_lines(data: bytes, first_row: int, name: str) -> Rows:
         except (ValueError, RecursionError):
             row = _parse_strange(line, place(name, number))
         if not isinstance(row, dict):
-            raise _not_object(place(name, number), row)
-        rows.append((number, row))
+            raise not_object(place(name, number), row)
+        rows.append((number, whole(row) if b"\\ud" in line or b"\\uD" in line else row))
     return rows
 
 
@@ -209,106 +202,7 @@ def _parse_strange(line: bytes, where: str) -> Any:
         raise InputError(f"{where}: JSON nested too deeply to be read; take it out.") from None
 
 
-def _not_object(where: str, row: Any) -> InputError:
+def not_object(where: str, row: Any) -> InputError:
+    """The sentence for a row that is JSON but has no fields."""
     kind = {list: "a list", str: "a text", type(None): "null"}.get(type(row), "a number")
     return InputError(f"{where} holds {kind}, not an object with named fields; correct the line.")
-
-
-# --- one JSON array -----------------------------------------------------------------------------
-
-
-def array_head(path: Path, rows: int) -> list[dict[str, Any]]:
-    """The first rows."""
-    found: list[dict[str, Any]] = []
-    with open_stream(path) as stream:
-        for batch in _array_rows(stream, path.name, chunk=2**18):
-            found.extend(row for _, row in batch)
-            if len(found) >= rows:
-                break
-    return found[:rows]
-
-
-def array_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
-    """One: an array can only be read from its beginning."""
-    rows = None
-    if limit is not None:
-        rows = 0
-        with open_stream(path) as stream:
-            for batch in _array_rows(stream, path.name):
-                rows = min(rows + len(batch), limit)
-                if rows == limit:
-                    break
-    return [Shard(f"{file:04d}", file, 0, 0, 1, rows, path.stat().st_size)]
-
-
-def array_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Iterator[Block]:
-    """The blocks of the array."""
-    told = 0
-    with open_stream(path) as stream:
-        for i, rows in enumerate(_array_rows(stream, name)):
-            if shard.rows is not None:
-                rows = rows[: max(0, shard.rows - rows[0][0] + 1)]
-                if not rows:
-                    return
-            part = f"{shard.key}-{i // PART_BLOCKS:05d}"
-            decode: Callable[[], MessageBatch] = functools.partial(
-                batch_from_rows, rows, mapping, name
-            )
-            yield Block(part, rows[0][0], len(rows), stream.position - told, decode)
-            told = stream.position
-
-
-def _array_rows(stream: Stream, name: str, chunk: int = CHUNK) -> Iterator[Rows]:
-    """The elements of the array, read piece by piece so that its size does not matter."""
-    decoder, utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8-sig")()
-    text, at, number, line, opened, ended = "", 0, 0, 1, False, False
-    while not ended:
-        try:
-            piece = stream.read(max(chunk, len(text) - at))  # doubles while one row goes on
-            text, at = text[at:] + utf8.decode(piece, final=not piece), 0
-        except InputError as error:
-            raise InputError(f"{name} {error}, after row {number}.") from None
-        except UnicodeDecodeError as error:
-            raise not_utf8(f"{name}, after row {number}, byte {error.start + 1}") from None
-        if not opened:
-            at = _skip(text, at, " \t\r\n")
-            opened, at = True, at + 1  # is_array() saw the bracket
-        rows: Rows = []
-        while True:
-            at = _skip(text, at, " \t\r\n,")
-            if at >= len(text) or text[at] == "]":
-                ended = at < len(text)
-                break
-            try:
-                row, end = decoder.raw_decode(text, at)
-            except json.JSONDecodeError as error:
-                if piece and _goes_on(error, len(text) - at):
-                    break
-                at_line = line + text.count("\n", 0, error.pos)
-                raise InputError(
-                    f"{name}, line {at_line}, row {number + 1}: not JSON ({error.msg})."
-                ) from None
-            except RecursionError:
-                raise InputError(f"{name}, row {number + 1}: JSON nested too deeply.") from None
-            number += 1
-            if not isinstance(row, dict):
-                raise _not_object(f"{name}, row {number}", row)
-            rows.append((number, row))
-            at = end
-        line += text.count("\n", 0, at)
-        if rows:
-            yield rows
-        if not piece and not ended:
-            raise InputError(f"{name} ends inside its JSON array, after row {number}.")
-
-
-def _goes_on(error: json.JSONDecodeError, length: int) -> bool:
-    """Whether more text could mend it: it broke at the very end, or inside a long string."""
-    cut = error.msg.startswith("Unterminated string") or error.pos > len(error.doc) - 16
-    return cut and length < LONGEST_LINE
-
-
-def _skip(text: str, at: int, characters: str) -> int:
-    while at < len(text) and text[at] in characters:
-        at += 1
-    return at

@@ -78,7 +78,7 @@ class Mapping:
             "conversation": (self.conversation,),
             "prompt_response": (*self.prompts, self.response),
             "text": (self.text,),
-        }[self.shape]
+        }.get(self.shape, ())
         wanted = (*shaped, self.domain, self.system, self.tools)
         return tuple(dict.fromkeys(name for name in wanted if name))
 
@@ -135,15 +135,15 @@ def recognise(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Recog
     chats = {name: keys for name in columns if (keys := _message_keys(sample, name))}
     texts = [name for name in columns if _all(sample, name, str) and name not in chats]
     base = Mapping(
-        domain=next((n for n in DOMAINS if n in texts and _is_label(sample, n)), ""),
+        domain=next((n for n in _fitting(DOMAINS, texts) if _is_label(sample, n)), ""),
         system=_first(SYSTEMS, texts),
-        tools="tools" if "tools" in columns else "",
+        tools=_first(("tools",), columns),
     )
     candidates = (("conversation", tuple(chats)), *((f, tuple(texts)) for f in
                   ("prompt", "response", "text", "domain")))  # fmt: skip
 
     if chats and not _is_pair(chats):
-        named = [name for name in CONVERSATIONS if name in chats]
+        named = _fitting(CONVERSATIONS, chats)
         best = (named or list(chats))[0]
         role, content = chats[best]
         notes = () if len(chats) == 1 else (f"Also lists of messages: {_names(chats, best)}.",)
@@ -151,8 +151,7 @@ def recognise(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Recog
         return Recognition(mapping, len(chats) == 1 or len(named) == 1, candidates, notes)
 
     usable = [*texts, *chats] if chats else texts
-    responses = [name for name in RESPONSES if name in usable]
-    prompts = [name for name in PROMPTS if name in usable]
+    responses, prompts = _fitting(RESPONSES, usable), _fitting(PROMPTS, usable)
     if responses and prompts:
         prompt = prompts[0]
         if prompt == "instruction" and "input" in prompts:
@@ -211,11 +210,18 @@ def _is_label(sample: Sequence[dict[str, Any]], name: str) -> bool:
     """Few short values: a domain, not an id. One row is no evidence either way."""
     values = [row[name] for row in sample if row.get(name)]
     few = len(set(values)) <= max(1, len(values) // 2)
-    return bool(values) and all(len(v) <= 80 for v in values) and (few or name in DOMAINS[:3])
+    return (
+        bool(values) and all(len(v) <= 80 for v in values) and (few or name.lower() in DOMAINS[:3])
+    )
 
 
 def _first(names: Sequence[str], among: Any) -> str:
-    return next((name for name in names if name in among), "")
+    return next(iter(_fitting(names, among)), "")
+
+
+def _fitting(names: Sequence[str], among: Any) -> list[str]:
+    """The columns that have one of the names, in any case, most preferred first."""
+    return [column for name in names for column in among if column.lower() == name]
 
 
 def _names(chats: dict[str, Any], but: str) -> str:

@@ -54,13 +54,13 @@ class Stream:
 def open_stream(path: Path, start: int = 0, stop: int = 0) -> Iterator[Stream]:
     """The file from byte `start` to `stop` (0: to the end), decompressed by its suffix."""
     codec = CODECS.get(path.suffix.lower())
-    if codec is None:
-        with path.open("rb") as file:
+    with pa.OSFile(str(path)) as file:
+        if codec is None:
             file.seek(start)
             yield Stream(file, file, None, stop)
-        return
-    with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, codec) as source:
-        yield Stream(file, source, codec, 0)
+        else:
+            with pa.CompressedInputStream(file, codec) as source:
+                yield Stream(file, source, codec, 0)
 
 
 def damage(error: OSError) -> str:

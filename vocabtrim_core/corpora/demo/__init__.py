@@ -1,0 +1,125 @@
+"""The embedded demo: two corpora built from what every Python environment has, without internet.
+
+`python-assistant` is broad (questions about the standard library and installed packages, answered
+with their documentation and source), `tool-calls` is narrow (requests answered with JSON function
+calls). The same environment gives the same bytes: sorted input, choices seeded by content, no time,
+no absolute path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zstandard
+
+from vocabtrim_core import workspace
+from vocabtrim_core.corpora.demo import assistant, calls
+from vocabtrim_core.corpora.demo.harvest import Class, Function, Harvest, Module, harvest, sources
+
+NAMES = ("python-assistant", "tool-calls")
+PIECES = 40  # progress is told, and stopping heard, this often
+DOMAIN_CAP = 400  # conversations of one package, the standard library aside
+CALLS_PER_FUNCTION = 3
+CALLS_CAP = 9_000
+
+
+def build(out: Path, progress: Callable[..., None] | None = None) -> dict[str, Path]:
+    """Write NAMES as .jsonl.zst and manifest.json into the folder `out`: name -> file.
+
+    About 15 seconds; InputError when the folder cannot be written or the disk is full.
+    """
+    found = _harvest(progress)
+    texts = {name: _lines(rows) for name, rows in (
+        ("python-assistant", _assistant(found)), ("tool-calls", _calls(found)))}  # fmt: skip
+    out = Path(out)
+    files, manifest = {}, {}
+    for name, (lines, domains) in texts.items():
+        files[name] = out / f"{name}.jsonl.zst"
+        data = zstandard.ZstdCompressor(level=9).compress(lines)
+        workspace.write_atomic(files[name], data)
+        manifest[name] = {
+            "file": files[name].name,
+            "conversations": sum(domains.values()),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "domains": dict(sorted(domains.items())),
+        }
+    about = {"python": platform.python_version(), "packages": found.versions, "corpora": manifest}
+    workspace.write_atomic(out / "manifest.json", json.dumps(about, indent=1).encode())
+    return files
+
+
+def _harvest(progress: Callable[..., None] | None) -> Harvest:
+    files = list(sources())
+    step = -(-len(files) // PIECES)
+    parts = []
+    for start in range(0, len(files), step):
+        if progress:
+            progress(start, len(files), "Reading Python sources")
+        parts.append(harvest(files[start : start + step]))
+    return Harvest(
+        functions=tuple(f for part in parts for f in part.functions),
+        classes=tuple(c for part in parts for c in part.classes),
+        modules=tuple(m for part in parts for m in part.modules),
+        versions={name: v for part in parts for name, v in part.versions.items()},
+    )
+
+
+def _assistant(found: Harvest) -> Iterator[dict[str, Any]]:
+    items: list[Function | Class | Module] = sorted(
+        [*found.functions, *found.classes, *found.modules],
+        key=lambda item: _digest(item.module, item.name),
+    )
+    per_package: Counter[str] = Counter()
+    for item in items:
+        per_package[item.package] += 1
+        if item.package != "stdlib" and per_package[item.package] > DOMAIN_CAP:
+            continue
+        identity = f"{item.module}.{item.name}"
+        turns = assistant.conversation(item, random.Random(_digest(identity)))
+        messages = [
+            {"role": role, "content": text}
+            for turn in turns
+            for role, text in zip(("user", "assistant"), turn, strict=True)
+        ]
+        yield {"id": identity, "domain": item.package, "conversations": messages}
+
+
+def _calls(found: Harvest) -> Iterator[dict[str, Any]]:
+    functions = sorted(filter(calls.usable, found.functions), key=lambda f: _digest(f.path))
+    by_module: dict[str, list[Function]] = {}
+    for f in sorted(functions, key=lambda f: f.path):
+        by_module.setdefault(f.module, []).append(f)
+    for i in range(CALLS_PER_FUNCTION):
+        for f in functions[: CALLS_CAP // CALLS_PER_FUNCTION]:
+            others = [other for other in by_module[f.module] if other != f]
+            identity = f"{f.path}/{i}"
+            turns = calls.conversation(f, others, random.Random(_digest(identity)))
+            messages = [{"role": role, "content": text} for role, text in turns]
+            yield {"id": identity, "domain": f.module.split(".")[0], "conversations": messages}
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> tuple[bytes, Counter[str]]:
+    """JSON lines without rows whose assistant text was there before, and rows per domain."""
+    seen: set[str] = set()
+    domains: Counter[str] = Counter()
+    lines = []
+    for row in rows:
+        said = [m["content"] for m in row["conversations"] if m["role"] == "assistant"]
+        key = _digest(*said)
+        if key not in seen:
+            seen.add(key)
+            domains[row["domain"]] += 1
+            lines.append(msgspec.json.encode(row))
+    return b"\n".join(lines) + b"\n", domains
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

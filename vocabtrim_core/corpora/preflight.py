@@ -1,0 +1,223 @@
+"""What to know before counting: which rows fall out, what a length limit would cost."""
+
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from vocabtrim_core.corpora.batches import ASSISTANT, PREFORMATTED, ROLES, MessageBatch, SkipReport
+from vocabtrim_core.corpora.corpus import Corpus
+from vocabtrim_core.corpora.from_arrow import blank
+from vocabtrim_core.corpora.preview import rendered, sampled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vocabtrim_core.templates import ChatTemplate
+    from vocabtrim_core.tokenizers import Tokenizer
+
+LOOKED_AT = 64 * 2**20  # bytes of files read when not everything is
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Smallest, median, mean, 95th percentile and largest of a number per conversation."""
+
+    smallest: int
+    median: float
+    mean: float
+    p95: float
+    largest: int
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Spread:
+        """Of at least one value."""
+        median, p95 = np.quantile(values, [0.5, 0.95])
+        return cls(
+            int(values.min()), float(median), float(values.mean()), float(p95), int(values.max())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LengthLoss:
+    """What a limit of `max_length` tokens per rendered conversation cuts, exact on the sample."""
+
+    max_length: int
+    sample: int  # conversations rendered and encoded
+    tokens: int  # counted tokens without the limit
+    lost: int  # of these behind the limit
+    cut: int  # conversations longer than the limit
+
+    @property
+    def share(self) -> float:
+        """Part of the counted tokens that is lost, 0..1."""
+        return self.lost / self.tokens if self.tokens else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """A look at a corpus. `complete` tells whether every row was read or only the beginnings.
+
+    empty_spans: conversations with an assistant turn without text (its end-of-turn counts all the
+    same), and the first few places; special_literals: (text of a special token, messages that hold
+    it as plain text): serving and training turn it into the special id. turns: assistant turns and
+    characters: assistant characters, each per conversation.
+    """
+
+    complete: bool
+    rows: int
+    conversations: int
+    messages: int
+    skipped: SkipReport
+    notes: SkipReport
+    roles: tuple[tuple[str, int], ...]
+    structured: int
+    empty_spans: int
+    empty_places: tuple[str, ...]
+    special_messages: int
+    special_literals: tuple[tuple[str, int], ...]
+    turns: Spread
+    characters: Spread
+    domains: tuple[tuple[str, int], ...]
+    length: LengthLoss | None
+
+
+def preflight(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    rule: str = "assistant",
+    *,
+    max_length: int | None = None,
+    sample: int = 2000,
+    complete: bool = False,
+    progress: Callable[..., None] | None = None,
+) -> Preflight:
+    """Read the corpus (its first 64 MB, or all of it) and say what counting would meet.
+
+    InputError as counting would raise it, and when no row read has a conversation.
+    """
+    seen = _Seen(tokenizer)
+    total, done, whole = corpus.size_bytes, 0, True
+    for shard in corpus.shards():
+        for block in corpus.blocks(shard):
+            if not complete and done > LOOKED_AT:
+                whole = False
+                break
+            done += block.file_bytes
+            seen.add(block.batch(), block.rows)
+            if progress:
+                progress(done, total, "Looking at the corpus")
+    seen.skipped.require_conversations(corpus.name)
+    loss = (
+        _length_loss(corpus, tokenizer, template, rule, max_length, sample) if max_length else None
+    )
+    return seen.result(whole, loss)
+
+
+class _Seen:
+    """Sums over batches."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        specials = sorted(set(tokenizer.specials.values()), key=lambda text: (-len(text), text))
+        self.literal = re.compile("|".join(map(re.escape, specials)))
+        self.pattern = "|".join(map(_re2, specials))
+        self.rows = self.messages = self.structured = self.empty = self.special_messages = 0
+        self.skipped, self.notes = SkipReport(), SkipReport()
+        self.roles: Counter[str] = Counter()
+        self.literals: Counter[str] = Counter()
+        self.domains: Counter[str] = Counter()
+        self.places: list[str] = []
+        self.turns: list[np.ndarray] = []
+        self.characters: list[np.ndarray] = []
+
+    def add(self, batch: MessageBatch, rows: int) -> None:
+        self.rows += rows
+        self.messages += len(batch.contents)
+        self.structured += len(batch.structured)
+        self.skipped += SkipReport.of(batch)
+        self.notes += SkipReport.of(batch, notes=True)
+        codes = batch.codes
+        for code, count in enumerate(np.bincount(codes, minlength=len(ROLES) + 1).tolist()):
+            self.roles[(*ROLES, PREFORMATTED)[code]] += count
+        assistant = codes == ASSISTANT if not batch.preformatted else np.ones(len(codes), bool)
+        lengths = np.asarray(pc.utf8_length(batch.contents))
+        self.turns.append(_by_row(assistant, batch.offsets))
+        self.characters.append(_by_row(assistant * lengths, batch.offsets))
+        empty = assistant & blank(batch.contents)
+        rows_with = np.flatnonzero(_by_row(empty, batch.offsets))
+        rows_with = [int(i) for i in rows_with if int(i) not in batch.structured]
+        self.empty += len(rows_with)
+        self.places += [f"{batch.file}:{batch.rows[i]}" for i in rows_with[:5]]
+        if batch.domains is not None:
+            counted = batch.domains.value_counts().to_pylist()
+            self.domains.update({d["values"] or "unlabelled": d["counts"] for d in counted})
+        if self.pattern:
+            held = pc.match_substring_regex(batch.contents, pattern=self.pattern)
+            for text in batch.contents.filter(held).to_pylist():
+                self.special_messages += 1
+                self.literals.update(set(self.literal.findall(text)))
+
+    def result(self, complete: bool, length: LengthLoss | None) -> Preflight:
+        return Preflight(
+            complete=complete,
+            rows=self.rows,
+            conversations=self.skipped.conversations,
+            messages=self.messages,
+            skipped=self.skipped,
+            notes=self.notes,
+            roles=tuple((role, count) for role, count in self.roles.items() if count),
+            structured=self.structured,
+            empty_spans=self.empty,
+            empty_places=tuple(self.places[:5]),
+            special_messages=self.special_messages,
+            special_literals=tuple(sorted(self.literals.items(), key=lambda kv: (-kv[1], kv[0]))),
+            turns=Spread.of(np.concatenate(self.turns)),
+            characters=Spread.of(np.concatenate(self.characters)),
+            domains=tuple(sorted(self.domains.items(), key=lambda kv: (-kv[1], kv[0]))),
+            length=length,
+        )
+
+
+def _length_loss(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    rule: str,
+    max_length: int,
+    sample: int,
+) -> LengthLoss:
+    tokens = lost = cut = count = 0
+    pairs = [rendered(batch, i, template, rule) for batch, i in sampled(corpus, sample)]
+    texts = [text for text, _ in pairs]
+    for (_, spans), encoding in zip(pairs, _encode(tokenizer, texts), strict=True):
+        count += 1
+        cut += len(encoding.ids) > max_length
+        starts = np.array([start for start, _ in encoding.offsets], np.int64)
+        for start, end in spans:
+            first, last = np.searchsorted(starts, [start, end])
+            tokens += int(last - first)
+            lost += int(max(last, max_length) - max(first, max_length))
+    return LengthLoss(max_length, count, tokens, lost, cut)
+
+
+def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[Any]:
+    return tokenizer.backend.encode_batch(texts, add_special_tokens=False)
+
+
+def _re2(text: str) -> str:
+    """The text as a pattern of RE2, whose escapes are not those of `re`."""
+    return "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)
+
+
+def _by_row(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """int64[n]: sums of the values of each conversation's messages."""
+    sums = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+    return sums[offsets[1:]] - sums[offsets[:-1]]

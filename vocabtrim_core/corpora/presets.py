@@ -1,0 +1,104 @@
+"""Datasets of the hub that people train and measure drafts on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from vocabtrim_core.corpora.shapes import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetPreset:
+    """Where a dataset is and how it is read. `responses`: whether it has assistant text to count.
+
+    licence is what its page states; texts inside may carry terms of their own.
+    """
+
+    title: str
+    dataset: str
+    split: str
+    mapping: Mapping
+    licence: str
+    config: str | None = None
+    responses: bool = True
+    note: str = ""
+
+
+_SHAREGPT = Mapping("conversation", conversation="conversations", role="from", content="value")
+
+DATASET_PRESETS: dict[str, DatasetPreset] = {
+    "open-perfectblend": DatasetPreset(
+        "Open-PerfectBlend (1.42 M conversations)",
+        "mlabonne/open-perfectblend",
+        "train",
+        replace(_SHAREGPT, domain="source"),
+        "apache-2.0",
+        note="The blend the paper trains on: chat, instructions, mathematics, code.",
+    ),
+    "ultrachat": DatasetPreset(
+        "UltraChat 200k (208 k conversations)",
+        "HuggingFaceH4/ultrachat_200k",
+        "train_sft",
+        Mapping("conversation", conversation="messages"),
+        "mit",
+    ),
+    "sharegpt": DatasetPreset(
+        "ShareGPT, the unfiltered Vicuna set",
+        "Aeala/ShareGPT_Vicuna_unfiltered",
+        "train",
+        _SHAREGPT,
+        "apache-2.0",
+    ),
+    "mt-bench": DatasetPreset(
+        "MT-Bench (80 two-turn prompts)",
+        "HuggingFaceH4/mt_bench_prompts",
+        "train",
+        Mapping("prompt_response", prompt="prompt", response="reference", domain="category"),
+        "apache-2.0",
+        responses=False,
+        note="Prompts only: answers must be generated with the target model before anything can be "
+        "counted. Its few reference answers are for judges and are not assistant text.",
+    ),
+    "gsm8k": DatasetPreset(
+        "GSM8K test (1,319 problems)",
+        "openai/gsm8k",
+        "test",
+        Mapping("prompt_response", prompt="question", response="answer"),
+        "mit",
+        config="main",
+        note="Answers were written by people, so their words differ from a model's.",
+    ),
+    "humaneval": DatasetPreset(
+        "HumanEval (164 functions)",
+        "openai/openai_humaneval",
+        "test",
+        Mapping("prompt_response", prompt="prompt", response="canonical_solution"),
+        "mit",
+        note="Responses are bare function bodies, without the words a model puts around code.",
+    ),
+    "math-500": DatasetPreset(
+        "MATH-500 (500 problems)",
+        "HuggingFaceH4/MATH-500",
+        "test",
+        Mapping("prompt_response", prompt="problem", response="solution", domain="subject"),
+        "unknown: see the dataset's page",
+        note="Solutions were written by people.",
+    ),
+    "aime-2024": DatasetPreset(
+        "AIME 2024 (30 problems)",
+        "Maxwell-Jia/AIME_2024",
+        "train",
+        Mapping("prompt_response", prompt="Problem", response="Solution"),
+        "mit",
+        note="Solutions were written by people.",
+    ),
+    "aime-2025": DatasetPreset(
+        "AIME 2025 (30 problems)",
+        "math-ai/aime25",
+        "test",
+        Mapping("prompt_response", prompt="problem", response="answer"),
+        "apache-2.0",
+        responses=False,
+        note="The answers are bare numbers: generate solutions with the target model first.",
+    ),
+}

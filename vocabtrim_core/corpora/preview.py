@@ -1,0 +1,108 @@
+"""Conversations as a template renders them, with the characters that a rule counts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.corpora.batches import MessageBatch
+from vocabtrim_core.corpora.corpus import Corpus
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.templates import ChatTemplate
+    from vocabtrim_core.tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One conversation: rendered text, counted character ranges [start, end), counted tokens."""
+
+    file: str
+    row: int
+    domain: str | None
+    text: str
+    spans: tuple[tuple[int, int], ...]
+    tokens: int
+
+
+def preview(
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    rule: str = "assistant",
+    n: int = 5,
+    *,
+    reasoning: bool = True,
+    last_turn_only: bool = False,
+) -> list[Preview]:
+    """The first n conversations that can be counted, across the parts of the corpus.
+
+    InputError when there is none, or when the template refuses one (file and line are named).
+    """
+    from vocabtrim_core.templates import span_ids
+
+    found = []
+    for batch, i in itertools.islice(sampled(corpus, n), n):
+        text, spans = rendered(
+            batch, i, template, rule, reasoning=reasoning, last_turn_only=last_turn_only
+        )
+        ids = span_ids(tokenizer, text, spans, masks=template.masks)
+        found.append(
+            Preview(
+                file=batch.file,
+                row=int(batch.rows[i]),
+                domain=batch.domains[i].as_py() if batch.domains is not None else None,
+                text=text,
+                spans=tuple(spans),
+                tokens=sum(map(len, ids)),
+            )
+        )
+    if not found:
+        raise InputError(f"{corpus.name} has no conversation to show in its first rows.")
+    return found
+
+
+def rendered(
+    batch: MessageBatch,
+    i: int,
+    template: ChatTemplate,
+    rule: str,
+    *,
+    reasoning: bool = True,
+    last_turn_only: bool = False,
+) -> tuple[str, list[tuple[int, int]]]:
+    """Text and counted ranges of conversation i; InputError names its file and row."""
+    from vocabtrim_core.corpora.batches import place
+
+    if batch.preformatted:
+        text = batch.contents[i].as_py()
+        return text, template.find_spans(
+            text, rule, reasoning=reasoning, last_turn_only=last_turn_only
+        )
+    try:
+        return template.spans(
+            batch.messages(i), rule, reasoning=reasoning, last_turn_only=last_turn_only,
+            tools=batch.tools(i),
+        )  # fmt: skip
+    except InputError as error:
+        raise InputError(f"{place(batch.file, int(batch.rows[i]))}: {error}") from error
+
+
+def sampled(corpus: Corpus, n: int, places: int = 8) -> Iterator[tuple[MessageBatch, int]]:
+    """About n conversations, spread evenly: from the first block of up to `places` shards.
+
+    Deterministic and cheap at any size; a file that can only be read from its beginning gives
+    conversations from its beginning.
+    """
+    shards = corpus.shards()
+    step = max(1, -(-len(shards) // min(places, max(1, n))))
+    chosen = shards[::step]
+    for k, shard in enumerate(chosen):
+        want = (n * (k + 1)) // len(chosen) - (n * k) // len(chosen)
+        batch = next(corpus.batches(shard), None)
+        have = 0 if batch is None else len(batch)
+        for j in range(min(want, have)):
+            yield batch, j * have // min(want, have)  # type: ignore[misc]
