@@ -239,15 +239,15 @@ def _parse(text: str, source: str) -> tokenizers.Tokenizer:
     try:
         return tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the Rust parser raises a bare Exception
-        why = f"which `tokenizers` {tokenizers.__version__} cannot read ({error})"
+        why = f"`tokenizers` {tokenizers.__version__} cannot read it ({error})"
         try:
             content = json.loads(text)
         except ValueError as broken:
-            why = f"which is not JSON ({broken})"
+            why = f"it is not JSON ({broken})"
         else:
             if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
-                why = "which is JSON but no tokenizer (it has no `model`)"
-        raise InputError(f"{source} has a tokenizer.json {why}; give the model's own.") from error
+                why = "it is JSON, but has no `model`"
+        raise InputError(f"{source} holds no tokenizer: {why}; give a tokenizer.json.") from error
 
 
 def _vocab_size(
