@@ -1,0 +1,98 @@
+"""Explore: move the trade-off, watch the best vocabulary size follow."""
+
+import streamlit as st
+
+from pages.ui import pins, plots, state, tokens
+from pages.ui.controls import controls, draft_menu
+from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.live_chart import curve_payload, curve_store, live_chart
+from pages.ui.router import require_router
+from pages.ui.words import choice_sentence
+
+require_router()
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def payload(key: str, _stored) -> dict[str, object]:
+    curve = state.curve_of(key, _stored.counts)
+    return curve_payload(curve, key, tokens.texts_by_rank(key, _stored.counts, curve))
+
+
+def picked() -> None:
+    st.session_state.k = st.session_state.live_chart.picked or None
+
+
+@st.fragment
+def explore(stored) -> None:
+    if st.session_state.pop("redraw_page", False):
+        st.rerun()
+    curve = state.curve_of(stored.key, stored.counts)
+    left, right = st.columns([1, 3.4], gap="large")
+    with left:
+        settings = controls(curve.vocab_size)
+        state.remember(settings)
+        actions = st.container(horizontal=True, gap="small")
+    tradeoff = state.tradeoff_of(settings, curve)
+    with right:
+        live_chart(
+            tradeoff,
+            stored.key,
+            k=settings.k,
+            log=st.session_state.x != "linear",
+            presets=state.presets(curve.vocab_size),
+            on_pick=picked,
+        )
+        sentence = st.empty()
+    with plain_errors():
+        choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
+        sentence.markdown(choice_sentence(choice, curve, tradeoff.architecture))
+        details(stored, settings, tradeoff, choice)
+        with actions:
+            buttons(stored, settings, tradeoff, choice)
+        footer(["optimize", stored.key, *state.arguments(settings)],
+               ["coverage", stored.key, "--k", choice.k])  # fmt: skip
+
+
+def buttons(stored, settings, tradeoff, choice) -> None:
+    start = state.defaults(stored.counts.vocab_size)
+    pin = (stored.key, stored.counts.name, settings, choice, tradeoff)
+    st.button(
+        "Pin", key="pin", icon=":material/keep:", type="primary", shortcut="P",
+        on_click=pins.pin, args=pin,
+    )  # fmt: skip
+    st.button(
+        "Undo", key="undo", icon=":material/undo:", type="tertiary", shortcut="U",
+        on_click=state.undo, disabled=not state.can_undo(),
+    )  # fmt: skip
+    st.button(
+        "Reset", key="reset", icon=":material/restart_alt:", type="tertiary",
+        on_click=state.apply, args=(start,), disabled=settings == start,
+    )  # fmt: skip
+
+
+def details(stored, settings, tradeoff, choice) -> None:
+    names = ["Tokens at the cut", "Pinned choices", "Pareto frontier", "Cost per component",
+             "Alpha and floor"]  # fmt: skip
+    cut, pinned, frontier, cost, landscape = st.tabs(names, key="view", on_change="rerun")
+    if cut.open:
+        with cut:
+            tokens.cut_tables(stored, choice.k)
+    if pinned.open:
+        with pinned:
+            pins.panel()
+    if frontier.open:
+        with frontier:
+            plots.frontier(tradeoff)
+    if cost.open:
+        with cost:
+            plots.breakdown(tradeoff, choice)
+    if landscape.open:
+        with landscape:
+            plots.landscape(tradeoff)
+
+
+with heading("Explore", "Fewer draft tokens cost less and cover less. Find the size that is best."):
+    stored = choose_counts(beside=draft_menu)
+if stored:
+    curve_store(payload(stored.key, stored))
+    explore(stored)

@@ -1,0 +1,102 @@
+"""Export: the chosen vocabulary, written for the trainers and engines that consume it."""
+
+import streamlit as st
+
+from pages.ui import state
+from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.router import require_router
+from pages.ui.words import choice_sentence
+from vocabtrim_core import exports
+from vocabtrim_core.cli.arguments import padding_note
+
+require_router()
+
+FIRST, TICKED = ("specforge", "speculators", "sglang"), ("specforge", "ids")
+MEANING = {"offset": "offsets (target id = draft id + offset)", "absolute": "target ids"}
+ORDER = {"ascending": "ascending", "frequency": "most frequent first"}
+STAGES = {"train": "For training", "serve": "For serving", "plain": "Plain files"}
+INVARIANTS = (
+    "ids ascend without repeats and lie within the target's vocabulary",
+    "`d2t` and `t2d` describe the same ids, in the same order",
+    "every file is read back after it is written, and gives the same ids",
+    "the same choice gives the same bytes; the manifest lists a sha256 per file",
+)
+
+
+def choose_formats(k: int) -> list[str]:
+    """A tick per format with what it needs, how it is used, how it was checked."""
+    chosen = []
+    for stage, title in STAGES.items():
+        st.subheader(title, anchor=False)
+        formats = [form for form in exports.FORMATS.values() if form.stage == stage]
+        for form in sorted(formats, key=lambda form: form.name not in FIRST):
+            texts = form.texts(k)
+            with st.container(border=True, gap="xsmall"):
+                if st.checkbox(f"**{texts['title']}** · {texts['consumer']}", form.name in TICKED,
+                               key=f"as_{form.name}", persist_state="session"):  # fmt: skip
+                    chosen.append(form.name)
+                st.caption(f"{texts['how']} Holds {MEANING[form.semantics]}, {ORDER[form.order]}.")
+                with st.expander("Flags, limits, how it was checked", type="compact"):
+                    st.code(texts["example"], language=None, wrap_lines=True)
+                    st.markdown(f"**Limits.** {texts['limits']}\n\n**Checked.** {texts['checked']}")
+    return chosen
+
+
+@st.cache_data(max_entries=8, show_spinner="Writing and reading back", max_size="200MB")
+def bundle(key: str, _counts, settings: state.Settings, k: int, formats: tuple[str, ...],
+           command: str):  # fmt: skip
+    """The zip and what its manifest says."""
+    curve = state.curve_of(key, _counts)
+    context = exports.ExportContext(
+        _counts, state.architecture_of(settings, curve.vocab_size), settings.alpha,
+        settings.floor / 100, "by hand" if settings.k else "exact", command,
+    )  # fmt: skip
+    return exports.export_zip(curve.vocabulary(k), formats, context)
+
+
+def page(stored) -> None:
+    curve = state.curve_of(stored.key, stored.counts)
+    settings = state.settings(curve.vocab_size)
+    tradeoff = state.tradeoff_of(settings, curve)
+    choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
+    left, right = st.columns([1.7, 1], gap="large")
+    with left:
+        formats = choose_formats(choice.k)
+    argv = ["export", stored.key, "--k", choice.k]
+    for name in formats:
+        argv += ["--format", name]
+    argv += [*state.arguments(state.replace(settings, kmin=1, kmax=None)), "--out", "DIR"]
+    with right.container(border=True):
+        how = "your choice" if settings.k else "the exact optimum"
+        st.metric(f"Draft vocabulary, {how}", f"{choice.k:,} tokens")
+        st.caption(choice_sentence(choice, curve, tradeoff.architecture))
+        if note := padding_note(curve, choice.k):
+            st.warning(note, icon=":material/warning:")
+        if formats:
+            download(stored, settings, choice.k, tuple(formats), argv)
+        else:
+            st.caption("Tick at least one format to download it.")
+        st.markdown("**Checked before anything is handed over**\n" + "".join(
+            f"\n- {line}" for line in INVARIANTS))  # fmt: skip
+    footer(argv)
+
+
+def download(stored, settings, k: int, formats: tuple[str, ...], argv) -> None:
+    content, manifest = bundle(
+        stored.key, stored.counts, settings, k, formats, " ".join(map(str, argv))
+    )
+    st.download_button(
+        f"Download {len(manifest.files)} files as one zip", content, f"draft-vocabulary-{k}.zip",
+        "application/zip", key="download", type="primary", icon=":material/download:",
+        on_click="ignore", shortcut="E",
+    )  # fmt: skip
+    st.caption(f"Vocabulary sha256 `{manifest.vocabulary_sha256}`")
+    for line in manifest.notes:
+        st.caption(line)
+
+
+with heading("Export", "One list of ids, in the form each trainer or engine reads."):
+    stored = choose_counts()
+if stored:
+    with plain_errors():
+        page(stored)

@@ -1,0 +1,115 @@
+"""Search: the paper's TPE, watched live and held against the exact optimum."""
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import jobpanel, plots, state
+from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.router import require_router
+from pages.ui.words import ESTIMATED, percent
+from vocabtrim_core import figures, jobs, workspace
+
+require_router()
+
+PURPOSE = (
+    "For one known corpus every size can be tried exactly in milliseconds, so TPE is not needed to "
+    "find the optimum; the paper uses it, and here it can be checked. It earns its keep once each "
+    "trial is expensive: when the objective is a measured throughput instead of a formula."
+)
+
+
+def form(settings: state.Settings, vocab_size: int) -> tuple[state.Settings, int, int]:
+    """The study's own bounds, trials and seed; the paper's code by default."""
+    from vocabtrim_core.tpe import PAPER_SEED, PAPER_TRIALS, paper_bounds
+
+    low, high = paper_bounds(vocab_size)
+    fields = (
+        ("Smallest k", 1, vocab_size, low, "tpe_min"),
+        ("Largest k", 1, vocab_size, high, "tpe_max"),
+        ("Trials", 1, 10_000, PAPER_TRIALS, "tpe_trials"),
+        ("Seed", 0, 2**32 - 1, PAPER_SEED, "tpe_seed"),
+    )
+    k_min, k_max, trials, seed = (
+        int(column.number_input(title, least, most, start, key=key, persist_state="session"))
+        for column, (title, least, most, start, key) in zip(st.columns(4), fields, strict=True)
+    )
+    return state.replace(settings, kmin=k_min, kmax=k_max), trials, seed
+
+
+def results(tradeoff, study: str) -> None:
+    """The study as stored now: figure, best so far, regret."""
+    from vocabtrim_core import tpe
+
+    found = tpe.read(study)
+    trials = found.trials if found else ()
+    k = np.array([trial.k for trial in trials], np.int64)
+    value = np.array([trial.value for trial in trials])
+    info = figures.trials_info(tradeoff, k, value)
+    best = found.best if found else None
+    regret = f"{info.exact.utility - best.value:.6f}" if best else "none yet"
+    cards = st.columns(4)
+    cards[0].metric("Trials finished", f"{len(trials):,}")
+    cards[1].metric("Best size so far", f"{best.k:,} tokens" if best else "none yet")
+    cards[2].metric("Exact optimum", f"{info.exact.k:,} tokens")
+    cards[3].metric("Regret", regret, help="Exact best utility minus the best trial's, 0 to 1.")
+    plots.draw(figures.trials_figure(info, plots.palette()), "trials",
+               "Utility of the trials over the exact utility of every size")  # fmt: skip
+    if best:
+        st.markdown(
+            f"After {len(trials):,} trials the search has found {best.k:,} tokens, "
+            f"{percent(tradeoff.curve.at(best.k))} coverage; the exact optimum is "
+            f"{info.exact.k:,}, better by {info.exact.utility - best.value:.6f} in utility. "
+            + ESTIMATED
+        )
+
+
+def watch(tradeoff, study: str, mine) -> None:
+    """Results and job, refreshed while the study runs."""
+    active = any(job.active for job in mine())
+
+    def draw() -> None:
+        with plain_errors():
+            results(tradeoff, study)
+        for job in mine()[:1]:
+            jobpanel.card(job)
+        if active and not any(job.active for job in mine()):
+            st.rerun()
+
+    st.fragment(draw, run_every=1.0 if active else None, key="watch_study")()
+
+
+def page(stored) -> None:
+    from vocabtrim_core import tpe
+
+    curve = state.curve_of(stored.key, stored.counts)
+    settings = state.settings(curve.vocab_size)
+    st.markdown(
+        f"The objective is the one of Explore: alpha {settings.alpha:.2f}, coverage floor "
+        f"{settings.floor:.1f}%, draft {settings.draft}."
+    )
+    searched, trials, seed = form(settings, curve.vocab_size)
+    tradeoff = state.tradeoff_of(searched, curve)
+    study = tpe.study_name(tradeoff, stored.key, seed)
+    argv = ["optimize", stored.key, *state.arguments(searched), "--method", "tpe",
+            "--trials", str(trials), "--seed", str(seed)]  # fmt: skip
+
+    def mine() -> list:
+        return [job for job in jobpanel.of_verb("optimize") if job.argv == tuple(argv)]
+
+    if st.button("Start the search", type="primary", icon=":material/play_arrow:", key="tpe_start",
+                 disabled=any(job.active for job in mine())):  # fmt: skip
+        jobs.start(argv, f"TPE, {trials:,} trials")
+        st.rerun()
+    watch(tradeoff, study, mine)
+    st.caption(PURPOSE)
+    st.caption(f"Study `{study}`; open it with `optuna-dashboard {workspace.studies_url()}`.")
+    footer(argv)
+
+
+with heading(
+    "Search", "The paper's way to find the size, trial by trial, against the exact answer."
+):
+    stored = choose_counts()
+if stored:
+    with plain_errors():
+        page(stored)

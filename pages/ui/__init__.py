@@ -1,0 +1,1 @@
+"""Shared pieces of the pages: routing, state, the live chart, job panels and small furniture."""

@@ -1,0 +1,139 @@
+"""The trade-off's controls. Every one is bound to the URL, so the address is always the view."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import streamlit as st
+
+from pages.ui import state
+from pages.ui.frame import plain_errors
+from vocabtrim_core import workspace
+from vocabtrim_core.draft_cost import PRESETS, architecture_from_config
+from vocabtrim_core.errors import InputError
+
+ALPHA_HELP = (
+    "How much coverage weighs against draft latency. At 1 only coverage counts, at 0 only the "
+    "FLOPs saved (paper, equation 4; its experiments use 0.5)."
+)
+FLOOR_HELP = "The least coverage allowed; smaller vocabularies are ruled out (paper, equation 5)."
+SIZE_HELP = "Overrides the optimum. The first stop follows the optimum again."
+FUSION_HELP = (
+    "The paper charges the feature fusion to every draft step. Engines run it once per "
+    "verification cycle; switch this off to leave it out of the step."
+)
+
+
+def _size_moved() -> None:
+    st.session_state.k = st.session_state.size or None
+
+
+def _preset_picked() -> None:
+    st.session_state.k = st.session_state.preset
+
+
+def controls(vocab_size: int) -> state.Settings:
+    """Draw the sliders and the size; returns the settings, those of `draft_menu` included."""
+    st.slider(
+        "Coverage weight alpha",
+        0.0,
+        1.0,
+        0.5,
+        0.01,
+        key="alpha",
+        help=ALPHA_HELP,
+        bind="query-params",
+    )
+    st.slider("Coverage floor", 0.0, 100.0, 0.0, 0.1, format="%.1f%%", key="floor",
+              help=FLOOR_HELP, bind="query-params")  # fmt: skip
+    sizes = st.container(gap="small")
+    st.number_input(
+        "Exact size k", 1, vocab_size, None, key="k", placeholder="the optimum", bind="query-params"
+    )
+    with sizes:
+        st.session_state.size = state.nearest_size(st.session_state.k, vocab_size)
+        st.select_slider(
+            "Draft vocabulary size",
+            state.slider_sizes(vocab_size),
+            format_func=lambda k: f"{k:,}" if k else "optimum",
+            key="size",
+            on_change=_size_moved,
+            help=SIZE_HELP,
+        )
+        marks = dict(state.presets(vocab_size))
+        chosen = st.session_state.k
+        st.session_state.preset = chosen if chosen in marks else None
+        st.pills(
+            "Known sizes",
+            sorted(marks),
+            format_func=lambda k: f"{k:,}",
+            key="preset",
+            on_change=_preset_picked,
+            help="From the paper, with Llama 3.1's tokenizer: 13,264 general, 6,521 named entity "
+            "recognition, 4,380 function calling. 32,000 is common in shipped EAGLE-3 heads.",
+        )
+    st.segmented_control(
+        "Size axis", ["log", "linear"], default="log", key="x", required=True, bind="query-params"
+    )
+    return state.from_widgets()
+
+
+def draft_menu(vocab_size: int) -> None:
+    """The draft's architecture and the search bounds: changed rarely, so behind one button."""
+    name = str(st.session_state.get("draft", state.default_draft(vocab_size)))
+    with st.popover(name, icon=":material/memory:", width="stretch", key="draft_menu",
+                    help="Draft architecture and search bounds"):  # fmt: skip
+        _draft(vocab_size)
+
+
+def _draft(vocab_size: int) -> None:
+    fitting = [name for name, d in PRESETS.items() if d.vocab_size == vocab_size]
+    others = [name for name in PRESETS if name not in fitting]
+    own = sorted(path.name for path in workspace.folder("drafts").glob("*.json"))
+    options = [*fitting, *own, *others]
+    if "pending_draft" in st.session_state:
+        st.session_state.draft = st.session_state.pop("pending_draft")
+    st.selectbox("Draft architecture", options, key="draft", bind="query-params")
+    shape = state.load_draft(st.session_state.draft)
+    if shape.vocab_size != vocab_size:
+        st.caption(
+            f"{shape.name} has V = {shape.vocab_size:,}; its shapes are used here with the "
+            f"counted tokenizer's {vocab_size:,}."
+        )
+    st.toggle(
+        "Charge feature fusion to every step",
+        True,
+        key="fusion",
+        help=FUSION_HELP,
+        bind="query-params",
+    )
+    low, high = st.columns(2)
+    low.number_input("Smallest k", 1, vocab_size, 1, key="kmin", bind="query-params")
+    high.number_input(
+        "Largest k", 1, vocab_size, None, key="kmax", placeholder="all", bind="query-params"
+    )
+    uploaded = st.file_uploader(
+        "A config.json of your own", "json", max_upload_size=1, key="draft_file"
+    )
+    if uploaded and uploaded.file_id != st.session_state.get("draft_file_seen"):
+        st.session_state.draft_file_seen = uploaded.file_id
+        with plain_errors():
+            st.session_state.pending_draft = _keep_config(uploaded.getvalue(), uploaded.name)
+            st.rerun()
+
+
+def _keep_config(content: bytes, label: str) -> str:
+    """Store an uploaded config under its content's name; InputError when it is none."""
+    try:
+        config = json.loads(content)
+    except ValueError as error:
+        raise InputError(
+            f"{label} is not JSON ({error}); give the target's config.json."
+        ) from error
+    if not isinstance(config, dict):
+        raise InputError(f"{label} must hold one JSON object, but it holds something else.")
+    architecture_from_config(config, label)
+    name = f"config-{hashlib.sha256(content).hexdigest()[:8]}.json"
+    workspace.write_atomic(workspace.folder("drafts") / name, content)
+    return name

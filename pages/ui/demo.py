@@ -1,0 +1,78 @@
+"""The first visit: build the demo conversations and count them, in the background, by itself.
+
+Everything is told from what is on disk, so a second tab, a reload or a restarted app joins in:
+no demo yet -> job `demo`; demo there -> one job `count` per domain; counts there -> done.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import jobpanel
+from vocabtrim_core import jobs, workspace
+from vocabtrim_core.job import Job
+
+TOKENIZER = "llama-3.1"
+DOMAINS = ("python-assistant", "tool-calls")
+
+
+def folder() -> Path:
+    """Where the demo's conversations lie."""
+    return workspace.folder("demo")
+
+
+def files() -> dict[str, Path]:
+    """The demo's corpora on disk, by domain."""
+    found = {path.name.partition(".")[0]: path for path in sorted(folder().glob("*.jsonl*"))}
+    return {name: found[name] for name in DOMAINS if name in found}
+
+
+def demo_jobs() -> list[Job]:
+    """The jobs that prepare the demo, newest first."""
+    return [
+        job
+        for job in jobpanel.of_verb("demo", "count")
+        if any(str(folder()) in argument for argument in job.argv)
+    ]
+
+
+def count_arguments(path: Path) -> list[str]:
+    """The command that counts one domain."""
+    return ["count", "--tokenizer", TOKENIZER, "--data", str(path)]
+
+
+def start() -> None:
+    """Start whatever is still missing; what runs already is not started twice."""
+    built = files()
+    if len(built) < len(DOMAINS):
+        jobs.start(["demo", "--out", str(folder())], "Build the demo conversations")
+        return
+    counted = {stored.counts.name for stored in workspace.list_counts()}
+    for name, path in built.items():
+        if name not in counted:
+            jobs.start(count_arguments(path), f"Count {name}")
+
+
+def panel() -> None:
+    """Progress of the first visit; starts by itself, and says how to go on when a step failed."""
+    found = demo_jobs()
+    broken = [job for job in found if job.resumable]
+    if not any(job.active for job in found) and not broken:
+        start()
+    st.subheader("Preparing the demo", anchor=False)
+    st.write(
+        "Two domains are built from what this Python has installed: a broad one, questions and "
+        "answers about Python code, and a narrow one, tool calls in JSON. They are then counted "
+        f"with the {TOKENIZER} tokenizer. This takes about a minute, once."
+    )
+    jobpanel.watch(demo_jobs, "demo")
+    if broken:
+        st.button("Start again", type="primary", on_click=_again, key="demo_again")
+
+
+def _again() -> None:
+    for job in demo_jobs():
+        if job.resumable:
+            jobs.remove(job.id)

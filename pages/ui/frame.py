@@ -1,0 +1,121 @@
+"""What every page stands in: its header, the counted set in view, commands, plain errors."""
+
+from __future__ import annotations
+
+import gc
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from pages.ui import demo, state
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import StoredCounts
+
+
+@st.cache_resource(show_spinner=False)
+def settle() -> bool:
+    """Take what the imports left out of garbage collection, once.
+
+    Streamlit collects everything after every run; with these imports that is about 0.2 s each time.
+    """
+    import plotly.graph_objects  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+    return True
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Bad input becomes one sentence on the page, never a traceback."""
+    try:
+        yield
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+
+
+def heading(title: str, lead: str) -> DeltaGenerator:
+    """Title and one line of what the page is for; returns the place at their right."""
+    left, right = st.columns([1, 1.5], gap="large", vertical_alignment="bottom")
+    with left.container(gap=None):
+        st.title(title, anchor=False)
+        st.caption(lead)
+    return right
+
+
+def footer(*commands: Sequence[str | int | float]) -> None:
+    """Last line of every page: the same work in a shell."""
+    st.space("small")
+    with st.popover("Show the command", icon=":material/terminal:", type="tertiary", key="command"):
+        st.caption("The same from a shell:")
+        for argv in commands:
+            line = shlex.join(["python", "-m", "vocabtrim_core", *map(str, argv)])
+            st.code(line, language="bash", wrap_lines=True)
+
+
+def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts | None:
+    """The counted set in view with its selector; None while there is nothing counted yet.
+
+    The first visit starts the demo by itself, so None is always on its way to something.
+    beside: draws more controls of the page's header, given V.
+    """
+    sets = state.counted_sets()
+    if not sets:
+        demo.panel()
+        return None
+    by_key = {stored.key: stored for stored in sets}
+    st.session_state.counts_key = state.current_key(sets)
+    widths = [5.6, 2.9, 2.3] if beside else [5.6, 2.3]
+    columns = st.columns(widths, vertical_alignment="bottom", gap="small")
+    columns[0].selectbox(
+        "Counted set",
+        list(by_key),
+        format_func=lambda key: state.label(by_key[key].counts),
+        key="counts_key",
+        persist_state="session",
+    )
+    chosen = by_key[st.session_state.counts_key]
+    if beside:
+        with columns[1]:
+            beside(chosen.counts.vocab_size)
+    with columns[-1]:
+        provenance(chosen)
+    st.query_params["counts"] = chosen.key
+    return chosen
+
+
+def provenance(stored: StoredCounts) -> None:
+    """Card of what was counted, how, and how it was checked."""
+    counts, about = stored.counts, stored.counts.provenance
+    rows = {
+        "Counted": f"{counts.tokens:,} tokens, {counts.distinct:,} distinct",
+        "Target vocabulary": f"V = {counts.vocab_size:,}",
+        "Conversations": f"{counts.conversations:,} counted, {counts.skipped:,} rows skipped",
+        "Rule": about.rule
+        + ("" if about.reasoning else ", without reasoning")
+        + (", last turn only" if about.last_turn_only else ""),
+        "Tokenizer": f"{about.tokenizer} (sha256 {about.tokenizer_sha256[:12]}…)",
+        "Template": f"{about.template} (sha256 {about.template_sha256[:12]}…)",
+        "Corpora": ", ".join(f"{c['name']} ({str(c['sha256'])[:12]}…)" for c in about.corpora),
+        "Engine": f"{about.engine or 'not recorded'}, {about.seconds:,.1f} s",
+        "Checked": _proof(about.proof),
+        "Key": stored.key,
+    }
+    with st.popover(
+        "Source",
+        icon=":material/fingerprint:",
+        key="provenance",
+        width="stretch",
+        help="Provenance of the counted set",
+    ):
+        st.markdown("**Provenance of the counted set**")
+        st.markdown("\n".join(f"- **{name}**: {value}" for name, value in rows.items()))
+
+
+def _proof(proof) -> str:
+    if not proof:
+        return "no proof recorded"
+    return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in proof.items())

@@ -1,0 +1,110 @@
+"""Background jobs on a page: progress, speed, time left, cancel, resume, and why one failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from vocabtrim_core import jobs
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.job import Job
+from vocabtrim_core.progress import duration
+
+POLL_SECONDS = 0.7
+UNITS = {"rows_per_s": "rows/s", "mb_per_s": "MB/s", "tokens_per_s": "tokens/s"}
+ENDED = {"failed": ":material/error:", "cancelled": ":material/block:", "lost": ":material/help:"}
+
+
+def all_jobs() -> list[Job]:
+    """Every job of the workspace, newest first."""
+    return jobs.list_jobs()
+
+
+def of_verb(*verbs: str) -> list[Job]:
+    """Jobs of these commands, newest first."""
+    return [job for job in jobs.list_jobs() if job.argv and job.argv[0] in verbs]
+
+
+def watch(find: Callable[[], list[Job]], key: str) -> None:
+    """Cards for the jobs `find` returns, refreshed while one is active; the page reruns at the end.
+
+    A job that was active at the last look and is not any more has changed what the page shows.
+    """
+    active = [job.id for job in find() if job.active]
+
+    def draw() -> None:
+        found = find()
+        for job in found:
+            card(job)
+        if {job.id for job in found if job.active} != set(active):
+            st.rerun()
+
+    st.fragment(draw, run_every=POLL_SECONDS if active else None, key=f"watch_{key}")()
+
+
+def speed(job: Job) -> str:
+    """Rates and time left, as far as they are known."""
+    known = [f"{value:,.0f} {UNITS.get(name, name)}" for name, value in job.rates.items()]
+    left = [f"{duration(job.eta)} left"] if job.eta else []
+    return " · ".join([*known, *left])
+
+
+def card(job: Job) -> None:
+    """One job."""
+    with st.container(border=True, key=f"job_{job.id}"):
+        text, action = st.columns([5, 1], vertical_alignment="center")
+        with text:
+            if job.active:
+                _running(job)
+            else:
+                _ended(job)
+        with action:
+            _actions(job)
+
+
+def _running(job: Job) -> None:
+    what = "Stopping" if job.stopping else job.message or job.state.capitalize()
+    label = " · ".join(filter(None, [f"**{job.title}**", what, speed(job)]))
+    st.progress(job.share, text=label)
+    if not job.total:
+        st.caption(f"{duration(job.elapsed)} so far")
+
+
+def _ended(job: Job) -> None:
+    said = (job.result() or {}).get("error") or job.message
+    if job.state == "done":
+        st.markdown(f":material/check_circle: **{job.title}** · done in {duration(job.elapsed)}")
+        return
+    st.markdown(f"{ENDED[job.state]} **{job.title}** · {job.state}")
+    if said:
+        st.caption(said)
+
+
+def _actions(job: Job) -> None:
+    if job.active:
+        st.button(
+            "Cancel",
+            key=f"cancel_{job.id}",
+            on_click=_try,
+            args=(jobs.cancel, job.id),
+            disabled=job.stopping,
+        )
+        return
+    if job.resumable:
+        st.button("Resume", key=f"resume_{job.id}", on_click=_try, args=(jobs.resume, job.id))
+    st.button(
+        "Dismiss",
+        key=f"remove_{job.id}",
+        type="tertiary",
+        on_click=_try,
+        args=(jobs.remove, job.id),
+    )
+
+
+def _try(action: Callable[[str], object], job_id: str) -> None:
+    """Run a button's action; the job may have ended or gone since the button was drawn."""
+    try:
+        action(job_id)
+    except InputError as error:
+        st.toast(str(error), icon=":material/error:")

@@ -1,0 +1,81 @@
+"""The live chart: one counted set sent once, an SVG chart that follows the sliders as they move."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from streamlit.components.v2 import component
+
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.tradeoff import TradeOff
+
+HERE = Path(__file__).parent
+_STORE = component("curve_store", js=(HERE / "curve_store.js").read_text("utf-8"))
+_CHART = component(
+    "live_chart",
+    html=(HERE / "live_chart.html").read_text("utf-8"),
+    css=(HERE / "live_chart.css").read_text("utf-8"),
+    js=(HERE / "live_chart.js").read_text("utf-8"),
+)
+
+
+def curve_payload(curve: CoverageCurve, key: str, token_texts: Sequence[str]) -> dict[str, object]:
+    """What the browser needs of one counted set, exact and small.
+
+    Falling counts repeat a lot, so they travel as runs: about 50 KB for 128,256 sizes, where the
+    curve as float32 would be 684 KB and too coarse to find the optimum. token_texts: by rank, the
+    seen tokens only, without line breaks.
+    """
+    starts = np.flatnonzero(np.diff(curve.sorted_counts, prepend=-1))
+    lengths = np.diff(np.append(starts, curve.vocab_size))
+    return {
+        "id": key,
+        "vocab_size": curve.vocab_size,
+        "counts": _base64(curve.sorted_counts[starts].astype("<f8")),
+        "lengths": _base64(lengths.astype("<u4")),
+        "tokens": "\n".join(token_texts),
+    }
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(array.tobytes()).decode("ascii")
+
+
+def curve_store(payload: dict[str, object]) -> None:
+    """Hand one counted set to the browser. Call it outside the fragment that redraws."""
+    _STORE(data=payload, key="curve_store", height="content")
+
+
+def live_chart(
+    tradeoff: TradeOff,
+    curve_key: str,
+    *,
+    k: int | None,
+    log: bool,
+    presets: Sequence[tuple[int, str]],
+    on_pick: Callable[[], None],
+) -> None:
+    """Tiles and curves of `tradeoff`; k None marks the optimum alone.
+
+    Watches the sliders keyed `alpha`, `floor` (percent) and `size`. A size picked in the chart is
+    in `st.session_state.live_chart.picked` when `on_pick` runs (0 = back to the optimum).
+    """
+    architecture = tradeoff.architecture
+    data = {
+        "curve": curve_key,
+        "alpha": tradeoff.alpha,
+        "floor": tradeoff.floor * 100,
+        "k": k,
+        "log": log,
+        "k_min": tradeoff.k_min,
+        "k_max": tradeoff.last_k,
+        "fixed_weights": sum(architecture.weights.values()),
+        "hidden_size": architecture.hidden_size,
+        "bytes_per_weight": architecture.bytes_per_weight,
+        "presets": [{"k": size, "label": label} for size, label in sorted(presets)],
+    }
+    _CHART(data=data, key="live_chart", on_picked_change=on_pick)

@@ -1,0 +1,13 @@
+// Text in coloured pieces. Every character goes through textContent, whatever the corpus holds.
+export default function ({ data, parentElement }) {
+  const box = parentElement.querySelector(".marked");
+  box.setAttribute("aria-label", data.alt);
+  box.style.maxHeight = data.height ? `${data.height}px` : "";
+  box.replaceChildren(...data.pieces.map(([text, kind, note]) => {
+    const piece = document.createElement("span");
+    piece.textContent = text;
+    if (kind) piece.className = kind;
+    if (note) piece.title = note;
+    return piece;
+  }));
+}

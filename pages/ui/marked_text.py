@@ -1,0 +1,35 @@
+"""Text with coloured pieces: tokens in and out of the draft vocabulary, counted spans of a chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+HERE = Path(__file__).parent
+_MARKED = component(
+    "marked_text",
+    html='<div class="marked" role="region"\n tabindex="0"></div>',
+    css=(HERE / "marked_text.css").read_text("utf-8"),
+    js=(HERE / "marked_text.js").read_text("utf-8"),
+)
+KINDS = ("", "in", "out", "counted")
+
+
+def marked_text(
+    pieces: Sequence[tuple[str, str, str]], *, key: str, alt: str, height: int | None = None
+) -> None:
+    """Pieces of (text, kind of KINDS, tooltip), drawn one after the other."""
+    _MARKED(data={"pieces": [list(p) for p in pieces], "alt": alt, "height": height}, key=key)
+
+
+def span_pieces(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, str, str]]:
+    """A rendered conversation with its counted ranges marked."""
+    pieces, at = [], 0
+    for start, end in spans:
+        pieces += [(text[at:start], "", ""), (text[start:end], "counted", "counted")]
+        at = end
+    pieces.append((text[at:], "", ""))
+    return [piece for piece in pieces if piece[0]]

@@ -1,0 +1,47 @@
+"""The pages and their order. To add one, add an entry here and a script in `pages/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+FOLDER = Path(__file__).parents[1]
+
+# script, title, icon, what the navigation tells about it
+PAGES = (
+    ("overview", "Overview", "home", "What a trimmed draft vocabulary buys, on two domains."),
+    ("corpus", "Corpus", "library_books", "Choose a tokenizer and conversations; count tokens."),
+    ("explore", "Explore", "tune", "Move the trade-off and watch the best vocabulary size follow."),
+    ("search", "Search", "travel_explore", "The paper's TPE search against the exact optimum."),
+    ("export", "Export", "ios_share", "Write the choice for the trainer or engine you use."),
+)  # fmt: skip
+
+
+def page(name: str) -> st.Page:
+    """One page by its script's name."""
+    _, title, icon, about = next(entry for entry in PAGES if entry[0] == name)
+    return st.Page(
+        FOLDER / f"{name}.py",
+        title=title,
+        icon=f":material/{icon}:",
+        help=about,
+        url_path="" if name == PAGES[0][0] else name,
+        default=name == PAGES[0][0],
+    )
+
+
+def pages() -> list[st.Page]:
+    """All pages, for `st.navigation`."""
+    return [page(entry[0]) for entry in PAGES]
+
+
+def require_router() -> None:
+    """First line of every page: a cold server opens a deep link as the bare script, without app.py.
+
+    Declaring the navigation once and running again makes app.py the frame, as on every other visit.
+    """
+    if "routed" not in st.session_state:
+        st.navigation(pages(), position="top")
+        st.session_state.routed = True
+        st.rerun()

@@ -1,0 +1,103 @@
+"""Token texts: for the crosshair, for the table at the cut, and coloured in running text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui import state
+from pages.ui.words import MEASURED, code_span, visible
+from vocabtrim_core import workspace
+from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.tokenizers import PRESETS, Tokenizer, load_tokenizer
+from vocabtrim_core.workspace import StoredCounts
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the tokenizer")
+def load(spec: str, revision: str | None = None) -> Tokenizer:
+    """A tokenizer, kept by what it was asked for."""
+    return load_tokenizer(spec, revision=revision)
+
+
+def note_source(tokenizer: Tokenizer) -> None:
+    """Remember where a tokenizer came from, so that its counts can show token texts later."""
+    path = workspace.folder("tokenizers") / f"{tokenizer.fingerprint}.source"
+    workspace.write_atomic(path, tokenizer.source.encode())
+
+
+def of_counts(about: Provenance) -> Tokenizer | None:
+    """The tokenizer a set was counted with, if it can be had here and is still the same."""
+    noted = workspace.folder("tokenizers") / f"{about.tokenizer_sha256}.source"
+    sources = [noted.read_text("utf-8")] if noted.is_file() else []
+    if about.tokenizer in PRESETS or Path(about.tokenizer).exists():
+        sources.append(about.tokenizer)
+    for source in sources:
+        try:
+            found = load(source)
+        except InputError:
+            continue
+        if found.fingerprint == about.tokenizer_sha256:
+            return found
+    return None
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the token texts")
+def texts_by_rank(key: str, _counts: TokenCounts, _curve: CoverageCurve) -> list[str]:
+    """Display text of every seen token by rank; ids where the tokenizer is not at hand."""
+    ids = _curve.order[: _curve.distinct]
+    tokenizer = of_counts(_counts.provenance)
+    if tokenizer is None:
+        return [f"id {i}" for i in ids]
+    return [visible(text) for text in tokenizer.tokens(ids)]
+
+
+def around_cut(
+    curve: CoverageCurve, texts: list[str], k: int, rows: int = 10
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The last `rows` tokens kept and the first left out: rank, id, text, count, share."""
+    return _table(curve, texts, max(k - rows, 0), k), _table(curve, texts, k, k + rows)
+
+
+def _table(curve: CoverageCurve, texts: list[str], start: int, stop: int) -> pd.DataFrame:
+    ranks = np.arange(start, min(stop, curve.vocab_size))
+    counts = curve.sorted_counts[ranks]
+    return pd.DataFrame(
+        {
+            "Rank": ranks + 1,
+            "Token": [code_span(texts[r]) if r < len(texts) else "not seen" for r in ranks],
+            "Id": curve.order[ranks],
+            "Count": counts,
+            "Share": 100 * counts / curve.tokens,
+        }
+    )
+
+
+def cut_tables(stored: StoredCounts, k: int) -> None:
+    """The tokens on both sides of the cut at k."""
+    curve = state.curve_of(stored.key, stored.counts)
+    texts = texts_by_rank(stored.key, stored.counts, curve)
+    sides = zip(
+        st.columns(2, gap="large"),
+        ("Last tokens kept", "First tokens left out"),
+        around_cut(curve, texts, k),
+        strict=True,
+    )
+    formats = {"Rank": "{:,}", "Count": "{:,}", "Share": "{:.5f}%"}
+    for column, title, rows in sides:
+        with column:
+            st.markdown(f"**{title}** {MEASURED}")
+            if rows.empty:
+                st.caption("Every token of the target is kept.")
+            else:
+                st.table(
+                    rows.style.format(formats), border="horizontal", hide_index=True, alt=title
+                )
+    if of_counts(stored.counts.provenance) is None:
+        st.caption(
+            "Token texts need the tokenizer, which is not at hand; choose it on the Corpus page."
+        )

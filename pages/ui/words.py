@@ -1,0 +1,74 @@
+"""Numbers and sentences as people read them: always a unit, always a baseline."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.tradeoff import Choice
+
+# The three kinds of number. Streamlit badge markdown; the live chart draws the same three.
+MEASURED = ":green-badge[measured]"
+ESTIMATED = ":orange-badge[estimated]"
+FROM_PAPER = ":blue-badge[from the paper]"
+
+PAPER = "Ben Shoham, Balancing Coverage and Draft Latency in Vocabulary Trimming (arXiv 2603.05210)"
+
+# Sizes worth a mark: the paper's three results and what shipped EAGLE-3 heads use.
+PRESET_SIZES = (
+    (13_264, "paper, general"),
+    (6_521, "paper, NER"),
+    (4_380, "paper, function calling"),
+    (32_000, "common"),
+)
+
+_MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """0.9447 -> '94.5%'."""
+    return f"{100 * share:.{digits}f}%"
+
+
+def megabytes(count: float) -> str:
+    """Bytes in decimal megabytes, '91.4 MB'."""
+    return f"{count / 1e6:,.1f} MB"
+
+
+def one_in(share: float) -> str:
+    """A small share as 'about 1 in 18'; 'none' for zero."""
+    return f"about 1 in {round(1 / share):,}" if share > 0 else "none"
+
+
+def visible(text: str) -> str:
+    """Token text on one line with its white space and control characters made visible."""
+    return "".join(
+        _MARKS.get(c) or (f"\\u{ord(c):04x}" if unicodedata.category(c)[0] in "CZ" else c)
+        for c in text
+    )
+
+
+def code_span(text: str) -> str:
+    """Text as a Markdown code span, whatever backticks it holds."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}" if longest else f"`{text}`"
+
+
+def choice_sentence(choice: Choice, curve: CoverageCurve, architecture: DraftArchitecture) -> str:
+    """What is kept, what it costs, what is lost, in one sentence of plain text."""
+    full = curve.vocab_size
+    head, whole = architecture.head_bytes(choice.k), architecture.head_bytes(full)
+    lost = max(curve.distinct - choice.k, 0)
+    missing = (
+        f"{lost:,} tokens that occur are left out, {one_in(1 - choice.coverage)} of those written."
+        if lost
+        else f"every one of the {curve.distinct:,} tokens that occur is kept."
+    )
+    return (
+        f"Keeping {choice.k:,} of {full:,} tokens covers {percent(choice.coverage)} of the "
+        f"{curve.tokens:,} tokens counted and saves {percent(choice.latency_reduction)} of a draft "
+        f"step's FLOPs (LM head {megabytes(head)} instead of {megabytes(whole)}); {missing}"
+    )
