@@ -14,7 +14,7 @@ import msgspec
 
 from vocabtrim_core import workspace
 
-SHARD_BYTES = 32 * 2**20  # JSON lines: enough shards for many threads, few enough to checkpoint
+SHARD_BYTES = 16 * 2**20  # JSON lines: enough shards for many threads, few enough to checkpoint
 PIECE = 4 * 2**20
 
 

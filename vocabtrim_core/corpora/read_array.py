@@ -62,16 +62,18 @@ def array_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Itera
             told = stream.position
 
 
-def _array_rows(stream: Stream, name: str, chunk: int = CHUNK) -> Iterator[Rows]:
+def _array_rows(stream: Stream, name: str, chunk: int | None = None) -> Iterator[Rows]:
     """The elements of the array, read piece by piece so that its size does not matter."""
     decoder, utf8 = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8-sig")()
     text, at, number, line, opened, ended = "", 0, 0, 1, False, False
     while not ended:
         try:
-            piece = stream.read(max(chunk, len(text) - at))  # doubles while one row goes on
+            piece = stream.read(
+                max(chunk or CHUNK, len(text) - at)
+            )  # doubles while one row goes on
             text, at = text[at:] + utf8.decode(piece, final=not piece), 0
         except InputError as error:
-            raise InputError(f"{name} {error}, after row {number}.") from None
+            raise InputError(f"{error}, after row {number}.") from None
         except UnicodeDecodeError as error:
             raise not_utf8(f"{name}, after row {number}, byte {error.start + 1}") from None
         if not opened:

@@ -93,17 +93,17 @@ def decode_lines(
 
 
 def _line_blocks(
-    stream: Stream, name: str, first_row: int = 1, rows: int | None = None, chunk: int = CHUNK
+    stream: Stream, name: str, first_row: int = 1, rows: int | None = None, chunk: int | None = None
 ) -> Iterator[tuple[int, int, int, bytes]]:
     """(bytes of the file read, first row, rows, whole lines) until the end or `rows` rows."""
     row, told, carry = first_row, stream.position, b""
     left = rows
     while left is None or left > 0:
         try:
-            piece = stream.read(chunk)
+            piece = stream.read(chunk or CHUNK)
         except InputError as error:
             lines = row + carry.count(b"\n")
-            raise InputError(f"{name} {error}, after line {lines - 1}.") from None
+            raise InputError(f"{error}, after line {lines - 1}.") from None
         if row == 1 and not carry:
             if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise not_utf8(place(name, 1), "UTF-16")

@@ -31,7 +31,7 @@ from vocabtrim_core.corpora.streams import (
 )
 from vocabtrim_core.errors import InputError
 
-SHARD_BYTES = 32 * 2**20  # uncompressed bytes of the columns in the row groups of a shard
+SHARD_BYTES = 16 * 2**20  # uncompressed bytes of the columns in the row groups of a shard
 MOST_ROWS = 8192  # conversations per batch
 
 
@@ -63,10 +63,7 @@ def _plain(path: Path) -> Path:
                 while piece := stream.read(CHUNK):
                     file.write(piece)
 
-        try:
-            workspace.write_atomic(target, unpack)
-        except InputError as error:
-            raise InputError(f"{path.name} {error}.") from None
+        workspace.write_atomic(target, unpack)
     return target
 
 
@@ -84,7 +81,7 @@ def parquet_head(path: Path, rows: int) -> list[dict[str, Any]]:
 
 
 def parquet_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
-    """Ranges of row groups of about 32 MB."""
+    """Ranges of row groups of about 16 MB."""
     with _parquet(path) as source:
         meta = source.metadata
         groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
@@ -198,16 +195,13 @@ def _csv_batches(stream: Stream, path: Path, mapping: Mapping | None) -> Iterato
             raise not_utf8(f"{path.name}, line {_bad_line(path)}") from None
         raise InputError(f"{path.name}, after row {row}: not CSV ({reason}).") from None
     except OSError as error:
-        raise InputError(f"{path.name} {damage(error)}, after row {row}.") from None
+        raise InputError(f"{damage(path.name, error)}, after row {row}.") from None
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:
     """(column names, delimiter): the one of , ; tab that the first line has most of."""
     with open_stream(path) as stream:
-        try:
-            text = stream.read(2**16).decode("utf-8-sig", errors="ignore")
-        except InputError as error:
-            raise InputError(f"{path.name} {error}.") from None
+        text = stream.read(2**16).decode("utf-8-sig", errors="ignore")
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     return next(csv.reader(io.StringIO(text), delimiter=delimiter), []), delimiter

@@ -1,4 +1,4 @@
-"""Bytes of a file, plain or compressed, in pieces; what is wrong with them in half a sentence."""
+"""Bytes of a file, plain or compressed, in pieces."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def is_compressed(path: Path) -> bool:
 class Stream:
     """Reads full pieces; `source` is the Arrow stream behind it."""
 
-    def __init__(self, file: Any, source: Any, codec: str | None, stop: int) -> None:
-        self._file, self.source, self._codec, self._stop = file, source, codec, stop
+    def __init__(self, name: str, file: Any, source: Any, stop: int = 0) -> None:
+        self.source = source
+        self._name, self._file, self._stop = name, file, stop
 
     @property
     def position(self) -> int:
@@ -32,7 +33,7 @@ class Stream:
         return self._file.tell()
 
     def read(self, count: int) -> bytes:
-        """`count` bytes, fewer only at the end. InputError (half a sentence) if damaged."""
+        """`count` bytes, fewer only at the end. InputError when the file is damaged."""
         if self._stop:
             count = min(count, self._stop - self._file.tell())
         pieces, have = [], 0
@@ -40,9 +41,9 @@ class Stream:
             try:
                 piece = self.source.read(count - have)
             except OSError as error:
-                if self._codec is None:
+                if self.source is self._file:
                     raise
-                raise InputError(damage(error)) from None
+                raise InputError(damage(self._name, error)) from None
             if not piece:
                 break
             pieces.append(piece)
@@ -57,17 +58,17 @@ def open_stream(path: Path, start: int = 0, stop: int = 0) -> Iterator[Stream]:
     with pa.OSFile(str(path)) as file:
         if codec is None:
             file.seek(start)
-            yield Stream(file, file, None, stop)
+            yield Stream(path.name, file, file, stop)
         else:
             with pa.CompressedInputStream(file, codec) as source:
-                yield Stream(file, source, codec, 0)
+                yield Stream(path.name, file, source)
 
 
-def damage(error: OSError) -> str:
-    """Half a sentence about a compressed file that cannot be decompressed."""
+def damage(name: str, error: OSError) -> str:
+    """A sentence, open for more, about a file that cannot be decompressed."""
     if "truncated" in str(error).lower():
-        return "is cut off: its compressed data ends too early"
-    return "is damaged: its compressed data cannot be read"
+        return f"{name} is cut off: its compressed data ends too early"
+    return f"{name} is damaged: its compressed data cannot be read"
 
 
 def not_utf8(where: str, seen: str = "") -> InputError:
