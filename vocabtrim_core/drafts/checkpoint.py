@@ -1,0 +1,117 @@
+"""A model folder as the hub lays it out: config.json and weights, opened without reading them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vocabtrim_core.drafts.tensor_files import StoredTensor, read_tensors
+from vocabtrim_core.errors import InputError
+
+CONFIG, SINGLE, INDEX, TORCH = (
+    "config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """config: config.json as it stands.  shards: weight file -> its tensors, in file order."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    shards: Mapping[str, Mapping[str, StoredTensor]]
+
+    @property
+    def name(self) -> str:
+        """How the model is called: the last part of its path."""
+        return self.folder.resolve().name
+
+    @property
+    def tensors(self) -> dict[str, StoredTensor]:
+        """All tensors by name."""
+        return {name: t for shard in self.shards.values() for name, t in shard.items()}
+
+    @property
+    def sharded(self) -> bool:
+        """Whether an index file says where each tensor is."""
+        return (self.folder / INDEX).is_file()
+
+    def setting(self, name: str) -> Any:
+        """A field of config.json, also where a nested config holds it; None when absent."""
+        for part in ("", "transformer_layer_config", "text_config"):
+            fields = self.config.get(part) if part else self.config
+            if isinstance(fields, Mapping) and fields.get(name) is not None:
+                return fields[name]
+        return None
+
+    def size(self, name: str) -> int | None:
+        """A whole positive number of config.json; None when absent, else InputError."""
+        value = self.setting(name)
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise InputError(
+                f"{self.folder / CONFIG}: {name} must be a whole positive number, not {value!r}."
+            )
+        return value
+
+
+def open_checkpoint(folder: str | Path) -> Checkpoint:
+    """The model folder at this path; InputError names what is missing or damaged."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(
+            f"There is no model folder at {folder}; give a local one that holds {CONFIG} and its "
+            "weights (`hf download` fetches one from the hub)."
+        )
+    config = _object(folder / CONFIG)
+    shards = {name: read_tensors(folder / name) for name in _files(folder)}
+    return Checkpoint(folder, config, shards)
+
+
+def _files(folder: Path) -> list[str]:
+    """The weight files, in a fixed order."""
+    if (folder / INDEX).is_file():
+        return _indexed(folder)
+    for name in (SINGLE, TORCH):
+        if (folder / name).is_file():
+            return [name]
+    others = sorted(path.name for path in folder.glob("*.safetensors"))
+    if len(others) == 1:
+        return others
+    raise InputError(
+        f"{folder} has no weights that can be read: {SINGLE}, {INDEX} with its files, or {TORCH}."
+    )
+
+
+def _indexed(folder: Path) -> list[str]:
+    places = _object(folder / INDEX).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise InputError(f'{folder / INDEX} must hold a "weight_map" of tensors and files.')
+    files = sorted({str(name) for name in places.values()})
+    for name in files:
+        if Path(name).name != name:
+            raise InputError(f"{folder / INDEX} names {name}, which is not a file beside it.")
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / INDEX} names {name}, but that file is missing.")
+    found = {tensor: name for name in files for tensor in read_tensors(folder / name)}
+    for tensor, name in places.items():
+        if found.get(tensor) != name:
+            raise InputError(f"{folder / INDEX} places {tensor} in {name}, but it is not there.")
+    return files
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path.parent} has no {path.name}; is it a model folder?") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not readable JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold one JSON object, not a {type(value).__name__}.")
+    return value
