@@ -59,6 +59,7 @@ class Status:
             if "_per_" in name
             else f"{name} {value:.4g}"
             for name, value in self.rates.items()
+            if value
         ]
         left = [f"{duration(self.eta)} left"] if self.eta else []
         return ", ".join([*filter(None, [self.message]), share, *rates, *left])

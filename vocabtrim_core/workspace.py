@@ -251,7 +251,7 @@ def remove_upload(key: str) -> None:
 
 def _corpus_suffix(label: str) -> str:
     """The last part of a file name, such as '.jsonl.zst', if corpora of that kind can be read."""
-    from vocabtrim_core.corpora.corpus import FORMATS, SUFFIXES
+    from vocabtrim_core.corpora.formats import FORMATS, SUFFIXES
 
     found = SUFFIXES.search(label)
     if not found:

@@ -7,15 +7,16 @@ for people. Exit codes: 0 done, 1 a bug of ours, 2 bad input (one sentence on st
 
 from __future__ import annotations
 
-from vocabtrim_core.cli import choice, corpora, coverage, exporting, jobs
+from vocabtrim_core.cli import choice, corpora, counting, coverage, exporting, jobs
 from vocabtrim_core.cli.command import Command
 from vocabtrim_core.cli.run import run
 
 COMMANDS: tuple[Command, ...] = (
-    *corpora.COMMANDS,
+    *counting.COMMANDS,
     *choice.COMMANDS,
     *coverage.COMMANDS,
     *exporting.COMMANDS,
+    *corpora.COMMANDS,
     *jobs.COMMANDS,
 )
 

@@ -1,67 +1,16 @@
-"""Commands from text to counts: count, merge, demo, tokenizers."""
+"""Commands that say what can be counted: demo, tokenizers, datasets."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, table
 
 if TYPE_CHECKING:
-    from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.progress import Progress
-
-
-# --- merge --------------------------------------------------------------------------------------
-
-
-def _merge_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "counts",
-        nargs="+",
-        metavar="COUNTS",
-        help="files of `count` (same tokenizer, template and rule), or keys in the workspace",
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
-
-
-def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.workspace import find_counts, save_counts
-
-    merged, *others = [find_counts(spec) for spec in arguments.counts]
-    for other in others:
-        merged += other
-    merged.save(arguments.out)
-    save_counts(merged)
-    return {**_totals(merged), "out": str(arguments.out), "merged": len(others) + 1}
-
-
-def _totals(counts: TokenCounts) -> Result:
-    made = counts.provenance
-    return {
-        "tokens": counts.tokens,
-        "distinct": counts.distinct,
-        "conversations": counts.conversations,
-        "skipped": counts.skipped,
-        "vocab_size": counts.vocab_size,
-        "rule": made.rule,
-        "seconds": made.seconds,
-        "engine": made.engine,
-        "tokenizer": made.tokenizer,
-        "template": made.template,
-        "key": counts.key,
-    }
-
-
-def _counts_text(result: Result) -> str:
-    return facts(
-        result, "tokens", "distinct", "vocab_size", "conversations", "skipped", "rule",
-        "tokenizer", "template", "engine", "seconds", "cached", "merged", "key", "out",
-    )  # fmt: skip
-
-
-# --- demo, tokenizers ---------------------------------------------------------------------------
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +20,20 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
 def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.corpora import demo
 
-    built = demo.build(arguments.out)
-    return {"out": str(arguments.out), "corpora": {name: str(p) for name, p in built.items()}}
+    built = demo.build(arguments.out, progress)
+    manifest = json.loads((arguments.out / "manifest.json").read_text("utf-8"))["corpora"]
+    return {
+        "out": str(arguments.out),
+        "corpora": {
+            name: {"path": str(path), "conversations": manifest[name]["conversations"]}
+            for name, path in built.items()
+        },
+    }
+
+
+def _demo_text(result: Result) -> str:
+    rows = [(name, c["conversations"], c["path"]) for name, c in result["corpora"].items()]
+    return table([("corpus", "conversations", "file"), *rows])
 
 
 def _tokenizers(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -87,21 +48,32 @@ def _tokenizers_text(result: Result) -> str:
     return table([("tokenizer", "V", "title", "licence"), *rows])
 
 
+def _datasets(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.corpora.presets import DATASET_PRESETS
+
+    shown = ("title", "dataset", "config", "split", "licence", "responses", "note")
+    known = DATASET_PRESETS.items()
+    return {
+        "datasets": [{"name": name, **{n: getattr(p, n) for n in shown}} for name, p in known],
+        "note": "Datasets of the Hugging Face hub: they need internet the first time.",
+    }
+
+
+def _datasets_text(result: Result) -> str:
+    rows = (
+        (d["name"], d["title"], d["dataset"], "" if d["responses"] else "prompts only")
+        for d in result["datasets"]
+    )
+    return table([("dataset", "title", "hub id", ""), *rows]) + f"\n{result['note']}"
+
+
 COMMANDS = (
     Command(
-        "merge",
-        "add counts of several corpora, from any machine, into one",
-        _merge,
-        _merge_arguments,
-        _counts_text,
-        "merge part-0.npz part-1.npz --out blend.npz",
-    ),
-    Command(
         "demo",
-        "build the embedded demo corpora, a broad one and a narrow one",
+        "build the embedded demo corpora, a broad one and a narrow one, without internet",
         _demo,
         _demo_arguments,
-        lambda result: table([(name, path) for name, path in result["corpora"].items()]),
+        _demo_text,
         "demo --out demo",
     ),
     Command(
@@ -110,5 +82,12 @@ COMMANDS = (
         _tokenizers,
         lambda parser: None,
         _tokenizers_text,
+    ),
+    Command(
+        "datasets",
+        "list the datasets of the hub that are known by name; other ids work too",
+        _datasets,
+        lambda parser: None,
+        _datasets_text,
     ),
 )

@@ -23,7 +23,7 @@ weigh coverage against draft cost, export the choice."""
 FIRST_STEPS = """\
 first steps:
   python -m vocabtrim_core demo --out demo
-  python -m vocabtrim_core count --tokenizer llama-3.1 --data demo/tool-calls.jsonl --out calls.npz
+  python -m vocabtrim_core count --tokenizer llama-3.1 --data demo/tool-calls.jsonl.zst --out calls.npz
   python -m vocabtrim_core optimize calls.npz --alpha 0.5
   python -m vocabtrim_core export calls.npz --k 4380 --format specforge --out draft-vocabulary
 

@@ -1,0 +1,243 @@
+"""Commands from conversations to counts: count, merge."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.corpora import Corpus
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.progress import Progress
+
+
+def _count_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--tokenizer",
+        metavar="T",
+        required=True,
+        help="a preset (see `tokenizers`), a folder, a tokenizer.json, or a hub id",
+    )
+    add("--out", type=Path, metavar="FILE", help="file for the counts, which the workspace keeps")
+
+    source = parser.add_argument_group("conversations, one of")
+    add = source.add_argument
+    add(
+        "--data",
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="files, folders or patterns: .jsonl .json .parquet .csv, also .gz or .zst",
+    )
+    add("--dataset", metavar="NAME", help="a preset (see `datasets`) or an id of the hub")
+
+    read = parser.add_argument_group("how they are read").add_argument
+    read(
+        "--map",
+        nargs="+",
+        action="extend",
+        metavar="FIELD=COLUMN",
+        help="columns to read when they are not recognised: conversation=…, or prompt=… and "
+        "response=…, or text=…",
+    )
+    read("--limit", type=integer, metavar="ROWS", help="count only the first rows")
+    read("--dataset-config", metavar="NAME", help="configuration of a hub dataset")
+    read("--split", metavar="NAME", help="split of a hub dataset (default train)")
+    read("--dataset-revision", metavar="REV", help="branch, tag or commit of a hub dataset")
+    read("--tokenizer-revision", metavar="REV", help="branch, tag or commit of a hub tokenizer")
+    read(
+        "--model-config",
+        type=Path,
+        metavar="FILE",
+        help="the target's config.json, for its vocabulary size V",
+    )
+
+    what = parser.add_argument_group("what is counted").add_argument
+    what(
+        "--rule",
+        default="assistant",
+        help="assistant: assistant text and its end-of-turn, what drafts are trained on; content: "
+        "without the end-of-turn; all: everything; reference: as the paper's code "
+        "(default %(default)s)",
+    )
+    what(
+        "--template",
+        default="auto",
+        help="chat template: auto (the tokenizer's own), llama3, llama4, qwen, deepseek, phi3, "
+        "phi4, gemma, mistral (default %(default)s)",
+    )
+    what("--no-reasoning", action="store_true", help="leave reasoning content out")
+    what("--last-turn-only", action="store_true", help="count only the last assistant turn")
+    what(
+        "--max-length",
+        type=integer,
+        metavar="TOKENS",
+        help="see only the first tokens of a conversation, as training with this limit does",
+    )
+
+    how = parser.add_argument_group("how it is done").add_argument
+    how("--workers", type=integer, metavar="N", help="threads (default: as many as pay)")
+    how("--engine", help="gigatoken, fastokens or tokenizers (default: the fastest that is exact)")
+    how("--cluster", metavar="ADDRESS", help="Dask scheduler to count on, such as tcp://host:8786")
+    how("--fresh", action="store_true", help="count again even if the workspace has the counts")
+
+
+def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core import kept_counts
+    from vocabtrim_core.counting import count
+    from vocabtrim_core.recipe import Recipe
+    from vocabtrim_core.templates import resolve_template
+    from vocabtrim_core.tokenizers import load_tokenizer
+
+    if arguments.workers is not None and arguments.workers < 1:
+        raise InputError(f"workers must be at least 1, but it is {arguments.workers}.")
+    corpus = _corpus(arguments, progress)
+    tokenizer = load_tokenizer(
+        arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config
+    )
+    template = resolve_template(tokenizer, arguments.template)
+    what = {
+        "rule": arguments.rule,
+        "reasoning": not arguments.no_reasoning,
+        "last_turn_only": arguments.last_turn_only,
+        "max_length": arguments.max_length,
+    }
+    recipe = Recipe(tokenizer, template, **what)
+    cached = not arguments.fresh and bool(
+        kept_counts.find(recipe.key(corpus.fingerprint()), corpus)
+    )
+    counts = count(
+        corpus,
+        tokenizer,
+        template,
+        **what,
+        workers=arguments.workers,
+        engine=arguments.engine,
+        progress=progress,
+        cache=not arguments.fresh,
+        cluster=arguments.cluster,
+    )
+    if arguments.out:
+        counts.save(arguments.out)
+    return {
+        **totals(counts),
+        "cached": cached,
+        "out": str(arguments.out) if arguments.out else None,
+        "skips": [
+            {"reason": reason, "rows": rows, "places": list(places)}
+            for source in counts.provenance.corpora
+            for reason, rows, places in source.get("skipped", ())
+        ],
+        "proof": dict(counts.provenance.proof),
+        "warnings": [*tokenizer.warnings, *_doubts(corpus)],
+    }
+
+
+def _corpus(arguments: argparse.Namespace, progress: Progress) -> Corpus:
+    """The corpus that --data or --dataset names."""
+    if bool(arguments.data) == bool(arguments.dataset):
+        raise InputError("Give the conversations either as --data PATH or as --dataset NAME.")
+    from vocabtrim_core.corpora import Mapping, open_corpus
+
+    mapping = Mapping.parse(arguments.map) if arguments.map else None
+    if arguments.data:
+        return open_corpus(arguments.data, mapping=mapping, limit=arguments.limit)
+    from vocabtrim_core.corpora.hub import fetch_hub, fetch_preset
+    from vocabtrim_core.corpora.presets import DATASET_PRESETS
+
+    if arguments.dataset in DATASET_PRESETS:
+        return fetch_preset(arguments.dataset, limit=arguments.limit, progress=progress)
+    return fetch_hub(
+        arguments.dataset,
+        config=arguments.dataset_config,
+        split=arguments.split or "train",
+        revision=arguments.dataset_revision,
+        limit=arguments.limit,
+        mapping=mapping,
+        progress=progress,
+    )
+
+
+def _doubts(corpus: Corpus) -> list[str]:
+    """What somebody should look at: columns that were guessed, files that were left out."""
+    info = corpus.describe()
+    doubts = [] if info.sure else [f"Read {info.mapping.sentence()}.", *info.notes]
+    return doubts + [f"Left out: {file}." for file in info.left_out]
+
+
+def totals(counts: TokenCounts) -> Result:
+    """The numbers of counts and how they were made."""
+    made = counts.provenance
+    return {
+        "tokens": counts.tokens,
+        "distinct": counts.distinct,
+        "conversations": counts.conversations,
+        "skipped": counts.skipped,
+        "vocab_size": counts.vocab_size,
+        "rule": made.rule,
+        "seconds": made.seconds,
+        "engine": made.engine,
+        "tokenizer": made.tokenizer,
+        "template": made.template,
+        "key": counts.key,
+    }
+
+
+def _counts_text(result: Result) -> str:
+    text = facts(
+        result, "tokens", "distinct", "vocab_size", "conversations", "skipped", "rule",
+        "tokenizer", "template", "engine", "seconds", "cached", "merged", "key", "out",
+    )  # fmt: skip
+    lines = [text]
+    for skip in result.get("skips", ()):
+        lines.append(f"skipped {skip['rows']:,}: {skip['reason']} ({', '.join(skip['places'])})")
+    if sentence := result.get("proof", {}).get("sentence"):
+        lines.append(f"proof: {sentence}")
+    return "\n".join([*lines, *(f"warning: {each}" for each in result.get("warnings", ()))])
+
+
+def _merge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "counts",
+        nargs="+",
+        metavar="COUNTS",
+        help="files of `count` (same tokenizer, template and rule), or keys in the workspace",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+
+
+def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.workspace import find_counts, save_counts
+
+    merged, *others = [find_counts(spec) for spec in arguments.counts]
+    for other in others:
+        merged += other
+    merged.save(arguments.out)
+    save_counts(merged)
+    return {**totals(merged), "out": str(arguments.out), "merged": len(others) + 1}
+
+
+COMMANDS = (
+    Command(
+        "count",
+        "count the tokens of a corpus, exactly; resumable, and instant the second time",
+        _count,
+        _count_arguments,
+        _counts_text,
+        "count --tokenizer llama-3.1 --data chats.jsonl.zst --out chats.npz",
+    ),
+    Command(
+        "merge",
+        "add counts of several corpora, from any machine, into one",
+        _merge,
+        _merge_arguments,
+        _counts_text,
+        "merge part-0.npz part-1.npz --out blend.npz",
+    ),
+)
