@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.template_shape import ASSISTANTS, conversation
+from vocabtrim_core.template_shape import conversation
 
 if TYPE_CHECKING:
     from vocabtrim_core.templates import ChatTemplate
@@ -58,6 +58,7 @@ NEUTRAL = "word"
 ROLES = ("system", "user", "assistant", "tool")
 OTHER, START, END = 4, 5, 6  # codes beside the positions in ROLES
 # Role orders that are tried, by first letters; every pair of roles is neighbours in one of them.
+TURNS = 50  # in one conversation of probes
 COMMON = ("ua", "uaua", "uauaua", "sua", "suaua")
 ORDERS = (
     *COMMON, "u", "uau", "su", "uua", "uuaua", "uaa", "uaaua", "a", "au", "aua", "aa", "sa", "sau",
@@ -190,9 +191,8 @@ class _Prober:
 
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
         self.template, self.tokenizer = template, tokenizer
-        ids = self._turns(conversation("uaua"), "assistant")
-        plain = tokenizer.ids(ASSISTANTS[0])
-        self.end_of_turn_ids = tuple(map(int, ids[0][len(plain) :])) if ids else ()
+        with_end, without = (self._turns(conversation("uaua"), r) for r in ("assistant", "content"))
+        self.end_of_turn_ids = tuple(with_end[0][len(without[0]) :].tolist())
 
     def _turns(self, messages: list[dict], rule: str) -> list[np.ndarray]:
         from vocabtrim_core.template_spans import span_ids
@@ -222,24 +222,28 @@ class _Prober:
 
     def agrees(self, contents: list[str]) -> bool:
         """The same for these assistant contents, in turns in the middle and at the end."""
-        return self.same(conversation("ua" * len(contents), contents))
+        chats = (contents[at : at + TURNS] for at in range(0, len(contents), TURNS))
+        return all(self.same(conversation("ua" * len(some), some)) for some in chats)
 
     def edges(self) -> tuple[str, bool]:
         """(RE2 expression of the contents that fail, does the claim hold for all others)."""
         if not self.agrees([NEUTRAL, NEUTRAL]):
             return "", False
         starts, ends, bad = [], [], []
+        before, after = self.template.header[-1:], self.template.end_of_turn[:1]
         for letters, samples in EDGES.items():
-            if self.template.trims and not all(map(str.strip, samples)):
+            blank = not any(map(str.strip, samples))
+            if blank and self.template.trims:
                 continue  # no content begins or ends with a blank once it is stripped
-            if self.agrees([sample + NEUTRAL for sample in samples]):
-                starts += samples
-            else:
-                bad.append(rf"\A{letters}")
-            if self.agrees([NEUTRAL + sample for sample in samples]):
-                ends += samples
-            else:
-                bad.append(rf"{letters}\z")
+            for good, beside, pattern, texts in (
+                (starts, before, rf"\A{letters}", [sample + NEUTRAL for sample in samples]),
+                (ends, after, rf"{letters}\z", [NEUTRAL + sample for sample in samples]),
+            ):
+                # Blanks beside blanks make one run, of which samples would prove too little.
+                if not (blank and beside.isspace()) and self.agrees(texts):
+                    good += samples
+                else:
+                    bad.append(pattern)
         if not self.agrees(["", NEUTRAL, ""]):
             bad.append(r"\A\z")
         edges = "|".join(bad)

@@ -67,22 +67,20 @@ def probe_shape(render: Render) -> Shape:
     at = [_place(text, content) for content in (USERS[0], ASSISTANTS[0], USERS[1], ASSISTANTS[1])]
     (_, user_end), (start, end), (user2, user2_end), (start2, end2) = at
     before, between, tail = text[user_end:start], text[end:user2], text[end2:]
-    inside = [stop for first, stop in generated if first <= start and end <= stop]
-    if inside:
-        end_of_turn = last_end = text[end : inside[0]]
-    else:
-        end_of_turn, last_end = _ends(between, tail)
+    end_of_turn, last_end = _ends(between, tail)
+    opening = text[: at[0][0]].removesuffix(between.removeprefix(end_of_turn))
+    if marked := [stop for first, stop in generated if first <= start and end <= stop]:
+        end_of_turn = last_end = text[end : marked[0]]
     header = _header(render, before, text[user2_end:start2])
     after_tool = _header_after_tool(render, header)
-    user_header = between.removeprefix(end_of_turn)
     thought = _thought(render, header, before)
     return Shape(
         headers=(header, after_tool) if after_tool else (header,),
         thought_header=thought or "",
-        user_header=user_header,
+        user_header=between.removeprefix(end_of_turn),
         end_of_turn=end_of_turn,
         last_end=last_end,
-        preamble=text[: at[0][0]].removesuffix(user_header),
+        preamble=opening,
         trims=_trims(render),
         alternates=not all(_accepts(render, roles) for roles in ("uuaa", "aua")),
         drops_thinking=_drops_thinking(render),
@@ -123,7 +121,7 @@ def _header(render: Render, before: str, before_last: str) -> str:
     """What precedes assistant content, less what closes the user turn.
 
     A template may write more before the last answer (an empty <think> block), so the header is what
-    both have in common.
+    both have in common. Blanks at its end belong to the answer: tokens begin with their blank.
     """
     shared = _common_start(before, before_last)
     try:
@@ -131,7 +129,8 @@ def _header(render: Render, before: str, before_last: str) -> str:
         closing = _common_start(shared, text[_place(text, USERS[0])[1] :])
     except InputError:
         closing = ""
-    return shared[len(closing) :] if shared[len(closing) :].strip() else shared
+    header = shared[len(closing) :] if shared[len(closing) :].strip() else shared
+    return header.rstrip(" ")
 
 
 def _header_after_tool(render: Render, header: str) -> str:
@@ -146,7 +145,7 @@ def _header_after_tool(render: Render, header: str) -> str:
         before = text[_place(text, TOOL)[1] : _place(text, ASSISTANTS[1])[0]]
     except InputError:
         return ""
-    if before.endswith(header) or not (units := list(MARKUP.finditer(before))):
+    if header in before or not (units := list(MARKUP.finditer(before))):
         return ""
     return before[units[-1].start() :]
 

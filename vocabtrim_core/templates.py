@@ -235,7 +235,8 @@ def _own(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
 def _finds_turns(template: ChatTemplate) -> bool:
     chat = conversation("uaua")
     text, spans = template.spans(chat, "content")
-    return [text[start:end] for start, end in spans] == [chat[1]["content"], chat[3]["content"]]
+    found = [text[start:end].strip() for start, end in spans]
+    return found == [chat[1]["content"], chat[3]["content"]]
 
 
 def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplate:
