@@ -416,6 +416,12 @@ def test_bad_rows_far_down_are_named(tmp_path, monkeypatch):
     stops(tmp_path / "a.jsonl", "a.jsonl, line 301, messages[0].role: unknown role 'bot?'")
     (tmp_path / "b.jsonl").write_bytes(lines(rows_of(300)) + b"{]\n" + GOOD)
     stops(tmp_path / "b.jsonl", "b.jsonl, line 301, column 2: not JSON")
+    monkeypatch.setattr(read_json, "LONGEST_LINE", 900)
+    long = lines([{"messages": CHAT, "x": "x" * 5000}])
+    for path in (tmp_path / "d.jsonl", tmp_path / "d.jsonl.gz"):
+        path.write_bytes(gzip.compress(GOOD + long) if path.suffix == ".gz" else GOOD + long)
+        stops(path, "is longer than 0 MB")
+    monkeypatch.undo()
     cut = gzip.compress(lines(rows_of(3000)))
     (tmp_path / "c.jsonl.gz").write_bytes(cut[: len(cut) // 2])
     stops(tmp_path / "c.jsonl.gz", "c.jsonl.gz is cut off", "after line ")
@@ -523,7 +529,7 @@ def test_pairs_mean_the_same_on_both_paths(rows):
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(fingerprint, "SHARD_BYTES", 3000)
+    monkeypatch.setattr(fingerprint, "BLOCK_BYTES", 1500)
     monkeypatch.setattr(fingerprint, "PIECE", 1000)
     monkeypatch.setattr(read_table, "SHARD_BYTES", 600)
     monkeypatch.setattr(read_json, "CHUNK", 700)

@@ -14,8 +14,8 @@ import msgspec
 
 from vocabtrim_core import workspace
 
-SHARD_BYTES = 16 * 2**20  # JSON lines: enough shards for many threads, few enough to checkpoint
-PIECE = 4 * 2**20
+BLOCK_BYTES = 8 * 2**20  # of JSON lines between two cuts, at least
+PIECE = 2 * 2**20
 
 
 class FileScan(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class FileScan(msgspec.Struct, frozen=True):
 def scan(path: Path, *, lines: bool = False) -> FileScan:
     """The scan of a file, from memory when the file has not changed since."""
     stat = path.stat()
-    identity = [str(path.resolve()), stat.st_size, stat.st_mtime_ns, lines, SHARD_BYTES]
+    identity = [str(path.resolve()), stat.st_size, stat.st_mtime_ns, lines, BLOCK_BYTES]
     name = hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:32]
     memo = workspace.folder("fingerprints") / f"{name}.json"
     try:
@@ -49,7 +49,7 @@ def _read(path: Path, lines: bool) -> FileScan:
             if lines:
                 line += piece.count(b"\n")
                 end = piece.rfind(b"\n") + 1
-                if end and offset + end - cuts[-1][0] >= SHARD_BYTES:
+                if end and offset + end - cuts[-1][0] >= BLOCK_BYTES:
                     cuts.append((offset + end, line))
             offset, last = offset + len(piece), piece[-1:]
             hashed.result()

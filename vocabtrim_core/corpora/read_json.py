@@ -29,6 +29,7 @@ from vocabtrim_core.corpora.streams import CHUNK, Stream, is_compressed, not_utf
 from vocabtrim_core.errors import InputError
 
 LONGEST_LINE = 256 * 2**20
+SHARD_CUTS = 2  # blocks per shard of a plain file: enough shards for threads, few to checkpoint
 PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
 
 Rows = list[tuple[int, dict[str, Any] | str]]  # number, row or why it is unusable
@@ -52,7 +53,7 @@ def line_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
         return [Shard(f"{file:04d}", file, 0, 0, 1, rows, size)]
     cuts = scan(path, lines=True).cuts
     shards = []
-    for (start, line), (stop, after) in itertools.pairwise(cuts):
+    for (start, line), (stop, after) in itertools.pairwise([*cuts[:-1:SHARD_CUTS], cuts[-1]]):
         rows = after - line if limit is None else min(after - line, limit - line + 1)
         if rows > 0:
             key = f"{file:04d}-{len(shards):05d}"
@@ -72,14 +73,40 @@ def count_lines(path: Path, limit: int) -> int:
 
 
 def line_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Iterator[Block]:
-    """The blocks of one shard."""
-    whole = shard.stop == 0
-    with open_stream(path, shard.start, shard.stop) as stream:
-        blocks = _line_blocks(stream, name, shard.first_row, shard.rows)
+    """The blocks of one shard; those of a plain file are read only when they are decoded."""
+    if not is_compressed(path):
+        yield from _cut_blocks(path, name, shard, mapping)
+        return
+    with open_stream(path) as stream:
+        blocks = _line_blocks(stream, name, shard.rows)
         for i, (file_bytes, first, rows, data) in enumerate(blocks):
-            part = f"{shard.key}-{i // PART_BLOCKS:05d}" if whole else shard.key
+            part = f"{shard.key}-{i // PART_BLOCKS:05d}"
             decode = functools.partial(decode_lines, data, first, rows, mapping, name)
             yield Block(part, first, rows, file_bytes, decode)
+
+
+def _cut_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Iterator[Block]:
+    left = shard.rows or 0
+    for (start, line), (stop, after) in itertools.pairwise(scan(path, lines=True).cuts):
+        if shard.start <= start < shard.stop and left > 0:
+            rows = min(after - line, left)
+            cut = rows < after - line
+            decode = functools.partial(
+                _decode_range, path, start, stop, line, rows, cut, mapping, name
+            )
+            yield Block(shard.key, line, rows, stop - start, decode)
+            left -= rows
+
+
+def _decode_range(
+    path: Path, start: int, stop: int, row: int, rows: int, cut: bool, mapping: Mapping, name: str
+) -> MessageBatch:
+    if stop - start > LONGEST_LINE:
+        raise _too_long(name, row)
+    with open_stream(path, start, stop) as stream:
+        data = stream.read(stop - start)
+    data = _without_mark(data, name) if row == 1 else data
+    return decode_lines(_first_lines(data, rows) if cut else data, row, rows, mapping, name)
 
 
 def decode_lines(
@@ -93,11 +120,10 @@ def decode_lines(
 
 
 def _line_blocks(
-    stream: Stream, name: str, first_row: int = 1, rows: int | None = None, chunk: int | None = None
+    stream: Stream, name: str, rows: int | None = None, chunk: int | None = None
 ) -> Iterator[tuple[int, int, int, bytes]]:
     """(bytes of the file read, first row, rows, whole lines) until the end or `rows` rows."""
-    row, told, carry = first_row, stream.position, b""
-    left = rows
+    row, told, carry, left = 1, 0, b"", rows
     while left is None or left > 0:
         try:
             piece = stream.read(chunk or CHUNK)
@@ -105,17 +131,12 @@ def _line_blocks(
             lines = row + carry.count(b"\n")
             raise InputError(f"{error}, after line {lines - 1}.") from None
         if row == 1 and not carry:
-            if piece.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                raise not_utf8(place(name, 1), "UTF-16")
-            piece = piece.removeprefix(codecs.BOM_UTF8)
+            piece = _without_mark(piece, name)
         end = piece.rfind(b"\n") + 1
         if piece and not end:
             carry += piece
             if len(carry) > LONGEST_LINE:
-                raise InputError(
-                    f"{place(name, row)} is longer than {LONGEST_LINE >> 20} MB; write one JSON "
-                    "object per line, or name the file .json if it is one array."
-                )
+                raise _too_long(name, row)
             continue
         data, carry = (carry + piece[:end], piece[end:]) if piece else (carry, b"")
         if not data:
@@ -128,6 +149,20 @@ def _line_blocks(
         left = None if left is None else left - found
         if not piece:
             return
+
+
+def _without_mark(data: bytes, name: str) -> bytes:
+    """The beginning of a file without its byte order mark."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise not_utf8(place(name, 1), "UTF-16")
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _too_long(name: str, row: int) -> InputError:
+    return InputError(
+        f"{place(name, row)} is longer than {LONGEST_LINE >> 20} MB; write one JSON object per "
+        "line, or name the file .json if it is one array."
+    )
 
 
 def _first_lines(data: bytes, lines: int) -> bytes:
