@@ -1,8 +1,43 @@
-"""Placeholder page body while its parts arrive."""
+"""Corpus: choose a tokenizer and conversations, see what is counted, count it."""
 
-from pages.ui.frame import choose_counts, heading
+import streamlit as st
+
+from pages.ui import corpus_choice, counting_form, jobpanel, tokenizer_choice
+from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
 
 require_router()
-heading("Corpus", "")
-choose_counts()
+
+heading(
+    "Corpus", "Which tokens does your traffic use? Choose a tokenizer and conversations, and count."
+)
+left, right = st.columns(2, gap="large")
+chosen = None
+with left:
+    st.subheader("Tokenizer", anchor=False)
+    tokenizer = tokenizer_choice.choose()
+    if tokenizer:
+        with plain_errors():
+            tokenizer_choice.try_it(tokenizer)
+with right:
+    st.subheader("Conversations", anchor=False)
+    with plain_errors():
+        chosen = corpus_choice.choose()
+
+argv = None
+if tokenizer and chosen:
+    st.subheader("What is counted", anchor=False)
+    form, view = st.columns([1, 1.6], gap="large")
+    with plain_errors():
+        with form:
+            wanted = counting_form.options()
+            argv = counting_form.arguments(tokenizer, chosen, wanted)
+            counting_form.count_button(argv, chosen.name)
+        with view:
+            counting_form.look(tokenizer, chosen, wanted)
+
+jobpanel.watch(lambda: jobpanel.of_verb("count", "demo")[:4], "counts")
+
+st.subheader("Counted sets", anchor=False)
+counting_form.counted_list()
+footer(argv or ["count", "--tokenizer", "llama-3.1", "--data", "PATH"])

@@ -28,7 +28,8 @@ def choose_formats(k: int) -> list[str]:
     chosen = []
     for stage, title in STAGES.items():
         st.subheader(title, anchor=False)
-        formats = [form for form in exports.FORMATS.values() if form.stage == stage]
+        formats = [form for form in exports.FORMATS.values()
+                   if form.stage == stage and not form.needs_draft]  # fmt: skip
         for form in sorted(formats, key=lambda form: form.name not in FIRST):
             texts = form.texts(k)
             with st.container(border=True, gap="xsmall"):

@@ -35,9 +35,9 @@ def cards(lines, tradeoffs) -> None:
     columns = st.columns(len(lines), gap="large")
     for column, line, tradeoff in zip(columns, lines, tradeoffs, strict=True):
         shape, best = tradeoff.architecture, line.best
+        about = demo.ABOUT.get(line.name, "Best draft vocabulary")
         with column.container(border=True):
-            st.markdown(f"**{line.name}**")
-            st.metric("Best draft vocabulary", f"{best.k:,} tokens", label_visibility="collapsed")
+            st.metric(f"**{line.name}** · {about}", f"{best.k:,} tokens")
             st.markdown(
                 f"{percent(best.k / shape.vocab_size)} of {shape.vocab_size:,} tokens cover "
                 f"{percent(best.coverage)} of {tradeoff.curve.tokens:,} counted {MEASURED}  \n"
@@ -70,10 +70,10 @@ def story(sets) -> None:
 
 def workspace_state() -> None:
     """What is counted and what runs."""
-    sets, running = state.counted_sets(), [job for job in jobpanel.all_jobs() if job.active]
+    sets = state.counted_sets()
     total = sum(stored.counts.tokens for stored in sets)
-    line = f"{len(sets):,} counted sets with {total:,} tokens in this workspace"
-    st.caption(f"{line}; {len(running):,} jobs running." if running else f"{line}.")
+    st.caption(f"{len(sets):,} counted sets with {total:,} tokens in this workspace.")
+    jobpanel.watch(lambda: [job for job in jobpanel.all_jobs() if job.active], "overview")
 
 
 st.title("Choose a draft vocabulary that fits your traffic", anchor=False)

@@ -172,19 +172,24 @@ def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure
         figure.add_bar(
             y=axis, x=values, orientation="h", name=component,
             marker={"color": palette.parts[i], "line": {"color": palette.ground, "width": 1}},
-            text=[f"{v:,.1f}" if v > 0.06 * max(totals) else "" for v in values],
+            text=[f"{v:,.1f}" if v > 0.045 * max(totals) else "" for v in values],
             textposition="inside", insidetextanchor="middle", constraintext="none", textangle=0,
+            insidetextfont={"color": palette.ground} if component == "LM head" else None,
             customdata=[v / t for v, t in zip(values, totals, strict=True)],
             hovertemplate=f"<b>{component}</b><br>%{{x:,.1f}} of this bar's total"
             " (%{customdata:.1%})<extra></extra>",
         )  # fmt: skip
     _layout(figure, palette, height=330, barmode="stack", bargap=0.28)
+    figure.update_layout(legend_traceorder="normal")
     figure.update_yaxes(autorange="reversed", showgrid=False, dividercolor="rgba(0,0,0,0)")
     figure.update_xaxes(title_text="Per draft step: millions of FLOPs, or megabytes of weights")
     return figure
 
 
 # --- alpha and floor ----------------------------------------------------------------------------
+
+
+CONTOURS = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # sizes with a line of their own
 
 
 class LandscapeInfo(NamedTuple):
@@ -222,11 +227,8 @@ def landscape_figure(
             "<br>utility %{z:.4f}<extra></extra>",
         )
     )  # fmt: skip
-    figure.add_contour(
-        x=x, y=y, z=np.log10(info.k), showscale=False, hoverinfo="skip",
-        contours={"coloring": "none", "start": 2, "end": 5, "size": 0.5},
-        line={"color": palette.ink, "width": 1}, opacity=0.55,
-    )  # fmt: skip
+    for size in CONTOURS:
+        _contour(figure, info, size, palette)
     if here:
         figure.add_scatter(
             x=[here[0]], y=[100 * here[1]], mode="markers", showlegend=False, hoverinfo="skip",
@@ -237,6 +239,24 @@ def landscape_figure(
     figure.update_xaxes(title_text="Coverage weight alpha", showgrid=False)
     figure.update_yaxes(title_text="Coverage floor", ticksuffix="%", showgrid=False)
     return figure
+
+
+def _contour(figure: go.Figure, info: LandscapeInfo, size: int, palette: Palette) -> None:
+    """The line on which k* is `size`, labelled where it meets the lowest floor."""
+    lowest = info.k[0]
+    at = int(np.argmax(lowest >= size))
+    if not lowest[at] >= size or at == 0:
+        return
+    figure.add_contour(
+        x=info.alphas, y=100 * info.floors, z=np.log10(info.k), showscale=False, showlegend=False,
+        hoverinfo="skip", line={"color": palette.ink, "width": 1}, opacity=0.5,
+        contours={"coloring": "none", "start": np.log10(size), "end": np.log10(size), "size": 1},
+    )  # fmt: skip
+    figure.add_annotation(
+        x=float(info.alphas[at]), y=100 * float(info.floors[0]), text=f"{size:,}", showarrow=False,
+        yshift=12, xanchor="center", font={"size": 11, "color": palette.ink},
+        bgcolor=palette.ground, opacity=0.85, borderpad=1,
+    )  # fmt: skip
 
 
 class AlphaPathInfo(NamedTuple):
@@ -266,7 +286,11 @@ def alpha_path_figure(info: AlphaPathInfo, palette: Palette = LIGHT) -> go.Figur
     )  # fmt: skip
     _layout(figure, palette, height=400)
     figure.update_xaxes(title_text="Coverage weight alpha")
-    figure.update_yaxes(type="log", title_text="Best size k*, tokens", tickformat=",", dtick=1)
+    ticks = [m * 10**e for e in range(6) for m in (1, 2, 5)]
+    figure.update_yaxes(
+        type="log", title_text="Best size k*, tokens", tickvals=ticks,
+        ticktext=[f"{tick:,}" for tick in ticks],
+    )  # fmt: skip
     return figure
 
 

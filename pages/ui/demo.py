@@ -16,6 +16,10 @@ from vocabtrim_core.job import Job
 
 TOKENIZER = "llama-3.1"
 DOMAINS = ("python-assistant", "tool-calls")
+ABOUT = {
+    "python-assistant": "broad: questions about Python code",
+    "tool-calls": "narrow: tool calls in JSON",
+}
 
 
 def folder() -> Path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -115,7 +116,7 @@ def provenance(stored: StoredCounts) -> None:
         st.markdown("\n".join(f"- **{name}**: {value}" for name, value in rows.items()))
 
 
-def _proof(proof) -> str:
-    if not proof:
-        return "no proof recorded"
-    return ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in proof.items())
+def _proof(proof: Mapping[str, Any]) -> str:
+    if "merged" in proof:
+        return "; ".join(_proof(each) for each in proof["merged"])
+    return str(proof.get("sentence", "not recorded"))

@@ -59,7 +59,7 @@ def card(job: Job) -> None:
                 _running(job)
             else:
                 _ended(job)
-        with action:
+        with action.container(horizontal=True, horizontal_alignment="right"):
             _actions(job)
 
 

@@ -3,7 +3,11 @@
 const SVG = "http://www.w3.org/2000/svg";
 const SAMPLES = 420;
 const number = new Intl.NumberFormat("en-US");
-const percent = (share, digits = 2) => `${(100 * share).toFixed(digits)}%`;
+// A share below one never reads as 100%.
+const percent = (share, digits = 2) => {
+  const text = (100 * share).toFixed(digits);
+  return share < 1 && +text === 100 ? percent(share, digits + 1) : `${text}%`;
+};
 const tenths = new Intl.NumberFormat("en-US", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const megabytes = (bytes) => `${tenths.format(bytes / 1e6)} MB`;
 const plural = (n, word) => `${number.format(n)} ${word}${n === 1 ? "" : "s"}`;

@@ -10,4 +10,6 @@ export default function ({ data, parentElement }) {
     if (note) piece.title = note;
     return piece;
   }));
+  const first = box.querySelector(".counted");
+  box.scrollTop = first && data.height ? Math.max(0, first.offsetTop - box.offsetTop - data.height / 2) : 0;
 }

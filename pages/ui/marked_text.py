@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import streamlit as st
 from streamlit.components.v2 import component
 
 HERE = Path(__file__).parent

@@ -28,8 +28,9 @@ _MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.9447 -> '94.5%'."""
-    return f"{100 * share:.{digits}f}%"
+    """0.9447 -> '94.5%'; a share below one never reads as 100%."""
+    text = f"{100 * share:.{digits}f}%"
+    return percent(share, digits + 1) if share < 1 and float(text[:-1]) == 100 else text
 
 
 def megabytes(count: float) -> str:

@@ -1,0 +1,149 @@
+"""What is counted: the rule, the template, options; a look at the spans; the button that counts."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import jobpanel, state
+from pages.ui.corpus_choice import Chosen
+from pages.ui.marked_text import marked_text, span_pieces
+from pages.ui.router import page
+from pages.ui.words import MEASURED, percent
+from vocabtrim_core import jobs, workspace
+from vocabtrim_core.corpora.preflight import Preflight, preflight
+from vocabtrim_core.corpora.preview import preview
+from vocabtrim_core.templates import NAMED, RULES, resolve_template
+from vocabtrim_core.tokenizers import Tokenizer
+
+RULE_HELP = {
+    "assistant": "Assistant text plus its end-of-turn token, in the context of the chat template: "
+    "the tokens that carry loss when a draft is trained.",
+    "content": "Assistant text alone, without the end-of-turn token.",
+    "all": "Every token of the rendered conversation.",
+    "reference": "As the paper's released code: the end-of-turn token of the last turn only.",
+}
+
+
+def options() -> dict:
+    """The rule, template and options chosen."""
+    rule = st.segmented_control(
+        "Rule", RULES, default="assistant", required=True, key="rule", persist_state="session"
+    )
+    rule = rule or "assistant"
+    st.caption(RULE_HELP[rule])
+    left, right = st.columns(2)
+    template = left.selectbox("Template", ["auto", *NAMED], key="template", persist_state="session",
+                              help="auto: the tokenizer's own")  # fmt: skip
+    length = right.number_input("Length limit, tokens", 1, None, None, key="max_length",
+                                placeholder="none", persist_state="session")  # fmt: skip
+    reasoning = st.toggle("Count reasoning content", True, key="reasoning", persist_state="session")
+    last = st.toggle("Last turn only", False, key="last_turn", persist_state="session")
+    return {"rule": rule, "template": template, "max_length": length, "reasoning": reasoning,
+            "last_turn_only": last}  # fmt: skip
+
+
+def arguments(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> list[str]:
+    """The `count` command of these choices, defaults left out."""
+    argv = ["count", "--tokenizer", tokenizer.source, *chosen.arguments]
+    if wanted["rule"] != "assistant":
+        argv += ["--rule", wanted["rule"]]
+    if wanted["template"] != "auto":
+        argv += ["--template", wanted["template"]]
+    if wanted["max_length"]:
+        argv += ["--max-length", str(wanted["max_length"])]
+    argv += [] if wanted["reasoning"] else ["--no-reasoning"]
+    argv += ["--last-turn-only"] if wanted["last_turn_only"] else []
+    return argv
+
+
+def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> None:
+    """Rendered conversations with the counted spans marked, and the pre-flight."""
+    template = resolve_template(tokenizer, wanted["template"])
+    if chosen.corpus is None:
+        st.caption("Rows of the hub can be looked at once they are downloaded.")
+        return
+    spans, check = st.tabs(["Counted spans", "Pre-flight"], key="look", on_change="rerun")
+    if spans.open:
+        with spans:
+            st.caption("Green is counted; the rest is what the chat template writes around it.")
+            found = preview(
+                chosen.corpus, tokenizer, template, wanted["rule"], 3,
+                reasoning=wanted["reasoning"], last_turn_only=wanted["last_turn_only"],
+            )  # fmt: skip
+            for i, each in enumerate(found):
+                st.caption(f"{each.file}, row {each.row:,}: {each.tokens:,} tokens {MEASURED}")
+                alt = f"Conversation of row {each.row} with its counted spans"
+                pieces = span_pieces(each.text, each.spans)
+                marked_text(pieces, key=f"preview_{i}", height=220, alt=alt)
+    if check.open:
+        with check, st.spinner("Reading the rows"):
+            _report(preflight(chosen.corpus, tokenizer, template, wanted["rule"],
+                              max_length=wanted["max_length"], sample=500))  # fmt: skip
+
+
+def _report(found: Preflight) -> None:
+    scope = "all rows" if found.complete else "the first 64 MB"
+    cards = st.columns(4)
+    cards[0].metric("Conversations", f"{found.conversations:,}", help=f"in {scope}")
+    cards[1].metric("Rows skipped", f"{found.skipped.skipped:,}", help=f"of {found.rows:,}")
+    cards[2].metric("Empty assistant spans", f"{found.empty_spans:,}")
+    cards[3].metric("Turns, median", f"{found.turns.median:,.0f}", help="assistant turns per row")
+    for reason, count, places in (*found.skipped.reasons, *found.notes.reasons):
+        st.markdown(f"- {count:,} rows: {reason} ({', '.join(places)})")
+    if found.empty_places:
+        st.markdown(f"- Empty assistant text, first at {', '.join(found.empty_places)}")
+    if found.special_messages:
+        texts = ", ".join(f"`{text}`" for text, _ in found.special_literals[:5])
+        st.markdown(f"- {found.special_messages:,} messages spell out special tokens ({texts})")
+    if found.length:
+        st.markdown(
+            f"- A limit of {found.length.max_length:,} tokens loses "
+            f"{percent(found.length.share, 2)} of the counted tokens "
+            f"({found.length.cut:,} of {found.length.sample:,} conversations are longer)"
+        )
+
+
+def count_button(argv: list[str], name: str) -> None:
+    """Start the count as a background job."""
+    busy = any(job.active and job.argv == tuple(argv) for job in jobpanel.of_verb("count"))
+    if st.button("Count the tokens", type="primary", icon=":material/calculate:", key="count",
+                 disabled=busy):  # fmt: skip
+        jobs.start(argv, f"Count {name}")
+        st.rerun()
+
+
+def counted_list() -> None:
+    """The counted sets; select one to use it."""
+    sets = state.counted_sets()
+    if not sets:
+        st.caption("Nothing is counted yet.")
+        return
+    rows = pd.DataFrame(
+        {
+            "Set": [s.counts.name for s in sets],
+            "Tokenizer": [s.counts.provenance.tokenizer for s in sets],
+            "Rule": [s.counts.provenance.rule for s in sets],
+            "Tokens": [s.counts.tokens for s in sets],
+            "Distinct": [s.counts.distinct for s in sets],
+            "Conversations": [s.counts.conversations for s in sets],
+            "Key": [s.key for s in sets],
+        }
+    )
+    number = st.column_config.NumberColumn(format="localized")
+    picked = st.dataframe(
+        rows, hide_index=True, key="counted", on_select="rerun", selection_mode="single-row",
+        column_config={name: number for name in ("Tokens", "Distinct", "Conversations")},
+        alt="Counted sets of this workspace",
+    ).selection.rows  # fmt: skip
+    if not picked:
+        st.caption("Select a row to use it or to remove it.")
+        return
+    chosen = sets[picked[0]]
+    with st.container(horizontal=True):
+        if st.button("Use this", type="primary", icon=":material/tune:", key="use_counts"):
+            st.session_state.counts_key = chosen.key
+            st.switch_page(page("explore"))
+        if st.button("Remove", type="tertiary", icon=":material/delete:", key="drop_counts"):
+            workspace.remove_counts(chosen.key)
+            st.rerun()

@@ -1,0 +1,136 @@
+"""Choose a tokenizer: bundled, from a path, uploaded, or from the hub; and try it on some text."""
+
+from __future__ import annotations
+
+import hashlib
+
+import streamlit as st
+
+from pages.ui import state, tokens
+from pages.ui.frame import plain_errors
+from pages.ui.marked_text import marked_text
+from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates import resolve_template
+from vocabtrim_core.tokenizers import PRESETS, Tokenizer
+
+SOURCES = ("Bundled", "Path", "Upload", "Hub")
+# An upload is stored under these names only; what the browser calls a file never becomes a path.
+UPLOADS = ("tokenizer.json", "tokenizer_config.json", "config.json", "special_tokens_map.json",
+           "chat_template.jinja")  # fmt: skip
+SAMPLE = "def hello(name):\n    print(f'Good morning, {name}!')"
+
+
+def choose() -> Tokenizer | None:
+    """Draw the choice and what is known about it; None until there is one."""
+    source = st.segmented_control(
+        "Where from", SOURCES, default="Bundled", required=True, key="tok_source",
+        persist_state="session",
+    )  # fmt: skip
+    with plain_errors():
+        spec, revision = {"Bundled": _bundled, "Path": _path, "Upload": _upload, "Hub": _hub}[
+            source or "Bundled"
+        ]()
+        if not spec:
+            return None
+        found = tokens.load(spec, revision)
+        tokens.note_source(found)
+        _about(found)
+        return found
+    return None
+
+
+def _bundled() -> tuple[str, None]:
+    name = st.selectbox(
+        "Tokenizer", list(PRESETS), format_func=lambda n: f"{PRESETS[n].title}", key="tok_preset",
+        persist_state="session",
+    )  # fmt: skip
+    return name, None
+
+
+def _path() -> tuple[str, None]:
+    hint = "a folder with tokenizer.json, or the file itself"
+    return st.text_input("Path on this machine", key="tok_path", placeholder=hint,
+                         persist_state="session").strip(), None  # fmt: skip
+
+
+def _hub() -> tuple[str, str | None]:
+    left, right = st.columns([2, 1])
+    hub_id = left.text_input("Model on the hub", key="tok_hub", placeholder="Qwen/Qwen3-8B",
+                             persist_state="session")  # fmt: skip
+    revision = right.text_input("Revision", key="tok_revision", placeholder="main",
+                                persist_state="session")  # fmt: skip
+    st.caption("Needs internet. Only small text files are downloaded; no code of theirs is run.")
+    return hub_id.strip(), revision.strip() or None
+
+
+def _upload() -> tuple[str, None]:
+    files = st.file_uploader(
+        "tokenizer.json, and beside it tokenizer_config.json and config.json",
+        ["json", "jinja"], accept_multiple_files=True, key="tok_files", max_upload_size=50,
+    )  # fmt: skip
+    if not files:
+        return st.session_state.get("tok_uploaded", ""), None
+    known = {file.name: file.getvalue() for file in files if file.name in UPLOADS}
+    if "tokenizer.json" not in known:
+        raise InputError(
+            f"The upload has no tokenizer.json; choose files named {', '.join(UPLOADS)}."
+        )
+    digest = hashlib.sha256(b"".join(name.encode() + known[name] for name in sorted(known)))
+    folder = workspace.folder("tokenizers") / f"upload-{digest.hexdigest()[:12]}"
+    for name, content in known.items():
+        workspace.write_atomic(folder / name, content)
+    st.session_state.tok_uploaded = str(folder)
+    return str(folder), None
+
+
+def _about(found: Tokenizer) -> None:
+    try:
+        template = resolve_template(found).name
+        told = "its own" if template == "tokenizer" else template
+    except InputError:
+        told = "none found; choose a named one below"
+    st.markdown(
+        f"- V = {found.vocab_size:,}, {len(found.specials):,} special tokens\n"
+        f"- Chat template: {told}\n- Licence: {found.licence}\n"
+        f"- Fingerprint: `{found.fingerprint[:16]}`"
+    )
+    for warning in found.warnings:
+        st.warning(warning, icon=":material/warning:")
+
+
+def try_it(tokenizer: Tokenizer) -> None:
+    """A box to type text and see which of its tokens the draft vocabulary keeps."""
+    text = st.text_area("Text to try", SAMPLE, key="try_text", height=96, max_chars=5000)
+    pieces = tokenizer.pieces(text or "")
+    kept = _kept(tokenizer)
+    if kept is None:
+        st.caption(
+            f"{len(pieces):,} tokens. Once a set is counted with this tokenizer, they are coloured "
+            "by whether the draft vocabulary keeps them."
+        )
+    marked = []
+    for piece, i in pieces:
+        kind = "" if kept is None else "in" if kept[i] else "out"
+        marked.append((piece, kind, f"id {i}{dict(out=', left out').get(kind, '')}"))
+    marked_text(marked, key="try_marked", alt="The text with its tokens coloured")
+    if kept is not None and pieces:
+        inside = sum(bool(kept[i]) for _, i in pieces)
+        st.caption(
+            f"{inside:,} of {len(pieces):,} tokens are in the draft vocabulary of "
+            f"{int(kept.sum()):,} now chosen on Explore; the others are drawn in orange."
+        )
+
+
+def _kept(tokenizer: Tokenizer):
+    """bool[V] of the chosen vocabulary, if the set in view was counted with this tokenizer."""
+    sets = [s for s in state.counted_sets()
+            if s.counts.provenance.tokenizer_sha256 == tokenizer.fingerprint]  # fmt: skip
+    if not sets:
+        return None
+    by_key = {stored.key: stored for stored in sets}
+    stored = by_key.get(st.session_state.get("counts_key", ""), sets[0])
+    curve = state.curve_of(stored.key, stored.counts)
+    settings = state.settings(curve.vocab_size)
+    tradeoff = state.tradeoff_of(settings, curve)
+    return curve.vocabulary(settings.k or tradeoff.optimum.k).t2d
