@@ -1,5 +1,7 @@
 """The command line end to end: one JSON object, numbers as numbers, one sentence for bad input."""
 
+import functools
+import gzip
 import json
 import os
 import signal
@@ -10,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 
-from vocabtrim_core import workspace
+from vocabtrim_core import tokenizers, workspace
 from vocabtrim_core.cli import COMMANDS, main
 from vocabtrim_core.cli.command import Command, table
 from vocabtrim_core.cli.run import run
@@ -29,12 +32,16 @@ def process(line, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, env=environment, **options)
 
 
+load_once = functools.cache(tokenizers.load_tokenizer)  # every command loads its own otherwise
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A fresh workspace, but the converted tokenizers of the run's common one."""
     common = workspace.folder("tokenizers")
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
     (workspace.home() / "tokenizers").symlink_to(common)
+    monkeypatch.setattr(tokenizers, "load_tokenizer", load_once)
     monkeypatch.chdir(tmp_path)
 
 
@@ -246,10 +253,11 @@ def test_optimize_follows_alpha_floor_bounds_and_draft(ok, counts, tmp_path):
 
 def test_optimize_tpe_reports_regret_and_resumes(ok, counts, tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
-    line = ("optimize", counts, "--method", "tpe", "--storage", url)
+    line = ("optimize", counts, "--method", "tpe", "--k-max", 50_000, "--storage", url)
     few = ok(*line, "--trials", "12")
-    assert (few["method"], few["trials"], few["k_min"], few["k_max"]) == ("tpe", 12, 50, 50_000)
-    exact = ok("optimize", counts, "--k-min", 50, "--k-max", 50_000)
+    assert (few["method"], few["trials"], few["k_min"], few["k_max"]) == ("tpe", 12, 1, 50_000)
+    exact = ok("optimize", counts, "--k-max", 50_000)
+    assert few["exact"]["k"] == exact["k"]
     assert few["regret"] == exact["utility"] - few["utility"] >= 0
     more = ok(*line, "--trials", "20")
     assert more["study"] == few["study"]
@@ -410,3 +418,199 @@ def test_lists(ok, cli):
         code, out, _ = cli(name)
         assert code == 0
         assert out.strip()
+
+
+# --- count --------------------------------------------------------------------------------------
+
+CHATS = [
+    [("user", "Hi"), ("assistant", "Hello there, how are you?")],
+    [("user", "2+2?"), ("assistant", "4"), ("user", "sure?"), ("assistant", "  Yes, 4. ")],
+    [("system", "Be brief."), ("user", "Add them"), ("assistant", "{'sum': 3}")],
+]
+
+
+def write_chats(path: Path, chats=CHATS) -> Path:
+    rows = ({"messages": [{"role": r, "content": c} for r, c in chat]} for chat in chats)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture(scope="module")
+def llama():
+    return load_once("llama-3.1", revision=None, config=None).backend
+
+
+def expected(llama, contents) -> int:
+    """Tokens of assistant texts and their end-of-turn, by the HF tokenizer and nothing else."""
+    return sum(len(llama.encode(c.strip(), add_special_tokens=False).ids) + 1 for c in contents)
+
+
+def test_count_and_everything_after_it(ok, cli, tmp_path, llama):
+    chats = write_chats(tmp_path / "chats.jsonl")
+    line = ("count", "--tokenizer", "llama-3.1", "--data", chats)
+    made = ok(*line, "--out", "chats.npz")
+    said = [text for chat in CHATS for role, text in chat if role == "assistant"]
+    assert made["tokens"] == expected(llama, said)
+    assert (made["conversations"], made["skipped"], made["vocab_size"]) == (3, 0, V)
+    assert (made["rule"], made["cached"], made["warnings"]) == ("assistant", False, [])
+    assert {"distinct", "seconds", "engine", "template", "key", "out", "proof"} <= made.keys()
+    assert made["seconds"] > 0
+    again = ok(*line)
+    assert (again["cached"], again["key"], again["out"]) == (True, made["key"], None)
+    content = ok(*line, "--rule", "content")
+    assert (content["tokens"], content["cached"]) == (made["tokens"] - len(said), False)
+    last = ok(*line, "--last-turn-only")
+    assert last["tokens"] == expected(llama, [said[0], said[2], said[3]])
+    assert ok(*line, "--limit", "1")["tokens"] == expected(llama, said[:1])
+    assert ok(*line, "--engine", "tokenizers", "--fresh")["engine"].startswith("tokenizers")
+    code, out, _ = cli(*line)
+    assert code == 0
+    assert "proof: " in out
+
+    k = ok("optimize", made["key"])["k"]
+    assert ok("coverage", "chats.npz", "--k", k)["coverage"] > 0.9
+    exported = ok("export", "chats.npz", "--k", k, "--format", "specforge", "--out", "draft")
+    assert exported["k"] == k
+
+
+def test_count_takes_several_files_and_says_what_it_skipped(ok, tmp_path, llama):
+    write_chats(tmp_path / "a.jsonl")
+    write_chats(tmp_path / "b.jsonl", [[("user", "x"), ("assistant", "y")], [("user", "alone")]])
+    made = ok("count", "--tokenizer", "llama-3.1", "--data", "a.jsonl", "--data", "b.jsonl")
+    assert (made["conversations"], made["skipped"]) == (4, 1)
+    (skip,) = made["skips"]
+    assert (skip["rows"], skip["places"]) == (1, ["b.jsonl:2"])
+
+
+def test_count_with_mapped_columns(ok, refused, tmp_path, llama):
+    (tmp_path / "odd.jsonl").write_text('{"ask": "Hi", "reply": "Hello"}\n' * 2)
+    line = ("count", "--tokenizer", "llama-3.1", "--data", "odd.jsonl")
+    assert "odd.jsonl" in refused(*line)
+    made = ok(*line, "--map", "prompt=ask", "response=reply")
+    assert made["tokens"] == 2 * expected(llama, ["Hello"])
+    assert "no column wrong" in refused(*line, "--map", "prompt=ask", "response=wrong")
+    assert "is not name=column" in refused(*line, "--map", "ask")
+
+
+def bad_corpora(folder: Path) -> dict[str, str]:
+    """File name -> what its sentence must say."""
+    good = json.dumps({"messages": [{"role": "user", "content": "a"},
+                                    {"role": "assistant", "content": "b"}]}).encode()  # fmt: skip
+    (folder / "empty.jsonl").touch()
+    (folder / "syntax.jsonl").write_bytes(good + b"\n{oops\n" + good)
+    (folder / "latin.jsonl").write_bytes(good + b"\n" + good.replace(b'"b"', b'"\xe9"'))
+    lines = b"\n".join(good.replace(b'"b"', json.dumps(f"b{i}" * 99).encode()) for i in range(999))
+    (folder / "cut.jsonl.gz").write_bytes(gzip.compress(lines)[:-20])
+    (folder / "cut.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(lines)[:-20])
+    (folder / "silent.jsonl").write_bytes(good.replace(b"assistant", b"user"))
+    (folder / "role.jsonl").write_bytes(good.replace(b"assistant", b"robot"))
+    (folder / "data.exe").write_bytes(good)
+    return {
+        "empty.jsonl": "is empty",
+        "syntax.jsonl": "2",
+        "latin.jsonl": "2",
+        "cut.jsonl.gz": "cut.jsonl.gz",
+        "cut.jsonl.zst": "cut.jsonl.zst",
+        "silent.jsonl": "assistant",
+        "role.jsonl": "robot",
+        "data.exe": "not a kind of file",
+        "missing.jsonl": "no file",
+    }
+
+
+def test_bad_corpora_are_one_sentence_and_leave_nothing_half_written(refused, tmp_path):
+    for name, says in bad_corpora(tmp_path).items():
+        line = ("count", "--tokenizer", "llama-3.1", "--data", name, "--out", "out.npz")
+        sentence = refused(*line)
+        assert name in sentence, sentence
+        assert says in sentence.replace(name, "", 1) or says == name, sentence
+        assert not Path("out.npz").exists()
+        assert workspace.list_counts() == []
+
+
+def test_count_refuses_bad_arguments(refused, tmp_path):
+    write_chats(tmp_path / "a.jsonl")
+    line = ("count", "--tokenizer", "llama-3.1", "--data", "a.jsonl")
+    assert "no counting rule some" in refused(*line, "--rule", "some")
+    assert "llama9" in refused(*line, "--template", "llama9")
+    assert "no engine warp" in refused(*line, "--engine", "warp")
+    assert "workers must be at least 1" in refused(*line, "--workers", "0")
+    assert "limit" in refused(*line, "--limit", "0")
+    assert "no tokenizer nothing" in refused("count", "--tokenizer", "nothing", "--data", "a.jsonl")
+    assert "either as --data" in refused("count", "--tokenizer", "llama-3.1")
+    assert "either as --data" in refused(*line, "--dataset", "gsm8k")
+    assert "no assistant text" in refused(
+        "count", "--tokenizer", "llama-3.1", "--dataset", "mt-bench"
+    )
+
+
+def test_a_hub_id_without_internet_is_a_sentence(refused, tmp_path, monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    write_chats(tmp_path / "a.jsonl")
+    sentence = refused("count", "--tokenizer", "nobody/nothing", "--data", "a.jsonl")
+    assert "nobody/nothing" in sentence
+
+
+def test_a_killed_count_job_resumes_to_the_same_counts(ok, tmp_path):
+    """The command as the app runs it: killed early, resumed, equal to an undisturbed count."""
+    from vocabtrim_core import jobs
+
+    many = [[("user", f"q{i}"), ("assistant", f"answer {i} " * (i % 300 + 1))] for i in range(6000)]
+    write_chats(tmp_path / "many.jsonl", many)
+    line = ["count", "--tokenizer", "llama-3.1", "--data", "many.jsonl"]
+    slowly = [*line, "--engine", "tokenizers", "--workers", "1"]  # to be killed in time
+    job = jobs.start(slowly, "Count many")
+    deadline = time.monotonic() + 60
+    while (now := jobs.get(job.id)).active and now.total is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if now.process and now.active:
+        os.kill(now.process.pid, signal.SIGKILL)
+    ended = jobs.wait(job.id, 60)
+    assert ended.state == "lost"
+    done = jobs.wait(jobs.resume(job.id).id, 60)
+    assert done.state == "done", done.log()
+    resumed = done.result()
+    assert resumed["tokens"] == ok(*line, "--fresh")["tokens"]
+    assert resumed["conversations"] == 6000
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """The embedded demo from a few of its sources, built by the command: name -> path."""
+    from itertools import islice
+
+    from vocabtrim_core.corpora import demo
+
+    out = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch:
+        few = list(islice(demo.sources(), 40, 160))
+        patch.setattr(demo, "sources", lambda: iter(few))
+        assert main(["demo", "--out", str(out)]) == 0
+    return {name: out / f"{name}.jsonl.zst" for name in demo.NAMES}
+
+
+def test_the_demo_shows_that_a_narrow_domain_needs_fewer_tokens(ok, demo, capsys):
+    found = {}
+    for name, path in demo.items():
+        made = ok("count", "--tokenizer", "llama-3.1", "--data", path, "--out", f"{name}.npz")
+        assert made["conversations"] > 50
+        found[name] = ok("optimize", f"{name}.npz")
+    broad, narrow = found["python-assistant"], found["tool-calls"]
+    assert narrow["k"] < broad["k"]
+    other = ok("coverage", "tool-calls.npz", "--k", narrow["k"], "--on", "python-assistant.npz")
+    here, there = other["sets"]
+    assert there["coverage"] < here["coverage"]
+
+
+def test_gsm8k_equals_hf_and_is_covered_elsewhere(ok, shared, llama):
+    path = shared / "data/corpora/gsm8k_test.jsonl.gz"
+    made = ok("count", "--tokenizer", "llama-3.1", "--data", path, "--out", "gsm8k.npz")
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line)["conversations"] for line in file]
+    said = [m["content"] for row in rows for m in row if m["role"] == "assistant"]
+    assert made["tokens"] == expected(llama, said)
+    assert made["conversations"] == len(rows)
+    found = ok("optimize", "gsm8k.npz", "--method", "tpe", "--trials", "30", "--k-min", "50")
+    assert 0 <= found["regret"] < 0.01

@@ -42,13 +42,13 @@ def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="coverage floor, 0..1 (default %(default)s)",
     )
+    add("--k-min", type=integer, default=1, metavar="K", help="smallest k (default %(default)s)")
     add(
-        "--k-min",
+        "--k-max",
         type=integer,
         metavar="K",
-        help="smallest k searched (default 1; for tpe 50, as in the paper's code)",
+        help="largest k (default V; the paper's code searches 50 to 50,000)",
     )
-    add("--k-max", type=integer, metavar="K", help="largest k searched (default V; for tpe 50,000)")
     add(
         "--method",
         choices=("exact", "tpe"),
@@ -74,19 +74,14 @@ def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.workspace import find_counts
 
     counts = find_counts(arguments.counts)
-    low, high = 1, counts.vocab_size
-    if arguments.method == "tpe":
-        from vocabtrim_core.tpe import paper_bounds
-
-        low, high = paper_bounds(counts.vocab_size)
     curve = CoverageCurve.of(counts)
     tradeoff = TradeOff(
         curve,
         chosen_draft(arguments, counts.vocab_size),
         arguments.alpha,
         arguments.min_coverage,
-        low if arguments.k_min is None else arguments.k_min,
-        high if arguments.k_max is None else arguments.k_max,
+        arguments.k_min,
+        arguments.k_max,
     )
     if arguments.method == "tpe":
         found = _tpe(arguments, progress, tradeoff, counts)
