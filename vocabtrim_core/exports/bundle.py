@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from vocabtrim_core.exports.files import save_text, zip_bytes
 from vocabtrim_core.exports.formats import FORMATS
 from vocabtrim_core.exports.manifest import NAME, ExportedFile, Manifest, describe
 from vocabtrim_core.exports.readme import readme
+from vocabtrim_core.folders import new_folder
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 README = "README.txt"
@@ -51,26 +50,22 @@ def export(
     context = context or ExportContext()
     exporters = exporters_named(formats)
     check_export(vocabulary, exporters, context)
-    out = Path(out).resolve()
-    scratch = out.parent / f".{out.name}.{secrets.token_hex(4)}.tmp"
-    try:
-        _check_free(out)
-        scratch.mkdir(parents=True)
-        manifest = _write(vocabulary, exporters, context, scratch)
-        if out.exists():
-            out.rmdir()
-        scratch.replace(out)
-    except OSError as error:
-        raise InputError(f"Cannot write the export {out}: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return manifest
+    with new_folder(out) as scratch:
+        return _write(vocabulary, exporters, context, scratch)
 
 
 def export_zip(
     vocabulary: DraftVocabulary, formats: Sequence[str], context: ExportContext | None = None
 ) -> tuple[bytes, Manifest]:
-    """The same export as one zip for download, under draft-vocabulary-<k>/."""
+    """The same export as one zip for download, under draft-vocabulary-<k>/.
+
+    InputError for formats that need a draft's weights: those are too large to pack in memory.
+    """
+    for exporter in exporters_named(formats):
+        if exporter.needs_draft:
+            raise InputError(
+                f"{exporter.title} is a whole draft, too large for a zip; write it to a folder."
+            )
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / f"draft-vocabulary-{len(vocabulary)}"
         manifest = export(vocabulary, formats, folder, context)
@@ -93,11 +88,12 @@ def inspect_export(folder: Path) -> Inspection:
     folder = Path(folder)
     manifest = Manifest.load(folder)
     problems = [p for file in manifest.files if (p := _file_problem(folder, file))]
-    for name in dict.fromkeys(f.format for f in manifest.files if f.format):
-        try:
-            _check_read_back(FORMATS[name], folder / name, manifest)
-        except KeyError:
+    for name in (str(form.get("name")) for form in manifest.formats):
+        if name not in FORMATS:
             problems.append(f"{name} is a format this version does not know.")
+            continue
+        try:
+            _check_read_back(FORMATS[name], folder / FORMATS[name].home, manifest)
         except InputError as error:
             problems.append(str(error))
     return Inspection(manifest, tuple(problems))
@@ -113,14 +109,6 @@ def verify(folder: Path) -> Manifest:
     return found.manifest
 
 
-def _check_free(out: Path) -> None:
-    if out.is_dir():
-        if any(out.iterdir()):
-            raise InputError(f"{out} is not empty and exports never overwrite; name a new folder.")
-    elif out.exists():
-        raise InputError(f"{out} is a file; name a new folder for the export.")
-
-
 def _write(
     vocabulary: DraftVocabulary,
     exporters: Sequence[Exporter],
@@ -130,10 +118,11 @@ def _write(
     manifest = describe(vocabulary, exporters, context)
     files: list[ExportedFile] = []
     for exporter in exporters:
-        home = folder / exporter.name
-        home.mkdir()
-        written = exporter.write(vocabulary, context, home)
-        files += [_entry(folder, path, exporter) for path in written]
+        home = folder / exporter.home
+        if not home.exists():
+            home.mkdir()
+            written = exporter.write(vocabulary, context, home)
+            files += [_entry(folder, path, exporter) for path in written]
         # Read back what was just written: a format that cannot be read never leaves this function.
         _check_read_back(exporter, home, manifest)
     text = save_text(folder / README, readme(manifest, tuple(files)))
@@ -143,15 +132,19 @@ def _write(
 
 
 def _entry(folder: Path, path: Path, exporter: Exporter | None = None) -> ExportedFile:
-    data = path.read_bytes()
     return ExportedFile(
         path=path.relative_to(folder).as_posix(),
         format=exporter.name if exporter else "",
         consumer=exporter.consumer if exporter else "",
         semantics=exporter.semantics if exporter else "",
-        bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=path.stat().st_size,
+        sha256=_sha256(path),
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_read_back(exporter: Exporter, home: Path, manifest: Manifest) -> None:
@@ -167,9 +160,10 @@ def _file_problem(folder: Path, file: ExportedFile) -> str | None:
     if relative.is_absolute() or ".." in relative.parts or file.path == NAME:
         return f"{NAME} lists {file.path}, which is no file of this export."
     try:
-        data = (folder / relative).read_bytes()
+        same = (folder / relative).stat().st_size == file.bytes
+        same = same and _sha256(folder / relative) == file.sha256
     except OSError:
         return f"{file.path} is missing."
-    if len(data) != file.bytes or hashlib.sha256(data).hexdigest() != file.sha256:
+    if not same:
         return f"{file.path} has changed since it was exported."
     return None

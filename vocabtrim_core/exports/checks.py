@@ -78,6 +78,11 @@ def check_export(
                 f"V = {value.vocab_size:,}; choose the {name} of the same model."
             )
     for exporter in exporters:
+        if exporter.needs_draft and context.draft is None:
+            raise InputError(
+                f"{exporter.title} needs a draft's weights to cut: name the folder of a draft "
+                "checkpoint (--draft-folder)."
+            )
         if exporter.max_k is not None and k > exporter.max_k:
             raise InputError(
                 f"k = {k:,} is above what {exporter.title} can use, {exporter.max_k:,}; "

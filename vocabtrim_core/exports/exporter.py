@@ -31,6 +31,9 @@ class ExportContext:
     method: str = ""  # exact | tpe | given by hand
     command: str = ""
     created: str | None = None
+    draft: Path | None = None  # a draft checkpoint's folder, for formats that need its weights
+    target: Path | None = None  # its target's, where the draft uses the target's head
+    progress: Callable[..., object] | None = None
 
     def by_frequency(self, ids: np.ndarray) -> np.ndarray:
         """`ids` by falling count, ties in the order given; unchanged without counts."""
@@ -50,6 +53,8 @@ class Exporter:
     read(folder, k) -> int64[k], the target id of each draft id as the consumer will see it;
     InputError when the files are not what `write` makes.
     wants: context field -> the sentence to note when it is missing.
+    needs_draft: whether context.draft must name a checkpoint.  home: the folder it writes in, its
+    name unless formats share one, which is then written once.
     """
 
     name: str
@@ -67,9 +72,16 @@ class Exporter:
     read: Callable[[Path, int], np.ndarray]
     max_k: int | None = None
     wants: Mapping[str, str] = field(default_factory=dict)
+    needs_draft: bool = False
+    shared_home: str = ""
+
+    @property
+    def home(self) -> str:
+        """Name of the folder it writes in."""
+        return self.shared_home or self.name
 
     def texts(self, k: int) -> dict[str, str]:
         """What users read about this format, for an export of k ids."""
         names = ("name", "title", "consumer", "stage", "semantics", "order", "how", "example",
-                 "limits", "checked")  # fmt: skip
+                 "limits", "checked", "home")  # fmt: skip
         return {name: getattr(self, name).replace(SIZE, str(k)) for name in names}

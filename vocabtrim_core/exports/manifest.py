@@ -154,6 +154,11 @@ def _notes(
         for field_name, sentence in exporter.wants.items()
         if getattr(context, field_name) is None
     ]
+    if context.draft is not None and any(exporter.needs_draft for exporter in exporters):
+        notes.append(
+            f"The draft is {context.draft.resolve().name} with fewer head rows, not trained again: "
+            "the logits of kept tokens are unchanged, and the other tokens cannot be drafted."
+        )
     if context.counts is not None:
         unseen = int((context.counts.counts[vocabulary.ids] == 0).sum())
         if unseen:

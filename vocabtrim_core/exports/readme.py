@@ -14,7 +14,8 @@ def readme(manifest: Manifest, files: tuple[ExportedFile, ...]) -> str:
     """Plain text, at most `WIDTH` columns; paths in it start at the export folder."""
     parts = [_head(manifest)]
     for format_ in manifest.formats:
-        names = ", ".join(f.path for f in files if f.format == format_["name"])
+        home = f"{format_['home']}/"
+        names = ", ".join(f.path for f in files if f.path.startswith(home))
         parts.append(
             f"{format_['title']}\n{'-' * len(format_['title'])}\n"
             + _line("For", format_["consumer"])

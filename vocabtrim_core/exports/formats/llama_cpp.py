@@ -1,0 +1,19 @@
+"""llama.cpp: the EAGLE-3 draft folder that its converter turns into GGUF."""
+
+from vocabtrim_core.exports.draft_folder import exporter
+
+EXPORTER = exporter(
+    "llama-cpp",
+    title="llama.cpp (EAGLE-3)",
+    consumer="llama.cpp with draft-eagle3 (2026), through convert_hf_to_gguf.py",
+    how="Convert the folder with the converter of your llama.cpp checkout, then name the GGUF as "
+    "the draft model. The target's folder gives tokenizer and layer numbers.",
+    example="python convert_hf_to_gguf.py draft --target-model-dir TARGET --outtype bf16 \\\n"
+    "  --outfile draft-<N>.gguf\n"
+    "llama-server -m TARGET.gguf -md draft-<N>.gguf --spec-type draft-eagle3",
+    limits="Drafts of one layer only. In the GGUF d2t holds absolute ids (I64): do not put a d2t "
+    "from there back into a draft folder. The converter stops at ids outside the target or twice.",
+    checked="Converted by the convert_hf_to_gguf.py that llama-cpp-python 0.3.36 carries (in tests "
+    "where LLAMA_CPP names such a folder): the GGUF's d2t equals our ids and its output has our "
+    "rows; no server was started with it.",
+)

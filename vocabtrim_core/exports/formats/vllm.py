@@ -1,0 +1,19 @@
+"""vLLM: an EAGLE-3 draft folder with its own head and d2t."""
+
+from vocabtrim_core.exports.draft_folder import exporter
+
+EXPORTER = exporter(
+    "vllm",
+    title="vLLM (EAGLE-3)",
+    consumer="vLLM 0.33.0, serving",
+    how="Name the folder as the speculative model when the server starts.",
+    example="vllm serve TARGET --speculative-config \\\n"
+    '  \'{"method": "eagle3", "model": "draft", "num_speculative_tokens": 3}\'',
+    limits="d2t must lie beside the head: without it vLLM takes draft ids 0..<N>-1 for target ids "
+    "and says nothing. t2d is not read. Reduced drafts pay a scatter into all of V every step. "
+    "Releases before August 2026 paid it for full drafts too, so a gain over one measured there "
+    "is too large.",
+    checked="Loaded by vLLM 0.33.0's own load_weights, taken out of its package and run alone (in "
+    "tests where vLLM is installed): d2t, head and every other tensor reach their parameters; no "
+    "server was started with it.",
+)
