@@ -135,8 +135,8 @@ def test_folder(tmp_path):
         special_tokens_map={"eos_token": {"content": "</s>"}},
     )  # fmt: skip
     tokenizer = load_tokenizer(folder)
-    assert (tokenizer.name, tokenizer.vocab_size) == ("tiny", 502)
-    assert tokenizer.specials == {500: "<s>", 501: "</s>"}
+    assert (tokenizer.name, tokenizer.vocab_size) == ("tiny", 602)
+    assert tokenizer.specials == {600: "<s>", 601: "</s>"}
     assert tokenizer.special_tokens == {"bos_token": "<s>", "eos_token": "</s>"}
     assert tokenizer.hf.special_tokens_map == tokenizer.special_tokens
     assert tokenizer.chat_template == "{{ messages }}"
@@ -158,9 +158,9 @@ def test_chat_templates_of_older_files(tmp_path):
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"vocab_size": 512}, 512),
-        ({"model_type": "x", "text_config": {"vocab_size": 640}}, 640),
-        ({"thinker_config": {"text_config": {"vocab_size": 576}}}, 576),
+        ({"vocab_size": 640}, 640),
+        ({"model_type": "x", "text_config": {"vocab_size": 704}}, 704),
+        ({"thinker_config": {"text_config": {"vocab_size": 768}}}, 768),
     ],
 )
 def test_v_is_the_models(tmp_path, config, expected):
@@ -169,14 +169,14 @@ def test_v_is_the_models(tmp_path, config, expected):
     assert tokenizer.vocab_size == expected
     (warning,) = tokenizer.warnings
     assert str(expected) in warning
-    assert "501" in warning  # len(tokenizer)
+    assert "601" in warning  # len(tokenizer)
     assert tokenizer.token(expected - 1) == f"<id {expected - 1}>"
 
 
 def test_config_given_apart(tmp_path):
     folder = write_folder(tmp_path / "plain", byte_level([]))
-    (tmp_path / "other.json").write_text('{"vocab_size": 544}')
-    assert load_tokenizer(folder, config=tmp_path / "other.json").vocab_size == 544
+    (tmp_path / "other.json").write_text('{"vocab_size": 672}')
+    assert load_tokenizer(folder, config=tmp_path / "other.json").vocab_size == 672
     (tmp_path / "big.json").write_text('{"vocab_size": 128264}')
     warned = load_tokenizer("llama-3.1", config=tmp_path / "big.json")
     assert warned.vocab_size == 128264
@@ -185,10 +185,10 @@ def test_config_given_apart(tmp_path):
 
 def test_added_tokens_past_v_are_a_warning(tmp_path):
     """As in text-only Gemma 3, whose tokenizer has an image token that the model lacks."""
-    folder = write_folder(tmp_path / "gemma", byte_level(["<img>"]), config={"vocab_size": 500})
+    folder = write_folder(tmp_path / "gemma", byte_level(["<img>"]), config={"vocab_size": 600})
     tokenizer = load_tokenizer(folder)
-    assert tokenizer.vocab_size == 500
-    assert any("past the model's vocab_size 500" in warning for warning in tokenizer.warnings)
+    assert tokenizer.vocab_size == 600
+    assert any("past the model's vocab_size 600" in warning for warning in tokenizer.warnings)
 
 
 def test_special_tokens_that_do_not_exist_are_left_out(tmp_path):
@@ -198,7 +198,7 @@ def test_special_tokens_that_do_not_exist_are_left_out(tmp_path):
     tokenizer = load_tokenizer(folder)
     assert tokenizer.special_tokens == {}
     assert "<|im_end|>" in tokenizer.warnings[0]
-    assert len(tokenizer.hf) == tokenizer.vocab_size == 501
+    assert len(tokenizer.hf) == tokenizer.vocab_size == 601
 
 
 @pytest.mark.parametrize(
@@ -294,8 +294,8 @@ BROKEN = {
     ),
     "not UTF-8": (lambda d: write(d / "tokenizer.json", b"\xff\xfe{}"), "not UTF-8"),
     "config of another model": (
-        lambda d: write_folder(d, byte_level([]), config={"vocab_size": 499}),
-        "vocab_size 499, .* ids up to 499; the two files are of different models",
+        lambda d: write_folder(d, byte_level([]), config={"vocab_size": 599}),
+        "vocab_size 599, .* ids up to 599; the two files are of different models",
     ),
     "config without V": (
         lambda d: write_folder(d, byte_level([]), config={"model_type": "clip"}),
@@ -346,7 +346,7 @@ def test_hub_without_internet(monkeypatch):
 
 def test_hub_files_alone_are_fetched_and_the_commit_is_kept(tmp_path, monkeypatch):
     commit = "0123456789abcdef0123456789abcdef01234567"
-    folder = write_folder(tmp_path / commit, byte_level([]), config={"vocab_size": 512})
+    folder = write_folder(tmp_path / commit, byte_level([]), config={"vocab_size": 640})
     asked = {}
 
     def download(repo, *, revision, allow_patterns):
@@ -356,7 +356,7 @@ def test_hub_files_alone_are_fetched_and_the_commit_is_kept(tmp_path, monkeypatc
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
     tokenizer = load_tokenizer("org/model", revision="main")
     assert (tokenizer.name, tokenizer.source) == ("org/model", f"org/model@{commit}")
-    assert tokenizer.vocab_size == 512
+    assert tokenizer.vocab_size == 640
     assert asked["revision"] == "main"
     assert not any("py" in pattern or "safetensors" in pattern for pattern in asked["patterns"])
 

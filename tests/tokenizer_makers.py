@@ -20,12 +20,14 @@ LLAMA_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-TEXT = Path(__file__).read_text("utf-8").splitlines() * 3 + [
-    "assistant user system\n\nword .\n ..\n\n ?!\n(x) -> {'a': 1}; naïve 你好 😀"
+# Whole texts, so that line ends and blanks become tokens of several characters.
+TEXT = [Path(__file__).read_text("utf-8")] * 3 + [
+    "assistant user system\n\nword .\n ..\n\n ?!\n(x) -> {'a': 1}; naïve 你好 😀",
+    "a\n\nb \n\n c \n d\n\n\ne ><| .< ," * 9,
 ]
 
 
-def byte_level(specials: list[str], size: int = 500) -> Tokenizer:
+def byte_level(specials: list[str], size: int = 600) -> Tokenizer:
     """Byte-level BPE with the splits of Llama 3: every text has ids, offsets are of characters."""
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.Sequence(
