@@ -22,7 +22,7 @@ import zstandard
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.demo import assistant, calls
-from vocabtrim_core.corpora.demo.harvest import Class, Function, Harvest, Module, harvest, sources
+from vocabtrim_core.corpora.demo.library import Class, Function, Harvest, Module, harvest, sources
 
 NAMES = ("python-assistant", "tool-calls")
 PIECES = 40  # progress is told, and stopping heard, this often

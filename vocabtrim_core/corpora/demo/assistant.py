@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from vocabtrim_core.corpora.demo import phrases
-from vocabtrim_core.corpora.demo.harvest import Class, Function, Module
+from vocabtrim_core.corpora.demo.library import Class, Function, Module
 
 Turn = tuple[str, str]  # question, answer
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from vocabtrim_core.corpora.demo import phrases
 from vocabtrim_core.corpora.demo.assistant import imperative, listed, upper
-from vocabtrim_core.corpora.demo.harvest import Function, Parameter
+from vocabtrim_core.corpora.demo.library import Function, Parameter
 
 MOST_PARAMETERS = 6
 

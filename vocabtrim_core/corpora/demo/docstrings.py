@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import textwrap
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ SECTION = re.compile(
 )
 PARAMETERS = {"args", "arguments", "parameters", "params", "keyword arguments", "other parameters"}
 FIELD = re.compile(r":(param|parameter|arg|returns?|raises|r?type|keyword)\b\s*([^:]*):\s*(.*)")
+LINK = re.compile(r"\[([^\]]+)\]\[[\w.]*\]")  # Markdown: [`name`][where.it.is]
 ROLE = re.compile(r":[a-z:]+:`[~!]?([^`<]+?)(?:\s*<[^>]+>)?`")
 LITERAL = re.compile(r"``([^`]+)``")
 GOOGLE_ITEM = re.compile(r"(\*{0,2}\w+)(?:\s*\(([^)]*)\))?\s*:\s*(.*)")
@@ -32,6 +34,7 @@ class Doc:
     example: str = ""
 
 
+@functools.lru_cache(maxsize=4096)
 def parse(text: str | None) -> Doc | None:
     """The parts of a docstring; None when it has no sentence worth answering with."""
     if not text or STRANGE.search(text):
@@ -81,6 +84,8 @@ def _split(lines: list[str]) -> tuple[list[str], dict[str, list[str]]]:
                 sections.setdefault(key, []).append(f"{target}: {rest}" if target else rest)
             current = []
         elif not re.fullmatch(r"[-=~^]{3,}", title):
+            if current is not free and title.startswith(">>>"):
+                current = []  # an example ends a section that it does not belong to
             current.append(line)
     return free, sections
 
@@ -96,7 +101,7 @@ def _paragraphs(lines: list[str]) -> list[str]:
     return [
         " ".join(line.strip() for line in block)
         for block in found
-        if block and not block[0].startswith((" ", ">>>", "..", "|", "+-"))
+        if block and not block[0].startswith((" ", ">>>", "..", "|", "+-", "```"))
     ]
 
 
@@ -107,7 +112,7 @@ def _is_markup(paragraph: str) -> bool:
 def _clean(text: str) -> str:
     """Markdown: `name` for code, no reST roles."""
     text = LITERAL.sub(r"`\1`", ROLE.sub(r"`\1`", text))
-    text = re.sub(r"\s*\[\w+\]_", "", text).replace("`_", "`").replace("::", ":")
+    text = LINK.sub(r"\1", re.sub(r"\s*\[\w+\]_", "", text)).replace("`_", "`").replace("::", ":")
     text = re.sub(r"\s+", " ", text).strip()
     return text if text.count("`") % 2 == 0 else text.replace("`", "")
 
@@ -161,7 +166,8 @@ def _example(lines: list[str]) -> str:
     """The first doctest block, at most 12 lines."""
     block: list[str] = []
     for line in lines:
-        if line.strip().startswith(">>>") or (block and line.strip()):
+        fence = line.strip().startswith("```")
+        if not fence and (line.strip().startswith(">>>") or (block and line.strip())):
             block.append(line)
         elif block:
             break

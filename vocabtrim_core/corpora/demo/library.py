@@ -23,7 +23,9 @@ LEFT_OUT = re.compile(
     r"|(^|/)(test_|conftest|_sysconfigdata)[^/]*\.py$|_pb2|_generated|/__main__\.py$"
 )
 LARGEST_FILE = 200_000  # bytes
-PACKAGE_FILES, PACKAGE_BYTES = 40, 400_000
+PACKAGE_FILES, PACKAGE_BYTES = 30, 250_000  # of one package: breadth matters, not size
+EXCEPTION = re.compile(r"[A-Z]\w*(Error|Exception|Warning|Exit|Iteration)")
+CALLED = re.compile(r"[a-z_][\w.]{2,40}")
 LONGEST_SOURCE = 45  # lines of a function shown in an answer
 
 
@@ -103,9 +105,7 @@ def sources() -> Iterator[tuple[str, str, str, Path]]:
         inside = path.relative_to(root).as_posix()
         if not LEFT_OUT.search(inside) and path.stat().st_size <= LARGEST_FILE:
             yield "stdlib", "", _module(inside), path
-    found = {(d.metadata["Name"] or "").lower(): d for d in importlib.metadata.distributions()}
-    for name in sorted(filter(None, found)):
-        distribution = found[name]
+    for name, version, distribution in _distributions():
         files = sorted(
             str(file)
             for file in distribution.files or ()
@@ -118,7 +118,18 @@ def sources() -> Iterator[tuple[str, str, str, Path]]:
             size = path.stat().st_size if path.is_file() else 0
             total += size
             if 0 < size <= LARGEST_FILE and total <= PACKAGE_BYTES:
-                yield name, distribution.version, _module(inside), path
+                yield name, version, _module(inside), path
+
+
+def _distributions() -> list[tuple[str, str, importlib.metadata.Distribution]]:
+    """(name, version, distribution) of every installed package, sorted, the first of a name."""
+    found = {}
+    for distribution in importlib.metadata.distributions():
+        metadata = distribution.metadata  # parsed anew at every access
+        name = (metadata["Name"] or "").lower()
+        if name:
+            found.setdefault(name, (name, metadata["Version"] or "", distribution))
+    return [found[name] for name in sorted(found)]
 
 
 def harvest(files: list[tuple[str, str, str, Path]]) -> Harvest:
@@ -195,6 +206,7 @@ class _Reader:
         shown = ast.unparse(arguments)
         if inside:
             shown = re.sub(r"^(self|cls)(, |$)", "", shown)
+        raised, called = _raised_and_called(node)
         arrow = f" -> {ast.unparse(node.returns)}" if node.returns else ""
         self.functions.append(
             Function(
@@ -205,8 +217,8 @@ class _Reader:
                 parameters=parameters,
                 signature=f"{node.name}({shown}){arrow}",
                 source=self._source(node),
-                raises=_raises(node),
-                calls=_calls(node),
+                raises=raised,
+                calls=called,
                 is_method=bool(inside),
                 is_simple=isinstance(node, ast.FunctionDef)
                 and not (arguments.vararg or arguments.kwarg or node.decorator_list),
@@ -218,6 +230,8 @@ class _Reader:
         taken = self.lines[start - 1 : node.end_lineno]
         if len(taken) > LONGEST_SOURCE or _is_stub(node.body[1:]):
             return ""
+        if any("```" in line for line in taken):
+            return ""  # it would end the code block of the answer
         indent = len(taken[0]) - len(taken[0].lstrip())
         return "\n".join(line[indent:].rstrip() for line in taken)
 
@@ -258,26 +272,25 @@ def _is_stub(body: list[ast.stmt]) -> bool:
     )
 
 
-def _raises(node: ast.AST) -> tuple[str, ...]:
-    """Names of the exceptions it raises itself, in order."""
-    names = []
+def _raised_and_called(node: ast.AST) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(exceptions it raises itself, the first six plain names it calls)."""
+    raised, called = [], []
     for part in ast.walk(node):
         if isinstance(part, ast.Raise) and part.exc is not None:
-            called = part.exc.func if isinstance(part.exc, ast.Call) else part.exc
-            name = ast.unparse(called)
-            if name != "NotImplementedError" and re.fullmatch(
-                r"[A-Z]\w*(Error|Exception|Warning|Exit|Iteration)", name
-            ):
-                names.append(name)
-    return tuple(dict.fromkeys(names))
+            name = _dotted(part.exc.func if isinstance(part.exc, ast.Call) else part.exc)
+            if name != "NotImplementedError" and EXCEPTION.fullmatch(name):
+                raised.append(name)
+        elif isinstance(part, ast.Call):
+            name = _dotted(part.func)
+            if CALLED.fullmatch(name) and not name.startswith(("self.", "cls.")):
+                called.append(name)
+    return tuple(dict.fromkeys(raised)), tuple(dict.fromkeys(called))[:6]
 
 
-def _calls(node: ast.AST) -> tuple[str, ...]:
-    """Plain dotted names it calls, in order of appearance, at most six."""
-    names = []
-    for part in ast.walk(node):
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Name | ast.Attribute):
-            name = ast.unparse(part.func)
-            if re.fullmatch(r"[a-z_][\w.]{2,40}", name) and not name.startswith(("self.", "super")):
-                names.append(name)
-    return tuple(dict.fromkeys(names))[:6]
+def _dotted(node: ast.expr) -> str:
+    """`a.b.c` for a plain name, empty for any other expression."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (before := _dotted(node.value)):
+        return f"{before}.{node.attr}"
+    return ""
