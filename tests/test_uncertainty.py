@@ -11,8 +11,16 @@ from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.responses import Responses, gather
+from vocabtrim_core.shard_counts import ShardCounts
+from vocabtrim_core.stability import Pieces, stability
 from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.uncertainty import coverage_interval, optimism, stability, unseen_mass
+from vocabtrim_core.uncertainty import (
+    coverage_interval,
+    held_out_coverage,
+    optimism,
+    unseen_in_new_conversation,
+    unseen_mass,
+)
 
 SIZE = 50
 ARCHITECTURE = DraftArchitecture("tiny", 8, 8, 2, 1, 4, SIZE)
@@ -60,6 +68,28 @@ def test_interval_covers_the_truth_about_as_often_as_it_says():
     assert hits >= 50
 
 
+def test_unseen_in_a_new_conversation_by_hand():
+    # 3 occurs in the second conversation only, twice; 0 in two of them; 4 once.
+    assert unseen_in_new_conversation(made([[0, 1, 1], [0, 3, 3, 1], [4]])) == 3 / 8
+
+
+def test_held_out_coverage_takes_the_flattery_out(zipf):
+    k = 20
+    order = np.argsort(-zipf.counts(), kind="stable")
+    flattered = np.isin(zipf.ids, order[:k]).mean()
+    held_out = held_out_coverage(zipf, k)
+    share = np.sort(1 / np.arange(1, SIZE + 1))[::-1]
+    truth = share[:k].sum() / share.sum()
+    assert held_out.value < flattered
+    assert held_out.low < truth < held_out.high
+    assert held_out_coverage(zipf, SIZE).value == 1
+
+
+def test_held_out_coverage_of_two_conversations_is_each_by_the_other():
+    # With k = 1 the first keeps 0, the second keeps 1.
+    assert held_out_coverage(made([[0, 0, 1], [1, 1, 1, 0, 0]]), 1).value == (1 + 2) / 8
+
+
 def test_stability_ends_at_the_full_sample(zipf):
     tradeoff = TradeOff(CoverageCurve.of(zipf.counts()), ARCHITECTURE, alpha=0.6)
     steps = []
@@ -69,25 +99,62 @@ def test_stability_ends_at_the_full_sample(zipf):
     )  # fmt: skip
     assert result.sizes.tolist() == [20, 100, 300]
     assert set(result.ks[-1]) == {tradeoff.optimum.k}
-    assert result.bootstrap_k.value == tradeoff.optimum.k
-    assert result.bootstrap_coverage.low < result.bootstrap_coverage.high
+    assert result.k.value == tradeoff.optimum.k
+    assert result.k.low <= result.k.value <= result.k.high
+    assert f"k* = {result.k.value} is known to ± {result.plus_minus}" in result.sentence()
     assert steps[-1] == (65, 65)
     again = stability(zipf, tradeoff, sizes=[20, 100], repeats=5, draws=50)
     assert (again.ks == result.ks).all()
-    assert again.bootstrap_k == result.bootstrap_k
+    assert again.k == result.k
 
 
-def test_held_out_coverage_is_lower_than_in_sample(zipf):
-    gap = optimism(zipf, repeats=20).at(20)
-    assert gap.value > 0
-    assert optimism(zipf).at(SIZE).value == pytest.approx(0)
+def test_the_interval_of_k_holds_the_sources_optimum():
+    share = 1 / np.arange(1, SIZE + 1) ** 1.3
+    share /= share.sum()
+    source = np.round(share * 1e9).astype(np.int64)
+    truth = TradeOff(CoverageCurve.of(source), ARCHITECTURE).optimum.k
+    rng = np.random.default_rng(5)
+    hits = 0
+    for seed in range(20):
+        sample = made([rng.choice(SIZE, 40, p=share).tolist() for _ in range(60)])
+        tradeoff = TradeOff(CoverageCurve.of(sample.counts()), ARCHITECTURE)
+        k = stability(sample, tradeoff, sizes=[], draws=40, seed=seed).k
+        hits += k.low <= truth <= k.high
+    assert hits >= 18
+
+
+def test_few_conversations_are_said_to_be_few():
+    tradeoff = TradeOff(CoverageCurve.of(np.ones(SIZE)), ARCHITECTURE, alpha=0.9)
+    result = stability(made([[1, 2, 2], [1, 3], [1, 4]]), tradeoff, sizes=[], draws=20)
+    assert result.least_count == 1
+    assert result.k.high > 4
+    assert "hangs on single occurrences" in result.sentence()
+
+
+def test_pieces_of_a_corpus_are_a_sample_too(zipf):
+    tradeoff = TradeOff(CoverageCurve.of(zipf.counts()), ARCHITECTURE, alpha=0.6)
+    which = np.arange(300) // 10
+    rows = [zipf.weighted((which == p).astype(np.uint8)) for p in range(30)]
+    pieces = Pieces(ShardCounts.of(rows, [10] * 30), SIZE)
+    result = stability(pieces, tradeoff, sizes=[50, 100], repeats=3, draws=50)
+    assert result.sizes.tolist() == [50, 100, 300]
+    assert result.k.value == tradeoff.optimum.k
+    fine = stability(zipf, tradeoff, sizes=[], draws=50).k
+    assert result.k.high - result.k.low == pytest.approx(fine.high - fine.low, rel=0.6)
+
+
+def test_half_chosen_coverage_is_lower_on_the_other_half(zipf):
+    halves = optimism(zipf, repeats=20)
+    gap = (halves.in_sample - halves.held_out).mean(axis=0)
+    assert gap[np.searchsorted(halves.ks, 20)] > 0
+    assert gap[-1] == pytest.approx(0)
 
 
 @given(st.lists(st.lists(st.integers(0, SIZE - 1), max_size=6), min_size=2, max_size=9))
 def test_counts_of_a_part_and_the_rest_add_up(rows):
     responses = made(rows)
     mask = np.arange(len(rows)) % 2 == 0
-    both = responses.counts(mask) + responses.counts(~mask)
+    both = responses.weighted(mask.view(np.uint8)) + responses.weighted((~mask).view(np.uint8))
     assert (both == responses.counts()).all()
     joined = [b for b in responses.batches()]
     assert sum(len(ids) for ids, _ in joined) == responses.tokens
@@ -108,7 +175,7 @@ def test_gather_joins_batches_and_spans_of_one_conversation():
     other = (np.array([4]), np.array([0, 1]), np.array([1]))
     joined = gather([batch, other], np.array([0, -1], np.int16), ("math",), SIZE)
     assert joined.conversation_offsets().tolist() == [0, 3, 4]
-    assert joined.counts(np.array([True, False]))[[1, 2, 3, 4]].tolist() == [1, 1, 1, 0]
+    assert joined.weighted(np.array([1, 0], np.uint8))[[1, 2, 3, 4]].tolist() == [1, 1, 1, 0]
 
 
 def test_one_conversation_has_no_interval():

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numba
 import numpy as np
 
 from vocabtrim_core.errors import InputError
@@ -46,8 +47,8 @@ class Responses:
 
     def conversation_offsets(self) -> np.ndarray:
         """int64[conversations + 1]: tokens of conversation c are ids[at[c]:at[c + 1]]."""
-        spans = np.searchsorted(self.conversation, np.arange(self.conversations + 1))
-        return self.offsets[spans]
+        spans = np.bincount(self.conversation, minlength=self.conversations)
+        return self.offsets[np.concatenate([[0], np.cumsum(spans)])]
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """(ids, offsets) of whole responses, about BATCH_TOKENS at a time."""
@@ -61,12 +62,18 @@ class Responses:
             yield self.ids[bounds[0] : bounds[-1]], bounds - bounds[0]
             start = stop
 
-    def counts(self, conversations: np.ndarray | None = None) -> np.ndarray:
-        """int64[V] of all responses, or of those of the given conversations (bool mask)."""
-        ids = self.ids
-        if conversations is not None:
-            ids = ids[np.repeat(conversations, np.diff(self.conversation_offsets()))]
-        return np.bincount(ids, minlength=self.vocab_size)
+    @property
+    def units(self) -> int:
+        """What resampling draws: conversations."""
+        return self.conversations
+
+    def counts(self) -> np.ndarray:
+        """int64[V] of all responses."""
+        return self.weighted(np.ones(self.conversations, np.uint8))
+
+    def weighted(self, times: np.ndarray) -> np.ndarray:
+        """int64[V] with every conversation taken times[c] times (uint8[conversations])."""
+        return _weighted(self.ids, self.conversation_offsets(), times, self.vocab_size)
 
     def save(self, path: str | Path) -> Path:
         """Write one .npz, atomically."""
@@ -119,3 +126,14 @@ def gather(
     conversation = np.concatenate([b[2] for b in batches] or [[]]).astype(np.int64)
     joined = np.concatenate(ids or [np.empty(0, np.uint32)])
     return Responses(joined, offsets, conversation, domain, domains, vocab_size, complete)
+
+
+@numba.njit(cache=True, nogil=True)
+def _weighted(ids, at, times, size):  # pragma: no cover - compiled
+    counts = np.zeros(size, np.int64)
+    for c in range(len(times)):
+        weight = times[c]
+        if weight:
+            for i in range(at[c], at[c + 1]):
+                counts[ids[i]] += weight
+    return counts
