@@ -17,7 +17,8 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection import EXCLUDED, FREE, PROTECTED, Rules, apply_rules, shares
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-ROUNDS = 60
+ROUNDS = 100
+CLOSE = 5e-4  # of the proved least size: near enough to stop
 SLACK = 1e-12  # a floor counts as reached within rounding
 
 
@@ -65,15 +66,16 @@ def worst_domain(
     _refuse_unless(sets, p[:, tiers < EXCLUDED].sum(axis=1), floor, "without the excluded tokens")
     free = np.flatnonzero((tiers == FREE) & p.any(axis=0))
     base = p[:, protected].sum(axis=1)
-    picked, least, order = _search(p[:, free], base, floor - SLACK)
+    picked, least, weights = _search(p[:, free], base, floor - SLACK)
     picked = _drop_surplus(picked, p[:, free], base, floor - SLACK)
     ids = np.concatenate([protected, free[picked]])
+    # What fills the size up, or stands where it is cut: by the mix that proves the bound.
+    rest = np.lexsort((-(weights @ p), tiers))[: np.count_nonzero(tiers < EXCLUDED)]
     if k_max is not None and max(len(ids), 1) > k_max:
-        first = np.concatenate([protected, free[order]])[:k_max]
+        first = rest[:k_max]
         where = f"within k = {k_max:,} (the smallest vocabulary found has {len(ids):,} tokens)"
         _refuse_unless(sets, p[:, first].sum(axis=1), floor, where)
     pooled = apply_rules(np.sum([c.counts for c in sets], axis=0), rules)
-    rest = np.concatenate([free[order], np.flatnonzero((tiers == FREE) & ~p.any(axis=0))])
     rest = rest[np.isin(rest, ids, invert=True, assume_unique=True)]
     size = pooled.padded(max(len(ids), 1))
     kept = np.concatenate([ids, rest[: size - len(ids)]])
@@ -91,33 +93,47 @@ def worst_domain(
 
 
 def _search(p: np.ndarray, base: np.ndarray, target: float) -> tuple[np.ndarray, int, np.ndarray]:
-    """(columns of the best solution, proved least number, all columns by the last mix).
+    """(columns of the best solution, proved least number, the mix that proves it).
 
     p: float64[corpora, columns], what each token adds; base: float64[corpora], what is there.
     """
-    columns = np.arange(p.shape[1])
+    best = np.arange(p.shape[1])
+    weights = proof = np.full(len(p), 1 / len(p))
     if (base >= target).all():
-        return columns[:0], 0, np.argsort(-p.sum(axis=0), kind="stable")
-    weights = np.full(len(p), 1 / len(p))
-    best, least, order = columns, 0, columns
+        return best[:0], 0, proof
+    least = 0
     for step in range(ROUNDS):
-        order = np.argsort(-(weights @ p), kind="stable")
+        order = _top(weights @ p, len(best))
         covered = np.cumsum(p[:, order], axis=1)
         covered += base[:, None]
-        enough = min(int(np.searchsorted(weights @ covered, target)) + 1, len(columns))
+        # No more than len(best): the mix's top tokens cover as much of it as any solution does.
+        enough = int(np.searchsorted(weights @ covered, target)) + 1
         if weights @ base >= target:
             enough = 0
         solves = max(int(np.searchsorted(row, target)) + 1 for row in covered)
-        least = max(least, enough)
         if solves < len(best):
             best = order[:solves]
-        lag = target - (covered[:, enough - 1] if enough else base)
+        if enough > least:
+            least, proof = min(enough, len(best)), weights
+        lag = target - (covered[:, min(enough, len(order)) - 1] if enough else base)
         scale = np.abs(lag).max()
-        if scale < 1e-9 or len(best) <= least:
+        if scale < 1e-9 or len(best) - least <= CLOSE * least:
             break
         weights = weights * np.exp(lag / scale / np.sqrt(1 + step))
         weights /= weights.sum()
-    return best, least, order
+    return best, least, proof
+
+
+def _top(scores: np.ndarray, count: int) -> np.ndarray:
+    """int64[count]: columns by falling score, ties by position; the rest is not sorted."""
+    if count < len(scores):
+        edge = np.partition(scores, len(scores) - count)[len(scores) - count]
+        above = np.flatnonzero(scores > edge)
+        level = np.flatnonzero(scores == edge)[: count - len(above)]
+        chosen = np.sort(np.concatenate([above, level]))
+    else:
+        chosen = np.arange(len(scores))
+    return chosen[np.argsort(-scores[chosen], kind="stable")]
 
 
 def _drop_surplus(picked: np.ndarray, p: np.ndarray, base: np.ndarray, target: float) -> np.ndarray:
