@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
+from tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import tokenizers, workspace
 from vocabtrim_core.cli import COMMANDS, main
@@ -507,12 +508,12 @@ def bad_corpora(folder: Path) -> dict[str, str]:
     (folder / "data.exe").write_bytes(good)
     return {
         "empty.jsonl": "is empty",
-        "syntax.jsonl": "2",
-        "latin.jsonl": "2",
-        "cut.jsonl.gz": "cut.jsonl.gz",
-        "cut.jsonl.zst": "cut.jsonl.zst",
-        "silent.jsonl": "assistant",
-        "role.jsonl": "robot",
+        "syntax.jsonl": "line 2",
+        "latin.jsonl": "line 2",
+        "cut.jsonl.gz": "cut off",
+        "cut.jsonl.zst": "cut off",
+        "silent.jsonl": "no assistant text",
+        "role.jsonl": "line 1, messages[1].role: unknown role 'robot'",
         "data.exe": "not a kind of file",
         "missing.jsonl": "no file",
     }
@@ -523,9 +524,36 @@ def test_bad_corpora_are_one_sentence_and_leave_nothing_half_written(refused, tm
         line = ("count", "--tokenizer", "llama-3.1", "--data", name, "--out", "out.npz")
         sentence = refused(*line)
         assert name in sentence, sentence
-        assert says in sentence.replace(name, "", 1) or says == name, sentence
+        assert says in sentence, sentence
         assert not Path("out.npz").exists()
         assert workspace.list_counts() == []
+
+
+def test_tokenizers_of_ones_own_good_and_bad(ok, refused, tmp_path):
+    chats = write_chats(tmp_path / "a.jsonl")
+    made = byte_level(["<|im_start|>", "<|im_end|>"])
+    chatml = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    )
+    good = write_folder(tmp_path / "good", made, chatml, config={"vocab_size": 777})
+    counted = ok("count", "--tokenizer", good, "--data", chats)
+    assert (counted["vocab_size"], counted["tokenizer"]) == (777, "good")
+    assert any("777" in warning for warning in counted["warnings"])
+    said = [text for chat in CHATS for role, text in chat if role == "assistant"]
+    assert counted["tokens"] == sum(len(made.encode(f"{text}<|im_end|>\n").ids) for text in said)
+
+    plain = write_folder(tmp_path / "plain", made)
+    assert "template" in refused("count", "--tokenizer", plain, "--data", chats)
+    assert ok("count", "--tokenizer", plain, "--data", chats, "--template", "qwen")["tokens"] > 0
+    raising = write_folder(tmp_path / "raising", made, "{{ raise_exception('never') }}")
+    assert "never" in refused("count", "--tokenizer", raising, "--data", chats)
+    small = write_folder(tmp_path / "small", made, chatml, config={"vocab_size": 100})
+    assert "vocab_size 100, but" in refused("count", "--tokenizer", small, "--data", chats)
+    close = write_folder(tmp_path / "close", made, chatml, config={"vocab_size": 600})
+    assert "gives id 601, which a model with V = 600 does not have" in refused(
+        "count", "--tokenizer", close, "--data", chats
+    )
+    assert len(workspace.list_counts()) == 2
 
 
 def test_count_refuses_bad_arguments(refused, tmp_path):

@@ -51,9 +51,10 @@ class Status:
 
     def line(self) -> str:
         """The status as a line of plain text."""
-        share = f"{self.done:,}"
         if self.total:
-            share += f" of {self.total:,} ({self.done / self.total:.0%})"
+            share = f"{self.done:,} of {self.total:,} ({self.done / self.total:.0%})"
+        else:
+            share = f"{self.done:,}" if self.done else ""
         rates = [
             f"{value:,.4g} {name.replace('_per_', '/')}"
             if "_per_" in name
@@ -62,7 +63,7 @@ class Status:
             if value
         ]
         left = [f"{duration(self.eta)} left"] if self.eta else []
-        return ", ".join([*filter(None, [self.message]), share, *rates, *left])
+        return ", ".join(filter(None, [self.message, share, *rates, *left]))
 
 
 def duration(seconds: float) -> str:
