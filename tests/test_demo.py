@@ -216,6 +216,7 @@ def test_docstrings_without_a_sentence(text):
         ("Searches a list", "searches a list", "search a list"),
         ("Fetch the page", "fetches the page", "fetch the page"),
         ("Destroy it all", "destroys it all", "destroy it all"),
+        ("Training of models", "", ""),
         ("The size of it", "", ""),
     ],
 )

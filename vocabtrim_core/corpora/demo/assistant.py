@@ -32,7 +32,8 @@ def _verb(summary: str) -> tuple[str, str]:
     """(first word as written, its base form or empty)."""
     word = summary.split(" ", 1)[0]
     lower = word.lower()
-    for base in (lower, lower.removesuffix("s"), lower.removesuffix("es"), lower[:-3] + "y"):
+    plural = lower[:-3] + "y" if lower.endswith("ies") else lower.removesuffix("es")
+    for base in (lower, lower.removesuffix("s"), plural):
         if base in phrases.VERBS:
             return word, base
     return word, ""
@@ -49,7 +50,7 @@ def conversation(item: Function | Class | Module, rng: random.Random) -> list[Tu
         kinds += [_write, _write, _review]
     turns = [rng.choice(kinds)(item, rng)]
     if rng.random() < 0.35:
-        turns += _follow_ups(item, turns[0][1], rng)
+        turns += _follow_ups(item, "\n".join(turns[0]), rng)
     return turns
 
 
@@ -132,7 +133,9 @@ def _module(m: Module, rng: random.Random) -> Turn:
 def _follow_ups(f: Function, said: str, rng: random.Random) -> list[Turn]:
     """One or two more questions, about what was not yet said."""
     answers = {
-        "source": f"Here it is:\n\n```python\n{f.source}\n```" if f.source not in said else "",
+        "source": f"Here it is:\n\n```python\n{f.source}\n```"
+        if f.source and f.source not in said and _undocumented(f) not in said
+        else "",
         "raises": "" if all(name in said for name in f.raises) else _failures(f, rng),
         "parameters": _parameters(f) if _parameters(f) not in said else "",
         "example": f"Of course:\n\n```python\n{f.doc.example}\n```" if f.doc.example else "",

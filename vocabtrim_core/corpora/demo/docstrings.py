@@ -52,7 +52,7 @@ def parse(text: str | None) -> Doc | None:
         return None
     body = [_clean(p) for p in (more, *paragraphs[1:]) if p and not _is_markup(p)]
     return Doc(
-        summary=summary.rstrip(".:;"),
+        summary=re.sub(r",?\s*(e\.g|i\.e|such as)?[.:;,]*$", "", summary),
         body=_cut([p for p in body if p]),
         parameters=_items(next((s for n, s in sections.items() if n in PARAMETERS), [])),
         returns=_returns(sections.get("returns") or sections.get("return") or []),
@@ -70,8 +70,12 @@ def _split(lines: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     """(free text, section name -> its lines); reST fields count as sections."""
     free: list[str] = []
     sections: dict[str, list[str]] = {}
-    current = free
+    current, fenced = free, False
     for i, line in enumerate(lines):
+        fence = line.strip().startswith("```")
+        fenced = fenced != fence
+        if fenced or fence:
+            continue  # code, which is no running text
         under = lines[i + 1].strip() if i + 1 < len(lines) else ""
         title = line.strip()
         if SECTION.match(title) and (title.endswith(":") or re.fullmatch(r"[-=~]{3,}", under)):

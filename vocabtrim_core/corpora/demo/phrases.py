@@ -21,7 +21,7 @@ VERBS = frozenset(
     resolve restore restrict resume retrieve return reverse rewrite rotate round run sample
     save scan schedule search seek select send serialize set shift show shuffle shut simplify
     skip sleep solve sort spawn split start stop store strip sum suppress swap switch take
-    terminate test tokenize transform translate traverse trim try turn unregister unwrap
+    terminate test tokenize train transform translate traverse trim try turn unregister unwrap
     update upload use validate verify visit wait walk warn wrap write yield
     """.split()  # noqa: SIM905 - a list of 150 would fill a page
 )
