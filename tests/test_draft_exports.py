@@ -23,7 +23,7 @@ from model_folders import H, V, draft_config, draft_tensors, write_draft, write_
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from vocabtrim_core.drafts import slice_draft
+from vocabtrim_core.drafts.slicing import slice_draft
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import (
     FORMATS,

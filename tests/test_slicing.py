@@ -23,8 +23,8 @@ from model_folders import (
 )
 from safetensors.torch import load_file, save, save_file
 
-from vocabtrim_core.drafts import SlicedDraft, read_sliced, slice_draft
 from vocabtrim_core.drafts import tensor_files as files
+from vocabtrim_core.drafts.slicing import SlicedDraft, read_sliced, slice_draft
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
 
