@@ -108,4 +108,5 @@ def _explain(
             if str(first) == str(error):
                 at = f"message {n} (role {chat[n - 1].get('role', 'missing')})"
                 break
-    return f"{name} cannot render {at}: {str(error) or type(error).__name__}."
+    said = " ".join(str(error).split()).rstrip(".!") or type(error).__name__
+    return f"{name} cannot render {at}: {said}."
