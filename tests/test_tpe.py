@@ -1,6 +1,10 @@
 """The paper's search: Optuna's own TPE, stored, resumed without a difference, never mixed up."""
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -212,3 +216,26 @@ def test_paper_bounds_fit_small_vocabularies():
         CoverageCurve.of(np.array([3, 1])), DraftArchitecture("t", 4, 8, 1, 1, 4, 2), k_min=2
     )
     assert tpe.search(trade, KEY, trials=2)[0].k == 2  # a range of one
+
+
+def test_a_full_disk_is_a_sentence_and_finished_trials_stay(home):
+    """RLIMIT_FSIZE makes the kernel refuse to let the database grow, as a full disk does."""
+    code = (
+        "import resource; from pathlib import Path\n"
+        "import test_tpe as t; from test_tpe import tpe\n"
+        "tpe.search(t.tradeoff(), t.KEY, trials=3, study='s')\n"
+        "size = Path(tpe.workspace.studies_url().removeprefix('sqlite:///')).stat().st_size\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))\n"
+        "try: tpe.search(t.tradeoff(), t.KEY, trials=400, study='s')\n"
+        "except tpe.InputError as error: print(error)"
+    )
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent)])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert "finished trials are kept" in done.stdout, done.stderr
+    assert len(tpe.read("s").trials) >= 3

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import write_atomic
 
 FORMAT = "vocabtrim-counts-1"
 
@@ -136,15 +136,7 @@ class TokenCounts:
         np.savez_compressed(
             buffer, counts=self.counts, meta=np.array(json.dumps(meta, sort_keys=True))
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            scratch.write_bytes(buffer.getvalue())
-            scratch.replace(path)
-        except OSError as error:
-            scratch.unlink(missing_ok=True)
-            raise InputError(f"Cannot write {path}: {error.strerror or error}.") from error
-        return path
+        return write_atomic(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> TokenCounts:

@@ -121,9 +121,12 @@ class Progress:
             self.status = replace(
                 self.status, state=state, message=message, eta=None, started=started, updated=now
             )
-            if self._terminal and self._printed > 0 and state not in {"queued", "running"}:
-                print(file=self.stream)  # leave the last progress line standing
             self._write()
+
+    def clear(self) -> None:
+        """Take the progress line off the terminal, before anything else is printed there."""
+        if self._terminal and self._printed > 0:
+            print("\r\x1b[K", end="", file=self.stream, flush=True)
 
     def _eta(self, now: float, done: int, total: int | None) -> float | None:
         """Seconds left at the mean rate since this stage (a total, counted upwards) began.

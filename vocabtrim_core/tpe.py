@@ -104,10 +104,17 @@ def search(
     # One writer per study; a second one waits and then finds the trials done.
     turn = hashlib.sha256(f"{storage} {name}".encode()).hexdigest()[:16]
     with filelock.FileLock(workspace.folder("locks") / f"study-{turn}.lock"):
-        stored = _open(storage, name, question)
-        stored.set_user_attr("exact", asdict(exact))
-        _walk(tradeoff, stored, trials, seed, exact, progress)
-        found = _search(stored, storage, trials)
+        try:
+            stored = _open(storage, name, question)
+            stored.set_user_attr("exact", asdict(exact))
+            _walk(tradeoff, stored, trials, seed, exact, progress)
+            found = _search(stored, storage, trials)
+        except optuna.exceptions.StorageInternalError as error:
+            reason = str(error.__cause__ or error).splitlines()[0]
+            raise InputError(
+                f"The Optuna storage {storage} fails ({reason}); finished trials are kept, so the "
+                "search continues once there is space and access."
+            ) from error
     if not found.best:
         raise InputError(
             f"None of the {trials} trials reached a coverage of {tradeoff.floor:g}, which takes "

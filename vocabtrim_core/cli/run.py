@@ -23,9 +23,9 @@ weigh coverage against draft cost, export the choice."""
 FIRST_STEPS = """\
 first steps:
   python -m vocabtrim_core demo --out demo
-  python -m vocabtrim_core count --tokenizer llama-3.1 --data demo/tool-calls.jsonl.zst --out calls.npz
-  python -m vocabtrim_core optimize calls.npz --alpha 0.5
-  python -m vocabtrim_core export calls.npz --k 4380 --format specforge --out draft-vocabulary
+  python -m vocabtrim_core count --tokenizer llama-3.1 --data demo/tool-calls.jsonl.zst --out my.npz
+  python -m vocabtrim_core optimize my.npz --alpha 0.5
+  python -m vocabtrim_core export my.npz --k 4380 --format specforge --out draft-vocabulary
 
 Every command takes --json and --debug; `COMMAND --help` explains it."""
 
@@ -74,6 +74,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
             with _turn(progress), redirect_stdout(sys.stderr) if as_json else nullcontext():
                 progress.enter("running")
                 result = arguments.command.run(arguments, progress)
+            progress.clear()
             _print(_json(result) if as_json else arguments.command.text(result))
         progress.enter("done")
         return DONE
@@ -85,6 +86,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
         code, sentence = BUG, "Out of memory; use fewer workers or a machine with more."
     except Exception as error:
         code, sentence = _unexpected(error, show="--debug" in argv or progress.folder is not None)
+    progress.clear()
     progress.enter("cancelled" if code == CANCELLED else "failed", sentence)
     if as_json:
         _print(_json({"error": sentence}))
