@@ -59,12 +59,18 @@ def start() -> None:
             jobs.start(count_arguments(path), f"Count {name}")
 
 
+def prepare() -> bool:
+    """Start what is missing, unless a step runs or has failed; returns whether one has failed."""
+    found = demo_jobs()
+    broken = any(job.resumable for job in found)
+    if not broken and not any(job.active for job in found):
+        start()
+    return broken
+
+
 def panel() -> None:
     """Progress of the first visit; starts by itself, and says how to go on when a step failed."""
-    found = demo_jobs()
-    broken = [job for job in found if job.resumable]
-    if not any(job.active for job in found) and not broken:
-        start()
+    broken = prepare()
     st.subheader("Preparing the demo", anchor=False)
     st.write(
         "Two domains are built from what this Python has installed: a broad one, questions and "
