@@ -236,6 +236,19 @@ def _zombie(pid):
         return True
 
 
+def test_a_job_resumed_at_once_is_not_stopped_by_the_old_cancel(tmp_path, monkeypatch):
+    monkeypatch.setattr(jobs, "TERM_SECONDS", 0.5)
+    monkeypatch.setattr(jobs, "POLL_SECONDS", 0.4)  # the old cancel looks only now and then
+    job = start(tmp_path / "f", 600, 0.02)
+    running(job)
+    pressing = jobs.cancel(job.id)
+    until(lambda: not jobs.get(job.id).active)
+    jobs.resume(job.id)
+    pressing.join(WAIT)
+    time.sleep(0.3)
+    assert running(job).state == "running"
+
+
 def test_resume_ends_what_a_killed_parent_left_behind(tmp_path):
     job = start(tmp_path / "f", 600, 0.05, "--child")
     running(job)

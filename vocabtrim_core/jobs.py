@@ -160,14 +160,16 @@ def cancel(job_id: str) -> threading.Thread | None:
 
 
 def _press(job_id: str) -> None:
-    began, sent = time.monotonic(), set()
+    began, sent, process = time.monotonic(), set(), None
     with suppress(InputError):  # the folder was removed
-        while (job := get(job_id)).active:
+        # A job that was resumed meanwhile is another process, which nobody asked to stop.
+        while (job := get(job_id)).stopping and process in (None, job.process):
+            process = job.process
             waited = time.monotonic() - began
             for after, number in ((TERM_SECONDS, signal.SIGTERM), (KILL_SECONDS, signal.SIGKILL)):
-                if job.process and waited >= after and number not in sent:
+                if process and waited >= after and number not in sent:
                     sent.add(number)
-                    job.process.signal_group(number)
+                    process.signal_group(number)
             if waited > 2 * KILL_SECONDS:
                 return
             time.sleep(POLL_SECONDS)
