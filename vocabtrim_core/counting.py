@@ -24,7 +24,7 @@ from vocabtrim_core import kept_counts, workspace
 from vocabtrim_core.corpora import Corpus, MessageBatch
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.encoding import ResponseBatch, encode_batch, first_texts
-from vocabtrim_core.engines import ENGINES, engines
+from vocabtrim_core.engines import ENGINES, REFERENCE, engines
 from vocabtrim_core.errors import Cancelled
 from vocabtrim_core.feed import Feed
 from vocabtrim_core.parts import PartFolder
@@ -43,6 +43,7 @@ PART_TEXT = 32 * 2**20  # bytes of text in a part, about
 PART_BLOCKS = 4  # blocks in it
 # Loading an engine takes about as long as encoding this much text with it.
 THREAD_TEXT = 100 * 2**20
+HF_TEXT = 2 * 2**20  # and HF tokenizers has encoded this much before a faster engine is loaded
 # gigatoken's cache has no bound: above this much private memory a thread takes a new engine.
 MEMORY = 520 * 2**20
 ENGINE_TEXT = 64 * 2**20  # but not before the old one has read this much
@@ -79,13 +80,13 @@ def count(
         if cache and (known := kept_counts.find(key, corpus)):
             return known
         started = time.perf_counter()
-        root = parts or workspace.folder("parts") / key
+        root = (parts or workspace.folder("parts")) / key
         if not cache:
             PartFolder(root).remove()
         proof, folder = _count(
             corpus, recipe, root, engine, workers or _threads(corpus), cluster, progress
         )
-        counts, pieces = kept_counts.assemble(corpus, recipe, folder, proof)
+        counts, pieces = kept_counts.assemble(key, corpus, recipe, folder, proof)
         seconds = time.perf_counter() - started
         counts = replace(counts, provenance=replace(counts.provenance, seconds=seconds))
         kept_counts.keep(key, counts, pieces)
@@ -144,7 +145,9 @@ def _proved(
     failed: gets a sentence for every engine passed over.
     """
     failed = [] if failed is None else failed
-    prefer = tuple(ENGINES) if engine is None else (engine,)
+    prefer = (engine,) if engine else ENGINES
+    if not engine and _text_bytes(corpus) < HF_TEXT:
+        prefer = (REFERENCE,)
     for made in engines(recipe.tokenizer, prefer, failed):
         exact, proof, left = ExactEngine(made, recipe.tokenizer), Proof(made.label), FIRST
         try:

@@ -11,7 +11,7 @@ is not this module's business: `proof` checks that for every count.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain
@@ -116,13 +116,13 @@ ENGINES: dict[str, type[Engine]] = {
 }
 
 
-def make_engine(tokenizer: Tokenizer, prefer: Sequence[str] = tuple(ENGINES)) -> Engine:
+def make_engine(tokenizer: Tokenizer, prefer: Iterable[str] = tuple(ENGINES)) -> Engine:
     """The first engine of `prefer` that is installed and takes this tokenizer."""
     return next(engines(tokenizer, prefer))
 
 
 def engines(
-    tokenizer: Tokenizer, prefer: Sequence[str] = tuple(ENGINES), failed: list[str] | None = None
+    tokenizer: Tokenizer, prefer: Iterable[str] = tuple(ENGINES), failed: list[str] | None = None
 ) -> Iterator[Engine]:
     """Engines in order of preference, each made when it is asked for; the reference is last.
 
@@ -141,7 +141,8 @@ def engines(
             try:
                 engine = ENGINES[name](tokenizer)
             except Exception as error:  # foreign code that refuses a tokenizer may raise anything
-                failed.append(f"{name}: {str(error).splitlines()[0] if str(error) else error!r}")
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                failed.append(f"{name}: {reason}")
                 continue
             yield engine
 

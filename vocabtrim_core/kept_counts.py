@@ -62,22 +62,25 @@ def keep(key: str, counts: TokenCounts, pieces: ShardCounts) -> None:
 
 
 def assemble(
-    corpus: Corpus, recipe: Recipe, folder: PartFolder, proof: Proof
+    key: str, corpus: Corpus, recipe: Recipe, folder: PartFolder, proof: Proof
 ) -> tuple[TokenCounts, ShardCounts]:
-    """All parts added up; InputError when the corpus had no conversation to count."""
+    """All parts added up.
+
+    InputError when there was no conversation to count, or the corpus is not what it was.
+    """
+    infos = [info for _, info in sorted(folder.finished.items())]
+    _check_unchanged(key, corpus, recipe, sum(info.rows for info in infos))
+    report = sum((info.report for info in infos), SkipReport())
+    report.require_conversations(corpus.name)
+    proof = sum((info.proof for info in infos), proof)
     total = np.zeros(recipe.tokenizer.vocab_size, np.int64)
-    report = SkipReport()
 
     def parts() -> Iterator[ShardCounts]:
-        nonlocal report, proof
         for part in folder.parts():
-            total.__iadd__(part.pieces.total(len(total)))
-            report += part.info.report
-            proof += part.info.proof
+            np.add(total, part.pieces.total(len(total)), out=total)
             yield part.pieces
 
-    pieces = compact(parts(), sum(info.pieces for info in folder.finished.values()), len(total))
-    report.require_conversations(corpus.name)
+    pieces = compact(parts(), sum(info.pieces for info in infos), len(total))
     source = {
         "name": corpus.name,
         "sha256": corpus.fingerprint(),
@@ -93,6 +96,17 @@ def assemble(
         versions=_versions(),
     )
     return TokenCounts(total, report.conversations, report.skipped, provenance), pieces
+
+
+def _check_unchanged(key: str, corpus: Corpus, recipe: Recipe, read: int) -> None:
+    """Every row was read once, and the files are those whose fingerprint the counts will carry."""
+    rows = [shard.rows for shard in corpus.shards()]
+    known = sum(row or 0 for row in rows)
+    if recipe.key(corpus.fingerprint()) != key or (None not in rows and known != read):
+        raise InputError(
+            f"{corpus.name} changed while it was counted ({read:,} rows read, now {known:,} are in "
+            "it); count it again when it is complete."
+        )
 
 
 def _note(key: str) -> Path:
