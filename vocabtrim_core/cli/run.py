@@ -72,7 +72,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
         with progress_.stopping_on_sigterm(progress):
             arguments = parser(commands).parse_args(argv)
             with _turn(progress), redirect_stdout(sys.stderr) if as_json else nullcontext():
-                progress.enter("running")
+                progress.enter("running", "Starting")
                 result = arguments.command.run(arguments, progress)
             progress.clear()
             _print(_json(result) if as_json else arguments.command.text(result))
