@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.frame import plain_errors, settle
+from pages.ui.frame import plain_errors
+from pages.ui.memory import settle
 from pages.ui.router import pages
 
 MARK = Path(__file__).parent / "pages" / "ui" / "mark.svg"

@@ -60,14 +60,14 @@ def page(stored) -> None:
     settings = state.settings(curve.vocab_size)
     tradeoff = state.tradeoff_of(settings, curve)
     choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
-    left, right = st.columns([1.7, 1], gap="large")
-    with left:
+    left, right = st.columns([1, 1.7], gap="large")
+    with right:
         formats = choose_formats(choice.k)
     argv = ["export", stored.key, "--k", choice.k]
     for name in formats:
         argv += ["--format", name]
     argv += [*state.arguments(state.replace(settings, kmin=1, kmax=None)), "--out", "DIR"]
-    with right.container(border=True):
+    with left.container(border=True):
         how = "your choice" if settings.k else "the exact optimum"
         st.metric(f"Draft vocabulary, {how}", f"{choice.k:,} tokens")
         st.caption(choice_sentence(choice, curve, tradeoff.architecture))

@@ -51,7 +51,10 @@ def results(tradeoff, study: str) -> None:
     cards[0].metric("Trials finished", f"{len(trials):,}")
     cards[1].metric("Best size so far", f"{best.k:,} tokens" if best else "none yet")
     cards[2].metric("Exact optimum", f"{info.exact.k:,} tokens")
-    cards[3].metric("Regret", regret, help="Exact best utility minus the best trial's, 0 to 1.")
+    cards[3].metric(
+        f"Regret, of {info.exact.utility:.4f} {ESTIMATED}", regret,
+        help="Exact best utility minus the best trial's; utilities lie within 0 to 1.",
+    )  # fmt: skip
     plots.draw(figures.trials_figure(info, plots.palette()), "trials",
                "Utility of the trials over the exact utility of every size")  # fmt: skip
     if best:

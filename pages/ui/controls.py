@@ -35,6 +35,7 @@ def _preset_picked() -> None:
 
 def controls(vocab_size: int) -> state.Settings:
     """Draw the sliders and the size; returns the settings, those of `draft_menu` included."""
+    state.clip("k", vocab_size)
     st.slider(
         "Coverage weight alpha",
         0.0,
@@ -88,6 +89,8 @@ def draft_menu(vocab_size: int) -> None:
 
 
 def _draft(vocab_size: int) -> None:
+    state.clip("kmin", vocab_size)
+    state.clip("kmax", vocab_size)
     fitting = [name for name, d in PRESETS.items() if d.vocab_size == vocab_size]
     others = [name for name in PRESETS if name not in fitting]
     own = sorted(path.name for path in workspace.folder("drafts").glob("*.json"))

@@ -9,7 +9,8 @@ from pages.ui import jobpanel, state
 from pages.ui.corpus_choice import Chosen
 from pages.ui.marked_text import marked_text, span_pieces
 from pages.ui.router import page
-from pages.ui.words import MEASURED, percent
+from pages.ui.tokens import spec_of
+from pages.ui.words import MEASURED, code_span, percent, plain
 from vocabtrim_core import jobs, workspace
 from vocabtrim_core.corpora.preflight import Preflight, preflight
 from vocabtrim_core.corpora.preview import preview
@@ -45,7 +46,9 @@ def options() -> dict:
 
 def arguments(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> list[str]:
     """The `count` command of these choices, defaults left out."""
-    argv = ["count", "--tokenizer", tokenizer.source, *chosen.arguments]
+    spec, revision = spec_of(tokenizer.source)
+    argv = ["count", "--tokenizer", spec, *chosen.arguments]
+    argv += ["--tokenizer-revision", revision] if revision else []
     if wanted["rule"] != "assistant":
         argv += ["--rule", wanted["rule"]]
     if wanted["template"] != "auto":
@@ -90,11 +93,11 @@ def _report(found: Preflight) -> None:
     cards[2].metric("Empty assistant spans", f"{found.empty_spans:,}")
     cards[3].metric("Turns, median", f"{found.turns.median:,.0f}", help="assistant turns per row")
     for reason, count, places in (*found.skipped.reasons, *found.notes.reasons):
-        st.markdown(f"- {count:,} rows: {reason} ({', '.join(places)})")
+        st.markdown(plain(f"{count:,} rows: {reason} ({', '.join(places)})"))
     if found.empty_places:
-        st.markdown(f"- Empty assistant text, first at {', '.join(found.empty_places)}")
+        st.markdown(plain(f"Empty assistant text, first at {', '.join(found.empty_places)}"))
     if found.special_messages:
-        texts = ", ".join(f"`{text}`" for text, _ in found.special_literals[:5])
+        texts = ", ".join(code_span(text) for text, _ in found.special_literals[:5])
         st.markdown(f"- {found.special_messages:,} messages spell out special tokens ({texts})")
     if found.length:
         st.markdown(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,21 +11,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import demo, state
+from pages.ui.words import code_span, plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import StoredCounts
-
-
-@st.cache_resource(show_spinner=False)
-def settle() -> bool:
-    """Take what the imports left out of garbage collection, once.
-
-    Streamlit collects everything after every run; with these imports that is about 0.2 s each time.
-    """
-    import plotly.graph_objects  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
-    return True
 
 
 @contextmanager
@@ -35,11 +22,11 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:
-    """Title and one line of what the page is for; returns the place at their right."""
+    """Title and one line of what the page is for; returns the place at their right, to write to."""
     left, right = st.columns([1, 1.5], gap="large", vertical_alignment="bottom")
     with left.container(gap=None):
         st.title(title, anchor=False)
@@ -98,9 +85,11 @@ def provenance(stored: StoredCounts) -> None:
         "Rule": about.rule
         + ("" if about.reasoning else ", without reasoning")
         + (", last turn only" if about.last_turn_only else ""),
-        "Tokenizer": f"{about.tokenizer} (sha256 {about.tokenizer_sha256[:12]}…)",
+        "Tokenizer": f"{code_span(about.tokenizer)} (sha256 {about.tokenizer_sha256[:12]}…)",
         "Template": f"{about.template} (sha256 {about.template_sha256[:12]}…)",
-        "Corpora": ", ".join(f"{c['name']} ({str(c['sha256'])[:12]}…)" for c in about.corpora),
+        "Corpora": ", ".join(
+            f"{code_span(str(c['name']))} (sha256 {str(c['sha256'])[:12]}…)" for c in about.corpora
+        ),
         "Engine": f"{about.engine or 'not recorded'}, {about.seconds:,.1f} s",
         "Checked": _proof(about.proof),
         "Key": stored.key,

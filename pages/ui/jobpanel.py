@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from pages.ui.words import plain
 from vocabtrim_core import jobs
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.job import Job
@@ -65,7 +66,7 @@ def card(job: Job) -> None:
 
 def _running(job: Job) -> None:
     what = "Stopping" if job.stopping else job.message or job.state.capitalize()
-    label = " · ".join(filter(None, [f"**{job.title}**", what, speed(job)]))
+    label = " · ".join(filter(None, [f"**{plain(job.title)}**", plain(what), speed(job)]))
     st.progress(job.share, text=label)
     if not job.total:
         st.caption(f"{duration(job.elapsed)} so far")
@@ -74,11 +75,13 @@ def _running(job: Job) -> None:
 def _ended(job: Job) -> None:
     said = (job.result() or {}).get("error") or job.message
     if job.state == "done":
-        st.markdown(f":material/check_circle: **{job.title}** · done in {duration(job.elapsed)}")
+        st.markdown(
+            f":material/check_circle: **{plain(job.title)}** · done in {duration(job.elapsed)}"
+        )
         return
-    st.markdown(f"{ENDED[job.state]} **{job.title}** · {job.state}")
+    st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}")
     if said:
-        st.caption(said)
+        st.caption(plain(said))
 
 
 def _actions(job: Job) -> None:
@@ -107,4 +110,4 @@ def _try(action: Callable[[str], object], job_id: str) -> None:
     try:
         action(job_id)
     except InputError as error:
-        st.toast(str(error), icon=":material/error:")
+        st.toast(plain(str(error)), icon=":material/error:")

@@ -92,6 +92,6 @@ def landscape(tradeoff: TradeOff) -> None:
         try:
             path = figures.alpha_path_info(tradeoff)
         except InputError as error:
-            st.warning(str(error), icon=":material/warning:")
+            st.warning(words.plain(str(error)), icon=":material/warning:")
             return
         draw(figures.alpha_path_figure(path, palette()), "alpha_path", "Best size against alpha")

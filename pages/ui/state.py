@@ -157,6 +157,12 @@ def arguments(settings: Settings) -> list[str]:
     return found
 
 
+def clip(name: str, vocab_size: int) -> None:
+    """Keep a size that was set for a larger vocabulary within this one (before its widget)."""
+    if (st.session_state.get(name) or 0) > vocab_size:
+        st.session_state[name] = vocab_size
+
+
 # --- sizes --------------------------------------------------------------------------------------
 
 

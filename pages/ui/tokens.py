@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
+from pages.ui.memory import freeze
 from pages.ui.words import MEASURED, code_span, visible
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
@@ -21,7 +22,17 @@ from vocabtrim_core.workspace import StoredCounts
 @st.cache_resource(max_entries=4, show_spinner="Loading the tokenizer")
 def load(spec: str, revision: str | None = None) -> Tokenizer:
     """A tokenizer, kept by what it was asked for."""
-    return load_tokenizer(spec, revision=revision)
+    found = load_tokenizer(spec, revision=revision)
+    freeze()  # a first conversion has imported transformers
+    return found
+
+
+def spec_of(source: str) -> tuple[str, str | None]:
+    """What to ask for to get the tokenizer of this `source` again: spec, revision of the hub."""
+    if "@" in source and not Path(source).exists():
+        spec, _, revision = source.partition("@")
+        return spec, revision
+    return source, None
 
 
 def note_source(tokenizer: Tokenizer) -> None:
@@ -38,7 +49,7 @@ def of_counts(about: Provenance) -> Tokenizer | None:
         sources.append(about.tokenizer)
     for source in sources:
         try:
-            found = load(source)
+            found = load(*spec_of(source))
         except InputError:
             continue
         if found.fingerprint == about.tokenizer_sha256:

@@ -55,7 +55,12 @@ def code_span(text: str) -> str:
     """Text as a Markdown code span, whatever backticks it holds."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
-    return f"{fence} {text} {fence}" if longest else f"`{text}`"
+    return f"{fence} {text} {fence}" if longest else f"`{text or ' '}`"
+
+
+def plain(text: str) -> str:
+    """Text as Markdown shows it literally: messages quote file names, columns and templates."""
+    return re.sub(r"([\\`*_{}\[\]<>#|$~:])", r"\\\1", text)
 
 
 def choice_sentence(choice: Choice, curve: CoverageCurve, architecture: DraftArchitecture) -> str:
