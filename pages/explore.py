@@ -1,5 +1,7 @@
 """Explore: move the trade-off, watch the best vocabulary size follow."""
 
+import math
+
 import streamlit as st
 
 from pages.ui import pins, plots, state, tokens
@@ -43,14 +45,22 @@ def explore(stored) -> None:
             on_pick=picked,
         )
         sentence = st.empty()
-    with plain_errors():
+    choice = None
+    with sentence.container(), plain_errors():
         choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
-        sentence.markdown(choice_sentence(choice, curve, tradeoff.architecture))
+        st.markdown(choice_sentence(choice, curve, tradeoff.architecture))
+    with actions:
+        buttons(stored, settings, tradeoff, choice)
+    if choice:
         details(stored, settings, tradeoff, choice)
-        with actions:
-            buttons(stored, settings, tradeoff, choice)
-        footer(["optimize", stored.key, *state.arguments(settings)],
-               ["coverage", stored.key, "--k", choice.k])  # fmt: skip
+    else:
+        reach = math.floor(1000 * curve.at(tradeoff.last_k)) / 10
+        st.button(
+            f"Lower the floor to {reach:.1f}%", key="lower", type="primary",
+            on_click=state.apply, args=(state.replace(settings, floor=reach),),
+        )  # fmt: skip
+    chosen = ["coverage", stored.key, "--k", choice.k] if choice else ["drafts"]
+    footer(["optimize", stored.key, *state.arguments(settings)], chosen)
 
 
 def buttons(stored, settings, tradeoff, choice) -> None:
@@ -58,7 +68,7 @@ def buttons(stored, settings, tradeoff, choice) -> None:
     pin = (stored.key, stored.counts.name, settings, choice, tradeoff)
     st.button(
         "Pin", key="pin", icon=":material/keep:", type="primary", shortcut="P",
-        on_click=pins.pin, args=pin,
+        on_click=pins.pin, args=pin, disabled=choice is None,
     )  # fmt: skip
     st.button(
         "Undo", key="undo", icon=":material/undo:", type="tertiary", shortcut="U",

@@ -323,7 +323,7 @@ def domains_figure(info: tuple[DomainLine, ...], palette: Palette = LIGHT) -> go
     for line, colour in zip(info, colours, strict=False):
         figure.add_scatter(
             x=line.k, y=100 * line.coverage, mode="lines", name=line.name,
-            line={"color": colour, "width": 2.5}, legendgroup=line.name,
+            line={"color": colour, "width": 2.5, "simplify": False}, legendgroup=line.name,
             hovertemplate="%{x:,} tokens cover %{y:.2f}%",
         )  # fmt: skip
         figure.add_scatter(
@@ -374,7 +374,7 @@ def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
     figure = go.Figure(
         go.Scatter(
             x=info.k, y=info.utility, mode="lines", name="Exact utility of every size",
-            line={"color": palette.accent, "width": 2.5},
+            line={"color": palette.accent, "width": 2.5, "simplify": False},
             hovertemplate="%{x:,} tokens: utility %{y:.4f}<extra></extra>",
         )
     )  # fmt: skip
