@@ -210,14 +210,6 @@ class SkipReport:
             )
 
 
-def total(batches: Iterable[MessageBatch]) -> SkipReport:
-    """The report of all batches together."""
-    report = SkipReport()
-    for batch in batches:
-        report += SkipReport.of(batch)
-    return report
-
-
 def iter_conversations(
     batches: Iterable[MessageBatch],
 ) -> Iterator[tuple[MessageBatch, int]]:

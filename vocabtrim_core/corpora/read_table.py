@@ -67,12 +67,6 @@ def _plain(path: Path) -> Path:
     return target
 
 
-def parquet_columns(path: Path) -> tuple[tuple[str, ...], int]:
-    """(columns, rows)."""
-    with _parquet(path) as file:
-        return tuple(file.schema_arrow.names), file.metadata.num_rows
-
-
 def parquet_head(path: Path, rows: int) -> list[dict[str, Any]]:
     """The first rows."""
     with _parquet(path) as file:
