@@ -7,7 +7,16 @@ for people. Exit codes: 0 done, 1 a bug of ours, 2 bad input (one sentence on st
 
 from __future__ import annotations
 
-from vocabtrim_core.cli import choice, corpora, counting, coverage, exporting, jobs
+from vocabtrim_core.cli import (
+    choice,
+    corpora,
+    counting,
+    coverage,
+    exporting,
+    jobs,
+    targets,
+    training,
+)
 from vocabtrim_core.cli.command import Command
 from vocabtrim_core.cli.run import run
 
@@ -16,6 +25,8 @@ COMMANDS: tuple[Command, ...] = (
     *choice.COMMANDS,
     *coverage.COMMANDS,
     *exporting.COMMANDS,
+    *training.COMMANDS,
+    *targets.COMMANDS,
     *corpora.COMMANDS,
     *jobs.COMMANDS,
 )

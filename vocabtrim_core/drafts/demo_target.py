@@ -1,0 +1,352 @@
+"""A toy target trained here, so that the whole loop runs on a machine with nothing but Python.
+
+A small Llama-architecture model with a tokenizer of its own (about 32,000 tokens, untied head),
+trained for a few minutes on the embedded demo conversations. It shows how training, trimming and
+measuring work; its numbers say nothing about real models, and it is labelled so everywhere.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vocabtrim_core import workspace
+from vocabtrim_core.corpora import Corpus, demo, open_corpus
+from vocabtrim_core.drafts.sequences import Sequences, read_sequences
+from vocabtrim_core.drafts.target import DEMO, TOY
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.folders import new_folder
+from vocabtrim_core.recipe import Recipe
+from vocabtrim_core.template_data import NAMED
+from vocabtrim_core.templates import resolve_template
+from vocabtrim_core.tokenizers import load_tokenizer
+
+LABEL = "toy target: demonstrates the mechanism, not a result"
+SPECIALS = ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+            "<|eot_id|>")  # fmt: skip
+# Words with their leading blank, numbers of up to three digits, runs of punctuation, line ends.
+SPLIT = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
+HELD_OUT = 0.05
+WARMUP = 0.03
+CHECKPOINTS = 8
+Progress = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoShape:
+    """Shape and training of the toy target. minutes: of training, on whatever machine."""
+
+    vocab_size: int = 32_000
+    hidden_size: int = 256
+    layers: int = 4
+    length: int = 256  # tokens of a training sequence
+    batch: int = 8  # sequences of a step
+    learning_rate: float = 3e-3
+    minutes: float = 3.5
+    max_epochs: int = 3
+    context: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.hidden_size % 64 or self.layers < 3:
+            raise InputError("The toy target needs a width that 64 divides and 3 layers or more.")
+        if self.vocab_size < 600:
+            raise InputError("The toy target needs a vocabulary of at least 600 tokens.")
+
+    def config(self) -> dict[str, Any]:
+        """Fields of a LlamaConfig."""
+        return {
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.hidden_size * 8 // 3 // 64 * 64,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.hidden_size // 64,
+            "num_key_value_heads": max(1, self.hidden_size // 128),
+            "max_position_embeddings": self.context,
+            "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": False,
+            "bos_token_id": 0,
+            "eos_token_id": 4,
+            "pad_token_id": 1,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DemoTarget:
+    """What came out. Losses in nats per token, on conversations never trained on."""
+
+    folder: Path
+    parameters: int
+    tokens: int  # seen in training
+    steps: int
+    seconds: float
+    held_out_loss: float
+    unigram_loss: float
+    label: str = LABEL
+
+
+def build(
+    shape: DemoShape = DemoShape(),
+    *,
+    corpus: Corpus | None = None,
+    out: Path | None = None,
+    threads: int | None = None,
+    progress: Progress = lambda *_, **__: None,
+) -> DemoTarget:
+    """Tokenizer, target and its held-out loss; every part that is finished is kept and reused.
+
+    corpus: None for the demo conversations, built when they are not there.  out: None for the
+    workspace's demo target. InputError when the folder holds something else.
+    """
+    out = out or workspace.folder("targets") / DEMO
+    if (out / TOY).is_file():
+        return _read(out, shape)
+    corpus = corpus or demo_corpus(progress)
+    scratch = out.parent / f".{out.name}.building"
+    scratch.mkdir(parents=True, exist_ok=True)
+    fingerprint = json.dumps([asdict(shape), corpus.fingerprint()])
+    note = scratch / "shape.json"
+    if note.is_file() and note.read_text("utf-8") != fingerprint:
+        for path in scratch.iterdir():
+            path.unlink()
+    workspace.write_atomic(note, fingerprint.encode())
+    if not (scratch / TOKENIZER_CONFIG).is_file():
+        progress(0, None, "Training the tokenizer")
+        text = train_tokenizer(corpus, shape.vocab_size)
+        workspace.write_atomic(scratch / TOKENIZER, text.encode())
+        workspace.write_atomic(scratch / TOKENIZER_CONFIG, _tokenizer_config(shape))
+    sequences = _sequences(scratch, corpus, progress)
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    try:
+        model, run = _train(shape, sequences, scratch, progress)
+        held_out = _held_out_loss(model, sequences, shape)
+    finally:
+        torch.set_num_threads(before)
+    made = DemoTarget(
+        out, sum(p.numel() for p in model.parameters()), run.tokens, run.step, run.seconds,
+        held_out, unigram_loss(sequences, shape.vocab_size),
+    )  # fmt: skip
+    _save(model, scratch, made, shape, corpus)
+    for path in scratch.iterdir():
+        path.unlink()
+    scratch.rmdir()
+    return made
+
+
+def demo_corpus(progress: Progress | None = None, limit: int | None = None) -> Corpus:
+    """Both demo domains as one corpus, built where they are not there yet."""
+    home = workspace.folder("demo")
+    files = [home / f"{name}.jsonl.zst" for name in demo.NAMES]
+    if not all(path.is_file() for path in files):
+        files = list(demo.build(home, progress).values())
+    return open_corpus(files, name=DEMO, limit=limit)
+
+
+def train_tokenizer(corpus: Corpus, vocab_size: int) -> str:
+    """tokenizer.json of a byte-level BPE with Llama 3's special tokens, from the corpus's texts."""
+    import tokenizers
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    tokenizer = tokenizers.Tokenizer(models.BPE(ignore_merges=True))
+    split = pre_tokenizers.Split(tokenizers.Regex(SPLIT), "isolated")
+    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_])  # pyright: ignore
+    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIALS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    texts = (batch.contents.to_pylist() for batch in corpus.batches())
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer.to_str()
+
+
+def unigram_loss(sequences: Sequences, vocab_size: int) -> float:
+    """Nats per held-out token when only frequencies are known (one added to each count)."""
+    held = np.repeat(sequences.held_out, sequences.lengths)
+    counts = np.bincount(sequences.ids[~held], minlength=vocab_size) + 1
+    return float(-np.log(counts / counts.sum())[sequences.ids[held]].mean())
+
+
+def _sequences(home: Path, corpus: Corpus, progress: Progress) -> Sequences:
+    tokenizer = load_tokenizer(home)
+    recipe = Recipe(tokenizer, resolve_template(tokenizer), "all")
+    return read_sequences(corpus, recipe, held_out=HELD_OUT, progress=progress)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Where the training is; what a checkpoint keeps beside the weights."""
+
+    step: int = 0
+    steps: int = 0  # of the whole training, known once its speed is
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+def _train(
+    shape: DemoShape, sequences: Sequences, scratch: Path, progress: Progress
+) -> tuple[Any, _Run]:
+    """The trained model; continues from scratch/state.pt."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**shape.config(), attn_implementation="sdpa"))
+    optimizer = torch.optim.AdamW(
+        model.parameters(), shape.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
+    )
+    packed = _packed(sequences, shape.length)
+    run = _Run()
+    state = scratch / "state.pt"
+    if state.is_file():
+        kept = torch.load(state, weights_only=True)
+        model.load_state_dict(kept["model"])
+        optimizer.load_state_dict(kept["optimizer"])
+        run = _Run(**kept["run"])
+    per_epoch = len(packed) // shape.batch
+    most = per_epoch * shape.max_epochs
+    batches = _order(len(packed), shape.batch, run.step)
+    model.train()
+    while run.step < (run.steps or most):
+        began = time.monotonic()
+        share = run.step / run.steps if run.steps else 0.0
+        rate = shape.learning_rate * min(1.0, (share + 1e-3) / WARMUP) * max(1 - share, 0.02)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        loss = train_step(model, optimizer, packed[next(batches)])
+        if not math.isfinite(loss):
+            raise InputError(f"The toy target's loss is no number at step {run.step}; try again.")
+        run.step += 1
+        run.tokens += shape.batch * shape.length
+        run.seconds += time.monotonic() - began
+        if not run.steps and run.step >= 4:  # its speed is known: fit the budget
+            run.steps = max(8, min(most, round(shape.minutes * 60 / (run.seconds / run.step))))
+        progress(
+            run.step, run.steps or None, f"Training the toy target, loss {loss:.3f}",
+            tokens_per_s=run.tokens / run.seconds,
+        )  # fmt: skip
+        if run.steps and run.step % max(1, run.steps // CHECKPOINTS) == 0:
+            content = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
+                       "run": asdict(run)}  # fmt: skip
+            buffer = io.BytesIO()
+            torch.save(content, buffer)
+            workspace.write_atomic(state, buffer.getvalue())
+    return model.eval(), run
+
+
+def train_step(model: Any, optimizer: Any, ids: Any) -> float:
+    """One step on ids int64[B, L]; the mean loss in nats per predicted token."""
+    import torch
+
+    from vocabtrim_core.drafts.linear_cross_entropy import LinearCrossEntropy
+
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = model.model(ids).last_hidden_state
+    loss = LinearCrossEntropy.apply(
+        hidden[:, :-1].flatten(0, 1), model.lm_head.weight, ids[:, 1:].flatten()
+    )
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def _held_out_loss(model: Any, sequences: Sequences, shape: DemoShape) -> float:
+    """Mean nats per token of whole held-out conversations, each in a context of its own."""
+    import torch
+
+    total, tokens = 0.0, 0
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for i in np.flatnonzero(sequences.held_out)[:200]:
+            ids = torch.from_numpy(sequences.sample(int(i))[0].astype(np.int64))[: shape.context]
+            logits = model(ids[None]).logits[0, :-1].float()
+            total += torch.nn.functional.cross_entropy(logits, ids[1:], reduction="sum").item()
+            tokens += len(ids) - 1
+    return total / tokens
+
+
+def _tokenizer_config(shape: DemoShape) -> bytes:
+    roles = {"bos_token": SPECIALS[0], "eos_token": SPECIALS[4], "pad_token": SPECIALS[1]}
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles,
+             "chat_template": NAMED["llama3"].jinja, "model_max_length": shape.context}  # fmt: skip
+    return json.dumps(about, indent=1).encode()
+
+
+def _packed(sequences: Sequences, length: int) -> Any:
+    """int64[n, length]: training conversations in random order, end to end."""
+    import torch
+
+    order = np.random.default_rng(0).permutation(np.flatnonzero(~sequences.held_out))
+    stream = np.concatenate([sequences.sample(int(i))[0] for i in order])
+    rows = len(stream) // length
+    if not rows:
+        raise InputError("The corpus is too small for a toy target; give more conversations.")
+    return torch.from_numpy(stream[: rows * length].reshape(rows, length).astype(np.int64))
+
+
+def _order(rows: int, batch: int, skip: int) -> Iterator[Any]:
+    """Rows of each step, every epoch in an order of its own; the first `skip` steps left out."""
+    import torch
+
+    per_epoch = max(1, rows // batch)
+    step = skip
+    while True:
+        epoch, at = divmod(step, per_epoch)
+        shuffled = torch.randperm(rows, generator=torch.Generator().manual_seed(epoch))
+        yield shuffled[at * batch : (at + 1) * batch]
+        step += 1
+
+
+def _save(model: Any, scratch: Path, made: DemoTarget, shape: DemoShape, corpus: Corpus) -> None:
+    """The target as the hub lays models out, with a label in every place a reader may look."""
+    import torch
+
+    about = {
+        "label": LABEL,
+        **asdict(made),
+        "shape": asdict(shape),
+        "corpus": corpus.name,
+        "corpus_sha256": corpus.fingerprint(),
+        "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
+    }
+    del about["folder"]
+    with new_folder(made.folder) as folder:
+        model.config.architectures = ["LlamaForCausalLM"]
+        model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="64MB")
+        for name in (TOKENIZER, TOKENIZER_CONFIG):
+            shutil.copyfile(scratch / name, folder / name)
+        (folder / "README.md").write_text(
+            f"---\nlicense: other\nlicense_name: made here\n---\n# {LABEL.capitalize()}\n\n"
+            "A small Llama-architecture model that `demo-target` trained on texts of this Python "
+            "environment.\n",
+            "utf-8",
+        )
+        (folder / TOY).write_text(json.dumps(about, indent=1), "utf-8")
+
+
+def _read(folder: Path, shape: DemoShape) -> DemoTarget:
+    about = json.loads((folder / TOY).read_text("utf-8"))
+    if about["shape"] != asdict(shape):
+        raise InputError(
+            f"{folder} holds a toy target of another shape; remove it, or choose another --out."
+        )
+    names = DemoTarget.__dataclass_fields__
+    return DemoTarget(folder=folder, **{n: v for n, v in about.items() if n in names})

@@ -1,0 +1,314 @@
+"""Hidden states of the target, captured once and used for every k, in SpecForge's offline format.
+
+    <workspace>/features/<key>/features.json     what was captured, from what, with which versions
+                               sequences.npz     ids, masks and the held-out split
+                               train/rows_0-1000/data_0.ckpt …    eval/…
+
+A sample is a torch dict: input_ids and loss_mask int64[L], hidden_state bfloat16[1, L, H] (after
+the last norm), aux_hidden_state bfloat16[1, L, 3H] (low, middle, high). None of it depends on k.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from vocabtrim_core import workspace
+from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.drafts.sequences import Sequences, read_sequences
+from vocabtrim_core.drafts.target import Target
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.recipe import Recipe
+
+MANIFEST, SEQUENCES = "features.json", "sequences.npz"
+FORMAT = "vocabtrim-features-1"
+PER_FOLDER = 1000  # samples
+SAMPLE_BYTES = 2500  # what torch.save adds to a sample's tensors
+BATCH_TOKENS = {"cpu": 2048, "cuda": 16_384}
+Progress = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """Captured features on disk. Sizes in tokens and bytes; `counted` tokens carry loss."""
+
+    folder: Path
+    key: str
+    target: str
+    target_sha256: str
+    corpus: str
+    corpus_sha256: str
+    recipe: Mapping[str, Any]
+    aux_layers: tuple[int, ...]
+    hidden_size: int
+    vocab_size: int
+    max_length: int
+    train_samples: int
+    train_tokens: int
+    eval_samples: int
+    eval_tokens: int
+    counted: int
+    bytes: int
+    seconds: float = 0.0
+    device: str = ""
+    toy: bool = False
+    left_out: int = 0
+    skipped: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def train(self) -> Path:
+        return self.folder / "train"
+
+    @property
+    def eval(self) -> Path:
+        return self.folder / "eval"
+
+    def sequences(self) -> Sequences:
+        """The conversations behind the features."""
+        return _load_sequences(self.folder / SEQUENCES)
+
+    def counts(self) -> TokenCounts:
+        """Counts of what training sees, for a vocabulary chosen from the features themselves."""
+        fields = Provenance.__dataclass_fields__
+        recipe = {name: value for name, value in self.recipe.items() if name in fields}
+        corpora = ({"name": self.corpus, "sha256": self.corpus_sha256,
+                    "conversations": self.train_samples},)  # fmt: skip
+        counts = self.sequences().counts(self.vocab_size)
+        made = Provenance(**recipe, corpora=corpora, engine="feature capture")
+        return TokenCounts(counts, self.train_samples, self.left_out, made)
+
+
+def estimate_bytes(tokens: int, samples: int, hidden_size: int) -> int:
+    """Disk for features: 4 bfloat16 vectors of H, and two int64, per token."""
+    return tokens * (8 * hidden_size + 16) + samples * SAMPLE_BYTES
+
+
+def capture(
+    target: Target,
+    corpus: Corpus,
+    recipe: Recipe,
+    *,
+    max_tokens: int | None = None,
+    held_out: float = 0.05,
+    device: str = "auto",
+    progress: Progress = lambda *_, **__: None,
+) -> FeatureSet:
+    """Capture features, or what is missing of them, or return them when they are complete.
+
+    Every sample is written whole or not at all, so a killed capture continues where it was. The
+    space is checked before. InputError: a tokenizer that is not the target's, a full disk, too
+    little memory (says what to lower).
+    """
+    if recipe.max_length is None:
+        raise InputError("Feature capture needs a length limit in tokens per conversation.")
+    if recipe.tokenizer.vocab_size > target.vocab_size:
+        raise InputError(
+            f"The tokenizer {recipe.tokenizer.name} has V = {recipe.tokenizer.vocab_size:,}, but "
+            f"the target {target.name} has {target.vocab_size:,}; use the target's own tokenizer."
+        )
+    settings = {
+        "target": target.fingerprint,
+        "corpus": corpus.fingerprint(),
+        "recipe": recipe.provenance(),
+        "aux_layers": target.aux_layers,
+        "max_tokens": max_tokens,
+        "held_out": held_out,
+    }
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    folder = workspace.folder("features") / key
+    if (folder / MANIFEST).is_file():
+        return load_features(key)
+    folder.mkdir(exist_ok=True)
+    if not (folder / SEQUENCES).is_file():
+        _save_sequences(
+            read_sequences(
+                corpus, recipe, held_out=held_out, max_tokens=max_tokens, progress=progress
+            ),
+            folder / SEQUENCES,
+        )
+    sequences = _load_sequences(folder / SEQUENCES)
+    began = time.monotonic()
+    used = capture_sequences(target, sequences, folder, device=device, progress=progress)
+    held, lengths = sequences.held_out, sequences.lengths
+    made = FeatureSet(
+        folder=folder, key=key, target=target.name, target_sha256=target.fingerprint,
+        corpus=corpus.name, corpus_sha256=settings["corpus"], recipe=recipe.provenance(),
+        aux_layers=target.aux_layers, hidden_size=target.hidden_size,
+        vocab_size=target.vocab_size, max_length=recipe.max_length,
+        train_samples=int((~held).sum()), train_tokens=int(lengths[~held].sum()),
+        eval_samples=int(held.sum()), eval_tokens=int(lengths[held].sum()),
+        counted=int(sequences.counted.sum()),
+        bytes=sum(path.stat().st_size for path in folder.rglob("*.ckpt")),
+        seconds=time.monotonic() - began, device=used, toy=bool(target.toy),
+        left_out=sequences.left_out, skipped=sequences.report.skipped,
+        versions={name: version(name) for name in ("torch", "transformers")},
+    )  # fmt: skip
+    record = {"format": FORMAT, **asdict(made)}
+    del record["folder"]
+    workspace.write_atomic(folder / MANIFEST, json.dumps(record, indent=1, default=str).encode())
+    return load_features(key)
+
+
+def load_features(key: str) -> FeatureSet:
+    """A complete feature set by its key (or its first digits)."""
+    found = [p for p in workspace.folder("features").glob(f"{key}*") if (p / MANIFEST).is_file()]
+    if not key.isalnum() or len(found) != 1:
+        raise InputError(
+            f"There are {len(found) or 'no'} captured features {key!r} in this workspace."
+        )
+    record = json.loads((found[0] / MANIFEST).read_text("utf-8"))
+    if record.pop("format", None) != FORMAT:
+        raise InputError(f"{found[0] / MANIFEST} is not of format {FORMAT}; capture again.")
+    record["aux_layers"] = tuple(record["aux_layers"])
+    return FeatureSet(folder=found[0], **record)
+
+
+def list_features() -> list[FeatureSet]:
+    """Complete feature sets, newest first."""
+    paths = workspace.folder("features").glob(f"*/{MANIFEST}")
+    newest = sorted(paths, key=lambda path: -path.stat().st_mtime)
+    return [load_features(path.parent.name) for path in newest]
+
+
+def capture_sequences(
+    target: Target, sequences: Sequences, out: Path, *, device: str, progress: Progress
+) -> str:
+    """Write the missing samples of `sequences` under out/train and out/eval; returns the device."""
+    import torch
+
+    paths = _paths(sequences, out)
+    missing = [i for i, path in enumerate(paths) if not path.exists()]
+    lengths = sequences.lengths
+    total, done = int(lengths.sum()), int(lengths.sum() - lengths[missing].sum())
+    if not missing:
+        return device
+    todo = int(lengths[missing].sum())
+    workspace.require_space(out, estimate_bytes(todo, len(missing), target.hidden_size))
+    device = choose_device(device)
+    for path in {paths[i].parent for i in missing}:
+        path.mkdir(parents=True, exist_ok=True)
+    model = load_model(target, device)
+    began = time.monotonic()
+    start = done
+    missing.sort(key=lambda i: -lengths[i])  # the longest first: what does not fit fails at once
+    with torch.inference_mode():
+        for batch in _batches(missing, lengths, BATCH_TOKENS[device]):
+            rate = (done - start) / max(time.monotonic() - began, 1e-9)
+            progress(done, total, "Capturing features", tokens_per_s=rate)
+            for i, sample in zip(batch, _samples(model, target, sequences, batch), strict=True):
+                buffer = io.BytesIO()
+                torch.save(sample, buffer)
+                workspace.write_atomic(paths[i], buffer.getvalue())
+            done += int(lengths[batch].sum())
+    progress(done, total, "Capturing features")
+    return device
+
+
+def load_model(target: Target, device: str) -> Any:
+    """The target as a transformers model in bfloat16, never with code of its own."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(
+        target.folder, dtype="bfloat16", trust_remote_code=False, attn_implementation="sdpa"
+    )
+    return cast("Any", model).to(device).eval()
+
+
+def _samples(
+    model: Any, target: Target, sequences: Sequences, batch: list[int]
+) -> list[dict[str, Any]]:
+    """One dict per conversation; padding stands on the right, where causal layers do not look."""
+    import torch
+
+    width = int(sequences.lengths[batch].max())
+    ids = torch.zeros(len(batch), width, dtype=torch.long)
+    for row, i in enumerate(batch):
+        found, _ = sequences.sample(i)
+        ids[row, : len(found)] = torch.from_numpy(found.astype(np.int64))
+    lengths = torch.from_numpy(sequences.lengths[batch])
+    mask = (torch.arange(width) < lengths[:, None]).long()
+    try:
+        states = model(
+            input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
+            output_hidden_states=True, use_cache=False, logits_to_keep=1,
+        ).hidden_states  # fmt: skip
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise InputError(
+            f"Out of memory while capturing conversations of {width:,} tokens; lower "
+            "--max-length, or capture on a device with more memory."
+        ) from error
+    # states[i + 1] is what layer i puts out, that is, what layer i + 1 takes in.
+    aux = torch.cat([states[layer + 1] for layer in target.aux_layers], -1).cpu()
+    last = states[-1].cpu()
+    found = []
+    for row, i in enumerate(batch):
+        n = int(lengths[row])
+        _, counted = sequences.sample(i)
+        found.append(
+            {
+                "input_ids": ids[row, :n].clone(),
+                "loss_mask": torch.from_numpy(counted.astype(np.int64)),
+                "hidden_state": last[row : row + 1, :n].clone(),
+                "aux_hidden_state": aux[row : row + 1, :n].clone(),
+            }
+        )
+    return found
+
+
+def _batches(order: list[int], lengths: np.ndarray, budget: int) -> list[list[int]]:
+    """Conversations of similar length together, about `budget` tokens with their padding."""
+    batches: list[list[int]] = []
+    for i in order:
+        if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= budget:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+    return batches
+
+
+def _paths(sequences: Sequences, out: Path) -> list[Path]:
+    """The file of each conversation; numbered within its side of the split."""
+    paths, numbers = [], {"train": 0, "eval": 0}
+    for held in sequences.held_out:
+        side = "eval" if held else "train"
+        n = numbers[side]
+        numbers[side] += 1
+        first = n // PER_FOLDER * PER_FOLDER
+        paths.append(out / side / f"rows_{first}-{first + PER_FOLDER}" / f"data_{n}.ckpt")
+    return paths
+
+
+def choose_device(wanted: str) -> str:
+    """cpu or cuda for auto, cpu or cuda; InputError when there is no GPU to insist on."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    if wanted == "cuda" and not cuda:
+        raise InputError("There is no CUDA device in this environment; use --device cpu.")
+    return "cuda" if cuda and wanted != "cpu" else "cpu"
+
+
+def _save_sequences(sequences: Sequences, path: Path) -> None:
+    arrays = {name: getattr(sequences, name) for name in ("ids", "counted", "offsets", "held_out")}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays, left_out=sequences.left_out)
+    workspace.write_atomic(path, buffer.getvalue())
+
+
+def _load_sequences(path: Path) -> Sequences:
+    from vocabtrim_core.corpora import SkipReport
+
+    with np.load(path, allow_pickle=False) as a:
+        return Sequences(a["ids"], a["counted"], a["offsets"], a["held_out"],
+                         int(a["left_out"]), SkipReport())  # fmt: skip

@@ -1,0 +1,220 @@
+"""Runs inside the trainer's environment: SpecForge's own command line, and what we ask beside it.
+
+    python launcher.py FOLDER [NAME=VALUE ...] -- train|export ...   SpecForge's commands
+    python launcher.py FOLDER [NAME=VALUE ...] -- probe              what this environment has
+    python launcher.py FOLDER [NAME=VALUE ...] -- evaluate JSON      a draft on captured features
+    python launcher.py FOLDER [NAME=VALUE ...] -- finish JSON JSON   export and evaluate
+
+Where FOLDER holds start.json, `train` first makes the draft's first weights by it, once.
+
+It is run by path, so it imports torch, SpecForge and the file beside it, nothing else of ours. No
+package is edited: without Triton or a GPU a torch loss takes the place of the Triton one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+LOSS = "specforge.core.loss"
+
+
+def main(argv: list[str]) -> int:
+    folder, *rest = argv
+    cut = rest.index("--")
+    os.environ.update(dict(setting.split("=", 1) for setting in rest[:cut]))
+    os.chdir(folder)
+    # Run by path, Python puts this file's folder first; its modules must not shadow others.
+    sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).parent]
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    command, *arguments = rest[cut + 1 :]
+    if command == "probe":
+        print(json.dumps(probe()), flush=True)
+        return 0
+    if not has_triton():
+        replace_loss()
+    if command == "finish":
+        from specforge.export import export_to_sglang
+
+        export_to_sglang(**json.loads(arguments.pop(0)))
+    if command in ("finish", "evaluate"):
+        print(json.dumps(evaluate(**json.loads(arguments[0]))), flush=True)
+        return 0
+    if command == "train" and "--plan" not in arguments:
+        make_start()
+    from specforge.cli import main as specforge
+
+    return specforge([command, *arguments])
+
+
+def _end_with(parent: int) -> None:
+    """A trainer whose starter was killed must not train on, unseen."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)
+    os._exit(143)
+
+
+def has_triton() -> bool:
+    """Whether SpecForge's own loss can run here."""
+    import torch
+
+    if os.environ.get("SPECFORGE_DEVICE") == "cpu" or not torch.cuda.is_available():
+        return False
+    return importlib.util.find_spec("triton") is not None
+
+
+def replace_loss() -> None:
+    """Put the torch loss where SpecForge's models will import it from."""
+    path = Path(__file__).with_name("torch_loss.py")
+    spec = importlib.util.spec_from_file_location(LOSS, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[LOSS] = module
+
+
+def probe() -> dict:
+    """Versions and devices here, and how fast a product of bfloat16 matrices is (FLOP/s)."""
+    import importlib.metadata as metadata
+
+    found: dict = {"python": sys.version.split()[0], "versions": {}}
+    for name in ("torch", "transformers", "specforge", "triton", "accelerate", "tensorboard"):
+        try:
+            found["versions"][name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    if "torch" not in found["versions"]:
+        return found
+    import torch
+
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda" if cuda else "cpu")
+    found["devices"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    found["memory"] = [
+        torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())
+    ]
+    found["threads"] = torch.get_num_threads()
+    rows, width = (8192, 4096) if cuda else (512, 512)
+    a = torch.ones(rows, width, dtype=torch.bfloat16, device=device)
+    b = torch.ones(width, width, dtype=torch.bfloat16, device=device)
+    for _ in range(2):
+        torch.mm(a, b)
+    times = []
+    for _ in range(5):
+        if cuda:
+            torch.cuda.synchronize()
+        began = time.perf_counter()
+        torch.mm(a, b)
+        if cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    found["flops_per_second"] = 2 * rows * width * width / min(times)
+    return found
+
+
+def make_start() -> None:
+    """The first weights that start.json asks for, unless they are there."""
+    if Path("start.json").is_file():
+        asked = json.loads(Path("start.json").read_text("utf-8"))
+        if not (Path(asked["out"]) / "config.json").is_file():
+            start(**asked)
+
+
+def start(target: str, head_key: str, norm_key: str, config: str, mapping: str, out: str) -> None:
+    """A draft whose head, norm and fusion begin as the target's, everything else at random.
+
+    Its head has the target's rows of the kept tokens, and its fusion passes the highest captured
+    layer on: it starts in the target's own space, which short runs need.
+    """
+    import torch
+    from safetensors.torch import save_file
+    from specforge.modeling.auto import AutoDraftModel, AutoDraftModelConfig
+
+    torch.manual_seed(0)
+    model = AutoDraftModel.from_config(
+        AutoDraftModelConfig.from_file(config), torch_dtype=torch.bfloat16
+    )
+    model.load_vocab_mapping(mapping)
+    state = model.state_dict()
+    with torch.no_grad():
+        state["lm_head.weight"].copy_(_tensor(target, head_key)[state["t2d"]])
+        state["norm.weight"].copy_(_tensor(target, norm_key))
+        width = state["fc.weight"].shape[0]
+        state["fc.weight"].mul_(0.1)[:, -width:] += torch.eye(width, dtype=torch.bfloat16)
+    Path(out).mkdir(parents=True, exist_ok=True)
+    kept = {name: t.contiguous() for name, t in state.items() if "embed" not in name}
+    save_file(kept, Path(out) / "model.safetensors", metadata={"format": "pt"})
+    (Path(out) / "config.json").write_text(Path(config).read_text("utf-8"), "utf-8")
+
+
+def _tensor(folder: str, name: str):
+    """One tensor of a model folder with an index file."""
+    from safetensors import safe_open
+
+    index = next(Path(folder).glob("*.index.json"))
+    file = json.loads(index.read_text("utf-8"))["weight_map"][name]
+    with safe_open(Path(folder) / file, framework="pt") as opened:
+        return opened.get_tensor(name)
+
+
+def evaluate(
+    draft: str, target: str, head_key: str, embedding_key: str, features: str,
+    ttt_length: int, max_length: int, attention: str,
+) -> dict:  # fmt: skip
+    """Per-position accuracy of a draft folder on captured features, counted as SpecForge does.
+
+    correct[i], counted[i]: tokens at draft position i that equal the target's own choice, of all
+    assistant tokens; sums over the whole set before any ratio. simulated = a0 + a0 a1 + ...
+    """
+    import torch
+    from safetensors.torch import load_file
+    from specforge.algorithms.eagle3.model import OnlineEagle3Model
+    from specforge.modeling.auto import AutoDraftModel, AutoDraftModelConfig
+    from specforge.modeling.target.target_head import TargetHead
+    from specforge.utils import get_local_device
+
+    device = get_local_device()
+    model = AutoDraftModel.from_config(
+        AutoDraftModelConfig.from_file(f"{draft}/config.json"),
+        attention_backend=attention, torch_dtype=torch.bfloat16,
+    )  # fmt: skip
+    missing, unexpected = model.load_state_dict(
+        load_file(Path(draft) / "model.safetensors"), strict=False
+    )
+    if unexpected or [name for name in missing if "embed" not in name]:
+        raise ValueError(f"{draft} is not a whole EAGLE-3 draft: {missing} {unexpected}")
+    model.load_embedding(target, embedding_key=embedding_key)
+    model = OnlineEagle3Model(
+        model.to(device), length=ttt_length, attention_backend=attention
+    ).eval()
+    head = TargetHead.from_pretrained(target, lm_head_key=head_key)
+    correct, counted = torch.zeros(ttt_length).double(), torch.zeros(ttt_length).double()
+    files = sorted(Path(features).rglob("*.ckpt"))
+    for path in files:
+        sample = torch.load(path, map_location=device, weights_only=True)
+        ids = sample["input_ids"][None, :max_length]
+        mask = sample["loss_mask"][None, :max_length].clone()
+        mask[:, -1] = 0  # nothing follows the last token
+        with torch.no_grad():
+            logits = head(sample["hidden_state"][:, :max_length])
+            ids, logits, mask = head.preprocess(ids, logits, mask)
+            out = model(
+                input_ids=ids, attention_mask=torch.ones_like(ids), target=logits, loss_mask=mask,
+                hidden_states=sample["aux_hidden_state"][:, :max_length],
+            )  # fmt: skip
+        correct += torch.stack([torch.as_tensor(x).double().cpu() for x in out[3]])
+        counted += torch.stack([torch.as_tensor(x).double().cpu() for x in out[4]])
+    return {"correct": correct.tolist(), "counted": counted.tolist(), "samples": len(files)}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,245 @@
+"""How drafts are trained, and the SpecForge run file that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from vocabtrim_core.errors import InputError
+
+STARTS = ("scratch", "target")
+MAPPING, CONFIG, RUN_FILE, OUT = "vocab_mapping.pt", "draft.json", "run.yaml", "out"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """SpecForge's settings that users choose; the same for every k, so that k is what differs.
+
+    ttt_length: draft positions unrolled in training.  start: where the head comes from,
+    "scratch" as in the paper, or "target" (the target's rows of the kept tokens).
+    evaluations: held-out evaluations, and checkpoints, per training.
+    """
+
+    epochs: int = 10
+    max_steps: int | None = None
+    batch_size: int = 1
+    accumulation: int = 1
+    learning_rate: float = 1e-4
+    warmup_ratio: float = 0.015
+    max_grad_norm: float = 0.5
+    ttt_length: int = 7
+    start: str = "scratch"
+    evaluations: int = 10
+    compact_teacher: bool = False
+    workers: int = 0  # feature loading threads
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulation", "ttt_length", "evaluations"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, but it is {getattr(self, name)}.")
+        if self.max_steps is not None and self.max_steps < 1:
+            raise InputError(f"max_steps must be at least 1, but it is {self.max_steps}.")
+        if not 0 < self.learning_rate < 1:
+            raise InputError(
+                f"The learning rate must lie between 0 and 1, but it is {self.learning_rate}."
+            )
+        if self.start not in STARTS:
+            raise InputError(f"A draft starts from one of {', '.join(STARTS)}, not {self.start!r}.")
+
+    def steps(self, samples: int, ranks: int = 1) -> int:
+        """Optimizer steps of one training; InputError when an epoch has not even one."""
+        per_epoch = samples // (self.batch_size * self.accumulation * ranks)
+        if not per_epoch:
+            raise InputError(
+                f"{samples:,} training conversations do not fill one step of {ranks} x "
+                f"{self.batch_size} x {self.accumulation}; lower the batch size or give more."
+            )
+        return min(per_epoch * self.epochs, self.max_steps or per_epoch * self.epochs)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Where SpecForge runs: one process, or `torchrun` over the GPUs of one or several nodes."""
+
+    device: str = "cpu"  # cpu | cuda
+    processes: int = 1  # per node, one GPU each
+    nodes: int = 1
+    node_rank: int | None = None
+    master_addr: str | None = None
+    master_port: int = 29_500
+
+    def __post_init__(self) -> None:
+        if self.processes < 1 or self.nodes < 1:
+            raise InputError("Processes and nodes must be at least 1.")
+        if self.device == "cpu" and self.ranks > 1:
+            raise InputError("Several processes need GPUs; on the CPU one process is used.")
+        if self.nodes > 1 and not self.master_addr:
+            raise InputError("Several nodes need the address of the first one (--master-addr).")
+
+    @property
+    def ranks(self) -> int:
+        return self.processes * self.nodes
+
+    def trainer(self) -> dict[str, Any]:
+        """SpecForge's `deployment.trainer`."""
+        found: dict[str, Any] = {"nnodes": self.nodes, "nproc_per_node": self.processes}
+        if self.nodes > 1:
+            found |= {"master_addr": self.master_addr, "master_port": self.master_port}
+        return found
+
+
+def run_file(
+    plan: TrainingPlan,
+    deployment: Deployment,
+    *,
+    run_id: str,
+    steps: int,
+    target: str,
+    head_key: str,
+    embedding_key: str,
+    features: str,
+    held_out: str,
+    max_length: int,
+    start: str | None = None,
+    resume: bool = False,
+) -> str:
+    """An offline run as YAML; paths inside the folder of the k are relative to it."""
+    cpu = deployment.device == "cpu"
+    interval = max(1, steps // plan.evaluations)
+    model: dict[str, Any] = {
+        **_model(target, head_key, embedding_key),
+        "draft_model_config": CONFIG,
+        "vocab_mapping_path": MAPPING,
+    }
+    if start and not resume:  # SpecForge takes one or the other
+        model["draft_checkpoint_path"] = start
+    training: dict[str, Any] = {
+        **_training(plan),
+        # The only attention and sharding that train on a CPU.
+        "attention_backend": "sdpa" if cpu else "flex_attention",
+        "fsdp_sharding": "NO_SHARD" if cpu else "SHARD_GRAD_OP",
+        "compact_teacher": plan.compact_teacher,
+        # Never 0, which would leave nothing to resume from.
+        "save_interval": interval,
+        "eval_interval": interval,
+        "log_interval": max(1, min(10, interval)),
+        "max_checkpoints": 2,
+    }
+    if plan.max_steps is not None:
+        training["max_steps"] = plan.max_steps
+    if resume:
+        training["resume_from"] = OUT
+    return _yaml(
+        {
+            "model": model,
+            "data": {
+                "hidden_states_path": features,
+                "eval_hidden_states_path": held_out,
+                "max_length": max_length,
+                "cache_dir": "cache",
+                "dataloader_num_workers": plan.workers,
+            },
+            "training": training,
+            "tracking": {"report_to": "tensorboard"},
+            "run_id": run_id,
+            "output_dir": OUT,
+            "deployment": {"mode": "local_colocated", "trainer": deployment.trainer()},
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineServers:
+    """Patched SGLang servers that capture while training runs, owned by SpecForge (one node).
+
+    Devices are CUDA ordinals; those of the trainer and of the servers must be disjoint.
+    """
+
+    trainer_devices: Sequence[int] = (1,)
+    server_devices: Sequence[Sequence[int]] = ((0,),)
+    first_port: int = 30_000
+
+
+def online_run_file(
+    plan: TrainingPlan,
+    servers: OnlineServers,
+    *,
+    run_id: str,
+    target: str,
+    head_key: str,
+    embedding_key: str,
+    corpus: str,
+    template: str,
+    max_length: int,
+) -> str:
+    """An online, disaggregated run as YAML: nothing is captured to disk, two GPUs or more."""
+    capture = [
+        {"port": servers.first_port + i, "cuda_visible_devices": list(map(str, devices)),
+         "tp_size": len(devices)}
+        for i, devices in enumerate(servers.server_devices)
+    ]  # fmt: skip
+    return _yaml(
+        {
+            "model": {
+                **_model(target, head_key, embedding_key),
+                "draft_model_config": CONFIG,
+                "vocab_mapping_path": MAPPING,
+            },
+            "data": {
+                "train_data_path": corpus,
+                "max_length": max_length,
+                "chat_template": template,
+                "cache_dir": "cache",
+            },
+            "training": {
+                **_training(plan),
+                "attention_backend": "flex_attention",
+                "save_interval": 1000,
+                "log_interval": 10,
+                "max_checkpoints": 2,
+            },
+            "tracking": {"report_to": "tensorboard"},
+            "run_id": run_id,
+            "output_dir": OUT,
+            "deployment": {
+                "mode": "disaggregated",
+                "trainer": {"nnodes": 1, "nproc_per_node": len(servers.trainer_devices)},
+                "disaggregated": {
+                    "control_dir": f"{OUT}/control",
+                    "consumer_state_dir": f"{OUT}/consumer",
+                    "backend": "mooncake",
+                    "managed_local": {
+                        "trainer_cuda_visible_devices": list(map(str, servers.trainer_devices)),
+                        "capture_servers": capture,
+                    },
+                },
+            },
+        }
+    )
+
+
+def _model(target: str, head_key: str, embedding_key: str) -> dict[str, Any]:
+    return {
+        "target_model_path": target,
+        "embedding_key": embedding_key,
+        "lm_head_key": head_key,
+        "torch_dtype": "bfloat16",  # the only one: SpecForge keeps the target's head in it
+    }
+
+
+def _training(plan: TrainingPlan) -> dict[str, Any]:
+    fields = asdict(plan)
+    names = {
+        "epochs": "num_epochs", "batch_size": "batch_size", "accumulation": "accumulation_steps",
+        "learning_rate": "learning_rate", "warmup_ratio": "warmup_ratio",
+        "max_grad_norm": "max_grad_norm", "ttt_length": "ttt_length", "seed": "seed",
+    }  # fmt: skip
+    return {"strategy": "eagle3", **{theirs: fields[ours] for ours, theirs in names.items()}}
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    import yaml
+
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)

@@ -1,0 +1,188 @@
+"""The target of a training run: a model folder, checked for what capture and SpecForge need."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vocabtrim_core import workspace
+from vocabtrim_core.draft_cost import DraftArchitecture, architecture_from_config
+from vocabtrim_core.drafts.checkpoint import CONFIG, Checkpoint, open_checkpoint
+from vocabtrim_core.errors import InputError
+
+TOY = "toy.json"  # beside the weights of a target that only demonstrates the mechanism
+DEMO = "demo"  # how the workspace's own toy target is named in commands
+INDEX_SUFFIX = ".index.json"
+HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
+EDGE = 2**20  # bytes of either end of a weight file that go into the fingerprint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A model that drafts are trained for.
+
+    aux_layers: the three decoder layers whose outputs an EAGLE-3 draft fuses (0-based, as
+    SpecForge counts them).  head_key, embedding_key: names of the tensors (the same when tied).
+    toy: what `demo-target` wrote about itself, empty for a real model.
+    """
+
+    folder: Path
+    name: str
+    architecture: DraftArchitecture
+    layers: int
+    aux_layers: tuple[int, int, int]
+    head_key: str
+    embedding_key: str
+    special_ids: Mapping[str, int]
+    toy: Mapping[str, Any]
+    fingerprint: str
+
+    @property
+    def hidden_size(self) -> int:
+        return self.architecture.hidden_size
+
+    @property
+    def vocab_size(self) -> int:
+        return self.architecture.vocab_size
+
+    def draft_config(self, k: int) -> dict[str, Any]:
+        """The draft's config.json: one decoder layer of the target's shape, k head rows.
+
+        The captured layers are always named, so that no reader has to guess them.
+        """
+        aux = {"eagle_aux_hidden_state_layer_ids": list(self.aux_layers)}
+        return {**self.architecture.draft_config(k), **self.special_ids, "eagle_config": aux}
+
+
+def load_target(spec: str | Path) -> Target:
+    """A model folder, "demo" for the workspace's toy target, or a hub id.
+
+    InputError names what is missing: config, weights, head, or three layers to fuse.
+    """
+    if str(spec) == DEMO:
+        folder = workspace.folder("targets") / DEMO
+        if not (folder / CONFIG).is_file():
+            raise InputError("There is no demo target in this workspace yet; run `demo-target`.")
+    else:
+        folder = Path(spec).expanduser()
+        if not folder.is_dir():
+            folder = _from_hub(str(spec))
+    checkpoint = open_checkpoint(folder)
+    config = checkpoint.config
+    layers = checkpoint.size("num_hidden_layers")
+    if layers is None or layers < 3:
+        raise InputError(
+            f"{folder / CONFIG} names {layers or 'no'} decoder layers; EAGLE-3 fuses three of them."
+        )
+    embedding = _key(checkpoint, EMBEDDING)
+    tied = bool(checkpoint.setting("tie_word_embeddings"))
+    toy = folder / TOY
+    return Target(
+        folder=folder.resolve(),
+        name=DEMO if toy.is_file() and str(spec) == DEMO else checkpoint.name,
+        architecture=architecture_from_config(config, checkpoint.name),
+        layers=layers,
+        aux_layers=aux_layers(layers),
+        head_key=embedding if tied else _key(checkpoint, HEAD),
+        embedding_key=embedding,
+        special_ids=_special_ids(checkpoint),
+        toy=json.loads(toy.read_text("utf-8")) if toy.is_file() else {},
+        fingerprint=_fingerprint(checkpoint),
+    )
+
+
+def aux_layers(layers: int) -> tuple[int, int, int]:
+    """A low, a middle and a high layer: SpecForge's and SGLang's default where it gives three.
+
+    That default is [1, n // 2 - 1, n - 4]; below 7 layers it repeats itself.
+    """
+    if layers >= 7:
+        return 1, layers // 2 - 1, layers - 4
+    return 0, (layers - 2) // 2 or 1, max(layers - 2, 2)
+
+
+def trainer_folder(target: Target, home: Path) -> Path:
+    """A folder of the target as SpecForge reads it: exactly one index file of the weights.
+
+    The target's own where that has one; else `home`/target, made of links and an index.
+    """
+    if len(list(target.folder.glob(f"*{INDEX_SUFFIX}"))) == 1:
+        return target.folder
+    view = home / "target"
+    view.mkdir(parents=True, exist_ok=True)
+    checkpoint = open_checkpoint(target.folder)
+    for path in target.folder.iterdir():
+        link = view / path.name
+        if path.is_file() and not path.name.endswith(INDEX_SUFFIX) and not link.is_symlink():
+            link.symlink_to(path)
+    places = {name: file for file, shard in checkpoint.shards.items() for name in shard}
+    index = {"metadata": {}, "weight_map": dict(sorted(places.items()))}
+    content = json.dumps(index, indent=1).encode()
+    path = view / "model.safetensors.index.json"
+    # Resuming compares the files of the target, so an equal file is left as it is.
+    if not path.is_file() or path.read_bytes() != content:
+        workspace.write_atomic(path, content)
+    return view
+
+
+def _from_hub(name: str) -> Path:
+    """The files of a hub model; nothing of it is executed."""
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.json", "*.safetensors", "*.jinja", "LICENSE*"]
+    if name.count("/") != 1 or name.startswith((".", "/")):
+        raise InputError(
+            f"There is no model folder at {name}; give a folder, a hub id such as "
+            f"meta-llama/Llama-3.2-1B-Instruct, or {DEMO}."
+        )
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except Exception as error:
+        raise InputError(
+            f"The hub model {name} cannot be downloaded ({type(error).__name__}); check the name "
+            "and the internet connection, or give a folder that holds the model."
+        ) from error
+
+
+def _key(checkpoint: Checkpoint, suffix: str) -> str:
+    found = [name for name in checkpoint.tensors if name == suffix or name.endswith(f".{suffix}")]
+    if len(found) != 1:
+        raise InputError(
+            f"{checkpoint.folder} has {len(found) or 'no'} tensors named {suffix}; a target needs "
+            "exactly one (a quantised target cannot be trained for: give the original)."
+        )
+    return found[0]
+
+
+def _special_ids(checkpoint: Checkpoint) -> dict[str, int]:
+    """pad, bos and eos as one id each; config.json may list several eos ids."""
+    ids = {}
+    for role in ("bos_token_id", "eos_token_id", "pad_token_id"):
+        value = checkpoint.setting(role)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, int) and value >= 0:
+            ids[role] = value
+    ids.setdefault("pad_token_id", ids.get("eos_token_id", 0))
+    return ids
+
+
+def _fingerprint(checkpoint: Checkpoint) -> str:
+    """sha256 over config.json, tensor names and shapes, and both ends of each weight file.
+
+    Not every byte: hashing many gigabytes would take longer than a small capture.
+    """
+    digest = hashlib.sha256(json.dumps(checkpoint.config, sort_keys=True).encode())
+    for name, shard in checkpoint.shards.items():
+        path = checkpoint.folder / name
+        shapes = {tensor: list(stored.shape) for tensor, stored in shard.items()}
+        digest.update(json.dumps([path.stat().st_size, shapes], sort_keys=True).encode())
+        with path.open("rb") as file:
+            digest.update(file.read(EDGE))
+            file.seek(max(path.stat().st_size - EDGE, 0), os.SEEK_SET)
+            digest.update(file.read(EDGE))
+    return digest.hexdigest()

@@ -1,0 +1,416 @@
+"""A training run from a request to draft directories, stage by stage; the same request continues.
+
+target check -> regeneration (optional) -> feature capture -> per k: train, evaluate, export
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+
+import vocabtrim_core
+from vocabtrim_core import workspace
+from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.drafts.features import FeatureSet, capture
+from vocabtrim_core.drafts.finishing import finish
+from vocabtrim_core.drafts.metrics import Metrics
+from vocabtrim_core.drafts.plan import CONFIG, MAPPING, RUN_FILE, Deployment, TrainingPlan, run_file
+from vocabtrim_core.drafts.runs import (
+    DRAFT,
+    RESULT,
+    SPEC,
+    Stage,
+    StageLog,
+    TrainingRun,
+    read_run,
+    run_folder,
+)
+from vocabtrim_core.drafts.specforge_run import (
+    SpecForgeRun,
+    checkpoint_bytes,
+    keep_mapping,
+    plan_check,
+)
+from vocabtrim_core.drafts.target import Target, trainer_folder
+from vocabtrim_core.drafts.trainer import Trainer, settings_for
+from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.exports.files import save_json
+from vocabtrim_core.exports.layouts import save_pair
+from vocabtrim_core.recipe import Recipe
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+Progress = Callable[..., Any]
+Regenerate = Callable[[Path, Progress], Corpus]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingRequest:
+    """Everything a run is made of.
+
+    ks: sizes to train, V among them for the full vocabulary.  counts: what the vocabularies are
+    chosen from, None for the training conversations themselves.  regenerate: writes the target's
+    own answers into a file and opens it, None to train on the corpus as it is.
+    """
+
+    target: Target
+    corpus: Corpus
+    recipe: Recipe
+    ks: Sequence[int]
+    plan: TrainingPlan
+    deployment: Deployment
+    trainer: Trainer
+    counts: TokenCounts | None = None
+    name: str | None = None
+    max_tokens: int | None = None
+    held_out: float = 0.05
+    regenerate: Regenerate | None = None
+    regenerated_by: str = ""
+    threads: int | None = None
+    command: Sequence[str] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        size = self.target.vocab_size
+        if not self.ks:
+            raise InputError("Name at least one draft vocabulary size to train.")
+        for k in self.ks:
+            if not 1 <= k <= size:
+                raise InputError(f"k must lie within 1..{size:,} (the target's V), not {k:,}.")
+        if self.counts and self.counts.vocab_size != size:
+            raise InputError(
+                f"The counts have V = {self.counts.vocab_size:,}, but the target "
+                f"{self.target.name} has {size:,}; count with the target's tokenizer."
+            )
+
+    @property
+    def notes(self) -> list[str]:
+        """What is allowed but worth knowing."""
+        if (
+            self.counts
+            and self.counts.provenance.tokenizer_sha256 != self.recipe.tokenizer.fingerprint
+        ):
+            return [
+                "The counts were made with another tokenizer.json than the target's; check that "
+                "both give the same ids."
+            ]
+        return []
+
+    @property
+    def run_name(self) -> str:
+        """The given name, or one that the same target, corpus and plan always get."""
+        if self.name:
+            return self.name
+        parts = [
+            self.target.fingerprint, self.corpus.fingerprint(), self.recipe.provenance(),
+            asdict(self.plan), self.max_tokens, self.held_out, self.regenerated_by,
+        ]  # fmt: skip
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.target.name}-{self.corpus.name}-{key}".replace(" ", "-").replace("/", "-")
+
+
+def train(request: TrainingRequest, progress: Progress) -> TrainingRun:
+    """Do what is missing of the run; InputError or Cancelled leave everything finished in place."""
+    folder = run_folder(request.run_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    try:
+        with lock:
+            return _train(request, folder, progress)
+    except filelock.Timeout:
+        raise InputError(
+            f"The run {folder.name} is being trained by another process; wait for it, or cancel it."
+        ) from None
+
+
+def validate(request: TrainingRequest) -> dict[str, Any]:
+    """SpecForge's own check (`--plan`) of each k's run file, in a folder that is thrown away.
+
+    k -> {"yaml": the run file, "plan": what SpecForge would start}; InputError in its words.
+    """
+    found = {}
+    with tempfile.TemporaryDirectory(dir=workspace.home()) as home:
+        target_folder = trainer_folder(request.target, Path(home))
+        for k in sorted(set(request.ks), reverse=True):
+            folder = Path(home) / f"k-{k}"
+            folder.mkdir()
+            save_json(folder / CONFIG, request.target.draft_config(k))
+            identity = DraftVocabulary(np.arange(k), request.target.vocab_size)
+            save_pair(folder / MAPPING, identity)  # the check reads its path alone
+            text = run_file(
+                request.plan, request.deployment, run_id=f"k{k}", steps=request.plan.evaluations,
+                target=str(target_folder), head_key=request.target.head_key,
+                embedding_key=request.target.embedding_key, features="features/train",
+                held_out="features/eval", max_length=request.recipe.max_length or 1,
+            )  # fmt: skip
+            (folder / RUN_FILE).write_text(text, "utf-8")
+            settings = settings_for(request.deployment.device, request.threads)
+            found[str(k)] = {"yaml": text, "plan": plan_check(request.trainer, folder, settings)}
+    return found
+
+
+def _train(request: TrainingRequest, folder: Path, progress: Progress) -> TrainingRun:
+    ks = sorted(set(request.ks), reverse=True)
+    shared = ["target", *(["regenerate"] if request.regenerate else []), "capture"]
+    per_k = [Stage(name, k) for k in ks for name in ("train", "evaluate", "export")]
+    log = StageLog(folder, [*map(Stage, shared), *per_k])
+    try:
+        log.enter("target")
+        target_folder = trainer_folder(request.target, folder)
+        log.leave("target", message=_describe(request.target))
+        corpus = _regenerated(request, folder, log, progress)
+        features = _captured(request, corpus, log, progress)
+        runs = _runs(request, folder, target_folder, features, ks)
+        _write_spec(request, folder, features, runs)
+        workspace.require_space(folder, _space(runs))
+        for i, run in enumerate(runs):
+            _one(request, run, log, _Overall(runs, i, progress))
+    except (InputError, Cancelled) as error:
+        log.fail(str(error))
+        raise
+    return read_run(folder.name)
+
+
+def _describe(target: Target) -> str:
+    toy = "toy target, " if target.toy else ""
+    return f"{toy}{target.layers} layers, H = {target.hidden_size:,}, V = {target.vocab_size:,}"
+
+
+def _regenerated(
+    request: TrainingRequest, folder: Path, log: StageLog, progress: Progress
+) -> Corpus:
+    if request.regenerate is None:
+        return request.corpus
+    log.enter("regenerate")
+    corpus = request.regenerate(folder / "regenerated.jsonl", _telling(log, "regenerate", progress))
+    log.leave("regenerate")
+    return corpus
+
+
+def _captured(
+    request: TrainingRequest, corpus: Corpus, log: StageLog, progress: Progress
+) -> FeatureSet:
+    log.enter("capture")
+    features = capture(
+        request.target, corpus, request.recipe, max_tokens=request.max_tokens,
+        held_out=request.held_out, progress=_telling(log, "capture", progress),
+    )  # fmt: skip
+    log.leave(
+        "capture",
+        message=f"{features.train_tokens:,} tokens to train on, {features.eval_tokens:,} held out, "
+        f"{workspace.size(features.bytes)}",
+    )
+    return features
+
+
+def _telling(log: StageLog, name: str, progress: Progress) -> Progress:
+    def tell(done: int, total: int | None = None, message: str = "", **rates: float) -> None:
+        log.tell(name, None, done, total, message)
+        progress(done, total, message, **rates)
+
+    return tell
+
+
+def _runs(
+    request: TrainingRequest, folder: Path, target_folder: Path, features: FeatureSet,
+    ks: Sequence[int],
+) -> list[SpecForgeRun]:  # fmt: skip
+    curve = CoverageCurve.of(request.counts or features.counts())
+    return [
+        SpecForgeRun(
+            folder=folder / f"k-{k}",
+            run_id=f"k{k}",
+            vocabulary=_vocabulary(curve, k, request.target.vocab_size),
+            target=request.target,
+            target_folder=target_folder,
+            features=features,
+            plan=request.plan,
+            deployment=request.deployment,
+            trainer=request.trainer,
+            threads=request.threads,
+        )
+        for k in ks
+    ]
+
+
+def _vocabulary(curve: CoverageCurve, k: int, vocab_size: int) -> DraftVocabulary:
+    if k == vocab_size:
+        return DraftVocabulary(np.arange(vocab_size), vocab_size)
+    return curve.vocabulary(k)
+
+
+def _space(runs: Sequence[SpecForgeRun]) -> int:
+    unfinished = [run for run in runs if not (run.folder / RESULT).is_file()]
+    return sum(checkpoint_bytes(run.target, run.k) for run in unfinished)
+
+
+def _write_spec(
+    request: TrainingRequest, folder: Path, features: FeatureSet, runs: Sequence[SpecForgeRun]
+) -> None:
+    """What the run is, written once and extended by more k; other settings are refused."""
+    target = request.target
+    spec: dict[str, Any] = {
+        "format": "vocabtrim-run-1",
+        "target": {"name": target.name, "folder": str(target.folder), "sha256": target.fingerprint,
+                   "toy": dict(target.toy)},
+        "features": features.key,
+        "corpus": features.corpus,
+        "regenerated_by": request.regenerated_by,
+        "recipe": request.recipe.provenance(),
+        "plan": asdict(request.plan),
+        "deployment": asdict(request.deployment),
+    }  # fmt: skip
+    vocabularies: dict[str, Any] = {}
+    path = folder / SPEC
+    if path.is_file():
+        before = json.loads(path.read_text("utf-8"))
+        vocabularies = before["vocabularies"]
+        for name, value in json.loads(json.dumps(spec)).items():
+            if before.get(name) != value:
+                raise InputError(
+                    f"The run {folder.name} began with another {name}; give the same settings to "
+                    "continue it, or another --name to start anew."
+                )
+    counts = request.counts.key if request.counts else "features"
+    for run in runs:
+        known = vocabularies.get(str(run.k))
+        if known and known["sha256"] != run.vocabulary.sha256:
+            raise InputError(
+                f"The vocabulary of k = {run.k:,} changed since the run {folder.name} began: the "
+                "counts are other ones; start another run with --name."
+            )
+        vocabularies[str(run.k)] = {"sha256": run.vocabulary.sha256, "steps": run.steps,
+                                    "counts": known["counts"] if known else counts}  # fmt: skip
+    spec |= {
+        "vocabularies": vocabularies,
+        "trainer": asdict(request.trainer),
+        "command": shlex.join(request.command),
+        "version": vocabtrim_core.__version__,
+        "notes": request.notes,
+    }
+    workspace.write_atomic(path, json.dumps(spec, indent=1).encode())
+
+
+class _Overall:
+    """Progress over all trainings together, so that one ETA covers them."""
+
+    def __init__(self, runs: Sequence[SpecForgeRun], i: int, progress: Progress) -> None:
+        self.before = sum(run.steps for run in runs[:i])
+        self.total = sum(run.steps for run in runs)
+        self.progress = progress
+        self.step, self.message = 0, ""
+        self.rates: dict[str, float] = {}
+
+    def __call__(self, step: int, message: str, **rates: float) -> None:
+        self.step, self.message, self.rates = step, message, rates
+        self.again()
+
+    def again(self) -> None:
+        self.progress(self.before + self.step, self.total, self.message, **self.rates)
+
+
+def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: _Overall) -> None:
+    """Train, evaluate and export one k, unless that is done."""
+    if (run.folder / RESULT).is_file():
+        keep_mapping(run.folder, run.vocabulary)  # it answers only for the vocabulary it had
+        for name in ("train", "evaluate", "export"):
+            log.leave(name, run.k)
+        return
+    log.enter("train", run.k)
+    began = time.monotonic()
+    if not (run.checkpoints() and run.checkpoints()[-1] >= run.steps):
+        run.train(_watch(run, log, tell))
+    seconds = time.monotonic() - began
+    log.leave("train", run.k)
+    if not run.best.exists():
+        raise InputError(
+            f"No checkpoint of k = {run.k:,} was evaluated; allow more steps or more evaluations."
+        )
+    scratch = run.folder / f".{DRAFT}.tmp"
+    log.enter("evaluate", run.k)
+    tell(run.steps, f"k = {run.k:,}: evaluating the best checkpoint")
+    measured = finish(run, scratch)
+    log.leave("evaluate", run.k, f"acceptance length {measured['acceptance_length']:.3f}")
+    log.enter("export", run.k)
+    result = _result(request, run, measured, seconds)
+    record = {"format": "vocabtrim-trained-draft-1", **result}
+    workspace.write_atomic(scratch / "vocabtrim.json", json.dumps(record, indent=1).encode())
+    scratch.rename(run.folder / DRAFT)
+    workspace.write_atomic(run.folder / RESULT, json.dumps(result, indent=1).encode())
+    log.leave("export", run.k, str(run.folder / DRAFT))
+
+
+def _watch(run: SpecForgeRun, log: StageLog, tell: _Overall) -> Callable[[Metrics | None], None]:
+    length: float | None = None
+    rates: dict[str, float] = {}
+
+    def watch(found: Metrics | None) -> None:
+        nonlocal length, rates
+        if found is None:
+            tell.again()
+            return
+        length = found.acceptance_length or length
+        values = found.values
+        words = [f"k = {run.k:,}"]
+        if "loss" in values:
+            words.append(f"loss {values['loss']:.3f}")
+            seconds = values.get("perf/optimizer_step_time_s")
+            rates = {"steps_per_s": 1 / seconds} if seconds else rates
+        if length is not None:
+            words.append(f"held-out acceptance length {length:.2f}")
+        message = ", ".join(words)
+        log.tell("train", run.k, found.step, run.steps, message)
+        tell(found.step, message, **rates)
+
+    if run.checkpoints():
+        tell(run.checkpoints()[-1], f"k = {run.k:,}: continuing")
+    else:
+        tell(0, f"k = {run.k:,}: starting SpecForge")
+    return watch
+
+
+def _result(
+    request: TrainingRequest, run: SpecForgeRun, measured: Mapping[str, Any], seconds: float
+) -> dict[str, Any]:
+    architecture = run.target.architecture
+    counts = (request.counts or run.features.counts()).counts
+    best = max(
+        (m for m in run.metrics() if m.acceptance_length),
+        key=lambda m: m.values["eval/simulated_acc_len"],
+    )
+    return {
+        "k": run.k,
+        "vocab_size": run.target.vocab_size,
+        "vocabulary_sha256": run.vocabulary.sha256,
+        "coverage": float(counts[run.vocabulary.ids].sum() / counts.sum()),
+        "flops_reduction": float(architecture.latency_reduction(run.k)),
+        "head_bytes": architecture.head_bytes(run.k),
+        "steps": run.steps,
+        "tokens_per_step": run.features.train_tokens
+        / run.features.train_samples
+        * run.plan.batch_size
+        * run.plan.accumulation,
+        "best_step": best.step if best else run.steps,
+        **measured,
+        "seconds": seconds,
+        "draft": str(run.folder / DRAFT),
+        "run": run.folder.parent.name,
+        "target": run.target.name,
+        "toy": bool(run.target.toy),
+        "features": run.features.key,
+        "plan": asdict(run.plan),
+        "trainer": dict(run.trainer.versions),
+        "device": (run.trainer.devices or ("cpu",))[0]
+        if run.deployment.device == "cuda"
+        else "cpu",
+    }
