@@ -50,7 +50,8 @@ def log_sizes(vocab_size: int, *marks: int, points: int = POINTS) -> np.ndarray:
     return np.union1d(even, [k for k in marks if 1 <= k <= vocab_size])
 
 
-def _layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> go.Figure:
+def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> go.Figure:
+    """The look that all figures share."""
     axis = {
         "gridcolor": palette.line, "linecolor": palette.muted, "zeroline": False,
         "tickfont": {"color": palette.muted},
@@ -69,7 +70,8 @@ def _layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) ->
     return figure
 
 
-def _size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary size k, tokens"):
+def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary size k, tokens"):
+    """Sizes 10..V on a log x axis."""
     figure.update_xaxes(
         type="log", title_text=title, tickformat=",", dtick=1,
         range=[1, float(np.log10(vocab_size * 1.08))],
@@ -127,7 +129,7 @@ def frontier_figure(info: FrontierInfo, palette: Palette = LIGHT) -> go.Figure:
             annotation_text=f"coverage floor {info.floor:.1%}", annotation_position="bottom left",
             annotation_font={"color": palette.warn, "size": 12},
         )  # fmt: skip
-    _layout(figure, palette, height=430, dragmode="pan", hovermode="closest")
+    layout(figure, palette, height=430, dragmode="pan", hovermode="closest")
     figure.update_xaxes(title_text="Draft FLOPs saved per step, against all tokens", ticksuffix="%")
     figure.update_yaxes(title_text="Coverage of the counted tokens", ticksuffix="%")
     return figure
@@ -179,7 +181,7 @@ def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure
             hovertemplate=f"<b>{component}</b><br>%{{x:,.1f}} of this bar's total"
             " (%{customdata:.1%})<extra></extra>",
         )  # fmt: skip
-    _layout(figure, palette, height=330, barmode="stack", bargap=0.28)
+    layout(figure, palette, height=330, barmode="stack", bargap=0.28)
     figure.update_layout(legend_traceorder="normal")
     figure.update_yaxes(autorange="reversed", showgrid=False, dividercolor="rgba(0,0,0,0)")
     figure.update_xaxes(title_text="Per draft step: millions of FLOPs, or megabytes of weights")
@@ -235,7 +237,7 @@ def landscape_figure(
             marker={"size": 13, "color": palette.warn,
                     "line": {"color": palette.ground, "width": 2}},
         )  # fmt: skip
-    _layout(figure, palette, height=430)
+    layout(figure, palette, height=430)
     figure.update_xaxes(title_text="Coverage weight alpha", showgrid=False)
     figure.update_yaxes(title_text="Coverage floor", ticksuffix="%", showgrid=False)
     return figure
@@ -284,7 +286,7 @@ def alpha_path_figure(info: AlphaPathInfo, palette: Palette = LIGHT) -> go.Figur
             "<br>coverage %{customdata:.2f}%<extra></extra>",
         )
     )  # fmt: skip
-    _layout(figure, palette, height=400)
+    layout(figure, palette, height=400)
     figure.update_xaxes(title_text="Coverage weight alpha")
     ticks = [m * 10**e for e in range(6) for m in (1, 2, 5)]
     figure.update_yaxes(
@@ -338,8 +340,8 @@ def domains_figure(info: tuple[DomainLine, ...], palette: Palette = LIGHT) -> go
             text=f"<b>{line.best.k:,}</b>", font={"color": colour, "size": 14},
             xshift=-30 if above else 34, yshift=14 if above else -16,
         )  # fmt: skip
-    _layout(figure, palette, height=380, hovermode="x unified")
-    _size_axis(figure, int(info[0].k[-1]))
+    layout(figure, palette, height=380, hovermode="x unified")
+    size_axis(figure, int(info[0].k[-1]))
     figure.update_yaxes(title_text="Coverage", ticksuffix="%", range=[0, 103])
     return figure
 
@@ -398,7 +400,7 @@ def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
                     "line": {"width": 3}},
             hovertemplate="best trial %{x:,}: %{y:.4f}<extra></extra>",
         )  # fmt: skip
-    _layout(figure, palette, height=430)
+    layout(figure, palette, height=430)
     figure.update_xaxes(
         type="log", title_text="Draft vocabulary size k, tokens", tickformat=",", dtick=1
     )
