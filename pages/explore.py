@@ -29,13 +29,14 @@ def explore(stored) -> None:
     if st.session_state.pop("redraw_page", False):
         st.rerun()
     curve = state.curve_of(stored.key, stored.counts)
-    left, right = st.columns([1, 3.4], gap="large")
-    with left:
+    # The chart comes first, so that on a phone the sliders stand right under it.
+    left, right = st.columns([3.4, 1], gap="large")
+    with right:
         settings = controls(curve.vocab_size)
         state.remember(settings)
         actions = st.container(horizontal=True, gap="small")
     tradeoff = state.tradeoff_of(settings, curve)
-    with right:
+    with left:
         live_chart(
             tradeoff,
             stored.key,

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui import state
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.memory import freeze
 from pages.ui.router import require_router
 from pages.ui.words import choice_sentence
 from vocabtrim_core import exports
@@ -52,7 +53,9 @@ def bundle(key: str, _counts, settings: state.Settings, k: int, formats: tuple[s
         _counts, state.architecture_of(settings, curve.vocab_size), settings.alpha,
         settings.floor / 100, "by hand" if settings.k else "exact", command,
     )  # fmt: skip
-    return exports.export_zip(curve.vocabulary(k), formats, context)
+    made = exports.export_zip(curve.vocabulary(k), formats, context)
+    freeze()  # writing tensors has imported torch
+    return made
 
 
 def page(stored) -> None:

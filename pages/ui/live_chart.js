@@ -195,7 +195,8 @@ class LiveChart {
       for (let k = step; k <= size; k += step) mark(k, true, true);
     }
     axes.append(element("line", { x1: left, x2: left + width, y1: bottom, y2: bottom }));
-    const title = `Draft vocabulary size k, tokens (${this.data.log ? "log" : "linear"} scale)`;
+    const scale = this.data.log ? "log" : "linear";
+    const title = narrow ? `Size k (${scale})` : `Draft vocabulary size k, tokens (${scale} scale)`;
     axes.append(element("text", { x: left, y: bottom + 62, class: "title" }, title));
     if (!narrow) axes.append(element("text", { x: left - 38, y: top - 14, class: "title" }, "Share"));
     this.drawPresets();
