@@ -1,0 +1,72 @@
+"""What all figures share: palettes, sampled sizes, axes. Palettes are data, so that the same
+figure serves a light page, a dark page and a printed report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+POINTS = 320  # sizes per curve; an SVG line gains nothing from more
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Colours by role; `parts` are told apart side by side, `scale` runs from low to high."""
+
+    ink: str
+    muted: str
+    line: str
+    accent: str
+    warn: str
+    ground: str
+    parts: tuple[str, ...] = field(default=())
+    scale: tuple[str, ...] = field(default=())
+
+
+LIGHT = Palette(
+    ink="#16202A", muted="#667482", line="#E3E8EC", accent="#0B7A75", warn="#C2570C",
+    ground="#FFFFFF", parts=("#B9C4CC", "#8B9AA6", "#5D6D7A", "#0B7A75"),
+    scale=("#F2F5F6", "#CFE5E3", "#98CECA", "#4FA8A2", "#0B7A75", "#043E3C"),
+)  # fmt: skip
+DARK = Palette(
+    ink="#E8EDF1", muted="#95A3AF", line="#2B353E", accent="#2DB8AF", warn="#F0924E",
+    ground="#0E1317", parts=("#4A5864", "#6B7A87", "#93A1AD", "#2DB8AF"),
+    scale=("#141B21", "#0C3D3B", "#116663", "#1A918B", "#4BBDB6", "#BEE9E6"),
+)  # fmt: skip
+
+
+def log_sizes(vocab_size: int, *marks: int, points: int = POINTS) -> np.ndarray:
+    """int64, ascending: sizes 1..V even on a log axis, with `marks` among them."""
+    even = np.unique(np.round(np.geomspace(1, vocab_size, points)).astype(np.int64))
+    return np.union1d(even, [k for k in marks if 1 <= k <= vocab_size])
+
+
+def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> go.Figure:
+    """The look that all figures share."""
+    axis = {
+        "gridcolor": palette.line, "linecolor": palette.muted, "zeroline": False,
+        "tickfont": {"color": palette.muted},
+        "title": {"font": {"color": palette.muted, "size": 13}},
+    }  # fmt: skip
+    figure.update_layout(
+        height=height, margin={"l": 8, "r": 16, "t": 28, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": palette.ink, "size": 13}, hoverlabel={"align": "left"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None,
+                "font": {"color": palette.ink}},
+        **more,
+    )  # fmt: skip
+    figure.update_xaxes(**axis, automargin=True)
+    figure.update_yaxes(**axis, automargin=True)
+    return figure
+
+
+def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary size k, tokens"):
+    """Sizes 10..V on a log x axis."""
+    figure.update_xaxes(
+        type="log", title_text=title, tickformat=",", dtick=1,
+        range=[1, float(np.log10(vocab_size * 1.08))],
+    )  # fmt: skip

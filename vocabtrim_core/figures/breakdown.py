@@ -1,0 +1,60 @@
+"""FLOPs and weight bytes of a draft step per component, before and after (paper Table 1)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.figures.base import LIGHT, Palette, layout
+
+
+class BreakdownInfo(NamedTuple):
+    """FLOPs and weight bytes of one draft step per component, for all tokens and for k of them."""
+
+    components: tuple[str, ...]
+    sizes: tuple[int, int]  # V, k
+    flops: tuple[tuple[float, ...], tuple[float, ...]]
+    weight_bytes: tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def breakdown_info(architecture: DraftArchitecture, k: int) -> BreakdownInfo:
+    """Where the cost of a draft step sits, before and after the trim (paper Table 1)."""
+    sizes = (architecture.vocab_size, k)
+    weights = [architecture.breakdown(size) for size in sizes]
+    per_weight = architecture.bytes_per_weight
+    return BreakdownInfo(
+        tuple(weights[0]),
+        sizes,
+        (tuple(2.0 * w for w in weights[0].values()), tuple(2.0 * w for w in weights[1].values())),
+        (
+            tuple(float(per_weight * w) for w in weights[0].values()),
+            tuple(float(per_weight * w) for w in weights[1].values()),
+        ),
+    )
+
+
+def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure:
+    """Stacked bars: FLOPs and bytes, each for V and for k."""
+    labels = [f"{size:,} tokens" for size in info.sizes]
+    axis = [["FLOPs, millions"] * 2 + ["Weights read, MB"] * 2, labels * 2]
+    figure = go.Figure()
+    for i, component in enumerate(info.components):
+        values = [side[i] / 1e6 for side in (*info.flops, *info.weight_bytes)]
+        totals = [sum(side) / 1e6 for side in (*info.flops, *info.weight_bytes)]
+        figure.add_bar(
+            y=axis, x=values, orientation="h", name=component,
+            marker={"color": palette.parts[i], "line": {"color": palette.ground, "width": 1}},
+            text=[f"{v:,.1f}" if v > 0.045 * max(totals) else "" for v in values],
+            textposition="inside", insidetextanchor="middle", constraintext="none", textangle=0,
+            insidetextfont={"color": palette.ground} if component == "LM head" else None,
+            customdata=[v / t for v, t in zip(values, totals, strict=True)],
+            hovertemplate=f"<b>{component}</b><br>%{{x:,.1f}} of this bar's total"
+            " (%{customdata:.1%})<extra></extra>",
+        )  # fmt: skip
+    layout(figure, palette, height=330, barmode="stack", bargap=0.28)
+    figure.update_layout(legend_traceorder="normal")
+    figure.update_yaxes(autorange="reversed", showgrid=False, dividercolor="rgba(0,0,0,0)")
+    figure.update_xaxes(title_text="Per draft step: millions of FLOPs, or megabytes of weights")
+    return figure

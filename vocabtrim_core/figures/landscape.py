@@ -1,0 +1,115 @@
+"""The optimum over alpha and floor: best utility as a landscape, k* as a path."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.tradeoff import TradeOff
+
+CONTOURS = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # sizes with a line of their own
+
+
+class LandscapeInfo(NamedTuple):
+    """Largest utility and its k for each (floor, alpha); NaN where the floor is out of reach."""
+
+    alphas: np.ndarray
+    floors: np.ndarray
+    utility: np.ndarray
+    k: np.ndarray
+
+
+def landscape_info(tradeoff: TradeOff, steps: int = 51) -> LandscapeInfo:
+    """The optimum over alpha in 0..1 and floors from 0.5 up; independent of the sliders."""
+    alphas, floors = np.linspace(0, 1, steps), np.linspace(0.5, 1.0, steps)
+    k = tradeoff.landscape(alphas, floors)
+    known = np.nan_to_num(k, nan=1).astype(np.int64)
+    coverage = tradeoff.curve.coverage[known - 1]
+    reduction = np.asarray(tradeoff.architecture.latency_reduction(known))
+    utility = np.where(np.isnan(k), np.nan, alphas * coverage + (1 - alphas) * reduction)
+    return LandscapeInfo(alphas, floors, utility, k)
+
+
+def landscape_figure(
+    info: LandscapeInfo, here: tuple[float, float] | None = None, palette: Palette = LIGHT
+) -> go.Figure:
+    """Heat of the best utility, lines of equal k*; `here` = (alpha, floor) is marked."""
+    scale = [[i / (len(palette.scale) - 1), c] for i, c in enumerate(palette.scale)]
+    x, y = info.alphas, 100 * info.floors
+    figure = go.Figure(
+        go.Heatmap(
+            x=x, y=y, z=info.utility, customdata=info.k, colorscale=scale, zsmooth=False,
+            colorbar={"title": {"text": "Utility", "side": "right"}, "thickness": 12,
+                      "outlinewidth": 0},
+            hovertemplate="alpha %{x:.2f}, floor %{y:.0f}%<br><b>k* = %{customdata:,.0f} tokens</b>"
+            "<br>utility %{z:.4f}<extra></extra>",
+        )
+    )  # fmt: skip
+    for size in CONTOURS:
+        _contour(figure, info, size, palette)
+    if here:
+        figure.add_scatter(
+            x=[here[0]], y=[100 * here[1]], mode="markers", showlegend=False, hoverinfo="skip",
+            marker={"size": 13, "color": palette.warn,
+                    "line": {"color": palette.ground, "width": 2}},
+        )  # fmt: skip
+    layout(figure, palette, height=430)
+    figure.update_xaxes(title_text="Coverage weight alpha", showgrid=False)
+    figure.update_yaxes(title_text="Coverage floor", ticksuffix="%", showgrid=False)
+    return figure
+
+
+def _contour(figure: go.Figure, info: LandscapeInfo, size: int, palette: Palette) -> None:
+    """The line on which k* is `size`, labelled where it meets the lowest floor."""
+    lowest = info.k[0]
+    at = int(np.argmax(lowest >= size))
+    if not lowest[at] >= size or at == 0:
+        return
+    figure.add_contour(
+        x=info.alphas, y=100 * info.floors, z=np.log10(info.k), showscale=False, showlegend=False,
+        hoverinfo="skip", line={"color": palette.ink, "width": 1}, opacity=0.5,
+        contours={"coloring": "none", "start": np.log10(size), "end": np.log10(size), "size": 1},
+    )  # fmt: skip
+    figure.add_annotation(
+        x=float(info.alphas[at]), y=100 * float(info.floors[0]), text=f"{size:,}", showarrow=False,
+        yshift=12, xanchor="center", font={"size": 11, "color": palette.ink},
+        bgcolor=palette.ground, opacity=0.85, borderpad=1,
+    )  # fmt: skip
+
+
+class AlphaPathInfo(NamedTuple):
+    """k* and what it covers for each alpha, under one floor and one pair of bounds."""
+
+    alphas: np.ndarray
+    k: np.ndarray
+    coverage: np.ndarray
+
+
+def alpha_path_info(tradeoff: TradeOff, steps: int = 201) -> AlphaPathInfo:
+    """How the optimum moves as coverage weighs more; InputError when the floor is out of reach."""
+    alphas = np.linspace(0, 1, steps)
+    k = tradeoff.alpha_path(alphas)
+    return AlphaPathInfo(alphas, k, tradeoff.curve.coverage[k - 1])
+
+
+def alpha_path_figure(info: AlphaPathInfo, palette: Palette = LIGHT) -> go.Figure:
+    """k* against alpha on a log axis."""
+    figure = go.Figure(
+        go.Scatter(
+            x=info.alphas, y=info.k, customdata=100 * info.coverage, mode="lines", showlegend=False,
+            line={"color": palette.accent, "width": 3},
+            hovertemplate="alpha %{x:.3f}<br><b>k* = %{y:,} tokens</b>"
+            "<br>coverage %{customdata:.2f}%<extra></extra>",
+        )
+    )  # fmt: skip
+    layout(figure, palette, height=400)
+    figure.update_xaxes(title_text="Coverage weight alpha")
+    ticks = [m * 10**e for e in range(6) for m in (1, 2, 5)]
+    figure.update_yaxes(
+        type="log", title_text="Best size k*, tokens", tickvals=ticks,
+        ticktext=[f"{tick:,}" for tick in ticks],
+    )  # fmt: skip
+    return figure
