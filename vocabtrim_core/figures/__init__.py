@@ -3,7 +3,7 @@
 Sizes are drawn on a log axis unless said otherwise, shares in percent. One figure, one module.
 """
 
-from vocabtrim_core.figures.base import DARK, LIGHT, Palette, log_sizes
+from vocabtrim_core.figures.base import DARK, LIGHT, Palette, layout, log_sizes, size_axis
 from vocabtrim_core.figures.breakdown import BreakdownInfo, breakdown_figure, breakdown_info
 from vocabtrim_core.figures.domains import DomainLine, domains_figure, domains_info
 from vocabtrim_core.figures.frontier import FrontierInfo, frontier_figure, frontier_info
@@ -37,7 +37,9 @@ __all__ = [
     "frontier_info",
     "landscape_figure",
     "landscape_info",
+    "layout",
     "log_sizes",
+    "size_axis",
     "trials_figure",
     "trials_info",
 ]
