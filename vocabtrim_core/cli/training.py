@@ -137,7 +137,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     plan("--ttt-length", type=integer, default=7,
          help="draft positions unrolled in training (default %(default)s)")  # fmt: skip
     plan("--start", choices=("scratch", "target"), default="scratch",
-         help="the head's first weights: random, or the target's rows (default scratch)")  # fmt: skip
+         help="the head's first weights: random, or the target's (default scratch)")  # fmt: skip
     plan("--evaluations", type=integer, default=10,
          help="held-out evaluations and checkpoints (default %(default)s)")  # fmt: skip
     plan("--compact-teacher", action="store_true",
@@ -155,7 +155,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     where("--master-addr", metavar="HOST", help="first node, where there are several")
     own = parser.add_argument_group("the target's own answers").add_argument
     own("--regenerate", metavar="local|URL",
-        help="answer the prompts with the target first: here, or by an OpenAI-like server")  # fmt: skip
+        help="answer the prompts anew: with the target here, or by a server")  # fmt: skip
     own("--temperature", type=number, default=0.0, help="(default %(default)s)")
     own("--answer-tokens", type=integer, default=512, metavar="N", help="(default %(default)s)")
     parser.add_argument(

@@ -48,7 +48,9 @@ class Answerer(Protocol):
 
     about: dict[str, Any]
     together: int
-    workers: int
+
+    @property
+    def workers(self) -> int: ...
 
     async def open(self) -> None:
         """Get ready; InputError when nobody is there."""
@@ -138,7 +140,7 @@ class ServerAnswerer:
                 if reply.is_error:
                     return Refused(f"HTTP {reply.status_code}: {reply.text[:200]}")
                 return self._text(reply.json())
-            except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError) as error:
+            except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
                 said = type(error).__name__
         return Refused(f"no answer in {RETRIES} attempts ({said})")
 
@@ -176,9 +178,12 @@ class LocalAnswerer:
     device: str = "cpu"
     together: int = 16
     context: int = 4096  # tokens of prompt and answer
-    workers: int = 1
     about: dict[str, Any] = field(default_factory=dict)
     _model: Any = None
+
+    @property
+    def workers(self) -> int:
+        return 1
 
     async def open(self) -> None:
         """The weights are read with the first prompt."""
@@ -204,7 +209,7 @@ class LocalAnswerer:
         ]
         fits = [i for i, ids in enumerate(encoded) if len(ids) <= room]
         answers: list[str | Refused] = [
-            Refused(f"the prompt has {len(ids):,} tokens, more than {room:,}") for ids in encoded
+            Refused(f"prompt and answer do not fit {self.context:,} tokens") for _ in encoded
         ]
         if not fits:
             return answers

@@ -41,12 +41,17 @@ TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 HELD_OUT = 0.05
 WARMUP = 0.03
 CHECKPOINTS = 8
+MEASURED = 6  # steps after which the speed is known
 Progress = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
 class DemoShape:
-    """Shape and training of the toy target. minutes: of training, on whatever machine."""
+    """Shape and training of the toy target.
+
+    minutes: of training, on whatever machine; steps: of training, where that shall not depend on
+    the machine.
+    """
 
     vocab_size: int = 32_000
     hidden_size: int = 256
@@ -55,12 +60,13 @@ class DemoShape:
     batch: int = 8  # sequences of a step
     learning_rate: float = 3e-3
     minutes: float = 3.5
+    steps: int | None = None
     max_epochs: int = 3
     context: int = 1024
 
     def __post_init__(self) -> None:
-        if self.hidden_size % 64 or self.layers < 3:
-            raise InputError("The toy target needs a width that 64 divides and 3 layers or more.")
+        if self.hidden_size % 64 or self.layers < 4:
+            raise InputError("The toy target needs a width that 64 divides and 4 layers or more.")
         if self.vocab_size < 600:
             raise InputError("The toy target needs a vocabulary of at least 600 tokens.")
 
@@ -208,12 +214,12 @@ def _train(
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**shape.config(), attn_implementation="sdpa"))
+    model = LlamaForCausalLM(LlamaConfig(**shape.config()))
     optimizer = torch.optim.AdamW(
         model.parameters(), shape.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
     )
     packed = _packed(sequences, shape.length)
-    run = _Run()
+    run = _Run(steps=shape.steps or 0)
     state = scratch / "state.pt"
     if state.is_file():
         kept = torch.load(state, weights_only=True)
@@ -223,6 +229,7 @@ def _train(
     per_epoch = len(packed) // shape.batch
     most = per_epoch * shape.max_epochs
     batches = _order(len(packed), shape.batch, run.step)
+    first = 0.0
     model.train()
     while run.step < (run.steps or most):
         began = time.monotonic()
@@ -236,8 +243,11 @@ def _train(
         run.step += 1
         run.tokens += shape.batch * shape.length
         run.seconds += time.monotonic() - began
-        if not run.steps and run.step >= 4:  # its speed is known: fit the budget
-            run.steps = max(8, min(most, round(shape.minutes * 60 / (run.seconds / run.step))))
+        if run.step == 1:
+            first = run.seconds  # slower than the others, so its speed says nothing
+        elif not run.steps and run.step == MEASURED:
+            pace = (run.seconds - first) / (MEASURED - 1)
+            run.steps = max(2 * MEASURED, min(most, round(shape.minutes * 60 / pace)))
         progress(
             run.step, run.steps or None, f"Training the toy target, loss {loss:.3f}",
             tokens_per_s=run.tokens / run.seconds,

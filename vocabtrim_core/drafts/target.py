@@ -75,9 +75,10 @@ def load_target(spec: str | Path) -> Target:
     checkpoint = open_checkpoint(folder)
     config = checkpoint.config
     layers = checkpoint.size("num_hidden_layers")
-    if layers is None or layers < 3:
+    if layers is None or layers < 4:
         raise InputError(
-            f"{folder / CONFIG} names {layers or 'no'} decoder layers; EAGLE-3 fuses three of them."
+            f"{folder / CONFIG} names {layers or 'no'} decoder layers; EAGLE-3 needs four, to "
+            "fuse three below the last one."
         )
     embedding = _key(checkpoint, EMBEDDING)
     tied = bool(checkpoint.setting("tie_word_embeddings"))
@@ -99,11 +100,12 @@ def load_target(spec: str | Path) -> Target:
 def aux_layers(layers: int) -> tuple[int, int, int]:
     """A low, a middle and a high layer: SpecForge's and SGLang's default where it gives three.
 
-    That default is [1, n // 2 - 1, n - 4]; below 7 layers it repeats itself.
+    That default is [1, n // 2 - 1, n - 4]; below 7 layers it repeats itself. The last layer is
+    never among them, since its output is only seen after the norm.
     """
     if layers >= 7:
         return 1, layers // 2 - 1, layers - 4
-    return 0, (layers - 2) // 2 or 1, max(layers - 2, 2)
+    return 0, (layers - 2) // 2, layers - 2
 
 
 def trainer_folder(target: Target, home: Path) -> Path:

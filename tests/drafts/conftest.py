@@ -1,0 +1,77 @@
+"""A toy target of a few seconds, conversations for it, and features captured from it."""
+
+from __future__ import annotations
+
+import json
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from vocabtrim_core.corpora import Corpus, open_corpus
+from vocabtrim_core.drafts.demo_target import DemoShape, build
+from vocabtrim_core.drafts.features import FeatureSet, capture
+from vocabtrim_core.drafts.target import Target, load_target
+from vocabtrim_core.recipe import Recipe
+from vocabtrim_core.templates import resolve_template
+from vocabtrim_core.tokenizers import load_tokenizer
+
+WORDS = [
+    *("open", "close", "read", "write", "the", "a", "file", "folder", "name", "value", "list"),
+    *("table", "of", "with", "and", "returns", "sets", "path", "when", "is", "not", "error"),
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tiny tensors are not worth a second thread, which would wait more than it works."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """120 short conversations with answers that follow a pattern."""
+    rng = random.Random(0)
+    lines = []
+    for i in range(120):
+        verb, noun = rng.choice(WORDS[:4]), rng.choice(WORDS[6:12])
+        turns = [
+            {"role": "user", "content": f"How do I {verb} the {noun} number {i}?"},
+            {"role": "assistant", "content": f'Call {verb}_{noun}(). {{"name": "{noun}"}} '
+             + " ".join(rng.choices(WORDS, k=rng.randint(2, 9)))},
+        ]  # fmt: skip
+        lines.append(json.dumps({"id": i, "conversations": turns * rng.choice((1, 1, 2))}))
+    path = tmp_path_factory.mktemp("toy-corpus") / "toy.jsonl"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return open_corpus(path)
+
+
+@pytest.fixture(scope="session")
+def toy(toy_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The toy target: folder, shape, losses."""
+    shape = DemoShape(vocab_size=700, hidden_size=64, layers=4, length=64, batch=4, steps=150,
+                      max_epochs=20, context=512)  # fmt: skip
+    out = tmp_path_factory.mktemp("targets") / "toy"
+    made = build(shape, corpus=toy_corpus, out=out, threads=1)
+    return SimpleNamespace(
+        folder=made.folder, shape=shape, held_out_loss=made.held_out_loss,
+        unigram_loss=made.unigram_loss,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def toy_target(toy: SimpleNamespace) -> Target:
+    return load_target(toy.folder)
+
+
+@pytest.fixture(scope="session")
+def toy_recipe(toy: SimpleNamespace) -> Recipe:
+    tokenizer = load_tokenizer(toy.folder)
+    return Recipe(tokenizer, resolve_template(tokenizer), max_length=128)
+
+
+@pytest.fixture(scope="session")
+def toy_features(toy_target: Target, toy_corpus: Corpus, toy_recipe: Recipe) -> FeatureSet:
+    return capture(toy_target, toy_corpus, toy_recipe, held_out=0.2, device="cpu")

@@ -1,0 +1,380 @@
+"""Training drafts, the parts that need no SpecForge process: parser, loss, capture, run files."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vocabtrim_core.corpora import open_corpus
+from vocabtrim_core.drafts import demo_target, metrics, trainer
+from vocabtrim_core.drafts.features import capture, estimate_bytes, load_features
+from vocabtrim_core.drafts.plan import (
+    Deployment,
+    OnlineServers,
+    TrainingPlan,
+    online_run_file,
+    run_file,
+)
+from vocabtrim_core.drafts.sequences import is_held_out, mask_of, read_sequences
+from vocabtrim_core.drafts.target import aux_layers, load_target, trainer_folder
+from vocabtrim_core.drafts.torch_loss import LogSoftmaxLoss
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.recipe import Recipe
+from vocabtrim_core.template_spans import ids_inside
+from vocabtrim_core.templates import resolve_template
+from vocabtrim_core.tokenizers import load_tokenizer
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+# --- what SpecForge prints ----------------------------------------------------------------------
+
+
+def test_parses_train_and_eval_lines() -> None:
+    train = metrics.parse("step 5: {'train/loss': 0.42, 'train/acc_0': 0.17, 'lr': 1e-04}\n")
+    assert train is not None
+    assert (train.step, train.kind) == (5, "train")
+    assert train.values == {"loss": 0.42, "acc_0": 0.17, "lr": 1e-4}
+    listed = metrics.parse("step 10: {'eval/per_position_acc': [0.5, 0.25], "
+                           "'eval/simulated_acc_len': 0.625}")  # fmt: skip
+    assert listed is not None
+    assert listed.kind == "eval"
+    assert listed.values["eval/per_position_acc/1"] == 0.25
+    assert listed.acceptance_length == 1.625
+
+
+@pytest.mark.parametrize(
+    "line", ["", "step", "step 5: nothing", "Step 5: {}", "step 5: {'a': __import__('os')}"]
+)
+def test_other_lines_are_no_metrics(line: str) -> None:
+    assert metrics.parse(line) is None
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
+def test_a_loss_that_is_no_number_is_seen_and_survives_the_file(bad: str, tmp_path: Path) -> None:
+    found = metrics.parse(f"step 7: {{'train/loss': {bad}, 'train/name_nan': 1.0}}")
+    assert found is not None
+    assert found.broken == "loss"
+    path = tmp_path / metrics.FILE
+    path.write_text(found.json() + "\n" + '{"step": 8, "ki', "utf-8")
+    (again,) = metrics.read_metrics(path)
+    assert again.broken == "loss"
+    assert json.loads(found.json())["loss"] == bad
+
+
+def test_recorded_output(shared: Path) -> None:
+    recorded = shared / "reference/specforge_sglang/specforge_train_stdout.txt"
+    lines = recorded.read_text("utf-8").splitlines()
+    found = [m for m in map(metrics.parse, lines) if m]
+    assert len(found) == sum(line.startswith("step ") for line in lines) > 20
+    assert not any(m.broken for m in found)
+    assert found[0].step == 5
+    assert found[0].values["ploss_2"] == pytest.approx(0.17261146)
+    assert all("loss" in m.values for m in found if m.kind == "train")
+
+
+def test_a_step_trained_again_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / metrics.FILE
+    lines = [metrics.Metrics(step, "train", {"loss": loss}) for step, loss in
+             ((1, 3.0), (2, 2.0), (3, 9.0), (3, 1.0))]  # fmt: skip
+    path.write_text("".join(m.json() + "\n" for m in lines), "utf-8")
+    assert [m.values["loss"] for m in metrics.read_metrics(path)] == [3.0, 2.0, 1.0]
+    assert metrics.read_metrics(tmp_path / "none") == []
+
+
+# --- the loss -----------------------------------------------------------------------------------
+
+
+def _formula(logits: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return -(mask * target * torch.log_softmax(logits, 2)).sum(2).mean()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_loss_equals_the_formula_and_a_float64_reference(dtype: torch.dtype) -> None:
+    torch.manual_seed(1)
+    shape = (2, 150, 97)  # more rows than one chunk holds
+    logits = (4 * torch.randn(shape)).to(dtype).requires_grad_()
+    target = torch.softmax(torch.randn(shape), 2)
+    mask = (torch.rand(2, 150, 1) < 0.6).int()
+    loss = LogSoftmaxLoss.apply(logits, target, mask)
+    (loss * 3).backward()
+    exact = logits.detach().double().requires_grad_()
+    reference = _formula(exact, target.double(), mask)
+    (reference * 3).backward()
+    assert loss.item() == pytest.approx(reference.item(), rel=1e-6)
+    assert loss.item() == pytest.approx(
+        _formula(logits.detach().float(), target, mask).item(), rel=1e-6
+    )
+    assert logits.grad is not None
+    tolerance = 1e-6 if dtype is torch.float32 else 4e-3
+    torch.testing.assert_close(logits.grad.double(), exact.grad, rtol=tolerance, atol=1e-8)
+    assert not logits.grad[(mask == 0).squeeze(-1)].any()
+
+
+def test_loss_without_a_counted_position_is_zero() -> None:
+    logits = torch.randn(1, 3, 5, requires_grad=True)
+    loss = LogSoftmaxLoss.apply(logits, torch.full((1, 3, 5), 0.2), torch.zeros(1, 3, 1))
+    loss.backward()
+    assert loss.item() == 0
+    assert not logits.grad.any()
+
+
+def test_wide_cross_entropy_equals_torch() -> None:
+    from vocabtrim_core.drafts.linear_cross_entropy import LinearCrossEntropy
+
+    torch.manual_seed(2)
+    hidden = torch.randn(700, 16, requires_grad=True)
+    weight = torch.randn(50, 16, requires_grad=True)
+    labels = torch.randint(0, 50, (700,))
+    LinearCrossEntropy.apply(hidden, weight, labels).backward()
+    found = hidden.grad.clone(), weight.grad.clone()
+    hidden.grad = weight.grad = None
+    plain = torch.nn.functional.cross_entropy(hidden @ weight.T, labels)
+    plain.backward()
+    loss = LinearCrossEntropy.apply(hidden, weight, labels)
+    assert loss.item() == pytest.approx(plain.item(), rel=5e-3)
+    for ours, theirs in zip(found, (hidden.grad, weight.grad), strict=True):
+        assert (ours - theirs).norm() < 0.02 * theirs.norm()
+
+
+# --- target and features ------------------------------------------------------------------------
+
+
+def test_layers_that_are_fused() -> None:
+    assert aux_layers(32) == (1, 15, 28)  # SpecForge's default
+    for layers in range(4, 80):
+        found = aux_layers(layers)
+        assert len(set(found)) == 3
+        assert list(found) == sorted(found)
+        assert found[-1] < layers - 1
+
+
+def test_target_is_read_and_labelled(toy) -> None:
+    target = load_target(toy.folder)
+    assert (target.vocab_size, target.hidden_size, target.layers) == (700, 64, 4)
+    assert target.toy["label"].startswith("toy target")
+    assert (target.head_key, target.embedding_key) == (
+        "lm_head.weight",
+        "model.embed_tokens.weight",
+    )
+    assert target.draft_config(64)["draft_vocab_size"] == 64
+    assert toy.held_out_loss < toy.unigram_loss
+
+
+def test_a_target_without_an_index_gets_one_beside_links(toy, tmp_path: Path) -> None:
+    view = trainer_folder(load_target(toy.folder), tmp_path)
+    places = json.loads((view / "model.safetensors.index.json").read_text("utf-8"))["weight_map"]
+    assert places["lm_head.weight"] == "model.safetensors"
+    assert (view / "model.safetensors").resolve() == (toy.folder / "model.safetensors").resolve()
+    stamp = (view / "model.safetensors.index.json").stat().st_mtime_ns
+    assert trainer_folder(load_target(toy.folder), tmp_path) == view
+    assert (view / "model.safetensors.index.json").stat().st_mtime_ns == stamp
+
+
+def test_what_is_no_target_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no model folder"):
+        load_target(tmp_path / "nowhere")
+    (tmp_path / "config.json").write_text("{}", "utf-8")
+    with pytest.raises(InputError, match="no weights"):
+        load_target(tmp_path)
+
+
+def test_mask_marks_the_ids_that_counting_counts(toy, toy_recipe) -> None:
+    text, spans = toy_recipe.template.spans(
+        [{"role": "user", "content": "Call it."}, {"role": "assistant", "content": "{}, done"},
+         {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}],
+        "assistant",
+    )  # fmt: skip
+    encoding = toy_recipe.tokenizer.backend.encode(text, add_special_tokens=False)
+    bounds = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+    for masks in (False, True):
+        counted = np.array(encoding.ids)[mask_of(bounds, spans, masks)]
+        assert counted.tolist() == np.concatenate(ids_inside(encoding, spans, masks=masks)).tolist()
+    assert len(counted)
+
+
+def test_held_out_is_decided_by_content(toy_corpus, toy_recipe) -> None:
+    first = read_sequences(toy_corpus, toy_recipe, held_out=0.3)
+    fewer = read_sequences(toy_corpus, toy_recipe, held_out=0.3, max_tokens=4000)
+    n = len(fewer)
+    assert n < len(first)
+    assert fewer.held_out.tolist() == first.held_out[:n].tolist()
+    assert 0.1 < np.mean([is_held_out(str(i), 0.3) for i in range(1000)]) < 0.5
+    with pytest.raises(InputError, match="within 2 tokens"):
+        read_sequences(toy_corpus, Recipe(toy_recipe.tokenizer, toy_recipe.template, max_length=2),
+                       held_out=0.3)  # fmt: skip
+
+
+def test_captured_features_are_the_layers_inputs(toy, toy_target, toy_features) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(toy.folder, dtype=torch.bfloat16).eval()
+    inputs: dict[int, torch.Tensor] = {}
+
+    def listen(layer: int):
+        return lambda module, args: inputs.update({layer: args[0].clone()})
+
+    for i, layer in enumerate(model.model.layers):
+        layer.register_forward_pre_hook(listen(i))
+    model.model.norm.register_forward_pre_hook(listen(toy_target.layers))
+    train = sorted(toy_features.train.rglob("*.ckpt"))[:3]
+    for path in (*train, next(toy_features.eval.rglob("*.ckpt"))):
+        sample = torch.load(path, weights_only=True)
+        with torch.inference_mode():
+            out = model(sample["input_ids"][None])
+        # What a layer puts out is what the next one, or the last norm, takes in.
+        wanted = torch.cat([inputs[layer + 1] for layer in toy_target.aux_layers], -1)
+        torch.testing.assert_close(sample["aux_hidden_state"], wanted, rtol=0.02, atol=0.03)
+        logits = model.lm_head(sample["hidden_state"])
+        torch.testing.assert_close(logits, out.logits, rtol=0.03, atol=0.06)
+        assert sample["aux_hidden_state"].dtype == torch.bfloat16
+        assert sample["loss_mask"].dtype == torch.int64
+        assert len(sample["loss_mask"]) == len(sample["input_ids"])
+
+
+def test_capture_continues_where_it_stopped(toy, toy_corpus, toy_recipe, toy_features) -> None:
+    before = {p: p.stat().st_mtime_ns for p in toy_features.folder.rglob("*.ckpt")}
+    assert len(before) == toy_features.train_samples + toy_features.eval_samples
+    lost = sorted(before)[5]
+    lost.unlink()
+    (toy_features.folder / "features.json").unlink()
+    again = capture(load_target(toy.folder), toy_corpus, toy_recipe, held_out=0.2, device="cpu")
+    after = {p: p.stat().st_mtime_ns for p in again.folder.rglob("*.ckpt")}
+    assert after.keys() == before.keys()
+    assert [p for p in before if before[p] != after[p]] == [lost]
+    assert load_features(again.key[:8]).train_tokens == toy_features.train_tokens
+    tokens = again.train_tokens + again.eval_tokens
+    assert again.bytes == pytest.approx(estimate_bytes(tokens, len(after), 64), rel=0.05)
+
+
+def test_capture_says_what_will_not_fit(toy, toy_corpus, toy_recipe, monkeypatch) -> None:
+    from vocabtrim_core import workspace
+
+    monkeypatch.setattr(workspace, "free_bytes", lambda path: 1000)
+    with pytest.raises(InputError, match="full"):
+        capture(load_target(toy.folder), toy_corpus, toy_recipe, held_out=0.25, device="cpu")
+
+
+# --- run files ----------------------------------------------------------------------------------
+
+FILES = {
+    "specforge-cpu.yaml": run_file(
+        TrainingPlan(max_steps=40, ttt_length=3, start="target"), Deployment(), run_id="k4380",
+        steps=40, target="target", head_key="lm_head.weight",
+        embedding_key="model.embed_tokens.weight", features="features/train",
+        held_out="features/eval", max_length=512, start="start",
+    ),
+    "specforge-cpu-resumed.yaml": run_file(
+        TrainingPlan(max_steps=40, ttt_length=3, start="target"), Deployment(), run_id="k4380",
+        steps=40, target="target", head_key="lm_head.weight",
+        embedding_key="model.embed_tokens.weight", features="features/train",
+        held_out="features/eval", max_length=512, start="start", resume=True,
+    ),
+    "specforge-two-nodes.yaml": run_file(
+        TrainingPlan(), Deployment("cuda", 8, 2, 0, "10.0.0.1"), run_id="k13264", steps=5000,
+        target="target", head_key="lm_head.weight", embedding_key="model.embed_tokens.weight",
+        features="features/train", held_out="features/eval", max_length=4096,
+    ),
+    "specforge-online.yaml": online_run_file(
+        TrainingPlan(), OnlineServers((2, 3), ((0,), (1,))), run_id="k13264", target="target",
+        head_key="lm_head.weight", embedding_key="model.embed_tokens.weight",
+        corpus="train.jsonl", template="llama3", max_length=4096,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_run_files_are_as_recorded(name: str) -> None:
+    assert FILES[name] == (GOLDEN / name).read_text("utf-8")
+
+
+def test_plans_that_cannot_be() -> None:
+    for wrong in ({"epochs": 0}, {"learning_rate": 0.0}, {"start": "there"}, {"max_steps": 0}):
+        with pytest.raises(InputError):
+            TrainingPlan(**wrong)
+    with pytest.raises(InputError, match="one process"):
+        Deployment("cpu", processes=2)
+    with pytest.raises(InputError, match="address"):
+        Deployment("cuda", 1, 2)
+    with pytest.raises(InputError, match="do not fill"):
+        TrainingPlan(batch_size=8).steps(7)
+    assert TrainingPlan(epochs=3, batch_size=2, max_steps=100).steps(9) == 12
+
+
+def test_the_last_error_of_a_traceback_is_what_people_read() -> None:
+    error = "pydantic_core._pydantic_core.ValidationError: 1 error"
+    said = f"[rank0]: Traceback (most recent call last):\n[rank0]:   File x\n[rank0]: {error}\n"
+    assert trainer.complaint(said + "[rank0]:   epochs: bad") == f"{error} epochs: bad"
+
+
+def test_a_trainer_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not start"):
+        trainer.probe((str(tmp_path / "python"),))
+    with pytest.raises(InputError, match="does not start"):
+        trainer.probe(("/bin/echo",))
+
+
+# --- the toy target -----------------------------------------------------------------------------
+
+
+def test_unigram_loss_of_even_counts() -> None:
+    from vocabtrim_core.corpora import SkipReport
+    from vocabtrim_core.drafts.sequences import Sequences
+
+    ids = np.arange(8, dtype=np.int32) % 4
+    sequences = Sequences(ids, np.ones(8, bool), np.array([0, 4, 8]), np.array([False, True]), 0,
+                          SkipReport())  # fmt: skip
+    assert demo_target.unigram_loss(sequences, 4) == pytest.approx(math.log(4))
+
+
+def test_toy_target_is_kept_and_another_shape_is_refused(toy, toy_corpus) -> None:
+    again = demo_target.build(toy.shape, corpus=toy_corpus, out=toy.folder)
+    assert again.held_out_loss == toy.held_out_loss
+    other = demo_target.DemoShape(vocab_size=701, hidden_size=64)
+    with pytest.raises(InputError, match="another shape"):
+        demo_target.build(other, corpus=toy_corpus, out=toy.folder)
+
+
+def test_toy_target_loads_as_a_tokenizer_and_model(toy) -> None:
+    tokenizer = load_tokenizer(toy.folder)
+    assert tokenizer.vocab_size == 700
+    template = resolve_template(tokenizer)
+    assert template.end_of_turn == "<|eot_id|>"
+    assert tokenizer.licence == "made here"
+
+
+def test_demo_training_continues_from_its_checkpoint(toy_corpus, tmp_path: Path) -> None:
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    shape = demo_target.DemoShape(vocab_size=650, hidden_size=64, layers=4, length=64, batch=4,
+                                  steps=24, context=512)  # fmt: skip
+    seen: list[int] = []
+
+    def stop(done, total=None, message="", **rates) -> None:
+        if message.startswith("Training the toy target"):
+            seen.append(done)
+            if total and done > total // 2:
+                raise Stop
+
+    with pytest.raises(Stop):
+        demo_target.build(shape, corpus=toy_corpus, out=tmp_path / "t", progress=stop)
+    assert (tmp_path / ".t.building" / "state.pt").is_file()
+    stopped, seen[:] = seen[-1], []
+    made = demo_target.build(
+        shape, corpus=toy_corpus, out=tmp_path / "t",
+        progress=lambda done, total=None, message="", **rates: seen.append(done)
+        if message.startswith("Training the toy target") else None,
+    )  # fmt: skip
+    assert 1 < seen[0] <= stopped + 1
+    assert seen[-1] == made.steps
+    assert not (tmp_path / ".t.building").exists()
+
+
+def test_corpus_opens_again(toy_corpus) -> None:
+    assert open_corpus(toy_corpus.files[0]).fingerprint() == toy_corpus.fingerprint()
