@@ -133,7 +133,7 @@ def test_first_visit_by_a_deep_link_counts_the_demo(page, app, home):
     wait_for(page, "Preparing the demo")
     assert page.locator("[data-testid=stTopNavLink]").count() == 5
     page.screenshot(path=SCREENSHOTS / "first-visit.png")
-    page.wait_for_selector(".live[data-k]", timeout=90_000)
+    page.wait_for_selector(".live[data-k]", timeout=150_000)
     page.goto(app)
     wait_for(page, "The narrower the domain", 90)
     page.screenshot(path=SCREENSHOTS / "overview.png", full_page=True)
