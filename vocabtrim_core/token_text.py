@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,3 +33,14 @@ def byte_of_letter() -> dict[str, int]:
     own = {*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
     others = (byte for byte in range(256) if byte not in own)
     return {chr(b): b for b in own} | {chr(256 + i): b for i, b in enumerate(others)}
+
+
+_MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
+
+
+def visible(text: str) -> str:
+    """Token text on one line with its white space and control characters made visible."""
+    return "".join(
+        _MARKS.get(c) or (f"\\u{ord(c):04x}" if unicodedata.category(c)[0] in "CZ" else c)
+        for c in text
+    )

@@ -36,6 +36,13 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     draft_arguments(parser)
+    group = parser.add_argument_group("formats that are whole drafts", "vllm, sglang-eagle3, …")
+    group.add_argument(
+        "--draft-folder", type=Path, metavar="DIR", help="the EAGLE-3 draft checkpoint to cut"
+    )
+    group.add_argument(
+        "--target", type=Path, metavar="DIR", help="its target, where it uses the target's head"
+    )
     group = parser.add_argument_group("for the record", "how k was chosen, kept in manifest.json")
     group.add_argument("--alpha", type=number, help="weight of coverage, 0..1")
     group.add_argument("--min-coverage", type=number, metavar="SHARE", help="coverage floor, 0..1")
@@ -61,6 +68,9 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
         arguments.min_coverage,
         arguments.method,
         command=_command(arguments),
+        draft=arguments.draft_folder,
+        target=arguments.target,
+        progress=progress,
     )
     manifest = export(curve.vocabulary(arguments.k), arguments.formats, arguments.out, context)
     notes = [*manifest.notes, padding_note(curve, arguments.k)]
@@ -95,6 +105,9 @@ def _command(arguments: argparse.Namespace) -> str:
         value = getattr(arguments, flag)
         if value not in (None, ""):
             line += [f"--{flag.replace('_', '-')}", str(value)]
+    for flag in ("draft_folder", "target"):
+        if (folder := getattr(arguments, flag)) is not None:
+            line += [f"--{flag.replace('_', '-')}", folder.resolve().name]
     return shlex.join([*line, "--out", "DIR"])
 
 
@@ -109,7 +122,7 @@ def _formats(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.exports import FORMATS
 
     shown = ("name", "title", "consumer", "stage", "semantics", "order", "files", "how", "limits",
-             "checked", "max_k")  # fmt: skip
+             "checked", "max_k", "needs_draft")  # fmt: skip
     known = [{name: getattr(form, name) for name in shown} for form in FORMATS.values()]
     return {"formats": known}
 

@@ -37,8 +37,7 @@ def find_head(draft: Checkpoint, target: Checkpoint | None = None) -> Head:
 
     InputError in one sentence for whatever is not a plain, complete, consistent EAGLE-3 draft.
     """
-    width, size = _sizes(draft)
-    _check_eagle3(draft, width, size)
+    width, size = check_draft(draft)
     if draft.setting("tie_word_embeddings"):
         raise InputError(
             f"{draft.folder} ties its head to its embedding (tie_word_embeddings), so trimming "
@@ -54,13 +53,15 @@ def find_head(draft: Checkpoint, target: Checkpoint | None = None) -> Head:
     return _target_head(draft, target, width, size)
 
 
-def _sizes(draft: Checkpoint) -> tuple[int, int]:
-    """H and V of config.json."""
+def check_draft(draft: Checkpoint) -> tuple[int, int]:
+    """H and V of an EAGLE-3 draft; InputError when it is none, or its tensors have other shapes."""
     found = [draft.size("hidden_size"), draft.size("vocab_size")]
     for name, value in zip(("hidden_size", "vocab_size"), found, strict=True):
         if value is None:
             raise InputError(f"{draft.folder / CONFIG} has no {name}; is it a draft's config?")
-    return found[0] or 0, found[1] or 0
+    width, size = found[0] or 0, found[1] or 0
+    _check_eagle3(draft, width, size)
+    return width, size
 
 
 def _check_eagle3(draft: Checkpoint, width: int, size: int) -> None:

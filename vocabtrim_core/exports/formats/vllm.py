@@ -9,8 +9,8 @@ EXPORTER = exporter(
     how="Name the folder as the speculative model when the server starts.",
     example="vllm serve TARGET --speculative-config \\\n"
     '  \'{"method": "eagle3", "model": "draft", "num_speculative_tokens": 3}\'',
-    limits="d2t must lie beside the head: without it vLLM takes draft ids 0..<N>-1 for target ids "
-    "and says nothing. t2d is not read. Reduced drafts pay a scatter into all of V every step. "
+    limits="d2t must lie beside the head: without it vLLM takes draft ids for target ids and says "
+    "nothing. t2d is not read. Reduced drafts pay a scatter into all of V every step. "
     "Releases before August 2026 paid it for full drafts too, so a gain over one measured there "
     "is too large.",
     checked="Loaded by vLLM 0.33.0's own load_weights, taken out of its package and run alone (in "

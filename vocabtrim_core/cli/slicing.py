@@ -1,0 +1,238 @@
+"""Commands about draft folders: slice, inspect."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli.arguments import integer, number
+from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.vocabulary import DraftVocabulary
+
+# --- slice --------------------------------------------------------------------------------------
+
+
+def _slice_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("draft", type=Path, metavar="DRAFT", help="folder of an EAGLE-3 draft checkpoint")
+    add(
+        "--vocabulary",
+        type=Path,
+        required=True,
+        metavar="MAPPING",
+        help="the tokens to keep: a choice.json, an export, or any mapping `compare` reads",
+    )
+    add("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    add("--target", type=Path, metavar="DIR", help="the target, for drafts that use its head")
+    add(
+        "--drop-missing",
+        action="store_true",
+        help="where the draft was reduced before, keep what it still has of the vocabulary",
+    )
+    group = parser.add_argument_group("expected loss", "left out without --counts")
+    add = group.add_argument
+    add("--counts", metavar="COUNTS", help="counts of the traffic, to say what is lost on it")
+    add(
+        "--full-length",
+        type=number,
+        metavar="L",
+        help="acceptance length of the draft as it is, to forecast that of the trimmed one",
+    )
+    add("--depth", type=integer, default=3, metavar="K",
+        help="tokens drafted per cycle (default %(default)s)")  # fmt: skip
+
+
+def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.checkpoint import open_checkpoint
+    from vocabtrim_core.drafts.slicing import slice_draft
+
+    size = open_checkpoint(arguments.draft).size("vocab_size")
+    counts = _counts(arguments)
+    vocabulary = _vocabulary(arguments.vocabulary, size, counts)
+    sliced = slice_draft(
+        arguments.draft,
+        vocabulary,
+        arguments.out,
+        target=arguments.target,
+        drop_missing=arguments.drop_missing,
+        progress=progress,
+        command=_command(arguments),
+    )
+    return {
+        "out": str(arguments.out),
+        "k": sliced.k,
+        "vocab_size": sliced.vocab_size,
+        "rows_before": sliced.source["rows"],
+        "head_from": sliced.head_from,
+        "head_bytes": sliced.head_bytes,
+        "head_bytes_before": sliced.head_bytes_before,
+        "vocabulary_sha256": sliced.vocabulary_sha256,
+        "dropped": len(sliced.dropped),
+        "left_out": list(sliced.left_out),
+        "files": list(sliced.files),
+        "expected": _expected(arguments, counts),
+    }
+
+
+def _counts(arguments: argparse.Namespace) -> TokenCounts | None:
+    if arguments.counts is None:
+        if arguments.full_length is not None:
+            raise InputError("--full-length needs --counts, the traffic to forecast for.")
+        return None
+    from vocabtrim_core.workspace import find_counts
+
+    return find_counts(arguments.counts)
+
+
+def _vocabulary(path: Path, vocab_size: int | None, counts: TokenCounts | None) -> DraftVocabulary:
+    """The tokens of a saved choice, or of a mapping in any format that is understood."""
+    if path.suffix == ".json" and _is_choice(path):
+        from vocabtrim_core.choice import SavedChoice
+        from vocabtrim_core.workspace import find_counts
+
+        choice = SavedChoice.load(path)
+        return choice.open(counts or find_counts(choice.counts.key)).vocabulary
+    from vocabtrim_core.mapping_import import import_mapping
+
+    if counts is not None:
+        _check_tokenizer(path, counts)
+    found = import_mapping(path, vocab_size)
+    if not found.valid:
+        raise InputError(f"{path} is no sound mapping: {found.problems[0]}")
+    return found.vocabulary
+
+
+def _is_choice(path: Path) -> bool:
+    from vocabtrim_core.choice import FORMAT
+
+    return path.is_file() and FORMAT in path.read_text("utf-8", errors="replace")[:10_000_000]
+
+
+def _check_tokenizer(path: Path, counts: TokenCounts) -> None:
+    """An export knows its tokenizer; counts of another one would measure other tokens."""
+    if not (path / "manifest.json").is_file():
+        return
+    from vocabtrim_core.exports import Manifest
+
+    theirs, ours = Manifest.load(path).tokenizer, counts.provenance
+    if theirs and theirs["sha256"] != ours.tokenizer_sha256:
+        raise InputError(
+            f"{path} was exported for the tokenizer {theirs['name']} ({theirs['sha256'][:8]}), but "
+            f"{counts.name} was counted with {ours.tokenizer} ({ours.tokenizer_sha256[:8]})."
+        )
+
+
+def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Result | None:
+    """What the tokens that were written cover of the counts, and what that may cost."""
+    if counts is None:
+        return None
+    from vocabtrim_core.coverage import coverage_on
+    from vocabtrim_core.drafts.expected import expected_length
+    from vocabtrim_core.drafts.slicing import read_sliced
+    from vocabtrim_core.vocabulary import DraftVocabulary
+
+    head = read_sliced(arguments.out)
+    held = coverage_on(DraftVocabulary.of(head.ids, head.vocab_size), counts)
+    expected: Result = {"on": held.name, "coverage": held.coverage}
+    if arguments.full_length is not None:
+        length = expected_length(held.coverage, arguments.full_length, arguments.depth)
+        expected |= {"full_length": arguments.full_length, "length": list(length)}
+    return expected
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The line for a shell, by names alone: equal drafts, equal bytes."""
+    line = ["python", "-m", "vocabtrim_core", "slice", arguments.draft.resolve().name,
+            "--vocabulary", arguments.vocabulary.name]  # fmt: skip
+    line += ["--target", arguments.target.resolve().name] if arguments.target else []
+    line += ["--drop-missing"] if arguments.drop_missing else []
+    return shlex.join([*line, "--out", "DIR"])
+
+
+def _slice_text(result: Result) -> str:
+    lines = [
+        facts(result, "k", "rows_before", "vocab_size", "head_bytes", "head_bytes_before",
+              "head_from", "dropped", "left_out", "vocabulary_sha256", "out"),
+        "The logits of kept tokens are unchanged; the other tokens cannot be drafted any more.",
+    ]  # fmt: skip
+    if expected := result["expected"]:
+        text = f"Coverage of {expected['on']}: {expected['coverage']:.2%}."
+        if "length" in expected:
+            low, high = expected["length"]
+            text += (
+                f" Acceptance length {expected['full_length']:g} is expected to become {low:.2f} "
+                f"to {high:.2f}."
+            )
+        lines.append(text)
+    return "\n".join(lines)
+
+
+# --- inspect ------------------------------------------------------------------------------------
+
+
+def _inspect_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="an export, or the folder of a draft"
+    )
+
+
+def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.inspecting import inspect_draft
+    from vocabtrim_core.exports import inspect_export
+
+    folder = arguments.folder
+    if (folder / "manifest.json").is_file():
+        found = inspect_export(folder)
+        manifest = found.manifest
+        result: Result = {
+            "kind": "export",
+            "k": manifest.k,
+            "vocab_size": manifest.vocab_size,
+            "formats": [str(form["name"]) for form in manifest.formats],
+            "vocabulary_sha256": manifest.vocabulary_sha256,
+            "files": len(manifest.files),
+            "problems": list(found.problems),
+        }
+    else:
+        result = {"kind": "draft", **asdict(inspect_draft(folder))}
+    if result["problems"]:
+        first, *more = result["problems"]
+        rest = f" (and {len(more)} more)" if more else ""
+        raise InputError(f"{folder} is not sound: {first}{rest}")
+    return result
+
+
+def _inspect_text(result: Result) -> str:
+    lines = [facts(result, "kind", "k", "rows", "vocab_size", "hidden_size", "head_dtype",
+                   "formats", "files", "vocabulary_sha256", "source", "mapping")]  # fmt: skip
+    if checks := result.get("checked"):
+        lines.append(table([(check, "") for check in checks]))
+    return "\n".join([*lines, "sound"])
+
+
+COMMANDS: tuple[Any, ...] = (
+    Command(
+        "slice",
+        "cut a draft's head to a vocabulary, without training",
+        _slice,
+        _slice_arguments,
+        _slice_text,
+        "slice full-draft --vocabulary choice.json --out trimmed-draft",
+    ),
+    Command(
+        "inspect",
+        "check an export or a draft folder: files, shapes, mapping, record",
+        _inspect,
+        _inspect_arguments,
+        _inspect_text,
+        "inspect trimmed-draft",
+    ),
+)

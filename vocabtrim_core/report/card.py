@@ -1,0 +1,123 @@
+"""A model card for a draft with this vocabulary: Markdown with the hub's front matter."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import vocabtrim_core
+from vocabtrim_core.drafts.slicing import SlicedDraft
+from vocabtrim_core.exports import FORMATS
+from vocabtrim_core.report import words
+from vocabtrim_core.report.facts import Facts
+
+TAGS = ("eagle3", "speculative-decoding", "draft-model", "vocabulary-trimming")
+SERVED = ("sglang-eagle3", "vllm", "tensorrt-llm", "llama-cpp")
+
+
+def model_card(
+    facts: Facts, *, sliced: SlicedDraft | None = None, target: str = "", licence: str = ""
+) -> str:
+    """README.md of a draft. sliced: the record of a head cut without training.
+
+    target: hub id of the target model.  licence: an identifier the hub knows, such as llama3.1;
+    it is the target's and the draft's, so it is never guessed.
+    """
+    name = target or facts.opened.tradeoff.architecture.name
+    parts = [
+        _front_matter(target, licence),
+        f"# EAGLE-3 draft of {text(name)} with {facts.chosen.k:,} tokens",
+        _lead(facts, sliced),
+        "## Vocabulary",
+        _numbers(facts),
+        _elsewhere(facts),
+        "## Use",
+        _use(facts),
+        "## Limits",
+        "\n".join(f"- {text(line)}" for line in words.limits(facts)[:2]),
+        "## Provenance",
+        _provenance(facts, sliced),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def text(words_: object) -> str:
+    """Text from data as plain Markdown text on one line."""
+    plain = re.sub(r"\s+", " ", str(words_))
+    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", plain)
+
+
+def _front_matter(target: str, licence: str) -> str:
+    lines = [f"license: {json.dumps(licence)}"] if licence else []
+    lines += [f"base_model: {json.dumps(target)}"] if target else []
+    lines += ["pipeline_tag: text-generation", "tags:", *(f"- {tag}" for tag in TAGS)]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _lead(facts: Facts, sliced: SlicedDraft | None) -> str:
+    lines = [text(line) for line in words.verdict(facts)]
+    if sliced:
+        lines.append(
+            f"Its head was cut from {text(sliced.source['name'])} without training: the logits of "
+            "kept tokens are unchanged, bit for bit, and the other tokens cannot be drafted."
+        )
+    return " ".join(lines)
+
+
+def _numbers(facts: Facts) -> str:
+    chosen, counts = facts.chosen, facts.material.counts
+    rows = [
+        ("Tokens kept", f"{chosen.k:,} of {facts.full.k:,}"),
+        ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {counts.provenance.rule}"),
+        ("Coverage there (measured)", words.percent(chosen.choice.coverage, 2)),
+        ("Draft FLOPs saved per step (estimated)", words.percent(chosen.choice.latency_reduction)),
+        ("LM head (estimated)", words.megabytes(chosen.head_bytes)),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {text(a)} | {text(b)} |" for a, b in rows)])
+
+
+def _elsewhere(facts: Facts) -> str:
+    if not facts.elsewhere:
+        return ""
+    lines = ["| Corpus | Tokens | Coverage | 95 % interval |", "|---|---:|---:|---:|"]
+    for place in facts.elsewhere:
+        span = place.interval
+        between = f"{words.percent(span.low)} to {words.percent(span.high)}" if span else ""
+        lines.append(
+            f"| {text(place.held.name)} | {place.held.tokens:,} | "
+            f"{words.percent(place.held.coverage, 2)} | {between} |"
+        )
+    return "\n".join(lines)
+
+
+def _use(facts: Facts) -> str:
+    """The engines' own flags; the folder of this card stands for the export's draft folder."""
+    parts = []
+    for name in SERVED:
+        texts = FORMATS[name].texts(facts.chosen.k)
+        parts.append(f"{texts['title']}. {texts['limits']}\n\n```\n{texts['example']}\n```")
+    return "\n\n".join(
+        ["`draft` stands for this folder; `d2t` and `draft_vocab_size` in it name the tokens.",
+         *parts]
+    )  # fmt: skip
+
+
+def _provenance(facts: Facts, sliced: SlicedDraft | None) -> str:
+    made, choice = facts.material.counts.provenance, facts.material.choice
+    lines = [
+        f"- Vocabulary sha256 `{choice.vocabulary_sha256}`",
+        f"- Counts key `{facts.material.counts.key}`, tokenizer {text(made.tokenizer)} sha256 "
+        f"`{made.tokenizer_sha256}`",
+        f"- {text(words.how_chosen(facts))}",
+    ]
+    if sliced:
+        files = ", ".join(
+            f"{text(name)} sha256 `{entry['sha256'][:16]}`"
+            for name, entry in sliced.source["files"].items()
+        )
+        lines.append(f"- Cut from {text(sliced.source['name'])}: {files}")
+    lines.append(
+        f"- Made by VocabTrim Explorer {vocabtrim_core.__version__}, after Ben Shoham, "
+        "*Balancing Coverage and Draft Latency in Vocabulary Trimming*, arXiv 2603.05210"
+    )
+    return "\n".join(lines)

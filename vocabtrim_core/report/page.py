@@ -1,0 +1,114 @@
+"""The report as one self-contained HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import jinja2
+
+import vocabtrim_core
+from vocabtrim_core.report import words
+from vocabtrim_core.report.drawings import figures
+from vocabtrim_core.report.facts import Facts
+
+HERE = Path(__file__).parent
+RULES = {
+    "assistant": "assistant turns with their end-of-turn tokens, in the rendered chat template: "
+    "what carries loss when a draft is trained.",
+    "content": "the text of assistant turns alone, in the rendered chat template.",
+    "all": "every token of the rendered conversation.",
+    "reference": "what the released code of the paper counts: of end-of-turn tokens only the last, "
+    "and whatever stands between two user turns.",
+}
+
+
+def report_html(facts: Facts) -> str:
+    """One HTML document: style and figures inside, no script, nothing to load.
+
+    All text from data is escaped by the template; only our own SVG, whose text the XML writer
+    escaped, and our own style go in as they are.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(_content(facts))
+
+
+def _content(facts: Facts) -> dict[str, Any]:
+    material = facts.material
+    drawn = figures(facts)
+    order = list(drawn)
+    return {
+        "material": material,
+        "counts": material.counts,
+        "made": material.counts.provenance,
+        "choice": material.choice,
+        "tradeoff": facts.opened.tradeoff,
+        "chosen": facts.chosen,
+        "full": facts.full,
+        "options": facts.options,
+        "infeasible": any(not option.feasible for option in facts.options),
+        "elsewhere": facts.elsewhere,
+        "intervals": any(place.interval for place in facts.elsewhere),
+        "missing": facts.missing,
+        "next_in_line": facts.next_in_line,
+        "missed": facts.missed,
+        "forecast": facts.forecast,
+        "recommended": facts.forecast.recommended_range if facts.forecast else None,
+        "figures": drawn,
+        "number": lambda name: order.index(name) + 1,
+        "css": (HERE / "page.css").read_text("utf-8"),
+        "version": vocabtrim_core.__version__,
+        "title": words.title(facts),
+        "verdict": [_typeset(line) for line in words.verdict(facts)],
+        "how_chosen": _typeset(words.how_chosen(facts)),
+        "padding": words.padding(facts),
+        "rule_text": RULES.get(material.counts.provenance.rule, ""),
+        "assumptions": [_typeset(line) for line in words.assumptions(facts)],
+        "limits": [_typeset(line) for line in words.limits(facts)],
+        "provenance": provenance(facts),
+        "commands": words.commands(facts),
+        **{name: getattr(words, name) for name in
+           ("percent", "signed", "between", "megabytes", "one_in", "labels")},
+    }  # fmt: skip
+
+
+def _typeset(text: str) -> str:
+    """Our sentences with typographic apostrophes; escaped later like any text."""
+    return text.replace("'", "\u2019")
+
+
+def provenance(facts: Facts) -> list[tuple[str, str]]:
+    """What it was made from, for someone who checks."""
+    counts, choice = facts.material.counts, facts.material.choice
+    made, architecture = counts.provenance, facts.opened.tradeoff.architecture
+    corpora = "; ".join(f"{c['name']}, sha256 {str(c['sha256'])[:16]}" for c in made.corpora)
+    proof = made.proof.get("sentence") or "; ".join(
+        str(part.get("sentence", part)) for part in made.proof.get("merged", ())
+    )
+    versions = {"vocabtrim": vocabtrim_core.__version__, "python": python_version(),
+                **made.versions}  # fmt: skip
+    rows = [
+        ("Vocabulary", f"sha256 {choice.vocabulary_sha256}"),
+        ("Counts", f"key {counts.key}, {made.engine or 'engine not recorded'}"),
+        ("Corpora", corpora or "not recorded"),
+        ("Tokenizer", f"{made.tokenizer}, sha256 {made.tokenizer_sha256}"),
+        ("Template", f"{made.template}, sha256 {made.template_sha256}"),
+        ("Proof of the counts", str(proof or "none recorded")),
+        (
+            "Draft",
+            f"{architecture.name}: hidden {architecture.hidden_size:,}, feed-forward "
+            f"{architecture.intermediate_size:,}, {architecture.query_heads} heads "
+            f"({architecture.key_value_heads} for keys and values) of {architecture.head_dim}, "
+            f"feature fusion charged to every "
+            f"{'draft step' if architecture.fusion_per_step else 'verification cycle'}",
+        ),
+        ("Versions", ", ".join(f"{name} {value}" for name, value in versions.items())),
+    ]
+    return [(name, str(value)) for name, value in rows]

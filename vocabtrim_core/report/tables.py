@@ -1,0 +1,91 @@
+"""The report's tables as CSV, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from vocabtrim_core.report.facts import Facts
+from vocabtrim_core.report.plot import sampled
+from vocabtrim_core.token_text import visible
+
+POINTS = 2000  # sizes of curve.csv, even on a log axis: all 128,256 would only be slower to open
+FORMULA = ("=", "+", "-", "@")
+
+
+def tables(facts: Facts) -> dict[str, str]:
+    """Name -> CSV text (UTF-8, one header line, shares in 0..1)."""
+    found = {"sizes": _sizes(facts), "curve": _curve(facts), "left_out": _left_out(facts)}
+    if facts.elsewhere:
+        found["elsewhere"] = _elsewhere(facts)
+    if facts.material.measured:
+        found["measured"] = _measured(facts)
+    return found
+
+
+def _sizes(facts: Facts) -> str:
+    head = ("k", "labels", "coverage", "latency_reduction", "utility", "head_bytes", "feasible",
+            "throughput_gain_low", "throughput_gain_high")  # fmt: skip
+    rows = (
+        (o.k, ", ".join(o.labels), o.choice.coverage, o.choice.latency_reduction, o.choice.utility,
+         o.head_bytes, o.feasible, *(o.gain or ("", "")))
+        for o in facts.options
+    )  # fmt: skip
+    return _csv(head, rows)
+
+
+def _curve(facts: Facts) -> str:
+    tradeoff, predicted = facts.opened.tradeoff, facts.forecast
+    ks = sampled(1, facts.full.k, *(o.k for o in facts.options), points=POINTS)
+    columns = [tradeoff.curve.coverage, tradeoff.latency_reduction, tradeoff.utility,
+               tradeoff.within(), tradeoff.on_frontier()]  # fmt: skip
+    head = ["k", "coverage", "latency_reduction", "utility", "feasible", "on_frontier"]
+    if predicted:
+        columns += [predicted.low, predicted.middle, predicted.high]
+        head += [f"throughput_ratio_{name}" for name in ("low", "middle", "high")]
+    return _csv(head, zip(ks.tolist(), *(c[ks - 1].tolist() for c in columns), strict=True))
+
+
+def _elsewhere(facts: Facts) -> str:
+    head = ("corpus", "tokens", "coverage", "low", "high", "unique_coverage", "missing_tokens")
+    rows = (
+        (p.held.name, p.held.tokens, p.held.coverage,
+         *((p.interval.low, p.interval.high) if p.interval else ("", "")),
+         p.held.unique_coverage, p.held.missing_tokens)
+        for p in facts.elsewhere
+    )  # fmt: skip
+    return _csv(head, rows)
+
+
+def _left_out(facts: Facts) -> str:
+    """Every token that occurs and is not kept, most frequent first."""
+    material, lost = facts.material, facts.missing
+    ids = lost.ids.tolist()
+    texts = material.tokenizer.tokens(ids) if material.tokenizer else [""] * len(ids)
+    head = ("id", "token", "count", *(other.name for other in material.others))
+    others = [other.counts[lost.ids].tolist() for other in material.others]
+    rows = zip(ids, map(visible, texts), lost.counts.tolist(), *others, strict=True)
+    return _csv(head, rows)
+
+
+def _measured(facts: Facts) -> str:
+    head = ("task", "k", "baseline_k", "gain", "gain_low", "gain_high", "length",
+            "baseline_length", "on")  # fmt: skip
+    rows = ([getattr(m, name) for name in head] for m in facts.material.measured)
+    return _csv(head, rows)
+
+
+def _csv(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(map(_cell, head))
+    writer.writerows(map(_cell, row) for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A text that a spreadsheet would run as a formula starts with an apostrophe instead."""
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return "" if value is None else value
