@@ -82,6 +82,11 @@ class Deployment:
     def ranks(self) -> int:
         return self.processes * self.nodes
 
+    def command(self) -> list[str]:
+        """Arguments of `specforge` that train by RUN_FILE on this node."""
+        rank = [] if self.node_rank is None else ["--node-rank", str(self.node_rank)]
+        return ["train", "-c", RUN_FILE, *rank]
+
     def trainer(self) -> dict[str, Any]:
         """SpecForge's `deployment.trainer`."""
         found: dict[str, Any] = {"nnodes": self.nodes, "nproc_per_node": self.processes}

@@ -137,7 +137,7 @@ class SpecForgeRun:
 
     def validate(self) -> dict[str, Any]:
         """SpecForge's own check of the run file and the processes it would start (`--plan`)."""
-        return plan_check(self.trainer, self.folder, self.settings)
+        return plan_check(self.trainer, self.folder, self.settings, self.deployment)
 
     def train(self, watch: Watch) -> None:
         """Train to the end, from the last checkpoint if there is one.
@@ -149,7 +149,7 @@ class SpecForgeRun:
         _kill_leftover(self.folder / "process.json")
         with (self.folder / LOG).open("ab") as log:
             begin = log.tell()
-            argv = self.trainer.argv(self.folder, self.settings, "train", "-c", RUN_FILE)
+            argv = self.trainer.argv(self.folder, self.settings, *self.deployment.command())
             log.write(f"$ {shlex.join(argv)}\n".encode())
             log.flush()
             child = subprocess.Popen(
@@ -230,9 +230,11 @@ class SpecForgeRun:
         }  # fmt: skip
 
 
-def plan_check(trainer: Trainer, folder: Path, settings: Mapping[str, str]) -> dict[str, Any]:
+def plan_check(
+    trainer: Trainer, folder: Path, settings: Mapping[str, str], deployment: Deployment
+) -> dict[str, Any]:
     """What `specforge train --plan` says of folder/run.yaml; InputError with its own words."""
-    said = run_tool(trainer, folder, settings, "train", "-c", RUN_FILE, "--plan")
+    said = run_tool(trainer, folder, settings, *deployment.command(), "--plan")
     return json.loads(said[said.index("{") :])
 
 

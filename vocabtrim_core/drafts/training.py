@@ -155,7 +155,10 @@ def validate(request: TrainingRequest) -> dict[str, Any]:
             )  # fmt: skip
             (folder / RUN_FILE).write_text(text, "utf-8")
             settings = settings_for(request.deployment.device, request.threads)
-            found[str(k)] = {"yaml": text, "plan": plan_check(request.trainer, folder, settings)}
+            found[str(k)] = {
+                "yaml": text,
+                "plan": plan_check(request.trainer, folder, settings, request.deployment),
+            }
     return found
 
 

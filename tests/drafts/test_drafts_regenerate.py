@@ -1,0 +1,224 @@
+"""Regeneration: the local target, and servers that speak over a real socket."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from vocabtrim_core.cli import main
+from vocabtrim_core.corpora import open_corpus
+from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.drafts.answers import LocalAnswerer, Sampling, ServerAnswerer
+from vocabtrim_core.drafts.regenerate import compare, regenerate
+from vocabtrim_core.errors import Cancelled, InputError
+
+
+@pytest.fixture
+def server():
+    """A server of both APIs that answers with what it was asked; `plan` says how it fails."""
+    state = SimpleNamespace(requests=[], fail=lambda n, body: None, lock=threading.Lock())
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args) -> None:
+            pass
+
+        def reply(self, value, status: int = 200) -> None:
+            content = value if isinstance(value, bytes) else json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_GET(self) -> None:
+            if self.path == "/v1/models":
+                self.reply({"data": [{"id": "tiny"}]})
+            elif self.path == "/model_info":
+                self.reply({"model_path": "tiny"})
+            else:
+                self.reply(b"<html>not here</html>", 404)
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with state.lock:
+                state.requests.append((self.path, body))
+                bad = state.fail(len(state.requests), body)
+            if bad:
+                self.reply(*bad)
+            elif self.path == "/generate":
+                self.reply({"text": f"generated {len(body['text'])}", "meta_info": {}})
+            else:
+                said = body["messages"][-1]["content"]
+                message = {"role": "assistant", "content": f"About {said}"}
+                self.reply({"choices": [{"message": message}]})
+
+    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=found.serve_forever, daemon=True)
+    thread.start()
+    state.url = f"http://127.0.0.1:{found.server_port}"
+    yield state
+    found.shutdown()
+    found.server_close()
+
+
+def _rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def _corpus(tmp_path: Path, conversations: list[list[str]]):
+    """Each list alternates user and assistant."""
+    roles = ("user", "assistant")
+    lines = [
+        json.dumps({"conversations": [{"role": roles[i % 2], "content": text}
+                                      for i, text in enumerate(texts)]})
+        for texts in conversations
+    ]  # fmt: skip
+    path = tmp_path / "asked.jsonl"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return open_corpus(path)
+
+
+def test_answers_follow_the_new_history(server, tmp_path) -> None:
+    corpus = _corpus(tmp_path, [["a", "old", "b", "old"], ["c", "old"]])
+    out = tmp_path / "new.jsonl"
+    made = regenerate(corpus, ServerAnswerer(server.url, Sampling(0.7, 9)), Sampling(0.7, 9), out)
+    assert (made.conversations, made.answers) == (2, 3)
+    first, second = _rows(out)
+    assert [m["content"] for m in first["conversations"]] == ["a", "About a", "b", "About b"]
+    assert [m["content"] for m in second["conversations"]] == ["c", "About c"]
+    bodies = [body for _, body in server.requests]
+    assert all(b["model"] == "tiny" and b["temperature"] == 0.7 and b["max_tokens"] == 9
+               for b in bodies)  # fmt: skip
+    histories = [len(b["messages"]) for b in bodies]
+    assert sorted(histories) == [1, 1, 3]
+    settings = json.loads((tmp_path / "new.jsonl.about.json").read_text("utf-8"))["settings"]
+    assert (settings["temperature"], settings["template"]) == (0.7, "the server's")
+    assert made.corpus().describe().sure
+    # Finished: asked again, it answers from disk; with other settings it refuses.
+    before = len(server.requests)
+    again = regenerate(corpus, ServerAnswerer(server.url, Sampling(0.7, 9)), Sampling(0.7, 9), out)
+    assert again == made
+    assert len(server.requests) == before
+    with pytest.raises(InputError, match="another temperature"):
+        regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(0.0, 9), out)
+
+
+def test_sglang_gets_our_rendering(server, tmp_path, toy_recipe) -> None:
+    corpus = _corpus(tmp_path, [["a", "old"]])
+    who = ServerAnswerer(server.url, Sampling(), api="sglang", template=toy_recipe.template)
+    regenerate(corpus, who, Sampling(), tmp_path / "new.jsonl")
+    ((path, body),) = server.requests
+    assert path == "/generate"
+    assert body["text"].endswith("<|start_header_id|>assistant<|end_header_id|>\n\n")
+    assert body["text"].startswith("<|begin_of_text|>")
+    assert body["sampling_params"] == {"temperature": 0.0, "max_new_tokens": 512}
+
+
+def test_a_stopped_regeneration_continues_by_row(server, tmp_path) -> None:
+    corpus = _corpus(tmp_path, [[f"q{i}", "old"] for i in range(12)])
+    out, partial = tmp_path / "new.jsonl", tmp_path / "new.jsonl.partial"
+
+    def stop(done, total=None, message="", **rates) -> None:
+        if partial.is_file() and len(partial.read_text("utf-8").splitlines()) > 4:
+            raise Cancelled("Stopped.")
+
+    server.fail = lambda n, body: __import__("time").sleep(0.15)
+    with pytest.raises(Cancelled):
+        regenerate(
+            corpus, ServerAnswerer(server.url, Sampling(), 1), Sampling(), out, progress=stop
+        )
+    kept = len(partial.read_text("utf-8").splitlines()) - 1
+    assert 0 < kept < 12
+    with partial.open("a") as file:
+        file.write('{"row": 11, "conv')  # what a kill leaves behind
+    server.fail, before = (lambda n, body: None), len(server.requests)
+    regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), out)
+    assert len(server.requests) - before == 12 - kept
+    assert [row["row"] for row in _rows(out)] == list(range(12))
+    assert not partial.exists()
+
+
+def test_rows_that_get_no_answer_are_left_out_and_named(server, tmp_path) -> None:
+    corpus = _corpus(tmp_path, [["good", "x"], ["bad", "x"], ["busy", "x"], ["empty", "x"]])
+    tries: dict[str, int] = {}
+
+    def fail(n, body):
+        said = body["messages"][-1]["content"]
+        tries[said] = tries.get(said, 0) + 1
+        return {
+            "bad": (b"no such thing", 400),
+            "busy": (b"wait", 503) if tries[said] < 3 else None,
+            "empty": ({"choices": [{"message": {"content": " "}}]},),
+        }.get(said)
+
+    server.fail = fail
+    who = ServerAnswerer(server.url, Sampling(), wait=0.01)
+    made = regenerate(corpus, who, Sampling(), tmp_path / "new.jsonl")
+    assert [row["row"] for row in _rows(made.path)] == [0, 2]
+    assert made.refused == {"HTTP 400: no such thing": 1, "an empty answer": 1}
+    assert tries["bad"] == 1
+
+
+def test_a_server_that_is_none(server, tmp_path) -> None:
+    corpus = _corpus(tmp_path, [["a", "b"]])
+    for url in ("http://127.0.0.1:9", "http://", f"{server.url}/elsewhere"):
+        with pytest.raises(InputError, match="does not answer"):
+            regenerate(corpus, ServerAnswerer(url, Sampling()), Sampling(), tmp_path / "n.jsonl")
+    assert not (tmp_path / "n.jsonl").exists()
+
+
+def test_nobody_answers(server, tmp_path) -> None:
+    server.fail = lambda n, body: (b"no", 400)
+    corpus = _corpus(tmp_path, [["a", "b"]])
+    with pytest.raises(InputError, match=r"No prompt of asked got an answer .HTTP 400: no"):
+        regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), tmp_path / "n.jsonl")
+
+
+def test_the_local_target_says_what_it_says_alone(toy, toy_target, toy_recipe, tmp_path) -> None:
+    """Batches and padding must not change a greedy answer (up to bfloat16 near-ties)."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    asked = [["How do I open the table number 5?", "x"], ["How do I read the list?", "x"]]
+    corpus = _corpus(tmp_path, asked)
+    who = LocalAnswerer(toy_target, toy_recipe.tokenizer, toy_recipe.template, Sampling(0.0, 12))
+    made = regenerate(corpus, who, Sampling(0.0, 12), tmp_path / "new.jsonl")
+    assert made.settings["toy"]
+    model = AutoModelForCausalLM.from_pretrained(toy.folder, dtype=torch.bfloat16).eval()
+    same = 0
+    for row, (prompt, _) in zip(_rows(made.path), asked, strict=True):
+        text = toy_recipe.template.render([{"role": "user", "content": prompt}])
+        ids = torch.tensor([toy_recipe.tokenizer.ids(text + toy_recipe.template.header)])
+        with torch.inference_mode():
+            out = model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=4,
+                                 pad_token_id=1)[0, ids.shape[1] :]  # fmt: skip
+        alone = toy_recipe.tokenizer.backend.decode(out.tolist(), skip_special_tokens=True)
+        same += alone == row["conversations"][1]["content"]
+    assert same >= 1
+
+
+def test_command_regenerates(toy, toy_corpus, server, tmp_path, capsys) -> None:
+    base = ["regenerate", "--target", str(toy.folder), "--data", str(toy_corpus.files[0]),
+            "--limit", "5", "--json"]  # fmt: skip
+    out = tmp_path / "own.jsonl"
+    assert main([*base, "--by", server.url, "--out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["conversations"] == 5
+    for wrong, sentence in (
+        (["--by", "somebody", "--out", str(tmp_path / "a.jsonl")], "local or from"),
+        (["--temperature", "9", "--out", str(tmp_path / "a.jsonl")], "temperature"),
+        (["--out", str(tmp_path / "a.txt")], "must end in .jsonl"),
+    ):
+        assert main([*base, *wrong]) == 2
+        assert sentence in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_comparison_of_the_choices() -> None:
+    about = Provenance("assistant", "t", "t", "m", "m")
+    original = TokenCounts([8, 4, 2, 1], 1, 0, about)
+    own = TokenCounts([10, 0, 0, 10], 1, 0, about)
+    found = compare(original, own, lambda counts: int((counts.counts > 1).sum()))
+    assert found == {"k_original": 3, "k_regenerated": 2, "coverage_of_regenerated": 0.5}
