@@ -177,6 +177,8 @@ def test_padding_is_said(make_counts_of):
 def test_numbers_as_people_read_them():
     assert words.signed(-0.012) == "\u22121.2\u202f%"
     assert words.between(-0.01, 0.02) == "\u22121.0\u202f% to +2.0\u202f%"
+    assert words.percent(0.9999) == "99.99\u202f%"
+    assert words.percent(1.0) == "100.0\u202f%"
     assert words.one_in(0.046) == "1 in 22"
     assert words.one_in(0.0) == "none"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.token_text import visible as visible
 from vocabtrim_core.tradeoff import Choice
 
 # The three kinds of number. Streamlit badge markdown; the live chart draws the same three.
@@ -24,8 +24,6 @@ PRESET_SIZES = (
     (32_000, "common"),
 )
 
-_MARKS = {" ": "␣", "\n": "⏎", "\t": "⇥", "\r": "␍"}
-
 
 def percent(share: float, digits: int = 1) -> str:
     """0.9447 -> '94.5%'; a share below one never reads as 100%."""
@@ -41,14 +39,6 @@ def megabytes(count: float) -> str:
 def one_in(share: float) -> str:
     """A small share as 'about 1 in 18'; 'none' for zero."""
     return f"about 1 in {round(1 / share):,}" if share > 0 else "none"
-
-
-def visible(text: str) -> str:
-    """Token text on one line with its white space and control characters made visible."""
-    return "".join(
-        _MARKS.get(c) or (f"\\u{ord(c):04x}" if unicodedata.category(c)[0] in "CZ" else c)
-        for c in text
-    )
 
 
 def code_span(text: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
+from vocabtrim_core.report.dots import elsewhere, measured
 from vocabtrim_core.report.facts import Facts, Option
 from vocabtrim_core.report.plot import (
     ACCENT,
@@ -18,29 +18,18 @@ from vocabtrim_core.report.plot import (
     WIDTH,
     Scale,
     Sheet,
+    changes,
     free_places,
+    percents,
     sampled,
     text_width,
+    thousands,
 )
-from vocabtrim_core.report.words import between, percent, signed
-from vocabtrim_core.token_text import visible
-from vocabtrim_core.uncertainty import Interval
+from vocabtrim_core.report.words import percent
 
 LEFT, RIGHT = 52, 96  # room for the labels of the y axis, and of the lines' ends
 PARTS = ("#c3ccd3", "#97a4af", "#6b7a87", ACCENT)  # fusion, attention, feed-forward, head
 SMALLEST = 100  # sizes drawn begin here: nobody ships fewer
-
-
-def _thousands(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _percent(value: float) -> str:
-    return f"{value:g}\u202f%"
-
-
-def _change(value: float) -> str:
-    return f"{value:+g}\u202f%".replace("-", "\u2212") if value else "0"
 
 
 def _size_scale(facts: Facts) -> Scale:
@@ -60,8 +49,8 @@ def curve(facts: Facts) -> str:
     sheet = Sheet(320, "Coverage, draft FLOPs saved and utility against draft vocabulary size")
     x, y = _size_scale(facts), Scale(0, 100, 276, 44)
     tradeoff, chosen = facts.opened.tradeoff, facts.chosen
-    sheet.y_axis(y, LEFT, x.stop, "Share", _percent)
-    sheet.x_axis(x, y.start, y.stop, "Draft vocabulary size k, tokens (log scale)", _thousands)
+    sheet.y_axis(y, LEFT, x.stop, "Share", percents)
+    sheet.x_axis(x, y.start, y.stop, "Draft vocabulary size k, tokens (log scale)", thousands)
     ks = sampled(int(x.low), facts.full.k, *(o.k for o in facts.options))
     lines = (
         ("Utility", tradeoff.utility, INK, 1.2, "4 3"),
@@ -87,7 +76,7 @@ def curve(facts: Facts) -> str:
         sheet.circle(at, y(100 * option.choice.coverage), 5 if option.chosen else 3.2, fill="#fff",
                      stroke=ACCENT, stroke_width=2.4 if option.chosen else 1.6)  # fmt: skip
         if free:
-            sheet.text(at, y.stop - 12, _thousands(option.k), f"s {bold}".strip(), "middle")
+            sheet.text(at, y.stop - 12, thousands(option.k), f"s {bold}".strip(), "middle")
     return sheet.svg()
 
 
@@ -111,8 +100,8 @@ def frontier(facts: Facts) -> str:
     bottom = max(0, 5 * np.floor((100 * floor - 8) / 5))
     most = 100 * float(tradeoff.architecture.latency_reduction(1))
     x, y = Scale(0, most, LEFT, WIDTH - 66), Scale(bottom, 100, 288, 44)
-    sheet.y_axis(y, LEFT, x.stop, "Coverage", _percent)
-    sheet.x_axis(x, y.start, y.stop, "Draft FLOPs saved per step, against all tokens", _percent)
+    sheet.y_axis(y, LEFT, x.stop, "Coverage", percents)
+    sheet.x_axis(x, y.start, y.stop, "Draft FLOPs saved per step, against all tokens", percents)
     ks = sampled(1, facts.full.k, *(o.k for o in shown), tradeoff.curve.distinct, points=400)
     covered, saved = 100 * tradeoff.curve.coverage[ks - 1], 100 * tradeoff.latency_reduction[ks - 1]
     inside = covered >= bottom
@@ -152,7 +141,7 @@ def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
         bold = "b" if option.chosen else "s"
         # At the top left the line is flat: below it there is room.
         rise = 18 if at[0] < x.start + 90 else -6
-        sheet.text(at[0] + 9, at[1] + rise, _thousands(option.k), bold)
+        sheet.text(at[0] + 9, at[1] + rise, thousands(option.k), bold)
 
 
 # --- cost ---------------------------------------------------------------------------------------
@@ -187,76 +176,6 @@ def breakdown(facts: Facts) -> str:
     return sheet.svg()
 
 
-# --- dots with intervals ------------------------------------------------------------------------
-
-
-class Dot(NamedTuple):
-    """One row: value with its interval, in percent, and the words at its right."""
-
-    name: str
-    value: float
-    low: float | None
-    high: float | None
-    words: str
-
-
-def dots(
-    rows: Sequence[Dot], title: str, mark: tuple[float, str] | None, show: Callable[[float], str]
-) -> str:
-    """Values with intervals, one row each; mark: a value to compare with, and its name."""
-    sheet = Sheet(74 + 30 * len(rows), title)
-    ends = [v for row in rows for v in (row.value, row.low, row.high) if v is not None]
-    ends += [mark[0]] if mark else []
-    low, high = min(ends), max(ends)
-    margin = max((high - low) * 0.12, 0.5)
-    x = Scale(low - margin, high + margin, 190, WIDTH - 176)
-    bottom = 28 + 30 * len(rows)
-    sheet.x_axis(x, bottom, 20, title, show)
-    if mark:
-        sheet.line(x(mark[0]), 14, x(mark[0]), bottom, stroke=INK, stroke_dasharray="1 3")
-        sheet.text(x(mark[0]), 10, mark[1], "s b", "middle")
-    for i, row in enumerate(rows):
-        y = 42 + 30 * i
-        name = visible(row.name).replace("␣", " ")
-        sheet.text(178, y + 4, name if len(name) <= 27 else f"{name[:26]}…", "", "end")
-        if row.low is not None and row.high is not None:
-            sheet.line(x(row.low), y, x(row.high), y, stroke=ACCENT, stroke_width=5,
-                       stroke_opacity=0.28, stroke_linecap="round")  # fmt: skip
-        sheet.circle(x(row.value), y, 4.6, fill=ACCENT)
-        sheet.text(WIDTH - 162, y + 4, row.words, "s")
-    return sheet.svg()
-
-
-def elsewhere(facts: Facts) -> str:
-    """Coverage of every other corpus beside the coverage of the counted one."""
-    rows = [
-        Dot(
-            place.held.name,
-            100 * place.held.coverage,
-            100 * place.interval.low if place.interval else None,
-            100 * place.interval.high if place.interval else None,
-            percent(place.held.coverage, 2) + _span(place.interval),
-        )
-        for place in facts.elsewhere
-    ]
-    own = (100 * facts.opened.choice.coverage, "where it was chosen")
-    return dots(rows, "Coverage of each corpus", own, _percent)
-
-
-def _span(interval: Interval | None) -> str:
-    return f"  ({percent(interval.low)} to {percent(interval.high)})" if interval else ""
-
-
-def measured(facts: Facts) -> str:
-    """Measured throughput gains with their intervals."""
-    rows = [
-        Dot(f"{m.task}, {m.k:,} over {m.baseline_k:,}", 100 * m.gain, 100 * m.gain_low,
-            100 * m.gain_high, f"{signed(m.gain)}  ({between(m.gain_low, m.gain_high)})")
-        for m in facts.material.measured
-    ]  # fmt: skip
-    return dots(rows, "Throughput gain, 95 % interval", (0, "no change"), _change)
-
-
 # --- forecast -----------------------------------------------------------------------------------
 
 
@@ -272,8 +191,8 @@ def throughput(facts: Facts) -> str:
     # Far below, the loss is beyond interest: the scale is kept for the rest.
     lowest = max(float(low.min()), -2 * float(high.max()) - 10)
     y = Scale(min(lowest, -2), float(high.max()) + 2, 258, 40)
-    sheet.y_axis(y, LEFT, x.stop, f"Throughput against {base:,} tokens", _change)
-    sheet.x_axis(x, y.start, y.stop, "Draft vocabulary size k, tokens (log scale)", _thousands)
+    sheet.y_axis(y, LEFT, x.stop, f"Throughput against {base:,} tokens", changes)
+    sheet.x_axis(x, y.start, y.stop, "Draft vocabulary size k, tokens (log scale)", thousands)
     inside = high >= lowest
     xs = [x(k) for k in ks[inside]]
     ups = [y(v) for v in high[inside]]
@@ -296,7 +215,7 @@ def throughput(facts: Facts) -> str:
                          stroke_width=2.4 if option.chosen else 1.6)  # fmt: skip
         if free:
             bold = "s b" if option.chosen else "s"
-            sheet.text(at, y.stop - 10, _thousands(option.k), bold, "middle")
+            sheet.text(at, y.stop - 10, thousands(option.k), bold, "middle")
     return sheet.svg()
 
 

@@ -136,6 +136,21 @@ def _number(value: object) -> str:
     return f"{round(value, 1):g}" if isinstance(value, float) else str(value)
 
 
+def thousands(value: float) -> str:
+    """A tick of a size."""
+    return f"{value:,.0f}"
+
+
+def percents(value: float) -> str:
+    """A tick of a share, given in percent."""
+    return f"{value:g}\u202f%"
+
+
+def changes(value: float) -> str:
+    """A tick of a relative change, given in percent."""
+    return f"{value:+g}\u202f%".replace("-", "\u2212") if value else "0"
+
+
 def text_width(words: str, size: float = 12) -> float:
     """About how wide a text is, in pixels; on the safe side."""
     return 0.58 * size * len(words)

@@ -9,8 +9,9 @@ from vocabtrim_core.report.facts import Facts, Option
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """0.9447 -> '94.5 %', with a narrow no-break space."""
-    return f"{100 * share:.{digits}f}\u202f%"
+    """0.9447 -> '94.5 %', with a narrow no-break space; a share below one never reads as 100 %."""
+    number = f"{100 * share:.{digits}f}"
+    return percent(share, digits + 1) if share < 1 and float(number) == 100 else f"{number}\u202f%"
 
 
 def signed(share: float) -> str:

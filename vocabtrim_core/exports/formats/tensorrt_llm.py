@@ -5,7 +5,7 @@ from vocabtrim_core.exports.draft_folder import exporter
 EXPORTER = exporter(
     "tensorrt-llm",
     title="TensorRT-LLM (EAGLE-3)",
-    consumer="TensorRT-LLM 1.2, PyTorch backend, serving",
+    consumer="TensorRT-LLM (sources of 2026), PyTorch backend, serving",
     how="Name the folder in a YAML file and start trtllm-serve with it.",
     example="speculative_config:  # config.yaml\n"
     "  decoding_type: Eagle3\n"

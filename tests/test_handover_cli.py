@@ -1,0 +1,319 @@
+"""choice, report, card, slice, inspect and draft exports from the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from model_folders import H, V, draft_config, draft_tensors, write_draft, write_model, write_target
+from safetensors.torch import load_file, save_file
+
+from vocabtrim_core.choice import SavedChoice
+from vocabtrim_core.cli import COMMANDS, main
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.forecast import acceptance_rate
+from vocabtrim_core.report import printing
+
+OURS = ("choice", "report", "card", "slice", "inspect")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A fresh workspace and working directory."""
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def ok(capsys):
+    """`ok("slice", …)` -> the JSON object of a command that must succeed."""
+
+    def call(*argv):
+        code = main([*map(str, argv), "--json"])
+        out, err = capsys.readouterr()
+        assert code == 0, err
+        return json.loads(out)
+
+    return call
+
+
+@pytest.fixture
+def refused(capsys):
+    """`refused("slice", …)` -> the sentence of a command that must be refused."""
+
+    def call(*argv):
+        code = main([*map(str, argv), "--json"])
+        out, err = capsys.readouterr()
+        assert code == 2, err
+        sentence = json.loads(out)["error"]
+        assert sentence.strip() == err.strip().splitlines()[-1]
+        assert "Traceback" not in err
+        assert "\n" not in sentence
+        return sentence
+
+    return call
+
+
+@pytest.fixture
+def counts(tmp_path, make_counts) -> TokenCounts:
+    drawn = np.random.default_rng(0).zipf(1.3, 20_000) % V
+    made = make_counts(np.bincount(drawn, minlength=V))
+    made.save(tmp_path / "counts.npz")
+    return made
+
+
+@pytest.fixture
+def other(tmp_path, make_counts) -> TokenCounts:
+    made = make_counts(np.roll(np.bincount(np.arange(3000) % 90, minlength=V), 20))
+    made.save(tmp_path / "other.npz")
+    return made
+
+
+@pytest.fixture
+def draft(tmp_path):
+    return write_draft(tmp_path / "full-draft")
+
+
+@pytest.fixture
+def shapes(tmp_path):
+    """A --draft-config for V = 500."""
+    (tmp_path / "shapes.json").write_text(json.dumps(draft_config(None)))
+    return "--draft-config", "shapes.json"
+
+
+def shown(capsys, *argv) -> str:
+    """What people read on stdout."""
+    assert main([*map(str, argv)]) == 0
+    return capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- choice
+
+
+def test_a_choice_is_saved_and_shown(ok, counts, shapes, capsys):
+    saved = ok("choice", "save", "counts.npz", *shapes, "--alpha", ".6", "--pin", 40, "--note",
+               "pilot", "--full-length", "2.5", "--out", "choice.json")  # fmt: skip
+    best = ok("optimize", "counts.npz", *shapes, "--alpha", ".6")
+    assert saved["k"] == best["k"]
+    assert saved["utility"] == pytest.approx(best["utility"])
+    choice = SavedChoice.load("choice.json")
+    assert choice.pins[0].settings.k == 40
+    assert choice.forecast.full_length == 2.5
+    shown_ = ok("choice", "show", "choice.json", "--counts", "counts.npz")
+    assert {**shown_, "out": "choice.json"} == saved
+    assert shown_["query"]["counts"] == counts.key
+    assert "pilot" in shown(capsys, "choice", "show", "choice.json", "--counts", "counts.npz")
+
+
+def test_protected_and_excluded_ids(ok, counts, shapes, tmp_path):
+    (tmp_path / "keep.txt").write_text("499\n498\n")
+    (tmp_path / "drop.json").write_text("[1, 2]")
+    ok("choice", "save", "counts.npz", *shapes, "--k", 20, "--protect", "keep.txt", "--exclude",
+       "drop.json", "--multiple", 16, "--out", "choice.json")  # fmt: skip
+    ids = SavedChoice.load("choice.json").open(counts).vocabulary.ids.tolist()
+    assert len(ids) == 32
+    assert {498, 499} <= set(ids)
+    assert not {1, 2} & set(ids)
+
+
+def test_stale_choices_are_refused(ok, refused, counts, other, shapes, tmp_path, make_counts):
+    ok("choice", "save", "counts.npz", *shapes, "--out", "choice.json")
+    assert "choose again" in refused("choice", "show", "choice.json", "--counts", "other.npz")
+    make_counts(counts.counts, tokenizer_sha256="x").save(tmp_path / "foreign.npz")
+    said = refused("report", "foreign.npz", "--choice", "choice.json", "--out", "r.html")
+    assert "made with tokenizer tiny (t)" in said
+    assert not (tmp_path / "r.html").exists()
+    said = refused("report", "counts.npz", "--choice", "choice.json", "--k", 5, "--out", "r.html")
+    assert "already settles --k" in said
+    assert "no counts at" in refused("choice", "show", "choice.json")
+    assert "needs --out" in refused("choice", "save", "counts.npz")
+    assert "not a readable choice" in refused("choice", "show", "gone.json")
+
+
+# ---------------------------------------------------------------- report, card
+
+
+def test_a_report_with_tables_and_figures(ok, counts, other, shapes, tmp_path):
+    ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--full-length", "2.5", "--cycle",
+       "60:0.010", "--cycle", "500:0.012", "--out", "choice.json")  # fmt: skip
+    result = ok("report", "counts.npz", "--choice", "choice.json", "--on", "other.npz", "--out",
+                "report.html", "--figures", "figures", "--tables", "tables", "--title", "Pilot <1>",
+                "--date", "today")  # fmt: skip
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert result["bytes"] == len(page.encode())
+    assert "Pilot &lt;1&gt;" in page
+    assert result["k"] == 60
+    assert result["coverage"] == CoverageCurve.of(counts).at(60)
+    assert result["elsewhere"][0]["name"] == "corpus"
+    low, high = result["throughput"]
+    assert low <= high
+    names = {p.name for p in (tmp_path / "figures").iterdir()}
+    assert names == {"curve.svg", "frontier.svg", "breakdown.svg", "elsewhere.svg",
+                     "throughput.svg"}  # fmt: skip
+    tables = ("sizes", "curve", "left_out", "elsewhere")
+    assert {p.stem for p in (tmp_path / "tables").iterdir()} == set(tables)
+    expected = {
+        "report.html",
+        *(f"figures/{n}" for n in names),
+        *(f"tables/{n}.csv" for n in tables),
+    }
+    assert set(result["files"]) == expected
+
+
+@pytest.mark.skipif(printing.chromium() is None, reason="needs Chromium or Chrome")
+def test_a_report_as_pdf(ok, counts, shapes, tmp_path):
+    result = ok("report", "counts.npz", *shapes, "--out", "report.html", "--pdf")
+    assert result["files"] == ["report.html", "report.pdf"]
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_reports_that_cannot_be_made(refused, counts, other, shapes, tmp_path, monkeypatch,
+                                     make_counts):  # fmt: skip
+    base = ("report", "counts.npz", *shapes)
+    assert "must end in .html" in refused(*base, "--out", "report.pdf")
+    assert "--png needs --figures" in refused(*base, "--png", "--out", "r.html")
+    make_counts(counts.counts, rule="content").save(tmp_path / "content.npz")
+    assert "rule is content" in refused(*base, "--on", "content.npz", "--out", "r.html")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/mine.txt").write_text("")
+    assert "not empty" in refused(*base, "--out", "r.html", "--figures", "figures")
+    assert "unreachable" in refused(*base, "--min-coverage", "1", "--k-max", 9, "--out", "r.html")
+    assert "13264:2.65" in refused(*base, "--measured", "2.65", "--out", "r.html")
+    monkeypatch.setattr(printing, "NAMES", ())
+    monkeypatch.delenv("CHROME", raising=False)
+    assert "none was found" in refused(*base, "--pdf", "--out", "late.html")
+    assert not (tmp_path / "late.html").exists()
+
+
+def test_a_card_for_a_trimmed_draft(ok, refused, counts, draft, shapes, tmp_path):
+    ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--out", "choice.json")
+    ok("slice", draft, "--vocabulary", "choice.json", "--counts", "counts.npz", "--out", "cut")
+    ok("card", "counts.npz", "--choice", "choice.json", "--draft-folder", "cut", "--target",
+       "org/model", "--licence", "mit", "--out", "README.md")  # fmt: skip
+    text = (tmp_path / "README.md").read_text("utf-8")
+    assert "cut from full-draft without training" in text
+    assert 'base_model: "org/model"' in text
+    said = refused("card", "counts.npz", *shapes, "--k", 61, "--draft-folder", "cut", "--out", "x")
+    assert "keeps 60 other tokens than the choice's 61" in said
+
+
+# ---------------------------------------------------------------- slice, inspect
+
+
+@pytest.mark.parametrize("kind", ["choice.json", "exported", "exported/ids/ids.txt",
+                                  "exported/specforge/vocab_mapping.pt"])  # fmt: skip
+def test_slice_takes_any_vocabulary(ok, counts, draft, shapes, kind, tmp_path):
+    ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--out", "choice.json")
+    ok("export", "counts.npz", *shapes, "--k", 60, "--format", "ids", "--format", "specforge",
+       "--out", "exported")  # fmt: skip
+    result = ok("slice", draft, "--vocabulary", kind, "--counts", "counts.npz", "--out", "cut",
+                "--full-length", "2.5")  # fmt: skip
+    ids = CoverageCurve.of(counts).vocabulary(60).ids
+    tensors = load_file(tmp_path / "cut/model.safetensors")
+    assert (tensors["d2t"] + torch.arange(60)).tolist() == ids.tolist()
+    assert (result["k"], result["rows_before"]) == (60, V)
+    coverage = CoverageCurve.of(counts).at(60)
+    assert result["expected"]["coverage"] == coverage
+    chance = acceptance_rate(2.5, 3) * coverage
+    low, high = result["expected"]["length"]
+    assert low == pytest.approx(sum(chance**j for j in range(4)))
+    assert low < high <= 2.5
+    inspected = ok("inspect", "cut")
+    assert inspected["kind"] == "draft"
+    assert (inspected["rows"], inspected["mapping"]) == (60, "d2t and t2d")
+    assert inspected["vocabulary_sha256"] == result["vocabulary_sha256"]
+    assert inspected["source"] == "full-draft"
+
+
+def test_slice_reads_well(capsys, counts, draft, shapes):
+    assert main(["choice", "save", "counts.npz", *shapes, "--k", "60", "--out", "choice.json"]) == 0
+    text = shown(capsys, "slice", draft, "--vocabulary", "choice.json", "--counts", "counts.npz",
+                 "--full-length", "2.5", "--out", "cut")  # fmt: skip
+    assert "logits of kept tokens are unchanged" in text
+    assert "Acceptance length 2.5 is expected to become" in text
+    assert "sound" in shown(capsys, "inspect", "cut")
+
+
+def test_slice_refuses(ok, refused, counts, draft, shapes, tmp_path, make_counts):
+    ok("export", "counts.npz", *shapes, "--k", 60, "--format", "ids", "--out", "exported")
+    base = ("slice", draft, "--vocabulary", "exported", "--out", "cut")
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut/mine").write_text("")
+    assert "not empty" in refused(*base)
+    shutil.rmtree(tmp_path / "cut")
+    make_counts(counts.counts, tokenizer_sha256="x").save(tmp_path / "foreign.npz")
+    said = refused(*base, "--counts", "foreign.npz")
+    assert "exported for the tokenizer tiny (t), but corpus was counted with tiny (x)" in said
+    assert "--full-length needs --counts" in refused(*base, "--full-length", "2")
+    assert "no mapping at" in refused("slice", draft, "--vocabulary", "gone", "--out", "cut")
+    assert "no model folder" in refused("slice", "gone", "--vocabulary", "exported", "--out", "cut")
+    absolute = {"d2t": torch.tensor([5, 9, 300]), "t2d": torch.zeros(V, dtype=torch.bool)}
+    absolute["t2d"][absolute["d2t"]] = True
+    torch.save(absolute, tmp_path / "wrong.pt")
+    said = refused("slice", draft, "--vocabulary", "wrong.pt", "--out", "cut")
+    assert "no sound mapping: d2t holds absolute token ids" in said
+    (tmp_path / "big.json").write_text(json.dumps({"vocab_size": 512, "ids": [1, 2]}))
+    said = refused("slice", draft, "--vocabulary", "big.json", "--out", "cut")
+    assert "512" in said
+    assert "500" in said
+    assert not (tmp_path / "cut").exists()
+
+
+def test_slice_with_the_targets_head_and_what_is_left(ok, refused, tmp_path):
+    tensors = draft_tensors()
+    del tensors["lm_head.weight"]
+    write_model(tmp_path / "headless", tensors, draft_config(None))
+    write_target(tmp_path / "target")
+    (tmp_path / "ids.txt").write_text("3\n7\n")
+    assert ok("inspect", "headless")["rows"] is None
+    result = ok("slice", "headless", "--target", "target", "--vocabulary", "ids.txt", "--out", "a")
+    assert result["head_from"] == "target"
+    assert result["head_bytes"] == 2 * 2 * H
+    (tmp_path / "more.txt").write_text("3\n8\n")
+    said = refused("slice", "a", "--vocabulary", "more.txt", "--out", "b")
+    assert "drop the others with --drop-missing" in said
+    result = ok("slice", "a", "--vocabulary", "more.txt", "--drop-missing", "--out", "b")
+    assert (result["k"], result["dropped"]) == (1, 1)
+
+
+def test_inspect_finds_what_changed(ok, refused, counts, draft, shapes, tmp_path):
+    (tmp_path / "ids.txt").write_text("3\n7\n")
+    ok("slice", draft, "--vocabulary", "ids.txt", "--out", "cut")
+    path = tmp_path / "cut/model.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, "norm.weight": tensors["norm.weight"] + 1}, path)
+    assert "model.safetensors has changed since it was written" in refused("inspect", "cut")
+    save_file({**tensors, "d2t": tensors["d2t"] + torch.arange(2)}, path)
+    assert "absolute token ids" in refused("inspect", "cut")
+    ok("export", "counts.npz", *shapes, "--k", 60, "--format", "ids", "--out", "exported")
+    assert ok("inspect", "exported")["formats"] == ["ids"]
+    (tmp_path / "exported/ids/ids.txt").write_text("1\n")
+    assert "ids/ids.txt has changed" in refused("inspect", "exported")
+    assert "no model folder" in refused("inspect", "gone")
+
+
+# ---------------------------------------------------------------- export
+
+
+def test_draft_formats_are_exported(ok, refused, counts, draft, shapes, tmp_path):
+    base = ("export", "counts.npz", *shapes, "--k", 60, "--format", "vllm", "--format", "llama-cpp")
+    assert "--draft-folder" in refused(*base, "--out", "out")
+    result = ok(*base, "--draft-folder", draft, "--out", "out")
+    assert {f["path"] for f in result["files"]} >= {"draft/config.json", "draft/model.safetensors"}
+    assert result["formats"] == ["vllm", "llama-cpp"]
+    assert "not trained again" in result["note"]
+    assert ok("inspect", "out")["problems"] == []
+    assert str(tmp_path) not in (tmp_path / "out/manifest.json").read_text()
+
+
+def test_help_of_every_command(capsys):
+    known = {command.name: command for command in COMMANDS}
+    for name in OURS:
+        assert known[name].example
+        with pytest.raises(SystemExit):
+            main([name, "--help"])
+        assert name in capsys.readouterr().out
