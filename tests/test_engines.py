@@ -217,17 +217,22 @@ class WrongEngine:
         return self._inner.encode(texts)
 
 
-def test_a_wrong_id_in_the_sample_is_a_mismatch(shared):
-    exact = ExactEngine(
-        WrongEngine(tokenizer_of(shared, "qwen-151k")), tokenizer_of(shared, "qwen-151k")
-    )
+def test_a_wrong_id_in_the_sample_is_a_mismatch():
+    exact = ExactEngine(WrongEngine(tiny()), tiny())
     assert exact.encode(texts(["apple"] * 1500))[1].checked == 2
     exact.encode(texts(["apple", "a banana"]))  # outside of the sample
     for many in (["a banana"], ["apple"] * 1000 + ["a banana"]):
         with pytest.raises(MismatchError, match=r"wrong 1\.0: other ids .* 'a banana'"):
             exact.encode(texts(many))
-    with pytest.raises(MismatchError):
-        exact.encode(texts(["apple", "a banana"]), one_in=1)
+
+
+def test_check_looks_at_every_text():
+    exact, reference = ExactEngine(WrongEngine(tiny()), tiny()), Reference(tiny())
+    good, bad = texts(["apple", "pear"]), texts(["apple", "a banana"])
+    assert exact.check(good, reference.encode(good)) == 2
+    with pytest.raises(MismatchError, match="'a banana'"):
+        exact.check(bad, reference.encode(bad))
+    assert ExactEngine(reference, tiny()).check(bad, reference.encode(bad)) == 0
 
 
 def test_markup_that_takes_blanks_is_left_to_hf():

@@ -15,21 +15,22 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 
-from vocabtrim_core import kept_counts, workspace
-from vocabtrim_core.corpora import Corpus, MessageBatch
+from vocabtrim_core import kept_counts, memory, workspace
+from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.encoding import ResponseBatch, encode_batch, first_texts
-from vocabtrim_core.engines import ENGINES, REFERENCE, engines
+from vocabtrim_core.engines import ENGINES, REFERENCE, Reference, engines, objection
 from vocabtrim_core.errors import Cancelled
 from vocabtrim_core.feed import Feed
 from vocabtrim_core.parts import PartFolder
 from vocabtrim_core.proof import FIRST, ExactEngine, MismatchError, Proof
 from vocabtrim_core.recipe import Recipe
+from vocabtrim_core.response_files import ResponseFiles, keep_responses
 from vocabtrim_core.shard_counts import MOST_PIECES
 from vocabtrim_core.templates import ChatTemplate
 from vocabtrim_core.tokenizers import Tokenizer
@@ -44,8 +45,9 @@ PART_BLOCKS = 4  # blocks in it
 # Loading an engine takes about as long as encoding this much text with it.
 THREAD_TEXT = 100 * 2**20
 HF_TEXT = 2 * 2**20  # and HF tokenizers has encoded this much before a faster engine is loaded
-# gigatoken's cache has no bound: above this much private memory a thread takes a new engine.
-MEMORY = 520 * 2**20
+# gigatoken's cache has no bound. Above this much memory freed pages go back to the system, and when
+# that is not enough a thread takes a new engine, at the price of loading it.
+MEMORY = 530 * 2**20
 ENGINE_TEXT = 64 * 2**20  # but not before the old one has read this much
 
 
@@ -64,13 +66,16 @@ def count(
     cache: bool = True,
     parts: Path | None = None,
     cluster: str | None = None,
+    responses: bool = True,
 ) -> TokenCounts:
     """Counts of the corpus under a rule of `templates.RULES`; kept in the workspace.
 
     workers: threads, by default as many as the cores and the size of the corpus are worth.
     engine: the engine to prefer, see `engines.ENGINES`.  cache: False counts all of it anew.
     parts: folder for finished parts, by default in the workspace.  cluster: address of a Dask
-    scheduler whose workers are to count.  InputError; Cancelled, and then finished parts stay.
+    scheduler whose workers are to count.  responses: keep the counted ids themselves too, which
+    intervals and forecasts need (see `response_files`); not from a cluster.  InputError; Cancelled,
+    and then finished parts stay.
     """
     recipe = Recipe(tokenizer, template, rule, reasoning, last_turn_only, max_length)
     progress = progress or (lambda *args, **rates: None)
@@ -84,12 +89,14 @@ def count(
         if not cache:
             PartFolder(root).remove()
         proof, folder = _count(
-            corpus, recipe, root, engine, workers or _threads(corpus), cluster, progress
+            corpus, recipe, root, engine, workers or _threads(corpus), cluster, responses, progress
         )
         counts, pieces = kept_counts.assemble(key, corpus, recipe, folder, proof)
         seconds = time.perf_counter() - started
         counts = replace(counts, provenance=replace(counts.provenance, seconds=seconds))
         kept_counts.keep(key, counts, pieces)
+        if responses and (held := _files(folder, recipe).join(folder.finished, counts.tokens)):
+            keep_responses(counts.key, held)
         PartFolder(root).remove()
         return counts
 
@@ -116,6 +123,7 @@ def _count(
     engine: str | None,
     threads: int,
     cluster: str | None,
+    responses: bool,
     progress: Progress,
 ) -> tuple[Proof, PartFolder]:
     """Count all parts with the first engine that proves exact to the end."""
@@ -128,7 +136,8 @@ def _count(
 
                 count_parts(cluster, corpus, recipe, exact, folder, progress)
             else:
-                count_here(corpus, recipe, exact, folder, threads, progress)
+                keep = _files(folder, recipe) if responses else None
+                count_here(corpus, recipe, exact, folder, threads, progress, keep)
         except MismatchError as error:
             failed.append(str(error))
             folder.remove()
@@ -145,30 +154,34 @@ def _proved(
     failed: gets a sentence for every engine passed over.
     """
     failed = [] if failed is None else failed
-    prefer = (engine,) if engine else ENGINES
+    prefer = (engine,) if engine else tuple(ENGINES)
     if not engine and _text_bytes(corpus) < HF_TEXT:
         prefer = (REFERENCE,)
+    only_hf = prefer == (REFERENCE,) or bool(objection(recipe.tokenizer))
+    texts = _first_texts(corpus, recipe, 0 if only_hf else FIRST)
+    pool = ThreadPoolExecutor(1)
+    # HF lets other threads run while it encodes; engines do not while they load.
+    truth = pool.submit(Reference(recipe.tokenizer).encode, texts)
+    pool.shutdown(wait=False)
     for made in engines(recipe.tokenizer, prefer, failed):
-        exact, proof, left = ExactEngine(made, recipe.tokenizer), Proof(made.label), FIRST
+        exact = ExactEngine(made, recipe.tokenizer)
         try:
-            for batch in _head(corpus):
-                texts, markup = first_texts(batch, recipe, left)
-                proof += replace(
-                    exact.encode(texts, markup=markup, one_in=1)[1], texts=0, routed={}
-                )
-                left -= len(texts)
-                if left <= 0 or exact.is_reference:
-                    break
+            checked = exact.check(texts, truth.result(), markup=recipe.counts_everything)
         except MismatchError as error:
             failed.append(str(error))
             continue
-        yield exact, proof
+        memory.release()
+        yield exact, Proof(made.label, checked=checked)
 
 
-def _head(corpus: Corpus) -> Iterator[MessageBatch]:
-    """The first few batches."""
+def _first_texts(corpus: Corpus, recipe: Recipe, most: int) -> pa.LargeStringArray:
+    """The first texts of the corpus that an engine is to encode, from its first few blocks."""
     blocks = (block for shard in corpus.shards() for block in corpus.blocks(shard))
-    return (block.batch() for block in islice(blocks, LOOK))
+    found = [pa.array([], pa.large_string())]
+    while most and (block := next(blocks, None)) and len(found) <= LOOK:
+        found.append(first_texts(block.batch(), recipe, most))
+        most -= len(found[-1])
+    return pa.concat_arrays(found)
 
 
 def count_here(
@@ -178,6 +191,7 @@ def count_here(
     folder: PartFolder,
     threads: int,
     progress: Progress,
+    keep: ResponseFiles | None = None,
 ) -> None:
     """Count the parts that are not in the folder yet, on threads of this process.
 
@@ -191,7 +205,9 @@ def count_here(
             raise Cancelled("Stopped; what was finished is kept.")
 
     def thread(own: bool) -> None:
-        work(feed, recipe, exact if own else exact.fresh(), pieces_per_block(corpus), check)
+        engine = exact if own else exact.fresh()
+        memory.release()
+        work(feed, recipe, engine, pieces_per_block(corpus), check, keep)
 
     total, started = corpus.size_bytes, time.perf_counter()
     with ThreadPoolExecutor(threads, thread_name_prefix="count") as pool:
@@ -218,18 +234,35 @@ def work(
     exact: ExactEngine,
     pieces: int,
     check: Callable[[], None] = lambda: None,
+    keep: ResponseFiles | None = None,
 ) -> None:
-    """Count blocks of the feed with one engine, each in so many pieces, until none is left."""
+    """Count blocks of the feed with one engine, each in so many pieces, until none is left.
+
+    keep: gets the counted ids of every block, before the block is given back.
+    """
     read = 0
     while block := feed.take():
         batch = block.batch()
         encoded = encode_batch(batch, recipe, exact, check)
+        if keep:
+            keep.add(block.part, block.first_row, batch, encoded.responses())
+        size, report, proof = batch.contents.nbytes, encoded.report, encoded.proof
         counts = encoded.counts(pieces, recipe.tokenizer.vocab_size)
-        feed.give(block, batch.contents.nbytes, counts, encoded.report, encoded.proof)
-        read += batch.contents.nbytes
-        if read > ENGINE_TEXT and exact.engine.grows and _private_memory() > MEMORY:
-            exact.renew()
-            read = 0
+        del batch, encoded  # before memory is looked at, and before the next block is read
+        feed.give(block, size, counts, report, proof)
+        del block
+        read += size
+        if memory.private() > MEMORY:
+            memory.release()
+            if read > ENGINE_TEXT and exact.engine.grows and memory.private() > MEMORY:
+                exact.renew()
+                memory.release()
+                read = 0
+
+
+def _files(folder: PartFolder, recipe: Recipe) -> ResponseFiles:
+    """The responses that belong to the parts of a folder."""
+    return ResponseFiles(folder.path, recipe.tokenizer.vocab_size)
 
 
 def pieces_per_block(corpus: Corpus) -> int:
@@ -251,9 +284,3 @@ def _text_bytes(corpus: Corpus) -> int:
         path.stat().st_size * (COMPRESSION if path.suffix.lower() in packed else 1)
         for path in corpus.files
     )
-
-
-def _private_memory() -> int:
-    """Bytes of memory that only this process uses, where the system tells them apart."""
-    info = psutil.Process().memory_info()
-    return info.rss - getattr(info, "shared", 0)

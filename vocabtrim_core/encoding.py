@@ -25,6 +25,7 @@ from vocabtrim_core.shard_counts import ShardCounts
 from vocabtrim_core.templates import Span, ids_inside
 
 TOGETHER = 64  # rendered conversations encoded in one call, which HF spreads over the cores
+WINDOW = 1 << 19  # ids counted at once: widened, they take four megabytes
 NOTHING_COUNTED = "no text that counts under this rule"
 BEYOND_LIMIT = "no text that counts within the length limit"
 
@@ -136,24 +137,26 @@ def spoken(
 
     A text is what the template writes; ends tells whether the end-of-turn counts after it.
     """
-    lengths = np.diff(batch.offsets)
-    picked = np.flatnonzero((batch.codes == ASSISTANT) & np.repeat(wanted, lengths))
-    conversation = np.repeat(np.arange(len(batch)), lengths)[picked]
+    row = np.repeat(np.arange(len(batch)), np.diff(batch.offsets))  # of each message
+    mine = (batch.codes == ASSISTANT) & wanted[row]
+    picked = np.flatnonzero(mine)
     if recipe.last_turn_only and len(picked):
-        last = np.append(conversation[1:] != conversation[:-1], True)
-        picked, conversation = picked[last], conversation[last]
-    texts = recipe.template.as_rendered(batch.contents.take(pa.array(picked)))
+        picked = picked[np.append(np.diff(row[picked]) > 0, True)]
+        mine[:] = False
+        mine[picked] = True
+    texts = recipe.template.as_rendered(batch.contents.filter(pa.array(mine)))
+    conversation = row[picked]
     ends = np.full(len(picked), recipe.rule == "assistant")
     if recipe.rule == "reference":
         ends = picked + 1 == batch.offsets[conversation + 1]
     return texts, conversation, ends
 
 
-def first_texts(batch: MessageBatch, recipe: Recipe, most: int) -> tuple[pa.LargeStringArray, bool]:
-    """(the first texts of a batch that an engine is to encode, whether they hold markup)."""
+def first_texts(batch: MessageBatch, recipe: Recipe, most: int) -> pa.LargeStringArray:
+    """The first texts of a batch that an engine is to encode."""
     if recipe.counts_everything:
-        return rendered_texts(batch, recipe, np.arange(min(most, len(batch)))), True
-    return spoken(batch, recipe, ~must_render(batch, recipe))[0][:most], False
+        return rendered_texts(batch, recipe, np.arange(min(most, len(batch))))
+    return spoken(batch, recipe, ~must_render(batch, recipe))[0][:most]
 
 
 def rendered_texts(
@@ -230,13 +233,15 @@ def _uncounted(batch: MessageBatch, empty: np.ndarray, recipe: Recipe) -> SkipRe
 
 def _histogram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
     """int64[V] occurrences of uint32 ids."""
-    # As int32, which NumPy widens, unlike uint32, without checking element by element.
-    counts = np.bincount(ids.view(np.int32), minlength=vocab_size)
-    if len(counts) > vocab_size:
+    if len(ids) and (highest := ids.max()) >= vocab_size:
         raise InputError(
-            f"The tokenizer gives id {len(counts) - 1:,}, which a model with V = {vocab_size:,} "
-            "does not have; check that config.json belongs to this tokenizer."
+            f"The tokenizer gives id {highest:,}, which a model with V = {vocab_size:,} does not "
+            "have; check that config.json belongs to this tokenizer."
         )
+    # A window at a time, as int32, which NumPy widens (uint32 it would check one by one).
+    counts = np.zeros(vocab_size, np.int64)
+    for start in range(0, len(ids), WINDOW):
+        counts += np.bincount(ids[start : start + WINDOW].view(np.int32), minlength=vocab_size)
     return counts
 
 

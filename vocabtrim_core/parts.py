@@ -20,6 +20,8 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.proof import Proof
 from vocabtrim_core.shard_counts import ShardCounts
 
+SUFFIX = ".part.npz"  # other files may lie beside
+
 
 @dataclass(frozen=True, slots=True)
 class PartInfo:
@@ -49,7 +51,7 @@ class PartFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.finished: dict[str, PartInfo] = {}
-        for file in path.glob("*.npz"):
+        for file in path.glob(f"*{SUFFIX}"):
             with suppress(InputError, msgspec.DecodeError):  # damaged: counted again
                 info = _read(file).info
                 self.finished[info.key] = info
@@ -69,7 +71,7 @@ class PartFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _file(self, key: str) -> Path:
-        return self.path / f"{key}.npz"
+        return self.path / f"{key}{SUFFIX}"
 
 
 def _read(file: Path) -> Part:

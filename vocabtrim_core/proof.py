@@ -102,42 +102,63 @@ class ExactEngine:
         self.engine = self._reference  # the old one is gone before the new one is made
         self.engine = kind(self._tokenizer)
 
-    def encode(
-        self, texts: pa.LargeStringArray, *, markup: bool = False, one_in: int = ONE_IN
-    ) -> tuple[Encoded, Proof]:
+    def encode(self, texts: pa.LargeStringArray, *, markup: bool = False) -> tuple[Encoded, Proof]:
         """Ids of the texts, and the evidence for them. markup: texts hold literal added tokens."""
-        n = len(texts)
-        label = self.engine.label
+        n, label = len(texts), self.engine.label
         if self.is_reference:
             return self._reference.encode(texts), Proof(label, n)
         if markup and not self._plain_markup:
             return self._reference.encode(texts), Proof(label, n, routed={MARKUP: n})
-        routed = np.empty(0, np.int64)
-        if self.engine.newer_unicode:
-            routed = with_unicode_17(texts)
-        ids, offsets = self.engine.encode(texts)
-        if len(offsets) != n + 1:
-            raise MismatchError(f"{label} encoded {len(offsets) - 1:,} of {n:,} texts")
-        sample = np.setdiff1d(np.arange(0, n, one_in), routed, assume_unique=True)
-        self._compare(texts, sample, (ids, offsets))
-        if len(routed):
-            theirs = self._reference.encode(texts.take(pa.array(routed)))
-            ids, offsets = _replaced((ids, offsets), routed, theirs)
-        return (ids, offsets), Proof(
-            label, n, len(sample), {UNICODE: len(routed)} if len(routed) else {}
+        found, routed = self._read(texts)
+        sample = np.setdiff1d(np.arange(0, n, ONE_IN), routed, assume_unique=True)
+        if len(sample):
+            truth = self._reference.encode(texts.take(pa.array(sample)))
+            self._compare(texts, found, sample, truth, np.arange(len(sample)))
+        if not len(routed):
+            return found, Proof(label, n, len(sample))
+        theirs = self._reference.encode(texts.take(pa.array(routed)))
+        return _replaced(found, routed, theirs), Proof(
+            label, n, len(sample), {UNICODE: len(routed)}
         )
 
-    def _compare(self, texts: pa.LargeStringArray, sample: np.ndarray, found: Encoded) -> None:
-        ids, offsets = found
-        true_ids, true_offsets = self._reference.encode(texts.take(pa.array(sample)))
-        for at, i in enumerate(sample.tolist()):
-            mine = ids[offsets[i] : offsets[i + 1]]
-            if not np.array_equal(mine, true_ids[true_offsets[at] : true_offsets[at + 1]]):
-                text = texts[i].as_py()
+    def check(self, texts: pa.LargeStringArray, truth: Encoded, *, markup: bool = False) -> int:
+        """How many texts the engine itself gives the true ids for: all that it would be given."""
+        if self.is_reference or (markup and not self._plain_markup):
+            return 0
+        found, routed = self._read(texts)
+        own = np.setdiff1d(np.arange(len(texts)), routed, assume_unique=True)
+        self._compare(texts, found, own, truth, own)
+        return len(own)
+
+    def _read(self, texts: pa.LargeStringArray) -> tuple[Encoded, np.ndarray]:
+        """What the engine gives, and which texts it is known to read differently."""
+        found, routed = self.engine.encode(texts), np.empty(0, np.int64)
+        if len(found[1]) != len(texts) + 1:
+            label = self.engine.label
+            raise MismatchError(f"{label} encoded {len(found[1]) - 1:,} of {len(texts):,} texts")
+        if self.engine.newer_unicode:
+            routed = with_unicode_17(texts)
+        return found, routed
+
+    def _compare(
+        self,
+        texts: pa.LargeStringArray,
+        found: Encoded,
+        rows: np.ndarray,
+        truth: Encoded,
+        true_rows: np.ndarray,
+    ) -> None:
+        for i, k in zip(rows.tolist(), true_rows.tolist(), strict=True):
+            if not np.array_equal(_ids(found, i), _ids(truth, k)):
                 raise MismatchError(
                     f"{self.engine.label}: other ids than HF tokenizers for a text that begins "
-                    f"{text[:60]!r}"
+                    f"{texts[i].as_py()[:60]!r}"
                 )
+
+
+def _ids(encoded: Encoded, i: int) -> np.ndarray:
+    ids, offsets = encoded
+    return ids[offsets[i] : offsets[i + 1]]
 
 
 def _replaced(found: Encoded, rows: np.ndarray, others: Encoded) -> Encoded:

@@ -1,0 +1,178 @@
+"""Text for the counting benchmark, from what a machine has: no two messages are the same.
+
+`build` writes conversations as Parquet, JSON lines and compressed JSON lines:
+    text   chats of ../shared/data/corpora, Python sources, documentation
+    hard   gettext catalogues: some 200 languages, short strings, few repeated words
+    grown  the text again and again with other letters, so that every word is new each time
+"""
+
+from __future__ import annotations
+
+import gettext
+import gzip
+import hashlib
+import json
+import random
+import string
+import sys
+import sysconfig
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+PIECE = 2000  # characters of an assistant message made from a file, about
+SCHEMA = pa.schema(
+    [("conversations", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])))]
+)
+GROUP = 5000  # rows per Parquet row group and per write
+
+Pairs = Iterator[tuple[str, str]]  # (question, answer)
+
+
+def build(folder: Path, megabytes: int, hard_megabytes: int, grown: int) -> dict[str, int]:
+    """Write the corpora unless they are there; returns bytes of assistant text by name."""
+    note = folder / "sizes.json"
+    if note.is_file():
+        return json.loads(note.read_text())
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = _distinct(chain(chats(), _alternate(sources(), documents())), megabytes)
+    sizes = {"text": _write(folder / "text.parquet", pairs)}
+    sizes["hard"] = _write(folder / "hard.parquet", _distinct(catalogues(), hard_megabytes))
+    if grown:
+        sizes["grown"] = _write(
+            folder / "grown.parquet", _respelled(folder / "text.parquet", grown)
+        )
+    with (
+        (folder / "text.jsonl").open("wb") as plain,
+        pa.CompressedOutputStream(str(folder / "text.jsonl.zst"), "zstd") as packed,
+    ):
+        for batch in pq.ParquetFile(folder / "text.parquet").iter_batches(GROUP):
+            rows = (json.dumps(row, ensure_ascii=False) for row in batch.to_pylist())
+            data = "".join(f"{row}\n" for row in rows).encode()
+            plain.write(data)
+            packed.write(data)
+    note.write_text(json.dumps(sizes))
+    return sizes
+
+
+def chats() -> Pairs:
+    """Conversations of the shared corpora; blend_train_20k is part of blend_train."""
+    for path in sorted((SHARED / "corpora").glob("*.jsonl.*")):
+        if path.name.startswith("blend_train_20k"):
+            continue
+        with pa.CompressedInputStream(
+            str(path), "zstd" if path.suffix == ".zst" else "gzip"
+        ) as data:
+            table = pj.read_json(pa.BufferReader(data.read()), pj.ReadOptions(block_size=1 << 28))
+        for row in table.column("conversations").to_pylist():
+            turns = [turn for turn in row if turn["role"] in ("user", "assistant")]
+            for question, answer in zip(turns[::2], turns[1::2], strict=False):
+                yield question["content"], answer["content"]
+
+
+def sources() -> Pairs:
+    """Python files of the standard library and of what is installed."""
+    paths = sysconfig.get_paths()
+    return _pieces(Path(paths[name]).rglob("*.py") for name in ("stdlib", "purelib"))
+
+
+def documents() -> Pairs:
+    """Text and HTML of /usr/share/doc."""
+    return _pieces([Path("/usr/share/doc").rglob("*")])
+
+
+def catalogues() -> Pairs:
+    """Translations of /usr/share/locale and of installed packages, language by language."""
+    roots = (Path("/usr/share/locale"), Path(sysconfig.get_paths()["purelib"]))
+    for path in sorted(chain.from_iterable(root.rglob("*.mo") for root in roots)):
+        language = path.parts[-3]
+        if language.startswith("en"):
+            continue
+        try:
+            with path.open("rb") as file:
+                catalogue = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
+        except (OSError, UnicodeDecodeError, ValueError):
+            continue
+        lines = [text for key, text in catalogue.items() if key and isinstance(text, str)]
+        for i in range(0, len(lines), 30):
+            yield f"{language}: {path.stem} {i}", "\n".join(lines[i : i + 30])
+
+
+def _pieces(roots) -> Pairs:
+    for path in sorted(chain.from_iterable(roots)):
+        if path.suffix.lower() in (".png", ".jpg", ".ico", ".so", ".woff2", ".svg", ".js", ".css"):
+            continue
+        try:
+            data = path.read_bytes() if path.is_file() else b""
+            text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+        except (OSError, ValueError, EOFError):
+            continue
+        held, size = [], 0
+        for paragraph in text.split("\n\n"):
+            held.append(paragraph)
+            size += len(paragraph)
+            if size > PIECE:
+                yield f"Go on with {path.name}", "\n\n".join(held)
+                held, size = [], 0
+        if size > 100:
+            yield f"Finish {path.name}", "\n\n".join(held)
+
+
+def _alternate(*streams: Pairs) -> Pairs:
+    """A piece of each in turn, until all are at their end."""
+    waiting = list(streams)
+    while waiting:
+        for stream in list(waiting):
+            pair = next(stream, None)
+            if pair is None:
+                waiting.remove(stream)
+            else:
+                yield pair
+
+
+def _distinct(pairs: Pairs, megabytes: int) -> Pairs:
+    """Pairs whose answer was not seen before, until there is so much of it."""
+    seen: set[bytes] = set()
+    left = megabytes * 1_000_000
+    for question, answer in pairs:
+        data = answer.encode("utf-8", "replace")
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        if answer.strip() and digest not in seen:
+            seen.add(digest)
+            yield question, data.decode()
+            left -= len(data)
+            if left <= 0:
+                return
+    print(f"only {megabytes - left / 1e6:.0f} of {megabytes} MB found", file=sys.stderr)
+
+
+def _respelled(path: Path, times: int) -> Pairs:
+    """All answers of a corpus so many times, each time with the letters exchanged."""
+    for seed in range(times):
+        letters = list(string.ascii_lowercase)
+        random.Random(seed).shuffle(letters)
+        table = str.maketrans(string.ascii_lowercase, "".join(letters))
+        for batch in pq.ParquetFile(path).iter_batches(GROUP):
+            for row in batch.to_pylist():
+                question, answer = row["conversations"]
+                yield question["content"], answer["content"].translate(table)
+
+
+def _write(path: Path, pairs: Pairs) -> int:
+    """Write a Parquet file; bytes of assistant text in it."""
+    size = 0
+    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+        while some := list(islice(pairs, GROUP)):
+            size += sum(len(answer.encode()) for _, answer in some)
+            rows = [
+                {"conversations": [{"role": "user", "content": question},
+                                   {"role": "assistant", "content": answer}]}
+                for question, answer in some
+            ]  # fmt: skip
+            writer.write_table(pa.Table.from_pylist(rows, SCHEMA), row_group_size=GROUP)
+    return size
