@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import numba
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import write_atomic
 
 BATCH_TOKENS = 1_000_000
 
@@ -77,27 +76,16 @@ class Responses:
 
     def save(self, path: str | Path) -> Path:
         """Write one .npz, atomically."""
-        path = Path(path)
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            ids=self.ids,
-            offsets=self.offsets,
-            conversation=self.conversation,
-            domain=self.domain,
-            domains=np.array(self.domains, dtype=np.str_),
-            vocab_size=self.vocab_size,
-            complete=self.complete,
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            scratch.write_bytes(buffer.getvalue())
-            scratch.replace(path)
-        except OSError as error:
-            scratch.unlink(missing_ok=True)
-            raise InputError(f"Cannot write {path}: {error.strerror or error}.") from error
-        return path
+        arrays = {
+            "ids": self.ids,
+            "offsets": self.offsets,
+            "conversation": self.conversation,
+            "domain": self.domain,
+            "domains": np.array(self.domains, dtype=np.str_),
+            "vocab_size": self.vocab_size,
+            "complete": self.complete,
+        }
+        return write_atomic(path, lambda file: np.savez(file, **arrays))
 
     @classmethod
     def load(cls, path: str | Path) -> Responses:
