@@ -50,6 +50,37 @@ def coverage_interval(
     return _ratio(_hits(responses.ids, at, kept), np.diff(at), draws, seed)
 
 
+@dataclass(frozen=True, slots=True)
+class DomainCoverage:
+    """Coverage of the conversations that carry one label. interval: None for one of them alone."""
+
+    domain: str
+    conversations: int
+    tokens: int
+    coverage: float
+    interval: Interval | None
+
+
+UNLABELLED = "no label"
+
+
+def coverage_by_domain(
+    responses: Responses, kept: np.ndarray, draws: int = 400, seed: int = 0
+) -> list[DomainCoverage]:
+    """Coverage of kept tokens (bool[V]) per domain label, in the order of first appearance."""
+    at = responses.conversation_offsets()
+    hits, sizes = _hits(responses.ids, at, kept), np.diff(at)
+    rows = []
+    for code, name in enumerate((*responses.domains, UNLABELLED)):
+        inside = responses.domain == (code if code < len(responses.domains) else -1)
+        tokens = int(sizes[inside].sum())
+        if tokens:
+            n = int(inside.sum())
+            interval = _ratio(hits[inside], sizes[inside], draws, seed) if n > 1 else None
+            rows.append(DomainCoverage(name, n, tokens, hits[inside].sum() / tokens, interval))
+    return rows
+
+
 def held_out_coverage(
     responses: Responses, k: int, *, folds: int = 10, draws: int = 400, seed: int = 0
 ) -> Interval:

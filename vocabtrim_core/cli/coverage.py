@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import counts_argument, k_argument, padding_note
+from vocabtrim_core.cli.arguments import counts_argument, integer, padding_note
+from vocabtrim_core.cli.at_hand import (
+    NO_RESPONSES,
+    comparable_counts,
+    responses_of,
+    tokenizer_argument,
+    tokenizer_of,
+)
 from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.counts import Provenance, TokenCounts
+    from collections.abc import Sequence
+
+    from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.progress import Progress
+    from vocabtrim_core.responses import Responses
+    from vocabtrim_core.tokenizers import Tokenizer
+    from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
-    k_argument(parser)
-    parser.add_argument(
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--k", type=integer, help="the k most frequent tokens of COUNTS (1..V)")
+    group.add_argument(
+        "--vocabulary", metavar="MAPPING", type=Path, help="a vocabulary from a file, see `compare`"
+    )
+    add = parser.add_argument
+    add(
         "--on",
         nargs="+",
         action="extend",
@@ -26,67 +43,207 @@ def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNTS",
         help="other counts (same tokenizer, V and rule) to measure the vocabulary on",
     )
+    add(
+        "--matrix",
+        action="store_true",
+        help="also choose k tokens on each of the counts and measure them on all others",
+    )
+    add("--domains", action="store_true", help="also by the domain labels of the rows")
+    add(
+        "--missing",
+        type=integer,
+        default=0,
+        metavar="N",
+        help="also list the N most frequent tokens that are missing, by kind and in context",
+    )
+    tokenizer_argument(parser)
+    add("--seed", type=integer, default=0, metavar="N", help="of intervals (default %(default)s)")
 
 
 def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.coverage import CoverageCurve, coverage_on
-    from vocabtrim_core.workspace import find_counts
+    from vocabtrim_core.compare import transfer_matrix
+    from vocabtrim_core.coverage import CoverageCurve
 
-    counts = find_counts(arguments.counts)
+    specs = [arguments.counts, *arguments.on]
+    sets = comparable_counts(specs)
+    counts = sets[0]
     curve = CoverageCurve.of(counts)
-    vocabulary = curve.vocabulary(arguments.k)
-    others = [find_counts(spec) for spec in arguments.on]
-    for spec, other in zip(arguments.on, others, strict=True):
-        _check_comparable(arguments.counts, counts, spec, other)
-    sets = [
-        {**asdict(coverage_on(vocabulary, measured)), "in_sample": measured is counts}
-        for measured in (counts, *others)
-    ]
-    return {
-        "k": arguments.k,
-        "coverage": sets[0]["coverage"],
-        "unique_coverage": sets[0]["unique_coverage"],
+    vocabulary = _vocabulary(arguments, curve)
+    responses = responses_of(specs, sets)
+    result = {
+        "k": len(vocabulary),
         "rule": counts.provenance.rule,
         "vocab_size": counts.vocab_size,
-        "sets": sets,
-        "note": padding_note(curve, arguments.k),
+        "sets": [],
+    }
+    for i, (measured, its) in enumerate(zip(sets, responses, strict=True)):
+        progress(i, len(sets), f"coverage of {measured.name}")
+        own = i == 0 and arguments.k is not None
+        result["sets"].append(_measured(vocabulary, measured, its, own, arguments.seed))
+    result |= {name: result["sets"][0][name] for name in ("coverage", "unique_coverage")}
+    if arguments.domains:
+        result["domains"] = _domains(vocabulary, sets, responses, arguments.seed)
+    if arguments.matrix:
+        matrix = transfer_matrix(sets, len(vocabulary))
+        result["matrix"] = {
+            "names": list(matrix.names),
+            "coverage": matrix.coverage,
+            "unique_coverage": matrix.unique,
+        }
+    if arguments.missing:
+        tokenizer = tokenizer_of(counts, arguments.tokenizer)
+        result["missing"] = [
+            _missing(vocabulary, measured, its, tokenizer, arguments.missing)
+            for measured, its in zip(sets, responses, strict=True)
+        ]
+    without = [c.name for c, its in zip(sets, responses, strict=True) if its is None]
+    notes = [padding_note(curve, arguments.k) if arguments.k else None]
+    if without:
+        notes.append(NO_RESPONSES.format(names=", ".join(without)))
+    result["note"] = " ".join(filter(None, notes)) or None
+    return result
+
+
+def _vocabulary(arguments: argparse.Namespace, curve: Any) -> DraftVocabulary:
+    if arguments.k is not None:
+        return curve.vocabulary(arguments.k)
+    from vocabtrim_core.mapping_import import import_mapping
+
+    return import_mapping(arguments.vocabulary, curve.vocab_size).vocabulary
+
+
+def _measured(
+    vocabulary: DraftVocabulary,
+    counts: TokenCounts,
+    responses: Responses | None,
+    in_sample: bool,
+    seed: int,
+) -> Result:
+    """One row: coverage, its interval, and for the corpus that chose, coverage held out."""
+    from vocabtrim_core.coverage import coverage_on
+    from vocabtrim_core.uncertainty import (
+        coverage_interval,
+        held_out_coverage,
+        unseen_in_new_conversation,
+        unseen_mass,
+    )
+
+    row: Result = {
+        **asdict(coverage_on(vocabulary, counts)),
+        "conversations": counts.conversations,
+        "in_sample": in_sample,
+        "unseen_mass": unseen_mass(counts.counts),
+        "interval": None,
+    }
+    if responses is None or responses.conversations < 2:
+        return row
+    interval = coverage_interval(responses, vocabulary.t2d, seed=seed)
+    row["interval"] = [interval.low, interval.high]
+    row["unseen_in_new_conversation"] = unseen_in_new_conversation(responses)
+    if in_sample:
+        held_out = held_out_coverage(responses, len(vocabulary), seed=seed)
+        row["held_out"] = asdict(held_out)
+        row["optimism"] = row["coverage"] - held_out.value
+    return row
+
+
+def _domains(
+    vocabulary: DraftVocabulary,
+    sets: Sequence[TokenCounts],
+    responses: Sequence[Responses | None],
+    seed: int,
+) -> list[Result]:
+    from vocabtrim_core.uncertainty import coverage_by_domain
+
+    return [
+        {"name": counts.name, **asdict(row)}
+        for counts, its in zip(sets, responses, strict=True)
+        if its is not None
+        for row in coverage_by_domain(its, vocabulary.t2d, seed=seed)
+    ]
+
+
+def _missing(
+    vocabulary: DraftVocabulary,
+    counts: TokenCounts,
+    responses: Responses | None,
+    tokenizer: Tokenizer,
+    most: int,
+) -> Result:
+    from vocabtrim_core.missing import examples, missing
+    from vocabtrim_core.token_kinds import token_kinds
+
+    kinds = token_kinds(tokenizer)
+    found = missing(counts, vocabulary, kinds)
+    ids = found.ids[:most]
+    shown = examples(responses, ids, tokenizer) if responses is not None else {}
+    return {
+        "name": counts.name,
+        "share": found.share,
+        "distinct": len(found.ids),
+        "groups": [asdict(group) for group in found.groups],
+        "tokens": [
+            {
+                "id": int(i),
+                "token": tokenizer.token(int(i)),
+                "kind": kinds.name(int(i)),
+                "count": int(n),
+                "share": int(n) / found.tokens,
+                "examples": [asdict(example) for example in shown.get(int(i), ())],
+            }
+            for i, n in zip(ids, found.counts, strict=False)
+        ],
     }
 
 
-def _check_comparable(ours: str, counts: TokenCounts, theirs: str, other: TokenCounts) -> None:
-    """Coverage compares only tokens of one vocabulary, counted under one rule."""
-    a, b = counts.provenance, other.provenance
-    for field, mine, its in (
-        ("V", f"{counts.vocab_size:,}", f"{other.vocab_size:,}"),
-        ("tokenizer", _tokenizer(a), _tokenizer(b)),
-        ("rule", a.rule, b.rule),
-    ):
-        if mine != its:
-            raise InputError(
-                f"{theirs} cannot be compared with {ours}: its {field} is {its}, not {mine}; "
-                "count both corpora the same way."
-            )
-
-
-def _tokenizer(provenance: Provenance) -> str:
-    return f"{provenance.tokenizer} ({provenance.tokenizer_sha256[:8]})"
-
-
 def _coverage_text(result: Result) -> str:
-    rows = (
+    head = ("counts", "tokens", "coverage", "95 % interval", "unique", "missing", "")
+    rows = [
         (
-            s["name"],
-            s["tokens"],
-            f"{s['coverage']:.2%}",
-            f"{s['unique_coverage']:.2%}",
-            s["missing_tokens"],
+            s["name"], s["tokens"], f"{s['coverage']:.2%}", _between(s["interval"]),
+            f"{s['unique_coverage']:.2%}", s["missing_tokens"],
             "in sample" if s["in_sample"] else "",
         )
         for s in result["sets"]
-    )
-    head = ("counts", "tokens", "coverage", "unique", "missing", "")
-    text = f"k = {result['k']:,} of {result['vocab_size']:,}\n{table([head, *rows])}"
-    return "\n".join(filter(None, [text, result["note"]]))
+    ]  # fmt: skip
+    lines = [f"k = {result['k']:,} of {result['vocab_size']:,}", table([head, *rows])]
+    for s in result["sets"]:
+        if "held_out" in s:
+            held_out, low, high = s["held_out"].values()
+            lines.append(
+                f"On new conversations of {s['name']}: {held_out:.2%} ({low:.2%} to {high:.2%}); "
+                f"choosing and measuring on the same text flatters by {s['optimism']:.2%}."
+            )
+    if "domains" in result:
+        rows = [
+            (d["name"], d["domain"], d["conversations"], d["tokens"], f"{d['coverage']:.2%}")
+            for d in result["domains"]
+        ]
+        lines.append(table([("counts", "domain", "conversations", "tokens", "coverage"), *rows]))
+    if matrix := result.get("matrix"):
+        rows = [
+            (name, *(f"{share:.1%}" for share in row))
+            for name, row in zip(matrix["names"], matrix["coverage"], strict=True)
+        ]
+        lines += ["chosen on (row), measured on (column)", table([("", *matrix["names"]), *rows])]
+    for missing in result.get("missing", ()):
+        lines += [_missing_text(missing)]
+    return "\n\n".join(filter(None, [*lines, result["note"]]))
+
+
+def _missing_text(missing: Result) -> str:
+    groups = ", ".join(f"{g['kind']} {g['share']:.2%}" for g in missing["groups"])
+    head = f"{missing['name']} lacks {missing['distinct']:,} tokens ({missing['share']:.2%})"
+    rows = [
+        (t["id"], repr(t["token"]), t["kind"], t["count"],
+         next((repr(f"{e['before']}[{e['token']}]{e['after']}") for e in t["examples"]), ""))
+        for t in missing["tokens"]
+    ]  # fmt: skip
+    return "\n".join([f"{head}: {groups}", table([("id", "token", "kind", "count", ""), *rows])])
+
+
+def _between(interval: Sequence[float] | None) -> str:
+    return f"{interval[0]:.2%} to {interval[1]:.2%}" if interval else ""
 
 
 COMMANDS = (
@@ -96,6 +253,6 @@ COMMANDS = (
         _coverage,
         _coverage_arguments,
         _coverage_text,
-        "coverage blend.npz --k 13264 --on gsm8k.npz mtbench.npz",
+        "coverage blend.npz --k 13264 --on gsm8k.npz mtbench.npz --missing 20",
     ),
 )

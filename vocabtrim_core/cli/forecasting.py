@@ -1,0 +1,269 @@
+"""The command about throughput: forecast."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli.arguments import (
+    chosen_draft,
+    counts_argument,
+    draft_arguments,
+    integer,
+    number,
+)
+from vocabtrim_core.cli.at_hand import comparable_counts
+from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.cycle_model import CycleRange
+    from vocabtrim_core.draft_cost import DraftArchitecture
+    from vocabtrim_core.forecast import AcceptanceModel, Forecast
+    from vocabtrim_core.progress import Progress
+
+
+def _pair(text: str) -> tuple[int, float]:
+    """K=VALUE as (k, value)."""
+    left, equals, right = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not K=VALUE, such as 13264=0.0149")
+    return integer(left), number(right)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    counts_argument(parser)
+    draft_arguments(parser)
+    add = parser.add_argument_group("acceptance").add_argument
+    add(
+        "--on",
+        metavar="COUNTS",
+        help="counts of the text to be served, where that is another (same tokenizer and rule)",
+    )
+    add(
+        "--depth",
+        type=integer,
+        default=3,
+        metavar="K",
+        help="tokens drafted per cycle (default %(default)s, the paper's)",
+    )
+    add(
+        "--accept-length",
+        type=number,
+        metavar="TAU",
+        help="acceptance length of the full-vocabulary draft, 1..K+1 (default: as on MT-Bench in "
+        "the paper, 2.89 at depth 3)",
+    )
+    add(
+        "--measured-length",
+        type=_pair,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="K=TAU",
+        help="acceptance lengths measured at other k; they narrow the interval",
+    )
+    group = parser.add_argument_group("cycle time, one of").add_mutually_exclusive_group()
+    group.add_argument(
+        "--hardware",
+        metavar="NAME",
+        help="from a data sheet: a100-80g (default), h100, h200, l4, rtx-4090, laptop-cpu",
+    )
+    group.add_argument(
+        "--measured",
+        type=_pair,
+        nargs="+",
+        action="extend",
+        metavar="K=SECONDS",
+        help="seconds per cycle at two or more k: acceptance length / throughput",
+    )
+    add = parser.add_argument_group("with --hardware").add_argument
+    add(
+        "--batch",
+        type=integer,
+        default=1,
+        metavar="N",
+        help="sequences decoded together (default %(default)s)",
+    )
+    add(
+        "--tree-width",
+        type=integer,
+        default=1,
+        metavar="N",
+        help="branches extended per draft step (default 1, a chain)",
+    )
+    add(
+        "--verified",
+        type=integer,
+        metavar="N",
+        help="tokens verified per cycle and sequence (default depth x width + 1)",
+    )
+    add = parser.add_argument_group("result").add_argument
+    add(
+        "--baseline",
+        type=integer,
+        nargs="+",
+        default=[],
+        metavar="K",
+        help="compare with these k besides V and 32,000",
+    )
+    add("--at", type=integer, nargs="+", default=[], metavar="K", help="list these k too")
+    add("--k-min", type=integer, default=1, metavar="K", help="smallest k (default %(default)s)")
+    add("--k-max", type=integer, metavar="K", help="largest k (default V)")
+
+
+def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.cycle_model import check_against_paper
+    from vocabtrim_core.forecast import forecast, implied_alpha
+    from vocabtrim_core.forecast_inputs import acceptance_on
+    from vocabtrim_core.paper import SHIPPED_K
+    from vocabtrim_core.response_files import find_responses
+    from vocabtrim_core.tradeoff import TradeOff
+    from vocabtrim_core.workspace import find_counts
+
+    progress(0, 3, "reading the counts")
+    counts = find_counts(arguments.counts)
+    size = counts.vocab_size
+    draft = chosen_draft(arguments, size)
+    curve = CoverageCurve.of(counts)
+    tradeoff = TradeOff(curve, draft)
+    cycles = _cycles(arguments, draft)
+    for k, _ in arguments.measured_length:
+        _within(k, size, "--measured-length")
+    served = comparable_counts([arguments.counts, *filter(None, [arguments.on])])[-1]
+    progress(1, 3, "acceptance ceiling")
+    acceptance, assumed = acceptance_on(
+        curve,
+        served,
+        find_responses(arguments.on or arguments.counts, served),
+        arguments.depth,
+        arguments.accept_length,
+        dict(arguments.measured_length),
+    )
+    progress(2, 3, "forecast")
+    result = forecast(acceptance, cycles, k_min=arguments.k_min, k_max=arguments.k_max)
+    best, bests = result.recommended_k, result.recommended_range
+    baselines = dict.fromkeys(k for k in (size, SHIPPED_K, *arguments.baseline) if k <= size)
+    for k in (*arguments.baseline, *arguments.at):
+        curve.check_k(k)
+    shown = sorted({*baselines, *arguments.at, *arguments.baseline, *bests, best,
+                    tradeoff.optimum.k})  # fmt: skip
+    return {
+        "recommended_k": best,
+        "recommended_range": list(bests),
+        "gains": [{"baseline": k, "gain": result.against(best, k)} for k in baselines],
+        "implied_alpha": implied_alpha(tradeoff, best),
+        "implied_alpha_range": [implied_alpha(tradeoff, k) for k in bests],
+        "kappa": sorted((cycles.fast.kappa(size), cycles.slow.kappa(size))),
+        "largest_gain": max(cycles.fast.largest_gain(size), cycles.slow.largest_gain(size)),
+        "break_even_loss": sorted(
+            (cycles.fast.break_even_loss(best, size), cycles.slow.break_even_loss(best, size))
+        ),
+        "accept_length_full": acceptance.full_length,
+        "depth": arguments.depth,
+        "cycle_model": {
+            "source": cycles.fast.source,
+            "fixed_s": sorted((cycles.fast.fixed_s, cycles.slow.fixed_s)),
+            "row_s": cycles.fast.row_s,
+            "bandwidth": cycles.fast.bandwidth(
+                draft.hidden_size, arguments.depth, draft.bytes_per_weight
+            ),
+        },
+        "table": [_row(k, tradeoff, acceptance, result, list(baselines)) for k in shown],
+        "assumptions": [*assumed, cycles.regime],
+        "paper_check": [
+            {**asdict(c), "error": c.predicted - c.observed} for c in check_against_paper()
+        ],
+        "draft": draft.name,
+        "vocab_size": size,
+    }
+
+
+def _row(
+    k: int, tradeoff: Any, acceptance: AcceptanceModel, result: Forecast, baselines: list[int]
+) -> Result:
+    choice = tradeoff.at(k)
+    low, high = result.lengths
+    return {
+        "k": k,
+        "coverage": float(acceptance.coverage[k - 1]),
+        "utility": choice.utility,
+        "ceiling": float(acceptance.ceiling[k - 1]),
+        "accept_length": [float(low[k - 1]), float(high[k - 1])],
+        "gains": {str(base): result.against(k, base) for base in baselines},
+    }
+
+
+def _cycles(arguments: argparse.Namespace, draft: DraftArchitecture) -> CycleRange:
+    """The cycle model that --measured or --hardware ask for."""
+    from vocabtrim_core.cycle_model import HARDWARE, CycleRange, roofline
+
+    if arguments.measured:
+        for k, _ in arguments.measured:
+            _within(k, draft.vocab_size, "--measured")
+        return CycleRange.measured(arguments.measured)
+    name = arguments.hardware or "a100-80g"
+    if name not in HARDWARE:
+        raise InputError(f"There is no hardware {name!r}; choose one of {', '.join(HARDWARE)}.")
+    return roofline(
+        draft,
+        HARDWARE[name],
+        arguments.depth,
+        batch=arguments.batch,
+        width=arguments.tree_width,
+        verified=arguments.verified,
+    )
+
+
+def _within(k: int, size: int, flag: str) -> None:
+    if not 1 <= k <= size:
+        raise InputError(f"{flag} names k = {k:,}, which is outside 1..{size:,}.")
+
+
+def _text(result: Result) -> str:
+    r = result
+    low, high = r["recommended_range"]
+    gains = "; ".join(f"{_percent(*g['gain'])} against {g['baseline']:,}" for g in r["gains"])
+    head = ("k", "coverage", "ceiling", "accept length", *(
+        f"against {base:,}" for base in (int(b) for b in r["table"][0]["gains"])
+    ))  # fmt: skip
+    rows = [
+        (
+            row["k"], f"{row['coverage']:.2%}", f"{row['ceiling']:.2f}",
+            "{:.2f} to {:.2f}".format(*row["accept_length"]),
+            *(_percent(*gain) for gain in row["gains"].values()),
+        )
+        for row in r["table"]
+    ]  # fmt: skip
+    worst = max(abs(c["error"]) for c in r["paper_check"])
+    return "\n\n".join(
+        [
+            f"k = {r['recommended_k']:,} ({low:,} to {high:,}): {gains}",
+            table([head, *rows]),
+            f"The alpha this hardware implies: {r['implied_alpha']:.2f}. At most "
+            f"{r['largest_gain']:.1%} can be gained over the full vocabulary; at the recommended "
+            "k the acceptance length may fall by "
+            f"{r['break_even_loss'][0]:.1%} to {r['break_even_loss'][1]:.1%} before it is slower.",
+            "\n".join(f"- {sentence}" for sentence in r["assumptions"]),
+            "Check: calibrated on MT-Bench alone, the cycle model predicts the paper's other six "
+            f"gains from their acceptance lengths within {100 * worst:.1f} points.",
+        ]
+    )
+
+
+def _percent(low: float, high: float) -> str:
+    return f"{low:+.1%} to {high:+.1%}" if abs(high - low) >= 0.0005 else f"{high:+.1%}"
+
+
+COMMANDS = (
+    Command(
+        "forecast",
+        "predict acceptance length and throughput for every k, as intervals",
+        _forecast,
+        _arguments,
+        _text,
+        "forecast blend.npz --hardware h100 --accept-length 2.89 --on mtbench.npz",
+    ),
+)

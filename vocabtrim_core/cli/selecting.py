@@ -1,0 +1,249 @@
+"""The command for vocabularies beyond top-k: select."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.cli.arguments import chosen_draft, draft_arguments, integer, number
+from vocabtrim_core.cli.at_hand import (
+    comparable_counts,
+    template_of,
+    tokenizer_argument,
+    tokenizer_of,
+)
+from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.protect import Wish
+    from vocabtrim_core.tokenizers import Tokenizer
+
+
+def _budget(text: str) -> tuple[str, int]:
+    """SCRIPT=N as (script, n)."""
+    script, equals, budget = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SCRIPT=N, such as cjk=2000")
+    return script, integer(budget)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "counts",
+        nargs="+",
+        metavar="COUNTS",
+        help="counts of every corpus to serve (same tokenizer, V and rule)",
+    )
+    draft_arguments(parser)
+    add = parser.add_argument_group("what is weighed").add_argument
+    add(
+        "--weights",
+        type=number,
+        nargs="+",
+        metavar="W",
+        help="traffic share of each corpus (default: all equal)",
+    )
+    add("--k", type=integer, help="size (default: the one with the best utility)")
+    add("--alpha", type=number, default=0.5, help="weight of coverage, 0..1 (default %(default)s)")
+    add(
+        "--min-coverage",
+        type=number,
+        default=0.0,
+        metavar="SHARE",
+        help="least coverage of the mix, 0..1",
+    )
+    add(
+        "--min-coverage-every",
+        type=number,
+        metavar="SHARE",
+        help="least coverage of every corpus, 0..1",
+    )
+    add("--k-max", type=integer, metavar="K", help="largest size")
+    add = parser.add_argument_group("what must be in it, or out of it").add_argument
+    add(
+        "--protect",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SET",
+        help="end-of-turn, specials, bytes, digits, numbers, whitespace, tool-calls, thoughts, or "
+        "a file of ids and texts (.json array, or .txt with one per line)",
+    )
+    add(
+        "--script",
+        type=_budget,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SCRIPT=N",
+        help="at least the N most frequent tokens of a script: cjk, cyrillic, arabic, …",
+    )
+    add("--exclude", type=Path, metavar="FILE", help="ids and texts to leave out, as in --protect")
+    add(
+        "--multiple",
+        type=integer,
+        default=1,
+        metavar="N",
+        help="round the size up to a multiple, such as 64 x tensor parallel",
+    )
+    tokenizer_argument(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help='ids.json to write: {"vocab_size": V, "ids": [...]}',
+    )
+
+
+def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.selection import mix
+    from vocabtrim_core.tailored import Demand, tailor
+
+    if not 0 <= arguments.alpha <= 1:
+        raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
+    sets = comparable_counts(arguments.counts)
+    size = sets[0].vocab_size
+    if arguments.k is not None and not 1 <= arguments.k <= size:
+        raise InputError(f"k = {arguments.k:,} is outside 1..{size:,}.")
+    weights = arguments.weights or [1.0] * len(sets)
+    progress(0, 2, "reading the tokenizer")
+    wishes, excluded = _wishes(arguments, sets, mix(sets, weights))
+    progress(1, 2, "choosing")
+    found = tailor(
+        Demand(
+            sets,
+            weights,
+            chosen_draft(arguments, size),
+            arguments.alpha,
+            arguments.min_coverage,
+            arguments.min_coverage_every,
+            arguments.k,
+            k_max=arguments.k_max,
+            wishes=wishes,
+            excluded=excluded,
+            multiple=arguments.multiple,
+        )
+    )
+    if arguments.out:
+        _write(arguments.out, found.vocabulary.ids, size)
+    result: Result = {
+        **asdict(found.choice),
+        "vocab_size": size,
+        "sha256": found.vocabulary.sha256,
+        "weights": [w / sum(weights) for w in weights],
+        "coverages": [asdict(row) for row in found.coverages],
+        "plain": asdict(found.plain),
+        "prices": [asdict(price) for price in found.prices],
+        "out": str(arguments.out) if arguments.out else None,
+    }
+    if found.worst:
+        result["floor_everywhere"] = {
+            "floor": found.worst.floor,
+            "smallest_k": found.worst.smallest_k,
+            "least_k": found.worst.least_k,
+            "top_k_needed": found.worst.top_k_needed,
+            "top_k_worst": found.worst.top_k_worst,
+        }
+    return result
+
+
+def _wishes(
+    arguments: argparse.Namespace, sets: list[TokenCounts], frequencies: np.ndarray
+) -> tuple[tuple[Wish, ...], np.ndarray | None]:
+    """What must be kept, and what must not."""
+    from vocabtrim_core.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+    from vocabtrim_core.token_kinds import token_kinds
+
+    counts, size = sets[0], sets[0].vocab_size
+    named = [name for name in arguments.protect if name in SETS]
+    files = [name for name in arguments.protect if name not in SETS]
+    for name in files:
+        if not Path(name).is_file():
+            raise InputError(f"--protect {name} is neither a file nor one of {', '.join(SETS)}.")
+    tokenizer = _tokenizer(arguments, counts, needed=bool(named or arguments.script))
+    template = template_of(counts, tokenizer) if tokenizer and named else None
+    wishes = [Wish(name, protected_ids(name, tokenizer, template)) for name in named if tokenizer]
+    wishes += [Wish(Path(f).name, listed_ids(f, tokenizer, size)) for f in files]
+    if arguments.script and tokenizer:
+        kinds = token_kinds(tokenizer)
+        wishes += [
+            Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
+            for script, n in arguments.script
+        ]
+    excluded = None
+    if arguments.exclude:
+        excluded = listed_ids(arguments.exclude, tokenizer, size)
+    return tuple(wishes), excluded
+
+
+def _tokenizer(
+    arguments: argparse.Namespace, counts: TokenCounts, *, needed: bool
+) -> Tokenizer | None:
+    """The tokenizer of the counts; without need for it, None where it is not there."""
+    if not (needed or arguments.protect or arguments.exclude):
+        return None
+    try:
+        return tokenizer_of(counts, arguments.tokenizer)
+    except InputError:
+        if needed or arguments.tokenizer:
+            raise
+        return None
+
+
+def _write(path: Path, ids: np.ndarray, vocab_size: int) -> None:
+    import json
+
+    from vocabtrim_core.workspace import write_atomic
+
+    text = json.dumps({"vocab_size": vocab_size, "ids": ids.tolist()}) + "\n"
+    write_atomic(path, text.encode())
+
+
+def _text(result: Result) -> str:
+    r, plain = result, result["plain"]
+    lines = [
+        f"k = {r['k']:,} of {r['vocab_size']:,}: coverage of the mix {r['coverage']:.2%}, latency "
+        f"reduction {r['latency_reduction']:.2%}, utility {r['utility']:.4f}\n"
+        f"without rules: k = {plain['k']:,}, coverage {plain['coverage']:.2%}, utility "
+        f"{plain['utility']:.4f}"
+    ]
+    rows = [
+        (c["name"], c["tokens"], f"{c['coverage']:.2%}", f"{c['unique_coverage']:.2%}")
+        for c in r["coverages"]
+    ]
+    lines.append(table([("counts", "tokens", "coverage", "unique"), *rows]))
+    if r["prices"]:
+        rows = [
+            (p["name"], p["tokens"], p["moved"], f"{p['k']:+,}", f"{p['utility']:+.2e}")
+            for p in r["prices"]
+        ]
+        lines.append(table([("rule", "tokens", "moved", "k", "utility"), *rows]))
+    if floor := r.get("floor_everywhere"):
+        lines.append(
+            f"The smallest vocabulary found with {floor['floor']:.2%} on every corpus has "
+            f"{floor['smallest_k']:,} tokens, and none has fewer than {floor['least_k']:,}; plain "
+            f"top-k of the same size gets to {floor['top_k_worst']:.2%} on the worst, and needs "
+            f"{floor['top_k_needed']:,}."
+        )
+    if r["out"]:
+        lines.append(f"written to {r['out']}")
+    return "\n\n".join(lines)
+
+
+COMMANDS = (
+    Command(
+        "select",
+        "choose a vocabulary for a mix of corpora, with tokens to keep and floors to reach",
+        _select,
+        _arguments,
+        _text,
+        "select blend.npz calls.npz --weights 0.8 0.2 --protect specials bytes --out ids.json",
+    ),
+)

@@ -1,0 +1,125 @@
+"""The command about how sure k* is: stability."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.cli.arguments import (
+    chosen_draft,
+    counts_argument,
+    draft_arguments,
+    integer,
+    number,
+)
+from vocabtrim_core.cli.at_hand import sample_of
+from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.progress import Progress
+
+
+def _stability_arguments(parser: argparse.ArgumentParser) -> None:
+    counts_argument(parser)
+    draft_arguments(parser)
+    add = parser.add_argument
+    add("--alpha", type=number, default=0.5, help="weight of coverage, 0..1 (default %(default)s)")
+    add("--min-coverage", type=number, default=0.0, metavar="SHARE", help="coverage floor, 0..1")
+    add("--k-min", type=integer, default=1, metavar="K", help="smallest k (default %(default)s)")
+    add("--k-max", type=integer, metavar="K", help="largest k (default V)")
+    add(
+        "--sizes",
+        type=integer,
+        nargs="+",
+        metavar="N",
+        help="sample sizes in conversations (default 100, 200, 500, 1,000, …)",
+    )
+    add("--repeats", type=integer, default=20, metavar="N",
+        help="subsamples of each size (default %(default)s)")  # fmt: skip
+    add("--draws", type=integer, default=200, metavar="N",
+        help="random halves for the interval (default %(default)s)")  # fmt: skip
+    add("--seed", type=integer, default=0, metavar="N", help="(default %(default)s)")
+
+
+def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.response_files import find_responses
+    from vocabtrim_core.stability import stability
+    from vocabtrim_core.tradeoff import TradeOff
+    from vocabtrim_core.uncertainty import held_out_coverage, unseen_mass
+    from vocabtrim_core.workspace import find_counts
+
+    for name in ("repeats", "draws"):
+        if getattr(arguments, name) < 2:
+            raise InputError(f"{name} must be 2 or more, but it is {getattr(arguments, name)}.")
+    counts = find_counts(arguments.counts)
+    tradeoff = TradeOff(
+        CoverageCurve.of(counts),
+        chosen_draft(arguments, counts.vocab_size),
+        arguments.alpha,
+        arguments.min_coverage,
+        arguments.k_min,
+        arguments.k_max,
+    )
+    sample, drawn_from = sample_of(arguments.counts, counts)
+    found = stability(
+        sample,
+        tradeoff,
+        sizes=arguments.sizes,
+        repeats=arguments.repeats,
+        draws=arguments.draws,
+        seed=arguments.seed,
+        progress=progress,
+    )
+    best = tradeoff.optimum
+    result: Result = {
+        "k": best.k,
+        "interval": [found.k.low, found.k.high],
+        "plus_minus": found.plus_minus,
+        "sentence": found.sentence(),
+        "coverage": best.coverage,
+        "unseen_mass": unseen_mass(counts.counts),
+        "drawn_from": drawn_from,
+        "samples": [
+            {"conversations": int(size), "mean": float(ks.mean()), "low": int(ks.min()),
+             "high": int(ks.max()), "ks": ks}
+            for size, ks in zip(found.sizes, found.ks, strict=True)
+        ],
+        "draft": tradeoff.architecture.name,
+        "alpha": tradeoff.alpha,
+    }  # fmt: skip
+    responses = find_responses(arguments.counts, counts)
+    if responses is not None and responses.conversations > 1:
+        held_out = held_out_coverage(responses, best.k, seed=arguments.seed)
+        result["held_out"] = asdict(held_out)
+        result["optimism"] = best.coverage - held_out.value
+    return result
+
+
+def _stability_text(result: Result) -> str:
+    rows = [(s["conversations"], round(s["mean"]), s["low"], s["high"]) for s in result["samples"]]
+    lines = [table([("conversations", "mean k*", "least", "most"), *rows]), result["sentence"]]
+    if "held_out" in result:
+        value, low, high = result["held_out"].values()
+        lines.append(
+            f"C(k*) = {result['coverage']:.2%} here, {value:.2%} ({low:.2%} to {high:.2%}) on "
+            "conversations that had no part in the choice."
+        )
+    lines.append(
+        f"{result['unseen_mass']:.3%} of the next tokens are expected to be new (Good-Turing)."
+    )
+    return "\n".join(lines)
+
+
+COMMANDS = (
+    Command(
+        "stability",
+        "tell how well the conversations determine the best k",
+        _stability,
+        _stability_arguments,
+        _stability_text,
+        "stability blend.npz --alpha 0.5",
+    ),
+)

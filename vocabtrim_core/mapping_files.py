@@ -1,0 +1,285 @@
+"""The files in which draft vocabularies travel, reduced to their numbers.
+
+    .pt .pth       {"d2t", "t2d"} (SpecForge, EAGLE), {"selected_token_ids"} (NeMo), a list of ids
+                   (FR-Spec, SGLang token map), a bare tensor of offsets (Model-Optimizer)
+    .npy .npz      d2t.npy with t2d.npy beside it (speculators), arrays ids or d2t and t2d
+    .json .txt     ids, as an array, {"ids": [...]}, or one per line
+    .safetensors   d2t, t2d and the number of lm_head rows of a draft; only these are read
+    a folder       an export of ours, a draft checkpoint, or one that holds one of the files above
+
+Pickles of anything but plain tensors and numbers are refused: loading them could run code.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vocabtrim_core.errors import InputError
+
+NAMES = ("vocab_mapping.pt", "cache.pt", "d2t.npy", "d2t.pt", "draft_token_map.pt", "ids.json",
+         "ids.txt", "draft_vocabulary.npz")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawMapping:
+    """What a file holds, not yet understood.
+
+    numbers: int64[k], offsets or ids as `expected` says that this kind of file should hold; label:
+    what the file calls them.  t2d: bool[V].  any_order: readers of this kind need no order.
+    vocab_size, head_rows, draft_vocab_size: as far as the file tells.
+    """
+
+    name: str
+    kind: str
+    numbers: np.ndarray | None
+    expected: str = "absolute"
+    label: str = "The list"
+    t2d: np.ndarray | None = None
+    any_order: bool = False
+    vocab_size: int | None = None
+    head_rows: int | None = None
+    draft_vocab_size: int | None = None
+
+
+def read_raw(path: Path) -> RawMapping:
+    """The mapping at this path; InputError when there is none that is understood."""
+    if path.is_dir():
+        return _folder(path)
+    if not path.is_file():
+        raise InputError(f"There is no mapping at {path}; give a file or a folder.")
+    read = READERS.get(path.suffix.lower())
+    if read is None:
+        raise InputError(
+            f"{path.name} is not a kind of file that holds a mapping; give one that ends in "
+            f"{', '.join(READERS)}, or a folder."
+        )
+    return read(path)
+
+
+# --- folders ------------------------------------------------------------------------------------
+
+
+def _folder(path: Path) -> RawMapping:
+    if (path / "manifest.json").is_file():
+        return _export(path)
+    if (path / "config.json").is_file():
+        return _checkpoint(path)
+    for name in NAMES:
+        if (path / name).is_file():
+            return replace(read_raw(path / name), name=f"{path.name}/{name}")
+    raise InputError(
+        f"The folder {path} holds no mapping: no manifest.json of an export, no config.json of a "
+        f"draft, and none of {', '.join(NAMES)}."
+    )
+
+
+def _export(path: Path) -> RawMapping:
+    """An export of ours: the first of its formats, read as its consumer would."""
+    from vocabtrim_core.exports import FORMATS, Manifest
+
+    manifest = Manifest.load(path)
+    for form in manifest.formats:
+        name = str(form["name"])
+        if name in FORMATS:
+            ids = FORMATS[name].read(path / FORMATS[name].home, manifest.k)
+            return RawMapping(
+                path.name, "export folder", ids, vocab_size=manifest.vocab_size,
+                any_order=FORMATS[name].order != "ascending", label=name,
+            )  # fmt: skip
+    raise InputError(f"{path / 'manifest.json'} names no format that is known here.")
+
+
+def _checkpoint(path: Path) -> RawMapping:
+    from vocabtrim_core.drafts.checkpoint import open_checkpoint
+
+    checkpoint = open_checkpoint(path)
+    return replace(
+        _from_tensors(path, checkpoint.tensors),
+        vocab_size=checkpoint.size("vocab_size"),
+        draft_vocab_size=checkpoint.size("draft_vocab_size"),
+    )
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def _safetensors(path: Path) -> RawMapping:
+    from vocabtrim_core.drafts.tensor_files import read_tensors
+
+    return _from_tensors(path, read_tensors(path))
+
+
+def _from_tensors(path: Path, tensors: Mapping[str, Any]) -> RawMapping:
+    """From the tensors of a draft, found by the last part of their names."""
+    by_name = {name.rpartition(".")[2]: tensor for name, tensor in tensors.items()}
+    heads = [t for name, t in tensors.items() if name.endswith("lm_head.weight")]
+    if "d2t" not in by_name:
+        raise InputError(
+            f"{path} has no d2t among its {len(tensors)} tensors, so it is a draft with the full "
+            "vocabulary, or none at all."
+        )
+    return RawMapping(
+        path.name,
+        "draft checkpoint",
+        by_name["d2t"].integers(),
+        "offset",
+        "d2t",
+        by_name["t2d"].mask() if "t2d" in by_name else None,
+        any_order="t2d" not in by_name,
+        head_rows=heads[0].shape[0] if heads else None,
+    )
+
+
+def _torch(path: Path) -> RawMapping:
+    value = _load_torch(path)
+    if isinstance(value, dict):
+        return _from_dict(path, value)
+    return _plain(path, value, "token map (.pt)")
+
+
+def _load_torch(path: Path) -> Any:
+    import torch
+
+    errors = (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError)
+    try:
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # files of the older layout cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds pickled objects other than plain tensors and numbers; it is not opened, "
+            "because that could run code."
+        ) from error
+    except errors as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path} is not a readable torch file ({first}).") from error
+
+
+def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
+    import torch
+
+    if "selected_token_ids" in value:
+        size = value.get("target_vocab_size")
+        return RawMapping(
+            path.name, "NeMo token map", _integers(path, value["selected_token_ids"]),
+            label="selected_token_ids", any_order=True,
+            vocab_size=size if isinstance(size, int) else None,
+        )  # fmt: skip
+    named = {str(name).rpartition(".")[2]: item for name, item in value.items() if item is not None}
+    if "d2t" in named:
+        head = next((t for n, t in value.items() if str(n).endswith("lm_head.weight")), None)
+        return RawMapping(
+            path.name,
+            "d2t and t2d (.pt)",
+            _integers(path, named["d2t"]),
+            "offset",
+            "d2t",
+            _mask(path, named["t2d"]) if "t2d" in named else None,
+            any_order="t2d" not in named,
+            head_rows=head.shape[0] if isinstance(head, torch.Tensor) else None,
+        )
+    if value and all(isinstance(name, int) for name in value):
+        raise InputError(
+            f"{path} holds token frequencies (id -> count), not a choice of tokens; count the "
+            "corpus here, or give the mapping that was made from them."
+        )
+    known = ", ".join(map(str, list(value)[:5])) or "nothing"
+    raise InputError(f"{path} has no d2t and no selected_token_ids; it holds {known}.")
+
+
+def _npy(path: Path) -> RawMapping:
+    from vocabtrim_core.exports.files import load_arrays
+
+    array = load_arrays(path)
+    if array.dtype == bool:
+        beside = path.with_name(path.name.replace("t2d", "d2t"))
+        if beside != path and beside.is_file():
+            return _npy(beside)
+        return RawMapping(path.name, "t2d (.npy)", None, t2d=_mask(path, array))
+    if "d2t" not in path.name:
+        return _plain(path, array, "ids (.npy)")
+    beside = path.with_name(path.name.replace("d2t", "t2d"))
+    t2d = _mask(beside, load_arrays(beside)) if beside.is_file() else None
+    numbers = _integers(path, array)
+    return RawMapping(path.name, "d2t and t2d (.npy)", numbers, "offset", "d2t", t2d, t2d is None)
+
+
+def _npz(path: Path) -> RawMapping:
+    from vocabtrim_core.exports.files import load_arrays
+
+    arrays = load_arrays(path)
+    t2d = _mask(path, arrays["t2d"]) if "t2d" in arrays else None
+    if "d2t" in arrays:
+        numbers = _integers(path, arrays["d2t"])
+        return RawMapping(path.name, "NumPy archive", numbers, "offset", "d2t", t2d, t2d is None)
+    if "ids" in arrays:
+        return replace(_plain(path, arrays["ids"], "NumPy archive"), t2d=t2d)
+    raise InputError(f"{path} has neither d2t nor ids; it holds {', '.join(arrays) or 'nothing'}.")
+
+
+def _json(path: Path) -> RawMapping:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not readable JSON ({error}).") from error
+    size = value.get("vocab_size") if isinstance(value, dict) else None
+    ids = value.get("ids") if isinstance(value, dict) else value
+    raw = _plain(path, ids, "ids (.json)")
+    return replace(raw, vocab_size=size if isinstance(size, int) else None)
+
+
+def _txt(path: Path) -> RawMapping:
+    try:
+        lines = path.read_text("utf-8").split()
+        return _plain(path, [int(line) for line in lines], "ids (.txt)")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} must hold one whole number per line ({error}).") from error
+
+
+def _plain(path: Path, value: Any, kind: str) -> RawMapping:
+    """A bare list: offsets where it is called d2t (Model-Optimizer), else ids in any order."""
+    numbers = _integers(path, value)
+    if path.name.startswith("d2t"):
+        return RawMapping(path.name, "d2t alone", numbers, "offset", "d2t", any_order=True)
+    return RawMapping(path.name, kind, numbers, any_order=True)
+
+
+def _integers(path: Path, value: Any) -> np.ndarray:
+    """int64[k]; InputError unless it is a flat list of whole numbers."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{path}: token ids must be a flat list ({error}).") from error
+    if array.ndim != 1 or not len(array) or not np.issubdtype(array.dtype, np.integer):
+        raise InputError(f"{path}: token ids must be a flat list of whole numbers.")
+    return array.astype(np.int64)
+
+
+def _mask(path: Path, value: Any) -> np.ndarray:
+    """bool[V]; InputError unless it is a flat mask."""
+    array = np.asarray(value)
+    if array.ndim != 1 or not len(array) or array.dtype not in (np.bool_, np.uint8, np.int64):
+        raise InputError(f"{path}: t2d must be a flat array of true and false.")
+    if array.dtype == np.int64 and array.max() > 1:
+        raise InputError(f"{path}: t2d holds numbers, not true and false.")
+    return array.astype(bool)
+
+
+READERS: Mapping[str, Callable[[Path], RawMapping]] = {
+    ".pt": _torch,
+    ".pth": _torch,
+    ".bin": _torch,
+    ".npy": _npy,
+    ".npz": _npz,
+    ".json": _json,
+    ".txt": _txt,
+    ".safetensors": _safetensors,
+}
