@@ -310,6 +310,23 @@ def test_draft_formats_are_exported(ok, refused, counts, draft, shapes, tmp_path
     assert str(tmp_path) not in (tmp_path / "out/manifest.json").read_text()
 
 
+def test_a_saved_choice_is_exported_exactly(ok, refused, counts, shapes, tmp_path):
+    (tmp_path / "keep.txt").write_text("499\n")
+    ok("choice", "save", "counts.npz", *shapes, "--alpha", ".6", "--protect", "keep.txt",
+       "--multiple", 16, "--out", "choice.json")  # fmt: skip
+    saved = SavedChoice.load("choice.json")
+    base = ("export", "counts.npz", "--choice", "choice.json", "--format", "ids")
+    result = ok(*base, "--out", "out")
+    assert result["vocabulary_sha256"] == saved.vocabulary_sha256
+    assert result["coverage"] == pytest.approx(saved.open(counts).choice.coverage)
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["choice"]["method"] == "exact"
+    assert manifest["choice"]["alpha"] == 0.6
+    assert "--choice choice.json" in manifest["command"]
+    assert "already settles --alpha" in refused(*base, "--alpha", ".5", "--out", "no")
+    assert "not allowed with" in refused(*base, "--k", 5, "--out", "no")
+
+
 def test_help_of_every_command(capsys):
     known = {command.name: command for command in COMMANDS}
     for name in OURS:

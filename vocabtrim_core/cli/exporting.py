@@ -6,13 +6,13 @@ import argparse
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import (
     chosen_draft,
     counts_argument,
     draft_arguments,
-    k_argument,
+    integer,
     number,
     padding_note,
 )
@@ -20,12 +20,17 @@ from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.progress import Progress
+    from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
-    k_argument(parser)
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument("--k", type=integer, help="the k most frequent tokens (1..V)")
+    group.add_argument("--choice", type=Path, metavar="FILE", help="the tokens of a choice.json")
     parser.add_argument(
         "--format",
         dest="formats",
@@ -50,7 +55,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.coverage import CoverageCurve, coverage_on
     from vocabtrim_core.exports import ExportContext, export
     from vocabtrim_core.workspace import find_counts
 
@@ -61,28 +66,53 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
             raise InputError(f"{flag} must lie within 0..1, but it is {value}.")
     counts = find_counts(arguments.counts)
     curve = CoverageCurve.of(counts)
+    vocabulary, chosen = _chosen(arguments, counts, curve)
     context = ExportContext(
         counts,
-        _draft(arguments, counts.vocab_size),
-        arguments.alpha,
-        arguments.min_coverage,
-        arguments.method,
+        **chosen,
         command=_command(arguments),
         draft=arguments.draft_folder,
         target=arguments.target,
         progress=progress,
     )
-    manifest = export(curve.vocabulary(arguments.k), arguments.formats, arguments.out, context)
-    notes = [*manifest.notes, padding_note(curve, arguments.k)]
+    manifest = export(vocabulary, arguments.formats, arguments.out, context)
+    notes = [*manifest.notes, padding_note(curve, manifest.k)]
     return {
         "out": str(arguments.out),
         "k": manifest.k,
         "vocab_size": manifest.vocab_size,
-        "coverage": curve.at(arguments.k),
+        "coverage": coverage_on(vocabulary, counts).coverage,
         "vocabulary_sha256": manifest.vocabulary_sha256,
         "formats": [str(form["name"]) for form in manifest.formats],
         "files": [asdict(file) for file in manifest.files],
         "note": " ".join(filter(None, notes)) or None,
+    }
+
+
+def _chosen(
+    arguments: argparse.Namespace, counts: TokenCounts, curve: CoverageCurve
+) -> tuple[DraftVocabulary, dict[str, Any]]:
+    """The tokens, and how they were chosen: by a saved choice, or as the arguments say."""
+    if arguments.choice is None:
+        return curve.vocabulary(arguments.k), {
+            "architecture": _draft(arguments, counts.vocab_size),
+            "alpha": arguments.alpha,
+            "floor": arguments.min_coverage,
+            "method": arguments.method,
+        }
+    from vocabtrim_core.choice import SavedChoice
+
+    for name in ("draft", "draft_config", "alpha", "min_coverage", "method"):
+        if getattr(arguments, name) not in (None, ""):
+            flag = name.replace("_", "-")
+            raise InputError(f"--choice already settles --{flag}; leave out one of the two.")
+    choice = SavedChoice.load(arguments.choice)
+    settings = choice.settings
+    return choice.open(counts).vocabulary, {
+        "architecture": settings.architecture,
+        "alpha": settings.alpha,
+        "floor": settings.floor,
+        "method": "exact" if settings.k is None else "by hand",
     }
 
 
@@ -98,7 +128,8 @@ def _draft(arguments: argparse.Namespace, vocab_size: int):
 
 def _command(arguments: argparse.Namespace) -> str:
     """The same export as a line for a shell, without the folder: equal exports, equal bytes."""
-    line = ["python", "-m", "vocabtrim_core", "export", arguments.counts, "--k", str(arguments.k)]
+    line = ["python", "-m", "vocabtrim_core", "export", arguments.counts]
+    line += ["--choice", arguments.choice.name] if arguments.choice else ["--k", str(arguments.k)]
     for name in arguments.formats:
         line += ["--format", name]
     for flag in ("draft", "draft_config", "alpha", "min_coverage", "method"):

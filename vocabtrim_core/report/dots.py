@@ -31,7 +31,7 @@ def dots(
     ends += [mark[0]] if mark else []
     low, high = min(ends), max(ends)
     margin = max((high - low) * 0.12, 0.5)
-    x = Scale(low - margin, high + margin, 190, WIDTH - 176)
+    x = Scale(low - margin, high + margin, 216, WIDTH - 176)
     bottom = 28 + 30 * len(rows)
     sheet.x_axis(x, bottom, 20, title, show)
     if mark:
@@ -40,7 +40,7 @@ def dots(
     for i, row in enumerate(rows):
         y = 42 + 30 * i
         name = visible(row.name).replace("␣", " ")
-        sheet.text(178, y + 4, name if len(name) <= 27 else f"{name[:26]}…", "", "end")
+        sheet.text(204, y + 4, name if len(name) <= 32 else f"{name[:31]}…", "", "end")
         if row.low is not None and row.high is not None:
             sheet.line(x(row.low), y, x(row.high), y, stroke=ACCENT, stroke_width=5,
                        stroke_opacity=0.28, stroke_linecap="round")  # fmt: skip
@@ -72,7 +72,7 @@ def _span(interval: Interval | None) -> str:
 def measured(facts: Facts) -> str:
     """Measured throughput gains with their intervals."""
     rows = [
-        Dot(f"{m.task}, {m.k:,} over {m.baseline_k:,}", 100 * m.gain, 100 * m.gain_low,
+        Dot(f"{m.task}, {m.k:,}", 100 * m.gain, 100 * m.gain_low,
             100 * m.gain_high, f"{signed(m.gain)}  ({between(m.gain_low, m.gain_high)})")
         for m in facts.material.measured
     ]  # fmt: skip

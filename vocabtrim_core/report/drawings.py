@@ -70,13 +70,15 @@ def curve(facts: Facts) -> str:
         ends.append((places[-1][1], name, colour))
     _line_ends(sheet, x.stop + 8, ends)
     wanted = _by_importance(facts)
+    for option in reversed(wanted):  # the chosen one on top
+        sheet.circle(x(option.k), y(100 * option.choice.coverage), 5 if option.chosen else 3.2,
+                     fill="#fff", stroke=ACCENT,
+                     stroke_width=2.4 if option.chosen else 1.6)  # fmt: skip
     spans = [(x(o.k) - 20, x(o.k) + 20) for o in wanted]
     for option, free in zip(wanted, free_places(spans), strict=True):
-        at, bold = x(option.k), "b" if option.chosen else ""
-        sheet.circle(at, y(100 * option.choice.coverage), 5 if option.chosen else 3.2, fill="#fff",
-                     stroke=ACCENT, stroke_width=2.4 if option.chosen else 1.6)  # fmt: skip
         if free:
-            sheet.text(at, y.stop - 12, thousands(option.k), f"s {bold}".strip(), "middle")
+            bold = "s b" if option.chosen else "s"
+            sheet.text(x(option.k), y.stop - 12, thousands(option.k), bold, "middle")
     return sheet.svg()
 
 
@@ -107,18 +109,14 @@ def frontier(facts: Facts) -> str:
     inside = covered >= bottom
     ks, covered, saved = ks[inside], covered[inside], saved[inside]
     allowed, useful = tradeoff.within()[ks - 1], tradeoff.on_frontier()[ks - 1]
-    kinds: tuple[tuple[np.ndarray, str, str], ...] = (
-        (~allowed, WARN, "2 3"),
-        (~useful, MUTED, "1 3"),
-        (allowed & useful, ACCENT, ""),
-    )
-    for chosen, colour, dash in kinds:
-        # A point more on each side, so that the pieces join.
-        joined = chosen | np.append(chosen[1:], False) | np.append(False, chosen[:-1])
-        if chosen.any():
-            points = list(zip(saved[joined], covered[joined], strict=True))
-            sheet.path([(x(s), y(c)) for s, c in points], stroke=colour, stroke_width=2.4,
-                       stroke_dasharray=dash)  # fmt: skip
+    kind = np.where(useful, np.where(allowed, 2, 0), 1)  # infeasible, dominated, on the frontier
+    styles = ((WARN, "2 3"), (MUTED, "1 3"), (ACCENT, ""))
+    cuts = np.flatnonzero(np.diff(kind)) + 1
+    for piece in np.split(np.arange(len(ks)), cuts):
+        colour, dash = styles[kind[piece[0]]]
+        joined = range(piece[0], min(piece[-1] + 2, len(ks)))  # up to the next piece
+        sheet.path([(x(saved[i]), y(covered[i])) for i in joined], stroke=colour, stroke_width=2.4,
+                   stroke_dasharray=dash)  # fmt: skip
     if tradeoff.floor and 100 * tradeoff.floor > bottom:
         at = y(100 * tradeoff.floor)
         sheet.line(LEFT, at, x.stop, at, stroke=WARN, stroke_width=0.8)
@@ -131,10 +129,14 @@ def frontier(facts: Facts) -> str:
 def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
     """Points with their size at the right, where the frontier never runs."""
     taken: list[tuple[float, float]] = []
-    for option in _by_importance(facts):
-        at = x(100 * option.choice.latency_reduction), y(100 * option.choice.coverage)
+    wanted = [
+        (o, (x(100 * o.choice.latency_reduction), y(100 * o.choice.coverage)))
+        for o in _by_importance(facts)
+    ]
+    for option, at in reversed(wanted):  # the chosen one on top
         sheet.circle(*at, 5.5 if option.chosen else 3.6, fill=ACCENT if option.chosen else "#fff",
                      stroke=ACCENT, stroke_width=1.8)  # fmt: skip
+    for option, at in wanted:
         if any(abs(at[0] - a) < 56 and abs(at[1] - b) < 14 for a, b in taken):
             continue
         taken.append(at)
@@ -224,8 +226,8 @@ def figures(facts: Facts) -> dict[str, str]:
     found = {"curve": curve(facts), "frontier": frontier(facts), "breakdown": breakdown(facts)}
     if facts.elsewhere:
         found["elsewhere"] = elsewhere(facts)
-    if facts.forecast:
-        found["throughput"] = throughput(facts)
     if facts.material.measured:
         found["measured"] = measured(facts)
+    if facts.forecast:
+        found["throughput"] = throughput(facts)
     return found

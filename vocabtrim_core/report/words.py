@@ -47,9 +47,7 @@ def verdict(facts: Facts) -> tuple[str, ...]:
         f"The draft of {draft} keeps {chosen.k:,} of the target's {full.k:,} tokens "
         f"({percent(chosen.k / full.k)}).",
         f"They make up {percent(chosen.choice.coverage, 2)} of the {counts.tokens:,} tokens "
-        f"counted in {counts.name}, so {one_in(1 - chosen.choice.coverage)} of them cannot be "
-        "drafted. That costs speed there, never a wrong answer: the target still checks and writes "
-        "every token.",
+        f"counted in {counts.name}, so {_undrafted(chosen.choice.coverage)}.",
         f"In return a draft step needs {percent(chosen.choice.latency_reduction)} fewer FLOPs, and "
         f"its LM head shrinks from {megabytes(full.head_bytes)} to {megabytes(chosen.head_bytes)}.",
     ]
@@ -71,8 +69,17 @@ def verdict(facts: Facts) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _undrafted(coverage: float) -> str:
+    if coverage == 1:
+        return "every one of them can be drafted"
+    return (
+        f"{one_in(1 - coverage)} of them cannot be drafted. That costs speed there, never a wrong "
+        "answer: the target still checks and writes every token"
+    )
+
+
 def _speed(facts: Facts) -> list[str]:
-    measured = facts.material.measured
+    measured = [m for m in facts.material.measured if m.k == facts.chosen.k]
     if measured:
         low, high = (pick(measured, key=lambda m: m.gain) for pick in (min, max))
         return [
@@ -186,7 +193,7 @@ def commands(facts: Facts) -> tuple[str, ...]:
     if made.max_length:
         count += ["--max-length", str(made.max_length)]
     own = ["choice", "save", "counts.npz", *_settings(facts), "--out", "choice.json"]
-    export = ["export", "counts.npz", "--k", str(facts.chosen.k), "--format", "specforge",
+    export = ["export", "counts.npz", "--choice", "choice.json", "--format", "specforge",
               "--format", "ids", "--out", "draft-vocabulary"]  # fmt: skip
     lines = [count, own, export]
     ready = [shlex.join(["python", "-m", "vocabtrim_core", *line]) for line in lines]
