@@ -41,6 +41,7 @@ TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 HELD_OUT = 0.05
 WARMUP = 0.03
 CHECKPOINTS = 8
+MEASURED_ON = 300  # held-out conversations
 MEASURED = 6  # steps after which the speed is known
 Progress = Callable[..., Any]
 
@@ -129,9 +130,7 @@ def build(
     workspace.write_atomic(note, fingerprint.encode())
     if not (scratch / TOKENIZER_CONFIG).is_file():
         progress(0, None, "Training the tokenizer")
-        text = train_tokenizer(corpus, shape.vocab_size)
-        workspace.write_atomic(scratch / TOKENIZER, text.encode())
-        workspace.write_atomic(scratch / TOKENIZER_CONFIG, _tokenizer_config(shape))
+        write_tokenizer(scratch, corpus, shape.vocab_size, shape.context)
     sequences = _sequences(scratch, corpus, progress)
     import torch
 
@@ -139,12 +138,12 @@ def build(
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     try:
         model, run = _train(shape, sequences, scratch, progress)
-        held_out = _held_out_loss(model, sequences, shape)
+        loss = held_out_loss(model, sequences, shape.context)
     finally:
         torch.set_num_threads(before)
     made = DemoTarget(
         out, sum(p.numel() for p in model.parameters()), run.tokens, run.step, run.seconds,
-        held_out, unigram_loss(sequences, shape.vocab_size),
+        loss, unigram_loss(sequences, shape.vocab_size),
     )  # fmt: skip
     _save(model, scratch, made, shape, corpus)
     for path in scratch.iterdir():
@@ -184,10 +183,27 @@ def train_tokenizer(corpus: Corpus, vocab_size: int) -> str:
 
 
 def unigram_loss(sequences: Sequences, vocab_size: int) -> float:
-    """Nats per held-out token when only frequencies are known (one added to each count)."""
-    held = np.repeat(sequences.held_out, sequences.lengths)
-    counts = np.bincount(sequences.ids[~held], minlength=vocab_size) + 1
-    return float(-np.log(counts / counts.sum())[sequences.ids[held]].mean())
+    """Nats per token of the held-out sample when only frequencies are known (counts plus one)."""
+    training = np.repeat(~sequences.held_out, sequences.lengths)
+    counts = np.bincount(sequences.ids[training], minlength=vocab_size) + 1
+    tokens = np.concatenate([sequences.sample(i)[0][1:] for i in _sample(sequences)])
+    return float(-np.log(counts / counts.sum())[tokens].mean())
+
+
+def _sample(sequences: Sequences) -> list[int]:
+    """Held-out conversations that losses are measured on, from every part of the corpus."""
+    held = np.flatnonzero(sequences.held_out)
+    return np.random.default_rng(0).permutation(held)[:MEASURED_ON].tolist()
+
+
+def write_tokenizer(out: Path, corpus: Corpus, vocab_size: int, context: int) -> None:
+    """The tokenizer of a toy target as a folder: tokenizer.json, then its config."""
+    out.mkdir(parents=True, exist_ok=True)
+    workspace.write_atomic(out / TOKENIZER, train_tokenizer(corpus, vocab_size).encode())
+    roles = {"bos_token": SPECIALS[0], "eos_token": SPECIALS[4], "pad_token": SPECIALS[1]}
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles,
+             "chat_template": NAMED["llama3"].jinja, "model_max_length": context}  # fmt: skip
+    workspace.write_atomic(out / TOKENIZER_CONFIG, json.dumps(about, indent=1).encode())
 
 
 def _sequences(home: Path, corpus: Corpus, progress: Progress) -> Sequences:
@@ -218,7 +234,7 @@ def _train(
     optimizer = torch.optim.AdamW(
         model.parameters(), shape.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
     )
-    packed = _packed(sequences, shape.length)
+    rows = packed(sequences, shape.length)
     run = _Run(steps=shape.steps or 0)
     state = scratch / "state.pt"
     if state.is_file():
@@ -226,9 +242,9 @@ def _train(
         model.load_state_dict(kept["model"])
         optimizer.load_state_dict(kept["optimizer"])
         run = _Run(**kept["run"])
-    per_epoch = len(packed) // shape.batch
+    per_epoch = len(rows) // shape.batch
     most = per_epoch * shape.max_epochs
-    batches = _order(len(packed), shape.batch, run.step)
+    order = batches(len(rows), shape.batch, run.step)
     first = 0.0
     model.train()
     while run.step < (run.steps or most):
@@ -237,7 +253,7 @@ def _train(
         rate = shape.learning_rate * min(1.0, (share + 1e-3) / WARMUP) * max(1 - share, 0.02)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        loss = train_step(model, optimizer, packed[next(batches)])
+        loss = train_step(model, optimizer, rows[next(order)])
         if not math.isfinite(loss):
             raise InputError(f"The toy target's loss is no number at step {run.step}; try again.")
         run.step += 1
@@ -267,7 +283,7 @@ def train_step(model: Any, optimizer: Any, ids: Any) -> float:
 
     from vocabtrim_core.drafts.linear_cross_entropy import LinearCrossEntropy
 
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(ids.device.type, torch.bfloat16):
         hidden = model.model(ids).last_hidden_state
     loss = LinearCrossEntropy.apply(
         hidden[:, :-1].flatten(0, 1), model.lm_head.weight, ids[:, 1:].flatten()
@@ -279,28 +295,22 @@ def train_step(model: Any, optimizer: Any, ids: Any) -> float:
     return loss.item()
 
 
-def _held_out_loss(model: Any, sequences: Sequences, shape: DemoShape) -> float:
-    """Mean nats per token of whole held-out conversations, each in a context of its own."""
+def held_out_loss(model: Any, sequences: Sequences, context: int) -> float:
+    """Mean nats per token of held-out conversations, each in a context of its own."""
     import torch
 
     total, tokens = 0.0, 0
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        for i in np.flatnonzero(sequences.held_out)[:200]:
-            ids = torch.from_numpy(sequences.sample(int(i))[0].astype(np.int64))[: shape.context]
+    device = model.device
+    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+        for i in _sample(sequences):
+            ids = torch.from_numpy(sequences.sample(i)[0].astype(np.int64))[:context].to(device)
             logits = model(ids[None]).logits[0, :-1].float()
             total += torch.nn.functional.cross_entropy(logits, ids[1:], reduction="sum").item()
             tokens += len(ids) - 1
     return total / tokens
 
 
-def _tokenizer_config(shape: DemoShape) -> bytes:
-    roles = {"bos_token": SPECIALS[0], "eos_token": SPECIALS[4], "pad_token": SPECIALS[1]}
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles,
-             "chat_template": NAMED["llama3"].jinja, "model_max_length": shape.context}  # fmt: skip
-    return json.dumps(about, indent=1).encode()
-
-
-def _packed(sequences: Sequences, length: int) -> Any:
+def packed(sequences: Sequences, length: int) -> Any:
     """int64[n, length]: training conversations in random order, end to end."""
     import torch
 
@@ -312,7 +322,7 @@ def _packed(sequences: Sequences, length: int) -> Any:
     return torch.from_numpy(stream[: rows * length].reshape(rows, length).astype(np.int64))
 
 
-def _order(rows: int, batch: int, skip: int) -> Iterator[Any]:
+def batches(rows: int, batch: int, skip: int) -> Iterator[Any]:
     """Rows of each step, every epoch in an order of its own; the first `skip` steps left out."""
     import torch
 

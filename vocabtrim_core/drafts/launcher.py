@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 LOSS = "specforge.core.loss"
+PEAK = "peak bytes on the GPU: "
 
 
 def main(argv: list[str]) -> int:
@@ -50,7 +51,10 @@ def main(argv: list[str]) -> int:
         make_start()
     from specforge.cli import main as specforge
 
-    return specforge([command, *arguments])
+    code = specforge([command, *arguments])
+    if command == "train" and "--plan" not in arguments:
+        say_memory()
+    return code
 
 
 def _end_with(parent: int) -> None:
@@ -60,6 +64,14 @@ def _end_with(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(20)
     os._exit(143)
+
+
+def say_memory() -> None:
+    """The most memory this process held on its GPU, in a line of the log."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        print(f"{PEAK}{torch.cuda.max_memory_allocated()}", flush=True)
 
 
 def has_triton() -> bool:

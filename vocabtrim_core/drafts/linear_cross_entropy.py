@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-CHUNK = 512  # positions at a time
+CHUNK = 128  # positions at a time: blocks this small are reused, larger ones come from the system
 
 
 class LinearCrossEntropy(torch.autograd.Function):
