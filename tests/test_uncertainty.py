@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.responses import Responses, gather
+from vocabtrim_core.responses import Responses, concatenate
 from vocabtrim_core.shard_counts import ShardCounts
 from vocabtrim_core.stability import Pieces, stability
 from vocabtrim_core.tradeoff import TradeOff
@@ -170,12 +170,21 @@ def test_responses_survive_a_file_and_bad_files_are_named(tmp_path, zipf):
         Responses.load(bad)
 
 
-def test_gather_joins_batches_and_spans_of_one_conversation():
-    batch = (np.array([1, 2, 3]), np.array([0, 2, 3]), np.array([0, 0]))
-    other = (np.array([4]), np.array([0, 1]), np.array([1]))
-    joined = gather([batch, other], np.array([0, -1], np.int16), ("math",), SIZE)
-    assert joined.conversation_offsets().tolist() == [0, 3, 4]
-    assert joined.weighted(np.array([1, 0], np.uint8))[[1, 2, 3, 4]].tolist() == [1, 1, 1, 0]
+def test_concatenated_responses_keep_their_conversations_and_labels():
+    first = Responses(
+        np.array([1, 2, 3], np.uint32), np.array([0, 2, 3]), np.array([0, 0]),
+        np.array([0], np.int16), ("math",), SIZE,
+    )  # fmt: skip
+    second = Responses(
+        np.array([4, 5], np.uint32), np.array([0, 1, 2]), np.array([0, 1]),
+        np.array([1, -1], np.int16), ("code", "math"), SIZE, complete=False,
+    )  # fmt: skip
+    joined = concatenate([first, second])
+    assert joined.conversation_offsets().tolist() == [0, 3, 4, 5]
+    assert [joined.domains[code] for code in joined.domain[:2]] == ["math", "math"]
+    assert joined.domain[2] == -1
+    assert not joined.complete
+    assert joined.weighted(np.array([1, 0, 2], np.uint8))[1:6].tolist() == [1, 1, 1, 0, 2]
 
 
 def test_one_conversation_has_no_interval():

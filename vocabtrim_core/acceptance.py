@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.kernels import count_windows, merge_runs
 
 MAX_DEPTH = 8
 
@@ -77,68 +77,11 @@ def ceiling(batches: Iterable[tuple[np.ndarray, np.ndarray]], ranks: np.ndarray)
     tokens = responses = 0
     for ids, offsets in batches:
         text = ranks[ids]
-        _merge_runs(text, offsets, change)
-        _count_windows(text, offsets, windows, totals)
+        merge_runs(text, offsets, change)
+        count_windows(text, offsets, windows, totals)
         tokens += len(ids)
         responses += int(np.count_nonzero(np.diff(offsets)))
     if not tokens:
         raise InputError("The responses hold no tokens, so they have no acceptance ceiling.")
     cycles = tokens + np.cumsum(change[:, :size], axis=1)
     return Ceiling(tokens, responses, cycles, np.cumsum(windows[:, :size], axis=1), totals)
-
-
-@numba.njit(cache=True, nogil=True)
-def _count_windows(text, offsets, windows, totals):  # pragma: no cover - compiled
-    """Histogram of the worst rank in every window of 1..MAX_DEPTH tokens within a response."""
-    for r in range(len(offsets) - 1):
-        start, stop = offsets[r], offsets[r + 1]
-        for j in range(min(MAX_DEPTH, stop - start)):
-            totals[j] += stop - start - j
-        for i in range(start, stop):
-            worst = text[i]
-            for j in range(min(MAX_DEPTH, stop - i)):
-                worst = max(worst, text[i + j])
-                windows[j, worst] += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def _merge_runs(text, offsets, change):  # pragma: no cover - compiled
-    """How the number of cycles changes as tokens join the vocabulary in rank order.
-
-    A missing token always ends its cycle (the target adds it), so a run of g kept tokens and the
-    missing one after it take g // (K + 1) + 1 cycles wherever the run starts. With nothing kept
-    every token is a cycle; each kept token merges the runs on its two sides. A run that ends its
-    response takes g / (K + 1) cycles.
-    """
-    total = len(text)
-    # Positions by rank (counting sort), so that memory stays in the order of the batch.
-    starts = np.zeros(change.shape[1] + 1, np.int64)
-    for i in range(total):
-        starts[text[i] + 1] += 1
-    for v in range(1, len(starts)):
-        starts[v] += starts[v - 1]
-    positions = np.empty(total, np.int32)
-    for i in range(total):
-        positions[starts[text[i]]] = i
-        starts[text[i]] += 1
-    last = np.zeros(total, np.bool_)
-    first = np.zeros(total, np.bool_)
-    for r in range(len(offsets) - 1):
-        if offsets[r] < offsets[r + 1]:
-            first[offsets[r]] = True
-            last[offsets[r + 1] - 1] = True
-    run = np.zeros(total, np.int32)  # length of the kept run, valid at both of its ends
-    for p in positions:
-        left = 0 if first[p] else run[p - 1]
-        right = 0 if last[p] else run[p + 1]
-        merged = left + 1 + right
-        run[p - left] = merged
-        run[p + right] = merged
-        ends = last[p + right]
-        for row in range(change.shape[0]):
-            step = row + 2
-            before = left // step + 1.0
-            if ends:
-                change[row, text[p]] += merged / step - before - right / step
-            else:
-                change[row, text[p]] += merged // step - before - right // step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +18,9 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.parts import PartFolder
 from vocabtrim_core.proof import Proof
 from vocabtrim_core.recipe import Recipe
-from vocabtrim_core.shard_counts import ShardCounts, compact, save_shards
+from vocabtrim_core.response_files import CAP, keep_responses
+from vocabtrim_core.responses import Responses, concatenate
+from vocabtrim_core.shard_counts import ShardCounts, compact, load_shards, save_shards
 
 LIBRARIES = ("tokenizers", "gigatoken", "fastokens", "transformers", "pyarrow", "numpy")
 POLL = 0.2  # seconds between looks at the lock
@@ -59,6 +61,23 @@ def keep(key: str, counts: TokenCounts, pieces: ShardCounts) -> None:
     save_shards(counts.key, pieces)
     workspace.save_counts(counts)
     workspace.write_atomic(_note(key), counts.key.encode("ascii"))
+
+
+def keep_merged(
+    merged: TokenCounts, sets: Sequence[TokenCounts], responses: Sequence[Responses | None]
+) -> None:
+    """Keep the sum of counts, with their pieces and responses where all of them have theirs.
+
+    Responses are joined while all together are few enough to be held completely.
+    """
+    workspace.save_counts(merged)
+    pieces = [load_shards(counts.key) for counts in sets]
+    if None not in pieces:
+        known = [found for found in pieces if found is not None]
+        save_shards(merged.key, compact(known, sum(map(len, known)), merged.vocab_size))
+    held = [found for found in responses if found is not None and found.complete]
+    if len(held) == len(sets) and merged.tokens <= CAP:
+        keep_responses(merged.key, concatenate(held))
 
 
 def assemble(

@@ -19,7 +19,7 @@ import numpy as np
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.responses import Responses
+from vocabtrim_core.responses import Responses, concatenate
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import MessageBatch
@@ -82,33 +82,25 @@ class ResponseFiles:
         if sum(int(self._seen[name].sum()) for name in names) != tokens:
             return None
         level = _level((self._seen[name] for name in names), self.cap)
-        ids, spans, conversation, domain = [], [], [], []
-        domains: dict[str, int] = {}
-        held = 0
-        for name in names:
-            block = _load(self.folder / name)
-            keep = block["levels"] >= level
-            inside = keep[block["conversation"]]
-            lengths = block["spans"]
-            ids.append(block["ids"] if inside.all() else block["ids"][np.repeat(inside, lengths)])
-            spans.append(lengths[inside])
-            number = np.cumsum(keep) - 1
-            conversation.append(number[block["conversation"][inside]] + held)
-            codes = [domains.setdefault(str(d), len(domains)) for d in block["domains"]]
-            places = np.array([*codes, -1], np.int16)  # -1 stays -1
-            domain.append(places[block["domain"][keep]])
-            held += int(keep.sum())
-        if not held:
-            return None
-        return Responses(
-            np.concatenate(ids),
-            np.concatenate([[0], np.cumsum(np.concatenate(spans))]).astype(np.int64),
-            np.concatenate(conversation).astype(np.int64),
-            np.concatenate(domain),
-            tuple(domains),
-            self.vocab_size,
-            complete=level == 0,
-        )
+        blocks = [_responses(_load(self.folder / name), level, self.vocab_size) for name in names]
+        blocks = [block for block in blocks if block.conversations]
+        return concatenate(blocks) if blocks else None
+
+
+def _responses(block: dict[str, np.ndarray], level: int, vocab_size: int) -> Responses:
+    """The conversations of a block whose hash has this level or more."""
+    keep, spans, of = block["levels"] >= level, block["spans"], block["conversation"]
+    inside = keep[of]
+    ids = block["ids"] if inside.all() else block["ids"][np.repeat(inside, spans)]
+    return Responses(
+        ids,
+        np.concatenate([[0], np.cumsum(spans[inside])]),
+        (np.cumsum(keep) - 1)[of[inside]],
+        block["domain"][keep],
+        tuple(map(str, block["domains"])),
+        vocab_size,
+        complete=level == 0,
+    )
 
 
 def hash_levels(part: str, rows: np.ndarray) -> np.ndarray:

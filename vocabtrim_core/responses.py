@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numba
 import numpy as np
 
 from vocabtrim_core.errors import InputError
@@ -72,7 +71,10 @@ class Responses:
 
     def weighted(self, times: np.ndarray) -> np.ndarray:
         """int64[V] with every conversation taken times[c] times (uint8[conversations])."""
-        return _weighted(self.ids, self.conversation_offsets(), times, self.vocab_size)
+        from vocabtrim_core.kernels import weighted_counts
+
+        at = self.conversation_offsets()
+        return weighted_counts(self.ids, at, times, self.vocab_size)
 
     def save(self, path: str | Path) -> Path:
         """Write one .npz, atomically."""
@@ -100,28 +102,21 @@ class Responses:
             raise InputError(f"{path} does not hold counted responses ({error}).") from error
 
 
-def gather(
-    batches: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
-    domain: np.ndarray,
-    domains: tuple[str, ...],
-    vocab_size: int,
-    complete: bool = True,
-) -> Responses:
-    """Join batches of (ids, offsets, conversation index of each span)."""
-    ids = [np.asarray(b[0], np.uint32) for b in batches]
-    lengths = [np.diff(b[1]) for b in batches]
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths or [[]]))]).astype(np.int64)
-    conversation = np.concatenate([b[2] for b in batches] or [[]]).astype(np.int64)
-    joined = np.concatenate(ids or [np.empty(0, np.uint32)])
-    return Responses(joined, offsets, conversation, domain, domains, vocab_size, complete)
-
-
-@numba.njit(cache=True, nogil=True)
-def _weighted(ids, at, times, size):  # pragma: no cover - compiled
-    counts = np.zeros(size, np.int64)
-    for c in range(len(times)):
-        weight = times[c]
-        if weight:
-            for i in range(at[c], at[c + 1]):
-                counts[ids[i]] += weight
-    return counts
+def concatenate(parts: Sequence[Responses]) -> Responses:
+    """The conversations of all parts, one after the other; complete if all of them are."""
+    ends = np.cumsum([0, *(part.tokens for part in parts)])
+    firsts = np.cumsum([0, *(part.conversations for part in parts)])
+    domains: dict[str, int] = {}
+    codes = []
+    for part in parts:
+        places = [domains.setdefault(name, len(domains)) for name in part.domains]
+        codes.append(np.array([*places, -1], np.int16)[part.domain])  # -1 stays -1
+    return Responses(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([[0], *(p.offsets[1:] + end for p, end in zip(parts, ends, strict=False))]),
+        np.concatenate([p.conversation + n for p, n in zip(parts, firsts, strict=False)]),
+        np.concatenate(codes),
+        tuple(domains),
+        parts[0].vocab_size,
+        all(part.complete for part in parts),
+    )

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.kernels import hits_of, only_owner
 from vocabtrim_core.responses import Responses
 
 LEVEL = 0.95
@@ -37,7 +37,7 @@ def unseen_in_new_conversation(responses: Responses) -> float:
     all their occurrences, over N. A rare token comes in clumps, so this exceeds N1 / N.
     """
     _need_two(responses)
-    owner = _owners(responses.ids, responses.conversation_offsets(), responses.vocab_size)
+    owner = only_owner(responses.ids, responses.conversation_offsets(), responses.vocab_size)
     return float(responses.counts()[owner >= 0].sum() / responses.tokens)
 
 
@@ -47,7 +47,7 @@ def coverage_interval(
     """Frequency-weighted coverage of kept tokens (bool[V]), bootstrap over conversations."""
     _need_two(responses)
     at = responses.conversation_offsets()
-    return _ratio(_hits(responses.ids, at, kept), np.diff(at), draws, seed)
+    return _ratio(hits_of(responses.ids, at, kept), np.diff(at), draws, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def coverage_by_domain(
 ) -> list[DomainCoverage]:
     """Coverage of kept tokens (bool[V]) per domain label, in the order of first appearance."""
     at = responses.conversation_offsets()
-    hits, sizes = _hits(responses.ids, at, kept), np.diff(at)
+    hits, sizes = hits_of(responses.ids, at, kept), np.diff(at)
     rows = []
     for code, name in enumerate((*responses.domains, UNLABELLED)):
         inside = responses.domain == (code if code < len(responses.domains) else -1)
@@ -99,7 +99,7 @@ def held_out_coverage(
         kept = np.zeros(responses.vocab_size, bool)
         kept[np.argsort(-others, kind="stable")[:k]] = True
         inside = fold == f
-        hits[inside] = _hits(responses.ids, at, kept)[inside]
+        hits[inside] = hits_of(responses.ids, at, kept)[inside]
     return _ratio(hits, np.diff(at), draws, seed)
 
 
@@ -154,26 +154,3 @@ def _need_two(responses: Responses) -> None:
             "An interval needs two conversations with counted tokens at least, but there are "
             f"{responses.conversations}; add conversations."
         )
-
-
-@numba.njit(cache=True, nogil=True)
-def _hits(ids, at, kept):  # pragma: no cover - compiled
-    """int64[conversations]: tokens of each conversation that are kept."""
-    hits = np.zeros(len(at) - 1, np.int64)
-    for c in range(len(at) - 1):
-        for i in range(at[c], at[c + 1]):
-            hits[c] += kept[ids[i]]
-    return hits
-
-
-@numba.njit(cache=True, nogil=True)
-def _owners(ids, at, size):  # pragma: no cover - compiled
-    """int64[size]: the only conversation a token occurs in; -1 for none, -2 for several."""
-    owner = np.full(size, -1, np.int64)
-    for c in range(len(at) - 1):
-        for i in range(at[c], at[c + 1]):
-            if owner[ids[i]] == -1:
-                owner[ids[i]] = c
-            elif owner[ids[i]] != c:
-                owner[ids[i]] = -2
-    return owner

@@ -25,6 +25,12 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
         help="a preset (see `tokenizers`), a folder, a tokenizer.json, or a hub id",
     )
     add("--out", type=Path, metavar="FILE", help="file for the counts, which the workspace keeps")
+    add(
+        "--with-responses",
+        action="store_true",
+        help="also write the responses beside --out, for intervals and forecasts on a machine "
+        "that has no such workspace",
+    )
 
     source = parser.add_argument_group("conversations, one of")
     add = source.add_argument
@@ -95,6 +101,8 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.templates import resolve_template
     from vocabtrim_core.tokenizers import load_tokenizer
 
+    if arguments.with_responses and not arguments.out:
+        raise InputError("--with-responses writes beside --out; give --out FILE.")
     if arguments.workers is not None and arguments.workers < 1:
         raise InputError(f"workers must be at least 1, but it is {arguments.workers}.")
     corpus = _corpus(arguments, progress)
@@ -128,6 +136,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     return {
         **totals(counts),
         "cached": cached,
+        "responses": _responses(arguments, counts),
         "out": str(arguments.out) if arguments.out else None,
         "skips": [
             {"reason": reason, "rows": rows, "places": list(places)}
@@ -137,6 +146,24 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         "proof": dict(counts.provenance.proof),
         "warnings": [*tokenizer.warnings, *_doubts(corpus)],
     }
+
+
+def _responses(arguments: argparse.Namespace, counts: TokenCounts) -> Result | None:
+    """What is kept of the responses of these counts; written beside them when asked to."""
+    from vocabtrim_core.response_files import find_responses, responses_beside
+
+    found = find_responses(counts.key, counts)
+    if arguments.with_responses:
+        if found is None:
+            raise InputError(
+                f"The responses of {counts.name} were not kept when it was counted; "
+                "count it again with --fresh."
+            )
+        found.save(responses_beside(arguments.out))
+    if found is None:
+        return None
+    return {"tokens": found.tokens, "conversations": found.conversations,
+            "complete": found.complete}  # fmt: skip
 
 
 def _corpus(arguments: argparse.Namespace, progress: Progress) -> Corpus:
@@ -213,14 +240,18 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.workspace import find_counts, save_counts
+    from vocabtrim_core.kept_counts import keep_merged
+    from vocabtrim_core.response_files import find_responses
+    from vocabtrim_core.workspace import find_counts
 
-    merged, *others = [find_counts(spec) for spec in arguments.counts]
+    sets = [find_counts(spec) for spec in arguments.counts]
+    merged, *others = sets
     for other in others:
         merged += other
     merged.save(arguments.out)
-    save_counts(merged)
-    return {**totals(merged), "out": str(arguments.out), "merged": len(others) + 1}
+    found = [find_responses(spec, c) for spec, c in zip(arguments.counts, sets, strict=True)]
+    keep_merged(merged, sets, found)
+    return {**totals(merged), "out": str(arguments.out), "merged": len(sets)}
 
 
 COMMANDS = (

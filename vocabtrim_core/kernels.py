@@ -1,0 +1,102 @@
+"""Loops over tokens, compiled once and cached; they let other threads run.
+
+ids: uint32[n].  at: int64[conversations + 1], tokens of conversation c are ids[at[c]:at[c + 1]].
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True, nogil=True)
+def weighted_counts(ids, at, times, size):  # pragma: no cover - compiled
+    """int64[size]: occurrences with conversation c taken times[c] times."""
+    counts = np.zeros(size, np.int64)
+    for c in range(len(times)):
+        weight = times[c]
+        if weight:
+            for i in range(at[c], at[c + 1]):
+                counts[ids[i]] += weight
+    return counts
+
+
+@numba.njit(cache=True, nogil=True)
+def hits_of(ids, at, kept):  # pragma: no cover - compiled
+    """int64[conversations]: tokens of each conversation that are kept."""
+    hits = np.zeros(len(at) - 1, np.int64)
+    for c in range(len(at) - 1):
+        for i in range(at[c], at[c + 1]):
+            hits[c] += kept[ids[i]]
+    return hits
+
+
+@numba.njit(cache=True, nogil=True)
+def only_owner(ids, at, size):  # pragma: no cover - compiled
+    """int64[size]: the only conversation a token occurs in; -1 for none, -2 for several."""
+    owner = np.full(size, -1, np.int64)
+    for c in range(len(at) - 1):
+        for i in range(at[c], at[c + 1]):
+            if owner[ids[i]] == -1:
+                owner[ids[i]] = c
+            elif owner[ids[i]] != c:
+                owner[ids[i]] = -2
+    return owner
+
+
+@numba.njit(cache=True, nogil=True)
+def count_windows(text, offsets, windows, totals):  # pragma: no cover - compiled
+    """Histogram of the worst rank in every window of 1, 2, … tokens within a response."""
+    depths = len(totals)
+    for r in range(len(offsets) - 1):
+        start, stop = offsets[r], offsets[r + 1]
+        for j in range(min(depths, stop - start)):
+            totals[j] += stop - start - j
+        for i in range(start, stop):
+            worst = text[i]
+            for j in range(min(depths, stop - i)):
+                worst = max(worst, text[i + j])
+                windows[j, worst] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def merge_runs(text, offsets, change):  # pragma: no cover - compiled
+    """How the number of cycles changes as tokens join the vocabulary in rank order.
+
+    A missing token always ends its cycle (the target adds it), so a run of g kept tokens and the
+    missing one after it take g // (K + 1) + 1 cycles wherever the run starts. With nothing kept
+    every token is a cycle; each kept token merges the runs on its two sides. A run that ends its
+    response takes g / (K + 1) cycles.
+    """
+    total = len(text)
+    # Positions by rank (counting sort), so that memory stays in the order of the batch.
+    starts = np.zeros(change.shape[1] + 1, np.int64)
+    for i in range(total):
+        starts[text[i] + 1] += 1
+    for v in range(1, len(starts)):
+        starts[v] += starts[v - 1]
+    positions = np.empty(total, np.int32)
+    for i in range(total):
+        positions[starts[text[i]]] = i
+        starts[text[i]] += 1
+    last = np.zeros(total, np.bool_)
+    first = np.zeros(total, np.bool_)
+    for r in range(len(offsets) - 1):
+        if offsets[r] < offsets[r + 1]:
+            first[offsets[r]] = True
+            last[offsets[r + 1] - 1] = True
+    run = np.zeros(total, np.int32)  # length of the kept run, valid at both of its ends
+    for p in positions:
+        left = 0 if first[p] else run[p - 1]
+        right = 0 if last[p] else run[p + 1]
+        merged = left + 1 + right
+        run[p - left] = merged
+        run[p + right] = merged
+        ends = last[p + right]
+        for row in range(change.shape[0]):
+            step = row + 2
+            before = left // step + 1.0
+            if ends:
+                change[row, text[p]] += merged / step - before - right / step
+            else:
+                change[row, text[p]] += merged // step - before - right // step
