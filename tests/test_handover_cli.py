@@ -17,6 +17,8 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast import acceptance_rate
 from vocabtrim_core.report import printing
+from vocabtrim_core.responses import Responses
+from vocabtrim_core.uncertainty import coverage_interval
 
 OURS = ("choice", "report", "card", "slice", "inspect")
 
@@ -162,6 +164,33 @@ def test_a_report_with_tables_and_figures(ok, counts, other, shapes, tmp_path):
         *(f"tables/{n}.csv" for n in tables),
     }
     assert set(result["files"]) == expected
+
+
+def test_responses_at_hand_give_intervals_and_a_tight_ceiling(ok, make_counts, shapes, tmp_path):
+    """Counts alone bound a perfect draft loosely; the responses themselves say what it reaches."""
+    conversations, length = 40, 50
+    for name, seed in (("counts", 0), ("other", 1)):
+        ids = (np.random.default_rng(seed).zipf(1.3, conversations * length) % V).astype(np.uint32)
+        made = make_counts(np.bincount(ids, minlength=V))
+        made.save(tmp_path / f"{name}.npz")
+        one_each = np.arange(conversations)
+        responses = Responses(ids, np.arange(conversations + 1) * length, one_each,
+                              np.full(conversations, -1, np.int16), (), V)  # fmt: skip
+        if name == "other":
+            kept = CoverageCurve.of(TokenCounts.load("counts.npz")).vocabulary(60)
+            expected = coverage_interval(responses, kept.t2d)
+        responses.save(tmp_path / f"{name}.responses.npz")
+    base = ("report", "counts.npz", *shapes, "--k", 60, "--full-length", "3.5", "--cycle", "60:.01",
+            "--cycle", "500:0.012", "--on", "other.npz")  # fmt: skip
+    result = ok(*base, "--out", "with.html")
+    assert result["elsewhere"][0]["interval"] == [expected.low, expected.high]
+    assert "what a perfect draft reaches" in (tmp_path / "with.html").read_text()
+    for path in tmp_path.glob("*.responses.npz"):
+        path.unlink()
+    without = ok(*base, "--out", "without.html")
+    assert without["elsewhere"][0]["interval"] is None
+    assert "bound a perfect draft only loosely" in (tmp_path / "without.html").read_text()
+    assert result["throughput"][1] < without["throughput"][1]
 
 
 @pytest.mark.skipif(printing.chromium() is None, reason="needs Chromium or Chrome")
