@@ -52,12 +52,14 @@ class Run:
     engine: str = ""
     baseline: str = "hf"
     goal: str = ""
+    responses: bool = False  # keep the counted ids on disk too, as the app does
 
 
 RUNS = {
     run.name: run
     for run in (
         Run("ours", "ours", "text.parquet", goal=">= 40x"),
+        Run("ours, ids kept too", "ours", "text.parquet", responses=True),
         Run("ours, 1 thread", "ours", "text.parquet", threads=1),
         Run("ours, zstd JSON lines", "ours", "text.jsonl.zst", goal=">= 20x"),
         Run("ours, JSON lines", "ours", "text.jsonl"),
@@ -129,7 +131,7 @@ def ours(run: Run, path: Path) -> Callable[[], tuple[np.ndarray, dict]]:
     def counted():
         counts = count(
             open_corpus(path), tokenizer, template,
-            workers=run.threads, engine=run.engine or "gigatoken",
+            workers=run.threads, engine=run.engine or "gigatoken", responses=run.responses,
         )  # fmt: skip
         proof = counts.provenance.proof["sentence"]
         return counts.counts, {"proof": proof, "rows": counts.conversations}

@@ -45,9 +45,10 @@ PART_BLOCKS = 4  # blocks in it
 # Loading an engine takes about as long as encoding this much text with it.
 THREAD_TEXT = 100 * 2**20
 HF_TEXT = 2 * 2**20  # and HF tokenizers has encoded this much before a faster engine is loaded
-# gigatoken's cache has no bound. Above this much memory freed pages go back to the system, and when
-# that is not enough a thread takes a new engine, at the price of loading it.
-MEMORY = 530 * 2**20
+# Memory of this process above which a thread gives freed pages back to the system, and above which,
+# when that was not enough, it takes a new engine at the price of loading it: gigatoken's cache has
+# no bound of its own. Blocks under way come on top, so this keeps two threads below 600 MB.
+TRIM, RENEW = 400_000_000, 450_000_000
 ENGINE_TEXT = 64 * 2**20  # but not before the old one has read this much
 
 
@@ -165,13 +166,14 @@ def _proved(
     pool.shutdown(wait=False)
     for made in engines(recipe.tokenizer, prefer, failed):
         exact = ExactEngine(made, recipe.tokenizer)
+        del made  # or a renewed engine would stay in memory
         try:
             checked = exact.check(texts, truth.result(), markup=recipe.counts_everything)
         except MismatchError as error:
             failed.append(str(error))
             continue
         memory.release()
-        yield exact, Proof(made.label, checked=checked)
+        yield exact, Proof(exact.engine.label, checked=checked)
 
 
 def _first_texts(corpus: Corpus, recipe: Recipe, most: int) -> pa.LargeStringArray:
@@ -252,9 +254,9 @@ def work(
         feed.give(block, size, counts, report, proof)
         del block
         read += size
-        if memory.private() > MEMORY:
+        if memory.private() > TRIM:
             memory.release()
-            if read > ENGINE_TEXT and exact.engine.grows and memory.private() > MEMORY:
+            if exact.engine.grows and read > ENGINE_TEXT and memory.private() > RENEW:
                 exact.renew()
                 memory.release()
                 read = 0

@@ -83,16 +83,30 @@ class EncodedBatch:
 
     def responses(self) -> ResponseBatch:
         """All spans, complete, in the order of their conversations."""
+        found, other = self._ended(), self.rendered
+        if not len(other.conversation):
+            return found
+        both = np.concatenate([found.conversation, other.conversation])
+        lengths = np.concatenate([np.diff(found.offsets), np.diff(other.offsets)])
+        order = np.argsort(both, kind="stable")
+        ids = np.concatenate([found.ids, other.ids])
+        ids, offsets = _gather(ids, np.cumsum(lengths) - lengths, lengths, order)
+        return ResponseBatch(ids, offsets, both[order])
+
+    def _ended(self) -> ResponseBatch:
+        """The contents with the ids that end them in place."""
         ids, offsets, conversation = self.contents
-        lengths = np.diff(offsets) + self.ends * len(self.end_ids)
-        at = np.repeat(offsets[1:][self.ends], len(self.end_ids))
-        ids = np.insert(ids, at, np.tile(np.array(self.end_ids, ids.dtype), self.ends.sum()))
-        lengths = np.concatenate([lengths, np.diff(self.rendered.offsets)])
-        conversation = np.concatenate([conversation, self.rendered.conversation])
-        order = np.argsort(conversation, kind="stable")
-        found = np.concatenate([ids, self.rendered.ids])
-        ids, offsets = _gather(found, np.cumsum(lengths) - lengths, lengths, order)
-        return ResponseBatch(ids, offsets, conversation[order])
+        if not (self.end_ids and self.ends.any()):
+            return self.contents
+        offsets = offsets + np.append(0, np.cumsum(self.ends)) * len(self.end_ids)
+        last = offsets[1:][self.ends]
+        whole = np.empty(offsets[-1], ids.dtype)
+        own = np.ones(len(whole), bool)
+        for back, id_ in enumerate(reversed(self.end_ids), 1):
+            whole[last - back] = id_
+            own[last - back] = False
+        whole[own] = ids
+        return ResponseBatch(whole, offsets, conversation)
 
 
 def encode_batch(

@@ -139,12 +139,12 @@ def engines(
             failed.append(f"{name}: not installed")
         else:
             try:
-                engine = ENGINES[name](tokenizer)
+                made = [ENGINES[name](tokenizer)]
             except Exception as error:  # foreign code that refuses a tokenizer may raise anything
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 failed.append(f"{name}: {reason}")
                 continue
-            yield engine
+            yield made.pop()  # nothing is kept here: who asked for it can let go of its memory
 
 
 def objection(tokenizer: Tokenizer) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from vocabtrim_core import memory
 from vocabtrim_core.engines import Encoded, Engine, Reference
 from vocabtrim_core.guards import with_unicode_17
 from vocabtrim_core.tokenizers import Tokenizer
@@ -99,7 +100,8 @@ class ExactEngine:
     def renew(self) -> None:
         """Replace the engine by a new one of its kind, which has no memory of the texts read."""
         kind = type(self.engine)
-        self.engine = self._reference  # the old one is gone before the new one is made
+        self.engine = self._reference
+        memory.release()  # the old one is gone before the new one is made
         self.engine = kind(self._tokenizer)
 
     def encode(self, texts: pa.LargeStringArray, *, markup: bool = False) -> tuple[Encoded, Proof]:
