@@ -164,6 +164,15 @@ class Forecast:
         bests = [self.best(values) for values in pairs]
         return min(bests), max(bests)
 
+    def tokens_per_s(self, k: int) -> tuple[float, float]:
+        """Least and most output tokens per second of one sequence: length(k) / T(k)."""
+        rates = [
+            float(length[k - 1] / cycle.cycle_s(k))
+            for length in self.lengths
+            for cycle in (self.cycles.fast, self.cycles.slow)
+        ]
+        return min(rates), max(rates)
+
     def against(self, k: int, other_k: int) -> tuple[float, float]:
         """Least and most relative gain of k over other_k (0.03 = +3 %)."""
         gains = self.relative(np.array([k]), other_k)[:, 0] - 1

@@ -17,6 +17,12 @@ from vocabtrim_core.responses import Responses
 PAPER_DEPTH = 3  # not stated there; its cycle times and lengths imply it
 
 
+def paper_length(depth: int) -> float:
+    """Acceptance length of a full draft that accepts as often as the paper's does on MT-Bench."""
+    rate = acceptance_rate(RESULTS[0].length_full, PAPER_DEPTH)
+    return float(sum(rate**j for j in range(depth + 1)))
+
+
 def acceptance_on(
     curve: CoverageCurve,
     served: TokenCounts,
@@ -54,8 +60,7 @@ def acceptance_on(
     lengths = dict(measured or {})
     full = lengths.get(curve.vocab_size) if full_length is None else full_length
     if full is None:
-        rate = acceptance_rate(RESULTS[0].length_full, PAPER_DEPTH)
-        full = float(sum(rate**j for j in range(depth + 1)))
+        full, rate = paper_length(depth), acceptance_rate(RESULTS[0].length_full, PAPER_DEPTH)
         assumed.append(
             f"The full draft's acceptance length is assumed to be {full:.2f}: {rate:.0%} per "
             "token, as on MT-Bench in the paper; measure and give yours."

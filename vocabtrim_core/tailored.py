@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -78,24 +79,7 @@ def tailor(demand: Demand) -> Tailored:
     lack is filled by `worst_domain`. InputError when the demand cannot be met.
     """
     frequencies = mix(demand.sets, demand.weights)
-
-    def choice(vocabulary: DraftVocabulary) -> Choice:
-        coverage = float(frequencies[vocabulary.ids].sum())
-        reduction = float(demand.architecture.latency_reduction(len(vocabulary)))
-        utility = demand.alpha * coverage + (1 - demand.alpha) * reduction
-        return Choice(len(vocabulary), coverage, reduction, utility)
-
-    def price(name: str, ids: np.ndarray, kept: DraftVocabulary, left: DraftVocabulary) -> Price:
-        changed = np.setxor1d(kept.ids, left.ids, assume_unique=True)
-        ours, theirs = choice(kept), choice(left)
-        return Price(
-            name,
-            len(ids),
-            int(np.isin(ids, changed).sum()),
-            ours.k - theirs.k,
-            ours.utility - theirs.utility,
-        )
-
+    choice, price = partial(_choice, demand, frequencies), partial(_price, demand, frequencies)
     # A floor everywhere is priced beside all the rest; the rest without it, which is far quicker.
     free = replace(demand, floor_everywhere=None)
     kept, worst = _by_rules(free, frequencies), None
@@ -114,6 +98,41 @@ def tailor(demand: Demand) -> Tailored:
         tuple(prices),
         worst,
     )
+
+
+def offers(demand: Demand, wishes: Sequence[Wish]) -> tuple[Price, ...]:
+    """What each of these wishes would cost beside a demand without it (floors everywhere apart)."""
+    frequencies = mix(demand.sets, demand.weights)
+    demand = replace(demand, floor_everywhere=None)
+    left = _by_rules(demand, frequencies)
+    kept = (_by_rules(replace(demand, wishes=(*demand.wishes, w)), frequencies) for w in wishes)
+    return tuple(
+        _price(demand, frequencies, wish.name, wish.ids, with_it, left)
+        for wish, with_it in zip(wishes, kept, strict=True)
+    )
+
+
+def _choice(demand: Demand, frequencies: np.ndarray, vocabulary: DraftVocabulary) -> Choice:
+    """The trade-off of a vocabulary at the coverage of the mix."""
+    coverage = float(frequencies[vocabulary.ids].sum())
+    reduction = float(demand.architecture.latency_reduction(len(vocabulary)))
+    utility = demand.alpha * coverage + (1 - demand.alpha) * reduction
+    return Choice(len(vocabulary), coverage, reduction, utility)
+
+
+def _price(
+    demand: Demand,
+    frequencies: np.ndarray,
+    name: str,
+    ids: np.ndarray,
+    kept: DraftVocabulary,
+    left: DraftVocabulary,
+) -> Price:
+    """What a part of a demand changes: `kept` with it, `left` without."""
+    changed = np.setxor1d(kept.ids, left.ids, assume_unique=True)
+    ours, theirs = (_choice(demand, frequencies, v) for v in (kept, left))
+    moved = int(np.isin(ids, changed).sum())
+    return Price(name, len(ids), moved, ours.k - theirs.k, ours.utility - theirs.utility)
 
 
 def _less(demand: Demand) -> Iterator[tuple[tuple[str, np.ndarray], Demand]]:

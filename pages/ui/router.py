@@ -14,6 +14,8 @@ PAGES = (
     ("corpus", "Corpus", "library_books", "Choose a tokenizer and conversations; count tokens."),
     ("explore", "Explore", "tune", "Move the trade-off and watch the best vocabulary size follow."),
     ("search", "Search", "travel_explore", "The paper's TPE search against the exact optimum."),
+    ("generalize", "Generalize", "hub", "Will it hold on other traffic, and how sure are we?"),
+    ("forecast", "Forecast", "speed", "What a draft vocabulary does to tokens per second."),
     ("export", "Export", "ios_share", "Write the choice for the trainer or engine you use."),
 )  # fmt: skip
 

@@ -70,3 +70,9 @@ def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary
         type="log", title_text=title, tickformat=",", dtick=1,
         range=[1, float(np.log10(vocab_size * 1.08))],
     )  # fmt: skip
+
+
+def clear(colour: str, opacity: float) -> str:
+    """A hex colour as rgba."""
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{opacity})"

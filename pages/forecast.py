@@ -1,0 +1,98 @@
+"""Forecast: what will a draft vocabulary do to tokens per second?"""
+
+from dataclasses import asdict
+
+import streamlit as st
+
+from pages.ui import forecast_form, forecast_view, state
+from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.router import page as page_of
+from pages.ui.router import require_router
+from pages.ui.size_chart import forecast_chart
+from vocabtrim_core.forecast_inputs import paper_length
+
+require_router()
+
+TABS = ("Acceptance length", "Cycle time", "Against the paper", "Assumptions")
+
+
+def picked() -> None:
+    st.session_state.forecast_k = st.session_state.forecast_chart.picked or None
+
+
+def start_over() -> None:
+    """Back to the paper's setting: an A100, depth 3, MT-Bench's acceptance."""
+    st.session_state.update(depth=3, tau=round(paper_length(3), 2), timing="Data sheet", batch=1)
+    st.session_state.forecast_k = None
+
+
+def use_on_explore(settings: state.Settings) -> None:
+    """Hand a size or an alpha to Explore."""
+    for name, value in asdict(settings).items():
+        st.session_state[name] = value
+    st.session_state.settings = settings
+    st.switch_page(page_of("explore"))
+
+
+@st.fragment
+def page(stored) -> None:
+    size = stored.counts.vocab_size
+    chart, side = st.columns([3.4, 1], gap="large")
+    made = assumed = None
+    k = st.session_state.get("forecast_k")
+    with side:
+        st.segmented_control("Compared with", ["V", "32,000"], default="V", required=True,
+                             key="base", bind="query-params",
+                             help="What the chart's zero line is: all tokens, or what shipped "
+                             "EAGLE-3 heads keep.")  # fmt: skip
+        with plain_errors():
+            assumed = forecast_form.form(stored, size)
+    with chart, plain_errors():
+        if assumed:
+            made = forecast_view.answer(stored, assumed, k)
+            forecast_chart(forecast_view.chart_data(made, k), picked)
+            st.markdown(forecast_view.verdict(made, assumed))
+            actions(made)
+    if not (made and assumed):
+        with chart:
+            st.button("Start over", type="primary", key="forecast_reset", on_click=start_over)
+        footer(["forecast", stored.key])
+        return
+    details(made, assumed)
+    settings = state.settings(size)
+    argv = ["forecast", stored.key, *state.arguments(state.replace(settings, alpha=0.5, floor=0))]
+    footer([*argv, *assumed.arguments(stored)])
+
+
+def actions(made) -> None:
+    settings = state.settings(made.size)
+    with st.container(horizontal=True, gap="small"):
+        if st.button(f"Use {made.k:,} tokens on Explore", type="primary", icon=":material/tune:",
+                     key="use_k"):  # fmt: skip
+            use_on_explore(state.replace(settings, k=made.k))
+        alpha = min(1.0, max(0.0, round(made.alpha, 2)))
+        told = "The alpha whose optimum is the recommended size, to the slider's step."
+        if st.button(f"Use alpha {alpha:.2f} on Explore", key="use_alpha", help=told,
+                     icon=":material/balance:"):  # fmt: skip
+            use_on_explore(state.replace(settings, alpha=alpha, k=None))
+
+
+def details(made, assumed) -> None:
+    tabs = st.tabs(TABS, key="behind", on_change="rerun")
+    drawers = (
+        lambda: forecast_view.acceptance(made, assumed),
+        lambda: forecast_view.cycle_time(made),
+        forecast_view.paper,
+        lambda: forecast_view.assumptions(made),
+    )
+    for tab, draw in zip(tabs, drawers, strict=True):
+        if tab.open:
+            with tab:
+                draw()
+
+
+with heading("Forecast", "What will it do to tokens per second?"):
+    stored = choose_counts()
+if stored:
+    with plain_errors():
+        page(stored)

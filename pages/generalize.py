@@ -1,0 +1,46 @@
+"""Generalize: will the choice hold on other traffic, and how sure are we?"""
+
+import streamlit as st
+
+from pages.ui import coverage_view, mapping_view, missing_view, stability_view, tailor_view, traffic
+from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.router import require_router
+
+require_router()
+
+SECTIONS = ("Other traffic", "Missing tokens", "Stability", "Tailor", "Compare")
+
+
+def page(stored) -> None:
+    left, right = st.columns([1, 2.2], gap="large", vertical_alignment="bottom")
+    with left:
+        view = traffic.in_view(stored)
+    with right:
+        others = traffic.choose_others(stored)
+    tabs = st.tabs(SECTIONS, key="section", on_change="rerun", bind="query-params")
+    commands = {
+        "Other traffic": lambda: coverage_view.arguments(view, stored, others),
+        "Missing tokens": lambda: missing_view.arguments(view, stored, others),
+        "Stability": lambda: stability_view.arguments(stored),
+        "Compare": lambda: mapping_view.arguments(stored, others),
+    }
+    panels = {
+        "Other traffic": lambda: coverage_view.panel(view, stored, others),
+        "Missing tokens": lambda: missing_view.panel(view, stored, others),
+        "Stability": lambda: stability_view.panel(view, stored),
+        "Tailor": lambda: tailor_view.panel(view, stored, others),
+        "Compare": lambda: mapping_view.panel(view, stored, others),
+    }
+    for name, tab in zip(SECTIONS, tabs, strict=True):
+        if tab.open:
+            with tab, plain_errors():
+                panels[name]()
+            if name in commands:  # Tailor shows its own, which follows its sliders
+                footer(commands[name]())
+
+
+with heading("Generalize", "Will it hold on other traffic, and how sure are we?"):
+    stored = choose_counts()
+if stored:
+    with plain_errors():
+        page(stored)

@@ -1,0 +1,185 @@
+"""What a forecast assumes: the time of cycles, how long drafts are accepted, which text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import traffic
+from vocabtrim_core.acceptance import MAX_DEPTH
+from vocabtrim_core.cycle_model import HARDWARE, CycleRange, roofline
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast_inputs import PAPER_DEPTH, paper_length
+from vocabtrim_core.paper import FULL_K, RESULTS
+from vocabtrim_core.workspace import StoredCounts
+
+SOURCES = ("Data sheet", "Two measurements")
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assumed:
+    """The controls' values. full_length None: as often accepted as in the paper.
+
+    points: (k, tokens/s, acceptance length) of the two measurements, None with a data sheet.
+    """
+
+    served: StoredCounts
+    depth: int
+    full_length: float | None
+    measured: dict[int, float]
+    hardware: str
+    batch: int
+    width: int
+    verified: int | None
+    points: tuple[tuple[int, float, float], ...] | None
+
+    def cycles(self, shape: DraftArchitecture) -> CycleRange:
+        """The cycle model; InputError for measurements that make none."""
+        if self.points is None:
+            return roofline(
+                shape, HARDWARE[self.hardware], self.depth, batch=self.batch, width=self.width,
+                verified=self.verified,
+            )  # fmt: skip
+        return CycleRange.measured([(k, seconds(rate, length)) for k, rate, length in self.points])
+
+    @property
+    def title(self) -> str:
+        """Where the cycle time comes from, to go into a sentence."""
+        if self.points is not None:
+            return "With your two measurements"
+        some = f", {self.batch} sequences at once" if self.batch > 1 else ""
+        return f"On {HARDWARE[self.hardware].name}{some}"
+
+    def arguments(self, chooser: StoredCounts) -> list[str]:
+        """As arguments of `forecast`, defaults left out."""
+        argv = [] if self.served.key == chooser.key else ["--on", self.served.key]
+        argv += ["--depth", str(self.depth)] if self.depth != PAPER_DEPTH else []
+        if self.full_length is not None:
+            argv += ["--accept-length", f"{self.full_length:g}"]
+        if self.measured:
+            argv += ["--measured-length", *(f"{k}={v:g}" for k, v in self.measured.items())]
+        if self.points is not None:
+            return [*argv, "--measured", *(f"{k}={seconds(r, n):.6g}" for k, r, n in self.points)]
+        argv += ["--hardware", self.hardware]
+        for flag, value, start in (("--batch", self.batch, 1), ("--tree-width", self.width, 1),
+                                   ("--verified", self.verified, None)):  # fmt: skip
+            argv += [flag, str(value)] if value != start else []
+        return argv
+
+
+def seconds(rate: float, length: float) -> float:
+    """Seconds per cycle: tokens per cycle over tokens per second."""
+    return length / rate
+
+
+def _depth_moved() -> None:
+    st.session_state.tau = round(paper_length(st.session_state.depth), 2)
+
+
+def form(stored: StoredCounts, vocab_size: int) -> Assumed:
+    """Draw the controls."""
+    depth = st.slider("Draft depth K", 1, MAX_DEPTH, PAPER_DEPTH, key="depth", bind="query-params",
+                      on_change=_depth_moved, help="Tokens drafted per verification. The paper's "
+                      "cycle times and lengths imply 3.")  # fmt: skip
+    full_length = _full_length(depth)
+    served = _served(stored)
+    source = st.segmented_control("Cycle time from", SOURCES, default=SOURCES[0], required=True,
+                                  key="timing", bind="query-params")  # fmt: skip
+    hardware, batch, width, verified = "a100-80g", 1, 1, None
+    points = None
+    if source == SOURCES[1]:
+        points = _points(vocab_size)
+    else:
+        hardware, batch, width, verified = _sheet(depth)
+    measured = _measured(vocab_size)
+    return Assumed(served, depth, full_length, measured, hardware, batch, width, verified, points)
+
+
+def _full_length(depth: int) -> float | None:
+    start = round(paper_length(depth), 2)
+    kept = st.session_state.get("tau")
+    if kept is not None and not 1 <= kept <= depth + 1:
+        st.session_state.tau = start
+    value = st.slider(
+        "Acceptance length with all tokens", 1.0, float(depth + 1), start, 0.01, key="tau",
+        bind="query-params", help="Tokens per verification of the full-vocabulary draft, the "
+        "target's own included. The start is the paper's on MT-Bench, 2.89 at depth 3.",
+    )  # fmt: skip
+    return None if value == start else value
+
+
+def _served(stored: StoredCounts) -> StoredCounts:
+    others, _ = traffic.comparable(stored)
+    sets = [stored, *others]
+    by_key, names = {each.key: each for each in sets}, traffic.names_of(sets)
+    if st.session_state.get("served") not in (None, *by_key):
+        del st.session_state["served"]
+    key = st.selectbox("Text to be served", list(by_key), format_func=names.__getitem__,
+                       key="served", persist_state="session",
+                       help="Its answers give the ceiling; the counted set above chooses the "
+                       "tokens.")  # fmt: skip
+    return by_key[key]
+
+
+def _sheet(depth: int) -> tuple[str, int, int, int | None]:
+    hardware = st.selectbox("Hardware", list(HARDWARE), format_func=lambda n: HARDWARE[n].name,
+                            key="hardware", bind="query-params")  # fmt: skip
+    sheet = HARDWARE[hardware]
+    st.caption(f"{sheet.bandwidth / 1e12:.3g} TB/s, {sheet.flops / 1e12:,.0f} TFLOP/s: "
+               f"{sheet.source}.")  # fmt: skip
+    batch = st.select_slider("Batch, sequences at once", BATCHES, 1, key="batch",
+                             bind="query-params")  # fmt: skip
+    with st.popover("Tree shape", icon=":material/account_tree:", type="tertiary", key="tree"):
+        width = st.number_input("Branches per draft step", 1, 64, 1, key="width",
+                                persist_state="session", help="1 is a chain.")  # fmt: skip
+        least = depth * int(width) + 1
+        verified = st.number_input(
+            "Tokens verified per cycle and sequence", depth + 1, 1024, None, key="verified",
+            placeholder=f"{least:,}, all drafted and one", persist_state="session",
+        )  # fmt: skip
+    return hardware, int(batch), int(width), None if verified is None else int(verified)
+
+
+def _points(vocab_size: int) -> tuple[tuple[int, float, float], ...]:
+    paper = RESULTS[0]
+    full = min(FULL_K, vocab_size)
+    starts = (
+        (min(paper.k, vocab_size), paper.throughput_trimmed, paper.length_trimmed),
+        (full, paper.throughput_full, paper.length_full),
+    )
+    found = []
+    for i, (k, rate, length) in enumerate(starts):
+        st.markdown(f"**Run {i + 1}**")
+        left, right = st.columns(2, gap="small")
+        size = st.number_input("Size k", 1, vocab_size, k, key=f"run{i}_k",
+                               persist_state="session")  # fmt: skip
+        tps = left.number_input("Tokens/s", 0.01, None, rate, key=f"run{i}_rate",
+                                persist_state="session")  # fmt: skip
+        tokens = right.number_input("Acceptance", 1.0, None, length, key=f"run{i}_length",
+                                    persist_state="session")  # fmt: skip
+        found.append((int(size), float(tps), float(tokens)))
+    st.caption("The start is the paper's MT-Bench on an A100; put in your own runs at one engine "
+               "and batch size.")  # fmt: skip
+    return tuple(found)
+
+
+def _measured(vocab_size: int) -> dict[int, float]:
+    """Acceptance lengths the user measured at some k; they narrow the interval."""
+    with st.expander("Measured acceptance lengths"):
+        st.caption("Of trained drafts at some k. They narrow the interval around it.")
+        rows = st.data_editor(
+            pd.DataFrame({"k": pd.Series(dtype="Int64"), "Length": pd.Series(dtype="float")}),
+            num_rows="dynamic", hide_index=True, key="measured_rows",
+            column_config={
+                "k": st.column_config.NumberColumn("Size k", min_value=1, max_value=vocab_size,
+                                                   step=1),
+                "Length": st.column_config.NumberColumn("Acceptance length", min_value=1.0),
+            },
+        ).dropna()  # fmt: skip
+    if rows["k"].duplicated().any():
+        raise InputError("A size k is given twice among the measured acceptance lengths.")
+    return {int(k): float(length) for k, length in zip(rows["k"], rows["Length"], strict=True)}

@@ -1,0 +1,160 @@
+"""Missing tokens: what a set says that the vocabulary cannot draft, and what adding some costs."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import plots, traffic
+from pages.ui.traffic import InView
+from pages.ui.words import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from vocabtrim_core.figures import missing as figures
+from vocabtrim_core.missing import Example, Missing, add_tokens, examples, missing
+from vocabtrim_core.token_kinds import token_kinds
+from vocabtrim_core.workspace import StoredCounts
+
+ROWS = 300
+NO_TOKENIZER = (
+    "The tokenizer of this set is not at hand, so its tokens show as ids and without kinds; choose "
+    "it on the Corpus page."
+)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Sorting the missing tokens")
+def find(key: str, sha: str, _counts, _vocabulary, _tokenizer) -> Missing:
+    """The missing tokens of one set, grouped where the tokenizer is at hand."""
+    return missing(_counts, _vocabulary, token_kinds(_tokenizer) if _tokenizer else None)
+
+
+@st.cache_resource(max_entries=12, show_spinner="Looking for examples")
+def shown(key: str, sha: str, _counts, _found: Missing, _tokenizer) -> dict[int, Example]:
+    """One occurrence of each token of the table."""
+    responses = traffic.responses_of(key, _counts)
+    if responses is None or _tokenizer is None:
+        return {}
+    found = examples(responses, _found.ids[:ROWS], _tokenizer, 1)
+    return {i: each[0] for i, each in found.items() if each}
+
+
+def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
+    """Everything of this section."""
+    sets = [chooser, *others]
+    names, by_key = traffic.names_of(sets), {stored.key: stored for stored in sets}
+    if st.session_state.get("missing_of") not in by_key:
+        st.session_state.missing_of = (others or sets)[0].key
+    key = st.selectbox(
+        "What is missing from", list(by_key), format_func=names.__getitem__, key="missing_of",
+        persist_state="session",
+    )  # fmt: skip
+    stored, sha = by_key[key], view.vocabulary.sha256
+    tokenizer = traffic.tokenizer_of(stored.counts)
+    found = find(key, sha, stored.counts, view.vocabulary, tokenizer)
+    if not len(found.ids):
+        st.success(f"Nothing: every token that {plain(names[key])} says is kept.",
+                   icon=":material/check_circle:")  # fmt: skip
+        return
+    st.markdown(
+        f"{len(found.ids):,} tokens of {plain(names[key])} are not in the vocabulary; they make up "
+        f"{percent(found.share, 2)} of what it says. {MEASURED}"
+    )
+    left, right = st.columns([1, 1.45], gap="large")
+    with left:
+        if found.groups:
+            alt = "Share of the set that is missing, by kind of token"
+            bars = figures.missing_figure(figures.missing_info(found), plots.palette())
+            plots.draw(bars, "missing", alt)
+        else:
+            st.caption(NO_TOKENIZER)
+    with right:
+        picked = _table(found, stored, sha, tokenizer)
+        if picked:
+            _adding(view, sets, picked)
+        else:
+            st.caption("Tick rows to see what adding those tokens would change.")
+
+
+def _table(found: Missing, stored: StoredCounts, sha: str, tokenizer) -> list[int]:
+    ids, counts = found.ids[:ROWS], found.counts[:ROWS]
+    kinds = token_kinds(tokenizer) if tokenizer else None
+    seen = shown(stored.key, sha, stored.counts, found, tokenizer)
+    frame = pd.DataFrame(
+        {
+            "Token": [visible(t) for t in tokenizer.tokens(ids)] if tokenizer else map(str, ids),
+            "Count": counts,
+            "Share": 100 * counts / found.tokens,
+            "Kind": [kinds.name(int(i)) for i in ids] if kinds else None,
+            "In context": [_context(seen.get(int(i))) for i in ids],
+            "Id": ids,
+        }
+    )
+    number = st.column_config.NumberColumn
+    picked = st.dataframe(
+        frame, hide_index=True, key=f"missing_{stored.key}_{sha[:8]}", on_select="rerun",
+        height=360,
+        selection_mode="multi-row", alt="The most frequent missing tokens",
+        column_config={"Count": number(format="localized"),
+                       "Share": number(format="%.4f%%", help="of the set's tokens"),
+                       "In context": st.column_config.TextColumn(width="large")},
+    ).selection.rows  # fmt: skip
+    if len(found.ids) > ROWS:
+        st.caption(f"The {ROWS:,} most frequent of {len(found.ids):,}.")
+    return [int(ids[row]) for row in picked if row < len(ids)]
+
+
+def _context(example: Example | None) -> str:
+    if example is None:
+        return ""
+    return f"{visible(example.before)}⟦{visible(example.token)}⟧{visible(example.after)}"
+
+
+def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
+    """What the ticked tokens change, and the button that keeps them."""
+    shape = view.architecture
+    alpha = view.tradeoff.alpha
+    made = add_tokens(view.vocabulary, ids, [s.counts for s in sets], shape, alpha)
+    names = list(traffic.names_of(sets).values())
+    with st.container(border=True):
+        more = shape.head_bytes(len(made.vocabulary)) - shape.head_bytes(len(view.vocabulary))
+        cost, utility = made.latency_reduction, made.utility
+        assert cost is not None
+        assert utility is not None
+        st.markdown(
+            f"**Adding {made.added:,} tokens** makes {len(made.vocabulary):,}: the LM head grows "
+            f"by {megabytes(more)}, the FLOPs saved per step go from {percent(cost.before, 3)} to "
+            f"{percent(cost.after, 3)} {ESTIMATED}, utility on {plain(names[0])} changes by "
+            f"{utility.after - utility.before:+.5f} at alpha {alpha:g}."
+        )
+        gains = pd.DataFrame(
+            {
+                "Set": names,
+                "Coverage now": [100 * each.before for each in made.coverage],
+                "With them": [100 * each.after for each in made.coverage],
+                "Gain": [100 * (each.after - each.before) for each in made.coverage],
+            }
+        )
+        number = st.column_config.NumberColumn
+        st.dataframe(
+            gains, hide_index=True, alt="Coverage before and after",
+            column_config={"Coverage now": number(format="%.3f%%"),
+                           "With them": number(format="%.3f%%"),
+                           "Gain": number(format="%+.4f pt")},
+        )  # fmt: skip
+        st.button(
+            "Add these to the vocabulary", type="primary", icon=":material/add:", key="add_missing",
+            on_click=_keep, args=(sets[0], ids),
+        )  # fmt: skip
+        st.caption("They are kept for this session, and count as your own tokens under Tailor.")
+
+
+def _keep(chooser: StoredCounts, ids: list[int]) -> None:
+    kept = {*traffic.user_tokens(chooser.counts), *ids}
+    traffic.keep_user_tokens(chooser.counts, sorted(kept))
+    if st.session_state.get("vocabulary_kind") == "choice":
+        st.session_state.vocabulary_kind = "grown"
+    st.toast(f"{len(kept):,} tokens of yours are kept whatever their counts.")
+
+
+def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:
+    """The same as a command."""
+    on = ["--on", *(other.key for other in others)] if others else []
+    return ["coverage", chooser.key, *view.arguments(), *on, "--missing", "50"]

@@ -1,0 +1,274 @@
+// What charts over the draft vocabulary size share: scales, axes, known sizes, markers, a crosshair
+// for mouse, touch and keyboard. A chart extends SizeChart and says what it draws and reads out.
+const SVG = "http://www.w3.org/2000/svg";
+const SAMPLES = 420;
+const number = new Intl.NumberFormat("en-US");
+const percent = (share, digits = 2) => {
+  const text = (100 * share).toFixed(digits);
+  return share < 1 && +text === 100 ? percent(share, digits + 1) : `${text}%`;
+};
+const instances = new WeakMap();
+
+const element = (name, attributes = {}, text) => {
+  const node = document.createElementNS(SVG, name);
+  for (const key in attributes) node.setAttribute(key, attributes[key]);
+  if (text !== undefined) node.textContent = text;
+  return node;
+};
+const place = (node, attributes) => {
+  for (const key in attributes) node.setAttribute(key, attributes[key]);
+};
+const html = (name, kind, text) => {
+  const node = document.createElement(name);
+  if (kind) node.className = kind;
+  if (text !== undefined) node.textContent = text;
+  return node;
+};
+
+// A subclass has: size (V), low (left end of the log axis), span ([least, most] of the y axis),
+// yTicks() -> [[value, label]], yTitle, draw(), heights(k) -> values to dot, rows(k) -> readout,
+// sentence(k), focus (the size the keyboard starts from).
+class SizeChart {
+  constructor(root) {
+    this.root = root;
+    this.find = (selector) => root.querySelector(selector);
+    this.watched = new Map();
+    this.resize = new ResizeObserver(() => this.layout());
+    this.resize.observe(this.find(".live"));
+    this.listen();
+  }
+
+  destroy() {
+    this.resize.disconnect();
+    for (const { observer } of this.watched.values()) observer.disconnect();
+    clearTimeout(this.speaking);
+    instances.delete(this.root);
+  }
+
+  // Streamlit's sliders commit on release only, so their DOM is watched; `.st-key-<key>` is its
+  // documented class, and the input inside may be replaced.
+  watch(key, read) {
+    const box = document.querySelector(`.st-key-${key}`);
+    const shown = box?.querySelector("input[type=range]");
+    if (shown) read(+shown.value);
+    const known = this.watched.get(key);
+    if (known?.box === box && box?.isConnected) return;
+    known?.observer.disconnect();
+    this.watched.delete(key);
+    if (!box) return;
+    const observer = new MutationObserver(() => {
+      const input = box.querySelector("input[type=range]");
+      if (!input || !this.ready) return;
+      const began = performance.now();
+      read(+input.value);
+      this.moved();
+      this.find(".live").dataset.drawMs = (performance.now() - began).toFixed(2);
+    });
+    observer.observe(box, { subtree: true, attributes: true, attributeFilter: ["aria-valuetext", "value"] });
+    this.watched.set(key, { box, observer });
+  }
+
+  // ---- geometry
+  x(k) {
+    const { left, width, low, size } = this.box;
+    const share = this.log ? Math.log(k / low) / Math.log(size / low) : (k - 1) / (size - 1);
+    return left + Math.max(0, Math.min(1, share)) * width;
+  }
+  y(value) {
+    const [least, most] = this.span;
+    const share = (value - least) / (most - least);
+    return this.box.top + (1 - Math.max(-0.02, Math.min(1.02, share))) * this.box.height;
+  }
+  at(pixel) {
+    const { left, width, low, size } = this.box;
+    const share = Math.max(0, Math.min(1, (pixel - left) / width));
+    const k = this.log ? low * (size / low) ** share : 1 + share * (size - 1);
+    return Math.max(1, Math.min(size, Math.round(k)));
+  }
+  get log() { return this.data.log !== false; }
+
+  layout() {
+    const live = this.find(".live");
+    const wide = this.find(".plot").clientWidth;
+    if (!this.ready || !wide) return;
+    const narrow = live.clientWidth < 620;
+    live.classList.toggle("narrow", narrow);
+    const tall = narrow ? 330 : Math.max(340, Math.min(450, wide * 0.46));
+    const left = narrow ? 44 : 54;
+    const right = narrow ? 12 : this.margin ?? 132;
+    const top = narrow ? 12 : 60;
+    const size = this.size;
+    const low = this.log ? this.low : 1;
+    this.box = { left, top, wide, tall, narrow, size, low, width: wide - left - right, height: tall - top - 74 };
+    const frame = { x: left, y: top, width: this.box.width, height: this.box.height };
+    place(this.find("svg"), { viewBox: `0 0 ${wide} ${tall}`, height: tall });
+    place(this.find("#frame rect"), { ...frame, y: top - 4, height: frame.height + 8 });
+    const probe = this.find(".probe");
+    Object.assign(probe.style, { left: `${left}px`, top: `${top}px`, width: `${frame.width}px`, height: `${frame.height}px` });
+    probe.setAttribute("aria-valuemax", size);
+    this.samples = [...new Set(Array.from({ length: SAMPLES }, (_, i) => Math.round(
+      this.log ? low * (size / low) ** (i / (SAMPLES - 1)) : 1 + (i / (SAMPLES - 1)) * (size - 1),
+    )))];
+    this.drawFrame();
+    this.draw();
+  }
+
+  path(ks, value) {
+    let text = "";
+    for (const k of ks) text += `${text ? "L" : "M"}${this.x(k).toFixed(1)},${this.y(value(k)).toFixed(1)}`;
+    return text;
+  }
+
+  drawFrame() {
+    const { left, top, width, height, size, low, narrow } = this.box;
+    const [grid, axes] = [this.find(".grid"), this.find(".axes")];
+    grid.replaceChildren();
+    axes.replaceChildren();
+    const bottom = top + height;
+    for (const [value, label] of this.yTicks()) {
+      const y = this.y(value);
+      grid.append(element("line", { x1: left, x2: left + width, y1: y, y2: y }));
+      axes.append(element("text", { x: left - 8, y: y + 4, "text-anchor": "end" }, label));
+    }
+    const mark = (k, major) => {
+      const x = this.x(k);
+      grid.append(element("line", { x1: x, x2: x, y1: top, y2: bottom, class: major ? "" : "minor" }));
+      if (major) axes.append(element("text", { x, y: bottom + 18, "text-anchor": "middle" }, number.format(k)));
+    };
+    if (this.log) {
+      for (let decade = 10 ** Math.floor(Math.log10(low)); decade < size; decade *= 10)
+        for (let step = 1; step < 10; step++) if (decade * step >= low && decade * step <= size) mark(decade * step, step === 1);
+    } else for (let k = narrow ? 50000 : 20000; k <= size; k += narrow ? 50000 : 20000) mark(k, true);
+    axes.append(element("line", { x1: left, x2: left + width, y1: bottom, y2: bottom }));
+    const title = `Draft vocabulary size k, tokens (${this.log ? "log" : "linear"} scale)`;
+    axes.append(element("text", { x: left, y: bottom + 62, class: "title" }, title));
+    if (!narrow) axes.append(element("text", { x: left - 46, y: top - 14, class: "title" }, this.yTitle));
+    this.drawPresets();
+  }
+
+  drawPresets() {
+    const { top, height, narrow, left, width, low } = this.box;
+    const group = this.find(".presets");
+    group.replaceChildren();
+    // Right to left, so that a leader never crosses the label of a smaller size.
+    const taken = [Infinity, Infinity, Infinity];
+    for (const { k, label } of this.data.presets.toReversed()) {
+      if (k < low) continue;
+      const x = this.x(k);
+      let reach = top;
+      if (!narrow) {
+        const text = element("text", {});
+        text.append(element("tspan", { class: "size" }, number.format(k)), element("tspan", { dx: 5 }, label));
+        group.append(text);
+        const long = text.getComputedTextLength();
+        const row = taken.findIndex((from) => x + long + 14 < from);
+        const start = row < 0 ? x - 4 - long : Math.min(x + 4, left + width + (this.margin ?? 132) - 4 - long);
+        taken.fill(start, 0, Math.max(0, row) + 1);
+        place(text, { x: start, y: top - 12 - 15 * Math.max(0, row) });
+        reach = top - 22 - 15 * Math.max(0, row);
+      }
+      group.append(element("line", { x1: x, x2: x, y1: reach, y2: top + height }));
+    }
+  }
+
+  mark(selector, k, row, heights) {
+    const group = this.find(selector);
+    if (!k) return group.setAttribute("visibility", "hidden");
+    const { top, height, wide } = this.box;
+    const x = this.x(k);
+    const bottom = top + height;
+    const dots = (heights ?? this.heights(k)).map((value) => element("circle", { r: 4.5, cx: x, cy: this.y(value) }));
+    const text = number.format(k);
+    const long = 14 + 7.2 * text.length;
+    const centre = Math.max(long / 2, Math.min(wide - long / 2, x));
+    group.replaceChildren(
+      element("line", { x1: x, x2: x, y1: top, y2: bottom + 24 + 22 * row }), ...dots,
+      element("rect", { class: "pill", height: 20, x: centre - long / 2, y: bottom + 24 + 22 * row, width: long }),
+      element("text", { class: "pill-text", x: centre, y: bottom + 38 + 22 * row }, text),
+    );
+    group.setAttribute("visibility", "visible");
+  }
+
+  // Labels at the right end of the curves, pushed apart where they would overlap.
+  drawEnds(labels) {
+    const group = this.find(".ends");
+    group.replaceChildren();
+    const { left, width, top, height, narrow } = this.box;
+    if (narrow) return;
+    const lines = labels.map(([name, text, value]) => ({ name, text, y: this.y(value) + 4 })).sort((a, b) => a.y - b.y);
+    for (let i = 1; i < lines.length; i++) lines[i].y = Math.max(lines[i].y, lines[i - 1].y + 16);
+    for (let i = lines.length - 1, limit = top + height + 4; i >= 0; i--, limit -= 16) lines[i].y = Math.min(lines[i].y, limit);
+    for (const { name, text, y } of lines) group.append(element("text", { x: left + width + 10, y, class: name }, text));
+  }
+
+  tile(name, value, note, badge) {
+    this.find(`[data-tile=${name}] output`).textContent = value;
+    this.find(`[data-tile=${name}] p`).textContent = note;
+    if (badge) this.find(`[data-tile=${name}] .badge`).textContent = badge;
+  }
+
+  say(text) {
+    this.find("#chart-title").textContent = text;
+    clearTimeout(this.speaking);
+    this.speaking = setTimeout(() => (this.find(".announce").textContent = text), 600);
+  }
+
+  // ---- crosshair and choosing
+  listen() {
+    const probe = this.find(".probe");
+    const from = (event) => this.at(event.clientX - this.find("svg").getBoundingClientRect().left);
+    probe.onpointermove = (event) => this.ready && this.read(from(event));
+    probe.onclick = (event) => this.ready && this.choose?.(from(event));
+    probe.onpointerleave = () => this.read(null);
+    probe.onblur = () => this.read(null);
+    probe.onfocus = () => this.ready && probe.matches(":focus-visible") && this.read(this.reading ?? this.focus);
+    probe.onkeydown = (event) => {
+      if (!this.ready) return;
+      const k = this.reading ?? this.focus ?? 1;
+      const stride = Math.max(1, Math.round(k * (event.shiftKey ? 0 : 0.02)));
+      const next = {
+        ArrowRight: k + stride, ArrowUp: k + stride, ArrowLeft: k - stride, ArrowDown: k - stride,
+        PageUp: Math.round(k * 1.5), PageDown: Math.round(k / 1.5), Home: 1, End: this.size,
+      }[event.key];
+      if (next !== undefined) this.read(Math.max(1, Math.min(this.size, next)));
+      else if (this.choose && (event.key === "Enter" || event.key === " ")) this.choose(k);
+      else if (event.key === "Escape") this.read(null);
+      else return;
+      event.preventDefault();
+    };
+    const copy = this.find(".copy");
+    if (copy) copy.onclick = () => this.copy(copy);
+  }
+
+  read(k) {
+    this.reading = k;
+    const readout = this.find(".readout");
+    readout.hidden = !k;
+    if (!k) return this.find(".hover").setAttribute("visibility", "hidden");
+    this.mark(".hover", k, 0);
+    readout.replaceChildren(...this.rows(k).flatMap(([name, value]) => [html("dt", "", name), html("dd", "", value)]));
+    const { box } = this;
+    const x = this.x(k);
+    const left = x + 16 + readout.offsetWidth < box.wide ? x + 16 : Math.max(0, x - 16 - readout.offsetWidth);
+    readout.style.transform = `translate(${left}px, ${box.top + box.height - readout.offsetHeight - 12}px)`;
+    place(this.find(".probe"), { "aria-valuenow": k, "aria-valuetext": this.sentence(k) });
+  }
+
+  async copy(button) {
+    const label = button.textContent;
+    try {
+      await navigator.clipboard.writeText(location.href);
+      button.textContent = "Link copied";
+    } catch {
+      button.textContent = "Copy it from the address bar";
+    }
+    setTimeout(() => (button.textContent = label), 2500);
+  }
+}
+
+const mounted = (Chart) => ({ data, parentElement, setTriggerValue }) => {
+  let chart = instances.get(parentElement);
+  if (!chart) instances.set(parentElement, (chart = new Chart(parentElement)));
+  chart.update(data, setTriggerValue);
+  return () => chart.destroy();
+};

@@ -1,0 +1,435 @@
+"""Beyond top-k: a mix of sets, tokens to keep or drop, floors, a padded size; each with its price.
+
+The curve and k* follow the sliders in the browser; the exact vocabulary with its prices is made
+here when a slider is let go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import state, traffic
+from pages.ui.frame import footer, plain_errors
+from pages.ui.router import page
+from pages.ui.size_chart import mix_chart, mix_payload, mix_store, packed
+from pages.ui.traffic import InView, OwnVocabulary
+from pages.ui.words import ESTIMATED, MEASURED, percent, plain
+from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.protect import SETS, Wish, listed_ids, script_ids
+from vocabtrim_core.selection import mix
+from vocabtrim_core.tailored import Demand, Price, Tailored, offers, tailor
+from vocabtrim_core.token_kinds import token_kinds
+from vocabtrim_core.tokenizers import Tokenizer
+from vocabtrim_core.workspace import StoredCounts
+
+MULTIPLES = (1, 64, 128, 256, 512)
+OWN = "Your tokens"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """What the controls ask for. sets: on, by name; files: lists of tokens; scripts: budgets."""
+
+    weights: tuple[int, ...]
+    sets: tuple[str, ...]
+    scripts: tuple[tuple[str, int], ...]
+    keep: Path | None
+    drop: Path | None
+    multiple: int
+    floor_everywhere: float | None
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def payload(key: str, _counts) -> dict[str, object]:
+    """One set for the browser."""
+    return mix_payload(key, _counts)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def made(signature: str, _demand: Demand) -> Tailored:
+    """The vocabulary of a demand."""
+    return tailor(_demand)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def offered(signature: str, names: tuple[str, ...], _demand: Demand, _wishes) -> tuple[Price, ...]:
+    """What the sets that are off would cost."""
+    return offers(_demand, _wishes)
+
+
+def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
+    """Everything of this section; the part that sliders change reruns alone."""
+    sets = [chooser, *others][: traffic.MOST_SETS]
+    mix_store([payload(stored.key, stored.counts) for stored in sets])
+    st.fragment(_tailor, key="tailor")(view, sets)
+
+
+def _tailor(view: InView, sets: list[StoredCounts]) -> None:
+    if st.session_state.pop("redraw_generalize", False):
+        st.rerun()
+    chart, sliders = st.columns([3.4, 1], gap="large")
+    with sliders:
+        weights = _weights(sets)
+    place = chart.container()
+    sentence = chart.container()
+    tokenizer = traffic.tokenizer_of(sets[0].counts)
+    prices, wanted = _wishes(sets, tokenizer, weights)
+    rest = st.container()
+    demand = result = None
+    with sentence, plain_errors():
+        demand = _demand(view, sets, tokenizer, wanted)
+        result = made(_signature(sets, demand), demand)
+    with place:
+        mix_chart(_chart_data(view, sets, wanted, demand, result))
+    with sentence:
+        if demand and result:
+            _told(view, sets, demand, result, wanted)
+    if demand and result:
+        _price_tags(prices, sets, tokenizer, demand, result)
+        with rest:
+            _worst(sets, result)
+    footer(arguments(sets, wanted))
+
+
+# --- controls -----------------------------------------------------------------------------------
+
+
+def _slider_key(stored: StoredCounts) -> str:
+    return f"mix_{stored.key[:8]}"
+
+
+def _set_weights(sets: list[StoredCounts], values: list[int]) -> None:
+    for stored, value in zip(sets, values, strict=True):
+        st.session_state[_slider_key(stored)] = value
+
+
+def _weights(sets: list[StoredCounts]) -> tuple[int, ...]:
+    """One slider per set, and the mixes people start from."""
+    names = traffic.names_of(sets)
+    st.markdown("**Your traffic**")
+    weights = []
+    for i, stored in enumerate(sets):
+        if _slider_key(stored) not in st.session_state:
+            st.session_state[_slider_key(stored)] = 0 if i else 100
+        weights.append(
+            st.slider(plain(names[stored.key]), 0, 100, step=1, key=_slider_key(stored),
+                      persist_state="session")
+        )  # fmt: skip
+    most = max(stored.counts.tokens for stored in sets)
+    starts = {
+        "First only": [100] + [0] * (len(sets) - 1),
+        "Equal": [50] * len(sets),
+        "By size": [max(1, round(100 * s.counts.tokens / most)) for s in sets],
+    }
+    if len(sets) > 1:
+        with st.container(horizontal=True, gap="small"):
+            for name, values in starts.items():
+                st.button(name, key=f"mix_{name.split()[0].lower()}", type="tertiary",
+                          on_click=_set_weights, args=(sets, values))  # fmt: skip
+    else:
+        st.caption("Count or choose other sets to mix them.")
+    return tuple(weights)
+
+
+def _wishes(
+    sets: list[StoredCounts], tokenizer: Tokenizer | None, weights: tuple[int, ...]
+) -> tuple[dict, Wanted]:
+    """The toggles with places for their prices, and what all controls ask for."""
+    st.markdown("**Keep whatever the counts**")
+    places, on = {}, []
+    if tokenizer is None:
+        st.caption("Named sets of tokens need the tokenizer, which is not at hand; choose it on "
+                   "the Corpus page.")  # fmt: skip
+    else:
+        columns = st.columns(4, gap="medium")
+        for i, entry in enumerate(SETS.values()):
+            with columns[i % 4].container(gap=None):
+                if st.toggle(entry.title, key=f"keep_{entry.name}", help=entry.why,
+                             persist_state="session"):  # fmt: skip
+                    on.append(entry.name)
+                places[entry.name] = st.empty()
+    left, middle, right = st.columns(3, gap="large")
+    with left:
+        keep, drop = _lists(sets[0], tokenizer)
+    with middle:
+        scripts = _scripts(tokenizer)
+    with right:
+        every = st.slider("Coverage floor on every set", 0.0, 100.0, 0.0, 0.5, format="%.1f%%",
+                          key="floor_every", persist_state="session",
+                          help="The smallest vocabulary that keeps this much of each set, whatever "
+                          "its weight; 0 for none.")  # fmt: skip
+        multiple = st.selectbox(
+            "Round the size up to", MULTIPLES, key="multiple", persist_state="session",
+            format_func=lambda n: f"a multiple of {n}" if n > 1 else "no multiple",
+            help="Engines pad an LM head to 64 rows per GPU, so a multiple of 64 times the tensor "
+            "parallel size is free. The rows are filled with the next most frequent tokens.",
+        )  # fmt: skip
+    floor = every / 100 if every else None
+    return places, Wanted(weights, tuple(on), scripts, keep, drop, multiple, floor)
+
+
+def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | None, Path | None]:
+    """Files of the user's own tokens and of those to leave out."""
+    mine = traffic.user_tokens(stored.counts)
+    hint = "one per line: a text, or an id"
+    with st.expander("Tokens of your own", expanded=bool(mine)):
+        keep = st.text_area("Keep", key="keep_list", placeholder=hint, height=80,
+                            persist_state="session")  # fmt: skip
+        if mine:
+            st.caption(f"And {len(mine):,} tokens that you added under Missing tokens.")
+            st.button("Forget those", key="forget_own", type="tertiary", on_click=_forget,
+                      args=(stored,))  # fmt: skip
+        drop = st.text_area("Leave out", key="drop_list", placeholder=hint, height=80,
+                            persist_state="session")  # fmt: skip
+    return _file([*map(str, mine), *(keep or "").splitlines()]), _file((drop or "").splitlines())
+
+
+def _forget(stored: StoredCounts) -> None:
+    traffic.keep_user_tokens(stored.counts, [])
+    st.session_state.redraw_generalize = True  # the page's selector of vocabularies names them
+
+
+def _file(lines: list[str]) -> Path | None:
+    """A list as a file of the workspace, which commands can name; None for an empty one."""
+    text = "\n".join(line for line in lines if line.strip())
+    if not text:
+        return None
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path = workspace.folder("lists") / f"{digest[:16]}.txt"
+    if not path.is_file():
+        workspace.write_atomic(path, text.encode())
+    return path
+
+
+def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
+    with st.expander("Room for scripts"):
+        if tokenizer is None:
+            st.caption("This needs the tokenizer.")
+            return ()
+        chosen = st.multiselect(
+            "Scripts", token_kinds(tokenizer).scripts, key="scripts", persist_state="session",
+            placeholder="cyrillic, cjk, …",
+        )  # fmt: skip
+        return tuple(
+            (script, int(st.number_input(f"Tokens of {script}", 1, None, 500, key=f"room_{script}",
+                                         persist_state="session")))
+            for script in chosen
+        )  # fmt: skip
+
+
+# --- from controls to a demand ------------------------------------------------------------------
+
+
+def _demand(
+    view: InView, sets: list[StoredCounts], tokenizer: Tokenizer | None, wanted: Wanted
+) -> Demand:
+    """InputError for weights that are all zero, lists that cannot be read, and the like."""
+    counts = [stored.counts for stored in sets]
+    size, t = counts[0].vocab_size, view.tradeoff
+    frequencies = mix(counts, wanted.weights)
+    wishes = []
+    if tokenizer:
+        known = traffic.protected_sets(sets[0].key, counts[0], tokenizer)
+        wishes += [Wish(name, known[name]) for name in wanted.sets]
+        kinds = token_kinds(tokenizer)
+        wishes += [Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
+                   for script, n in wanted.scripts]  # fmt: skip
+    try:
+        if wanted.keep:
+            wishes.append(Wish(OWN, listed_ids(wanted.keep, tokenizer, size)))
+        drop = listed_ids(wanted.drop, tokenizer, size) if wanted.drop else None
+    except InputError as error:
+        path = str(wanted.keep if wanted.keep and str(wanted.keep) in str(error) else wanted.drop)
+        raise InputError(str(error).replace(path, "Your list")) from error
+    settings = state.settings(size)
+    return Demand(
+        counts, wanted.weights, t.architecture, t.alpha, t.floor, wanted.floor_everywhere,
+        settings.k, t.k_min, t.k_max, tuple(wishes), drop, wanted.multiple,
+    )  # fmt: skip
+
+
+def _signature(sets: list[StoredCounts], demand: Demand) -> str:
+    """A demand's content as one line, to look it up again."""
+    parts = [
+        tuple(stored.key for stored in sets), demand.weights, demand.architecture, demand.alpha,
+        demand.floor, demand.floor_everywhere, demand.k, demand.k_min, demand.k_max,
+        [(wish.name, _digest(wish.ids)) for wish in demand.wishes], _digest(demand.excluded),
+        demand.multiple,
+    ]  # fmt: skip
+    return repr(parts)
+
+
+def _digest(ids: np.ndarray | None) -> str:
+    return "" if ids is None else hashlib.sha256(ids.tobytes()).hexdigest()
+
+
+def _chart_data(
+    view: InView,
+    sets: list[StoredCounts],
+    wanted: Wanted,
+    demand: Demand | None,
+    result: Tailored | None,
+) -> dict:
+    shape, t = view.architecture, view.tradeoff
+    settings = state.settings(shape.vocab_size)
+    names = traffic.names_of(sets)
+    kept = np.unique(np.concatenate([w.ids for w in demand.wishes] or [[]])) if demand else []
+    dropped = demand.excluded if demand and demand.excluded is not None else []
+    return {
+        "sets": [
+            {"id": stored.key, "name": names[stored.key], "slider": _slider_key(stored),
+             "weight": weight}
+            for stored, weight in zip(sets, wanted.weights, strict=True)
+        ],
+        "vocab_size": shape.vocab_size,
+        "alpha": t.alpha,
+        "floor": t.floor,
+        "k": settings.k,
+        "k_min": t.k_min,
+        "k_max": t.last_k,
+        "multiple": wanted.multiple,
+        "protected": packed(np.asarray(kept, "<u4")),
+        "excluded": packed(np.asarray(dropped, "<u4")),
+        "fixed_weights": sum(shape.weights.values()),
+        "hidden_size": shape.hidden_size,
+        "bytes_per_weight": shape.bytes_per_weight,
+        "plain": settings.k or t.optimum.k,
+        "own": len(result.vocabulary) if result else None,
+        "presets": [{"k": k, "label": label} for k, label in state.presets(shape.vocab_size)],
+    }  # fmt: skip
+
+
+# --- results ------------------------------------------------------------------------------------
+
+
+def _told(
+    view: InView, sets: list[StoredCounts], demand: Demand, result: Tailored, wanted: Wanted
+) -> None:
+    names = list(traffic.names_of(sets).values())
+    low = min(zip(result.coverages, names, strict=True), key=lambda pair: pair[0].coverage)
+    choice = result.choice
+    text = (
+        f"{choice.k:,} tokens keep {percent(choice.coverage)} of this mix {MEASURED} and save "
+        f"{percent(choice.latency_reduction)} of a draft step's FLOPs, utility "
+        f"{choice.utility:.4f} at alpha {view.tradeoff.alpha:g} {ESTIMATED}"
+    )
+    if len(sets) > 1:
+        text += f"; {plain(low[1])} does worst with {percent(low[0].coverage)}"
+    if choice.k != result.plain.k or len(result.prices):
+        text += (
+            f". Without your wishes it would be {result.plain.k:,} tokens and "
+            f"{result.plain.utility:.4f}"
+        )
+    st.markdown(f"{text}.")
+    own = OwnVocabulary(
+        f"Tailored, {choice.k:,} tokens",
+        _about(sets, demand, wanted),
+        sets[0].key,
+        result.vocabulary,
+        tuple(arguments(sets, wanted)),
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.button("Use this vocabulary", type="primary", icon=":material/check:", key="use_made",
+                  on_click=_use, args=(own, sets[0]))  # fmt: skip
+        if st.button("Export it", icon=":material/ios_share:", key="export_made"):
+            traffic.keep_vocabulary("tailored", own, sets[0].counts, in_view=False)
+            st.session_state.export_kind = "tailored"
+            st.switch_page(page("export"))
+
+
+def _use(own: OwnVocabulary, chooser: StoredCounts) -> None:
+    traffic.keep_vocabulary("tailored", own, chooser.counts)
+    st.session_state.redraw_generalize = True
+    st.toast("It is now the vocabulary in view, and on Export.")
+
+
+def _about(sets: list[StoredCounts], demand: Demand, wanted: Wanted) -> str:
+    """How the vocabulary came about, for its manifest."""
+    total = sum(wanted.weights)
+    parts = [f"{weight / total:.0%} {stored.counts.name}"
+             for stored, weight in zip(sets, wanted.weights, strict=True) if weight]  # fmt: skip
+    text = f"tailored to {', '.join(parts)}"
+    if demand.wishes:
+        text += f"; keeps {', '.join(wish.name for wish in demand.wishes)}"
+    if demand.excluded is not None:
+        text += f"; leaves out {len(demand.excluded):,} tokens"
+    if demand.floor_everywhere:
+        text += f"; at least {demand.floor_everywhere:.1%} of every set"
+    return text + (f"; a multiple of {demand.multiple}" if demand.multiple > 1 else "")
+
+
+def _price_tags(
+    places: dict, sets: list[StoredCounts], tokenizer: Tokenizer | None, demand: Demand,
+    result: Tailored,
+) -> None:  # fmt: skip
+    """Under every toggle what it costs, or would cost."""
+    if tokenizer is None:
+        return
+    known = traffic.protected_sets(sets[0].key, sets[0].counts, tokenizer)
+    paid = {price.name: price for price in result.prices}
+    off = tuple(name for name in places if name not in paid)
+    wishes = [Wish(name, known[name]) for name in off]
+    tags = offered(_signature(sets, demand), off, demand, wishes)
+    for price in (*paid.values(), *tags):
+        if price.name in places:
+            places[price.name].caption(_tag(price, on=price.name in paid))
+    others = [price for price in result.prices if price.name not in places]
+    if others:
+        st.caption("Prices of the rest: " + "; ".join(
+            f"{plain(price.name)} {_tag(price, on=True)}" for price in others))  # fmt: skip
+
+
+def _tag(price: Price, *, on: bool) -> str:
+    if not price.tokens and not price.k:
+        return "no such tokens here"
+    if not price.k and not price.moved:
+        return "free: all are in anyway"
+    would = "" if on else "would be "
+    return f"{would}{price.k:+,} tokens, utility {price.utility:+.5f}"
+
+
+def _worst(sets: list[StoredCounts], result: Tailored) -> None:
+    """The floor on every set: how near to the smallest, and what plain top-k would need."""
+    worst = result.worst
+    if worst is None:
+        return
+    size = len(worst.vocabulary)
+    gap = worst.smallest_k / max(worst.least_k, 1) - 1
+    proof = "and none is smaller" if worst.smallest_k == worst.least_k else (
+        f"and no vocabulary with fewer than {worst.least_k:,} can (within {gap:.2%})"
+    )  # fmt: skip
+    st.markdown(
+        f"**{percent(worst.floor)} of every set.** The smallest vocabulary found that reaches it "
+        f"has {worst.smallest_k:,} tokens, {proof}. The {size:,} most frequent tokens of all sets "
+        f"together reach {percent(worst.top_k_worst, 2)} on the worst; they would need "
+        f"{worst.top_k_needed:,}. {MEASURED}"
+    )
+    st.caption(
+        "The exact problem is a covering integer program, NP-hard in general. The bound is its "
+        "dual: for any weights on the sets, whatever satisfies every set satisfies their mix. The "
+        f"vocabulary above has {result.choice.k:,} tokens because those that pay for themselves "
+        "in utility are kept too."
+    )
+
+
+def arguments(sets: list[StoredCounts], wanted: Wanted) -> list[str]:
+    """The same as a command."""
+    size = sets[0].counts.vocab_size
+    settings = replace(state.settings(size), kmin=1)
+    argv = ["select", *(stored.key for stored in sets), *state.arguments(settings)]
+    argv += ["--k", str(settings.k)] if settings.k else []
+    argv += ["--weights", *map(str, wanted.weights)]
+    protect = [*wanted.sets, *([str(wanted.keep)] if wanted.keep else [])]
+    argv += ["--protect", *protect] if protect else []
+    argv += ["--script", *(f"{s}={n}" for s, n in wanted.scripts)] if wanted.scripts else []
+    argv += ["--exclude", str(wanted.drop)] if wanted.drop else []
+    argv += ["--multiple", str(wanted.multiple)] if wanted.multiple > 1 else []
+    if wanted.floor_everywhere:
+        argv += ["--min-coverage-every", f"{wanted.floor_everywhere:g}"]
+    return [*argv, "--out", "ids.json"]

@@ -1,0 +1,217 @@
+"""The sets a vocabulary is measured on, their responses, and which vocabulary is in view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import state, tokens
+from pages.ui.words import plain
+from vocabtrim_core import workspace
+from vocabtrim_core.cli.at_hand import template_of
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.protect import SETS, protected_ids
+from vocabtrim_core.response_files import find_responses
+from vocabtrim_core.responses import Responses
+from vocabtrim_core.templates import ChatTemplate
+from vocabtrim_core.tokenizers import Tokenizer
+from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace import StoredCounts
+
+MOST_SETS = 8
+
+
+# --- sets ---------------------------------------------------------------------------------------
+
+
+def comparable(stored: StoredCounts) -> tuple[list[StoredCounts], int]:
+    """The other sets counted the same way as this one, and how many were counted otherwise."""
+    others, left_out = [], 0
+    for other in state.counted_sets():
+        if other.key == stored.key:
+            continue
+        try:
+            stored.counts.check_same_kind(other.counts)
+        except InputError:
+            left_out += 1
+        else:
+            others.append(other)
+    return others, left_out
+
+
+def names_of(sets: Sequence[StoredCounts]) -> dict[str, str]:
+    """A name for each key, told apart where two sets are called the same."""
+    names = [stored.counts.name for stored in sets]
+    return {
+        s.key: name if names.count(name) == 1 else f"{name} ({s.key[:4]})"
+        for s, name in zip(sets, names, strict=True)
+    }
+
+
+def choose_others(stored: StoredCounts) -> list[StoredCounts]:
+    """The selector of the sets to measure on; all comparable ones at first, up to MOST_SETS."""
+    others, left_out = comparable(stored)
+    by_key, names = {other.key: other for other in others}, names_of(others)
+    if not others:
+        chosen = []
+    else:
+        key = f"measured_on_{stored.key}"
+        kept = st.session_state.get(key)
+        if kept is not None:
+            st.session_state[key] = [each for each in kept if each in by_key]
+        chosen = st.multiselect(
+            "Measured on", list(by_key), list(by_key)[:MOST_SETS] if kept is None else None,
+            format_func=names.__getitem__, key=key, persist_state="session",
+            placeholder="other counted sets",
+        )  # fmt: skip
+    if left_out:
+        st.caption(
+            f"{left_out:,} more counted sets have another tokenizer, rule or template than "
+            f"{plain(stored.counts.name)}; count them the same way to measure on them."
+        )
+    return [by_key[each] for each in chosen]
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def responses_of(key: str, _counts: TokenCounts) -> Responses | None:
+    """The responses of a counted set, None where this workspace has not kept them."""
+    return find_responses(key, _counts)
+
+
+# --- tokens -------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _adapted(fingerprint: str, vocab_size: int, _tokenizer: Tokenizer) -> Tokenizer:
+    from dataclasses import replace
+
+    return replace(_tokenizer, vocab_size=vocab_size)
+
+
+def tokenizer_of(counts: TokenCounts) -> Tokenizer | None:
+    """The tokenizer of a set with the V it was counted with; None when it is not at hand."""
+    found = tokens.of_counts(counts.provenance)
+    if found is None or found.vocab_size == counts.vocab_size:
+        return found
+    return _adapted(found.fingerprint, counts.vocab_size, found)  # V came from a config.json
+
+
+@st.cache_resource(max_entries=8, show_spinner="Finding the tokens of the protected sets")
+def protected_sets(key: str, _counts: TokenCounts, _tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    """int64 ids of every named set under the tokenizer and template of these counts."""
+    template: ChatTemplate | None = template_of(_counts, _tokenizer)
+    return {name: protected_ids(name, _tokenizer, template) for name in SETS}
+
+
+# --- vocabularies -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnVocabulary:
+    """A vocabulary that is not top-k: how it came about, and the command that makes it again."""
+
+    title: str
+    about: str
+    counts_key: str
+    vocabulary: DraftVocabulary
+    command: tuple[str, ...]
+
+
+def user_tokens(counts: TokenCounts) -> list[int]:
+    """Ids the user wants kept under this tokenizer, ascending; session state."""
+    return st.session_state.get(f"own_tokens_{counts.provenance.tokenizer_sha256[:16]}", [])
+
+
+def keep_user_tokens(counts: TokenCounts, ids: Sequence[int]) -> None:
+    """Set the user's own tokens."""
+    name = f"own_tokens_{counts.provenance.tokenizer_sha256[:16]}"
+    st.session_state[name] = sorted(set(ids))
+
+
+def own_vocabularies(counts: TokenCounts) -> dict[str, OwnVocabulary]:
+    """This session's vocabularies over this V, by kind ("tailored", "imported")."""
+    kept: dict[str, OwnVocabulary] = st.session_state.setdefault("own_vocabularies", {})
+    sha = counts.provenance.tokenizer_sha256
+    return {
+        kind: own
+        for kind, own in kept.items()
+        if own.vocabulary.vocab_size == counts.vocab_size
+        and st.session_state.get(f"own_{kind}_tokenizer") == sha
+    }
+
+
+def keep_vocabulary(
+    kind: str, own: OwnVocabulary, counts: TokenCounts, *, in_view: bool = True
+) -> None:
+    """Keep a vocabulary for the session; in_view: measure it too (from callbacks only)."""
+    st.session_state.setdefault("own_vocabularies", {})[kind] = own
+    st.session_state[f"own_{kind}_tokenizer"] = counts.provenance.tokenizer_sha256
+    if in_view:
+        st.session_state.vocabulary_kind = kind
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InView:
+    """The vocabulary the page is about. plain_k: its k when it is plain top-k, else None."""
+
+    title: str
+    vocabulary: DraftVocabulary
+    plain_k: int | None
+    tradeoff: TradeOff
+    own: OwnVocabulary | None = None
+
+    @property
+    def architecture(self) -> DraftArchitecture:
+        """Of the draft."""
+        return self.tradeoff.architecture
+
+    def arguments(self) -> list[str]:
+        """How commands name it: --k, or --vocabulary and a file of the workspace."""
+        if self.plain_k:
+            return ["--k", str(self.plain_k)]
+        return ["--vocabulary", str(file_of(self.vocabulary))]
+
+
+def file_of(vocabulary: DraftVocabulary):
+    """A vocabulary as ids.json in the workspace, under its content's name; written once."""
+    import json
+
+    path = workspace.folder("vocabularies") / f"{vocabulary.sha256[:16]}.json"
+    if not path.is_file():
+        value = {"vocab_size": vocabulary.vocab_size, "ids": vocabulary.ids.tolist()}
+        workspace.write_atomic(path, json.dumps(value).encode())
+    return path
+
+
+def in_view(stored: StoredCounts, *, selector: bool = True) -> InView:
+    """The vocabulary in view with its selector, which shows once there is more than one."""
+    curve = state.curve_of(stored.key, stored.counts)
+    settings = state.settings(curve.vocab_size)
+    tradeoff = state.tradeoff_of(settings, curve)
+    k = settings.k or tradeoff.optimum.k
+    mine, own = user_tokens(stored.counts), own_vocabularies(stored.counts)
+    titles = {"choice": f"Choice on Explore, {k:,} tokens"}
+    if mine:
+        titles["grown"] = f"The same and your {len(mine):,} tokens"
+    titles |= {kind: each.title for kind, each in own.items()}
+    kind = st.session_state.get("vocabulary_kind")
+    if kind not in titles:
+        kind = st.session_state.vocabulary_kind = "choice"
+    if selector:
+        kind = st.selectbox(
+            "Vocabulary", list(titles), format_func=titles.__getitem__, key="vocabulary_kind",
+            persist_state="session", help="Changed on Explore, or made on the tabs below.",
+        )  # fmt: skip
+    if kind in own:
+        each = own[kind]
+        return InView(each.title, each.vocabulary, None, tradeoff, each)
+    if kind == "grown":
+        grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *mine], curve.vocab_size)
+        return InView(titles[kind], grown, None, tradeoff)
+    return InView(titles["choice"], curve.vocabulary(k), k, tradeoff)

@@ -1,0 +1,186 @@
+"""The forecast: throughput and acceptance length for every k, cycle time, the paper's results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from vocabtrim_core.cycle_model import CycleRange, PaperCheck
+from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
+from vocabtrim_core.forecast import AcceptanceModel, Forecast
+
+PAPER_TEXT_AT = {  # where a task's name stands beside its dot; the seven lie close together
+    "MT-Bench": "bottom right", "GSM8K": "middle left", "HumanEval": "bottom right",
+    "MATH-500": "bottom right", "AIME": "top left",
+}  # fmt: skip
+
+
+# --- throughput for every k ---------------------------------------------------------------------
+
+
+class ThroughputInfo(NamedTuple):
+    """Sampled sizes with the least, middle and most relative throughput, 1.0 = the baseline."""
+
+    k: np.ndarray
+    low: np.ndarray
+    middle: np.ndarray
+    high: np.ndarray
+    length_low: np.ndarray  # acceptance length, least and most
+    length_high: np.ndarray
+    cycle_low: np.ndarray  # seconds per cycle, least and most
+    cycle_high: np.ndarray
+    coverage: np.ndarray
+
+
+def throughput_info(found: Forecast, coverage: np.ndarray, *marks: int) -> ThroughputInfo:
+    """What a chart of the forecast needs; `marks` are among the sizes."""
+    k = log_sizes(len(found.low), found.recommended_k, *found.recommended_range, *marks)
+    times = np.stack([model.cycle_s(k) for model in (found.cycles.fast, found.cycles.slow)])
+    low, high = found.lengths
+    return ThroughputInfo(
+        k, found.low[k - 1], found.middle[k - 1], found.high[k - 1], low[k - 1], high[k - 1],
+        times.min(axis=0), times.max(axis=0), coverage[k - 1],
+    )  # fmt: skip
+
+
+# --- acceptance length --------------------------------------------------------------------------
+
+
+class AcceptanceInfo(NamedTuple):
+    """Acceptance lengths over sampled sizes. at_random: a perfect draft's, were the missing tokens
+    spread evenly, which is what plain coverage tells: the ceiling lies above it by burstiness."""
+
+    k: np.ndarray
+    ceiling: np.ndarray
+    at_random: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    coverage: np.ndarray
+    measured: tuple[tuple[int, float], ...]
+    depth: int
+
+
+def acceptance_info(model: AcceptanceModel, *marks: int) -> AcceptanceInfo:
+    """The model's interval under its ceiling."""
+    k = log_sizes(len(model.coverage), *marks, *model.measured)
+    low, high = model.interval()
+    at_random = sum(model.coverage[k - 1] ** j for j in range(model.depth + 1))
+    return AcceptanceInfo(
+        k, model.ceiling[k - 1], np.asarray(at_random), low[k - 1], high[k - 1],
+        model.coverage[k - 1], tuple(sorted(model.measured.items())), model.depth,
+    )  # fmt: skip
+
+
+def acceptance_figure(info: AcceptanceInfo, palette: Palette = LIGHT) -> go.Figure:
+    """Ceiling, band of the model, measurements; coverage by the right axis."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=np.concatenate([info.k, info.k[::-1]]), y=np.concatenate([info.high, info.low[::-1]]),
+        fill="toself", fillcolor=clear(palette.accent, 0.25), line={"width": 0}, mode="lines",
+        name="Acceptance length, between the two extremes", hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=info.k, y=info.ceiling, mode="lines", name="Ceiling: a perfect draft",
+        line={"color": palette.accent, "width": 3},
+        customdata=np.stack([info.low, info.high, 100 * info.coverage], axis=1),
+        hovertemplate="<b>%{x:,} tokens</b><br>ceiling %{y:.3f} tokens per cycle<br>model "
+        "%{customdata[0]:.3f} to %{customdata[1]:.3f}<br>coverage %{customdata[2]:.2f}%"
+        "<extra></extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=info.k, y=info.at_random, mode="lines", name="The same if missing tokens fell at random",
+        line={"color": palette.muted, "width": 2, "dash": "dash"},
+        hovertemplate="at random %{y:.3f}<extra></extra>",
+    )  # fmt: skip
+    if info.measured:
+        figure.add_scatter(
+            x=[k for k, _ in info.measured], y=[length for _, length in info.measured],
+            mode="markers", name="Measured",
+            marker={"size": 12, "color": palette.ink, "symbol": "diamond"},
+            hovertemplate="measured at %{x:,}: %{y:.3f}<extra></extra>",
+        )  # fmt: skip
+    layout(figure, palette, height=400, hovermode="closest")
+    size_axis(figure, int(info.k[-1]))
+    figure.update_yaxes(title_text="Tokens per cycle", rangemode="tozero")
+    return figure
+
+
+# --- where a cycle's time goes ------------------------------------------------------------------
+
+
+class CycleRow(NamedTuple):
+    """One size: milliseconds of the cycle outside the draft's heads (least, most), and in them."""
+
+    label: str
+    fixed_ms: tuple[float, float]
+    head_ms: float
+
+
+def cycle_info(cycles: CycleRange, ks: Sequence[tuple[int, str]]) -> tuple[CycleRow, ...]:
+    """The split of the cycle's time at some sizes."""
+    fixed = sorted((1e3 * cycles.fast.fixed_s, 1e3 * cycles.slow.fixed_s))
+    return tuple(
+        CycleRow(f"{k:,}  {name}".strip(), (fixed[0], fixed[1]), 1e3 * cycles.slow.row_s * k)
+        for k, name in ks
+    )
+
+
+def cycle_figure(rows: tuple[CycleRow, ...], palette: Palette = LIGHT) -> go.Figure:
+    """Stacked bars: verification and the rest, the uncertain part of it, the draft's heads."""
+    names = [row.label for row in rows]
+    least = [row.fixed_ms[0] for row in rows]
+    unsure = [row.fixed_ms[1] - row.fixed_ms[0] for row in rows]
+    head = [row.head_ms for row in rows]
+    figure = go.Figure()
+    parts = [("Verification, draft layers", least, palette.parts[1], "")]
+    if max(unsure) > 1e-9:
+        parts.append(("Overhead, assumed between none and this", unsure, palette.parts[0], "/"))
+    parts.append(("LM heads of the draft", head, palette.accent, ""))
+    for name, values, colour, pattern in parts:
+        figure.add_bar(
+            x=values, y=names, orientation="h", name=name,
+            marker={"color": colour, "pattern": {"shape": pattern, "size": 5},
+                    "line": {"color": palette.ground, "width": 1}},
+            hovertemplate=f"<b>%{{y}} tokens</b><br>{name.lower()}: %{{x:.3f}} ms<extra></extra>",
+        )  # fmt: skip
+    layout(figure, palette, height=130 + 40 * len(rows), barmode="stack", bargap=0.35)
+    figure.update_layout(legend_traceorder="normal")
+    figure.update_xaxes(title_text="Milliseconds per cycle", ticksuffix=" ms")
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    return figure
+
+
+# --- against the paper --------------------------------------------------------------------------
+
+
+def paper_figure(checks: Sequence[PaperCheck], palette: Palette = LIGHT) -> go.Figure:
+    """Observed against predicted throughput gain; the diagonal is a perfect prediction."""
+    ends = [0, 22]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[*ends, *ends[::-1]], y=[ends[0] - 1, ends[1] - 1, ends[1] + 1, ends[0] + 1],
+        fill="toself", fillcolor=clear(palette.muted, 0.16), line={"width": 0}, mode="lines",
+        name="Within one point", hoverinfo="skip",
+    )  # fmt: skip
+    for fitted, name, symbol in (
+        (False, "Predicted", "circle"),
+        (True, "Fitted on", "circle-open"),
+    ):
+        of_kind = [check for check in checks if check.fitted == fitted]
+        figure.add_scatter(
+            x=[100 * c.observed for c in of_kind], y=[100 * c.predicted for c in of_kind],
+            mode="markers+text", name=name, text=[c.task for c in of_kind],
+            textposition=[PAPER_TEXT_AT.get(c.task, "top left") for c in of_kind],
+            textfont={"color": palette.ink, "size": 12},
+            marker={"size": 12, "symbol": symbol, "color": palette.accent, "line": {"width": 2.5}},
+            customdata=[[c.k, 100 * (c.predicted - c.observed)] for c in of_kind],
+            hovertemplate="<b>%{text}</b>, %{customdata[0]:,} tokens<br>observed %{x:+.2f}%"
+            "<br>predicted %{y:+.2f}%<br>error %{customdata[1]:+.2f} points<extra></extra>",
+        )  # fmt: skip
+    layout(figure, palette, height=430, hovermode="closest")
+    figure.update_xaxes(title_text="Observed throughput gain (paper)", ticksuffix="%", range=ends)
+    figure.update_yaxes(title_text="Predicted gain", ticksuffix="%", range=[-1.5, 23])
+    return figure

@@ -1,0 +1,100 @@
+"""How k* moves with the sample (paper figure 3), and how much in-sample coverage flatters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
+from vocabtrim_core.uncertainty import Optimism
+
+
+class StabilityInfo(NamedTuple):
+    """k* of subsamples by their size (paper figure 3), and k* of all with its interval."""
+
+    sizes: np.ndarray
+    ks: np.ndarray  # float64[len(sizes), repeats]
+    k: int
+    interval: tuple[float, float]
+
+
+def stability_info(result: Mapping[str, Any]) -> StabilityInfo:
+    """From what the command `stability` printed."""
+    samples = result["samples"]
+    return StabilityInfo(
+        np.array([sample["conversations"] for sample in samples]),
+        np.array([sample["ks"] for sample in samples], float),
+        int(result["k"]),
+        (float(result["interval"][0]), float(result["interval"][1])),
+    )
+
+
+def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure:
+    """Median, quartiles and range of k* against the number of conversations."""
+    x = info.sizes
+    figure = go.Figure()
+    for low, high, name, opacity in (
+        (0, 100, "All subsamples", 0.14),
+        (25, 75, "Half of them", 0.28),
+    ):
+        ends = np.percentile(info.ks, [low, high], axis=1)
+        figure.add_scatter(
+            x=np.concatenate([x, x[::-1]]), y=np.concatenate([ends[1], ends[0][::-1]]),
+            fill="toself", fillcolor=clear(palette.accent, opacity), line={"width": 0},
+            name=name, hoverinfo="skip", mode="lines",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=x, y=np.median(info.ks, axis=1), mode="lines+markers", name="Median k*",
+        line={"color": palette.accent, "width": 3}, marker={"size": 8},
+        customdata=np.stack([info.ks.min(axis=1), info.ks.max(axis=1)], axis=1),
+        hovertemplate="%{x:,} conversations<br><b>k* %{y:,.0f}</b>, %{customdata[0]:,.0f} to "
+        "%{customdata[1]:,.0f}<extra></extra>",
+    )  # fmt: skip
+    low, high = info.interval
+    figure.add_scatter(
+        x=[x[-1]], y=[info.k], mode="markers", name="All conversations, with its interval",
+        marker={"size": 12, "symbol": "diamond", "color": palette.ink},
+        error_y={"type": "data", "symmetric": False, "color": palette.ink, "thickness": 2,
+                 "array": [high - info.k], "arrayminus": [info.k - low]},
+        hovertemplate=f"all {x[-1]:,} conversations<br><b>k* {info.k:,}</b>, known to {low:,.0f} "
+        f"to {high:,.0f}<extra></extra>",
+    )  # fmt: skip
+    layout(figure, palette, height=400)
+    ticks = [b * 10**e for e in range(1, 9) for b in (1, 2, 5)]
+    ticks = [t for t in ticks if x[0] * 0.9 <= t <= x[-1] * 1.1]
+    figure.update_xaxes(
+        type="log", title_text="Conversations in the sample (log scale)",
+        tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks],
+    )  # fmt: skip
+    figure.update_yaxes(title_text="Best size k*, tokens", tickformat=",")
+    return figure
+
+
+def optimism_figure(found: Optimism, k: int, palette: Palette = LIGHT) -> go.Figure:
+    """Coverage of the half that chose and of the other half; the gap is the optimism."""
+    figure = go.Figure()
+    for values, name, colour, dash in (
+        (found.in_sample, "On the half that chose", palette.ink, "dot"),
+        (found.held_out, "On the other half", palette.accent, "solid"),
+    ):
+        figure.add_scatter(
+            x=found.ks, y=100 * values.mean(axis=0), mode="lines", name=name,
+            line={"color": colour, "width": 2.5, "dash": dash},
+            hovertemplate="%{x:,} tokens cover %{y:.2f}%",
+        )  # fmt: skip
+    figure.add_vline(
+        x=k, line={"color": palette.muted, "dash": "dot", "width": 1},
+        annotation_text=f"k = {k:,}", annotation_font={"color": palette.muted, "size": 12},
+    )  # fmt: skip
+    layout(figure, palette, height=400, hovermode="x unified")
+    first = int(np.searchsorted(found.ks, min(1000, k)))
+    figure.update_xaxes(
+        type="log", title_text="Draft vocabulary size k, tokens", tickformat=",", dtick=1,
+        range=[float(np.log10(found.ks[first])), float(np.log10(found.ks[-1]))],
+    )  # fmt: skip
+    lowest = 100 * float(found.held_out.mean(axis=0)[first])
+    figure.update_yaxes(title_text="Coverage", ticksuffix="%", range=[lowest - 1, 100.5])
+    return figure
