@@ -18,6 +18,7 @@ import zstandard
 pytest.importorskip("playwright")
 
 from benchmarks.browser import CHROMIUM, chromium, drag, serving, slider, thumb
+from pages.ui.router import PAGES
 from vocabtrim_core import exports, workspace
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
@@ -131,7 +132,7 @@ def key_of(name: str) -> str:
 def test_first_visit_by_a_deep_link_counts_the_demo(page, app, home):
     page.goto(f"{app}/explore")
     wait_for(page, "Preparing the demo")
-    assert page.locator("[data-testid=stTopNavLink]").count() == 5
+    assert page.locator("[data-testid=stTopNavLink]").count() == len(PAGES)
     page.screenshot(path=SCREENSHOTS / "first-visit.png")
     page.wait_for_selector(".live[data-k]", timeout=150_000)
     page.goto(app)
