@@ -36,14 +36,14 @@ class Ceiling:
 
     def length(self, depth: int) -> np.ndarray:
         """float64[V]: tokens per cycle of a perfect draft that drafts `depth` tokens a cycle."""
-        return self.tokens / self.cycles[_row(depth)]
+        return self.tokens / self.cycles[check_depth(depth) - 1]
 
     def average_length(self, depth: int) -> np.ndarray:
         """float64[V]: 1 + sum over j <= depth of Pr(the next j tokens are all kept).
 
         The same from an average position of the text instead of the positions where cycles start.
         """
-        row = _row(depth)
+        row = check_depth(depth) - 1
         shares = self.windows[: row + 1] / np.maximum(self.window_totals[: row + 1, None], 1)
         return 1 + shares.sum(axis=0)
 
@@ -57,10 +57,11 @@ class Ceiling:
         )
 
 
-def _row(depth: int) -> int:
+def check_depth(depth: int) -> int:
+    """depth itself, or InputError when it is not within 1..MAX_DEPTH."""
     if not 1 <= depth <= MAX_DEPTH:
         raise InputError(f"The draft depth must lie within 1..{MAX_DEPTH}, but it is {depth}.")
-    return depth - 1
+    return depth
 
 
 def ceiling(batches: Iterable[tuple[np.ndarray, np.ndarray]], ranks: np.ndarray) -> Ceiling:

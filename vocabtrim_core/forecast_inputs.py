@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vocabtrim_core.acceptance import ceiling
+from vocabtrim_core.acceptance import ceiling, check_depth
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
@@ -40,6 +40,7 @@ def acceptance_on(
     """
     if not served.tokens:
         raise InputError(f"{served.name} holds no tokens, so nothing can be forecast for it.")
+    check_depth(depth)
     assumed = []
     covered = served.counts[curve.order]
     coverage = np.cumsum(covered) / served.tokens
