@@ -266,6 +266,20 @@ def test_select_with_lists(ok, refused, counted, draft):
     assert not Path("no.json").exists()
 
 
+def test_a_selection_is_exported(ok, refused, counted, draft, tokenizer):
+    chosen = ok(
+        "select", "chat.npz", "--draft-config", draft, "--protect", "digits", "--k", 40,
+        "--tokenizer", tokenizer, "--out", "ids.json",
+    )  # fmt: skip
+    argv = ("export", "chat.npz", "--format", "ids", "--out")
+    written = ok(*argv, "out", "--vocabulary", "ids.json")
+    assert written["vocabulary_sha256"] == chosen["sha256"]
+    assert "--vocabulary ids.json" in json.loads(Path("out/manifest.json").read_text())["command"]
+    np.save("d2t.npy", np.arange(0, 60, 2))
+    sentence = refused(*argv, "no", "--vocabulary", "d2t.npy")
+    assert "d2t.npy is not sound: d2t holds absolute token ids" in sentence
+
+
 def test_select_refuses(refused, counted, draft, tokenizer, make_counts):
     size = counted[0].vocab_size
     make_counts([1] * size, rule="content").save("other.npz")

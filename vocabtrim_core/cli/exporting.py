@@ -31,6 +31,12 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--k", type=integer, help="the k most frequent tokens (1..V)")
     group.add_argument("--choice", type=Path, metavar="FILE", help="the tokens of a choice.json")
+    group.add_argument(
+        "--vocabulary",
+        type=Path,
+        metavar="FILE",
+        help="the tokens of a file that `select` wrote, or of another mapping, see `compare`",
+    )
     parser.add_argument(
         "--format",
         dest="formats",
@@ -76,7 +82,9 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
         progress=progress,
     )
     manifest = export(vocabulary, arguments.formats, arguments.out, context)
-    notes = [*manifest.notes, padding_note(curve, manifest.k)]
+    notes = [*manifest.notes]
+    if arguments.vocabulary is None:
+        notes.append(padding_note(curve, manifest.k) or "")
     return {
         "out": str(arguments.out),
         "k": manifest.k,
@@ -94,7 +102,7 @@ def _chosen(
 ) -> tuple[DraftVocabulary, dict[str, Any]]:
     """The tokens, and how they were chosen: by a saved choice, or as the arguments say."""
     if arguments.choice is None:
-        return curve.vocabulary(arguments.k), {
+        return _named(arguments, curve), {
             "architecture": _draft(arguments, counts.vocab_size),
             "alpha": arguments.alpha,
             "floor": arguments.min_coverage,
@@ -116,6 +124,18 @@ def _chosen(
     }
 
 
+def _named(arguments: argparse.Namespace, curve: CoverageCurve) -> DraftVocabulary:
+    """The tokens that --k or --vocabulary say; an unsound mapping is refused."""
+    if arguments.vocabulary is None:
+        return curve.vocabulary(arguments.k)
+    from vocabtrim_core.mapping_import import import_mapping
+
+    found = import_mapping(arguments.vocabulary, curve.vocab_size)
+    if not found.valid:
+        raise InputError(f"{arguments.vocabulary} is not sound: {found.problems[0]}")
+    return found.vocabulary
+
+
 def _draft(arguments: argparse.Namespace, vocab_size: int):
     """The draft asked for; without one, what fits, or none when nothing does."""
     if arguments.draft or arguments.draft_config:
@@ -129,7 +149,11 @@ def _draft(arguments: argparse.Namespace, vocab_size: int):
 def _command(arguments: argparse.Namespace) -> str:
     """The same export as a line for a shell, without the folder: equal exports, equal bytes."""
     line = ["python", "-m", "vocabtrim_core", "export", arguments.counts]
-    line += ["--choice", arguments.choice.name] if arguments.choice else ["--k", str(arguments.k)]
+    for flag in ("choice", "vocabulary"):
+        if file := getattr(arguments, flag):
+            line += [f"--{flag}", file.name]
+    if arguments.k is not None:
+        line += ["--k", str(arguments.k)]
     for name in arguments.formats:
         line += ["--format", name]
     for flag in ("draft", "draft_config", "alpha", "min_coverage", "method"):
