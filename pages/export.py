@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from pages.ui import state
+from pages.ui import state, traffic
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.memory import freeze
 from pages.ui.router import require_router
-from pages.ui.words import choice_sentence
+from pages.ui.words import choice_sentence, percent, plain
 from vocabtrim_core import exports
 from vocabtrim_core.cli.arguments import padding_note
+from vocabtrim_core.coverage import coverage_on
 
 require_router()
 
@@ -46,14 +47,16 @@ def choose_formats(k: int) -> list[str]:
 
 @st.cache_data(max_entries=8, show_spinner="Writing and reading back", max_size="200MB")
 def bundle(key: str, _counts, settings: state.Settings, k: int, formats: tuple[str, ...],
-           command: str):  # fmt: skip
-    """The zip and what its manifest says."""
+           command: str, sha256: str = "", _own: traffic.OwnVocabulary | None = None):  # fmt: skip
+    """The zip and what its manifest says; _own (with its sha256) instead of the top k."""
     curve = state.curve_of(key, _counts)
+    how = _own.about if _own else "by hand" if settings.k else "exact"
     context = exports.ExportContext(
         _counts, state.architecture_of(settings, curve.vocab_size), settings.alpha,
-        settings.floor / 100, "by hand" if settings.k else "exact", command,
+        settings.floor / 100, how, command,
     )  # fmt: skip
-    made = exports.export_zip(curve.vocabulary(k), formats, context)
+    vocabulary = _own.vocabulary if _own else curve.vocabulary(k)
+    made = exports.export_zip(vocabulary, formats, context)
     freeze()  # writing tensors has imported torch
     return made
 
@@ -61,23 +64,24 @@ def bundle(key: str, _counts, settings: state.Settings, k: int, formats: tuple[s
 def page(stored) -> None:
     curve = state.curve_of(stored.key, stored.counts)
     settings = state.settings(curve.vocab_size)
-    tradeoff = state.tradeoff_of(settings, curve)
-    choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
     left, right = st.columns([1, 1.7], gap="large")
+    with left:
+        view = traffic.in_view(stored, always=False)
+    k = len(view.vocabulary)
     with right:
-        formats = choose_formats(choice.k)
-    argv = ["export", stored.key, "--k", choice.k]
+        formats = choose_formats(k)
+    argv = ["export", stored.key, "--k", k]
     for name in formats:
         argv += ["--format", name]
     argv += [*state.arguments(state.replace(settings, kmin=1, kmax=None)), "--out", "DIR"]
+    argv = list(view.own.command) if view.own else argv
     with left.container(border=True):
-        how = "your choice" if settings.k else "the exact optimum"
-        st.metric(f"Draft vocabulary, {how}", f"{choice.k:,} tokens")
-        st.caption(choice_sentence(choice, curve, tradeoff.architecture))
-        if note := padding_note(curve, choice.k):
+        st.metric(f"Draft vocabulary, {origin(view, settings)}", f"{k:,} tokens")
+        st.caption(sentence(view, stored))
+        if view.plain_k and (note := padding_note(curve, k)):
             st.warning(note, icon=":material/warning:")
         if formats:
-            download(stored, settings, choice.k, tuple(formats), argv)
+            download(stored, settings, view, tuple(formats), argv)
         else:
             st.caption("Tick at least one format to download it.")
         st.markdown("**Checked before anything is handed over**\n" + "".join(
@@ -85,10 +89,32 @@ def page(stored) -> None:
     footer(argv)
 
 
-def download(stored, settings, k: int, formats: tuple[str, ...], argv) -> None:
-    content, manifest = bundle(
-        stored.key, stored.counts, settings, k, formats, " ".join(map(str, argv))
+def origin(view: traffic.InView, settings: state.Settings) -> str:
+    """Where the vocabulary comes from, in a few words."""
+    if view.own:
+        return "made on Generalize"
+    return "your choice" if settings.k else "the exact optimum"
+
+
+def sentence(view: traffic.InView, stored) -> str:
+    """What it keeps and what it costs."""
+    if view.plain_k:
+        choice = view.tradeoff.at(view.plain_k)
+        return choice_sentence(choice, view.tradeoff.curve, view.architecture)
+    kept = coverage_on(view.vocabulary, stored.counts)
+    about = plain(view.own.about) if view.own else ""
+    return (
+        f"{about[:1].upper()}{about[1:]}. It covers {percent(kept.coverage)} of the "
+        f"{kept.tokens:,} tokens counted in {plain(kept.name)}."
     )
+
+
+def download(stored, settings, view: traffic.InView, formats: tuple[str, ...], argv) -> None:
+    k = len(view.vocabulary)
+    content, manifest = bundle(
+        stored.key, stored.counts, settings, k, formats, " ".join(map(str, argv)),
+        view.vocabulary.sha256, view.own,
+    )  # fmt: skip
     st.download_button(
         f"Download {len(manifest.files)} files as one zip", content, f"draft-vocabulary-{k}.zip",
         "application/zip", key="download", type="primary", icon=":material/download:",

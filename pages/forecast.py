@@ -28,10 +28,10 @@ def start_over() -> None:
 
 def use_on_explore(settings: state.Settings) -> None:
     """Hand a size or an alpha to Explore."""
-    for name, value in asdict(settings).items():
-        st.session_state[name] = value
     st.session_state.settings = settings
-    st.switch_page(page_of("explore"))
+    st.session_state.update(asdict(settings))
+    link = {name: str(value) for name, value in asdict(settings).items() if value is not None}
+    st.switch_page(page_of("explore"), query_params=link)
 
 
 @st.fragment

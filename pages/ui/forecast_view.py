@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.ui import plots, state, traffic
 from pages.ui.forecast_form import Assumed
+from pages.ui.size_chart import known_sizes
 from pages.ui.words import ESTIMATED, FROM_PAPER, MEASURED, percent, plain
 from vocabtrim_core.acceptance import Ceiling, ceiling
 from vocabtrim_core.cycle_model import CycleModel, check_against_paper
@@ -117,7 +118,7 @@ def chart_data(made: Answer, picked: int | None) -> dict:
         "range": [first, last],
         "k_own": made.k if picked else None,
         "tiles": tiles,
-        "presets": [{"k": k, "label": label} for k, label in state.presets(size)],
+        "presets": known_sizes(size),
     }
 
 
@@ -155,15 +156,25 @@ def acceptance(made: Answer, assumed: Assumed) -> None:
     at = int((info.k == k).argmax())
     exact = f"exact for every k {MEASURED}" if made.sharp else f"a bound from coverage {ESTIMATED}"
     low, high = made.found.lengths
+    why = _burstiness(info.ceiling[at], info.at_random[at])
     st.markdown(
         f"A perfect draft of {k:,} tokens gets {info.ceiling[at]:.3f} tokens per cycle on "
         f"{plain(assumed.served.counts.name)}, {exact}; were its missing tokens spread at random, "
-        f"it would get {info.at_random[at]:.3f}. The difference is burstiness: missing tokens come "
-        f"in clumps. A draft that gets {model.full_length:.2f} with all tokens is expected to get "
+        f"it would get {info.at_random[at]:.3f}: {why} "
+        f"A draft that gets {model.full_length:.2f} with all tokens is expected to get "
         f"{low[k - 1]:.2f} to {high[k - 1]:.2f}. {ESTIMATED}"
     )
     alt = "Acceptance length against vocabulary size: ceiling, model interval, random order"
     plots.draw(figures.acceptance_figure(info, plots.palette()), "acceptance", alt)
+
+
+def _burstiness(ceiling: float, at_random: float) -> str:
+    """Why the exact ceiling differs from what coverage alone tells."""
+    if abs(ceiling - at_random) < 5e-4:
+        return "their order makes no difference."
+    if ceiling < at_random:
+        return "they come in clumps, and each of a clump costs a cycle of its own."
+    return "they lie further apart than chance would have them."
 
 
 def cycle_time(made: Answer) -> None:

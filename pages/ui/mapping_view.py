@@ -195,7 +195,7 @@ def _use(found: ImportedMapping, chooser: StoredCounts) -> None:
         f"imported from {found.name} ({found.kind})",
         chooser.key,
         found.vocabulary,
-        (),
+        tuple(arguments(chooser, [])),
     )
     traffic.keep_vocabulary("imported", own, chooser.counts)
     st.toast("It is now the vocabulary in view, and on Export.")

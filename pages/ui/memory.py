@@ -20,6 +20,7 @@ def freeze() -> None:
 @st.cache_resource(show_spinner=False)
 def settle() -> bool:
     """Once per server: import what every page needs, then freeze."""
+    import numba  # noqa: F401
     import plotly.graph_objects  # noqa: F401
 
     freeze()

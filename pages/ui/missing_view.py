@@ -8,6 +8,7 @@ import streamlit as st
 from pages.ui import plots, traffic
 from pages.ui.traffic import InView
 from pages.ui.words import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.figures import missing as figures
 from vocabtrim_core.missing import Example, Missing, add_tokens, examples, missing
 from vocabtrim_core.token_kinds import token_kinds
@@ -41,7 +42,8 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
     sets = [chooser, *others]
     names, by_key = traffic.names_of(sets), {stored.key: stored for stored in sets}
     if st.session_state.get("missing_of") not in by_key:
-        st.session_state.missing_of = (others or sets)[0].key
+        worst = min(sets, key=lambda s: coverage_on(view.vocabulary, s.counts).coverage)
+        st.session_state.missing_of = worst.key
     key = st.selectbox(
         "What is missing from", list(by_key), format_func=names.__getitem__, key="missing_of",
         persist_state="session",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from streamlit.components.v2 import component
 
+from pages.ui import state
 from vocabtrim_core.counts import TokenCounts
 
 HERE = Path(__file__).parent
@@ -86,6 +87,11 @@ _SETS = component("mix_store", js=_read("mix_store.js"))
 def packed(array: np.ndarray) -> str:
     """Raw little-endian bytes as base64."""
     return base64.b64encode(array.tobytes()).decode("ascii")
+
+
+def known_sizes(vocab_size: int) -> list[dict[str, Any]]:
+    """The sizes to mark, ascending."""
+    return [{"k": k, "label": label} for k, label in sorted(state.presets(vocab_size))]
 
 
 def mix_payload(key: str, counts: TokenCounts) -> dict[str, object]:

@@ -61,7 +61,7 @@ def panel(view: InView, stored: StoredCounts) -> None:
 
 def _result(found: dict) -> None:
     low, high = found["interval"]
-    st.markdown(f"**{found['sentence']}** {MEASURED}")
+    st.markdown(f"**{plain(found['sentence'])}** {MEASURED}")
     info = figures.stability_info(found)
     alt = "Best size k* of subsamples against the number of conversations in them"
     plots.draw(figures.stability_figure(info, plots.palette()), "stability", alt)

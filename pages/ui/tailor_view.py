@@ -16,10 +16,9 @@ import streamlit as st
 from pages.ui import state, traffic
 from pages.ui.frame import footer, plain_errors
 from pages.ui.router import page
-from pages.ui.size_chart import mix_chart, mix_payload, mix_store, packed
+from pages.ui.size_chart import known_sizes, mix_chart, mix_payload, mix_store, packed
 from pages.ui.traffic import InView, OwnVocabulary
 from pages.ui.words import ESTIMATED, MEASURED, percent, plain
-from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.protect import SETS, Wish, listed_ids, script_ids
 from vocabtrim_core.selection import mix
@@ -109,10 +108,28 @@ def _set_weights(sets: list[StoredCounts], values: list[int]) -> None:
         st.session_state[_slider_key(stored)] = value
 
 
+def _starts(sets: list[StoredCounts]) -> None:
+    """Buttons for the mixes people start from."""
+    if len(sets) == 1:
+        st.caption("Choose other sets under Measured on, or count some, to mix them.")
+        return
+    most = max(stored.counts.tokens for stored in sets)
+    starts = {
+        "First only": [100] + [0] * (len(sets) - 1),
+        "Equal": [50] * len(sets),
+        "By size": [max(1, round(100 * s.counts.tokens / most)) for s in sets],
+    }
+    with st.container(horizontal=True, gap="small"):
+        for name, values in starts.items():
+            st.button(name, key=f"mix_{name.split()[0].lower()}", type="tertiary",
+                      on_click=_set_weights, args=(sets, values))  # fmt: skip
+
+
 def _weights(sets: list[StoredCounts]) -> tuple[int, ...]:
-    """One slider per set, and the mixes people start from."""
+    """One slider per set."""
     names = traffic.names_of(sets)
-    st.markdown("**Your traffic**")
+    st.markdown("**Your traffic**, in shares of the mix")
+    _starts(sets)
     weights = []
     for i, stored in enumerate(sets):
         if _slider_key(stored) not in st.session_state:
@@ -121,19 +138,6 @@ def _weights(sets: list[StoredCounts]) -> tuple[int, ...]:
             st.slider(plain(names[stored.key]), 0, 100, step=1, key=_slider_key(stored),
                       persist_state="session")
         )  # fmt: skip
-    most = max(stored.counts.tokens for stored in sets)
-    starts = {
-        "First only": [100] + [0] * (len(sets) - 1),
-        "Equal": [50] * len(sets),
-        "By size": [max(1, round(100 * s.counts.tokens / most)) for s in sets],
-    }
-    if len(sets) > 1:
-        with st.container(horizontal=True, gap="small"):
-            for name, values in starts.items():
-                st.button(name, key=f"mix_{name.split()[0].lower()}", type="tertiary",
-                          on_click=_set_weights, args=(sets, values))  # fmt: skip
-    else:
-        st.caption("Count or choose other sets to mix them.")
     return tuple(weights)
 
 
@@ -187,7 +191,7 @@ def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | No
                       args=(stored,))  # fmt: skip
         drop = st.text_area("Leave out", key="drop_list", placeholder=hint, height=80,
                             persist_state="session")  # fmt: skip
-    return _file([*map(str, mine), *(keep or "").splitlines()]), _file((drop or "").splitlines())
+    return _file([*mine, *_entries(keep)]), _file(_entries(drop))
 
 
 def _forget(stored: StoredCounts) -> None:
@@ -195,16 +199,12 @@ def _forget(stored: StoredCounts) -> None:
     st.session_state.redraw_generalize = True  # the page's selector of vocabularies names them
 
 
-def _file(lines: list[str]) -> Path | None:
-    """A list as a file of the workspace, which commands can name; None for an empty one."""
-    text = "\n".join(line for line in lines if line.strip())
-    if not text:
-        return None
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    path = workspace.folder("lists") / f"{digest[:16]}.txt"
-    if not path.is_file():
-        workspace.write_atomic(path, text.encode())
-    return path
+def _entries(text: str | None) -> list[str]:
+    return [line for line in (text or "").splitlines() if line.strip()]
+
+
+def _file(entries: list) -> Path | None:
+    return traffic.file_of_list(entries) if entries else None
 
 
 def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
@@ -301,7 +301,7 @@ def _chart_data(
         "bytes_per_weight": shape.bytes_per_weight,
         "plain": settings.k or t.optimum.k,
         "own": len(result.vocabulary) if result else None,
-        "presets": [{"k": k, "label": label} for k, label in state.presets(shape.vocab_size)],
+        "presets": known_sizes(shape.vocab_size),
     }  # fmt: skip
 
 
@@ -337,9 +337,9 @@ def _told(
     with st.container(horizontal=True, gap="small"):
         st.button("Use this vocabulary", type="primary", icon=":material/check:", key="use_made",
                   on_click=_use, args=(own, sets[0]))  # fmt: skip
-        if st.button("Export it", icon=":material/ios_share:", key="export_made"):
-            traffic.keep_vocabulary("tailored", own, sets[0].counts, in_view=False)
-            st.session_state.export_kind = "tailored"
+        if st.button("Export it", icon=":material/ios_share:", key="export_made",
+                     on_click=_use, args=(own, sets[0])):  # fmt: skip
+            st.session_state.pop("redraw_generalize", None)
             st.switch_page(page("export"))
 
 
@@ -378,7 +378,8 @@ def _price_tags(
     tags = offered(_signature(sets, demand), off, demand, wishes)
     for price in (*paid.values(), *tags):
         if price.name in places:
-            places[price.name].caption(_tag(price, on=price.name in paid))
+            tag = _tag(price, on=price.name in paid) if price.tokens else "no such tokens here"
+            places[price.name].caption(tag)
     others = [price for price in result.prices if price.name not in places]
     if others:
         st.caption("Prices of the rest: " + "; ".join(
@@ -386,10 +387,8 @@ def _price_tags(
 
 
 def _tag(price: Price, *, on: bool) -> str:
-    if not price.tokens and not price.k:
-        return "no such tokens here"
     if not price.k and not price.moved:
-        return "free: all are in anyway"
+        return "free: all are in anyway" if price.tokens else "costs nothing"
     would = "" if on else "would be "
     return f"{would}{price.k:+,} tokens, utility {price.utility:+.5f}"
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -89,8 +92,6 @@ def responses_of(key: str, _counts: TokenCounts) -> Responses | None:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _adapted(fingerprint: str, vocab_size: int, _tokenizer: Tokenizer) -> Tokenizer:
-    from dataclasses import replace
-
     return replace(_tokenizer, vocab_size=vocab_size)
 
 
@@ -146,14 +147,11 @@ def own_vocabularies(counts: TokenCounts) -> dict[str, OwnVocabulary]:
     }
 
 
-def keep_vocabulary(
-    kind: str, own: OwnVocabulary, counts: TokenCounts, *, in_view: bool = True
-) -> None:
-    """Keep a vocabulary for the session; in_view: measure it too (from callbacks only)."""
+def keep_vocabulary(kind: str, own: OwnVocabulary, counts: TokenCounts) -> None:
+    """Keep a vocabulary for the session and put it in view; from callbacks only."""
     st.session_state.setdefault("own_vocabularies", {})[kind] = own
     st.session_state[f"own_{kind}_tokenizer"] = counts.provenance.tokenizer_sha256
-    if in_view:
-        st.session_state.vocabulary_kind = kind
+    st.session_state.vocabulary_kind = kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,10 +176,8 @@ class InView:
         return ["--vocabulary", str(file_of(self.vocabulary))]
 
 
-def file_of(vocabulary: DraftVocabulary):
+def file_of(vocabulary: DraftVocabulary) -> Path:
     """A vocabulary as ids.json in the workspace, under its content's name; written once."""
-    import json
-
     path = workspace.folder("vocabularies") / f"{vocabulary.sha256[:16]}.json"
     if not path.is_file():
         value = {"vocab_size": vocabulary.vocab_size, "ids": vocabulary.ids.tolist()}
@@ -189,8 +185,17 @@ def file_of(vocabulary: DraftVocabulary):
     return path
 
 
-def in_view(stored: StoredCounts, *, selector: bool = True) -> InView:
-    """The vocabulary in view with its selector, which shows once there is more than one."""
+def file_of_list(entries: Sequence[int | str]) -> Path:
+    """A list of tokens, ids or texts, as a file of the workspace that commands can name."""
+    text = "\n".join(map(str, entries))
+    path = workspace.folder("lists") / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.txt"
+    if not path.is_file():
+        workspace.write_atomic(path, text.encode())
+    return path
+
+
+def in_view(stored: StoredCounts, *, always: bool = True) -> InView:
+    """The vocabulary in view with its selector; always False: only when there is a choice."""
     curve = state.curve_of(stored.key, stored.counts)
     settings = state.settings(curve.vocab_size)
     tradeoff = state.tradeoff_of(settings, curve)
@@ -203,7 +208,7 @@ def in_view(stored: StoredCounts, *, selector: bool = True) -> InView:
     kind = st.session_state.get("vocabulary_kind")
     if kind not in titles:
         kind = st.session_state.vocabulary_kind = "choice"
-    if selector:
+    if always or len(titles) > 1:
         kind = st.selectbox(
             "Vocabulary", list(titles), format_func=titles.__getitem__, key="vocabulary_kind",
             persist_state="session", help="Changed on Explore, or made on the tabs below.",
@@ -213,5 +218,18 @@ def in_view(stored: StoredCounts, *, selector: bool = True) -> InView:
         return InView(each.title, each.vocabulary, None, tradeoff, each)
     if kind == "grown":
         grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *mine], curve.vocab_size)
-        return InView(titles[kind], grown, None, tradeoff)
+        argv = [
+            "select",
+            stored.key,
+            *state.arguments(state.replace(settings, kmin=1)),
+            "--k",
+            str(len(grown)),
+            "--protect",
+            str(file_of_list(mine)),
+            "--out",
+            "ids.json",
+        ]
+        about = f"the {k:,} most frequent tokens and {len(mine):,} added by hand"
+        each = OwnVocabulary(titles[kind], about, stored.key, grown, tuple(argv))
+        return InView(titles[kind], grown, None, tradeoff, each)
     return InView(titles["choice"], curve.vocabulary(k), k, tradeoff)

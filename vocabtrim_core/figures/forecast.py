@@ -13,7 +13,7 @@ from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes
 from vocabtrim_core.forecast import AcceptanceModel, Forecast
 
 PAPER_TEXT_AT = {  # where a task's name stands beside its dot; the seven lie close together
-    "MT-Bench": "bottom right", "GSM8K": "middle left", "HumanEval": "bottom right",
+    "MT-Bench": "top left", "GSM8K": "middle right", "HumanEval": "bottom center",
     "MATH-500": "bottom right", "AIME": "top left",
 }  # fmt: skip
 
@@ -175,7 +175,8 @@ def paper_figure(checks: Sequence[PaperCheck], palette: Palette = LIGHT) -> go.F
             mode="markers+text", name=name, text=[c.task for c in of_kind],
             textposition=[PAPER_TEXT_AT.get(c.task, "top left") for c in of_kind],
             textfont={"color": palette.ink, "size": 12},
-            marker={"size": 12, "symbol": symbol, "color": palette.accent, "line": {"width": 2.5}},
+            marker={"size": 12, "symbol": symbol, "color": palette.accent,
+                    "line": {"width": 2.5, "color": palette.accent}},
             customdata=[[c.k, 100 * (c.predicted - c.observed)] for c in of_kind],
             hovertemplate="<b>%{text}</b>, %{customdata[0]:,} tokens<br>observed %{x:+.2f}%"
             "<br>predicted %{y:+.2f}%<br>error %{customdata[1]:+.2f} points<extra></extra>",

@@ -23,13 +23,17 @@ def missing_info(found: Missing, most: int = 10) -> tuple[Group, ...]:
     return tuple(sorted(groups, key=lambda group: group.occurrences))
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}%" if share >= 5e-5 else "<0.01%"
+
+
 def missing_figure(groups: tuple[Group, ...], palette: Palette = LIGHT) -> go.Figure:
     """Bars: the share of the set that is missing, by kind of token."""
     figure = go.Figure(
         go.Bar(
             x=[100 * group.share for group in groups], y=[group.kind for group in groups],
             orientation="h", marker={"color": palette.accent},
-            text=[f"{100 * group.share:.2f}% · {group.distinct:,} tokens" for group in groups],
+            text=[f"{_percent(group.share)} · {group.distinct:,} tokens" for group in groups],
             textposition="outside", cliponaxis=False,
             customdata=[[group.distinct, group.occurrences] for group in groups],
             hovertemplate="<b>%{y}</b><br>%{customdata[0]:,} tokens, %{customdata[1]:,} times"

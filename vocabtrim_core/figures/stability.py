@@ -92,7 +92,7 @@ def optimism_figure(found: Optimism, k: int, palette: Palette = LIGHT) -> go.Fig
     layout(figure, palette, height=400, hovermode="x unified")
     first = int(np.searchsorted(found.ks, min(1000, k)))
     figure.update_xaxes(
-        type="log", title_text="Draft vocabulary size k, tokens", tickformat=",", dtick=1,
+        type="log", title_text="Draft vocabulary size k, tokens", tickformat=",", dtick="D2",
         range=[float(np.log10(found.ks[first])), float(np.log10(found.ks[-1]))],
     )  # fmt: skip
     lowest = 100 * float(found.held_out.mean(axis=0)[first])
