@@ -112,7 +112,7 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"concurrency must be at least 1, but it is {arguments.concurrency}.")
     if arguments.out.suffix != ".jsonl":
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
-    target, recipe = target_and_recipe(arguments, None)
+    target, recipe = target_and_recipe(arguments, limit=False)
     sampling = Sampling(arguments.temperature, arguments.answer_tokens)
     who = answerer(
         arguments.by, target, recipe, sampling, api=arguments.api, model=arguments.model,

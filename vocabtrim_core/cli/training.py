@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +53,14 @@ def _capture_arguments(parser: argparse.ArgumentParser) -> None:
     data_arguments(parser)
     group = parser.add_argument_group("features")
     group.add_argument(
-        "--max-length", type=integer, default=2048, metavar="TOKENS",
-        help="tokens of a conversation that are used (default %(default)s)",
+        "--max-length", type=integer, metavar="TOKENS",
+        help="tokens of a conversation that are used (default 2048; 384 for the toy target)",
     )  # fmt: skip
     group.add_argument(
-        "--max-tokens", type=integer, metavar="TOKENS", help="stop reading after this many in all"
+        "--max-tokens",
+        type=integer,
+        metavar="TOKENS",
+        help="read about this many in all, from every file (default: all; 60,000 for the toy)",
     )
     group.add_argument(
         "--held-out", type=number, default=0.05, metavar="SHARE",
@@ -68,8 +71,9 @@ def _capture_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def target_and_recipe(arguments: argparse.Namespace, max_length: int | None) -> tuple[Any, Any]:
-    """(Target, Recipe) of --target, --tokenizer and --template."""
+def target_and_recipe(arguments: argparse.Namespace, *, limit: bool = True) -> tuple[Any, Any]:
+    """(Target, Recipe) of --target, --tokenizer and --template; limit: cut by --max-length."""
+    from vocabtrim_core.drafts.plan import MAX_LENGTH, TOY_MAX_LENGTH
     from vocabtrim_core.drafts.target import load_target
     from vocabtrim_core.recipe import Recipe
     from vocabtrim_core.templates import resolve_template
@@ -80,7 +84,16 @@ def target_and_recipe(arguments: argparse.Namespace, max_length: int | None) -> 
         arguments.tokenizer or target.folder, config=target.folder / "config.json"
     )
     template = resolve_template(tokenizer, arguments.template)
-    return target, Recipe(tokenizer, template, max_length=max_length)
+    if not limit:
+        return target, Recipe(tokenizer, template)
+    length = arguments.max_length or (TOY_MAX_LENGTH if target.toy else MAX_LENGTH)
+    return target, Recipe(tokenizer, template, max_length=length)
+
+
+def _max_tokens(arguments: argparse.Namespace, target: Target) -> int | None:
+    from vocabtrim_core.drafts.plan import TOY_MAX_TOKENS
+
+    return arguments.max_tokens or (TOY_MAX_TOKENS if target.toy else None)
 
 
 def conversations(arguments: argparse.Namespace, progress: Progress) -> Corpus:
@@ -105,10 +118,11 @@ def _held_out(arguments: argparse.Namespace) -> float:
 def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
-    target, recipe = target_and_recipe(arguments, arguments.max_length)
+    target, recipe = target_and_recipe(arguments)
     made = capture(
-        target, conversations(arguments, progress), recipe, max_tokens=arguments.max_tokens,
-        held_out=_held_out(arguments), device=arguments.device, progress=progress,
+        target, conversations(arguments, progress), recipe, device=arguments.device,
+        max_tokens=_max_tokens(arguments, target), held_out=_held_out(arguments),
+        progress=progress,
     )  # fmt: skip
     return {**asdict(made), "folder": str(made.folder), "versions": dict(made.versions)}
 
@@ -127,22 +141,22 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         "--counts", metavar="COUNTS",
         help="counts the vocabularies are chosen from (default: what is trained on)",
     )  # fmt: skip
-    plan = parser.add_argument_group("training").add_argument
+    plan = parser.add_argument_group(
+        "training", "In brackets: the default, and after the comma that for the toy target."
+    ).add_argument
     plan("--name", help="name of the run (default: from target, corpus and settings)")
-    plan("--epochs", type=integer, default=10, help="(default %(default)s)")
-    plan("--max-steps", type=integer, metavar="N", help="stop after this many steps")
-    plan("--batch-size", type=integer, default=1, help="conversations a step (default %(default)s)")
-    plan("--accumulation", type=integer, default=1, help="batches a step (default %(default)s)")
-    plan("--learning-rate", type=number, default=1e-4, help="(default %(default)s)")
-    plan("--ttt-length", type=integer, default=7,
-         help="draft positions unrolled in training (default %(default)s)")  # fmt: skip
-    plan("--start", choices=("scratch", "target"), default="scratch",
-         help="the head's first weights: random, or the target's (default scratch)")  # fmt: skip
-    plan("--evaluations", type=integer, default=10,
-         help="held-out evaluations and checkpoints (default %(default)s)")  # fmt: skip
+    plan("--epochs", type=integer, help="[10]")
+    plan("--max-steps", type=integer, metavar="N", help="stop after this many steps [none, 120]")
+    plan("--batch-size", type=integer, help="conversations a step [1, 2]")
+    plan("--accumulation", type=integer, help="batches a step [1]")
+    plan("--learning-rate", type=number, help="[1e-4, 3e-3]")
+    plan("--ttt-length", type=integer, help="draft positions unrolled in training [7, 3]")
+    plan("--start", choices=("scratch", "target"),
+         help="first weights of the head: random, or the target's [scratch, target]")  # fmt: skip
+    plan("--evaluations", type=integer, help="held-out evaluations and checkpoints [10, 4]")
     plan("--compact-teacher", action="store_true",
          help="less memory for the target's logits, in exchange for time")  # fmt: skip
-    plan("--seed", type=integer, default=0, help="(default %(default)s)")
+    plan("--seed", type=integer, help="[0]")
     where = parser.add_argument_group("where it runs").add_argument
     where("--trainer", metavar="COMMAND",
           help="Python of the environment that trains, or a command that starts it (default: the "
@@ -189,7 +203,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     from vocabtrim_core.drafts.training import TrainingRequest
     from vocabtrim_core.workspace import find_counts
 
-    target, recipe = target_and_recipe(arguments, arguments.max_length)
+    target, recipe = target_and_recipe(arguments)
     command = tuple(shlex.split(arguments.trainer)) if arguments.trainer else trainer_command()
     trainer = probe(command, device=arguments.device)
     regenerate, by = _regeneration(arguments, target, recipe)
@@ -198,12 +212,12 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         corpus=conversations(arguments, progress),
         recipe=recipe,
         ks=[_size(text, target.vocab_size) for text in arguments.ks],
-        plan=_plan(arguments),
+        plan=_plan(arguments, target),
         deployment=_deployment(arguments, trainer),
         trainer=trainer,
         counts=find_counts(arguments.counts) if arguments.counts else None,
         name=arguments.name,
-        max_tokens=arguments.max_tokens,
+        max_tokens=_max_tokens(arguments, target),
         held_out=_held_out(arguments),
         regenerate=regenerate,
         regenerated_by=by,
@@ -221,12 +235,16 @@ def _size(text: str, vocab_size: int) -> int:
         raise InputError(f"k must be a whole number or full, but it is {text!r}.") from error
 
 
-def _plan(arguments: argparse.Namespace) -> TrainingPlan:
-    from vocabtrim_core.drafts.plan import TrainingPlan
+def _plan(arguments: argparse.Namespace, target: Target) -> TrainingPlan:
+    """What was given, and for the rest the defaults of real targets, or of toy ones."""
+    from vocabtrim_core.drafts.plan import TOY_PLAN, TrainingPlan
 
     names = ("epochs", "max_steps", "batch_size", "accumulation", "learning_rate", "ttt_length",
-             "start", "evaluations", "compact_teacher", "seed")  # fmt: skip
-    return TrainingPlan(**{name: getattr(arguments, name) for name in names})
+             "start", "evaluations", "seed")  # fmt: skip
+    found = {name: getattr(arguments, name) for name in names}
+    given = {name: value for name, value in found.items() if value is not None}
+    usual = TOY_PLAN if target.toy else TrainingPlan()
+    return replace(usual, **given, compact_teacher=arguments.compact_teacher)
 
 
 def _deployment(arguments: argparse.Namespace, trainer: Trainer) -> Deployment:

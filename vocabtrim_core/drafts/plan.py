@@ -59,6 +59,14 @@ class TrainingPlan:
         return min(per_epoch * self.epochs, self.max_steps or per_epoch * self.epochs)
 
 
+# What a toy target's drafts learn enough in, in about two minutes on two cores.
+TOY_PLAN = TrainingPlan(
+    max_steps=120, batch_size=2, learning_rate=3e-3, ttt_length=3, start="target", evaluations=4
+)
+MAX_LENGTH, TOY_MAX_LENGTH = 2048, 384  # tokens of a conversation
+TOY_MAX_TOKENS = 60_000  # tokens captured
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """Where SpecForge runs: one process, or `torchrun` over the GPUs of one or several nodes."""

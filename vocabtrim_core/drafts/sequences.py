@@ -6,8 +6,10 @@ The same rendering and spans as counting (rule `assistant`), kept token by token
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -62,31 +64,37 @@ def read_sequences(
     max_tokens: int | None = None,
     progress: Callable[..., Any] | None = None,
 ) -> Sequences:
-    """Conversations in the order of the corpus, up to `max_tokens` tokens in all.
+    """Conversations in the order of the corpus, all of them or about `max_tokens` tokens.
 
+    With such a limit every file gives as much of it as it has of the corpus's bytes.
     held_out: share of conversations kept from training, chosen by content, so that the same text is
     never on both sides and every reader of a corpus holds out the same. InputError when nothing is
     left to train on, or nothing to evaluate on.
     """
     ids, counted, offsets, held, left_out = [], [], [0], [], 0
     report = SkipReport()
-    for batch in corpus.batches():
-        report += SkipReport.of(batch)
-        for found, mask, is_held in _encoded(batch, recipe, held_out):
-            # The last position has no successor, so a sequence needs a counted one before it.
-            if not mask[:-1].any():
-                left_out += 1
-                continue
-            ids.append(found)
-            counted.append(mask)
-            held.append(is_held)
-            offsets.append(offsets[-1] + len(found))
-            if max_tokens and offsets[-1] >= max_tokens:
+    allowed = 0.0
+    for file, shards in groupby(corpus.shards(), key=lambda shard: shard.file):
+        share = corpus.files[file].stat().st_size / corpus.size_bytes
+        allowed += (max_tokens or math.inf) * share
+        for batch in (batch for shard in shards for batch in corpus.batches(shard)):
+            report += SkipReport.of(batch)
+            for found, mask, is_held in _encoded(batch, recipe, held_out):
+                # The last position has no successor, so a sequence needs a counted one before it.
+                if not mask[:-1].any():
+                    left_out += 1
+                    continue
+                ids.append(found)
+                counted.append(mask)
+                held.append(is_held)
+                offsets.append(offsets[-1] + len(found))
+                if offsets[-1] >= allowed:
+                    break
+            if progress:
+                progress(offsets[-1], max_tokens, "Reading conversations")
+            if offsets[-1] >= allowed:
                 break
-        if progress:
-            progress(offsets[-1], max_tokens, "Reading conversations")
-        if max_tokens and offsets[-1] >= max_tokens:
-            break
+    report.require_conversations(corpus.name)
     is_held = np.array(held, bool)
     if not len(is_held) or is_held.all() or not is_held.any():
         raise InputError(
