@@ -26,7 +26,7 @@ UNICODE_17 = """
 1E5EE-1E5EF 1E6C0-1E6F5 1E6FE-1E6FF 2B73A-2B73F 2CEA2-2CEAD 323B0-33479
 """
 
-WINDOW = 1 << 18  # bytes looked at in one go: the comparisons then stay in the cache
+WINDOW = 1 << 16  # bytes looked at in one go: the comparisons then stay in the cache
 
 
 def unicode_17_ranges() -> list[tuple[int, int]]:
@@ -60,7 +60,10 @@ def with_unicode_17(texts: pa.LargeStringArray) -> np.ndarray:
     start, stop = int(offsets[0]), int(offsets[-1])
     places = [np.empty(0, np.int64)]
     for begin in range(start, stop, WINDOW):
-        at = _positions(data[begin : min(begin + WINDOW, stop)], leads) + begin
+        window = data[begin : min(begin + WINDOW, stop)]
+        if window.max() < leads[0]:
+            continue
+        at = _positions(window, leads) + begin
         if len(at):  # each is the first of two or more bytes, so the next one exists
             places.append(at[pairs[data[at].astype(np.uint16) << 8 | data[at + 1]]])
     suspects = np.unique(np.searchsorted(offsets, np.concatenate(places), side="right") - 1)

@@ -12,6 +12,7 @@ seen to hold is pointed out by `unproved` and `rows`, and must take the referenc
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections import Counter
@@ -140,10 +141,15 @@ def roles_type(roles: pa.Array) -> pa.DataType:
 
 def _matches(contents: pa.LargeStringArray, literals: tuple[str, ...], *others: str) -> np.ndarray:
     """bool[M]: does a content hold one of the literals, or match another RE2 expression?"""
-    pattern = "|".join([*map(_escaped, literals), *others])
+    pattern = _pattern(literals, others)
     if not pattern:
         return np.zeros(len(contents), bool)
     return _bools(pc.match_substring_regex(contents, pattern))
+
+
+@functools.lru_cache  # asked for every batch, and a tokenizer may have a thousand added tokens
+def _pattern(literals: tuple[str, ...], others: tuple[str, ...]) -> str:
+    return "|".join([*map(_escaped, literals), *others])
 
 
 def _escaped(literal: str) -> str:
