@@ -1,0 +1,213 @@
+"""Time what Generalize and Forecast compute, and check how often the intervals hold.
+
+    python benchmarks/generalize.py [--repeats 3] [--samples 20]
+
+On the 16.2 million tokens of the blend in ../shared with seven other corpora there, else on as
+many tokens drawn from Zipf's law. Sliders are timed at V = 151,936 with eight corpora.
+
+The second table asks whether the interval of k* and held-out coverage can be trusted: samples of
+the blend are taken for the corpus, and the whole blend for the truth (alpha 0.5, no floor).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.report import write_report
+from vocabtrim_core.acceptance import ceiling
+from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.cycle_model import HARDWARE, roofline
+from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
+from vocabtrim_core.forecast import forecast
+from vocabtrim_core.forecast_inputs import acceptance_on
+from vocabtrim_core.missing import missing
+from vocabtrim_core.responses import Responses
+from vocabtrim_core.selection import Rules, apply_rules, mix
+from vocabtrim_core.stability import stability
+from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.uncertainty import coverage_interval, held_out_coverage, optimism
+from vocabtrim_core.worst_domain import worst_domain
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+NAMES = ("blend_train", "gsm8k_test", "mt_bench", "humaneval", "math500", "aime",
+         "function_calling_test", "ner_test")  # fmt: skip
+LLAMA = PRESETS["llama-3.1-8b"]
+
+Corpora = tuple[list[TokenCounts], Responses]
+
+
+def real() -> Corpora:
+    """Counts of eight corpora, and the responses of the first, from ../shared."""
+    from vocabtrim_core.corpora import open_corpus
+    from vocabtrim_core.counting import count
+    from vocabtrim_core.response_files import find_responses
+    from vocabtrim_core.templates import resolve_template
+    from vocabtrim_core.tokenizers import load_tokenizer
+
+    tokenizer = load_tokenizer(SHARED / "tokenizers" / "llama-3.1")
+    template = resolve_template(tokenizer, "llama3")
+    sets = []
+    for name in NAMES:
+        (path,) = (SHARED / "corpora").glob(f"{name}.jsonl.*")
+        sets.append(count(open_corpus([path]), tokenizer, template, rule="content"))
+    responses = find_responses(sets[0].key, sets[0])
+    assert responses is not None
+    return sets, responses
+
+
+def synthetic() -> Corpora:
+    """As many tokens and conversations, drawn from Zipf's law."""
+    rng = np.random.default_rng(0)
+    n, conversations = 16_200_000, 76_590
+    ids = np.minimum(rng.zipf(1.2, n) - 1, LLAMA.vocab_size - 1).astype(np.uint32)
+    offsets = np.linspace(0, n, conversations + 1).astype(np.int64)
+    responses = Responses(
+        ids, offsets, np.arange(conversations), np.full(conversations, -1, np.int16), (),
+        LLAMA.vocab_size,
+    )  # fmt: skip
+    made = Provenance("content", "zipf", "", "none", "", corpora=({"name": "zipf", "sha256": ""},))
+    counts = responses.counts()
+    sets = [TokenCounts(np.roll(counts, 500 * i), 1, 0, made) for i in range(8)]
+    return sets, responses
+
+
+def seconds(call: Callable[[], object], repeats: int) -> list[float]:
+    """Wall times of `call`, after one call that compiles and warms up."""
+    call()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
+    """One row per operation."""
+    sets, responses = corpora
+    curve = CoverageCurve.of(sets[0])
+    tradeoff = TradeOff(curve, LLAMA)
+    kept = curve.vocabulary(13_264)
+    acceptance, _ = acceptance_on(curve, sets[0], responses, 3)
+    cycles = roofline(LLAMA, HARDWARE["a100-80g"], 3)
+    wide = with_vocab_size(LLAMA, 151_936)
+    rng = np.random.default_rng(1)
+    zipf = 1e7 / np.arange(1, 151_937) ** 1.2
+    eight = [
+        TokenCounts(rng.permutation(zipf).astype(np.int64), 1, 0, sets[0].provenance)
+        for _ in range(8)
+    ]
+    rules = Rules(frozenset(range(300)), frozenset(range(1000, 1100)), 64)
+
+    def slider() -> object:
+        return TradeOff(CoverageCurve.of(mix(eight, range(1, 9))), wide).optimum
+
+    def ruled_slider() -> object:
+        return apply_rules(mix(eight, range(1, 9)), rules).tradeoff(wide).optimum
+
+    tokens = f"{responses.tokens / 1e6:.1f} M tokens"
+    calls: dict[str, Callable[[], object]] = {
+        f"acceptance ceiling, all k, K = 1..8, {tokens}": lambda: ceiling(
+            responses.batches(), curve.ranks()
+        ),
+        "forecast for all k, once the ceiling is known": lambda: (
+            forecast(acceptance, cycles).recommended_range
+        ),
+        f"k* of 200 random halves, {tokens}": lambda: stability(
+            responses, tradeoff, sizes=[], draws=200
+        ),
+        f"held-out coverage, 10 folds, {tokens}": lambda: held_out_coverage(responses, 13_264),
+        f"coverage interval, 400 resamples, {tokens}": lambda: coverage_interval(
+            responses, kept.t2d
+        ),
+        f"in-sample and held-out curves, 10 halves, {tokens}": lambda: optimism(responses),
+        "90 % on each of 8 corpora": lambda: worst_domain(sets, 0.9),
+        "95 % on each of 8 corpora": lambda: worst_domain(sets, 0.95),
+        "missing tokens of a corpus": lambda: missing(sets[-1], kept),
+        "mix of 8 corpora to curve and k*, V = 151,936": slider,
+        "the same with 300 protected, 100 excluded tokens": ruled_slider,
+    }
+    rows = []
+    for name, call in calls.items():
+        times = seconds(call, repeats)
+        rows.append(
+            {"operation": name, "median s": round(statistics.median(times), 4),
+             "fastest s": round(min(times), 4)}
+        )  # fmt: skip
+        print(rows[-1], file=sys.stderr)
+    return rows
+
+
+def calibration(responses: Responses, samples: int) -> list[dict[str, object]]:
+    """How often the interval of k* holds the whole corpus's k*, and the error of held-out C."""
+    everything = responses.counts()
+    truth = TradeOff(CoverageCurve.of(everything), LLAMA)
+    at, n = responses.conversation_offsets(), responses.conversations
+    rng = np.random.default_rng(2)
+    rows = []
+    for size in (1000, 5000, 20_000):
+        inside, widths, flattery, errors = 0, [], [], []
+        for seed in range(samples):
+            chosen = np.sort(rng.choice(n, size, replace=False))
+            ids = np.concatenate([responses.ids[at[c] : at[c + 1]] for c in chosen])
+            offsets = np.concatenate([[0], np.cumsum(np.diff(at)[chosen])])
+            part = Responses(
+                ids, offsets, np.arange(size), np.full(size, -1, np.int16), (),
+                responses.vocab_size,
+            )  # fmt: skip
+            found = stability(part, truth, sizes=[], draws=60, seed=seed)
+            inside += found.k.low <= truth.optimum.k <= found.k.high
+            widths.append(found.plus_minus / found.k.value)
+            k, counts = int(found.k.value), part.counts()
+            top = np.argsort(-counts, kind="stable")[:k]
+            rest = everything - counts
+            real = rest[top].sum() / rest.sum()
+            flattery.append(counts[top].sum() / counts.sum() - real)
+            errors.append(held_out_coverage(part, k, seed=seed).value - real)
+        rows.append(
+            {
+                "conversations": size,
+                "interval of k* holds": f"{inside} of {samples}",
+                "its half-width": f"{statistics.mean(widths):.1%}",
+                "C(k*) in sample is too high by": f"{statistics.mean(flattery):.2%}",
+                "held-out C(k*) is off by": f"{np.sqrt(np.mean(np.square(errors))):.2%}",
+            }
+        )
+        print(rows[-1], file=sys.stderr)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--samples", type=int, default=20)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["VOCABTRIM_HOME"] = home
+        corpora = real() if SHARED.is_dir() else synthetic()
+        note = "On the blend and seven other real corpora. " if SHARED.is_dir() else "Zipf's law. "
+        note += f"{arguments.repeats} repeats after a warm-up, in one process."
+        rows = timings(corpora, arguments.repeats)
+        write_report("generalize", "Generalisation and forecast", rows, note)
+        if arguments.samples:
+            rows = calibration(corpora[1], arguments.samples)
+            write_report(
+                "generalize_calibration", "Do the intervals hold?", rows,
+                "Random samples of the blend as the corpus, all of it as the truth; alpha 0.5.",
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
