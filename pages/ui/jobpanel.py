@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -103,6 +103,14 @@ def _actions(job: Job) -> None:
         on_click=_try,
         args=(jobs.remove, job.id),
     )
+
+
+def begin(argv: Sequence[str], title: str) -> None:
+    """Start a command as a job, from a button; what keeps it from starting is said."""
+    try:
+        jobs.start(argv, title)
+    except InputError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
 
 
 def _try(action: Callable[[str], object], job_id: str) -> None:

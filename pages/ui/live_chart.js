@@ -131,9 +131,11 @@ class LiveChart {
   layout() {
     this.curve = window.vocabtrimCurves?.get(this.data?.curve);
     const live = this.find(".live");
-    const wide = live.clientWidth;
+    const { still, zoom = 1 } = this.data ?? {};
+    live.classList.toggle("still", Boolean(still));
+    const wide = live.clientWidth / (live.clientWidth < 620 ? 1 : zoom);
     if (!this.curve || !wide) return;
-    const narrow = wide < 620;
+    const narrow = wide < (still ? 520 : 620);
     live.classList.toggle("narrow", narrow);
     this.full = this.flops(this.curve.size);
     const tall = narrow ? 330 : Math.max(360, Math.min(470, wide * 0.44));
@@ -146,7 +148,7 @@ class LiveChart {
       width: wide - left - right, height: tall - top - bottom,
     };
     const svg = this.find("svg");
-    place(svg, { viewBox: `0 0 ${wide} ${tall}`, height: tall });
+    place(svg, { viewBox: `0 0 ${wide} ${tall}`, height: (tall * live.clientWidth) / wide });
     const frame = { x: left, y: top, width: this.box.width, height: this.box.height };
     place(this.find("#frame rect"), { ...frame, y: top - 4, height: frame.height + 8 });
     Object.assign(this.find(".probe").style, {

@@ -63,13 +63,32 @@ def live_chart(
     Watches the sliders keyed `alpha`, `floor` (percent) and `size`. A size picked in the chart is
     in `st.session_state.live_chart.picked` when `on_pick` runs (0 = back to the optimum).
     """
+    data = _data(tradeoff, curve_key, k, presets) | {"log": log}
+    _CHART(data=data, key="live_chart", on_picked_change=on_pick)
+
+
+def still_chart(
+    tradeoff: TradeOff,
+    curve_key: str,
+    *,
+    k: int | None,
+    presets: Sequence[tuple[int, str]],
+    zoom: float,
+) -> None:
+    """The curves alone, `zoom` times as large, to look at: nothing can be moved."""
+    data = _data(tradeoff, curve_key, k, presets) | {"log": True, "still": True, "zoom": zoom}
+    _CHART(data=data, key="still_chart", on_picked_change=lambda: None)
+
+
+def _data(
+    tradeoff: TradeOff, curve_key: str, k: int | None, presets: Sequence[tuple[int, str]]
+) -> dict[str, object]:
     architecture = tradeoff.architecture
-    data = {
+    return {
         "curve": curve_key,
         "alpha": tradeoff.alpha,
         "floor": tradeoff.floor * 100,
         "k": k,
-        "log": log,
         "k_min": tradeoff.k_min,
         "k_max": tradeoff.last_k,
         "fixed_weights": sum(architecture.weights.values()),
@@ -77,4 +96,3 @@ def live_chart(
         "bytes_per_weight": architecture.bytes_per_weight,
         "presets": [{"k": size, "label": label} for size, label in sorted(presets)],
     }
-    _CHART(data=data, key="live_chart", on_picked_change=on_pick)

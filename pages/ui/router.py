@@ -17,7 +17,10 @@ PAGES = (
     ("generalize", "Generalize", "hub", "Will it hold on other traffic, and how sure are we?"),
     ("forecast", "Forecast", "speed", "What a draft vocabulary does to tokens per second."),
     ("export", "Export", "ios_share", "Write the choice for the trainer or engine you use."),
+    ("handover", "Hand over", "assignment", "Report, files and link of the choice; trim a draft."),
+    ("present", "Present", "slideshow", "The choice on one clean page, for a demo."),
 )  # fmt: skip
+PRESENT = "present"  # stands alone: not in the navigation, and without it
 
 
 def page(name: str) -> st.Page:
@@ -30,6 +33,7 @@ def page(name: str) -> st.Page:
         help=about,
         url_path="" if name == PAGES[0][0] else name,
         default=name == PAGES[0][0],
+        visibility="hidden" if name == PRESENT else "visible",
     )
 
 

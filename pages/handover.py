@@ -1,0 +1,252 @@
+"""Hand over: the choice as a report, as files, as a link; and a draft trimmed to it."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import handed, jobpanel, pins, state, traffic, trim_view
+from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.router import page as page_of
+from pages.ui.router import require_router
+from pages.ui.words import ESTIMATED, MEASURED, percent, plain
+from vocabtrim_core import workspace
+from vocabtrim_core.choice import NO_FORECAST, NO_RULES, SavedChoice
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.exports import zip_bytes
+from vocabtrim_core.report import printing, words
+from vocabtrim_core.report.card import model_card
+from vocabtrim_core.report.drawings import figures
+from vocabtrim_core.report.facts import Facts
+from vocabtrim_core.report.page import report_html
+from vocabtrim_core.report.tables import tables
+
+require_router()
+
+VIEWS = ("Report and files", "Trim a draft you have")
+MOST_BYTES = 10_000_000  # of a choice.json; one with every id protected is smaller
+
+
+# --- opening ------------------------------------------------------------------------------------
+
+
+def opened() -> None:
+    """A choice.json was given: put it in view, or keep the sentence that says why not."""
+    uploaded = st.session_state.choice_file
+    st.session_state.pop("opened", None)
+    if uploaded is None:
+        return
+    try:
+        text = uploaded.getvalue().decode("utf-8")
+        st.session_state.opened = ("success", handed.reopen(SavedChoice.loads(text, uploaded.name)))
+    except UnicodeDecodeError:
+        st.session_state.opened = ("error", f"{uploaded.name} is not a text file, so no choice.")
+    except InputError as error:
+        st.session_state.opened = ("error", str(error))
+
+
+def opener() -> None:
+    """Where a choice.json is given back, and what became of it."""
+    st.file_uploader(
+        "Open a choice.json", "json", key="choice_file", on_change=opened,
+        max_upload_size=MOST_BYTES // 10**6, help="Settings, pins and note come into view as they "
+        "were saved, and the same tokens are found again, or it says why not.",
+    )  # fmt: skip
+    kind, said = st.session_state.get("opened", ("", ""))
+    if kind == "success":
+        st.success(plain(said), icon=":material/check_circle:")
+    elif kind:
+        st.error(plain(said), icon=":material/error:")
+
+
+# --- what goes in -------------------------------------------------------------------------------
+
+
+def ingredients(stored) -> bool:
+    """Everything that is told beside the choice; returns whether the pins are."""
+    traffic.choose_others(stored)
+    count = len(pins.pinned())
+    with_pins = st.toggle(
+        f"Pinned choices as alternatives ({count})", True, key="with_pins", disabled=not count,
+        persist_state="session", help="Pin choices on Explore to compare them in the report.",
+    )  # fmt: skip
+    st.text_input("Title", key="report_title", persist_state="session", max_chars=120,
+                  placeholder="the decision itself")  # fmt: skip
+    st.text_area("Note", key="note", persist_state="session", height=80, max_chars=2000,
+                 placeholder="why this choice, for whom, until when")  # fmt: skip
+    kept = handed.extras(stored.key)
+    if kept.rules != NO_RULES or kept.forecast != NO_FORECAST:
+        rules = kept.rules
+        parts = [
+            f"{len(rules.protected):,} protected tokens" if rules.protected else "",
+            f"{len(rules.excluded):,} excluded tokens" if rules.excluded else "",
+            f"sizes in multiples of {rules.multiple}" if rules.multiple > 1 else "",
+            "a forecast" if kept.forecast != NO_FORECAST else "",
+        ]
+        st.caption(f"The opened choice also holds {', '.join(filter(None, parts))}.")
+        st.button("Go on without", key="forget", on_click=handed.forget_extras, type="tertiary")
+    return with_pins
+
+
+# --- what comes out -----------------------------------------------------------------------------
+
+
+def packed(texts: dict[str, str], suffix: str, name: str) -> bytes:
+    """Texts as one zip, each a file in the folder `name`."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / name
+        folder.mkdir()
+        for stem, text in texts.items():
+            (folder / f"{stem}.{suffix}").write_text(text, "utf-8", newline="\n")
+        return zip_bytes(folder)
+
+
+def get(label: str, make, file: str, kind: str, icon: str, key: str, **more) -> None:
+    """A download that is made when it is asked for."""
+    st.download_button(
+        label, make, file, kind, key=key, icon=f":material/{icon}:", on_click="ignore", **more
+    )
+
+
+def report(facts: Facts, argv: list[str]) -> None:
+    """The page to read, with what it says first."""
+    name = f"draft-vocabulary-{facts.chosen.k}"
+    with st.container(border=True):
+        st.markdown(f"#### {plain(words.title(facts))}")
+        st.markdown(f"{plain(' '.join(words.verdict(facts)))} {MEASURED} {ESTIMATED}")
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            get("Report, one HTML file", lambda: report_html(facts).encode(), f"{name}.html",
+                "text/html", "description", "get_report", type="primary",
+                shortcut="D")  # fmt: skip
+            printed(argv, name)
+            if st.button("Present", icon=":material/slideshow:", key="present", help="One clean "
+                         "page in large type; Esc comes back.", shortcut="P"):  # fmt: skip
+                st.switch_page(page_of("present"))
+        shown = len(facts.elsewhere), sum("pinned" in " ".join(o.labels) for o in facts.options)
+        st.caption(
+            f"With {len(figures(facts))} figures, {shown[0]} other sets, {shown[1]} pinned sizes, "
+            "provenance and the commands that make it again. It opens without a network."
+        )
+
+
+def printed(argv: list[str], name: str) -> None:
+    """The PDF: made by a job, then here to download."""
+    folder = Path(argv[argv.index("--out") + 1]).parent
+    file = folder / "report.pdf"
+    if file.is_file():
+        get("PDF", file.read_bytes, f"{name}.pdf", "application/pdf", "picture_as_pdf", "get_pdf")
+    elif printing.chromium() is None:
+        st.caption("No PDF: it needs Chromium or Chrome. The HTML prints well from any browser.")
+    else:
+        running = any(job.active and list(job.argv) == argv for job in jobpanel.of_verb("report"))
+        st.button(
+            "Print a PDF", key="print", icon=":material/picture_as_pdf:", disabled=running,
+            on_click=jobpanel.begin, args=(argv, "Print the report"),
+        )  # fmt: skip
+
+
+def report_arguments(choice: SavedChoice, stored, others) -> list[str]:
+    """The command that prints it, into a folder of the workspace named by its content."""
+    title = str(st.session_state.get("report_title") or "").strip()
+    line = ["report", stored.key, "--choice", str(handed.file_of(choice))]
+    line += ["--on", *(other.key for other in others)] if others else []
+    line += [f"--title={title}"] if title else []
+    digest = hashlib.sha256("\0".join(line).encode()).hexdigest()[:16]
+    return [*line, "--out", str(workspace.folder("reports") / digest / "report.html"), "--pdf"]
+
+
+def files(facts: Facts, choice: SavedChoice) -> None:
+    """Everything else that can be taken along."""
+    k = choice.k
+    drawn, kept = len(figures(facts)), 3 + bool(facts.elsewhere)
+    st.subheader("Files", anchor=False)
+    with st.container(horizontal=True, gap="small"):
+        get("choice.json", choice.dumps().encode(), "choice.json", "application/json",
+            "data_object", "get_choice")  # fmt: skip
+        get(f"{drawn} figures, SVG", lambda: packed(figures(facts), "svg", f"figures-{k}"),
+            f"figures-{k}.zip", "application/zip", "insert_chart", "get_figures")  # fmt: skip
+        get(f"{kept} tables, CSV", lambda: packed(tables(facts), "csv", f"tables-{k}"),
+            f"tables-{k}.zip", "application/zip", "table", "get_tables")  # fmt: skip
+    st.caption(
+        "choice.json holds everything that decides the tokens, and opens again here or with "
+        f"`--choice`. Vocabulary sha256 `{choice.vocabulary_sha256[:16]}`."
+    )
+    st.subheader("Model card", anchor=False)
+    left, middle, right = st.columns([2, 1.1, 1.2], vertical_alignment="bottom")
+    target = left.text_input("Target model on the hub", key="card_target", persist_state="session",
+                             placeholder="org/name, optional")  # fmt: skip
+    licence = middle.text_input("Licence", key="card_licence", persist_state="session",
+                                placeholder="such as mit")  # fmt: skip
+    with right:
+        get("Card, Markdown", model_card(facts, target=target, licence=licence).encode(),
+            "README.md", "text/markdown", "markdown", "get_card", width="stretch")  # fmt: skip
+
+
+def link(choice: SavedChoice, others) -> None:
+    """The address that opens all this where the counts are."""
+    base = str(st.context.url or "").rpartition("/")[0]
+    st.subheader("Link", anchor=False)
+    st.code(f"{base}/present?choice={handed.quoted(choice, others)}", language=None)
+    st.caption(
+        "Opens the presentation, on this app or another one that has the counts "
+        f"`{choice.counts.key}`; elsewhere it says which are missing."
+    )
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+def handing(stored) -> list[list[str]]:
+    left, right = st.columns([1, 1.7], gap="large")
+    with left:
+        place = st.container(border=True)
+        with_pins = ingredients(stored)
+        opener()
+    choice = handed.choice_of(stored, with_pins=with_pins)
+    others = handed.others(stored)
+    title = str(st.session_state.get("report_title") or "").strip()
+    facts = handed.facts_of(choice, stored, others, title)
+    argv = report_arguments(choice, stored, others)
+    with place:
+        how = "the exact optimum" if choice.settings.k is None else "your choice"
+        st.metric(f"Draft vocabulary, {how}", f"{choice.k:,} tokens")
+        st.caption(
+            f"Covers {percent(facts.chosen.choice.coverage)} of {stored.counts.tokens:,} tokens "
+            f"counted {MEASURED}. Chosen on Explore."
+        )
+    with right:
+        report(facts, argv)
+        jobpanel.watch(
+            lambda: [j for j in jobpanel.of_verb("report") if j.state != "done"], "report"
+        )
+        files(facts, choice)
+        link(choice, others)
+    handed.show_in_address(choice, others)
+    save = ["choice", "save", stored.key, *state.arguments(state.settings(facts.full.k))]
+    save += ["--k", str(choice.settings.k)] if choice.settings.k else []
+    on = ["--on", *(other.key for other in others)] if others else []
+    tail = [stored.key, "--choice", "choice.json", *on, "--out"]
+    return [[*save, "--out", "choice.json"], ["report", *tail, "report.html", "--pdf"],
+            ["card", *tail, "README.md"]]  # fmt: skip
+
+
+def page(stored) -> None:
+    files_tab, trim_tab = st.tabs(VIEWS, key="give", on_change="rerun", bind="query-params")
+    commands = [["choice", "save", stored.key, "--out", "choice.json"]]
+    if trim_tab.open:
+        with trim_tab, plain_errors():
+            commands = trim_view.panel(stored)
+    else:
+        with files_tab, plain_errors():
+            commands = handing(stored)
+    footer(*commands)
+
+
+with plain_errors():
+    handed.follow_link()
+with heading("Hand over", "The choice for those who decide, train and serve."):
+    stored = choose_counts()
+if stored:
+    with plain_errors():
+        page(stored)

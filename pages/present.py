@@ -1,0 +1,59 @@
+"""Present: the choice on one clean page in large type, for a demo."""
+
+import streamlit as st
+
+from pages.ui import demo, handed, stage, state
+from pages.ui.frame import plain_errors
+from pages.ui.live_chart import curve_payload, curve_store, still_chart
+from pages.ui.router import page as page_of
+from pages.ui.router import require_router
+from vocabtrim_core.report.facts import Facts
+
+require_router()
+
+ZOOM = 1.22
+STYLE = """<style>
+[data-testid=stHeader] { background: none; }
+[data-testid=stMainBlockContainer] { max-width: 1500px; padding-top: 1.5rem; padding-bottom: 2rem; }
+.st-key-exit { position: absolute; top: -0.4rem; right: 2.6rem; z-index: 10; width: auto; }
+@media (max-width: 700px) { .st-key-exit { position: static; } }
+</style>"""
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def payload(name: str, _facts: Facts) -> dict[str, object]:
+    """The curve of the choice for the browser, without token texts: nothing is read off here."""
+    return curve_payload(_facts.opened.tradeoff.curve, name, [])
+
+
+def page(stored) -> None:
+    choice, others = handed.choice_of(stored), handed.others(stored)
+    facts = handed.facts_of(choice, stored, others)
+    opened, best = facts.opened, facts.opened.tradeoff.optimum.k
+    name = f"still-{choice.vocabulary_sha256[:16]}-{stored.key}"
+    curve_store(payload(name, facts))
+    stage.hero(facts)
+    left, right = st.columns([1.75, 1], gap="large")
+    with left:
+        still_chart(
+            opened.tradeoff, name, k=None if opened.choice.k == best else opened.choice.k,
+            presets=state.presets(facts.full.k)[-2:], zoom=ZOOM,
+        )  # fmt: skip
+        stage.foot(facts)
+    with right:
+        stage.beside(facts)
+    handed.show_in_address(choice, others)
+
+
+st.html(STYLE)
+with st.container(key="exit"):
+    if st.button("Exit", icon=":material/close:", type="tertiary", shortcut="Escape", key="leave"):
+        st.switch_page(page_of("handover"))
+with plain_errors():
+    handed.follow_link()
+    if sets := state.counted_sets():
+        key = state.current_key(sets)
+        st.query_params["counts"] = key
+        page(next(stored for stored in sets if stored.key == key))
+    else:
+        demo.panel()

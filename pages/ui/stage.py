@@ -1,0 +1,115 @@
+"""A choice in large type: what Present shows beside the curve. All numbers come from the facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.components.v2 import component
+
+from pages.ui.words import PAPER, megabytes, one_in, percent
+from vocabtrim_core.report.facts import Elsewhere, Facts, Option
+
+HERE = Path(__file__).parent
+_STAGE = component(
+    "stage",
+    html=(HERE / "stage.html").read_text("utf-8"),
+    css=(HERE / "stage.css").read_text("utf-8"),
+    js=(HERE / "stage.js").read_text("utf-8"),
+)
+MOST_PLACES, MOST_OPTIONS = 5, 6
+
+
+def hero(facts: Facts) -> None:
+    """The decision and the four numbers that matter."""
+    _STAGE(data={"hero": _hero(facts)}, key="stage_hero", height="content")
+
+
+def beside(facts: Facts) -> None:
+    """What it covers elsewhere, and the alternatives."""
+    data = {"elsewhere": _places(facts), "options": _options(facts)}
+    _STAGE(data=data, key="stage_beside", height="content")
+
+
+def foot(facts: Facts) -> None:
+    """Where the numbers come from."""
+    counts, made = facts.material.counts, facts.material.counts.provenance
+    text = (
+        f"Counted: {counts.tokens:,} tokens of {counts.name} with the tokenizer {made.tokenizer}, "
+        f"rule {made.rule}. Estimated: FLOPs and weights of the draft of "
+        f"{facts.opened.tradeoff.architecture.name}, from its shapes. Vocabulary sha256 "
+        f"{facts.material.choice.vocabulary_sha256[:16]}. After {PAPER}."
+    )
+    _STAGE(data={"foot": text}, key="stage_foot", height="content")
+
+
+def _hero(facts: Facts) -> dict[str, object]:
+    chosen, full, counts = facts.chosen, facts.full, facts.material.counts
+    coverage = chosen.choice.coverage
+    lost = (
+        "Every token counted can be drafted."
+        if coverage == 1
+        else f"The rest, {one_in(1 - coverage)} tokens, the target writes by itself: that costs "
+        "speed there, never a wrong answer."
+    )
+    settings = facts.material.choice.settings
+    how = "exact optimum" if settings.k is None else "your choice"
+    return {
+        "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
+        "lead": f"They make up {percent(coverage)} of what {counts.name} writes, and a draft step "
+        f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost}",
+        "numbers": [
+            {"label": "Draft vocabulary", "value": f"{chosen.k:,}", "unit": "tokens",
+             "note": f"{percent(chosen.k / full.k)} of the target's {full.k:,}",
+             "kind": "plain", "text": f"{how} at alpha {settings.alpha:g}"},
+            {"label": "Coverage", "value": percent(coverage), "unit": "",
+             "note": f"of {counts.tokens:,} tokens counted", "kind": "measured"},
+            {"label": "Draft FLOPs saved", "value": percent(chosen.choice.latency_reduction),
+             "unit": "", "note": f"per draft step, against all {full.k:,}", "kind": "estimated"},
+            {"label": "LM head weights", "value": megabytes(chosen.head_bytes)[:-3], "unit": "MB",
+             "note": f"down from {megabytes(full.head_bytes)}", "kind": "estimated"},
+        ],
+    }  # fmt: skip
+
+
+def _places(facts: Facts) -> dict[str, object] | None:
+    if not facts.elsewhere:
+        return None
+    counts, share = facts.material.counts, facts.chosen.choice.coverage
+    own = {"name": counts.name, "share": share, "text": percent(share), "own": True,
+           "span": "where it was chosen"}  # fmt: skip
+    ordered = sorted(facts.elsewhere, key=lambda place: -place.held.coverage)
+    more = len(ordered) - MOST_PLACES
+    return {
+        "title": "What it covers elsewhere",
+        "rows": [own, *map(_place, ordered[:MOST_PLACES])],
+        "note": f"and {more} more sets, down to {percent(ordered[-1].held.coverage)}"
+        if more > 0 else None,
+    }  # fmt: skip
+
+
+def _place(place: Elsewhere) -> dict[str, object]:
+    span, held = place.interval, place.held
+    text = f"of {held.tokens:,} tokens that had no part in the choice"
+    if span:
+        text += f"; 95% interval {percent(span.low)} to {percent(span.high)}"
+    return {"name": held.name, "share": held.coverage, "text": percent(held.coverage), "span": text}
+
+
+def _options(facts: Facts) -> dict[str, object]:
+    """The chosen size, pins and all tokens first; then the known sizes, as far as there is room."""
+
+    def importance(option: Option) -> tuple[bool, bool, bool]:
+        pinned = any(label.startswith(("pinned", "optimum")) for label in option.labels)
+        return not option.chosen, option is not facts.full, not pinned
+
+    shown = sorted(sorted(facts.options, key=importance)[:MOST_OPTIONS], key=lambda o: o.k)
+    return {
+        "title": "Beside the alternatives",
+        "head": ["Size, tokens", "Coverage", "FLOPs saved", "LM head"],
+        "rows": [
+            {"chosen": o.chosen, "size": f"{o.k:,}", "labels": ", ".join(o.labels),
+             "cells": [percent(o.choice.coverage), percent(o.choice.latency_reduction),
+                       megabytes(o.head_bytes)]}
+            for o in shown
+        ],
+    }  # fmt: skip

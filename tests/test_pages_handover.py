@@ -1,0 +1,286 @@
+"""Hand over and Present through AppTest: report, files, link, choice.json, trimmed drafts."""
+
+# ruff: noqa: F811
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlencode
+
+import numpy as np
+import pytest
+from model_folders import V, write_draft, write_target
+from test_pages import best, counted, errors, home, opened, started, words, zipf  # noqa: F401
+
+from vocabtrim_core import workspace
+from vocabtrim_core.choice import SavedChoice, Settings
+from vocabtrim_core.choice_link import to_query
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.report import printing
+from vocabtrim_core.selection import Rules
+
+SHAPE = PRESETS["llama-3.1-8b"]
+
+
+@pytest.fixture
+def other(counted) -> TokenCounts:
+    """The narrow set that stands beside the broad one."""
+    return next(s.counts for s in workspace.list_counts() if s.key != counted.key)
+
+
+def upload(app, choice: SavedChoice | bytes):
+    """The app after this choice.json was opened."""
+    content = choice if isinstance(choice, bytes) else choice.dumps().encode()
+    app.file_uploader(key="choice_file").upload("choice.json", content, "application/json")
+    return app.run()
+
+
+def view(app) -> dict:
+    """The settings in view."""
+    kept = app.session_state["settings"]
+    return {name: getattr(kept, name) for name in ("alpha", "floor", "k", "draft", "kmin", "kmax")}
+
+
+def stage(app) -> dict:
+    """What Present's large type says."""
+    found: dict = {}
+    for element in app.get("bidi_component"):
+        data = json.loads(element.proto.json)
+        found |= {name: data[name] for name in ("hero", "elsewhere", "options") if name in data}
+    return found
+
+
+def linked(app) -> str:
+    """The link that the page gives."""
+    return next(code.value for code in app.code if "present?choice=" in code.value)
+
+
+# ---------------------------------------------------------------- report and files
+
+
+def test_the_page_tells_the_choice_and_covers_elsewhere(counted, other):
+    app = opened("handover", counts=counted.key)
+    assert not app.exception
+    assert not app.error
+    k = best(counted).k
+    assert f"{k:,} tokens" in [metric.value for metric in app.metric]
+    kept = CoverageCurve.of(counted).vocabulary(k).t2d
+    share = other.counts[kept].sum() / other.tokens
+    assert f"{share:.1%}".replace("%", "\u202f%") in words(app)
+    app.multiselect(key=f"measured_on_{counted.key}").set_value([]).run()
+    assert "0 other sets" in words(app)
+
+
+def test_pins_and_note_go_into_the_choice(counted):
+    app = opened("explore", counts=counted.key, k="777")
+    app.button(key="pin").click().run()
+    app.number_input(key="k").set_value(5_000).run()
+    app.switch_page("pages/handover.py").run()
+    app.text_area(key="note").set_value("for the pilot").run()
+    assert "1 pinned sizes" in words(app)
+    link = dict(parse_qsl(unquote(linked(app).partition("choice=")[2])))
+    assert (link["k"], link["note"]) == ("5000", "for the pilot")
+    assert json.loads(link["pins"])[0][6] == 777
+    app.toggle(key="with_pins").set_value(False).run()
+    assert "0 pinned sizes" in words(app)
+
+
+def test_downloads_are_what_the_library_makes(counted, other):
+    from pages.handover import packed
+    from vocabtrim_core.report.drawings import figures
+    from vocabtrim_core.report.facts import Material, gather
+
+    facts = gather(Material(counted, SavedChoice.make(counted, Settings(SHAPE)), [other]))
+    content = packed(figures(facts), "svg", "figures-1")
+    names = zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert set(names) == {f"figures-1/{name}.svg" for name in figures(facts)}
+
+
+def test_a_pdf_is_printed_in_the_background(counted, started, monkeypatch):
+    monkeypatch.setattr(printing, "chromium", lambda: "/usr/bin/chromium")
+    app = opened("handover", counts=counted.key)
+    app.text_input(key="report_title").set_value("--help <b>").run()
+    app.button(key="print").click().run()
+    argv = started[-1]
+    assert argv[:3] == ["report", counted.key, "--choice"]
+    assert SavedChoice.load(argv[3]).k == best(counted).k
+    assert "--title=--help <b>" in argv
+    assert argv[-1] == "--pdf"
+    assert Path(argv[-2]).is_relative_to(workspace.home() / "reports")
+    monkeypatch.setattr(printing, "chromium", lambda: None)
+    assert "needs Chromium" in words(app.run())
+
+
+# ---------------------------------------------------------------- choice.json and links
+
+
+def test_a_choice_reopens_exactly(counted):
+    settings = Settings(PRESETS["llama-3.2-1b"], 0.61, 0.937, None, 20, 90_000)
+    app = upload(opened("handover"), SavedChoice.make(counted, settings, note="mine"))
+    assert not app.exception
+    assert "the same tokens as when saved" in app.success[0].value
+    assert view(app) == {"alpha": 0.61, "floor": 93.7, "k": None, "draft": "llama-3.2-1b",
+                         "kmin": 20, "kmax": 90_000}  # fmt: skip
+    assert app.session_state["counts_key"] == counted.key
+    assert app.text_area(key="note").value == "mine"
+    app.switch_page("pages/explore.py").run()
+    assert (app.slider(key="alpha").value, app.slider(key="floor").value) == (0.61, 93.7)
+    assert app.selectbox(key="draft").value == "llama-3.2-1b"
+
+
+def test_own_shapes_and_rules_reopen(counted):
+    shape = replace(SHAPE, name="ours", hidden_size=1024, fusion_per_step=False)
+    rules = Rules(protected=frozenset({5, 6}), multiple=64)
+    saved = SavedChoice.make(counted, Settings(shape, 0.5, k=1000), rules=rules)
+    app = upload(opened("handover"), saved)
+    assert f"{saved.k:,} tokens" in [metric.value for metric in app.metric]
+    assert "2 protected tokens, sizes in multiples of 64" in words(app)
+    assert view(app)["draft"].startswith("config-")
+    app.button(key="forget").click().run()
+    assert "1,000 tokens" in [metric.value for metric in app.metric]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tokenizer_sha256": "9" * 64}, "was made with tokenizer"),
+        ({"rule": "content"}, "was made with rule content"),
+        ({"tokens": 5}, "choose again"),
+        ({"name": "elsewhere"}, "not in this workspace"),
+    ],
+)
+def test_stale_choices_are_one_sentence(counted, change, said):
+    saved = SavedChoice.make(counted, Settings(SHAPE, 0.9))
+    app = opened("handover", counts=counted.key)
+    stale = replace(saved, counts=replace(saved.counts, key="0" * 16, **change))
+    app = upload(app, stale)
+    assert not app.exception
+    assert said in errors(app)
+    assert f"{best(counted).k:,} tokens" in [metric.value for metric in app.metric]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b"\xff\xfe", b'{"format":"vocabtrim-choice-1"}'])
+def test_other_files_are_no_choices(counted, content):
+    app = upload(opened("handover"), content)
+    assert not app.exception
+    assert len(app.error) == 1
+
+
+def test_an_edited_choice_is_refused(counted):
+    saved = SavedChoice.make(counted, Settings(SHAPE))
+    app = upload(opened("handover"), replace(saved, vocabulary_sha256="0" * 64))
+    assert "it was edited" in errors(app)
+
+
+# ---------------------------------------------------------------- present
+
+
+def test_present_shows_the_choice_without_controls(counted, other):
+    app = opened("explore", counts=counted.key, k="4380")
+    app.switch_page("pages/present.py").run()
+    assert not app.exception
+    shown = stage(app)
+    assert "".join(shown["hero"]["headline"]) == "Keep 4,380 of 128,256 tokens"
+    assert [n["kind"] for n in shown["hero"]["numbers"]] == ["plain", "measured", "estimated",
+                                                             "estimated"]  # fmt: skip
+    assert [row["name"] for row in shown["elsewhere"]["rows"]] == ["broad", "narrow"]
+    assert [row["chosen"] for row in shown["options"]["rows"]].count(True) == 1
+    assert not app.slider
+    assert [button.label for button in app.button] == ["Exit"]
+    app.button(key="leave").click().run()
+    assert app.title[0].value == "Hand over"
+
+
+@pytest.mark.parametrize("page", ["present", "handover"])
+def test_a_link_opens_the_same_choice(counted, page):
+    saved = SavedChoice.make(counted, Settings(SHAPE, 0.7, 0.5, 9_999), note="n")
+    app = opened(page, choice=urlencode(to_query(saved) | {"on": ""}))
+    assert not app.exception
+    assert not app.error
+    assert (view(app)["k"], view(app)["alpha"], view(app)["floor"]) == (9_999, 0.7, 50.0)
+    again = dict(parse_qsl(app.query_params["choice"]))
+    assert again["ids"] == saved.vocabulary_sha256[:16]
+    if page == "present":
+        assert stage(app)["hero"]["headline"][1] == "9,999"
+        assert stage(app)["elsewhere"] is None
+
+
+def test_a_link_as_the_command_line_prints_it(counted):
+    saved = SavedChoice.make(counted, Settings(SHAPE, 0.7, k=321))
+    app = opened("present", **to_query(saved))
+    assert stage(app)["hero"]["headline"][1] == "321"
+
+
+@pytest.mark.parametrize("page", ["present", "handover"])
+def test_links_to_nothing_are_one_sentence(counted, page):
+    link = to_query(SavedChoice.make(counted, Settings(SHAPE)))
+    app = opened(page, choice=urlencode(link | {"counts": "f" * 16}))
+    assert not app.exception
+    assert "not in this workspace" in errors(app)
+    app = opened(page, choice=urlencode(link | {"ids": "0" * 16}))
+    assert "names other tokens" in errors(app)
+
+
+# ---------------------------------------------------------------- trim a draft
+
+
+@pytest.fixture
+def small(home) -> TokenCounts:
+    """Counts over the V of the small drafts."""
+    made = zipf("traffic", 1.1, V)
+    counts = np.sort(made.counts)[::-1][:V].copy()
+    made = TokenCounts(counts, 10, 0, made.provenance)
+    workspace.save_counts(made)
+    return made
+
+
+def trimming(counts, **fields):
+    """The section with its fields filled."""
+    app = opened("handover", counts=counts.key, k="60", give="Trim a draft you have")
+    for key, value in fields.items():
+        app.text_input(key=key).set_value(str(value))
+    return app.run()
+
+
+def test_a_draft_is_checked_and_trimmed(small, started, tmp_path):
+    draft = write_draft(tmp_path / "models" / "draft")
+    app = trimming(small, trim_draft=draft)
+    assert not app.exception
+    assert not app.error
+    values = {metric.label: metric.value for metric in app.metric}
+    assert values["Head rows"] == "60"
+    assert values["Coverage"] == f"{CoverageCurve.of(small).at(60):.1%}"
+    app.number_input(key="trim_length").set_value(2.5).run()
+    assert "Expected acceptance length" in words(app)
+    app.button(key="trim").click().run()
+    argv = started[-1]
+    assert argv[:2] == ["slice", str(draft)]
+    out = Path(argv[-1])
+    assert out.is_relative_to(workspace.home() / "trimmed")
+    from vocabtrim_core.cli import main
+
+    assert main(argv) == 0
+    app.run()
+    assert str(out) in [code.value for code in app.code]
+    assert {tab.label for tab in app.tabs} >= {"vLLM (EAGLE-3)", "llama.cpp (EAGLE-3)"}
+    assert app.button(key="trim").disabled
+    shutil.rmtree(out)
+
+
+def test_drafts_that_cannot_be_trimmed(small, tmp_path):
+    assert "Name the folder" in trimming(small).info[0].value
+    assert errors(trimming(small, trim_draft="/nowhere"))
+    reduced = write_draft(tmp_path / "reduced", [3, 7, 490])
+    app = trimming(small, trim_draft=reduced)
+    assert "reduced to 3 tokens before" in errors(app)
+    app.toggle(key="trim_drop").set_value(True).run()
+    assert not app.error
+    assert "have no row in this draft" in app.warning[0].value
+    target = write_target(tmp_path / "target")
+    assert not trimming(small, trim_draft=reduced, trim_target=target).exception
