@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import numpy as np
 import pyarrow as pa
@@ -213,6 +212,7 @@ def test_responses_travel_beside_their_counts_and_only_those(home, kit):
     with pytest.raises(InputError, match=r"one\.responses\.npz holds the responses of other"):
         find_responses(file, first)
     find_responses(first.key, first).save(responses_beside(file))
-    os.environ["VOCABTRIM_HOME"] = str(home / "elsewhere")
+    workspace.remove_counts(first.key)
     assert (find_responses(file, first).counts() == first.counts).all()
-    response_files.remove_responses(first.key)
+    responses_beside(file).unlink()
+    assert find_responses(file, first) is None

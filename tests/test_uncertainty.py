@@ -85,6 +85,15 @@ def test_held_out_coverage_takes_the_flattery_out(zipf):
     assert held_out_coverage(zipf, SIZE).value == 1
 
 
+def test_held_out_coverage_of_a_part_chooses_on_the_whole_corpus(zipf):
+    part = made([zipf.ids[30 * c : 30 * c + 30].tolist() for c in range(60)])
+    whole = held_out_coverage(part, 20, counts=zipf.counts())
+    others = zipf.counts() - part.counts()
+    kept = np.argsort(-others, kind="stable")[:20]
+    assert whole.value == pytest.approx(np.isin(part.ids, kept).mean(), abs=0.01)
+    assert held_out_coverage(part, 20, counts=part.counts()) == held_out_coverage(part, 20)
+
+
 def test_held_out_coverage_of_two_conversations_is_each_by_the_other():
     # With k = 1 the first keeps 0, the second keeps 1.
     assert held_out_coverage(made([[0, 0, 1], [1, 1, 1, 0, 0]]), 1).value == (1 + 2) / 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -31,12 +31,14 @@ def acceptance_on(
     full_length: float | None = None,
     measured: Mapping[int, float] | None = None,
     limit: np.ndarray | None = None,
+    progress: Callable[..., None] | None = None,
 ) -> tuple[AcceptanceModel, tuple[str, ...]]:
     """Acceptance for every k of the vocabulary order `curve` on the text that `served` counts.
 
     responses: of `served`; None gives a weaker ceiling.  full_length: of the full-vocabulary
     draft, None for the paper's rate.  measured: k -> acceptance length.  limit: float64[V], the
-    ceiling where it is known already.  Also returns the assumptions, a sentence each.
+    ceiling where it is known already.  progress: called with (tokens, of, message) while the
+    ceiling is found.  Also returns the assumptions, a sentence each.
     """
     if not served.tokens:
         raise InputError(f"{served.name} holds no tokens, so nothing can be forecast for it.")
@@ -52,7 +54,7 @@ def acceptance_on(
         )
     elif limit is None:
         assert responses is not None
-        limit = ceiling(responses.batches(), curve.ranks()).length(depth)
+        limit = ceiling(_watched(responses, progress), curve.ranks()).length(depth)
     if responses is not None and not responses.complete:
         assumed.append(
             f"The ceiling is that of {responses.conversations:,} conversations, a random part "
@@ -76,3 +78,14 @@ def acceptance_on(
         "Least: they are independent of its other misses."
     )
     return AcceptanceModel(coverage, limit, depth, full, lengths), tuple(assumed)
+
+
+def _watched(
+    responses: Responses, progress: Callable[..., None] | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    done = 0
+    for ids, offsets in responses.batches():
+        yield ids, offsets
+        done += len(ids)
+        if progress:
+            progress(done, responses.tokens, "acceptance ceiling")

@@ -166,10 +166,5 @@ def find_responses(spec: str | Path, counts: TokenCounts) -> Responses | None:
     return found
 
 
-def remove_responses(key: str) -> None:
-    """Forget the responses of the counts with this key."""
-    _path(key).unlink(missing_ok=True)
-
-
 def _path(key: str) -> Path:
     return workspace.folder("responses") / f"{key}.npz"

@@ -82,17 +82,24 @@ def coverage_by_domain(
 
 
 def held_out_coverage(
-    responses: Responses, k: int, *, folds: int = 10, draws: int = 400, seed: int = 0
+    responses: Responses,
+    k: int,
+    *,
+    counts: np.ndarray | None = None,
+    folds: int = 10,
+    draws: int = 400,
+    seed: int = 0,
 ) -> Interval:
     """Coverage of k tokens on conversations that had no part in choosing them.
 
-    Cross-validation: conversations fall into folds, each is measured with the top k of the others.
+    Cross-validation: conversations fall into folds, each is measured with the top k of all others.
+    counts: int64[V] of the whole corpus, where the responses are a part of it.
     """
     _need_two(responses)
     n, at = responses.conversations, responses.conversation_offsets()
     folds = min(folds, n)
     fold = np.random.default_rng(seed).permutation(n) % folds
-    everything = responses.counts()
+    everything = responses.counts() if counts is None else counts
     hits = np.zeros(n, np.int64)
     for f in range(folds):
         others = everything - responses.weighted((fold == f).view(np.uint8))

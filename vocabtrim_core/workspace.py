@@ -179,8 +179,9 @@ def find_counts(spec: str | Path) -> TokenCounts:
 
 
 def remove_counts(key: str) -> None:
-    """Forget counts of the workspace."""
-    (folder("counts") / f"{_checked(key)}.npz").unlink(missing_ok=True)
+    """Forget counts of the workspace, with their pieces and responses."""
+    for kept in ("counts", "shards", "responses"):
+        (folder(kept) / f"{_checked(key)}.npz").unlink(missing_ok=True)
 
 
 # --- uploaded corpora ---------------------------------------------------------------------------

@@ -139,9 +139,10 @@ def _measured(
         return row
     interval = coverage_interval(responses, vocabulary.t2d, seed=seed)
     row["interval"] = [interval.low, interval.high]
-    row["unseen_in_new_conversation"] = unseen_in_new_conversation(responses)
+    if responses.complete:
+        row["unseen_in_new_conversation"] = unseen_in_new_conversation(responses)
     if in_sample:
-        held_out = held_out_coverage(responses, len(vocabulary), seed=seed)
+        held_out = held_out_coverage(responses, len(vocabulary), counts=counts.counts, seed=seed)
         row["held_out"] = asdict(held_out)
         row["optimism"] = row["coverage"] - held_out.value
     return row

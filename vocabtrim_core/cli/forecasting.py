@@ -18,7 +18,9 @@ from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.cycle_model import CycleRange
+    from collections.abc import Callable
+
+    from vocabtrim_core.cycle_model import CycleModel, CycleRange
     from vocabtrim_core.draft_cost import DraftArchitecture
     from vocabtrim_core.forecast import AcceptanceModel, Forecast
     from vocabtrim_core.progress import Progress
@@ -123,7 +125,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.tradeoff import TradeOff
     from vocabtrim_core.workspace import find_counts
 
-    progress(0, 3, "reading the counts")
+    progress(0, None, "reading the counts")
     counts = find_counts(arguments.counts)
     size = counts.vocab_size
     draft = chosen_draft(arguments, size)
@@ -133,7 +135,6 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     for k, _ in arguments.measured_length:
         _within(k, size, "--measured-length")
     served = comparable_counts([arguments.counts, *filter(None, [arguments.on])])[-1]
-    progress(1, 3, "acceptance ceiling")
     acceptance, assumed = acceptance_on(
         curve,
         served,
@@ -141,8 +142,8 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         arguments.depth,
         arguments.accept_length,
         dict(arguments.measured_length),
+        progress=progress,
     )
-    progress(2, 3, "forecast")
     result = forecast(acceptance, cycles, k_min=arguments.k_min, k_max=arguments.k_max)
     best, bests = result.recommended_k, result.recommended_range
     baselines = dict.fromkeys(k for k in (size, SHIPPED_K, *arguments.baseline) if k <= size)
@@ -156,16 +157,14 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         "gains": [{"baseline": k, "gain": result.against(best, k)} for k in baselines],
         "implied_alpha": implied_alpha(tradeoff, best),
         "implied_alpha_range": [implied_alpha(tradeoff, k) for k in bests],
-        "kappa": sorted((cycles.fast.kappa(size), cycles.slow.kappa(size))),
-        "largest_gain": max(cycles.fast.largest_gain(size), cycles.slow.largest_gain(size)),
-        "break_even_loss": sorted(
-            (cycles.fast.break_even_loss(best, size), cycles.slow.break_even_loss(best, size))
-        ),
+        "kappa": _ends(lambda model: model.kappa(size), cycles),
+        "largest_gain": _ends(lambda model: model.largest_gain(size), cycles)[1],
+        "break_even_loss": _ends(lambda model: model.break_even_loss(best, size), cycles),
         "accept_length_full": acceptance.full_length,
         "depth": arguments.depth,
         "cycle_model": {
             "source": cycles.fast.source,
-            "fixed_s": sorted((cycles.fast.fixed_s, cycles.slow.fixed_s)),
+            "fixed_s": _ends(lambda model: model.fixed_s, cycles),
             "row_s": cycles.fast.row_s,
             "bandwidth": cycles.fast.bandwidth(
                 draft.hidden_size, arguments.depth, draft.bytes_per_weight
@@ -184,7 +183,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
 def _row(
     k: int, tradeoff: Any, acceptance: AcceptanceModel, result: Forecast, baselines: list[int]
 ) -> Result:
-    choice = tradeoff.at(k)
+    choice, size = tradeoff.at(k), len(acceptance.coverage)
     low, high = result.lengths
     return {
         "k": k,
@@ -192,8 +191,14 @@ def _row(
         "utility": choice.utility,
         "ceiling": float(acceptance.ceiling[k - 1]),
         "accept_length": [float(low[k - 1]), float(high[k - 1])],
+        "break_even_loss": _ends(lambda model: model.break_even_loss(k, size), result.cycles),
         "gains": {str(base): result.against(k, base) for base in baselines},
     }
+
+
+def _ends(value: Callable[[CycleModel], float], cycles: CycleRange) -> list[float]:
+    """A value under both ends of the cycle time, the smaller first."""
+    return sorted((value(cycles.fast), value(cycles.slow)))
 
 
 def _cycles(arguments: argparse.Namespace, draft: DraftArchitecture) -> CycleRange:

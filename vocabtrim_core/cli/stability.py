@@ -92,7 +92,7 @@ def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
     }  # fmt: skip
     responses = find_responses(arguments.counts, counts)
     if responses is not None and responses.conversations > 1:
-        held_out = held_out_coverage(responses, best.k, seed=arguments.seed)
+        held_out = held_out_coverage(responses, best.k, counts=counts.counts, seed=arguments.seed)
         result["held_out"] = asdict(held_out)
         result["optimism"] = best.coverage - held_out.value
     return result
