@@ -11,6 +11,7 @@ import pytest
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.drafts.demo_target import DemoShape, build
 from vocabtrim_core.drafts.features import FeatureSet, capture
+from vocabtrim_core.drafts.plan import TOY_MAX_TOKENS
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.recipe import Recipe
 from vocabtrim_core.templates import resolve_template
@@ -74,4 +75,6 @@ def toy_recipe(toy: SimpleNamespace) -> Recipe:
 
 @pytest.fixture(scope="session")
 def toy_features(toy_target: Target, toy_corpus: Corpus, toy_recipe: Recipe) -> FeatureSet:
-    return capture(toy_target, toy_corpus, toy_recipe, held_out=0.2, device="cpu")
+    return capture(
+        toy_target, toy_corpus, toy_recipe, held_out=0.2, device="cpu", max_tokens=TOY_MAX_TOKENS
+    )

@@ -210,6 +210,19 @@ def test_held_out_is_decided_by_content(toy_corpus, toy_recipe) -> None:
                        held_out=0.3)  # fmt: skip
 
 
+def test_a_token_limit_takes_from_every_file(toy_corpus, toy_recipe, tmp_path) -> None:
+    copies = [tmp_path / name for name in ("a.jsonl", "b.jsonl")]
+    for path in copies:
+        path.write_bytes(toy_corpus.files[0].read_bytes())
+    both = open_corpus(copies)
+    some = read_sequences(both, toy_recipe, held_out=0.3, max_tokens=4000)
+    assert 4000 <= some.ids.size < 4400
+    first = some.sample(0)[0].tolist()
+    again = [i for i in range(1, len(some)) if some.sample(i)[0].tolist() == first]
+    assert again
+    assert 1500 < some.offsets[again[0]] < 2500
+
+
 def test_captured_features_are_the_layers_inputs(toy, toy_target, toy_features) -> None:
     from transformers import AutoModelForCausalLM
 
@@ -243,7 +256,14 @@ def test_capture_continues_where_it_stopped(toy, toy_corpus, toy_recipe, toy_fea
     lost = sorted(before)[5]
     lost.unlink()
     (toy_features.folder / "features.json").unlink()
-    again = capture(load_target(toy.folder), toy_corpus, toy_recipe, held_out=0.2, device="cpu")
+    again = capture(
+        load_target(toy.folder),
+        toy_corpus,
+        toy_recipe,
+        held_out=0.2,
+        device="cpu",
+        max_tokens=60_000,
+    )
     after = {p: p.stat().st_mtime_ns for p in again.folder.rglob("*.ckpt")}
     assert after.keys() == before.keys()
     assert [p for p in before if before[p] != after[p]] == [lost]

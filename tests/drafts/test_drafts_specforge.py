@@ -276,3 +276,23 @@ def test_commands_for_another_machine_are_quoted(tmp_path) -> None:
     ]  # fmt: skip
     there = Trainer(("ssh", "gpu", "/opt/sf/bin/python"))
     assert "'A=b c'" in there.argv(tmp_path, {"A": "b c"}, "probe")
+
+
+@needs_specforge
+def test_a_run_that_began_otherwise_is_refused(
+    trained, toy, toy_corpus, tmp_path, capsys, monkeypatch
+) -> None:
+    from vocabtrim_core.cli import main
+    from vocabtrim_core.counts import Provenance, TokenCounts
+
+    monkeypatch.setattr(trainer_, "probe", lambda *a, **k: Trainer(("python",)))
+    job, _, _ = trained
+    counts = TokenCounts(np.arange(1, 701), 1, 0, Provenance("assistant", "t", "t", "m", "m"))
+    counts.save(tmp_path / "other.npz")
+    assert main([*job.argv, "--counts", str(tmp_path / "other.npz"), "--json"]) == 2
+    assert "vocabulary of k = 100 changed" in json.loads(capsys.readouterr().out)["error"]
+    assert main([*job.argv, "--seed", "7", "--json"]) == 2
+    assert "began with another plan" in json.loads(capsys.readouterr().out)["error"]
+    # The same again finds everything done, without starting SpecForge.
+    assert main([*job.argv, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["drafts"] == job.result()["drafts"]

@@ -14,12 +14,14 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
+import filelock
 import numpy as np
 
 from vocabtrim_core import workspace
@@ -127,25 +129,52 @@ def capture(
     }
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     folder = workspace.folder("features") / key
-    if (folder / MANIFEST).is_file():
-        return load_features(key)
     folder.mkdir(exist_ok=True)
+    with _alone(folder, progress):
+        if not (folder / MANIFEST).is_file():
+            _capture(target, corpus, recipe, settings, folder, device, progress)
+    return load_features(key)
+
+
+@contextmanager
+def _alone(folder: Path, progress: Progress) -> Iterator[None]:
+    """One capture of the same features at a time; a second waits, and finds them."""
+    lock = filelock.FileLock(folder / ".lock")
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0.5)
+        except filelock.Timeout:
+            progress(0, None, "Waiting for another capture of the same features")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _capture(
+    target: Target,
+    corpus: Corpus,
+    recipe: Recipe,
+    settings: Mapping[str, Any],
+    folder: Path,
+    device: str,
+    progress: Progress,
+) -> None:
     if not (folder / SEQUENCES).is_file():
-        _save_sequences(
-            read_sequences(
-                corpus, recipe, held_out=held_out, max_tokens=max_tokens, progress=progress
-            ),
-            folder / SEQUENCES,
-        )
+        found = read_sequences(
+            corpus, recipe, held_out=settings["held_out"], max_tokens=settings["max_tokens"],
+            progress=progress,
+        )  # fmt: skip
+        _save_sequences(found, folder / SEQUENCES)
     sequences = _load_sequences(folder / SEQUENCES)
     began = time.monotonic()
     used = capture_sequences(target, sequences, folder, device=device, progress=progress)
     held, lengths = sequences.held_out, sequences.lengths
     made = FeatureSet(
-        folder=folder, key=key, target=target.name, target_sha256=target.fingerprint,
+        folder=folder, key=folder.name, target=target.name, target_sha256=target.fingerprint,
         corpus=corpus.name, corpus_sha256=settings["corpus"], recipe=recipe.provenance(),
         aux_layers=target.aux_layers, hidden_size=target.hidden_size,
-        vocab_size=target.vocab_size, max_length=recipe.max_length,
+        vocab_size=target.vocab_size, max_length=recipe.max_length or 0,
         train_samples=int((~held).sum()), train_tokens=int(lengths[~held].sum()),
         eval_samples=int(held.sum()), eval_tokens=int(lengths[held].sum()),
         counted=int(sequences.counted.sum()),
@@ -157,7 +186,6 @@ def capture(
     record = {"format": FORMAT, **asdict(made)}
     del record["folder"]
     workspace.write_atomic(folder / MANIFEST, json.dumps(record, indent=1, default=str).encode())
-    return load_features(key)
 
 
 def load_features(key: str) -> FeatureSet:

@@ -1,0 +1,158 @@
+"""capture, train, draft-eval and demo-target as commands: what they print, and bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vocabtrim_core.cli import main
+from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.drafts import trainer as trainer_
+from vocabtrim_core.drafts.estimate import estimate
+from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
+from vocabtrim_core.drafts.runs import (
+    DONE,
+    FAILED,
+    Stage,
+    StageLog,
+    read_run,
+    read_stages,
+    run_folder,
+)
+from vocabtrim_core.drafts.trainer import Trainer
+from vocabtrim_core.errors import InputError
+
+
+@pytest.fixture
+def call(capsys):
+    """`call("capture", …)` -> (exit code, the JSON object)."""
+
+    def run(*arguments: object) -> tuple[int, dict]:
+        code = main([*map(str, arguments), "--json"])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def found_trainer(monkeypatch) -> Trainer:
+    """A trainer that was found, without the seconds that finding it takes."""
+    found = Trainer(("python",), {"torch": "2", "specforge": "0.2.0"}, (), (), 1e11)
+    monkeypatch.setattr(trainer_, "probe", lambda *args, **kwargs: found)
+    return found
+
+
+def test_capture_twice_is_one_capture(call, toy, toy_corpus) -> None:
+    arguments = ("capture", "--target", toy.folder, "--data", toy_corpus.files[0],
+                 "--max-length", 64, "--held-out", 0.25, "--device", "cpu")  # fmt: skip
+    code, made = call(*arguments)
+    assert code == 0
+    assert made["toy"]
+    assert made["train_samples"] + made["eval_samples"] <= 120
+    assert made["bytes"] > 8 * 64 * (made["train_tokens"] + made["eval_tokens"])
+    assert call(*arguments) == (0, made)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"--target": "nowhere"}, "There is no model folder at nowhere"),
+        ({"--held-out": "1"}, "held-out must lie within"),
+        ({"--data": "nowhere.jsonl"}, "There is no file nowhere.jsonl"),
+        ({"--max-length": "3"}, "had none within 3 tokens"),
+        ({"--k": "0"}, "k must lie within 1..700"),
+        ({"--k": "701"}, "k must lie within 1..700"),
+        ({"--k": "many"}, "k must be a whole number or full"),
+        ({"--learning-rate": "0"}, "learning rate"),
+        ({"--name": "../up"}, "cannot be named"),
+        ({"--processes": "2"}, "Several processes need GPUs"),
+        ({"--regenerate": "somebody"}, "local or from an http"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    call, toy, toy_corpus, found_trainer, change: dict[str, str], sentence: str
+) -> None:
+    usual = {"--target": toy.folder, "--data": toy_corpus.files[0], "--k": "64",
+             "--max-length": "128", "--held-out": "0.2", "--device": "cpu"}  # fmt: skip
+    code, said = call("train", *(part for pair in {**usual, **change}.items() for part in pair))
+    assert code == 2
+    assert sentence in said["error"]
+
+
+def test_counts_of_another_vocabulary(call, toy, toy_corpus, found_trainer, tmp_path) -> None:
+    path = tmp_path / "other.npz"
+    TokenCounts([3, 2, 1], 1, 0, Provenance("assistant", "t", "t", "m", "m")).save(path)
+    code, said = call("train", "--target", toy.folder, "--data", toy_corpus.files[0], "--k", 2,
+                      "--counts", path)  # fmt: skip
+    assert code == 2
+    assert "count with the target's tokenizer" in said["error"]
+
+
+def test_evaluation_of_what_is_no_draft(call, toy, toy_features, found_trainer, tmp_path) -> None:
+    base = ("draft-eval", tmp_path, "--target", toy.folder, "--features")
+    assert "no captured features" in call(*base, "ffff")[1]["error"]
+    assert "no config.json" in call(*base, toy_features.key)[1]["error"]
+
+
+def test_demo_without_a_target(call, found_trainer) -> None:
+    code, said = call("train", "--target", "demo", "--k", "full")
+    assert code == 2
+    assert "run `demo-target`" in said["error"]
+
+
+def test_demo_target_command(call, toy_corpus, tmp_path) -> None:
+    code, made = call(
+        "demo-target", "--data", toy_corpus.files[0], "--out", tmp_path / "t", "--minutes", 0.005,
+        "--vocab-size", 600, "--hidden-size", 64, "--layers", 4, "--length", 32, "--batch", 2,
+        "--threads", 1,
+    )  # fmt: skip
+    assert code == 0
+    assert made["label"].startswith("toy target")
+    assert made["unigram_perplexity"] > 1
+    assert Path(made["folder"], "model.safetensors").is_file()
+    assert "minutes" in call("demo-target", "--minutes", 0)[1]["error"]
+
+
+def test_estimate_grows_with_k_and_says_what_is_needed(
+    toy_target, toy_corpus, toy_recipe, toy_features, found_trainer
+) -> None:
+    cost = estimate(
+        toy_target, toy_corpus, toy_recipe, [700, 64], TrainingPlan(epochs=2), Deployment(),
+        found_trainer, held_out=0.2,
+    )  # fmt: skip
+    tokens = toy_features.train_tokens + toy_features.eval_tokens
+    assert cost.tokens == pytest.approx(tokens, rel=0.02)
+    assert cost.feature_bytes == pytest.approx(toy_features.bytes, rel=0.06)
+    assert cost.steps == pytest.approx(2 * toy_features.train_samples, rel=0.15)
+    assert cost.train_seconds[700] > cost.train_seconds[64] > 0
+    assert cost.fits
+    some = estimate(
+        toy_target, toy_corpus, toy_recipe, [64], TrainingPlan(), Deployment(), found_trainer,
+        max_tokens=1000,
+    )  # fmt: skip
+    assert some.tokens == 1000
+
+
+def test_stages_are_told_and_finished_ones_stay(tmp_path) -> None:
+    stages = [Stage("target"), Stage("train", 64)]
+    log = StageLog(tmp_path, list(stages))
+    log.enter("target")
+    log.leave("target", message="4 layers")
+    log.enter("train", 64)
+    log.tell("train", 64, 3, 10, "loss 2")
+    log.fail("Stopped.")
+    first, second = read_stages(tmp_path)
+    assert (first.state, first.message) == (DONE, "4 layers")
+    assert (second.state, second.done, second.message) == (FAILED, 3, "Stopped.")
+    again = StageLog(tmp_path, list(stages))
+    assert [stage.state for stage in again.stages] == [DONE, "pending"]
+
+
+def test_runs_that_are_none() -> None:
+    with pytest.raises(InputError, match="no training run"):
+        read_run("never")
+    for name in ("..", "a/b", "", ".hidden"):
+        with pytest.raises(InputError, match="cannot be named"):
+            run_folder(name)
