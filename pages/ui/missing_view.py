@@ -151,8 +151,8 @@ def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
 def _keep(chooser: StoredCounts, ids: list[int]) -> None:
     kept = {*traffic.user_tokens(chooser.counts), *ids}
     traffic.keep_user_tokens(chooser.counts, sorted(kept))
-    if st.session_state.get("vocabulary_kind") == "choice":
-        st.session_state.vocabulary_kind = "grown"
+    if st.session_state.get("kind_in_view", "choice") == "choice":
+        st.session_state.kind_in_view = "grown"
     st.toast(f"{len(kept):,} tokens of yours are kept whatever their counts.")
 
 

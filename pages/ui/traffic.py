@@ -148,10 +148,10 @@ def own_vocabularies(counts: TokenCounts) -> dict[str, OwnVocabulary]:
 
 
 def keep_vocabulary(kind: str, own: OwnVocabulary, counts: TokenCounts) -> None:
-    """Keep a vocabulary for the session and put it in view; from callbacks only."""
+    """Keep a vocabulary for the session and put it in view."""
     st.session_state.setdefault("own_vocabularies", {})[kind] = own
     st.session_state[f"own_{kind}_tokenizer"] = counts.provenance.tokenizer_sha256
-    st.session_state.vocabulary_kind = kind
+    st.session_state.kind_in_view = kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,6 +185,10 @@ def file_of(vocabulary: DraftVocabulary) -> Path:
     return path
 
 
+def _kind_picked() -> None:
+    st.session_state.kind_in_view = st.session_state.vocabulary_kind
+
+
 def file_of_list(entries: Sequence[int | str]) -> Path:
     """A list of tokens, ids or texts, as a file of the workspace that commands can name."""
     text = "\n".join(map(str, entries))
@@ -205,13 +209,13 @@ def in_view(stored: StoredCounts, *, always: bool = True) -> InView:
     if mine:
         titles["grown"] = f"The same and your {len(mine):,} tokens"
     titles |= {kind: each.title for kind, each in own.items()}
-    kind = st.session_state.get("vocabulary_kind")
-    if kind not in titles:
-        kind = st.session_state.vocabulary_kind = "choice"
+    kind = st.session_state.get("kind_in_view")
+    kind = kind if kind in titles else "choice"
     if always or len(titles) > 1:
+        st.session_state.vocabulary_kind = kind
         kind = st.selectbox(
             "Vocabulary", list(titles), format_func=titles.__getitem__, key="vocabulary_kind",
-            persist_state="session", help="Changed on Explore, or made on the tabs below.",
+            on_change=_kind_picked, help="Chosen on Explore, or made on Generalize.",
         )  # fmt: skip
     if kind in own:
         each = own[kind]
