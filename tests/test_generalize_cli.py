@@ -160,9 +160,9 @@ def test_coverage_of_a_vocabulary_from_a_file(ok, refused, counted):
 
 def test_counts_without_their_responses_have_no_interval(ok, make_counts):
     make_counts(range(50)).save("plain.npz")
-    result = ok("coverage", "plain.npz", "--k", 10)
+    result = ok("coverage", "plain.npz", "--k", 10, text="not at hand")
     assert result["sets"][0]["interval"] is None
-    assert "not at hand" in result["note"]
+    assert result["without_interval"] == ["corpus"]
 
 
 def test_missing_tokens_need_the_tokenizer_of_the_counts(refused, counted, tmp_path):

@@ -96,11 +96,9 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
             _missing(vocabulary, measured, its, tokenizer, arguments.missing)
             for measured, its in zip(sets, responses, strict=True)
         ]
-    without = [c.name for c, its in zip(sets, responses, strict=True) if its is None]
-    notes = [padding_note(curve, arguments.k) if arguments.k else None]
-    if without:
-        notes.append(NO_RESPONSES.format(names=", ".join(without)))
-    result["note"] = " ".join(filter(None, notes)) or None
+    without = (c.name for c, its in zip(sets, responses, strict=True) if its is None)
+    result["without_interval"] = list(dict.fromkeys(without))
+    result["note"] = padding_note(curve, arguments.k) if arguments.k else None
     return result
 
 
@@ -229,6 +227,8 @@ def _coverage_text(result: Result) -> str:
         lines += ["chosen on (row), measured on (column)", table([("", *matrix["names"]), *rows])]
     for missing in result.get("missing", ()):
         lines += [_missing_text(missing)]
+    if names := result["without_interval"]:
+        lines.append(NO_RESPONSES.format(names=", ".join(names)))
     return "\n\n".join(filter(None, [*lines, result["note"]]))
 
 
