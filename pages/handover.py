@@ -73,7 +73,7 @@ def ingredients(stored) -> bool:
     )  # fmt: skip
     st.text_input("Title", key="report_title", persist_state="session", max_chars=120,
                   placeholder="the decision itself")  # fmt: skip
-    st.text_area("Note", key="note", persist_state="session", height=80, max_chars=2000,
+    st.text_area("Note", key="note", persist_state="session", height=80,
                  placeholder="why this choice, for whom, until when")  # fmt: skip
     kept = handed.extras(stored.key)
     if kept.rules != NO_RULES or kept.forecast != NO_FORECAST:
@@ -102,6 +102,11 @@ def packed(texts: dict[str, str], suffix: str, name: str) -> bytes:
         return zip_bytes(folder)
 
 
+def counted(number: int, noun: str) -> str:
+    """'1 figure', '4 figures'."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def get(label: str, make, file: str, kind: str, icon: str, key: str, **more) -> None:
     """A download that is made when it is asked for."""
     st.download_button(
@@ -114,7 +119,10 @@ def report(facts: Facts, argv: list[str]) -> None:
     name = f"draft-vocabulary-{facts.chosen.k}"
     with st.container(border=True):
         st.markdown(f"#### {plain(words.title(facts))}")
-        st.markdown(f"{plain(' '.join(words.verdict(facts)))} {MEASURED} {ESTIMATED}")
+        st.markdown(
+            f"{plain(' '.join(words.verdict(facts)))}  \nCoverage is {MEASURED}; FLOPs and weights "
+            f"are {ESTIMATED}"
+        )
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             get("Report, one HTML file", lambda: report_html(facts).encode(), f"{name}.html",
                 "text/html", "description", "get_report", type="primary",
@@ -123,9 +131,10 @@ def report(facts: Facts, argv: list[str]) -> None:
             if st.button("Present", icon=":material/slideshow:", key="present", help="One clean "
                          "page in large type; Esc comes back.", shortcut="P"):  # fmt: skip
                 st.switch_page(page_of("present"))
-        shown = len(facts.elsewhere), sum("pinned" in " ".join(o.labels) for o in facts.options)
+        pinned = sum("pinned" in " ".join(option.labels) for option in facts.options)
         st.caption(
-            f"With {len(figures(facts))} figures, {shown[0]} other sets, {shown[1]} pinned sizes, "
+            f"With {counted(len(figures(facts)), 'figure')}, "
+            f"{counted(len(facts.elsewhere), 'other set')}, {counted(pinned, 'pinned size')}, "
             "provenance and the commands that make it again. It opens without a network."
         )
 

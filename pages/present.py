@@ -11,12 +11,15 @@ from vocabtrim_core.report.facts import Facts
 
 require_router()
 
-ZOOM = 1.22
+ZOOM = 1.18
 STYLE = """<style>
-[data-testid=stHeader] { background: none; }
-[data-testid=stMainBlockContainer] { max-width: 1500px; padding-top: 1.5rem; padding-bottom: 2rem; }
-.st-key-exit { position: absolute; top: -0.4rem; right: 2.6rem; z-index: 10; width: auto; }
-@media (max-width: 700px) { .st-key-exit { position: static; } }
+[data-testid=stHeader] { display: none; }
+[data-testid=stMainBlockContainer] { max-width: 1560px; padding: 1.25rem 5rem 1rem; }
+.st-key-exit { position: absolute; top: 0.4rem; right: 1.2rem; z-index: 10; width: auto; }
+@media (max-width: 700px) {
+  .st-key-exit { position: static; align-items: end; }
+  [data-testid=stMainBlockContainer] { padding: 0.5rem 1rem 2rem; }
+}
 </style>"""
 
 
@@ -33,7 +36,7 @@ def page(stored) -> None:
     name = f"still-{choice.vocabulary_sha256[:16]}-{stored.key}"
     curve_store(payload(name, facts))
     stage.hero(facts)
-    left, right = st.columns([1.75, 1], gap="large")
+    left, right = st.columns([1.6, 1], gap="large")
     with left:
         still_chart(
             opened.tradeoff, name, k=None if opened.choice.k == best else opened.choice.k,

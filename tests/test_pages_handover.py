@@ -23,7 +23,10 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.report import printing
+from vocabtrim_core.response_files import keep_responses
+from vocabtrim_core.responses import Responses
 from vocabtrim_core.selection import Rules
+from vocabtrim_core.uncertainty import coverage_interval
 
 SHAPE = PRESETS["llama-3.1-8b"]
 
@@ -83,7 +86,7 @@ def test_pins_and_note_go_into_the_choice(counted):
     app.number_input(key="k").set_value(5_000).run()
     app.switch_page("pages/handover.py").run()
     app.text_area(key="note").set_value("for the pilot").run()
-    assert "1 pinned sizes" in words(app)
+    assert "1 pinned size," in words(app)
     link = dict(parse_qsl(unquote(linked(app).partition("choice=")[2])))
     assert (link["k"], link["note"]) == ("5000", "for the pilot")
     assert json.loads(link["pins"])[0][6] == 777
@@ -195,6 +198,22 @@ def test_present_shows_the_choice_without_controls(counted, other):
     assert [button.label for button in app.button] == ["Exit"]
     app.button(key="leave").click().run()
     assert app.title[0].value == "Hand over"
+
+
+def test_intervals_come_from_responses_at_hand(small):
+    conversations, length = 40, 50
+    ids = (np.random.default_rng(0).zipf(1.3, conversations * length) % V).astype(np.uint32)
+    seen = TokenCounts(np.bincount(ids, minlength=V), conversations, 0, small.provenance)
+    workspace.save_counts(seen)
+    one_each = np.arange(conversations)
+    responses = Responses(ids, np.arange(conversations + 1) * length, one_each,
+                          np.full(conversations, -1, np.int16), (), V)  # fmt: skip
+    keep_responses(seen.key, responses)
+    app = opened("present", counts=small.key, k="60")
+    kept = CoverageCurve.of(small).vocabulary(60).t2d
+    expected = coverage_interval(responses, kept)
+    told = stage(app)["elsewhere"]["rows"][1]["span"]
+    assert told == f"2,000 tokens, 95% interval {expected.low:.1%} to {expected.high:.1%}"
 
 
 @pytest.mark.parametrize("page", ["present", "handover"])

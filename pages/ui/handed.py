@@ -178,7 +178,13 @@ def follow_link() -> None:
     """
     packed = st.query_params.get(PARAMETER, "")
     plain = st.query_params.to_dict()
-    link = dict(parse_qsl(packed, keep_blank_values=True)) if packed else plain if "ids" in plain else None
+    link = (
+        dict(parse_qsl(packed, keep_blank_values=True))
+        if packed
+        else plain
+        if "ids" in plain
+        else None
+    )
     if link is None or (packed and packed == st.session_state.get("followed")):
         return
     key = link.get("counts", "")

@@ -16,7 +16,7 @@ _STAGE = component(
     css=(HERE / "stage.css").read_text("utf-8"),
     js=(HERE / "stage.js").read_text("utf-8"),
 )
-MOST_PLACES, MOST_OPTIONS = 5, 6
+MOST_PLACES, MOST_OPTIONS = 4, 5
 
 
 def hero(facts: Facts) -> None:
@@ -76,7 +76,7 @@ def _places(facts: Facts) -> dict[str, object] | None:
         return None
     counts, share = facts.material.counts, facts.chosen.choice.coverage
     own = {"name": counts.name, "share": share, "text": percent(share), "own": True,
-           "span": "where it was chosen"}  # fmt: skip
+           "span": f"{counts.tokens:,} tokens, where it was chosen"}  # fmt: skip
     ordered = sorted(facts.elsewhere, key=lambda place: -place.held.coverage)
     more = len(ordered) - MOST_PLACES
     return {
@@ -89,9 +89,9 @@ def _places(facts: Facts) -> dict[str, object] | None:
 
 def _place(place: Elsewhere) -> dict[str, object]:
     span, held = place.interval, place.held
-    text = f"of {held.tokens:,} tokens that had no part in the choice"
+    text = f"{held.tokens:,} tokens"
     if span:
-        text += f"; 95% interval {percent(span.low)} to {percent(span.high)}"
+        text += f", 95% interval {percent(span.low)} to {percent(span.high)}"
     return {"name": held.name, "share": held.coverage, "text": percent(held.coverage), "span": text}
 
 

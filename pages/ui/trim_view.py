@@ -18,13 +18,14 @@ from vocabtrim_core.acceptance import MAX_DEPTH
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.drafts.expected import expected_length
 from vocabtrim_core.drafts.inspecting import inspect_draft
-from vocabtrim_core.drafts.slicing import NAME, Plan, plan
+from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace import StoredCounts, size
 
-SERVED = [form.name for form in FORMATS.values() if form.needs_draft]
+FIRST = ("vllm", "sglang-eagle3")  # most drafts are served by one of these
+SERVED = sorted((f.name for f in FORMATS.values() if f.needs_draft), key=lambda n: n not in FIRST)
 ABOUT = (
     "A draft trained with the full vocabulary needs no training to become smaller: only the head "
     "rows of the chosen tokens are kept. Their logits stay the same, bit for bit; the other tokens "
@@ -62,7 +63,7 @@ def panel(stored: StoredCounts) -> list[list[str]]:
             _found(draft, made, stored)
             _act(draft, argv, made)
     if draft is not None and (record := _out(argv) / NAME).is_file():
-        _result(record.parent, len(vocabulary) if not drop else None)
+        _result(record.parent)
     jobpanel.watch(lambda: [j for j in jobpanel.of_verb("slice") if j.state != "done"], "slice")
     shown = [part for part in argv if part != str(_out(argv))]
     return [[*shown, "DIR"]]
@@ -168,18 +169,16 @@ def _act(draft: Path, argv: list[str], made: Plan) -> None:
     done = (_out(argv) / NAME).is_file()
     running = any(job.active and list(job.argv) == argv for job in jobpanel.of_verb("slice"))
     st.button(
-        f"Trim it: write {size(made.size)}", key="trim", type="primary",
+        "Trimmed, see below" if done else f"Trim it: write {size(made.size)}", key="trim",
+        type="primary",
         icon=":material/content_cut:", disabled=done or running,
         on_click=jobpanel.begin, args=(argv, f"Trim {draft.name} to {len(made.rows):,} tokens"),
-        help="Runs in the background and survives closing this page." if not done else
-        "Already written, see below.",
+        help="Runs in the background and survives closing this page.",
     )  # fmt: skip
 
 
-def _result(folder: Path, k: int | None) -> None:
+def _result(folder: Path) -> None:
     """The trimmed draft and how each engine takes it."""
-    from vocabtrim_core.drafts.slicing import SlicedDraft
-
     sliced = SlicedDraft.load(folder)
     with st.container(border=True, key="trimmed"):
         st.markdown(
