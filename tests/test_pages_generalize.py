@@ -12,18 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from talks import SIZE, talk
 
 from vocabtrim_core import jobs, workspace
 from vocabtrim_core.compare import transfer_matrix
-from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.cycle_model import HARDWARE, roofline
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.forecast import forecast
 from vocabtrim_core.forecast_inputs import acceptance_on
 from vocabtrim_core.protect import SETS
-from vocabtrim_core.response_files import keep_responses
-from vocabtrim_core.responses import Responses
 from vocabtrim_core.selection import mix
 from vocabtrim_core.tailored import Demand, tailor
 from vocabtrim_core.tokenizers import load_tokenizer
@@ -33,25 +32,7 @@ from vocabtrim_core.worst_domain import worst_domain
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 LLAMA = PRESETS["llama-3.1-8b"]
-SIZE = LLAMA.vocab_size
 ALPHA = 0.05  # so few tokens are counted that at 0.5 every one of them pays for itself
-
-
-def talk(name: str, slope: float, seed: int, rule: str = "assistant") -> TokenCounts:
-    """A counted set of 200 conversations by Zipf's law, its responses kept."""
-    rng = np.random.default_rng(seed)
-    ids = rng.permutation(20_000)[rng.zipf(slope, 60_000) % 20_000].astype(np.uint32)
-    offsets = np.arange(0, len(ids) + 1, 300)
-    n = len(offsets) - 1
-    responses = Responses(ids, offsets, np.arange(n), np.full(n, -1, np.int16), (), SIZE)
-    about = Provenance(
-        rule, "llama-3.1", load_tokenizer("llama-3.1").fingerprint, "llama3", "e" * 64,
-        corpora=({"name": name, "sha256": name, "conversations": n},),
-    )  # fmt: skip
-    counts = TokenCounts(responses.counts(), n, 0, about)
-    workspace.save_counts(counts)
-    keep_responses(counts.key, responses)
-    return counts
 
 
 @pytest.fixture(scope="module")

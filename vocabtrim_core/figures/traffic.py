@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from vocabtrim_core.compare import TransferMatrix
 from vocabtrim_core.coverage import HeldOut
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
 from vocabtrim_core.uncertainty import Interval
 
 MOST_NAMED = 16  # cells of a transfer matrix are labelled up to this many sets
@@ -102,15 +102,17 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
 
 
 def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure:
-    """Heat map: the row chose, the column is measured."""
-    names = [short(name, 22) for name in matrix.names]
+    """Heat map: the row chose, the column is measured. Tints stay pale enough for the numbers."""
+    names = [short(name, 20) for name in matrix.names]
     share = 100 * matrix.coverage
-    scale = [[i / (len(palette.scale) - 1), c] for i, c in enumerate(palette.scale)]
-    texts = np.vectorize(lambda value: f"{value:.1f}")(share) if len(names) <= MOST_NAMED else None
+    labelled = len(names) <= MOST_NAMED
+    texts = np.vectorize(lambda value: f"{value:.1f}")(share) if labelled else None
     figure = go.Figure(
         go.Heatmap(
-            z=share, x=names, y=names, colorscale=scale, zmax=100, text=texts, xgap=2, ygap=2,
-            texttemplate="%{text}" if texts is not None else None, customdata=100 * matrix.unique,
+            z=share, x=names, y=names, zmax=100, xgap=2, ygap=2, text=texts,
+            colorscale=[[0, clear(palette.accent, 0.04)], [1, clear(palette.accent, 0.55)]],
+            texttemplate="%{text}" if labelled else None, textfont={"color": palette.ink},
+            customdata=100 * matrix.unique, showscale=not labelled,
             colorbar={"title": {"text": "Coverage, %", "side": "right"}, "thickness": 12,
                       "outlinewidth": 0},
             hovertemplate=f"top {matrix.k:,} of <b>%{{y}}</b><br>on <b>%{{x}}</b>: %{{z:.2f}}%"
@@ -118,6 +120,6 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
         )
     )  # fmt: skip
     layout(figure, palette, height=190 + 44 * len(names))
-    figure.update_xaxes(title_text="measured on", side="bottom", showgrid=False, tickangle=-30)
-    figure.update_yaxes(title_text="chosen on", autorange="reversed", showgrid=False)
+    figure.update_xaxes(side="bottom", showgrid=False, tickangle=-35)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
     return figure
