@@ -96,7 +96,7 @@ def catalogues() -> Pairs:
         try:
             with path.open("rb") as file:
                 catalogue = gettext.GNUTranslations(file)._catalog  # type: ignore[attr-defined]
-        except (OSError, UnicodeDecodeError, ValueError):
+        except (OSError, ValueError, LookupError):  # not every file is a sound one
             continue
         lines = [text for key, text in catalogue.items() if key and isinstance(text, str)]
         for i in range(0, len(lines), 30):
@@ -113,14 +113,16 @@ def _pieces(roots) -> Pairs:
         except (OSError, ValueError, EOFError):
             continue
         held, size = [], 0
-        for paragraph in text.split("\n\n"):
-            held.append(paragraph)
-            size += len(paragraph)
-            if size > PIECE:
-                yield f"Go on with {path.name}", "\n\n".join(held)
+        for line in text.splitlines(keepends=True):
+            held.append(line)
+            size += len(line)
+            if size > PIECE and (
+                len(line) < 2 or size > 4 * PIECE
+            ):  # at an empty line, if it comes
+                yield f"Go on with {path.name}", "".join(held)[: 8 * PIECE]
                 held, size = [], 0
         if size > 100:
-            yield f"Finish {path.name}", "\n\n".join(held)
+            yield f"Finish {path.name}", "".join(held)[: 8 * PIECE]
 
 
 def _alternate(*streams: Pairs) -> Pairs:

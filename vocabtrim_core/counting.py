@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pyarrow as pa
 
@@ -27,8 +28,9 @@ from vocabtrim_core.encoding import ResponseBatch, encode_batch, first_texts
 from vocabtrim_core.engines import ENGINES, REFERENCE, Reference, engines, objection
 from vocabtrim_core.errors import Cancelled
 from vocabtrim_core.feed import Feed
+from vocabtrim_core.guards import buffers
 from vocabtrim_core.parts import PartFolder
-from vocabtrim_core.proof import FIRST, ExactEngine, MismatchError, Proof
+from vocabtrim_core.proof import FIRST, LONGEST, ExactEngine, MismatchError, Proof
 from vocabtrim_core.recipe import Recipe
 from vocabtrim_core.response_files import ResponseFiles, keep_responses
 from vocabtrim_core.shard_counts import MOST_PIECES
@@ -177,13 +179,14 @@ def _proved(
 
 
 def _first_texts(corpus: Corpus, recipe: Recipe, most: int) -> pa.LargeStringArray:
-    """The first texts of the corpus that an engine is to encode, from its first few blocks."""
+    """The first texts of the corpus that an engine is to encode, but for very long ones."""
     blocks = (block for shard in corpus.shards() for block in corpus.blocks(shard))
     found = [pa.array([], pa.large_string())]
     while most and (block := next(blocks, None)) and len(found) <= LOOK:
         found.append(first_texts(block.batch(), recipe, most))
         most -= len(found[-1])
-    return pa.concat_arrays(found)
+    texts = pa.concat_arrays(found)
+    return texts.filter(pa.array(np.diff(buffers(texts)[0]) <= LONGEST))
 
 
 def count_here(

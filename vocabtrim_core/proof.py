@@ -16,11 +16,12 @@ import pyarrow as pa
 
 from vocabtrim_core import memory
 from vocabtrim_core.engines import Encoded, Engine, Reference
-from vocabtrim_core.guards import with_unicode_17
+from vocabtrim_core.guards import buffers, with_unicode_17
 from vocabtrim_core.tokenizers import Tokenizer
 
 FIRST = 2000  # texts checked before anything is counted
 ONE_IN = 1000  # texts per checked text after that
+LONGEST = 200_000  # bytes of a checked text: HF takes a gigabyte of memory for five megabytes
 UNICODE = "code points newer than HF's Unicode tables"
 MARKUP = "markup that takes blanks or word borders with it"
 RENDERED = "conversations that had to be rendered"
@@ -112,7 +113,7 @@ class ExactEngine:
         if markup and not self._plain_markup:
             return self._reference.encode(texts), Proof(label, n, routed={MARKUP: n})
         found, routed = self._read(texts)
-        sample = np.setdiff1d(np.arange(0, n, ONE_IN), routed, assume_unique=True)
+        sample = _checkable(texts, np.arange(0, n, ONE_IN), routed)
         if len(sample):
             truth = self._reference.encode(texts.take(pa.array(sample)))
             self._compare(texts, found, sample, truth, np.arange(len(sample)))
@@ -124,11 +125,11 @@ class ExactEngine:
         )
 
     def check(self, texts: pa.LargeStringArray, truth: Encoded, *, markup: bool = False) -> int:
-        """How many texts the engine itself gives the true ids for: all that it would be given."""
+        """How many texts the engine gives the true ids for: all that it would be asked for."""
         if self.is_reference or (markup and not self._plain_markup):
             return 0
         found, routed = self._read(texts)
-        own = np.setdiff1d(np.arange(len(texts)), routed, assume_unique=True)
+        own = _checkable(texts, np.arange(len(texts)), routed)
         self._compare(texts, found, own, truth, own)
         return len(own)
 
@@ -156,6 +157,12 @@ class ExactEngine:
                     f"{self.engine.label}: other ids than HF tokenizers for a text that begins "
                     f"{texts[i].as_py()[:60]!r}"
                 )
+
+
+def _checkable(texts: pa.LargeStringArray, rows: np.ndarray, routed: np.ndarray) -> np.ndarray:
+    """Those of the rows that the engine's ids are used for and that HF can be asked about."""
+    short = np.diff(buffers(texts)[0])[rows] <= LONGEST
+    return np.setdiff1d(rows[short], routed, assume_unique=True)
 
 
 def _ids(encoded: Encoded, i: int) -> np.ndarray:
