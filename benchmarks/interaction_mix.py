@@ -2,9 +2,9 @@
 
     python benchmarks/interaction_mix.py [--drags 8] [--moves 10]
 
-Eight counted sets over V = 151,936 (Zipf's law, about 60,000 tokens seen in each) are mixed, ranked
-and searched in the browser at every pointer move. drag: from the browser's time stamp of the move
-to the new curve in the document, and to the frame that shows it. release: to the new sentence,
+Eight counted sets over V = 151,936, by Zipf's law, in which together every token occurs, are mixed,
+ranked and searched in the browser at every pointer move. drag: from the browser's time stamp of the
+move to the new curve in the document, and to the frame that shows it. release: to the new sentence,
 which the exact vocabulary in Python precedes.
 """
 
