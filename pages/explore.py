@@ -102,6 +102,7 @@ def details(stored, settings, tradeoff, choice) -> None:
             plots.landscape(tradeoff)
 
 
+state.take_up()
 with heading("Explore", "Fewer draft tokens cost less and cover less. Find the size that is best."):
     stored = choose_counts(beside=draft_menu)
 if stored:

@@ -158,10 +158,9 @@ def reopen(choice: SavedChoice) -> str:
     choice.open(stored.counts)
     settings = _app_settings(choice.settings)
     kept, lost = _reopened_pins(choice)
-    for name in state.NAMES:
-        st.session_state[name] = getattr(settings, name)
+    state.bring(settings)
     st.session_state.update(
-        settings=settings, counts_key=stored.key, note=choice.note, pins=kept,
+        counts_key=stored.key, note=choice.note, pins=kept,
         extras=Extras(stored.key, choice.rules, choice.forecast),
     )  # fmt: skip
     said = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."

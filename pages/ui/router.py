@@ -18,14 +18,14 @@ PAGES = (
     ("forecast", "Forecast", "speed", "What a draft vocabulary does to tokens per second."),
     ("export", "Export", "ios_share", "Write the choice for the trainer or engine you use."),
     ("handover", "Hand over", "assignment", "Report, files and link of the choice; trim a draft."),
-    ("present", "Present", "slideshow", "The choice on one clean page, for a demo."),
 )  # fmt: skip
 PRESENT = "present"  # stands alone: not in the navigation, and without it
+ALONE = (PRESENT, "Present", "slideshow", "The choice on one clean page, for a demo.")
 
 
 def page(name: str) -> st.Page:
     """One page by its script's name."""
-    _, title, icon, about = next(entry for entry in PAGES if entry[0] == name)
+    _, title, icon, about = next(entry for entry in (*PAGES, ALONE) if entry[0] == name)
     return st.Page(
         FOLDER / f"{name}.py",
         title=title,
@@ -39,7 +39,7 @@ def page(name: str) -> st.Page:
 
 def pages() -> list[st.Page]:
     """All pages, for `st.navigation`."""
-    return [page(entry[0]) for entry in PAGES]
+    return [page(entry[0]) for entry in (*PAGES, ALONE)]
 
 
 def require_router() -> None:

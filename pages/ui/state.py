@@ -113,6 +113,18 @@ def apply(settings: Settings) -> None:
         st.session_state[name] = value
 
 
+def bring(settings: Settings) -> None:
+    """Put settings in view from a page without the widgets; Explore draws them when it opens."""
+    st.session_state.settings = st.session_state.brought = settings
+
+
+def take_up() -> None:
+    """First on the page with the widgets: the browser follows what is set in the run that draws."""
+    brought = st.session_state.pop("brought", None)
+    if brought and brought == st.session_state.settings:
+        st.session_state.update(asdict(brought))
+
+
 def load_draft(name: str) -> DraftArchitecture:
     """A preset, or a config.json uploaded to this workspace."""
     return load_architecture(
