@@ -104,7 +104,7 @@ def test_demo_without_a_target(call, found_trainer) -> None:
 
 def test_demo_target_command(call, toy_corpus, tmp_path) -> None:
     code, made = call(
-        "demo-target", "--data", toy_corpus.files[0], "--out", tmp_path / "t", "--minutes", 0.005,
+        "demo-target", "--data", toy_corpus.files[0], "--out", tmp_path / "t", "--steps", 8,
         "--vocab-size", 600, "--hidden-size", 64, "--layers", 4, "--length", 32, "--batch", 2,
         "--threads", 1,
     )  # fmt: skip

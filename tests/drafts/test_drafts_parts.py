@@ -391,8 +391,8 @@ def test_demo_training_continues_from_its_checkpoint(toy_corpus, tmp_path: Path)
         progress=lambda done, total=None, message="", **rates: seen.append(done)
         if message.startswith("Training the toy target") else None,
     )  # fmt: skip
-    assert 1 < seen[0] <= stopped + 1
-    assert seen[-1] == made.steps
+    assert 10 < seen[0] <= stopped + 5  # per cent
+    assert (seen[-1], made.steps) == (100, 24)
     assert not (tmp_path / ".t.building").exists()
 
 

@@ -33,6 +33,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     for flag, words in (
         ("--vocab-size", "tokens"), ("--hidden-size", "H"), ("--layers", "decoder layers"),
         ("--length", "tokens of a training sequence"), ("--batch", "sequences a step"),
+        ("--steps", "train for so many steps, however long they take"),
     ):  # fmt: skip
         shape(flag, type=integer, help=words)
 
@@ -43,7 +44,7 @@ def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     if not 0 < arguments.minutes < 600:
         raise InputError(f"minutes must lie within 0..600, but it is {arguments.minutes}.")
-    names = ("vocab_size", "hidden_size", "layers", "length", "batch")
+    names = ("vocab_size", "hidden_size", "layers", "length", "batch", "steps")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
     corpus = open_corpus(arguments.data, limit=arguments.limit) if arguments.data else None
     made = build(

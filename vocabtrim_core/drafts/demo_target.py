@@ -42,7 +42,6 @@ HELD_OUT = 0.05
 WARMUP = 0.03
 CHECKPOINTS = 8
 MEASURED_ON = 300  # held-out conversations
-MEASURED = 6  # steps after which the speed is known
 Progress = Callable[..., Any]
 
 
@@ -50,8 +49,8 @@ Progress = Callable[..., Any]
 class DemoShape:
     """Shape and training of the toy target.
 
-    minutes: of training, on whatever machine; steps: of training, where that shall not depend on
-    the machine.
+    minutes: of training, but never less than `least_tokens`, so that a busy machine takes longer
+    instead of learning nothing.  steps: of training, where that shall not depend on the machine.
     """
 
     vocab_size: int = 32_000
@@ -61,6 +60,7 @@ class DemoShape:
     batch: int = 8  # sequences of a step
     learning_rate: float = 3e-3
     minutes: float = 3.5
+    least_tokens: int = 250_000
     steps: int | None = None
     max_epochs: int = 3
     context: int = 1024
@@ -217,9 +217,15 @@ class _Run:
     """Where the training is; what a checkpoint keeps beside the weights."""
 
     step: int = 0
-    steps: int = 0  # of the whole training, known once its speed is
     tokens: int = 0
     seconds: float = 0.0
+
+    def share(self, shape: DemoShape, most: int) -> float:
+        """How much of the training is done, 0..1; `most` steps are all there ever are."""
+        if shape.steps:
+            return self.step / min(shape.steps, most)
+        timed = self.seconds / (60 * shape.minutes)
+        return max(min(timed, self.tokens / shape.least_tokens), self.step / most)
 
 
 def _train(
@@ -235,21 +241,19 @@ def _train(
         model.parameters(), shape.learning_rate, betas=(0.9, 0.95), weight_decay=0.01, fused=True
     )
     rows = packed(sequences, shape.length)
-    run = _Run(steps=shape.steps or 0)
+    run = _Run()
     state = scratch / "state.pt"
     if state.is_file():
         kept = torch.load(state, weights_only=True)
         model.load_state_dict(kept["model"])
         optimizer.load_state_dict(kept["optimizer"])
         run = _Run(**kept["run"])
-    per_epoch = len(rows) // shape.batch
+    per_epoch = max(1, len(rows) // shape.batch)
     most = per_epoch * shape.max_epochs
     order = batches(len(rows), shape.batch, run.step)
-    first = 0.0
     model.train()
-    while run.step < (run.steps or most):
+    while (share := run.share(shape, most)) < 1:
         began = time.monotonic()
-        share = run.step / run.steps if run.steps else 0.0
         rate = shape.learning_rate * min(1.0, (share + 1e-3) / WARMUP) * max(1 - share, 0.02)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -259,16 +263,12 @@ def _train(
         run.step += 1
         run.tokens += shape.batch * shape.length
         run.seconds += time.monotonic() - began
-        if run.step == 1:
-            first = run.seconds  # slower than the others, so its speed says nothing
-        elif not run.steps and run.step == MEASURED:
-            pace = (run.seconds - first) / (MEASURED - 1)
-            run.steps = max(2 * MEASURED, min(most, round(shape.minutes * 60 / pace)))
+        now = run.share(shape, most)
         progress(
-            run.step, run.steps or None, f"Training the toy target, loss {loss:.3f}",
+            round(100 * now), 100, f"Training the toy target, step {run.step}, loss {loss:.3f}",
             tokens_per_s=run.tokens / run.seconds,
         )  # fmt: skip
-        if run.steps and run.step % max(1, run.steps // CHECKPOINTS) == 0:
+        if int(now * CHECKPOINTS) > int(share * CHECKPOINTS):
             content = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
                        "run": asdict(run)}  # fmt: skip
             buffer = io.BytesIO()
