@@ -7,41 +7,26 @@ here when a slider is let go.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
-from pages.ui import state, traffic
+from pages.ui import state, tailor_form, traffic
 from pages.ui.frame import footer, plain_errors
 from pages.ui.router import page
 from pages.ui.size_chart import known_sizes, mix_chart, mix_payload, mix_store, packed
+from pages.ui.tailor_form import Wanted, arguments, slider_key
 from pages.ui.traffic import InView, OwnVocabulary
 from pages.ui.words import ESTIMATED, MEASURED, percent, plain
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.protect import SETS, Wish, listed_ids, script_ids
+from vocabtrim_core.protect import Wish, listed_ids, script_ids
 from vocabtrim_core.selection import mix
 from vocabtrim_core.tailored import Demand, Price, Tailored, offers, tailor
 from vocabtrim_core.token_kinds import token_kinds
 from vocabtrim_core.tokenizers import Tokenizer
 from vocabtrim_core.workspace import StoredCounts
 
-MULTIPLES = (1, 64, 128, 256, 512)
 OWN = "Your tokens"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
-    """What the controls ask for. sets: on, by name; files: lists of tokens; scripts: budgets."""
-
-    weights: tuple[int, ...]
-    sets: tuple[str, ...]
-    scripts: tuple[tuple[str, int], ...]
-    keep: Path | None
-    drop: Path | None
-    multiple: int
-    floor_everywhere: float | None
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -74,11 +59,11 @@ def _tailor(view: InView, sets: list[StoredCounts]) -> None:
         st.rerun()
     chart, sliders = st.columns([3.4, 1], gap="large")
     with sliders:
-        weights = _weights(sets)
+        weights = tailor_form.weights_of(sets)
     place = chart.container()
     sentence = chart.container()
     tokenizer = traffic.tokenizer_of(sets[0].counts)
-    prices, wanted = _wishes(sets, tokenizer, weights)
+    prices, wanted = tailor_form.wishes(sets, tokenizer, weights)
     rest = st.container()
     demand = result = None
     with sentence, plain_errors():
@@ -94,133 +79,6 @@ def _tailor(view: InView, sets: list[StoredCounts]) -> None:
         with rest:
             _worst(sets, result)
     footer(arguments(sets, wanted))
-
-
-# --- controls -----------------------------------------------------------------------------------
-
-
-def _slider_key(stored: StoredCounts) -> str:
-    return f"mix_{stored.key[:8]}"
-
-
-def _set_weights(sets: list[StoredCounts], values: list[int]) -> None:
-    for stored, value in zip(sets, values, strict=True):
-        st.session_state[_slider_key(stored)] = value
-
-
-def _starts(sets: list[StoredCounts]) -> None:
-    """Buttons for the mixes people start from."""
-    if len(sets) == 1:
-        st.caption("Choose other sets under Measured on, or count some, to mix them.")
-        return
-    most = max(stored.counts.tokens for stored in sets)
-    starts = {
-        "First only": [100] + [0] * (len(sets) - 1),
-        "Equal": [50] * len(sets),
-        "By size": [max(1, round(100 * s.counts.tokens / most)) for s in sets],
-    }
-    with st.container(horizontal=True, gap="small"):
-        for name, values in starts.items():
-            st.button(name, key=f"mix_{name.split()[0].lower()}", type="tertiary",
-                      on_click=_set_weights, args=(sets, values))  # fmt: skip
-
-
-def _weights(sets: list[StoredCounts]) -> tuple[int, ...]:
-    """One slider per set."""
-    names = traffic.names_of(sets)
-    st.markdown("**Your traffic**, in shares of the mix")
-    _starts(sets)
-    weights = []
-    for i, stored in enumerate(sets):
-        if _slider_key(stored) not in st.session_state:
-            st.session_state[_slider_key(stored)] = 0 if i else 100
-        weights.append(
-            st.slider(plain(names[stored.key]), 0, 100, step=1, key=_slider_key(stored),
-                      persist_state="session")
-        )  # fmt: skip
-    return tuple(weights)
-
-
-def _wishes(
-    sets: list[StoredCounts], tokenizer: Tokenizer | None, weights: tuple[int, ...]
-) -> tuple[dict, Wanted]:
-    """The toggles with places for their prices, and what all controls ask for."""
-    st.markdown("**Keep whatever the counts**")
-    places, on = {}, []
-    if tokenizer is None:
-        st.caption("Named sets of tokens need the tokenizer, which is not at hand; choose it on "
-                   "the Corpus page.")  # fmt: skip
-    else:
-        columns = st.columns(4, gap="medium")
-        for i, entry in enumerate(SETS.values()):
-            with columns[i % 4].container(gap=None):
-                if st.toggle(entry.title, key=f"keep_{entry.name}", help=entry.why,
-                             persist_state="session"):  # fmt: skip
-                    on.append(entry.name)
-                places[entry.name] = st.empty()
-    left, middle, right = st.columns(3, gap="large")
-    with left:
-        keep, drop = _lists(sets[0], tokenizer)
-    with middle:
-        scripts = _scripts(tokenizer)
-    with right:
-        every = st.slider("Coverage floor on every set", 0.0, 100.0, 0.0, 0.5, format="%.1f%%",
-                          key="floor_every", persist_state="session",
-                          help="The smallest vocabulary that keeps this much of each set, whatever "
-                          "its weight; 0 for none.")  # fmt: skip
-        multiple = st.selectbox(
-            "Round the size up to", MULTIPLES, key="multiple", persist_state="session",
-            format_func=lambda n: f"a multiple of {n}" if n > 1 else "no multiple",
-            help="Engines pad an LM head to 64 rows per GPU, so a multiple of 64 times the tensor "
-            "parallel size is free. The rows are filled with the next most frequent tokens.",
-        )  # fmt: skip
-    floor = every / 100 if every else None
-    return places, Wanted(weights, tuple(on), scripts, keep, drop, multiple, floor)
-
-
-def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | None, Path | None]:
-    """Files of the user's own tokens and of those to leave out."""
-    mine = traffic.user_tokens(stored.counts)
-    hint = "one per line: a text, or an id"
-    with st.expander("Tokens of your own", expanded=bool(mine)):
-        keep = st.text_area("Keep", key="keep_list", placeholder=hint, height=80,
-                            persist_state="session")  # fmt: skip
-        if mine:
-            st.caption(f"And {len(mine):,} tokens that you added under Missing tokens.")
-            st.button("Forget those", key="forget_own", type="tertiary", on_click=_forget,
-                      args=(stored,))  # fmt: skip
-        drop = st.text_area("Leave out", key="drop_list", placeholder=hint, height=80,
-                            persist_state="session")  # fmt: skip
-    return _file([*mine, *_entries(keep)]), _file(_entries(drop))
-
-
-def _forget(stored: StoredCounts) -> None:
-    traffic.keep_user_tokens(stored.counts, [])
-    st.session_state.redraw_generalize = True  # the page's selector of vocabularies names them
-
-
-def _entries(text: str | None) -> list[str]:
-    return [line for line in (text or "").splitlines() if line.strip()]
-
-
-def _file(entries: list) -> Path | None:
-    return traffic.file_of_list(entries) if entries else None
-
-
-def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
-    with st.expander("Room for scripts"):
-        if tokenizer is None:
-            st.caption("This needs the tokenizer.")
-            return ()
-        chosen = st.multiselect(
-            "Scripts", token_kinds(tokenizer).scripts, key="scripts", persist_state="session",
-            placeholder="cyrillic, cjk, …",
-        )  # fmt: skip
-        return tuple(
-            (script, int(st.number_input(f"Tokens of {script}", 1, None, 500, key=f"room_{script}",
-                                         persist_state="session")))
-            for script in chosen
-        )  # fmt: skip
 
 
 # --- from controls to a demand ------------------------------------------------------------------
@@ -283,7 +141,7 @@ def _chart_data(
     dropped = demand.excluded if demand and demand.excluded is not None else []
     return {
         "sets": [
-            {"id": stored.key, "name": names[stored.key], "slider": _slider_key(stored),
+            {"id": stored.key, "name": names[stored.key], "slider": slider_key(stored),
              "weight": weight}
             for stored, weight in zip(sets, wanted.weights, strict=True)
         ],
@@ -415,20 +273,3 @@ def _worst(sets: list[StoredCounts], result: Tailored) -> None:
         f"vocabulary above has {result.choice.k:,} tokens because those that pay for themselves "
         "in utility are kept too."
     )
-
-
-def arguments(sets: list[StoredCounts], wanted: Wanted) -> list[str]:
-    """The same as a command."""
-    size = sets[0].counts.vocab_size
-    settings = replace(state.settings(size), kmin=1)
-    argv = ["select", *(stored.key for stored in sets), *state.arguments(settings)]
-    argv += ["--k", str(settings.k)] if settings.k else []
-    argv += ["--weights", *map(str, wanted.weights)]
-    protect = [*wanted.sets, *([str(wanted.keep)] if wanted.keep else [])]
-    argv += ["--protect", *protect] if protect else []
-    argv += ["--script", *(f"{s}={n}" for s, n in wanted.scripts)] if wanted.scripts else []
-    argv += ["--exclude", str(wanted.drop)] if wanted.drop else []
-    argv += ["--multiple", str(wanted.multiple)] if wanted.multiple > 1 else []
-    if wanted.floor_everywhere:
-        argv += ["--min-coverage-every", f"{wanted.floor_everywhere:g}"]
-    return [*argv, "--out", "ids.json"]
