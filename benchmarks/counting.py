@@ -114,7 +114,9 @@ def ours(run: Run, path: Path) -> Callable[[], tuple[np.ndarray, dict]]:
     tokenizer = load_tokenizer(TOKENIZER)
     template = resolve_template(tokenizer)
     names = [run.engine] if run.engine else list(ENGINES)
-    loaded = [make_engine(tokenizer, names) for _ in range(run.threads)]
+    loaded = [make_engine(tokenizer, names)]
+    if not loaded[0].parallel:
+        loaded += [make_engine(tokenizer, names) for _ in range(run.threads - 1)]
     for engine in loaded:
         engine.encode(_texts(["warm"]))
     kind = type(loaded[0])

@@ -343,7 +343,7 @@ def test_wrong_arguments(shared):
 class Wrong:
     """An engine that is wrong about one word."""
 
-    label, newer_unicode, grows = "wrong 1.0", False, False
+    label, newer_unicode, parallel, grows = "wrong 1.0", False, False, False
 
     def __init__(self, tokenizer):
         self._inner = Reference(tokenizer)

@@ -208,7 +208,7 @@ class Wrong(Reference):
 class WrongEngine:
     """The same, but not a subclass of the reference."""
 
-    label, newer_unicode, grows = "wrong 1.0", False, False
+    label, newer_unicode, parallel, grows = "wrong 1.0", False, False, False
 
     def __init__(self, tokenizer):
         self._inner = Wrong(tokenizer)

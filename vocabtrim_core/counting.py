@@ -73,7 +73,8 @@ def count(
 ) -> TokenCounts:
     """Counts of the corpus under a rule of `templates.RULES`; kept in the workspace.
 
-    workers: threads, by default as many as the cores and the size of the corpus are worth.
+    workers: threads, where the engine is not parallel itself; by default as many as the cores and
+    the size of the corpus are worth.
     engine: the engine to prefer, see `engines.ENGINES`.  cache: False counts all of it anew.
     parts: folder for finished parts, by default in the workspace.  cluster: address of a Dask
     scheduler whose workers are to count.  responses: keep the counted ids themselves too, which
@@ -214,6 +215,7 @@ def count_here(
         memory.release()
         work(feed, recipe, engine, pieces_per_block(corpus), check, keep)
 
+    threads = 1 if exact.engine.parallel else threads
     total, started = corpus.size_bytes, time.perf_counter()
     with ThreadPoolExecutor(threads, thread_name_prefix="count") as pool:
         running = {pool.submit(thread, i == 0) for i in range(threads)}

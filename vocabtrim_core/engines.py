@@ -1,7 +1,7 @@
 """Tokenizer engines behind one interface: Arrow strings in, token ids out.
 
     gigatoken   fastest; ids in Rust straight from the Arrow buffer
-    fastokens   from Python strings, on all cores
+    fastokens   from Python strings
     tokenizers  HF's own: the reference, always there, for every tokenizer
 
 An instance serves one thread at a time; encoding lets other threads run. Whether the ids are HF's
@@ -28,18 +28,20 @@ if TYPE_CHECKING:
 
 Encoded = tuple[np.ndarray, np.ndarray]  # ids uint32[total], offsets int64[n+1]
 REFERENCE = "tokenizers"
-REFERENCE_TEXTS = 256  # texts per call: Encoding objects are fifty times the size of their ids
+TOGETHER = 256  # Python texts at once: HF's Encoding objects take fifty times what ids take
 
 
 class Engine(Protocol):
     """Text i has the ids ids[offsets[i]:offsets[i+1]]; nothing is added to them.
 
     label: name and version.  newer_unicode: reads the code points of `guards.UNICODE_17` its way.
-    grows: its memory grows with the text it has read.
+    parallel: uses all cores by itself, so one thread is enough.  grows: takes more memory the more
+    different words it has read, without bound.
     """
 
     label: str
     newer_unicode: bool
+    parallel: bool
     grows: bool
 
     def __init__(self, tokenizer: Tokenizer) -> None: ...
@@ -47,9 +49,9 @@ class Engine(Protocol):
 
 
 class Gigatoken:
-    """Rust, one pass over the bytes. Its cache of words grows with the text; a new one is empty."""
+    """Rust, one pass over the bytes; keeps the ids of every word it has met."""
 
-    newer_unicode, grows = True, True
+    newer_unicode, parallel, grows = True, False, True
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         import awkward as ak
@@ -73,9 +75,9 @@ class Gigatoken:
 
 
 class Fastokens:
-    """Rust, the semantics of HF; spreads one batch over the cores by itself."""
+    """Rust, with the semantics of HF; keeps the ids of every word too."""
 
-    newer_unicode, grows = False, False
+    newer_unicode, parallel, grows = False, True, True
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         import fastokens
@@ -86,27 +88,32 @@ class Fastokens:
         self._backend.no_padding()
 
     def encode(self, texts: pa.LargeStringArray) -> Encoded:
-        ids, offsets = self._backend.encode_batch_flat(texts.to_pylist())
-        return np.frombuffer(ids, np.uint32), np.frombuffer(offsets, np.uint64).astype(np.int64)
+        parts, lengths = [np.empty(0, np.uint32)], [np.empty(0, np.uint64)]
+        for start in range(0, len(texts), TOGETHER):
+            some = texts[start : start + TOGETHER].to_pylist()
+            ids, offsets = self._backend.encode_batch_flat(some)
+            parts.append(np.frombuffer(ids, np.uint32))
+            lengths.append(np.diff(np.frombuffer(offsets, np.uint64)))
+        return _joined(parts, np.concatenate(lengths))
 
 
 class Reference:
     """HF tokenizers: what every other engine must agree with."""
 
-    newer_unicode, grows = False, False
+    newer_unicode, parallel, grows = False, True, False
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.label = _label(REFERENCE)
         self._backend = tokenizer.backend
 
     def encode(self, texts: pa.LargeStringArray) -> Encoded:
-        parts, lengths = [np.empty(0, np.uint32)], [0]
-        for start in range(0, len(texts), REFERENCE_TEXTS):
-            some = texts[start : start + REFERENCE_TEXTS].to_pylist()
+        parts, lengths = [np.empty(0, np.uint32)], []
+        for start in range(0, len(texts), TOGETHER):
+            some = texts[start : start + TOGETHER].to_pylist()
             found = [e.ids for e in self._backend.encode_batch_fast(some, add_special_tokens=False)]
             lengths += map(len, found)
             parts.append(np.fromiter(chain.from_iterable(found), np.uint32))
-        return np.concatenate(parts), np.cumsum(lengths, dtype=np.int64)
+        return _joined(parts, np.array(lengths))
 
 
 ENGINES: dict[str, type[Engine]] = {
@@ -180,6 +187,10 @@ def _steps(part: Any) -> list[dict[str, Any]]:
         return []
     found = json.loads(part.__getstate__())
     return next((found[n] for n in ("normalizers", "pretokenizers") if n in found), [found])
+
+
+def _joined(parts: list[np.ndarray], lengths: np.ndarray) -> Encoded:
+    return np.concatenate(parts), np.append(0, np.cumsum(lengths)).astype(np.int64)
 
 
 def _label(package: str) -> str:
