@@ -28,8 +28,7 @@ def start_over() -> None:
 
 def use_on_explore(settings: state.Settings) -> None:
     """Hand a size or an alpha to Explore."""
-    st.session_state.settings = settings
-    st.session_state.update(asdict(settings))
+    state.bring(settings)
     link = {name: str(value) for name, value in asdict(settings).items() if value is not None}
     st.switch_page(page_of("explore"), query_params=link)
 
