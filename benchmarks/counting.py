@@ -11,9 +11,6 @@ counts. Prints a table and writes benchmarks/results/counting.json and .md.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
-import io
 import json
 import os
 import random
@@ -22,261 +19,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-
-import numpy as np
-import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.counting_texts import SHARED, build
-from benchmarks.report import write_report
+from benchmarks.counting_runs import RUNS, TITLES, Run, child
+from benchmarks.counting_texts import build
+from benchmarks.report import markdown, write_report
 
-TOKENIZER = SHARED / "tokenizers" / "llama-3.1"
-SPECFORGE_ROWS = 1000
-BATCH = 2000  # rows per call of the other tokenizers
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One way to count one file. baseline: the run that its time is compared with."""
-
-    name: str
-    how: str
-    file: str
-    threads: int = 2
-    engine: str = ""
-    baseline: str = "hf"
-    goal: str = ""
-    responses: bool = False  # keep the counted ids on disk too, as the app does
-
-
-RUNS = {
-    run.name: run
-    for run in (
-        Run("ours", "ours", "text.parquet", goal=">= 40x"),
-        Run("ours, ids kept too", "ours", "text.parquet", responses=True),
-        Run("ours, 1 thread", "ours", "text.parquet", threads=1),
-        Run("ours, zstd JSON lines", "ours", "text.jsonl.zst", goal=">= 20x"),
-        Run("ours, JSON lines", "ours", "text.jsonl"),
-        Run("ours, fastokens", "ours", "text.parquet", engine="fastokens", goal=">= 15x"),
-        Run("hf", "hf", "text.parquet"),
-        Run("tiktoken", "tiktoken", "text.parquet"),
-        Run("ours, hard text", "ours", "hard.parquet", baseline="hf, hard text", goal=">= 25x"),
-        Run("hf, hard text", "hf", "hard.parquet", baseline="hf, hard text"),
-        Run("ours, words new twice over", "ours", "grown.parquet", baseline="", goal="<= 600 MB"),
-        Run("SpecForge", "specforge", "text.parquet", baseline="", goal=">= 300x"),
-        Run("SpecForge, 1 process", "specforge", "text.parquet", threads=1, baseline=""),
-    )
-}
-TITLES = {
-    "hf": "HF tokenizers, encode_batch_fast + bincount",
-    "hf, hard text": "HF tokenizers, hard text",
-    "tiktoken": "tiktoken, encode_ordinary_batch + bincount",
-}
-
-
-# --- one run, in a process of its own -----------------------------------------------------------
-
-
-class Memory(threading.Thread):
-    """Peak of the memory that only this process uses (RssAnon), in MB."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.before = self.peak = self.now()
-
-    def now(self) -> float:
-        with contextlib.suppress(OSError):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("RssAnon"):
-                    return int(line.split()[1]) / 1000
-        return psutil.Process().memory_info().rss / 1e6
-
-    def run(self) -> None:
-        while True:
-            self.peak = max(self.peak, self.now())
-            time.sleep(0.01)
-
-
-def ours(run: Run, path: Path) -> Callable[[], tuple[np.ndarray, dict]]:
-    from vocabtrim_core import counting
-    from vocabtrim_core.corpora import open_corpus
-    from vocabtrim_core.counting import count
-    from vocabtrim_core.engines import ENGINES, make_engine
-    from vocabtrim_core.templates import resolve_template
-    from vocabtrim_core.tokenizers import load_tokenizer
-
-    tokenizer = load_tokenizer(TOKENIZER)
-    template = resolve_template(tokenizer)
-    names = [run.engine] if run.engine else list(ENGINES)
-    loaded = [make_engine(tokenizer, names)]
-    if not loaded[0].parallel:
-        loaded += [make_engine(tokenizer, names) for _ in range(run.threads - 1)]
-    for engine in loaded:
-        engine.encode(_texts(["warm"]))
-    kind = type(loaded[0])
-    supply = iter(loaded)
-
-    class Loaded(kind):  # type: ignore[misc, valid-type]
-        """Takes over an engine that was loaded before the clock started, while there is one."""
-
-        def __init__(self, tokenizer):
-            engine = next(supply, None)
-            self.__dict__ = engine.__dict__ if engine else kind(tokenizer).__dict__
-
-    ENGINES.update({name: Loaded for name, made in ENGINES.items() if made is kind})
-
-    prove, took = counting._proved, []
-
-    def timed(*arguments):
-        started = time.perf_counter()
-        for proved in prove(*arguments):
-            took.append(time.perf_counter() - started)
-            yield proved
-
-    counting._proved = timed
-
-    def counted():
-        counts = count(
-            open_corpus(path), tokenizer, template,
-            workers=run.threads, engine=run.engine or "gigatoken", responses=run.responses,
-        )  # fmt: skip
-        proof = counts.provenance.proof["sentence"]
-        about = {"proof": proof, "rows": counts.conversations, "proving": took[0]}
-        return counts.counts, about
-
-    return counted
-
-
-def hf(run: Run, path: Path) -> Callable[[], tuple[np.ndarray, dict]]:
-    import tokenizers
-
-    backend = tokenizers.Tokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
-    backend.encode("warm")
-
-    def counted():
-        total = np.zeros(backend.get_vocab_size(), np.int64)
-        for texts in _answers(path):
-            found = backend.encode_batch_fast(texts, add_special_tokens=False)
-            ids = np.concatenate([np.asarray(encoding.ids, np.int64) for encoding in found])
-            total += np.bincount(ids, minlength=len(total))
-            total[backend.token_to_id("<|eot_id|>")] += len(texts)
-        return total, {}
-
-    return counted
-
-
-def with_tiktoken(run: Run, path: Path) -> Callable[[], tuple[np.ndarray, dict]]:
-    import tiktoken
-
-    read = json.loads((TOKENIZER / "tokenizer.json").read_text())
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [b for b in range(256) if b not in printable]
-    byte_of = {chr(b): b for b in printable} | {chr(256 + i): b for i, b in enumerate(others)}
-    ranks = {bytes(byte_of[c] for c in word): i for word, i in read["model"]["vocab"].items()}
-    pattern = read["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"]
-    specials = {token["content"]: token["id"] for token in read["added_tokens"]}
-    encoding = tiktoken.Encoding(
-        "llama-3.1", pat_str=pattern, mergeable_ranks=ranks, special_tokens=specials
-    )
-    encoding.encode_ordinary("warm")
-
-    def counted():
-        total = np.zeros(encoding.n_vocab, np.int64)
-        for texts in _answers(path):
-            for ids in encoding.encode_ordinary_batch(texts, num_threads=run.threads):
-                total += np.bincount(np.asarray(ids, np.int64), minlength=len(total))
-            total[specials["<|eot_id|>"]] += len(texts)
-        return total, {}
-
-    return counted
-
-
-def _answers(path: Path):
-    """Stripped assistant messages as Python strings, in batches."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    for batch in pq.ParquetFile(path).iter_batches(BATCH, columns=["conversations"]):
-        turns = batch.column(0).flatten()
-        answers = pc.filter(turns.field("content"), pc.equal(turns.field("role"), "assistant"))
-        yield pc.utf8_trim_whitespace(answers).to_pylist()
-
-
-def _texts(values):
-    import pyarrow as pa
-
-    return pa.array(values, pa.large_string())
-
-
-def specforge(run: Run, path: Path) -> Callable[[], tuple[np.ndarray, dict]]:
-    """SpecForge's tokenising and counting, as its training scripts call them; no mapping."""
-    import datasets
-    import pyarrow.parquet as pq
-    from specforge.data import preprocessing
-    from transformers import AutoTokenizer
-
-    datasets.disable_progress_bars()
-    tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
-    batch = next(pq.ParquetFile(path).iter_batches(SPECFORGE_ROWS))
-    data = datasets.Dataset.from_list(batch.to_pylist())
-    found: dict = {}
-
-    class Counted(Exception):  # noqa: N818 - not an error: counting is done, the mapping not wanted
-        pass
-
-    def keep(token_dict, *sizes):
-        found.update(token_dict)
-        raise Counted
-
-    preprocessing.process_token_dict_to_mappings = keep
-
-    def counted():
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            built = preprocessing.build_eagle3_dataset(
-                data, tokenizer, chat_template="llama3", max_length=1_000_000,
-                num_proc=run.threads if run.threads > 1 else None,
-            )  # fmt: skip
-            with contextlib.suppress(Counted), tempfile.TemporaryDirectory() as folder:
-                preprocessing.generate_vocab_mapping_file(built, len(tokenizer), 32_000, folder)
-        total = np.zeros(len(tokenizer), np.int64)
-        total[list(found)] = list(found.values())
-        return total, {"rows": len(data)}
-
-    return counted
-
-
-HOW = {"ours": ours, "hf": hf, "tiktoken": with_tiktoken, "specforge": specforge}
-
-
-def child(run: Run, folder: Path) -> None:
-    """Load, count against the clock, print one JSON object."""
-    counted = HOW[run.how](run, folder / run.file)
-    memory = Memory()
-    memory.start()
-    cpu, started = time.process_time(), time.perf_counter()
-    counts, about = counted()
-    seconds = time.perf_counter() - started
-    print(
-        json.dumps(
-            {
-                "seconds": seconds,
-                "cpu": time.process_time() - cpu,
-                "tokens": int(counts.sum()),
-                "sha": hashlib.sha256(counts.astype("<i8").tobytes()).hexdigest()[:12],
-                "peak": memory.peak,
-                **about,
-            }
-        )
-    )
-
-
-# --- all runs -----------------------------------------------------------------------------------
+Found = dict[str, list[dict]]  # run -> its result in each round
 
 
 def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
@@ -284,9 +36,10 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
     home = tempfile.mkdtemp(prefix="counting-home-")
     environment = {
         **os.environ, "VOCABTRIM_HOME": home, "RAYON_NUM_THREADS": str(run.threads),
-        "PYTHONPATH": str(specforge_folder or ""), "TOKENIZERS_PARALLELISM": "true",
-        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1",
     }  # fmt: skip
+    if specforge_folder:
+        environment["PYTHONPATH"] = str(specforge_folder)
     argv = [sys.executable, __file__, "--run", run.name, "--folder", str(folder)]
     pin = (lambda: os.sched_setaffinity(0, {0})) if run.threads == 1 else None
     try:
@@ -319,10 +72,10 @@ def main() -> None:
         sizes = build(folder, size, max(1, size // 4), 2)
         names = [name for name in options.only or RUNS]
         missing = ""
-        if not options.specforge:
+        if not options.specforge and find_spec("specforge") is None:
             names = [name for name in names if RUNS[name].how != "specforge"]
             missing = "SpecForge: left out, give its unpacked wheel with --specforge."
-        found: dict[str, list[dict]] = {name: [] for name in names}
+        found: Found = {name: [] for name in names}
         for turn in range(1 if options.quick else options.rounds):
             order = list(names)
             random.Random(turn).shuffle(order)
@@ -333,73 +86,94 @@ def main() -> None:
     report(found, sizes, missing, write=not options.quick)
 
 
-def report(found: dict[str, list[dict]], sizes: dict[str, int], missing: str, write: bool) -> None:
+def report(found: Found, sizes: dict[str, int], missing: str, write: bool) -> None:
     """Medians, ratios of each round, equality; the table and what it says about the goals."""
-    wrong = [
-        file
-        for file in {RUNS[name].file.partition(".")[0] for name in found}
-        if len({r["sha"] for n, rs in found.items() for r in rs if _same(n, file)}) > 1
-    ]
-    rows = []
-    for name, results in found.items():
-        run = RUNS[name]
-        bytes_ = sizes[run.file.partition(".")[0]]
-        seconds = statistics.median(r["seconds"] for r in results)
-        base = found.get(run.baseline)
-        ratio = ""
-        if base and run.baseline != name:
-            pairs = zip(base, results, strict=True)
-            ratio = f"{statistics.median(b['seconds'] / r['seconds'] for b, r in pairs):.1f}x"
-        if run.how == "specforge":
-            ratio = _per_conversation(found, results)
-        rows.append({
-            "run": TITLES.get(name, name),
-            "threads": run.threads,
-            "MB": round(bytes_ / 1e6, 1) if run.how != "specforge" else "",
-            "s": round(seconds, 2),
-            "MB/s": round(bytes_ / 1e6 / seconds, 1) if run.how != "specforge" else "",
-            "Mtok/s": round(results[0]["tokens"] / 1e6 / seconds, 2),
-            "CPU s": round(statistics.median(r["cpu"] for r in results), 2),
-            "times the baseline": ratio,
-            "goal": run.goal,
-            "peak anonymous MB": round(max(r["peak"] for r in results)),
-        })  # fmt: skip
-    note = [f"{max(map(len, found.values()))} rounds; medians; MB of assistant text.", missing]
-    note.append("Counts differ: " + ", ".join(wrong) if wrong else "All counts equal.")
-    if {"ours", "ours, 1 thread"} <= set(found):
-        pairs = zip(found["ours, 1 thread"], found["ours"], strict=True)
-        scaling = statistics.median(a["seconds"] / b["seconds"] for a, b in pairs)
-        rate = sizes["text"] / statistics.median(r["seconds"] for r in found["ours"])
-        note.append(f"From one to two threads {scaling:.2f}x (goal 1.6x).")
-        note.append(f"3 GB of assistant text at this rate: {3e9 / rate:.1f} s (goal 30 s).")
-        note.append(f"Proof: {found['ours'][0]['proof']}.")
-    text = "  \n".join(filter(None, note))
+    text = "  \n".join([
+        f"{max(map(len, found.values()))} rounds, medians; MB of assistant text; ratios are of "
+        "runs of one round. `proof`: seconds of ours in which HF tokenizers reads the first texts.",
+        *conclusions(found, sizes),
+        *filter(None, [missing]),
+    ])  # fmt: skip
+    rows = [row(name, found, sizes) for name in found]
     if write:
         write_report("counting", "Counting tokens", rows, text)
     else:
-        from benchmarks.report import markdown
-
         print(markdown(rows), text, sep="\n\n")
-    if wrong:
-        sys.exit(1)
 
 
-def _same(name: str, file: str) -> bool:
-    """Runs over this file that count all of it."""
-    run = RUNS[name]
-    return run.file.partition(".")[0] == file and run.how != "specforge"
+def row(name: str, found: Found, sizes: dict[str, int]) -> dict[str, object]:
+    """One line of the table."""
+    run, results = RUNS[name], found[name]
+    part = run.how == "specforge"  # it reads the first rows only
+    megabytes = sizes[run.corpus] / 1e6
+    seconds = median(results, "seconds")
+    base = found.get(run.baseline, []) if run.baseline != name else []
+    faster, less = "", ""
+    if base:
+        faster = f"{ratio(base, results, 'seconds'):.1f}x"
+        less = f"{ratio(base, results, 'cpu'):.1f}x"
+    elif part and "ours" in found:
+        faster, less = (f"ours {per_row(results, found['ours'], what):,.0f}x"
+                        for what in ("seconds", "cpu"))  # fmt: skip
+    return {
+        "run": TITLES.get(name, name),
+        "threads": run.threads,
+        "MB": "" if part else round(megabytes, 1),
+        "s": round(seconds, 2),
+        "proof": round(median(results, "proving"), 2) if "proving" in results[0] else "",
+        "MB/s": "" if part else round(megabytes / seconds, 1),
+        "Mtok/s": round(results[0]["tokens"] / 1e6 / seconds, 2),
+        "CPU s": round(median(results, "cpu"), 2),
+        "times faster": faster,
+        "times less CPU": less,
+        "goal": run.goal,
+        "peak anonymous MB": round(max(r["peak"] for r in results)),
+    }
 
 
-def _per_conversation(found: dict[str, list[dict]], results: list[dict]) -> str:
-    """SpecForge's time per conversation over ours."""
-    if "ours" not in found:
-        return ""
-    rows = found["ours"][0]["rows"]
-    ratios = [
-        (theirs["seconds"] / theirs["rows"]) / (mine["seconds"] / rows)
-        for theirs, mine in zip(results, found["ours"], strict=True)
-    ]
-    return f"ours {statistics.median(ratios):,.0f}x faster per conversation"
+def conclusions(found: Found, sizes: dict[str, int]) -> list[str]:
+    """What the runs say about the goals that are not in one row."""
+    said = []
+    corpora = {RUNS[name].corpus for name in found}
+    counted = {
+        c: {r["sha"] for n, rs in found.items() for r in rs if _whole(n, c)} for c in corpora
+    }
+    wrong = [corpus for corpus, seen in counted.items() if len(seen) > 1]
+    said.append(f"COUNTS DIFFER on {', '.join(wrong)}." if wrong else "All counts equal.")
+    ours, one, hf = (found.get(name) for name in ("ours", "ours, 1 thread", "hf"))
+    if ours and one:
+        said.append(f"From one to two threads: {ratio(one, ours, 'seconds'):.2f}x (goal 1.6x).")
+    if ours:
+        proving = median(ours, "proving")
+        steady = (median(ours, "seconds") - proving) / sizes["text"]  # seconds per byte
+        large = proving + steady * 3e9
+        said.append(f"3 GB of assistant text at this rate: {large:.1f} s (goal 30 s).")
+        said.append(f"Proof: {ours[0]['proof']}.")
+        if hf:
+            rate = median(hf, "seconds") / sizes["text"]
+            said.append(f"HF tokenizers over ours: {rate / steady:.1f}x after the first texts are "
+                        f"proved, {rate * 3e9 / large:.1f}x for 3 GB with the proof.")  # fmt: skip
+    return said
+
+
+def median(results: list[dict], what: str) -> float:
+    """Over the rounds."""
+    return statistics.median(r[what] for r in results)
+
+
+def ratio(theirs: list[dict], ours: list[dict], what: str) -> float:
+    """Median over the rounds of theirs / ours."""
+    return statistics.median(a[what] / b[what] for a, b in zip(theirs, ours, strict=True))
+
+
+def per_row(theirs: list[dict], ours: list[dict], what: str) -> float:
+    """The same per conversation."""
+    return ratio(theirs, ours, what) * ours[0]["rows"] / theirs[0]["rows"]
+
+
+def _whole(name: str, corpus: str) -> bool:
+    """The run counts all of this corpus."""
+    return RUNS[name].corpus == corpus and RUNS[name].how != "specforge"
 
 
 if __name__ == "__main__":

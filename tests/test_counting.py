@@ -330,6 +330,24 @@ def test_corpus_that_changes_meanwhile_is_not_kept(shared, tmp_path):
         count(corpus, *kit(shared), progress=append)
 
 
+def test_full_disk_is_said_and_finished_parts_stay(shared, tmp_path, small_parts, monkeypatch):
+    corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(1500)))
+    corpus.fingerprint()  # is remembered on disk too
+    write, written = workspace.write_atomic, []
+
+    def full(path, content):
+        if len(written) == 2:
+            raise InputError(workspace.full_disk(path.parent))
+        written.append(path)
+        return write(path, content)
+
+    monkeypatch.setattr(workspace, "write_atomic", full)
+    with pytest.raises(InputError, match=r"The disk that holds .* is full"):
+        count(corpus, *kit(shared), parts=tmp_path, responses=False)
+    assert len(list(tmp_path.rglob("*.part.npz"))) == 2
+    monkeypatch.undo()
+
+
 def test_wrong_arguments(shared):
     with pytest.raises(InputError, match="no counting rule some"):
         Recipe(*kit(shared), "some")
@@ -560,19 +578,23 @@ def test_responses_sum_to_the_counts_in_order(shared, tmp_path, small_parts):
     assert text == "b<|eot_id|>"
 
 
-def test_cluster_counts_the_same(shared, tmp_path):
+def test_cluster_counts_the_same_even_when_a_worker_is_killed(shared, tmp_path):
     distributed = pytest.importorskip("distributed")
     for i in range(5):
         write_chats(tmp_path / f"{i}.jsonl", many_chats(200 + i))
     corpus = open_corpus(tmp_path)
     here, seen = count(corpus, *kit(shared)), []
+
+    def watch(*args, **rates):
+        seen.append(args)
+        if len(seen) == 2:  # the tasks are with the workers
+            os.kill(cluster.workers[0].process.pid, signal.SIGKILL)
+
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
-        there = count(
-            corpus, *kit(shared), cache=False, cluster=cluster.scheduler_address,
-            progress=lambda *args, **rates: seen.append(args),
-        )  # fmt: skip
+        address = cluster.scheduler_address
+        there = count(corpus, *kit(shared), cache=False, cluster=address, progress=watch)
     assert there.key == here.key
     assert there.counts.tolist() == here.counts.tolist()
     assert there.provenance.proof["texts"] == 1010
