@@ -31,15 +31,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.report import write_report
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.drafts import demo_target
+from vocabtrim_core.drafts import demo_target, language_model, toy_tokenizer
 from vocabtrim_core.drafts.answers import LocalAnswerer, Sampling
 from vocabtrim_core.drafts.launcher import PEAK
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.regenerate import regenerate
+from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.sequences import read_sequences
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.drafts.trainer import Trainer, probe
-from vocabtrim_core.drafts.training import TrainingRequest, train
+from vocabtrim_core.drafts.training import train
 from vocabtrim_core.recipe import Recipe
 from vocabtrim_core.templates import resolve_template
 from vocabtrim_core.tokenizers import Tokenizer, load_tokenizer
@@ -181,22 +182,25 @@ class Bench:
         sequences = read_sequences(
             self.corpus, replace(self.recipe, rule="all", max_length=None), held_out=0.05
         )
-        rows = demo_target.packed(sequences, size.length).to(self.device)
+        rows = language_model.packed(sequences, size.length).to(self.device)
         model = make_target(out, size.target, self.recipe.tokenizer, size.length, self.device)
         optimizer = torch.optim.AdamW(model.parameters(), 1e-3, betas=(0.9, 0.95), fused=True)
         began, step = time.monotonic(), 0
-        order = demo_target.batches(len(rows), min(size.batch, len(rows)), 0)
+        order = language_model.batches(len(rows), min(size.batch, len(rows)), 0)
         while (share := (time.monotonic() - began) / (60 * size.minutes)) < 1:
             for group in optimizer.param_groups:
                 group["lr"] = 1e-3 * min(1, share / 0.03 + 1e-3) * max(1 - share, 0.02)
-            demo_target.train_step(model, optimizer, rows[next(order)])
+            language_model.train_step(model, optimizer, rows[next(order)])
             step += 1
-        loss = demo_target.held_out_loss(model.eval(), sequences, 4096)
+        loss = language_model.held_out_loss(model.eval(), sequences, 4096)
+        unigram = language_model.unigram_loss(sequences, self.recipe.tokenizer.vocab_size)
         losses = {
             "parameters": sum(p.numel() for p in model.parameters()),
             "tokens": step * size.batch * size.length,
             "held_out_loss": round(loss, 4),
-            "unigram_loss": round(demo_target.unigram_loss(sequences, model.config.vocab_size), 4),
+            "unigram_loss": round(
+                language_model.unigram_loss(sequences, model.config.vocab_size), 4
+            ),
         }
         return save(model, self.recipe.tokenizer, out, "small target of this benchmark"), losses
 
@@ -261,7 +265,7 @@ def main() -> None:
 
 def _tiny_tokenizer(home: Path, corpus: Corpus) -> Tokenizer:
     folder = home / "tokenizer"
-    demo_target.write_tokenizer(folder, corpus, 600, 4096)
+    toy_tokenizer.write_tokenizer(folder, corpus, 600, 4096)
     return load_tokenizer(folder)
 
 

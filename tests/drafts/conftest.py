@@ -10,7 +10,8 @@ import pytest
 
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.drafts.demo_target import DemoShape, build
-from vocabtrim_core.drafts.features import FeatureSet, capture
+from vocabtrim_core.drafts.feature_sets import FeatureSet
+from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.plan import TOY_MAX_TOKENS
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.recipe import Recipe

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from vocabtrim_core.corpora import open_corpus
-from vocabtrim_core.drafts import demo_target, metrics, trainer
-from vocabtrim_core.drafts.features import capture, estimate_bytes, load_features
+from vocabtrim_core.drafts import demo_target, language_model, metrics, trainer
+from vocabtrim_core.drafts.feature_sets import load_features
+from vocabtrim_core.drafts.features import capture, estimate_bytes
 from vocabtrim_core.drafts.plan import (
     Deployment,
     OnlineServers,
@@ -349,7 +350,7 @@ def test_unigram_loss_of_even_counts() -> None:
     ids = np.arange(8, dtype=np.int32) % 4
     sequences = Sequences(ids, np.ones(8, bool), np.array([0, 4, 8]), np.array([False, True]), 0,
                           SkipReport())  # fmt: skip
-    assert demo_target.unigram_loss(sequences, 4) == pytest.approx(math.log(4))  # all 4 alike
+    assert language_model.unigram_loss(sequences, 4) == pytest.approx(math.log(4))  # all 4 alike
 
 
 def test_toy_target_is_kept_and_another_shape_is_refused(toy, toy_corpus) -> None:

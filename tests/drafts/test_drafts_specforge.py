@@ -18,9 +18,10 @@ import pytest
 from vocabtrim_core import jobs
 from vocabtrim_core.drafts import trainer as trainer_
 from vocabtrim_core.drafts.finishing import check_draft
-from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
+from vocabtrim_core.drafts.kept_mapping import keep_mapping
+from vocabtrim_core.drafts.plan import MAPPING, Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import list_drafts, list_runs, read_run
-from vocabtrim_core.drafts.specforge_run import MAPPING, SpecForgeRun, keep_mapping
+from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import trainer_folder
 from vocabtrim_core.drafts.tensor_files import read_tensors
 from vocabtrim_core.drafts.trainer import Trainer
@@ -296,3 +297,24 @@ def test_a_run_that_began_otherwise_is_refused(
     # The same again finds everything done, without starting SpecForge.
     assert main([*job.argv, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["drafts"] == job.result()["drafts"]
+
+
+@needs_specforge
+def test_check_says_cost_and_plans_and_starts_nothing(
+    trained, toy, toy_corpus, capsys, monkeypatch
+) -> None:
+    """The real trainer is asked; the online file needs a template that SpecForge knows."""
+    from vocabtrim_core.cli import main
+
+    base = ["train", "--target", str(toy.folder), "--data", str(toy_corpus.files[0]), "--k", "64",
+            "--device", "cpu", "--name", "unborn", "--check", "--json"]  # fmt: skip
+    assert main([*base, "--template", "llama3", "--online", "1:0"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["plans"]["64"]["plan"]["kind"] == "worker"
+    assert said["online"]["64"]["plan"]["kind"] == "managed_supervisor"
+    assert said["fits"]
+    assert said["seconds"] > 0
+    assert "unborn" not in [run.name for run in list_runs()]
+    monkeypatch.setattr(trainer_, "probe", lambda *a, **k: trainer_.Trainer(("python",)))
+    assert main([*base, "--online", "here"]) == 2
+    capsys.readouterr()

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import integer, number
 from vocabtrim_core.cli.command import Command, Result, facts
-from vocabtrim_core.cli.training import conversations, data_arguments, target_and_recipe
+from vocabtrim_core.cli.training_arguments import (
+    conversations,
+    data_arguments,
+    target_and_recipe,
+)
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:

@@ -13,35 +13,34 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, demo, open_corpus
+from vocabtrim_core.drafts.language_model import (
+    batches,
+    held_out_loss,
+    packed,
+    train_step,
+    unigram_loss,
+)
 from vocabtrim_core.drafts.sequences import Sequences, read_sequences
 from vocabtrim_core.drafts.target import DEMO, TOY
+from vocabtrim_core.drafts.toy_tokenizer import TOKENIZER, TOKENIZER_CONFIG, write_tokenizer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.folders import new_folder
 from vocabtrim_core.recipe import Recipe
-from vocabtrim_core.template_data import NAMED
 from vocabtrim_core.templates import resolve_template
 from vocabtrim_core.tokenizers import load_tokenizer
 
 LABEL = "toy target: demonstrates the mechanism, not a result"
-SPECIALS = ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
-            "<|eot_id|>")  # fmt: skip
-# Words with their leading blank, numbers of up to three digits, runs of punctuation, line ends.
-SPLIT = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 HELD_OUT = 0.05
 WARMUP = 0.03
 CHECKPOINTS = 8
-MEASURED_ON = 300  # held-out conversations
 Progress = Callable[..., Any]
 
 
@@ -161,51 +160,6 @@ def demo_corpus(progress: Progress | None = None, limit: int | None = None) -> C
     return open_corpus(files, name=DEMO, limit=limit)
 
 
-def train_tokenizer(corpus: Corpus, vocab_size: int) -> str:
-    """tokenizer.json of a byte-level BPE with Llama 3's special tokens, from the corpus's texts."""
-    import tokenizers
-    from tokenizers import decoders, models, pre_tokenizers, trainers
-
-    tokenizer = tokenizers.Tokenizer(models.BPE(ignore_merges=True))
-    split = pre_tokenizers.Split(tokenizers.Regex(SPLIT), "isolated")
-    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, bytes_])  # pyright: ignore
-    tokenizer.decoder = decoders.ByteLevel()  # pyright: ignore
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=list(SPECIALS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    texts = (batch.contents.to_pylist() for batch in corpus.batches())
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer.to_str()
-
-
-def unigram_loss(sequences: Sequences, vocab_size: int) -> float:
-    """Nats per token of the held-out sample when only frequencies are known (counts plus one)."""
-    training = np.repeat(~sequences.held_out, sequences.lengths)
-    counts = np.bincount(sequences.ids[training], minlength=vocab_size) + 1
-    tokens = np.concatenate([sequences.sample(i)[0][1:] for i in _sample(sequences)])
-    return float(-np.log(counts / counts.sum())[tokens].mean())
-
-
-def _sample(sequences: Sequences) -> list[int]:
-    """Held-out conversations that losses are measured on, from every part of the corpus."""
-    held = np.flatnonzero(sequences.held_out)
-    return np.random.default_rng(0).permutation(held)[:MEASURED_ON].tolist()
-
-
-def write_tokenizer(out: Path, corpus: Corpus, vocab_size: int, context: int) -> None:
-    """The tokenizer of a toy target as a folder: tokenizer.json, then its config."""
-    out.mkdir(parents=True, exist_ok=True)
-    workspace.write_atomic(out / TOKENIZER, train_tokenizer(corpus, vocab_size).encode())
-    roles = {"bos_token": SPECIALS[0], "eos_token": SPECIALS[4], "pad_token": SPECIALS[1]}
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles,
-             "chat_template": NAMED["llama3"].jinja, "model_max_length": context}  # fmt: skip
-    workspace.write_atomic(out / TOKENIZER_CONFIG, json.dumps(about, indent=1).encode())
-
-
 def _sequences(home: Path, corpus: Corpus, progress: Progress) -> Sequences:
     tokenizer = load_tokenizer(home)
     recipe = Recipe(tokenizer, resolve_template(tokenizer), "all")
@@ -275,64 +229,6 @@ def _train(
             torch.save(content, buffer)
             workspace.write_atomic(state, buffer.getvalue())
     return model.eval(), run
-
-
-def train_step(model: Any, optimizer: Any, ids: Any) -> float:
-    """One step on ids int64[B, L]; the mean loss in nats per predicted token."""
-    import torch
-
-    from vocabtrim_core.drafts.linear_cross_entropy import LinearCrossEntropy
-
-    with torch.autocast(ids.device.type, torch.bfloat16):
-        hidden = model.model(ids).last_hidden_state
-    loss = LinearCrossEntropy.apply(
-        hidden[:, :-1].flatten(0, 1), model.lm_head.weight, ids[:, 1:].flatten()
-    )
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    return loss.item()
-
-
-def held_out_loss(model: Any, sequences: Sequences, context: int) -> float:
-    """Mean nats per token of held-out conversations, each in a context of its own."""
-    import torch
-
-    total, tokens = 0.0, 0
-    device = model.device
-    with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-        for i in _sample(sequences):
-            ids = torch.from_numpy(sequences.sample(i)[0].astype(np.int64))[:context].to(device)
-            logits = model(ids[None]).logits[0, :-1].float()
-            total += torch.nn.functional.cross_entropy(logits, ids[1:], reduction="sum").item()
-            tokens += len(ids) - 1
-    return total / tokens
-
-
-def packed(sequences: Sequences, length: int) -> Any:
-    """int64[n, length]: training conversations in random order, end to end."""
-    import torch
-
-    order = np.random.default_rng(0).permutation(np.flatnonzero(~sequences.held_out))
-    stream = np.concatenate([sequences.sample(int(i))[0] for i in order])
-    rows = len(stream) // length
-    if not rows:
-        raise InputError("The corpus is too small for a toy target; give more conversations.")
-    return torch.from_numpy(stream[: rows * length].reshape(rows, length).astype(np.int64))
-
-
-def batches(rows: int, batch: int, skip: int) -> Iterator[Any]:
-    """Rows of each step, every epoch in an order of its own; the first `skip` steps left out."""
-    import torch
-
-    per_epoch = max(1, rows // batch)
-    step = skip
-    while True:
-        epoch, at = divmod(step, per_epoch)
-        shuffled = torch.randperm(rows, generator=torch.Generator().manual_seed(epoch))
-        yield shuffled[at * batch : (at + 1) * batch]
-        step += 1
 
 
 def _save(model: Any, scratch: Path, made: DemoTarget, shape: DemoShape, corpus: Corpus) -> None:

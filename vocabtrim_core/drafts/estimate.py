@@ -112,7 +112,7 @@ def _measured(target: Target, device: str) -> float:
         for draft in run.drafts:
             times = [m.values["perf/optimizer_step_time_s"] for m in draft.metrics()
                      if "perf/optimizer_step_time_s" in m.values]  # fmt: skip
-            if draft.draft and times:
+            if draft.draft and times and about["trainer"]["flops_per_second"]:
                 plan = TrainingPlan(**about["plan"])
                 speed = about["trainer"]["flops_per_second"] * EFFICIENCY[device]
                 speed *= about["deployment"]["processes"] * about["deployment"]["nodes"]

@@ -1,9 +1,5 @@
 """Hidden states of the target, captured once and used for every k, in SpecForge's offline format.
 
-    <workspace>/features/<key>/features.json     what was captured, from what, with which versions
-                               sequences.npz     ids, masks and the held-out split
-                               train/rows_0-1000/data_0.ckpt …    eval/…
-
 A sample is a torch dict: input_ids and loss_mask int64[L], hidden_state bfloat16[1, L, H] (after
 the last norm), aux_hidden_state bfloat16[1, L, 3H] (low, middle, high). None of it depends on k.
 """
@@ -16,7 +12,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -26,69 +21,23 @@ import numpy as np
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.drafts.feature_sets import (
+    MANIFEST,
+    SEQUENCES,
+    FeatureSet,
+    load_features,
+    load_sequences,
+    save_sequences,
+)
 from vocabtrim_core.drafts.sequences import Sequences, read_sequences
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.recipe import Recipe
 
-MANIFEST, SEQUENCES = "features.json", "sequences.npz"
-FORMAT = "vocabtrim-features-1"
 PER_FOLDER = 1000  # samples
 SAMPLE_BYTES = 2500  # what torch.save adds to a sample's tensors
 BATCH_TOKENS = {"cpu": 2048, "cuda": 16_384}
 Progress = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureSet:
-    """Captured features on disk. Sizes in tokens and bytes; `counted` tokens carry loss."""
-
-    folder: Path
-    key: str
-    target: str
-    target_sha256: str
-    corpus: str
-    corpus_sha256: str
-    recipe: Mapping[str, Any]
-    aux_layers: tuple[int, ...]
-    hidden_size: int
-    vocab_size: int
-    max_length: int
-    train_samples: int
-    train_tokens: int
-    eval_samples: int
-    eval_tokens: int
-    counted: int
-    bytes: int
-    seconds: float = 0.0
-    device: str = ""
-    toy: bool = False
-    left_out: int = 0
-    skipped: int = 0
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def train(self) -> Path:
-        return self.folder / "train"
-
-    @property
-    def eval(self) -> Path:
-        return self.folder / "eval"
-
-    def sequences(self) -> Sequences:
-        """The conversations behind the features."""
-        return _load_sequences(self.folder / SEQUENCES)
-
-    def counts(self) -> TokenCounts:
-        """Counts of what training sees, for a vocabulary chosen from the features themselves."""
-        fields = Provenance.__dataclass_fields__
-        recipe = {name: value for name, value in self.recipe.items() if name in fields}
-        corpora = ({"name": self.corpus, "sha256": self.corpus_sha256,
-                    "conversations": self.train_samples},)  # fmt: skip
-        counts = self.sequences().counts(self.vocab_size)
-        made = Provenance(**recipe, corpora=corpora, engine="feature capture")
-        return TokenCounts(counts, self.train_samples, self.left_out, made)
 
 
 def estimate_bytes(tokens: int, samples: int, hidden_size: int) -> int:
@@ -165,8 +114,8 @@ def _capture(
             corpus, recipe, held_out=settings["held_out"], max_tokens=settings["max_tokens"],
             progress=progress,
         )  # fmt: skip
-        _save_sequences(found, folder / SEQUENCES)
-    sequences = _load_sequences(folder / SEQUENCES)
+        save_sequences(found, folder / SEQUENCES)
+    sequences = load_sequences(folder / SEQUENCES)
     began = time.monotonic()
     used = capture_sequences(target, sequences, folder, device=device, progress=progress)
     held, lengths = sequences.held_out, sequences.lengths
@@ -183,30 +132,7 @@ def _capture(
         left_out=sequences.left_out, skipped=sequences.report.skipped,
         versions={name: version(name) for name in ("torch", "transformers")},
     )  # fmt: skip
-    record = {"format": FORMAT, **asdict(made)}
-    del record["folder"]
-    workspace.write_atomic(folder / MANIFEST, json.dumps(record, indent=1, default=str).encode())
-
-
-def load_features(key: str) -> FeatureSet:
-    """A complete feature set by its key (or its first digits)."""
-    found = [p for p in workspace.folder("features").glob(f"{key}*") if (p / MANIFEST).is_file()]
-    if not key.isalnum() or len(found) != 1:
-        raise InputError(
-            f"There are {len(found) or 'no'} captured features {key!r} in this workspace."
-        )
-    record = json.loads((found[0] / MANIFEST).read_text("utf-8"))
-    if record.pop("format", None) != FORMAT:
-        raise InputError(f"{found[0] / MANIFEST} is not of format {FORMAT}; capture again.")
-    record["aux_layers"] = tuple(record["aux_layers"])
-    return FeatureSet(folder=found[0], **record)
-
-
-def list_features() -> list[FeatureSet]:
-    """Complete feature sets, newest first."""
-    paths = workspace.folder("features").glob(f"*/{MANIFEST}")
-    newest = sorted(paths, key=lambda path: -path.stat().st_mtime)
-    return [load_features(path.parent.name) for path in newest]
+    made.save()
 
 
 def capture_sequences(
@@ -325,18 +251,3 @@ def choose_device(wanted: str) -> str:
     if wanted == "cuda" and not cuda:
         raise InputError("There is no CUDA device in this environment; use --device cpu.")
     return "cuda" if cuda and wanted != "cpu" else "cpu"
-
-
-def _save_sequences(sequences: Sequences, path: Path) -> None:
-    arrays = {name: getattr(sequences, name) for name in ("ids", "counted", "offsets", "held_out")}
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays, left_out=sequences.left_out)
-    workspace.write_atomic(path, buffer.getvalue())
-
-
-def _load_sequences(path: Path) -> Sequences:
-    from vocabtrim_core.corpora import SkipReport
-
-    with np.load(path, allow_pickle=False) as a:
-        return Sequences(a["ids"], a["counted"], a["offsets"], a["held_out"],
-                         int(a["left_out"]), SkipReport())  # fmt: skip

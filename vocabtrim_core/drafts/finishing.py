@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vocabtrim_core.drafts.features import FeatureSet
+from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.plan import CONFIG
 from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import Target

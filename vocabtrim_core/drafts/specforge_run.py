@@ -7,7 +7,6 @@ k-13264/draft.json vocab_mapping.pt mapping.json run.yaml    what SpecForge is g
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import queue
@@ -26,7 +25,8 @@ import psutil
 
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts import metrics as metrics_
-from vocabtrim_core.drafts.features import FeatureSet
+from vocabtrim_core.drafts.feature_sets import FeatureSet
+from vocabtrim_core.drafts.kept_mapping import keep_mapping
 from vocabtrim_core.drafts.metrics import Metrics
 from vocabtrim_core.drafts.plan import (
     CONFIG,
@@ -40,12 +40,10 @@ from vocabtrim_core.drafts.plan import (
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.trainer import Trainer, complaint, run_tool, settings_for
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.checks import offsets_to_ids
-from vocabtrim_core.exports.files import load_torch, save_json
-from vocabtrim_core.exports.layouts import save_pair
+from vocabtrim_core.exports.files import save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-LOG, NOTE, START = "log.txt", "mapping.json", "start"
+LOG, START = "log.txt", "start"
 STOP_SECONDS = 15.0  # SpecForge unwinds on SIGTERM; then its processes are killed
 POLL_SECONDS = 0.5
 TRITON_MAX_K = 131_072  # the loss kernel's widest head
@@ -238,35 +236,6 @@ def plan_check(
     return json.loads(said[said.index("{") :])
 
 
-def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
-    """The mapping of a run: written once, checked, and the same ever after.
-
-    SpecForge checks neither its content nor, when resuming, more than its size and time: the time
-    is put back when only that changed; another content is refused.
-    """
-    path, note = folder / MAPPING, folder / NOTE
-    ids = offsets_to_ids(vocabulary.d2t, vocabulary.t2d, where="The mapping")
-    if (DraftVocabulary(ids, vocabulary.vocab_size)) != vocabulary:
-        raise InputError("The mapping does not give the chosen tokens; build it again.")
-    if not note.is_file():
-        save_pair(path, vocabulary)
-        record = {"vocabulary": vocabulary.sha256, "sha256": _sha256(path),
-                  "mtime_ns": path.stat().st_mtime_ns}  # fmt: skip
-        workspace.write_atomic(note, json.dumps(record).encode())
-        return
-    record = json.loads(note.read_text("utf-8"))
-    changed = "start another run with --name, because the trained head rows keep their old meaning."
-    if record["vocabulary"] != vocabulary.sha256:
-        raise InputError(
-            f"The vocabulary of k = {len(vocabulary):,} changed since training began; {changed}"
-        )
-    if not path.is_file() or _sha256(path) != record["sha256"]:
-        raise InputError(f"{path} was changed or removed since this training began; {changed}")
-    load_torch(path)
-    if path.stat().st_mtime_ns != record["mtime_ns"]:
-        os.utime(path, ns=(record["mtime_ns"], record["mtime_ns"]))
-
-
 def checkpoint_bytes(target: Target, k: int) -> int:
     """Disk for the checkpoints of one training: weights in bfloat16, and three float32 of each.
 
@@ -283,10 +252,6 @@ def _norm_key(target: Target) -> str:
     if len(names) != 1:
         raise InputError(f"{target.folder} has no single last norm; start the draft from scratch.")
     return names[0]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _note(pid: int, path: Path) -> None:

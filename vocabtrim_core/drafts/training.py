@@ -5,13 +5,11 @@ target check -> regeneration (optional) -> feature capture -> per k: train, eval
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,12 @@ import numpy as np
 import vocabtrim_core
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.drafts.features import FeatureSet, capture
+from vocabtrim_core.drafts.feature_sets import FeatureSet
+from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.finishing import finish
-from vocabtrim_core.drafts.metrics import Metrics
-from vocabtrim_core.drafts.plan import CONFIG, MAPPING, RUN_FILE, Deployment, TrainingPlan, run_file
+from vocabtrim_core.drafts.kept_mapping import keep_mapping
+from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.runs import (
     DRAFT,
     RESULT,
@@ -40,83 +38,13 @@ from vocabtrim_core.drafts.runs import (
 from vocabtrim_core.drafts.specforge_run import (
     SpecForgeRun,
     checkpoint_bytes,
-    keep_mapping,
-    plan_check,
 )
 from vocabtrim_core.drafts.target import Target, trainer_folder
-from vocabtrim_core.drafts.trainer import Trainer, settings_for
+from vocabtrim_core.drafts.watching import Overall, watching
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.exports.files import save_json
-from vocabtrim_core.exports.layouts import save_pair
-from vocabtrim_core.recipe import Recipe
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 Progress = Callable[..., Any]
-Regenerate = Callable[[Path, Progress], Corpus]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingRequest:
-    """Everything a run is made of.
-
-    ks: sizes to train, V among them for the full vocabulary.  counts: what the vocabularies are
-    chosen from, None for the training conversations themselves.  regenerate: writes the target's
-    own answers into a file and opens it, None to train on the corpus as it is.
-    """
-
-    target: Target
-    corpus: Corpus
-    recipe: Recipe
-    ks: Sequence[int]
-    plan: TrainingPlan
-    deployment: Deployment
-    trainer: Trainer
-    counts: TokenCounts | None = None
-    name: str | None = None
-    max_tokens: int | None = None
-    held_out: float = 0.05
-    regenerate: Regenerate | None = None
-    regenerated_by: str = ""
-    threads: int | None = None
-    command: Sequence[str] = field(default_factory=tuple)
-
-    def __post_init__(self) -> None:
-        size = self.target.vocab_size
-        if not self.ks:
-            raise InputError("Name at least one draft vocabulary size to train.")
-        for k in self.ks:
-            if not 1 <= k <= size:
-                raise InputError(f"k must lie within 1..{size:,} (the target's V), not {k:,}.")
-        if self.counts and self.counts.vocab_size != size:
-            raise InputError(
-                f"The counts have V = {self.counts.vocab_size:,}, but the target "
-                f"{self.target.name} has {size:,}; count with the target's tokenizer."
-            )
-
-    @property
-    def notes(self) -> list[str]:
-        """What is allowed but worth knowing."""
-        if (
-            self.counts
-            and self.counts.provenance.tokenizer_sha256 != self.recipe.tokenizer.fingerprint
-        ):
-            return [
-                "The counts were made with another tokenizer.json than the target's; check that "
-                "both give the same ids."
-            ]
-        return []
-
-    @property
-    def run_name(self) -> str:
-        """The given name, or one that the same target, corpus and plan always get."""
-        if self.name:
-            return self.name
-        parts = [
-            self.target.fingerprint, self.corpus.fingerprint(), self.recipe.provenance(),
-            asdict(self.plan), self.max_tokens, self.held_out, self.regenerated_by,
-        ]  # fmt: skip
-        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.target.name}-{self.corpus.name}-{key}".replace(" ", "-").replace("/", "-")
 
 
 def train(request: TrainingRequest, progress: Progress) -> TrainingRun:
@@ -131,35 +59,6 @@ def train(request: TrainingRequest, progress: Progress) -> TrainingRun:
         raise InputError(
             f"The run {folder.name} is being trained by another process; wait for it, or cancel it."
         ) from None
-
-
-def validate(request: TrainingRequest) -> dict[str, Any]:
-    """SpecForge's own check (`--plan`) of each k's run file, in a folder that is thrown away.
-
-    k -> {"yaml": the run file, "plan": what SpecForge would start}; InputError in its words.
-    """
-    found = {}
-    with tempfile.TemporaryDirectory(dir=workspace.home()) as home:
-        target_folder = trainer_folder(request.target, Path(home))
-        for k in sorted(set(request.ks), reverse=True):
-            folder = Path(home) / f"k-{k}"
-            folder.mkdir()
-            save_json(folder / CONFIG, request.target.draft_config(k))
-            identity = DraftVocabulary(np.arange(k), request.target.vocab_size)
-            save_pair(folder / MAPPING, identity)  # the check reads its path alone
-            text = run_file(
-                request.plan, request.deployment, run_id=f"k{k}", steps=request.plan.evaluations,
-                target=str(target_folder), head_key=request.target.head_key,
-                embedding_key=request.target.embedding_key, features="features/train",
-                held_out="features/eval", max_length=request.recipe.max_length or 1,
-            )  # fmt: skip
-            (folder / RUN_FILE).write_text(text, "utf-8")
-            settings = settings_for(request.deployment.device, request.threads)
-            found[str(k)] = {
-                "yaml": text,
-                "plan": plan_check(request.trainer, folder, settings, request.deployment),
-            }
-    return found
 
 
 def _train(request: TrainingRequest, folder: Path, progress: Progress) -> TrainingRun:
@@ -177,7 +76,7 @@ def _train(request: TrainingRequest, folder: Path, progress: Progress) -> Traini
         _write_spec(request, folder, features, runs)
         workspace.require_space(folder, _space(runs))
         for i, run in enumerate(runs):
-            _one(request, run, log, _Overall(runs, i, progress))
+            _one(request, run, log, Overall(runs, i, progress))
     except (InputError, Cancelled) as error:
         log.fail(str(error))
         raise
@@ -273,8 +172,8 @@ def _write_spec(
         "plan": asdict(request.plan),
         "deployment": asdict(request.deployment),
     }  # fmt: skip
+    path, before = folder / SPEC, {}
     vocabularies: dict[str, Any] = {}
-    path = folder / SPEC
     if path.is_file():
         before = json.loads(path.read_text("utf-8"))
         vocabularies = before["vocabularies"]
@@ -294,35 +193,17 @@ def _write_spec(
             )
         vocabularies[str(run.k)] = {"sha256": run.vocabulary.sha256, "steps": run.steps,
                                     "counts": known["counts"] if known else counts}  # fmt: skip
-    spec |= {
-        "vocabularies": vocabularies,
+    once = {
         "trainer": asdict(request.trainer),
         "command": shlex.join(request.command),
         "version": vocabtrim_core.__version__,
         "notes": request.notes,
     }
+    spec |= {"vocabularies": vocabularies, **{n: before.get(n, v) for n, v in once.items()}}
     workspace.write_atomic(path, json.dumps(spec, indent=1).encode())
 
 
-class _Overall:
-    """Progress over all trainings together, so that one ETA covers them."""
-
-    def __init__(self, runs: Sequence[SpecForgeRun], i: int, progress: Progress) -> None:
-        self.before = sum(run.steps for run in runs[:i])
-        self.total = sum(run.steps for run in runs)
-        self.progress = progress
-        self.step, self.message = 0, ""
-        self.rates: dict[str, float] = {}
-
-    def __call__(self, step: int, message: str, **rates: float) -> None:
-        self.step, self.message, self.rates = step, message, rates
-        self.again()
-
-    def again(self) -> None:
-        self.progress(self.before + self.step, self.total, self.message, **self.rates)
-
-
-def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: _Overall) -> None:
+def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: Overall) -> None:
     """Train, evaluate and export one k, unless that is done."""
     if (run.folder / RESULT).is_file():
         keep_mapping(run.folder, run.vocabulary)  # it answers only for the vocabulary it had
@@ -332,7 +213,7 @@ def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: _Over
     log.enter("train", run.k)
     began = time.monotonic()
     if not (run.checkpoints() and run.checkpoints()[-1] >= run.steps):
-        run.train(_watch(run, log, tell))
+        run.train(watching(run, log, tell))
     seconds = time.monotonic() - began
     log.leave("train", run.k)
     if not run.best.exists():
@@ -351,35 +232,6 @@ def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: _Over
     scratch.rename(run.folder / DRAFT)
     workspace.write_atomic(run.folder / RESULT, json.dumps(result, indent=1).encode())
     log.leave("export", run.k, str(run.folder / DRAFT))
-
-
-def _watch(run: SpecForgeRun, log: StageLog, tell: _Overall) -> Callable[[Metrics | None], None]:
-    length: float | None = None
-    rates: dict[str, float] = {}
-
-    def watch(found: Metrics | None) -> None:
-        nonlocal length, rates
-        if found is None:
-            tell.again()
-            return
-        length = found.acceptance_length or length
-        values = found.values
-        words = [f"k = {run.k:,}"]
-        if "loss" in values:
-            words.append(f"loss {values['loss']:.3f}")
-            seconds = values.get("perf/optimizer_step_time_s")
-            rates = {"steps_per_s": 1 / seconds} if seconds else rates
-        if length is not None:
-            words.append(f"held-out acceptance length {length:.2f}")
-        message = ", ".join(words)
-        log.tell("train", run.k, found.step, run.steps, message)
-        tell(found.step, message, **rates)
-
-    if run.checkpoints():
-        tell(run.checkpoints()[-1], f"k = {run.k:,}: continuing")
-    else:
-        tell(0, f"k = {run.k:,}: starting SpecForge")
-    return watch
 
 
 def _result(

@@ -1,0 +1,94 @@
+"""SpecForge's own check of run files before anything is started (`specforge train --plan`)."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vocabtrim_core import workspace
+from vocabtrim_core.drafts.plan import (
+    CONFIG,
+    MAPPING,
+    RUN_FILE,
+    Deployment,
+    OnlineServers,
+    online_run_file,
+    run_file,
+)
+from vocabtrim_core.drafts.request import TrainingRequest
+from vocabtrim_core.drafts.specforge_run import plan_check
+from vocabtrim_core.drafts.target import trainer_folder
+from vocabtrim_core.drafts.trainer import settings_for
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.exports.files import save_json
+from vocabtrim_core.exports.formats.specforge import TEMPLATES
+from vocabtrim_core.exports.layouts import save_pair
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+
+def validate(request: TrainingRequest) -> dict[str, Any]:
+    """Each k's run file, checked in a folder that is thrown away.
+
+    k -> {"yaml": the run file, "plan": what SpecForge would start}; InputError in its words.
+    """
+    found = {}
+    for k in sorted(set(request.ks), reverse=True):
+        with _folder(request, k) as (folder, target):
+            text = run_file(
+                request.plan, request.deployment, run_id=f"k{k}", steps=request.plan.evaluations,
+                target=target, head_key=request.target.head_key,
+                embedding_key=request.target.embedding_key, features="features/train",
+                held_out="features/eval", max_length=request.recipe.max_length or 1,
+            )  # fmt: skip
+            found[str(k)] = _checked(request, folder, text, request.deployment)
+    return found
+
+
+def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[str, Any]:
+    """The same for online runs, where SGLang servers capture while training goes on.
+
+    For two GPUs or more, with SpecForge's source checkout and Mooncake; it is generated and
+    checked, not started from here. InputError when SpecForge does not know the chat template.
+    """
+    template = request.recipe.template.name
+    if template not in TEMPLATES:
+        raise InputError(
+            f"An online run renders the conversations itself and SpecForge does not know the "
+            f"template {template}; give --template with one of {', '.join(TEMPLATES)}."
+        )
+    found = {}
+    for k in sorted(set(request.ks), reverse=True):
+        with _folder(request, k) as (folder, target):
+            text = online_run_file(
+                request.plan, servers, run_id=f"k{k}", target=target,
+                head_key=request.target.head_key, embedding_key=request.target.embedding_key,
+                corpus=str(request.corpus.files[0]), template=template,
+                max_length=request.recipe.max_length or 1,
+            )  # fmt: skip
+            found[str(k)] = _checked(request, folder, text, Deployment("cuda"))
+    return found
+
+
+@contextmanager
+def _folder(request: TrainingRequest, k: int) -> Iterator[tuple[Path, str]]:
+    """A folder with what SpecForge opens for its check, and the target as it reads it."""
+    with tempfile.TemporaryDirectory(dir=workspace.home()) as home:
+        folder = Path(home) / f"k-{k}"
+        folder.mkdir()
+        save_json(folder / CONFIG, request.target.draft_config(k))
+        # The check reads the mapping's path alone.
+        save_pair(folder / MAPPING, DraftVocabulary(np.arange(k), request.target.vocab_size))
+        yield folder, str(trainer_folder(request.target, Path(home)))
+
+
+def _checked(
+    request: TrainingRequest, folder: Path, text: str, deployment: Deployment
+) -> dict[str, Any]:
+    (folder / RUN_FILE).write_text(text, "utf-8")
+    settings = settings_for(deployment.device, request.threads)
+    return {"yaml": text, "plan": plan_check(request.trainer, folder, settings, deployment)}
