@@ -198,9 +198,7 @@ class Bench:
             "parameters": sum(p.numel() for p in model.parameters()),
             "tokens": step * size.batch * size.length,
             "held_out_loss": round(loss, 4),
-            "unigram_loss": round(
-                language_model.unigram_loss(sequences, model.config.vocab_size), 4
-            ),
+            "unigram_loss": round(unigram, 4),
         }
         return save(model, self.recipe.tokenizer, out, "small target of this benchmark"), losses
 
