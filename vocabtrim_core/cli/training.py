@@ -117,6 +117,7 @@ def _check(request: Any, online: str | None) -> Result:
     from vocabtrim_core.drafts.estimate import estimate
     from vocabtrim_core.drafts.validation import validate, validate_online
 
+    servers = _servers(online) if online else None
     cost = estimate(
         request.target, request.corpus, request.recipe, request.ks, request.plan,
         request.deployment, request.trainer, max_tokens=request.max_tokens,
@@ -130,7 +131,7 @@ def _check(request: Any, online: str | None) -> Result:
         "seconds": cost.seconds,
         "fits": cost.fits,
         "plans": validate(request),
-        "online": validate_online(request, _servers(online)) if online else None,
+        "online": validate_online(request, servers) if servers else None,
         "notes": request.notes,
     }
 

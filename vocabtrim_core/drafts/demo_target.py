@@ -219,7 +219,8 @@ def _train(
         run.seconds += time.monotonic() - began
         now = run.share(shape, most)
         progress(
-            round(100 * now), 100, f"Training the toy target, step {run.step}, loss {loss:.3f}",
+            min(round(100 * now), 100), 100,
+            f"Training the toy target, step {run.step}, loss {loss:.3f}",
             tokens_per_s=run.tokens / run.seconds,
         )  # fmt: skip
         if int(now * CHECKPOINTS) > int(share * CHECKPOINTS):

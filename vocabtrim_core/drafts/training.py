@@ -20,6 +20,7 @@ import vocabtrim_core
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.drafts import metrics
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.finishing import finish
@@ -239,10 +240,7 @@ def _result(
 ) -> dict[str, Any]:
     architecture = run.target.architecture
     counts = (request.counts or run.features.counts()).counts
-    best = max(
-        (m for m in run.metrics() if m.acceptance_length),
-        key=lambda m: m.values["eval/simulated_acc_len"],
-    )
+    best = metrics.best(run.metrics())
     return {
         "k": run.k,
         "vocab_size": run.target.vocab_size,
