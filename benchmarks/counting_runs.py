@@ -92,12 +92,12 @@ class Memory(threading.Thread):
 
 
 def ours(run: Run, path: Path) -> Counting:
-    from vocabtrim_core import counting
     from vocabtrim_core.corpora import open_corpus
-    from vocabtrim_core.counting import count
-    from vocabtrim_core.engines import ENGINES, make_engine
-    from vocabtrim_core.templates import resolve_template
-    from vocabtrim_core.tokenizers import load_tokenizer
+    from vocabtrim_core.counting import count as counting
+    from vocabtrim_core.counting.count import count
+    from vocabtrim_core.counting.engines import ENGINES, make_engine
+    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(TOKENIZER)
     template = resolve_template(tokenizer)

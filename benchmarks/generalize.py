@@ -25,20 +25,20 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import write_report
-from vocabtrim_core.acceptance import ceiling
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.cycle_model import HARDWARE, roofline
 from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
-from vocabtrim_core.forecast import forecast
-from vocabtrim_core.forecast_inputs import acceptance_on
-from vocabtrim_core.missing import missing
-from vocabtrim_core.responses import Responses
-from vocabtrim_core.selection import Rules, apply_rules, mix
-from vocabtrim_core.stability import stability
+from vocabtrim_core.forecast.acceptance import ceiling
+from vocabtrim_core.forecast.cycle_model import HARDWARE, roofline
+from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.generalization.missing import missing
+from vocabtrim_core.generalization.stability import stability
+from vocabtrim_core.generalization.uncertainty import coverage_interval, held_out_coverage, optimism
+from vocabtrim_core.selection.selection import Rules, apply_rules, mix
+from vocabtrim_core.selection.worst_domain import worst_domain
 from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.uncertainty import coverage_interval, held_out_coverage, optimism
-from vocabtrim_core.worst_domain import worst_domain
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 NAMES = ("blend_train", "gsm8k_test", "mt_bench", "humaneval", "math500", "aime",
@@ -51,10 +51,10 @@ Corpora = tuple[list[TokenCounts], Responses]
 def real() -> Corpora:
     """Counts of eight corpora, and the responses of the first, from ../shared."""
     from vocabtrim_core.corpora import open_corpus
-    from vocabtrim_core.counting import count
-    from vocabtrim_core.response_files import find_responses
-    from vocabtrim_core.templates import resolve_template
-    from vocabtrim_core.tokenizers import load_tokenizer
+    from vocabtrim_core.counting.count import count
+    from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(SHARED / "tokenizers" / "llama-3.1")
     template = resolve_template(tokenizer, "llama3")

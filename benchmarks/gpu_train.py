@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.report import write_report
 from vocabtrim_core.corpora import Corpus, open_corpus
+from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.drafts import demo_target, language_model, toy_tokenizer
 from vocabtrim_core.drafts.answers import LocalAnswerer, Sampling
@@ -41,9 +42,8 @@ from vocabtrim_core.drafts.sequences import read_sequences
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.drafts.trainer import Trainer, probe
 from vocabtrim_core.drafts.training import train
-from vocabtrim_core.recipe import Recipe
-from vocabtrim_core.templates import resolve_template
-from vocabtrim_core.tokenizers import Tokenizer, load_tokenizer
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 
 NO_GPU = (

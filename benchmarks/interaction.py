@@ -74,7 +74,7 @@ def synthetic_workspace(home: Path) -> None:
     os.environ["VOCABTRIM_HOME"] = str(home)
     from vocabtrim_core import workspace
     from vocabtrim_core.counts import Provenance, TokenCounts
-    from vocabtrim_core.tokenizers import load_tokenizer
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer("llama-3.1")
     size = tokenizer.vocab_size

@@ -9,7 +9,7 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from pages.ui.size_chart import forecast_chart
-from vocabtrim_core.forecast_inputs import paper_length
+from vocabtrim_core.forecast.inputs import paper_length
 
 require_router()
 

@@ -7,7 +7,8 @@ from pages.ui import jobpanel, plots, state
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
 from pages.ui.words import ESTIMATED, percent
-from vocabtrim_core import figures, jobs, workspace
+from vocabtrim_core import figures, workspace
+from vocabtrim_core.jobs import control as jobs
 
 require_router()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from vocabtrim_core import workspace
+from vocabtrim_core.counting.response_files import keep_responses
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.draft_cost import PRESETS
-from vocabtrim_core.response_files import keep_responses
-from vocabtrim_core.responses import Responses
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 SIZE = PRESETS["llama-3.1-8b"].vocab_size
 

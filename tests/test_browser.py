@@ -22,7 +22,7 @@ from pages.ui.router import PAGES
 from vocabtrim_core import exports, workspace
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 
 pytestmark = [

@@ -13,7 +13,7 @@ pytest.importorskip("playwright")
 
 from benchmarks.browser import CHROMIUM, chromium, serving, slider, thumb
 from vocabtrim_core.draft_cost import PRESETS
-from vocabtrim_core.tailored import Demand, tailor
+from vocabtrim_core.selection.tailored import Demand, tailor
 
 pytestmark = [
     pytest.mark.browser,

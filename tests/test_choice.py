@@ -14,7 +14,7 @@ from vocabtrim_core.choice import CountsNote, ForecastSettings, Pin, SavedChoice
 from vocabtrim_core.choice_link import from_query, to_query
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.selection import Rules
+from vocabtrim_core.selection.selection import Rules
 from vocabtrim_core.tradeoff import TradeOff
 
 SIZE = 400

@@ -15,12 +15,13 @@ import pytest
 import zstandard
 from tokenizer_makers import byte_level, write_folder
 
-from vocabtrim_core import tokenizers, workspace
+from vocabtrim_core import workspace
 from vocabtrim_core.cli import COMMANDS, main
 from vocabtrim_core.cli.command import Command, table
 from vocabtrim_core.cli.run import run
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import Cancelled
+from vocabtrim_core.tokenizers import tokenizer as tokenizers
 
 V = 128_256
 MODULE = [sys.executable, "-m", "vocabtrim_core"]
@@ -583,7 +584,7 @@ def test_a_hub_id_without_internet_is_a_sentence(refused, tmp_path, monkeypatch)
 
 def test_a_killed_count_job_resumes_to_the_same_counts(ok, tmp_path):
     """The command as the app runs it: killed early, resumed, equal to an undisturbed count."""
-    from vocabtrim_core import jobs
+    from vocabtrim_core.jobs import control as jobs
 
     many = [[("user", f"q{i}"), ("assistant", f"answer {i} " * (i % 300 + 1))] for i in range(6000)]
     write_chats(tmp_path / "many.jsonl", many)

@@ -19,18 +19,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core import counting, workspace
+from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Mapping, batches, fingerprint, open_corpus, read_json, read_table
 from vocabtrim_core.corpora.from_rows import batch_from_rows
-from vocabtrim_core.counting import count, encoded_responses
-from vocabtrim_core.encoding import encode_batch
-from vocabtrim_core.engines import ENGINES, Reference
+from vocabtrim_core.counting import count as counting
+from vocabtrim_core.counting.count import count, encoded_responses
+from vocabtrim_core.counting.encoding import encode_batch
+from vocabtrim_core.counting.engines import ENGINES, Reference
+from vocabtrim_core.counting.proof import RENDERED, ExactEngine
+from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.shard_counts import MOST_PIECES, ShardCounts, compact, load_shards
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.proof import RENDERED, ExactEngine
-from vocabtrim_core.recipe import Recipe
-from vocabtrim_core.shard_counts import MOST_PIECES, ShardCounts, compact, load_shards
-from vocabtrim_core.templates import RULES, resolve_template, span_ids
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.templates.chat_template import RULES, resolve_template, span_ids
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 TEMPLATES = {
     "llama-3.1": "auto",
@@ -460,10 +461,10 @@ DRIVER = """
     import sys, time
     from vocabtrim_core.corpora import fingerprint, open_corpus
     fingerprint.BLOCK_BYTES, fingerprint.PIECE = 50_000, 20_000
-    from vocabtrim_core import parts
-    from vocabtrim_core.counting import count
-    from vocabtrim_core.templates import resolve_template
-    from vocabtrim_core.tokenizers import load_tokenizer
+    from vocabtrim_core.counting import parts
+    from vocabtrim_core.counting.count import count
+    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     save, pause = parts.PartFolder.save, float(sys.argv[3])
 
@@ -607,7 +608,7 @@ def test_cluster_counts_the_same_even_when_a_worker_is_killed(shared, tmp_path):
 
 def test_no_scheduler_is_said(shared, tmp_path):
     pytest.importorskip("distributed")
-    from vocabtrim_core import cluster
+    from vocabtrim_core.counting import cluster
 
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(3)))
     cluster.CONNECT, before = 0.5, cluster.CONNECT

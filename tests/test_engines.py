@@ -13,12 +13,12 @@ import pytest
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
-from vocabtrim_core import engines as engines_module
-from vocabtrim_core.engines import ENGINES, Reference, engines, make_engine, objection
+from vocabtrim_core.counting import engines as engines_module
+from vocabtrim_core.counting.engines import ENGINES, Reference, engines, make_engine, objection
+from vocabtrim_core.counting.guards import unicode_17_ranges, with_unicode_17
+from vocabtrim_core.counting.proof import MARKUP, UNICODE, ExactEngine, MismatchError
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.guards import unicode_17_ranges, with_unicode_17
-from vocabtrim_core.proof import MARKUP, UNICODE, ExactEngine, MismatchError
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 NAMES = ("llama-3.1", "tekken-131k", "qwen-151k", "llama4-200k")
 FAST = tuple(name for name in ENGINES if name != engines_module.REFERENCE)

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vocabtrim_core.acceptance import ceiling
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.cycle_model import (
+from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance import ceiling
+from vocabtrim_core.forecast.cycle_model import (
     HARDWARE,
     CycleModel,
     CycleRange,
@@ -19,9 +21,7 @@ from vocabtrim_core.cycle_model import (
     check_against_paper,
     roofline,
 )
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
-from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast import (
+from vocabtrim_core.forecast.throughput import (
     AcceptanceModel,
     acceptance_rate,
     forecast,

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from tokenizer_makers import byte_level, write_folder
 
-from vocabtrim_core import tokenizers
 from vocabtrim_core.cli import main
+from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.paper import FULL_K
-from vocabtrim_core.response_files import find_responses
+from vocabtrim_core.forecast.paper import FULL_K
+from vocabtrim_core.tokenizers import tokenizer as tokenizers
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 SPECIALS = ["<|im_start|>", "<|im_end|>", "<tool_call>"]

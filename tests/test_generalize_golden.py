@@ -5,31 +5,31 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vocabtrim_core.acceptance import ceiling
-from vocabtrim_core.compare import transfer_matrix
 from vocabtrim_core.corpora import open_corpus
-from vocabtrim_core.counting import count
+from vocabtrim_core.counting.count import count
+from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
-from vocabtrim_core.cycle_model import CycleRange
 from vocabtrim_core.draft_cost import PRESETS
-from vocabtrim_core.forecast import forecast
-from vocabtrim_core.forecast_inputs import acceptance_on
-from vocabtrim_core.missing import examples, missing
-from vocabtrim_core.paper import FULL_K, RESULTS
-from vocabtrim_core.response_files import find_responses
-from vocabtrim_core.stability import stability
-from vocabtrim_core.templates import resolve_template
-from vocabtrim_core.token_kinds import token_kinds
-from vocabtrim_core.tokenizers import load_tokenizer
-from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.uncertainty import (
+from vocabtrim_core.forecast.acceptance import ceiling
+from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.generalization.compare import transfer_matrix
+from vocabtrim_core.generalization.missing import examples, missing
+from vocabtrim_core.generalization.stability import stability
+from vocabtrim_core.generalization.uncertainty import (
     coverage_by_domain,
     coverage_interval,
     held_out_coverage,
     unseen_in_new_conversation,
     unseen_mass,
 )
-from vocabtrim_core.worst_domain import worst_domain
+from vocabtrim_core.selection.worst_domain import worst_domain
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.tokenizers.kinds import token_kinds
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+from vocabtrim_core.tradeoff import TradeOff
 
 K = 13_264
 # set -> (tokens, coverage of the blend's top 13,264 in %, its share of the distinct tokens in %)

@@ -13,12 +13,12 @@ from safetensors.torch import load_file, save_file
 
 from vocabtrim_core.choice import SavedChoice
 from vocabtrim_core.cli import COMMANDS, main
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.forecast import acceptance_rate
+from vocabtrim_core.forecast.throughput import acceptance_rate
+from vocabtrim_core.generalization.uncertainty import coverage_interval
 from vocabtrim_core.report import printing
-from vocabtrim_core.responses import Responses
-from vocabtrim_core.uncertainty import coverage_interval
 
 OURS = ("choice", "report", "card", "slice", "inspect")
 

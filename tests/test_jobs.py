@@ -13,11 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from vocabtrim_core import job as job_module
-from vocabtrim_core import jobs, processes, workspace
+from vocabtrim_core import workspace
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.processes import Process
-from vocabtrim_core.progress import Progress, Status, duration, stopping_on_sigterm
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs import job as job_module
+from vocabtrim_core.jobs import processes
+from vocabtrim_core.jobs.processes import Process
+from vocabtrim_core.jobs.progress import Progress, Status, duration, stopping_on_sigterm
 
 STEPS = Path(__file__).with_name("steps_command.py")
 WAIT = 30.0  # generous: the machine may be busy
@@ -84,7 +86,7 @@ def test_progress_rates_and_eta_are_seen_while_it_runs(tmp_path):
 
 def test_it_survives_the_process_that_started_it(tmp_path, home):
     code = (
-        "import sys; from vocabtrim_core import jobs\n"
+        "import sys; from vocabtrim_core.jobs import control as jobs\n"
         "jobs.COMMAND = (sys.executable, '-P', sys.argv[1])\n"
         "print(jobs.start(['steps', '40', '0.05', '--file', sys.argv[2]], 't').id)"
     )
@@ -164,7 +166,7 @@ def test_the_same_command_twice_at_once_is_one_job(tmp_path):
 
 def test_two_processes_at_once_are_one_job_too(tmp_path):
     code = (
-        "import sys; from vocabtrim_core import jobs\n"
+        "import sys; from vocabtrim_core.jobs import control as jobs\n"
         "jobs.COMMAND = (sys.executable, '-P', sys.argv[1])\n"
         "print(jobs.start(['steps', '40', '0.05', '--file', sys.argv[2]], 't').id)"
     )
@@ -399,7 +401,7 @@ def test_the_last_word_reaches_the_folder_on_a_full_disk(tmp_path, monkeypatch):
     def full(path, content):
         raise InputError("full")
 
-    monkeypatch.setattr("vocabtrim_core.progress.write_atomic", full)
+    monkeypatch.setattr("vocabtrim_core.jobs.progress.write_atomic", full)
     progress(1, 2)
     progress.enter("failed", "The disk is full.")
     status = json.loads((tmp_path / "status.json").read_text())

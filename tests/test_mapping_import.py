@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from vocabtrim_core.compare import compare, transfer_matrix
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS, export
-from vocabtrim_core.mapping_files import RawMapping
-from vocabtrim_core.mapping_import import _read, import_mapping
+from vocabtrim_core.generalization.compare import compare, transfer_matrix
+from vocabtrim_core.mappings.files import RawMapping
+from vocabtrim_core.mappings.importing import _read, import_mapping
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 SIZE = 100

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tokenizer_makers import byte_level, sentence_piece, write_folder
 
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.missing import AROUND, add_tokens, examples, missing
-from vocabtrim_core.responses import Responses
-from vocabtrim_core.token_kinds import CODE, kind_of, token_kinds
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.generalization.missing import AROUND, add_tokens, examples, missing
+from vocabtrim_core.tokenizers.kinds import CODE, kind_of, token_kinds
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 SPECIALS = ["<|im_start|>", "<|im_end|>", "<tool_call>"]

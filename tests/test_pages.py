@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from vocabtrim_core import jobs, tpe, workspace
+from vocabtrim_core import tpe, workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.tradeoff import TradeOff
 
 APP = Path(__file__).resolve().parents[1] / "app.py"

@@ -14,21 +14,22 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from talks import SIZE, talk
 
-from vocabtrim_core import jobs, workspace
-from vocabtrim_core.compare import transfer_matrix
+from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
-from vocabtrim_core.cycle_model import HARDWARE, roofline
 from vocabtrim_core.draft_cost import PRESETS
-from vocabtrim_core.forecast import forecast
-from vocabtrim_core.forecast_inputs import acceptance_on
-from vocabtrim_core.protect import SETS
-from vocabtrim_core.selection import mix
-from vocabtrim_core.tailored import Demand, tailor
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.forecast.cycle_model import HARDWARE, roofline
+from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.generalization.compare import transfer_matrix
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.selection.protect import SETS
+from vocabtrim_core.selection.selection import mix
+from vocabtrim_core.selection.tailored import Demand, tailor
+from vocabtrim_core.selection.worst_domain import worst_domain
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
-from vocabtrim_core.worst_domain import worst_domain
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 LLAMA = PRESETS["llama-3.1-8b"]
@@ -223,7 +224,7 @@ def test_tailored_vocabularies_follow_the_library(sets):
     assert not app.exception
     order = [component(app, "alpha")["sets"][i]["name"] for i in range(3)]
     weights = [{"chat": 20, "code": 60, "calls": 80}[name] for name in order]
-    from vocabtrim_core.protect import Wish, protected_ids
+    from vocabtrim_core.selection.protect import Wish, protected_ids
 
     digits = Wish("digits", protected_ids("digits", load_tokenizer("llama-3.1"), None))
     found = tailor(
@@ -351,7 +352,7 @@ def test_mixing_one_set_alone_is_that_set(sets):
 
 
 def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="chat"):
-    from vocabtrim_core.response_files import find_responses
+    from vocabtrim_core.counting.response_files import find_responses
 
     curve = CoverageCurve.of(sets["chat"])
     counts = sets[served]

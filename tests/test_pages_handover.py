@@ -19,14 +19,14 @@ from test_pages import best, counted, errors, home, opened, started, words, zipf
 from vocabtrim_core import workspace
 from vocabtrim_core.choice import SavedChoice, Settings
 from vocabtrim_core.choice_link import to_query
+from vocabtrim_core.counting.response_files import keep_responses
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.generalization.uncertainty import coverage_interval
 from vocabtrim_core.report import printing
-from vocabtrim_core.response_files import keep_responses
-from vocabtrim_core.responses import Responses
-from vocabtrim_core.selection import Rules
-from vocabtrim_core.uncertainty import coverage_interval
+from vocabtrim_core.selection.selection import Rules
 
 SHAPE = PRESETS["llama-3.1-8b"]
 

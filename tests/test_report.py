@@ -19,6 +19,7 @@ from vocabtrim_core.choice import ForecastSettings, Pin, SavedChoice, Settings
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.generalization.uncertainty import Interval
 from vocabtrim_core.report import printing, words
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.drawings import figures
@@ -26,9 +27,8 @@ from vocabtrim_core.report.facts import Material, Measured, gather
 from vocabtrim_core.report.page import report_html
 from vocabtrim_core.report.plot import Scale, free_places, sampled
 from vocabtrim_core.report.tables import tables
-from vocabtrim_core.selection import Rules
+from vocabtrim_core.selection.selection import Rules
 from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.uncertainty import Interval
 
 SIZE = 40_000
 LLAMA = with_vocab_size(PRESETS["llama-3.1-8b"], SIZE)

@@ -11,22 +11,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizer_makers import byte_level, write_folder
 
-from vocabtrim_core import response_files, workspace
+from vocabtrim_core import workspace
 from vocabtrim_core.corpora import MessageBatch, open_corpus
 from vocabtrim_core.corpora.batches import ASSISTANT, role_array
-from vocabtrim_core.counting import count
-from vocabtrim_core.counts import TokenCounts
-from vocabtrim_core.encoding import ResponseBatch
-from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.kept_counts import keep_merged
-from vocabtrim_core.response_files import (
+from vocabtrim_core.counting import response_files
+from vocabtrim_core.counting.count import count
+from vocabtrim_core.counting.encoding import ResponseBatch
+from vocabtrim_core.counting.kept import keep_merged
+from vocabtrim_core.counting.response_files import (
     ResponseFiles,
     find_responses,
     hash_levels,
     responses_beside,
 )
-from vocabtrim_core.templates import resolve_template
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 SIZE = 1000
 

@@ -15,11 +15,11 @@ from tokenizer_makers import byte_level, sentence_piece, write_folder
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.protect import SETS, Wish, listed_ids, protected_ids, script_ids
-from vocabtrim_core.tailored import Demand, tailor
-from vocabtrim_core.templates import resolve_template
-from vocabtrim_core.token_kinds import TokenKinds, token_kinds
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+from vocabtrim_core.selection.tailored import Demand, tailor
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.tokenizers.kinds import TokenKinds, token_kinds
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 SIZE = 8
 DRAFT = DraftArchitecture("tiny", 2, 2, 1, 1, 2, SIZE)

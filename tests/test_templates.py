@@ -16,9 +16,9 @@ from template_samples import MARKERS, SAMPLES
 from tokenizer_makers import byte_level, sentence_piece, write_folder
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.template_data import NAMED
-from vocabtrim_core.templates import RULES, ids_inside, resolve_template, span_ids
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.templates.chat_template import RULES, ids_inside, resolve_template, span_ids
+from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 SPECIALS = {"bos_token": "<s>", "eos_token": "</s>"}
 NAMED_MARKERS = [

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizer_makers import byte_level, sentence_piece, write_folder
 
-from vocabtrim_core import tokenizer_presets
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.tokenizer_presets import PRESETS
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.tokenizers import presets as tokenizer_presets
+from vocabtrim_core.tokenizers.presets import PRESETS
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 TRICKY = [
     "",
@@ -116,7 +116,7 @@ def test_heavy_packages_stay_out():
     """Importing is light, and no vendor package is imported to find its file."""
     code = """
 import sys
-import vocabtrim_core.tokenizers as t
+import vocabtrim_core.tokenizers.tokenizer as t
 heavy = {"torch", "transformers", "tokenizers", "huggingface_hub"} & set(sys.modules)
 assert not heavy, heavy
 t.load_tokenizer("llama-3.1")

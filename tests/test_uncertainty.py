@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vocabtrim_core.counting.responses import Responses, concatenate
+from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.responses import Responses, concatenate
-from vocabtrim_core.shard_counts import ShardCounts
-from vocabtrim_core.stability import Pieces, stability
-from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.uncertainty import (
+from vocabtrim_core.generalization.stability import Pieces, stability
+from vocabtrim_core.generalization.uncertainty import (
     coverage_interval,
     held_out_coverage,
     optimism,
     unseen_in_new_conversation,
     unseen_mass,
 )
+from vocabtrim_core.tradeoff import TradeOff
 
 SIZE = 50
 ARCHITECTURE = DraftArchitecture("tiny", 8, 8, 2, 1, 4, SIZE)

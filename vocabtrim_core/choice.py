@@ -15,7 +15,7 @@ import msgspec
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.selection import RuledCurve, Rules, apply_rules
+from vocabtrim_core.selection.selection import RuledCurve, Rules, apply_rules
 from vocabtrim_core.tradeoff import Choice, TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace import write_atomic

@@ -18,7 +18,7 @@ from vocabtrim_core.choice import NO_FORECAST, ForecastSettings, Pin, SavedChoic
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.selection import Rules
+from vocabtrim_core.selection.selection import Rules
 
 MOST_IDS = 1_000_000  # no vocabulary is larger
 Packed = tuple[str, str, str, bool, float, float, int | None, int, int | None, str]

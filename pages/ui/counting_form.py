@@ -11,11 +11,12 @@ from pages.ui.marked_text import marked_text, span_pieces
 from pages.ui.router import page
 from pages.ui.tokens import spec_of
 from pages.ui.words import MEASURED, code_span, percent, plain
-from vocabtrim_core import jobs, workspace
+from vocabtrim_core import workspace
 from vocabtrim_core.corpora.preflight import Preflight, preflight
 from vocabtrim_core.corpora.preview import preview
-from vocabtrim_core.templates import NAMED, RULES, resolve_template
-from vocabtrim_core.tokenizers import Tokenizer
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.templates.chat_template import NAMED, RULES, resolve_template
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 RULE_HELP = {
     "assistant": "Assistant text plus its end-of-turn token, in the context of the chat template: "

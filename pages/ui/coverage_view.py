@@ -10,11 +10,11 @@ from pages.ui.frame import plain_errors
 from pages.ui.router import page
 from pages.ui.traffic import InView
 from pages.ui.words import MEASURED, percent, plain
-from vocabtrim_core.compare import TransferMatrix, transfer_matrix
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.figures import traffic as figures
-from vocabtrim_core.uncertainty import (
+from vocabtrim_core.generalization.compare import TransferMatrix, transfer_matrix
+from vocabtrim_core.generalization.uncertainty import (
     DomainCoverage,
     Interval,
     coverage_by_domain,

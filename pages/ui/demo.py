@@ -11,8 +11,9 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import jobpanel
-from vocabtrim_core import jobs, workspace
-from vocabtrim_core.job import Job
+from vocabtrim_core import workspace
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
 
 TOKENIZER = "llama-3.1"
 DOMAINS = ("python-assistant", "tool-calls")

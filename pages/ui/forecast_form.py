@@ -8,12 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import traffic
-from vocabtrim_core.acceptance import MAX_DEPTH
-from vocabtrim_core.cycle_model import HARDWARE, CycleRange, roofline
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast_inputs import PAPER_DEPTH, paper_length
-from vocabtrim_core.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.acceptance import MAX_DEPTH
+from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
+from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
+from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.workspace import StoredCounts
 
 SOURCES = ("Data sheet", "Two measurements")

@@ -23,10 +23,10 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.generalization.uncertainty import Interval, coverage_interval
 from vocabtrim_core.report.facts import Facts, Material, gather
-from vocabtrim_core.selection import Rules
+from vocabtrim_core.selection.selection import Rules
 from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.uncertainty import Interval, coverage_interval
 from vocabtrim_core.workspace import StoredCounts
 
 PARAMETER = "choice"  # of the address: one, since those of the controls belong to Explore

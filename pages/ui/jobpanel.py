@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from pages.ui.words import plain
-from vocabtrim_core import jobs
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.job import Job
-from vocabtrim_core.progress import duration
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.jobs.progress import duration
 
 POLL_SECONDS = 0.7
 UNITS = {"rows_per_s": "rows/s", "mb_per_s": "MB/s", "tokens_per_s": "tokens/s"}

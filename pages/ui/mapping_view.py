@@ -14,10 +14,10 @@ from pages.ui.memory import freeze
 from pages.ui.traffic import InView, OwnVocabulary
 from pages.ui.words import ESTIMATED, MEASURED, percent, plain, visible
 from vocabtrim_core import workspace
-from vocabtrim_core.compare import Compared, compare
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.mapping_files import READERS
-from vocabtrim_core.mapping_import import ImportedMapping, import_mapping
+from vocabtrim_core.generalization.compare import Compared, compare
+from vocabtrim_core.mappings.files import READERS
+from vocabtrim_core.mappings.importing import ImportedMapping, import_mapping
 from vocabtrim_core.workspace import StoredCounts
 
 CAP_MB = 50

@@ -7,10 +7,10 @@ import streamlit as st
 from pages.ui import jobpanel, plots, state, traffic
 from pages.ui.traffic import InView
 from pages.ui.words import MEASURED, percent, plain
-from vocabtrim_core import jobs
 from vocabtrim_core.figures import stability as figures
-from vocabtrim_core.job import Job
-from vocabtrim_core.uncertainty import Optimism, optimism, unseen_mass
+from vocabtrim_core.generalization.uncertainty import Optimism, optimism, unseen_mass
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.workspace import StoredCounts
 
 WHY = (

@@ -9,9 +9,9 @@ import streamlit as st
 
 from pages.ui import state, traffic
 from pages.ui.words import plain
-from vocabtrim_core.protect import SETS
-from vocabtrim_core.token_kinds import token_kinds
-from vocabtrim_core.tokenizers import Tokenizer
+from vocabtrim_core.selection.protect import SETS
+from vocabtrim_core.tokenizers.kinds import token_kinds
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.workspace import StoredCounts
 
 MULTIPLES = (1, 64, 128, 256, 512)

@@ -19,11 +19,11 @@ from pages.ui.tailor_form import Wanted, arguments, slider_key
 from pages.ui.traffic import InView, OwnVocabulary
 from pages.ui.words import ESTIMATED, MEASURED, percent, plain
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.protect import Wish, listed_ids, script_ids
-from vocabtrim_core.selection import mix
-from vocabtrim_core.tailored import Demand, Price, Tailored, offers, tailor
-from vocabtrim_core.token_kinds import token_kinds
-from vocabtrim_core.tokenizers import Tokenizer
+from vocabtrim_core.selection.protect import Wish, listed_ids, script_ids
+from vocabtrim_core.selection.selection import mix
+from vocabtrim_core.selection.tailored import Demand, Price, Tailored, offers, tailor
+from vocabtrim_core.tokenizers.kinds import token_kinds
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.workspace import StoredCounts
 
 OWN = "Your tokens"

@@ -11,8 +11,8 @@ from pages.ui.frame import plain_errors
 from pages.ui.marked_text import marked_text
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates import resolve_template
-from vocabtrim_core.tokenizers import PRESETS, Tokenizer
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer
 
 SOURCES = ("Bundled", "Path", "Upload", "Hub")
 # An upload is stored under these names only; what the browser calls a file never becomes a path.

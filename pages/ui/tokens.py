@@ -15,7 +15,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.tokenizers import PRESETS, Tokenizer, load_tokenizer
+from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer, load_tokenizer
 from vocabtrim_core.workspace import StoredCounts
 
 

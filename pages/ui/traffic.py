@@ -15,14 +15,14 @@ from pages.ui import state, tokens
 from pages.ui.words import plain
 from vocabtrim_core import workspace
 from vocabtrim_core.cli.at_hand import template_of
+from vocabtrim_core.counting.response_files import find_responses
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.protect import SETS, protected_ids
-from vocabtrim_core.response_files import find_responses
-from vocabtrim_core.responses import Responses
-from vocabtrim_core.templates import ChatTemplate
-from vocabtrim_core.tokenizers import Tokenizer
+from vocabtrim_core.selection.protect import SETS, protected_ids
+from vocabtrim_core.templates.chat_template import ChatTemplate
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace import StoredCounts

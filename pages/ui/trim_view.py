@@ -14,13 +14,13 @@ import streamlit as st
 from pages.ui import handed, jobpanel, traffic
 from pages.ui.words import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
 from vocabtrim_core import workspace
-from vocabtrim_core.acceptance import MAX_DEPTH
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.drafts.expected import expected_length
 from vocabtrim_core.drafts.inspecting import inspect_draft
 from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS
+from vocabtrim_core.forecast.acceptance import MAX_DEPTH
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace import StoredCounts, size
 

@@ -6,7 +6,7 @@ import re
 
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
-from vocabtrim_core.token_text import visible as visible
+from vocabtrim_core.tokenizers.text import visible as visible
 from vocabtrim_core.tradeoff import Choice
 
 # The three kinds of number. Streamlit badge markdown; the live chart draws the same three.

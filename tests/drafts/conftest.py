@@ -9,14 +9,14 @@ from types import SimpleNamespace
 import pytest
 
 from vocabtrim_core.corpora import Corpus, open_corpus
+from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.drafts.demo_target import DemoShape, build
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.plan import TOY_MAX_TOKENS
 from vocabtrim_core.drafts.target import Target, load_target
-from vocabtrim_core.recipe import Recipe
-from vocabtrim_core.templates import resolve_template
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 WORDS = [
     *("open", "close", "read", "write", "the", "a", "file", "folder", "name", "value", "list"),

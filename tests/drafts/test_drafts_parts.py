@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from vocabtrim_core.corpora import open_corpus
+from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.drafts import demo_target, language_model, metrics, trainer
 from vocabtrim_core.drafts.feature_sets import load_features
 from vocabtrim_core.drafts.features import capture, estimate_bytes
@@ -25,10 +26,9 @@ from vocabtrim_core.drafts.sequences import is_held_out, mask_of, read_sequences
 from vocabtrim_core.drafts.target import aux_layers, load_target, trainer_folder
 from vocabtrim_core.drafts.torch_loss import LogSoftmaxLoss
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.recipe import Recipe
-from vocabtrim_core.template_spans import ids_inside
-from vocabtrim_core.templates import resolve_template
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.spans import ids_inside
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 GOLDEN = Path(__file__).with_name("golden")
 

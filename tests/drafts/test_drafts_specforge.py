@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vocabtrim_core import jobs
 from vocabtrim_core.drafts import trainer as trainer_
 from vocabtrim_core.drafts.finishing import check_draft
 from vocabtrim_core.drafts.kept_mapping import keep_mapping
@@ -27,6 +26,7 @@ from vocabtrim_core.drafts.tensor_files import read_tensors
 from vocabtrim_core.drafts.trainer import Trainer
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.exports.layouts import load_pair
+from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 needs_specforge = pytest.mark.skipif(

@@ -10,11 +10,11 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import Provenance, TokenCounts
-    from vocabtrim_core.responses import Responses
-    from vocabtrim_core.stability import Sample
-    from vocabtrim_core.templates import ChatTemplate
-    from vocabtrim_core.tokenizers import Tokenizer
+    from vocabtrim_core.generalization.stability import Sample
+    from vocabtrim_core.templates.chat_template import ChatTemplate
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 NO_RESPONSES = (
     "Intervals are left out for {names}: the responses themselves are not at hand, which `count` "
@@ -35,7 +35,7 @@ def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
     """The tokenizer that counts were made with; InputError when it is not there or another one."""
     from dataclasses import replace
 
-    from vocabtrim_core.tokenizers import load_tokenizer
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     made = counts.provenance
     try:
@@ -59,7 +59,7 @@ def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
 
 def template_of(counts: TokenCounts, tokenizer: Tokenizer) -> ChatTemplate | None:
     """The chat template of counts, None when the tokenizer no longer has it."""
-    from vocabtrim_core.templates import NAMED, resolve_template
+    from vocabtrim_core.templates.chat_template import NAMED, resolve_template
 
     name = counts.provenance.template
     try:
@@ -99,7 +99,7 @@ def _tokenizer(provenance: Provenance) -> str:
 
 def responses_of(specs: Sequence[str], sets: Sequence[TokenCounts]) -> list[Responses | None]:
     """The responses of each counts, None where they are not at hand."""
-    from vocabtrim_core.response_files import find_responses
+    from vocabtrim_core.counting.response_files import find_responses
 
     return [find_responses(spec, counts) for spec, counts in zip(specs, sets, strict=True)]
 
@@ -109,9 +109,9 @@ def sample_of(spec: str, counts: TokenCounts) -> tuple[Sample, str]:
 
     All conversations are best; a part of a large corpus is worse than all of it in pieces.
     """
-    from vocabtrim_core.response_files import find_responses
-    from vocabtrim_core.shard_counts import load_shards
-    from vocabtrim_core.stability import Pieces
+    from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.counting.shard_counts import load_shards
+    from vocabtrim_core.generalization.stability import Pieces
 
     responses = find_responses(spec, counts)
     if responses is not None and responses.complete:

@@ -18,7 +18,7 @@ from vocabtrim_core.cli.command import Command, Result, facts, table
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.tradeoff import TradeOff
 
 

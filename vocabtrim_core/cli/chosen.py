@@ -60,7 +60,7 @@ def choice_argument(parser: argparse.ArgumentParser) -> None:
 def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SavedChoice:
     """The saved choice, or the one that the settings make on these counts."""
     from vocabtrim_core.choice import Pin, SavedChoice, Settings
-    from vocabtrim_core.selection import Rules
+    from vocabtrim_core.selection.selection import Rules
 
     names = ("draft", "draft_config", "k", "alpha", "min_coverage", "k_min", "k_max", "protect",
              "exclude", "multiple", "pin", "note", "full_length", "depth", "measured", "hardware",
@@ -109,6 +109,6 @@ def _forecast(arguments: argparse.Namespace) -> ForecastSettings:
 def _ids(path: Path | None, counts: TokenCounts) -> frozenset[int]:
     if path is None:
         return frozenset()
-    from vocabtrim_core.protect import listed_ids
+    from vocabtrim_core.selection.protect import listed_ids
 
     return frozenset(listed_ids(path, None, counts.vocab_size).tolist())

@@ -14,7 +14,7 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
 
 
 def _compare_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +45,8 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.compare import compare
-    from vocabtrim_core.mapping_import import import_mapping
+    from vocabtrim_core.generalization.compare import compare
+    from vocabtrim_core.mappings.importing import import_mapping
 
     if not 0 <= arguments.alpha <= 1:
         raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.cli.command import Command, Result, table
 
 if TYPE_CHECKING:
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def _demo_text(result: Result) -> str:
 
 
 def _tokenizers(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.tokenizer_presets import PRESETS
+    from vocabtrim_core.tokenizers.presets import PRESETS
 
     shown = ("name", "title", "vocab_size", "licence")
     return {"tokenizers": [{n: getattr(p, n) for n in shown} for p in PRESETS.values()]}

@@ -13,7 +13,7 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
     from vocabtrim_core.counts import TokenCounts
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
 
 
 def _count_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,11 +95,11 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core import kept_counts
-    from vocabtrim_core.counting import count
-    from vocabtrim_core.recipe import Recipe
-    from vocabtrim_core.templates import resolve_template
-    from vocabtrim_core.tokenizers import load_tokenizer
+    from vocabtrim_core.counting import kept as kept_counts
+    from vocabtrim_core.counting.count import count
+    from vocabtrim_core.counting.recipe import Recipe
+    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     if arguments.with_responses and not arguments.out:
         raise InputError("--with-responses writes beside --out; give --out FILE.")
@@ -150,7 +150,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 def _responses(arguments: argparse.Namespace, counts: TokenCounts) -> Result | None:
     """What is kept of the responses of these counts; written beside them when asked to."""
-    from vocabtrim_core.response_files import find_responses, responses_beside
+    from vocabtrim_core.counting.response_files import find_responses, responses_beside
 
     found = find_responses(counts.key, counts)
     if arguments.with_responses:
@@ -240,8 +240,8 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.kept_counts import keep_merged
-    from vocabtrim_core.response_files import find_responses
+    from vocabtrim_core.counting.kept import keep_merged
+    from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.workspace import find_counts
 
     sets = [find_counts(spec) for spec in arguments.counts]

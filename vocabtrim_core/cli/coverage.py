@@ -20,10 +20,10 @@ from vocabtrim_core.cli.command import Command, Result, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
-    from vocabtrim_core.progress import Progress
-    from vocabtrim_core.responses import Responses
-    from vocabtrim_core.tokenizers import Tokenizer
+    from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
     from vocabtrim_core.vocabulary import DraftVocabulary
 
 
@@ -61,8 +61,8 @@ def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.compare import transfer_matrix
     from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.generalization.compare import transfer_matrix
 
     specs = [arguments.counts, *arguments.on]
     sets = comparable_counts(specs)
@@ -105,7 +105,7 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
 def _vocabulary(arguments: argparse.Namespace, curve: Any) -> DraftVocabulary:
     if arguments.k is not None:
         return curve.vocabulary(arguments.k)
-    from vocabtrim_core.mapping_import import import_mapping
+    from vocabtrim_core.mappings.importing import import_mapping
 
     return import_mapping(arguments.vocabulary, curve.vocab_size).vocabulary
 
@@ -119,7 +119,7 @@ def _measured(
 ) -> Result:
     """One row: coverage, its interval, and for the corpus that chose, coverage held out."""
     from vocabtrim_core.coverage import coverage_on
-    from vocabtrim_core.uncertainty import (
+    from vocabtrim_core.generalization.uncertainty import (
         coverage_interval,
         held_out_coverage,
         unseen_in_new_conversation,
@@ -152,7 +152,7 @@ def _domains(
     responses: Sequence[Responses | None],
     seed: int,
 ) -> list[Result]:
-    from vocabtrim_core.uncertainty import coverage_by_domain
+    from vocabtrim_core.generalization.uncertainty import coverage_by_domain
 
     return [
         {"name": counts.name, **asdict(row)}
@@ -169,8 +169,8 @@ def _missing(
     tokenizer: Tokenizer,
     most: int,
 ) -> Result:
-    from vocabtrim_core.missing import examples, missing
-    from vocabtrim_core.token_kinds import token_kinds
+    from vocabtrim_core.generalization.missing import examples, missing
+    from vocabtrim_core.tokenizers.kinds import token_kinds
 
     kinds = token_kinds(tokenizer)
     found = missing(counts, vocabulary, kinds)

@@ -22,7 +22,7 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.vocabulary import DraftVocabulary
 
 
@@ -128,7 +128,7 @@ def _named(arguments: argparse.Namespace, curve: CoverageCurve) -> DraftVocabula
     """The tokens that --k or --vocabulary say; an unsound mapping is refused."""
     if arguments.vocabulary is None:
         return curve.vocabulary(arguments.k)
-    from vocabtrim_core.mapping_import import import_mapping
+    from vocabtrim_core.mappings.importing import import_mapping
 
     found = import_mapping(arguments.vocabulary, curve.vocab_size)
     if not found.valid:

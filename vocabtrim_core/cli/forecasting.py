@@ -20,10 +20,10 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vocabtrim_core.cycle_model import CycleModel, CycleRange
     from vocabtrim_core.draft_cost import DraftArchitecture
-    from vocabtrim_core.forecast import AcceptanceModel, Forecast
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
+    from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
+    from vocabtrim_core.jobs.progress import Progress
 
 
 def _pair(text: str) -> tuple[int, float]:
@@ -116,12 +116,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.cycle_model import check_against_paper
-    from vocabtrim_core.forecast import forecast, implied_alpha
-    from vocabtrim_core.forecast_inputs import acceptance_on
-    from vocabtrim_core.paper import SHIPPED_K
-    from vocabtrim_core.response_files import find_responses
+    from vocabtrim_core.forecast.cycle_model import check_against_paper
+    from vocabtrim_core.forecast.inputs import acceptance_on
+    from vocabtrim_core.forecast.paper import SHIPPED_K
+    from vocabtrim_core.forecast.throughput import forecast, implied_alpha
     from vocabtrim_core.tradeoff import TradeOff
     from vocabtrim_core.workspace import find_counts
 
@@ -203,7 +203,7 @@ def _ends(value: Callable[[CycleModel], float], cycles: CycleRange) -> list[floa
 
 def _cycles(arguments: argparse.Namespace, draft: DraftArchitecture) -> CycleRange:
     """The cycle model that --measured or --hardware ask for."""
-    from vocabtrim_core.cycle_model import HARDWARE, CycleRange, roofline
+    from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
 
     if arguments.measured:
         for k, _ in arguments.measured:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vocabtrim_core.choice import SavedChoice
+    from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.report.facts import Facts
-    from vocabtrim_core.responses import Responses
 
 # --- choice -------------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
 def _intervals(
     others: list[TokenCounts], responses: list[Responses | None], kept: np.ndarray
 ) -> dict[str, Any]:
-    from vocabtrim_core.uncertainty import coverage_interval
+    from vocabtrim_core.generalization.uncertainty import coverage_interval
 
     return {
         counts.key: coverage_interval(found, kept)
@@ -215,7 +215,7 @@ def _ceiling(choice: SavedChoice, responses: Responses | None, ranks: np.ndarray
     """The exact ceiling where the counted responses are at hand and a forecast is wanted."""
     if responses is None or choice.forecast.full_length is None:
         return None
-    from vocabtrim_core.acceptance import ceiling
+    from vocabtrim_core.forecast.acceptance import ceiling
 
     return ceiling(responses.batches(), ranks).length(choice.forecast.depth)
 

@@ -9,8 +9,8 @@ from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.jobs import Job
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.control import Job
+    from vocabtrim_core.jobs.progress import Progress
 
 ACTIONS = ("list", "show", "logs", "cancel", "resume", "remove")
 
@@ -23,7 +23,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _jobs(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core import jobs
+    from vocabtrim_core.jobs import control as jobs
 
     action, job_id = arguments.action, arguments.job
     if action == "list":

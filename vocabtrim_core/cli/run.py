@@ -64,7 +64,7 @@ def parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
 
 def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
     """Run the command that argv names; returns the exit code."""
-    from vocabtrim_core import progress as progress_
+    from vocabtrim_core.jobs import progress as progress_
 
     argv = sys.argv[1:] if argv is None else argv
     as_json, progress = "--json" in argv, progress_.of_this_process()
@@ -98,7 +98,7 @@ def _turn(progress: Any) -> Any:
     """A job waits for the resources it names; a command in a shell does not."""
     if progress.folder is None:
         return nullcontext()
-    from vocabtrim_core.turns import turn
+    from vocabtrim_core.jobs.turns import turn
 
     return turn(progress)
 

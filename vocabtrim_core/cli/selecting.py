@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from vocabtrim_core.counts import TokenCounts
-    from vocabtrim_core.progress import Progress
-    from vocabtrim_core.protect import Wish
-    from vocabtrim_core.tokenizers import Tokenizer
+    from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.selection.protect import Wish
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
 def _budget(text: str) -> tuple[str, int]:
@@ -103,8 +103,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.selection import mix
-    from vocabtrim_core.tailored import Demand, tailor
+    from vocabtrim_core.selection.selection import mix
+    from vocabtrim_core.selection.tailored import Demand, tailor
 
     if not 0 <= arguments.alpha <= 1:
         raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
@@ -158,8 +158,8 @@ def _wishes(
     arguments: argparse.Namespace, sets: list[TokenCounts], frequencies: np.ndarray
 ) -> tuple[tuple[Wish, ...], np.ndarray | None]:
     """What must be kept, and what must not."""
-    from vocabtrim_core.protect import SETS, Wish, listed_ids, protected_ids, script_ids
-    from vocabtrim_core.token_kinds import token_kinds
+    from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+    from vocabtrim_core.tokenizers.kinds import token_kinds
 
     counts, size = sets[0], sets[0].vocab_size
     named = [name for name in arguments.protect if name in SETS]

@@ -14,7 +14,7 @@ from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.vocabulary import DraftVocabulary
 
 # --- slice --------------------------------------------------------------------------------------
@@ -100,7 +100,7 @@ def _vocabulary(path: Path, vocab_size: int | None, counts: TokenCounts | None) 
 
         choice = SavedChoice.load(path)
         return choice.open(counts or find_counts(choice.counts.key)).vocabulary
-    from vocabtrim_core.mapping_import import import_mapping
+    from vocabtrim_core.mappings.importing import import_mapping
 
     if counts is not None:
         _check_tokenizer(path, counts)

@@ -18,7 +18,7 @@ from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
 
 
 def _stability_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,11 +44,11 @@ def _stability_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.response_files import find_responses
-    from vocabtrim_core.stability import stability
+    from vocabtrim_core.generalization.stability import stability
+    from vocabtrim_core.generalization.uncertainty import held_out_coverage, unseen_mass
     from vocabtrim_core.tradeoff import TradeOff
-    from vocabtrim_core.uncertainty import held_out_coverage, unseen_mass
     from vocabtrim_core.workspace import find_counts
 
     for name in ("repeats", "draws"):

@@ -19,7 +19,7 @@ from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
     from vocabtrim_core.drafts.answers import Answerer, Sampling
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
 
 
 # --- demo-target --------------------------------------------------------------------------------

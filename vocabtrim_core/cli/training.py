@@ -26,9 +26,9 @@ from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
+    from vocabtrim_core.counting.recipe import Recipe
     from vocabtrim_core.drafts.target import Target
-    from vocabtrim_core.progress import Progress
-    from vocabtrim_core.recipe import Recipe
+    from vocabtrim_core.jobs.progress import Progress
 
 
 def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:

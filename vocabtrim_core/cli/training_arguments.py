@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
     from vocabtrim_core.drafts.target import Target
     from vocabtrim_core.drafts.trainer import Trainer
-    from vocabtrim_core.progress import Progress
+    from vocabtrim_core.jobs.progress import Progress
 
 
 # --- what is captured ---------------------------------------------------------------------------
@@ -68,11 +68,11 @@ def capture_arguments(parser: argparse.ArgumentParser) -> None:
 
 def target_and_recipe(arguments: argparse.Namespace, *, limit: bool = True) -> tuple[Any, Any]:
     """(Target, Recipe) of --target, --tokenizer and --template; limit: cut by --max-length."""
+    from vocabtrim_core.counting.recipe import Recipe
     from vocabtrim_core.drafts.plan import MAX_LENGTH, TOY_MAX_LENGTH
     from vocabtrim_core.drafts.target import load_target
-    from vocabtrim_core.recipe import Recipe
-    from vocabtrim_core.templates import resolve_template
-    from vocabtrim_core.tokenizers import load_tokenizer
+    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     target = load_target(arguments.target)
     tokenizer = load_tokenizer(

@@ -20,8 +20,8 @@ from vocabtrim_core.corpora.preview import rendered, sampled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vocabtrim_core.templates import ChatTemplate
-    from vocabtrim_core.tokenizers import Tokenizer
+    from vocabtrim_core.templates.chat_template import ChatTemplate
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 LOOKED_AT = 64 * 2**20  # bytes of files read when not everything is
 

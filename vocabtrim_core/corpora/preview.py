@@ -12,8 +12,8 @@ from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.templates import ChatTemplate
-    from vocabtrim_core.tokenizers import Tokenizer
+    from vocabtrim_core.templates.chat_template import ChatTemplate
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def preview(
 
     InputError when there is none, or when the template refuses one (file and line are named).
     """
-    from vocabtrim_core.templates import span_ids
+    from vocabtrim_core.templates.chat_template import span_ids
 
     found = []
     for batch, i in itertools.islice(sampled(corpus, n), n):

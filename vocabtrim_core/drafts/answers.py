@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates import ChatTemplate
-from vocabtrim_core.tokenizers import Tokenizer
+from vocabtrim_core.templates.chat_template import ChatTemplate
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import httpx

@@ -21,6 +21,7 @@ from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, demo, open_corpus
+from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.drafts.language_model import (
     batches,
     held_out_loss,
@@ -33,9 +34,8 @@ from vocabtrim_core.drafts.target import DEMO, TOY
 from vocabtrim_core.drafts.toy_tokenizer import TOKENIZER, TOKENIZER_CONFIG, write_tokenizer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.folders import new_folder
-from vocabtrim_core.recipe import Recipe
-from vocabtrim_core.templates import resolve_template
-from vocabtrim_core.tokenizers import load_tokenizer
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 LABEL = "toy target: demonstrates the mechanism, not a result"
 HELD_OUT = 0.05

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.drafts.features import estimate_bytes
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import list_runs
@@ -14,7 +15,6 @@ from vocabtrim_core.drafts.sequences import survey
 from vocabtrim_core.drafts.specforge_run import checkpoint_bytes
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.trainer import Trainer
-from vocabtrim_core.recipe import Recipe
 
 EFFICIENCY = {"cpu": 0.5, "cuda": 0.35}  # of the matrix product's own speed, reached in training
 # The loss and its metrics pass over every logit this many bytes' worth, at this many bytes/s.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vocabtrim_core.forecast import AcceptanceModel, order_free_ceiling
+from vocabtrim_core.forecast.throughput import AcceptanceModel, order_free_ceiling
 
 
 def expected_length(coverage: float, full_length: float, depth: int) -> tuple[float, float]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.drafts.feature_sets import (
     MANIFEST,
     SEQUENCES,
@@ -32,7 +33,6 @@ from vocabtrim_core.drafts.feature_sets import (
 from vocabtrim_core.drafts.sequences import Sequences, read_sequences
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.recipe import Recipe
 
 PER_FOLDER = 1000  # samples
 SAMPLE_BYTES = 2500  # what torch.save adds to a sample's tensors

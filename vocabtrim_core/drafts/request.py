@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.trainer import Trainer
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.recipe import Recipe
 
 Regenerate = Callable[[Path, Callable[..., Any]], Corpus]
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.corpora import Corpus, MessageBatch, SkipReport
+from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.recipe import Recipe
-from vocabtrim_core.templates import Span
+from vocabtrim_core.templates.chat_template import Span
 
 TOGETHER = 256  # conversations encoded in one call, which the tokenizer spreads over the cores
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.template_data import NAMED
+from vocabtrim_core.templates.data import NAMED
 
 SPECIALS = ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
             "<|eot_id|>")  # fmt: skip

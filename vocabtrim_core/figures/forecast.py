@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.cycle_model import CycleRange, PaperCheck
 from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
-from vocabtrim_core.forecast import AcceptanceModel, Forecast
+from vocabtrim_core.forecast.cycle_model import CycleRange, PaperCheck
+from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 
 PAPER_TEXT_AT = {  # where a task's name stands beside its dot; the seven lie close together
     "MT-Bench": "top left", "GSM8K": "middle right", "HumanEval": "bottom center",

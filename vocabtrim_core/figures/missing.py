@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from vocabtrim_core.figures.base import LIGHT, Palette, layout
-from vocabtrim_core.missing import Group, Missing
+from vocabtrim_core.generalization.missing import Group, Missing
 
 
 def missing_info(found: Missing, most: int = 10) -> tuple[Group, ...]:

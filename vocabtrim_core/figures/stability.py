@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
-from vocabtrim_core.uncertainty import Optimism
+from vocabtrim_core.generalization.uncertainty import Optimism
 
 
 class StabilityInfo(NamedTuple):

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.compare import TransferMatrix
 from vocabtrim_core.coverage import HeldOut
 from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
-from vocabtrim_core.uncertainty import Interval
+from vocabtrim_core.generalization.compare import TransferMatrix
+from vocabtrim_core.generalization.uncertainty import Interval
 
 MOST_NAMED = 16  # cells of a transfer matrix are labelled up to this many sets
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from vocabtrim_core.generalization.uncertainty import Interval
 from vocabtrim_core.report.facts import Facts
 from vocabtrim_core.report.plot import ACCENT, INK, WIDTH, Scale, Sheet, changes, percents
 from vocabtrim_core.report.words import between, percent, signed
-from vocabtrim_core.token_text import visible
-from vocabtrim_core.uncertainty import Interval
+from vocabtrim_core.tokenizers.text import visible
 
 
 class Dot(NamedTuple):

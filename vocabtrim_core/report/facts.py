@@ -10,16 +10,21 @@ import numpy as np
 from vocabtrim_core.choice import ForecastSettings, Opened, SavedChoice, Settings
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on
-from vocabtrim_core.cycle_model import HARDWARE, CycleRange, roofline
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast import AcceptanceModel, Forecast, forecast, order_free_ceiling
-from vocabtrim_core.missing import Missing, missing
-from vocabtrim_core.paper import FUNCTION_CALLING_K, GENERAL_K, NER_K, SHIPPED_K
-from vocabtrim_core.token_kinds import token_kinds
-from vocabtrim_core.token_text import visible
-from vocabtrim_core.tokenizers import Tokenizer
+from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
+from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, GENERAL_K, NER_K, SHIPPED_K
+from vocabtrim_core.forecast.throughput import (
+    AcceptanceModel,
+    Forecast,
+    forecast,
+    order_free_ceiling,
+)
+from vocabtrim_core.generalization.missing import Missing, missing
+from vocabtrim_core.generalization.uncertainty import Interval
+from vocabtrim_core.tokenizers.kinds import token_kinds
+from vocabtrim_core.tokenizers.text import visible
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.tradeoff import Choice
-from vocabtrim_core.uncertainty import Interval
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 KNOWN_SIZES = (

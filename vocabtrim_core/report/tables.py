@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from vocabtrim_core.report.facts import Facts
 from vocabtrim_core.report.plot import sampled
-from vocabtrim_core.token_text import visible
+from vocabtrim_core.tokenizers.text import visible
 
 POINTS = 2000  # sizes of curve.csv, even on a log axis: all 128,256 would only be slower to open
 FORMULA = ("=", "+", "-", "@")

@@ -1,0 +1,148 @@
+"""The same count on a Dask cluster: every shard a task, and their totals added up in a tree.
+
+The workers read the corpus themselves, so its files must lie where they see them too. Finished
+parts come back one by one, so a count that breaks off goes on, here or on any cluster.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vocabtrim_core.corpora import Corpus, Shard
+from vocabtrim_core.counting.count import pieces_per_block, work
+from vocabtrim_core.counting.feed import Feed
+from vocabtrim_core.counting.parts import Part, PartFolder, PartInfo
+from vocabtrim_core.counting.proof import ExactEngine
+from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+POLL = 0.5  # seconds between looks at the tasks
+CONNECT = 20  # seconds to find the scheduler and a worker
+
+# (corpus, recipe, kind of engine, finished parts): what every task needs, sent to each worker once
+Job = tuple[Corpus, Recipe, type, dict[str, PartInfo]]
+_own = threading.local()  # an engine of the last recipe, for the worker's thread
+
+
+def count_parts(
+    address: str,
+    corpus: Corpus,
+    recipe: Recipe,
+    exact: ExactEngine,
+    folder: PartFolder,
+    progress: Callable[..., None],
+) -> None:
+    """Count the parts that are not in the folder yet on the workers of a Dask scheduler.
+
+    InputError when there is no scheduler or its workers lack the files; MismatchError when the
+    engine is found not to give HF's ids.
+    """
+    with _client(address) as client:
+        shards = [shard for shard in corpus.shards() if shard.key not in folder.finished]
+        before = list(folder.finished)
+        job: Job = (corpus, recipe, type(exact.engine), dict(folder.finished))
+        shared = client.scatter(job, broadcast=True, hash=False)
+        counted = client.map(count_shard, shards, job=shared, pure=False)
+        vocab_size = recipe.tokenizer.vocab_size
+        totals = client.map(add_parts, counted, vocab_size=vocab_size, pure=False)
+        total = _tree_sum(client, totals)
+        _collect(corpus, counted, folder, progress)
+        arrived = add_parts((p for p in folder.parts() if p.info.key not in before), vocab_size)
+        if total is not None and not np.array_equal(total.result(), arrived):
+            raise AssertionError("the parts that arrived are not those the workers added up")
+
+
+def count_shard(shard: Shard, job: Job) -> list[Part]:
+    """The parts of a shard that are not finished; runs on a worker."""
+    corpus, recipe, kind, finished = job
+    key = (recipe.tokenizer.fingerprint, kind.__name__)
+    if getattr(_own, "key", None) != key:
+        _own.key, _own.exact = key, ExactEngine(kind(recipe.tokenizer), recipe.tokenizer)
+    parts: list[Part] = []
+    try:
+        feed = Feed(corpus, [shard], finished, parts.append)
+        work(feed, recipe, _own.exact, pieces_per_block(corpus))
+    except OSError as error:
+        raise InputError(
+            f"A worker of the cluster cannot read {corpus.files[shard.file]} ({error.strerror}); "
+            "the corpus must lie on a disk that all of them share."
+        ) from None
+    return parts
+
+
+def add_parts(parts: Iterator[Part] | list[Part], vocab_size: int) -> np.ndarray:
+    """int64[V] of some parts."""
+    total = np.zeros(vocab_size, np.int64)
+    for part in parts:
+        total += part.pieces.total(vocab_size)
+    return total
+
+
+def _tree_sum(client: Client, values: list[Future]) -> Future | None:
+    """The sum of arrays that live on the workers, two at a time."""
+    while len(values) > 1:
+        pairs = list(zip(values[::2], values[1::2], strict=False))
+        values = [client.submit(np.add, a, b, pure=False) for a, b in pairs] + values[
+            len(pairs) * 2 :
+        ]
+    return values[0] if values else None
+
+
+def _collect(
+    corpus: Corpus, waiting: list[Future], folder: PartFolder, progress: Callable[..., None]
+) -> None:
+    """Save parts as tasks finish, and tell how far the count is."""
+    from distributed import wait
+
+    infos = folder.finished.values
+    rows, text = sum(i.rows for i in infos()), sum(i.text_bytes for i in infos())
+    total, started = corpus.size_bytes, time.perf_counter()
+    while waiting:
+        try:
+            found: Any = wait(waiting, timeout=POLL, return_when="FIRST_COMPLETED")
+            done, waiting = found.done, list(found.not_done)
+        except TimeoutError:
+            done = ()
+        for future in done:
+            for part in future.result():
+                folder.save(part)
+        seconds = time.perf_counter() - started
+        progress(
+            min(sum(i.file_bytes for i in infos()), total), total, "Counting on the cluster",
+            rows_per_s=(sum(i.rows for i in infos()) - rows) / seconds,
+            MB_per_s=(sum(i.text_bytes for i in infos()) - text) / 1e6 / seconds,
+        )  # fmt: skip
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Client]:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            "Counting on a cluster needs Dask: install `distributed`, or leave --cluster out."
+        ) from None
+    try:
+        client = Client(address, timeout=CONNECT, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise InputError(
+            f"There is no Dask scheduler at {address} ({error or 'no answer'}); start one with "
+            "`dask scheduler` and workers with `dask worker`."
+        ) from None
+    with client, client.as_current():  # leaving it ends the tasks that are left
+        try:
+            client.wait_for_workers(1, timeout=CONNECT)
+        except TimeoutError:
+            raise InputError(
+                f"The Dask scheduler at {address} has no worker; start some with `dask worker`."
+            ) from None
+        yield client

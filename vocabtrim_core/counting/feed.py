@@ -1,0 +1,141 @@
+"""Blocks of a corpus handed to many threads, and their counts put together again part by part.
+
+Readers are shared: whoever is free reads the next block of an open shard, so one compressed file,
+which can only be read in order, keeps all threads busy, and a new shard is opened only when all
+open ones are being read.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from vocabtrim_core.corpora import Block, Corpus, Shard, SkipReport
+from vocabtrim_core.counting.parts import Part, PartInfo
+from vocabtrim_core.counting.proof import Proof
+from vocabtrim_core.counting.shard_counts import ShardCounts
+
+
+@dataclass(slots=True)
+class _Reader:
+    blocks: Iterator[Block]
+    part: str = ""  # of the block read last
+
+
+@dataclass(slots=True)
+class _Builder:
+    """A part under way. waiting: blocks handed out and not yet counted; closed: no more to come."""
+
+    waiting: int = 0
+    closed: bool = False
+    rows: int = 0
+    file_bytes: int = 0
+    text_bytes: int = 0
+    report: SkipReport = field(default_factory=SkipReport)
+    proof: Proof = field(default_factory=Proof)
+    pieces: list[tuple[int, ShardCounts]] = field(default_factory=list)
+
+    def part(self, key: str) -> Part:
+        pieces = [piece for _, piece in sorted(self.pieces, key=lambda pair: pair[0])]
+        joined, read = ShardCounts.join(pieces), (self.rows, self.file_bytes, self.text_bytes)
+        return Part(PartInfo(key, len(joined), *read, self.report, self.proof), joined)
+
+
+class Feed:
+    """Give every block to one thread: `take`, count it, `give` back what was counted.
+
+    finished: parts that are not read again.  on_part: called, on the thread that completed it,
+    with every further part.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        shards: Iterable[Shard],
+        finished: Mapping[str, PartInfo],
+        on_part: Callable[[Part], None],
+    ) -> None:
+        self._corpus, self._finished, self._on_part = corpus, finished, on_part
+        self._shards = deque(shard for shard in shards if shard.key not in finished)
+        self._idle: deque[_Reader] = deque()
+        self._reading = 0
+        self._stopped = False
+        self._building: dict[str, _Builder] = {}
+        self._changed = threading.Condition()
+        self.file_bytes = sum(info.file_bytes for info in finished.values())
+        self.rows = self.text_bytes = 0  # counted here, finished parts not included
+
+    def take(self) -> Block | None:
+        """The next block; None when there is none left or the feed was stopped."""
+        while reader := self._reader():
+            try:
+                block = next(reader.blocks, None)
+            except BaseException:
+                self.stop()  # what was read so far of the part must not pass for all of it
+                raise
+            self._put_back(reader, block)
+            if block:
+                return block
+        return None
+
+    def give(
+        self, block: Block, text_bytes: int, counts: ShardCounts, report: SkipReport, proof: Proof
+    ) -> None:
+        """What was counted in a block."""
+        with self._changed:
+            builder = self._building[block.part]
+            builder.pieces.append((block.first_row, counts))
+            builder.report += report
+            builder.proof += proof
+            builder.rows += block.rows
+            builder.file_bytes += block.file_bytes
+            builder.text_bytes += text_bytes
+            builder.waiting -= 1
+            self.rows += block.rows
+            self.file_bytes += block.file_bytes
+            self.text_bytes += text_bytes
+            done = self._if_done(block.part)
+        if done:
+            self._on_part(done)
+
+    def stop(self) -> None:
+        """No more blocks for anybody."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _reader(self) -> _Reader | None:
+        with self._changed:
+            while self._reading and not (self._stopped or self._idle or self._shards):
+                self._changed.wait()
+            if self._stopped or not (self._idle or self._shards):
+                return None
+            self._reading += 1
+            if self._idle:
+                return self._idle.popleft()
+            shard = self._shards.popleft()
+        return _Reader(iter(self._corpus.blocks(shard, self._finished)))
+
+    def _put_back(self, reader: _Reader, block: Block | None) -> None:
+        """A reader that gave a block can be read on; one that did not is at its end."""
+        done = None
+        with self._changed:
+            self._reading -= 1
+            if reader.part and (block is None or block.part != reader.part):
+                self._building[reader.part].closed = True
+                done = self._if_done(reader.part)
+            if block:
+                reader.part = block.part
+                self._building.setdefault(block.part, _Builder()).waiting += 1
+                self._idle.append(reader)
+            self._changed.notify_all()
+        if done:
+            self._on_part(done)
+
+    def _if_done(self, key: str) -> Part | None:
+        builder = self._building[key]
+        if not builder.closed or builder.waiting:
+            return None
+        return self._building.pop(key).part(key)

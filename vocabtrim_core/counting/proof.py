@@ -1,0 +1,184 @@
+"""Evidence, gathered while counting, that a fast engine gave HF's ids.
+
+The first texts of a corpus and then one in a thousand are encoded a second time by HF tokenizers
+and compared id by id; texts known to be read differently are encoded by HF alone. One difference
+and the engine is dropped for the whole count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from vocabtrim_core.counting import memory
+from vocabtrim_core.counting.engines import Encoded, Engine, Reference
+from vocabtrim_core.counting.guards import buffers, with_unicode_17
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+FIRST = 2000  # texts checked before anything is counted
+ONE_IN = 1000  # texts per checked text after that
+LONGEST = 200_000  # bytes of a checked text: HF takes a gigabyte of memory for five megabytes
+UNICODE = "code points newer than HF's Unicode tables"
+MARKUP = "markup that takes blanks or word borders with it"
+RENDERED = "conversations that had to be rendered"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """texts: encoded; checked: of these, encoded twice and found equal; routed: reason -> texts (or
+    conversations) encoded by HF alone; passed: engines not used, and why, one sentence each."""
+
+    engine: str = ""
+    texts: int = 0
+    checked: int = 0
+    routed: Mapping[str, int] = field(default_factory=dict)
+    passed: tuple[str, ...] = ()
+
+    def __add__(self, other: Proof) -> Proof:
+        routed = dict(self.routed)
+        for reason, count in other.routed.items():
+            routed[reason] = routed.get(reason, 0) + count
+        return Proof(
+            self.engine or other.engine,
+            self.texts + other.texts,
+            self.checked + other.checked,
+            routed,
+            tuple(dict.fromkeys((*self.passed, *other.passed))),
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """The proof as provenance keeps it, with the sentence people read."""
+        return {
+            "engine": self.engine,
+            "texts": self.texts,
+            "checked": self.checked,
+            "mismatches": 0,  # one would have ended the count
+            "routed": dict(self.routed),
+            "passed": list(self.passed),
+            "sentence": self.sentence(),
+        }
+
+    def sentence(self) -> str:
+        """What was done, in words."""
+        if self.engine.startswith("tokenizers"):
+            how = f"{self.texts:,} texts encoded by HF tokenizers itself"
+        else:
+            how = f"{self.checked:,} of {self.texts:,} texts encoded again by HF tokenizers: equal"
+        routed = "".join(f"; {count:,} by HF alone: {why}" for why, count in self.routed.items())
+        passed = "".join(f"; not used: {sentence}" for sentence in self.passed)
+        return how + routed + passed
+
+
+class MismatchError(Exception):
+    """An engine gave other ids than HF tokenizers; the message says for which text."""
+
+
+class ExactEngine:
+    """An engine that gives HF's ids or raises MismatchError. For one thread, like the engine."""
+
+    def __init__(self, engine: Engine, tokenizer: Tokenizer) -> None:
+        self.engine = engine
+        self._tokenizer = tokenizer
+        self._reference = Reference(tokenizer)
+        added = tokenizer.backend.get_added_tokens_decoder().values()
+        self._plain_markup = not any(
+            token.lstrip or token.rstrip or token.single_word or token.normalized for token in added
+        )
+
+    @property
+    def is_reference(self) -> bool:
+        """It is HF tokenizers itself: nothing to prove."""
+        return isinstance(self.engine, Reference)
+
+    def fresh(self) -> ExactEngine:
+        """Another one of the same kind, for another thread."""
+        return ExactEngine(type(self.engine)(self._tokenizer), self._tokenizer)
+
+    def renew(self) -> None:
+        """Replace the engine by a new one of its kind, which has no memory of the texts read."""
+        kind = type(self.engine)
+        self.engine = self._reference
+        memory.release()  # the old one is gone before the new one is made
+        self.engine = kind(self._tokenizer)
+
+    def encode(self, texts: pa.LargeStringArray, *, markup: bool = False) -> tuple[Encoded, Proof]:
+        """Ids of the texts, and the evidence for them. markup: texts hold literal added tokens."""
+        n, label = len(texts), self.engine.label
+        if self.is_reference:
+            return self._reference.encode(texts), Proof(label, n)
+        if markup and not self._plain_markup:
+            return self._reference.encode(texts), Proof(label, n, routed={MARKUP: n})
+        found, routed = self._read(texts)
+        sample = _checkable(texts, np.arange(0, n, ONE_IN), routed)
+        if len(sample):
+            truth = self._reference.encode(texts.take(pa.array(sample)))
+            self._compare(texts, found, sample, truth, np.arange(len(sample)))
+        if not len(routed):
+            return found, Proof(label, n, len(sample))
+        theirs = self._reference.encode(texts.take(pa.array(routed)))
+        return _replaced(found, routed, theirs), Proof(
+            label, n, len(sample), {UNICODE: len(routed)}
+        )
+
+    def check(self, texts: pa.LargeStringArray, truth: Encoded, *, markup: bool = False) -> int:
+        """How many texts the engine gives the true ids for: all that it would be asked for."""
+        if self.is_reference or (markup and not self._plain_markup):
+            return 0
+        found, routed = self._read(texts)
+        own = _checkable(texts, np.arange(len(texts)), routed)
+        self._compare(texts, found, own, truth, own)
+        return len(own)
+
+    def _read(self, texts: pa.LargeStringArray) -> tuple[Encoded, np.ndarray]:
+        """What the engine gives, and which texts it is known to read differently."""
+        found, routed = self.engine.encode(texts), np.empty(0, np.int64)
+        if len(found[1]) != len(texts) + 1:
+            label = self.engine.label
+            raise MismatchError(f"{label} encoded {len(found[1]) - 1:,} of {len(texts):,} texts")
+        if self.engine.newer_unicode:
+            routed = with_unicode_17(texts)
+        return found, routed
+
+    def _compare(
+        self,
+        texts: pa.LargeStringArray,
+        found: Encoded,
+        rows: np.ndarray,
+        truth: Encoded,
+        true_rows: np.ndarray,
+    ) -> None:
+        for i, k in zip(rows.tolist(), true_rows.tolist(), strict=True):
+            if not np.array_equal(_ids(found, i), _ids(truth, k)):
+                raise MismatchError(
+                    f"{self.engine.label}: other ids than HF tokenizers for a text that begins "
+                    f"{texts[i].as_py()[:60]!r}"
+                )
+
+
+def _checkable(texts: pa.LargeStringArray, rows: np.ndarray, routed: np.ndarray) -> np.ndarray:
+    """Those of the rows that the engine's ids are used for and that HF can be asked about."""
+    short = np.diff(buffers(texts)[0])[rows] <= LONGEST
+    return np.setdiff1d(rows[short], routed, assume_unique=True)
+
+
+def _ids(encoded: Encoded, i: int) -> np.ndarray:
+    ids, offsets = encoded
+    return ids[offsets[i] : offsets[i + 1]]
+
+
+def _replaced(found: Encoded, rows: np.ndarray, others: Encoded) -> Encoded:
+    """The same with the ids of some texts (ascending rows) taken from elsewhere."""
+    ids, offsets = found
+    other_ids, other_offsets = others
+    lengths = np.diff(offsets)
+    lengths[rows] = np.diff(other_offsets)
+    pieces, at = [], 0
+    for k, row in enumerate(rows.tolist()):
+        pieces += [ids[at : offsets[row]], other_ids[other_offsets[k] : other_offsets[k + 1]]]
+        at = offsets[row + 1]
+    pieces.append(ids[at : offsets[-1]])
+    return np.concatenate(pieces), np.concatenate([[0], np.cumsum(lengths)])

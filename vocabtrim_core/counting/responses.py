@@ -1,0 +1,122 @@
+"""The counted responses themselves, token by token: what intervals and ceilings need."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import write_atomic
+
+BATCH_TOKENS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Responses:
+    """Token ids of counted spans in order, grouped by conversation.
+
+    ids: uint32[n].  offsets: int64[responses + 1], span i is ids[offsets[i]:offsets[i + 1]].
+    conversation: int64[responses], non-decreasing index of the conversation each span belongs to.
+    domain: int16[conversations] into `domains`, -1 where a row had no label.
+    complete: False when only a random part of the corpus's conversations is held.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    conversation: np.ndarray
+    domain: np.ndarray
+    domains: tuple[str, ...]
+    vocab_size: int
+    complete: bool = True
+
+    @property
+    def conversations(self) -> int:
+        """Conversations held."""
+        return len(self.domain)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens held."""
+        return len(self.ids)
+
+    def conversation_offsets(self) -> np.ndarray:
+        """int64[conversations + 1]: tokens of conversation c are ids[at[c]:at[c + 1]]."""
+        spans = np.bincount(self.conversation, minlength=self.conversations)
+        return self.offsets[np.concatenate([[0], np.cumsum(spans)])]
+
+    def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(ids, offsets) of whole responses, about BATCH_TOKENS at a time."""
+        last = len(self.offsets) - 1
+        start = 0
+        while start < last:
+            goal = self.offsets[start] + BATCH_TOKENS
+            stop = int(np.searchsorted(self.offsets, goal, side="right")) - 1
+            stop = min(max(stop, start + 1), last)
+            bounds = self.offsets[start : stop + 1]
+            yield self.ids[bounds[0] : bounds[-1]], bounds - bounds[0]
+            start = stop
+
+    @property
+    def units(self) -> int:
+        """What resampling draws: conversations."""
+        return self.conversations
+
+    def counts(self) -> np.ndarray:
+        """int64[V] of all responses."""
+        return self.weighted(np.ones(self.conversations, np.uint8))
+
+    def weighted(self, times: np.ndarray) -> np.ndarray:
+        """int64[V] with every conversation taken times[c] times (uint8[conversations])."""
+        from vocabtrim_core.forecast.kernels import weighted_counts
+
+        at = self.conversation_offsets()
+        return weighted_counts(self.ids, at, times, self.vocab_size)
+
+    def save(self, path: str | Path) -> Path:
+        """Write one .npz, atomically."""
+        arrays = {
+            "ids": self.ids,
+            "offsets": self.offsets,
+            "conversation": self.conversation,
+            "domain": self.domain,
+            "domains": np.array(self.domains, dtype=np.str_),
+            "vocab_size": self.vocab_size,
+            "complete": self.complete,
+        }
+        return write_atomic(path, lambda file: np.savez(file, **arrays))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Responses:
+        """Read what `save` wrote; InputError names the file when it is anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as a:
+                return cls(
+                    a["ids"], a["offsets"], a["conversation"], a["domain"],
+                    tuple(str(d) for d in a["domains"]), int(a["vocab_size"]), bool(a["complete"]),
+                )  # fmt: skip
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} does not hold counted responses ({error}).") from error
+
+
+def concatenate(parts: Sequence[Responses]) -> Responses:
+    """The conversations of all parts, one after the other; complete if all of them are."""
+    ends = np.cumsum([0, *(part.tokens for part in parts)])
+    firsts = np.cumsum([0, *(part.conversations for part in parts)])
+    domains: dict[str, int] = {}
+    codes = []
+    for part in parts:
+        places = [domains.setdefault(name, len(domains)) for name in part.domains]
+        codes.append(np.array([*places, -1], np.int16)[part.domain])  # -1 stays -1
+    return Responses(
+        np.concatenate([part.ids for part in parts]),
+        np.concatenate([[0], *(p.offsets[1:] + end for p, end in zip(parts, ends, strict=False))]),
+        np.concatenate([p.conversation + n for p, n in zip(parts, firsts, strict=False)]),
+        np.concatenate(codes),
+        tuple(domains),
+        parts[0].vocab_size,
+        all(part.complete for part in parts),
+    )

@@ -1,0 +1,1 @@
+"""What a draft vocabulary will do to tokens per second."""

@@ -1,0 +1,88 @@
+"""How long drafts can get: an acceptance-length ceiling for every k, and a model below it.
+
+Acceptance length counts the tokens one verification yields: accepted draft tokens plus the token
+the target adds itself, so it lies in 1..K+1 at draft depth K. A draft can only propose tokens it
+kept, so even a perfect one stops at the first token outside its vocabulary: that is the ceiling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.kernels import count_windows, merge_runs
+
+MAX_DEPTH = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ceiling:
+    """Acceptance length no draft over the k most frequent tokens can exceed, on one text.
+
+    cycles: float64[MAX_DEPTH, V], verification cycles of a perfect draft at depth K = row + 1 and
+    k = column + 1. The last cycle of a response counts for the share of it the response fills, so
+    the ceiling at k = V is K + 1 whatever the responses' lengths.
+    windows: int64[MAX_DEPTH, V], windows of row + 1 consecutive tokens that are all kept.
+    """
+
+    tokens: int
+    responses: int
+    cycles: np.ndarray
+    windows: np.ndarray
+    window_totals: np.ndarray  # int64[MAX_DEPTH], windows of each length
+
+    def length(self, depth: int) -> np.ndarray:
+        """float64[V]: tokens per cycle of a perfect draft that drafts `depth` tokens a cycle."""
+        return self.tokens / self.cycles[check_depth(depth) - 1]
+
+    def average_length(self, depth: int) -> np.ndarray:
+        """float64[V]: 1 + sum over j <= depth of Pr(the next j tokens are all kept).
+
+        The same from an average position of the text instead of the positions where cycles start.
+        """
+        row = check_depth(depth) - 1
+        shares = self.windows[: row + 1] / np.maximum(self.window_totals[: row + 1, None], 1)
+        return 1 + shares.sum(axis=0)
+
+    def __add__(self, other: Ceiling) -> Ceiling:
+        return Ceiling(
+            self.tokens + other.tokens,
+            self.responses + other.responses,
+            self.cycles + other.cycles,
+            self.windows + other.windows,
+            self.window_totals + other.window_totals,
+        )
+
+
+def check_depth(depth: int) -> int:
+    """depth itself, or InputError when it is not within 1..MAX_DEPTH."""
+    if not 1 <= depth <= MAX_DEPTH:
+        raise InputError(f"The draft depth must lie within 1..{MAX_DEPTH}, but it is {depth}.")
+    return depth
+
+
+def ceiling(batches: Iterable[tuple[np.ndarray, np.ndarray]], ranks: np.ndarray) -> Ceiling:
+    """The ceiling for all k at once, in one pass over the responses.
+
+    batches: (ids uint32[n], offsets int64[responses + 1]) as counting encodes them.
+    ranks: int64[V], 0-based rank of each id. InputError when there is no token.
+    """
+    size = len(ranks)
+    ranks = ranks.astype(np.int32)
+    change = np.zeros((MAX_DEPTH, size + 1))
+    windows = np.zeros((MAX_DEPTH, size + 1), np.int64)
+    totals = np.zeros(MAX_DEPTH, np.int64)
+    tokens = responses = 0
+    for ids, offsets in batches:
+        text = ranks[ids]
+        merge_runs(text, offsets, change)
+        count_windows(text, offsets, windows, totals)
+        tokens += len(ids)
+        responses += int(np.count_nonzero(np.diff(offsets)))
+    if not tokens:
+        raise InputError("The responses hold no tokens, so they have no acceptance ceiling.")
+    cycles = tokens + np.cumsum(change[:, :size], axis=1)
+    return Ceiling(tokens, responses, cycles, np.cumsum(windows[:, :size], axis=1), totals)

@@ -1,0 +1,1 @@
+"""Whether a vocabulary holds on other traffic, and how sure that is."""

@@ -1,0 +1,105 @@
+"""Vocabularies beside each other, and corpora beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.coverage import CoverageCurve, HeldOut, coverage_on
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.selection.selection import shares
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """One vocabulary on some corpora, against a reference.
+
+    coverages: on each corpus.  best: what the k most frequent tokens of the first corpus would
+    cover of it.  gained, lost: int64 ids it has over the reference and the reverse, the most
+    frequent in the first corpus first; gained_share, lost_share: of the first corpus, 0..1.
+    latency_reduction, utility: None without a draft architecture; utility on the first corpus.
+    """
+
+    name: str
+    vocabulary: DraftVocabulary
+    coverages: tuple[HeldOut, ...]
+    best: float
+    gained: np.ndarray
+    lost: np.ndarray
+    gained_share: float
+    lost_share: float
+    latency_reduction: float | None
+    utility: float | None
+
+
+def compare(
+    vocabularies: Sequence[tuple[str, DraftVocabulary]],
+    sets: Sequence[TokenCounts],
+    architecture: DraftArchitecture | None = None,
+    alpha: float = 0.5,
+    reference: DraftVocabulary | None = None,
+) -> list[Compared]:
+    """Every vocabulary on every corpus, against `reference`.
+
+    reference None: each is held against the most frequent tokens of the first corpus, as many as
+    it has. InputError when V differs or the corpora were counted differently.
+    """
+    if not vocabularies:
+        raise InputError("Give at least one vocabulary to compare.")
+    frequencies = shares(sets)[0]
+    curve = CoverageCurve.of(sets[0])
+    rows = []
+    for name, vocabulary in vocabularies:
+        k = len(vocabulary)
+        coverages = tuple(coverage_on(vocabulary, counts) for counts in sets)
+        other = reference or curve.vocabulary(k)
+        gained, lost = (
+            _by_frequency(ids, frequencies)
+            for ids in (vocabulary.gained(other), other.gained(vocabulary))
+        )
+        reduction = utility = None
+        if architecture is not None:
+            reduction = float(architecture.latency_reduction(k))
+            utility = alpha * coverages[0].coverage + (1 - alpha) * reduction
+        rows.append(
+            Compared(
+                name, vocabulary, coverages, curve.at(k), gained, lost,
+                float(frequencies[gained].sum()), float(frequencies[lost].sum()),
+                reduction, utility,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _by_frequency(ids: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    return ids[np.argsort(-frequencies[ids], kind="stable")]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransferMatrix:
+    """Choose on one corpus, measure on another (paper tables 4 and 5, for any corpora).
+
+    coverage, unique: float64[n, n], row chose the k tokens, column is measured; shares in 0..1.
+    """
+
+    names: tuple[str, ...]
+    k: int
+    coverage: np.ndarray
+    unique: np.ndarray
+
+
+def transfer_matrix(sets: Sequence[TokenCounts], k: int) -> TransferMatrix:
+    """Top k of every corpus on every corpus; InputError when they were counted differently."""
+    frequencies = shares(sets)
+    seen = frequencies > 0
+    coverage, unique = np.empty((len(sets),) * 2), np.empty((len(sets),) * 2)
+    for row, counts in enumerate(sets):
+        ids = CoverageCurve.of(counts).vocabulary(k).ids
+        coverage[row] = frequencies[:, ids].sum(axis=1)
+        unique[row] = seen[:, ids].sum(axis=1) / seen.sum(axis=1)
+    return TransferMatrix(tuple(counts.name for counts in sets), k, coverage, unique)

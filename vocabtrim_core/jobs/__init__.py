@@ -1,0 +1,1 @@
+"""Background jobs: commands of this program in processes of their own."""

@@ -1,0 +1,176 @@
+"""Long work in its own process: start, find, stop and resume jobs, which are commands of ours.
+
+A job's folder (see `job`) is the only state, so jobs outlive the browser, the app and this module.
+Commands keep what they finished: `resume` runs the same command again and it continues.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import filelock
+
+from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.jobs import processes
+from vocabtrim_core.jobs.job import Job, read_job
+from vocabtrim_core.jobs.progress import Status
+
+__all__ = ["Job", "cancel", "get", "list_jobs", "remove", "resume", "start", "wait"]
+
+# -P: a file in the caller's folder that is named like a module must not be imported.
+COMMAND = (sys.executable, "-P", "-m", "vocabtrim_core")
+TERM_SECONDS = 5.0  # between the request to stop and SIGTERM
+KILL_SECONDS = 20.0  # between the request to stop and SIGKILL
+POLL_SECONDS = 0.25
+
+
+def start(argv: Sequence[str], title: str, *, resources: Sequence[str] = ()) -> Job:
+    """Run `python -m vocabtrim_core ARGV --json` as a job, or return the active job that does so.
+
+    Jobs that name the same resource ("gpu", "train") run one after the other (see `turns`).
+    """
+    with _registry() as root:
+        for job in list_jobs():
+            if job.active and job.argv == tuple(argv):
+                return job
+        verb = re.sub(r"[^a-z0-9]+", "-", argv[0].lower())
+        folder = root / f"{time.strftime('%Y%m%d-%H%M%S')}-{verb}-{secrets.token_hex(2)}"
+        folder.mkdir(mode=0o700)
+        spec = {
+            "argv": list(argv),
+            "title": title,
+            "created": time.time(),
+            "resources": sorted(set(resources)),
+            "folder": str(Path.cwd()),  # relative paths in argv start here
+        }
+        try:
+            workspace.write_atomic(folder / "spec.json", json.dumps(spec, indent=1).encode())
+            _spawn(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    return get(folder.name)
+
+
+def resume(job_id: str) -> Job:
+    """Run a failed, cancelled or lost job's command again in its folder; it continues."""
+    with _registry():
+        job = get(job_id)
+        if job.active:
+            return job
+        if not job.resumable:
+            raise InputError(f"The job {job.title!r} is {job.state}; there is nothing to resume.")
+        if job.process:  # what a killed parent may have left behind
+            job.process.signal_group(signal.SIGKILL)
+        _spawn(job.folder)
+    return get(job_id)
+
+
+def get(job_id: str) -> Job:
+    """One job by its id; InputError when there is none."""
+    # The id may come from a link: it has to be a name of ours, not a path.
+    if re.fullmatch(r"[0-9]{8}-[0-9]{6}-[a-z0-9-]+", job_id):
+        with suppress(FileNotFoundError):
+            return read_job(workspace.folder("jobs") / job_id)
+    raise InputError(f"There is no job {job_id!r} in this workspace.")
+
+
+def list_jobs() -> list[Job]:
+    """All jobs, newest first."""
+    jobs = []
+    for spec in workspace.folder("jobs").glob("*/spec.json"):
+        with suppress(FileNotFoundError):  # removed a moment ago
+            jobs.append(read_job(spec.parent))
+    return sorted(jobs, key=lambda job: (-job.created, job.id))
+
+
+def remove(job_id: str) -> None:
+    """Delete the folder of a job that has ended; what the job wrote elsewhere stays."""
+    with _registry():
+        job = get(job_id)
+        if job.active:
+            raise InputError(f"The job {job.title!r} is {job.state}; cancel it before removing it.")
+        shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def wait(job_id: str, timeout: float) -> Job:
+    """The job once it has ended, or as it is after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while (job := get(job_id)).active and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS / 5)
+    return job
+
+
+@contextmanager
+def _registry() -> Iterator[Path]:
+    """One starter at a time, across tabs and processes; the lock dies with its holder."""
+    root = workspace.folder("jobs")
+    with filelock.FileLock(root / ".lock"):
+        yield root
+
+
+def _spawn(folder: Path) -> None:
+    spec = json.loads((folder / "spec.json").read_text("utf-8"))
+    for leftover in ("process.json", "cancel"):
+        (folder / leftover).unlink(missing_ok=True)
+    Status(updated=time.time()).write(folder)
+    package_parent = str(Path(__file__).resolve().parents[1])
+    search = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {
+        **os.environ,
+        "VOCABTRIM_JOB": str(folder),
+        "VOCABTRIM_HOME": str(workspace.home()),
+        "PYTHONPATH": os.pathsep.join(search),
+        "PYTHONUNBUFFERED": "1",
+    }
+    processes.start(
+        [*COMMAND, *spec["argv"], "--json"],
+        folder=spec["folder"],
+        environment=environment,
+        stdout=folder / "result.json",
+        stderr=folder / "log.txt",
+        note=folder / "process.json",
+    )
+
+
+def cancel(job_id: str) -> threading.Thread | None:
+    """Ask a job to stop: at its next report, by SIGTERM after 5 s, by SIGKILL after 20 s.
+
+    Returns at once; the job stays active, `stopping`, until its processes are gone. The thread
+    that presses on is returned for callers that wait; None when the job has ended already.
+    """
+    job = get(job_id)
+    if not job.active:
+        return None
+    (job.folder / "cancel").touch()
+    thread = threading.Thread(target=_press, args=(job_id,), daemon=True)
+    thread.start()
+    return thread
+
+
+def _press(job_id: str) -> None:
+    began, sent, process = time.monotonic(), set(), None
+    with suppress(InputError):  # the folder was removed
+        # A job that was resumed meanwhile is another process, which nobody asked to stop.
+        while (job := get(job_id)).stopping and process in (None, job.process):
+            process = job.process
+            waited = time.monotonic() - began
+            for after, number in ((TERM_SECONDS, signal.SIGTERM), (KILL_SECONDS, signal.SIGKILL)):
+                if process and waited >= after and number not in sent:
+                    sent.add(number)
+                    process.signal_group(number)
+            if waited > 2 * KILL_SECONDS:
+                return
+            time.sleep(POLL_SECONDS)

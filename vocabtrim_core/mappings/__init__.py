@@ -1,0 +1,1 @@
+"""Vocabulary mappings that others made."""

@@ -1,0 +1,1 @@
+"""Vocabularies beyond top-k."""

@@ -1,0 +1,206 @@
+"""Tokens a vocabulary should keep (or drop) whatever their counts: named sets, lists, scripts.
+
+A set is an entry of `SETS`; to add one, add an entry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.selection.selection import Rules
+from vocabtrim_core.templates.chat_template import ChatTemplate
+from vocabtrim_core.tokenizers.kinds import BYTES, NUMBER, WHITESPACE, TokenKinds, token_kinds
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+# What models write around tool calls and thoughts; those that are single tokens get protected.
+TOOL_MARKERS = (
+    "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<|python_tag|>",
+    "<|eom_id|>", "<|python_start|>", "<|python_end|>", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]",
+    "<|tool_call|>", "<|/tool_call|>", "<function", "</function>", "<parameter", "</parameter>",
+    "<|tool▁calls▁begin|>", "<|tool▁calls▁end|>", "<|tool▁call▁begin|>", "<|tool▁call▁end|>",
+    "<|tool▁sep|>", "<|channel|>", "<|constrain|>", "<|call|>", "<|return|>", "<|message|>",
+)  # fmt: skip
+THOUGHT_MARKERS = ("<think>", "</think>", "[THINK]", "[/THINK]", "<reasoning>", "</reasoning>")
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectedSet:
+    """A named set of tokens. why: what happens without them, in a sentence."""
+
+    name: str
+    title: str
+    why: str
+    find: Callable[[Tokenizer, ChatTemplate | None], Iterable[int]]
+
+
+def _end_of_turn(tokenizer: Tokenizer, template: ChatTemplate | None) -> set[int]:
+    ids = set(template.end_of_turn_ids) if template else set()
+    if "eos_token" in tokenizer.special_tokens:
+        ids |= set(tokenizer.ids(tokenizer.special_tokens["eos_token"]))
+    if template:
+        ids |= {
+            i for i, text in tokenizer.specials.items() if text and text in template.end_of_turn
+        }
+    return ids
+
+
+def _specials(tokenizer: Tokenizer, template: ChatTemplate | None) -> set[int]:
+    written = template.jinja + "".join(template.special_tokens.values()) if template else ""
+    named = set(tokenizer.special_tokens.values())
+    used = {i for i, text in tokenizer.specials.items() if text in named or text in written}
+    return used | _end_of_turn(tokenizer, template)
+
+
+def _single_bytes(tokenizer: Tokenizer, template: ChatTemplate | None) -> list[int]:
+    """Tokens of one byte: `<0x9F>`, and where bytes are letters of the vocabulary, ASCII too."""
+    kinds = token_kinds(tokenizer)
+    fragments = kinds.ids(BYTES).tolist()
+    single = [i for i, t in zip(fragments, tokenizer.tokens(fragments), strict=True) if len(t) == 6]
+    ascii_ids = (tokenizer.ids(chr(byte)) for byte in range(128))
+    return single + [ids[0] for ids in ascii_ids if len(ids) == 1]
+
+
+def _digits(tokenizer: Tokenizer, template: ChatTemplate | None) -> list[int]:
+    return [i for digit in "0123456789" for i in tokenizer.ids(digit)]
+
+
+def _numbers(tokenizer: Tokenizer, template: ChatTemplate | None) -> list[int]:
+    return token_kinds(tokenizer).ids(NUMBER).tolist()
+
+
+def _whitespace(tokenizer: Tokenizer, template: ChatTemplate | None) -> list[int]:
+    return token_kinds(tokenizer).ids(WHITESPACE).tolist()
+
+
+def _markers(texts: Iterable[str]) -> Callable[[Tokenizer, ChatTemplate | None], list[int]]:
+    def find(tokenizer: Tokenizer, template: ChatTemplate | None) -> list[int]:
+        encoded = (tokenizer.ids(text) for text in texts)
+        return [ids[0] for ids in encoded if len(ids) == 1]
+
+    return find
+
+
+SETS: Mapping[str, ProtectedSet] = {
+    entry.name: entry
+    for entry in (
+        ProtectedSet(
+            "end-of-turn",
+            "End of turn",
+            "Without it every draft runs past the end of an answer.",
+            _end_of_turn,
+        ),
+        ProtectedSet(
+            "specials",
+            "Specials of the template",
+            "The special tokens that the chat template writes, the end of turn among them.",
+            _specials,
+        ),
+        ProtectedSet(
+            "bytes",
+            "Byte alphabet",
+            "Text that no larger token fits is spelled byte by byte; without its bytes a rare "
+            "script cannot be drafted at all.",
+            _single_bytes,
+        ),
+        ProtectedSet("digits", "Digits", "0 to 9, each a token.", _digits),
+        ProtectedSet("numbers", "Numbers", "Every token that is digits only.", _numbers),
+        ProtectedSet(
+            "whitespace",
+            "White space",
+            "Every run of blanks, tabs and line ends: the indentation of code.",
+            _whitespace,
+        ),
+        ProtectedSet(
+            "tool-calls",
+            "Tool-call markers",
+            "Markers such as <tool_call>, <|python_tag|> or [TOOL_CALLS] that are single tokens; "
+            "chat corpora rarely hold them.",
+            _markers(TOOL_MARKERS),
+        ),
+        ProtectedSet(
+            "thoughts",
+            "Reasoning markers",
+            "Markers such as <think> that are single tokens.",
+            _markers(THOUGHT_MARKERS),
+        ),
+    )
+}
+
+
+def protected_ids(name: str, tokenizer: Tokenizer, template: ChatTemplate | None) -> np.ndarray:
+    """int64 ids of a named set, ascending; InputError for an unknown name."""
+    if name not in SETS:
+        raise InputError(f"There is no protected set {name!r}; choose among {', '.join(SETS)}.")
+    ids = {i for i in SETS[name].find(tokenizer, template) if i < tokenizer.vocab_size}
+    return np.array(sorted(ids), np.int64)
+
+
+def script_ids(frequencies: np.ndarray, kinds: TokenKinds, script: str, budget: int) -> np.ndarray:
+    """int64 ids: the `budget` most frequent tokens of a script, unseen ones by lowest id."""
+    if budget < 1:
+        raise InputError(f"The budget of {script} must be 1 token or more, but it is {budget}.")
+    ids = kinds.script_ids(script)
+    return np.sort(ids[np.argsort(-frequencies[ids], kind="stable")[:budget]])
+
+
+def listed_ids(path: str | Path, tokenizer: Tokenizer | None, vocab_size: int) -> np.ndarray:
+    """int64 ids that a user's list names.
+
+    JSON: an array (or {"ids": array}) of ids and texts. Text: one per line, a whole number is an
+    id, anything else a text. All tokens of a text are taken, as they stand alone and after a blank.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text("utf-8")
+        items = json.loads(text) if path.suffix == ".json" else text.splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is not a readable list of tokens ({error}).") from error
+    if isinstance(items, dict):
+        items = items.get("ids")
+    if not isinstance(items, list):
+        raise InputError(f"{path} must hold an array of ids and texts.")
+    found: set[int] = set()
+    for line, item in enumerate(items, 1):
+        if isinstance(item, str) and path.suffix != ".json":
+            item = int(item) if item.strip().isdecimal() else item
+        if isinstance(item, str):
+            if tokenizer is None and item:
+                raise InputError(
+                    f"{path}, entry {line}: {item!r} is a text, which needs the tokenizer of the "
+                    "counts to become ids; give it with --tokenizer."
+                )
+            if tokenizer and item:
+                found |= {*tokenizer.ids(item), *tokenizer.ids(" " + item)}
+        elif isinstance(item, int) and not isinstance(item, bool) and 0 <= item < vocab_size:
+            found.add(item)
+        else:
+            raise InputError(
+                f"{path}, entry {line}: {item!r} is neither a text nor an id within "
+                f"0..{vocab_size - 1}."
+            )
+    if not found:
+        raise InputError(f"{path} names no tokens.")
+    return np.array(sorted(found), np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wish:
+    """Tokens that a selection must keep, and what they are called. ids: int64."""
+
+    name: str
+    ids: np.ndarray
+
+
+def rules_of(
+    wishes: Iterable[Wish], excluded: np.ndarray | None = None, multiple: int = 1
+) -> Rules:
+    """Rules that keep every wish."""
+    kept = frozenset(int(i) for wish in wishes for i in wish.ids)
+    dropped = frozenset(() if excluded is None else map(int, excluded))
+    return Rules(kept, dropped, multiple)

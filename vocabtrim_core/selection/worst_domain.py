@@ -1,0 +1,163 @@
+"""A floor on every corpus: a small vocabulary that reaches it, and a proof of how small any can be.
+
+The problem: minimise |D| subject to sum over t in D of p_c(t) >= floor for every corpus c, where D
+holds the protected and none of the excluded tokens. It is a covering integer program, NP-hard in
+general, but its dual has one weight per corpus, and few corpora make that easy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.selection.selection import EXCLUDED, FREE, PROTECTED, Rules, apply_rules, shares
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+ROUNDS = 100
+CLOSE = 5e-4  # of the proved least size: near enough to stop
+SLACK = 1e-12  # a floor counts as reached within rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorstDomain:
+    """A vocabulary that reaches a floor on every corpus, and how close to the smallest it is.
+
+    coverages: float64[corpora].  smallest_k: its size before rounding up to the rules' multiple.
+    least_k: no vocabulary smaller than this reaches the floor everywhere under the rules.
+    top_k_worst: the worst coverage of the pooled top-k of the same size under the same rules;
+    top_k_needed: the size at which that one too reaches the floor everywhere.
+    """
+
+    vocabulary: DraftVocabulary
+    floor: float
+    coverages: np.ndarray
+    smallest_k: int
+    least_k: int
+    top_k_worst: float
+    top_k_needed: int
+
+
+def worst_domain(
+    sets: Sequence[TokenCounts],
+    floor: float,
+    rules: Rules | None = None,
+    k_max: int | None = None,
+) -> WorstDomain:
+    """The smallest vocabulary found whose coverage on every corpus is at least `floor`.
+
+    For any weights w on the corpora (adding up to 1), a D that satisfies every corpus satisfies
+    their w-mix, so the tokens that reach the floor on the mix bound |D| from below; and the mix's
+    top tokens, taken until every corpus is satisfied, are a solution. Weights move towards the
+    corpora that lag (multiplicative updates), the best solution and the best bound are kept, and
+    tokens that no corpus needs are dropped at last.
+
+    InputError, naming the corpus, when the floor is out of reach under the rules and k_max.
+    """
+    if not 0 < floor <= 1:
+        raise InputError(f"The floor must lie above 0 and at most 1, but it is {floor}.")
+    rules = rules or Rules()
+    p = shares(sets)
+    tiers = rules.tiers(p.shape[1])
+    protected = np.flatnonzero(tiers == PROTECTED)
+    _refuse_unless(sets, p[:, tiers < EXCLUDED].sum(axis=1), floor, "without the excluded tokens")
+    free = np.flatnonzero((tiers == FREE) & p.any(axis=0))
+    base = p[:, protected].sum(axis=1)
+    picked, least, weights = _search(p[:, free], base, floor - SLACK)
+    picked = _drop_surplus(picked, p[:, free], base, floor - SLACK)
+    ids = np.concatenate([protected, free[picked]])
+    # What fills the size up, or stands where it is cut: by the mix that proves the bound.
+    rest = np.lexsort((-(weights @ p), tiers))[: np.count_nonzero(tiers < EXCLUDED)]
+    if k_max is not None and max(len(ids), 1) > k_max:
+        first = rest[:k_max]
+        where = f"within k = {k_max:,} (the smallest vocabulary found has {len(ids):,} tokens)"
+        _refuse_unless(sets, p[:, first].sum(axis=1), floor, where)
+    pooled = apply_rules(np.sum([c.counts for c in sets], axis=0), rules)
+    rest = rest[np.isin(rest, ids, invert=True, assume_unique=True)]
+    size = pooled.padded(max(len(ids), 1))
+    kept = np.concatenate([ids, rest[: size - len(ids)]])
+    by_rank = np.cumsum(p[:, pooled.curve.order], axis=1)
+    reached = max(int(np.searchsorted(row, floor - SLACK)) + 1 for row in by_rank)
+    return WorstDomain(
+        DraftVocabulary(np.sort(kept), p.shape[1]),
+        floor,
+        p[:, kept].sum(axis=1),
+        len(ids),
+        len(protected) + least,
+        float(by_rank[:, size - 1].min()),
+        min(max(reached, pooled.smallest_k), pooled.largest_k),
+    )
+
+
+def _search(p: np.ndarray, base: np.ndarray, target: float) -> tuple[np.ndarray, int, np.ndarray]:
+    """(columns of the best solution, proved least number, the mix that proves it).
+
+    p: float64[corpora, columns], what each token adds; base: float64[corpora], what is there.
+    """
+    best = np.arange(p.shape[1])
+    weights = proof = np.full(len(p), 1 / len(p))
+    if (base >= target).all():
+        return best[:0], 0, proof
+    least = 0
+    for step in range(ROUNDS):
+        order = _top(weights @ p, len(best))
+        covered = np.cumsum(p[:, order], axis=1)
+        covered += base[:, None]
+        # No more than len(best): the mix's top tokens cover as much of it as any solution does.
+        enough = int(np.searchsorted(weights @ covered, target)) + 1
+        if weights @ base >= target:
+            enough = 0
+        solves = max(int(np.searchsorted(row, target)) + 1 for row in covered)
+        if solves < len(best):
+            best = order[:solves]
+        if enough > least:
+            least, proof = min(enough, len(best)), weights
+        lag = target - (covered[:, min(enough, len(order)) - 1] if enough else base)
+        scale = np.abs(lag).max()
+        if scale < 1e-9 or len(best) - least <= CLOSE * least:
+            break
+        weights = weights * np.exp(lag / scale / np.sqrt(1 + step))
+        weights /= weights.sum()
+    return best, least, proof
+
+
+def _top(scores: np.ndarray, count: int) -> np.ndarray:
+    """int64[count]: columns by falling score, ties by position; the rest is not sorted."""
+    if count < len(scores):
+        edge = np.partition(scores, len(scores) - count)[len(scores) - count]
+        above = np.flatnonzero(scores > edge)
+        level = np.flatnonzero(scores == edge)[: count - len(above)]
+        chosen = np.sort(np.concatenate([above, level]))
+    else:
+        chosen = np.arange(len(scores))
+    return chosen[np.argsort(-scores[chosen], kind="stable")]
+
+
+def _drop_surplus(picked: np.ndarray, p: np.ndarray, base: np.ndarray, target: float) -> np.ndarray:
+    """Leave tokens out, least useful first, while every corpus stays at its floor."""
+    slack = base + p[:, picked].sum(axis=1) - target
+    keep = np.ones(len(picked), bool)
+    for place in np.argsort(p[:, picked].max(axis=0), kind="stable").tolist():
+        loss = p[:, picked[place]]
+        if (loss <= slack).all():
+            slack -= loss
+            keep[place] = False
+        elif not (slack > 0).any():
+            break
+    return picked[keep]
+
+
+def _refuse_unless(
+    sets: Sequence[TokenCounts], coverages: np.ndarray, floor: float, where: str
+) -> None:
+    """InputError naming the corpus that stays furthest below the floor, if one does."""
+    worst = int(np.argmin(coverages))
+    if coverages[worst] < floor - SLACK:
+        raise InputError(
+            f"A coverage of {floor:.4f} on every corpus is out of reach {where}: "
+            f"{sets[worst].name} gets to {coverages[worst]:.4f}; lower the floor or change the "
+            "rules."
+        )

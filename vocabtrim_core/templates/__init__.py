@@ -1,0 +1,1 @@
+"""Chat templates: which characters of a conversation count."""

@@ -1,0 +1,1 @@
+"""Tokenizers: bundled, from files or from the hub; the text of their tokens."""

