@@ -126,7 +126,7 @@ def _spawn(folder: Path) -> None:
     for leftover in ("process.json", "cancel"):
         (folder / leftover).unlink(missing_ok=True)
     Status(updated=time.time()).write(folder)
-    package_parent = str(Path(__file__).resolve().parents[1])
+    package_parent = str(Path(__file__).resolve().parents[2])
     search = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
