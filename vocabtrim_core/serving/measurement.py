@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -66,6 +67,11 @@ class Latency:
         return cls(float(np.mean(seconds)), float(p50), float(p95))
 
 
+def added(accepted: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    """Histograms of accepted tokens, of whatever lengths, in one."""
+    return tuple(map(sum, zip_longest(*accepted, fillvalue=0)))
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One pass over the prompts with one configuration.
@@ -106,10 +112,6 @@ class Run:
         cycles = [a.verified for a in answers if a.verified is not None]
         counted = sum(a.tokens for a in answers if a.verified is not None)
         verified = sum(cycles) if cycles else None
-        longest = max((len(a.accepted) for a in answers), default=0)
-        accepted = np.zeros(longest, np.int64)
-        for answer in answers:
-            accepted[: len(answer.accepted)] += answer.accepted
         return cls(
             configuration,
             concurrency,
@@ -121,7 +123,7 @@ class Run:
             acceptance_length=counted / verified if verified else None,
             latency=Latency.of([a.seconds for a in answers]),
             first_token=Latency.of([a.first_token_s for a in answers if a.first_token_s]),
-            accepted=tuple(accepted.tolist()),
+            accepted=added(answer.accepted for answer in answers),
             started=started,
         )
 
