@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from vocabtrim_core.report.facts import Facts
 from vocabtrim_core.report.plot import sampled
@@ -32,7 +32,7 @@ def _sizes(facts: Facts) -> str:
          o.head_bytes, o.feasible, *(o.gain or ("", "")))
         for o in facts.options
     )  # fmt: skip
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
 def _curve(facts: Facts) -> str:
@@ -44,7 +44,7 @@ def _curve(facts: Facts) -> str:
     if predicted:
         columns += [predicted.low, predicted.middle, predicted.high]
         head += [f"throughput_ratio_{name}" for name in ("low", "middle", "high")]
-    return _csv(head, zip(ks.tolist(), *(c[ks - 1].tolist() for c in columns), strict=True))
+    return csv_text(head, zip(ks.tolist(), *(c[ks - 1].tolist() for c in columns), strict=True))
 
 
 def _elsewhere(facts: Facts) -> str:
@@ -55,7 +55,7 @@ def _elsewhere(facts: Facts) -> str:
          p.held.unique_coverage, p.held.missing_tokens)
         for p in facts.elsewhere
     )  # fmt: skip
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
 def _left_out(facts: Facts) -> str:
@@ -66,17 +66,18 @@ def _left_out(facts: Facts) -> str:
     head = ("id", "token", "count", *(other.name for other in material.others))
     others = [other.counts[lost.ids].tolist() for other in material.others]
     rows = zip(ids, map(visible, texts), lost.counts.tolist(), *others, strict=True)
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
 def _measured(facts: Facts) -> str:
     head = ("task", "k", "baseline_k", "gain", "gain_low", "gain_high", "length",
             "baseline_length", "on")  # fmt: skip
     rows = ([getattr(m, name) for name in head] for m in facts.material.measured)
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
-def _csv(head: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+def csv_text(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """One header line, then the rows; None is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(_cell, head))
