@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -250,3 +251,9 @@ def find(spec: str | Path) -> Measurement:
             "`measurements list` names all."
         )
     return matches[0]
+
+
+def remove(key: str) -> None:
+    """Forget a measurement of the workspace."""
+    if re.fullmatch("[0-9a-f]{16}", key):  # it names a file
+        (workspace.folder("measurements") / f"{key}.json").unlink(missing_ok=True)
