@@ -1,0 +1,312 @@
+"""Results of other tools, recorded ones and ones in the shape their code writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving import measurement as measurements
+from vocabtrim_core.serving.importers import (
+    FORMATS,
+    Hints,
+    import_results,
+    keep,
+    open_sources,
+    own,
+    read_source,
+)
+from vocabtrim_core.serving.measurement import Measurement
+from vocabtrim_core.serving.statistics import acceptance_length, verdict
+
+EAGLE3 = {
+    "model": "org/llama-eagle3",
+    "mtbench": [
+        {"batch_size": 1, "steps": 0, "topk": 0, "num_draft_tokens": 0, "num_samples": 80,
+         "metrics": [{"latency": 100.0, "output_throughput": 100.0, "accept_length": 1.0}]},
+        {"batch_size": 1, "steps": 3, "topk": 1, "num_draft_tokens": 4, "num_samples": 80,
+         "metrics": [{"latency": 10.0, "output_throughput": 170.0, "accept_length": 1700 / 600},
+                     {"latency": 10.0, "output_throughput": 180.0, "accept_length": 1800 / 650,
+                      "accuracy": None, "num_questions": 80}]},
+    ],
+}  # fmt: skip
+SERVING = {
+    "dataset_name": "custom", "request_rate": float("inf"), "max_concurrency": 4, "duration": 10.0,
+    "completed": 20, "total_output_tokens": 4000, "output_throughput": 400.0,
+    "mean_e2e_latency_ms": 900.0, "median_e2e_latency_ms": 800.0, "p95_e2e_latency_ms": 2000.0,
+    "concurrency": 3.7, "accept_length": 2.5,
+    "server_info": {"version": "0.5.14", "model_path": "meta/llama", "speculative_num_steps": 3,
+                    "speculative_algorithm": "EAGLE3", "speculative_eagle_topk": 1,
+                    "speculative_num_draft_tokens": 4,
+                    "speculative_draft_model_path": "drafts/k-13264"},
+}  # fmt: skip
+ONE_BATCH = {
+    "run_name": "default", "batch_size": 8, "input_len": 256, "output_len": 128, "latency": 2.0,
+    "input_throughput": 1e4, "output_throughput": 600.0, "overall_throughput": 1536.0,
+    "last_gen_throughput": 590.0, "acc_length": 2.0, "total_output_tokens": None,
+}  # fmt: skip
+VLLM = {
+    "model": "meta/llama", "num_prompts": 64, "completed": 64, "failed": 0, "output_tokens": 6400,
+    "wall_clock_s": 10.0, "output_throughput_tok_s": 640.0, "accept_length": 2.4,
+    "num_drafts": 2500, "num_draft_tokens": 7500, "num_accepted_tokens": 3500, "acceptance_rate": 0.4667,
+    "baseline_throughput_tok_s": 320.0, "speedup": 2.0,
+}  # fmt: skip
+SPECBUNDLE = {
+    "Llama-3.1-8B": {
+        "mtbench": {
+            "benchmark_name": "mtbench",
+            "results": [
+                {"batch_size": 8, "steps": steps, "topk": 1, "num_draft_tokens": steps + 1,
+                 "metrics": [
+                     {"Name": "Wihtout EAGLE3", "output_throughput": 500.0, "accept_length": 1.0},
+                     {"Name": "org/A", "output_throughput": 900.0, "accept_length": 2.6},
+                     {"Name": "org/B", "output_throughput": 800.0, "accept_length": 2.4}]}
+                for steps in (3, 5)
+            ],
+        }
+    }
+}  # fmt: skip
+
+
+def source(value, name="results.json"):
+    return read_source(json.dumps(value).encode(), name)
+
+
+def imported(value, **hints) -> Measurement:
+    (found,) = import_results([source(value)], hints=Hints(**hints))
+    return found
+
+
+def test_bench_eagle3_gives_runs_as_ratios_of_sums():
+    found = imported(EAGLE3, ks=("13264",), target="llama")
+    assert (found.prompts, found.target, found.origin) == ("MT-Bench", "llama", "imported")
+    none, draft = found.configurations
+    assert (none.label, none.k, none.draft) == ("no speculation", None, "")
+    assert (draft.label, draft.k, draft.draft) == ("13,264", 13_264, "org/llama-eagle3")
+    assert (draft.steps, draft.topk, draft.draft_tokens) == (3, 1, 4)
+    runs = found.good("13,264")
+    assert [(run.index, run.tokens, run.verified) for run in runs] == [
+        (0, 1700, 600),
+        (1, 1800, 650),
+    ]
+    assert acceptance_length(runs) == pytest.approx(3500 / 1250)
+    assert found.good("no speculation")[0].acceptance_length is None
+    assert "over no speculation on MT-Bench" in verdict(found, "13,264")
+
+
+def test_a_server_of_unknown_shape_is_recognised_by_what_it_accepted():
+    metrics = {"latency": 1.0, "output_throughput": 9.0, "accept_length": 1.0}
+    shape = dict.fromkeys(("steps", "topk", "num_draft_tokens"))
+    entry = {"batch_size": 2, **shape, "metrics": [metrics]}
+    (one,) = imported({"model": None, "gsm8k": [entry]}).configurations
+    assert one.label == "no speculation"
+
+
+def test_the_recorded_specforge_benchmark(shared):
+    path = shared / "reference" / "specforge_sglang" / "sb.json"
+    (found,) = import_results(open_sources([path]))
+    (run,) = found.runs
+    assert (found.prompts, run.tokens, run.seconds) == ("GSM8K", 24, 2.134804545999941)
+    assert run.throughput == pytest.approx(24 / 2.134804545999941)
+    assert [c.label for c in found.configurations] == ["no speculation"]
+    assert any("mean of per-request values" in note for note in found.notes)
+    assert any("how many requests ran at once" in note for note in found.notes)
+
+
+def test_specforge_acceptance_is_tokens_over_verifications_not_its_mean():
+    value = {"average_acceptance_length": 3.0, "backend": "sglang", "dataset": "mt-bench",
+             "latency_seconds": 10.0, "output_tokens": 1000, "samples": 80,
+             "spec_verify_count": 400, "throughput_tokens_per_second": 100.0}  # fmt: skip
+    found = imported(value, ks=("4380",))
+    assert (found.prompts, found.runs[0].acceptance_length) == ("MT-Bench", 2.5)
+
+
+def test_the_recorded_bench_serving_line_with_infinity(shared):
+    path = shared / "reference" / "specforge_sglang" / "bs.jsonl"
+    (found,) = import_results(open_sources([path]))
+    (run,) = found.runs
+    assert (found.target, found.engine, found.device) == ("exp/target", "SGLang 0.5.14", "cpu")
+    assert (run.concurrency, run.tokens, run.acceptance_length) == (2, 64, None)
+    assert run.latency is not None
+    assert run.latency.p95 == pytest.approx(0.8426990604998081)
+    assert found.versions == {"sglang": "0.5.14"}
+
+
+def test_bench_serving_lines_of_one_server_are_its_runs():
+    content = "\n".join(json.dumps({**SERVING, "output_throughput": v}) for v in (400.0, 410.0))
+    sources = [read_source(content.encode(), "r.jsonl")]
+    (found,) = import_results(sources, hints=Hints(ks=("k-13264=13,264",)))
+    assert [run.index for run in found.good("13,264", 4)] == [0, 1]
+    assert found.runs[0].verified == 1600
+    assert any("since it started" in note for note in found.notes)
+
+
+def test_one_batch_counts_over_the_whole_latency():
+    found = imported(ONE_BATCH)
+    run = found.runs[0]
+    assert (run.throughput, run.tokens, run.concurrency) == (512.0, 1024, 8)
+    assert (run.acceptance_length, run.verified) == (2.0, 512)
+    assert imported({**ONE_BATCH, "acc_length": -1}).configurations[0].label == "no speculation"
+
+
+def test_nemo_with_vllm_has_exact_counters_and_a_baseline():
+    found = imported(VLLM, ks=("32000",), concurrency=8)
+    drafted, plain = found.good("32,000")[0], found.good("no speculation")[0]
+    assert (drafted.acceptance_length, drafted.verified) == (2.4, 2500)
+    assert (plain.throughput, plain.concurrency, found.engine) == (320.0, 8, "vLLM")
+
+
+def test_a_nemo_sweep_is_a_measurement_per_data_set_and_keeps_failures():
+    sweep = {"results": [{"dataset": "gsm8k", **VLLM},
+                         {"dataset": "alpaca", "error": "connection refused"}],
+             "aggregate": {"num_datasets": 2}}  # fmt: skip
+    good, bad = import_results([source(sweep)])
+    assert (good.prompts, good.runs[0].throughput, good.runs[0].concurrency) == ("gsm8k", 640.0, 16)
+    assert bad.runs[0].error == "connection refused"
+
+
+def test_a_modelopt_folder(tmp_path):
+    files = {
+        "configuration.json": {
+            "engine": "VLLM", "engine_version": "0.19.1", "speculative_algorithm": "EAGLE3",
+            "draft_length": 3, "draft_model_dir": "drafts/a", "model_dir": "meta/llama",
+            "concurrency": 2, "mtbench": "question.jsonl", "gpu": "H200", "output_length": 4096,
+        },
+        "timing.json": [{"Output TPS": 300.0, "E2E Request Time": {"mean": "2.5000"}},
+                        {"Output TPS": 310.0}],
+        "acceptance_rate.json": [
+            {"Average_AL": 9.9, "Acceptance_Length_Histogram": {"1": 10, "2": 20, "4": 10}},
+            {"Average_AL": 9.9, "Acceptance_Length_Histogram": {"1": 20, "3": 20}},
+        ],
+    }  # fmt: skip
+    for name, value in files.items():
+        (tmp_path / name).write_text(json.dumps(value))
+    (found,) = import_results(open_sources([tmp_path]), hints=Hints(ks=("13264",)))
+    assert (found.prompts, found.engine, found.device) == ("MT-Bench", "VLLM 0.19.1", "H200")
+    first, second = found.good("13,264", 2)
+    assert (first.acceptance_length, first.accepted) == (90 / 40, (10, 20, 0, 10))
+    assert (second.throughput, second.acceptance_length) == (310.0, 2.0)
+    assert acceptance_length((first, second)) == pytest.approx(170 / 80)
+    (tmp_path / "timing.json").unlink()
+    with pytest.raises(InputError, match=r"no timing\.json"):
+        import_results(open_sources([tmp_path]))
+
+
+def test_specbundle_repeats_its_baseline_which_is_one_run():
+    found = imported(SPECBUNDLE, ks=("org/A=32000", "org/B=128256"))
+    assert len(found.good("no speculation")) == 1
+    assert [c.label for c in found.configurations] == [
+        "no speculation", "32,000 (3-1-4)", "128,256 (3-1-4)", "32,000 (5-1-6)", "128,256 (5-1-6)"
+    ]  # fmt: skip
+    many = {f"target {i}": SPECBUNDLE["Llama-3.1-8B"] for i in range(13)}
+    with pytest.raises(InputError, match="13 measurements; say which with --only"):
+        import_results([source(many)])
+    assert imported(many, only="target 7").target == "target 7"
+
+
+def test_files_of_one_workload_make_one_measurement_in_pairs():
+    def line(throughput, draft):
+        about = {**SERVING["server_info"], "speculative_draft_model_path": draft}
+        return source({**SERVING, "output_throughput": throughput, "server_info": about})
+
+    sources = [line(400.0, "a"), line(390.0, "b"), line(404.0, "a"), line(394.0, "b")]
+    (found,) = import_results(sources, hints=Hints(ks=("1000", "2000", "1000", "2000")))
+    assert [run.throughput for run in found.good("1,000")] == [400.0, 404.0]
+    assert [run.throughput for run in found.good("2,000")] == [390.0, 394.0]
+
+
+def test_drafts_that_nobody_names_are_not_taken_for_one():
+    value = {"backend": "sglang", "dataset": "gsm8k", "latency_seconds": 10.0, "samples": 8,
+             "output_tokens": 1000, "spec_verify_count": 400,
+             "throughput_tokens_per_second": 100.0}  # fmt: skip
+    sources = [source(value, "a.json"), source(value, "b.json")]
+    (found,) = import_results(sources)
+    assert [c.label for c in found.configurations] == ["a.json", "b.json"]
+    (found,) = import_results(sources, hints=Hints(ks=("4380", "4380")))
+    assert len(found.good("4,380")) == 2
+    (found,) = import_results(sources, hints=Hints(ks=("10", "20"), labels=("ours", "theirs")))
+    assert [(c.label, c.k) for c in found.configurations] == [("ours", 10), ("theirs", 20)]
+
+
+def test_imported_measurements_are_kept_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
+    first = keep(imported(EAGLE3))
+    assert keep(imported(EAGLE3)).key == first.key
+    assert [each.key for each in measurements.stored()] == [first.key]
+    written = (tmp_path / "measurements" / f"{first.key}.json").read_bytes()
+    assert own(written, "m.json") == first
+    assert own(json.dumps(EAGLE3).encode(), "r.json") is None
+    with pytest.raises(InputError, match="measurement of this program already"):
+        import_results([read_source(written, "m.json")])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"r\.jsonl is empty"),
+        (b"\xff\xfe\x00", "not text in UTF-8"),
+        (b'{"a": 1', r"r\.jsonl line 1 is not JSON"),
+        (b'{"a":\n 1,\n]', r"r\.jsonl line 3 is not JSON"),
+        (b'{"a": 1}\n{"a": }', r"r\.jsonl line 2 is not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[]", "has a list, which fits none of"),
+        (b"{}", "has no fields"),
+        (b'{"x": 1, "y": 2}', "has the fields x, y, which fits none of"),
+    ],
+)
+def test_what_is_no_result_is_refused_in_a_sentence(content, message):
+    with pytest.raises(InputError, match=message):
+        import_results([read_source(content, "r.jsonl")])
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [
+        ({**SERVING, "duration": "long"}, r"^r\.jsonl .*\$\.duration"),
+        ({**SERVING, "output_throughput": float("inf")}, r"\$\.output_throughput"),
+        ({**SERVING, "output_throughput": float("nan")}, r"\$\.output_throughput"),
+        ({**SERVING, "total_output_tokens": -1}, r"\$\.total_output_tokens"),
+        ({"model": "m", "mtbench": [{"batch_size": 0, "metrics": []}]}, r"\$\.batch_size"),
+        ({"model": "m", "mtbench": [{"batch_size": 1, "metrics": [{"latency": 1.0}]}]},
+         r"mtbench entry 1, .*output_throughput.*\$\.metrics\[0\]"),
+        ([{"Output TPS": "fast"}], r"entry 1 .*\$\.`?Output TPS"),
+    ],
+)  # fmt: skip
+def test_bad_fields_are_named_with_file_and_place(value, field):
+    with pytest.raises(InputError, match=field):
+        import_results([source(value, "r.jsonl")])
+
+
+@pytest.mark.parametrize(
+    ("hints", "message"),
+    [
+        ({"ks": ("1", "2")}, "--k is given 2 times for 1 file;"),
+        ({"labels": ("a", "b")}, "--label is given 2 times for 1 file;"),
+        ({"ks": ("many",)}, "'many', which is not a whole number"),
+        ({"only": "nothing"}, "of 'nothing'"),
+    ],
+)
+def test_bad_hints_are_refused(hints, message):
+    with pytest.raises(InputError, match=message):
+        imported(EAGLE3, **hints)
+
+
+def test_formats_and_files_that_are_not_there(tmp_path):
+    with pytest.raises(InputError, match="choose one of bench-eagle3"):
+        import_results([source(EAGLE3)], "csv")
+    with pytest.raises(InputError, match="does not look like a result of modelopt"):
+        import_results([source(EAGLE3)], "modelopt")
+    with pytest.raises(InputError, match="cannot be read"):
+        open_sources([tmp_path / "nothing.json"])
+    with pytest.raises(InputError, match="holds none of"):
+        open_sources([tmp_path])
+
+
+def test_every_format_says_against_what_it_was_checked():
+    assert len(FORMATS) == 7
+    for name, each in FORMATS.items():
+        assert each.name == name
+        assert each.checked
+        assert Path(name).name == name

@@ -1,0 +1,252 @@
+"""From result files to measurements: their format, which runs belong together, their names.
+
+Files hold runs; a measurement is all runs over the same prompts of the same target on the same
+engine and device. Runs of one configuration are numbered in the order of the files, so runs that
+were made in turns are paired when their files are named in turns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.importers.formats import FORMATS
+from vocabtrim_core.serving.importers.importer import Importer, Piece
+from vocabtrim_core.serving.importers.sources import Source
+from vocabtrim_core.serving.measurement import (
+    Configuration,
+    Measurement,
+    decode,
+    save,
+    stored,
+)
+
+MANY = 12  # measurements out of one import; more only when the user says which
+OWN = ("configurations", "runs", "prompts", "engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What files do not tell.
+
+    ks: draft vocabulary sizes, one per file, one for all, or by draft ("DRAFT=K", where DRAFT is
+    part of its name); 0 where nothing is drafted.  labels: names, one per file.  only: part of the
+    target's or the prompts' name; the rest is left out.
+    """
+
+    ks: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    target: str = ""
+    vocab_size: int | None = None
+    concurrency: int | None = None
+    device: str = ""
+    only: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A piece with what the hints say of it."""
+
+    piece: Piece
+    k: int | None
+    label: str
+
+
+def import_results(
+    sources: Sequence[Source], format: str = "auto", hints: Hints = Hints(), command: str = ""
+) -> list[Measurement]:
+    """The measurements that these files make. InputError for what cannot be read or told apart."""
+    if not sources:
+        raise InputError("Name at least one result file.")
+    for name, given in (("--k", hints.ks), ("--label", hints.labels)):
+        single = name == "--k" and (len(given) == 1 or any("=" in each for each in given))
+        if given and not single and len(given) != len(sources):
+            raise InputError(
+                f"{name} is given {len(given)} times for {len(sources)} "
+                f"file{'s' * (len(sources) > 1)}; give one per file"
+                + (", one for all, or DRAFT=K." if name == "--k" else ".")
+            )
+    groups: dict[tuple[str, ...], list[_Told]] = {}
+    notes: dict[tuple[str, ...], dict[str, None]] = {}
+    for i, source in enumerate(sources):
+        importer = recognised(source, format)
+        for piece in importer.read(source):
+            piece, assumed = _completed(piece, source, hints)
+            told = _told(piece, i, source.name, hints)
+            key = (piece.prompts, piece.target, piece.engine, piece.device)
+            groups.setdefault(key, []).append(told)
+            notes.setdefault(key, {}).update(dict.fromkeys((*importer.notes, *assumed)))
+    wanted = hints.only.lower()
+    groups = {key: g for key, g in groups.items() if wanted in f"{key[0]} {key[1]}".lower()}
+    if not groups:
+        raise InputError(f"Nothing in these files is of {hints.only!r}." if wanted else
+                         "These files hold no runs.")  # fmt: skip
+    if len(groups) > MANY and not wanted:
+        targets = sorted({key[1] for key in groups})
+        raise InputError(
+            f"These files hold {len(groups)} measurements; say which with --only TEXT, a part of "
+            f"one of these names: {', '.join(targets)}."
+        )
+    return [
+        _measurement(key, told, tuple(notes[key]), hints, command) for key, told in groups.items()
+    ]
+
+
+def recognised(source: Source, format: str = "auto") -> Importer:
+    """The importer of a source. InputError when its content is of no format, or of another one."""
+    if format != "auto" and format not in FORMATS:
+        raise InputError(f"There is no format {format!r}; choose one of {', '.join(FORMATS)}.")
+    fitting = [
+        each for each in FORMATS.values() if all(each.matches(r.value) for r in source.records)
+    ]
+    if format != "auto":
+        if FORMATS[format] not in fitting:
+            raise InputError(f"{source.name} does not look like a result of {format}.")
+        return FORMATS[format]
+    if len(fitting) == 1:
+        return fitting[0]
+    first = source.records[0].value
+    if isinstance(first, dict) and all(name in first for name in OWN):
+        raise InputError(
+            f"{source.name} is a measurement of this program already; nothing needs importing."
+        )
+    raise InputError(
+        f"{source.name} is no result that can be imported: it has {_shape(first)}, which fits none "
+        f"of {', '.join(FORMATS)}."
+    )
+
+
+def _shape(value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"a {type(value).__name__}"
+    names = ", ".join(map(str, list(value)[:6]))
+    return f"the fields {names}" if value else "no fields"
+
+
+def _completed(piece: Piece, source: Source, hints: Hints) -> tuple[Piece, tuple[str, ...]]:
+    """The piece with what the user adds, and the assumptions that this took."""
+    assumed = []
+    run = piece.run
+    if not run.concurrency:
+        concurrency = hints.concurrency or piece.usual_concurrency
+        run = replace(run, concurrency=concurrency)
+        if hints.concurrency is None:
+            assumed.append(
+                f"{source.name} does not say how many requests ran at once; {concurrency}, the "
+                "tool's default, is assumed."
+            )
+    return replace(
+        piece, run=run, target=piece.target or hints.target, device=hints.device or piece.device
+    ), tuple(assumed)
+
+
+def _told(piece: Piece, file: int, name: str, hints: Hints) -> _Told:
+    label = hints.labels[file] if hints.labels else ""
+    if not piece.drafted:
+        return _Told(piece, None, label)
+    named = [each.rpartition("=") for each in hints.ks if "=" in each]
+    plain = [each for each in hints.ks if "=" not in each]
+    matching = [k for part, _, k in named if part.lower() in f"{piece.draft} {label}".lower()]
+    if not matching and plain and not named:
+        matching = [plain[0] if len(plain) == 1 else plain[file]]
+    k = _size(matching[0]) or None if matching else None
+    if k is None and not piece.draft:  # runs of drafts nobody names are not taken for one draft's
+        piece = replace(piece, draft=label or name)
+    return _Told(piece, k, label)
+
+
+def _size(text: str) -> int:
+    try:
+        k = int(text.replace(",", "").replace("_", ""))
+    except ValueError:
+        k = -1
+    if k < 0:
+        raise InputError(f"--k is given as {text!r}, which is not a whole number of tokens.")
+    return k
+
+
+def _measurement(
+    key: tuple[str, ...],
+    told: Sequence[_Told],
+    notes: tuple[str, ...],
+    hints: Hints,
+    command: str,
+) -> Measurement:
+    prompts, target, engine, device = key
+    pieces = [each.piece for each in told]
+    configurations = _named(dict.fromkeys(_identity(each) for each in told))
+    numbered: Counter[tuple[str, int]] = Counter()
+    runs = []
+    for each in told:
+        label, run = configurations[_identity(each)].label, each.piece.run
+        runs.append(replace(run, configuration=label, index=numbered[label, run.concurrency]))
+        numbered[label, run.concurrency] += 1
+    shared = set.intersection(*(set(piece.settings.items()) for piece in pieces))
+    unsized = [c.label for c in configurations.values() if c.k is None and (c.draft or c.steps)]
+    if unsized:
+        notes += (f"The draft vocabulary size of {', '.join(unsized)} is not known; --k tells it.",)
+    return Measurement(
+        prompts, target, engine, tuple(configurations.values()), tuple(runs),
+        vocab_size=hints.vocab_size, device=device, origin="imported",
+        settings={n: v for n, v in sorted(shared) if v is not None},
+        versions={name: v for piece in pieces for name, v in piece.versions.items()},
+        command=command, notes=notes,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+Identity = tuple[str, Configuration]  # what makes a configuration one, label aside
+
+
+def _identity(told: _Told) -> Identity:
+    piece = told.piece
+    if not piece.drafted:
+        return told.label, Configuration("")
+    draft = piece.draft or "draft of an unknown name"
+    return told.label, Configuration("", told.k, draft, piece.steps, piece.topk, piece.draft_tokens)
+
+
+def _named(identities: Mapping[Identity, Any]) -> dict[Identity, Configuration]:
+    """Labels: the user's, else the size, else the draft's name; with the shape where they clash."""
+    bases = {each: _base(*each) for each in identities}
+    taken = Counter(bases.values())
+    labels: Counter[str] = Counter()
+    named = {}
+    for identity, base in bases.items():
+        one = identity[1]
+        label = base
+        if taken[base] > 1 and one.steps:
+            label = f"{base} ({one.steps}-{one.topk}-{one.draft_tokens})"
+        labels[label] += 1
+        if labels[label] > 1:  # e.g. two drafts of one size without names
+            label = f"{label} #{labels[label]}"
+        named[identity] = replace(one, label=label)
+    return named
+
+
+def _base(label: str, one: Configuration) -> str:
+    if label:
+        return label
+    if one.k is not None:
+        return f"{one.k:,}"
+    return one.draft.rstrip("/").rpartition("/")[2] if one.draft else "no speculation"
+
+
+def own(content: bytes, name: str) -> Measurement | None:
+    """The measurement of this program that a file holds; None for anything else."""
+    if any(f'"{field}"'.encode() not in content for field in OWN):
+        return None
+    return decode(content, name)
+
+
+def keep(measurement: Measurement) -> Measurement:
+    """Save it to the workspace; what was imported before stays as it is and is returned."""
+    for before in stored():
+        if replace(before, created=measurement.created) == measurement:
+            return before
+    save(measurement)
+    return measurement

@@ -1,0 +1,95 @@
+"""SpecForge's `benchmarks/bench_eagle3.py`: one indented JSON object in a file named .jsonl.
+
+{"model": draft, "<benchmark>": [{batch_size, steps, topk, num_draft_tokens, num_samples,
+"metrics": [{latency, output_throughput, accept_length, …}]}]}; steps 0 is no speculation, null a
+server that was not launched by the script. accept_length is a ratio of sums, 1.0 without
+speculation. Neither target nor engine version is in it.
+
+Checked against the script and its `BenchmarkMetrics` at SpecForge commit a6b6b023 (2026-08-08).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vocabtrim_core.serving.importers.importer import (
+    Importer,
+    Length,
+    Piece,
+    Positive,
+    Whole,
+    has,
+    typed,
+    verified,
+)
+from vocabtrim_core.serving.importers.sources import Record, Source
+from vocabtrim_core.serving.measurement import Run
+
+TITLE = "SpecForge bench_eagle3"
+PROMPTS = {"mtbench": "MT-Bench", "gsm8k": "GSM8K", "humaneval": "HumanEval", "math500": "MATH-500",
+           "aime": "AIME"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Metrics:
+    latency: Positive
+    output_throughput: Positive
+    accept_length: Length
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    batch_size: Whole
+    metrics: list[_Metrics]
+    steps: int | None = None
+    topk: int | None = None
+    num_draft_tokens: int | None = None
+    num_samples: int | None = None
+
+
+def _benchmarks(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {}
+    return {
+        name: entries
+        for name, entries in value.items()
+        if isinstance(entries, list) and entries and has(entries[0], "batch_size", "metrics")
+    }
+
+
+def _read(source: Source) -> Iterable[Piece]:
+    for record in source.records:
+        draft = str(record.value.get("model") or "")
+        for name, entries in _benchmarks(record.value).items():
+            for i, entry in enumerate(entries):
+                at = Record(entry, f"{record.where}, {name} entry {i + 1},")
+                yield from _pieces(typed(at, _Entry, TITLE), PROMPTS.get(name, name), draft)
+
+
+def _pieces(entry: _Entry, prompts: str, draft: str) -> Iterable[Piece]:
+    for metrics in entry.metrics:
+        # A server that was already there tells no steps; it drafted if anything was accepted.
+        drafted = metrics.accept_length > 1 if entry.steps is None else entry.steps > 0
+        tokens = round(metrics.output_throughput * metrics.latency)
+        length = metrics.accept_length if drafted else None
+        run = Run(
+            "", entry.batch_size, 0, throughput=metrics.output_throughput, tokens=tokens,
+            seconds=metrics.latency, verified=verified(tokens, length), acceptance_length=length,
+        )  # fmt: skip
+        yield Piece(
+            prompts, run, drafted, draft if drafted else "", entry.steps or 0, entry.topk or 1,
+            entry.num_draft_tokens or 0, engine="SGLang",
+            settings={"prompts": entry.num_samples, "temperature": 0},
+        )  # fmt: skip
+
+
+IMPORTER = Importer(
+    "bench-eagle3",
+    TITLE,
+    lambda value: has(value, "model") and bool(_benchmarks(value)),
+    _read,
+    "the script at SpecForge commit a6b6b023",
+    ("The file names neither the target nor the version of SGLang.",),
+)

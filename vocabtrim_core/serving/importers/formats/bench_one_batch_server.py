@@ -1,0 +1,69 @@
+"""`python -m sglang.bench_one_batch_server --result-filename`: one JSON object per line.
+
+One batch of random prompts of one length. output_throughput counts from the last first token on;
+throughput here is all output tokens over the whole latency, as everywhere. acc_length is the
+server's, -1 where there is none.
+
+Checked against `BenchOneCaseResult.dump_to_jsonl` of SGLang 0.5.23.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from vocabtrim_core.serving.importers.importer import (
+    Count,
+    Importer,
+    Piece,
+    Positive,
+    Whole,
+    has,
+    typed,
+    verified,
+)
+from vocabtrim_core.serving.importers.sources import Source
+from vocabtrim_core.serving.measurement import Run
+
+TITLE = "sglang.bench_one_batch_server"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    batch_size: Whole
+    input_len: Whole
+    output_len: Whole
+    latency: Positive
+    acc_length: Annotated[float, msgspec.Meta(ge=-1, lt=1e6)] | None = None
+    total_output_tokens: Count | None = None
+
+
+def _read(source: Source) -> Iterable[Piece]:
+    for record in source.records:
+        line = typed(record, _Line, TITLE)
+        tokens = line.total_output_tokens or line.batch_size * line.output_len
+        length = line.acc_length if line.acc_length and line.acc_length > 0 else None
+        run = Run(
+            "", line.batch_size, 0, throughput=tokens / line.latency, tokens=tokens,
+            seconds=line.latency, verified=verified(tokens, length), acceptance_length=length,
+        )  # fmt: skip
+        yield Piece(
+            f"random prompts, {line.input_len} in, {line.output_len} out", run,
+            length is not None, engine="SGLang",
+        )  # fmt: skip
+
+
+IMPORTER = Importer(
+    "bench-one-batch-server",
+    TITLE,
+    lambda value: has(value, "batch_size", "input_len", "output_len", "latency"),
+    _read,
+    "the writer of SGLang 0.5.23",
+    (
+        "The prompts are random tokens, so the acceptance length tells nothing about real traffic, "
+        "and it is the server's average since it started.",
+    ),
+)
