@@ -1,0 +1,184 @@
+"""Cycle times and acceptance lengths out of measurements, and the forecast held against them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.paper import RESULTS
+from vocabtrim_core.forecast.throughput import AcceptanceModel, acceptance_rate, forecast
+from vocabtrim_core.serving.calibration import (
+    acceptance_points,
+    calibration,
+    checks,
+    cycle_range,
+    with_lengths,
+)
+from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
+
+SIZE = 1000
+COVERAGE = 1 - 0.5 * (1 - np.arange(1, SIZE + 1) / SIZE) ** 2
+MODEL = AcceptanceModel(COVERAGE, np.minimum(4, 1 / (1.001 - COVERAGE)), 3, 3.0)
+
+
+def measured(cycles: dict[int, list[float]], lengths=None, concurrency=1, **about) -> Measurement:
+    """Runs with these seconds per cycle; `lengths`: k -> acceptance length, 2 unless told."""
+    runs = []
+    for k, times in cycles.items():
+        length = (lengths or {}).get(k, 2.0)
+        runs += [
+            Run(f"{k:,}", concurrency, i, throughput=length * concurrency / seconds,
+                acceptance_length=length, verified=100)
+            for i, seconds in enumerate(times)
+        ]  # fmt: skip
+    configurations = tuple(Configuration(f"{k:,}", k, f"draft-{k}", 3, 1, 4) for k in cycles)
+    made = {"vocab_size": SIZE, "device": "H200", **about}
+    return Measurement("MT-Bench", "t", "engine 1.0", configurations, tuple(runs), **made)
+
+
+def test_two_runs_are_the_line_through_them():
+    made = measured({100: [0.011], 1000: [0.020]}, {100: 2.5, 1000: 2.9}, concurrency=8)
+    found = cycle_range(made)
+    assert found.fast == found.slow
+    assert (found.fast.row_s, found.fast.fixed_s) == (pytest.approx(1e-5), pytest.approx(0.01))
+    assert "how sure the line is cannot be said" in found.regime
+    assert "engine 1.0 on H200 with MT-Bench, 8 at once, 3 draft steps" in found.regime
+    assert acceptance_points(made) == {100: 2.5, 1000: 2.9}
+
+
+def test_the_papers_two_runs_on_mt_bench():
+    row = RESULTS[0]
+    runs = (
+        Run("full", 1, 0, throughput=row.throughput_full, acceptance_length=row.length_full),
+        Run("small", 1, 0, throughput=row.throughput_trimmed, acceptance_length=row.length_trimmed),
+    )
+    shapes = (Configuration("full", 128_256, "a", 3), Configuration("small", row.k, "b", 3))
+    model = cycle_range(Measurement(row.task, "llama", "SGLang", shapes, runs)).fast
+    assert model.kappa(128_256) == pytest.approx(0.139, abs=0.002)
+
+
+@given(st.lists(st.floats(-1e-4, 1e-4), min_size=4, max_size=9))
+def test_one_round_of_runs_has_scipys_slope_and_interval(noise):
+    ks = np.linspace(100, 1000, len(noise)).astype(int)
+    seconds = 0.01 + 1e-5 * ks + np.array(noise)
+    found = cycle_range(measured({int(k): [float(t)] for k, t in zip(ks, seconds, strict=True)}))
+    line = stats.linregress(ks, seconds)
+    half = stats.t.ppf(0.975, len(ks) - 2) * line.stderr
+    assert (found.fast.row_s + found.slow.row_s) / 2 == pytest.approx(line.slope, rel=1e-6)
+    assert found.fast.row_s - line.slope == pytest.approx(half, rel=1e-3, abs=1e-12)
+
+
+def test_runs_in_turns_have_the_interval_of_a_paired_test():
+    # All runs of a round are slowed down alike; only the differences within rounds tell k's time.
+    drift = np.array([0.0, 0.003, 0.009, 0.001])
+    small = 0.011 + drift + np.array([1, -1, 2, 0]) * 1e-5
+    large = 0.020 + drift + np.array([0, 1, -2, 1]) * 1e-5
+    found = cycle_range(measured({100: list(small), 1000: list(large)}))
+    ends = stats.ttest_rel(large, small).confidence_interval(0.95)
+    assert found.slow.row_s == pytest.approx(ends.low / 900)
+    assert found.fast.row_s == pytest.approx(ends.high / 900)
+    mean = np.mean([small, large])
+    assert float(found.fast.cycle_s(550)) == pytest.approx(mean)
+    assert float(found.slow.cycle_s(550)) == pytest.approx(mean)
+
+
+def test_a_slope_that_may_be_nothing_is_said_and_stays_a_model():
+    found = cycle_range(measured({100: [0.010, 0.012], 1000: [0.011, 0.0125]}))
+    assert "so k may make no difference" in found.regime
+    assert 0 < found.slow.row_s < found.fast.row_s
+    assert found.fast.fixed_s >= 0
+
+
+def test_shapes_and_concurrencies_are_never_mixed():
+    configurations = (
+        Configuration("a", 100, "a", 3, 1, 4),
+        Configuration("b", 1000, "b", 3, 1, 4),
+        Configuration("c", 500, "c", 5, 1, 6),
+        Configuration("none"),
+    )
+    runs = [
+        Run(label, at, 0, throughput=100.0 * at, acceptance_length=2.0)
+        for label, at in (("a", 1), ("b", 1), ("c", 1), ("a", 4), ("c", 4))
+    ] + [Run("none", 1, 0, throughput=50.0), Run("b", 4, 0, error="died")]
+    made = Measurement("p", "t", "e", configurations, tuple(runs))
+    found = calibration(made)
+    assert (found.concurrency, found.steps, list(found.lengths)) == (1, 3, [100, 1000])
+    with pytest.raises(InputError, match=r"two sizes at least.*has k = (100|500)"):
+        calibration(made, 4).cycles()
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (measured({100: [0.01, 0.011]}), "two sizes at least.* has k = 100"),
+        (measured({100: [0.02], 1000: [0.01]}), "no longer at larger k"),
+        (Measurement("p", "t", "e", (Configuration("a", None, "d", 3),)), "sizes with --k"),
+        (measured({100: []}), "no draft of a known size"),
+    ],
+)
+def test_measurements_that_calibrate_nothing_are_refused(made, message):
+    with pytest.raises(InputError, match=message):
+        cycle_range(made)
+
+
+def test_a_concurrency_that_was_not_measured_is_refused_with_those_that_were():
+    with pytest.raises(InputError, match="concurrency 7; it was measured at 2"):
+        calibration(measured({100: [0.01]}, concurrency=2), 7)
+
+
+def test_measured_lengths_enter_the_acceptance_model():
+    model, assumed = with_lengths(MODEL, {500: 2.6, SIZE: 2.8})
+    low, high = model.interval()
+    assert (low[499], high[499]) == (pytest.approx(2.6), pytest.approx(2.6))
+    assert (model.full_length, assumed) == (2.8, ())
+    with pytest.raises(InputError, match=r"k = 1,001 was measured.*1,000 tokens"):
+        with_lengths(MODEL, {1001: 2.0})
+
+
+@given(st.integers(200, 999), st.floats(1.2, 3.0))
+def test_an_unmeasured_full_draft_is_inferred_between_both_extremes(k, length):
+    model, (said,) = with_lengths(MODEL, {k: length})
+    most = sum(
+        min(acceptance_rate(length, 3) / COVERAGE[k - 1], 1) ** j for j in range(4)
+    )  # fmt: skip
+    assert length - 1e-9 <= model.full_length <= most + 1e-9
+    assert "The full draft was not measured" in said
+
+
+def truth(k: int) -> tuple[float, float]:
+    """Acceptance length halfway between the extremes, and the seconds of a cycle."""
+    low, high = MODEL.pessimistic, MODEL.optimistic
+    return float((low[k - 1] + high[k - 1]) / 2), 0.01 + 1e-5 * k
+
+
+def predict(lengths, cycles):
+    return forecast(with_lengths(MODEL, lengths)[0], cycles)
+
+
+def test_sizes_left_out_are_predicted_from_the_others():
+    ks = (150, 400, 700, SIZE)
+    rng = np.random.default_rng(0)
+    cycles = {k: list(truth(k)[1] * (1 + 1e-3 * rng.standard_normal(3))) for k in ks}
+    made = measured(cycles, {k: truth(k)[0] for k in ks}, concurrency=2)
+    found = checks(calibration(made), predict)
+    assert [check.k for check in found] == list(ks)
+    assert not any(check.fitted for check in found)
+    for check in found:
+        assert check.low <= check.predicted <= check.high
+        assert abs(check.error) < 0.05, check
+        assert check.measured.mean == pytest.approx(
+            2 * truth(check.k)[0] / truth(check.k)[1], rel=0.01
+        )
+    # Not one of them saw its own length: the one left out is off by more than its own runs differ.
+    assert all(abs(check.error) > 1e-6 for check in found)
+
+
+def test_two_sizes_are_fitted_and_say_so():
+    made = measured({150: [0.0115, 0.0116], SIZE: [0.020, 0.0201]}, {150: 2.2, SIZE: 2.9})
+    found = checks(calibration(made), predict)
+    assert [check.fitted for check in found] == [True, True]
+    assert all(abs(check.error) < 1e-3 for check in found)
