@@ -14,6 +14,7 @@ from vocabtrim_core.cli.arguments import (
     number,
 )
 from vocabtrim_core.cli.at_hand import comparable_counts
+from vocabtrim_core.cli.calibrating import against_measured, calibrated, check_text
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
     from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
     from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.serving.calibration import Calibration
 
 
 def _pair(text: str) -> tuple[int, float]:
@@ -46,9 +48,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--depth",
         type=integer,
-        default=3,
         metavar="K",
-        help="tokens drafted per cycle (default %(default)s, the paper's)",
+        help="tokens drafted per cycle (default 3, the paper's, or the measurement's)",
     )
     add(
         "--accept-length",
@@ -80,13 +81,18 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K=SECONDS",
         help="seconds per cycle at two or more k: acceptance length / throughput",
     )
+    group.add_argument(
+        "--measurement",
+        metavar="KEY|FILE",
+        help="from runs of drafts of two or more sizes (see `bench` and `import-results`); their "
+        "acceptance lengths count too, and each size is predicted from the others",
+    )
     add = parser.add_argument_group("with --hardware").add_argument
     add(
         "--batch",
         type=integer,
-        default=1,
         metavar="N",
-        help="sequences decoded together (default %(default)s)",
+        help="sequences decoded together (default 1); with --measurement its concurrency",
     )
     add(
         "--tree-width",
@@ -119,7 +125,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.forecast.cycle_model import check_against_paper
-    from vocabtrim_core.forecast.inputs import acceptance_on
+    from vocabtrim_core.forecast.inputs import PAPER_DEPTH, acceptance_on
     from vocabtrim_core.forecast.paper import SHIPPED_K
     from vocabtrim_core.forecast.throughput import forecast, implied_alpha
     from vocabtrim_core.tradeoff import TradeOff
@@ -131,7 +137,11 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     draft = chosen_draft(arguments, size)
     curve = CoverageCurve.of(counts)
     tradeoff = TradeOff(curve, draft)
-    cycles = _cycles(arguments, draft)
+    measured = calibrated(arguments, size)
+    depth = arguments.depth
+    if depth is None:
+        depth = (measured.steps if measured else 0) or PAPER_DEPTH
+    cycles = _cycles(arguments, draft, depth, measured)
     for k, _ in arguments.measured_length:
         _within(k, size, "--measured-length")
     served = comparable_counts([arguments.counts, *filter(None, [arguments.on])])[-1]
@@ -139,9 +149,9 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         curve,
         served,
         find_responses(arguments.on or arguments.counts, served),
-        arguments.depth,
+        depth,
         arguments.accept_length,
-        dict(arguments.measured_length),
+        {**(measured.lengths if measured else {}), **dict(arguments.measured_length)},
         progress=progress,
     )
     result = forecast(acceptance, cycles, k_min=arguments.k_min, k_max=arguments.k_max)
@@ -150,7 +160,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     for k in (*arguments.baseline, *arguments.at):
         curve.check_k(k)
     shown = sorted({*baselines, *arguments.at, *arguments.baseline, *bests, best,
-                    tradeoff.optimum.k})  # fmt: skip
+                    *(measured.lengths if measured else ()), tradeoff.optimum.k})  # fmt: skip
     return {
         "recommended_k": best,
         "recommended_range": list(bests),
@@ -161,13 +171,14 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         "largest_gain": _ends(lambda model: model.largest_gain(size), cycles)[1],
         "break_even_loss": _ends(lambda model: model.break_even_loss(best, size), cycles),
         "accept_length_full": acceptance.full_length,
-        "depth": arguments.depth,
+        "depth": depth,
         "cycle_model": {
             "source": cycles.fast.source,
             "fixed_s": _ends(lambda model: model.fixed_s, cycles),
-            "row_s": cycles.fast.row_s,
-            "bandwidth": cycles.fast.bandwidth(
-                draft.hidden_size, arguments.depth, draft.bytes_per_weight
+            "row_s": _ends(lambda model: model.row_s, cycles),
+            "bandwidth": _ends(
+                lambda model: model.bandwidth(draft.hidden_size, depth, draft.bytes_per_weight),
+                cycles,
             ),
         },
         "table": [_row(k, tradeoff, acceptance, result, list(baselines)) for k in shown],
@@ -175,6 +186,11 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         "paper_check": [
             {**asdict(c), "error": c.predicted - c.observed} for c in check_against_paper()
         ],
+        "measurement": measured.measurement.key if measured else None,
+        "measured_where": measured.where if measured else None,
+        "measured_check": against_measured(measured, acceptance, arguments.accept_length)
+        if measured
+        else [],
         "draft": draft.name,
         "vocab_size": size,
     }
@@ -201,10 +217,17 @@ def _ends(value: Callable[[CycleModel], float], cycles: CycleRange) -> list[floa
     return sorted((value(cycles.fast), value(cycles.slow)))
 
 
-def _cycles(arguments: argparse.Namespace, draft: DraftArchitecture) -> CycleRange:
-    """The cycle model that --measured or --hardware ask for."""
+def _cycles(
+    arguments: argparse.Namespace,
+    draft: DraftArchitecture,
+    depth: int,
+    measured: Calibration | None,
+) -> CycleRange:
+    """The cycle model that --measurement, --measured or --hardware ask for."""
     from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
 
+    if measured:
+        return measured.cycles()
     if arguments.measured:
         for k, _ in arguments.measured:
             _within(k, draft.vocab_size, "--measured")
@@ -215,8 +238,8 @@ def _cycles(arguments: argparse.Namespace, draft: DraftArchitecture) -> CycleRan
     return roofline(
         draft,
         HARDWARE[name],
-        arguments.depth,
-        batch=arguments.batch,
+        depth,
+        batch=1 if arguments.batch is None else arguments.batch,
         width=arguments.tree_width,
         verified=arguments.verified,
     )
@@ -251,6 +274,7 @@ def _text(result: Result) -> str:
             f"{r['largest_gain']:.1%} can be gained over the full vocabulary; at the recommended "
             "k the acceptance length may fall by "
             f"{r['break_even_loss'][0]:.1%} to {r['break_even_loss'][1]:.1%} before it is slower.",
+            *([check_text(r["measured_check"], r["measured_where"])] if r["measurement"] else []),
             "\n".join(f"- {sentence}" for sentence in r["assumptions"]),
             "Check: calibrated on MT-Bench alone, the cycle model predicts the paper's other six "
             f"gains from their acceptance lengths within {100 * worst:.1f} points.",

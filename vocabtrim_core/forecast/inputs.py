@@ -23,6 +23,22 @@ def paper_length(depth: int) -> float:
     return float(sum(rate**j for j in range(depth + 1)))
 
 
+def inferred_length(
+    lengths: Mapping[int, float], coverage: np.ndarray, depth: int
+) -> tuple[float, float]:
+    """Acceptance length of the full draft from the largest measured k, and the most it may be.
+
+    At least that of the largest k, at most what it is if all tokens outside k were lost
+    independently of the draft's other misses; taken is the middle. InputError for a k above V.
+    """
+    k = max(lengths)
+    if not 1 <= k <= len(coverage):
+        raise InputError(f"k = {k:,} was measured, but the target has {len(coverage):,} tokens.")
+    rate = min(acceptance_rate(lengths[k], depth) / coverage[k - 1], 1.0)
+    most = float(sum(rate**j for j in range(depth + 1)))
+    return (lengths[k] + most) / 2, most
+
+
 def acceptance_on(
     curve: CoverageCurve,
     served: TokenCounts,
@@ -36,9 +52,10 @@ def acceptance_on(
     """Acceptance for every k of the vocabulary order `curve` on the text that `served` counts.
 
     responses: of `served`; None gives a weaker ceiling.  full_length: of the full-vocabulary
-    draft, None for the paper's rate.  measured: k -> acceptance length.  limit: float64[V], the
-    ceiling where it is known already.  progress: called with (tokens, of, message) while the
-    ceiling is found.  Also returns the assumptions, a sentence each.
+    draft; None takes the measured one, infers it from others, or takes the paper's rate.
+    measured: k -> acceptance length.  limit: float64[V], the ceiling where it is known already.
+    progress: called with (tokens, of, message) while the ceiling is found.  Also returns the
+    assumptions, a sentence each.
     """
     if not served.tokens:
         raise InputError(f"{served.name} holds no tokens, so nothing can be forecast for it.")
@@ -62,7 +79,14 @@ def acceptance_on(
         )
     lengths = dict(measured or {})
     full = lengths.get(curve.vocab_size) if full_length is None else full_length
-    if full is None:
+    if full is None and lengths:
+        full, most = inferred_length(lengths, coverage, depth)
+        k = max(lengths)
+        assumed.append(
+            f"The full draft was not measured. From {lengths[k]:.2f} at {k:,} tokens its "
+            f"acceptance length is taken to be {full:.2f}, between {lengths[k]:.2f} and {most:.2f}."
+        )
+    elif full is None:
         full, rate = paper_length(depth), acceptance_rate(RESULTS[0].length_full, PAPER_DEPTH)
         assumed.append(
             f"The full draft's acceptance length is assumed to be {full:.2f}: {rate:.0%} per "

@@ -3,7 +3,13 @@
 To add a tool, add one module to `formats/` that defines IMPORTER.
 """
 
-from vocabtrim_core.serving.importers.assembling import Hints, import_results, keep, own
+from vocabtrim_core.serving.importers.assembling import (
+    Hints,
+    import_results,
+    keep,
+    own,
+    recognised,
+)
 from vocabtrim_core.serving.importers.formats import FORMATS
 from vocabtrim_core.serving.importers.importer import Importer, Piece
 from vocabtrim_core.serving.importers.sources import Source, open_sources, read_source
@@ -19,4 +25,5 @@ __all__ = [
     "open_sources",
     "own",
     "read_source",
+    "recognised",
 ]
