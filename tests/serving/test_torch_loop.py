@@ -1,0 +1,422 @@
+"""The torch loop: the target's own words whatever the draft, and the cycles a simulation counts.
+
+The simulation has no caches: it computes everything from the whole sequence again and again, with a
+draft written down a second time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving.measurement import Configuration, Run
+from vocabtrim_core.serving.torch_loop import TorchLoop
+from vocabtrim_core.serving.torch_loop.decoding import Decoder
+from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped
+from vocabtrim_core.serving.torch_loop.target import TorchTarget
+
+H, LAYERS, AUX = 32, 4, (0, 1, 2)
+TIE = 1e-3  # logits nearer than this may change places by rounding
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# --- tiny models --------------------------------------------------------------------------------
+
+
+def make_target(vocab_size: int, seed: int, key_value_heads: int = 2) -> LlamaForCausalLM:
+    """A random target whose logits are far apart."""
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocab_size, hidden_size=H, intermediate_size=48, num_hidden_layers=LAYERS,
+            num_attention_heads=4, num_key_value_heads=key_value_heads, initializer_range=0.4,
+            max_position_embeddings=256, bos_token_id=None, eos_token_id=None, pad_token_id=0,
+            rope_parameters={"rope_type": "default", "rope_theta": 5000.0},
+        )
+    ).eval()  # fmt: skip
+
+
+def make_draft(target: LlamaForCausalLM, k: int, seed: int, fitted: bool = False) -> Eagle3Draft:
+    """A random draft of k tokens; fitted: with the head that suits the target's own words best."""
+    torch.manual_seed(seed)
+    size = target.config.vocab_size
+    config = draft_config({**target.config.to_dict(), "draft_vocab_size": k})
+    draft = Eagle3Draft(config, k, 3 * H)
+    for parameter in draft.parameters():
+        if parameter.dim() == 2:
+            torch.nn.init.normal_(parameter, std=0.3)
+    ids = torch.randperm(size)[:k].sort().values
+    embedding = target.get_input_embeddings().weight.detach()
+    draft = equipped(draft, config, embedding, ids)
+    if fitted:
+        _fit(draft, target)
+    return draft
+
+
+@torch.inference_mode()
+def _fit(draft: Eagle3Draft, target: LlamaForCausalLM) -> None:
+    """Least squares from the draft's hidden states to what the target says next."""
+    states, wanted, size = [], [], target.config.vocab_size
+    starts = torch.arange(size)[:, None]
+    for ids in target.generate(
+        starts, attention_mask=torch.ones_like(starts), max_new_tokens=24, do_sample=False
+    ):
+        aux, logits = full_target(target, ids.tolist())
+        states.append(draft.norm(full_layer(draft, ids[1:].tolist(), draft.fuse(aux[:-1]))))
+        wanted.append(torch.nn.functional.one_hot(logits[1:].argmax(-1), size).float())
+    x, y = torch.cat(states), torch.cat(wanted)[:, draft.ids]
+    ridge = x.T @ x + 1e-3 * torch.eye(H)
+    draft.lm_head.weight.copy_(torch.linalg.solve(ridge, x.T @ y).T)
+
+
+# --- everything from scratch --------------------------------------------------------------------
+
+
+def full_target(model, ids):
+    """aux [n, 3H] and logits [n, V] of a whole sequence."""
+    found = model(torch.tensor([ids]), output_hidden_states=True, use_cache=False)
+    aux = torch.cat([found.hidden_states[layer + 1][0] for layer in AUX], -1)
+    return aux, found.logits[0]
+
+
+def full_layer(draft, tokens, hidden):
+    """The draft's layer over all pairs at positions 0.., written out: tokens [n], hidden [n, H]."""
+    weights, n = dict(draft.midlayer.named_parameters()), len(tokens)
+
+    def norm(x, name):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * weights[f"{name}.weight"]
+
+    def product(x, name):
+        return x @ weights[f"{name}.weight"].T
+
+    embedded = draft.embedding[torch.tensor(tokens)]
+    pair = torch.cat([norm(embedded, "input_layernorm"), norm(hidden, "hidden_norm")], -1)
+    width = draft.midlayer.self_attn.head_dim
+    q, k, v = (
+        product(pair, f"self_attn.{name}_proj").view(n, -1, width).transpose(0, 1) for name in "qkv"
+    )
+    frequencies = 5000.0 ** -(torch.arange(0, width, 2) / width)
+    turn = torch.arange(n)[:, None] * frequencies
+    cos, sin = turn.cos().repeat(1, 2), turn.sin().repeat(1, 2)
+
+    def rotated(x):
+        left, right = x[..., : width // 2], x[..., width // 2 :]
+        return x * cos + torch.cat([-right, left], -1) * sin
+
+    groups = q.shape[0] // k.shape[0]
+    scores = rotated(q) @ rotated(k).repeat_interleave(groups, 0).transpose(1, 2) / width**0.5
+    scores = scores.masked_fill(torch.ones(n, n).triu(1).bool(), float("-inf"))
+    seen = (scores.softmax(-1) @ v.repeat_interleave(groups, 0)).transpose(0, 1).reshape(n, -1)
+    hidden = hidden + product(seen, "self_attn.o_proj")
+    x = norm(hidden, "post_attention_layernorm")
+    gate = torch.nn.functional.silu(product(x, "mlp.gate_proj"))
+    return hidden + product(gate * product(x, "mlp.up_proj"), "mlp.down_proj")
+
+
+@torch.inference_mode()
+def simulated(model, draft, ids, new, steps, ends=frozenset()):
+    """(answer, accepted histogram) by the definition of greedy chain speculation."""
+    answer = [int(full_target(model, ids)[1][-1].argmax())]
+    accepted = [0] * (steps + 1)
+    while len(answer) < new and answer[-1] not in ends:
+        known = [*ids, *answer]
+        aux, _ = full_target(model, known[:-1])
+        tokens, hidden, drafted = known[1:], draft.fuse(aux), []
+        for _ in range(steps):
+            out = full_layer(draft, tokens, hidden)
+            x = out[-1] * torch.rsqrt(out[-1].pow(2).mean() + 1e-6) * draft.norm.weight
+            drafted.append(int(draft.ids[(draft.lm_head.weight @ x).argmax()]))
+            tokens, hidden = [*tokens, drafted[-1]], torch.cat([hidden, out[-1:]])
+        said = full_target(model, known + drafted)[1].argmax(-1)[len(known) - 1 :].tolist()
+        agreed = next((i for i in range(steps) if drafted[i] != said[i]), steps)
+        kept = 0
+        for token in said[: agreed + 1]:
+            if len(answer) == new or answer[-1] in ends:
+                break
+            answer.append(token)
+            kept += 1
+        accepted[min(agreed, kept)] += 1
+    return answer, accepted
+
+
+def greedy(model, ids, new, ends=()):
+    """transformers' own greedy answer, and its nearest tie."""
+    prompt = torch.tensor([ids])
+    found = model.generate(
+        prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=new, do_sample=False,
+        eos_token_id=list(ends) or None, output_logits=True, return_dict_in_generate=True,
+    )  # fmt: skip
+    best = torch.cat(found.logits).topk(2).values
+    return found.sequences[0, len(ids) :].tolist(), float((best[:, 0] - best[:, 1]).min())
+
+
+def decoded(model, draft, ids, new, steps, ends=frozenset()):
+    target = TorchTarget(model, AUX if draft is not None else ())
+    return Decoder(target, draft, steps).decode(ids, new, ends=frozenset(ends))
+
+
+# --- losslessness -------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_every_draft_gives_the_targets_own_answer_in_the_cycles_a_simulation_counts(data):
+    draw = data.draw
+    size = draw(st.integers(3, 40), "V")
+    model = make_target(size, draw(st.integers(0, 10**6), "seed"), draw(st.sampled_from([1, 2, 4])))
+    k = draw(st.one_of(st.just(1), st.just(size), st.integers(1, size)), "k")
+    draft = make_draft(model, k, draw(st.integers(0, 10**6), "draft"), draw(st.booleans(), "fit"))
+    token = st.integers(0, size - 1)
+    ids = draw(st.lists(token, min_size=1, max_size=12), "prompt")
+    new, steps = draw(st.integers(1, 24), "new"), draw(st.integers(1, 6), "steps")
+    ends = frozenset(draw(st.lists(token, max_size=2), "ends"))
+    expected, tie = greedy(model, ids, new, ends)
+    assume(tie > TIE)
+    found = decoded(model, draft, ids, new, steps, ends)
+    assert list(found.tokens) == expected
+    assert (list(found.tokens), list(found.accepted)) == simulated(
+        model, draft, ids, new, steps, ends
+    )
+    assert list(decoded(model, None, ids, new, steps, ends).tokens) == expected
+
+
+def test_a_good_draft_is_accepted_and_a_bad_one_is_not():
+    model = make_target(12, 0)
+    ids, new = [5, 2], 60
+    lengths = []
+    for fitted in (True, False):
+        found = decoded(model, make_draft(model, 12, 1, fitted), ids, new, 4)
+        assert list(found.tokens) == greedy(model, ids, new)[0]
+        assert sum(found.accepted) <= new - 1
+        lengths.append(new / sum(found.accepted))
+    assert lengths[0] > 2 > lengths[1]
+
+
+def test_rejected_tokens_leave_nothing_behind():
+    """Short and long answers in turn through the same caches."""
+    model = make_target(24, 5)
+    draft = make_draft(model, 12, 2, fitted=True)
+    decoder = Decoder(TorchTarget(model, AUX), draft, 3)
+    decoder.reserve(80)
+    for ids, new in (([1, 2, 3, 4, 5, 6], 70), ([7], 9), ([1, 2], 30), ([7], 9)):
+        answer, accepted = simulated(model, draft, ids, new, 3)
+        found = decoder.decode(ids, new)
+        assert (list(found.tokens), list(found.accepted)) == (answer, accepted)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("specforge"), reason="needs specforge")
+def test_the_draft_computes_what_specforge_trains():
+    """Its unrolled training steps draft the same tokens from the same states."""
+    from specforge.modeling.draft.llama3_eagle import LlamaForCausalLMEagle3
+
+    model, steps = make_target(30, 11), 4
+    draft = make_draft(model, 17, 4)
+    config = LlamaConfig(**{**model.config.to_dict(), "draft_vocab_size": 17})
+    theirs = LlamaForCausalLMEagle3(config)
+    weights = {n: t for n, t in draft.state_dict().items() if not n.startswith("rotary")}
+    missing = theirs.load_state_dict(weights, strict=False).missing_keys
+    assert set(missing) == {"embed_tokens.weight", "t2d", "d2t"}
+    theirs.embed_tokens.weight.data = draft.embedding
+    ids = [3, 8, 1, 22, 9, 4]
+    with torch.inference_mode(), torch.compiler.set_stance("force_eager"):
+        aux, _ = full_target(model, ids[:-1])
+        n = len(ids) - 1
+        mask = torch.full((n, n), torch.finfo(torch.float32).min).triu(1)[None, None]
+        hidden, cache = theirs.project_hidden_states(aux[None]), [[], []]
+        tokens, drafted = torch.tensor([ids[1:]]), []
+        for _ in range(steps):
+            hidden = theirs.backbone(
+                theirs.embed_input_ids(tokens), hidden, cache, mask, torch.arange(n)[None]
+            )
+            drafted.append(int(draft.ids[theirs.compute_logits(hidden)[0, -1].argmax()]))
+            tokens = torch.cat([tokens[:, 1:], torch.tensor([[drafted[-1]]])], 1)
+        ours = _chain(draft, aux, ids, steps)
+    assert ours == drafted
+
+
+def _chain(draft, aux, ids, steps):
+    """What the loop would draft after `ids`, whose pairs but the last it has read."""
+    n = len(ids) - 1
+    draft.reserve(n + steps + 1)
+    draft.read(torch.tensor([ids[1:-1]]), draft.fuse(aux[None, :-1]), torch.arange(n - 1), n - 1)
+    rows = torch.zeros(steps + 1, aux.shape[1])
+    tokens = torch.zeros(steps + 1, dtype=torch.long)
+    rows[0], tokens[0] = aux[-1], ids[-1]
+    proposed = draft.chain(rows, tokens, torch.tensor([n - 1]), torch.tensor([0]), n + steps)
+    assert proposed[0] == ids[-1]
+    return proposed[1:].tolist()
+
+
+# --- as an engine -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A target folder and two draft folders for it, as capture and SpecForge leave them."""
+    home = tmp_path_factory.mktemp("models")
+    model = make_target(40, 7)
+    model.generation_config.eos_token_id = [38, 39]
+    model.save_pretrained(home / "target")
+    drafts = {}
+    for k in (40, 11):
+        draft = make_draft(model, k, k, fitted=True)
+        mask = torch.zeros(40, dtype=torch.bool)
+        mask[draft.ids] = True
+        tensors = {n: t.clone() for n, t in draft.state_dict().items() if "rotary" not in n}
+        tensors |= {"d2t": draft.ids - torch.arange(k), "t2d": mask}
+        drafts[k] = home / f"k-{k}" / "draft"
+        drafts[k].mkdir(parents=True)
+        save_file(tensors, drafts[k] / "model.safetensors", {"format": "pt"})
+        fields = {**model.config.to_dict(), "architectures": ["LlamaForCausalLMEagle3"],
+                  "num_hidden_layers": 1, "draft_vocab_size": k,
+                  "eagle_config": {"eagle_aux_hidden_state_layer_ids": list(AUX)}}  # fmt: skip
+        (drafts[k] / "config.json").write_text(json.dumps(fields))
+    return SimpleNamespace(target=home / "target", drafts=drafts, model=model, home=home)
+
+
+@pytest.fixture(scope="module")
+def loop(folders):
+    loop = TorchLoop(folders.target, device="cpu")
+    yield loop
+    loop.close()
+
+
+PROMPTS = [Prompt("", (i, 3 * i + 1, 17)) for i in range(6)]
+
+
+def test_runs_of_folders_are_lossless_and_add_up(loop, folders):
+    texts, runs = [], []
+    for configuration in (
+        Configuration("plain"),
+        Configuration("V", 40, str(folders.drafts[40]), 3, draft_tokens=4),
+        Configuration("trimmed", 11, str(folders.drafts[11].parent), 2),
+    ):
+        loop.use(configuration, 1)
+        answers, seconds = loop.answer(PROMPTS, Generation(20), 1, lambda: None)
+        texts.append([loop.decode(p.ids, Generation(20)).tokens for p in PROMPTS])
+        runs.append(Run.of(configuration.label, 1, 0, answers, seconds))
+        assert all(0 < a.first_token_s <= a.seconds for a in answers)
+    assert texts[0] == texts[1] == texts[2]
+    assert [list(t) for t in texts[0]] == [
+        greedy(folders.model, list(p.ids), 20, (38, 39))[0] for p in PROMPTS
+    ]
+    plain, whole, trimmed = runs
+    assert plain.verified is None
+    assert plain.accepted == ()
+    for run, steps in ((whole, 3), (trimmed, 2)):
+        assert len(run.accepted) == steps + 1
+        assert sum(run.accepted) == run.verified
+        assert 1 < run.acceptance_length <= steps + 1 + len(PROMPTS) / run.verified
+    assert whole.tokens == plain.tokens
+    assert loop.notes[-1].startswith("All ")
+
+
+def test_an_answer_that_differs_is_said(folders):
+    loop = TorchLoop(folders.target, device="cpu", dtype="bfloat16")
+    loop.use(Configuration("plain"))
+    assert any("bfloat16" in note for note in loop.notes)
+    found = loop.decode((1, 2), Generation(8))
+    loop._said[Generation(8), (1, 2)] = (*found.tokens, 0)
+    loop.decode((1, 2), Generation(8))
+    assert "1 of 1 answers differ" in loop.notes[-1]
+
+
+def test_end_tokens_end_an_answer_unless_ignored(loop, folders):
+    loop.use(Configuration("trimmed", 11, str(folders.drafts[11]), 3))
+    ends = {38, 39}
+    long = {p: loop.decode(p.ids, Generation(90, ignore_eos=True)).tokens for p in PROMPTS}
+    assert {len(tokens) for tokens in long.values()} == {90}
+    for prompt, tokens in long.items():
+        short = loop.decode(prompt.ids, Generation(90)).tokens
+        assert short == tokens[: len(short)]
+        assert len(short) == 90 or short[-1] in ends
+        assert not ends & set(short[:-1])
+
+
+def test_a_measurement_can_be_stopped(loop):
+    loop.use(Configuration("plain"))
+
+    def check():
+        raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        loop.answer(PROMPTS, Generation(4), 1, check)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "says"),
+    [
+        (Configuration("a", 11, "", 3), "needs a draft folder"),
+        (Configuration("a", 11, "{}", 0), "1 step at least"),
+        (Configuration("a", None, "", 2), "no k"),
+        (Configuration("a", 11, "{}", 3, topk=4), "chains only"),
+        (Configuration("a", 11, "{}", 3, draft_tokens=8), "chains only"),
+        (Configuration("a", 40, "{}", 3), "drafts 11 tokens"),
+        (Configuration("a", 11, "/nowhere", 3), "no draft at"),
+    ],
+)
+def test_configurations_it_cannot_run(loop, folders, configuration, says):
+    draft = configuration.draft.format(folders.drafts[11])
+    with pytest.raises(InputError, match=says):
+        loop.use(replace(configuration, draft=draft), 1)
+
+
+def test_requests_it_cannot_answer(loop, folders):
+    loop.use(Configuration("plain"))
+    with pytest.raises(InputError, match="one sequence at a time"):
+        loop.answer(PROMPTS, Generation(4), 8, lambda: None)
+    with pytest.raises(InputError, match="one sequence at a time"):
+        loop.use(Configuration("plain"), 2)
+    with pytest.raises(InputError, match="greedily"):
+        loop.decode((1,), Generation(4, temperature=0.7))
+    with pytest.raises(InputError, match="made for 256"):
+        loop.answer(PROMPTS, Generation(300), 1, lambda: None)
+    for ids in ((40,), (-1,)):
+        with pytest.raises(InputError, match=r"0\.\.39"):
+            loop.answer([Prompt("", ids)], Generation(4), 1, lambda: None)
+    with pytest.raises(EngineError, match="use"):
+        TorchLoop(folders.target, device="cpu").decode((1,), Generation(4))
+    with pytest.raises(InputError, match="dtype"):
+        TorchLoop(folders.target, device="cpu", dtype="int4")
+
+
+def test_drafts_of_another_model_or_damaged_are_refused(loop, folders, tmp_path):
+    from safetensors.torch import load_file
+
+    good = load_file(folders.drafts[11] / "model.safetensors")
+    fields = json.loads((folders.drafts[11] / "config.json").read_text())
+
+    def use(tensors, **changes):
+        save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+        (tmp_path / "config.json").write_text(json.dumps({**fields, **changes}))
+        loop.use(Configuration("x", 11, str(tmp_path), 3))
+
+    use(good)
+    named = {n.replace("midlayer.", "layers.0."): t for n, t in good.items()}
+    use(named)  # as SGLang renames it
+    with pytest.raises(InputError, match="different models"):
+        use(good, vocab_size=41)
+    with pytest.raises(InputError, match="reads the layers"):
+        use(good, eagle_config={"eagle_aux_hidden_state_layer_ids": [0, 1, 3]})
+    with pytest.raises(InputError, match=r"norm\.weight is missing"):
+        use({n: t for n, t in good.items() if n != "norm.weight"})
+    with pytest.raises(InputError, match="asks for"):
+        use(good, intermediate_size=64)

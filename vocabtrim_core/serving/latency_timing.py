@@ -1,0 +1,316 @@
+"""Times draft steps and verifications with random weights on the device that is here."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - how everybody calls it
+
+from vocabtrim_core.draft_cost import FEATURE_LAYERS, DraftArchitecture
+from vocabtrim_core.drafts.features import choose_device
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
+from vocabtrim_core.serving.latency_probe import LEAST, Probe, ProbeRow, Timing, VerifyRow
+from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped
+from vocabtrim_core.serving.torch_loop.graphs import captured
+from vocabtrim_core.serving.torch_loop.target import TorchTarget
+from vocabtrim_core.workspace import size as in_words
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Written between timings, so that weights come from memory as they do in a cycle, whose target is
+# larger than any cache.
+FLUSHED = {"cuda": 256 * 2**20, "cpu": 64 * 2**20}
+TABLE = 4096  # rows of the embedding: one is read, so the others need not be there
+SPARE = 0.9  # of the free memory may be used
+Progress = Callable[..., Any]
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is timed. ks and batches: in any order.  context: tokens looked back on.
+
+    repeats: of each timing; `seconds` per batch size end them earlier, but not below 6.
+    depth: tokens that a verification follows.  with_target: time that too.
+    """
+
+    architecture: DraftArchitecture
+    ks: Sequence[int]
+    batches: Sequence[int] = (1, 8, 64)
+    context: int = 512
+    topk: int = 1
+    depth: int = 3
+    device: str = "auto"
+    dtype: str = "auto"
+    repeats: int = 30
+    seconds: float = 20.0
+    with_target: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("context", "topk", "depth"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be 1 or more, but it is {getattr(self, name)}.")
+        if not self.ks or not self.batches or min(self.batches) < 1:
+            raise InputError("A probe needs a size k and a batch size, 1 or more each.")
+        size = self.architecture.vocab_size
+        if not self.topk <= min(self.ks) <= max(self.ks) <= size:
+            raise InputError(f"Sizes k lie within {self.topk}..{size:,} for this draft and top-k.")
+        if self.repeats < LEAST or self.seconds <= 0:
+            raise InputError(f"A probe needs {LEAST} repeats or more, and some seconds for them.")
+        if self.dtype not in ("auto", *DTYPES):
+            raise InputError(f"dtype must be auto, {', '.join(DTYPES)}, not {self.dtype!r}.")
+        if self.with_target and self.architecture.target_layers is None:
+            raise InputError(
+                f"{self.architecture.name} does not say how many layers its target has; give the "
+                "target's config.json, or probe without the target."
+            )
+        if self.with_target and self.architecture.active_experts > 1:
+            raise InputError(
+                f"The target of {self.architecture.name} is a mixture of experts, which is not "
+                "timed here; probe without the target."
+            )
+
+
+def run_probe(
+    request: Request, progress: Progress = lambda *_, **__: None, *, command: str = ""
+) -> Probe:
+    """Time it. InputError where the memory does not suffice; Cancelled comes from `progress`."""
+    device = choose_device(request.device)
+    dtype = default_dtype(device) if request.dtype == "auto" else request.dtype
+    shape = replace(request.architecture, bytes_per_weight=DTYPES[dtype].itemsize)
+    request = replace(request, architecture=shape, device=device, dtype=dtype)
+    _check_memory(request)
+    try:
+        return _probe(request, progress, command)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise InputError(_too_large(request, "more than there is")) from error
+
+
+def _probe(request: Request, progress: Progress, command: str) -> Probe:
+    shape, device, dtype = request.architecture, request.device, request.dtype
+    ks, batches = sorted(set(request.ks)), sorted(set(request.batches))
+    rows, verify = [], []
+    with torch.inference_mode():
+        steps = Steps(request)
+        clock = Clock(device)
+        notes = [
+            f"Random weights; attention over {request.context:,} tokens; before each timing "
+            f"{FLUSHED[device] // 2**20} MiB of other memory are written, as a target's weights "
+            "would push the draft's out of the caches."
+        ]
+        for i, batch in enumerate(batches):
+            told = _Told(progress, i, len(batches), f"Batch {batch}")
+            rows += _rows(batch, ks, _timed(steps.cells(batch, ks), clock, request, told))
+        del steps
+        if request.with_target:
+            progress(0, None, "Building a random target")
+            target = random_target(shape, device, DTYPES[dtype])
+            for i, batch in enumerate(batches):
+                told = _Told(progress, i, len(batches), f"Verification, batch {batch}")
+                work, problem = _verification(target, request, batch)
+                found = _timed({"verify": work}, clock, request, told)["verify"]
+                verify.append(VerifyRow(batch, request.depth + 1, Timing.of(found)))
+                notes += [f"The verification ran without CUDA graphs: {problem}."] * bool(problem)
+    return Probe(
+        architecture=shape, device=device_name(device), dtype=dtype, context=request.context,
+        topk=request.topk, graphs=device == "cuda", rows=tuple(rows), verify=tuple(verify),
+        versions={name: version(name) for name in ("torch", "transformers")}, command=command,
+        notes=tuple(dict.fromkeys(notes)), created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+def _rows(batch: int, ks: Sequence[int], seconds: dict[Any, list[float]]) -> Iterator[ProbeRow]:
+    times = {cell: Timing.of(found) for cell, found in seconds.items()}
+    for k in ks:
+        yield ProbeRow(
+            batch, k, times["step", k], times["fusion"], times["layer"], times["head", k],
+            times["pick", k],
+        )  # fmt: skip
+
+
+class Clock:
+    """Seconds of one call, with caches that hold something else before it."""
+
+    def __init__(self, device: str) -> None:
+        self.other = torch.empty(FLUSHED[device], dtype=torch.uint8, device=device)
+        self.cuda = device == "cuda"
+
+    def __call__(self, work: Work) -> float:
+        self.other.zero_()
+        if not self.cuda:
+            began = time.perf_counter()
+            work()
+            return time.perf_counter() - began
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        work()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) / 1e3
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Progress of one batch size among several, in percent of all."""
+
+    progress: Progress
+    at: int
+    of: int
+    message: str
+
+    def __call__(self, share: float) -> None:
+        self.progress(round(100 * (self.at + min(share, 1)) / self.of), 100, self.message)
+
+
+def _timed(
+    cells: dict[Any, Work], clock: Clock, request: Request, told: _Told
+) -> dict[Any, list[float]]:
+    """Seconds of each cell, all cells in turn, so that a slow minute meets every size alike."""
+    for work in cells.values():  # the first call allocates
+        told(0)
+        work()
+    seconds = defaultdict(list)
+    began = time.monotonic()
+    for i in range(request.repeats):
+        spent = (time.monotonic() - began) / request.seconds
+        if i >= LEAST and spent >= 1:
+            break
+        for cell, work in cells.items():
+            told(max(spent, i / request.repeats))
+            seconds[cell].append(clock(work))
+    return seconds
+
+
+class Steps:
+    """The draft with random weights; its head has V rows, of which a size k uses the first."""
+
+    def __init__(self, request: Request) -> None:
+        self.request, shape = request, request.architecture
+        self.device, dtype = torch.device(request.device), DTYPES[request.dtype]
+        torch.manual_seed(0)
+        config = draft_config(shape.draft_config(shape.vocab_size))
+        with torch.device("meta"):
+            module = Eagle3Draft(config, shape.vocab_size, FEATURE_LAYERS * shape.hidden_size)
+        module = module.to(dtype).to_empty(device=self.device)
+        for name, weight in module.named_parameters():
+            weight.fill_(1) if "norm" in name else weight.normal_(0, 0.02)
+        table = torch.zeros(TABLE, shape.hidden_size, dtype=dtype, device=self.device).normal_()
+        ids = torch.arange(shape.vocab_size, device=self.device)
+        self.draft = equipped(module, config, table, ids)
+
+    def cells(self, batch: int, ks: Sequence[int]) -> dict[Any, Work]:
+        """What is timed at this batch: fusion, layer, and head, pick and step of each k."""
+        draft, shape, room = self.draft, self.request.architecture, self.request.context
+        draft.reserve(room)
+
+        def random(*sizes: int) -> torch.Tensor:
+            return draft.embedding.new_empty(batch, 1, *sizes).normal_()
+
+        aux, hidden = random(FEATURE_LAYERS * shape.hidden_size), random(shape.hidden_size)
+        tokens = torch.randint(0, TABLE, (batch, 1), device=self.device)
+        at = torch.tensor([room - 1], device=self.device)
+
+        def layer(state: torch.Tensor) -> torch.Tensor:
+            return draft.read(tokens, state, at, room)
+
+        def head(state: torch.Tensor, k: int) -> torch.Tensor:
+            return F.linear(draft.norm(state), draft.lm_head.weight[:k])
+
+        cells: dict[Any, Work] = {
+            "fusion": lambda: draft.fuse(aux),
+            "layer": lambda: layer(hidden),
+        }
+        for k in ks:
+            logits = random(k)
+            cells["head", k] = lambda k=k: head(hidden, k)
+            cells["pick", k] = lambda logits=logits: self.pick(logits)
+            cells["step", k] = lambda k=k: self.pick(head(layer(draft.fuse(aux)), k))
+        return {cell: captured(work, self.device) for cell, work in cells.items()}
+
+    def pick(self, logits: torch.Tensor) -> torch.Tensor:
+        """The most likely token, or the top-k of the probabilities, as engines draft trees."""
+        if self.request.topk == 1:
+            return self.draft.pick(logits)
+        return self.draft.ids[logits.float().softmax(-1).topk(self.request.topk).indices]
+
+
+# --- the target ---------------------------------------------------------------------------------
+
+
+def random_target(shape: DraftArchitecture, device: str, dtype: torch.dtype) -> TorchTarget:
+    """A Llama-architecture target of these shapes, its random weights made on the device."""
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    config = LlamaConfig(
+        vocab_size=shape.vocab_size, hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size, num_hidden_layers=shape.target_layers,
+        num_attention_heads=shape.query_heads, num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_dim, max_position_embeddings=shape.max_position_embeddings,
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    with torch.device(device):
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    return TorchTarget(model.eval().requires_grad_(False))
+
+
+def _verification(target: TorchTarget, request: Request, batch: int) -> tuple[Work, str]:
+    """One forward pass over depth + 1 tokens per sequence, and why it is no CUDA graph if so."""
+    rows, device = request.depth + 1, target.embedding.device
+    room = request.context + rows
+    target.reserve(room)
+    ids = torch.randint(0, request.architecture.vocab_size, (batch, rows), device=device)
+    at = torch.arange(request.context, room, device=device)
+
+    def work() -> object:
+        return target.forward(ids, at, room, rows)
+
+    try:
+        return captured(work, device), ""
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        torch.cuda.synchronize(device)
+        return work, str(error).splitlines()[0]
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def needed_bytes(request: Request) -> int:
+    """Weights, caches and logits of the larger of draft and target, which follow each other."""
+    shape, batch = request.architecture, max(request.batches)
+    cached = 2 * batch * shape.key_value_heads * shape.head_dim * request.context
+    weights = sum(replace(shape, fusion_per_step=True).weights.values())
+    head = shape.hidden_size * (shape.vocab_size + TABLE)
+    logits = 4 * batch * sum(request.ks)
+    draft = weights + head + cached + logits
+    target = 0
+    if request.with_target and shape.target_weights and shape.target_layers:
+        embedding = shape.hidden_size * shape.vocab_size
+        said = 2 * batch * (request.depth + 1) * shape.vocab_size
+        target = shape.target_weights + embedding + shape.target_layers * cached + said
+    return max(draft, target) * shape.bytes_per_weight + FLUSHED[request.device]
+
+
+def _check_memory(request: Request) -> None:
+    needed, free = needed_bytes(request), free_memory(request.device)
+    if needed > SPARE * free:
+        raise InputError(_too_large(request, f"about {in_words(needed)}", in_words(free)))
+
+
+def _too_large(request: Request, needs: str, free: str | None = None) -> str:
+    left = f", but {free} are free" if free else ""
+    also = ", or leave the target out" if request.with_target else ""
+    return (
+        f"Probing {request.architecture.name} needs {needs}{left} on the {request.device} device; "
+        f"lower the largest batch or --context, use bfloat16 or a smaller draft{also}."
+    )

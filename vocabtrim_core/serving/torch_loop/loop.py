@@ -1,0 +1,297 @@
+"""The torch loop as an attached engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.drafts.target import Target, load_target
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
+from vocabtrim_core.serving.measurement import Answer, Configuration
+from vocabtrim_core.workspace import size
+
+if TYPE_CHECKING:
+    from vocabtrim_core.serving.torch_loop.decoding import Decoded, Decoder
+    from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft
+    from vocabtrim_core.serving.torch_loop.target import TorchTarget
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+NARROW = ("bfloat16", "float16")
+
+
+class TorchLoop:
+    """Greedy speculative decoding here, one sequence at a time; see `Attached`.
+
+    target: folder, hub id, or "demo".  device: auto, cpu or cuda.  dtype: float32 on a CPU and
+    bfloat16 on a GPU unless said; at these widths a near tie of two tokens may fall either way,
+    depending on how many tokens are computed at once, so answers are compared and `notes` say how
+    many differed. InputError for what cannot be loaded.
+    """
+
+    def __init__(
+        self, target: str | Path | Target, *, device: str = "auto", dtype: str = "auto"
+    ) -> None:
+        from vocabtrim_core.drafts.features import choose_device
+
+        self._target = target if isinstance(target, Target) else load_target(target)
+        self._device = choose_device(device)
+        self.dtype = default_dtype(self._device) if dtype == "auto" else dtype
+        if self.dtype not in DTYPES:
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}.")
+        self.target, self.toy = self._target.name, bool(self._target.toy)
+        self.vocab_size: int | None = self._target.vocab_size
+        self.device = device_name(self._device)
+        self.versions: Mapping[str, str] = {
+            name: version(name) for name in ("torch", "transformers")
+        }
+        self.label = f"torch loop, torch {self.versions['torch']}, {self.dtype}"
+        self._said: dict[tuple[Generation, tuple[int, ...]], tuple[int, ...]] = {}
+        self._compared = self._differed = 0
+        self._model: TorchTarget | None = None
+        self._decoder: Decoder | None = None
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What must stand beside the numbers, as far as is known by now."""
+        notes = ["One sequence at a time, chain drafting, greedy, no server between."]
+        if self.toy:
+            notes.append("The target is a toy that demonstrates the mechanism, not a result.")
+        if self._differed:
+            notes.append(
+                f"{self._differed:,} of {self._compared:,} answers differ from the same prompt's "
+                f"first: near ties that {self.dtype} rounds either way."
+            )
+        elif self.dtype in NARROW and not self._compared:
+            notes.append(
+                f"In {self.dtype} a near tie may fall either way, depending on how many tokens "
+                "are verified at once."
+            )
+        elif self._compared:
+            notes.append(f"All {self._compared:,} repeated answers equal the prompt's first.")
+        if self._decoder is not None and self._decoder.graph_error:
+            notes.append(f"Without CUDA graphs: {self._decoder.graph_error}.")
+        return tuple(notes)
+
+    def use(self, configuration: Configuration, concurrency: int = 1) -> None:
+        """Load the draft (and the target, the first time). InputError for what does not fit."""
+        _check(configuration, concurrency)
+        from vocabtrim_core.serving.torch_loop.decoding import Decoder
+        from vocabtrim_core.serving.torch_loop.target import loaded
+
+        folder = draft_folder(configuration.draft) if configuration.k is not None else None
+        try:
+            self._decoder = None  # the caches of the last configuration make room
+            if self._model is None:
+                self._check_memory()
+                self._model = loaded(self._target, self._device, self.dtype)
+            draft = self._draft(configuration, folder) if folder else None
+            self._decoder = Decoder(self._model, draft, configuration.steps)
+        except MemoryError as error:
+            raise EngineError(_memory(self._device)) from error
+        except RuntimeError as error:
+            raise _failed(error, self._device) from error
+
+    def _check_memory(self) -> None:
+        """Before the weights are read: a computer that swaps answers nobody."""
+        weights = self._target.architecture.target_weights or 0
+        needed = weights * {"float64": 8, "float32": 4}.get(self.dtype, 2)
+        free = free_memory(self._device)
+        if needed > free:
+            raise InputError(
+                f"The weights of {self.target} take about {size(needed)} in {self.dtype}, but "
+                f"{size(free)} are free on the {self._device} device; use bfloat16, or a smaller "
+                "target."
+            )
+
+    def _draft(self, configuration: Configuration, folder: Path) -> Eagle3Draft:
+        from vocabtrim_core.drafts.checkpoint import open_checkpoint
+        from vocabtrim_core.drafts.heads import check_draft, find_head
+        from vocabtrim_core.serving.torch_loop.draft import assembled
+
+        assert self._model is not None
+        draft = open_checkpoint(folder)
+        width, rows = check_draft(draft)
+        if (width, rows) != (self._target.hidden_size, self._target.vocab_size):
+            raise InputError(
+                f"{folder} is a draft for H = {width:,} and V = {rows:,}, but the target "
+                f"{self.target} has {self._target.hidden_size:,} and "
+                f"{self._target.vocab_size:,}; they belong to different models."
+            )
+        head = find_head(draft, open_checkpoint(self._target.folder))
+        if len(head.ids) != configuration.k:
+            raise InputError(
+                f"{folder} drafts {len(head.ids):,} tokens, but the configuration "
+                f"{configuration.label!r} says k = {configuration.k:,}."
+            )
+        named = draft.setting("eagle_config") or {}
+        layers = named.get("eagle_aux_hidden_state_layer_ids") or self._target.aux_layers
+        if len(layers) != 3 or not all(0 <= i < self._target.layers - 1 for i in layers):
+            raise InputError(
+                f"{folder} reads the layers {list(layers)}, but the target {self.target} has "
+                f"layers 0..{self._target.layers - 1}, of which a draft reads three below the last."
+            )
+        self._model.aux_layers = tuple(layers)
+        return assembled(draft, head, self._model.embedding, 3 * width)
+
+    def flush(self) -> None:
+        """Nothing is kept from one request to the next."""
+
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        generation: Generation,
+        concurrency: int,
+        check: Callable[[], None],
+    ) -> tuple[list[Answer], float]:
+        """One prompt after the other; see `Attached.answer`."""
+        if concurrency != 1:
+            raise InputError(_ONE)
+        encoded = [self._ids(prompt) for prompt in prompts]
+        longest = max((len(ids) for ids in encoded), default=0)
+        self.reserve(longest + generation.max_new_tokens)
+        began = time.perf_counter()
+        answers = []
+        for ids in encoded:
+            check()
+            found = self.decode(ids, generation, check)
+            answers.append(
+                Answer(
+                    len(found.tokens), found.seconds, found.first_token_s,
+                    sum(found.accepted) if found.accepted else None, found.accepted,
+                )
+            )  # fmt: skip
+        return answers, time.perf_counter() - began
+
+    def reserve(self, tokens: int) -> None:
+        """Room for prompts and answers of so many tokens together, before any clock runs.
+
+        InputError when the target was not made for that many.
+        """
+        most = self._target.architecture.max_position_embeddings
+        if tokens > most:
+            raise InputError(
+                f"The longest prompt and its answer take {tokens:,} tokens, but the target "
+                f"{self.target} was made for {most:,}; lower the new tokens, or leave out long "
+                "prompts."
+            )
+        try:
+            self._ready().reserve(tokens)
+        except RuntimeError as error:
+            raise _failed(error, self._device) from error
+
+    def decode(
+        self,
+        ids: Sequence[int],
+        generation: Generation,
+        check: Callable[[], None] = lambda: None,
+    ) -> Decoded:
+        """The answer to one prompt with the configuration in use."""
+        if generation.temperature:
+            raise InputError("The torch loop decodes greedily; set the temperature to 0.")
+        if not ids or min(ids) < 0 or max(ids) >= self._target.vocab_size:
+            raise InputError(
+                f"A prompt for the target {self.target} needs token ids within "
+                f"0..{self._target.vocab_size - 1:,}, one at least; use its own tokenizer."
+            )
+        decoder = self._ready()
+        ends = frozenset() if generation.ignore_eos else decoder.target.ends
+        try:
+            found = decoder.decode(ids, generation.max_new_tokens, ends=ends, check=check)
+        except MemoryError as error:
+            raise EngineError(_memory(self._device)) from error
+        except RuntimeError as error:
+            raise _failed(error, self._device) from error
+        first = self._said.setdefault((generation, tuple(ids)), found.tokens)
+        if first is not found.tokens:
+            self._compared += 1
+            self._differed += first != found.tokens
+        return found
+
+    def _ready(self) -> Decoder:
+        if self._decoder is None:
+            raise EngineError("No configuration is in use; call `use` first.")
+        return self._decoder
+
+    def _ids(self, prompt: Prompt) -> Sequence[int]:
+        if prompt.ids:
+            return prompt.ids
+        if self._tokenizer is None:
+            from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+
+            self._tokenizer = load_tokenizer(self._target.folder)
+        return self._tokenizer.ids(prompt.text)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._model = self._decoder = None
+        if self._device == "cuda":
+            import torch
+
+            torch.cuda.empty_cache()
+
+
+_ONE = (
+    "The torch loop decodes one sequence at a time; set the concurrency to 1, or measure higher "
+    "ones with SGLang."
+)
+
+
+def _check(configuration: Configuration, concurrency: int) -> None:
+    """InputError for what this loop does not do."""
+    c = configuration
+    if concurrency != 1:
+        raise InputError(_ONE)
+    if c.topk != 1 or c.draft_tokens not in (0, c.steps + 1):
+        raise InputError(
+            f"{c.label!r} drafts a tree; the torch loop drafts chains only: topk 1, and steps + 1 "
+            "draft tokens."
+        )
+    if c.k is None and (c.draft or c.steps):
+        raise InputError(f"{c.label!r} has a draft or steps, but no k to draft from.")
+    if c.k is not None and (not c.draft or c.steps < 1):
+        raise InputError(f"{c.label!r} has a k, so it needs a draft folder and 1 step at least.")
+
+
+def draft_folder(spec: str) -> Path:
+    """Where a draft lies: a draft directory, or RUN/K for a training of this workspace.
+
+    InputError when there is none.
+    """
+    from vocabtrim_core.drafts.checkpoint import CONFIG
+    from vocabtrim_core.drafts.runs import read_run
+
+    path = Path(spec).expanduser()
+    for folder in (path, path / "draft"):
+        if (folder / CONFIG).is_file():
+            return folder
+    name, _, k = spec.partition("/")
+    if k.isdecimal():
+        for draft in read_run(name).drafts:
+            if draft.k == int(k) and draft.draft is not None:
+                return draft.draft
+    raise InputError(
+        f"There is no draft at {spec}; give a draft directory (config.json and weights), or RUN/K "
+        "for one that was trained in this workspace."
+    )
+
+
+def _memory(device: str) -> str:
+    return (
+        f"Out of memory on the {device} device; use a smaller target, bfloat16, shorter prompts "
+        "or fewer new tokens."
+    )
+
+
+def _failed(error: RuntimeError, device: str) -> EngineError:
+    """torch reports both with RuntimeError: no memory, and whatever else went wrong."""
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "out of memory" in first.lower() or "can't allocate" in first:
+        return EngineError(_memory(device))
+    return EngineError(f"The torch loop failed: {first}.")
