@@ -17,14 +17,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
-import filelock
 import optuna
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.studies import held, load_study, open_study
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 PAPER_BOUNDS = (50, 50_000)  # k_min, k_max of the released code
@@ -101,20 +100,11 @@ def search(
     storage = storage or workspace.studies_url()
     name = study or study_name(tradeoff, counts_key, seed)
     question = _question(tradeoff, counts_key, seed)
-    # One writer per study; a second one waits and then finds the trials done.
-    turn = hashlib.sha256(f"{storage} {name}".encode()).hexdigest()[:16]
-    with filelock.FileLock(workspace.folder("locks") / f"study-{turn}.lock"):
-        try:
-            stored = _open(storage, name, question)
-            stored.set_user_attr("exact", asdict(exact))
-            _walk(tradeoff, stored, trials, seed, exact, progress)
-            found = _search(stored, storage, trials)
-        except optuna.exceptions.StorageInternalError as error:
-            reason = str(error.__cause__ or error).splitlines()[0]
-            raise InputError(
-                f"The Optuna storage {storage} fails ({reason}); finished trials are kept, so the "
-                "search continues once there is space and access."
-            ) from error
+    with held(storage, name):
+        stored = open_study(storage, name, question)
+        stored.set_user_attr("exact", asdict(exact))
+        _walk(tradeoff, stored, trials, seed, exact, progress)
+        found = _search(stored, storage, trials)
     if not found.best:
         raise InputError(
             f"None of the {trials} trials reached a coverage of {tradeoff.floor:g}, which takes "
@@ -126,12 +116,9 @@ def search(
 
 def read(study: str, storage: str | None = None) -> Search | None:
     """The study as stored now, also while another process runs it; None when there is none yet."""
-    _hush()
     storage = storage or workspace.studies_url()
-    try:
-        return _search(optuna.load_study(study_name=study, storage=_storage(storage)), storage)
-    except KeyError:
-        return None
+    stored = load_study(storage, study)
+    return _search(stored, storage) if stored else None
 
 
 def _walk(
@@ -194,43 +181,6 @@ def _question(tradeoff: TradeOff, counts_key: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _open(storage: str, name: str, question: Mapping[str, Any]) -> optuna.Study:
-    """The named study, new or continued; InputError when it answers another question."""
-    _hush()
-    study = optuna.create_study(
-        study_name=name, storage=_storage(storage), direction="maximize", load_if_exists=True
-    )
-    asked = study.user_attrs.get("question")
-    if asked is None and not study.trials:
-        study.set_user_attr("question", dict(question))
-        versions = {name: version(name) for name in ("optuna", "numpy")}
-        study.set_user_attr("versions", versions)
-        asked = question
-    for field, value in question.items():
-        if asked is None or asked.get(field) != value:
-            before = "another kind of search" if asked is None else f"{field} = {asked.get(field)}"
-            raise InputError(
-                f"The study {name} was made for {before}, this search has {field} = {value}; "
-                "give the study another name."
-            )
-    return study
-
-
-def _storage(url: str) -> optuna.storages.BaseStorage:
-    """A database URL; SQLite waits for other writers instead of failing at once."""
-    wait = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None
-    try:
-        # Two processes that create the tables of a new database together trip over each other.
-        with filelock.FileLock(workspace.folder("locks") / "studies.lock"):
-            return optuna.storages.RDBStorage(url, engine_kwargs=wait)
-    except Exception as error:  # SQLAlchemy and database drivers have no common ancestor
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"The Optuna storage {url} cannot be opened ({reason}); "
-            "give a URL such as sqlite:////folder/studies.db."
-        ) from error
-
-
 def _finished(study: optuna.Study) -> list[Trial]:
     states = (optuna.trial.TrialState.COMPLETE,)
     return [
@@ -242,7 +192,3 @@ def _finished(study: optuna.Study) -> list[Trial]:
 def _search(study: optuna.Study, storage: str, trials: int | None = None) -> Search:
     attributes = study.user_attrs
     return Search(study.study_name, storage, tuple(_finished(study)[:trials]), attributes)
-
-
-def _hush() -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
