@@ -70,11 +70,10 @@ def page(stored) -> None:
     k = len(view.vocabulary)
     with right:
         formats = choose_formats(k)
-    argv = ["export", stored.key, "--k", k]
+    argv = ["export", stored.key, *view.arguments()]
     for name in formats:
         argv += ["--format", name]
     argv += [*state.arguments(state.replace(settings, kmin=1, kmax=None)), "--out", "DIR"]
-    argv = list(view.own.command) if view.own else argv
     with left.container(border=True):
         st.metric(f"Draft vocabulary, {origin(view, settings)}", f"{k:,} tokens")
         st.caption(sentence(view, stored))
@@ -86,7 +85,7 @@ def page(stored) -> None:
             st.caption("Tick at least one format to download it.")
         st.markdown("**Checked before anything is handed over**\n" + "".join(
             f"\n- {line}" for line in INVARIANTS))  # fmt: skip
-    footer(argv)
+    footer(*([view.own.command] if view.own else []), argv)
 
 
 def origin(view: traffic.InView, settings: state.Settings) -> str:

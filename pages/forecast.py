@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from pages.ui import forecast_form, forecast_view, state
+from pages.ui import forecast_form, forecast_view, outlook, state
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
@@ -46,6 +46,7 @@ def page(stored) -> None:
                              "EAGLE-3 heads keep.")  # fmt: skip
         with plain_errors():
             assumed = forecast_form.form(stored, size)
+            outlook.assume(assumed)
     with chart, plain_errors():
         if assumed:
             made = forecast_view.answer(stored, assumed, k)

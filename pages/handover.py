@@ -6,14 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import handed, jobpanel, pins, state, traffic, trim_view
+from pages.ui import handed, jobpanel, outlook, pins, reopening, state, traffic, trim_view
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from pages.ui.words import ESTIMATED, MEASURED, percent, plain
+from pages.ui.words import ESTIMATED, MEASURED, counted, percent, plain
 from vocabtrim_core import workspace
-from vocabtrim_core.choice import NO_FORECAST, NO_RULES, SavedChoice
-from vocabtrim_core.errors import InputError
+from vocabtrim_core.choice import NO_RULES, SavedChoice
+from vocabtrim_core.choice_flags import choice_flags
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report import printing, words
 from vocabtrim_core.report.card import model_card
@@ -25,39 +25,6 @@ from vocabtrim_core.report.tables import tables
 require_router()
 
 VIEWS = ("Report and files", "Trim a draft you have")
-MOST_BYTES = 10_000_000  # of a choice.json; one with every id protected is smaller
-
-
-# --- opening ------------------------------------------------------------------------------------
-
-
-def opened() -> None:
-    """A choice.json was given: put it in view, or keep the sentence that says why not."""
-    uploaded = st.session_state.choice_file
-    st.session_state.pop("opened", None)
-    if uploaded is None:
-        return
-    try:
-        text = uploaded.getvalue().decode("utf-8")
-        st.session_state.opened = ("success", handed.reopen(SavedChoice.loads(text, uploaded.name)))
-    except UnicodeDecodeError:
-        st.session_state.opened = ("error", f"{uploaded.name} is not a text file, so no choice.")
-    except InputError as error:
-        st.session_state.opened = ("error", str(error))
-
-
-def opener() -> None:
-    """Where a choice.json is given back, and what became of it."""
-    st.file_uploader(
-        "Open a choice.json", "json", key="choice_file", on_change=opened,
-        max_upload_size=MOST_BYTES // 10**6, help="Settings, pins and note come into view as they "
-        "were saved, and the same tokens are found again, or it says why not.",
-    )  # fmt: skip
-    kind, said = st.session_state.get("opened", ("", ""))
-    if kind == "success":
-        st.success(plain(said), icon=":material/check_circle:")
-    elif kind:
-        st.error(plain(said), icon=":material/error:")
 
 
 # --- what goes in -------------------------------------------------------------------------------
@@ -71,18 +38,20 @@ def ingredients(stored) -> bool:
         f"Pinned choices as alternatives ({count})", True, key="with_pins", disabled=not count,
         persist_state="session", help="Pin choices on Explore to compare them in the report.",
     )  # fmt: skip
+    view = traffic.view_of(stored)
+    _, problem = outlook.in_report(view.architecture)
+    outlook.toggle(problem)
+    outlook.choose(len(view.vocabulary), stored.counts.vocab_size)
     st.text_input("Title", key="report_title", persist_state="session", max_chars=120,
                   placeholder="the decision itself")  # fmt: skip
     st.text_area("Note", key="note", persist_state="session", height=80,
                  placeholder="why this choice, for whom, until when")  # fmt: skip
-    kept = handed.extras(stored.key)
-    if kept.rules != NO_RULES or kept.forecast != NO_FORECAST:
-        rules = kept.rules
+    rules = handed.extras(stored.key).rules
+    if rules != NO_RULES and not view.own:
         parts = [
             f"{len(rules.protected):,} protected tokens" if rules.protected else "",
             f"{len(rules.excluded):,} excluded tokens" if rules.excluded else "",
             f"sizes in multiples of {rules.multiple}" if rules.multiple > 1 else "",
-            "a forecast" if kept.forecast != NO_FORECAST else "",
         ]
         st.caption(f"The opened choice also holds {', '.join(filter(None, parts))}.")
         st.button("Go on without", key="forget", on_click=handed.forget_extras, type="tertiary")
@@ -100,11 +69,6 @@ def packed(texts: dict[str, str], suffix: str, name: str) -> bytes:
         for stem, text in texts.items():
             (folder / f"{stem}.{suffix}").write_text(text, "utf-8", newline="\n")
         return zip_bytes(folder)
-
-
-def counted(number: int, noun: str) -> str:
-    """'1 figure', '4 figures'."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def get(label: str, make, file: str, kind: str, icon: str, key: str, **more) -> None:
@@ -140,17 +104,19 @@ def report(facts: Facts, argv: list[str]) -> None:
 
 
 def printed(argv: list[str], name: str) -> None:
-    """The PDF: made by a job, then here to download."""
+    """PDF and PNG: made by a job, then here to download."""
     folder = Path(argv[argv.index("--out") + 1]).parent
-    file = folder / "report.pdf"
-    if file.is_file():
+    file, drawn = folder / "report.pdf", folder / "figures"
+    if file.is_file() and drawn.is_dir():
         get("PDF", file.read_bytes, f"{name}.pdf", "application/pdf", "picture_as_pdf", "get_pdf")
+        get("Figures, PNG", lambda: zip_bytes(drawn), f"figures-{name}.zip", "application/zip",
+            "image", "get_png")  # fmt: skip
     elif printing.chromium() is None:
         st.caption("No PDF: it needs Chromium or Chrome. The HTML prints well from any browser.")
     else:
         running = any(job.active and list(job.argv) == argv for job in jobpanel.of_verb("report"))
         st.button(
-            "Print a PDF", key="print", icon=":material/picture_as_pdf:", disabled=running,
+            "Print PDF and PNG", key="print", icon=":material/picture_as_pdf:", disabled=running,
             on_click=jobpanel.begin, args=(argv, "Print the report"),
         )  # fmt: skip
 
@@ -160,15 +126,24 @@ def report_arguments(choice: SavedChoice, stored, others) -> list[str]:
     title = str(st.session_state.get("report_title") or "").strip()
     line = ["report", stored.key, "--choice", str(handed.file_of(choice))]
     line += ["--on", *(other.key for other in others)] if others else []
+    line += measurement_arguments(choice, stored)
     line += [f"--title={title}"] if title else []
     digest = hashlib.sha256("\0".join(line).encode()).hexdigest()[:16]
-    return [*line, "--out", str(workspace.folder("reports") / digest / "report.html"), "--pdf"]
+    folder = workspace.folder("reports") / digest
+    return [*line, "--out", str(folder / "report.html"), "--pdf", "--figures",
+            str(folder / "figures"), "--png"]  # fmt: skip
+
+
+def measurement_arguments(choice: SavedChoice, stored) -> list[str]:
+    """The measurements in the report, as the command line names them."""
+    found = outlook.chosen(choice.k, stored.counts.vocab_size)
+    return ["--measurement", *(each.key for each in found)] if found else []
 
 
 def files(facts: Facts, choice: SavedChoice) -> None:
     """Everything else that can be taken along."""
     k = choice.k
-    drawn, kept = len(figures(facts)), 3 + bool(facts.elsewhere)
+    drawn, kept = len(figures(facts)), len(tables(facts))
     st.subheader("Files", anchor=False)
     with st.container(horizontal=True, gap="small"):
         get("choice.json", choice.dumps().encode(), "choice.json", "application/json",
@@ -209,20 +184,22 @@ def link(choice: SavedChoice, others) -> None:
 def handing(stored) -> list[list[str]]:
     left, right = st.columns([1, 1.7], gap="large")
     with left:
+        traffic.in_view(stored, always=False)
         place = st.container(border=True)
         with_pins = ingredients(stored)
-        opener()
+        reopening.opener()
     choice = handed.choice_of(stored, with_pins=with_pins)
     others = handed.others(stored)
     title = str(st.session_state.get("report_title") or "").strip()
     facts = handed.facts_of(choice, stored, others, title)
     argv = report_arguments(choice, stored, others)
     with place:
-        how = "the exact optimum" if choice.settings.k is None else "your choice"
+        how = "your own" if choice.own else "your choice" if choice.settings.k else "the optimum"
         st.metric(f"Draft vocabulary, {how}", f"{choice.k:,} tokens")
         st.caption(
             f"Covers {percent(facts.chosen.choice.coverage)} of {stored.counts.tokens:,} tokens "
-            f"counted {MEASURED}. Chosen on Explore."
+            f"counted {MEASURED}. "
+            + (f"It is {plain(choice.own.about)}." if choice.own else "Chosen on Explore.")
         )
     with right:
         report(facts, argv)
@@ -232,11 +209,16 @@ def handing(stored) -> list[list[str]]:
         files(facts, choice)
         link(choice, others)
     handed.show_in_address(choice, others)
-    save = ["choice", "save", stored.key, *state.arguments(state.settings(facts.full.k))]
-    save += ["--k", str(choice.settings.k)] if choice.settings.k else []
+    named = {"--draft-config": state.draft_file(state.settings(facts.full.k))}
+    if choice.own:
+        named["--vocabulary"] = traffic.view_of(stored).file
+    save = ["choice", "save", stored.key, *choice_flags(choice, named)]
     on = ["--on", *(other.key for other in others)] if others else []
+    on += measurement_arguments(choice, stored)
     tail = [stored.key, "--choice", "choice.json", *on, "--out"]
-    return [[*save, "--out", "choice.json"], ["report", *tail, "report.html", "--pdf"],
+    return [[*save, "--out", "choice.json"],
+            ["report", *tail, "report.html", "--pdf", "--figures", "figures", "--png",
+             "--tables", "tables"],
             ["card", *tail, "README.md"]]  # fmt: skip
 
 
@@ -253,7 +235,7 @@ def page(stored) -> None:
 
 
 with plain_errors():
-    handed.follow_link()
+    reopening.follow_link()
 with heading("Hand over", "The choice for those who decide, train and serve."):
     stored = choose_counts()
 if stored:

@@ -6,7 +6,7 @@ from pages.ui import demo, jobpanel, plots, state
 from pages.ui.frame import footer, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from pages.ui.words import ESTIMATED, FROM_PAPER, MEASURED, PAPER, megabytes, percent
+from pages.ui.words import ESTIMATED, FROM_PAPER, MEASURED, PAPER, counted, megabytes, percent
 from vocabtrim_core import figures
 
 require_router()
@@ -72,7 +72,7 @@ def workspace_state() -> None:
     """What is counted and what runs."""
     sets = state.counted_sets()
     total = sum(stored.counts.tokens for stored in sets)
-    st.caption(f"{len(sets):,} counted sets with {total:,} tokens in this workspace.")
+    st.caption(f"{counted(len(sets), 'counted set')} with {total:,} tokens in this workspace.")
     jobpanel.watch(lambda: [job for job in jobpanel.all_jobs() if job.active], "overview")
 
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import demo, handed, stage, state
+from pages.ui import demo, handed, reopening, stage, state
 from pages.ui.frame import plain_errors
 from pages.ui.live_chart import curve_payload, curve_store, still_chart
 from pages.ui.router import page as page_of
@@ -53,7 +53,7 @@ with st.container(key="exit"):
     if st.button("Exit", icon=":material/close:", type="tertiary", shortcut="Escape", key="leave"):
         st.switch_page(page_of("handover"))
 with plain_errors():
-    handed.follow_link()
+    reopening.follow_link()
     if sets := state.counted_sets():
         key = state.current_key(sets)
         st.query_params["counts"] = key

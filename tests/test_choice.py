@@ -10,12 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core.choice import CountsNote, ForecastSettings, Pin, SavedChoice, Settings
+from vocabtrim_core.choice import (
+    CountsNote,
+    ForecastSettings,
+    OwnTokens,
+    Pin,
+    SavedChoice,
+    Settings,
+)
+from vocabtrim_core.choice_flags import choice_flags
 from vocabtrim_core.choice_link import from_query, to_query
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.mappings import stored
+from vocabtrim_core.mappings.origin import Origin, write_ids
 from vocabtrim_core.selection.selection import Rules
 from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.vocabulary import DraftVocabulary
 
 SIZE = 400
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE, rope_theta=12345.5)
@@ -61,8 +72,22 @@ def choices(draw, counts):
         ((100, 0.01), (SIZE, 0.02)), draw(st.none() | sizes),
     )  # fmt: skip
     rules = Rules(protected, excluded, draw(st.integers(1, 9)))
+    own = draw(st.none() | st.sets(st.integers(0, SIZE - 1), min_size=1))
+    if own is not None:
+        vocabulary, about = DraftVocabulary.of(own, SIZE), draw(texts)
+        own = OwnTokens.of(vocabulary, about)
+        write_ids(stored._path(vocabulary.sha256[:16], counts), vocabulary, Origin.of(counts),
+                  about)  # fmt: skip
     return SavedChoice.make(counts, made, rules=rules, pins=tuple(pins), note=draw(texts),
-                            forecast=forecast)  # fmt: skip
+                            forecast=forecast, own=own)  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def home(tmp_path_factory):
+    """A workspace, where links look for vocabularies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VOCABTRIM_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @settings(max_examples=60, deadline=None)
@@ -216,3 +241,42 @@ def test_the_note_of_counts(counts):
     assert (note.key, note.tokens, note.vocab_size, note.rule) == (
         counts.key, 9000, SIZE, "assistant",
     )  # fmt: skip
+
+
+def test_own_tokens_are_the_choice(counts):
+    """Tokens that no size gives: their own coverage, whatever the settings would have chosen."""
+    vocabulary = DraftVocabulary.of([3, 5, 6, 7, 399], SIZE)
+    own = OwnTokens.of(vocabulary, "imported")
+    assert own.ids == "3,5-7,399"
+    choice = SavedChoice.make(counts, Settings(TINY, 0.6, k=17), own=own)
+    assert (choice.k, choice.settings.k) == (5, 5)
+    opened = choice.open(counts)
+    assert opened.vocabulary == vocabulary
+    found, plain = opened.choice, TradeOff(opened.tradeoff.curve, TINY, 0.6).at(5)
+    assert found.coverage == counts.counts[vocabulary.ids].sum() / counts.tokens < plain.coverage
+    assert found.utility == pytest.approx(0.6 * found.coverage + 0.4 * plain.latency_reduction)
+    stale = {**to_query(choice), "ids": "0" * 16}
+    with pytest.raises(InputError, match="not in this workspace"):
+        from_query(stale, counts)
+    edited = choice.dumps().replace("3,5-7,399", "3,5-7,400")
+    with pytest.raises(InputError, match="Token id 400 lies outside"):
+        SavedChoice.loads(edited).open(counts)
+    with pytest.raises(InputError, match="own ids must be ids such as 3,10-19"):
+        SavedChoice.loads(choice.dumps().replace("5-7", "x")).open(counts)
+
+
+def test_flags_make_the_same_choice(counts):
+    """What the report tells to run."""
+    forecast = ForecastSettings(2.5, 4, ((100, 2.4),), "h200", 8, width=2, verified=9)
+    saved = SavedChoice.make(counts, Settings(PRESET, 0.6, 0.9, 40, 3, 80), forecast=forecast,
+                             rules=Rules(frozenset({1}), frozenset({2}), 8))  # fmt: skip
+    flags = choice_flags(saved, {"--protect": "keep.txt"})
+    assert " ".join(flags) == (
+        "--draft qwen3-8b --alpha 0.6 --min-coverage 0.9 --k 40 --k-min 3 --k-max 80 --protect "
+        "keep.txt --exclude EXCLUDE --multiple 8 --fusion-per-cycle --accept-length 2.5 --depth 4 "
+        "--measured-length 100=2.4 --hardware h200 --batch 8 --tree-width 2 --verified 9"
+    )
+    own = OwnTokens("imported", "1-9")
+    assert choice_flags(SavedChoice.make(counts, Settings(TINY), own=own)) == [
+        "--draft-config", "DRAFT_CONFIG", "--alpha", "0.5", "--vocabulary", "VOCABULARY",
+    ]  # fmt: skip

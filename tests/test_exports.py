@@ -10,6 +10,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,9 +33,12 @@ from vocabtrim_core.exports import (
 )
 from vocabtrim_core.exports.bundle import exporters_named
 from vocabtrim_core.exports.checks import check_ids, offsets_to_ids
+from vocabtrim_core.exports.exporter import PROOFS
 from vocabtrim_core.exports.files import load_arrays, load_torch, save_torch
+from vocabtrim_core.exports.overview import renewed
 from vocabtrim_core.vocabulary import DraftVocabulary
 
+README = Path(__file__).parent.parent / "README.md"
 SIZE = 1000
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE, max_position_embeddings=4096)
 EXPECTED = {"eagle", "fr-spec", "ids", "modelopt", "nemo", "npz", "sglang", "specforge",
@@ -80,6 +84,37 @@ def test_every_format_says_what_users_need():
         assert exporter.needs_draft == (name in OF_DRAFTS)
         for field in exporter.wants:
             assert hasattr(ExportContext(), field)
+
+
+def test_the_readme_says_what_each_format_was_checked_with():
+    """README's table is the registry's; `formats --renew README.md` writes it."""
+    text = README.read_text("utf-8")
+    assert renewed(text, FORMATS.values()) == text
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == list(FORMATS)
+    for row, form in zip(rows, FORMATS.values(), strict=True):
+        assert form.checked in row
+        assert PROOFS[form.proof] in row
+    changed = replace(FORMATS["eagle"], checked="Never.")
+    assert renewed(text, [changed]) != text
+    with pytest.raises(ValueError, match="lacks"):
+        renewed("no marks", FORMATS.values())
+
+
+def test_who_claims_the_consumers_own_code_has_a_test_of_it():
+    """Each format that says so is named by a test that loads it."""
+    tests = Path(__file__).parent
+    text = "".join(
+        (tests / name).read_text("utf-8")
+        for name in ("test_export_consumers.py", "test_draft_exports.py")
+    )
+    for name, form in FORMATS.items():
+        if form.proof.startswith("loaded"):
+            assert f"def test_{name.partition('-')[0]}" in text, name
+            assert form.consumer.split()[-1]
+        elif form.proof == "documented":
+            assert "documented format" in form.checked
+            assert "not loaded" in form.checked
 
 
 def test_a_new_consumer_is_one_new_module(tmp_path, monkeypatch, vocabulary):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from model_folders import H, V, draft_config, draft_tensors, write_draft, write_
 from safetensors.torch import load_file, save_file
 
 from vocabtrim_core.choice import SavedChoice
+from vocabtrim_core.choice_link import from_query
 from vocabtrim_core.cli import COMMANDS, main
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
@@ -19,6 +21,8 @@ from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.throughput import acceptance_rate
 from vocabtrim_core.generalization.uncertainty import coverage_interval
 from vocabtrim_core.report import printing
+from vocabtrim_core.serving.measurement import Configuration, Measurement, Run, save
+from vocabtrim_core.serving.statistics import compare
 
 OURS = ("choice", "report", "card", "slice", "inspect")
 
@@ -98,7 +102,7 @@ def shown(capsys, *argv) -> str:
 
 def test_a_choice_is_saved_and_shown(ok, counts, shapes, capsys):
     saved = ok("choice", "save", "counts.npz", *shapes, "--alpha", ".6", "--pin", 40, "--note",
-               "pilot", "--full-length", "2.5", "--out", "choice.json")  # fmt: skip
+               "pilot", "--accept-length", "2.5", "--out", "choice.json")  # fmt: skip
     best = ok("optimize", "counts.npz", *shapes, "--alpha", ".6")
     assert saved["k"] == best["k"]
     assert saved["utility"] == pytest.approx(best["utility"])
@@ -140,8 +144,8 @@ def test_stale_choices_are_refused(ok, refused, counts, other, shapes, tmp_path,
 
 
 def test_a_report_with_tables_and_figures(ok, counts, other, shapes, tmp_path):
-    ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--full-length", "2.5", "--cycle",
-       "60:0.010", "--cycle", "500:0.012", "--out", "choice.json")  # fmt: skip
+    ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--accept-length", "2.5", "--measured",
+       "60=0.010", "500=0.012", "--out", "choice.json")  # fmt: skip
     result = ok("report", "counts.npz", "--choice", "choice.json", "--on", "other.npz", "--out",
                 "report.html", "--figures", "figures", "--tables", "tables", "--title", "Pilot <1>",
                 "--date", "today")  # fmt: skip
@@ -180,8 +184,8 @@ def test_responses_at_hand_give_intervals_and_a_tight_ceiling(ok, make_counts, s
             kept = CoverageCurve.of(TokenCounts.load("counts.npz")).vocabulary(60)
             expected = coverage_interval(responses, kept.t2d)
         responses.save(tmp_path / f"{name}.responses.npz")
-    base = ("report", "counts.npz", *shapes, "--k", 60, "--full-length", "3.5", "--cycle", "60:.01",
-            "--cycle", "500:0.012", "--on", "other.npz")  # fmt: skip
+    base = ("report", "counts.npz", *shapes, "--k", 60, "--accept-length", "3.5", "--measured",
+            "60=.01", "500=0.012", "--on", "other.npz")  # fmt: skip
     result = ok(*base, "--out", "with.html")
     assert result["elsewhere"][0]["interval"] == [expected.low, expected.high]
     assert "what a perfect draft reaches" in (tmp_path / "with.html").read_text()
@@ -211,11 +215,113 @@ def test_reports_that_cannot_be_made(refused, counts, other, shapes, tmp_path, m
     (tmp_path / "figures/mine.txt").write_text("")
     assert "not empty" in refused(*base, "--out", "r.html", "--figures", "figures")
     assert "unreachable" in refused(*base, "--min-coverage", "1", "--k-max", 9, "--out", "r.html")
-    assert "13264:2.65" in refused(*base, "--measured", "2.65", "--out", "r.html")
+    assert "13264=2.65" in refused(*base, "--measured-length", "2.65", "--out", "r.html")
     monkeypatch.setattr(printing, "NAMES", ())
     monkeypatch.delenv("CHROME", raising=False)
     assert "none was found" in refused(*base, "--pdf", "--out", "late.html")
     assert not (tmp_path / "late.html").exists()
+
+
+def test_a_forecast_is_given_to_the_report_itself(ok, refused, counts, shapes, tmp_path):
+    """It decides no tokens, so it may come with --choice, and replaces the choice's own."""
+    ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--out", "choice.json")
+    base = ("report", "counts.npz", "--choice", "choice.json", "--out", "r.html")
+    assert ok(*base)["throughput"] is None
+    cycle = ("--measured", "60=.010", "500=.012")
+    first = ok(*base, "--accept-length", 2.5, *cycle)["throughput"]
+    assert first != ok(*base, "--accept-length", 1.5, *cycle)["throughput"]
+    assert "--accept-length 1.5 --depth 3 --measured 60=0.01 500=0.012" in (
+        tmp_path / "r.html"
+    ).read_text("utf-8")
+    assert "needs --accept-length" in refused(*base, *cycle)
+    said = refused(*base, "--accept-length", 2.5, "--measured", "60:.010")
+    assert "'60:.010' is not K=VALUE" in said
+
+
+@pytest.fixture
+def measurement(counts):
+    """Drafts of 60 and all 500 tokens, and no draft, three runs each; 60 is 4 % faster than 500."""
+    speeds = {"none": 50.0, "60": 104.0, "500": 100.0}
+    lengths = {"none": None, "60": 2.4, "500": 2.5}
+    runs = [
+        Run(label, 1, i, throughput=speed + i, acceptance_length=lengths[label])
+        for label, speed in speeds.items()
+        for i in range(3)
+    ]
+    configurations = (
+        Configuration("none"),
+        Configuration("60", 60, "d60", 3),
+        Configuration("500", V, "d500", 3),
+    )
+    return Measurement("MT-Bench", "tiny", "SGLang 0.5", configurations, tuple(runs), V,
+                       device="a GPU")  # fmt: skip
+
+
+def test_measured_results_enter_the_report(ok, refused, counts, shapes, measurement, tmp_path):
+    key = save(measurement).stem
+    base = ("report", "counts.npz", *shapes, "--k", 60, "--out", "r.html")
+    rows = ok(*base, "--measurement", key, "--tables", "tables")["measured"]
+    assert [(row["k"], row["baseline"]) for row in rows] == [(60, "500"), (60, "no speculation")]
+    expected = compare(measurement, "60", "500", 1).ratio
+    assert rows[0]["gain"] == pytest.approx(expected.mean - 1)
+    assert rows[0]["gain_low"] == pytest.approx(expected.low - 1)
+    assert (rows[0]["length"], rows[0]["baseline_length"]) == (2.4, 2.5)
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "Measured throughput changes by +4.0" in page
+    assert "SGLang 0.5, a GPU" in page
+    assert "toy" not in page
+    assert "no speculation" in (tmp_path / "tables/measured.csv").read_text()
+    single = replace(measurement, runs=measurement.runs[::3], toy=True)
+    rows = ok(*base, "--measurement", save(single))["measured"]
+    assert rows[0]["gain_low"] is None
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert "one run" in page
+    assert "toy target" in page
+    other = replace(measurement, vocab_size=501)
+    said = refused(*base, "--measurement", save(other))
+    assert "V = 501, but the choice has V = 500" in said
+
+
+def test_an_own_vocabulary_gets_report_and_card(ok, refused, counts, other, draft, shapes,
+                                                 tmp_path, make_counts):  # fmt: skip
+    """Tailored or imported tokens, which no size gives, are handed over like any choice."""
+    ok("select", "counts.npz", "other.npz", *shapes, "--weights", 1, 1, "--k", 60, "--out",
+       "ids.json")  # fmt: skip
+    ids = json.loads((tmp_path / "ids.json").read_text())["ids"]
+    saved = ok("choice", "save", "counts.npz", *shapes, "--vocabulary", "ids.json", "--out",
+               "choice.json")  # fmt: skip
+    covered = float(counts.counts[ids].sum() / counts.tokens)
+    assert saved["coverage"] == pytest.approx(covered)
+    assert covered < CoverageCurve.of(counts).at(60)
+    assert saved["own"] == "tailored to 50% corpus, 50% corpus"
+    choice = SavedChoice.load("choice.json")
+    assert choice.open(counts).vocabulary.ids.tolist() == ids
+    assert from_query(saved["query"], counts) == choice
+    for source in (("--choice", "choice.json"), (*shapes, "--vocabulary", "ids.json")):
+        result = ok("report", "counts.npz", *source, "--on", "other.npz", "--accept-length", 2.5,
+                    "--measured", "60=.010", "500=.012", "--out", "r.html")  # fmt: skip
+        assert result["coverage"] == pytest.approx(covered)
+        page = (tmp_path / "r.html").read_text("utf-8")
+        assert "not taken by frequency alone: tailored to 50% corpus" in page
+        assert "as many, the most frequent" in page
+        assert "taken to be accepted as often as the" in page
+        assert "--vocabulary VOCABULARY" in page
+    ok("slice", draft, "--vocabulary", "choice.json", "--counts", "counts.npz", "--out", "cut")
+    ok("card", "counts.npz", "--choice", "choice.json", "--draft-folder", "cut", "--out", "c.md")
+    assert "tailored to 50% corpus" in (tmp_path / "c.md").read_text("utf-8")
+    ok("export", "counts.npz", "--choice", "choice.json", "--format", "ids", "--out", "out")
+    assert json.loads((tmp_path / "out/ids/ids.json").read_text())["ids"] == ids
+    said = refused("choice", "save", "counts.npz", *shapes, "--vocabulary", "ids.json", "--k", 5,
+                   "--out", "x.json")  # fmt: skip
+    assert "names the tokens, and --k would choose others" in said
+    make_counts(counts.counts, tokenizer_sha256="x").save(tmp_path / "foreign.npz")
+    for argv in (("choice", "save", "foreign.npz", *shapes, "--out", "x.json"),
+                 ("report", "foreign.npz", *shapes, "--out", "x.html"),
+                 ("coverage", "foreign.npz"),
+                 ("export", "foreign.npz", "--format", "ids", "--out", "x")):  # fmt: skip
+        assert "ids.json holds ids of the tokenizer" in refused(*argv, "--vocabulary", "ids.json")
+    assert "ids.json holds ids" in refused("compare", "ids.json", "--counts", "foreign.npz")
+    assert not list(tmp_path.glob("x*"))
 
 
 def test_a_card_for_a_trimmed_draft(ok, refused, counts, draft, shapes, tmp_path):
@@ -240,7 +346,7 @@ def test_slice_takes_any_vocabulary(ok, counts, draft, shapes, kind, tmp_path):
     ok("export", "counts.npz", *shapes, "--k", 60, "--format", "ids", "--format", "specforge",
        "--out", "exported")  # fmt: skip
     result = ok("slice", draft, "--vocabulary", kind, "--counts", "counts.npz", "--out", "cut",
-                "--full-length", "2.5")  # fmt: skip
+                "--accept-length", "2.5")  # fmt: skip
     ids = CoverageCurve.of(counts).vocabulary(60).ids
     tensors = load_file(tmp_path / "cut/model.safetensors")
     assert (tensors["d2t"] + torch.arange(60)).tolist() == ids.tolist()
@@ -261,7 +367,7 @@ def test_slice_takes_any_vocabulary(ok, counts, draft, shapes, kind, tmp_path):
 def test_slice_reads_well(capsys, counts, draft, shapes):
     assert main(["choice", "save", "counts.npz", *shapes, "--k", "60", "--out", "choice.json"]) == 0
     text = shown(capsys, "slice", draft, "--vocabulary", "choice.json", "--counts", "counts.npz",
-                 "--full-length", "2.5", "--out", "cut")  # fmt: skip
+                 "--accept-length", "2.5", "--out", "cut")  # fmt: skip
     assert "logits of kept tokens are unchanged" in text
     assert "Acceptance length 2.5 is expected to become" in text
     assert "sound" in shown(capsys, "inspect", "cut")
@@ -276,15 +382,15 @@ def test_slice_refuses(ok, refused, counts, draft, shapes, tmp_path, make_counts
     shutil.rmtree(tmp_path / "cut")
     make_counts(counts.counts, tokenizer_sha256="x").save(tmp_path / "foreign.npz")
     said = refused(*base, "--counts", "foreign.npz")
-    assert "exported for the tokenizer tiny (t), but corpus was counted with tiny (x)" in said
-    assert "--full-length needs --counts" in refused(*base, "--full-length", "2")
+    assert "holds ids of the tokenizer tiny (t), but corpus was counted with tiny (x)" in said
+    assert "--accept-length needs --counts" in refused(*base, "--accept-length", "2")
     assert "no mapping at" in refused("slice", draft, "--vocabulary", "gone", "--out", "cut")
     assert "no model folder" in refused("slice", "gone", "--vocabulary", "exported", "--out", "cut")
     absolute = {"d2t": torch.tensor([5, 9, 300]), "t2d": torch.zeros(V, dtype=torch.bool)}
     absolute["t2d"][absolute["d2t"]] = True
     torch.save(absolute, tmp_path / "wrong.pt")
     said = refused("slice", draft, "--vocabulary", "wrong.pt", "--out", "cut")
-    assert "no sound mapping: d2t holds absolute token ids" in said
+    assert "is not sound: d2t holds absolute token ids" in said
     (tmp_path / "big.json").write_text(json.dumps({"vocab_size": 512, "ids": [1, 2]}))
     said = refused("slice", draft, "--vocabulary", "big.json", "--out", "cut")
     assert "512" in said

@@ -14,10 +14,12 @@ from safetensors.torch import save_file
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports import FORMATS, export
+from vocabtrim_core.exports import FORMATS, ExportContext, export
 from vocabtrim_core.generalization.compare import compare, transfer_matrix
+from vocabtrim_core.mappings import stored
 from vocabtrim_core.mappings.files import RawMapping
-from vocabtrim_core.mappings.importing import _read, import_mapping
+from vocabtrim_core.mappings.importing import _read, import_for, import_mapping, sound_for
+from vocabtrim_core.mappings.origin import Origin, write_ids
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 SIZE = 100
@@ -112,6 +114,72 @@ def test_v_is_taken_from_the_file_where_it_tells(tmp_path):
         import_mapping(written(tmp_path, "freq_30.pt"))
 
 
+# --- whose ids ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def counts(make_counts):
+    return make_counts(np.arange(SIZE))
+
+
+@pytest.fixture
+def foreign(make_counts):
+    return make_counts(np.arange(SIZE), tokenizer="other", tokenizer_sha256="f" * 64)
+
+
+@pytest.mark.parametrize("part", ["", "specforge", "specforge/vocab_mapping.pt", "ids/ids.txt",
+                                  "speculators/d2t-30.npy", "nemo/draft_token_map.pt"])  # fmt: skip
+def test_an_exports_tokenizer_must_be_the_counts(tmp_path, counts, foreign, part):
+    """The manifest beside a mapping knows whose ids it holds: equal V is not enough."""
+    export(KEPT, ["specforge", "ids", "speculators", "nemo"], tmp_path / "out",
+           ExportContext(counts))  # fmt: skip
+    path = tmp_path / "out" / part
+    found = import_for(path, counts)
+    assert found.vocabulary == KEPT
+    assert found.origin == Origin.of(counts)
+    with pytest.raises(InputError) as said:
+        import_for(path, foreign)
+    sentence = str(said.value)
+    assert f"ids of the tokenizer {Origin.of(counts)}" in sentence
+    assert f"counted with {Origin.of(foreign)}" in sentence
+    assert str(path) in sentence
+
+
+def test_only_a_manifest_that_lists_a_file_speaks_for_it(tmp_path, counts, foreign):
+    export(KEPT, ["ids"], tmp_path / "out", ExportContext(counts))
+    (tmp_path / "out/theirs.txt").write_text("1\n2\n")
+    assert import_for(tmp_path / "out/theirs.txt", foreign).origin is None
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign/manifest.json").write_text('{"name": "an app of the web"}')
+    (tmp_path / "foreign/ids.txt").write_text("1\n2\n")
+    assert import_for(tmp_path / "foreign/ids.txt", counts).origin is None
+    export(KEPT, ["ids"], tmp_path / "bare")  # no counts: nothing is known, nothing is claimed
+    assert import_for(tmp_path / "bare", foreign).origin is None
+
+
+def test_a_selection_says_whose_ids_it_holds(tmp_path, counts, foreign):
+    path = write_ids(tmp_path / "ids.json", KEPT, Origin.of(counts), "tailored to a mix")
+    found = sound_for(path, counts)
+    assert (found.vocabulary, found.about) == (KEPT, "tailored to a mix")
+    with pytest.raises(InputError, match="other tokens"):
+        sound_for(path, foreign)
+    path.write_text(json.dumps({"ids": [3, 1, 500]}))
+    with pytest.raises(InputError, match="is not sound: 1 of the ids are outside"):
+        sound_for(path, counts)
+
+
+def test_kept_vocabularies_are_found_again(tmp_path, monkeypatch, counts, foreign):
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    path = stored.keep(KEPT, counts, "by hand")
+    assert stored.keep(KEPT, counts, "otherwise") == path
+    found = stored.find(KEPT.sha256, counts)
+    assert found is not None
+    assert (found.vocabulary, found.about) == (KEPT, "by hand")
+    assert stored.find(KEPT.sha256, foreign) is None
+    assert stored.find("../../etc/passwd", counts) is None
+    assert stored.find("", counts) is None
+
+
 # --- mistakes ------------------------------------------------------------------------------------
 
 
@@ -156,7 +224,7 @@ def test_unsound_ids_are_reported_and_the_sound_ones_measured(tmp_path):
     found = import_mapping(path, SIZE)
     assert not found.valid
     assert found.vocabulary.ids.tolist() == [1, 3, 5]
-    assert any("1 ids lie outside 0..99, the first is 999" in p for p in found.problems)
+    assert any("1 of the ids are outside 0..99, the first is 999" in p for p in found.problems)
     assert any("1 ids occur more than once, the first is 1" in p for p in found.problems)
     order = next(check for check in found.checks if check.name == "ascending")
     assert order.ok is None  # a token map may have any order

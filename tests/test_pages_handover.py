@@ -17,16 +17,19 @@ from model_folders import V, write_draft, write_target
 from test_pages import best, counted, errors, home, opened, started, words, zipf  # noqa: F401
 
 from vocabtrim_core import workspace
-from vocabtrim_core.choice import SavedChoice, Settings
+from vocabtrim_core.choice import OwnTokens, SavedChoice, Settings
 from vocabtrim_core.choice_link import to_query
 from vocabtrim_core.counting.response_files import keep_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.forecast.cycle_model import HARDWARE
 from vocabtrim_core.generalization.uncertainty import coverage_interval
 from vocabtrim_core.report import printing
 from vocabtrim_core.selection.selection import Rules
+from vocabtrim_core.serving.measurement import Configuration, Measurement, Run, save
+from vocabtrim_core.vocabulary import DraftVocabulary
 
 SHAPE = PRESETS["llama-3.1-8b"]
 
@@ -97,7 +100,8 @@ def test_pins_and_note_go_into_the_choice(counted):
 def test_downloads_are_what_the_library_makes(counted, other):
     from pages.handover import packed
     from vocabtrim_core.report.drawings import figures
-    from vocabtrim_core.report.facts import Material, gather
+    from vocabtrim_core.report.facts import gather
+    from vocabtrim_core.report.material import Material
 
     facts = gather(Material(counted, SavedChoice.make(counted, Settings(SHAPE)), [other]))
     content = packed(figures(facts), "svg", "figures-1")
@@ -114,10 +118,89 @@ def test_a_pdf_is_printed_in_the_background(counted, started, monkeypatch):
     assert argv[:3] == ["report", counted.key, "--choice"]
     assert SavedChoice.load(argv[3]).k == best(counted).k
     assert "--title=--help <b>" in argv
-    assert argv[-1] == "--pdf"
-    assert Path(argv[-2]).is_relative_to(workspace.home() / "reports")
+    assert "--pdf" in argv
+    assert argv[-1] == "--png"
+    for flag in ("--out", "--figures"):
+        assert Path(argv[argv.index(flag) + 1]).is_relative_to(workspace.home() / "reports")
     monkeypatch.setattr(printing, "chromium", lambda: None)
     assert "needs Chromium" in words(app.run())
+
+
+def test_the_forecast_page_assumes_for_the_report_too(counted):
+    app = opened("handover", counts=counted.key)
+    assert f"On {HARDWARE['a100-80g'].name}, depth 3, acceptance length 2.89" in words(app)
+    assert "Forecast throughput" in words(app)
+    app.switch_page("pages/forecast.py").run()
+    app.slider(key="depth").set_value(5).run()
+    app.selectbox(key="hardware").set_value("h200").run()
+    app.switch_page("pages/handover.py").run()
+    assert not app.exception
+    assert f"On {HARDWARE['h200'].name}, depth 5" in words(app)
+    choice = json.loads(dict(parse_qsl(app.query_params["choice"]))["forecast"])
+    assert (choice["depth"], choice["hardware"]) == (5, "h200")
+    shown = " ".join(code.value for code in app.code)
+    assert "--depth 5 --hardware h200" in shown
+    app.toggle(key="with_forecast").set_value(False).run()
+    assert "neither measured nor forecast" in words(app)
+    assert "forecast" not in dict(parse_qsl(app.query_params["choice"]))
+
+
+def test_measurements_of_this_size_enter_the_report(counted):
+    k, size = best(counted).k, counted.vocab_size
+    runs = [Run(label, 1, i, throughput=speed + i, acceptance_length=2.5)
+            for label, speed in (("ours", 104.0), ("full", 100.0)) for i in range(3)]  # fmt: skip
+    sizes = (Configuration("ours", k, "d"), Configuration("full", size, "d"))
+    save(Measurement("MT-Bench", "tiny", "SGLang", sizes, tuple(runs), size, toy=True))
+    save(Measurement("GSM8K", "tiny", "SGLang", sizes, tuple(runs), size + 1))
+    app = opened("handover", counts=counted.key)
+    assert not app.exception
+    assert len(app.multiselect(key="report_measurements").value) == 1
+    assert "Measured throughput changes by +4.0" in words(app)
+    assert "on a toy target" in words(app)
+    assert any("--measurement" in code.value for code in app.code)
+    app.multiselect(key="report_measurements").set_value([]).run()
+    assert "it has not been measured" in words(app)
+
+
+def test_an_own_vocabulary_is_handed_over_as_it_is(counted):
+    """Grown, tailored and imported tokens get report, card, choice.json and link."""
+    app = opened("handover", counts=counted.key)
+    rare = CoverageCurve.of(counted).order[-3:].tolist()
+    app.session_state[f"own_tokens_{counted.provenance.tokenizer_sha256[:16]}"] = rare
+    app.session_state["kind_in_view"] = "grown"
+    app.run()
+    assert not app.exception
+    k = best(counted).k + 3
+    assert f"{k:,} tokens" in [metric.value for metric in app.metric]
+    assert "3 added by hand" in words(app)
+    link = dict(parse_qsl(app.query_params["choice"]))
+    assert link["own"] == "true"
+    assert any("--vocabulary" in code.value and "/vocabularies/" in code.value
+               for code in app.code)  # fmt: skip
+    again = opened("present", choice=urlencode(link))
+    assert not again.error
+    assert stage(again)["hero"]["headline"][1] == f"{k:,}"
+    assert stage(again)["hero"]["numbers"][0]["text"].startswith("your own tokens")
+    app = opened("export", counts=counted.key)
+    app.session_state[f"own_tokens_{counted.provenance.tokenizer_sha256[:16]}"] = rare
+    app.session_state["kind_in_view"] = "grown"
+    app.run()
+    shown = [code.value for code in app.code if "vocabtrim_core" in code.value]
+    assert any(" select " in line for line in shown)
+    assert any(" export " in line and " --vocabulary " in line for line in shown)
+
+
+def test_a_choice_with_its_own_tokens_reopens(counted):
+    vocabulary = DraftVocabulary.of(range(100, 150), counted.vocab_size)
+    own = OwnTokens.of(vocabulary, "imported from a friend")
+    saved = SavedChoice.make(counted, Settings(SHAPE, 0.7), own=own)
+    app = upload(opened("handover", counts=counted.key), saved)
+    assert not app.error
+    assert "50 tokens" in [metric.value for metric in app.metric]
+    assert "imported from a friend" in words(app)
+    assert dict(parse_qsl(app.query_params["choice"]))["ids"] == vocabulary.sha256[:16]
+    app.selectbox(key="vocabulary_kind").set_value("choice").run()
+    assert "own" not in dict(parse_qsl(app.query_params["choice"]))
 
 
 # ---------------------------------------------------------------- choice.json and links

@@ -23,7 +23,8 @@ from vocabtrim_core.generalization.uncertainty import Interval
 from vocabtrim_core.report import printing, words
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.drawings import figures
-from vocabtrim_core.report.facts import Material, Measured, gather
+from vocabtrim_core.report.facts import gather
+from vocabtrim_core.report.material import Material, Measured
 from vocabtrim_core.report.page import report_html
 from vocabtrim_core.report.plot import Scale, free_places, sampled
 from vocabtrim_core.report.tables import tables
@@ -66,7 +67,7 @@ def full(counts):
     choice = SavedChoice.make(counts, Settings(LLAMA, 0.5, k=13_264), pins=pins, note="a pilot",
                               forecast=FORECAST)  # fmt: skip
     intervals = {others[0].key: Interval(0.9, 0.88, 0.92)}
-    measured = [Measured("MT-Bench", 13_264, SIZE, 0.03, 0.021, 0.041, 2.65, 2.89, "SGLang, A100")]
+    measured = [Measured("MT-Bench", 13_264, f"{SIZE:,}", 0.03, 0.021, 0.041, 2.65, 2.89, "SGLang, A100")]
     return gather(Material(counts, choice, others, intervals, measured=measured,
                            created="22 November 2026", commands=["report …"]))  # fmt: skip
 
@@ -269,7 +270,7 @@ def test_text_from_data_stays_text(counts):
     pins = (Pin("0" * 16, EVIL, Settings(architecture, k=99)),)
     choice = SavedChoice.make(evil, Settings(architecture, k=200), pins=pins, note=EVIL,
                               forecast=FORECAST)  # fmt: skip
-    measured = [Measured(EVIL, 200, SIZE, 0.1, 0.0, 0.2, on=EVIL)]
+    measured = [Measured(EVIL, 200, EVIL, 0.1, 0.0, 0.2, on=EVIL)]
     facts = gather(Material(evil, choice, [evil], measured=measured, title=EVIL, created=EVIL,
                             commands=[EVIL]))  # fmt: skip
     source = report_html(facts)

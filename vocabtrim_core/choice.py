@@ -6,15 +6,17 @@ checked when they do. Stale counts are recognised, never used silently.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.id_runs import from_runs, to_runs
 from vocabtrim_core.selection.selection import RuledCurve, Rules, apply_rules
 from vocabtrim_core.tradeoff import Choice, TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -72,7 +74,8 @@ class Pin:
 @dataclass(frozen=True, slots=True)
 class ForecastSettings:
     """What a forecast assumes. full_length: acceptance length of the full-vocabulary draft, None
-    for no forecast. measured: (k, acceptance length). cycles: (k, seconds), instead of hardware."""
+    for no forecast. measured: (k, acceptance length). cycles: (k, seconds), instead of hardware.
+    width: branches per draft step. verified: tokens verified per cycle, None for all drafted."""
 
     full_length: float | None = None
     depth: int = 3
@@ -81,14 +84,40 @@ class ForecastSettings:
     batch: int = 1
     cycles: tuple[tuple[int, float], ...] = ()
     baseline_k: int | None = None
+    width: int = 1
+    verified: int | None = None
 
 
 NO_FORECAST = ForecastSettings()
 
 
 @dataclass(frozen=True, slots=True)
+class OwnTokens:
+    """Tokens that no size and no rule gives: tailored to a mix, imported, grown by hand.
+
+    about: how they were chosen, in a few words.  ids: as runs, '3,10-19'.
+    """
+
+    about: str
+    ids: str
+
+    @classmethod
+    def of(cls, vocabulary: DraftVocabulary, about: str) -> OwnTokens:
+        """The tokens of a vocabulary."""
+        return cls(about, to_runs(vocabulary.ids.tolist()))
+
+    def vocabulary(self, vocab_size: int) -> DraftVocabulary:
+        """The tokens again; InputError for ids that are none of V."""
+        return DraftVocabulary.of(from_runs(self.ids, "The choice's own ids"), vocab_size)
+
+
+@dataclass(frozen=True, slots=True)
 class SavedChoice:
-    """A choice on paper. k and vocabulary_sha256: the result, to be found again when reopened."""
+    """A choice on paper. k and vocabulary_sha256: the result, to be found again when reopened.
+
+    own: the tokens themselves, where settings and rules did not choose them; settings.k is then
+    their number, and there are no rules.
+    """
 
     counts: CountsNote
     settings: Settings
@@ -98,6 +127,7 @@ class SavedChoice:
     pins: tuple[Pin, ...] = ()
     note: str = ""
     forecast: ForecastSettings = NO_FORECAST
+    own: OwnTokens | None = None
     format: Literal["vocabtrim-choice-1"] = FORMAT
 
     @classmethod
@@ -110,12 +140,16 @@ class SavedChoice:
         pins: tuple[Pin, ...] = (),
         note: str = "",
         forecast: ForecastSettings = NO_FORECAST,
+        own: OwnTokens | None = None,
     ) -> SavedChoice:
-        """The choice that these settings make on these counts."""
-        opened = _open(counts, settings, rules)
+        """The choice that these settings make on these counts, or that `own` is."""
+        opened = _open(counts, settings, rules, own)
+        k = len(opened.vocabulary)
+        if own:
+            settings, rules = replace(settings, k=k), NO_RULES
         return cls(
-            CountsNote.of(counts), settings, len(opened.vocabulary), opened.vocabulary.sha256,
-            rules, pins, note, forecast,
+            CountsNote.of(counts), settings, k, opened.vocabulary.sha256, rules, pins, note,
+            forecast, own,
         )  # fmt: skip
 
     def open(self, counts: TokenCounts) -> Opened:
@@ -125,7 +159,7 @@ class SavedChoice:
         again.
         """
         self.check(counts)
-        opened = _open(counts, self.settings, self.rules)
+        opened = _open(counts, self.settings, self.rules, self.own)
         if opened.vocabulary.sha256 != self.vocabulary_sha256:
             raise InputError(
                 f"The choice names {self.k:,} tokens with sha256 {self.vocabulary_sha256[:12]}, "
@@ -192,7 +226,9 @@ class SavedChoice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A choice at work. tradeoff runs over the rules' order of tokens."""
+    """A choice at work. tradeoff runs over the rules' order of tokens; of own tokens, which have no
+    place in it, choice says what they cover.
+    """
 
     tradeoff: TradeOff
     ruled: RuledCurve
@@ -200,15 +236,27 @@ class Opened:
     vocabulary: DraftVocabulary
 
 
-def _open(counts: TokenCounts, settings: Settings, rules: Rules) -> Opened:
+def _open(
+    counts: TokenCounts, settings: Settings, rules: Rules, own: OwnTokens | None = None
+) -> Opened:
     ruled = apply_rules(counts.counts, rules)
     tradeoff = TradeOff(
         ruled.curve, settings.architecture, settings.alpha, settings.floor, settings.k_min,
         settings.k_max,
     )  # fmt: skip
+    if own:
+        vocabulary = own.vocabulary(counts.vocab_size)
+        return Opened(tradeoff, ruled, _as_it_is(vocabulary, counts, tradeoff), vocabulary)
     wanted = settings.k if settings.k is not None else tradeoff.optimum.k
     k = ruled.padded(ruled.curve.check_k(wanted))
     return Opened(tradeoff, ruled, tradeoff.at(k), ruled.vocabulary(k))
+
+
+def _as_it_is(vocabulary: DraftVocabulary, counts: TokenCounts, tradeoff: TradeOff) -> Choice:
+    """The trade-off of tokens in no order of frequency."""
+    coverage, plain = coverage_on(vocabulary, counts).coverage, tradeoff.at(len(vocabulary))
+    utility = plain.utility + tradeoff.alpha * (coverage - plain.coverage)
+    return replace(plain, coverage=coverage, utility=utility)
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -1,26 +1,33 @@
 """A choice as the parameters of a link, and back. Names are those of the app's own controls.
 
-Counts travel by key, so a link opens where they are. Floors are in percent there, as on the slider.
+Counts, and vocabularies of one's own, travel by key, so a link opens where they are. Floors are in
+percent there, as on the slider.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 
-from vocabtrim_core.choice import NO_FORECAST, ForecastSettings, Pin, SavedChoice, Settings
+from vocabtrim_core.choice import (
+    NO_FORECAST,
+    ForecastSettings,
+    OwnTokens,
+    Pin,
+    SavedChoice,
+    Settings,
+)
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.id_runs import from_runs, to_runs
+from vocabtrim_core.mappings import stored
 from vocabtrim_core.selection.selection import Rules
 
-MOST_IDS = 1_000_000  # no vocabulary is larger
 Packed = tuple[str, str, str, bool, float, float, int | None, int, int | None, str]
 
 
@@ -38,12 +45,13 @@ def to_query(choice: SavedChoice) -> dict[str, str]:
         "shape": shape or None,
         "kmin": _text(settings.k_min) if settings.k_min != 1 else None,
         "kmax": _text(settings.k_max),
-        "protect": _runs(rules.protected) or None,
-        "exclude": _runs(rules.excluded) or None,
+        "protect": to_runs(rules.protected) or None,
+        "exclude": to_runs(rules.excluded) or None,
         "multiple": _text(rules.multiple) if rules.multiple != 1 else None,
         "pins": _json([_packed(pin) for pin in choice.pins]) if choice.pins else None,
         "note": choice.note or None,
         "forecast": _json(choice.forecast) if choice.forecast != NO_FORECAST else None,
+        "own": "true" if choice.own else None,
         "ids": choice.vocabulary_sha256[:16],
     }
     return {name: value for name, value in found.items() if value is not None}
@@ -66,12 +74,16 @@ def from_query(query: Mapping[str, str], counts: TokenCounts) -> SavedChoice:
         _integer(query, "kmin") or 1,
         _integer(query, "kmax"),
     )
-    rules = Rules(_ids(query, "protect"), _ids(query, "exclude"), _integer(query, "multiple") or 1)
+    keep, drop = (
+        from_runs(query.get(name, ""), f"The link's {name}") for name in ("protect", "exclude")
+    )
+    rules = Rules(keep, drop, _integer(query, "multiple") or 1)
     pins = _read(query, "pins", tuple[Packed, ...], ())
     choice = SavedChoice.make(
         counts,
         settings,
         rules=rules,
+        own=_own(query, counts) if "own" in query else None,
         pins=tuple(_unpacked(pin, counts.vocab_size) for pin in pins),
         note=query.get("note", ""),
         forecast=_read(query, "forecast", ForecastSettings, NO_FORECAST),
@@ -82,6 +94,17 @@ def from_query(query: Mapping[str, str], counts: TokenCounts) -> SavedChoice:
             "edited, or made by another version. Choose again."
         )
     return choice
+
+
+def _own(query: Mapping[str, str], counts: TokenCounts) -> OwnTokens:
+    """Thousands of ids are too many for an address: it names them, the workspace holds them."""
+    found = stored.find(query.get("ids", ""), counts)
+    if found is None:
+        raise InputError(
+            f"The link is about the vocabulary {query.get('ids') or '(none)'}, which is not in "
+            "this workspace; open its choice.json, which holds the tokens."
+        )
+    return OwnTokens.of(found.vocabulary, found.about)
 
 
 # --- drafts and pins ----------------------------------------------------------------------------
@@ -138,27 +161,6 @@ def _shifted(value: float, places: int) -> str:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _runs(ids: Iterable[int]) -> str:
-    """Ids as runs, '3,10-19'."""
-    ordered = sorted(ids)
-    cuts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(ordered)) if b != a + 1), len(ordered)]
-    runs = [(ordered[a], ordered[b - 1]) for a, b in pairwise(cuts) if a < b]
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
-
-
-def _ids(query: Mapping[str, str], name: str) -> frozenset[int]:
-    found: set[int] = set()
-    for run in filter(None, query.get(name, "").split(",")):
-        if not re.fullmatch(r"[0-9]{1,9}(-[0-9]{1,9})?", run):
-            raise InputError(f"The link's {name} must be ids such as 3,10-19, not {run!r}.")
-        first, _, last = run.partition("-")
-        span = range(int(first), int(last or first) + 1)
-        if len(found) + len(span) > MOST_IDS:
-            raise InputError(f"The link's {name} names more than {MOST_IDS:,} ids.")
-        found.update(span)
-    return frozenset(found)
 
 
 def _integer(query: Mapping[str, str], name: str) -> int | None:

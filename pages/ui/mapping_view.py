@@ -17,7 +17,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.compare import Compared, compare
 from vocabtrim_core.mappings.files import READERS
-from vocabtrim_core.mappings.importing import ImportedMapping, import_mapping
+from vocabtrim_core.mappings.importing import ImportedMapping, import_for
 from vocabtrim_core.workspace import StoredCounts
 
 CAP_MB = 50
@@ -36,21 +36,21 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
         st.caption(f"What can be read: {KINDS}. Pickles of anything but plain tensors are refused.")
         return
     with plain_errors():
-        found = _read(path, chooser.counts.vocab_size)
+        found = _read(path, chooser)
         _soundness(found)
         _compared(found, view, chooser, others)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the mapping")
-def _load(path: str, changed: float, vocab_size: int) -> ImportedMapping:
-    found = import_mapping(path, vocab_size)
+def _load(path: str, changed: float, key: str, _counts) -> ImportedMapping:
+    found = import_for(path, _counts)
     freeze()  # a .pt file imports torch
     return found
 
 
-def _read(path: Path, vocab_size: int) -> ImportedMapping:
+def _read(path: Path, chooser: StoredCounts) -> ImportedMapping:
     changed = path.stat().st_mtime if path.exists() else 0.0
-    return _load(str(path), changed, vocab_size)
+    return _load(str(path), changed, chooser.key, chooser.counts)
 
 
 def _choose() -> Path | None:

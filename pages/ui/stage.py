@@ -39,6 +39,8 @@ def foot(facts: Facts) -> None:
         f"{facts.opened.tradeoff.architecture.name}, from its shapes. Vocabulary sha256 "
         f"{facts.material.choice.vocabulary_sha256[:16]}. After {PAPER}."
     )
+    if facts.material.choice.own:
+        text = f"The curve is of the most frequent tokens, which the chosen are not. {text}"
     _STAGE(data={"foot": text}, key="stage_foot", height="content")
 
 
@@ -51,8 +53,8 @@ def _hero(facts: Facts) -> dict[str, object]:
         else f"The rest, {one_in(1 - coverage)} tokens, the target writes by itself: that costs "
         "speed there, never a wrong answer."
     )
-    settings = facts.material.choice.settings
-    how = "exact optimum" if settings.k is None else "your choice"
+    settings, own = facts.material.choice.settings, facts.material.choice.own
+    how = "your own tokens" if own else "your choice" if settings.k else "exact optimum"
     return {
         "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
         "lead": f"They make up {percent(coverage)} of what {counts.name} writes, and a draft step "

@@ -157,7 +157,7 @@ def arguments(settings: Settings) -> list[str]:
     if settings.draft in PRESETS:
         found = ["--draft", settings.draft]
     else:
-        found = ["--draft-config", str(workspace.folder("drafts") / settings.draft)]
+        found = ["--draft-config", str(draft_file(settings))]
     options = {
         "--alpha": (f"{settings.alpha:g}", settings.alpha != start.alpha),
         "--min-coverage": (f"{settings.floor / 100:g}", settings.floor != start.floor),
@@ -166,7 +166,12 @@ def arguments(settings: Settings) -> list[str]:
     }
     for name, (value, wanted) in options.items():
         found += [name, value] if wanted else []
-    return found
+    return found if settings.fusion else [*found, "--fusion-per-cycle"]
+
+
+def draft_file(settings: Settings) -> Path:
+    """Where the config.json of a draft lies that is no preset."""
+    return workspace.folder("drafts") / settings.draft
 
 
 def clip(name: str, vocab_size: int) -> None:

@@ -21,7 +21,7 @@ from pages.ui.words import ESTIMATED, MEASURED, percent, plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection.protect import Wish, listed_ids, script_ids
 from vocabtrim_core.selection.selection import mix
-from vocabtrim_core.selection.tailored import Demand, Price, Tailored, offers, tailor
+from vocabtrim_core.selection.tailored import Demand, Price, Tailored, about, offers, tailor
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.workspace import StoredCounts
@@ -187,7 +187,7 @@ def _told(
     st.markdown(f"{text}.")
     own = OwnVocabulary(
         f"Tailored, {choice.k:,} tokens",
-        _about(sets, demand, wanted),
+        about(demand),
         sets[0].key,
         result.vocabulary,
         tuple(arguments(sets, wanted)),
@@ -205,21 +205,6 @@ def _use(own: OwnVocabulary, chooser: StoredCounts) -> None:
     traffic.keep_vocabulary("tailored", own, chooser.counts)
     st.session_state.redraw_generalize = True
     st.toast("It is now the vocabulary in view, and on Export.")
-
-
-def _about(sets: list[StoredCounts], demand: Demand, wanted: Wanted) -> str:
-    """How the vocabulary came about, for its manifest."""
-    total = sum(wanted.weights)
-    parts = [f"{weight / total:.0%} {stored.counts.name}"
-             for stored, weight in zip(sets, wanted.weights, strict=True) if weight]  # fmt: skip
-    text = f"tailored to {', '.join(parts)}"
-    if demand.wishes:
-        text += f"; keeps {', '.join(wish.name for wish in demand.wishes)}"
-    if demand.excluded is not None:
-        text += f"; leaves out {len(demand.excluded):,} tokens"
-    if demand.floor_everywhere:
-        text += f"; at least {demand.floor_everywhere:.1%} of every set"
-    return text + (f"; a multiple of {demand.multiple}" if demand.multiple > 1 else "")
 
 
 def _price_tags(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.selection.protect import SETS, protected_ids
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -162,6 +162,7 @@ class InView:
     vocabulary: DraftVocabulary
     plain_k: int | None
     tradeoff: TradeOff
+    counts: TokenCounts
     own: OwnVocabulary | None = None
 
     @property
@@ -173,16 +174,13 @@ class InView:
         """How commands name it: --k, or --vocabulary and a file of the workspace."""
         if self.plain_k:
             return ["--k", str(self.plain_k)]
-        return ["--vocabulary", str(file_of(self.vocabulary))]
+        return ["--vocabulary", str(self.file)]
 
-
-def file_of(vocabulary: DraftVocabulary) -> Path:
-    """A vocabulary as ids.json in the workspace, under its content's name; written once."""
-    path = workspace.folder("vocabularies") / f"{vocabulary.sha256[:16]}.json"
-    if not path.is_file():
-        value = {"vocab_size": vocabulary.vocab_size, "ids": vocabulary.ids.tolist()}
-        workspace.write_atomic(path, json.dumps(value).encode())
-    return path
+    @property
+    def file(self) -> Path:
+        """The vocabulary as ids.json of the workspace, which commands and links can name."""
+        about = self.own.about if self.own else f"the {len(self.vocabulary):,} most frequent tokens"
+        return keep(self.vocabulary, self.counts, about)
 
 
 def _kind_picked() -> None:
@@ -198,42 +196,58 @@ def file_of_list(entries: Sequence[int | str]) -> Path:
     return path
 
 
+def titles(stored: StoredCounts) -> dict[str, str]:
+    """What can be in view on these counts, by kind."""
+    k = _chosen_k(stored)
+    mine = user_tokens(stored.counts)
+    found = {"choice": f"Choice on Explore, {k:,} tokens"}
+    if mine:
+        found["grown"] = f"The same and your {len(mine):,} tokens"
+    return found | {kind: each.title for kind, each in own_vocabularies(stored.counts).items()}
+
+
+def _chosen_k(stored: StoredCounts) -> int:
+    tradeoff = _tradeoff(stored)
+    return state.settings(tradeoff.curve.vocab_size).k or tradeoff.optimum.k
+
+
+def _tradeoff(stored: StoredCounts) -> TradeOff:
+    curve = state.curve_of(stored.key, stored.counts)
+    return state.tradeoff_of(state.settings(curve.vocab_size), curve)
+
+
 def in_view(stored: StoredCounts, *, always: bool = True) -> InView:
     """The vocabulary in view with its selector; always False: only when there is a choice."""
-    curve = state.curve_of(stored.key, stored.counts)
-    settings = state.settings(curve.vocab_size)
-    tradeoff = state.tradeoff_of(settings, curve)
-    k = settings.k or tradeoff.optimum.k
-    mine, own = user_tokens(stored.counts), own_vocabularies(stored.counts)
-    titles = {"choice": f"Choice on Explore, {k:,} tokens"}
-    if mine:
-        titles["grown"] = f"The same and your {len(mine):,} tokens"
-    titles |= {kind: each.title for kind, each in own.items()}
-    kind = st.session_state.get("kind_in_view")
-    kind = kind if kind in titles else "choice"
-    if always or len(titles) > 1:
-        st.session_state.vocabulary_kind = kind
-        kind = st.selectbox(
-            "Vocabulary", list(titles), format_func=titles.__getitem__, key="vocabulary_kind",
+    known = titles(stored)
+    if always or len(known) > 1:
+        st.session_state.vocabulary_kind = _kind(known)
+        st.selectbox(
+            "Vocabulary", list(known), format_func=known.__getitem__, key="vocabulary_kind",
             on_change=_kind_picked, help="Chosen on Explore, or made on Generalize.",
         )  # fmt: skip
-    if kind in own:
-        each = own[kind]
-        return InView(each.title, each.vocabulary, None, tradeoff, each)
-    if kind == "grown":
-        grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *mine], curve.vocab_size)
-        argv = [
-            "select",
-            stored.key,
-            *state.arguments(state.replace(settings, kmin=1)),
-            "--k",
-            str(len(grown)),
-            "--protect",
-            str(file_of_list(mine)),
-            "--out",
-            "ids.json",
-        ]
-        about = f"the {k:,} most frequent tokens and {len(mine):,} added by hand"
-        each = OwnVocabulary(titles[kind], about, stored.key, grown, tuple(argv))
-        return InView(titles[kind], grown, None, tradeoff, each)
-    return InView(titles["choice"], curve.vocabulary(k), k, tradeoff)
+    return view_of(stored)
+
+
+def _kind(known: dict[str, str]) -> str:
+    kind = st.session_state.get("kind_in_view")
+    return kind if kind in known else "choice"
+
+
+def view_of(stored: StoredCounts) -> InView:
+    """The vocabulary in view, as last selected."""
+    tradeoff, known = _tradeoff(stored), titles(stored)
+    kind, k = _kind(known), _chosen_k(stored)
+    counts, curve = stored.counts, tradeoff.curve
+    if kind in own_vocabularies(counts):
+        each = own_vocabularies(counts)[kind]
+        return InView(each.title, each.vocabulary, None, tradeoff, counts, each)
+    if kind == "choice":
+        return InView(known[kind], curve.vocabulary(k), k, tradeoff, counts)
+    mine = user_tokens(counts)
+    grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *mine], curve.vocab_size)
+    settings = state.replace(state.settings(curve.vocab_size), kmin=1)
+    argv = ["select", stored.key, *state.arguments(settings), "--k", str(len(grown)),
+            "--protect", str(file_of_list(mine)), "--out", "ids.json"]  # fmt: skip
+    about = f"the {k:,} most frequent tokens and {len(mine):,} added by hand"
+    own = OwnVocabulary(known[kind], about, stored.key, grown, tuple(argv))
+    return InView(known[kind], grown, None, tradeoff, counts, own)

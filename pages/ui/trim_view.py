@@ -73,7 +73,7 @@ def _vocabulary(stored: StoredCounts) -> tuple[DraftVocabulary, Path]:
     """The tokens to keep and the file that names them: the choice, or an own vocabulary."""
     view = traffic.in_view(stored)
     if view.plain_k is None:
-        return view.vocabulary, traffic.file_of(view.vocabulary)
+        return view.vocabulary, view.file
     choice = handed.choice_of(stored)
     return choice.open(stored.counts).vocabulary, handed.file_of(choice)
 

@@ -41,6 +41,11 @@ def one_in(share: float) -> str:
     return f"about 1 in {round(1 / share):,}" if share > 0 else "none"
 
 
+def counted(number: int, noun: str) -> str:
+    """'1 figure', '4,000 figures'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def code_span(text: str) -> str:
     """Text as a Markdown code span, whatever backticks it holds."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)

@@ -32,6 +32,14 @@ def number(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is not a number")
 
 
+def pair(text: str) -> tuple[int, float]:
+    """K=VALUE as (k, value)."""
+    left, equals, right = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not K=VALUE, such as 13264=2.65")
+    return integer(left), number(right)
+
+
 def counts_argument(parser: argparse.ArgumentParser) -> None:
     """The positional COUNTS of most commands."""
     parser.add_argument(
@@ -49,7 +57,14 @@ def k_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def draft_arguments(parser: argparse.ArgumentParser) -> None:
-    """--draft and --draft-config."""
+    """--draft and --draft-config, and what a draft step is charged with."""
+    parser.add_argument(
+        "--fusion-per-cycle",
+        action="store_true",
+        default=None,
+        help="charge the feature fusion to the cycle, as engines run it, instead of to every draft "
+        "step, as the paper does",
+    )
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--draft",
@@ -67,6 +82,14 @@ def draft_arguments(parser: argparse.ArgumentParser) -> None:
 
 def chosen_draft(arguments: argparse.Namespace, vocab_size: int) -> DraftArchitecture:
     """What --draft or --draft-config name, else the first preset with this V."""
+    from dataclasses import replace
+
+    found = _named_draft(arguments, vocab_size)
+    per_cycle = getattr(arguments, "fusion_per_cycle", None)
+    return replace(found, fusion_per_step=False) if per_cycle else found
+
+
+def _named_draft(arguments: argparse.Namespace, vocab_size: int) -> DraftArchitecture:
     from vocabtrim_core.draft_cost import PRESETS, load_architecture
 
     if arguments.draft_config:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import chosen_draft, draft_arguments, integer, number
+from vocabtrim_core.cli.arguments import chosen_draft, draft_arguments, integer, number, pair
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.choice import ForecastSettings, SavedChoice
+    from collections.abc import Sequence
+
+    from vocabtrim_core.choice import ForecastSettings, OwnTokens, SavedChoice
     from vocabtrim_core.counts import TokenCounts
 
-
-def pair(text: str) -> tuple[int, float]:
-    """K:VALUE, such as 13264:2.65."""
-    k, colon, value = text.partition(":")
-    if not colon:
-        raise argparse.ArgumentTypeError(f"{text!r} is not K:VALUE, such as 13264:2.65")
-    return integer(k), number(value)
+# What decides tokens, by which a size is chosen; what a vocabulary from a file has settled; and
+# what a forecast assumes.
+WEIGHED = ("draft", "draft_config", "fusion_per_cycle", "alpha", "min_coverage", "pin", "note")
+SIZED = ("k", "k_min", "k_max", "protect", "exclude", "multiple")
+ASSUMED = ("accept_length", "depth", "measured_length", "hardware", "measured", "batch",
+           "tree_width", "verified")  # fmt: skip
 
 
 def settings_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,8 @@ def settings_arguments(parser: argparse.ArgumentParser) -> None:
     draft_arguments(parser)
     add = parser.add_argument_group("the choice").add_argument
     add("--k", type=integer, help="draft vocabulary size (default: the exact optimum)")
+    add("--vocabulary", type=Path, metavar="FILE",
+        help="the tokens of what `select` wrote, or of a mapping that `compare` reads")  # fmt: skip
     add("--alpha", type=number, help="weight of coverage, 0..1 (default 0.5)")
     add("--min-coverage", type=number, metavar="SHARE", help="coverage floor, 0..1 (default 0)")
     add("--k-min", type=integer, metavar="K", help="smallest k searched (default 1)")
@@ -36,24 +40,35 @@ def settings_arguments(parser: argparse.ArgumentParser) -> None:
     add("--multiple", type=integer, metavar="N", help="round k up to a multiple (default 1)")
     add("--pin", type=integer, action="append", metavar="K", help="another k to compare with")
     add("--note", metavar="TEXT", help="a line kept with the choice")
-    add = parser.add_argument_group("the forecast", "left out without --full-length").add_argument
-    add("--full-length", type=number, metavar="L", help="acceptance length of the full draft")
+    forecast_arguments(parser)
+
+
+def forecast_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a forecast assumes, by the names that `forecast` has for it."""
+    group = parser.add_argument_group("the forecast", "left out without --accept-length")
+    add = group.add_argument
+    add("--accept-length", type=number, metavar="TAU",
+        help="acceptance length of the full-vocabulary draft, 1..K+1")  # fmt: skip
     add("--depth", type=integer, metavar="K", help="tokens drafted per cycle (default 3)")
-    add("--measured", type=pair, action="append", metavar="K:L",
-        help="measured acceptance length of a draft with k tokens")  # fmt: skip
+    add("--measured-length", type=pair, nargs="+", action="extend", metavar="K=TAU",
+        help="acceptance lengths measured at other k")  # fmt: skip
     add("--hardware", metavar="NAME", help="such as h200 or rtx-4090 (default a100-80g)")
+    add("--measured", type=pair, nargs="+", action="extend", metavar="K=SECONDS",
+        help="seconds per cycle at two or more k, instead of --hardware")  # fmt: skip
     add("--batch", type=integer, metavar="N", help="sequences decoded together (default 1)")
-    add("--cycle", type=pair, action="append", metavar="K:SECONDS",
-        help="measured time of a cycle, two at least, instead of --hardware")  # fmt: skip
+    add("--tree-width", type=integer, metavar="N", help="branches per draft step (default 1)")
+    add("--verified", type=integer, metavar="N",
+        help="tokens verified per cycle and sequence (default depth x width + 1)")  # fmt: skip
 
 
 def choice_argument(parser: argparse.ArgumentParser) -> None:
-    """--choice, in place of everything above."""
+    """--choice, in place of everything above but the forecast."""
     parser.add_argument(
         "--choice",
         type=Path,
         metavar="FILE",
-        help="a choice.json of these counts, instead of the settings below",
+        help="a choice.json of these counts, instead of the settings below; a forecast given here "
+        "replaces its own",
     )
 
 
@@ -62,15 +77,10 @@ def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SavedChoice:
     from vocabtrim_core.choice import Pin, SavedChoice, Settings
     from vocabtrim_core.selection.selection import Rules
 
-    names = ("draft", "draft_config", "k", "alpha", "min_coverage", "k_min", "k_max", "protect",
-             "exclude", "multiple", "pin", "note", "full_length", "depth", "measured", "hardware",
-             "batch", "cycle")  # fmt: skip
-    given = [name for name in names if getattr(arguments, name) is not None]
     if getattr(arguments, "choice", None):
-        if given:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise InputError(f"--choice already settles {flags}; leave out one of the two.")
-        return SavedChoice.load(arguments.choice)
+        _refuse(arguments, (*WEIGHED, *SIZED, "vocabulary"), "--choice already settles {flags}")
+        saved = SavedChoice.load(arguments.choice)
+        return replace(saved, forecast=_forecast(arguments, saved.forecast))
     settings = Settings(
         chosen_draft(arguments, counts.vocab_size),
         0.5 if arguments.alpha is None else arguments.alpha,
@@ -88,21 +98,56 @@ def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SavedChoice:
     )
     return SavedChoice.make(
         counts, settings, rules=rules, pins=pins, note=arguments.note or "",
-        forecast=_forecast(arguments),
+        forecast=_forecast(arguments), own=_own(arguments, counts),
     )  # fmt: skip
 
 
-def _forecast(arguments: argparse.Namespace) -> ForecastSettings:
+def _refuse(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """InputError when any of these arguments is given."""
+    given = [name for name in names if getattr(arguments, name) is not None]
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InputError(f"{why.format(flags=flags)}; leave out one of the two.")
+
+
+def _own(arguments: argparse.Namespace, counts: TokenCounts) -> OwnTokens | None:
+    """The tokens of --vocabulary; kept in the workspace, where links look for them."""
+    if arguments.vocabulary is None:
+        return None
+    from vocabtrim_core.choice import OwnTokens
+    from vocabtrim_core.mappings.importing import sound_for
+    from vocabtrim_core.mappings.stored import keep
+
+    _refuse(arguments, SIZED, "--vocabulary names the tokens, and {flags} would choose others")
+    found = sound_for(arguments.vocabulary, counts)
+    about = found.about or f"imported from {found.name} ({found.kind})"
+    keep(found.vocabulary, counts, about)
+    return OwnTokens.of(found.vocabulary, about)
+
+
+def _forecast(
+    arguments: argparse.Namespace, saved: ForecastSettings | None = None
+) -> ForecastSettings:
+    """What is given, or what is saved where nothing is."""
     from vocabtrim_core.choice import NO_FORECAST, ForecastSettings
 
+    if saved is not None and all(getattr(arguments, name) is None for name in ASSUMED):
+        return saved
+    if saved is not None and arguments.accept_length is None:
+        raise InputError(
+            "A forecast in place of the choice's own needs --accept-length, the acceptance length "
+            "of the full draft."
+        )
     plain = NO_FORECAST
     return ForecastSettings(
-        arguments.full_length,
+        arguments.accept_length,
         arguments.depth or plain.depth,
-        tuple(arguments.measured or ()),
+        tuple(arguments.measured_length or ()),
         arguments.hardware or plain.hardware,
         arguments.batch or plain.batch,
-        tuple(arguments.cycle or ()),
+        tuple(arguments.measured or ()),
+        width=arguments.tree_width or plain.width,
+        verified=arguments.verified,
     )
 
 

@@ -46,12 +46,12 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.generalization.compare import compare
-    from vocabtrim_core.mappings.importing import import_mapping
+    from vocabtrim_core.mappings.importing import import_for
 
     if not 0 <= arguments.alpha <= 1:
         raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
     sets = comparable_counts(arguments.counts)
-    found = [import_mapping(path, sets[0].vocab_size) for path in arguments.mappings]
+    found = [import_for(path, sets[0]) for path in arguments.mappings]
     reference = found[0].vocabulary if len(found) > 1 else None
     rows = compare(
         [(mapping.name, mapping.vocabulary) for mapping in found],
@@ -82,6 +82,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
                 "name": mapping.name,
                 "kind": mapping.kind,
                 "stored_as": mapping.stored_as,
+                "tokenizer": str(mapping.origin) if mapping.origin else None,
                 "k": len(row.vocabulary),
                 "valid": mapping.valid,
                 "problems": list(mapping.problems),
@@ -125,7 +126,7 @@ def _compare_text(result: Result) -> str:
     ]  # fmt: skip
     lines = [table([head, *rows])]
     for m in result["mappings"]:
-        text = facts(m, "kind", "stored_as", "problems")
+        text = facts(m, "kind", "stored_as", "tokenizer", "problems")
         for name in ("gained", "lost"):
             tokens = ", ".join(repr(t.get("token", t["id"])) for t in m[f"{name}_tokens"])
             text += f"\n{name} {m[name]:,} tokens ({m[f'{name}_share']:.3%}): {tokens}"

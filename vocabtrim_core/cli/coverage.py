@@ -68,7 +68,7 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
     sets = comparable_counts(specs)
     counts = sets[0]
     curve = CoverageCurve.of(counts)
-    vocabulary = _vocabulary(arguments, curve)
+    vocabulary = _vocabulary(arguments, counts, curve)
     responses = responses_of(specs, sets)
     result = {
         "k": len(vocabulary),
@@ -102,12 +102,12 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
     return result
 
 
-def _vocabulary(arguments: argparse.Namespace, curve: Any) -> DraftVocabulary:
+def _vocabulary(arguments: argparse.Namespace, counts: TokenCounts, curve: Any) -> DraftVocabulary:
     if arguments.k is not None:
         return curve.vocabulary(arguments.k)
-    from vocabtrim_core.mappings.importing import import_mapping
+    from vocabtrim_core.mappings.importing import import_for
 
-    return import_mapping(arguments.vocabulary, curve.vocab_size).vocabulary
+    return import_for(arguments.vocabulary, counts).vocabulary
 
 
 def _measured(

@@ -102,15 +102,16 @@ def _chosen(
 ) -> tuple[DraftVocabulary, dict[str, Any]]:
     """The tokens, and how they were chosen: by a saved choice, or as the arguments say."""
     if arguments.choice is None:
-        return _named(arguments, curve), {
+        vocabulary, about = _named(arguments, counts, curve)
+        return vocabulary, {
             "architecture": _draft(arguments, counts.vocab_size),
             "alpha": arguments.alpha,
             "floor": arguments.min_coverage,
-            "method": arguments.method,
+            "method": arguments.method or about,
         }
     from vocabtrim_core.choice import SavedChoice
 
-    for name in ("draft", "draft_config", "alpha", "min_coverage", "method"):
+    for name in ("draft", "draft_config", "fusion_per_cycle", "alpha", "min_coverage", "method"):
         if getattr(arguments, name) not in (None, ""):
             flag = name.replace("_", "-")
             raise InputError(f"--choice already settles --{flag}; leave out one of the two.")
@@ -124,16 +125,16 @@ def _chosen(
     }
 
 
-def _named(arguments: argparse.Namespace, curve: CoverageCurve) -> DraftVocabulary:
-    """The tokens that --k or --vocabulary say; an unsound mapping is refused."""
+def _named(
+    arguments: argparse.Namespace, counts: TokenCounts, curve: CoverageCurve
+) -> tuple[DraftVocabulary, str]:
+    """The tokens that --k or --vocabulary say, and what the file says of them."""
     if arguments.vocabulary is None:
-        return curve.vocabulary(arguments.k)
-    from vocabtrim_core.mappings.importing import import_mapping
+        return curve.vocabulary(arguments.k), ""
+    from vocabtrim_core.mappings.importing import sound_for
 
-    found = import_mapping(arguments.vocabulary, curve.vocab_size)
-    if not found.valid:
-        raise InputError(f"{arguments.vocabulary} is not sound: {found.problems[0]}")
-    return found.vocabulary
+    found = sound_for(arguments.vocabulary, counts)
+    return found.vocabulary, found.about
 
 
 def _draft(arguments: argparse.Namespace, vocab_size: int):
@@ -160,6 +161,7 @@ def _command(arguments: argparse.Namespace) -> str:
         value = getattr(arguments, flag)
         if value not in (None, ""):
             line += [f"--{flag.replace('_', '-')}", str(value)]
+    line += ["--fusion-per-cycle"] if arguments.fusion_per_cycle else []
     for flag in ("draft_folder", "target"):
         if (folder := getattr(arguments, flag)) is not None:
             line += [f"--{flag.replace('_', '-')}", folder.resolve().name]
@@ -173,18 +175,47 @@ def _export_text(result: Result) -> str:
     return "\n".join([*lines, *filter(None, [result["note"]])])
 
 
+def _formats_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--renew",
+        type=Path,
+        metavar="FILE",
+        help="put this list as a table between the marks of a Markdown file, such as README.md",
+    )
+
+
 def _formats(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.exports import FORMATS
+    from vocabtrim_core.exports.exporter import PROOFS
 
+    if arguments.renew:
+        _renew(arguments.renew)
     shown = ("name", "title", "consumer", "stage", "semantics", "order", "files", "how", "limits",
-             "checked", "max_k", "needs_draft")  # fmt: skip
+             "proof", "checked", "max_k", "needs_draft")  # fmt: skip
     known = [{name: getattr(form, name) for name in shown} for form in FORMATS.values()]
-    return {"formats": known}
+    return {"formats": [{**form, "proof": PROOFS[form["proof"]]} for form in known]}
+
+
+def _renew(path: Path) -> None:
+    from vocabtrim_core.exports import FORMATS
+    from vocabtrim_core.exports.overview import renewed
+    from vocabtrim_core.workspace import write_atomic
+
+    try:
+        text = renewed(path.read_text("utf-8"), FORMATS.values())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be renewed: {error}") from error
+    write_atomic(path, text.encode())
 
 
 def _formats_text(result: Result) -> str:
-    rows = ((f["name"], f["consumer"], f["semantics"], f["files"]) for f in result["formats"])
-    return table([("format", "for", "ids are", "files"), *rows])
+    rows = [
+        (f["name"], f["consumer"], f["semantics"], f["proof"], f["files"])
+        for f in result["formats"]
+    ]
+    checked = (f"{f['name']}: {f['checked']}" for f in result["formats"])
+    head = ("format", "for", "ids are", "checked with", "files")
+    return "\n\n".join([table([head, *rows]), *checked])
 
 
 COMMANDS = (
@@ -198,9 +229,9 @@ COMMANDS = (
     ),
     Command(
         "formats",
-        "list the export formats",
+        "list the export formats, and what each was checked with",
         _formats,
-        lambda parser: None,
+        _formats_arguments,
         _formats_text,
     ),
 )

@@ -1,12 +1,14 @@
-"""Commands that hand a choice over to people: choice, report, card."""
+"""Commands that hand a choice over to people: report, card."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vocabtrim_core.cli import saving
 from vocabtrim_core.cli.arguments import counts_argument
 from vocabtrim_core.cli.at_hand import (
     comparable_counts,
@@ -26,60 +28,9 @@ if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.report.facts import Facts
+    from vocabtrim_core.report.material import Measured
 
-# --- choice -------------------------------------------------------------------------------------
-
-
-def _choice_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("action", choices=("save", "show"), help="save a choice to a file, or show a saved one")
-    add("what", metavar="COUNTS|FILE", help="save: the counts; show: the choice.json")
-    add("--out", type=Path, metavar="FILE", help="save: the choice.json to write")
-    add("--counts", metavar="COUNTS", help="show: the counts (default: those of the workspace)")
-    settings_arguments(parser)
-
-
-def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.choice import SavedChoice
-    from vocabtrim_core.choice_link import to_query
-    from vocabtrim_core.workspace import find_counts
-
-    if arguments.action == "save":
-        if arguments.out is None:
-            raise InputError("`choice save` needs --out, the choice.json to write.")
-        counts = find_counts(arguments.what)
-        choice = chosen(arguments, counts)
-        choice.save(arguments.out)
-    else:
-        choice = SavedChoice.load(arguments.what)
-        counts = find_counts(arguments.counts or choice.counts.key)
-    opened = choice.open(counts)
-    return {
-        "k": choice.k,
-        "coverage": opened.choice.coverage,
-        "latency_reduction": opened.choice.latency_reduction,
-        "utility": opened.choice.utility,
-        "alpha": choice.settings.alpha,
-        "min_coverage": choice.settings.floor,
-        "draft": choice.settings.architecture.name,
-        "counts": counts.key,
-        "counted": counts.name,
-        "vocabulary_sha256": choice.vocabulary_sha256,
-        "pins": len(choice.pins),
-        "note": choice.note,
-        "query": to_query(choice),
-        "out": str(arguments.out) if arguments.out else None,
-    }
-
-
-def _choice_text(result: Result) -> str:
-    return facts(
-        result, "k", "coverage", "latency_reduction", "utility", "alpha", "min_coverage", "draft",
-        "counted", "counts", "vocabulary_sha256", "pins", "note", "out",
-    )  # fmt: skip
-
-
-# --- report, card -------------------------------------------------------------------------------
+# --- arguments ----------------------------------------------------------------------------------
 
 
 def _material_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +42,15 @@ def _material_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="COUNTS",
         help="counts of other corpora, to show what the choice covers there",
+    )
+    parser.add_argument(
+        "--measurement",
+        dest="measurements",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY",
+        help="measured throughput: keys of measurements in the workspace, or their files",
     )
     choice_argument(parser)
     tokenizer_argument(parser)
@@ -175,7 +135,8 @@ def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
-    from vocabtrim_core.report.facts import Material, gather
+    from vocabtrim_core.report.facts import gather
+    from vocabtrim_core.report.material import Material
 
     progress(0, 4, "reading the counts")
     specs = [arguments.counts, *arguments.on]
@@ -193,10 +154,18 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
             _tokenizer(counts, arguments.tokenizer),
             title=getattr(arguments, "title", ""),
             created=getattr(arguments, "date", ""),
+            measured=_measured(arguments.measurements, choice, counts.vocab_size),
             commands=(_command(arguments),),
             ceiling=_ceiling(choice, responses[0], kept.ruled.curve.ranks()),
         )
     )
+
+
+def _measured(specs: list[str], choice: SavedChoice, vocab_size: int) -> list[Measured]:
+    from vocabtrim_core.report.outlook import comparisons
+    from vocabtrim_core.serving.measurement import find
+
+    return comparisons([find(spec) for spec in specs], choice.k, vocab_size)
 
 
 def _intervals(
@@ -234,6 +203,7 @@ def _command(arguments: argparse.Namespace) -> str:
     """This command with the choice in a file, for the report's own list of commands."""
     line = ["python", "-m", "vocabtrim_core", "report", "counts.npz", "--choice", "choice.json"]
     line += ["--on", *arguments.on] if arguments.on else []
+    line += ["--measurement", *arguments.measurements] if arguments.measurements else []
     return shlex.join([*line, "--out", "report.html"])
 
 
@@ -254,6 +224,7 @@ def _summary(found: Facts) -> Result:
             for place in found.elsewhere
         ],
         "throughput": list(found.chosen.gain) if found.chosen.gain else None,
+        "measured": [asdict(each) for each in found.material.measured],
     }
 
 
@@ -265,14 +236,7 @@ def _summary_text(result: Result) -> str:
 
 
 COMMANDS = (
-    Command(
-        "choice",
-        "keep a whole choice as choice.json, or check and show one",
-        _choice,
-        _choice_arguments,
-        _choice_text,
-        "choice save blend.npz --alpha 0.5 --out choice.json",
-    ),
+    *saving.COMMANDS,
     Command(
         "report",
         "write the report of a choice: one HTML file, and PDF, figures and tables on request",

@@ -98,13 +98,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help='ids.json to write: {"vocab_size": V, "ids": [...]}',
+        help="ids.json to write: the ids, V, the tokenizer and how they were chosen",
     )
 
 
 def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.mappings.origin import Origin, write_ids
     from vocabtrim_core.selection.selection import mix
-    from vocabtrim_core.selection.tailored import Demand, tailor
+    from vocabtrim_core.selection.tailored import Demand, about, tailor
 
     if not 0 <= arguments.alpha <= 1:
         raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
@@ -116,23 +117,22 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
     progress(0, 2, "reading the tokenizer")
     wishes, excluded = _wishes(arguments, sets, mix(sets, weights))
     progress(1, 2, "choosing")
-    found = tailor(
-        Demand(
-            sets,
-            weights,
-            chosen_draft(arguments, size),
-            arguments.alpha,
-            arguments.min_coverage,
-            arguments.min_coverage_every,
-            arguments.k,
-            k_max=arguments.k_max,
-            wishes=wishes,
-            excluded=excluded,
-            multiple=arguments.multiple,
-        )
+    demand = Demand(
+        sets,
+        weights,
+        chosen_draft(arguments, size),
+        arguments.alpha,
+        arguments.min_coverage,
+        arguments.min_coverage_every,
+        arguments.k,
+        k_max=arguments.k_max,
+        wishes=wishes,
+        excluded=excluded,
+        multiple=arguments.multiple,
     )
+    found = tailor(demand)
     if arguments.out:
-        _write(arguments.out, found.vocabulary.ids, size)
+        write_ids(arguments.out, found.vocabulary, Origin.of(sets[0]), about(demand))
     result: Result = {
         **asdict(found.choice),
         "vocab_size": size,
@@ -195,15 +195,6 @@ def _tokenizer(
         if needed or arguments.tokenizer:
             raise
         return None
-
-
-def _write(path: Path, ids: np.ndarray, vocab_size: int) -> None:
-    import json
-
-    from vocabtrim_core.workspace import write_atomic
-
-    text = json.dumps({"vocab_size": vocab_size, "ids": ids.tolist()}) + "\n"
-    write_atomic(path, text.encode())
 
 
 def _text(result: Result) -> str:

@@ -41,9 +41,9 @@ def _slice_arguments(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--counts", metavar="COUNTS", help="counts of the traffic, to say what is lost on it")
     add(
-        "--full-length",
+        "--accept-length",
         type=number,
-        metavar="L",
+        metavar="TAU",
         help="acceptance length of the draft as it is, to forecast that of the trimmed one",
     )
     add("--depth", type=integer, default=3, metavar="K",
@@ -56,7 +56,7 @@ def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     size = open_checkpoint(arguments.draft).size("vocab_size")
     counts = _counts(arguments)
-    vocabulary = _vocabulary(arguments.vocabulary, size, counts)
+    vocabulary = vocabulary_in(arguments.vocabulary, size, counts)
     sliced = slice_draft(
         arguments.draft,
         vocabulary,
@@ -84,15 +84,17 @@ def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 def _counts(arguments: argparse.Namespace) -> TokenCounts | None:
     if arguments.counts is None:
-        if arguments.full_length is not None:
-            raise InputError("--full-length needs --counts, the traffic to forecast for.")
+        if arguments.accept_length is not None:
+            raise InputError("--accept-length needs --counts, the traffic to forecast for.")
         return None
     from vocabtrim_core.workspace import find_counts
 
     return find_counts(arguments.counts)
 
 
-def _vocabulary(path: Path, vocab_size: int | None, counts: TokenCounts | None) -> DraftVocabulary:
+def vocabulary_in(
+    path: Path, vocab_size: int | None, counts: TokenCounts | None
+) -> DraftVocabulary:
     """The tokens of a saved choice, or of a mapping in any format that is understood."""
     if path.suffix == ".json" and _is_choice(path):
         from vocabtrim_core.choice import SavedChoice
@@ -102,11 +104,11 @@ def _vocabulary(path: Path, vocab_size: int | None, counts: TokenCounts | None) 
         return choice.open(counts or find_counts(choice.counts.key)).vocabulary
     from vocabtrim_core.mappings.importing import import_mapping
 
-    if counts is not None:
-        _check_tokenizer(path, counts)
     found = import_mapping(path, vocab_size)
+    if counts is not None and found.origin:
+        found.origin.check(counts, str(path))
     if not found.valid:
-        raise InputError(f"{path} is no sound mapping: {found.problems[0]}")
+        raise InputError(f"{path} is not sound: {found.problems[0]}")
     return found.vocabulary
 
 
@@ -114,20 +116,6 @@ def _is_choice(path: Path) -> bool:
     from vocabtrim_core.choice import FORMAT
 
     return path.is_file() and FORMAT in path.read_text("utf-8", errors="replace")[:10_000_000]
-
-
-def _check_tokenizer(path: Path, counts: TokenCounts) -> None:
-    """An export knows its tokenizer; counts of another one would measure other tokens."""
-    if not (path / "manifest.json").is_file():
-        return
-    from vocabtrim_core.exports import Manifest
-
-    theirs, ours = Manifest.load(path).tokenizer, counts.provenance
-    if theirs and theirs["sha256"] != ours.tokenizer_sha256:
-        raise InputError(
-            f"{path} was exported for the tokenizer {theirs['name']} ({theirs['sha256'][:8]}), but "
-            f"{counts.name} was counted with {ours.tokenizer} ({ours.tokenizer_sha256[:8]})."
-        )
 
 
 def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Result | None:
@@ -142,9 +130,9 @@ def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Resu
     head = read_sliced(arguments.out)
     held = coverage_on(DraftVocabulary.of(head.ids, head.vocab_size), counts)
     expected: Result = {"on": held.name, "coverage": held.coverage}
-    if arguments.full_length is not None:
-        length = expected_length(held.coverage, arguments.full_length, arguments.depth)
-        expected |= {"full_length": arguments.full_length, "length": list(length)}
+    if arguments.accept_length is not None:
+        length = expected_length(held.coverage, arguments.accept_length, arguments.depth)
+        expected |= {"full_length": arguments.accept_length, "length": list(length)}
     return expected
 
 

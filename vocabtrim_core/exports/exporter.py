@@ -14,6 +14,13 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 SIZE = "<N>"  # stands for k in a format's texts and file names
+Proof = Literal["loaded", "loaded where installed", "documented", "own"]
+PROOFS: Mapping[Proof, str] = {
+    "loaded": "its own code",
+    "loaded where installed": "its own code, where installed",
+    "documented": "documented format only",
+    "own": "our reader",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Exporter:
     read(folder, k) -> int64[k], the target id of each draft id as the consumer will see it;
     InputError when the files are not what `write` makes.
     wants: context field -> the sentence to note when it is missing.
+    proof: what the check that `checked` describes rests on, see PROOFS.
     needs_draft: whether context.draft must name a checkpoint.  home: the folder it writes in, its
     name unless formats share one, which is then written once.
     """
@@ -67,6 +75,7 @@ class Exporter:
     how: str
     example: str
     limits: str
+    proof: Proof
     checked: str
     write: Callable[[DraftVocabulary, ExportContext, Path], list[Path]]
     read: Callable[[Path, int], np.ndarray]
@@ -83,5 +92,5 @@ class Exporter:
     def texts(self, k: int) -> dict[str, str]:
         """What users read about this format, for an export of k ids."""
         names = ("name", "title", "consumer", "stage", "semantics", "order", "how", "example",
-                 "limits", "checked", "home")  # fmt: skip
+                 "limits", "proof", "checked", "home")  # fmt: skip
         return {name: getattr(self, name).replace(SIZE, str(k)) for name in names}

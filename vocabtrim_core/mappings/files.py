@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.mappings.origin import Origin, origin_beside, origin_in
 
 NAMES = ("vocab_mapping.pt", "cache.pt", "d2t.npy", "d2t.pt", "draft_token_map.pt", "ids.json",
          "ids.txt", "draft_vocabulary.npz")  # fmt: skip
@@ -33,7 +34,7 @@ class RawMapping:
 
     numbers: int64[k], offsets or ids as `expected` says that this kind of file should hold; label:
     what the file calls them.  t2d: bool[V].  any_order: readers of this kind need no order.
-    vocab_size, head_rows, draft_vocab_size: as far as the file tells.
+    vocab_size, head_rows, draft_vocab_size, origin, about: as far as the file tells.
     """
 
     name: str
@@ -46,10 +47,17 @@ class RawMapping:
     vocab_size: int | None = None
     head_rows: int | None = None
     draft_vocab_size: int | None = None
+    origin: Origin | None = None
+    about: str = ""
 
 
 def read_raw(path: Path) -> RawMapping:
     """The mapping at this path; InputError when there is none that is understood."""
+    raw = _read(path)
+    return raw if raw.origin else replace(raw, origin=origin_beside(path))
+
+
+def _read(path: Path) -> RawMapping:
     if path.is_dir():
         return _folder(path)
     if not path.is_file():
@@ -73,7 +81,7 @@ def _folder(path: Path) -> RawMapping:
         return _checkpoint(path)
     for name in NAMES:
         if (path / name).is_file():
-            return replace(read_raw(path / name), name=f"{path.name}/{name}")
+            return replace(_read(path / name), name=f"{path.name}/{name}")
     raise InputError(
         f"The folder {path} holds no mapping: no manifest.json of an export, no config.json of a "
         f"draft, and none of {', '.join(NAMES)}."
@@ -233,7 +241,13 @@ def _json(path: Path) -> RawMapping:
     size = value.get("vocab_size") if isinstance(value, dict) else None
     ids = value.get("ids") if isinstance(value, dict) else value
     raw = _plain(path, ids, "ids (.json)")
-    return replace(raw, vocab_size=size if isinstance(size, int) else None)
+    about = value.get("about") if isinstance(value, dict) else None
+    return replace(
+        raw,
+        vocab_size=size if isinstance(size, int) else None,
+        origin=origin_in(value),
+        about=about if isinstance(about, str) else "",
+    )
 
 
 def _txt(path: Path) -> RawMapping:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.files import RawMapping, read_raw
+from vocabtrim_core.mappings.origin import Origin
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 OFFSET, ABSOLUTE = "offset", "absolute"
@@ -33,6 +35,8 @@ class ImportedMapping:
 
     ids: int64[k], target id of each draft id in the file's order, unsound ones included.
     vocabulary: its ids that exist, sorted, repeats dropped.  stored_as: what its numbers are.
+    origin: the tokenizer whose ids they are, None where nothing tells.  about: how they came to be
+    chosen, where the file says so.
     """
 
     name: str
@@ -41,6 +45,8 @@ class ImportedMapping:
     ids: np.ndarray
     vocabulary: DraftVocabulary
     checks: tuple[Check, ...]
+    origin: Origin | None = None
+    about: str = ""
 
     @property
     def valid(self) -> bool:
@@ -54,7 +60,7 @@ class ImportedMapping:
 
 
 def import_mapping(path: str | Path, vocab_size: int | None = None) -> ImportedMapping:
-    """Read a mapping from a file or folder; see `mapping_files` for the formats.
+    """Read a mapping from a file or folder; see `mappings.files` for the formats.
 
     vocab_size: V of the counts it will be held against; needed where the file does not tell.
     InputError when it is no mapping, when its V is another one, or when no id of it exists.
@@ -68,7 +74,28 @@ def import_mapping(path: str | Path, vocab_size: int | None = None) -> ImportedM
         raise InputError(f"{path} holds no token id within 0..{size - 1}; it is no mapping for V.")
     vocabulary = DraftVocabulary(np.unique(inside), size)
     checks += _check_ids(ids, raw, size) + _check_sizes(ids, raw)
-    return ImportedMapping(raw.name, raw.kind, stored_as, ids, vocabulary, checks)
+    return ImportedMapping(
+        raw.name, raw.kind, stored_as, ids, vocabulary, checks, raw.origin, raw.about
+    )
+
+
+def import_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
+    """A mapping that is to be held against these counts.
+
+    InputError also when it is known to hold the ids of another tokenizer than theirs.
+    """
+    found = import_mapping(path, counts.vocab_size)
+    if found.origin:
+        found.origin.check(counts, str(path))
+    return found
+
+
+def sound_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
+    """The same, for whoever goes on with its tokens: InputError too when it has problems."""
+    found = import_for(path, counts)
+    if not found.valid:
+        raise InputError(f"{path} is not sound: {found.problems[0]}")
+    return found
 
 
 def _vocab_size(path: Path, raw: RawMapping, given: int | None) -> int:
@@ -133,7 +160,7 @@ def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[Check, ...]
         if not len(outside)
         else Check(
             "in range", False,
-            f"{len(outside):,} ids lie outside 0..{size - 1}, the first is {outside[0]}.",
+            f"{len(outside):,} of the ids are outside 0..{size - 1}, the first is {outside[0]}.",
         ),
         Check("unique", True, "No id occurs twice.")
         if not len(twice)

@@ -70,10 +70,19 @@ def _span(interval: Interval | None) -> str:
 
 
 def measured(facts: Facts) -> str:
-    """Measured throughput gains with their intervals."""
+    """Measured throughput gains with their intervals; a single run has none."""
     rows = [
-        Dot(f"{m.task}, {m.k:,}", 100 * m.gain, 100 * m.gain_low,
-            100 * m.gain_high, f"{signed(m.gain)}  ({between(m.gain_low, m.gain_high)})")
+        Dot(
+            f"{m.task}, {m.k:,} : {m.baseline}",
+            100 * m.gain,
+            None if m.gain_low is None else 100 * m.gain_low,
+            None if m.gain_high is None else 100 * m.gain_high,
+            signed(m.gain) + _gains(m.gain_low, m.gain_high),
+        )
         for m in facts.material.measured
-    ]  # fmt: skip
+    ]
     return dots(rows, "Throughput gain, 95 % interval", (0, "no change"), changes)
+
+
+def _gains(low: float | None, high: float | None) -> str:
+    return "  (one run)" if low is None or high is None else f"  ({between(low, high)})"

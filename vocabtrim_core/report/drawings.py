@@ -209,7 +209,7 @@ def throughput(facts: Facts) -> str:
     spans = [(x(o.k) - 20, x(o.k) + 20) for o in wanted]
     for option, free in zip(wanted, free_places(spans), strict=True):
         at = x(option.k)
-        value = 100 * (float(predicted.middle[option.k - 1]) - 1)
+        value = 100 * (float(np.exp(np.log(facts.ratios(option, base)).mean())) - 1)
         sheet.line(at, y.stop - 4, at, y.start, stroke=ACCENT if option.chosen else LINE,
                    stroke_dasharray="1 3")  # fmt: skip
         if value >= lowest:

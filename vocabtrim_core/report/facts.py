@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vocabtrim_core.choice import ForecastSettings, Opened, SavedChoice, Settings
-from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.choice import Opened, Settings
 from vocabtrim_core.coverage import HeldOut, coverage_on
-from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, GENERAL_K, NER_K, SHIPPED_K
-from vocabtrim_core.forecast.throughput import (
-    AcceptanceModel,
-    Forecast,
-    forecast,
-    order_free_ceiling,
-)
+from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.generalization.missing import Missing, missing
 from vocabtrim_core.generalization.uncertainty import Interval
+from vocabtrim_core.report.material import Material
+from vocabtrim_core.report.outlook import as_many_covering, predict, ratios
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.text import visible
-from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.tradeoff import Choice
 from vocabtrim_core.vocabulary import DraftVocabulary
 
@@ -34,43 +27,6 @@ KNOWN_SIZES = (
     (SHIPPED_K, "shipped EAGLE-3 heads"),
 )
 SHOWN_TOKENS = 20  # of each list
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A measured comparison: throughput of k against baseline_k, as relative gain (0.03 = +3 %).
-
-    gain_low, gain_high: its 95 % interval. length, baseline_length: acceptance lengths.
-    """
-
-    task: str
-    k: int
-    baseline_k: int
-    gain: float
-    gain_low: float
-    gain_high: float
-    length: float | None = None
-    baseline_length: float | None = None
-    on: str = ""  # engine, version, device
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """What a report is made from. intervals: by key of the counts, over conversations.
-
-    others: counts of corpora that had no part in the choice. created: shown as it is given.
-    """
-
-    counts: TokenCounts
-    choice: SavedChoice
-    others: Sequence[TokenCounts] = ()
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    tokenizer: Tokenizer | None = None
-    measured: Sequence[Measured] = ()
-    title: str = ""
-    created: str = ""
-    commands: Sequence[str] = ()
-    ceiling: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +69,8 @@ class Facts:
     """The report's content. opened: the choice at work, with the curve.
 
     next_in_line: left-out tokens by their count where the choice was made.  missed: by their share
-    of the other corpora, all weighing alike.
+    of the other corpora, all weighing alike.  like_k: the fewest most frequent tokens that cover as
+    much as the chosen ones, k itself for plain top-k.
     """
 
     material: Material
@@ -124,6 +81,7 @@ class Facts:
     next_in_line: tuple[LeftOut, ...]
     missed: tuple[LeftOut, ...]
     forecast: Forecast | None
+    like_k: int
 
     @property
     def chosen(self) -> Option:
@@ -134,6 +92,11 @@ class Facts:
     def full(self) -> Option:
         """All tokens."""
         return self.options[-1]
+
+    def ratios(self, option: Option, other_k: int) -> np.ndarray:
+        """float64[4]: forecast throughput of an option over k tokens, per pair of assumptions."""
+        assert self.forecast is not None
+        return ratios(self.forecast, option.k, self.like_k if option.chosen else option.k, other_k)
 
     def option(self, k: int) -> Option | None:
         """The option of this size, if there is one."""
@@ -147,16 +110,18 @@ def gather(material: Material) -> Facts:
     forecast settings that make no sense.
     """
     opened = material.choice.open(material.counts)
-    for other in material.others:
-        _check_comparable(material.counts, other)
+    material.check()
     predicted = predict(material.choice.forecast, opened, material.ceiling)
     vocabulary = opened.vocabulary
-    kinds = token_kinds(material.tokenizer) if _fits(material) else None
+    tokenizer, size = material.tokenizer, material.counts.vocab_size
+    known = tokenizer if tokenizer and tokenizer.vocab_size == size else None
+    kinds = token_kinds(known) if known else None
+    like_k = as_many_covering(opened)
     lost = missing(material.counts, vocabulary, kinds)
     return Facts(
         material,
         opened,
-        _options(material, opened, predicted),
+        _options(material, opened, predicted, like_k),
         tuple(
             Elsewhere(coverage_on(vocabulary, other), material.intervals.get(other.key))
             for other in material.others
@@ -165,71 +130,19 @@ def gather(material: Material) -> Facts:
         _next_in_line(material, lost),
         _missed(material, vocabulary),
         predicted,
+        like_k,
     )
 
 
-def predict(
-    settings: ForecastSettings, opened: Opened, ceiling: np.ndarray | None = None
-) -> Forecast | None:
-    """The forecast these settings ask for; None when no acceptance length is given."""
-    if settings.full_length is None:
-        return None
-    curve, architecture = opened.tradeoff.curve, opened.tradeoff.architecture
-    acceptance = AcceptanceModel(
-        curve.coverage,
-        order_free_ceiling(curve.coverage, settings.depth) if ceiling is None else ceiling,
-        settings.depth,
-        settings.full_length,
-        dict(settings.measured),
-    )
-    if settings.cycles:
-        cycles = CycleRange.measured(settings.cycles)
-    elif settings.hardware in HARDWARE:
-        hardware = HARDWARE[settings.hardware]
-        cycles = roofline(architecture, hardware, settings.depth, batch=settings.batch)
-    else:
-        raise InputError(
-            f"There is no hardware {settings.hardware!r}; choose one of {', '.join(HARDWARE)}."
-        )
-    tradeoff = opened.tradeoff
-    return forecast(
-        acceptance, cycles, baseline_k=settings.baseline_k, k_min=tradeoff.k_min,
-        k_max=tradeoff.k_max,
-    )  # fmt: skip
-
-
-def _check_comparable(counts: TokenCounts, other: TokenCounts) -> None:
-    a, b = counts.provenance, other.provenance
-    pairs = (
-        ("tokenizer", f"{a.tokenizer} ({a.tokenizer_sha256[:8]})",
-         f"{b.tokenizer} ({b.tokenizer_sha256[:8]})"),
-        ("rule", a.rule, b.rule),
-    )  # fmt: skip
-    for name, mine, its in pairs:
-        if mine != its:
-            raise InputError(
-                f"{other.name} cannot stand beside {counts.name}: its {name} is {its}, not {mine}; "
-                "count both the same way."
-            )
-
-
-def _fits(material: Material) -> bool:
-    """Whether the tokenizer is the one of the counts; another one is an error, none is fine."""
-    tokenizer, counts = material.tokenizer, material.counts
-    if tokenizer is None:
-        return False
-    if tokenizer.fingerprint != counts.provenance.tokenizer_sha256:
-        raise InputError(
-            f"{counts.name} was counted with the tokenizer {counts.provenance.tokenizer} "
-            f"({counts.provenance.tokenizer_sha256[:8]}), but {tokenizer.name} "
-            f"({tokenizer.fingerprint[:8]}) is given."
-        )
-    return tokenizer.vocab_size == counts.vocab_size
-
-
-def _options(material: Material, opened: Opened, predicted: Forecast | None) -> tuple[Option, ...]:
+def _options(
+    material: Material, opened: Opened, predicted: Forecast | None, like_k: int
+) -> tuple[Option, ...]:
     tradeoff, size, chosen = opened.tradeoff, opened.tradeoff.curve.vocab_size, opened.choice.k
-    labels: dict[int, list[str]] = {chosen: ["chosen"]}
+    labels: dict[int, list[str]] = {}
+    if material.choice.own:
+        labels[chosen] = ["as many, the most frequent"]
+    else:
+        labels[chosen] = ["chosen"]
     for k, label in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *KNOWN_SIZES):
         if k < size:
             labels.setdefault(k, []).append(label)
@@ -240,17 +153,23 @@ def _options(material: Material, opened: Opened, predicted: Forecast | None) -> 
         if k is not None and k <= size:
             labels.setdefault(k, []).append("pinned" if own else f"pinned on {pin.name}")
     labels.setdefault(size, []).append("all tokens")
-    return tuple(
-        Option(
-            tradeoff.at(k),
-            tuple(dict.fromkeys(labels[k])),
-            tradeoff.architecture.head_bytes(k),
-            tradeoff.feasible(k),
-            k == chosen,
-            predicted.against(k, size) if predicted else None,
-        )
-        for k in sorted(labels)
-    )
+
+    def option(choice: Choice, names: Sequence[str], is_chosen: bool, like: int) -> Option:
+        gain = None
+        if predicted:
+            found = ratios(predicted, choice.k, like, size) - 1
+            gain = float(found.min()), float(found.max())
+        meets = tradeoff.k_min <= choice.k <= tradeoff.last_k and choice.coverage >= tradeoff.floor
+        head = tradeoff.architecture.head_bytes(choice.k)
+        return Option(choice, tuple(dict.fromkeys(names)), head, meets, is_chosen, gain)
+
+    own = bool(material.choice.own)
+    found = [option(opened.choice, ("chosen",), True, like_k)] if own else []
+    for k, names in labels.items():
+        is_chosen = k == chosen and not own
+        like = like_k if is_chosen else k
+        found.append(option(tradeoff.at(k), names, is_chosen, like))
+    return tuple(sorted(found, key=lambda o: (o.k, not o.chosen)))
 
 
 def _optimum(opened: Opened, settings: Settings) -> int:

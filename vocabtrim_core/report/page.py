@@ -60,6 +60,7 @@ def _content(facts: Facts) -> dict[str, Any]:
         "next_in_line": facts.next_in_line,
         "missed": facts.missed,
         "forecast": facts.forecast,
+        "toy": any(m.toy for m in material.measured),
         "recommended": facts.forecast.recommended_range if facts.forecast else None,
         "figures": drawn,
         "number": lambda name: order.index(name) + 1,

@@ -70,8 +70,8 @@ def _left_out(facts: Facts) -> str:
 
 
 def _measured(facts: Facts) -> str:
-    head = ("task", "k", "baseline_k", "gain", "gain_low", "gain_high", "length",
-            "baseline_length", "on")  # fmt: skip
+    head = ("task", "k", "baseline", "gain", "gain_low", "gain_high", "length", "baseline_length",
+            "on", "toy")  # fmt: skip
     rows = ([getattr(m, name) for name in head] for m in facts.material.measured)
     return csv_text(head, rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from vocabtrim_core.choice_flags import choice_flags
 from vocabtrim_core.report.facts import Facts, Option
 
 
@@ -81,26 +82,44 @@ def _undrafted(coverage: float) -> str:
 def _speed(facts: Facts) -> list[str]:
     measured = [m for m in facts.material.measured if m.k == facts.chosen.k]
     if measured:
-        low, high = (pick(measured, key=lambda m: m.gain) for pick in (min, max))
-        return [
-            f"Measured throughput changes by {signed(low.gain)} ({low.task}) to "
-            f"{signed(high.gain)} ({high.task})."
-        ]
+        baseline = measured[0].baseline
+        alike = [m for m in measured if m.baseline == baseline]
+        low, high = (pick(alike, key=lambda m: m.gain) for pick in (min, max))
+        text = f"Measured throughput changes by {signed(low.gain)} ({low.task})"
+        if low is not high:
+            text += f" to {signed(high.gain)} ({high.task})"
+        text += f" against {against(baseline)}"
+        if any(m.gain_low is None for m in alike):
+            text += "; single runs, so it may be chance"
+        if any(m.toy for m in alike):
+            text += ", on a toy target that demonstrates the mechanism and no speed of yours"
+        return [f"{text}."]
     if facts.forecast is None:
         return ["Its effect on tokens per second has been neither measured nor forecast."]
-    text = f"Forecast throughput: {between(*facts.forecast.against(facts.chosen.k, facts.full.k))}"
-    text += f" against all {facts.full.k:,} tokens"
+    text = f"Forecast throughput: {_between(facts, facts.full.k)} against all {facts.full.k:,} "
+    text += "tokens"
     shipped = facts.option(32_000)
     if shipped and not shipped.chosen:
-        gain = facts.forecast.against(facts.chosen.k, shipped.k)
-        text += f", {between(*gain)} against the usual {shipped.k:,}"
+        text += f", {_between(facts, shipped.k)} against the usual {shipped.k:,}"
     return [f"{text}; it has not been measured."]
+
+
+def _between(facts: Facts, other_k: int) -> str:
+    gains = facts.ratios(facts.chosen, other_k) - 1
+    return between(float(gains.min()), float(gains.max()))
+
+
+def against(baseline: str) -> str:
+    """A measurement's baseline in a sentence."""
+    return f"{baseline} tokens" if baseline[:1].isdigit() else baseline
 
 
 def how_chosen(facts: Facts) -> str:
     """What decided k."""
     settings, tradeoff = facts.material.choice.settings, facts.opened.tradeoff
     rules, best = facts.opened.ruled, tradeoff.optimum
+    if own := facts.material.choice.own:
+        return _how_own(facts, own.about)
     bounds = f"{tradeoff.k_min:,} to {tradeoff.last_k:,}"
     floor = f" and at least {percent(tradeoff.floor)} coverage" if tradeoff.floor else ""
     text = f"Among {bounds} tokens, with alpha = {tradeoff.alpha:g}{floor}, "
@@ -126,6 +145,18 @@ def how_chosen(facts: Facts) -> str:
         ]
         text += f". Rules: {', '.join(filter(None, parts))}"
     return f"{text}."
+
+
+def _how_own(facts: Facts, about: str) -> str:
+    """Of tokens that no size gives."""
+    tradeoff, k = facts.opened.tradeoff, facts.chosen.k
+    best = tradeoff.optimum
+    text = (
+        f"The {k:,} tokens were not taken by frequency alone: {about}. The {k:,} most frequent "
+        f"ones would cover {percent(tradeoff.at(k).coverage, 2)} of this corpus; with "
+        f"alpha = {tradeoff.alpha:g} the exact optimum of plain sizes is {best.k:,} tokens"
+    )
+    return f"{text}, of utility {best.utility:.4f} against {facts.chosen.choice.utility:.4f}."
 
 
 def labels(option: Option) -> str:
@@ -161,6 +192,11 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
         else "The best case is capped at what a perfect draft reaches on the counted responses.",
         f"Cycle time comes from {where}. {cycles.regime}".strip(),
     ]
+    if facts.like_k != facts.chosen.k:
+        found.append(
+            f"The chosen tokens are taken to be accepted as often as the {facts.like_k:,} most "
+            "frequent ones, which cover as much."
+        )
     if settings.measured:
         pairs = ", ".join(f"{length:g} at k = {k:,}" for k, length in settings.measured)
         found.append(f"Acceptance lengths of trained drafts narrow it: {pairs}.")
@@ -177,6 +213,11 @@ def limits(facts: Facts) -> tuple[str, ...]:
         "Coverage is measured on the text the tokens were chosen from, which flatters it a "
         "little; corpora that had no part in the choice do not.",
     ]
+    if facts.material.measured:
+        found.append(
+            "Measurements are matched by the number of tokens kept; that the measured draft keeps "
+            "the very same ones is for its own record to say."
+        )
     if any(place.interval is None for place in facts.elsewhere):
         found.append(
             "Where no interval is given, the corpus was available as counts only, without the "
@@ -192,7 +233,8 @@ def commands(facts: Facts) -> tuple[str, ...]:
              "--template", made.template, "--out", "counts.npz"]  # fmt: skip
     if made.max_length:
         count += ["--max-length", str(made.max_length)]
-    own = ["choice", "save", "counts.npz", *_settings(facts), "--out", "choice.json"]
+    own = ["choice", "save", "counts.npz", *choice_flags(facts.material.choice),
+           "--out", "choice.json"]  # fmt: skip
     export = ["export", "counts.npz", "--choice", "choice.json", "--format", "specforge",
               "--format", "ids", "--out", "draft-vocabulary"]  # fmt: skip
     lines = [count, own, export]
@@ -202,17 +244,3 @@ def commands(facts: Facts) -> tuple[str, ...]:
 
 def _names(facts: Facts) -> Sequence[str]:
     return [str(corpus["name"]) for corpus in facts.material.counts.provenance.corpora] or ["DATA"]
-
-
-def _settings(facts: Facts) -> list[str]:
-    settings, tradeoff = facts.material.choice.settings, facts.opened.tradeoff
-    found = ["--draft", tradeoff.architecture.name, "--alpha", f"{tradeoff.alpha:g}"]
-    options = {
-        "--min-coverage": f"{tradeoff.floor:g}" if tradeoff.floor else "",
-        "--k": str(settings.k or ""),
-        "--k-min": str(tradeoff.k_min) if tradeoff.k_min != 1 else "",
-        "--k-max": str(tradeoff.k_max or ""),
-    }
-    for name, value in options.items():
-        found += [name, value] if value else []
-    return found

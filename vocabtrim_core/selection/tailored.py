@@ -100,6 +100,24 @@ def tailor(demand: Demand) -> Tailored:
     )
 
 
+def about(demand: Demand) -> str:
+    """How such a vocabulary came about, in a few words: for manifests and reports."""
+    total = sum(demand.weights)
+    parts = [
+        f"{weight / total:.0%} {counts.name}"
+        for counts, weight in zip(demand.sets, demand.weights, strict=True)
+        if weight
+    ]
+    text = f"tailored to {', '.join(parts)}"
+    if demand.wishes:
+        text += f"; keeps {', '.join(wish.name for wish in demand.wishes)}"
+    if demand.excluded is not None:
+        text += f"; leaves out {len(demand.excluded):,} tokens"
+    if demand.floor_everywhere:
+        text += f"; at least {demand.floor_everywhere:.1%} of every set"
+    return text + (f"; a multiple of {demand.multiple}" if demand.multiple > 1 else "")
+
+
 def offers(demand: Demand, wishes: Sequence[Wish]) -> tuple[Price, ...]:
     """What each of these wishes would cost beside a demand without it (floors everywhere apart)."""
     frequencies = mix(demand.sets, demand.weights)

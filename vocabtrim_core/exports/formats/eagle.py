@@ -34,6 +34,7 @@ EXPORTER = Exporter(
     example='cp eagle/cache.pt WORKING_DIRECTORY  # config.json: "draft_vocab_size": <N>',
     limits="The trainer reuses whatever cache.pt it finds, for any dataset and size: remove an old "
     "one first, and keep draft_vocab_size equal to <N>.",
+    proof="documented",
     checked="Written to the documented format, the one traineagle3/cnets.py saves and loads; not "
     "loaded with EAGLE's code, whose trainer is not an installable package.",
     write=write,

@@ -22,6 +22,7 @@ EXPORTER = Exporter(
     "  --eagle-path DRAFT --V <N>",
     limits="The name's number must be the list's length. Ids are read as int32. NanoSpec needs a "
     "draft whose head has the full vocabulary.",
+    proof="documented",
     checked="Written to the documented format, a list torch.load reads with weights_only; not "
     "loaded with FR-Spec's code, which needs its CUDA build.",
     write=write,

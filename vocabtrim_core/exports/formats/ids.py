@@ -51,6 +51,7 @@ EXPORTER = Exporter(
     "trimmed head is row ids[i] of the full one.",
     example='ids = json.load(open("ids/ids.json"))["ids"]; trimmed_head = head[ids]',
     limits="None.",
+    proof="own",
     checked="Read back by our own reader in tests.",
     write=write,
     read=read,

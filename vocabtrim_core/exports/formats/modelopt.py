@@ -38,6 +38,7 @@ EXPORTER = Exporter(
     "    draft_vocab_size: <N>",
     limits="The file is read only when draft_vocab_size is below the target's vocab_size, and must "
     "then hold exactly that many int64 offsets. It has no t2d.",
+    proof="loaded",
     checked="Loaded with nvidia-modelopt 0.47.0's own load_draft_vocab_cache in tests, and its "
     "logit mapping picks our tokens. No training step is run there.",
     write=write,

@@ -48,6 +48,7 @@ EXPORTER = Exporter(
     limits="With another draft_vocab_size, or another vocab_size in the target's config, NeMo logs "
     "a warning, ignores the file and counts the training data itself. Give the training a copy: "
     "NeMo then writes its own map to this path.",
+    proof="loaded",
     checked="Loaded with nemo-automodel 0.7.0's own load_eagle3_token_mapping in tests. No "
     "training step is run there.",
     write=write,

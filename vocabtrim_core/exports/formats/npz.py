@@ -44,6 +44,7 @@ EXPORTER = Exporter(
     how="The file holds ids (int64, absolute), d2t (int64 offsets) and t2d (bool).",
     example='ids = numpy.load("npz/draft_vocabulary.npz")["ids"]; trimmed_head = head[ids]',
     limits="None.",
+    proof="own",
     checked="Read back by our own reader in tests.",
     write=write,
     read=read,

@@ -23,6 +23,7 @@ EXPORTER = Exporter(
     "target's. With EAGLE3 SGLang ignores the map and says so in a warning, because such a draft "
     "carries its own d2t; train one with the SpecForge or speculators files instead. Rejection "
     "sampling (--speculative-use-rejection-sampling) refuses a map.",
+    proof="loaded",
     checked="Read by SGLang 0.5.23's own load_token_map, taken out of its package and run alone "
     "(in tests where SGLang is installed); no server was started with it.",
     write=write,

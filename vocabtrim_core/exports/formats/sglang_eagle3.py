@@ -13,6 +13,7 @@ EXPORTER = exporter(
     limits="--speculative-token-map is ignored with EAGLE3: this folder's d2t takes its place. "
     "--speculative-use-rejection-sampling refuses a reduced draft. The draft's "
     "max_position_embeddings must reach the target's context length.",
+    proof="loaded",
     checked="Loaded by SGLang 0.5.23's own load_weights, taken out of its package and run alone "
     "(in tests where SGLang is installed): its hot_token_id equals our ids and every tensor "
     "reaches its parameter; no server was started with it.",

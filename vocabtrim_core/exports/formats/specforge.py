@@ -88,6 +88,7 @@ EXPORTER = Exporter(
     "token vocabulary cannot be trained. SpecForge does not check a mapping's content. Copy the "
     "mapping into the run once and leave it: resuming compares its size and modification time. "
     "Never give another mapping to a trained draft: its head rows keep their old meaning.",
+    proof="loaded",
     checked="Loaded with SpecForge 0.2.0's own code in tests: the draft model built from "
     "config.json, its load_vocab_mapping, the mapping consistency check and the run file loader; "
     "d2t and t2d equal what its process_token_dict_to_mappings makes from the same counts, bit for "

@@ -58,6 +58,7 @@ EXPORTER = Exporter(
     limits="Give both paths or neither. token_freq.pt serves other sizes: with --draft-vocab-size "
     "and no mapping of that size, speculators keeps the most frequent tokens of it, without any "
     "token that was protected by hand here.",
+    proof="loaded",
     checked="Loaded with speculators 0.9.0's own code in tests: its train command's "
     "parse_vocab_mappings and the EAGLE-3 draft's load_vocab_mappings; its own selection from "
     "token_freq.pt gives the same arrays. No training step is run there.",

@@ -14,6 +14,7 @@ EXPORTER = exporter(
     "# trtllm-serve TARGET --config config.yaml",
     limits="Only the PyTorch backend reads it. d2t is kept as int32 there, and only when "
     "draft_vocab_size differs from vocab_size.",
+    proof="documented",
     checked="Written to the documented format, the one its Eagle3ForCausalLM loads; not loaded "
     "with TensorRT-LLM's code, which needs CUDA.",
 )

@@ -13,6 +13,7 @@ EXPORTER = exporter(
     "nothing. t2d is not read. Reduced drafts pay a scatter into all of V every step. "
     "Releases before August 2026 paid it for full drafts too, so a gain over one measured there "
     "is too large.",
+    proof="loaded where installed",
     checked="Loaded by vLLM 0.33.0's own load_weights, taken out of its package and run alone (in "
     "tests where vLLM is installed): d2t, head and every other tensor reach their parameters; no "
     "server was started with it.",

@@ -1,0 +1,76 @@
+"""The command that keeps a choice as a file: choice."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.cli.chosen import chosen, settings_arguments
+from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.jobs.progress import Progress
+
+
+def _choice_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("action", choices=("save", "show"), help="save a choice to a file, or show a saved one")
+    add("what", metavar="COUNTS|FILE", help="save: the counts; show: the choice.json")
+    add("--out", type=Path, metavar="FILE", help="save: the choice.json to write")
+    add("--counts", metavar="COUNTS", help="show: the counts (default: those of the workspace)")
+    settings_arguments(parser)
+
+
+def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.choice import SavedChoice
+    from vocabtrim_core.choice_link import to_query
+    from vocabtrim_core.workspace import find_counts
+
+    if arguments.action == "save":
+        if arguments.out is None:
+            raise InputError("`choice save` needs --out, the choice.json to write.")
+        counts = find_counts(arguments.what)
+        choice = chosen(arguments, counts)
+        choice.save(arguments.out)
+    else:
+        choice = SavedChoice.load(arguments.what)
+        counts = find_counts(arguments.counts or choice.counts.key)
+    opened = choice.open(counts)
+    return {
+        "k": choice.k,
+        "coverage": opened.choice.coverage,
+        "latency_reduction": opened.choice.latency_reduction,
+        "utility": opened.choice.utility,
+        "alpha": choice.settings.alpha,
+        "min_coverage": choice.settings.floor,
+        "draft": choice.settings.architecture.name,
+        "counts": counts.key,
+        "counted": counts.name,
+        "vocabulary_sha256": choice.vocabulary_sha256,
+        "own": choice.own.about if choice.own else None,
+        "pins": len(choice.pins),
+        "note": choice.note,
+        "query": to_query(choice),
+        "out": str(arguments.out) if arguments.out else None,
+    }
+
+
+def _choice_text(result: Result) -> str:
+    return facts(
+        result, "k", "coverage", "latency_reduction", "utility", "alpha", "min_coverage", "draft",
+        "counted", "counts", "vocabulary_sha256", "own", "pins", "note", "out",
+    )  # fmt: skip
+
+
+COMMANDS = (
+    Command(
+        "choice",
+        "keep a whole choice as choice.json, or check and show one",
+        _choice,
+        _choice_arguments,
+        _choice_text,
+        "choice save blend.npz --alpha 0.5 --out choice.json",
+    ),
+)
