@@ -14,7 +14,8 @@ import numpy as np
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
-from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast, acceptance_rate
+from vocabtrim_core.forecast.inputs import inferred_length
+from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import (
     Interval,
@@ -177,35 +178,17 @@ def _line(points: Sequence[Point], where: str) -> CycleRange:
     return CycleRange(fast, slow, regime)
 
 
-# --- acceptance ----------------------------------------------------------------------------------
-
-
 def with_lengths(
     model: AcceptanceModel, lengths: Mapping[int, float], full_length: float | None = None
-) -> tuple[AcceptanceModel, tuple[str, ...]]:
-    """The same text with these measured lengths, and what was assumed.
+) -> AcceptanceModel:
+    """The same text with these measured lengths alone, also where V's is not among them.
 
-    full_length: of the full-vocabulary draft; None takes the measured one, else infers it from the
-    largest measured k: between no loss there and loss independent of the draft's other misses.
+    full_length: of the full draft where the user knows it. InputError for a k above V.
     """
-    size = len(model.coverage)
-    for k in lengths:
-        if not 1 <= k <= size:
-            raise InputError(f"k = {k:,} was measured, but the target has {size:,} tokens.")
-    if not lengths:
-        raise InputError("There is no measured acceptance length.")
-    full = lengths.get(size) if full_length is None else full_length
-    if full is not None:
-        return replace(model, full_length=full, measured=dict(lengths)), ()
-    k = max(lengths)
-    rate = acceptance_rate(lengths[k], model.depth) / model.coverage[k - 1]
-    most = sum(min(rate, 1.0) ** j for j in range(model.depth + 1))
-    full = float(lengths[k] + most) / 2
-    said = (
-        f"The full draft was not measured. From {lengths[k]:.2f} at {k:,} tokens its acceptance "
-        f"length is taken to be {full:.2f}, between {lengths[k]:.2f} and {most:.2f}."
-    )
-    return replace(model, full_length=full, measured=dict(lengths)), (said,)
+    full = lengths.get(len(model.coverage)) if full_length is None else full_length
+    if full is None:
+        full, _ = inferred_length(lengths, model.coverage, model.depth)
+    return replace(model, full_length=full, measured=dict(lengths))
 
 
 # --- predicted against measured ------------------------------------------------------------------
