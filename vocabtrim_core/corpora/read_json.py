@@ -37,12 +37,12 @@ Rows = list[tuple[int, dict[str, Any] | str]]  # number, row or why it is unusab
 
 def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
     """The first rows."""
+    found: list[dict[str, Any]] = []
     with open_stream(path) as stream:
-        for _, first, _, data in _line_blocks(stream, str(path.name), chunk=2**18):
-            lines = data.split(b"\n", rows)[:rows]
-            rows_read = _parse_lines(b"\n".join(lines), first, path.name)
-            return [row for _, row in rows_read if isinstance(row, dict)]
-    return []
+        for _, first, _, data in _line_blocks(stream, path.name, rows, chunk=2**18):
+            read = _parse_lines(data, first, path.name)
+            found += [row for _, row in read if isinstance(row, dict)]
+    return found
 
 
 def line_shards(path: Path, file: int, limit: int | None) -> list[Shard]:

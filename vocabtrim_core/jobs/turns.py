@@ -49,3 +49,23 @@ def _take(lock: filelock.BaseFileLock, *, first: bool, name: str, mine: jobs.Job
     except filelock.Timeout:
         return False
     return True
+
+
+@contextmanager
+def hold(name: str, progress: Progress) -> Iterator[None]:
+    """Hold one resource where the job of this process, if it is one, does not hold it already."""
+    if progress.folder and name in jobs.get(progress.folder.name).resources:
+        yield
+        return
+    lock = filelock.FileLock(workspace.folder("locks") / f"{name}.lock", blocking=False)
+    while True:
+        try:
+            lock.acquire()
+            break
+        except filelock.Timeout:
+            progress(0, None, f"Waiting until a job releases: {name}")
+            time.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()

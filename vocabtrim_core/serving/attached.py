@@ -34,16 +34,28 @@ class Attached(Protocol):
     """An engine that decodes with one configuration at a time.
 
     label: engine and version.  device: what it runs on.  versions: package -> version.
-    notes: sentences that must stand beside its numbers.
+    notes: sentences that must stand beside its numbers.  settings: what all configurations share.
+    alternates: changing the configuration is cheap, so runs may alternate between them.
     """
 
-    label: str
-    device: str
-    target: str
-    vocab_size: int | None
-    toy: bool
-    versions: Mapping[str, str]
-    notes: tuple[str, ...]
+    @property
+    def label(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def vocab_size(self) -> int | None: ...
+    @property
+    def toy(self) -> bool: ...
+    @property
+    def versions(self) -> Mapping[str, str]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
+    def settings(self) -> Mapping[str, str | int | float | bool | None]: ...
+    @property
+    def alternates(self) -> bool: ...
 
     def use(self, configuration: Configuration, concurrency: int) -> None:
         """Get ready for this configuration: load the draft, launch or check the server.

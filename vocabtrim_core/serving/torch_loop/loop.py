@@ -34,6 +34,8 @@ class TorchLoop:
     many differed. InputError for what cannot be loaded.
     """
 
+    alternates = True
+
     def __init__(
         self, target: str | Path | Target, *, device: str = "auto", dtype: str = "auto"
     ) -> None:
@@ -51,6 +53,7 @@ class TorchLoop:
             name: version(name) for name in ("torch", "transformers")
         }
         self.label = f"torch loop, torch {self.versions['torch']}, {self.dtype}"
+        self.settings: Mapping[str, str | int | float | bool | None] = {"dtype": self.dtype}
         self._said: dict[tuple[Generation, tuple[int, ...]], tuple[int, ...]] = {}
         self._compared = self._differed = 0
         self._model: TorchTarget | None = None

@@ -1,0 +1,205 @@
+"""SGLang on this machine's GPU: started for one configuration after the other, and stopped.
+
+SGLang's pins fit no other environment, so it is only ever run by an interpreter that the user
+names (see `sglang_interpreter`).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving import clocks
+from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving.measurement import Answer, Configuration
+from vocabtrim_core.serving.server_process import ServerProcess, free_port
+from vocabtrim_core.serving.sglang_facts import Value, read
+from vocabtrim_core.serving.sglang_http import STALL_SECONDS, SglangHttp
+from vocabtrim_core.serving.sglang_interpreter import sglang_command, sglang_version
+
+HOST = "127.0.0.1"
+READY_SECONDS = 900.0  # weights of a large target from a slow disk, and its CUDA graphs
+NO_GPU = (
+    "There is no NVIDIA GPU here (nvidia-smi finds none); measure with --engine torch, or attach "
+    "servers of another machine with --engine sglang --url."
+)
+# Ours, or secrets: neither may come in by the extra arguments.
+RESERVED = re.compile(
+    r"--(host|port|api-key|admin-api-key|model-path|model|speculative-(algorithm|draft-model-path|"
+    r"num-steps|eagle-topk|num-draft-tokens))(=.*)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How servers are started. mem_fraction: of GPU memory, for weights and KV cache.
+
+    context: tokens, None for the target's own.  extra: further arguments of SGLang.
+    simulate: acceptance length that the server makes up over random weights, so that only its
+    times mean something; None measures the real drafts.  ready: seconds until it must answer.
+    """
+
+    mem_fraction: float = 0.75
+    dtype: str = "bfloat16"
+    context: int | None = None
+    extra: tuple[str, ...] = ()
+    simulate: float | None = None
+    seed: int = 42
+    ready: float = READY_SECONDS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mem_fraction < 1:
+            raise InputError(f"mem-fraction must lie within 0..1, but it is {self.mem_fraction}.")
+        if self.simulate is not None and self.simulate < 1:
+            raise InputError(f"An acceptance length is 1 at least, not {self.simulate:g}.")
+        if taken := next((word for word in self.extra if RESERVED.fullmatch(word)), None):
+            raise InputError(
+                f"{taken.partition('=')[0]} is set by the measurement itself; leave it out."
+            )
+
+    def argv(
+        self, command: Sequence[str], target: str, each: Configuration, at_once: int, port: int
+    ) -> list[str]:
+        """The command line of the server of one configuration, for `at_once` requests."""
+        line = [
+            *command, "-m", "sglang.launch_server", "--model-path", target,
+            "--host", HOST, "--port", str(port), "--dtype", self.dtype, "--tp", "1",
+            "--mem-fraction-static", f"{self.mem_fraction:g}",
+            "--max-running-requests", str(at_once), "--cuda-graph-max-bs-decode", str(at_once),
+            "--random-seed", str(self.seed),
+        ]  # fmt: skip
+        if self.context is not None:
+            line += ["--context-length", str(self.context)]
+        if each.draft:
+            line += [
+                "--speculative-algorithm", "EAGLE3", "--speculative-draft-model-path", each.draft,
+                "--speculative-num-steps", str(each.steps),
+                "--speculative-eagle-topk", str(each.topk),
+                "--speculative-num-draft-tokens", str(each.draft_tokens),
+            ]  # fmt: skip
+        if self.simulate is not None:
+            line += ["--load-format", "dummy"]
+            line += ["--speculative-draft-load-format", "dummy"] if each.draft else []
+        return [*line, *self.extra]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Environment of the server. Drafts are often made for fewer positions than targets."""
+        found = {"SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1"}
+        if self.simulate is not None:
+            found["SGLANG_SIMULATE_ACC_LEN"] = f"{self.simulate:g}"
+        return found
+
+
+class SglangLauncher:
+    """SGLang servers that live only while they are measured; see `Attached`.
+
+    target: folder or id.  command: an interpreter, see `sglang_interpreter`.
+    InputError without a GPU.
+    """
+
+    alternates = False
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        command: Sequence[str] | None = None,
+        launch: Launch = Launch(),
+        vocab_size: int | None = None,
+        toy: bool = False,
+        stall: float = STALL_SECONDS,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        found = clocks.gpus()
+        if not found:
+            raise InputError(NO_GPU)
+        self.command = tuple(command or sglang_command())
+        self.versions: Mapping[str, str] = {
+            "sglang": sglang_version(self.command), "driver": found[0].driver
+        }  # fmt: skip
+        self.target, self.vocab_size, self.toy = target, vocab_size, toy
+        self.device = ", ".join(dict.fromkeys(gpu.name for gpu in found))
+        self.label = f"SGLang {self.versions['sglang']}"
+        self._launch, self._stall, self._check = launch, stall, check
+        self._server: ServerProcess | None = None
+        self._http: SglangHttp | None = None
+        self._notes: list[str] = []
+        if launch.simulate is not None:
+            self._notes.append(
+                f"The server made up an acceptance length of {launch.simulate:g} over random "
+                "weights: only its times mean something."
+            )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+    @property
+    def settings(self) -> Mapping[str, Value]:
+        how = self._launch
+        return {
+            "dtype": how.dtype, "mem_fraction_static": how.mem_fraction, "tp_size": 1,
+            "context_length": how.context, "random_seed": how.seed,
+            "simulated_acceptance_length": how.simulate,
+            "server_arguments": shlex.join(how.extra) or None,
+        }  # fmt: skip
+
+    def use(self, configuration: Configuration, concurrency: int) -> None:
+        """Stop the server before and start that of this configuration, until it is ready."""
+        self.close()
+        port = free_port()
+        argv = self._launch.argv(self.command, self.target, configuration, concurrency, port)
+        name = re.sub(r"[^a-z0-9]+", "-", configuration.label.lower()).strip("-") or "server"
+        log = workspace.folder("servers") / f"{name}.log"
+        self._server = ServerProcess(argv, self._launch.settings, log)
+        self._http = SglangHttp(f"http://{HOST}:{port}", stall=self._stall)
+        self._server.wait(self._answers, self._launch.ready, self._check)
+        told = read(self._http)
+        asked = (configuration.steps, configuration.draft_tokens) if configuration.draft else (0, 0)
+        if (told.steps, told.draft_tokens) != asked:
+            raise EngineError(
+                f"The server drafts {told.steps} steps and {told.draft_tokens} tokens, where "
+                f"{asked[0]} and {asked[1]} were asked for."
+            )
+
+    def _answers(self) -> bool:
+        assert self._http is not None
+        try:
+            return self._http.healthy()
+        except EngineError:  # it does not listen yet
+            return False
+
+    def flush(self) -> None:
+        self._ready().flush()
+
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        generation: Generation,
+        concurrency: int,
+        check: Callable[[], None],
+    ) -> tuple[list[Answer], float]:
+        try:
+            return self._ready().answer(prompts, generation, concurrency, check)
+        except EngineError as error:
+            if self._server is None or self._server.alive:
+                raise
+            raise EngineError(f"The server died: {self._server.last_words()}") from error
+
+    def _ready(self) -> SglangHttp:
+        if self._http is None:
+            raise EngineError("No server is running; call `use` first.")
+        return self._http
+
+    def close(self) -> None:
+        """Stop the server; its log stays."""
+        if self._http is not None:
+            self._http.close()
+        if self._server is not None:
+            self._server.stop()
+        self._http = self._server = None
