@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from pages.ui import forecast_form, forecast_view, outlook, state
+from pages.ui import forecast_form, forecast_measured, forecast_view, outlook, state
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
@@ -13,7 +13,8 @@ from vocabtrim_core.forecast.inputs import paper_length
 
 require_router()
 
-TABS = ("Acceptance length", "Cycle time", "Against the paper", "Assumptions")
+TABS = ("Acceptance length", "Cycle time", "Against measurements", "Against the paper",
+        "Assumptions")  # fmt: skip
 
 
 def picked() -> None:
@@ -38,6 +39,7 @@ def page(stored) -> None:
     size = stored.counts.vocab_size
     chart, side = st.columns([3.4, 1], gap="large")
     made = assumed = None
+    waiting = False
     k = st.session_state.get("forecast_k")
     with side:
         st.segmented_control("Compared with", ["V", "32,000"], default="V", required=True,
@@ -46,16 +48,24 @@ def page(stored) -> None:
                              "EAGLE-3 heads keep.")  # fmt: skip
         with plain_errors():
             assumed = forecast_form.form(stored, size)
-            outlook.assume(assumed)
+            waiting = assumed is None
     with chart, plain_errors():
         if assumed:
             made = forecast_view.answer(stored, assumed, k)
+            outlook.assume(assumed, made.acceptance.full_length)
             forecast_chart(forecast_view.chart_data(made, k), picked)
             st.markdown(forecast_view.verdict(made, assumed))
             actions(made)
     if not (made and assumed):
         with chart:
-            st.button("Start over", type="primary", key="forecast_reset", on_click=start_over)
+            if waiting:
+                forecast_measured.nothing_yet(size)
+            st.button(
+                "Start over",
+                type="secondary" if waiting else "primary",
+                key="forecast_reset",
+                on_click=start_over,
+            )
         footer(["forecast", stored.key])
         return
     details(made, assumed)
@@ -82,6 +92,7 @@ def details(made, assumed) -> None:
     drawers = (
         lambda: forecast_view.acceptance(made, assumed),
         lambda: forecast_view.cycle_time(made),
+        lambda: forecast_measured.against(made, assumed),
         forecast_view.paper,
         lambda: forecast_view.assumptions(made),
     )

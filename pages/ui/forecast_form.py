@@ -7,16 +7,18 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from pages.ui import traffic
+from pages.ui import forecast_measured, traffic
+from pages.ui.words import plain
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
 from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
 from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.serving.calibration import Calibration
 from vocabtrim_core.workspace import StoredCounts
 
-SOURCES = ("Data sheet", "Two measurements")
+SOURCES = ("Data sheet", "Two measurements", "A measurement")
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -24,7 +26,8 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 class Assumed:
     """The controls' values. full_length None: as often accepted as in the paper.
 
-    points: (k, tokens/s, acceptance length) of the two measurements, None with a data sheet.
+    points: (k, tokens/s of one sequence, acceptance length) of what was measured, None with a data
+    sheet.  calibration: the measurement they come from, None where they were typed in.
     """
 
     served: StoredCounts
@@ -36,9 +39,12 @@ class Assumed:
     width: int
     verified: int | None
     points: tuple[tuple[int, float, float], ...] | None
+    calibration: Calibration | None = None
 
     def cycles(self, shape: DraftArchitecture) -> CycleRange:
         """The cycle model; InputError for measurements that make none."""
+        if self.calibration:
+            return self.calibration.cycles()
         if self.points is None:
             return roofline(
                 shape, HARDWARE[self.hardware], self.depth, batch=self.batch, width=self.width,
@@ -49,6 +55,8 @@ class Assumed:
     @property
     def title(self) -> str:
         """Where the cycle time comes from, to go into a sentence."""
+        if self.calibration:
+            return f"From the measurement on {plain(self.calibration.where)}"
         if self.points is not None:
             return "With your two measurements"
         some = f", {self.batch} sequences at once" if self.batch > 1 else ""
@@ -57,11 +65,16 @@ class Assumed:
     def arguments(self, chooser: StoredCounts) -> list[str]:
         """As arguments of `forecast`, defaults left out."""
         argv = [] if self.served.key == chooser.key else ["--on", self.served.key]
+        if self.calibration:
+            made = self.calibration
+            argv += ["--measurement", made.measurement.key, "--batch", str(made.concurrency)]
+            argv += [] if made.steps else ["--depth", str(self.depth)]
+            own = {k: v for k, v in self.measured.items() if made.lengths.get(k) != v}
+            return [*argv, *_lengths(own)]
         argv += ["--depth", str(self.depth)] if self.depth != PAPER_DEPTH else []
         if self.full_length is not None:
             argv += ["--accept-length", f"{self.full_length:g}"]
-        if self.measured:
-            argv += ["--measured-length", *(f"{k}={v:g}" for k, v in self.measured.items())]
+        argv += _lengths(self.measured)
         if self.points is not None:
             return [*argv, "--measured", *(f"{k}={seconds(r, n):.6g}" for k, r, n in self.points)]
         argv += ["--hardware", self.hardware]
@@ -69,6 +82,10 @@ class Assumed:
                                    ("--verified", self.verified, None)):  # fmt: skip
             argv += [flag, str(value)] if value != start else []
         return argv
+
+
+def _lengths(measured: dict[int, float]) -> list[str]:
+    return ["--measured-length", *(f"{k}={v:g}" for k, v in measured.items())] if measured else []
 
 
 def seconds(rate: float, length: float) -> float:
@@ -80,15 +97,15 @@ def _depth_moved() -> None:
     st.session_state.tau = round(paper_length(st.session_state.depth), 2)
 
 
-def form(stored: StoredCounts, vocab_size: int) -> Assumed:
-    """Draw the controls."""
-    depth = st.slider("Draft depth K", 1, MAX_DEPTH, PAPER_DEPTH, key="depth", bind="query-params",
-                      on_change=_depth_moved, help="Tokens drafted per verification. The paper's "
-                      "cycle times and lengths imply 3.")  # fmt: skip
-    full_length = _full_length(depth)
-    served = _served(stored)
+def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
+    """Draw the controls; None while a measurement still has to be chosen."""
     source = st.segmented_control("Cycle time from", SOURCES, default=SOURCES[0], required=True,
                                   key="timing", bind="query-params")  # fmt: skip
+    if source == SOURCES[2]:
+        return _from_measurement(stored, vocab_size)
+    depth = _depth()
+    full_length = _full_length(depth)
+    served = _served(stored)
     hardware, batch, width, verified = "a100-80g", 1, 1, None
     points = None
     if source == SOURCES[1]:
@@ -97,6 +114,26 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed:
         hardware, batch, width, verified = _sheet(depth)
     measured = _measured(vocab_size)
     return Assumed(served, depth, full_length, measured, hardware, batch, width, verified, points)
+
+
+def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
+    """Times and lengths of what was measured; only what it does not tell is asked."""
+    found = forecast_measured.choose(vocab_size)
+    if found is None:
+        return None
+    depth = found.steps or _depth()
+    served = _served(stored)
+    measured = {**found.lengths, **_measured(vocab_size)}
+    points = tuple((p.k, p.length / p.cycle.mean, p.length) for p in found.points)
+    full = found.lengths.get(vocab_size)
+    return Assumed(served, depth, full, measured, "a100-80g", found.concurrency, 1, None, points,
+                   found)  # fmt: skip
+
+
+def _depth() -> int:
+    return st.slider("Draft depth K", 1, MAX_DEPTH, PAPER_DEPTH, key="depth", bind="query-params",
+                     on_change=_depth_moved, help="Tokens drafted per verification. The paper's "
+                     "cycle times and lengths imply 3.")  # fmt: skip
 
 
 def _full_length(depth: int) -> float | None:

@@ -29,13 +29,12 @@ ON, CHOSEN = "with_forecast", "report_measurements"
 # --- forecast -----------------------------------------------------------------------------------
 
 
-def assume(found: Assumed) -> None:
-    """Take over what the Forecast page assumes."""
-    full = paper_length(found.depth) if found.full_length is None else found.full_length
+def assume(found: Assumed, full_length: float) -> None:
+    """Take over what the Forecast page assumes, the full draft's acceptance length among it."""
     cycles = tuple((k, seconds(rate, length)) for k, rate, length in found.points or ())
     st.session_state.forecast_settings = ForecastSettings(
-        full, found.depth, tuple(found.measured.items()), found.hardware, found.batch, cycles,
-        width=found.width, verified=found.verified,
+        full_length, found.depth, tuple(found.measured.items()), found.hardware, found.batch,
+        cycles, width=found.width, verified=found.verified,
     )  # fmt: skip
 
 

@@ -120,11 +120,16 @@ class CycleRow(NamedTuple):
 
 
 def cycle_info(cycles: CycleRange, ks: Sequence[tuple[int, str]]) -> tuple[CycleRow, ...]:
-    """The split of the cycle's time at some sizes."""
+    """The split of the cycle's time at some sizes.
+
+    A measured range leaves open how much of a cycle is the heads': the fitted line is shown.
+    """
     fixed = sorted((1e3 * cycles.fast.fixed_s, 1e3 * cycles.slow.fixed_s))
+    if cycles.fast.row_s != cycles.slow.row_s:
+        fixed = [sum(fixed) / 2] * 2
+    row_ms = 1e3 * (cycles.fast.row_s + cycles.slow.row_s) / 2
     return tuple(
-        CycleRow(f"{k:,}  {name}".strip(), (fixed[0], fixed[1]), 1e3 * cycles.slow.row_s * k)
-        for k, name in ks
+        CycleRow(f"{k:,}  {name}".strip(), (fixed[0], fixed[1]), row_ms * k) for k, name in ks
     )
 
 

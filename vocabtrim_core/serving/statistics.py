@@ -44,7 +44,7 @@ class Interval:
         return self.mean + (self.half or 0.0)
 
 
-def interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+def interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
     """Mean and half-width of its t-interval. InputError for no values."""
     found = np.asarray(values, float)
     if not len(found):

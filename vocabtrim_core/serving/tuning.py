@@ -203,7 +203,7 @@ def rivals(best: Configuration, space: Space, vocab_size: int | None) -> list[Co
 
     found = [best, Configuration("no speculation")]
     for k in dict.fromkeys((vocab_size, SHIPPED_K)):
-        if k in space.drafts and k != best.k:
+        if k is not None and k in space.drafts and k != best.k:
             found.append(space.configuration(k, best.steps, best.topk, best.draft_tokens))
     return found
 

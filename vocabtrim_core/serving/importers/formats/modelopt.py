@@ -89,12 +89,12 @@ def _read(source: Source) -> Iterable[Piece]:
         if _is_configuration(record.value):
             about = typed(record, _Configuration, TITLE)
             continue
-        kind, into = (
-            (_Timing, timings) if _is_list_of(record.value, "Output TPS")
-            else (_Acceptance, histograms)
-        )  # fmt: skip
         for i, each in enumerate(record.value):
-            into.append(typed(Record(each, f"{record.where} entry {i + 1}"), kind, TITLE))
+            at = Record(each, f"{record.where} entry {i + 1}")
+            if _is_list_of(record.value, "Output TPS"):
+                timings.append(typed(at, _Timing, TITLE))
+            else:
+                histograms.append(typed(at, _Acceptance, TITLE))
     if not timings:
         raise InputError(
             f"{source.name} holds no timing.json of {TITLE}, so there is no throughput in it; name "

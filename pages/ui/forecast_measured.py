@@ -1,0 +1,177 @@
+"""Forecasts that rest on a measurement: which one, and predicted against measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import plots
+from pages.ui.router import page as page_of
+from pages.ui.words import ESTIMATED, MEASURED, percent, plain
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.figures import calibration as figures
+from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.serving import measurement as measurements
+from vocabtrim_core.serving.calibration import Calibration, Check, calibration, checks, with_lengths
+from vocabtrim_core.serving.importers import Hints, import_results, keep, own, read_source
+from vocabtrim_core.serving.measurement import Measurement
+
+if TYPE_CHECKING:
+    from pages.ui.forecast_form import Assumed
+    from pages.ui.forecast_view import Answer
+
+MOST_MB = 50
+
+
+# --- which one ----------------------------------------------------------------------------------
+
+
+def choose(vocab_size: int) -> Calibration | None:
+    """The measurement's selector, and a way to bring a result; None while there is none."""
+    found = {
+        each.key: each for each in measurements.stored()
+        if each.vocab_size in (None, vocab_size)
+    }  # fmt: skip
+    chosen = None
+    if found:
+        if st.session_state.get("calibrated_on") not in (None, *found):
+            del st.session_state["calibrated_on"]
+        key = st.selectbox("Measurement", list(found), format_func=lambda k: title(found[k]),
+                           key="calibrated_on", persist_state="session")  # fmt: skip
+        chosen = found[key]
+    _bring(vocab_size)
+    if chosen is None:
+        return None
+    concurrency = None
+    if len(chosen.concurrencies) > 1:
+        concurrency = st.select_slider("Requests at once", chosen.concurrencies,
+                                       key=f"at_once_{chosen.key}")  # fmt: skip
+    made = calibration(chosen, concurrency)
+    made.cycles()  # refused here, beside the control
+    toy = " of the toy target, which demonstrates the mechanism" if chosen.toy else ""
+    sizes = ", ".join(f"{point.k:,}" for point in made.points)
+    st.caption(f"Sizes {sizes}{toy}. {MEASURED}")
+    return made
+
+
+def nothing_yet(vocab_size: int) -> None:
+    """Instead of a forecast, while there is no measurement to rest it on."""
+    st.info(
+        f"No measurement of a target with {vocab_size:,} tokens yet: measure drafts of two sizes "
+        "or more on Throughput, or bring a result file.", icon=":material/speed:",
+    )  # fmt: skip
+    if st.button("Measure on Throughput", type="primary", key="to_throughput"):
+        st.switch_page(page_of("throughput"))
+
+
+def title(each: Measurement) -> str:
+    """A measurement in one line."""
+    target = "toy target" if each.toy else each.target
+    when = each.created[:16].replace("T", " ")
+    return " · ".join(filter(None, [each.prompts, target, each.engine, when]))
+
+
+def _bring(vocab_size: int) -> None:
+    """A result file of another tool, or a measurement from another workspace."""
+    with st.popover("Bring a result file", icon=":material/upload_file:", type="tertiary",
+                    key="bring_result"):  # fmt: skip
+        files = st.file_uploader("Result files", ["json", "jsonl"], key="forecast_results",
+                                 accept_multiple_files=True, max_upload_size=MOST_MB,
+                                 help="Of SpecForge, SGLang, NeMo or SpecBundle, or a measurement "
+                                 "of this program.")  # fmt: skip
+        ks = st.text_input("Their draft vocabulary sizes", key="forecast_results_k",
+                           placeholder="13264 32000 128256",
+                           help="One per file; 0 where nothing is drafted.")  # fmt: skip
+        st.button("Import", type="primary", key="import_for_forecast", disabled=not files,
+                  on_click=_keep, args=(files, ks, vocab_size))  # fmt: skip
+
+
+def _keep(files, ks: str | None, vocab_size: int) -> None:
+    """Save what the files hold; the last of it comes into view."""
+    try:
+        kept = [keep(each) for each in _read(files, tuple((ks or "").split()), vocab_size)]
+    except InputError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+    else:
+        st.session_state.calibrated_on = kept[-1].key
+
+
+def _read(files, ks: tuple[str, ...], vocab_size: int) -> list[Measurement]:
+    contents = [(file.name, file.getvalue()) for file in files]
+    ours = [found for name, content in contents if (found := own(content, name))]
+    others = [read_source(content, name) for name, content in contents if not own(content, name)]
+    if not others:
+        return ours
+    return [*ours, *import_results(others, hints=Hints(ks, vocab_size=vocab_size))]
+
+
+# --- predicted against measured ------------------------------------------------------------------
+
+
+def against(made: Answer, assumed: Assumed) -> None:
+    """Every measured size against the forecast from the other sizes, and what it recommends now."""
+    found = assumed.calibration
+    if found is None:
+        st.info(
+            "Choose A measurement as the source of the cycle time: the forecast is then held "
+            "against every size that was measured.", icon=":material/speed:",
+        )  # fmt: skip
+        return
+    full = None if made.size in found.lengths else assumed.full_length
+
+    def predict(lengths, cycles):
+        return forecast(with_lengths(made.acceptance, lengths, full), cycles)
+
+    rows = checks(found, predict)
+    best = made.found.recommended_k
+    first, last = made.found.recommended_range
+    span = f" ({first:,} to {last:,})" if first != last else ""
+    st.markdown(
+        f"{_said(rows)} With all of them the forecast recommends **{best:,} tokens**{span}. "
+        + ESTIMATED
+    )
+    alt = "Output tokens per second against vocabulary size: forecast, measured, predicted"
+    info = figures.measured_info(made.found, rows, found.concurrency, toy=found.measurement.toy)
+    plots.draw(figures.measured_figure(info, plots.palette()), "against_measured", alt)
+    st.dataframe(_table(rows), hide_index=True, width="content")
+
+
+def _said(rows: tuple[Check, ...]) -> str:
+    """What was predicted, how far it is off, and what proves nothing."""
+    predicted = [row for row in rows if not row.fitted]
+    if not predicted:
+        return (
+            f"{len(rows)} sizes were measured and all are in the fit, so their agreement proves "
+            "nothing; with a third size each is predicted from the others."
+        )
+    worst = max(abs(row.error) for row in predicted)
+    inside = sum(row.low <= row.measured.mean <= row.high for row in predicted)
+    fitted = len(rows) - len(predicted)
+    also = f" {fitted} could not be left out of the fit and prove nothing." if fitted else ""
+    return (
+        f"Each of {len(predicted)} sizes, predicted from the others alone, is off by "
+        f"{percent(worst)} at most; {inside} of them lie within the forecast's range.{also}"
+    )
+
+
+def _table(rows: tuple[Check, ...]) -> pd.DataFrame:
+    def sure(row: Check) -> str:
+        half = row.measured.half
+        return f"{row.measured.mean:,.1f}" + (
+            f" ± {half:,.1f}" if half is not None else ", one run"
+        )
+
+    return pd.DataFrame(
+        {
+            "Size k": [f"{row.k:,}" for row in rows],
+            "Measured, tokens/s": [sure(row) for row in rows],
+            "Forecast, tokens/s": [f"{row.predicted:,.1f}" for row in rows],
+            "Range": [f"{row.low:,.1f} to {row.high:,.1f}" for row in rows],
+            "Error": [f"{100 * row.error:+.1f}%" for row in rows],
+            "Acceptance length": [f"{row.length:.3f}" for row in rows],
+            "Its forecast": ["{:.3f} to {:.3f}".format(*row.lengths) for row in rows],
+            "How": ["in the fit" if row.fitted else "from the other sizes" for row in rows],
+        }
+    )
