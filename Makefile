@@ -1,8 +1,12 @@
 # Two commands: `make app` and `make test`. Both set up .venv first; a second run starts at once.
+# --group reads [dependency-groups] of pyproject.toml: the trainer, tests, the optional cluster, and
+# the consumers whose loaders the tests run.
 PYTHON ?= python3
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
+# Packages installed with --no-deps pin what they do without here; pip need not say so each time.
+PIP := $(BIN)/python -m pip install --quiet --no-warn-conflicts
 
 .PHONY: app test setup clean
 
@@ -22,15 +26,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
-$(VENV)/app.stamp: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+$(VENV)/app.stamp: requirements.txt pyproject.toml | $(BIN)/python
+	$(PIP) --requirement requirements.txt
+	$(PIP) --no-deps --group trainer
 	touch $@
 
-# --group reads [dependency-groups] of pyproject.toml: tests, the optional cluster, and the
-# consumers whose loaders the tests run.
-$(VENV)/test.stamp: $(VENV)/app.stamp pyproject.toml
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt --group test --group cluster
-	$(BIN)/python -m pip install --quiet --no-deps --group consumers
+$(VENV)/test.stamp: $(VENV)/app.stamp
+	$(PIP) --requirement requirements.txt --group test --group cluster
+	$(PIP) --no-deps --group consumers
 	touch $@
 
 clean:

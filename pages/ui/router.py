@@ -16,6 +16,8 @@ PAGES = (
     ("search", "Search", "travel_explore", "The paper's TPE search against the exact optimum."),
     ("generalize", "Generalize", "hub", "Will it hold on other traffic, and how sure are we?"),
     ("forecast", "Forecast", "speed", "What a draft vocabulary does to tokens per second."),
+    ("train", "Train", "model_training", "Train drafts at several sizes; compare them."),
+    ("throughput", "Throughput", "monitoring", "Measured tokens per second, beside the paper's."),
     ("export", "Export", "ios_share", "Write the choice for the trainer or engine you use."),
     ("handover", "Hand over", "assignment", "Report, files and link of the choice; trim a draft."),
 )  # fmt: skip

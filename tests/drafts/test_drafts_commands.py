@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.drafts import demo_target
 from vocabtrim_core.drafts import trainer as trainer_
 from vocabtrim_core.drafts.estimate import estimate
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
@@ -21,6 +24,7 @@ from vocabtrim_core.drafts.runs import (
     read_stages,
     run_folder,
 )
+from vocabtrim_core.drafts.target import demo_folder
 from vocabtrim_core.drafts.trainer import Trainer
 from vocabtrim_core.errors import InputError
 
@@ -34,6 +38,14 @@ def call(capsys):
         return code, json.loads(capsys.readouterr().out)
 
     return run
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch) -> Path:
+    """An empty workspace."""
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv(trainer_.VARIABLE, raising=False)
+    return tmp_path / "home"
 
 
 @pytest.fixture
@@ -96,10 +108,57 @@ def test_evaluation_of_what_is_no_draft(call, toy, toy_features, found_trainer, 
     assert "no config.json" in call(*base, toy_features.key)[1]["error"]
 
 
-def test_demo_without_a_target(call, found_trainer) -> None:
-    code, said = call("train", "--target", "demo", "--k", "full")
+def test_a_check_makes_no_demo_target(call, found_trainer, elsewhere) -> None:
+    code, said = call("train", "--target", "demo", "--k", "full", "--check")
     assert code == 2
     assert "run `demo-target`" in said["error"]
+
+
+def test_training_for_the_demo_makes_its_target_first(
+    call, found_trainer, elsewhere, monkeypatch, toy, toy_corpus
+) -> None:
+    made = []
+
+    def build(shape, **options) -> None:
+        made.append(options["threads"])
+        shutil.copytree(toy.folder, demo_folder())
+
+    monkeypatch.setattr(demo_target, "build", build)
+    arguments = ("train", "--target", "demo", "--k", 701, "--threads", 1,
+                 "--data", toy_corpus.files[0])  # fmt: skip
+    assert "k must lie within 1..700" in call(*arguments)[1]["error"]  # it is there, and read
+    assert "k must lie within 1..700" in call(*arguments)[1]["error"]
+    assert made == [1]
+
+
+def test_a_vocabulary_file_is_trained_as_it_is(call, toy, toy_corpus, found_trainer, tmp_path):
+    file = tmp_path / "own.json"
+    base = ("train", "--target", toy.folder, "--data", toy_corpus.files[0], "--held-out", 0.2,
+            "--vocabulary", file)  # fmt: skip
+    file.write_text(json.dumps({"vocab_size": 700, "ids": list(range(0, 700, 7))}))
+    assert "Two vocabularies have 100 tokens" in call(*base, "--k", 100)[1]["error"]
+    file.write_text(json.dumps({"vocab_size": 600, "ids": [1, 2]}))
+    assert call(*base)[0] == 2
+    file.write_text("[1, 1]")
+    assert "not sound" in call(*base)[1]["error"]
+    assert "at least one draft vocabulary" in call(*base[:-2])[1]["error"]
+
+
+def test_the_trainer_is_chosen_and_remembered(call, elsewhere, monkeypatch) -> None:
+    assert trainer_.known_trainer() is None
+    monkeypatch.setattr(
+        trainer_, "probe", lambda command, **_: Trainer(tuple(command), {"torch": "2"})
+    )
+    assert call("trainer")[1]["command"] == sys.executable
+    assert trainer_.known_trainer() == Trainer((sys.executable,), {"torch": "2"})
+    assert call("trainer", "--use", "ssh gpu python")[1]["resources"] == ["train"]
+    assert trainer_.trainer_command() == ("ssh", "gpu", "python")
+    assert trainer_.known_trainer().command == ("ssh", "gpu", "python")
+    monkeypatch.setenv(trainer_.VARIABLE, "another")  # what was found is of the chosen one only
+    assert trainer_.known_trainer() is None
+    monkeypatch.delenv(trainer_.VARIABLE)
+    call("trainer", "--use", "")
+    assert trainer_.trainer_command() == (sys.executable,)
 
 
 def test_demo_target_command(call, toy_corpus, tmp_path) -> None:

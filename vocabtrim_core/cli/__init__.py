@@ -16,12 +16,15 @@ from vocabtrim_core.cli import (
     exporting,
     forecasting,
     handover,
+    importing,
     jobs,
+    probing,
     selecting,
     slicing,
     stability,
     targets,
     training,
+    training_environment,
 )
 from vocabtrim_core.cli.command import Command
 from vocabtrim_core.cli.run import run
@@ -34,12 +37,15 @@ COMMANDS: tuple[Command, ...] = (
     *comparing.COMMANDS,
     *selecting.COMMANDS,
     *forecasting.COMMANDS,
+    *importing.COMMANDS,
     *exporting.COMMANDS,
     *slicing.COMMANDS,
     *handover.COMMANDS,
     *training.COMMANDS,
     *targets.COMMANDS,
+    *training_environment.COMMANDS,
     *corpora.COMMANDS,
+    *probing.COMMANDS,
     *jobs.COMMANDS,
 )
 

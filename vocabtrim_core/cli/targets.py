@@ -84,6 +84,13 @@ def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--concurrency", type=integer, default=16, help="prompts at once (default %(default)s)"
     )
+    parser.add_argument(
+        "--compare", action="store_true",
+        help="count both corpora with the target's tokenizer, and say how k* moves",
+    )  # fmt: skip
+    parser.add_argument(
+        "--alpha", type=number, default=0.5, help="of that k* (default %(default)s)"
+    )
 
 
 def answerer(
@@ -125,7 +132,21 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
     )  # fmt: skip
     corpus = conversations(arguments, progress)
     made = regenerate(corpus, who, sampling, arguments.out, progress=progress)
-    return {**asdict(made), "out": str(made.path), "path": str(made.path)}
+    found: Result = {**asdict(made), "out": str(made.path), "path": str(made.path)}
+    if arguments.compare:
+        from vocabtrim_core.drafts.alignment import align
+
+        whole = made.corpus()
+        found["alignment"] = align(corpus, whole, recipe, target, alpha=arguments.alpha,
+                                   progress=progress).json()  # fmt: skip
+    return found
+
+
+def _regenerate_text(result: Result) -> str:
+    words = [facts(result, "out", "conversations", "answers")]
+    return "\n".join(
+        [*words, *([result["alignment"]["sentence"]] if "alignment" in result else [])]
+    )
 
 
 COMMANDS = (
@@ -143,7 +164,7 @@ COMMANDS = (
         "replace a corpus's answers by the target's own, the paper's alignment step",
         _regenerate,
         _regenerate_arguments,
-        lambda r: facts(r, "out", "conversations", "answers"),
+        _regenerate_text,
         "regenerate --target demo --data demo/tool-calls.jsonl.zst --limit 200 --out own.jsonl",
     ),
 )  # fmt: skip

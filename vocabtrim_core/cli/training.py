@@ -67,14 +67,20 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> Result:
 def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     import shlex
 
+    from vocabtrim_core.cli.slicing import vocabulary_in
     from vocabtrim_core.drafts.request import TrainingRequest
     from vocabtrim_core.drafts.trainer import probe, trainer_command
     from vocabtrim_core.workspace import find_counts
 
+    if not arguments.check:
+        _make_demo_target(arguments, progress)
     target, recipe = target_and_recipe(arguments)
     command = tuple(shlex.split(arguments.trainer)) if arguments.trainer else trainer_command()
     trainer = probe(command, device=arguments.device)
     regenerate, by = _regeneration(arguments, target, recipe)
+    counts = find_counts(arguments.counts) if arguments.counts else None
+    files = {str(path): vocabulary_in(path, target.vocab_size, None)
+             for path in arguments.vocabularies}  # fmt: skip
     return TrainingRequest(
         target=target,
         corpus=conversations(arguments, progress),
@@ -83,7 +89,8 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         plan=plan(arguments, target),
         deployment=deployment(arguments, trainer),
         trainer=trainer,
-        counts=find_counts(arguments.counts) if arguments.counts else None,
+        counts=counts,
+        given=files,
         name=arguments.name,
         max_tokens=max_tokens(arguments, target),
         held_out=held_out(arguments),
@@ -92,6 +99,15 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         threads=arguments.threads,
         command=("python", "-m", "vocabtrim_core", *sys.argv[1:]),
     )
+
+
+def _make_demo_target(arguments: argparse.Namespace, progress: Progress) -> None:
+    """The toy target is made where it is asked for: nothing else can be had on a fresh machine."""
+    from vocabtrim_core.drafts.demo_target import DemoShape, build
+    from vocabtrim_core.drafts.target import DEMO, demo_folder
+
+    if arguments.target == DEMO and not (demo_folder() / "config.json").is_file():
+        build(DemoShape(), threads=arguments.threads, progress=progress)
 
 
 def _regeneration(
@@ -119,7 +135,7 @@ def _check(request: Any, online: str | None) -> Result:
 
     servers = _servers(online) if online else None
     cost = estimate(
-        request.target, request.corpus, request.recipe, request.ks, request.plan,
+        request.target, request.corpus, request.recipe, request.sizes, request.plan,
         request.deployment, request.trainer, max_tokens=request.max_tokens,
         held_out=request.held_out,
     )  # fmt: skip

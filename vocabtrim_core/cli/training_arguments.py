@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import integer, number
@@ -26,7 +27,8 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
         "--target",
         required=True,
         metavar="MODEL",
-        help="folder or hub id of the target, or demo for the toy target of `demo-target`",
+        help="folder or hub id of the target, or demo for the toy target of `demo-target`, which "
+        "`train` makes first where there is none",
     )
     parser.add_argument(
         "--data",
@@ -117,8 +119,13 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     capture_arguments(parser)
     vocabulary = parser.add_argument_group("vocabularies").add_argument
     vocabulary(
-        "--k", dest="ks", action="append", required=True, metavar="K",
+        "--k", dest="ks", action="append", default=[], metavar="K",
         help="draft vocabulary size to train, or full for all of V; may be given several times",
+    )  # fmt: skip
+    vocabulary(
+        "--vocabulary", dest="vocabularies", action="append", type=Path, default=[], metavar="FILE",
+        help="train this vocabulary: a choice.json, or a mapping in any of the formats `export` "
+        "writes; may be given several times",
     )  # fmt: skip
     vocabulary(
         "--counts", metavar="COUNTS",

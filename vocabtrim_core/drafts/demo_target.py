@@ -30,7 +30,7 @@ from vocabtrim_core.drafts.language_model import (
     unigram_loss,
 )
 from vocabtrim_core.drafts.sequences import Sequences, read_sequences
-from vocabtrim_core.drafts.target import DEMO, TOY
+from vocabtrim_core.drafts.target import DEMO, TOY, demo_folder
 from vocabtrim_core.drafts.toy_tokenizer import TOKENIZER, TOKENIZER_CONFIG, write_tokenizer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.folders import new_folder
@@ -87,6 +87,14 @@ class DemoShape:
             "pad_token_id": 1,
         }
 
+    @property
+    def disk_bytes(self) -> int:
+        """At most, while it is made: a checkpoint (float32, three of each weight) and its next
+        one, and the target."""
+        width = self.hidden_size
+        weights = 2 * self.vocab_size * width + self.layers * 12 * width**2
+        return weights * (12 + 12 + 2)
+
 
 @dataclass(frozen=True, slots=True)
 class DemoTarget:
@@ -115,12 +123,13 @@ def build(
     corpus: None for the demo conversations, built when they are not there.  out: None for the
     workspace's demo target. InputError when the folder holds something else.
     """
-    out = out or workspace.folder("targets") / DEMO
+    out = out or demo_folder()
     if (out / TOY).is_file():
         return _read(out, shape)
     corpus = corpus or demo_corpus(progress)
     scratch = out.parent / f".{out.name}.building"
     scratch.mkdir(parents=True, exist_ok=True)
+    workspace.require_space(scratch, shape.disk_bytes)
     fingerprint = json.dumps([asdict(shape), corpus.fingerprint()])
     note = scratch / "shape.json"
     if note.is_file() and note.read_text("utf-8") != fingerprint:

@@ -59,13 +59,15 @@ def estimate(
     *,
     max_tokens: int | None = None,
     held_out: float = 0.05,
+    surveyed: tuple[int, int] | None = None,
 ) -> Estimate:
     """From the head of the corpus, the shapes, and how fast the trainer multiplies matrices.
 
+    surveyed: what `sequences.survey` said of this corpus, where that is known already.
     A finished run of the same target on the same device replaces the arithmetic by its own speed.
     Without one the time is good to about a factor of two.
     """
-    conversations, tokens = survey(corpus, recipe, max_tokens=max_tokens)
+    conversations, tokens = surveyed or survey(corpus, recipe, max_tokens=max_tokens)
     training = round(conversations * (1 - held_out))
     steps = plan.steps(max(training, 1), deployment.ranks)
     device = deployment.device

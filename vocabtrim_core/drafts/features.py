@@ -32,6 +32,7 @@ from vocabtrim_core.drafts.feature_sets import (
 )
 from vocabtrim_core.drafts.sequences import Sequences, read_sequences
 from vocabtrim_core.drafts.target import Target
+from vocabtrim_core.drafts.trainer import out_of_memory
 from vocabtrim_core.errors import InputError
 
 PER_FOLDER = 1000  # samples
@@ -197,7 +198,9 @@ def _samples(
             input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
             output_hidden_states=True, use_cache=False, logits_to_keep=1,
         ).hidden_states  # fmt: skip
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:  # torch says it as RuntimeError on the CPU
+        if isinstance(error, RuntimeError) and not out_of_memory(f"{error!r}"):
+            raise
         raise InputError(
             f"Out of memory while capturing conversations of {width:,} tokens; lower "
             "--max-length, or capture on a device with more memory."

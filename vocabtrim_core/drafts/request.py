@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.trainer import Trainer
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.vocabulary import DraftVocabulary
 
 Regenerate = Callable[[Path, Callable[..., Any]], Corpus]
 
@@ -25,8 +26,9 @@ class TrainingRequest:
     """Everything a run is made of.
 
     ks: sizes to train, V among them for the full vocabulary.  counts: what the vocabularies are
-    chosen from, None for the training conversations themselves.  regenerate: writes the target's
-    own answers into a file and opens it, None to train on the corpus as it is.
+    chosen from, None for the training conversations themselves.  given: vocabularies chosen
+    elsewhere, by the name of their file; one per size.  regenerate: writes the target's own answers
+    into a file and opens it, None to train on the corpus as it is.
     """
 
     target: Target
@@ -37,6 +39,7 @@ class TrainingRequest:
     deployment: Deployment
     trainer: Trainer
     counts: TokenCounts | None = None
+    given: Mapping[str, DraftVocabulary] = field(default_factory=dict)
     name: str | None = None
     max_tokens: int | None = None
     held_out: float = 0.05
@@ -47,16 +50,38 @@ class TrainingRequest:
 
     def __post_init__(self) -> None:
         size = self.target.vocab_size
-        if not self.ks:
-            raise InputError("Name at least one draft vocabulary size to train.")
+        if not self.sizes:
+            raise InputError("Name at least one draft vocabulary to train.")
         for k in self.ks:
             if not 1 <= k <= size:
                 raise InputError(f"k must lie within 1..{size:,} (the target's V), not {k:,}.")
+        taken = set(self.ks)
+        for name, vocabulary in self.given.items():
+            if vocabulary.vocab_size != size:
+                raise InputError(
+                    f"{name} is a vocabulary of V = {vocabulary.vocab_size:,}, but the target "
+                    f"{self.target.name} has {size:,}."
+                )
+            if len(vocabulary) in taken:
+                raise InputError(
+                    f"Two vocabularies have {len(vocabulary):,} tokens, {name} among them; a run "
+                    "trains one of each size, so train the other with another --name."
+                )
+            taken.add(len(vocabulary))
         if self.counts and self.counts.vocab_size != size:
             raise InputError(
                 f"The counts have V = {self.counts.vocab_size:,}, but the target "
                 f"{self.target.name} has {size:,}; count with the target's tokenizer."
             )
+
+    @property
+    def sizes(self) -> list[int]:
+        """Every k that is trained, the largest first."""
+        return sorted({*self.ks, *map(len, self.given.values())}, reverse=True)
+
+    def chosen(self, k: int) -> tuple[str, DraftVocabulary] | None:
+        """Name and tokens of the given vocabulary of this size, where there is one."""
+        return next(((n, v) for n, v in self.given.items() if len(v) == k), None)
 
     @property
     def notes(self) -> list[str]:

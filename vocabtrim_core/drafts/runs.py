@@ -97,6 +97,11 @@ class TrainingRun:
         return bool(self.spec.get("target", {}).get("toy"))
 
     @property
+    def vocab_size(self) -> int:
+        """The target's V."""
+        return int(self.spec["target"]["vocab_size"])
+
+    @property
     def finished(self) -> bool:
         return bool(self.stages) and all(stage.state == DONE for stage in self.stages)
 

@@ -38,7 +38,14 @@ from vocabtrim_core.drafts.plan import (
     run_file,
 )
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.trainer import Trainer, complaint, run_tool, settings_for
+from vocabtrim_core.drafts.trainer import (
+    Trainer,
+    complaint,
+    out_of_memory,
+    out_of_space,
+    run_tool,
+    settings_for,
+)
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.files import save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -47,8 +54,6 @@ LOG, START = "log.txt", "start"
 STOP_SECONDS = 15.0  # SpecForge unwinds on SIGTERM; then its processes are killed
 POLL_SECONDS = 0.5
 TRITON_MAX_K = 131_072  # the loss kernel's widest head
-OUT_OF_MEMORY = ("out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
-NO_SPACE = ("No space left on device", "Disk quota exceeded")
 Watch = Callable[[Metrics | None], object]
 
 
@@ -206,9 +211,9 @@ class SpecForgeRun:
         with (self.folder / LOG).open("rb") as log:
             log.seek(begin)
             said = log.read().decode("utf-8", "replace")
-        if any(words in said for words in NO_SPACE):
+        if out_of_space(said):
             raise InputError(workspace.full_disk(self.folder))
-        if code in (-signal.SIGKILL, 137) or any(words in said for words in OUT_OF_MEMORY):
+        if code in (-signal.SIGKILL, 137) or out_of_memory(said):
             raise InputError(
                 f"Out of memory while training k = {self.k:,} on the {self.deployment.device}; "
                 f"lower --max-length (now {self.features.max_length:,}), --ttt-length (now "

@@ -59,13 +59,18 @@ class Target:
         return {**self.architecture.draft_config(k), **self.special_ids, "eagle_config": aux}
 
 
+def demo_folder() -> Path:
+    """Where the workspace's toy target lies, or will lie."""
+    return workspace.folder("targets") / DEMO
+
+
 def load_target(spec: str | Path) -> Target:
     """A model folder, "demo" for the workspace's toy target, or a hub id.
 
     InputError names what is missing: config, weights, head, or three layers to fuse.
     """
     if str(spec) == DEMO:
-        folder = workspace.folder("targets") / DEMO
+        folder = demo_folder()
         if not (folder / CONFIG).is_file():
             raise InputError("There is no demo target in this workspace yet; run `demo-target`.")
     else:

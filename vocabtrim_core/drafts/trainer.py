@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,13 @@ from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
-SETTING, VARIABLE = "trainer.json", "VOCABTRIM_TRAINER"
+SETTING, FOUND, VARIABLE = "trainer.json", "trainer-found.json", "VOCABTRIM_TRAINER"
 SPECFORGE = "0.2.0"
 PROBE_SECONDS = 180
+NO_MEMORY = ("out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
+# The last two are how torch.save and safetensors put it.
+NO_SPACE = ("No space left on device", "Disk quota exceeded", "File too large",
+            "fail at inline_container.cc", "(os error 28)")  # fmt: skip
 INSTALL = f"pip install --no-deps specforge=={SPECFORGE} && pip install accelerate tensorboard"
 
 
@@ -66,14 +70,31 @@ def trainer_command() -> tuple[str, ...]:
 
 
 def choose_trainer(command: str | None) -> Trainer:
-    """Keep the command in the workspace once it is shown to work; None returns to this one."""
+    """Keep the command in the workspace once it is shown to work; "" returns to this environment.
+
+    None looks at the chosen one. What was found is kept for `known_trainer`.
+    """
     path = workspace.home() / SETTING
-    if not command:
-        path.unlink(missing_ok=True)
-        return probe(trainer_command())
-    found = probe(tuple(shlex.split(command)))
-    workspace.write_atomic(path, json.dumps({"command": command}).encode())
+    if command:
+        found = probe(tuple(shlex.split(command)))
+        workspace.write_atomic(path, json.dumps({"command": command}).encode())
+    else:
+        if command is not None:
+            path.unlink(missing_ok=True)
+        found = probe(trainer_command())
+    workspace.write_atomic(workspace.home() / FOUND, json.dumps(asdict(found)).encode())
     return found
+
+
+def known_trainer() -> Trainer | None:
+    """The chosen trainer as the last look found it; None before the first one."""
+    try:
+        record = json.loads((workspace.home() / FOUND).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    lists = {name: tuple(record.pop(name)) for name in ("command", "devices", "memory")}
+    found = Trainer(**lists, **record)
+    return found if found.command == trainer_command() else None
 
 
 def probe(command: Sequence[str] | None = None, *, device: str = "auto") -> Trainer:
@@ -135,9 +156,21 @@ def run_tool(trainer: Trainer, folder: Path, settings: Mapping[str, str], *argum
     done = subprocess.run(
         argv, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
     )
+    if done.returncode and out_of_space(done.stderr):
+        raise InputError(workspace.full_disk(folder))
     if done.returncode:
         raise InputError(f"SpecForge refuses `{arguments[0]}`: {complaint(done.stderr)}")
     return done.stdout
+
+
+def out_of_space(said: str) -> bool:
+    """Whether the words of a failure are those of a full disk."""
+    return any(words in said for words in NO_SPACE)
+
+
+def out_of_memory(said: str) -> bool:
+    """Whether they are those of too little memory, of the machine or of a GPU."""
+    return any(words in said for words in NO_MEMORY)
 
 
 def complaint(stderr: str) -> str:

@@ -9,7 +9,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import vocabtrim_core
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.drafts import metrics
+from vocabtrim_core.drafts import alignment, metrics
+from vocabtrim_core.drafts.alignment import align
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.finishing import finish
@@ -63,7 +64,7 @@ def train(request: TrainingRequest, progress: Progress) -> TrainingRun:
 
 
 def _train(request: TrainingRequest, folder: Path, progress: Progress) -> TrainingRun:
-    ks = sorted(set(request.ks), reverse=True)
+    ks = request.sizes
     shared = ["target", *(["regenerate"] if request.regenerate else []), "capture"]
     per_k = [Stage(name, k) for k in ks for name in ("train", "evaluate", "export")]
     log = StageLog(folder, [*map(Stage, shared), *per_k])
@@ -95,8 +96,12 @@ def _regenerated(
     if request.regenerate is None:
         return request.corpus
     log.enter("regenerate")
-    corpus = request.regenerate(folder / "regenerated.jsonl", _telling(log, "regenerate", progress))
-    log.leave("regenerate")
+    tell = _telling(log, "regenerate", progress)
+    corpus = request.regenerate(folder / "regenerated.jsonl", tell)
+    recipe = replace(request.recipe, max_length=None)
+    found = align(request.corpus, corpus, recipe, request.target, progress=tell)
+    workspace.write_atomic(folder / alignment.FILE, json.dumps(found.json()).encode())
+    log.leave("regenerate", message=found.sentence)
     return corpus
 
 
@@ -133,7 +138,7 @@ def _runs(
         SpecForgeRun(
             folder=folder / f"k-{k}",
             run_id=f"k{k}",
-            vocabulary=_vocabulary(curve, k, request.target.vocab_size),
+            vocabulary=_vocabulary(request, curve, k),
             target=request.target,
             target_folder=target_folder,
             features=features,
@@ -146,10 +151,11 @@ def _runs(
     ]
 
 
-def _vocabulary(curve: CoverageCurve, k: int, vocab_size: int) -> DraftVocabulary:
-    if k == vocab_size:
-        return DraftVocabulary(np.arange(vocab_size), vocab_size)
-    return curve.vocabulary(k)
+def _vocabulary(request: TrainingRequest, curve: CoverageCurve, k: int) -> DraftVocabulary:
+    size = request.target.vocab_size
+    if found := request.chosen(k):
+        return found[1]
+    return DraftVocabulary(np.arange(size), size) if k == size else curve.vocabulary(k)
 
 
 def _space(runs: Sequence[SpecForgeRun]) -> int:
@@ -165,7 +171,7 @@ def _write_spec(
     spec: dict[str, Any] = {
         "format": "vocabtrim-run-1",
         "target": {"name": target.name, "folder": str(target.folder), "sha256": target.fingerprint,
-                   "toy": dict(target.toy)},
+                   "vocab_size": target.vocab_size, "toy": dict(target.toy)},
         "features": features.key,
         "corpus": features.corpus,
         "regenerated_by": request.regenerated_by,
@@ -186,6 +192,8 @@ def _write_spec(
                 )
     counts = request.counts.key if request.counts else "features"
     for run in runs:
+        given = request.chosen(run.k)
+        source = f"file {given[0]}" if given else counts
         known = vocabularies.get(str(run.k))
         if known and known["sha256"] != run.vocabulary.sha256:
             raise InputError(
@@ -193,7 +201,7 @@ def _write_spec(
                 "counts are other ones; start another run with --name."
             )
         vocabularies[str(run.k)] = {"sha256": run.vocabulary.sha256, "steps": run.steps,
-                                    "counts": known["counts"] if known else counts}  # fmt: skip
+                                    "counts": known["counts"] if known else source}  # fmt: skip
     once = {
         "trainer": asdict(request.trainer),
         "command": shlex.join(request.command),

@@ -37,7 +37,7 @@ def validate(request: TrainingRequest) -> dict[str, Any]:
     k -> {"yaml": the run file, "plan": what SpecForge would start}; InputError in its words.
     """
     found = {}
-    for k in sorted(set(request.ks), reverse=True):
+    for k in request.sizes:
         with _folder(request, k) as (folder, target):
             text = run_file(
                 request.plan, request.deployment, run_id=f"k{k}", steps=request.plan.evaluations,
@@ -62,7 +62,7 @@ def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[st
             f"template {template}; give --template with one of {', '.join(TEMPLATES)}."
         )
     found = {}
-    for k in sorted(set(request.ks), reverse=True):
+    for k in request.sizes:
         with _folder(request, k) as (folder, target):
             text = online_run_file(
                 request.plan, servers, run_id=f"k{k}", target=target,

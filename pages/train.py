@@ -1,0 +1,45 @@
+"""Train: drafts for one target at several sizes, and what each keeps of the acceptance length."""
+
+import streamlit as st
+
+from pages.ui import train_answers, train_cost, train_form, train_runs
+from pages.ui.frame import footer, heading, plain_errors
+from pages.ui.router import require_router
+
+require_router()
+
+VIEWS = ("Set up", "Runs", "Own answers")
+EXAMPLE = ["train", "--target", "demo", "--k", "full", "--k", "4380"]
+
+
+def set_up() -> list[str]:
+    """Choose, see the cost, start."""
+    left, right = st.columns([1.25, 1], gap="large")
+    asked = None
+    with left, plain_errors():
+        asked = train_form.form()
+    with right, plain_errors():
+        if asked is None:
+            st.info("Choose a target and conversations; what a training costs is shown here before "
+                    "anything starts.", icon=":material/model_training:")  # fmt: skip
+            return EXAMPLE
+        train_cost.panel(asked)
+    online = left.expander("Online training on two GPUs or more", icon=":material/lan:")
+    with online, plain_errors():
+        train_cost.online(asked)
+    return asked.argv
+
+
+with heading(
+    "Train", "Teach a draft to propose the tokens you keep, and see what each size keeps."
+):
+    pass
+if "train_view" not in st.session_state:
+    busy = any(job.active for name in train_runs.names() for job in train_cost.of_run(name))
+    st.session_state.train_view = "Runs" if busy else "Set up"
+tabs = st.tabs(VIEWS, key="train_view", on_change="rerun")
+panels = {"Set up": set_up, "Runs": train_runs.panel, "Own answers": train_answers.panel}
+for view, tab in zip(VIEWS, tabs, strict=True):
+    if tab.open:
+        with tab, plain_errors():
+            footer(panels[view]())

@@ -1,0 +1,115 @@
+"""The target's own answers: a corpus answered anew, and how far that moves the best size."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import jobpanel, train_cost, train_target
+from pages.ui.train_options import answer_arguments
+from pages.ui.words import MEASURED, percent, plain
+from vocabtrim_core import workspace
+from vocabtrim_core.jobs.job import Job
+
+WHY = (
+    "A draft is judged by what the target says, not by what the corpus holds. Here the target "
+    "answers every prompt of a corpus itself; the answers are counted, and the best size chosen on "
+    "them is held against the one chosen on the original. They can then be trained on."
+)
+
+
+def panel() -> list[str]:
+    """The form and what was regenerated; returns the command."""
+    st.markdown(WHY)
+    left, right = st.columns([1, 1.25], gap="large")
+    with left:
+        target = train_target.target()
+        corpus = train_target.corpus(target, "answers") if target else None
+        who = answer_arguments("answers_by", "--by") if corpus else []
+        api = _api(who)
+        several = st.number_input("Prompts at once", 1, 512, 16, key="answers_many",
+                                  persist_state="session")  # fmt: skip
+    if target is None or corpus is None:
+        return ["regenerate", "--target", "MODEL", "--data", "PATH", "--out", "own.jsonl"]
+    argv = ["regenerate", "--target", target.spec, *corpus.arguments, *who, *api]
+    argv += ["--concurrency", str(several)] if several != 16 else []
+    named = (
+        f"{target.name}-{corpus.name}-{hashlib.sha256(chr(0).join(argv).encode()).hexdigest()[:6]}"
+    )
+    plain_name = "".join(c if c.isalnum() or c in "._-" else "-" for c in named).lstrip(".")
+    out = workspace.folder(train_target.OWN) / f"{plain_name}.jsonl"
+    argv += ["--out", str(out), "--compare"]
+
+    def mine() -> list[Job]:
+        return [job for job in jobpanel.of_verb("regenerate") if job.argv == tuple(argv)][:1]
+
+    with left:
+        if target.to_be_made:
+            st.info("The toy target does not exist yet; Set up trains it.", icon=":material/toys:")
+        held = train_cost.resources() if "local" in who else ()
+        done = any(job.state == "done" for job in mine())
+        st.button(
+            "Answered, see the right" if done else "Let the target answer", type="primary",
+            key="answers_start", icon=":material/autorenew:", on_click=train_cost.begin,
+            args=(argv, f"Own answers of {target.name} on {corpus.name}", held),
+            disabled=target.to_be_made or done or any(job.active for job in mine()),
+        )  # fmt: skip
+        jobpanel.watch(lambda: [job for job in mine() if job.state != "done"], "answers")
+    with right:
+        _results()
+    return argv
+
+
+def _api(who: list[str]) -> list[str]:
+    if not who or who[1] == "local":
+        return []
+    api = st.segmented_control("It speaks", ("openai", "sglang"), default="openai", required=True,
+                               key="answers_api", persist_state="session",
+                               help="openai: chat completions with the server's template. sglang: "
+                               "/generate with ours.")  # fmt: skip
+    return ["--api", str(api)] if api != "openai" else []
+
+
+def _results() -> None:
+    """Every regenerated corpus, newest first, with what it says of the best size."""
+    files = train_target.own_answers()
+    if not files:
+        st.info("Nothing is regenerated yet. A few hundred prompts show which way it goes.",
+                icon=":material/forum:")  # fmt: skip
+        return
+    compared = {
+        Path(found["out"]): found["alignment"]
+        for job in reversed(jobpanel.of_verb("regenerate"))
+        if "alignment" in (found := job.result() or {})
+    }
+    for name, path in files.items():
+        with st.container(border=True):
+            about = json.loads(path.with_name(f"{path.name}.about.json").read_text("utf-8"))
+            settings = about["settings"]
+            toy = f" {train_target.TOY_WORDS}" if settings.get("toy") else ""
+            st.markdown(f"**{plain(name)}**{toy}")
+            refused = sum(about["refused"].values())
+            st.caption(
+                plain(
+                    f"{about['answers']:,} answers in {about['conversations']:,} conversations of "
+                    f"{about['source']}, by {settings['model']} at temperature "
+                    f"{settings['temperature']:g}, template {settings['template']}"
+                    + (f"; {refused:,} prompts without an answer are left out" if refused else "")
+                )
+            )
+            if path in compared:
+                _compared(compared[path])
+
+
+def _compared(found: dict) -> None:
+    a, b, c = st.columns(3)
+    a.metric("k* on the original", f"{found['k_original']:,}",
+             help=f"{found['tokens_original']:,} tokens counted")  # fmt: skip
+    b.metric("k* on its own answers", f"{found['k_regenerated']:,}",
+             help=f"{found['tokens_regenerated']:,} tokens counted")  # fmt: skip
+    c.metric("Covered of what it says", percent(found["coverage_of_regenerated"]),
+             help="By the vocabulary chosen on the original.")  # fmt: skip
+    st.caption(f"{plain(found['sentence'])} At alpha {found['alpha']:g}. {MEASURED}")

@@ -1,0 +1,183 @@
+"""What a training costs before it starts, SpecForge's own check of it, and the start itself."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import jobpanel
+from pages.ui.train_form import Asked
+from pages.ui.train_options import trainer_words
+from pages.ui.words import ESTIMATED, MEASURED, plain
+from vocabtrim_core.drafts.estimate import Estimate
+from vocabtrim_core.drafts.trainer import Trainer, known_trainer
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.jobs.progress import duration
+from vocabtrim_core.workspace import size
+
+DEMO_WORDS = (
+    "**What will happen.** A small target is trained for about four minutes on the demo's "
+    "conversations; its hidden states are captured once, into about 130 MB; then one draft per "
+    "size is trained on them, evaluated on conversations nobody trained on, and exported. Under "
+    "ten minutes on two free cores."
+)
+
+
+def known() -> Trainer | None:
+    """The trainer; the first visit asks it in the background."""
+    found = known_trainer()
+    if found is None and not jobpanel.of_verb("trainer"):
+        jobs.start(["trainer"], "Look at the trainer")
+    return found
+
+
+def panel(asked: Asked) -> None:
+    """Cost, check and start."""
+    trainer = known()
+    cost = asked.estimate(trainer) if trainer else None
+    with st.container(border=True):
+        st.markdown("**What it costs**")
+        if asked.target.to_be_made:
+            st.markdown(DEMO_WORDS)
+        elif cost:
+            _cost(asked, cost)
+        elif not asked.sizes.all:
+            st.caption("Choose at least one draft vocabulary.")
+        else:
+            st.caption("Known once the target is on this machine and the trainer has answered.")
+        _start(asked, trainer, cost)
+        st.caption(trainer_words(trainer))
+        jobpanel.watch(
+            lambda: [j for j in jobpanel.of_verb("trainer") if j.state != "done"][:1], "looking"
+        )
+    _check(asked)
+
+
+def _cost(asked: Asked, cost: Estimate) -> None:
+    a, b, c = st.columns(3)
+    a.metric("Tokens to learn from", f"{cost.tokens:,}",
+             help=f"About, in {cost.conversations:,} conversations.")  # fmt: skip
+    b.metric("Steps per draft", f"{cost.steps:,}")
+    c.metric("Time in all", f"about {duration(cost.seconds)}",
+             help="Good to a factor of two, until a run has been measured here.")  # fmt: skip
+    target = asked.target.target
+    width = target.hidden_size if target else 0
+    kind = MEASURED if cost.measured else ESTIMATED
+    times = ", ".join(
+        f"{duration(seconds)} for {k:,}" for k, seconds in sorted(cost.train_seconds.items())[::-1]
+    )
+    st.markdown(
+        f"- Features on disk: **{size(cost.feature_bytes)}**, 8 x {width:,} bytes per token, "
+        f"captured once for every size {ESTIMATED}\n"
+        f"- Checkpoints: {size(cost.checkpoint_bytes)}; free on this disk: "
+        f"{size(cost.free_bytes)}\n"
+        f"- Time: capture {duration(cost.capture_seconds)}, training {times}, on {cost.device}; "
+        f"speed {kind}"
+    )
+    if not cost.fits:
+        st.error(
+            f"It does not fit: {size(cost.feature_bytes + cost.checkpoint_bytes)} are needed and "
+            f"{size(cost.free_bytes)} are free; lower the tokens or the number of drafts.",
+            icon=":material/hard_drive:",
+        )  # fmt: skip
+
+
+def _start(asked: Asked, trainer: Trainer | None, cost: Estimate | None) -> None:
+    busy = any(job.active for job in of_run(asked.run))
+    ready = bool(asked.sizes.all) and trainer is not None and (cost is None or cost.fits)
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Training, see Runs" if busy else asked.title, type="primary", key="train_start",
+            icon=":material/model_training:", disabled=busy or not ready, on_click=_begin,
+            args=(asked,), help="One job in the background; it survives closing this page.",
+        )  # fmt: skip
+        st.button("Validate", key="train_check", icon=":material/fact_check:", on_click=begin,
+                  args=(check_arguments(asked), "Validate the run files"),
+                  disabled=asked.target.to_be_made or not asked.sizes.all,
+                  help="SpecForge's own check (train --plan); nothing is started.")  # fmt: skip
+
+
+def resources() -> tuple[str, ...]:
+    """What a training holds, so that two never share a GPU, or the cores."""
+    trainer = known_trainer()
+    return trainer.resources if trainer else ("train",)
+
+
+def _begin(asked: Asked) -> None:
+    begin(asked.argv, asked.title, resources())
+    st.session_state.train_view = "Runs"
+    st.session_state.train_run = asked.run
+
+
+def begin(argv: list[str], title: str, held: tuple[str, ...] = ()) -> None:
+    """Start a job from a button; held: what it shares with no other job."""
+    try:
+        jobs.start(argv, title, resources=held)
+    except InputError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+
+
+def of_run(name: str) -> list[Job]:
+    """The jobs that train the run of this name, newest first."""
+    return [
+        job for job in jobpanel.of_verb("train")
+        if "--check" not in job.argv and value_of(job.argv, "--name") == name
+    ]  # fmt: skip
+
+
+def value_of(argv: tuple[str, ...], flag: str) -> str:
+    """The value of an argument in a command, "" without it."""
+    return argv[argv.index(flag) + 1] if flag in argv[:-1] else ""
+
+
+# --- SpecForge's check ----------------------------------------------------------------------------
+
+
+def check_arguments(asked: Asked, online: str = "") -> list[str]:
+    """The command that validates, for an online run on these GPUs too."""
+    return [*asked.argv, "--check", *(["--online", online] if online else [])]
+
+
+def _check(asked: Asked) -> None:
+    """What SpecForge said of exactly these settings."""
+    outcome(check_arguments(asked), "plans", "validate")
+
+
+def outcome(argv: list[str], part: str, key: str) -> None:
+    """The check's job while it runs, then its words: what is accepted, or the error as it is."""
+
+    def mine() -> list[Job]:
+        return [job for job in jobpanel.of_verb("train") if job.argv == tuple(argv)][:1]
+
+    found = next((job for job in mine() if job.state == "done"), None)
+    if found is None:
+        jobpanel.watch(mine, key)
+        return
+    plans = (found.result() or {}).get(part) or {}
+    st.success("SpecForge accepts the run files of every size.", icon=":material/fact_check:")
+    for k, plan in plans.items():
+        with st.expander(f"Run file for k = {int(k):,}", type="compact"):
+            st.code(plan["yaml"], language="yaml")
+            st.download_button("Download", plan["yaml"], f"run-{k}.yaml", "application/yaml",
+                               key=f"{key}_{k}", on_click="ignore")  # fmt: skip
+            st.caption("What SpecForge would start:")
+            st.json(plan["plan"], expanded=False)
+
+
+def online(asked: Asked) -> None:
+    """The disaggregated run: SGLang servers capture on some GPUs while others train."""
+    st.caption(
+        "For two GPUs or more, with SpecForge's source checkout, SGLang and Mooncake: nothing is "
+        "written to disk, servers capture while training goes on. The run file is made and checked "
+        "here; it is started there."
+    )
+    left, right = st.columns(2)
+    trains = left.text_input("GPUs that train", "1", key="online_train", persist_state="session")
+    serves = right.text_input("GPUs that serve the target", "0", key="online_serve",
+                              persist_state="session")  # fmt: skip
+    argv = check_arguments(asked, f"{trains.strip()}:{serves.strip()}")
+    st.button("Make and check the run file", key="online_check", icon=":material/lan:",
+              on_click=begin, args=(argv, "Check the online run file"),
+              disabled=asked.target.to_be_made or not asked.sizes.all)  # fmt: skip
+    outcome(argv, "online", "online")

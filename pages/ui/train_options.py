@@ -1,0 +1,201 @@
+"""How drafts are trained and where: SpecForge's settings, the target's own answers, GPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from pages.ui import jobpanel
+from pages.ui.words import code_span, plain
+from vocabtrim_core.drafts.plan import (
+    MAX_LENGTH,
+    STARTS,
+    TOY_MAX_LENGTH,
+    TOY_MAX_TOKENS,
+    TOY_PLAN,
+    Deployment,
+    TrainingPlan,
+)
+from vocabtrim_core.drafts.trainer import Trainer, known_trainer
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.templates.chat_template import NAMED
+
+WHO = ("The target here", "A server")
+HELD_OUT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Settings of a training with the arguments of `train` that give them, defaults left out."""
+
+    plan: TrainingPlan
+    deployment: Deployment
+    max_length: int
+    max_tokens: int | None
+    held_out: float
+    template: str
+    tokenizer: str | None
+    name: str
+    arguments: tuple[str, ...]
+    run_arguments: tuple[str, ...]  # where it runs
+
+
+def choose(toy: bool) -> Options:
+    """Draw the settings, folded away; InputError for values that cannot be."""
+    argv: list[str] = []
+    with st.expander("Training settings", icon=":material/tune:"):
+        plan = _plan(toy, argv)
+        length, tokens, held_out, template, tokenizer = _reading(toy, argv)
+        name = st.text_input("Name of the run", key="train_name", persist_state="session",
+                             placeholder="from its settings").strip()  # fmt: skip
+    with st.expander("The target's own answers first", icon=":material/autorenew:"):
+        argv += _answers()
+    with st.expander("GPU and cluster", icon=":material/memory:"):
+        deployment, where = _where()
+    return Options(plan, deployment, length, tokens, held_out, template, tokenizer, name,
+                   tuple(argv), tuple(where))  # fmt: skip
+
+
+def _number(column, label: str, key: str, usual, least, argv: list[str], flag: str, **more) -> Any:
+    """A number whose usual value stands in it greyed; the argument only where it was changed."""
+    shown = f"{usual:,}" if isinstance(usual, int) else "none" if usual is None else f"{usual:g}"
+    value = column.number_input(label, least, None, None, key=f"train_{key}", placeholder=shown,
+                                persist_state="session", **more)  # fmt: skip
+    if value is None:
+        return usual
+    argv += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return value
+
+
+def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
+    usual = TOY_PLAN if toy else TrainingPlan()
+    a, b, c, d = st.columns(4, gap="small")
+    epochs = _number(a, "Epochs", "epochs", usual.epochs, 1, argv, "--epochs")
+    steps = _number(b, "Steps at most", "steps", usual.max_steps, 1, argv, "--max-steps")
+    batch = _number(c, "Batch", "batch", usual.batch_size, 1, argv, "--batch-size",
+                    help="Conversations per optimizer step.")  # fmt: skip
+    accumulation = _number(d, "Accumulation", "accumulation", usual.accumulation, 1, argv,
+                           "--accumulation")  # fmt: skip
+    a, b, c, d = st.columns(4, gap="small")
+    rate = _number(a, "Learning rate", "rate", usual.learning_rate, 1e-7, argv, "--learning-rate",
+                   format="%.1e")  # fmt: skip
+    positions = _number(b, "Draft positions", "ttt", usual.ttt_length, 1, argv, "--ttt-length",
+                        help="Unrolled in training; SpecForge's ttt_length.")  # fmt: skip
+    evaluations = _number(c, "Evaluations", "evaluations", usual.evaluations, 1, argv,
+                          "--evaluations", help="And checkpoints, per training.")  # fmt: skip
+    start = d.selectbox("Head starts", STARTS, STARTS.index(usual.start),
+                        key=f"train_start_{toy}", persist_state="session",
+                        help="scratch: random, as in the paper. target: the target's rows of the "
+                        "kept tokens.")  # fmt: skip
+    argv += ["--start", start] if start != usual.start else []
+    return TrainingPlan(
+        epochs=epochs, max_steps=steps, batch_size=batch, accumulation=accumulation,
+        learning_rate=rate, ttt_length=positions, evaluations=evaluations, start=start,
+    )  # fmt: skip
+
+
+def _reading(toy: bool, argv: list[str]) -> tuple[int, int | None, float, str, str | None]:
+    a, b, c, d = st.columns(4, gap="small")
+    usual = TOY_MAX_LENGTH if toy else MAX_LENGTH
+    length = _number(a, "Length limit", "length", usual, 2, argv, "--max-length",
+                     help="Tokens of a conversation that are used.")  # fmt: skip
+    tokens = _number(b, "Tokens at most", "tokens", TOY_MAX_TOKENS if toy else None, 100, argv,
+                     "--max-tokens", help="Read in all.")  # fmt: skip
+    held_out = _number(c, "Held out", "held_out", HELD_OUT, 0.001, argv, "--held-out",
+                       help="Share of conversations kept from training.")  # fmt: skip
+    template = d.selectbox("Template", ["auto", *NAMED], key="train_template",
+                           persist_state="session", help="auto: the tokenizer's own")  # fmt: skip
+    argv += ["--template", template] if template != "auto" else []
+    tokenizer = st.text_input(
+        "Tokenizer, where it is not beside the weights", key="train_tok", persist_state="session",
+        placeholder="beside the weights",
+    ).strip()  # fmt: skip
+    argv += ["--tokenizer", tokenizer] if tokenizer else []
+    return length, tokens, held_out, template, tokenizer or None
+
+
+def _answers() -> list[str]:
+    """Arguments that let the target answer the prompts before anything is captured."""
+    st.caption(
+        "The paper's alignment step: every prompt is answered by the target itself, and the draft "
+        "learns from those answers."
+    )
+    if not st.toggle("Regenerate the answers", key="train_regenerate", persist_state="session"):
+        return []
+    return answer_arguments("train_by", "--regenerate")
+
+
+def answer_arguments(key: str, flag: str) -> list[str]:
+    """Who answers, how warm and how long: arguments of `train` and `regenerate`."""
+    who = st.segmented_control("Who answers", WHO, default=WHO[0], required=True, key=key,
+                               persist_state="session")  # fmt: skip
+    by = "local"
+    if who == WHO[1]:
+        by = st.text_input("Address of the server", key=f"{key}_url", persist_state="session",
+                           placeholder="http://127.0.0.1:30000").strip() or "URL"  # fmt: skip
+    left, right = st.columns(2)
+    warm = left.number_input("Temperature", 0.0, 2.0, 0.0, 0.1, key=f"{key}_warm",
+                             persist_state="session")  # fmt: skip
+    most = right.number_input("Tokens per answer", 1, None, 128, key=f"{key}_most",
+                              persist_state="session")  # fmt: skip
+    return [flag, by, "--temperature", f"{warm:g}", "--answer-tokens", str(most)]
+
+
+# --- where it runs --------------------------------------------------------------------------------
+
+
+def _where() -> tuple[Deployment, list[str]]:
+    found = known_trainer()
+    _environment(found)
+    device = st.segmented_control("Device", ("auto", "cpu", "cuda"), default="auto", required=True,
+                                  key="train_device", persist_state="session")  # fmt: skip
+    a, b, c = st.columns([1, 1, 2], gap="small")
+    processes = a.number_input("GPUs per node", 1, None, 1, key="train_processes",
+                               persist_state="session", help="nproc_per_node")  # fmt: skip
+    nodes = b.number_input("Nodes", 1, None, 1, key="train_nodes", persist_state="session",
+                           help="nnodes; the same command is started on each")  # fmt: skip
+    address = c.text_input("First node's address", key="train_address", persist_state="session",
+                           placeholder="only for several nodes").strip()  # fmt: skip
+    rank = None
+    if nodes > 1:
+        rank = int(st.number_input("Rank of this node", 0, nodes - 1, 0, key="train_rank",
+                                   persist_state="session"))  # fmt: skip
+    known = found.device if found else "cpu"
+    made = Deployment(known if device == "auto" else str(device), int(processes), int(nodes), rank,
+                      address or None)  # fmt: skip
+    argv = [] if device == "auto" else ["--device", str(device)]
+    argv += ["--processes", str(processes)] if processes > 1 else []
+    argv += ["--nodes", str(nodes), "--node-rank", str(rank)] if nodes > 1 else []
+    return made, argv + (["--master-addr", address] if address and nodes > 1 else [])
+
+
+def _environment(found: Trainer | None) -> None:
+    """Which Python trains, and another one to choose."""
+    st.caption(trainer_words(found))
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    command = left.text_input(
+        "Python that trains, or a command that starts one on another host", key="train_command",
+        placeholder="/opt/specforge/bin/python   ·   ssh gpu-host /opt/specforge/bin/python",
+        persist_state="session", help="It needs torch and SpecForge, and this workspace at the "
+        "same path. Empty: the app's own environment.",
+    ).strip()  # fmt: skip
+    if right.button("Use it", key="train_use", width="stretch"):
+        jobs.start(["trainer", "--use", command], "Look at the trainer")
+        st.rerun()
+    jobpanel.watch(lambda: [j for j in jobpanel.of_verb("trainer") if j.state != "done"][:1],
+                   "trainer")  # fmt: skip
+
+
+def trainer_words(found: Trainer | None) -> str:
+    """What trains, in one line."""
+    if found is None:
+        return "The trainer is being asked what it has."
+    where = ", ".join(plain(name) for name in found.devices) or "CPU"
+    packages = ", ".join(
+        f"{name} {found.versions[name]}"
+        for name in ("specforge", "torch")
+        if name in found.versions
+    )
+    return f"Trains with {code_span(' '.join(found.command))}: {where}, {plain(packages)}."

@@ -1,0 +1,207 @@
+"""What is trained for, and on which conversations: the target and the corpus of a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import demo, jobpanel
+from pages.ui.words import MEASURED, plain
+from vocabtrim_core import workspace
+from vocabtrim_core.corpora import Corpus, open_corpus
+from vocabtrim_core.drafts.demo_target import DemoShape
+from vocabtrim_core.drafts.target import DEMO, TOY, Target, demo_folder, load_target
+from vocabtrim_core.errors import InputError
+
+TARGETS = ("Demo, a toy", "Folder", "Hub")
+SOURCES = ("Demo", "Path", "Uploaded", "Own answers")
+BOTH = "both domains"
+OWN = "answers"  # folder of the workspace with regenerated conversations
+TOY_WORDS = ":orange-badge[toy: demonstrates the mechanism, not a result]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenTarget:
+    """spec: as commands take it.  target: None while its weights are not on this machine."""
+
+    spec: str
+    vocab_size: int | None
+    target: Target | None = None
+
+    @property
+    def name(self) -> str:
+        return self.target.name if self.target else self.spec.rstrip("/").rpartition("/")[2]
+
+    @property
+    def to_be_made(self) -> bool:
+        """The toy target, before it is trained."""
+        return self.spec == DEMO and self.target is None
+
+    @property
+    def toy(self) -> bool:
+        return self.spec == DEMO or bool(self.target and self.target.toy)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenCorpus:
+    """name: as a title.  arguments: of commands.  corpus: None while the demo is still built."""
+
+    name: str
+    arguments: tuple[str, ...]
+    corpus: Corpus | None = None
+
+
+# --- target -------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the target")
+def _load(spec: str, stamp: tuple[tuple[str, int, int], ...]) -> Target:
+    """The target of a folder in this state."""
+    return load_target(spec)
+
+
+def loaded(spec: str) -> Target:
+    """The target named so, as it is on this machine now; InputError when it is not."""
+    folder = demo_folder() if spec == DEMO else Path(spec).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"There is no model folder at {spec}.")
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    stats = ((path.name, path.stat()) for path in files)
+    return _load(spec, tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats))
+
+
+def target() -> ChosenTarget | None:
+    """Draw the choice; None until there is one. InputError for what is no target."""
+    kind = st.segmented_control(
+        "Target", TARGETS, default=TARGETS[0], required=True, key="train_target",
+        persist_state="session", help="The large model whose tokens the draft proposes.",
+    )  # fmt: skip
+    if kind == "Hub":
+        return _hub()
+    if kind == "Folder":
+        text = st.text_input(
+            "Folder of the target", key="train_folder", persist_state="session",
+            placeholder="/models/Llama-3.2-1B-Instruct", label_visibility="collapsed",
+        ).strip()  # fmt: skip
+        if not text:
+            st.caption("A folder with config.json, safetensors and the tokenizer; only read.")
+            return None
+        found = loaded(str(Path(text).expanduser().resolve()))
+        _about(found)
+        return ChosenTarget(str(found.folder), found.vocab_size, found)
+    return _demo()
+
+
+def _demo() -> ChosenTarget:
+    if (demo_folder() / TOY).is_file():
+        found = loaded(DEMO)
+        _about(found)
+        return ChosenTarget(DEMO, found.vocab_size, found)
+    shape = DemoShape()
+    st.markdown(
+        f"A Llama-shaped model with V = {shape.vocab_size:,}, H = {shape.hidden_size} and "
+        f"{shape.layers} layers, trained here first on texts of this Python; nothing is "
+        f"downloaded. {TOY_WORDS}"
+    )
+    return ChosenTarget(DEMO, shape.vocab_size)
+
+
+def _hub() -> ChosenTarget | None:
+    text = st.text_input(
+        "Model on the hub", key="train_hub", placeholder="meta-llama/Llama-3.2-1B-Instruct",
+        persist_state="session", label_visibility="collapsed",
+    ).strip()  # fmt: skip
+    st.caption(
+        "Needs internet: the weights are downloaded when the training starts, and its cost is "
+        "known then. No code of theirs is run."
+    )
+    return ChosenTarget(text, None) if text else None
+
+
+def _about(found: Target) -> None:
+    """What the target is; for the toy also how good it is beside the unigram baseline."""
+    st.markdown(
+        f"{plain(found.name)}: V = {found.vocab_size:,}, H = {found.hidden_size:,}, "
+        f"{found.layers} layers" + (f" {TOY_WORDS}" if found.toy else "")
+    )
+    if "held_out_loss" in found.toy:
+        st.caption(toy_losses(found.toy))
+
+
+def toy_losses(about) -> str:
+    """How much the toy target has learned, in one sentence."""
+    return (
+        f"Held-out loss {about['held_out_loss']:.2f} nats per token; knowing only how often each "
+        f"token occurs gives {about['unigram_loss']:.2f}. {MEASURED}"
+    )
+
+
+# --- conversations ------------------------------------------------------------------------------
+
+
+def own_answers() -> dict[str, Path]:
+    """Conversations that `regenerate` wrote into this workspace, newest first, by title."""
+    files = sorted(workspace.folder(OWN).glob("*.jsonl"), key=lambda p: -p.stat().st_mtime)
+    return {path.stem: path for path in files}
+
+
+def corpus(chosen: ChosenTarget, key: str = "train") -> ChosenCorpus | None:
+    """Draw the choice of conversations; None until there is one."""
+    own = own_answers()
+    sources = [name for name in SOURCES if own or name != "Own answers"]
+    source = st.segmented_control(
+        "Conversations", sources, default="Demo", required=True, key=f"{key}_source",
+        persist_state="session",
+    )  # fmt: skip
+    if source == "Demo":
+        return _demo_corpus(chosen, key)
+    if source == "Path":
+        text = st.text_area(
+            "Files, folders or globs, one per line", key=f"{key}_paths", height=80,
+            placeholder="/data/conversations/*.jsonl.zst", persist_state="session",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        paths = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    elif source == "Uploaded":
+        uploads = {upload.label: str(upload.path) for upload in workspace.list_uploads()}
+        if not uploads:
+            st.caption("Upload conversations on Corpus; they can then be chosen here.")
+            return None
+        paths = [uploads[_pick("Uploaded corpus", list(uploads), f"{key}_upload")]]
+    else:
+        paths = [str(own[_pick("Answers of a target", list(own), f"{key}_own")])]
+    return _opened(paths, key) if paths else None
+
+
+def _pick(label: str, options: list[str], key: str) -> str:
+    return st.selectbox(label, options, key=key, persist_state="session",
+                        label_visibility="collapsed")  # fmt: skip
+
+
+def _demo_corpus(chosen: ChosenTarget, key: str) -> ChosenCorpus | None:
+    built = demo.files()
+    whole = len(built) == len(demo.DOMAINS)
+    if not whole and chosen.spec != DEMO:
+        demo.prepare()
+        st.caption("The demo's conversations are being built.")
+        jobpanel.watch(lambda: demo.demo_jobs()[:1], "train_demo")
+        return None
+    name = _pick("Demo domain", [BOTH, *built], f"{key}_domain")
+    if name == BOTH and chosen.spec == DEMO:
+        # What `train --target demo` takes by itself, and builds where it is not there.
+        found = open_corpus(list(built.values()), name=DEMO) if whole else None
+        return ChosenCorpus("demo", (), found)
+    paths = [str(path) for domain, path in built.items() if name in (BOTH, domain)]
+    return _opened(paths, key)
+
+
+def _opened(paths: list[str], key: str) -> ChosenCorpus:
+    limit = st.number_input("Row limit", 1, None, None, key=f"{key}_limit",
+                            placeholder="all rows", persist_state="session")  # fmt: skip
+    found = open_corpus(paths, limit=limit)
+    info = found.describe()
+    st.caption(f"{plain(found.name)}: {len(info.files):,} files, {workspace.size(info.bytes)}.")
+    rows = ["--limit", str(limit)] if limit else []
+    return ChosenCorpus(found.name, ("--data", *paths, *rows), found)
