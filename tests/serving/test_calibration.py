@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.forecast.throughput import AcceptanceModel, acceptance_rate, forecast
@@ -16,8 +17,10 @@ from vocabtrim_core.serving.calibration import (
     calibration,
     checks,
     cycle_range,
+    probed_range,
     with_lengths,
 )
+from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing, VerifyRow
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 
 SIZE = 1000
@@ -61,6 +64,7 @@ def test_the_papers_two_runs_on_mt_bench():
     assert model.kappa(128_256) == pytest.approx(0.139, abs=0.002)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(-1e-4, 1e-4), min_size=4, max_size=9))
 def test_one_round_of_runs_has_scipys_slope_and_interval(noise):
     ks = np.linspace(100, 1000, len(noise)).astype(int)
@@ -84,6 +88,38 @@ def test_runs_in_turns_have_the_interval_of_a_paired_test():
     mean = np.mean([small, large])
     assert float(found.fast.cycle_s(550)) == pytest.approx(mean)
     assert float(found.slow.cycle_s(550)) == pytest.approx(mean)
+
+
+def probe_of(points, depth=3) -> Probe:
+    """A probe with these (k, seconds of a step), and 10 ms for a verification."""
+
+    def timing(seconds):
+        return Timing(seconds, seconds, seconds, 6)
+
+    none = timing(0.0)
+    rows = tuple(ProbeRow(1, k, timing(t), none, none, none, none) for k, t in points)
+    shape = DraftArchitecture("tiny", 8, 8, 2, 1, 4, SIZE)
+    verify = (VerifyRow(1, depth + 1, timing(0.010)),)
+    return Probe(shape, "H200", "bfloat16", 512, 1, True, rows, verify)
+
+
+def test_a_probe_has_scipys_slope_over_its_sizes():
+    points = [(100, 0.00110), (300, 0.00131), (600, 0.00159), (1000, 0.00201)]
+    found = probed_range(probe_of(points))
+    line = stats.linregress([k for k, _ in points], [0.010 + 3 * t for _, t in points])
+    half = stats.t.ppf(0.975, 2) * line.stderr
+    assert found.fast.row_s == pytest.approx(line.slope + half)
+    assert found.slow.row_s == pytest.approx(line.slope - half)
+    assert float(found.fast.cycle_s(500)) == pytest.approx(
+        float(found.slow.cycle_s(500)), rel=1e-6
+    )  # through the mean of the sizes
+    assert "H200, 1 at once, 3 draft steps, random weights" in found.regime
+    with pytest.raises(InputError, match="Batch 8 was not probed"):
+        probed_range(probe_of(points), batch=8, verify_s=0.01)
+    with pytest.raises(InputError, match="was not timed"):
+        probed_range(probe_of(points), depth=5)
+    with pytest.raises(InputError, match="No two sizes"):
+        probed_range(probe_of(points[:1]))
 
 
 def test_a_slope_that_may_be_nothing_is_said_and_stays_a_model():
@@ -140,6 +176,7 @@ def test_measured_lengths_enter_the_acceptance_model():
         with_lengths(MODEL, {1001: 2.0})
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(200, 999), st.floats(1.2, 3.0))
 def test_an_unmeasured_full_draft_is_inferred_between_both_extremes(k, length):
     model = with_lengths(MODEL, {k: length})

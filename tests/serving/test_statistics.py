@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -42,6 +42,7 @@ def measured(throughputs: dict[str, list[float | str]], **about) -> Measurement:
     return Measurement("MT-Bench", "target", "engine", tuple(configurations), tuple(runs), **made)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(RATES, min_size=2, max_size=20), st.floats(0.5, 0.999))
 def test_the_interval_is_scipys(values, confidence):
     found = interval(values, confidence)
@@ -66,6 +67,7 @@ def test_one_run_has_no_interval_and_none_is_refused():
         interval([])
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(RATES, RATES), min_size=2, max_size=12))
 def test_a_paired_ratio_is_scipys_paired_test_on_logs(pairs):
     ours, theirs = (np.array(side) for side in zip(*pairs, strict=True))
@@ -78,6 +80,7 @@ def test_a_paired_ratio_is_scipys_paired_test_on_logs(pairs):
     assert found.half == pytest.approx((ends[1] - ends[0]) / 2)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(RATES, RATES), min_size=2, max_size=8))
 def test_distinguishable_is_a_paired_t_test_at_five_percent(pairs):
     ours, theirs = (list(side) for side in zip(*pairs, strict=True))
@@ -88,6 +91,7 @@ def test_distinguishable_is_a_paired_t_test_at_five_percent(pairs):
     assert found.distinguishable == (p < 0.05)
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(RATES, RATES), min_size=1, max_size=8))
 def test_the_ratio_turned_round_is_its_inverse(pairs):
     ours, theirs = zip(*pairs, strict=True)

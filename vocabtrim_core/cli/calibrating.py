@@ -10,6 +10,8 @@ from vocabtrim_core.cli.command import Result, table
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
+    from vocabtrim_core.draft_cost import DraftArchitecture
+    from vocabtrim_core.forecast.cycle_model import CycleRange
     from vocabtrim_core.forecast.throughput import AcceptanceModel
     from vocabtrim_core.serving.calibration import Calibration
     from vocabtrim_core.serving.measurement import Measurement
@@ -52,6 +54,21 @@ def calibrated(arguments: argparse.Namespace, vocab_size: int) -> Calibration | 
             f"{arguments.depth}; leave --depth out."
         )
     return found
+
+
+def probed(arguments: argparse.Namespace, draft: DraftArchitecture, depth: int) -> CycleRange:
+    """The cycle times that --probe names, once its shapes are those of the draft."""
+    from vocabtrim_core.serving.calibration import probed_range
+    from vocabtrim_core.serving.latency_probe import find
+
+    probe = find(arguments.probe)
+    if probe.architecture.hidden_size != draft.hidden_size:
+        raise InputError(
+            f"The probe timed {probe.architecture.name} with hidden size "
+            f"{probe.architecture.hidden_size:,}, but {draft.name} has {draft.hidden_size:,}."
+        )
+    batch = 1 if arguments.batch is None else arguments.batch
+    return probed_range(probe, batch=batch, depth=depth)
 
 
 def against_measured(

@@ -12,9 +12,10 @@ from vocabtrim_core.cli.arguments import (
     draft_arguments,
     integer,
     number,
+    pair,
 )
 from vocabtrim_core.cli.at_hand import comparable_counts
-from vocabtrim_core.cli.calibrating import against_measured, calibrated, check_text
+from vocabtrim_core.cli.calibrating import against_measured, calibrated, check_text, probed
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
     from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.serving.calibration import Calibration
-
-
-def _pair(text: str) -> tuple[int, float]:
-    """K=VALUE as (k, value)."""
-    left, equals, right = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not K=VALUE, such as 13264=0.0149")
-    return integer(left), number(right)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +53,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--measured-length",
-        type=_pair,
+        type=pair,
         nargs="+",
         action="extend",
         default=[],
@@ -75,7 +68,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--measured",
-        type=_pair,
+        type=pair,
         nargs="+",
         action="extend",
         metavar="K=SECONDS",
@@ -87,12 +80,17 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="from runs of drafts of two or more sizes (see `bench` and `import-results`); their "
         "acceptance lengths count too, and each size is predicted from the others",
     )
+    group.add_argument(
+        "--probe",
+        metavar="KEY|FILE",
+        help="from the steps and the verification that `probe --with-target` timed",
+    )
     add = parser.add_argument_group("with --hardware").add_argument
     add(
         "--batch",
         type=integer,
         metavar="N",
-        help="sequences decoded together (default 1); with --measurement its concurrency",
+        help="sequences decoded together (default 1); with --measurement or --probe theirs",
     )
     add(
         "--tree-width",
@@ -223,11 +221,13 @@ def _cycles(
     depth: int,
     measured: Calibration | None,
 ) -> CycleRange:
-    """The cycle model that --measurement, --measured or --hardware ask for."""
+    """The cycle model of the source that was named."""
     from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
 
     if measured:
         return measured.cycles()
+    if arguments.probe:
+        return probed(arguments, draft, depth)
     if arguments.measured:
         for k, _ in arguments.measured:
             _within(k, draft.vocab_size, "--measured")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from vocabtrim_core.serving.statistics import (
     listed,
     quantile,
 )
+
+if TYPE_CHECKING:
+    from vocabtrim_core.serving.latency_probe import Probe
 
 LEAST_SHARE = 0.01  # of the fitted slope: the slow end where the runs do not exclude a slope of 0
 
@@ -133,28 +137,42 @@ def acceptance_points(measurement: Measurement, concurrency: int | None = None) 
 
 
 def _line(points: Sequence[Point], where: str) -> CycleRange:
-    """Least squares within runs of the same index, which followed each other closely.
+    """The line through the cycle times of runs, compared within rounds of runs."""
+    rows = [(run.index, point.k, run.cycle_s) for point in points for run in point.runs]
+    return fitted_range(np.array(rows, float), where)
 
-    What changes from one round of runs to the next drops out, as in a paired test. The two ends are
-    the 95 % interval of the slope, both through the mean of all.
+
+def probed_range(
+    probe: Probe, *, batch: int = 1, depth: int = 3, verify_s: float | None = None
+) -> CycleRange:
+    """T(k) from the timed steps of a draft and the time of a verification.
+
+    InputError for a batch that was not probed, a verification that is not known, or one size.
     """
-    rows = np.array([(run.index, point.k, run.cycle_s) for point in points for run in point.runs])
+    points = probe.cycle_points(batch, depth, verify_s)
+    rows = np.array([(0, k, seconds) for k, seconds in points], float)
+    where = f"{probe.device}, {batch} at once, {depth} draft steps, random weights"
+    return fitted_range(rows, where)
+
+
+def fitted_range(rows: np.ndarray, where: str) -> CycleRange:
+    """Least squares over float64[n, 3] (round, k, seconds), within rounds.
+
+    Runs of a round followed each other closely, so what changes from one round to the next drops
+    out, as in a paired test. The two ends are the 95 % interval of the slope, both through the mean
+    of all. InputError where no round has two sizes, or the time does not rise with k.
+    """
     rounds, index = np.unique(rows[:, 0], return_inverse=True)
     sizes = np.bincount(index)
-    centred = (
-        rows[:, 1:]
-        - (np.stack([np.bincount(index, column) for column in rows[:, 1:].T]) / sizes).T[index]
-    )
+    means = np.stack([np.bincount(index, column) / sizes for column in rows[:, 1:].T], axis=1)
+    centred = rows[:, 1:] - means[index]
     spread = (centred[:, 0] ** 2).sum()
     if not spread:
-        raise InputError(
-            f"No two sizes of {where} were measured in the same round of runs; measure them in "
-            "turns."
-        )
+        raise InputError(f"No two sizes of {where} were measured in turns; measure two sizes so.")
     slope = float((centred[:, 0] * centred[:, 1]).sum() / spread)
     if slope <= 0:
         raise InputError(
-            f"The cycle takes no longer at larger k on {where}, so these runs are too noisy to "
+            f"The cycle takes no longer at larger k on {where}, so these times are too noisy to "
             "calibrate with; measure sizes further apart, or more runs."
         )
     k, seconds = rows[:, 1].mean(), rows[:, 2].mean()
@@ -163,19 +181,15 @@ def _line(points: Sequence[Point], where: str) -> CycleRange:
     if freedom > 0:
         rest = centred[:, 1] - slope * centred[:, 0]
         half = quantile(freedom) * float(np.sqrt((rest**2).sum() / freedom / spread))
-    least = max(slope - half, LEAST_SHARE * slope)
-    most = min(slope + half, seconds / k)
-    regime = f"Holds for what was measured: {where}. "
-    if not freedom:
-        regime += "One run at each of two sizes, so how sure the line is cannot be said."
-    else:
-        regime += f"The time of a head row is known to ± {half / slope:.0%}"
-        regime += ", so k may make no difference." if half >= slope else "."
     fast, slow = (
         CycleModel(max(seconds - row_s * k, 0.0), row_s, f"measured on {where}")
-        for row_s in (most, least)
+        for row_s in (min(slope + half, seconds / k), max(slope - half, LEAST_SHARE * slope))
     )
-    return CycleRange(fast, slow, regime)
+    sure = "One run at each of two sizes, so how sure the line is cannot be said."
+    if freedom:
+        sure = f"The time of a head row is known to ± {half / slope:.0%}"
+        sure += ", so k may make no difference." if half >= slope else "."
+    return CycleRange(fast, slow, f"Holds for what was measured: {where}. {sure}")
 
 
 def with_lengths(
