@@ -8,6 +8,7 @@ for people. Exit codes: 0 done, 1 a bug of ours, 2 bad input (one sentence on st
 from __future__ import annotations
 
 from vocabtrim_core.cli import (
+    benchmarking,
     choice,
     comparing,
     corpora,
@@ -18,6 +19,7 @@ from vocabtrim_core.cli import (
     handover,
     importing,
     jobs,
+    measurements,
     probing,
     selecting,
     slicing,
@@ -43,6 +45,8 @@ COMMANDS: tuple[Command, ...] = (
     *handover.COMMANDS,
     *training.COMMANDS,
     *targets.COMMANDS,
+    *benchmarking.COMMANDS,
+    *measurements.COMMANDS,
     *training_environment.COMMANDS,
     *corpora.COMMANDS,
     *probing.COMMANDS,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving.configurations import NO_SPECULATION, asked_k, told_apart
 from vocabtrim_core.serving.measurement import Answer, Configuration
 from vocabtrim_core.serving.sglang_facts import (
     RECORDED,
@@ -20,8 +20,6 @@ from vocabtrim_core.serving.sglang_facts import (
     shared_arguments,
 )
 from vocabtrim_core.serving.sglang_http import STALL_SECONDS, SglangHttp, checked_url
-
-NO_SPECULATION = "no speculation"
 
 
 class SglangServers:
@@ -65,7 +63,7 @@ class SglangServers:
             self._configuration(name, server, each, drafts, insist)
             for (name, _), server, each in zip(urls, self._servers, served, strict=True)
         )
-        self.configurations = _told_apart(self.configurations)
+        self.configurations = told_apart(self.configurations)
         labels = (each.label for each in self.configurations)
         self._at = dict(zip(labels, zip(self._servers, served, strict=True), strict=True))
         self._now: tuple[SglangHttp, Served] | None = None
@@ -88,7 +86,7 @@ class SglangServers:
         drafts: Sequence[str | Path],
         insist: bool,
     ) -> Configuration:
-        told = _k(name, self.vocab_size)
+        told = asked_k(name, self.vocab_size)
         if isinstance(served, EngineError):  # its runs will fail and say why
             label = name if name and told is None else ""
             return Configuration(label or (f"{told:,}" if told else server.url), told, server.url)
@@ -225,30 +223,8 @@ def _refusals(served: Sequence[Served], target: str, insist: bool) -> list[str]:
     return found
 
 
-def _k(name: str, vocab_size: int | None) -> int | None:
-    """The k that a name stands for: 13264, 13,264 or full."""
-    if name.lower() in ("full", "v"):
-        return vocab_size
-    digits = name.replace(",", "").replace("_", "")
-    return int(digits) if digits.isdecimal() else None
-
-
 def _size_of(draft: str, drafts: Sequence[str | Path]) -> int | None:
     """k by the draft's config.json, on this machine under its own path or among `drafts`."""
     same = [path for path in drafts if Path(path).name == PurePosixPath(draft).name]
     sizes = (draft_size(path) for path in (draft, *same) if path)
     return next((size for size in sizes if size), None)
-
-
-def _told_apart(configurations: Sequence[Configuration]) -> tuple[Configuration, ...]:
-    """Equal labels get the names of their drafts, or their place."""
-    labels = [each.label for each in configurations]
-    found = []
-    for i, each in enumerate(configurations):
-        if labels.count(each.label) > 1:
-            name = PurePosixPath(each.draft).name
-            names = [PurePosixPath(c.draft).name for c in configurations if c.label == each.label]
-            by = name if names.count(name) == 1 else str(i + 1)
-            each = replace(each, label=f"{each.label} ({by})")
-        found.append(each)
-    return tuple(found)

@@ -6,7 +6,9 @@ as events whose texts are cumulative and whose last one holds the counts.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,6 +73,7 @@ class SglangHttp:
             base_url=self.url,
             headers=dict(headers or {}),
             timeout=httpx.Timeout(stall, connect=min(stall, 10.0)),
+            verify=_certificates(),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
         )
         self.said: dict[tuple[Prompt, Generation], bytes] = {}  # digests of the latest answers
@@ -227,6 +230,12 @@ class SglangHttp:
             raise EngineError(
                 f"{self.url} broke the connection off ({type(error).__name__})."
             ) from error
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Read once; every client of its own would read them again."""
+    return httpx.create_ssl_context()
 
 
 def _events(reply: httpx.Response, stop: threading.Event) -> Iterator[bytes]:

@@ -115,9 +115,7 @@ class SglangLauncher:
         stall: float = STALL_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        found = clocks.gpus()
-        if not found:
-            raise InputError(NO_GPU)
+        found = require_gpu()
         self.command = tuple(command or sglang_command())
         self.versions: Mapping[str, str] = {
             "sglang": sglang_version(self.command), "driver": found[0].driver
@@ -203,3 +201,11 @@ class SglangLauncher:
         if self._server is not None:
             self._server.stop()
         self._http = self._server = None
+
+
+def require_gpu() -> tuple[clocks.Gpu, ...]:
+    """The GPUs of this machine; InputError, with what to do instead, when there is none."""
+    found = clocks.gpus()
+    if not found:
+        raise InputError(NO_GPU)
+    return found
