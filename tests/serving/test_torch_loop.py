@@ -176,7 +176,7 @@ def decoded(model, draft, ids, new, steps, ends=frozenset()):
 # --- losslessness -------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_every_draft_gives_the_targets_own_answer_in_the_cycles_a_simulation_counts(data):
     draw = data.draw
@@ -330,13 +330,20 @@ def test_runs_of_folders_are_lossless_and_add_up(loop, folders):
 
 
 def test_an_answer_that_differs_is_said(folders):
+    """Whatever breaks losslessness, rounding or a bug, shows in the notes."""
     loop = TorchLoop(folders.target, device="cpu", dtype="bfloat16")
     loop.use(Configuration("plain"))
     assert any("bfloat16" in note for note in loop.notes)
-    found = loop.decode((1, 2), Generation(8))
-    loop._said[Generation(8), (1, 2)] = (*found.tokens, 0)
+    for ids in ((1, 2), (3, 4)):
+        loop.decode(ids, Generation(8))
+    loop.use(Configuration("V", 40, str(folders.drafts[40]), 3))
+    loop.decode((3, 4), Generation(8))
+    assert not any("differ" in note for note in loop.notes)
+    loop._decoder.target.forward = lambda ids, at, visible, rows: (
+        torch.zeros(1, rows, dtype=torch.long), torch.zeros(1, ids.shape[1], 3 * H).bfloat16()
+    )  # fmt: skip
     loop.decode((1, 2), Generation(8))
-    assert "1 of 1 answers differ" in loop.notes[-1]
+    assert "1 of 2 answers differ" in loop.notes[-1]
 
 
 def test_end_tokens_end_an_answer_unless_ignored(loop, folders):

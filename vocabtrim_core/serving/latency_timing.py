@@ -16,11 +16,12 @@ import torch.nn.functional as F  # noqa: N812 - how everybody calls it
 from vocabtrim_core.draft_cost import FEATURE_LAYERS, DraftArchitecture
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.clocks import gpus
 from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
 from vocabtrim_core.serving.latency_probe import LEAST, Probe, ProbeRow, Timing, VerifyRow
+from vocabtrim_core.serving.random_target import random_target, verification
 from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped
 from vocabtrim_core.serving.torch_loop.graphs import captured
-from vocabtrim_core.serving.torch_loop.target import TorchTarget
 from vocabtrim_core.workspace import size as in_words
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -107,6 +108,7 @@ def _probe(request: Request, progress: Progress, command: str) -> Probe:
             f"{FLUSHED[device] // 2**20} MiB of other memory are written, as a target's weights "
             "would push the draft's out of the caches."
         ]
+        notes += [gpu.sentence for gpu in gpus()[:1]] if device == "cuda" else []
         for i, batch in enumerate(batches):
             told = _Told(progress, i, len(batches), f"Batch {batch}")
             rows += _rows(batch, ks, _timed(steps.cells(batch, ks), clock, request, told))
@@ -116,7 +118,9 @@ def _probe(request: Request, progress: Progress, command: str) -> Probe:
             target = random_target(shape, device, DTYPES[dtype])
             for i, batch in enumerate(batches):
                 told = _Told(progress, i, len(batches), f"Verification, batch {batch}")
-                work, problem = _verification(target, request, batch)
+                work, problem = verification(
+                    target, batch=batch, rows=request.depth + 1, context=request.context
+                )
                 found = _timed({"verify": work}, clock, request, told)["verify"]
                 verify.append(VerifyRow(batch, request.depth + 1, Timing.of(found)))
                 notes += [f"The verification ran without CUDA graphs: {problem}."] * bool(problem)
@@ -179,14 +183,15 @@ def _timed(
         told(0)
         work()
     seconds = defaultdict(list)
-    began = time.monotonic()
+    began, rounds = time.monotonic(), LEAST
     for i in range(request.repeats):
-        spent = (time.monotonic() - began) / request.seconds
-        if i >= LEAST and spent >= 1:
+        if i >= rounds:
             break
-        for cell, work in cells.items():
-            told(max(spent, i / request.repeats))
+        for j, (cell, work) in enumerate(cells.items()):
+            told((i + j / len(cells)) / rounds)
             seconds[cell].append(clock(work))
+        fits = request.seconds * (i + 1) / max(time.monotonic() - began, 1e-9)
+        rounds = max(LEAST, min(request.repeats, round(fits)))
     return seconds
 
 
@@ -241,45 +246,6 @@ class Steps:
         if self.request.topk == 1:
             return self.draft.pick(logits)
         return self.draft.ids[logits.float().softmax(-1).topk(self.request.topk).indices]
-
-
-# --- the target ---------------------------------------------------------------------------------
-
-
-def random_target(shape: DraftArchitecture, device: str, dtype: torch.dtype) -> TorchTarget:
-    """A Llama-architecture target of these shapes, its random weights made on the device."""
-    from transformers import AutoModelForCausalLM, LlamaConfig
-
-    config = LlamaConfig(
-        vocab_size=shape.vocab_size, hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size, num_hidden_layers=shape.target_layers,
-        num_attention_heads=shape.query_heads, num_key_value_heads=shape.key_value_heads,
-        head_dim=shape.head_dim, max_position_embeddings=shape.max_position_embeddings,
-        tie_word_embeddings=False,
-    )  # fmt: skip
-    with torch.device(device):
-        model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    return TorchTarget(model.eval().requires_grad_(False))
-
-
-def _verification(target: TorchTarget, request: Request, batch: int) -> tuple[Work, str]:
-    """One forward pass over depth + 1 tokens per sequence, and why it is no CUDA graph if so."""
-    rows, device = request.depth + 1, target.embedding.device
-    room = request.context + rows
-    target.reserve(room)
-    ids = torch.randint(0, request.architecture.vocab_size, (batch, rows), device=device)
-    at = torch.arange(request.context, room, device=device)
-
-    def work() -> object:
-        return target.forward(ids, at, room, rows)
-
-    try:
-        return captured(work, device), ""
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        torch.cuda.synchronize(device)
-        return work, str(error).splitlines()[0]
 
 
 # --- memory -------------------------------------------------------------------------------------

@@ -54,8 +54,11 @@ class TorchLoop:
         }
         self.label = f"torch loop, torch {self.versions['torch']}, {self.dtype}"
         self.settings: Mapping[str, str | int | float | bool | None] = {"dtype": self.dtype}
-        self._said: dict[tuple[Generation, tuple[int, ...]], tuple[int, ...]] = {}
-        self._compared = self._differed = 0
+        self.settings: Mapping[str, str | int | float | bool | None] = {"dtype": self.dtype}
+        self.alternates = True
+        # request -> configuration -> its answer, the first configuration first
+        self._said: dict[tuple[Generation, tuple[int, ...]], dict[str, tuple[int, ...]]] = {}
+        self._in_use = ""
         self._model: TorchTarget | None = None
         self._decoder: Decoder | None = None
         self._tokenizer: Tokenizer | None = None
@@ -66,18 +69,23 @@ class TorchLoop:
         notes = ["One sequence at a time, chain drafting, greedy, no server between."]
         if self.toy:
             notes.append("The target is a toy that demonstrates the mechanism, not a result.")
-        if self._differed:
+        others = [
+            tokens == first
+            for first, *rest in map(dict.values, self._said.values())
+            for tokens in rest
+        ]
+        if not all(others):
             notes.append(
-                f"{self._differed:,} of {self._compared:,} answers differ from the same prompt's "
-                f"first: near ties that {self.dtype} rounds either way."
+                f"{others.count(False):,} of {len(others):,} answers differ from those of the "
+                f"first configuration: near ties that {self.dtype} rounds either way."
             )
-        elif self.dtype in NARROW and not self._compared:
+        elif others:
+            notes.append(f"All {len(others):,} answers equal those of the first configuration.")
+        elif self.dtype in NARROW:
             notes.append(
                 f"In {self.dtype} a near tie may fall either way, depending on how many tokens "
                 "are verified at once."
             )
-        elif self._compared:
-            notes.append(f"All {self._compared:,} repeated answers equal the prompt's first.")
         if self._decoder is not None and self._decoder.graph_error:
             notes.append(f"Without CUDA graphs: {self._decoder.graph_error}.")
         return tuple(notes)
@@ -96,6 +104,7 @@ class TorchLoop:
                 self._model = loaded(self._target, self._device, self.dtype)
             draft = self._draft(configuration, folder) if folder else None
             self._decoder = Decoder(self._model, draft, configuration.steps)
+            self._in_use = configuration.label
         except MemoryError as error:
             raise EngineError(_memory(self._device)) from error
         except RuntimeError as error:
@@ -211,10 +220,7 @@ class TorchLoop:
             raise EngineError(_memory(self._device)) from error
         except RuntimeError as error:
             raise _failed(error, self._device) from error
-        first = self._said.setdefault((generation, tuple(ids)), found.tokens)
-        if first is not found.tokens:
-            self._compared += 1
-            self._differed += first != found.tokens
+        self._said.setdefault((generation, tuple(ids)), {})[self._in_use] = found.tokens
         return found
 
     def _ready(self) -> Decoder:

@@ -1,0 +1,94 @@
+"""Measured time of a draft step against k, beside what FLOPs and bytes predict."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
+from vocabtrim_core.serving.latency_probe import Probe
+
+
+class LatencyInfo(NamedTuple):
+    """One batch size. Times in seconds; the curves pass through the measured time at the largest k.
+
+    rows: (k, median, low, high, head alone, layer, fusion, pick).  smooth: sizes of the curves.
+    """
+
+    batch: int
+    device: str
+    rows: np.ndarray  # float64[n, 8]
+    smooth: np.ndarray
+    flops: np.ndarray
+    moved: np.ndarray  # as the bytes of weights, cache and logits have it
+
+
+def latency_info(probe: Probe, batch: int) -> LatencyInfo:
+    """The rows of a batch size and both predictions; InputError where it was not probed."""
+    rows = probe.at(batch)
+    full, shape = rows[-1], probe.architecture
+    sizes = log_sizes(full.k, *(row.k for row in rows))
+    return LatencyInfo(
+        batch,
+        f"{probe.device}, {probe.dtype}",
+        np.array(
+            [
+                (r.k, r.step.seconds, r.step.low, r.step.high, r.head.seconds, r.layer.seconds,
+                 r.fusion.seconds, r.pick.seconds)
+                for r in rows
+            ]
+        ),
+        sizes,
+        full.step.seconds * shape.flops(sizes) / shape.flops(full.k),
+        full.step.seconds * probe.moved_bytes(sizes, batch) / probe.moved_bytes(full.k, batch),
+    )  # fmt: skip
+
+
+def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
+    """Dots with intervals for the measured step; two lines for the predictions."""
+    figure = go.Figure()
+    for name, values, dash in (
+        ("FLOPs, and bytes of the weights", info.flops, "dash"),
+        ("Bytes with cache and logits", info.moved, "dot"),
+    ):
+        figure.add_scatter(
+            x=info.smooth, y=1e3 * values, mode="lines", name=f"{name}, estimated",
+            line={"color": palette.muted, "width": 2, "dash": dash},
+            hovertemplate=f"{name.lower()}: %{{y:.3f}} ms<extra></extra>",
+        )  # fmt: skip
+    k, *times = info.rows.T
+    step, low, high, head, layer, fusion, pick = (1e3 * column for column in times)
+    figure.add_scatter(
+        x=np.concatenate([k, k[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",
+        fillcolor=clear(palette.accent, 0.2), line={"width": 0}, mode="lines", showlegend=False,
+        hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=k, y=step, mode="lines+markers", name="Draft step, measured",
+        line={"color": palette.accent, "width": 3}, marker={"size": 9, "color": palette.accent},
+        error_y={"type": "data", "symmetric": False, "array": high - step,
+                 "arrayminus": step - low, "color": palette.accent, "thickness": 1.5},
+        customdata=np.stack([low, high, head, layer, fusion, pick], axis=1),
+        hovertemplate="<b>%{x:,} tokens</b><br>step %{y:.3f} ms (95 % interval %{customdata[0]:.3f}"
+        " to %{customdata[1]:.3f})<br>head %{customdata[2]:.3f}, layer %{customdata[3]:.3f}, "
+        "fusion %{customdata[4]:.3f}, pick %{customdata[5]:.3f} ms, each alone<extra></extra>",
+    )  # fmt: skip
+    layout(figure, palette, height=400, hovermode="closest")
+    size_axis(figure, int(k[-1]))
+    start = max(1.0, k[0] / 2)
+    figure.update_xaxes(range=[float(np.log10(start)), float(np.log10(k[-1] * 1.08))])
+    title = f"Milliseconds per draft step, batch {info.batch}"
+    figure.update_yaxes(title_text=title, rangemode="tozero")
+    return figure
+
+
+def latency_alt(info: LatencyInfo) -> str:
+    """What the figure says, for those who do not see it."""
+    small, full = info.rows[0], info.rows[-1]
+    return (
+        f"Time of a draft step against draft vocabulary size at batch {info.batch} on "
+        f"{info.device}: {1e3 * small[1]:.3f} ms at {small[0]:,.0f} tokens, "
+        f"{1e3 * full[1]:.3f} ms at {full[0]:,.0f}, beside what FLOPs and bytes predict"
+    )

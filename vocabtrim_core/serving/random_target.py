@@ -1,0 +1,53 @@
+"""A target with random weights: what a verification costs does not depend on what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.serving.torch_loop.graphs import captured
+from vocabtrim_core.serving.torch_loop.target import TorchTarget
+
+
+def random_target(shape: DraftArchitecture, device: str, dtype: torch.dtype) -> TorchTarget:
+    """A Llama-architecture target of these shapes, made on the device; target_layers is known."""
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    assert shape.target_layers is not None
+    config = LlamaConfig(
+        vocab_size=shape.vocab_size, hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size, num_hidden_layers=shape.target_layers,
+        num_attention_heads=shape.query_heads, num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_dim, max_position_embeddings=shape.max_position_embeddings,
+        tie_word_embeddings=False,
+    )  # fmt: skip
+    with torch.device(device):
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    return TorchTarget(model.eval().requires_grad_(False))
+
+
+def verification(
+    target: TorchTarget, *, batch: int, rows: int, context: int
+) -> tuple[Callable[[], object], str]:
+    """One forward pass over `rows` tokens of each of `batch` sequences, each after `context`
+    others; and why that is no CUDA graph on a GPU, "" where it is.
+    """
+    device, size = target.embedding.device, len(target.embedding)
+    room = context + rows
+    target.reserve(room)
+    ids = torch.randint(0, size, (batch, rows), device=device)
+    at = torch.arange(context, room, device=device)
+
+    def work() -> object:
+        return target.forward(ids, at, room, rows)
+
+    try:
+        return captured(work, device), ""
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        torch.cuda.synchronize(device)
+        return work, str(error).splitlines()[0]
