@@ -120,7 +120,7 @@ def rate_info(measurements: Sequence[Measurement], concurrency: int) -> RateInfo
 
 
 def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Bars from zero with error bars, each run a dot beside the bar's middle."""
+    """Bars from zero with error bars."""
     several = len({bar.where for bar in info.bars}) > 1
 
     def places(bars: Sequence[Bar]) -> list:
@@ -132,22 +132,16 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
         x=places(info.bars), y=[bar.rate.mean for bar in info.bars], showlegend=False,
         marker={"color": [_colour(bar.role, palette) for bar in info.bars]},
         error_y=_errors([bar.rate for bar in info.bars], palette.ink),
-        customdata=[[_said(bar.rate), bar.rate.n] for bar in info.bars],
-        hovertemplate="<b>%{x}</b><br>%{customdata[0]} tokens/s, runs: %{customdata[1]}"
+        customdata=[
+            [_said(bar.rate), ", ".join(f"{rate:,.1f}" for rate in bar.runs)] for bar in info.bars
+        ],
+        hovertemplate="<b>%{x}</b><br>%{customdata[0]} tokens/s<br>runs: %{customdata[1]}"
         "<extra></extra>",
     )  # fmt: skip
-    dots = [(bar, rate) for bar in info.bars for rate in bar.runs]
-    figure.add_scatter(
-        x=places([bar for bar, _ in dots]), y=[rate for _, rate in dots], mode="markers",
-        showlegend=False, marker={"size": 5, "color": palette.ground,
-                                  "line": {"color": palette.ink, "width": 1}},
-        hovertemplate="one run: %{y:,.1f} tokens/s<extra></extra>",
-    )  # fmt: skip
-    highest = max((bar.rate.mean + (bar.rate.half or 0) for bar in info.bars), default=1)
+    highest = max((bar.rate.high for bar in info.bars), default=1)
     figure.add_scatter(  # a text trace, so that the numbers stand above the error bars
         x=places(info.bars),
-        y=[max(bar.rate.mean + (bar.rate.half or 0), *bar.runs) + 0.02 * highest
-           for bar in info.bars],
+        y=[bar.rate.high + 0.01 * highest for bar in info.bars],
         mode="text", text=[f"{bar.rate.mean:,.1f}" for bar in info.bars],
         textposition="top center", textfont={"color": palette.ink, "size": 13},
         showlegend=False, hoverinfo="skip",
@@ -179,12 +173,12 @@ class GainInfo(NamedTuple):
 
 
 def gain_info(measurements: Sequence[Measurement], baseline: str, concurrency: int) -> GainInfo:
-    """Every configuration against the one whose role is `baseline`, where both were measured."""
+    """Every draft against the configuration whose role is `baseline`, where both were measured."""
     gains = []
     for where, each in zip(_where(measurements), measurements, strict=True):
         name = baseline_name(each, baseline)
-        for row, _ in _rows(each, concurrency):
-            if against := row.ratios.get(name):
+        for row, kind in _rows(each, concurrency):
+            if kind != NONE and (against := row.ratios.get(name)):
                 gains.append(Gain(where, row.label, against.ratio, against.distinguishable))
     return GainInfo(tuple(gains), baseline, _toy(measurements))
 
@@ -209,11 +203,14 @@ def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.F
         customdata=[_said(each) for each in percents],
         hovertemplate="<b>%{y}</b><br>%{customdata} % against " + baseline + "<extra></extra>",
     )  # fmt: skip
-    layout(figure, palette, height=max(200, 96 + 58 * len(names)))
+    layout(figure, palette, height=max(220, 120 + 56 * len(names)))
+    ends = [0.0, *(each.low for each in percents), *(each.high for each in percents)]
+    room = 0.12 * (max(ends) - min(ends) or 1)  # for the numbers above the outer dots
     figure.update_xaxes(
-        title_text=f"Throughput against {baseline}{info.toy}", ticksuffix="%", zeroline=False
-    )
-    figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
+        title_text=f"Throughput against {baseline}{info.toy}", ticksuffix="%", zeroline=False,
+        range=[min(ends) - room, max(ends) + room],
+    )  # fmt: skip
+    figure.update_yaxes(range=[len(names) - 0.5, -0.7], showgrid=False, type="category")
     return figure
 
 

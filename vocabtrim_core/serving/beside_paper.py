@@ -52,13 +52,12 @@ def _plain(name: str) -> str:
 
 
 def beside_paper(measurements: Sequence[Measurement], concurrency: int = 1) -> tuple[Beside, ...]:
-    """The paper's seven tasks in its order, measured or not, then the measured tasks it lacks."""
+    """What was measured first, the paper's tasks in its order; then those nobody measured."""
     rows = [row for each in measurements for row in _rows(each, concurrency)]
-    found: list[Beside] = []
-    for result in RESULTS:
-        ours = [row for row in rows if row.paper is result]
-        found += ours or [Beside(result.task, result)]
-    return (*found, *(row for row in rows if row.paper is None))
+    rows.sort(key=lambda row: RESULTS.index(row.paper) if row.paper else len(RESULTS))
+    measured = {row.task for row in rows}
+    left = (Beside(result.task, result) for result in RESULTS if result.task not in measured)
+    return (*rows, *left)
 
 
 def _rows(measurement: Measurement, concurrency: int) -> list[Beside]:

@@ -1,0 +1,74 @@
+"""Throughput: measured tokens per second of drafts and their baselines, on an attached engine."""
+
+import streamlit as st
+
+from pages.ui import (
+    jobpanel,
+    throughput_form,
+    throughput_paper,
+    throughput_probe,
+    throughput_store,
+    throughput_tune,
+    throughput_view,
+)
+from pages.ui.frame import footer, heading, plain_errors
+from pages.ui.router import page as page_of
+from pages.ui.router import require_router
+
+require_router()
+
+SECTIONS = ("Measure", "Latency probe", "Tune")
+
+
+def measure(shown: list[throughput_store.Shown]) -> None:
+    """Results at the left, what to measure at the right, tables below."""
+    left, right = st.columns([2.5, 1], gap="large")
+    asked = looked = None
+    with right.container(border=True), plain_errors():
+        asked = throughput_form.form()
+    with left:
+        jobpanel.watch(throughput_form.open_jobs, "bench")
+        with plain_errors():
+            looked = throughput_view.results(shown) if shown else nothing_yet()
+    if shown and looked:
+        with plain_errors():
+            throughput_view.details(shown, looked)
+    footer(*([asked.argv] if asked else []), *throughput_store.commands(shown))
+
+
+def nothing_yet() -> None:
+    """What this page will show, with the one step that leads there."""
+    st.subheader("Nothing is measured yet", anchor=False)
+    if throughput_form.can_measure():
+        st.markdown(
+            "Target and drafts are there: **Measure** at the right compares them on the same "
+            "prompts, in turns, with intervals."
+        )
+    else:
+        st.markdown(
+            "The forecast predicts; this page measures. It needs a target and drafts of it. On a "
+            "fresh machine the demo trains both in a few minutes, a toy that shows the mechanism. "
+            "Results from elsewhere can be imported at the right."
+        )
+        if st.button("Train the demo drafts", type="primary", icon=":material/model_training:",
+                     key="train_first"):  # fmt: skip
+            st.switch_page(page_of("train"))
+    st.markdown("Until then, what the paper measured:")
+    throughput_paper.tables((), 1)
+
+
+def page() -> None:
+    tabs = st.tabs(SECTIONS, key="section", on_change="rerun", bind="query-params")
+    panels = (lambda: measure(shown), throughput_probe.panel, throughput_tune.panel)
+    for tab, draw in zip(tabs, panels, strict=True):
+        if tab.open:
+            with tab, plain_errors():
+                draw()
+
+
+with heading("Throughput", "What drafts really do to tokens per second, on the attached engine."):
+    shown = []
+    with plain_errors():
+        shown = throughput_store.choose()
+with plain_errors():
+    page()

@@ -1,0 +1,117 @@
+"""Targets and drafts that can be measured: those of this workspace, and folders that are named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from vocabtrim_core import workspace
+from vocabtrim_core.drafts.runs import TrainingRun, list_runs
+from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
+from vocabtrim_core.drafts.target import DEMO, TOY
+from vocabtrim_core.errors import InputError
+
+ANOTHER = "another folder"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTarget:
+    """A target of this workspace. spec: how commands name it."""
+
+    spec: str
+    name: str
+    folder: Path
+    toy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDraft:
+    """A draft folder of this workspace. target: the folder of its target, None where not known."""
+
+    folder: Path
+    k: int
+    name: str
+    target: Path | None
+
+
+def targets() -> list[KnownTarget]:
+    """The demo's toy target if it is there, then the targets of training runs, newest first."""
+    found: dict[Path, KnownTarget] = {}
+    demo = workspace.folder("targets") / DEMO
+    if (demo / TOY).is_file():
+        found[demo.resolve()] = KnownTarget(DEMO, "demo, a toy target", demo.resolve(), True)
+    for run in list_runs():
+        folder = _of(run)
+        if folder.is_dir() and folder not in found:
+            name = run.spec["target"]["name"]
+            found[folder] = KnownTarget(str(folder), name, folder, run.toy)
+    return list(found.values())
+
+
+def _of(run: TrainingRun) -> Path:
+    return Path(run.spec["target"]["folder"])
+
+
+def drafts(target: Path | None) -> list[KnownDraft]:
+    """Trained and trimmed drafts, those of another target left out."""
+    found = [
+        KnownDraft(draft.draft, draft.k, run.name, _of(run))
+        for run in list_runs()
+        for draft in run.drafts
+        if draft.draft
+    ]
+    for note in sorted(workspace.folder("trimmed").glob(f"*/{NAME}")):
+        try:
+            sliced = SlicedDraft.load(note.parent)
+        except InputError:
+            continue
+        name = f"trimmed from {sliced.source.get('name', 'a draft')}"
+        found.append(KnownDraft(note.parent, sliced.k, name, None))
+    known = [draft for draft in found if draft.target in (None, target)]
+    return sorted(known, key=lambda draft: (-draft.k, draft.name))
+
+
+def choose_target() -> str | None:
+    """The target as commands name it, None until one is named."""
+    known = {each.spec: each for each in targets()}
+    options = [*known, ANOTHER]
+    if st.session_state.get("measure_target") not in (None, *options):
+        del st.session_state["measure_target"]
+    spec = st.selectbox(
+        "Target", options, key="measure_target", persist_state="session",
+        format_func=lambda s: known[s].name if s in known else "Another folder",
+    )  # fmt: skip
+    if spec != ANOTHER:
+        return spec
+    text = st.text_input(
+        "Folder of the target", key="measure_target_folder", persist_state="session",
+        placeholder="/models/Llama-3.1-8B-Instruct",
+    )  # fmt: skip
+    return text.strip() or None
+
+
+def choose_drafts(target: str | None) -> list[str]:
+    """Folders of the drafts to compare."""
+    known = next((each for each in targets() if each.spec == target), None)
+    options = {str(each.folder): each for each in drafts(known.folder if known else None)}
+    kept = st.session_state.get("measure_drafts")
+    if kept is not None and not set(kept) <= set(options):
+        st.session_state.measure_drafts = [folder for folder in kept if folder in options]
+    newest = next((run.name for run in list_runs() if known and _of(run) == known.folder), None)
+    own = [folder for folder, each in options.items() if each.name == newest]
+
+    def said(folder: str) -> str:
+        return f"{options[folder].k:,} · {options[folder].name}"
+
+    chosen = st.multiselect(
+        "Drafts to compare", list(options), own, format_func=said, key="measure_drafts",
+        persist_state="session",
+        placeholder="drafts of this workspace" if options else "none in this workspace yet",
+    )  # fmt: skip
+    more = st.text_area(
+        "Folders of other drafts, one per line", key="measure_folders", height=68,
+        placeholder="/models/eagle3-draft", persist_state="session",
+    )  # fmt: skip
+    return [*chosen, *filter(None, (line.strip() for line in (more or "").splitlines()))]

@@ -1,0 +1,204 @@
+"""What is measured, on what: the engine that is attached, target, drafts, prompts, runs."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.ui import jobpanel, throughput_drafts, throughput_import, throughput_prompts
+from pages.ui.words import plain
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.serving.runner import resources
+from vocabtrim_core.serving.sglang_interpreter import sglang_command
+
+TORCH, SGLANG, LAUNCH, IMPORT = "torch", "sglang", "launch", "import"
+ATTACHED = {
+    TORCH: "Torch loop on this machine",
+    SGLANG: "SGLang servers, by URL",
+    LAUNCH: "SGLang, launched here (CUDA)",
+    IMPORT: "Nothing: import results",
+}
+ABOUT = {
+    TORCH: "Lossless greedy decoding in plain torch, on the GPU where there is one, else on the "
+    "CPU. Always there. It compares drafts with each other; it is not SGLang's speed.",
+    SGLANG: "Servers that run already, one per configuration. Version, launch arguments and draft "
+    "vocabulary are read from each and recorded.",
+    LAUNCH: "This machine starts one server after the other with the Python you name, measures and "
+    "stops it. Needs an NVIDIA GPU and an environment with SGLang.",
+    IMPORT: "Nothing is attached. Results of other tools are read from their files.",
+}
+CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What is attached, as arguments. missing: what has to be named first, empty when nothing."""
+
+    name: str
+    arguments: tuple[str, ...]
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The command of the choices made; missing as in `Engine`."""
+
+    argv: list[str]
+    missing: str = ""
+
+
+def open_jobs(verb: str = "bench") -> list[Job]:
+    """Measurements that run, or ended otherwise than well."""
+    return [job for job in jobpanel.of_verb(verb) if job.state != "done"]
+
+
+def can_measure() -> bool:
+    """Whether this workspace has a target with a draft of its own."""
+    return any(
+        draft.target == target.folder
+        for target in throughput_drafts.targets()
+        for draft in throughput_drafts.drafts(target.folder)
+    )
+
+
+def form() -> Asked | None:
+    """Draw the choices and the button that measures; None where nothing can be started."""
+    kind = st.selectbox("Attached to", list(ATTACHED), key="attached", persist_state="session",
+                        format_func=ATTACHED.__getitem__)  # fmt: skip
+    st.caption(ABOUT[kind])
+    if kind == IMPORT:
+        return Asked(throughput_import.panel())
+    engine, drafts = {TORCH: _loop, SGLANG: _servers, LAUNCH: _launched}[kind]()
+    argv = ["bench", *engine.arguments]
+    argv += ["--draft", *drafts] if drafts else []
+    load = _load(engine)
+    argv += load
+    start(argv, engine, "Measure", ":material/speed:", "measure", f"Measure on {ATTACHED[kind]}")
+    return Asked(argv, engine.missing)
+
+
+def start(argv: list[str], engine: Engine, label: str, icon: str, key: str, title: str) -> None:
+    """The button that starts the command as a job, and what it still lacks."""
+    busy = any(job.active and list(job.argv) == argv for job in open_jobs(argv[0]))
+    st.button(label, type="primary", icon=icon, key=key, width="stretch",
+              disabled=busy or bool(engine.missing), on_click=_begin, args=(argv, engine, title),
+              help="Runs in the background, survives closing this page, and keeps finished runs "
+              "when it is stopped.")  # fmt: skip
+    if engine.missing:
+        st.caption(plain(engine.missing))
+
+
+def _begin(argv: list[str], engine: Engine, title: str) -> None:
+    try:
+        jobs.start(argv, title, resources=resources(engine.name))
+    except InputError as error:
+        st.toast(plain(str(error)), icon=":material/error:")
+
+
+# --- what is attached ---------------------------------------------------------------------------
+
+
+def _loop() -> tuple[Engine, list[str]]:
+    target = throughput_drafts.choose_target()
+    drafts = throughput_drafts.choose_drafts(target)
+    missing = "" if target else "Name the target."
+    missing = missing or ("" if drafts else "Choose the drafts to compare.")
+    return Engine(TORCH, ("--target", target or "TARGET"), missing), drafts
+
+
+def _launched() -> tuple[Engine, list[str]]:
+    known = sglang_command()
+    own = "" if len(known) == 1 and known[0].endswith("python") else shlex.join(known)
+    python = st.text_input(
+        "Python of the environment with SGLang", own, key="sglang_python",
+        placeholder="/opt/gpu-env/bin/python", persist_state="session",
+    ).strip()  # fmt: skip
+    engine, drafts = _loop()
+    missing = "" if python else "Name the Python that starts SGLang."
+    arguments = ("--engine", LAUNCH, "--interpreter", python or "PYTHON", *engine.arguments)
+    return Engine(LAUNCH, arguments, missing or engine.missing), drafts
+
+
+def _servers() -> tuple[Engine, list[str]]:
+    text = st.text_area(
+        "Servers, one per line", key="sglang_urls", height=100, persist_state="session",
+        placeholder="13264=http://gpu-1:30000\n128256=http://gpu-1:30001\nhttp://gpu-1:30002",
+        help="A number before = is the draft vocabulary size that the server must have; any other "
+        "name is what to call it.",
+    )  # fmt: skip
+    urls = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    target = st.text_input(
+        "Target they serve, for its tokenizer", key="sglang_target", persist_state="session",
+        placeholder="as the servers name it",
+    ).strip()  # fmt: skip
+    insist = st.toggle(
+        "Compare servers that differ", key="sglang_insist", persist_state="session",
+        help="Servers with another target, tokenizer, steps, top-k or draft tokens are refused "
+        "unless this is on; what differs is noted beside the numbers.",
+    )  # fmt: skip
+    arguments = [part for url in urls or ["URL"] for part in ("--url", url)]
+    arguments += ["--target", target] if target else []
+    arguments += ["--insist"] if insist else []
+    missing = "" if urls else "Give the address of at least one server."
+    return Engine(SGLANG, tuple(arguments), missing), []
+
+
+# --- how it is measured -------------------------------------------------------------------------
+
+
+def _load(engine: Engine) -> list[str]:
+    """Prompts, runs and what else all configurations share, defaults left out."""
+    prompts = throughput_prompts.choose()
+    left, right = st.columns(2)
+    runs = left.number_input(
+        "Runs", 1, 100, 3, key="measure_runs", persist_state="session",
+        help="Of each configuration. With one there is no interval.",
+    )  # fmt: skip
+    limit = right.number_input(
+        "How many", 1, 10_000, 16, key="measure_limit", persist_state="session",
+        help="Prompts, drawn once with a fixed seed.",
+    )  # fmt: skip
+    argv = ["--prompts", *prompts, "--limit", str(int(limit))]
+    argv += ["--runs", str(int(runs))] if runs != 3 else []
+    return [*argv, *_more(engine)]
+
+
+def _more(engine: Engine) -> list[str]:
+    """What seldom changes."""
+    with st.popover("Decoding and load", icon=":material/tune:", type="tertiary",
+                    key="measure_more"):  # fmt: skip
+        tokens = st.number_input("Tokens of an answer, at most", 1, 8192, 128,
+                                 key="measure_tokens", persist_state="session")  # fmt: skip
+        argv = ["--max-new-tokens", str(int(tokens))] if tokens != 128 else []
+        if engine.name == TORCH:
+            st.caption("The torch loop decodes one request at a time.")
+        else:
+            argv += _at_once()
+        if engine.name != SGLANG:  # servers that run already have decided how they draft
+            steps = st.number_input("Draft steps per cycle", 1, 16, 3, key="measure_steps",
+                                    persist_state="session")  # fmt: skip
+            argv += ["--steps", str(int(steps))] if steps != 3 else []
+            argv += _tree(int(steps)) if engine.name == LAUNCH else []
+    return argv
+
+
+def _at_once() -> list[str]:
+    chosen = st.multiselect("Requests at once", CONCURRENCIES, [1], key="measure_at_once",
+                            persist_state="session", help="Several make a sweep.")  # fmt: skip
+    numbers = sorted(chosen) or [1]
+    return ["--concurrency", *map(str, numbers)] if numbers != [1] else []
+
+
+def _tree(steps: int) -> list[str]:
+    """Branches of a draft tree; the torch loop drafts chains only."""
+    topk = st.number_input("Branches per draft step", 1, 64, 1, key="measure_topk",
+                           persist_state="session", help="1 is a chain.")  # fmt: skip
+    if topk == 1:
+        return []
+    tokens = st.number_input("Tokens verified per cycle", steps + 1, 1024, 8, key="measure_width",
+                             persist_state="session")  # fmt: skip
+    return ["--topk", str(int(topk)), "--draft-tokens", str(int(tokens))]

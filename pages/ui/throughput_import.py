@@ -1,0 +1,123 @@
+"""Results of other benchmark tools: read as they are uploaded, shown, kept when they are right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.ui.words import plain
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.importers import (
+    FORMATS,
+    Hints,
+    import_results,
+    keep,
+    open_sources,
+    own,
+    read_source,
+)
+from vocabtrim_core.serving.measurement import Measurement
+
+MOST_MB = 50
+
+
+def panel() -> list[str]:
+    """Files, what they do not tell, what is in them; returns the command of the same."""
+    titles = ", ".join(each.title for each in FORMATS.values())
+    files = st.file_uploader("Result files", ["json", "jsonl", "txt"], key="result_files",
+                             accept_multiple_files=True, max_upload_size=MOST_MB,
+                             help=f"{titles}; or a measurement of this program.")  # fmt: skip
+    paths = st.text_area("Or files and folders on this machine, one per line", height=68,
+                         key="result_paths", persist_state="session",
+                         placeholder="/results/mtbench_*.jsonl")  # fmt: skip
+    named = [line.strip() for line in (paths or "").splitlines() if line.strip()]
+    uploads = [(file.name, file.getvalue()) for file in files]
+    hints = _hints()
+    argv = arguments([name for name, _ in uploads] + named, hints)
+    if uploads or named:
+        _found(uploads, named, hints, argv)
+    else:
+        st.caption(f"Read: {titles}.")
+    return argv
+
+
+def _hints() -> Hints:
+    """What result files leave out."""
+    with st.popover("What the files do not tell", icon=":material/edit_note:", type="tertiary",
+                    key="result_hints"):  # fmt: skip
+        ks = st.text_input("Draft vocabulary sizes k", key="result_k", persist_state="session",
+                           placeholder="one per file, one for all, or draft=13264",
+                           help="Separated by spaces; 0 where nothing is drafted.")  # fmt: skip
+        labels = st.text_input("Names, one per file, separated by commas", key="result_labels",
+                               persist_state="session")  # fmt: skip
+        size = st.number_input("V of the target", 1, None, None, key="result_v",
+                               placeholder="not known", persist_state="session")  # fmt: skip
+        target = st.text_input("Target", key="result_target", persist_state="session")
+        device = st.text_input("Device", key="result_device", placeholder="NVIDIA A100-80GB",
+                               persist_state="session")  # fmt: skip
+        at_once = st.number_input(
+            "Requests at once", 1, None, None, key="result_at_once", persist_state="session",
+            placeholder="as the file says",
+        )  # fmt: skip
+        only = st.text_input("Only what has this in its name", key="result_only",
+                             persist_state="session")  # fmt: skip
+    return Hints(
+        tuple((ks or "").split()), tuple(filter(None, map(str.strip, (labels or "").split(",")))),
+        (target or "").strip(), int(size) if size else None, int(at_once) if at_once else None,
+        (device or "").strip(), (only or "").strip(),
+    )  # fmt: skip
+
+
+def arguments(names: Sequence[str], hints: Hints) -> list[str]:
+    """The same as a command."""
+    argv = ["import-results", *(names or ["FILE"])]
+    for flag, values in (("--k", hints.ks), ("--label", hints.labels)):
+        argv += [flag, *values] if values else []
+    for flag, value in (("--vocab-size", hints.vocab_size), ("--target", hints.target),
+                        ("--device", hints.device), ("--concurrency", hints.concurrency),
+                        ("--only", hints.only)):  # fmt: skip
+        argv += [flag, str(value)] if value else []
+    return argv
+
+
+def read(
+    uploads: Sequence[tuple[str, bytes]], paths: Sequence[str], hints: Hints, command: str
+) -> list[Measurement]:
+    """The measurements in uploads and files; InputError names what cannot be read."""
+    ours = [(name, own(content, name)) for name, content in uploads]
+    done = [found for _, found in ours if found]
+    sources = [
+        read_source(content, name)
+        for (name, content), (_, found) in zip(uploads, ours, strict=True)
+        if not found
+    ]
+    sources += open_sources(paths) if paths else []
+    return [*done, *(import_results(sources, hints=hints, command=command) if sources else [])]
+
+
+def _found(
+    uploads: Sequence[tuple[str, bytes]], paths: Sequence[str], hints: Hints, argv: Sequence[str]
+) -> None:
+    """What is in the files, and the button that keeps it."""
+    import shlex
+
+    command = shlex.join(["python", "-m", "vocabtrim_core", *argv])
+    try:
+        found = read(uploads, paths, hints, command)
+    except InputError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    for each in found:
+        sizes = ", ".join(c.label for c in each.configurations)
+        count = f"{len(each.runs)} run{'' if len(each.runs) == 1 else 's'}"
+        st.markdown(f"- **{plain(each.prompts)}**, {plain(each.engine)}: {plain(sizes)}; {count}")
+        for note in each.notes:
+            st.caption(plain(note))
+    st.button(f"Import {len(found)}", type="primary", icon=":material/download_done:",
+              key="import", on_click=_keep, args=(found,), width="stretch")  # fmt: skip
+
+
+def _keep(found: Sequence[Measurement]) -> None:
+    kept = [keep(each) for each in found]
+    st.session_state.measured = [each.key for each in kept]

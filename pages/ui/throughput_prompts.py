@@ -1,0 +1,38 @@
+"""What drafts are asked: the demo's conversations, a benchmark of the paper, an upload, a path."""
+
+from __future__ import annotations
+
+import shlex
+
+import streamlit as st
+
+from pages.ui import demo
+from vocabtrim_core import workspace
+from vocabtrim_core.serving.prompt_presets import PROMPT_PRESETS
+
+PATH = "files on this machine"
+
+
+def choose() -> list[str]:
+    """The values of --prompts."""
+    uploads = {upload.key: upload.label for upload in workspace.list_uploads()}
+    titles = {name: f"demo: {name}" for name in reversed(demo.DOMAINS)}
+    titles |= {name: f"{preset.title} (from the hub)" for name, preset in PROMPT_PRESETS.items()}
+    titles |= {key: f"uploaded: {label}" for key, label in uploads.items()}
+    titles[PATH] = "Files on this machine"
+    if st.session_state.get("measure_prompts") not in (None, *titles):
+        del st.session_state["measure_prompts"]
+    chosen = st.selectbox("Prompts", list(titles), key="measure_prompts", persist_state="session",
+                          format_func=titles.__getitem__,
+                          help="The same ones in the same order for every run.")  # fmt: skip
+    if chosen in PROMPT_PRESETS:
+        note = PROMPT_PRESETS[chosen].note
+        st.caption(f"Needs internet the first time. {note}")
+    if chosen != PATH:
+        return [chosen]
+    text = st.text_input("Files or folders", key="measure_paths", persist_state="session",
+                         placeholder="/data/questions.jsonl")  # fmt: skip
+    try:
+        return shlex.split(text) or ["FILE"]
+    except ValueError:  # an unclosed quotation mark: the command will say what is missing
+        return [text]

@@ -1,0 +1,291 @@
+"""What was measured: the verdict first, then bars, gains, tables, and where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import plots
+from pages.ui.router import page as page_of
+from pages.ui.throughput_paper import tables as paper_tables
+from pages.ui.throughput_store import Shown
+from pages.ui.words import plain
+from vocabtrim_core.figures import throughput as figures
+from vocabtrim_core.report.measured import summary_rows
+from vocabtrim_core.serving.measurement import Configuration, Measurement
+from vocabtrim_core.serving.statistics import ONE_RUN, verdict
+
+TABS = ("Beside the paper", "Acceptance", "Concurrency", "Latency", "All numbers")
+BASELINES = {
+    figures.FULL: "V",
+    figures.SHIPPED: "32,000",
+    figures.NONE: "no speculation",
+}
+FASTEST = "the fastest draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the results are looked at with. draft: a configuration's label, or the fastest."""
+
+    concurrency: int
+    baseline: str
+    draft: str
+
+
+def results(shown: Sequence[Shown]) -> Looked:
+    """Verdicts, rates and gains of the measurements in view."""
+    measured = [each.measurement for each in shown]
+    looked = _controls(measured)
+    for each in shown:
+        _headline(each, looked)
+    left, right = st.columns([1.15, 1], gap="medium")
+    with left:
+        st.markdown("**Output tokens per second**, mean of the runs and its 95% interval")
+        rates = figures.rate_info(measured, looked.concurrency)
+        alt = "Bars of output tokens per second with error bars, by configuration"
+        plots.draw(figures.rate_figure(rates, plots.palette()), "rates", alt)
+    with right:
+        _gains(measured, looked)
+        calibrate(shown)
+    return looked
+
+
+def details(shown: Sequence[Shown], looked: Looked) -> None:
+    """Tables and further figures."""
+    measured = [each.measurement for each in shown]
+    tabs = st.tabs(TABS, key="measured_tab", on_change="rerun", bind="query-params")
+    drawers = (
+        lambda: paper_tables(measured, looked.concurrency),
+        lambda: _acceptance(measured, looked),
+        lambda: _concurrency(measured),
+        lambda: _latency(measured, looked),
+        lambda: _numbers(measured),
+    )
+    for tab, draw in zip(tabs, drawers, strict=True):
+        if tab.open:
+            with tab:
+                draw()
+
+
+# --- what is compared with what -----------------------------------------------------------------
+
+
+def _controls(measured: Sequence[Measurement]) -> Looked:
+    at_once = sorted({number for each in measured for number in each.concurrencies})
+    roles = {figures.role(each, c) for each in measured for c in _good(each)}
+    baselines = [name for kind, name in BASELINES.items() if kind in roles] or ["V"]
+    drafts = [FASTEST, *dict.fromkeys(c.label for each in measured for c in _drafts(each))]
+    _forget("measured_at", at_once)
+    _forget("measured_base", baselines)
+    _forget("measured_draft", drafts)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        draft = st.selectbox("Verdict about", drafts, key="measured_draft", width=240,
+                             persist_state="session")  # fmt: skip
+        base = st.segmented_control("Compared with", baselines, default=baselines[0],
+                                    required=True, key="measured_base",
+                                    persist_state="session")  # fmt: skip
+        concurrency = at_once[0]
+        if len(at_once) > 1:
+            concurrency = st.segmented_control(
+                "Requests at once", at_once, default=at_once[0], required=True, key="measured_at",
+                persist_state="session",
+            )  # fmt: skip
+    kind = next(kind for kind, name in BASELINES.items() if name == (base or baselines[0]))
+    return Looked(concurrency or at_once[0], kind, draft)
+
+
+def _forget(key: str, options: Sequence[object]) -> None:
+    """A choice that this measurement does not have."""
+    if st.session_state.get(key) not in (None, *options):
+        del st.session_state[key]
+
+
+def _good(measurement: Measurement) -> list[Configuration]:
+    return [c for c in measurement.configurations if measurement.good(c.label)]
+
+
+def _drafts(measurement: Measurement) -> list[Configuration]:
+    """The trimmed drafts; where there are none, whatever drafts."""
+    drafting = [c for c in _good(measurement) if c.k]
+    return [c for c in drafting if figures.role(measurement, c) == figures.DRAFT] or drafting
+
+
+def in_question(measurement: Measurement, looked: Looked) -> Configuration | None:
+    """The draft a verdict is about: the chosen one, else the fastest; None where all failed."""
+    drafts = [c for c in _drafts(measurement) if measurement.good(c.label, looked.concurrency)]
+    named = [c for c in drafts if c.label == looked.draft]
+
+    def rate(configuration: Configuration) -> float:
+        runs = measurement.good(configuration.label, looked.concurrency)
+        return sum(run.throughput for run in runs) / len(runs)
+
+    return max(named or drafts, key=rate, default=None)
+
+
+# --- the verdict --------------------------------------------------------------------------------
+
+
+def _headline(shown: Shown, looked: Looked) -> None:
+    """The verdict of one measurement, and everything that limits it."""
+    measurement = shown.measurement
+    draft = in_question(measurement, looked)
+    with st.container(border=True):
+        if draft is None:
+            st.markdown(f"### No run with a draft succeeded on {plain(measurement.prompts)}")
+        else:
+            said = verdict(measurement, draft.label, looked.concurrency)
+            st.markdown(f"### {plain(said)}")
+        st.markdown(" ".join([*shown.badges, plain(where(measurement))]))
+        st.caption(plain(" ".join(limits(measurement, looked.concurrency))))
+        _failed(measurement)
+
+
+def calibrate(shown: Sequence[Shown]) -> None:
+    """From what is measured to a forecast for every size."""
+    own = [each.measurement for each in shown if not each.committed]
+    sizes = {c.k for each in own for c in _good(each) if c.k}
+    if not own or len(sizes) < 2:
+        return
+    if st.button("Use these measurements to calibrate the forecast", key="calibrate",
+                 icon=":material/speed:", help="Forecast then predicts every size from these runs, "
+                 "and shows predicted against measured."):  # fmt: skip
+        st.session_state.calibrated_on = own[0].key
+        st.switch_page(page_of("forecast"), query_params={"timing": "A measurement"})
+
+
+def where(measurement: Measurement) -> str:
+    """Prompts, engine and device in one line."""
+    parts = [measurement.prompts, f"target {measurement.target}", measurement.engine,
+             measurement.device]  # fmt: skip
+    return " · ".join(filter(None, parts))
+
+
+def limits(measurement: Measurement, concurrency: int) -> list[str]:
+    """What a reader has to know beside the numbers, a sentence each."""
+    said = []
+    if measurement.toy and not any("toy" in note for note in measurement.notes):
+        said.append("A toy target demonstrates the mechanism; its numbers are not a result.")
+    counts = [len(measurement.good(c.label, concurrency)) for c in measurement.configurations]
+    if max(counts, default=0) == 1:
+        said.append(f"{ONE_RUN} Measure three or more.")
+    if missing := missing_baselines(measurement, concurrency):
+        said.append(f"Baselines not measured here: {', '.join(missing)}.")
+    return [*said, *measurement.notes]
+
+
+def missing_baselines(measurement: Measurement, concurrency: int) -> list[str]:
+    """Which of no speculation, V and 32,000 have no run that succeeded."""
+    found = {
+        figures.role(measurement, c)
+        for c in measurement.configurations
+        if measurement.good(c.label, concurrency)
+    }
+    small = measurement.vocab_size is not None and measurement.vocab_size <= 32_000
+    return [name for kind, name in BASELINES.items()
+            if kind not in found and not (kind == figures.SHIPPED and small)]  # fmt: skip
+
+
+def _failed(measurement: Measurement) -> None:
+    failed = [run for run in measurement.runs if run.error]
+    if not failed:
+        return
+    title = f"{len(failed):,} of {len(measurement.runs):,} runs failed; the others stand"
+    with st.expander(title, icon=":material/error:"):
+        for run in failed:
+            at_once = f", {run.concurrency} at once" if run.concurrency > 1 else ""
+            st.markdown(
+                f"- **{plain(run.configuration)}**{at_once}, run {run.index + 1}: "
+                f"{plain(run.error)}"
+            )
+
+
+# --- what stands behind it ----------------------------------------------------------------------
+
+
+def _gains(measured: Sequence[Measurement], looked: Looked) -> None:
+    name = BASELINES[looked.baseline]
+    st.markdown(f"**Throughput against {name}**, runs paired, 95% interval; hollow: not told apart")
+    info = figures.gain_info(measured, looked.baseline, looked.concurrency)
+    if not info.gains:
+        st.caption(f"Needs runs of {name} and of something else that both succeeded.")
+        return
+    alt = f"Throughput of each configuration relative to {name}, with its interval"
+    plots.draw(figures.gain_figure(info, name, plots.palette()), "gains", alt)
+
+
+def _acceptance(measured: Sequence[Measurement], looked: Looked) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown("**Acceptance length against k**: generated tokens over verifications, summed")
+        lengths = figures.length_info(measured, looked.concurrency)
+        if lengths.lines:
+            plots.draw(figures.length_figure(lengths, plots.palette()), "lengths",
+                       "Acceptance length against draft vocabulary size")  # fmt: skip
+        else:
+            st.caption("No acceptance length is known for these runs.")
+    with right:
+        each = _one(measured, "positions_of")
+        positions = figures.position_info(each, looked.concurrency)
+        st.markdown("**Acceptance by draft position**: cycles that accepted it and all before it")
+        if positions.lines:
+            plots.draw(figures.position_figure(positions, plots.palette()), "positions",
+                       "Share of cycles that accepted each draft position")  # fmt: skip
+        else:
+            st.caption("This engine does not tell acceptance by position.")
+
+
+def _concurrency(measured: Sequence[Measurement]) -> None:
+    each = _one(measured, "concurrency_of")
+    if len(each.concurrencies) < 2:
+        st.caption(
+            "Measured with one number of requests at once. Choose several, such as 1, 2, 4, 8, to "
+            "see where speculation stops paying."
+        )
+        return
+    info = figures.concurrency_info(each)
+    plots.draw(figures.concurrency_figure(info, plots.palette()), "concurrency",
+               "Output tokens per second against requests at once, by configuration")  # fmt: skip
+
+
+def _latency(measured: Sequence[Measurement], looked: Looked) -> None:
+    info = figures.latency_info(_one(measured, "latency_of"), looked.concurrency)
+    left, right = st.columns(2, gap="large")
+    for column, first, name in ((left, False, "latency"), (right, True, "first_token")):
+        told = any((row.first if first else row.whole) for row in info.rows)
+        with column:
+            if told:
+                figure = figures.latency_figure(info, plots.palette(), first_token=first)
+                alt = "Time to the first token" if first else "Latency of a whole request"
+                plots.draw(figure, name, f"{alt}: median, mean and 95th percentile")
+            else:
+                what = "The time to the first token" if first else "The latency of requests"
+                st.caption(f"{what} is not known for these runs.")
+
+
+def _one(measured: Sequence[Measurement], key: str) -> Measurement:
+    """The measurement a figure of a single one is about."""
+    if len(measured) == 1:
+        return measured[0]
+    by_key = {each.key: each for each in measured}
+    _forget(key, list(by_key))
+    chosen = st.selectbox("Measurement", list(by_key), key=key, persist_state="session",
+                          format_func=lambda k: where(by_key[k]))  # fmt: skip
+    return by_key[chosen]
+
+
+def _numbers(measured: Sequence[Measurement]) -> None:
+    """Every configuration and number of requests at once as a row."""
+    whole, one, three = (
+        st.column_config.NumberColumn(format=form) for form in ("localized", "%.1f", "%.3f")
+    )
+    columns = {"k": whole, "Tokens/s": one, "± tokens/s": one, "Acceptance length": three,
+               "± length": three}  # fmt: skip
+    rows = pd.DataFrame(summary_rows(measured))
+    columns |= {name: one for name in rows if name.endswith(", ms")}
+    st.dataframe(rows, hide_index=True, key="numbers", column_config=columns,
+                 alt="Throughput, acceptance and latency of every configuration")  # fmt: skip
+    st.caption("± is half a 95% interval over the runs; without one there was a single run.")
