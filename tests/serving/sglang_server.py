@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import threading
 import time
@@ -73,6 +74,7 @@ class FakeSglang(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: FakeSglang
 
     def log_message(self, *args) -> None:
@@ -236,14 +238,13 @@ def main() -> None:
         found.port, target=found.model_path, draft=found.speculative_draft_model_path or ""
     )
     if mode == "dies":
-        threading.Timer(1.0, lambda: sys.stderr.write("CUDA out of memory\n") or _exit()).start()
+        threading.Timer(1.0, _die).start()
         fake.pace = 0.2
     fake.serve_forever()
 
 
-def _exit() -> None:
-    import os
-
+def _die() -> None:
+    print("torch.OutOfMemoryError: CUDA out of memory.", file=sys.stderr, flush=True)
     os._exit(9)
 
 

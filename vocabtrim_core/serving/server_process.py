@@ -23,6 +23,7 @@ from vocabtrim_core.jobs.processes import Process
 from vocabtrim_core.serving.attached import EngineError
 
 STOP_SECONDS = 30.0  # SGLang's own watchdog takes up to 20 s to drain and end
+DYING_SECONDS = 2.0
 POLL_SECONDS = 0.25
 TAIL_BYTES = 20_000
 OUT_OF_MEMORY = ("CUDA out of memory", "OutOfMemoryError", "Not enough memory")
@@ -68,6 +69,12 @@ class ServerProcess:
     @property
     def alive(self) -> bool:
         return self._child.poll() is None
+
+    def died(self) -> bool:
+        """Whether it ended; the connections of one that dies break a moment before it is gone."""
+        with suppress(subprocess.TimeoutExpired):
+            self._child.wait(DYING_SECONDS)
+        return not self.alive
 
     def wait(self, ready: Callable[[], bool], seconds: float, check: Callable[[], None]) -> None:
         """Until it is ready. EngineError with its last words when it ends or takes too long."""

@@ -185,7 +185,7 @@ class SglangLauncher:
         try:
             return self._ready().answer(prompts, generation, concurrency, check)
         except EngineError as error:
-            if self._server is None or self._server.alive:
+            if self._server is None or not self._server.died():
                 raise
             raise EngineError(f"The server died: {self._server.last_words()}") from error
 
