@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui import plots
 from pages.ui.router import page as page_of
 from pages.ui.words import ESTIMATED, MEASURED, percent, plain
+from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.figures import calibration as figures
 from vocabtrim_core.forecast.throughput import forecast
@@ -30,10 +31,7 @@ MOST_MB = 50
 
 def choose(vocab_size: int) -> Calibration | None:
     """The measurement's selector, and a way to bring a result; None while there is none."""
-    found = {
-        each.key: each for each in measurements.stored()
-        if each.vocab_size in (None, vocab_size)
-    }  # fmt: skip
+    found = {each.key: each for each in _stored(_names()) if each.vocab_size in (None, vocab_size)}
     chosen = None
     if found:
         if st.session_state.get("calibrated_on") not in (None, *found):
@@ -54,6 +52,17 @@ def choose(vocab_size: int) -> Calibration | None:
     sizes = ", ".join(f"{point.k:,}" for point in made.points)
     st.caption(f"Sizes {sizes}{toy}. {MEASURED}")
     return made
+
+
+def _names() -> tuple[str, ...]:
+    """Of the files of measurements, which are named by their content."""
+    return tuple(sorted(path.name for path in workspace.folder("measurements").glob("*.json")))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _stored(names: tuple[str, ...]) -> list[Measurement]:
+    """Read once, not at every move of a slider."""
+    return measurements.stored() if names else []
 
 
 def nothing_yet(vocab_size: int) -> None:

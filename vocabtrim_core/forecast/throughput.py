@@ -113,6 +113,7 @@ class Forecast:
     lengths: least and most acceptance length, float64[V] each.  cycles: cycle time, two ends.
     Comparing two k, both lengths come from the same end, and both times too.
     low, high, middle: float64[V] least, most and geometric mean of the pairs, 1.0 = the baseline.
+    recommended_range: the smallest and the largest throughput optimum of the pairs.
     """
 
     lengths: tuple[np.ndarray, np.ndarray]
@@ -123,6 +124,7 @@ class Forecast:
     low: np.ndarray = field(init=False)
     high: np.ndarray = field(init=False)
     middle: np.ndarray = field(init=False)
+    recommended_range: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         size, last = len(self.lengths[0]), self.k_max
@@ -136,6 +138,8 @@ class Forecast:
         object.__setattr__(self, "high", pairs.max(axis=0))
         # The geometric mean, so that the recommended k is the same against every baseline.
         object.__setattr__(self, "middle", np.exp(np.log(pairs).mean(axis=0)))
+        bests = [self.best(values) for values in pairs]
+        object.__setattr__(self, "recommended_range", (min(bests), max(bests)))
 
     def relative(self, ks: np.ndarray, baseline_k: int) -> np.ndarray:
         """float64[4, len(ks)]: rho(k) = length(k)/length(base) * T(base)/T(k) per pair."""
@@ -156,13 +160,6 @@ class Forecast:
     def recommended_k(self) -> int:
         """The throughput optimum of the middle."""
         return self.best(self.middle)
-
-    @property
-    def recommended_range(self) -> tuple[int, int]:
-        """The smallest and the largest throughput optimum of the pairs of assumptions."""
-        pairs = self.relative(np.arange(1, len(self.low) + 1), self.baseline_k)
-        bests = [self.best(values) for values in pairs]
-        return min(bests), max(bests)
 
     def tokens_per_s(self, k: int) -> tuple[float, float]:
         """Least and most output tokens per second of one sequence: length(k) / T(k)."""
