@@ -37,6 +37,7 @@ class Decoder:
 
     def __init__(self, target: TorchTarget, draft: Eagle3Draft | None, steps: int) -> None:
         self.target, self.draft, self.steps = target, draft, steps if draft else 0
+        self._layers = draft.aux_layers if draft else ()
         self.device = target.embedding.device
         self.length, self.graph_error = 0, ""
         self._graphed = False
@@ -93,7 +94,7 @@ class Decoder:
         self._start += self._last + 1
         rows = len(proposed)
         at = self._start + torch.arange(rows, device=self.device)
-        said, aux = self.target.forward(proposed[None], at, self._visible, rows)
+        said, aux = self.target.forward(proposed[None], at, self._visible, rows, self._layers)
         agreed = (proposed[1:] == said[0, :-1]).long().cumprod(0).sum()
         self._last.copy_(agreed)
         self._tokens.copy_(said[0])
@@ -134,7 +135,7 @@ class Decoder:
         n = len(ids)
         self._prompt = torch.tensor([ids], device=self.device)
         self._positions = torch.arange(n, device=self.device)
-        said, self._read = self.target.forward(self._prompt, self._positions, n, 1)
+        said, self._read = self.target.forward(self._prompt, self._positions, n, 1, self._layers)
         self._tokens[0] = said[0, -1]
         self._start.fill_(n - 1)
         self._last.zero_()

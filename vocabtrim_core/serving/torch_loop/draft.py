@@ -8,7 +8,7 @@ output takes the place of the fused hidden states.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,8 @@ class Eagle3Draft(nn.Module):
     """The draft, and the cache of the sequence it drafts for.
 
     embedding: [V, H], usually the target's.  ids: int64[k], the target token of each head row.
-    aux_width: of the three hidden states together, 3H unless the target's H is another.
+    aux_layers: the target's layers whose outputs `fc` fuses.  aux_width: of these together, 3H
+    unless the target's H is another.
     """
 
     def __init__(self, config: LlamaConfig, k: int, aux_width: int) -> None:
@@ -96,6 +97,7 @@ class Eagle3Draft(nn.Module):
         self.norm_output = getattr(config, "norm_output", True)
         self.lm_head = nn.Linear(width, k, bias=False)
         self.place = Place()
+        self.aux_layers: tuple[int, ...] = ()
         self.embedding = self.ids = torch.empty(0)
         self.cache = Rewindable(self.place, 0)
         self.rotary: nn.Module | None = None
@@ -160,7 +162,7 @@ def draft_config(fields: Mapping[str, Any]) -> LlamaConfig:
 
 
 def assembled(
-    draft: Checkpoint, head: Head, embedding: torch.Tensor, aux_width: int
+    draft: Checkpoint, head: Head, embedding: torch.Tensor, aux_layers: Sequence[int]
 ) -> Eagle3Draft:
     """The draft of a folder, in the dtype and on the device of `embedding` (the target's, [V, H]).
 
@@ -169,7 +171,8 @@ def assembled(
     config = draft_config(draft.config)
     dtype, device = embedding.dtype, embedding.device
     with torch.device("meta"):
-        module = Eagle3Draft(config, len(head.ids), aux_width)
+        module = Eagle3Draft(config, len(head.ids), len(aux_layers) * embedding.shape[1])
+    module.aux_layers = tuple(aux_layers)
     wanted = module.state_dict()
     found = {}
     for name, stored in draft.tensors.items():

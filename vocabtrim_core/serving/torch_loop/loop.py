@@ -17,7 +17,6 @@ from vocabtrim_core.workspace import size
 
 if TYPE_CHECKING:
     from vocabtrim_core.serving.torch_loop.decoding import Decoded, Decoder
-    from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft
     from vocabtrim_core.serving.torch_loop.target import TorchTarget
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -94,6 +93,7 @@ class TorchLoop:
         """Load the draft (and the target, the first time). InputError for what does not fit."""
         _check(configuration, concurrency)
         from vocabtrim_core.serving.torch_loop.decoding import Decoder
+        from vocabtrim_core.serving.torch_loop.fitting import load_draft
         from vocabtrim_core.serving.torch_loop.target import loaded
 
         folder = draft_folder(configuration.draft) if configuration.k is not None else None
@@ -102,7 +102,7 @@ class TorchLoop:
             if self._model is None:
                 self._check_memory()
                 self._model = loaded(self._target, self._device, self.dtype)
-            draft = self._draft(configuration, folder) if folder else None
+            draft = load_draft(configuration, folder, self._target, self._model) if folder else None
             self._decoder = Decoder(self._model, draft, configuration.steps)
             self._in_use = configuration.label
         except MemoryError as error:
@@ -121,36 +121,6 @@ class TorchLoop:
                 f"{size(free)} are free on the {self._device} device; use bfloat16, or a smaller "
                 "target."
             )
-
-    def _draft(self, configuration: Configuration, folder: Path) -> Eagle3Draft:
-        from vocabtrim_core.drafts.checkpoint import open_checkpoint
-        from vocabtrim_core.drafts.heads import check_draft, find_head
-        from vocabtrim_core.serving.torch_loop.draft import assembled
-
-        assert self._model is not None
-        draft = open_checkpoint(folder)
-        width, rows = check_draft(draft)
-        if (width, rows) != (self._target.hidden_size, self._target.vocab_size):
-            raise InputError(
-                f"{folder} is a draft for H = {width:,} and V = {rows:,}, but the target "
-                f"{self.target} has {self._target.hidden_size:,} and "
-                f"{self._target.vocab_size:,}; they belong to different models."
-            )
-        head = find_head(draft, open_checkpoint(self._target.folder))
-        if len(head.ids) != configuration.k:
-            raise InputError(
-                f"{folder} drafts {len(head.ids):,} tokens, but the configuration "
-                f"{configuration.label!r} says k = {configuration.k:,}."
-            )
-        named = draft.setting("eagle_config") or {}
-        layers = named.get("eagle_aux_hidden_state_layer_ids") or self._target.aux_layers
-        if len(layers) != 3 or not all(0 <= i < self._target.layers - 1 for i in layers):
-            raise InputError(
-                f"{folder} reads the layers {list(layers)}, but the target {self.target} has "
-                f"layers 0..{self._target.layers - 1}, of which a draft reads three below the last."
-            )
-        self._model.aux_layers = tuple(layers)
-        return assembled(draft, head, self._model.embedding, 3 * width)
 
     def flush(self) -> None:
         """Nothing is kept from one request to the next."""

@@ -18,12 +18,11 @@ from vocabtrim_core.serving.torch_loop.cache import Place, Rewindable
 class TorchTarget:
     """A causal language model, one sequence (or rows of equal length) at a time.
 
-    model: of transformers, with full attention in every layer.  aux_layers: the layers whose
-    outputs the draft reads, () where there is none.  ends: ids that end an answer.
+    model: of transformers, with full attention in every layer.  ends: ids that end an answer.
     """
 
-    def __init__(self, model: Any, aux_layers: Sequence[int] = (), ends: Sequence[int] = ()):
-        self.model, self.aux_layers, self.ends = model, tuple(aux_layers), frozenset(ends)
+    def __init__(self, model: Any, ends: Sequence[int] = ()) -> None:
+        self.model, self.ends = model, frozenset(ends)
         self.place = Place()
         self.cache: Cache | None = None
 
@@ -38,22 +37,23 @@ class TorchTarget:
         self.cache = Cache(layers=[Rewindable(self.place, length) for _ in range(layers)])
 
     def forward(
-        self, ids: torch.Tensor, at: torch.Tensor, visible: int, rows: int
+        self, ids: torch.Tensor, at: torch.Tensor, visible: int, rows: int, aux: Sequence[int] = ()
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Most likely next tokens int64[B, rows] after the last `rows` of ids int64[B, n], and
-        what the draft reads, [B, n, 3H] ([B, n, 0] without aux layers). at: int64[n], positions.
+        the outputs of the layers `aux` side by side, [B, n, len(aux) H].
+
+        at: int64[n], positions.  visible: see `Place`.
         """
         self.place.set(at, visible)
         found = self.model(
             input_ids=ids, attention_mask=self.place.mask(), position_ids=at[None],
             past_key_values=self.cache, use_cache=True, logits_to_keep=rows,
-            output_hidden_states=bool(self.aux_layers),
+            output_hidden_states=bool(aux),
         )  # fmt: skip
-        if not self.aux_layers:
-            return found.logits.argmax(-1), self.embedding.new_empty(*ids.shape, 0)
         # hidden_states[i + 1] is what layer i puts out.
-        states = [found.hidden_states[layer + 1] for layer in self.aux_layers]
-        return found.logits.argmax(-1), torch.cat(states, -1)
+        states = [found.hidden_states[layer + 1] for layer in aux]
+        none = self.embedding.new_empty(*ids.shape, 0)
+        return found.logits.argmax(-1), torch.cat([none, *states], -1)
 
 
 def loaded(target: Target, device: str, dtype: str) -> TorchTarget:
@@ -77,4 +77,4 @@ def loaded(target: Target, device: str, dtype: str) -> TorchTarget:
     ends = config.eos_token_id if ends is None else ends
     ends = ends if isinstance(ends, list) else [ends]
     ready = model.to(device).eval().requires_grad_(False)
-    return TorchTarget(ready, (), [i for i in ends if i is not None])
+    return TorchTarget(ready, [i for i in ends if i is not None])

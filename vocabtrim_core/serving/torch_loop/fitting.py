@@ -1,0 +1,44 @@
+"""A draft folder, loaded once it is shown to belong to the target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vocabtrim_core.drafts.checkpoint import open_checkpoint
+from vocabtrim_core.drafts.heads import check_draft, find_head
+from vocabtrim_core.drafts.target import Target
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.measurement import Configuration
+from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, assembled
+from vocabtrim_core.serving.torch_loop.target import TorchTarget
+
+
+def load_draft(
+    configuration: Configuration, folder: Path, target: Target, model: TorchTarget
+) -> Eagle3Draft:
+    """The draft of `folder`, which shares the embedding of `model`.
+
+    InputError: a draft for another target, of another k, or of layers the target does not have.
+    """
+    draft = open_checkpoint(folder)
+    width, rows = check_draft(draft)
+    if (width, rows) != (target.hidden_size, target.vocab_size):
+        raise InputError(
+            f"{folder} is a draft for H = {width:,} and V = {rows:,}, but the target "
+            f"{target.name} has {target.hidden_size:,} and {target.vocab_size:,}; they belong to "
+            "different models."
+        )
+    head = find_head(draft, open_checkpoint(target.folder))
+    if len(head.ids) != configuration.k:
+        raise InputError(
+            f"{folder} drafts {len(head.ids):,} tokens, but the configuration "
+            f"{configuration.label!r} says k = {configuration.k:,}."
+        )
+    named = draft.setting("eagle_config") or {}
+    layers = named.get("eagle_aux_hidden_state_layer_ids") or target.aux_layers
+    if len(layers) != 3 or not all(0 <= i < target.layers - 1 for i in layers):
+        raise InputError(
+            f"{folder} reads the layers {list(layers)}, but the target {target.name} has layers "
+            f"0..{target.layers - 1}, of which a draft reads three below the last."
+        )
+    return assembled(draft, head, model.embedding, layers)
