@@ -34,7 +34,7 @@ def explore(stored) -> None:
     with right:
         settings = controls(curve.vocab_size)
         state.remember(settings)
-        actions = st.container(horizontal=True, gap="small")
+        actions = st.container(gap="xsmall")
     tradeoff = state.tradeoff_of(settings, curve)
     with left:
         live_chart(
@@ -69,16 +69,17 @@ def buttons(stored, settings, tradeoff, choice) -> None:
     pin = (stored.key, stored.counts.name, settings, choice, tradeoff)
     st.button(
         "Pin", key="pin", icon=":material/keep:", type="primary", shortcut="P",
-        on_click=pins.pin, args=pin, disabled=choice is None,
+        on_click=pins.pin, args=pin, disabled=choice is None, width="stretch",
     )  # fmt: skip
-    st.button(
-        "Undo", key="undo", icon=":material/undo:", type="tertiary", shortcut="U",
-        on_click=state.undo, disabled=not state.can_undo(),
-    )  # fmt: skip
-    st.button(
-        "Reset", key="reset", icon=":material/restart_alt:", type="tertiary",
-        on_click=state.apply, args=(start,), disabled=settings == start,
-    )  # fmt: skip
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Undo", key="undo", icon=":material/undo:", type="tertiary", shortcut="U",
+            on_click=state.undo, disabled=not state.can_undo(),
+        )  # fmt: skip
+        st.button(
+            "Reset", key="reset", icon=":material/restart_alt:", type="tertiary",
+            on_click=state.apply, args=(start,), disabled=settings == start,
+        )  # fmt: skip
 
 
 def details(stored, settings, tradeoff, choice) -> None:

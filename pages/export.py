@@ -5,11 +5,13 @@ import streamlit as st
 from pages.ui import state, traffic
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.memory import freeze
+from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from pages.ui.words import choice_sentence, percent, plain
 from vocabtrim_core import exports
 from vocabtrim_core.cli.arguments import padding_note
 from vocabtrim_core.coverage import coverage_on
+from vocabtrim_core.exports.exporter import PROOFS
 
 require_router()
 
@@ -38,11 +40,29 @@ def choose_formats(k: int) -> list[str]:
                 if st.checkbox(f"**{texts['title']}** · {texts['consumer']}", form.name in TICKED,
                                key=f"as_{form.name}", persist_state="session"):  # fmt: skip
                     chosen.append(form.name)
-                st.caption(f"{texts['how']} Holds {MEANING[form.semantics]}, {ORDER[form.order]}.")
+                st.caption(
+                    f"{texts['how']} Holds {MEANING[form.semantics]}, {ORDER[form.order]}. "
+                    f"Checked with {PROOFS[form.proof]}."
+                )
                 with st.expander("Flags, limits, how it was checked", type="compact"):
                     st.code(texts["example"], language=None, wrap_lines=True)
                     st.markdown(f"**Limits.** {texts['limits']}\n\n**Checked.** {texts['checked']}")
+        if stage == "serve":
+            whole_drafts()
     return chosen
+
+
+def whole_drafts() -> None:
+    """Where the formats are that hold a draft's weights, too large for a download."""
+    names = ", ".join(f.title for f in exports.FORMATS.values() if f.needs_draft)
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"**Whole drafts** · {names}")
+        st.caption(
+            "These engines serve a draft folder with its own head. A draft that you have is "
+            "trimmed to this vocabulary on Hand over, or by `export` with `--draft-folder`."
+        )
+        if st.button("Trim a draft", icon=":material/content_cut:", key="trim_a_draft"):
+            st.switch_page(page_of("handover"), query_params={"give": "Trim a draft you have"})
 
 
 @st.cache_data(max_entries=8, show_spinner="Writing and reading back", max_size="200MB")

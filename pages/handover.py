@@ -84,8 +84,8 @@ def report(facts: Facts, argv: list[str]) -> None:
     with st.container(border=True):
         st.markdown(f"#### {plain(words.title(facts))}")
         st.markdown(
-            f"{plain(' '.join(words.verdict(facts)))}  \nCoverage is {MEASURED}; FLOPs and weights "
-            f"are {ESTIMATED}"
+            f"{plain(' '.join(words.verdict(facts)))}  \nCoverage is {MEASURED}; FLOPs, weights "
+            f"and forecasts are {ESTIMATED}"
         )
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             get("Report, one HTML file", lambda: report_html(facts).encode(), f"{name}.html",
@@ -143,7 +143,8 @@ def measurement_arguments(choice: SavedChoice, stored) -> list[str]:
 def files(facts: Facts, choice: SavedChoice) -> None:
     """Everything else that can be taken along."""
     k = choice.k
-    drawn, kept = len(figures(facts)), len(tables(facts))
+    drawn = len(figures(facts))
+    kept = 3 + bool(facts.elsewhere) + bool(facts.material.measured)
     st.subheader("Files", anchor=False)
     with st.container(horizontal=True, gap="small"):
         get("choice.json", choice.dumps().encode(), "choice.json", "application/json",

@@ -27,6 +27,7 @@ from vocabtrim_core.selection.protect import SETS
 from vocabtrim_core.selection.selection import mix
 from vocabtrim_core.selection.tailored import Demand, tailor
 from vocabtrim_core.selection.worst_domain import worst_domain
+from vocabtrim_core.mappings.importing import import_mapping
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -158,7 +159,10 @@ def test_added_tokens_are_part_of_the_vocabulary_in_view(sets):
     assert f"--k {k + 2} --protect" not in app.code[0].value
     app.switch_page("pages/export.py").run()
     assert f"The {k:,} most frequent tokens and 2 added by hand" in words(app)
-    assert f"--k {k + 2} --protect" in app.code[-1].value
+    made, written = (code.value for code in app.code[-2:])
+    assert f"--k {k + 2} --protect" in made
+    found = import_mapping(written.partition("--vocabulary ")[2].split()[0])
+    assert sorted(left) == sorted(set(found.ids.tolist()) - set(tradeoff.curve.order[:k].tolist()))
 
 
 def test_stability_starts_the_command_it_shows(sets, started):

@@ -274,7 +274,7 @@ def test_present_shows_the_choice_without_controls(counted, other):
     shown = stage(app)
     assert "".join(shown["hero"]["headline"]) == "Keep 4,380 of 128,256 tokens"
     assert [n["kind"] for n in shown["hero"]["numbers"]] == ["plain", "measured", "estimated",
-                                                             "estimated"]  # fmt: skip
+                                                             "estimated", "estimated"]  # fmt: skip
     assert [row["name"] for row in shown["elsewhere"]["rows"]] == ["broad", "narrow"]
     assert [row["chosen"] for row in shown["options"]["rows"]].count(True) == 1
     assert not app.slider

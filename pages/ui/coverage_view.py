@@ -169,6 +169,7 @@ def _table(rows: list, chosen_on: str | None) -> None:
     st.dataframe(
         frame,
         hide_index=True,
+        placeholder="",
         alt="Coverage of the vocabulary on each set",
         column_config={
             "Coverage": number(format="%.2f%%", help="share of the set's tokens that are kept"),
@@ -220,7 +221,7 @@ def _domains(view: InView, sets: list[StoredCounts]) -> None:
     number = st.column_config.NumberColumn
     share = number(format="%.2f%%")
     st.dataframe(
-        frame, hide_index=True, alt="Coverage by the domain labels of the rows",
+        frame, hide_index=True, placeholder="", alt="Coverage by the domain labels of the rows",
         column_config={"Coverage": share, "From": share, "To": share,
                        "Tokens": number(format="localized"),
                        "Conversations": number(format="localized")},

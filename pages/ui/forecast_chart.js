@@ -67,7 +67,6 @@ class ForecastChart extends SizeChart {
     this.mark(".manual", own, own && Math.abs(this.x(own) - this.x(data.recommended)) < 76 ? 1 : 0);
     this.drawEnds([["utility", "Middle", this.value("middle", this.size)]]);
     this.find(".release").hidden = !own;
-    this.find(".release").onclick = () => this.choose(0);
     for (const [name, value, note, badge] of data.tiles) this.tile(name, value, note, badge);
     const live = this.find(".live");
     live.dataset.k = own ?? data.recommended;

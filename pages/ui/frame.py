@@ -56,7 +56,7 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
         return None
     by_key = {stored.key: stored for stored in sets}
     st.session_state.counts_key = state.current_key(sets)
-    widths = [5.6, 2.9, 2.3] if beside else [5.6, 2.3]
+    widths = [6.6, 2.7, 1.9] if beside else [5.6, 2.3]
     columns = st.columns(widths, vertical_alignment="bottom", gap="small")
     columns[0].selectbox(
         "Counted set",

@@ -18,7 +18,7 @@ _CHART = component(
     "live_chart",
     html=(HERE / "live_chart.html").read_text("utf-8"),
     css=(HERE / "live_chart.css").read_text("utf-8"),
-    js=(HERE / "live_chart.js").read_text("utf-8"),
+    js="".join((HERE / name).read_text("utf-8") for name in ("size_chart.js", "live_chart.js")),
 )
 
 

@@ -3,6 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const SAMPLES = 420;
 const number = new Intl.NumberFormat("en-US");
+// A share below one never reads as 100%.
 const percent = (share, digits = 2) => {
   const text = (100 * share).toFixed(digits);
   return share < 1 && +text === 100 ? percent(share, digits + 1) : `${text}%`;
@@ -27,12 +28,14 @@ const html = (name, kind, text) => {
 
 // A subclass has: size (V), low (left end of the log axis), span ([least, most] of the y axis),
 // yTicks() -> [[value, label]], yTitle, draw(), heights(k) -> values to dot, rows(k) -> readout,
-// sentence(k), focus (the size the keyboard starts from).
+// sentence(k), focus (the size the keyboard starts from); where sizes can be chosen choose(k), and
+// drag(k) while the pointer is down.
 class SizeChart {
   constructor(root) {
     this.root = root;
     this.find = (selector) => root.querySelector(selector);
     this.watched = new Map();
+    this.margin = 132; // right of the curves, for what they are called
     this.resize = new ResizeObserver(() => this.layout());
     this.resize.observe(this.find(".live"));
     this.listen();
@@ -46,11 +49,12 @@ class SizeChart {
   }
 
   // Streamlit's sliders commit on release only, so their DOM is watched; `.st-key-<key>` is its
-  // documented class, and the input inside may be replaced.
-  watch(key, read) {
+  // documented class, and the input inside may be replaced. What a slider shows now is newer than
+  // what Python sent, so it is read at once, unless it shows less than Python knows.
+  watch(key, read, atOnce = true) {
     const box = document.querySelector(`.st-key-${key}`);
     const shown = box?.querySelector("input[type=range]");
-    if (shown) read(+shown.value);
+    if (atOnce && shown) read(+shown.value, shown);
     const known = this.watched.get(key);
     if (known?.box === box && box?.isConnected) return;
     known?.observer.disconnect();
@@ -60,7 +64,7 @@ class SizeChart {
       const input = box.querySelector("input[type=range]");
       if (!input || !this.ready) return;
       const began = performance.now();
-      read(+input.value);
+      read(+input.value, input);
       this.moved();
       this.find(".live").dataset.drawMs = (performance.now() - began).toFixed(2);
     });
@@ -89,26 +93,32 @@ class SizeChart {
 
   layout() {
     const live = this.find(".live");
-    const wide = this.find(".plot").clientWidth;
+    const { still, zoom = 1 } = this.data ?? {};
+    live.classList.toggle("still", Boolean(still));
+    const scale = live.clientWidth < 620 ? 1 : zoom;
+    const wide = this.find(".plot").clientWidth / scale;
     if (!this.ready || !wide) return;
-    const narrow = live.clientWidth < 620;
+    const narrow = live.clientWidth / scale < (still ? 520 : 620);
     live.classList.toggle("narrow", narrow);
-    const tall = narrow ? 330 : Math.max(340, Math.min(450, wide * 0.46));
     const left = narrow ? 44 : 54;
-    const right = narrow ? 12 : this.margin ?? 132;
-    const top = narrow ? 12 : 60;
-    const size = this.size;
+    const right = narrow ? 12 : this.margin;
     const low = this.log ? this.low : 1;
-    this.box = { left, top, wide, tall, narrow, size, low, width: wide - left - right, height: tall - top - 74 };
+    const size = this.size;
+    this.box = { left, wide, narrow, size, low, width: wide - left - right };
+    this.labels = this.stack();
+    const top = narrow ? 12 : 15 + 15 * Math.max(3, ...this.labels.map(({ row }) => row + 1));
+    const tall = narrow ? 330 : Math.max(345, Math.min(460, wide * 0.45)) + top - 60;
+    Object.assign(this.box, { top, tall, height: tall - top - 74 });
     const frame = { x: left, y: top, width: this.box.width, height: this.box.height };
-    place(this.find("svg"), { viewBox: `0 0 ${wide} ${tall}`, height: tall });
+    place(this.find("svg"), { viewBox: `0 0 ${wide} ${tall}`, height: tall * scale });
     place(this.find("#frame rect"), { ...frame, y: top - 4, height: frame.height + 8 });
     const probe = this.find(".probe");
     Object.assign(probe.style, { left: `${left}px`, top: `${top}px`, width: `${frame.width}px`, height: `${frame.height}px` });
     probe.setAttribute("aria-valuemax", size);
-    this.samples = [...new Set(Array.from({ length: SAMPLES }, (_, i) => Math.round(
-      this.log ? low * (size / low) ** (i / (SAMPLES - 1)) : 1 + (i / (SAMPLES - 1)) * (size - 1),
-    )))];
+    const steps = (count, at) => Array.from({ length: count }, (_, i) => Math.round(at(i / (count - 1))));
+    const found = this.log ? steps(SAMPLES, (share) => low * (size / low) ** share)
+      : [...steps(SAMPLES, (share) => 1 + share * (size - 1)), ...steps(120, (share) => size ** share)].sort((a, b) => a - b);
+    this.samples = [...new Set(found)];
     this.drawFrame();
     this.draw();
   }
@@ -140,44 +150,61 @@ class SizeChart {
         for (let step = 1; step < 10; step++) if (decade * step >= low && decade * step <= size) mark(decade * step, step === 1);
     } else for (let k = narrow ? 50000 : 20000; k <= size; k += narrow ? 50000 : 20000) mark(k, true);
     axes.append(element("line", { x1: left, x2: left + width, y1: bottom, y2: bottom }));
-    const title = `Draft vocabulary size k, tokens (${this.log ? "log" : "linear"} scale)`;
-    axes.append(element("text", { x: left, y: bottom + 62, class: "title" }, title));
+    const scale = this.log ? "log" : "linear";
+    this.title = element("text", { y: bottom + 62, class: "title" }, narrow ? `Size k (${scale})` : `Draft vocabulary size k, tokens (${scale} scale)`);
+    axes.append(this.title);
+    this.keepTitleFrom(null);
     if (!narrow) axes.append(element("text", { x: left - 46, y: top - 14, class: "title" }, this.yTitle));
     this.drawPresets();
   }
 
-  drawPresets() {
-    const { top, height, narrow, left, width, low } = this.box;
+  // The axis' title stands where no second row of size tags is.
+  keepTitleFrom(k) {
+    const { left, width } = this.box;
+    const away = k && this.x(k) < left + width / 2;
+    place(this.title, { x: away ? left + width : left, "text-anchor": away ? "end" : "start" });
+  }
+
+  // Known sizes with their labels, each right of its leader in the lowest row where it is free. From
+  // right to left, so that no leader crosses the label of another size.
+  stack() {
+    const { left, width, low, narrow } = this.box;
     const group = this.find(".presets");
     group.replaceChildren();
-    // Right to left, so that a leader never crosses the label of a smaller size.
-    const taken = [Infinity, Infinity, Infinity];
-    for (const { k, label } of this.data.presets.toReversed()) {
-      if (k < low) continue;
+    const ends = []; // per row, where the labels begin that stand there already
+    return this.data.presets.toReversed().filter(({ k }) => k >= low).map(({ k, label }) => {
+      if (narrow) return { k };
+      const text = element("text");
+      text.append(element("tspan", { class: "size" }, number.format(k)), element("tspan", { dx: 5 }, label));
+      group.append(text);
       const x = this.x(k);
-      let reach = top;
-      if (!narrow) {
-        const text = element("text", {});
-        text.append(element("tspan", { class: "size" }, number.format(k)), element("tspan", { dx: 5 }, label));
-        group.append(text);
-        const long = text.getComputedTextLength();
-        const row = taken.findIndex((from) => x + long + 14 < from);
-        const start = row < 0 ? x - 4 - long : Math.min(x + 4, left + width + (this.margin ?? 132) - 4 - long);
-        taken.fill(start, 0, Math.max(0, row) + 1);
-        place(text, { x: start, y: top - 12 - 15 * Math.max(0, row) });
-        reach = top - 22 - 15 * Math.max(0, row);
-      }
-      group.append(element("line", { x1: x, x2: x, y1: reach, y2: top + height }));
+      const long = text.getComputedTextLength();
+      const free = ends.findIndex((end) => x + long + 14 < end);
+      const row = free < 0 ? ends.length : free;
+      const start = Math.min(x + 4, left + width + this.margin - 4 - long);
+      for (let i = 0; i <= row; i++) ends[i] = start;
+      return { k, text, row, start };
+    });
+  }
+
+  drawPresets() {
+    const { top, height } = this.box;
+    for (const { k, text, row, start } of this.labels) {
+      if (text) place(text, { x: start, y: top - 12 - 15 * row });
+      const reach = text ? top - 22 - 15 * row : top;
+      this.find(".presets").append(element("line", { x1: this.x(k), x2: this.x(k), y1: reach, y2: top + height }));
     }
   }
 
   mark(selector, k, row, heights) {
     const group = this.find(selector);
+    if (selector === ".manual") this.keepTitleFrom(row ? k : null);
     if (!k) return group.setAttribute("visibility", "hidden");
     const { top, height, wide } = this.box;
     const x = this.x(k);
     const bottom = top + height;
     const dots = (heights ?? this.heights(k)).map((value) => element("circle", { r: 4.5, cx: x, cy: this.y(value) }));
+    if (dots.length > 1) place(dots.at(-1), { r: 6 });
     const text = number.format(k);
     const long = 14 + 7.2 * text.length;
     const centre = Math.max(long / 2, Math.min(wide - long / 2, x));
@@ -217,8 +244,18 @@ class SizeChart {
   listen() {
     const probe = this.find(".probe");
     const from = (event) => this.at(event.clientX - this.find("svg").getBoundingClientRect().left);
-    probe.onpointermove = (event) => this.ready && this.read(from(event));
-    probe.onclick = (event) => this.ready && this.choose?.(from(event));
+    probe.onpointermove = (event) => {
+      if (!this.ready) return;
+      const k = from(event);
+      if (probe.hasPointerCapture(event.pointerId)) this.drag(k);
+      this.read(k);
+    };
+    probe.onpointerdown = (event) => {
+      if (!this.ready || !this.drag || event.button) return;
+      probe.setPointerCapture(event.pointerId);
+      this.drag(from(event));
+    };
+    probe.onpointerup = (event) => this.ready && !event.button && this.choose?.(from(event));
     probe.onpointerleave = () => this.read(null);
     probe.onblur = () => this.read(null);
     probe.onfocus = () => this.ready && probe.matches(":focus-visible") && this.read(this.reading ?? this.focus);
@@ -238,6 +275,8 @@ class SizeChart {
     };
     const copy = this.find(".copy");
     if (copy) copy.onclick = () => this.copy(copy);
+    const release = this.find(".release");
+    if (release) release.onclick = () => this.choose(0);
   }
 
   read(k) {
@@ -246,13 +285,15 @@ class SizeChart {
     readout.hidden = !k;
     if (!k) return this.find(".hover").setAttribute("visibility", "hidden");
     this.mark(".hover", k, 0);
-    readout.replaceChildren(...this.rows(k).flatMap(([name, value]) => [html("dt", "", name), html("dd", "", value)]));
+    readout.replaceChildren(...this.rows(k).flatMap(([name, value, kind]) => [html("dt", "", name), html("dd", kind, value)]));
     const { box } = this;
     const x = this.x(k);
     const left = x + 16 + readout.offsetWidth < box.wide ? x + 16 : Math.max(0, x - 16 - readout.offsetWidth);
     readout.style.transform = `translate(${left}px, ${box.top + box.height - readout.offsetHeight - 12}px)`;
-    place(this.find(".probe"), { "aria-valuenow": k, "aria-valuetext": this.sentence(k) });
+    place(this.find(".probe"), { "aria-valuenow": k, "aria-valuetext": this.spoken(k) });
   }
+
+  spoken(k) { return this.sentence(k); }
 
   async copy(button) {
     const label = button.textContent;

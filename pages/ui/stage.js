@@ -10,7 +10,7 @@ const badge = (kind, text = kind) => make("span", { class: `badge ${kind}` }, te
 const hero = ({ headline: [before, size, after], lead, numbers }) => [
   make("h1", {}, before, make("b", {}, size), after),
   make("p", { class: "lead" }, lead),
-  make("div", { class: "numbers" }, ...numbers.map(({ label, value, unit, note, kind, text }) => make("div", { class: "number" },
+  make("div", { class: numbers.length > 4 ? "numbers five" : "numbers" }, ...numbers.map(({ label, value, unit, note, kind, text }) => make("div", { class: "number" },
     make("h2", {}, label),
     make("p", { class: "value" }, value, " ", make("small", {}, unit)),
     make("p", { class: "note" }, note),

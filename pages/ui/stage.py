@@ -8,6 +8,7 @@ from streamlit.components.v2 import component
 
 from pages.ui.words import PAPER, megabytes, one_in, percent
 from vocabtrim_core.report.facts import Elsewhere, Facts, Option
+from vocabtrim_core.report.words import against
 
 HERE = Path(__file__).parent
 _STAGE = component(
@@ -20,7 +21,7 @@ MOST_PLACES, MOST_OPTIONS = 4, 5
 
 
 def hero(facts: Facts) -> None:
-    """The decision and the four numbers that matter."""
+    """The decision and the numbers that matter."""
     _STAGE(data={"hero": _hero(facts)}, key="stage_hero", height="content")
 
 
@@ -69,8 +70,29 @@ def _hero(facts: Facts) -> dict[str, object]:
              "unit": "", "note": f"per draft step, against all {full.k:,}", "kind": "estimated"},
             {"label": "LM head weights", "value": megabytes(chosen.head_bytes)[:-3], "unit": "MB",
              "note": f"down from {megabytes(full.head_bytes)}", "kind": "estimated"},
+            *_throughput(facts),
         ],
     }  # fmt: skip
+
+
+def _throughput(facts: Facts) -> list[dict[str, object]]:
+    """Its effect on tokens per second: measured, else forecast as an interval, else nothing."""
+    measured = [m for m in facts.material.measured if m.k == facts.chosen.k]
+    full = f"against all {facts.full.k:,}"
+    if measured:
+        first = measured[0]
+        where = f"{'a toy on ' if first.toy else ''}{first.task}, against {against(first.baseline)}"
+        return [{"label": "Throughput", "value": _points(first.gain), "unit": "%", "note": where,
+                 "kind": "measured"}]  # fmt: skip
+    if facts.chosen.gain is None:
+        return []
+    low, high = facts.chosen.gain
+    return [{"label": "Throughput, forecast", "value": f"{_points(low)} to {_points(high)}",
+             "unit": "%", "note": full, "kind": "estimated"}]  # fmt: skip
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.0f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _places(facts: Facts) -> dict[str, object] | None:
