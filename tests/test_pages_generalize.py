@@ -23,11 +23,11 @@ from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.mappings.importing import import_mapping
 from vocabtrim_core.selection.protect import SETS
 from vocabtrim_core.selection.selection import mix
 from vocabtrim_core.selection.tailored import Demand, tailor
 from vocabtrim_core.selection.worst_domain import worst_domain
-from vocabtrim_core.mappings.importing import import_mapping
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
