@@ -324,6 +324,19 @@ def test_an_own_vocabulary_gets_report_and_card(ok, refused, counts, other, draf
     assert not list(tmp_path.glob("x*"))
 
 
+def test_ids_out_of_order_are_not_exported(refused, counts, shapes, tmp_path):
+    """Trainers cut the target's logits by t2d and index them by draft id: both must ascend."""
+    ids = torch.tensor([9, 5, 300])
+    kept = torch.zeros(V, dtype=torch.bool)
+    kept[ids] = True
+    torch.save({"d2t": ids - torch.arange(3), "t2d": kept}, tmp_path / "shuffled.pt")
+    for argv in (("export", "counts.npz", "--format", "specforge", "--out", "out"),
+                 ("report", "counts.npz", *shapes, "--out", "r.html")):  # fmt: skip
+        said = refused(*argv, "--vocabulary", "shuffled.pt")
+        assert "Ids do not ascend: draft id 0 maps to 9, draft id 1 to 5" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_card_for_a_trimmed_draft(ok, refused, counts, draft, shapes, tmp_path):
     ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--out", "choice.json")
     ok("slice", draft, "--vocabulary", "choice.json", "--counts", "counts.npz", "--out", "cut")

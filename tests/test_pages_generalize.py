@@ -18,6 +18,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.exports import ExportContext, export
 from vocabtrim_core.forecast.cycle_model import HARDWARE, roofline
 from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.throughput import forecast
@@ -332,6 +333,20 @@ def test_a_bad_mapping_is_a_sentence(sets, tmp_path, name):
     app.text_input(key="mapping_path").set_value(str(tmp_path / name)).run()
     assert not app.exception
     assert name in words(app)
+
+
+def test_a_mapping_of_another_tokenizer_is_refused(sets, tmp_path, make_counts):
+    """Its V may be the same; the manifest of the export it lies in tells."""
+    foreign = make_counts(sets["chat"].counts, tokenizer="theirs", tokenizer_sha256="f" * 64)
+    kept = CoverageCurve.of(foreign).vocabulary(50)
+    export(kept, ["specforge"], tmp_path / "out", ExportContext(foreign))
+    app = opened("generalize", sets, "Compare")
+    path = tmp_path / "out/specforge/vocab_mapping.pt"
+    app.text_input(key="mapping_path").set_value(str(path)).run()
+    assert not app.exception
+    assert "holds ids of the tokenizer theirs (ffffffff)" in words(app)
+    assert "was counted with llama-3.1" in words(app)
+    assert not app.dataframe
 
 
 def test_uploaded_mappings_get_names_of_ours(sets):
