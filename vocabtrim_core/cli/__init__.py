@@ -27,6 +27,7 @@ from vocabtrim_core.cli import (
     targets,
     training,
     training_environment,
+    tuning,
 )
 from vocabtrim_core.cli.command import Command
 from vocabtrim_core.cli.run import run
@@ -47,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
     *targets.COMMANDS,
     *benchmarking.COMMANDS,
     *measurements.COMMANDS,
+    *tuning.COMMANDS,
     *training_environment.COMMANDS,
     *corpora.COMMANDS,
     *probing.COMMANDS,

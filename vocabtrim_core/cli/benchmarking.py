@@ -29,7 +29,7 @@ def bench(given: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"max-new-tokens must be at least 1, but it is {given.max_new_tokens}.")
     if given.warm_up < 0:
         raise InputError(f"warm-up must not be negative, but it is {given.warm_up}.")
-    needs = resources(engine, _device(engine, given))
+    needs = resources(engine, device(engine, given))
     with hold(needs[0], progress) if needs else nullcontext():
         setup = bench_setup.attach(engine, given, progress)
         with closing(setup.attached):
@@ -52,7 +52,7 @@ def bench(given: argparse.Namespace, progress: Progress) -> Result:
     }
 
 
-def _device(engine: str, given: argparse.Namespace) -> str:
+def device(engine: str, given: argparse.Namespace) -> str:
     """Where the torch loop will run: it takes the GPU's turn only where there is one."""
     if engine != TORCH:
         return "cuda"
