@@ -131,7 +131,7 @@ def command_line(given: argparse.Namespace) -> str:
             continue
         if value is True:
             words.append(flag)
-        elif isinstance(action, argparse._AppendAction):
+        elif action.nargs is None and isinstance(value, list):
             words += [f"{flag}={each}" for each in value]
         else:
             values = value if isinstance(value, list) else [value]
