@@ -13,7 +13,8 @@ from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration
 
 POLL_SECONDS = 0.7
-UNITS = {"rows_per_s": "rows/s", "mb_per_s": "MB/s", "tokens_per_s": "tokens/s"}
+UNITS = {"rows_per_s": "rows/s", "mb_per_s": "MB/s", "tokens_per_s": "tokens/s",
+         "steps_per_s": "steps/s"}  # fmt: skip
 ENDED = {"failed": ":material/error:", "cancelled": ":material/block:", "lost": ":material/help:"}
 
 
@@ -46,7 +47,11 @@ def watch(find: Callable[[], list[Job]], key: str) -> None:
 
 def speed(job: Job) -> str:
     """Rates and time left, as far as they are known."""
-    known = [f"{value:,.0f} {UNITS.get(name, name)}" for name, value in job.rates.items()]
+    known = [
+        f"{value:,.{0 if value >= 10 else 1}f} {UNITS[name]}" if name in UNITS
+        else f"{value:,.0f} {name}"
+        for name, value in job.rates.items()
+    ]  # fmt: skip
     left = [f"{duration(job.eta)} left"] if job.eta else []
     return " · ".join([*known, *left])
 

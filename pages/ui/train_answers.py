@@ -14,6 +14,7 @@ from pages.ui.words import MEASURED, percent, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.jobs.job import Job
 
+ROWS = 200  # at first: enough to see which way it goes
 WHY = (
     "A draft is judged by what the target says, not by what the corpus holds. Here the target "
     "answers every prompt of a corpus itself; the answers are counted, and the best size chosen on "
@@ -27,7 +28,7 @@ def panel() -> list[str]:
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         target = train_target.target()
-        corpus = train_target.corpus(target, "answers") if target else None
+        corpus = train_target.corpus(target, "answers", ROWS) if target else None
         who = answer_arguments("answers_by", "--by") if corpus else []
         api = _api(who)
         several = st.number_input("Prompts at once", 1, 512, 16, key="answers_many",

@@ -17,7 +17,7 @@ from vocabtrim_core.jobs.progress import duration
 from vocabtrim_core.workspace import size
 
 DEMO_WORDS = (
-    "**What will happen.** A small target is trained for about four minutes on the demo's "
+    "**What will happen.** A small target is trained for about three minutes on the demo's "
     "conversations; its hidden states are captured once, into about 130 MB; then one draft per "
     "size is trained on them, evaluated on conversations nobody trained on, and exported. Under "
     "ten minutes on two free cores."
@@ -55,11 +55,11 @@ def panel(asked: Asked) -> None:
 
 
 def _cost(asked: Asked, cost: Estimate) -> None:
-    a, b, c = st.columns(3)
+    a, b, c = st.columns([1.3, 1, 1])
     a.metric("Tokens to learn from", f"{cost.tokens:,}",
              help=f"About, in {cost.conversations:,} conversations.")  # fmt: skip
     b.metric("Steps per draft", f"{cost.steps:,}")
-    c.metric("Time in all", f"about {duration(cost.seconds)}",
+    c.metric("Time, about", _rough(cost.seconds),
              help="Good to a factor of two, until a run has been measured here.")  # fmt: skip
     target = asked.target.target
     width = target.hidden_size if target else 0
@@ -81,6 +81,13 @@ def _cost(asked: Asked, cost: Estimate) -> None:
             f"{size(cost.free_bytes)} are free; lower the tokens or the number of drafts.",
             icon=":material/hard_drive:",
         )  # fmt: skip
+
+
+def _rough(seconds: float) -> str:
+    """A time that is only an estimate: '40 s', '3 min', '2.5 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _start(asked: Asked, trainer: Trainer | None, cost: Estimate | None) -> None:

@@ -138,7 +138,10 @@ def _planned(job: Job | None) -> list[Stage]:
 
 def _toy_stage(job: Job | None, later: bool) -> Stage:
     """The toy target is made before the run has a folder, so its stage is told by the job."""
-    if later or (demo_folder() / TOY).is_file():
+    if (demo_folder() / TOY).is_file():
+        seconds = float(loaded(DEMO).toy.get("seconds", 0))
+        return Stage("toy", state=DONE, began=1.0, ended=1.0 + seconds)
+    if later:
         return Stage("toy", state=DONE)
     if job is None or job.state == "queued":
         return Stage("toy")
@@ -175,12 +178,12 @@ def _charts(courses: list[figures.Course]) -> None:
                    "Held-out acceptance length over the steps, one line per size")  # fmt: skip
     with right:
         st.markdown(
-            f"**Training loss** {MEASURED}  \n"
-            "Every size has its own set of tokens to choose from, so losses of different sizes "
-            "are not comparable; acceptance lengths are."
+            f"**Loss, held-out conversations** {MEASURED}  \n"
+            "Faint: the training steps. Every size chooses among other tokens, so losses of "
+            "different sizes are not comparable; acceptance lengths are."
         )
         plots.draw(figures.loss_figure(courses, palette), "train_loss",
-                   "Training loss over the steps, one line per size")  # fmt: skip
+                   "Held-out and training loss over the steps, one line per size")  # fmt: skip
     st.markdown(
         f"**Accuracy by draft position, held-out** {MEASURED}  \nHow often the first, second, … "
         "drafted token is the target's own choice."

@@ -147,8 +147,10 @@ def own_answers() -> dict[str, Path]:
     return {path.stem: path for path in files}
 
 
-def corpus(chosen: ChosenTarget, key: str = "train") -> ChosenCorpus | None:
-    """Draw the choice of conversations; None until there is one."""
+def corpus(
+    chosen: ChosenTarget, key: str = "train", rows: int | None = None
+) -> ChosenCorpus | None:
+    """Draw the choice of conversations; None until there is one. rows: the limit to start with."""
     own = own_answers()
     sources = [name for name in SOURCES if own or name != "Own answers"]
     source = st.segmented_control(
@@ -156,7 +158,7 @@ def corpus(chosen: ChosenTarget, key: str = "train") -> ChosenCorpus | None:
         persist_state="session",
     )  # fmt: skip
     if source == "Demo":
-        return _demo_corpus(chosen, key)
+        return _demo_corpus(chosen, key, rows)
     if source == "Path":
         text = st.text_area(
             "Files, folders or globs, one per line", key=f"{key}_paths", height=80,
@@ -172,7 +174,7 @@ def corpus(chosen: ChosenTarget, key: str = "train") -> ChosenCorpus | None:
         paths = [uploads[_pick("Uploaded corpus", list(uploads), f"{key}_upload")]]
     else:
         paths = [str(own[_pick("Answers of a target", list(own), f"{key}_own")])]
-    return _opened(paths, key) if paths else None
+    return _opened(paths, key, rows) if paths else None
 
 
 def _pick(label: str, options: list[str], key: str) -> str:
@@ -180,7 +182,7 @@ def _pick(label: str, options: list[str], key: str) -> str:
                         label_visibility="collapsed")  # fmt: skip
 
 
-def _demo_corpus(chosen: ChosenTarget, key: str) -> ChosenCorpus | None:
+def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> ChosenCorpus | None:
     built = demo.files()
     whole = len(built) == len(demo.DOMAINS)
     if not whole and chosen.spec != DEMO:
@@ -188,20 +190,21 @@ def _demo_corpus(chosen: ChosenTarget, key: str) -> ChosenCorpus | None:
         st.caption("The demo's conversations are being built.")
         jobpanel.watch(lambda: demo.demo_jobs()[:1], "train_demo")
         return None
-    name = _pick("Demo domain", [BOTH, *built], f"{key}_domain")
+    # The first rows of both together would be rows of one.
+    name = _pick("Demo domain", [*([] if rows and whole else [BOTH]), *built], f"{key}_domain")
     if name == BOTH and chosen.spec == DEMO:
         # What `train --target demo` takes by itself, and builds where it is not there.
         found = open_corpus(list(built.values()), name=DEMO) if whole else None
         return ChosenCorpus("demo", (), found)
     paths = [str(path) for domain, path in built.items() if name in (BOTH, domain)]
-    return _opened(paths, key)
+    return _opened(paths, key, rows)
 
 
-def _opened(paths: list[str], key: str) -> ChosenCorpus:
-    limit = st.number_input("Row limit", 1, None, None, key=f"{key}_limit",
+def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
+    limit = st.number_input("Row limit", 1, None, rows, key=f"{key}_limit",
                             placeholder="all rows", persist_state="session")  # fmt: skip
     found = open_corpus(paths, limit=limit)
     info = found.describe()
     st.caption(f"{plain(found.name)}: {len(info.files):,} files, {workspace.size(info.bytes)}.")
-    rows = ["--limit", str(limit)] if limit else []
-    return ChosenCorpus(found.name, ("--data", *paths, *rows), found)
+    some = ["--limit", str(limit)] if limit else []
+    return ChosenCorpus(found.name, ("--data", *paths, *some), found)

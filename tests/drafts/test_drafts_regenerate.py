@@ -222,3 +222,22 @@ def test_comparison_of_the_choices() -> None:
     own = TokenCounts([10, 0, 0, 10], 1, 0, about)
     found = compare(original, own, lambda counts: int((counts.counts > 1).sum()))
     assert found == {"k_original": 3, "k_regenerated": 2, "coverage_of_regenerated": 0.5}
+
+
+def test_command_compares_the_best_sizes(toy, toy_corpus, server, tmp_path, capsys) -> None:
+    from vocabtrim_core.workspace import find_counts
+
+    base = ["regenerate", "--target", str(toy.folder), "--data", str(toy_corpus.files[0]),
+            "--limit", "5", "--by", server.url, "--compare"]  # fmt: skip
+    out = tmp_path / "own.jsonl"
+    assert main([*base, "--out", str(out), "--alpha", "0.8", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["alignment"]
+    ours, theirs = find_counts(found["original"]), find_counts(found["regenerated"])
+    assert (ours.tokens, theirs.tokens) == (found["tokens_original"], found["tokens_regenerated"])
+    assert (ours.conversations, theirs.conversations) == (5, 5)
+    assert ours.vocab_size == 700
+    assert 1 <= found["k_regenerated"] <= 700
+    assert 0 < found["coverage_of_regenerated"] < 1
+    assert main([*base, "--out", str(out), "--alpha", "0.8"]) == 0
+    said = capsys.readouterr().out
+    assert f"k* is {found['k_regenerated']:,} on the target's own answers" in said

@@ -58,8 +58,8 @@ class DemoShape:
     length: int = 256  # tokens of a training sequence
     batch: int = 8  # sequences of a step
     learning_rate: float = 3e-3
-    minutes: float = 3.5
-    least_tokens: int = 250_000
+    minutes: float = 3.0
+    least_tokens: int = 200_000
     steps: int | None = None
     max_epochs: int = 3
     context: int = 1024
@@ -140,13 +140,15 @@ def build(
         progress(0, None, "Training the tokenizer")
         write_tokenizer(scratch, corpus, shape.vocab_size, shape.context)
     sequences = _sequences(scratch, corpus, progress)
+    # Threads that wait must not take the cores from others; it is read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     try:
         model, run = _train(shape, sequences, scratch, progress)
-        loss = held_out_loss(model, sequences, shape.context)
+        loss = held_out_loss(model, sequences, shape.context, progress)
     finally:
         torch.set_num_threads(before)
     made = DemoTarget(

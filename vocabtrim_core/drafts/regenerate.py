@@ -143,7 +143,7 @@ async def _answer_all(
         tasks = [asyncio.create_task(work()) for _ in range(answerer.workers)]
         try:
             while pending := [task for task in tasks if not task.done()]:
-                progress(finished, None, "Regenerating answers", answers=answered)
+                progress(finished, corpus.limit, "Regenerating answers", answers=answered)
                 await asyncio.wait(pending, timeout=POLL_SECONDS)
             for task in tasks:
                 task.result()

@@ -20,8 +20,7 @@ import vocabtrim_core
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.drafts import alignment, metrics
-from vocabtrim_core.drafts.alignment import align
+from vocabtrim_core.drafts import metrics
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.finishing import finish
@@ -95,12 +94,14 @@ def _regenerated(
 ) -> Corpus:
     if request.regenerate is None:
         return request.corpus
+    from vocabtrim_core.drafts.alignment import FILE, align
+
     log.enter("regenerate")
     tell = _telling(log, "regenerate", progress)
     corpus = request.regenerate(folder / "regenerated.jsonl", tell)
     recipe = replace(request.recipe, max_length=None)
     found = align(request.corpus, corpus, recipe, request.target, progress=tell)
-    workspace.write_atomic(folder / alignment.FILE, json.dumps(found.json()).encode())
+    workspace.write_atomic(folder / FILE, json.dumps(found.json()).encode())
     log.leave("regenerate", message=found.sentence)
     return corpus
 

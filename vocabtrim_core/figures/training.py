@@ -21,13 +21,15 @@ SERIES = {"light": ("#0B7A75", "#C2570C", "#2F5FB3", "#8A5A9E", "#8B97A3"),
 class Course(NamedTuple):
     """One k: its curves as (step, value), and accuracy by draft position as one curve each.
 
-    steps: of the whole training.  length: acceptance length, held-out conversations.
+    steps: of the whole training.  loss: of the logged steps.  held_out, length: loss and acceptance
+    length of held-out conversations.
     """
 
     k: int
     full: bool
     steps: int
     loss: tuple[tuple[int, float], ...]
+    held_out: tuple[tuple[int, float], ...]
     length: tuple[tuple[int, float], ...]
     accuracy: tuple[tuple[tuple[int, float], ...], ...]
     rate: tuple[tuple[int, float], ...]
@@ -55,6 +57,7 @@ def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Co
     return Course(
         k, k == vocab_size, steps,
         loss=curve(lambda m: m.values.get("loss")),
+        held_out=curve(lambda m: m.values.get("eval/avg_loss")),
         length=curve(lambda m: m.acceptance_length if LENGTH in m.values else None),
         accuracy=tuple(curve(lambda m, i=i: m.values.get(f"{POSITION}{i}")) for i in positions),
         rate=curve(lambda m: m.values.get("lr")),
@@ -86,9 +89,16 @@ def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go
 
 
 def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
-    """Training loss, summed over the draft positions as SpecForge weighs them."""
-    figure = _lines(courses, lambda c: c.loss, "loss %{y:.4f}", palette)
-    figure.update_yaxes(title_text="Training loss", rangemode="tozero")
+    """Loss as SpecForge weighs the draft positions: of single steps, faint, and held-out."""
+    figure = _lines(courses, lambda c: c.held_out, "held-out loss %{y:.4f}", palette, marks=True)
+    for each, colour in zip(courses, colours(courses, palette), strict=True):
+        figure.add_scatter(
+            x=[step for step, _ in each.loss], y=[value for _, value in each.loss], mode="lines",
+            showlegend=False, opacity=0.4, line={"color": colour, "width": 1.5},
+            hovertemplate=f"<b>{each.name}</b>, step %{{x}}<br>loss of the step %{{y:.4f}}"
+            "<extra></extra>",
+        )  # fmt: skip
+    figure.update_yaxes(title_text="Loss", rangemode="tozero")
     return figure
 
 
@@ -118,6 +128,8 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
     for column, (each, colour) in enumerate(
         zip(courses, colours(courses, palette), strict=True), 1
     ):
+        if not each.accuracy:  # an empty frame, so that the sizes stand side by side from the start
+            figure.add_scatter(x=[None], y=[None], showlegend=False, row=1, col=column)
         for i, points in enumerate(each.accuracy):
             figure.add_scatter(
                 x=[step for step, _ in points], y=[100 * value for _, value in points],

@@ -1,0 +1,69 @@
+"""The curves of a training: what is read from the log, and what the figures draw."""
+
+from __future__ import annotations
+
+import pytest
+
+from vocabtrim_core.drafts.metrics import Metrics
+from vocabtrim_core.figures import training as figures
+from vocabtrim_core.figures.base import DARK, LIGHT
+
+
+def logged(steps: int, top: float) -> list[Metrics]:
+    """Two positions, an evaluation every second step; the best one is the last but one."""
+    found = []
+    for step in range(1, steps + 1):
+        values = {"loss": 9.0 / step, "lr": 1e-3, "perf/optimizer_step_time_s": 0.25}
+        found.append(Metrics(step, "train", values))
+        if step % 2 == 0:
+            length = top if step == steps - 2 else top / 2
+            held = {"eval/simulated_acc_len": length, "eval/avg_loss": 5.0,
+                    "eval/per_position_acc/0": 0.5, "eval/per_position_acc/1": 0.4}  # fmt: skip
+            found.append(Metrics(step, "eval", held))
+    return found
+
+
+@pytest.fixture
+def courses() -> list[figures.Course]:
+    return [figures.course(700, 700, 8, logged(8, 0.9)), figures.course(100, 700, 8, [])]
+
+
+def test_curves_are_the_log(courses) -> None:
+    full, waiting = courses
+    assert full.full
+    assert not waiting.full
+    assert [step for step, _ in full.loss] == list(range(1, 9))
+    assert dict(full.length)[6] == pytest.approx(1.9)  # the token of the target itself included
+    assert full.speed[0] == (1, 4.0)
+    assert [len(curve) for curve in full.accuracy] == [4, 4]
+    assert full.held_out[-1] == (8, 5.0)
+    assert waiting.loss == waiting.length == waiting.accuracy == ()
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_the_best_checkpoint_is_ringed_and_sizes_keep_their_colour(courses, palette) -> None:
+    both = [courses[0], figures.course(100, 700, 8, logged(6, 0.7))]
+    figure = figures.acceptance_figure(both, palette)
+    lines = [trace for trace in figure.data if trace.name]
+    rings = [trace for trace in figure.data if not trace.name]
+    assert [trace.name for trace in lines] == ["k = 700 (full)", "k = 100"]
+    assert [(ring.x[0], round(ring.y[0], 6)) for ring in rings] == [(6, 1.9), (4, 1.7)]
+    assert lines[0].line.dash == "dash"
+    colours = figures.colours(both, palette)
+    assert [trace.line.color for trace in lines] == colours
+    assert colours[0] == palette.ink
+    assert figure.layout.yaxis.range[1] > 1.9
+
+
+def test_every_size_has_its_place_from_the_start(courses) -> None:
+    figure = figures.accuracy_figure(courses)
+    titles = [note.text for note in figure.layout.annotations]
+    assert titles[:2] == ["k = 700 (full)", "k = 100"]
+    assert {trace.xaxis for trace in figure.data} == {"x", "x2"}
+    assert list(figure.data[0].y) == [50.0] * 4
+
+
+@pytest.mark.parametrize("name", ["acceptance", "loss", "accuracy", "rate", "speed"])
+def test_nothing_logged_yet_draws_an_empty_frame(courses, name) -> None:
+    figure = getattr(figures, f"{name}_figure")(courses[1:])
+    assert figure.layout.height == figures.HEIGHT

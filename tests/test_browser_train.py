@@ -1,0 +1,132 @@
+"""Train in headless Chromium: a training is found again, its curves grow, cancelling is seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from training_folders import SIZE, write_job, write_run, write_target, write_trainer
+
+pytest.importorskip("playwright")
+
+from benchmarks.browser import CHROMIUM, chromium, serving
+from vocabtrim_core import workspace
+from vocabtrim_core.drafts.target import demo_folder
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
+]
+SCREENSHOTS = Path(__file__).parent / "screenshots"
+ARGV = ["train", "--target", "demo", "--k", "full", "--k", "100", "--name", "demo-1"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A workspace with a toy target and a run of it, one draft finished and one on its way."""
+    home = tmp_path_factory.mktemp("train")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VOCABTRIM_HOME", str(home))
+        write_trainer()
+        write_target(demo_folder(), toy=True)
+        write_run("demo-1", {SIZE: 1.8}, {100: 50})
+        yield home
+
+
+@pytest.fixture(scope="module")
+def job(home) -> Path:
+    """Its job: a process that sleeps in the place of the training."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
+    )
+    folder = workspace.folder("jobs") / write_job(
+        ARGV, "running", done=150, total=200, message="k = 100, loss 6.5, held-out 1.33",
+        rates={"steps_per_s": 2.0},
+    )  # fmt: skip
+    began = psutil.Process(child.pid).create_time()
+    (folder / "process.json").write_text(json.dumps({"pid": child.pid, "began": began}))
+    yield folder
+    child.kill()
+    child.wait()
+
+
+@pytest.fixture(scope="module")
+def context():
+    SCREENSHOTS.mkdir(exist_ok=True)
+    with chromium(viewport={"width": 1440, "height": 1300}) as context:
+        yield context
+
+
+@pytest.fixture
+def page(context):
+    """A tab; an error of our own scripts fails the test."""
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert not errors
+
+
+def points(page, chart: str) -> int:
+    """Marks drawn in a chart."""
+    return page.locator(f".st-key-{chart} .js-plotly-plot .scatterlayer .point").count()
+
+
+def drawn(page) -> None:
+    page.locator(".st-key-train_rate .js-plotly-plot .scatterlayer").first.wait_for(timeout=60_000)
+
+
+def test_a_training_is_found_again_and_watched(page, home, job):
+    with serving(home) as app:
+        page.goto(f"{app}/train")
+        drawn(page)
+        page.get_by_text("Train 50%").wait_for()
+        page.screenshot(path=SCREENSHOTS / "train-runs.png", full_page=True)
+    with serving(home) as app:  # another server: the first one is gone
+        page.goto(f"{app}/train")
+        drawn(page)
+        before = points(page, "train_length")
+        metrics = home / "runs" / "demo-1" / "k-100" / "metrics.jsonl"
+        line = {"step": 100, "kind": "eval", "time": 2.0, "eval/simulated_acc_len": 0.7,
+                "eval/per_position_acc/0": 0.5}  # fmt: skip
+        metrics.write_text(f"{metrics.read_text()}\n{json.dumps(line)}")
+        deadline = time.monotonic() + 20
+        while points(page, "train_length") == before and time.monotonic() < deadline:
+            page.wait_for_timeout(200)
+        assert points(page, "train_length") > before  # without touching the page
+        _cancel(page, job)
+        _small(page, app)
+
+
+def _cancel(page, job: Path) -> None:
+    """The state is shown until the process is really gone."""
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Stopping").first.wait_for(timeout=10_000)
+    assert (job / "cancel").exists()
+    os.kill(json.loads((job / "process.json").read_text())["pid"], 9)
+    page.get_by_role("button", name="Resume").wait_for(timeout=20_000)
+    page.screenshot(path=SCREENSHOTS / "train-cancelled.png", full_page=True)
+
+
+def _small(page, app: str) -> None:
+    """A narrow dark window and a phone: nothing is wider than the window, on any view."""
+    context = page.context.browser.new_context(color_scheme="dark", reduced_motion="reduce")
+    tab = context.new_page()
+    for width in (1280, 390):
+        tab.set_viewport_size({"width": width, "height": 900})
+        tab.goto(f"{app}/train")
+        for view in ("Set up", "Runs", "Own answers"):
+            tab.get_by_role("tab", name=view).click()
+            tab.get_by_text("Show the command").first.wait_for(timeout=60_000)
+            tab.wait_for_timeout(500)
+            wide = tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            tab.screenshot(path=SCREENSHOTS / f"train-{width}-{view[:3]}.png", full_page=True)
+            assert wide <= 0, (width, view)
+    context.close()
