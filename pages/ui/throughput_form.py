@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -45,15 +46,15 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The command of the choices made; missing as in `Engine`."""
+    """The command of the choices made."""
 
     argv: list[str]
-    missing: str = ""
 
 
-def open_jobs(verb: str = "bench") -> list[Job]:
-    """Measurements that run, or ended otherwise than well."""
-    return [job for job in jobpanel.of_verb(verb) if job.state != "done"]
+def open_jobs(*verbs: str) -> list[Job]:
+    """Jobs that run, or ended otherwise than well; those that measure, unless others are named."""
+    found = jobpanel.of_verb(*(verbs or ("bench", "measurements")))
+    return [job for job in found if job.state != "done"]
 
 
 def can_measure() -> bool:
@@ -72,13 +73,21 @@ def form() -> Asked | None:
     st.caption(ABOUT[kind])
     if kind == IMPORT:
         return Asked(throughput_import.panel())
-    engine, drafts = {TORCH: _loop, SGLANG: _servers, LAUNCH: _launched}[kind]()
-    argv = ["bench", *engine.arguments]
-    argv += ["--draft", *drafts] if drafts else []
-    load = _load(engine)
-    argv += load
-    start(argv, engine, "Measure", ":material/speed:", "measure", f"Measure on {ATTACHED[kind]}")
-    return Asked(argv, engine.missing)
+    engine = {TORCH: _loop, SGLANG: _servers, LAUNCH: _launched}[kind]()
+    argv = ["bench", *engine.arguments, *_load(engine), *_more(engine)]
+    start(argv, engine, "Measure", ":material/speed:", "measure", f"Measure: {ATTACHED[kind]}")
+    return Asked(argv)
+
+
+def search(draw: Callable[[Engine], list[str]]) -> tuple[list[str], Engine]:
+    """The same for a search, which has to change drafts by itself: so no servers by URL.
+
+    draw: what is searched, below the choices both share; returns its arguments.
+    """
+    kind = st.selectbox("Attached to", [TORCH, LAUNCH], key="tune_attached",
+                        persist_state="session", format_func=ATTACHED.__getitem__)  # fmt: skip
+    engine = _loop() if kind == TORCH else _launched()
+    return ["tune", *engine.arguments, *_load(engine), *draw(engine)], engine
 
 
 def start(argv: list[str], engine: Engine, label: str, icon: str, key: str, title: str) -> None:
@@ -102,28 +111,30 @@ def _begin(argv: list[str], engine: Engine, title: str) -> None:
 # --- what is attached ---------------------------------------------------------------------------
 
 
-def _loop() -> tuple[Engine, list[str]]:
+def _loop() -> Engine:
     target = throughput_drafts.choose_target()
     drafts = throughput_drafts.choose_drafts(target)
     missing = "" if target else "Name the target."
     missing = missing or ("" if drafts else "Choose the drafts to compare.")
-    return Engine(TORCH, ("--target", target or "TARGET"), missing), drafts
+    arguments = ["--target", target or "TARGET"]
+    arguments += ["--draft", *drafts] if drafts else []
+    return Engine(TORCH, tuple(arguments), missing)
 
 
-def _launched() -> tuple[Engine, list[str]]:
+def _launched() -> Engine:
     known = sglang_command()
     own = "" if len(known) == 1 and known[0].endswith("python") else shlex.join(known)
     python = st.text_input(
         "Python of the environment with SGLang", own, key="sglang_python",
         placeholder="/opt/gpu-env/bin/python", persist_state="session",
     ).strip()  # fmt: skip
-    engine, drafts = _loop()
+    engine = _loop()
     missing = "" if python else "Name the Python that starts SGLang."
     arguments = ("--engine", LAUNCH, "--interpreter", python or "PYTHON", *engine.arguments)
-    return Engine(LAUNCH, arguments, missing or engine.missing), drafts
+    return Engine(LAUNCH, arguments, missing or engine.missing)
 
 
-def _servers() -> tuple[Engine, list[str]]:
+def _servers() -> Engine:
     text = st.text_area(
         "Servers, one per line", key="sglang_urls", height=100, persist_state="session",
         placeholder="13264=http://gpu-1:30000\n128256=http://gpu-1:30001\nhttp://gpu-1:30002",
@@ -144,7 +155,7 @@ def _servers() -> tuple[Engine, list[str]]:
     arguments += ["--target", target] if target else []
     arguments += ["--insist"] if insist else []
     missing = "" if urls else "Give the address of at least one server."
-    return Engine(SGLANG, tuple(arguments), missing), []
+    return Engine(SGLANG, tuple(arguments), missing)
 
 
 # --- how it is measured -------------------------------------------------------------------------
@@ -164,20 +175,24 @@ def _load(engine: Engine) -> list[str]:
     )  # fmt: skip
     argv = ["--prompts", *prompts, "--limit", str(int(limit))]
     argv += ["--runs", str(int(runs))] if runs != 3 else []
-    return [*argv, *_more(engine)]
+    return [*argv, *_answers()]
+
+
+def _answers() -> list[str]:
+    tokens = st.number_input("Tokens of an answer, at most", 1, 8192, 128, key="measure_tokens",
+                             persist_state="session")  # fmt: skip
+    return ["--max-new-tokens", str(int(tokens))] if tokens != 128 else []
 
 
 def _more(engine: Engine) -> list[str]:
     """What seldom changes."""
     with st.popover("Decoding and load", icon=":material/tune:", type="tertiary",
                     key="measure_more"):  # fmt: skip
-        tokens = st.number_input("Tokens of an answer, at most", 1, 8192, 128,
-                                 key="measure_tokens", persist_state="session")  # fmt: skip
-        argv = ["--max-new-tokens", str(int(tokens))] if tokens != 128 else []
         if engine.name == TORCH:
             st.caption("The torch loop decodes one request at a time.")
+            argv = []
         else:
-            argv += _at_once()
+            argv = _at_once()
         if engine.name != SGLANG:  # servers that run already have decided how they draft
             steps = st.number_input("Draft steps per cycle", 1, 16, 3, key="measure_steps",
                                     persist_state="session")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
@@ -86,7 +87,8 @@ def read(
 ) -> list[Measurement]:
     """The measurements in uploads and files; InputError names what cannot be read."""
     ours = [(name, own(content, name)) for name, content in uploads]
-    done = [found for _, found in ours if found]
+    # Imported, so that its command, which may be anybody's, is not offered to be run again.
+    done = [replace(found, origin="imported") for _, found in ours if found]
     sources = [
         read_source(content, name)
         for (name, content), (_, found) in zip(uploads, ours, strict=True)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui import jobpanel, plots
 from pages.ui.frame import footer
+from pages.ui.throughput_store import committed, here
 from pages.ui.words import ESTIMATED, MEASURED, plain
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.figures import latency as figures
@@ -80,10 +81,12 @@ class Chosen:
 
     probe: Probe
     batch: int
+    committed: bool
 
 
 def _choose() -> Chosen | None:
-    found = {probe.key: probe for probe in latency_probe.stored()}
+    own = {probe.key: probe for probe in latency_probe.stored()}
+    found = {**own, **{probe.key: probe for probe in committed()[1]}}
     if not found:
         return None
     if st.session_state.get("probe_key") not in (None, *found):
@@ -99,7 +102,7 @@ def _choose() -> Chosen | None:
             "Sequences at once", probe.batches, default=probe.batches[0], required=True,
             key="probe_batch", persist_state="session",
         )  # fmt: skip
-    return Chosen(probe, batch or probe.batches[0])
+    return Chosen(probe, batch or probe.batches[0], key not in own)
 
 
 def _title(probe: Probe) -> str:
@@ -114,10 +117,11 @@ def _results(shown: Chosen) -> None:
     rows = probe.at(batch)
     small, full = rows[0], rows[-1]
     shape = probe.architecture
+    measured = here(probe.device) if shown.committed else MEASURED
     share = small.step.seconds / full.step.seconds
     st.markdown(
         f"At {small.k:,} tokens a draft step takes **{100 * share:.0f}%** of its time at "
-        f"{full.k:,} on {plain(probe.device)} {MEASURED}; its FLOPs say "
+        f"{full.k:,} on {plain(probe.device)} {measured}; its FLOPs say "
         f"{100 * shape.flops(small.k) / shape.flops(full.k):.0f}%, its bytes "
         f"{100 * float(probe.moved_bytes(small.k, batch) / probe.moved_bytes(full.k, batch)):.0f}% "
         f"{ESTIMATED}"
@@ -139,8 +143,9 @@ def _results(shown: Chosen) -> None:
             "JSON", probe.encoded(), f"probe-{probe.key}.json", "application/json",
             key="get_probe", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
-        st.button("Remove", key="drop_probe", type="tertiary", icon=":material/delete:",
-                  on_click=latency_probe.remove, args=(probe.key,))  # fmt: skip
+        if not shown.committed:
+            st.button("Remove", key="drop_probe", type="tertiary", icon=":material/delete:",
+                      on_click=latency_probe.remove, args=(probe.key,))  # fmt: skip
     st.caption(f"`{probe.command}`")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,18 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui import jobpanel
 from pages.ui.words import MEASURED, code_span, plain
 from vocabtrim_core.exports import zip_bytes
+from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving import measurement as measurements
+from vocabtrim_core.serving.latency_probe import Probe
 from vocabtrim_core.serving.measurement import Measurement
 
+STUDY = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "gpu_study.json"
 TOY = ":orange-badge[toy target]"
 IMPORTED = ":gray-badge[imported]"
+BENCH = " bench "  # in the command of what can be measured again
 MOST = 8  # measurements in view at once
 
 
@@ -32,7 +37,7 @@ class Shown:
         """What kind of number it is; a toy never goes without saying so."""
         kind = MEASURED
         if self.committed:
-            kind = f":green-badge[measured here, {plain(_short(self.measurement.device))}]"
+            kind = here(self.measurement.device)
         return (kind, *([IMPORTED] if self.measurement.origin == "imported" else []),
                 *([TOY] if self.measurement.toy else []))  # fmt: skip
 
@@ -45,14 +50,41 @@ class Shown:
         return " · ".join(filter(None, parts))
 
 
-def _short(device: str) -> str:
-    """'NVIDIA H200' -> 'H200'."""
-    return device.removeprefix("NVIDIA ").split(",")[0] or "this machine"
+def here(device: str) -> str:
+    """The badge of what came with the program: 'NVIDIA H200' -> 'measured here, H200'."""
+    return f":green-badge[measured here, {plain(device.removeprefix('NVIDIA '))}]"
 
 
 def available() -> list[Shown]:
     """The workspace's, newest first, then what was measured on a GPU and came along."""
-    return [Shown(each) for each in measurements.stored()]
+    own = [Shown(each) for each in measurements.stored()]
+    return [*own, *(Shown(each, committed=True) for each in committed()[0])]
+
+
+@st.cache_data(show_spinner=False)
+def _study(stamp: tuple[int, int]) -> tuple[list[Measurement], list[Probe]]:
+    """What the GPU study holds, for its file in this state; nothing that a CPU made."""
+    value = json.loads(STUDY.read_text("utf-8"))
+    found = [measurements.decode(_bytes(each), STUDY.name) for each in value["measurements"]]
+    probes = [latency_probe.decode(_bytes(each), STUDY.name) for each in [value["probe"]] if each]
+    return [m for m in found if on_gpu(m.device)], [p for p in probes if on_gpu(p.device)]
+
+
+def _bytes(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def on_gpu(device: str) -> bool:
+    """Whether a device is a GPU, by the name that torch gives it."""
+    return device.startswith("NVIDIA ")
+
+
+def committed() -> tuple[list[Measurement], list[Probe]]:
+    """Measurements and latency probes of benchmarks/gpu_study.py, once it ran on a GPU."""
+    if not STUDY.is_file():
+        return [], []
+    stat = STUDY.stat()
+    return _study((stat.st_mtime_ns, stat.st_size))
 
 
 def choose() -> list[Shown]:
@@ -96,11 +128,23 @@ def provenance(shown: Sequence[Shown]) -> None:
             st.markdown(f"**{plain(each.title)}** {' '.join(each.badges)}")
             st.markdown("\n".join(f"- **{name}**: {value}" for name, value in facts(each)))
             if not each.committed:
-                st.button("Remove", key=f"drop_{each.measurement.key}", type="tertiary",
-                          icon=":material/delete:", on_click=measurements.remove,
-                          args=(each.measurement.key,))  # fmt: skip
+                _actions(each.measurement)
         if shown:
             take_along([each.measurement for each in shown])
+
+
+def _actions(measurement: Measurement) -> None:
+    key = measurement.key
+    with st.container(horizontal=True, gap="small"):
+        if measurement.origin == "measured" and BENCH in measurement.command:
+            st.button(
+                "Measure again", key=f"replay_{key}", icon=":material/replay:",
+                help="Runs its command once more; the new measurement stands beside it.",
+                on_click=jobpanel.begin,
+                args=(["measurements", "replay", key], f"{measurement.prompts} once more"),
+            )  # fmt: skip
+        st.button("Remove", key=f"drop_{key}", type="tertiary", icon=":material/delete:",
+                  on_click=measurements.remove, args=(key,))  # fmt: skip
 
 
 def facts(shown: Shown) -> list[tuple[str, str]]:
@@ -120,9 +164,9 @@ def facts(shown: Shown) -> list[tuple[str, str]]:
 
 
 def commands(shown: Sequence[Shown]) -> list[list[str]]:
-    """The arguments of our own commands that measured what is in view."""
-    lines = (shlex.split(each.measurement.command) for each in shown)
-    return [line[3:] for line in lines if line[:3] == ["python", "-m", "vocabtrim_core"]]
+    """What does with the measurements in view in a shell what this page does."""
+    keys = [each.measurement.key for each in shown if not each.committed]
+    return [["measurements", action, key] for key in keys[:1] for action in ("show", "replay")]
 
 
 def take_along(measured: Sequence[Measurement]) -> None:

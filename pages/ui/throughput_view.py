@@ -135,12 +135,15 @@ def _headline(shown: Shown, looked: Looked) -> None:
     draft = in_question(measurement, looked)
     with st.container(border=True):
         if draft is None:
-            st.markdown(f"### No run with a draft succeeded on {plain(measurement.prompts)}")
+            drafted = any(c.k for c in measurement.configurations)
+            none = "No run with a draft succeeded" if drafted else "No draft was measured"
+            st.markdown(f"### {none} on {plain(measurement.prompts)}")
         else:
             said = verdict(measurement, draft.label, looked.concurrency)
             st.markdown(f"### {plain(said)}")
         st.markdown(" ".join([*shown.badges, plain(where(measurement))]))
-        st.caption(plain(" ".join(limits(measurement, looked.concurrency))))
+        if said := limits(measurement, looked.concurrency):
+            st.caption(plain(" ".join(said)))
         _failed(measurement)
 
 
