@@ -93,7 +93,6 @@ class Memory(threading.Thread):
 
 def ours(run: Run, path: Path) -> Counting:
     from vocabtrim_core.corpora import open_corpus
-    from vocabtrim_core.counting import count as counting
     from vocabtrim_core.counting.count import count
     from vocabtrim_core.counting.engines import ENGINES, make_engine
     from vocabtrim_core.templates.chat_template import resolve_template
@@ -119,23 +118,12 @@ def ours(run: Run, path: Path) -> Counting:
 
     ENGINES.update({name: Loaded for name, made in ENGINES.items() if made is kind})
 
-    prove, took = counting._proved, []
-
-    def timed(*arguments):
-        started = time.perf_counter()
-        for proved in prove(*arguments):
-            took.append(time.perf_counter() - started)
-            yield proved
-
-    counting._proved = timed
-
     def counted():
         counts = count(
             open_corpus(path), tokenizer, template,
             workers=run.threads, engine=run.engine or "gigatoken", responses=run.responses,
         )  # fmt: skip
-        proof = counts.provenance.proof["sentence"]
-        about = {"proof": proof, "rows": counts.conversations, "proving": took[0]}
+        about = {"proof": counts.provenance.proof["sentence"], "rows": counts.conversations}
         return counts.counts, about
 
     return counted

@@ -534,6 +534,7 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(read_table, "SHARD_BYTES", 600)
     monkeypatch.setattr(read_json, "CHUNK", 700)
     monkeypatch.setattr(read_table, "CHUNK", 700)
+    monkeypatch.setattr(read_table, "BATCH_BYTES", 700)
 
 
 @pytest.mark.parametrize("ending", [b"\n", b""])

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Mapping, batches, fingerprint, open_corpus, read_json, read_table
 from vocabtrim_core.corpora.from_rows import batch_from_rows
+from vocabtrim_core.counting import candidates
 from vocabtrim_core.counting import count as counting
 from vocabtrim_core.counting.count import count, encoded_responses
 from vocabtrim_core.counting.encoding import encode_batch
@@ -112,7 +113,7 @@ def test_golden_blend(shared):
     assert counts.vocab_size == 128_256
     proof = counts.provenance.proof
     assert counts.provenance.engine.startswith("gigatoken ")
-    assert proof["checked"] >= 2000 + 76
+    assert proof["checked"] >= 2000 + 74
     assert (proof["texts"], proof["mismatches"], proof["routed"]) == (76_590, 0, {})
     content = count(corpus, *kit(shared), rule="content")
     assert (content.tokens, content.distinct) == (16_222_652, 68_378)
@@ -380,11 +381,15 @@ class Wrong:
         return ids, offsets
 
 
-def test_wrong_engine_is_dropped_for_the_whole_count(shared, tmp_path, monkeypatch):
-    tokenizer, template = kit(shared)
+@pytest.fixture
+def wrong_first(monkeypatch):
     monkeypatch.setattr(
-        counting, "engines", lambda tokenizer, *_: iter([Wrong(tokenizer), Reference(tokenizer)])
+        candidates, "engines", lambda tokenizer, *_: iter([Wrong(tokenizer), Reference(tokenizer)])
     )
+
+
+def test_wrong_engine_is_dropped_for_the_whole_count(shared, tmp_path, wrong_first):
+    tokenizer, template = kit(shared)
     for at in (5, 3000):  # among the first texts, and in the sample taken while counting
         chats = [chat("Hi", f"banana {i}" if i == at else f"apple {i}") for i in range(3500)]
         corpus = open_corpus(write_chats(tmp_path / f"{at}.jsonl", chats))
@@ -396,6 +401,44 @@ def test_wrong_engine_is_dropped_for_the_whole_count(shared, tmp_path, monkeypat
             "wrong 1.0: other ids than HF tokenizers for a text that begins 'ban"
         )
         assert passed in counts.provenance.proof["sentence"]
+
+
+def test_wrong_engine_encodes_no_responses(shared, tmp_path, wrong_first):
+    recipe = Recipe(*kit(shared))
+    corpus = open_corpus(write_chats(tmp_path / "x.jsonl", [chat("Hi", "apple, banana")]))
+    (found,) = encoded_responses(corpus, recipe, engine="wrong")
+    assert found.ids[:-1].tolist() == recipe.tokenizer.ids("apple, banana")
+
+
+def test_what_was_counted_before_hf_disagrees_is_dropped(
+    shared, tmp_path, small_parts, wrong_first, monkeypatch
+):
+    tokenizer, template = kit(shared)
+    chats = [chat("Hi", f"banana {i}" if i == 5 else f"apple {i}") for i in range(2500)]
+    corpus = open_corpus(write_chats(tmp_path / "x.jsonl", chats))
+    everything_counted = threading.Event()
+
+    class Late(Reference):
+        def encode(self, texts):
+            assert everything_counted.wait(60)
+            return super().encode(texts)
+
+    def watch(done, total, message="", **rates):
+        if done == corpus.size_bytes:
+            everything_counted.set()
+
+    monkeypatch.setattr(candidates, "Reference", Late)
+    counts = count(corpus, tokenizer, template, engine="wrong", progress=watch)
+    assert as_counter(counts) == rendered_counts(corpus, Recipe(tokenizer, template))[0]
+    assert len(counts.provenance.proof["passed"]) == 1
+
+
+def test_no_more_texts_are_checked_than_there_are(shared, tmp_path):
+    for n in (7, 1317, 2001):
+        corpus = open_corpus(write_chats(tmp_path / f"{n}.jsonl", many_chats(n)))
+        proof = count(corpus, *kit(shared), engine="gigatoken").provenance.proof
+        assert (proof["texts"], proof["checked"]) == (n, min(n, 2000) + (n > 2000))
+        assert f"{proof['checked']:,} of {n:,} texts encoded again" in proof["sentence"]
 
 
 # --- parts, cache, processes --------------------------------------------------------------------

@@ -226,15 +226,26 @@ def test_a_wrong_id_in_the_sample_is_a_mismatch():
             exact.encode(texts(many))
 
 
-def test_check_looks_at_every_text():
+def test_claim_is_for_every_text():
     exact, reference = ExactEngine(WrongEngine(tiny()), tiny()), Reference(tiny())
     good, bad = texts(["apple", "pear"]), texts(["apple", "a banana"])
-    assert exact.check(good, reference.encode(good)) == 2
+    assert exact.claim(good)(reference.encode(good)) == 2
+    agrees = exact.claim(bad)
     with pytest.raises(MismatchError, match="'a banana'"):
-        exact.check(bad, reference.encode(bad))
+        agrees(reference.encode(bad))
     long = texts(["apple", "banana " * 50_000])  # too long to ask HF about
-    assert exact.check(long, reference.encode(long)) == 1
-    assert ExactEngine(reference, tiny()).check(bad, reference.encode(bad)) == 0
+    assert exact.claim(long)(reference.encode(long)) == 1
+    assert ExactEngine(reference, tiny()).claim(bad)(reference.encode(bad)) == 0
+
+
+def test_texts_among_the_first_are_not_reported_twice():
+    exact = ExactEngine(WrongEngine(tiny()), tiny(), first={"0000@1": 2000})
+    many = texts(["apple"] * 3500)
+    assert exact.encode(many, block="0000@1")[1].checked == 2
+    assert exact.fresh().encode(many, block="0000@1")[1].checked == 2
+    assert exact.encode(many, block="0001@1")[1].checked == 4
+    with pytest.raises(MismatchError):  # but they are compared again: another thread's engine
+        exact.encode(texts(["a banana", *many.to_pylist()]), block="0000@1")
 
 
 def test_markup_that_takes_blanks_is_left_to_hf():

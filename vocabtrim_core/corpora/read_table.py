@@ -32,6 +32,8 @@ from vocabtrim_core.corpora.streams import (
 from vocabtrim_core.errors import InputError
 
 SHARD_BYTES = 16 * 2**20  # uncompressed bytes of the columns in the row groups of a shard
+BATCH_BYTES = 4 * 2**20  # of text per batch, about: what a thread counts at once takes ten times it
+PART_BATCHES = PART_BLOCKS * CHUNK // BATCH_BYTES  # where a row group is more than one part
 MOST_ROWS = 8192  # conversations per batch
 
 
@@ -110,8 +112,8 @@ def parquet_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Ite
         )
         for i, batch in enumerate(batches):
             batch = batch.slice(0, left)
-            one = shard.stop - shard.start == 1 and (shard.rows or 0) > PART_BLOCKS * size
-            part = f"{shard.key}-{i // PART_BLOCKS:05d}" if one else shard.key
+            one = shard.stop - shard.start == 1 and (shard.rows or 0) > PART_BATCHES * size
+            part = f"{shard.key}-{i // PART_BATCHES:05d}" if one else shard.key
             file_bytes = shard.bytes * len(batch) // (shard.rows or 1)
             decode = functools.partial(batch_from_arrow, batch, mapping, name, row)
             yield Block(part, row, len(batch), file_bytes, decode)
@@ -121,7 +123,7 @@ def parquet_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Ite
 
 
 def _batch_rows(source: pq.ParquetFile, shard: Shard, columns: list[str]) -> int:
-    """Rows that make about 8 MB of text."""
+    """Rows that make about BATCH_BYTES of text."""
     total = rows = 0
     for i in range(shard.start, shard.stop):
         group = source.metadata.row_group(i)
@@ -130,7 +132,7 @@ def _batch_rows(source: pq.ParquetFile, shard: Shard, columns: list[str]) -> int
             column = group.column(j)
             if column.path_in_schema.split(".")[0] in columns:
                 total += column.total_uncompressed_size
-    return max(1, min(MOST_ROWS, CHUNK * rows // max(total, 1)))
+    return max(1, min(MOST_ROWS, BATCH_BYTES * rows // max(total, 1)))
 
 
 # --- CSV ----------------------------------------------------------------------------------------

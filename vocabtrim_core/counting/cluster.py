@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 POLL = 0.5  # seconds between looks at the tasks
 CONNECT = 20  # seconds to find the scheduler and a worker
 
-# (corpus, recipe, kind of engine, finished parts): what every task needs, sent to each worker once
-Job = tuple[Corpus, Recipe, type, dict[str, PartInfo]]
+# (corpus, recipe, kind of engine, its `first`, finished parts): what every task needs, sent to each
+# worker once
+Job = tuple[Corpus, Recipe, type, Mapping[str, int], dict[str, PartInfo]]
 _own = threading.local()  # an engine of the last recipe, for the worker's thread
 
 
@@ -49,7 +50,7 @@ def count_parts(
     with _client(address) as client:
         shards = [shard for shard in corpus.shards() if shard.key not in folder.finished]
         before = list(folder.finished)
-        job: Job = (corpus, recipe, type(exact.engine), dict(folder.finished))
+        job: Job = (corpus, recipe, type(exact.engine), exact.first, dict(folder.finished))
         shared = client.scatter(job, broadcast=True, hash=False)
         counted = client.map(count_shard, shards, job=shared, pure=False)
         vocab_size = recipe.tokenizer.vocab_size
@@ -63,10 +64,11 @@ def count_parts(
 
 def count_shard(shard: Shard, job: Job) -> list[Part]:
     """The parts of a shard that are not finished; runs on a worker."""
-    corpus, recipe, kind, finished = job
+    corpus, recipe, kind, first, finished = job
     key = (recipe.tokenizer.fingerprint, kind.__name__)
     if getattr(_own, "key", None) != key:
         _own.key, _own.exact = key, ExactEngine(kind(recipe.tokenizer), recipe.tokenizer)
+    _own.exact.first = first  # of this corpus
     parts: list[Part] = []
     try:
         feed = Feed(corpus, [shard], finished, parts.append)

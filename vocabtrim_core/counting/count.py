@@ -13,24 +13,21 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import psutil
-import pyarrow as pa
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting import kept as kept_counts
 from vocabtrim_core.counting import memory
-from vocabtrim_core.counting.encoding import ResponseBatch, encode_batch, first_texts
-from vocabtrim_core.counting.engines import ENGINES, REFERENCE, Reference, engines, objection
-from vocabtrim_core.counting.feed import Feed
-from vocabtrim_core.counting.guards import buffers
+from vocabtrim_core.counting.candidates import candidates, proved
+from vocabtrim_core.counting.encoding import ResponseBatch, encode_batch
+from vocabtrim_core.counting.feed import Feed, text_bytes
 from vocabtrim_core.counting.parts import PartFolder
-from vocabtrim_core.counting.proof import FIRST, LONGEST, ExactEngine, MismatchError, Proof
+from vocabtrim_core.counting.proof import ExactEngine, MismatchError, Proof
 from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.response_files import ResponseFiles, keep_responses
 from vocabtrim_core.counting.shard_counts import MOST_PIECES
@@ -42,17 +39,15 @@ from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 Progress = Callable[..., None]  # progress(done, total, message, **rates); may raise Cancelled
 
 POLL = 0.25  # seconds between looks at the threads
-LOOK = 4  # blocks looked at for the first texts that an engine is to encode
-COMPRESSION = 4  # bytes of text per byte of a compressed file or Parquet, about
 PART_TEXT = 32 * 2**20  # bytes of text in a part, about
 PART_BLOCKS = 4  # blocks in it
 # Loading an engine takes about as long as encoding this much text with it.
 THREAD_TEXT = 100 * 2**20
-HF_TEXT = 2 * 2**20  # and HF tokenizers has encoded this much before a faster engine is loaded
-# Memory of this process above which a thread gives freed pages back to the system, and above which,
-# when that was not enough, it takes a new engine at the price of loading it: gigatoken's cache has
-# no bound of its own. Blocks under way come on top, so this keeps two threads below 600 MB.
-TRIM, RENEW = 400_000_000, 450_000_000
+# Memory of this process above which a thread gives freed pages back: seldom, for it takes time to
+# get them again. gigatoken's cache has no bound of its own, so a thread takes a new engine, at the
+# price of loading it, when more than RENEW is allocated and ROOM more than with the engine new.
+# Together they keep two threads below 600 MB.
+TRIM, RENEW, ROOM = 520_000_000, 340_000_000, 60_000_000
 ENGINE_TEXT = 64 * 2**20  # but not before the old one has read this much
 
 
@@ -114,7 +109,7 @@ def encoded_responses(
 
     MismatchError where the engine turns out not to give HF's ids; the reference never does.
     """
-    exact, _ = next(_proved(corpus, recipe, engine))
+    exact = next(proved(corpus, recipe, engine, []))
     first = 0
     for batch in corpus.batches():
         ids, offsets, conversation = encode_batch(batch, recipe, exact).responses()
@@ -134,62 +129,23 @@ def _count(
 ) -> tuple[Proof, PartFolder]:
     """Count all parts with the first engine that proves exact to the end."""
     failed: list[str] = []
-    for exact, proof in _proved(corpus, recipe, engine, failed):
+    for exact, first in candidates(corpus, recipe, engine, failed):
         folder = PartFolder(root / re.sub(r"[^\w.]+", "-", exact.engine.label))
         try:
             if cluster:
                 from vocabtrim_core.counting.cluster import count_parts
 
+                first.result()
                 count_parts(cluster, corpus, recipe, exact, folder, progress)
             else:
                 keep = _files(folder, recipe) if responses else None
-                count_here(corpus, recipe, exact, folder, threads, progress, keep)
+                count_here(corpus, recipe, exact, folder, threads, progress, keep, first)
         except MismatchError as error:
             failed.append(str(error))
             folder.remove()
         else:
-            return replace(proof, passed=tuple(failed)), folder
+            return replace(first.result(), passed=tuple(failed)), folder
     raise AssertionError("the reference engine cannot differ from itself")
-
-
-def _proved(
-    corpus: Corpus, recipe: Recipe, engine: str | None, failed: list[str] | None = None
-) -> Iterator[tuple[ExactEngine, Proof]]:
-    """Engines that give HF's ids for the first texts of the corpus, best first.
-
-    failed: gets a sentence for every engine passed over.
-    """
-    failed = [] if failed is None else failed
-    prefer = (engine,) if engine else tuple(ENGINES)
-    if not engine and _text_bytes(corpus) < HF_TEXT:
-        prefer = (REFERENCE,)
-    only_hf = prefer == (REFERENCE,) or bool(objection(recipe.tokenizer))
-    texts = _first_texts(corpus, recipe, 0 if only_hf else FIRST)
-    pool = ThreadPoolExecutor(1)
-    # HF lets other threads run while it encodes; engines do not while they load.
-    truth = pool.submit(Reference(recipe.tokenizer).encode, texts)
-    pool.shutdown(wait=False)
-    for made in engines(recipe.tokenizer, prefer, failed):
-        exact = ExactEngine(made, recipe.tokenizer)
-        del made  # or a renewed engine would stay in memory
-        try:
-            checked = exact.check(texts, truth.result(), markup=recipe.counts_everything)
-        except MismatchError as error:
-            failed.append(str(error))
-            continue
-        memory.release()
-        yield exact, Proof(exact.engine.label, checked=checked)
-
-
-def _first_texts(corpus: Corpus, recipe: Recipe, most: int) -> pa.LargeStringArray:
-    """The first texts of the corpus that an engine is to encode, but for very long ones."""
-    blocks = (block for shard in corpus.shards() for block in corpus.blocks(shard))
-    found = [pa.array([], pa.large_string())]
-    while most and (block := next(blocks, None)) and len(found) <= LOOK:
-        found.append(first_texts(block.batch(), recipe, most))
-        most -= len(found[-1])
-    texts = pa.concat_arrays(found)
-    return texts.filter(pa.array(np.diff(buffers(texts)[0]) <= LONGEST))
 
 
 def count_here(
@@ -200,10 +156,12 @@ def count_here(
     threads: int,
     progress: Progress,
     keep: ResponseFiles | None = None,
+    first: Future[Proof] | None = None,
 ) -> None:
     """Count the parts that are not in the folder yet, on threads of this process.
 
-    MismatchError when the engine is found not to give HF's ids.
+    MismatchError when the engine is found not to give HF's ids; `first` is the check of the first
+    texts, which may still be under way.
     """
     feed = Feed(corpus, corpus.shards(), folder.finished, folder.save)
     stopped = threading.Event()
@@ -220,7 +178,8 @@ def count_here(
     threads = 1 if exact.engine.parallel else threads
     total, started = corpus.size_bytes, time.perf_counter()
     with ThreadPoolExecutor(threads, thread_name_prefix="count") as pool:
-        running = {pool.submit(thread, i == 0) for i in range(threads)}
+        running: set[Future] = {pool.submit(thread, i == 0) for i in range(threads)}
+        running |= {first} if first else set()
         try:
             while running:
                 done, running = wait(running, POLL, FIRST_COMPLETED)
@@ -249,7 +208,7 @@ def work(
 
     keep: gets the counted ids of every block, before the block is given back.
     """
-    read = 0
+    read, most = 0, max(RENEW, memory.allocated() + ROOM)
     while block := feed.take():
         batch = block.batch()
         encoded = encode_batch(batch, recipe, exact, check)
@@ -263,10 +222,10 @@ def work(
         read += size
         if memory.private() > TRIM:
             memory.release()
-            if exact.engine.grows and read > ENGINE_TEXT and memory.private() > RENEW:
+            if exact.engine.grows and read > ENGINE_TEXT and memory.allocated() > most:
                 exact.renew()
                 memory.release()
-                read = 0
+                read, most = 0, max(RENEW, memory.allocated() + ROOM)
 
 
 def _files(folder: PartFolder, recipe: Recipe) -> ResponseFiles:
@@ -276,20 +235,11 @@ def _files(folder: PartFolder, recipe: Recipe) -> ResponseFiles:
 
 def pieces_per_block(corpus: Corpus) -> int:
     """Into how many pieces each block's counts go, so that a corpus has about MOST_PIECES."""
-    blocks = max(1, _text_bytes(corpus) * PART_BLOCKS // PART_TEXT)
+    blocks = max(1, text_bytes(corpus) * PART_BLOCKS // PART_TEXT)
     return max(1, MOST_PIECES // blocks)
 
 
 def _threads(corpus: Corpus) -> int:
     """As many threads as there are cores for us, but no more than pay for their engine."""
     cores = len(psutil.Process().cpu_affinity() or [0]) if psutil.LINUX else os.cpu_count() or 1
-    return max(1, min(cores, _text_bytes(corpus) // THREAD_TEXT))
-
-
-def _text_bytes(corpus: Corpus) -> int:
-    """Bytes of text in the corpus, roughly."""
-    packed = (".parquet", ".gz", ".zst")
-    return sum(
-        path.stat().st_size * (COMPRESSION if path.suffix.lower() in packed else 1)
-        for path in corpus.files
-    )
+    return max(1, min(cores, text_bytes(corpus) // THREAD_TEXT))

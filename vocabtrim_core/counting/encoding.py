@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from vocabtrim_core.corpora import MessageBatch, SkipReport
 from vocabtrim_core.corpora.batches import ASSISTANT, place
-from vocabtrim_core.counting.proof import RENDERED, ExactEngine, Proof
+from vocabtrim_core.counting.proof import RENDERED, ExactEngine, Proof, block_of
 from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.errors import InputError
@@ -118,7 +118,8 @@ def encode_batch(
     """
     slow = must_render(batch, recipe)
     texts, conversation, ends = spoken(batch, recipe, ~slow)
-    (ids, offsets), proof = engine.encode(texts)
+    (ids, offsets), proof = engine.encode(texts, block=block_of(batch))
+    del texts  # copies, as large as the batch
     contents = ResponseBatch(ids, offsets, conversation)
     rows = np.flatnonzero(slow)
     if recipe.counts_everything:
@@ -189,7 +190,7 @@ def _whole(
 ) -> tuple[ResponseBatch, Proof]:
     """Conversations of which every token counts: rendered, then encoded like any text."""
     texts = rendered_texts(batch, recipe, rows, check)
-    (ids, offsets), proof = engine.encode(texts, markup=True)
+    (ids, offsets), proof = engine.encode(texts, markup=True, block=block_of(batch))
     if recipe.max_length is not None:
         lengths = np.minimum(np.diff(offsets), recipe.max_length)
         ids, offsets = _gather(ids, offsets[:-1], lengths, np.arange(len(lengths)))

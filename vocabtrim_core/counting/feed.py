@@ -17,6 +17,8 @@ from vocabtrim_core.counting.parts import Part, PartInfo
 from vocabtrim_core.counting.proof import Proof
 from vocabtrim_core.counting.shard_counts import ShardCounts
 
+COMPRESSION = 4  # bytes of text per byte of a compressed file or Parquet, about
+
 
 @dataclass(slots=True)
 class _Reader:
@@ -139,3 +141,12 @@ class Feed:
         if not builder.closed or builder.waiting:
             return None
         return self._building.pop(key).part(key)
+
+
+def text_bytes(corpus: Corpus) -> int:
+    """Bytes of text in the corpus, roughly."""
+    packed = (".parquet", ".gz", ".zst")
+    return sum(
+        path.stat().st_size * (COMPRESSION if path.suffix.lower() in packed else 1)
+        for path in corpus.files
+    )

@@ -7,9 +7,9 @@ and the engine is dropped for the whole count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +19,11 @@ from vocabtrim_core.counting.engines import Encoded, Engine, Reference
 from vocabtrim_core.counting.guards import buffers, with_unicode_17
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-FIRST = 2000  # texts checked before anything is counted
-ONE_IN = 1000  # texts per checked text after that
+if TYPE_CHECKING:
+    from vocabtrim_core.corpora import MessageBatch
+
+FIRST = 2000  # texts of a corpus that are all checked
+ONE_IN = 1000  # texts per checked text of every block
 LONGEST = 200_000  # bytes of a checked text: HF takes a gigabyte of memory for five megabytes
 UNICODE = "code points newer than HF's Unicode tables"
 MARKUP = "markup that takes blanks or word borders with it"
@@ -78,10 +81,17 @@ class MismatchError(Exception):
 
 
 class ExactEngine:
-    """An engine that gives HF's ids or raises MismatchError. For one thread, like the engine."""
+    """An engine that gives HF's ids or raises MismatchError. For one thread, like the engine.
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer) -> None:
+    first: block (`block_of`) -> how many of its texts are among the first ones of the corpus, whose
+    check is not `encode`'s to report.
+    """
+
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, first: Mapping[str, int] | None = None
+    ) -> None:
         self.engine = engine
+        self.first = first or {}
         self._tokenizer = tokenizer
         self._reference = Reference(tokenizer)
         added = tokenizer.backend.get_added_tokens_decoder().values()
@@ -96,7 +106,7 @@ class ExactEngine:
 
     def fresh(self) -> ExactEngine:
         """Another one of the same kind, for another thread."""
-        return ExactEngine(type(self.engine)(self._tokenizer), self._tokenizer)
+        return ExactEngine(type(self.engine)(self._tokenizer), self._tokenizer, self.first)
 
     def renew(self) -> None:
         """Replace the engine by a new one of its kind, which has no memory of the texts read."""
@@ -105,8 +115,13 @@ class ExactEngine:
         memory.release()  # the old one is gone before the new one is made
         self.engine = kind(self._tokenizer)
 
-    def encode(self, texts: pa.LargeStringArray, *, markup: bool = False) -> tuple[Encoded, Proof]:
-        """Ids of the texts, and the evidence for them. markup: texts hold literal added tokens."""
+    def encode(
+        self, texts: pa.LargeStringArray, *, markup: bool = False, block: str = ""
+    ) -> tuple[Encoded, Proof]:
+        """Ids of the texts of a block, and the evidence for them.
+
+        markup: texts hold literal added tokens.
+        """
         n, label = len(texts), self.engine.label
         if self.is_reference:
             return self._reference.encode(texts), Proof(label, n)
@@ -116,22 +131,28 @@ class ExactEngine:
         sample = _checkable(texts, np.arange(0, n, ONE_IN), routed)
         if len(sample):
             truth = self._reference.encode(texts.take(pa.array(sample)))
-            self._compare(texts, found, sample, truth, np.arange(len(sample)))
+            _compare(label, texts, found, sample, truth, np.arange(len(sample)))
+        checked = int(np.count_nonzero(sample >= self.first.get(block, 0)))
         if not len(routed):
-            return found, Proof(label, n, len(sample))
+            return found, Proof(label, n, checked)
         theirs = self._reference.encode(texts.take(pa.array(routed)))
-        return _replaced(found, routed, theirs), Proof(
-            label, n, len(sample), {UNICODE: len(routed)}
-        )
+        return _replaced(found, routed, theirs), Proof(label, n, checked, {UNICODE: len(routed)})
 
-    def check(self, texts: pa.LargeStringArray, truth: Encoded, *, markup: bool = False) -> int:
-        """How many texts the engine gives the true ids for: all that it would be asked for."""
+    def claim(
+        self, texts: pa.LargeStringArray, *, markup: bool = False
+    ) -> Callable[[Encoded], int]:
+        """Read texts now; what comes back compares them with the true ids, on any thread, and says
+        how many there were to compare: all that the engine would be asked for."""
         if self.is_reference or (markup and not self._plain_markup):
-            return 0
+            return lambda truth: 0
         found, routed = self._read(texts)
-        own = _checkable(texts, np.arange(len(texts)), routed)
-        self._compare(texts, found, own, truth, own)
-        return len(own)
+        own, label = _checkable(texts, np.arange(len(texts)), routed), self.engine.label
+
+        def agrees(truth: Encoded) -> int:
+            _compare(label, texts, found, own, truth, own)
+            return len(own)
+
+        return agrees
 
     def _read(self, texts: pa.LargeStringArray) -> tuple[Encoded, np.ndarray]:
         """What the engine gives, and which texts it is known to read differently."""
@@ -143,20 +164,27 @@ class ExactEngine:
             routed = with_unicode_17(texts)
         return found, routed
 
-    def _compare(
-        self,
-        texts: pa.LargeStringArray,
-        found: Encoded,
-        rows: np.ndarray,
-        truth: Encoded,
-        true_rows: np.ndarray,
-    ) -> None:
-        for i, k in zip(rows.tolist(), true_rows.tolist(), strict=True):
-            if not np.array_equal(_ids(found, i), _ids(truth, k)):
-                raise MismatchError(
-                    f"{self.engine.label}: other ids than HF tokenizers for a text that begins "
-                    f"{texts[i].as_py()[:60]!r}"
-                )
+
+def block_of(batch: MessageBatch) -> str:
+    """The name of a block with rows that count."""
+    return f"{batch.part}@{batch.rows[0]}" if len(batch) else ""
+
+
+def _compare(
+    label: str,
+    texts: pa.LargeStringArray,
+    found: Encoded,
+    rows: np.ndarray,
+    truth: Encoded,
+    true_rows: np.ndarray,
+) -> None:
+    """MismatchError for the first text whose ids differ."""
+    for i, k in zip(rows.tolist(), true_rows.tolist(), strict=True):
+        if not np.array_equal(_ids(found, i), _ids(truth, k)):
+            raise MismatchError(
+                f"{label}: other ids than HF tokenizers for a text that begins "
+                f"{texts[i].as_py()[:60]!r}"
+            )
 
 
 def _checkable(texts: pa.LargeStringArray, rows: np.ndarray, routed: np.ndarray) -> np.ndarray:

@@ -1,0 +1,101 @@
+"""Engines for a corpus, best first, each with its check on the first texts under way.
+
+HF tokenizers reads those texts while an engine is loaded, and goes on while that engine counts
+already: what was counted is dropped when HF turns out to disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+
+from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.counting import memory
+from vocabtrim_core.counting.encoding import first_texts
+from vocabtrim_core.counting.engines import (
+    ENGINES,
+    REFERENCE,
+    Encoded,
+    Reference,
+    engines,
+    objection,
+)
+from vocabtrim_core.counting.feed import text_bytes
+from vocabtrim_core.counting.guards import buffers
+from vocabtrim_core.counting.proof import (
+    FIRST,
+    LONGEST,
+    ExactEngine,
+    MismatchError,
+    Proof,
+    block_of,
+)
+from vocabtrim_core.counting.recipe import Recipe
+
+LOOK = 4  # blocks looked at for the first texts that an engine is to encode
+HF_TEXT = 2 * 2**20  # HF tokenizers has encoded this much before a faster engine is loaded
+
+
+def candidates(
+    corpus: Corpus, recipe: Recipe, engine: str | None, failed: list[str]
+) -> Iterator[tuple[ExactEngine, Future[Proof]]]:
+    """(engine, the proof it starts with); the future may hold a MismatchError instead.
+
+    engine: the one to prefer.  failed: gets a sentence for every engine passed over.
+    """
+    prefer = (engine,) if engine else tuple(ENGINES)
+    if not engine and text_bytes(corpus) < HF_TEXT:
+        prefer = (REFERENCE,)
+    only_hf = prefer == (REFERENCE,) or bool(objection(recipe.tokenizer))
+    texts, first = _first_texts(corpus, recipe, 0 if only_hf else FIRST)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="proof")
+    try:
+        # HF lets other threads run while it encodes; engines do not while they load.
+        truth = pool.submit(Reference(recipe.tokenizer).encode, texts)
+        for made in engines(recipe.tokenizer, prefer, failed):
+            exact = ExactEngine(made, recipe.tokenizer, first)
+            del made  # or a renewed engine would stay in memory
+            try:
+                agrees = exact.claim(texts, markup=recipe.counts_everything)
+            except MismatchError as error:
+                failed.append(str(error))
+                continue
+            yield exact, pool.submit(_checked, agrees, truth, exact.engine.label)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def proved(
+    corpus: Corpus, recipe: Recipe, engine: str | None, failed: list[str]
+) -> Iterator[ExactEngine]:
+    """The same, but only those that passed the check."""
+    for exact, proof in candidates(corpus, recipe, engine, failed):
+        if error := proof.exception():
+            failed.append(str(error))
+        else:
+            yield exact
+
+
+def _checked(agrees: Callable[[Encoded], int], truth: Future[Encoded], label: str) -> Proof:
+    proof = Proof(label, checked=agrees(truth.result()))
+    memory.release()  # what HF needed
+    return proof
+
+
+def _first_texts(
+    corpus: Corpus, recipe: Recipe, most: int
+) -> tuple[pa.LargeStringArray, dict[str, int]]:
+    """The first texts of the corpus that an engine is to encode, but for very long ones; and how
+    many of them each block has."""
+    blocks = (block for shard in corpus.shards() for block in corpus.blocks(shard))
+    found, of_block = [pa.array([], pa.large_string())], {}
+    while most and (block := next(blocks, None)) and len(found) <= LOOK:
+        batch = block.batch()
+        found.append(first_texts(batch, recipe, most))
+        of_block[block_of(batch)] = len(found[-1])
+        most -= len(found[-1])
+    texts = pa.concat_arrays(found)
+    return texts.filter(pa.array(np.diff(buffers(texts)[0]) <= LONGEST)), of_block
