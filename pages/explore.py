@@ -94,7 +94,7 @@ def details(stored, settings, tradeoff, choice) -> None:
             pins.panel()
     if frontier.open:
         with frontier:
-            plots.frontier(tradeoff)
+            plots.frontier(tradeoff, choice)
     if cost.open:
         with cost:
             plots.breakdown(tradeoff, choice)

@@ -53,6 +53,15 @@ def test_frontier_points_carry_their_size(curve, architecture):
     assert sorted(k for trace in drawn.data for k in trace.customdata) == info.k.tolist()
 
 
+def test_the_chosen_size_is_marked_on_the_frontier(curve, architecture):
+    tradeoff = TradeOff(curve, architecture)
+    chosen = tradeoff.at(700)
+    drawn = figures.frontier_figure(figures.frontier_info(tradeoff), chosen=chosen)
+    mark = drawn.data[-1]
+    assert (mark.customdata, mark.text) == ((700,), ("700",))
+    assert (mark.x[0], mark.y[0]) == (100 * chosen.latency_reduction, 100 * chosen.coverage)
+
+
 def test_breakdown_sums_to_the_whole_step(architecture):
     info = figures.breakdown_info(architecture, 300)
     assert info.sizes == (SIZE, 300)

@@ -39,13 +39,13 @@ def _chosen_on_frontier() -> None:
         st.session_state.k = int(picked[0] if isinstance(picked, list) else picked)
 
 
-def frontier(tradeoff: TradeOff) -> None:
+def frontier(tradeoff: TradeOff, chosen: Choice) -> None:
     """Coverage against cost; a click chooses the size."""
     st.markdown(
         f"Coverage {words.MEASURED} against draft FLOPs saved {words.ESTIMATED}. "
         "Every dot is a vocabulary size; click one to choose it."
     )
-    figure = figures.frontier_figure(figures.frontier_info(tradeoff), palette())
+    figure = figures.frontier_figure(figures.frontier_info(tradeoff), palette(), chosen)
     alt = "Pareto frontier: coverage of the counted tokens against draft FLOPs saved, by size"
     draw(figure, "frontier", alt, on_select=_chosen_on_frontier, selection_mode="points")
 
@@ -73,11 +73,12 @@ def landscape(tradeoff: TradeOff) -> None:
     """The best utility over both sliders, and the path of k* along one of them."""
     left, right = st.columns([1.2, 1], gap="large")
     with left:
+        here = (tradeoff.alpha, tradeoff.floor) if tradeoff.floor >= 0.5 else None
+        dot = "; the dot is where the sliders stand" if here else ""
         st.markdown(
             f"**Best utility for every alpha and floor** {words.ESTIMATED}  \n"
-            "Lines join equal best sizes; the dot is where the sliders stand."
+            f"Lines join equal best sizes{dot}."
         )
-        here = (tradeoff.alpha, tradeoff.floor) if tradeoff.floor >= 0.5 else None
         figure = figures.landscape_figure(figures.landscape_info(tradeoff), here, palette())
         draw(figure, "landscape", "Best utility over alpha and coverage floor")
         if not here:

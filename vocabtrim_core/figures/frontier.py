@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vocabtrim_core.figures.base import LIGHT, Palette, layout, log_sizes
-from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.tradeoff import Choice, TradeOff
 
 
 class FrontierInfo(NamedTuple):
@@ -35,7 +35,9 @@ def frontier_info(tradeoff: TradeOff, *marks: int) -> FrontierInfo:
     return FrontierInfo(k, curve.coverage[k - 1], reduction, kind, tradeoff.floor)
 
 
-def frontier_figure(info: FrontierInfo, palette: Palette = LIGHT) -> go.Figure:
+def frontier_figure(
+    info: FrontierInfo, palette: Palette = LIGHT, chosen: Choice | None = None
+) -> go.Figure:
     """The frontier; the points carry k as customdata, so that a selection names a size."""
     styles = (
         {"color": palette.accent, "symbol": "circle", "size": 8},
@@ -44,14 +46,23 @@ def frontier_figure(info: FrontierInfo, palette: Palette = LIGHT) -> go.Figure:
     )
     figure = go.Figure()
     for kind, (name, marker) in enumerate(zip(FRONTIER_KINDS, styles, strict=True)):
-        chosen = info.kind == kind
-        if not chosen.any():
+        these = info.kind == kind
+        if not these.any():
             continue
         figure.add_scatter(
-            x=100 * info.reduction[chosen], y=100 * info.coverage[chosen],
-            customdata=info.k[chosen], mode="markers", name=name, marker=marker,
+            x=100 * info.reduction[these], y=100 * info.coverage[these],
+            customdata=info.k[these], mode="markers", name=name, marker=marker,
             hovertemplate="<b>%{customdata:,} tokens</b><br>coverage %{y:.2f}%<br>"
             "FLOPs saved %{x:.1f}%<extra></extra>",
+        )  # fmt: skip
+    if chosen:
+        figure.add_scatter(
+            x=[100 * chosen.latency_reduction], y=[100 * chosen.coverage], customdata=[chosen.k],
+            mode="markers+text", name="Chosen", text=[f"{chosen.k:,}"], textposition="top right",
+            textfont={"color": palette.ink, "size": 13},
+            marker={"color": palette.ink, "symbol": "circle-open", "size": 15,
+                    "line": {"width": 2}},
+            hovertemplate="<b>%{customdata:,} tokens</b>, chosen<extra></extra>",
         )  # fmt: skip
     if info.floor > 0:
         figure.add_hline(
