@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from made_measurements import SMALL, V, made
 from streamlit.testing.v1 import AppTest
+from training_folders import write_run, write_target
 
 from vocabtrim_core import workspace
+from vocabtrim_core.cli.bench_arguments import parsed
+from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving import measurement as measurements
-from vocabtrim_core.serving.measurement import Measurement
+from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing
+from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import verdict
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
@@ -27,9 +33,13 @@ def home(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def started(monkeypatch) -> list[list[str]]:
-    """What the page starts, instead of starting it."""
+    """What the page starts, instead of starting it; not the demo, which Overview starts itself."""
     asked: list[list[str]] = []
-    monkeypatch.setattr(jobs, "start", lambda argv, title, **more: asked.append(list(argv)))
+
+    def start(argv, title, **more):
+        asked.extend([list(argv)] if argv[0] != "demo" else [])
+
+    monkeypatch.setattr(jobs, "start", start)
     return asked
 
 
@@ -219,3 +229,156 @@ def test_a_bad_result_file_is_a_sentence():
     assert not app.exception
     assert "a.json line 1 is not JSON" in words(app)
     assert button(app, "import") is None
+
+
+# --- what is measured ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained() -> list[str]:
+    """A toy target with two drafts; their folders, the larger one first."""
+    target = write_target(workspace.folder("targets") / "demo", toy=True)
+    home = write_run("first", {500: 2.1, 64: 2.0})
+    spec = json.loads((home / "run.json").read_text())
+    spec["target"]["folder"] = str(target.resolve())
+    (home / "run.json").write_text(json.dumps(spec))
+    return [str(home / f"k-{k}" / "draft") for k in (500, 64)]
+
+
+def test_measure_starts_the_command_it_shows(trained, started):
+    app = opened()
+    assert "Target and drafts are there" in words(app)
+    app.number_input(key="measure_runs").set_value(5)
+    app.number_input(key="measure_steps").set_value(2).run()
+    button(app, "measure").click().run()
+    argv = ["bench", "--target", "demo", "--draft", *trained, "--prompts", "tool-calls",
+            "--limit", "16", "--runs", "5", "--steps", "2"]  # fmt: skip
+    assert started == [argv]
+    assert shlex.join(argv) in app.code[0].value
+    assert parsed(argv[1:]).runs == 5  # the command takes these arguments
+
+
+def test_the_torch_loop_needs_a_target_and_drafts():
+    app = opened()
+    assert button(app, "measure").disabled
+    assert "Name the target." in words(app)
+
+
+def test_servers_by_url(started):
+    app = opened()
+    app.selectbox(key="attached").set_value("sglang").run()
+    assert button(app, "measure").disabled
+    app.text_area(key="sglang_urls").set_value("13264=http://a:1\nhttp://b:2")
+    app.multiselect(key="measure_at_once").set_value([4, 1])
+    app.toggle(key="sglang_insist").set_value(True).run()
+    button(app, "measure").click().run()
+    (argv,) = started
+    given = parsed(argv[1:])
+    assert given.url == ["13264=http://a:1", "http://b:2"]
+    assert given.insist
+    assert given.concurrency == [1, 4]
+    assert "--steps" not in argv  # the servers have decided
+
+
+def test_servers_launched_here(trained, started):
+    app = opened()
+    app.selectbox(key="attached").set_value("launch").run()
+    app.text_input(key="sglang_python").set_value("/opt/gpu/bin/python")
+    app.number_input(key="measure_topk").set_value(4).run()
+    app.number_input(key="measure_width").set_value(16).run()
+    button(app, "measure").click().run()
+    given = parsed(started[0][1:])
+    assert (given.engine, given.interpreter) == ("launch", "/opt/gpu/bin/python")
+    assert (given.topk, given.draft_tokens, given.draft) == (4, 16, trained)
+
+
+def test_a_measurement_is_replayed_but_not_an_imported_one(started):
+    (key,) = keep(made())
+    app = opened()
+    button(app, f"replay_{key}").click().run()
+    assert started == [["measurements", "replay", key]]
+    app.selectbox(key="attached").set_value("import").run()
+    mine = made("mine", created="2027-01-01").encoded()
+    app.file_uploader(key="result_files").set_value([("mine.json", mine, "x")]).run()
+    button(app, "import").click().run()
+    (brought,) = app.multiselect(key="measured").value
+    assert button(app, f"replay_{brought}") is None
+    assert "imported" in words(app)
+
+
+def test_measurements_calibrate_the_forecast():
+    (key,) = keep(made())
+    app = opened()
+    button(app, "calibrate").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Forecast"
+    assert app.session_state.calibrated_on == key
+
+
+# --- probe and search ---------------------------------------------------------------------------
+
+
+def probe(device: str = "some CPU, 2 cores") -> Probe:
+    def timed(milliseconds: float) -> Timing:
+        return Timing(milliseconds / 1e3, milliseconds / 1.1e3, milliseconds / 0.9e3, 9)
+
+    rows = tuple(
+        ProbeRow(1, k, timed(2 + k / 1e5), *map(timed, (0.1, 1.0, 0.9 + k / 1e5, 0.01)))
+        for k in (4_380, 32_000, V)
+    )
+    return Probe(PRESETS["llama-3.1-8b"], device, "bfloat16", 512, 1, False, rows,
+                 command="python -m vocabtrim_core probe", created="2026-01-01")  # fmt: skip
+
+
+def test_the_draft_step_is_timed_and_drawn(started):
+    app = opened({"section": "Latency probe"})
+    assert "Nothing is timed here yet" in words(app)
+    app.toggle(key="probe_target").set_value(True).run()
+    button(app, "probe").click().run()
+    assert started == [
+        ["probe", "--draft", "llama-3.2-1b", "--batch", "1", "8", "64", "--with-target"]
+    ]
+    latency_probe.save(probe())
+    app.run()
+    assert not app.exception
+    assert "takes **62%** of its time at 128,256" in words(app)
+    assert app.get("plotly_chart")
+
+
+def test_a_search_starts_and_its_trials_are_shown(trained, started, monkeypatch):
+    from vocabtrim_core.serving import tuning
+    from vocabtrim_core.serving.tuning import Trial, Tuning
+
+    app = opened({"section": "Tune"})
+    app.number_input(key="tune_trials").set_value(3).run()
+    button(app, "tune").click().run()
+    (argv,) = started
+    study = argv[argv.index("--study") + 1]
+    assert argv[-4:] == ["--trials", "3", "--study", study]
+    found = (
+        Trial(0, Configuration("64 (2-1-3)", 64, "x", 2, 1, 3), 50.0, 1.5, 3, 2.0),
+        Trial(1, Configuration("500 (2-1-3)", 500, "y", 2, 1, 3), None, error="it stalled"),
+    )
+    monkeypatch.setattr(tuning, "read", lambda name: Tuning(name, "", found, {}))
+    app.run()
+    assert not app.exception
+    assert "Best of 2 trials: **64 (2-1-3)**, 50.0 ± 1.5 tokens/s" in words(app)
+    assert "it stalled" in app.dataframe[0].value["Failed because"].to_list()
+
+
+# --- what came with the program -----------------------------------------------------------------
+
+
+def test_what_a_gpu_measured_is_shown_as_such_and_a_cpu_never(tmp_path, monkeypatch):
+    from pages.ui import throughput_store
+
+    study = tmp_path / "gpu_study.json"
+    monkeypatch.setattr(throughput_store, "STUDY", study)
+    for device, shown in (("AMD EPYC, 2 cores", False), ("NVIDIA H200", True)):
+        found = [json.loads(made(device=device).encoded())]
+        timed = json.loads(probe(device).encoded())
+        study.write_text(json.dumps({"measurements": found, "probe": timed}))
+        app = opened()
+        assert ("measured here, H200" in words(app)) is shown
+        app = opened({"section": "Latency probe"})
+        assert ("measured here, H200" in words(app)) is shown
