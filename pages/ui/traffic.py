@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import state, tokens
-from pages.ui.words import plain
+from pages.ui.words import counted, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.cli.at_hand import template_of
 from vocabtrim_core.counting.response_files import find_responses
@@ -75,7 +75,8 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
         )  # fmt: skip
     if left_out:
         st.caption(
-            f"{left_out:,} more counted sets have another tokenizer, rule or template than "
+            f"{counted(left_out, 'more counted set')} {'has' if left_out == 1 else 'have'} another "
+            "tokenizer, rule or template than "
             f"{plain(stored.counts.name)}; count them the same way to measure on them."
         )
     return [by_key[each] for each in chosen]

@@ -58,7 +58,7 @@ def verdict(facts: Facts) -> tuple[str, ...]:
         found.append(
             f"On {worst.name} it covers {percent(worst.coverage)}."
             if len(ordered) == 1
-            else f"On {len(ordered)} corpora that had no part in the choice it covers "
+            else f"On {len(ordered)} corpora{apart(facts)} it covers "
             f"{percent(worst.coverage)} ({worst.name}) to {percent(best.coverage)} ({best.name})."
         )
         if chosen.choice.coverage - worst.coverage > 0.05:
@@ -68,6 +68,11 @@ def verdict(facts: Facts) -> tuple[str, ...]:
             )
     found += _speed(facts)
     return tuple(found)
+
+
+def apart(facts: Facts) -> str:
+    """What is known of the other corpora: tokens chosen elsewhere may have been made for them."""
+    return "" if facts.material.choice.own else " that had no part in the choice"
 
 
 def _undrafted(coverage: float) -> str:
