@@ -102,13 +102,15 @@ class ServerAnswerer:
             reply = await self._client.get(path)
             reply.raise_for_status()
             found = reply.json()
-            served = found["model_path"] if self.api == "sglang" else found["data"][0]["id"]
+            if self.api == "sglang":
+                served = [found["model_path"]]
+            else:  # some servers list only what they have loaded, which may be nothing
+                served = [each["id"] for each in found["data"]]
         except (
             httpx.HTTPError,
             httpx.InvalidURL,
             ValueError,
             KeyError,
-            IndexError,
             TypeError,
         ) as e:
             await self.close()
@@ -116,7 +118,10 @@ class ServerAnswerer:
                 f"{self.url} does not answer {path} as {self.api} servers do ({type(e).__name__}); "
                 "check the URL, that the server runs, and --api."
             ) from e
-        self.model = self.model or served
+        if not self.model and not served:
+            await self.close()
+            raise InputError(f"{self.url} lists no model; name the one to ask with --model.")
+        self.model = self.model or served[0]
         template = self.template.name if self.template and self.api == "sglang" else "the server's"
         self.about = {"by": self.url, "api": self.api, "model": self.model, "template": template}
 

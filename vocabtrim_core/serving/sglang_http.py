@@ -26,6 +26,7 @@ STALL_SECONDS = 120.0  # without a byte from the server
 FLUSH_SECONDS = 60.0  # how long a server may be busy with other requests
 POLL_SECONDS = 0.25
 KEY = "SGLANG_API_KEY"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class _Meta(msgspec.Struct):
@@ -74,6 +75,7 @@ class SglangHttp:
             headers=dict(headers or {}),
             timeout=httpx.Timeout(stall, connect=min(stall, 10.0)),
             verify=_certificates(),
+            trust_env=httpx.URL(self.url).host not in LOOPBACK,  # proxies are for others
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
         )
         self.said: dict[tuple[Prompt, Generation], bytes] = {}  # digests of the latest answers

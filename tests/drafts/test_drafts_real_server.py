@@ -1,0 +1,85 @@
+"""Regeneration against a real OpenAI-compatible server: `transformers serve` with a tiny target."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from tokenizer_makers import byte_level, write_folder
+from training_folders import SPECIALS
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from vocabtrim_core.cli import main
+from vocabtrim_core.serving.server_process import free_port
+from vocabtrim_core.templates.chat_template import NAMED
+
+if importlib.util.find_spec("fastapi") is None:
+    pytest.skip("needs fastapi, as transformers[serving] does", allow_module_level=True)
+
+READY_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "target"
+    write_folder(folder, byte_level(SPECIALS, 496), NAMED["llama3"].jinja)
+    LlamaForCausalLM(LlamaConfig(
+        vocab_size=500, hidden_size=64, intermediate_size=128, num_hidden_layers=4,
+        num_attention_heads=4, max_position_embeddings=512, bos_token_id=None, eos_token_id=None,
+    )).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def url(target, tmp_path_factory):
+    """The server; it has loaded the target, and lists the empty hub cache as its models."""
+    cache, port = tmp_path_factory.mktemp("hub"), free_port()
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache),
+                   "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}  # fmt: skip
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(target)]
+    with (cache / "log.txt").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        until = time.monotonic() + READY_SECONDS
+        while not _healthy(port):
+            assert server.poll() is None, (cache / "log.txt").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _healthy(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_answers_of_a_real_server(url, target, tmp_path, capsys) -> None:
+    turns = [{"role": role, "content": "word ."} for role in ("user", "assistant") * 2]
+    asked, out = tmp_path / "asked.jsonl", tmp_path / "own.jsonl"
+    asked.write_text(json.dumps({"conversations": turns}) + "\n")
+    argv = ["regenerate", "--target", target, "--data", asked, "--by", url, "--answer-tokens", 8,
+            "--out", out]  # fmt: skip
+    assert main([*map(str, argv)]) == 2
+    assert "lists no model; name the one to ask with --model" in capsys.readouterr().err
+    assert main([*map(str, [*argv, "--model", target])]) == 0
+    (row,) = map(json.loads, out.read_text("utf-8").splitlines())
+    assert [m["role"] for m in row["conversations"]] == ["user", "assistant"] * 2
+    assert all(m["content"].strip() for m in row["conversations"])
+    assert row["conversations"][1]["content"] != "word ."
