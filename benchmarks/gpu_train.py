@@ -121,8 +121,13 @@ def save(model: Any, tokenizer: Tokenizer, out: Path, label: str) -> Target:
 class Bench:
     """One run of the script: its sizes, its data, and the rows so far."""
 
-    def __init__(self, size: Size, trainer: Trainer, corpus: Corpus, recipe: Recipe) -> None:
+    def __init__(
+        self, size: Size, trainer: Trainer, corpus: Corpus, recipe: Recipe,
+        learned: Corpus | None = None,
+    ) -> None:  # fmt: skip
+        """learned: what the small target learns, where that is more than the corpus."""
         self.size, self.trainer, self.corpus, self.recipe = size, trainer, corpus, recipe
+        self.learned = learned or corpus
         self.device = trainer.device
         self.rows: list[dict[str, Any]] = []
 
@@ -148,8 +153,10 @@ class Bench:
                 plan = TrainingPlan(epochs=1000, max_steps=self.size.steps, evaluations=2)
                 self.train(target, self.corpus, [k], plan, f"{name}-{k}", self.size.tokens)
 
-    def target(self, home: Path) -> None:
-        """A small target that has learned something, its own answers, and drafts for it."""
+    def target(self, home: Path) -> tuple[Target, dict[int, Path], Corpus]:
+        """A small target that has learned something, drafts for it by k, and the target's own
+        answers that they were trained on.
+        """
         size, tokenizer = self.size, self.recipe.tokenizer
         began = time.monotonic()
         target, losses = self.small_target(home / "small")
@@ -167,12 +174,14 @@ class Bench:
         counts = read_sequences(own, whole, held_out=0.1).counts(target.vocab_size)
         best = TradeOff(CoverageCurve.of(counts), target.architecture).optimum.k
         self.say(what="optimum at alpha 0.5, on its own words", k=best)
+        drafts = {}
         for k in sorted({target.vocab_size, min(32_000, target.vocab_size), best}, reverse=True):
             plan = TrainingPlan(
                 epochs=1000, max_steps=size.draft_steps, batch_size=min(4, size.batch),
                 learning_rate=5e-4, start="target",
             )  # fmt: skip
-            self.train(target, own, [k], plan, f"small-{k}", None)
+            drafts[k] = self.train(target, own, [k], plan, f"small-{k}", None)
+        return target, drafts, own
 
     def small_target(self, out: Path) -> tuple[Target, dict[str, Any]]:
         """Trained for the minutes of this run on conversations that no draft is evaluated on."""
@@ -180,7 +189,7 @@ class Bench:
 
         size = self.size
         sequences = read_sequences(
-            self.corpus, replace(self.recipe, rule="all", max_length=None), held_out=0.05
+            self.learned, replace(self.recipe, rule="all", max_length=None), held_out=0.05
         )
         rows = language_model.packed(sequences, size.length).to(self.device)
         model = make_target(out, size.target, self.recipe.tokenizer, size.length, self.device)
@@ -205,8 +214,8 @@ class Bench:
     def train(
         self, target: Target, corpus: Corpus, ks: Sequence[int], plan: TrainingPlan, name: str,
         tokens: int | None,
-    ) -> None:  # fmt: skip
-        """One training as a row."""
+    ) -> Path:  # fmt: skip
+        """One training as a row; the draft's directory."""
         request = TrainingRequest(
             target=target, corpus=corpus, recipe=replace(self.recipe, max_length=self.size.length),
             ks=ks, plan=plan, deployment=Deployment(self.device), trainer=self.trainer, name=name,
@@ -231,6 +240,8 @@ class Bench:
             acceptance_length=round(draft.result["acceptance_length"], 4),
             capture_seconds=round(capture.seconds, 1),
         )
+        assert draft.draft is not None
+        return draft.draft
 
 
 def main() -> None:
@@ -252,7 +263,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         tokenizer = load_tokenizer(arguments.tokenizer)
         if arguments.tiny:
-            tokenizer = _tiny_tokenizer(Path(home), corpus)
+            tokenizer = tiny_tokenizer(Path(home), corpus)
         recipe = Recipe(tokenizer, resolve_template(tokenizer))
         bench = Bench(size, trainer, corpus, recipe)
         if arguments.part != "target":
@@ -261,7 +272,8 @@ def main() -> None:
             bench.target(Path(home))
 
 
-def _tiny_tokenizer(home: Path, corpus: Corpus) -> Tokenizer:
+def tiny_tokenizer(home: Path, corpus: Corpus) -> Tokenizer:
+    """A tokenizer of 600 tokens."""
     folder = home / "tokenizer"
     toy_tokenizer.write_tokenizer(folder, corpus, 600, 4096)
     return load_tokenizer(folder)

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,18 +31,28 @@ def machine() -> dict[str, object]:
 
 
 def markdown(rows: list[dict[str, object]]) -> str:
-    """The rows as a Markdown table; every row has the first row's columns."""
+    """The rows as Markdown tables: a new one where the columns change."""
+    return "\n\n".join(_table(list(same)) for _, same in groupby(rows, tuple))
+
+
+def _table(rows: list[dict[str, object]]) -> str:
     columns = list(rows[0])
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(str(row.get(c, "")) for c in columns) + " |" for row in rows]
+    lines += ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
     return "\n".join(lines)
 
 
-def write_report(name: str, title: str, rows: list[dict[str, object]], note: str = "") -> None:
-    """Print the table and write results/<name>.json and .md with command and machine."""
+def write_report(
+    name: str, title: str, rows: list[dict[str, object]], note: str = "", **more: object
+) -> None:
+    """Print the table and write results/<name>.json and .md with command and machine.
+
+    more: goes into the JSON as it is.
+    """
     where = machine()
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    data = {"title": title, "command": command, "machine": where, "note": note, "rows": rows}
+    data = {"title": title, "command": command, "machine": where, "note": note, "rows": rows,
+            **more}  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
     versions = ", ".join(f"{p} {v}" for p, v in where["versions"].items())  # type: ignore[union-attr]
