@@ -162,6 +162,15 @@ def test_the_size_of_explore_can_be_trained(demo, talk, started):
     assert flagged(started[-1], "--k") == ["full", best.removeprefix("k* ")]
 
 
+def test_without_counts_there_is_no_k_until_it_is_counted(demo, talk, started):
+    app = choose_talk(opened("train"), talk)
+    app.button(key="train_count").click().run()
+    argv = started[-1]
+    assert argv[:2] == ["count", "--tokenizer"]
+    assert value(argv, "--data") == str(talk)
+    assert value(argv, "--model-config") == str(demo_folder() / "config.json")
+
+
 def test_settings_are_the_arguments_and_defaults_are_left_out(demo, talk, started):
     app = choose_talk(opened("train"), talk)
     app.button(key="train_start").click().run()
@@ -271,11 +280,11 @@ def test_a_finished_run_shows_what_the_smaller_draft_keeps(demo):
     home = write_run("a", {SIZE: 1.8, 100: 1.71})
     app = runs()
     assert not app.exception
-    assert "1.71 tokens come out of every cycle, 95.0% of the 1.80 with all 500" in words(app)
+    assert "That is 95.0% of the 1.80 with all 500, for 60.0% of the FLOPs" in words(app)
     assert TOY in words(app)
     rows = app.dataframe[0].value
     assert rows["k"].tolist() == [SIZE, 100]
-    assert rows["Acceptance length"].tolist() == ["1.800", "1.710"]
+    assert rows["Acceptance length"].tolist() == ["1.800 (1.70 to 1.90)", "1.710 (1.61 to 1.81)"]
     assert str(home / "k-100" / "draft") in [code.value for code in app.code]
     assert len(app.get("plotly_chart")) == 5
     assert any("speculative" in code.value for code in app.code)
@@ -324,7 +333,7 @@ def test_a_real_target_carries_no_toy_label(trainer):
     write_run("a", {100: 1.5}, toy=False)
     app = runs()
     assert TOY not in words(app)
-    assert "1.50 tokens come out of every cycle; without" in words(app)
+    assert "1.50 tokens come out of every cycle" in words(app)
 
 
 # --- own answers ----------------------------------------------------------------------------------

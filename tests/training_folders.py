@@ -129,6 +129,7 @@ def _write_draft(folder: Path, k: int, length: float | None, steps: int) -> None
     result = {
         "k": k, "vocab_size": SIZE, "coverage": 1.0 if k == SIZE else 0.9, "flops_reduction": 0.4,
         "head_bytes": 2 * k * WIDTH, "steps": 100, "best_step": 50, "acceptance_length": length,
+        "acceptance_interval": [length - 0.1, length + 0.1],
         "per_position_accuracy": [0.4, 0.3, 0.2], "held_out_tokens": 1234,
         "held_out_conversations": 12, "seconds": 61.0, "draft": str(folder / "draft"),
         "trainer": {"torch": "2.13", "specforge": "0.2.0"}, "device": "cpu",

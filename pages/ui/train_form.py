@@ -96,5 +96,5 @@ def form() -> Asked | None:
     corpus = train_target.corpus(target)
     if corpus is None:
         return None
-    sizes = train_sizes.choose(target)
+    sizes = train_sizes.choose(target, corpus)
     return Asked(target, corpus, sizes, train_options.choose(target.toy))

@@ -24,11 +24,15 @@ def table(run: TrainingRun) -> None:
     full = next((d for d in done if d.k == run.vocab_size), None)
     st.markdown(_sentence(done, full, run.toy))
     rows = pd.DataFrame([_row(draft, full) for draft in done])
+    number = st.column_config.NumberColumn(format="localized")
     st.dataframe(rows, hide_index=True, key="train_table", alt="Trained drafts of this run",
-                 column_config={
-                     "k": st.column_config.NumberColumn(format="localized"),
-                     "Held-out tokens": st.column_config.NumberColumn(format="localized"),
-                 })  # fmt: skip
+                 column_config={"k": number})  # fmt: skip
+    some = done[0].result
+    st.caption(
+        f"Simulated on {some['held_out_tokens']:,} tokens of {some['held_out_conversations']:,} "
+        "conversations nobody trained on; in brackets the 95% interval over conversations. "
+        "Engines measure on text of their own."
+    )
     told = run.folder / alignment.FILE
     if told.is_file():
         st.markdown(plain(json.loads(told.read_text("utf-8"))["sentence"]) + f" {MEASURED}")
@@ -40,7 +44,7 @@ def _row(draft: TrainedDraft, full: TrainedDraft | None) -> dict[str, object]:
     against = length / full.result["acceptance_length"] if full else None
     return {
         "k": draft.k,
-        "Acceptance length": f"{length:.3f}",
+        "Acceptance length": f"{length:.3f}" + _span(r.get("acceptance_interval")),
         "Of the full draft's": percent(against) if against else "",
         "First position correct": percent(r["per_position_accuracy"][0]),
         "Coverage": percent(r["coverage"], 2),
@@ -48,23 +52,29 @@ def _row(draft: TrainedDraft, full: TrainedDraft | None) -> dict[str, object]:
         "LM head": megabytes(r["head_bytes"]),
         "Best step": f"{r['best_step']:,} of {r['steps']:,}",
         "Trained in": duration(r["seconds"]),
-        "Held-out tokens": r["held_out_tokens"],
     }
+
+
+def _span(interval: list[float] | None) -> str:
+    """A 95 % interval, as it stands behind a value."""
+    return f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
 
 
 def _sentence(done: list[TrainedDraft], full: TrainedDraft | None, toy: bool) -> str:
     small = min(done, key=lambda draft: draft.k)
     length = small.result["acceptance_length"]
-    words = f"The draft with {small.k:,} tokens proposes so well that {length:.2f} tokens come out "
-    words += "of every cycle"
+    words = (
+        f"**{length:.2f} tokens come out of every cycle** with the draft of {small.k:,} tokens, "
+        f"where 1 is no help {MEASURED}"
+    )
     if full and full is not small:
         whole = full.result["acceptance_length"]
+        saved = small.result["flops_reduction"]
         words += (
-            f", {percent(length / whole)} of the {whole:.2f} with all {full.k:,} tokens, and saves "
-            f"{percent(small.result['flops_reduction'])} of a draft step's FLOPs"
+            f". That is {percent(length / whole)} of the {whole:.2f} with all {full.k:,}, for "
+            f"{percent(1 - saved)} of the FLOPs of a draft step {ESTIMATED}"
         )
-    kinds = f"{MEASURED} {ESTIMATED}" if full and full is not small else MEASURED
-    return f"{words}; without a draft it is 1. {kinds}" + (f" {TOY_WORDS}" if toy else "")
+    return words + (f" {TOY_WORDS}" if toy else "")
 
 
 def drafts(run: TrainingRun) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import state
-from pages.ui.train_target import ChosenTarget
+from pages.ui import jobpanel, state
+from pages.ui.train_target import ChosenCorpus, ChosenTarget
 from pages.ui.words import PRESET_SIZES, plain
 from vocabtrim_core.cli.slicing import vocabulary_in
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.workspace import StoredCounts
 
 DEMO_SIZE = 4_380
@@ -43,10 +44,10 @@ class Sizes:
         return [*argv, "--counts", self.counts] if self.counts else argv
 
 
-def choose(chosen: ChosenTarget) -> Sizes:
+def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
     """Draw the choice; InputError for sizes or files that cannot be."""
     size = chosen.vocab_size
-    counts = _counts(chosen)
+    counts = _counts(chosen, corpus)
     best = _explored(counts) if counts else None
     labels = _labels(size, best)
     usual = [k for k in (size, best or _usual(labels, size)) if k]
@@ -73,10 +74,11 @@ def choose(chosen: ChosenTarget) -> Sizes:
     return Sizes(ks, counts.key if counts else "", files, size, of_files)
 
 
-def _counts(chosen: ChosenTarget) -> StoredCounts | None:
+def _counts(chosen: ChosenTarget, corpus: ChosenCorpus) -> StoredCounts | None:
     """The counted set that chooses the tokens; None for the training conversations."""
     sets = {s.key: s for s in state.counted_sets() if s.counts.vocab_size == chosen.vocab_size}
     if not sets:
+        _count_first(chosen, corpus)
         return None
     in_view = st.session_state.get("counts_key")
     options = sorted(sets, key=lambda key: key != in_view)
@@ -87,6 +89,29 @@ def _counts(chosen: ChosenTarget) -> StoredCounts | None:
         persist_state="session",
     )  # fmt: skip
     return sets.get(key)
+
+
+def _count_first(chosen: ChosenTarget, corpus: ChosenCorpus) -> None:
+    """Nothing is counted with this target's tokenizer, so there is no k* yet; offer to count."""
+    if chosen.target is None or corpus.corpus is None:
+        return
+    folder = chosen.target.folder
+    files = [str(path) for path in corpus.corpus.files]
+    rows = ["--limit", str(corpus.corpus.limit)] if corpus.corpus.limit else []
+    argv = ["count", "--tokenizer", str(folder), "--data", *files, *rows,
+            "--model-config", str(folder / "config.json")]  # fmt: skip
+
+    def mine() -> list[Job]:
+        return [job for job in jobpanel.of_verb("count") if job.argv == tuple(argv)][:1]
+
+    st.button(
+        "Count these conversations to find k*", key="train_count", type="tertiary",
+        icon=":material/calculate:", on_click=jobpanel.begin,
+        args=(argv, f"Count {corpus.name} with the tokenizer of {chosen.name}"),
+        disabled=any(job.active for job in mine()),
+        help="With this target's tokenizer. The set can then be explored, too.",
+    )  # fmt: skip
+    jobpanel.watch(lambda: [job for job in mine() if job.state != "done"], "train_count")
 
 
 def _explored(stored: StoredCounts) -> int | None:

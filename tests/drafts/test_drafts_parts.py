@@ -15,6 +15,7 @@ from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.drafts import demo_target, language_model, metrics, trainer
 from vocabtrim_core.drafts.feature_sets import load_features
 from vocabtrim_core.drafts.features import capture, estimate_bytes
+from vocabtrim_core.drafts.finishing import acceptance
 from vocabtrim_core.drafts.plan import (
     Deployment,
     OnlineServers,
@@ -141,6 +142,21 @@ def test_wide_cross_entropy_equals_torch() -> None:
     assert loss.item() == pytest.approx(plain.item(), rel=5e-3)
     for ours, theirs in zip(found, (hidden.grad, weight.grad), strict=True):
         assert (ours - theirs).norm() < 0.02 * theirs.norm()
+
+
+def test_acceptance_is_of_sums_with_an_interval_over_conversations() -> None:
+    def measured(correct, counted) -> dict:
+        return acceptance("some words\n" + json.dumps({"correct": correct, "counted": counted}))
+
+    found = measured([[6, 1], [0, 0]], [[10, 10], [2, 2]])
+    assert found["per_position_accuracy"] == [0.5, pytest.approx(1 / 12)]
+    assert found["acceptance_length"] == pytest.approx(1 + 0.5 + 0.5 / 12)
+    assert (found["held_out_tokens"], found["held_out_conversations"]) == (12, 2)
+    low, high = found["acceptance_interval"]
+    assert (low, high) == (1.0, pytest.approx(1.66))  # only one of the two, twice
+    alike = measured([[5, 2]] * 30, [[10, 10]] * 30)
+    assert alike["acceptance_interval"] == pytest.approx([1.6, 1.6])
+    assert measured([[5, 2]], [[10, 10]])["acceptance_interval"] is None
 
 
 # --- target and features ------------------------------------------------------------------------

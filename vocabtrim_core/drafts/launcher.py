@@ -184,8 +184,8 @@ def evaluate(
 ) -> dict:  # fmt: skip
     """Per-position accuracy of a draft folder on captured features, counted as SpecForge does.
 
-    correct[i], counted[i]: tokens at draft position i that equal the target's own choice, of all
-    assistant tokens; sums over the whole set before any ratio. simulated = a0 + a0 a1 + ...
+    correct[n][i], counted[n][i]: tokens of conversation n at draft position i that equal the
+    target's own choice, of its assistant tokens; ratios are of sums over conversations.
     """
     import torch
     from safetensors.torch import load_file
@@ -209,7 +209,7 @@ def evaluate(
         model.to(device), length=ttt_length, attention_backend=attention
     ).eval()
     head = TargetHead.from_pretrained(target, lm_head_key=head_key)
-    correct, counted = torch.zeros(ttt_length).double(), torch.zeros(ttt_length).double()
+    correct, counted = [], []
     files = sorted(Path(features).rglob("*.ckpt"))
     for path in files:
         sample = torch.load(path, map_location=device, weights_only=True)
@@ -223,9 +223,9 @@ def evaluate(
                 input_ids=ids, attention_mask=torch.ones_like(ids), target=logits, loss_mask=mask,
                 hidden_states=sample["aux_hidden_state"][:, :max_length],
             )  # fmt: skip
-        correct += torch.stack([torch.as_tensor(x).double().cpu() for x in out[3]])
-        counted += torch.stack([torch.as_tensor(x).double().cpu() for x in out[4]])
-    return {"correct": correct.tolist(), "counted": counted.tolist(), "samples": len(files)}
+        correct.append([float(x) for x in out[3]])
+        counted.append([float(x) for x in out[4]])
+    return {"correct": correct, "counted": counted}
 
 
 if __name__ == "__main__":

@@ -138,11 +138,11 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
                 marker={"size": 6}, row=1, col=column,
                 hovertemplate=f"position {i + 1}: %{{y:.1f}}% at step %{{x}}<extra></extra>",
             )  # fmt: skip
-            if points:
-                figure.add_annotation(
-                    x=points[-1][0], y=100 * points[-1][1], text=str(i + 1), showarrow=False,
-                    xanchor="left", xshift=7, font={"color": colour, "size": 12}, row=1, col=column,
-                )  # fmt: skip
+        for i, height in _apart(each.accuracy).items():
+            figure.add_annotation(
+                x=each.accuracy[i][-1][0], y=height, text=str(i + 1), showarrow=False,
+                xanchor="left", xshift=7, font={"color": colour, "size": 12}, row=1, col=column,
+            )  # fmt: skip
     layout(figure, palette, height=HEIGHT)
     figure.update_annotations(font_color=palette.ink)
     for column, each in enumerate(courses, 1):
@@ -150,6 +150,16 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
     figure.update_yaxes(title_text="Correct", ticksuffix="%", rangemode="tozero", col=1)
     figure.update_yaxes(ticksuffix="%", rangemode="tozero")
     return figure
+
+
+def _apart(curves: Sequence[tuple[tuple[int, float], ...]]) -> dict[int, float]:
+    """Where each curve's number stands beside its end, in percent, none over another."""
+    ends = sorted((100 * curve[-1][1], i) for i, curve in enumerate(curves) if curve)
+    gap = 0.07 * max((100 * value for curve in curves for _, value in curve), default=0)
+    placed: dict[int, float] = {}
+    for height, i in ends:
+        placed[i] = max(height, max(placed.values(), default=height - gap) + gap)
+    return placed
 
 
 def _lines(
