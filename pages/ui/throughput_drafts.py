@@ -110,7 +110,9 @@ def choose_drafts(target: str | None) -> list[str]:
         persist_state="session",
         placeholder="drafts of this workspace" if options else "none in this workspace yet",
     )  # fmt: skip
-    more = st.text_area(
+    place = st.popover("Other drafts", icon=":material/folder_open:", type="tertiary",
+                       key="other_drafts") if options else st.container()  # fmt: skip
+    more = place.text_area(
         "Folders of other drafts, one per line", key="measure_folders", height=68,
         placeholder="/models/eagle3-draft", persist_state="session",
     )  # fmt: skip

@@ -175,30 +175,31 @@ def _load(engine: Engine) -> list[str]:
     )  # fmt: skip
     argv = ["--prompts", *prompts, "--limit", str(int(limit))]
     argv += ["--runs", str(int(runs))] if runs != 3 else []
-    return [*argv, *_answers()]
-
-
-def _answers() -> list[str]:
-    tokens = st.number_input("Tokens of an answer, at most", 1, 8192, 128, key="measure_tokens",
-                             persist_state="session")  # fmt: skip
-    return ["--max-new-tokens", str(int(tokens))] if tokens != 128 else []
+    return argv
 
 
 def _more(engine: Engine) -> list[str]:
     """What seldom changes."""
     with st.popover("Decoding and load", icon=":material/tune:", type="tertiary",
                     key="measure_more"):  # fmt: skip
+        argv = answers()
         if engine.name == TORCH:
             st.caption("The torch loop decodes one request at a time.")
-            argv = []
         else:
-            argv = _at_once()
+            argv += _at_once()
         if engine.name != SGLANG:  # servers that run already have decided how they draft
             steps = st.number_input("Draft steps per cycle", 1, 16, 3, key="measure_steps",
                                     persist_state="session")  # fmt: skip
             argv += ["--steps", str(int(steps))] if steps != 3 else []
             argv += _tree(int(steps)) if engine.name == LAUNCH else []
     return argv
+
+
+def answers() -> list[str]:
+    """How long answers may be."""
+    tokens = st.number_input("Tokens of an answer, at most", 1, 8192, 128, key="measure_tokens",
+                             persist_state="session")  # fmt: skip
+    return ["--max-new-tokens", str(int(tokens))] if tokens != 128 else []
 
 
 def _at_once() -> list[str]:

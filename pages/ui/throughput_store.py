@@ -45,8 +45,10 @@ class Shown:
     def title(self) -> str:
         """One line in a list."""
         each = self.measurement
-        parts = [each.prompts, "toy target" if each.toy else each.target, each.engine,
-                 each.created[:16].replace("T", " ")]  # fmt: skip
+        labels = [c.label for c in each.configurations]
+        sizes = ", ".join(labels[:4]) + (", …" if len(labels) > 4 else "")
+        parts = [each.prompts, "toy target" if each.toy else each.target, sizes,
+                 each.engine.split(",")[0], each.created[:16].replace("T", " ")]  # fmt: skip
         return " · ".join(filter(None, parts))
 
 
@@ -56,8 +58,12 @@ def here(device: str) -> str:
 
 
 def available() -> list[Shown]:
-    """The workspace's, newest first, then what was measured on a GPU and came along."""
-    own = [Shown(each) for each in measurements.stored()]
+    """The workspace's, newest first, then what was measured on a GPU and came along.
+
+    Those of one configuration, such as a search's trials, compare nothing and stand behind others.
+    """
+    found = sorted(measurements.stored(), key=lambda each: len(each.configurations) == 1)
+    own = [Shown(each) for each in found]
     return [*own, *(Shown(each, committed=True) for each in committed()[0])]
 
 
@@ -112,7 +118,7 @@ def _take_up_new(keys: list[str]) -> None:
     if "measured" in st.query_params and known is None and kept:
         return
     if fresh or not kept:
-        st.session_state.measured = fresh[:MOST] or keys[:1]
+        st.session_state.measured = fresh[:1] or keys[:1]
     elif kept != st.session_state.get("measured"):
         st.session_state.measured = kept
 

@@ -9,10 +9,13 @@ import streamlit as st
 
 from pages.ui import jobpanel, plots
 from pages.ui.frame import footer, plain_errors
-from pages.ui.throughput_form import LAUNCH, Engine, open_jobs, search, start
+from pages.ui.throughput_form import LAUNCH, Engine, answers, open_jobs, search, start
+from pages.ui.throughput_store import TOY as TOY_BADGE
 from pages.ui.words import MEASURED, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.figures import tuning as figures
+from vocabtrim_core.figures.throughput import TOY
+from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving import tuning
 from vocabtrim_core.serving.tuning import Tuning
 
@@ -52,7 +55,10 @@ def _space(engine: Engine) -> list[str]:
             widths = st.multiselect("Tokens verified per cycle to try", (4, 8, 16, 32, 64), [8, 16],
                                     key="tune_widths", persist_state="session")  # fmt: skip
             argv += ["--draft-tokens", *map(str, sorted(widths) or [8])]
-    trials = st.number_input("Trials", 1, 1000, 12, key="tune_trials", persist_state="session")
+    left, right = st.columns(2, vertical_alignment="bottom")
+    trials = left.number_input("Trials", 1, 1000, 12, key="tune_trials", persist_state="session")
+    with right.popover("Answers", icon=":material/tune:", type="tertiary", key="tune_more"):
+        argv += answers()
     return [*argv, "--trials", str(int(trials))]
 
 
@@ -88,17 +94,24 @@ def _watch(name: str) -> None:
     st.fragment(draw, run_every=1.5 if active else None, key="watch_tune")()
 
 
+def _toy(found: Tuning) -> bool:
+    """Whether any trial measured a toy target; it is recorded with the measurements."""
+    keys = {trial.measurement for trial in found.trials}
+    return any(each.toy for each in measurements.stored() if each.key in keys)
+
+
 def _trials(found: Tuning) -> None:
     """The figure, the best so far, every trial."""
     info = figures.tuning_info(found)
-    plots.draw(figures.tuning_figure(info, plots.palette()), "tuning",
-               "Tokens per second of every trial, and the best so far")  # fmt: skip
+    toy = _toy(found)
+    figure = figures.tuning_figure(info, plots.palette(), TOY if toy else "")
+    plots.draw(figure, "tuning", "Tokens per second of every trial, and the best so far")
     best = found.best
     if best and best.value is not None:
         half = f" ± {best.half:,.1f}" if best.half is not None else ", one run"
         st.markdown(
             f"Best of {len(found.trials):,} trials: **{plain(best.configuration.label)}**, "
-            f"{best.value:,.1f}{half} tokens/s {MEASURED}. The best of many noisy values flatters; "
+            f"{best.value:,.1f}{half} tokens/s {MEASURED}{f' {TOY_BADGE}' if toy else ''}. The best of many noisy values flatters; "
             "what counts is the measurement of it beside its baselines, on the Measure tab."
         )
     st.dataframe(

@@ -12,11 +12,13 @@ from made_measurements import SMALL, V, configuration, made, run
 
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.figures.base import DARK, LIGHT
+from vocabtrim_core.figures.tuning import tuning_figure, tuning_info
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.report.measured import summary_rows, take_along
 from vocabtrim_core.serving.beside_paper import beside_paper, paper_result
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import compare, interval, paired_ratio
+from vocabtrim_core.serving.tuning import Trial, Tuning
 
 LABELS = ["no speculation", "128,256", "32,000", "13,264"]
 
@@ -206,3 +208,21 @@ def test_summary_rows_are_one_per_configuration_and_concurrency():
     assert [(row["Configuration"], row["At once"]) for row in rows] == [
         (label, at_once) for at_once in (1, 2) for label in LABELS
     ]
+
+
+# --- a search -----------------------------------------------------------------------------------
+
+
+def test_trials_are_drawn_with_the_failed_ones_and_the_best_so_far():
+    found = Tuning("s", "", (
+        Trial(0, configuration(SMALL), 50.0, 1.0, 3, 2.5),
+        Trial(1, configuration(V), None, error="it stalled"),
+        Trial(2, configuration(32_000), 60.0, 90.0, 2, 2.6),
+    ), {})  # fmt: skip
+    info = tuning_info(found)
+    assert (info.numbers, info.rates, info.best) == ((1, 3), (50.0, 60.0), 1)
+    assert info.best_so_far == (50.0, 50.0, 60.0)
+    assert info.failed == ((2, "128,256", "it stalled"),)
+    figure = tuning_figure(info, toy=figures.TOY)
+    assert figure.layout.yaxis.range[0] == 0
+    assert "toy target" in figure.to_json()

@@ -69,5 +69,8 @@ def tuning_figure(info: TuningInfo, palette: Palette = LIGHT, toy: str = "") -> 
         )  # fmt: skip
     layout(figure, palette, height=400)
     figure.update_xaxes(title_text="Trial", dtick=max(1, count // 20), showgrid=False)
-    figure.update_yaxes(title_text=f"Output tokens per second{toy}", rangemode="tozero")
+    highs = (rate + (half or 0) for rate, half in zip(info.rates, info.halves, strict=True))
+    figure.update_yaxes(
+        title_text=f"Output tokens per second{toy}", range=[0, 1.1 * max(highs, default=1)]
+    )
     return figure
