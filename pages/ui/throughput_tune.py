@@ -109,9 +109,10 @@ def _trials(found: Tuning) -> None:
     best = found.best
     if best and best.value is not None:
         half = f" ± {best.half:,.1f}" if best.half is not None else ", one run"
+        badges = " ".join([MEASURED, *([TOY_BADGE] if toy else [])])
         st.markdown(
             f"Best of {len(found.trials):,} trials: **{plain(best.configuration.label)}**, "
-            f"{best.value:,.1f}{half} tokens/s {MEASURED}{f' {TOY_BADGE}' if toy else ''}. The best of many noisy values flatters; "
+            f"{best.value:,.1f}{half} tokens/s {badges}. The best of many noisy values flatters; "
             "what counts is the measurement of it beside its baselines, on the Measure tab."
         )
     st.dataframe(
