@@ -257,7 +257,10 @@ def test_sglang_and_vllm_know_the_architecture_by_name():
 
 
 def test_llama_cpp_converts_the_draft(tmp_path, shared):
-    """Set LLAMA_CPP to a llama.cpp checkout. The target has the real tokenizer, its V, few rows."""
+    """Set LLAMA_CPP to a llama.cpp checkout, whose converter needs sentencepiece.
+
+    The target has the real tokenizer and its V, but few rows.
+    """
     checkout = os.environ.get("LLAMA_CPP")
     if not checkout:
         pytest.skip("LLAMA_CPP does not name a llama.cpp checkout")

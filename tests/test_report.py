@@ -67,7 +67,9 @@ def full(counts):
     choice = SavedChoice.make(counts, Settings(LLAMA, 0.5, k=13_264), pins=pins, note="a pilot",
                               forecast=FORECAST)  # fmt: skip
     intervals = {others[0].key: Interval(0.9, 0.88, 0.92)}
-    measured = [Measured("MT-Bench", 13_264, f"{SIZE:,}", 0.03, 0.021, 0.041, 2.65, 2.89, "SGLang, A100")]
+    measured = [
+        Measured("MT-Bench", 13_264, f"{SIZE:,}", 0.03, 0.021, 0.041, 2.65, 2.89, "SGLang, A100")
+    ]
     return gather(Material(counts, choice, others, intervals, measured=measured,
                            created="22 November 2026", commands=["report …"]))  # fmt: skip
 
