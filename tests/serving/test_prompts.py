@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import open_corpus
@@ -15,15 +17,20 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import prompts as prompts_
 from vocabtrim_core.serving.prompt_presets import PROMPT_PRESETS
 from vocabtrim_core.serving.prompts import load_prompts
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.chat_template import NAMED, resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
+SPECIALS = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 OPEN = "<|start_header_id|>assistant<|end_header_id|>\n\n"
 
 
 @pytest.fixture(scope="module")
-def llama():
-    tokenizer = load_tokenizer("llama-3.1")
+def llama(tmp_path_factory):
+    """A small tokenizer with Llama 3's template."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    about = {"bos_token": SPECIALS[0]}
+    write_folder(folder, byte_level(SPECIALS), NAMED["llama3"].jinja, tokenizer_config=about)
+    tokenizer = load_tokenizer(folder)
     return tokenizer, resolve_template(tokenizer)
 
 
@@ -106,24 +113,50 @@ def test_the_draw_is_the_same_every_time(tmp_path, llama) -> None:
 def test_long_prompts_are_left_out_and_said(tmp_path, llama) -> None:
     rows = [{"prompt": "short", "response": "a"}, {"prompt": "long " * 50, "response": "b"}]
     path = lines(tmp_path / "mixed.jsonl", rows)
-    found = load_prompts(path, *llama, max_tokens=20)
+    found = load_prompts(path, *llama, max_tokens=40)
     assert [prompt.text for prompt in found.prompts] == [asked("short")]
-    assert "1 prompts have more than 20 tokens" in found.notes[0]
+    assert "1 prompts have more than 40 tokens" in found.notes[0]
     with pytest.raises(InputError, match="no prompt that can be asked: 2 prompts have more than 2"):
         load_prompts(path, *llama, max_tokens=2)
 
 
 def test_what_the_template_refuses_is_said(tmp_path, llama) -> None:
-    tokenizer, _ = llama
-    gemma = resolve_template(tokenizer, "gemma")
+    tokenizer, template = llama
+    refusal = "{% if messages[0].role != 'user' %}{{ raise_exception('users begin') }}{% endif %}"
+    strict = replace(template, jinja=refusal + template.jinja)
     bad = {"conversations": [assistant("first"), user("then"), assistant("last")]}
     good = {"conversations": [user("hello"), assistant("hi")]}
     path = lines(tmp_path / "odd.jsonl", [bad, good])
-    found = load_prompts(path, tokenizer, gemma, turns="last")
-    assert len(found.prompts) >= 1
-    assert found.prompts[-1].text.endswith(gemma.header)
-    with pytest.raises(InputError, match="no prompt that can be asked"):
+    found = load_prompts(path, tokenizer, strict, turns="last")
+    assert [prompt.text for prompt in found.prompts] == [asked("hello")]
+    (note,) = found.notes
+    assert note.startswith("1 conversations could not be rendered: The chat template cannot")
+    assert "users begin" in note
+    with pytest.raises(InputError, match="no prompt that can be asked: no user turn was found"):
         load_prompts(lines(tmp_path / "none.jsonl", [{"messages": [assistant("a")]}]), *llama)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mistral", "[INST]Hi[/INST]"),  # the user's turn ends where the answer begins
+        ("qwen", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"),
+        ("gemma", "<start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n"),
+    ],
+)
+def test_every_family_opens_its_answer_once(tmp_path, llama, name, text) -> None:
+    path = lines(tmp_path / "hi.jsonl", [{"prompt": "Hi", "response": "Hello"}])
+    (found,) = load_prompts(path, llama[0], resolve_template(llama[0], name)).prompts
+    assert found.text.endswith(text)
+    assert found.text.count("Hi") == 1
+    assert found.text.count(text[-6:]) == 1
+
+
+def test_a_template_that_opens_no_answer_gets_its_header(tmp_path, llama) -> None:
+    tokenizer, template = llama
+    closed = replace(template, jinja=template.jinja.replace("if add_generation_prompt", "if false"))
+    path = lines(tmp_path / "hi.jsonl", [{"prompt": "Hi", "response": "Hello"}])
+    assert load_prompts(path, tokenizer, closed).prompts[0].text == asked("Hi")
 
 
 def test_an_upload_by_its_key(tmp_path, llama) -> None:

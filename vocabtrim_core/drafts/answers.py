@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.asking import prompt
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -153,7 +154,7 @@ class ServerAnswerer:
         sampling = self.sampling
         if self.api == "sglang":
             assert self.template is not None
-            text = self.template.render(list(chat)) + self.template.header
+            text = prompt(self.template, chat)
             parameters = {"temperature": sampling.temperature,
                           "max_new_tokens": sampling.max_tokens}  # fmt: skip
             return "/generate", {"text": text, "sampling_params": parameters}
@@ -208,10 +209,7 @@ class LocalAnswerer:
 
         self._model = self._model or load_model(self.target, self.device)
         room = self.context - self.sampling.max_tokens
-        encoded = [
-            self.tokenizer.ids(self.template.render(list(chat)) + self.template.header)
-            for chat in chats
-        ]
+        encoded = [self.tokenizer.ids(prompt(self.template, chat)) for chat in chats]
         fits = [i for i, ids in enumerate(encoded) if len(ids) <= room]
         answers: list[str | Refused] = [
             Refused(f"prompt and answer do not fit {self.context:,} tokens") for _ in encoded

@@ -140,7 +140,7 @@ def _drawn(
             break
         found = pool[i]
         try:
-            text = found if isinstance(found, str) else rendered(template, *found, instruction)
+            text = found if isinstance(found, str) else _rendered(template, *found, instruction)
         except InputError as error:
             refused.append(str(error))
             continue
@@ -159,27 +159,15 @@ def _drawn(
     return [prompt for _, prompt in sorted(kept.values(), key=lambda each: each[0])], left_out
 
 
-def rendered(
+def _rendered(
     template: ChatTemplate,
     messages: Sequence[Mapping[str, Any]],
-    tools: list[Any] | None = None,
-    instruction: str = "",
+    tools: list[Any] | None,
+    instruction: str,
 ) -> str:
-    """The text that is sent: the conversation, and what opens the assistant's answer.
+    """The instruction stands before the last message."""
+    from vocabtrim_core.templates.asking import prompt
 
-    instruction: stands before the last message. InputError where the template refuses it.
-    """
-    from vocabtrim_core.templates import render
-
-    if instruction:
-        *before, last = messages
-        messages = [*before, {**last, "content": instruction + last["content"]}]
-
-    def write(opened: bool) -> str:
-        return render.render(
-            template.jinja, messages, special_tokens=template.special_tokens, tools=tools,
-            parts=template.parts, add_generation_prompt=opened, name="The chat template",
-        )[0]  # fmt: skip
-
-    text, closed = write(True), write(False)
-    return text if text != closed else closed + template.header  # a template that opens none
+    *before, last = messages
+    said = {**last, "content": instruction + last["content"]} if instruction else last
+    return prompt(template, [*before, said], tools)
