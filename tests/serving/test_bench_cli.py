@@ -8,7 +8,7 @@ import shlex
 import pytest
 import torch
 from model_folders import H, V, write_draft
-from sglang_server import SECRET, serving, write_interpreter, write_nvidia_smi
+from sglang_server import SECRET, info, serving, write_interpreter, write_nvidia_smi
 from tokenizer_makers import byte_level, write_folder
 from training_folders import SPECIALS
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -236,3 +236,29 @@ def test_a_command_line_says_what_was_given(models, monkeypatch, tmp_path) -> No
     assert again.prompts == ["gsm8k"]  # the benchmark, not a file that is called so
     assert (again.concurrency, again.only, again.url) == ([1, 4], True, ["http://x:1"])
     assert again.server_argument == ["--disable-cuda-graph"]
+
+
+def test_one_server_at_a_time(models, run) -> None:
+    target, asks = str(models / "target"), ["--prompts", models / "asked.jsonl", *FAST]
+    with serving(target=target) as fake:
+        first = run("bench", "--url", fake.url, *asks)
+        fake.info = info(target, "a/b")
+        both = run("bench", "--url", f"100={fake.url}", *asks, "--join", first["key"])
+        assert [row["label"] for row in both["rows"]] == ["no speculation", "100"]
+        assert [row["runs"] for row in both["rows"]] == [3, 3]
+        assert "over no speculation" in both["verdicts"][0]
+        assert both["notes"][-1].startswith("no speculation was measured before the others")
+        keys = {each.key for each in measurement.stored()}
+        assert keys == {first["key"], both["key"]}
+        again = ["bench", "--url", f"100={fake.url}", *asks, "--join", first["key"]]
+        said = run(*again, "--max-new-tokens", 7, code=2)["error"]
+        assert "differ in max_new_tokens: 6 and 7" in said
+        assert "is kept as" in said
+        insisted = run(*again, "--max-new-tokens", 7, "--insist")
+        assert any("max_new_tokens: 6 and 7" in note for note in insisted["notes"])
+        assert "max_new_tokens" not in insisted["settings"]
+        fake.info = info(target, "a/c", speculative_num_steps=5)
+        said = run("bench", "--url", f"200={fake.url}", *asks, "--join", both["key"], code=2)
+        assert "differ in draft steps" in said["error"]
+        assert "no measurements" in run("bench", "--url", fake.url, *asks, "--join", "f" * 16,
+                                        code=2)["error"].lower()  # fmt: skip

@@ -12,7 +12,7 @@ from vocabtrim_core.errors import InputError
 
 TORCH, SGLANG, LAUNCH = "torch", "sglang", "launch"
 ENGINES = (TORCH, SGLANG, LAUNCH)
-NOT_AGAIN = ("--out",)  # a replay is another measurement and must not overwrite this one's file
+NOT_AGAIN = ("--out", "--join")  # a replay is another measurement and leaves others alone
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +61,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     urls = parser.add_argument_group("servers that run already").add_argument
     urls("--url", action="append", default=[], metavar="[NAME=]URL",
          help="a server; NAME is the k its draft should have, or what to call it")  # fmt: skip
+    urls("--join", metavar="KEY",
+         help="add what is measured to that measurement, for one server at a time")  # fmt: skip
     urls("--insist", action="store_true",
          help="compare servers even where target, tokenizer, steps, top-k or draft tokens "
          "differ")  # fmt: skip

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def bench(given: argparse.Namespace, progress: Progress) -> Result:
     """Attach, measure, save; what `--json` prints."""
     from vocabtrim_core.jobs.turns import hold
+    from vocabtrim_core.serving import measurement
     from vocabtrim_core.serving.attached import Generation
     from vocabtrim_core.serving.runner import measure, resources
 
@@ -29,6 +30,7 @@ def bench(given: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"max-new-tokens must be at least 1, but it is {given.max_new_tokens}.")
     if given.warm_up < 0:
         raise InputError(f"warm-up must not be negative, but it is {given.warm_up}.")
+    before = measurement.find(given.join) if given.join else None
     needs = resources(engine, device(engine, given))
     with hold(needs[0], progress) if needs else nullcontext():
         setup = bench_setup.attach(engine, given, progress)
@@ -41,6 +43,8 @@ def bench(given: argparse.Namespace, progress: Progress) -> Result:
             )  # fmt: skip
     if all(run.error for run in found.runs):
         raise InputError(f"No run went well: {found.runs[0].error}")
+    if before is not None:
+        found = _joined(before, found, given.insist)
     if given.out:
         from vocabtrim_core import workspace
 
@@ -50,6 +54,20 @@ def bench(given: argparse.Namespace, progress: Progress) -> Result:
         "missing": list(setup.missing),
         "out": str(given.out) if given.out else None,
     }
+
+
+def _joined(before: Measurement, found: Measurement, insist: bool) -> Measurement:
+    """Both as one, which takes the place of the new one in the workspace."""
+    from vocabtrim_core.serving import measurement
+    from vocabtrim_core.serving.joining import joined
+
+    try:
+        both = joined(before, found, insist=insist)
+    except InputError as error:
+        raise InputError(f"{error} What was measured is kept as {found.key}.") from error
+    measurement.save(both)
+    measurement.remove(found.key)
+    return both
 
 
 def device(engine: str, given: argparse.Namespace) -> str:
