@@ -155,7 +155,12 @@ def test_coverage_of_a_vocabulary_from_a_file(ok, refused, counted):
     assert found["k"] == 20
     assert found["sets"][1]["coverage"] == pytest.approx(own["coverage"])
     assert not found["sets"][0]["in_sample"]
+    assert found["note"] is None
     assert "not allowed with" in refused("coverage", "chat.npz", "--k", 1, "--vocabulary", "x")
+    np.save("d2t.npy", vocabulary.ids)  # absolute ids, where offsets belong: measured, and said
+    wrong = ok("coverage", "code.npz", "--vocabulary", "d2t.npy")
+    assert wrong["coverage"] == own["coverage"]
+    assert "d2t.npy is not sound, it is measured as what it holds: d2t holds" in wrong["note"]
 
 
 def test_counts_without_their_responses_have_no_interval(ok, make_counts):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import zipfile
 from dataclasses import replace
@@ -17,7 +18,7 @@ from model_folders import V, write_draft, write_target
 from test_pages import best, counted, errors, home, opened, started, words, zipf  # noqa: F401
 
 from vocabtrim_core import workspace
-from vocabtrim_core.choice import OwnTokens, SavedChoice, Settings
+from vocabtrim_core.choice import ForecastSettings, OwnTokens, SavedChoice, Settings
 from vocabtrim_core.choice_link import to_query
 from vocabtrim_core.counting.response_files import keep_responses
 from vocabtrim_core.counting.responses import Responses
@@ -143,6 +144,18 @@ def test_the_forecast_page_assumes_for_the_report_too(counted):
     app.toggle(key="with_forecast").set_value(False).run()
     assert "neither measured nor forecast" in words(app)
     assert "forecast" not in dict(parse_qsl(app.query_params["choice"]))
+
+
+def test_assumptions_of_another_target_are_left_out(counted):
+    """Measured at k above this V, so they are of another model: said, and no error."""
+    app = opened("handover", counts=counted.key)
+    size = counted.vocab_size + 1
+    app.session_state["forecast_settings"] = ForecastSettings(2.5, 3, ((size, 2.5),))
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "No forecast: k = 128,257 is outside 1..128,256" in re.sub(r"\\(.)", r"\1", words(app))
+    assert "neither measured nor forecast" in words(app)
 
 
 def test_measurements_of_this_size_enter_the_report(counted):

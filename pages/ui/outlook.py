@@ -18,7 +18,7 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.cycle_model import HARDWARE
 from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
-from vocabtrim_core.report.outlook import cycles_of
+from vocabtrim_core.report.outlook import check
 from vocabtrim_core.serving import measurement
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.workspace import StoredCounts
@@ -56,7 +56,7 @@ def in_report(architecture: DraftArchitecture) -> tuple[ForecastSettings, str]:
     if not st.session_state.get(ON, True):
         return NO_FORECAST, ""
     try:
-        cycles_of(assumed(), architecture)
+        check(assumed(), architecture)
     except InputError as error:
         return NO_FORECAST, str(error)
     return assumed(), ""

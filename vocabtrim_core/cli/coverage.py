@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import counts_argument, integer, padding_note
 from vocabtrim_core.cli.at_hand import (
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
     from vocabtrim_core.vocabulary import DraftVocabulary
@@ -68,7 +69,7 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
     sets = comparable_counts(specs)
     counts = sets[0]
     curve = CoverageCurve.of(counts)
-    vocabulary = _vocabulary(arguments, counts, curve)
+    vocabulary, note = _vocabulary(arguments, counts, curve)
     responses = responses_of(specs, sets)
     result = {
         "k": len(vocabulary),
@@ -98,16 +99,21 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
         ]
     without = (c.name for c, its in zip(sets, responses, strict=True) if its is None)
     result["without_interval"] = list(dict.fromkeys(without))
-    result["note"] = padding_note(curve, arguments.k) if arguments.k else None
+    result["note"] = note
     return result
 
 
-def _vocabulary(arguments: argparse.Namespace, counts: TokenCounts, curve: Any) -> DraftVocabulary:
+def _vocabulary(
+    arguments: argparse.Namespace, counts: TokenCounts, curve: CoverageCurve
+) -> tuple[DraftVocabulary, str | None]:
+    """The tokens, and what is to be said of them."""
     if arguments.k is not None:
-        return curve.vocabulary(arguments.k)
+        return curve.vocabulary(arguments.k), padding_note(curve, arguments.k)
     from vocabtrim_core.mappings.importing import import_for
 
-    return import_for(arguments.vocabulary, counts).vocabulary
+    found = import_for(arguments.vocabulary, counts)
+    unsound = f"{found.name} is not sound, it is measured as what it holds: "
+    return found.vocabulary, None if found.valid else unsound + " ".join(found.problems)
 
 
 def _measured(

@@ -54,6 +54,19 @@ def cycles_of(settings: ForecastSettings, architecture: DraftArchitecture) -> Cy
     )  # fmt: skip
 
 
+def check(settings: ForecastSettings, architecture: DraftArchitecture) -> None:
+    """InputError where these assumptions, made elsewhere, give no forecast for this draft."""
+    cycles_of(settings, architecture)
+    size = architecture.vocab_size
+    if settings.full_length is not None:
+        most = np.full(size, settings.depth + 1.0)
+        lengths = dict(settings.measured)
+        AcceptanceModel(np.ones(size), most, settings.depth, settings.full_length, lengths)
+    for k, _ in settings.cycles:
+        if k > size:
+            raise InputError(f"A cycle time is given for k = {k:,}, which is outside 1..{size:,}.")
+
+
 def as_many_covering(opened: Opened) -> int:
     """The fewest most frequent tokens that cover what the chosen ones cover.
 
