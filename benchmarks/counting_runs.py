@@ -1,42 +1,35 @@
-"""The runs of the counting benchmark: each loads what it needs, then counts one file."""
+"""The runs of the counting benchmark: what is loaded before the clock starts, then one file."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
-import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 
-from benchmarks.counting_texts import SHARED
-
-TOKENIZER = SHARED / "tokenizers" / "llama-3.1"
-SPECFORGE_ROWS = 1000
-BATCH = 2000  # rows per call of the other tokenizers
-
-Counting = Callable[[], tuple[np.ndarray, dict[str, Any]]]
+from benchmarks.counting_peers import PEERS, TOKENIZER, Counting, answers, texts_of
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way to count one file. baseline: the run that its time is compared with."""
+    """One way to count one file. baseline: the run that its time for a megabyte (or, where that run
+    does not count all, a conversation) is compared with."""
 
     name: str
     how: str
     file: str
     threads: int = 2
     engine: str = ""
-    baseline: str = "hf"
+    baseline: str = ""
     goal: str = ""
     responses: bool = False  # keep the counted ids on disk too, as the app does
 
@@ -46,29 +39,32 @@ class Run:
         return self.file.partition(".")[0]
 
 
+HF, HARD = "HF tokenizers", "HF tokenizers, hard text"
 RUNS = {
     run.name: run
     for run in (
-        Run("ours", "ours", "text.parquet", goal=">= 40x"),
-        Run("ours, ids kept too", "ours", "text.parquet", responses=True),
-        Run("ours, 1 thread", "ours", "text.parquet", threads=1),
-        Run("ours, zstd JSON lines", "ours", "text.jsonl.zst", goal=">= 20x"),
-        Run("ours, JSON lines", "ours", "text.jsonl"),
-        Run("ours, fastokens", "ours", "text.parquet", engine="fastokens", goal=">= 15x"),
-        Run("hf", "hf", "text.parquet"),
-        Run("tiktoken", "tiktoken", "text.parquet"),
-        Run("ours, hard text", "ours", "hard.parquet", baseline="hf, hard text", goal=">= 25x"),
-        Run("hf, hard text", "hf", "hard.parquet", baseline="hf, hard text"),
-        Run("ours, words new twice over", "ours", "grown.parquet", baseline="", goal="<= 600 MB"),
-        Run("SpecForge", "specforge", "text.parquet", baseline="", goal=">= 300x"),
-        Run("SpecForge, 1 process", "specforge", "text.parquet", threads=1, baseline=""),
+        Run("ours", "ours", "text.parquet", baseline=HF, goal=">= 40x"),
+        Run("ours, ids kept too", "ours", "text.parquet", baseline=HF, responses=True),
+        Run("ours, 1 thread", "ours", "text.parquet", threads=1, baseline=HF),
+        Run("ours, zstd JSON lines", "ours", "text.jsonl.zst", baseline=HF, goal=">= 20x"),
+        Run("ours, JSON lines", "ours", "text.jsonl", baseline=HF),
+        Run("ours, fastokens", "ours", "text.parquet", engine="fastokens", baseline=HF,
+            goal=">= 15x"),
+        Run("gigatoken alone", "alone", "text.parquet", baseline=HF),
+        Run("gigatoken alone, 1 thread", "alone", "text.parquet", threads=1, baseline=HF),
+        Run(HF, "hf", "part.parquet"),
+        Run("ours, the part HF reads", "ours", "part.parquet", baseline=HF),
+        Run("tiktoken, the same part", "tiktoken", "part.parquet", baseline=HF),
+        Run("ours, hard text", "ours", "hard.parquet", baseline=HARD, goal=">= 25x"),
+        Run("gigatoken alone, hard text", "alone", "hard.parquet", baseline=HARD),
+        Run(HARD, "hf", "hard.parquet"),
+        Run("ours, words new twice over", "ours", "grown.parquet", goal="<= 600 MB"),
+        Run("ours, literal markup", "ours", "markup.parquet"),
+        Run("rendered and encoded by HF, literal markup", "rendered", "markup.parquet"),
+        Run("ours, 1,000 conversations", "ours", "sample.parquet"),
+        Run("SpecForge, 1,000 conversations", "specforge", "sample.parquet", goal=">= 300x"),
     )
-}
-TITLES = {
-    "hf": "HF tokenizers, encode_batch_fast + bincount",
-    "hf, hard text": "HF tokenizers, hard text",
-    "tiktoken": "tiktoken, encode_ordinary_batch + bincount",
-}
+}  # fmt: skip
 
 
 class Memory(threading.Thread):
@@ -92,6 +88,7 @@ class Memory(threading.Thread):
 
 
 def ours(run: Run, path: Path) -> Counting:
+    """The command's own function, with the engines it takes loaded before the clock starts."""
     from vocabtrim_core.corpora import open_corpus
     from vocabtrim_core.counting.count import count
     from vocabtrim_core.counting.engines import ENGINES, make_engine
@@ -105,7 +102,7 @@ def ours(run: Run, path: Path) -> Counting:
     if not loaded[0].parallel:
         loaded += [make_engine(tokenizer, names) for _ in range(run.threads - 1)]
     for engine in loaded:
-        engine.encode(_texts(["warm"]))
+        engine.encode(texts_of(["warm"]))
     kind = type(loaded[0])
     supply = iter(loaded)
 
@@ -129,105 +126,35 @@ def ours(run: Run, path: Path) -> Counting:
     return counted
 
 
-def hf(run: Run, path: Path) -> Counting:
-    import tokenizers
+def alone(run: Run, path: Path) -> Counting:
+    """gigatoken without us: an engine per thread, the text in memory, no check, no histogram.
 
-    backend = tokenizers.Tokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
-    backend.encode("warm")
+    What no pipeline around it can go below, on this machine.
+    """
+    from vocabtrim_core.counting.engines import Gigatoken
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+
+    tokenizer = load_tokenizer(TOKENIZER)
+    engines = [Gigatoken(tokenizer) for _ in range(run.threads)]
+    for engine in engines:
+        engine.encode(texts_of(["warm"]))
+    batches = deque(texts_of(texts) for texts in answers(path))
+
+    def work(engine: Gigatoken) -> int:
+        tokens = 0
+        with contextlib.suppress(IndexError):
+            while True:
+                tokens += len(engine.encode(batches.popleft())[0])
+        return tokens
 
     def counted():
-        total = np.zeros(backend.get_vocab_size(), np.int64)
-        for texts in _answers(path):
-            found = backend.encode_batch_fast(texts, add_special_tokens=False)
-            ids = np.concatenate([np.asarray(encoding.ids, np.int64) for encoding in found])
-            total += np.bincount(ids, minlength=len(total))
-            total[backend.token_to_id("<|eot_id|>")] += len(texts)
-        return total, {}
+        with ThreadPoolExecutor(run.threads) as pool:
+            return np.zeros(0, np.int64), {"tokens": sum(pool.map(work, engines))}
 
     return counted
 
 
-def with_tiktoken(run: Run, path: Path) -> Counting:
-    import tiktoken
-
-    read = json.loads((TOKENIZER / "tokenizer.json").read_text())
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [b for b in range(256) if b not in printable]
-    byte_of = {chr(b): b for b in printable} | {chr(256 + i): b for i, b in enumerate(others)}
-    ranks = {bytes(byte_of[c] for c in word): i for word, i in read["model"]["vocab"].items()}
-    pattern = read["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"]
-    specials = {token["content"]: token["id"] for token in read["added_tokens"]}
-    encoding = tiktoken.Encoding(
-        "llama-3.1", pat_str=pattern, mergeable_ranks=ranks, special_tokens=specials
-    )
-    encoding.encode_ordinary("warm")
-
-    def counted():
-        total = np.zeros(encoding.n_vocab, np.int64)
-        for texts in _answers(path):
-            for ids in encoding.encode_ordinary_batch(texts, num_threads=run.threads):
-                total += np.bincount(np.asarray(ids, np.int64), minlength=len(total))
-            total[specials["<|eot_id|>"]] += len(texts)
-        return total, {}
-
-    return counted
-
-
-def _answers(path: Path):
-    """Stripped assistant messages as Python strings, in batches."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    for batch in pq.ParquetFile(path).iter_batches(BATCH, columns=["conversations"]):
-        turns = batch.column(0).flatten()
-        answers = pc.filter(turns.field("content"), pc.equal(turns.field("role"), "assistant"))
-        yield pc.utf8_trim_whitespace(answers).to_pylist()
-
-
-def _texts(values):
-    import pyarrow as pa
-
-    return pa.array(values, pa.large_string())
-
-
-def specforge(run: Run, path: Path) -> Counting:
-    """SpecForge's tokenising and counting, as its training scripts call them; no mapping."""
-    import datasets
-    import pyarrow.parquet as pq
-    from specforge.data import preprocessing
-    from transformers import AutoTokenizer
-
-    datasets.disable_progress_bars()
-    tokenizer = AutoTokenizer.from_pretrained(TOKENIZER)
-    batch = next(pq.ParquetFile(path).iter_batches(SPECFORGE_ROWS))
-    data = datasets.Dataset.from_list(batch.to_pylist())
-    found: dict = {}
-
-    class Counted(Exception):  # noqa: N818 - not an error: counting is done, the mapping not wanted
-        pass
-
-    def keep(token_dict, *sizes):
-        found.update(token_dict)
-        raise Counted
-
-    preprocessing.process_token_dict_to_mappings = keep
-
-    def counted():
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            built = preprocessing.build_eagle3_dataset(
-                data, tokenizer, chat_template="llama3", max_length=1_000_000,
-                num_proc=run.threads if run.threads > 1 else None,
-            )  # fmt: skip
-            with contextlib.suppress(Counted), tempfile.TemporaryDirectory() as folder:
-                preprocessing.generate_vocab_mapping_file(built, len(tokenizer), 32_000, folder)
-        total = np.zeros(len(tokenizer), np.int64)
-        total[list(found)] = list(found.values())
-        return total, {"rows": len(data)}
-
-    return counted
-
-
-HOW = {"ours": ours, "hf": hf, "tiktoken": with_tiktoken, "specforge": specforge}
+HOW = {"ours": ours, "alone": alone, **PEERS}
 
 
 def cpu_seconds() -> float:
@@ -238,7 +165,8 @@ def cpu_seconds() -> float:
 
 def child(run: Run, folder: Path) -> None:
     """Load, count against the clock, print one JSON object."""
-    counted = HOW[run.how](run, folder / run.file)
+    way, path = HOW[run.how], folder / run.file
+    counted = way(run, path) if way in (ours, alone) else way(run.threads, path)
     memory = Memory()
     memory.start()
     cpu, started = cpu_seconds(), time.perf_counter()

@@ -1,9 +1,14 @@
 """Text for the counting benchmark, from what a machine has: no two messages are the same.
 
-`build` writes conversations as Parquet, JSON lines and compressed JSON lines:
-    text   chats of ../shared/data/corpora, Python sources, documentation
-    hard   gettext catalogues: some 200 languages, short strings, few repeated words
-    grown  the text again and again with other letters, so that every word is new each time
+`build` writes conversations, all as Parquet, the first also as JSON lines and compressed:
+    text    chats of ../shared/data/corpora, Python sources, documentation
+    part    every so many row groups of it, for those who would take minutes for all
+    sample  every so many conversations of it, for those who would take hours
+    hard    gettext catalogues: some 200 languages, short strings, few repeated words
+    grown   the text again and again with other letters, so that every word is new each time
+    markup  answers with literal special tokens, which are in none of the others: what they count
+            for is a matter of rule (a literal end-of-turn ends the answer where it is rendered),
+            and tokenizers that know of no template cannot agree about it
 """
 
 from __future__ import annotations
@@ -13,10 +18,11 @@ import gzip
 import hashlib
 import json
 import random
+import re
 import string
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -30,28 +36,34 @@ SCHEMA = pa.schema(
     [("conversations", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])))]
 )
 GROUP = 5000  # rows per Parquet row group and per write
+PART, SAMPLE = 60, 1000  # megabytes of `part`, conversations of `sample`
+MARKUP = re.compile(r"<\|[^<>|]*\|>|</?think>")
 
 Pairs = Iterator[tuple[str, str]]  # (question, answer)
 
 
-def build(folder: Path, megabytes: int, hard_megabytes: int, grown: int) -> dict[str, int]:
-    """Write the corpora unless they are there; returns bytes of assistant text by name."""
-    note = folder / "sizes.json"
+def build(folder: Path, megabytes: int, hard_megabytes: int, grown: int) -> dict[str, list[int]]:
+    """Write the corpora unless they are there; name -> [bytes of assistant text, answers]."""
+    note = folder / "built.json"
     if note.is_file():
         return json.loads(note.read_text())
     folder.mkdir(parents=True, exist_ok=True)
-    pairs = _distinct(chain(chats(), _alternate(sources(), documents())), megabytes)
+    marked: list[tuple[str, str]] = []
+    pairs = _distinct(chain(chats(), _alternate(sources(), documents())), megabytes, marked)
     sizes = {"text": _write(folder / "text.parquet", pairs)}
-    sizes["hard"] = _write(folder / "hard.parquet", _distinct(catalogues(), hard_megabytes))
-    if grown:
-        sizes["grown"] = _write(
-            folder / "grown.parquet", _respelled(folder / "text.parquet", grown)
-        )
+    sizes["hard"] = _write(folder / "hard.parquet", _distinct(catalogues(), hard_megabytes, marked))
+    sizes["markup"] = _write(folder / "markup.parquet", iter(marked))
+    text = pq.ParquetFile(folder / "text.parquet")
+    groups = range(0, text.num_row_groups, max(1, megabytes // PART))
+    sizes["part"] = _write(folder / "part.parquet", _pairs(map(text.read_row_group, groups)))
+    rows = islice(_pairs(text.iter_batches(GROUP)), 0, None, max(1, sizes["text"][1] // SAMPLE))
+    sizes["sample"] = _write(folder / "sample.parquet", islice(rows, SAMPLE))
+    sizes["grown"] = _write(folder / "grown.parquet", _respelled(folder / "text.parquet", grown))
     with (
         (folder / "text.jsonl").open("wb") as plain,
         pa.CompressedOutputStream(str(folder / "text.jsonl.zst"), "zstd") as packed,
     ):
-        for batch in pq.ParquetFile(folder / "text.parquet").iter_batches(GROUP):
+        for batch in text.iter_batches(GROUP):
             rows = (json.dumps(row, ensure_ascii=False) for row in batch.to_pylist())
             data = "".join(f"{row}\n" for row in rows).encode()
             plain.write(data)
@@ -137,8 +149,11 @@ def _alternate(*streams: Pairs) -> Pairs:
                 yield pair
 
 
-def _distinct(pairs: Pairs, megabytes: int) -> Pairs:
-    """Pairs whose answer was not seen before, until there is so much of it."""
+def _distinct(pairs: Pairs, megabytes: int, marked: list[tuple[str, str]]) -> Pairs:
+    """Pairs whose answer was not seen before, until there is so much of it.
+
+    marked: gets those with literal markup.
+    """
     seen: set[bytes] = set()
     left = megabytes * 1_000_000
     for question, answer in pairs:
@@ -146,6 +161,9 @@ def _distinct(pairs: Pairs, megabytes: int) -> Pairs:
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         if answer.strip() and digest not in seen:
             seen.add(digest)
+            if MARKUP.search(answer):
+                marked.append((question, data.decode()))
+                continue
             yield question, data.decode()
             left -= len(data)
             if left <= 0:
@@ -159,22 +177,29 @@ def _respelled(path: Path, times: int) -> Pairs:
         letters = list(string.ascii_lowercase)
         random.Random(seed).shuffle(letters)
         table = str.maketrans(string.ascii_lowercase, "".join(letters))
-        for batch in pq.ParquetFile(path).iter_batches(GROUP):
-            for row in batch.to_pylist():
-                question, answer = row["conversations"]
-                yield question["content"], answer["content"].translate(table)
+        for question, answer in _pairs(pq.ParquetFile(path).iter_batches(GROUP)):
+            yield question, answer.translate(table)
 
 
-def _write(path: Path, pairs: Pairs) -> int:
-    """Write a Parquet file; bytes of assistant text in it."""
-    size = 0
+def _pairs(batches: Iterable[pa.Table | pa.RecordBatch]) -> Pairs:
+    """What `_write` wrote."""
+    for batch in batches:
+        for row in batch.to_pylist():
+            question, answer = row["conversations"]
+            yield question["content"], answer["content"]
+
+
+def _write(path: Path, pairs: Pairs) -> list[int]:
+    """Write a Parquet file; bytes of assistant text in it, and answers."""
+    size = count = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         while some := list(islice(pairs, GROUP)):
             size += sum(len(answer.encode()) for _, answer in some)
+            count += len(some)
             rows = [
                 {"conversations": [{"role": "user", "content": question},
                                    {"role": "assistant", "content": answer}]}
                 for question, answer in some
             ]  # fmt: skip
             writer.write_table(pa.Table.from_pylist(rows, SCHEMA), row_group_size=GROUP)
-    return size
+    return [size, count]
