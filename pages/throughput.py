@@ -30,7 +30,7 @@ def measure(shown: list[throughput_store.Shown]) -> None:
         jobpanel.watch(throughput_form.open_jobs, "bench")
         with plain_errors():
             looked = throughput_view.results(shown) if shown else nothing_yet()
-    if shown and looked:
+    if looked:
         with plain_errors():
             throughput_view.details(shown, looked)
     footer(*([asked.argv] if asked else []), *throughput_store.commands(shown))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
+import pandas as pd
 import streamlit as st
 
 from pages.ui.words import FROM_PAPER, MEASURED, percent, plain
@@ -14,6 +16,8 @@ from vocabtrim_core.serving.statistics import Interval
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "·"
+AT_V = f"At {FULL_K:,}"
+T = TypeVar("T")
 ABOUT = (
     "The paper: Llama-3.1-8B-Instruct, EAGLE-3, SGLang, one A100-80GB, three runs each, ± its 95% "
     f"interval {FROM_PAPER}. Absolute numbers "
@@ -22,39 +26,38 @@ ABOUT = (
 
 
 def tables(measured: Sequence[Measurement], concurrency: int) -> None:
-    """All three, ours first."""
+    """All three, ours beside the paper's; the paper's alone where nothing of ours fits."""
     rows = beside_paper(measured, concurrency)
+    ours = any(row.trimmed for row in rows)
     st.caption(ABOUT)
-    if not any(row.trimmed for row in rows):
+    if measured and not ours:
         st.caption("No trimmed draft was measured at this number of requests at once.")
     if any(row.toy for row in rows):
         st.warning("Rows of the toy target demonstrate the mechanism; they are not a result.",
                    icon=":material/toys:")  # fmt: skip
-    st.markdown("**Table 2: output tokens per second, trimmed draft against all of V**")
-    st.markdown(table(TABLE_2, [_table_2(row) for row in rows]))
-    st.markdown("**Table 3: seconds for the whole prompt set, and throughput**")
     timed = [row for row in rows if row.task in SECONDS or (row.trimmed and row.trimmed.seconds)]
-    st.markdown(table(TABLE_3, [_table_3(row) for row in timed]))
-    st.markdown("**Table 6: acceptance length and throughput**")
-    st.markdown(table(TABLE_6, [_table_6(row) for row in rows]))
+    for title, columns, found in (
+        ("Table 2: output tokens per second, trimmed draft against all of V", _table_2, rows),
+        ("Table 3: seconds for the whole prompt set", _table_3, timed),
+        ("Table 6: acceptance length and throughput", _table_6, rows),
+    ):
+        st.markdown(f"**{title}**")
+        st.table(table(found, columns, ours), border="horizontal", hide_index=True, alt=title)
     st.caption("Coverage is the paper's: it is counted on the answers, see Generalize for yours.")
 
 
-OURS, THEIRS = MEASURED, FROM_PAPER
-TABLE_2 = ("Task", f"k {OURS}", f"At k {OURS}", f"At V {OURS}", f"Gain {OURS}", f"k {THEIRS}",
-           f"At k {THEIRS}", f"At {FULL_K:,} {THEIRS}", f"Gain {THEIRS}")  # fmt: skip
-TABLE_3 = ("Task", f"k {OURS}", f"Seconds at k {OURS}", f"At V {OURS}", f"Change {OURS}",
-           f"Seconds at k {THEIRS}", f"At {FULL_K:,} {THEIRS}", f"Change {THEIRS}")  # fmt: skip
-TABLE_6 = ("Task", f"k {OURS}", f"Length at k {OURS}", f"At V {OURS}", f"Gain {OURS}",
-           f"k {THEIRS}", f"Coverage {THEIRS}", f"Length at k {THEIRS}", f"At {FULL_K:,} {THEIRS}",
-           f"Gain {THEIRS}")  # fmt: skip
+Columns = tuple[dict[str, str], dict[str, str]]  # ours, the paper's: head -> cell
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first to the right."""
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    rule = "|" + "|".join([":--", *["--:"] * (len(head) - 1)]) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+def table(rows: Sequence[Beside], columns: Callable[[Beside], Columns], ours: bool) -> pd.DataFrame:
+    """Cells and heads in Markdown; every head says whose number it is."""
+    found = []
+    for row in rows:
+        measured, paper = columns(row)
+        cells = {f"{head} {MEASURED}": cell for head, cell in measured.items()} if ours else {}
+        cells |= {f"{head} {FROM_PAPER}": cell for head, cell in paper.items()}
+        found.append({"Task": _task(row), **cells})
+    return pd.DataFrame(found)
 
 
 def _task(row: Beside) -> str:
@@ -64,35 +67,45 @@ def _task(row: Beside) -> str:
     return " ".join(tags)
 
 
-def _table_2(row: Beside) -> list[str]:
-    ours, full, paper = row.trimmed, row.full, row.paper
-    theirs = [NOTHING] * 4
-    if paper:
-        trimmed = _pair(paper.throughput_trimmed, paper.throughput_trimmed_ci)
-        whole = _pair(paper.throughput_full, paper.throughput_full_ci)
-        theirs = [f"{paper.k:,}", trimmed, whole, change(paper.gain)]
-    return [_task(row), _size(ours), _said(ours and ours.rate), _said(full and full.rate),
-            ratio(row.gain), *theirs]  # fmt: skip
-
-
-def _table_3(row: Beside) -> list[str]:
+def _table_2(row: Beside) -> Columns:
     ours, full = row.trimmed, row.full
-    theirs = [NOTHING] * 3
-    if row.paper and row.task in SECONDS:
-        before, after = SECONDS[row.task]
-        theirs = [_pair(*after), _pair(*before), change(after[0] / before[0] - 1)]
-    return [_task(row), _size(ours), _said(ours and ours.seconds), _said(full and full.seconds),
-            ratio(row.slower), *theirs]  # fmt: skip
+    measured = {"k": _size(ours), "At k": _said(ours and ours.rate),
+                "At V": _said(full and full.rate), "Gain": ratio(row.gain)}  # fmt: skip
+    return measured, _theirs(row.paper, {
+        "k": lambda p: f"{p.k:,}",
+        "At k": lambda p: _pair(p.throughput_trimmed, p.throughput_trimmed_ci),
+        AT_V: lambda p: _pair(p.throughput_full, p.throughput_full_ci),
+        "Gain": lambda p: change(p.gain),
+    })  # fmt: skip
 
 
-def _table_6(row: Beside) -> list[str]:
-    ours, full, paper = row.trimmed, row.full, row.paper
-    theirs = [NOTHING] * 5
-    if paper:
-        theirs = [f"{paper.k:,}", percent(paper.coverage), f"{paper.length_trimmed:.2f}",
-                  f"{paper.length_full:.2f}", change(paper.gain)]  # fmt: skip
-    return [_task(row), _size(ours), _said(ours and ours.length), _said(full and full.length),
-            ratio(row.gain), *theirs]  # fmt: skip
+def _table_3(row: Beside) -> Columns:
+    ours, full = row.trimmed, row.full
+    measured = {"k": _size(ours), "At k": _said(ours and ours.seconds),
+                "At V": _said(full and full.seconds), "Change": ratio(row.slower)}  # fmt: skip
+    return measured, _theirs(SECONDS.get(row.task), {
+        "At k": lambda seconds: _pair(*seconds[1]),
+        AT_V: lambda seconds: _pair(*seconds[0]),
+        "Change": lambda seconds: change(seconds[1][0] / seconds[0][0] - 1),
+    })  # fmt: skip
+
+
+def _table_6(row: Beside) -> Columns:
+    ours, full = row.trimmed, row.full
+    measured = {"k": _size(ours), "Length at k": _said(ours and ours.length),
+                "At V": _said(full and full.length), "Gain": ratio(row.gain)}  # fmt: skip
+    return measured, _theirs(row.paper, {
+        "k": lambda p: f"{p.k:,}",
+        "Coverage": lambda p: percent(p.coverage),
+        "Length at k": lambda p: f"{p.length_trimmed:.2f}",
+        AT_V: lambda p: f"{p.length_full:.2f}",
+        "Gain": lambda p: change(p.gain),
+    })  # fmt: skip
+
+
+def _theirs(paper: T | None, cells: Mapping[str, Callable[[T], str]]) -> dict[str, str]:
+    """The paper's cells, empty where it has none."""
+    return {head: NOTHING if paper is None else cell(paper) for head, cell in cells.items()}
 
 
 def _size(side: Side | None) -> str:

@@ -77,7 +77,9 @@ def details(shown: Sequence[Shown], looked: Looked) -> None:
 def _controls(measured: Sequence[Measurement]) -> Looked:
     at_once = sorted({number for each in measured for number in each.concurrencies})
     roles = {figures.role(each, c) for each in measured for c in _good(each)}
-    baselines = [name for kind, name in BASELINES.items() if kind in roles] or ["V"]
+    drafting = roles - {figures.NONE}
+    baselines = [name for kind, name in BASELINES.items() if kind in roles and drafting - {kind}]
+    baselines = baselines or [BASELINES[figures.FULL]]
     drafts = [FASTEST, *dict.fromkeys(c.label for each in measured for c in _drafts(each))]
     _forget("measured_at", at_once)
     _forget("measured_base", baselines)
