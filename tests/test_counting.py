@@ -500,6 +500,36 @@ def test_cancelled_count_goes_on_where_it_stopped(shared, tmp_path, small_parts,
     )
 
 
+def test_fresh_count_goes_on_only_in_its_own_run(shared, tmp_path, small_parts, monkeypatch):
+    corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(1500)))
+    first = count(corpus, *kit(shared))
+    monkeypatch.setattr(counting, "POLL", 0.001)
+    parts, saved, save = tmp_path / "parts", [], counting.PartFolder.save
+
+    def stop(done, total, message="", **rates):
+        if message == "Counting" and done > 0.3 * total:
+            raise Cancelled("enough")
+
+    def again(run, progress=None):
+        return count(corpus, *kit(shared), cache=False, run=run, parts=parts, progress=progress)
+
+    monkeypatch.setattr(
+        counting.PartFolder, "save", lambda *a: saved.append(a[1].info.key) or save(*a)
+    )
+    everything = len(corpus.shards())
+    for run, expected in (("job 1", 0), ("job 1", 1), ("job 2", 0), ("", 0), ("", 0)):
+        before = {path.name for path in parts.rglob("*.part.npz")}
+        saved.clear()
+        with pytest.raises(Cancelled):
+            again(run, stop)
+        kept = {path.name.partition(".")[0] for path in parts.rglob("*.part.npz")} - set(saved)
+        assert bool(kept) == bool(expected and before)
+    saved.clear()
+    assert again("").key == first.key
+    assert len(saved) == everything
+    assert not list(parts.rglob("*.*"))
+
+
 DRIVER = """
     import sys, time
     from vocabtrim_core.corpora import fingerprint, open_corpus

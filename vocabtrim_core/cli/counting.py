@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         engine=arguments.engine,
         progress=progress,
         cache=not arguments.fresh,
+        run=os.environ.get("VOCABTRIM_JOB", ""),  # a job that is resumed goes on, fresh or not
         cluster=arguments.cluster,
     )
     if arguments.out:

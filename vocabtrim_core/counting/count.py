@@ -64,6 +64,7 @@ def count(
     engine: str | None = None,
     progress: Progress | None = None,
     cache: bool = True,
+    run: str = "",
     parts: Path | None = None,
     cluster: str | None = None,
     responses: bool = True,
@@ -72,7 +73,8 @@ def count(
 
     workers: threads, where the engine is not parallel itself; by default as many as the cores and
     the size of the corpus are worth.
-    engine: the engine to prefer, see `engines.ENGINES`.  cache: False counts all of it anew.
+    engine: the engine to prefer, see `engines.ENGINES`.  cache: False counts all of it anew, but
+    for what a run of the same name had finished before it was stopped.
     parts: folder for finished parts, by default in the workspace.  cluster: address of a Dask
     scheduler whose workers are to count.  responses: keep the counted ids themselves too, which
     intervals and forecasts need (see `response_files`); not from a cluster.  InputError; Cancelled,
@@ -88,7 +90,7 @@ def count(
         started = time.perf_counter()
         root = (parts or workspace.folder("parts")) / key
         if not cache:
-            PartFolder(root).remove()
+            _begin(root, run)
         proof, folder = _count(
             corpus, recipe, root, engine, workers or _threads(corpus), cluster, responses, progress
         )
@@ -100,6 +102,14 @@ def count(
             keep_responses(counts.key, held)
         PartFolder(root).remove()
         return counts
+
+
+def _begin(root: Path, run: str) -> None:
+    """Forget finished parts, unless they are this run's own."""
+    mark = root / "run.txt"
+    if not (run and mark.is_file() and mark.read_text("utf-8") == run):
+        PartFolder(root).remove()
+        workspace.write_atomic(mark, run.encode())
 
 
 def encoded_responses(
