@@ -105,7 +105,8 @@ def page(stored) -> None:
             st.caption("Tick at least one format to download it.")
         st.markdown("**Checked before anything is handed over**\n" + "".join(
             f"\n- {line}" for line in INVARIANTS))  # fmt: skip
-    footer(*([view.own.command] if view.own else []), argv)
+    made = view.own and view.own.command[0] == "select"
+    footer(*([view.own.command] if view.own and made else []), argv)
 
 
 def origin(view: traffic.InView, settings: state.Settings) -> str:

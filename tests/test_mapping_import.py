@@ -102,6 +102,7 @@ def test_every_format_of_ours_is_read_back(tmp_path, name):
     found = import_mapping(tmp_path / "out")
     assert found.vocabulary == KEPT
     assert found.valid, found.problems
+    assert f"As {name} reads it" in found.checks[0].detail
 
 
 def test_v_is_taken_from_the_file_where_it_tells(tmp_path):

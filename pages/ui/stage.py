@@ -55,7 +55,7 @@ def _hero(facts: Facts) -> dict[str, object]:
         "speed there, never a wrong answer."
     )
     settings, own = facts.material.choice.settings, facts.material.choice.own
-    how = "your own tokens" if own else "your choice" if settings.k else "exact optimum"
+    how = f"{'your choice' if settings.k else 'exact optimum'} at alpha {settings.alpha:g}"
     return {
         "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
         "lead": f"They make up {percent(coverage)} of what {counts.name} writes, and a draft step "
@@ -63,7 +63,7 @@ def _hero(facts: Facts) -> dict[str, object]:
         "numbers": [
             {"label": "Draft vocabulary", "value": f"{chosen.k:,}", "unit": "tokens",
              "note": f"{percent(chosen.k / full.k)} of the target's {full.k:,}",
-             "kind": "plain", "text": f"{how} at alpha {settings.alpha:g}"},
+             "kind": "plain", "text": "your own tokens" if own else how},
             {"label": "Coverage", "value": percent(coverage), "unit": "",
              "note": f"of {counts.tokens:,} tokens counted", "kind": "measured"},
             {"label": "Draft FLOPs saved", "value": percent(chosen.choice.latency_reduction),

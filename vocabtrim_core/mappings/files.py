@@ -34,6 +34,7 @@ class RawMapping:
 
     numbers: int64[k], offsets or ids as `expected` says that this kind of file should hold; label:
     what the file calls them.  t2d: bool[V].  any_order: readers of this kind need no order.
+    resolved: the numbers are ids already, read by the format that `label` names.
     vocab_size, head_rows, draft_vocab_size, origin, about: as far as the file tells.
     """
 
@@ -44,6 +45,7 @@ class RawMapping:
     label: str = "The list"
     t2d: np.ndarray | None = None
     any_order: bool = False
+    resolved: bool = False
     vocab_size: int | None = None
     head_rows: int | None = None
     draft_vocab_size: int | None = None
@@ -99,7 +101,7 @@ def _export(path: Path) -> RawMapping:
             ids = FORMATS[name].read(path / FORMATS[name].home, manifest.k)
             return RawMapping(
                 path.name, "export folder", ids, vocab_size=manifest.vocab_size,
-                any_order=FORMATS[name].order != "ascending", label=name,
+                any_order=FORMATS[name].order != "ascending", label=name, resolved=True,
             )  # fmt: skip
     raise InputError(f"{path / 'manifest.json'} names no format that is known here.")
 

@@ -119,6 +119,9 @@ def _read(raw: RawMapping) -> tuple[np.ndarray, str, tuple[Check, ...]]:
     if raw.numbers is None:
         assert kept is not None
         return kept, "mask", ()
+    if raw.resolved:
+        read = Check("numbers", True, f"As {raw.label} reads it, it holds these ids.")
+        return raw.numbers, ABSOLUTE, (read,)
     numbers, size = raw.numbers, raw.vocab_size or 0
     shifted = numbers + np.arange(len(numbers))
     readings = {OFFSET: shifted, ABSOLUTE: numbers}
