@@ -184,6 +184,14 @@ def test_a_damaged_file_is_a_sentence():
     assert "0123456789abcdef.json is not a measurement" in words(app)
 
 
+def test_a_link_opens_what_was_in_view():
+    old, new = keep(made(), made("NER", created="2027-01-01"))
+    app = opened(measured=f"{old},0000000000000000")
+    assert app.multiselect(key="measured").value == [old]
+    app.multiselect(key="measured").set_value([new, old]).run()
+    assert app.query_params["measured"] == f"{new},{old}"
+
+
 def test_a_new_measurement_comes_into_view():
     keep(made())
     app = opened()

@@ -102,7 +102,8 @@ def choose() -> list[Shown]:
     chosen, source = st.columns([5.6, 2.3], vertical_alignment="bottom", gap="small")
     keys = chosen.multiselect("Measurements in view", list(found), key="measured",
                               format_func=lambda key: found[key].title, max_selections=MOST,
-                              persist_state="session", bind="query-params")  # fmt: skip
+                              persist_state="session")  # fmt: skip
+    st.query_params["measured"] = ",".join(keys)
     shown = [found[key] for key in keys]
     with source:
         provenance(shown)
@@ -110,17 +111,17 @@ def choose() -> list[Shown]:
 
 
 def _take_up_new(keys: list[str]) -> None:
-    """A measurement that was not there at the last look comes into view."""
+    """Before the widget: a link's measurements at the first look, then every one that is new."""
     known = st.session_state.get("measured_known")
-    fresh = [key for key in keys if known is not None and key not in known]
     st.session_state.measured_known = keys
-    kept = [key for key in st.session_state.get("measured") or () if key in keys]
-    if "measured" in st.query_params and known is None and kept:
-        return
-    if fresh or not kept:
-        st.session_state.measured = fresh[:1] or keys[:1]
-    elif kept != st.session_state.get("measured"):
-        st.session_state.measured = kept
+    before = st.session_state.get("measured")
+    if known is None and before is None:
+        before = st.query_params.get("measured", "").split(",")
+    fresh = [key for key in keys if known is not None and key not in known]
+    kept = [key for key in before or () if key in keys]
+    wanted = fresh[:1] or kept[:MOST] or keys[:1]
+    if wanted != st.session_state.get("measured"):
+        st.session_state.measured = wanted
 
 
 # --- where they come from -----------------------------------------------------------------------

@@ -126,6 +126,12 @@ def test_every_figure_draws_and_a_toy_says_so(palette):
         assert "toy target" in figure.to_json()
 
 
+def test_a_toy_among_others_is_named_so_itself():
+    info = figures.rate_info([made(toy=True), made("NER")], 1)
+    assert info.toy == ""
+    assert {bar.where for bar in info.bars} == {"MT-Bench, toy target", "NER"}
+
+
 # --- beside the paper ---------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ The figures of a toy target say so in their axes, because a saved figure travels
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -52,8 +52,9 @@ def _styles(roles: Sequence[str], palette: Palette) -> list[dict]:
     ]  # fmt: skip
 
 
-def _toy(measurements: Iterable[Measurement]) -> str:
-    return TOY if any(each.toy for each in measurements) else ""
+def _toy(measurements: Sequence[Measurement]) -> str:
+    """For the axis of a figure that is all about toys; among others the toy's name says it."""
+    return TOY if measurements and all(each.toy for each in measurements) else ""
 
 
 def baseline_name(measurement: Measurement, kind: str) -> str:
@@ -71,13 +72,16 @@ def _rows(measurement: Measurement, concurrency: int) -> list[tuple[Row, str]]:
 
 def _where(measurements: Sequence[Measurement]) -> list[str]:
     """What tells the measurements apart: their prompts, else prompts and device, else the key."""
+    mixed = len({each.toy for each in measurements}) > 1
+    tags = [TOY if each.toy and mixed else "" for each in measurements]
     for names in (
         [each.prompts for each in measurements],
         [f"{each.prompts}, {each.device or each.engine}" for each in measurements],
     ):
         if len(set(names)) == len(names):
-            return names
-    return [f"{each.prompts}, {each.key[:6]}" for each in measurements]
+            return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
+    names = [f"{each.prompts}, {each.key[:6]}" for each in measurements]
+    return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
 
 
 def _errors(found: Sequence[Interval], colour: str) -> dict:
