@@ -55,7 +55,8 @@ def told(name: str, result: dict[str, Any]) -> str:
         return f"{tokens:,} tokens, {result['bytes'] / 1e6:.0f} MB"
     if name == "train":
         return "; ".join(
-            f"k = {d['k']:,}: acceptance length {d['acceptance_length']:.3f}, coverage "
+            f"k = {d['k']:,}: acceptance length {d['acceptance_length']:.3f} "
+            f"({d['acceptance_interval'][0]:.2f} to {d['acceptance_interval'][1]:.2f}), coverage "
             f"{d['coverage']:.2%}, draft FLOPs saved {d['flops_reduction']:.1%}"
             for d in result["drafts"]
         )
@@ -90,8 +91,8 @@ def main() -> None:
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     note = (
         "A toy target that demonstrates the mechanism, not a result. Acceptance length: simulated "
-        "on held-out conversations, 1 without a draft. Load averages of the machine at the end "
-        f"({len(os.sched_getaffinity(0))} cores): {load}."
+        "on held-out conversations, 1 without a draft, with its 95% interval over conversations. "
+        f"Load averages of the machine at the end ({len(os.sched_getaffinity(0))} cores): {load}."
     )
     write_report("demo_loop", "The embedded demo, from nothing to two drafts", rows, note)
 

@@ -17,7 +17,7 @@ from vocabtrim_core.jobs.progress import duration
 from vocabtrim_core.workspace import size
 
 DEMO_WORDS = (
-    "**What will happen.** A small target is trained for about three minutes on the demo's "
+    "**What will happen.** A small target is trained for about four minutes on the demo's "
     "conversations; its hidden states are captured once, into about 130 MB; then one draft per "
     "size is trained on them, evaluated on conversations nobody trained on, and exported. Under "
     "ten minutes on two free cores."
@@ -168,7 +168,10 @@ def outcome(argv: list[str], part: str, key: str) -> None:
             st.code(plan["yaml"], language="yaml")
             st.download_button("Download", plan["yaml"], f"run-{k}.yaml", "application/yaml",
                                key=f"{key}_{k}", on_click="ignore")  # fmt: skip
-            st.caption("What SpecForge would start:")
+            st.caption(
+                "The features' folder and the steps are filled in once they are captured. What "
+                "SpecForge would start:"
+            )
             st.json(plan["plan"], expanded=False)
 
 

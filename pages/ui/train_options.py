@@ -191,7 +191,7 @@ def _environment(found: Trainer | None) -> None:
 def trainer_words(found: Trainer | None) -> str:
     """What trains, in one line."""
     if found is None:
-        return "The trainer is being asked what it has."
+        return "What trains is not known yet."
     where = ", ".join(plain(name) for name in found.devices) or "CPU"
     packages = ", ".join(
         f"{name} {found.versions[name]}"

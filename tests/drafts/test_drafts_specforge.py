@@ -312,6 +312,7 @@ def test_check_says_cost_and_plans_and_starts_nothing(
     said = json.loads(capsys.readouterr().out)
     assert said["plans"]["64"]["plan"]["kind"] == "worker"
     assert said["online"]["64"]["plan"]["kind"] == "managed_supervisor"
+    assert f"target_model_path: {toy.folder}\n" in said["online"]["64"]["yaml"]
     assert said["fits"]
     assert said["seconds"] > 0
     assert "unborn" not in [run.name for run in list_runs()]

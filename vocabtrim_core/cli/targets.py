@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--minutes", type=number, default=3.0, help="of training (default %(default)s)"
+        "--minutes", type=number, default=3.5, help="of training (default %(default)s)"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="(default: in the workspace)")
     parser.add_argument("--data", nargs="+", metavar="PATH", help="(default: the demo's)")

@@ -136,14 +136,14 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     ).add_argument
     plan("--name", help="name of the run (default: from target, corpus and settings)")
     plan("--epochs", type=integer, help="[10]")
-    plan("--max-steps", type=integer, metavar="N", help="stop after this many steps [none, 120]")
+    plan("--max-steps", type=integer, metavar="N", help="stop after this many steps [none, 160]")
     plan("--batch-size", type=integer, help="conversations a step [1, 2]")
     plan("--accumulation", type=integer, help="batches a step [1]")
     plan("--learning-rate", type=number, help="[1e-4, 3e-3]")
     plan("--ttt-length", type=integer, help="draft positions unrolled in training [7, 3]")
     plan("--start", choices=("scratch", "target"),
          help="first weights of the head: random, or the target's [scratch, target]")  # fmt: skip
-    plan("--evaluations", type=integer, help="held-out evaluations and checkpoints [10, 4]")
+    plan("--evaluations", type=integer, help="held-out evaluations and checkpoints [10, 5]")
     plan("--compact-teacher", action="store_true",
          help="less memory for the target's logits, in exchange for time")  # fmt: skip
     plan("--seed", type=integer, help="[0]")

@@ -58,7 +58,7 @@ class DemoShape:
     length: int = 256  # tokens of a training sequence
     batch: int = 8  # sequences of a step
     learning_rate: float = 3e-3
-    minutes: float = 3.0
+    minutes: float = 3.5
     least_tokens: int = 200_000
     steps: int | None = None
     max_epochs: int = 3

@@ -61,7 +61,7 @@ class TrainingPlan:
 
 # What a toy target's drafts learn enough in, in about two minutes on two cores.
 TOY_PLAN = TrainingPlan(
-    max_steps=120, batch_size=2, learning_rate=3e-3, ttt_length=3, start="target", evaluations=4
+    max_steps=160, batch_size=2, learning_rate=3e-3, ttt_length=3, start="target", evaluations=5
 )
 MAX_LENGTH, TOY_MAX_LENGTH = 2048, 384  # tokens of a conversation
 TOY_MAX_TOKENS = 60_000  # tokens captured

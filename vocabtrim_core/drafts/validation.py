@@ -34,18 +34,20 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 def validate(request: TrainingRequest) -> dict[str, Any]:
     """Each k's run file, checked in a folder that is thrown away.
 
-    k -> {"yaml": the run file, "plan": what SpecForge would start}; InputError in its words.
+    k -> {"yaml": the run file, "plan": what SpecForge would start}; InputError in its words. Where
+    the features will lie, and how many steps they fill, is not known yet.
     """
+    steps = request.plan.max_steps or request.plan.evaluations
     found = {}
     for k in request.sizes:
         with _folder(request, k) as (folder, target):
             text = run_file(
-                request.plan, request.deployment, run_id=f"k{k}", steps=request.plan.evaluations,
+                request.plan, request.deployment, run_id=f"k{k}", steps=steps,
                 target=target, head_key=request.target.head_key,
                 embedding_key=request.target.embedding_key, features="features/train",
                 held_out="features/eval", max_length=request.recipe.max_length or 1,
             )  # fmt: skip
-            found[str(k)] = _checked(request, folder, text, request.deployment)
+            found[str(k)] = _checked(request, folder, target, text, request.deployment)
     return found
 
 
@@ -70,7 +72,7 @@ def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[st
                 corpus=str(request.corpus.files[0]), template=template,
                 max_length=request.recipe.max_length or 1,
             )  # fmt: skip
-            found[str(k)] = _checked(request, folder, text, Deployment("cuda"))
+            found[str(k)] = _checked(request, folder, target, text, Deployment("cuda"))
     return found
 
 
@@ -87,8 +89,10 @@ def _folder(request: TrainingRequest, k: int) -> Iterator[tuple[Path, str]]:
 
 
 def _checked(
-    request: TrainingRequest, folder: Path, text: str, deployment: Deployment
+    request: TrainingRequest, folder: Path, target: str, text: str, deployment: Deployment
 ) -> dict[str, Any]:
+    """target: the folder of this check, in whose place the run file names the target's own."""
     (folder / RUN_FILE).write_text(text, "utf-8")
     settings = settings_for(deployment.device, request.threads)
-    return {"yaml": text, "plan": plan_check(request.trainer, folder, settings, deployment)}
+    plan = plan_check(request.trainer, folder, settings, deployment)
+    return {"yaml": text.replace(target, str(request.target.folder)), "plan": plan}
