@@ -315,13 +315,18 @@ def test_a_measurement_is_replayed_but_not_an_imported_one(started):
     assert "imported" in words(app)
 
 
-def test_measurements_calibrate_the_forecast():
+def test_a_measurement_calibrates_the_forecast_on_counts_of_its_v(make_counts):
     (key,) = keep(made())
     app = opened()
+    assert button(app, "calibrate").disabled
+    assert "Needs a corpus counted with this target's tokenizer, V = 128,256" in words(app)
+    other = workspace.save_counts(make_counts([5] * V)).stem
+    workspace.save_counts(make_counts([5, 4]))
+    app.run()
     button(app, "calibrate").click().run()
-    assert not app.exception
     assert app.title[0].value == "Forecast"
     assert app.session_state.calibrated_on == key
+    assert app.session_state.counts_key == other
 
 
 # --- probe and search ---------------------------------------------------------------------------

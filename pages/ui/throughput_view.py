@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from pages.ui import plots
+from pages.ui import plots, state
 from pages.ui.router import page as page_of
 from pages.ui.throughput_paper import tables as paper_tables
 from pages.ui.throughput_store import Shown
@@ -150,16 +150,25 @@ def _headline(shown: Shown, looked: Looked) -> None:
 
 
 def calibrate(shown: Sequence[Shown]) -> None:
-    """From what is measured to a forecast for every size."""
+    """From drafts of two sizes or more to a forecast for every size, on counts of the same V."""
     own = [each.measurement for each in shown if not each.committed]
-    sizes = {c.k for each in own for c in _good(each) if c.k}
-    if not own or len(sizes) < 2:
+    fitting = [each for each in own if len({c.k for c in _good(each) if c.k}) > 1]
+    if not fitting:
         return
-    if st.button("Use these measurements to calibrate the forecast", key="calibrate",
-                 icon=":material/speed:", help="Forecast then predicts every size from these runs, "
-                 "and shows predicted against measured."):  # fmt: skip
-        st.session_state.calibrated_on = own[0].key
+    chosen = fitting[0]
+    sets = [each for each in state.counted_sets()
+            if chosen.vocab_size in (None, each.counts.vocab_size)]  # fmt: skip
+    told = (
+        "Forecast then predicts every size from these runs, and shows predicted against measured."
+    )
+    if not sets:
+        told = f"Needs a corpus counted with this target's tokenizer, V = {chosen.vocab_size:,}."
+    if st.button("Use this measurement to calibrate the forecast", key="calibrate", help=told,
+                 icon=":material/speed:", disabled=not sets):  # fmt: skip
+        st.session_state.update(calibrated_on=chosen.key, counts_key=sets[0].key)
         st.switch_page(page_of("forecast"), query_params={"timing": "A measurement"})
+    if not sets:
+        st.caption(told)
 
 
 def where(measurement: Measurement) -> str:
