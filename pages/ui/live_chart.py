@@ -13,12 +13,14 @@ from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.tradeoff import TradeOff
 
 HERE = Path(__file__).parent
+# What every chart over the size k begins with; its own script follows.
+SHARED = "".join((HERE / name).read_text("utf-8") for name in ("svg.js", "size_chart.js"))
 _STORE = component("curve_store", js=(HERE / "curve_store.js").read_text("utf-8"))
 _CHART = component(
     "live_chart",
     html=(HERE / "live_chart.html").read_text("utf-8"),
     css=(HERE / "live_chart.css").read_text("utf-8"),
-    js="".join((HERE / name).read_text("utf-8") for name in ("size_chart.js", "live_chart.js")),
+    js=SHARED + (HERE / "live_chart.js").read_text("utf-8"),
 )
 
 

@@ -1,30 +1,7 @@
 // What charts over the draft vocabulary size share: scales, axes, known sizes, markers, a crosshair
 // for mouse, touch and keyboard. A chart extends SizeChart and says what it draws and reads out.
-const SVG = "http://www.w3.org/2000/svg";
 const SAMPLES = 420;
-const number = new Intl.NumberFormat("en-US");
-// A share below one never reads as 100%.
-const percent = (share, digits = 2) => {
-  const text = (100 * share).toFixed(digits);
-  return share < 1 && +text === 100 ? percent(share, digits + 1) : `${text}%`;
-};
 const instances = new WeakMap();
-
-const element = (name, attributes = {}, text) => {
-  const node = document.createElementNS(SVG, name);
-  for (const key in attributes) node.setAttribute(key, attributes[key]);
-  if (text !== undefined) node.textContent = text;
-  return node;
-};
-const place = (node, attributes) => {
-  for (const key in attributes) node.setAttribute(key, attributes[key]);
-};
-const html = (name, kind, text) => {
-  const node = document.createElement(name);
-  if (kind) node.className = kind;
-  if (text !== undefined) node.textContent = text;
-  return node;
-};
 
 // A subclass has: size (V), low (left end of the log axis), span ([least, most] of the y axis),
 // yTicks() -> [[value, label]], yTitle, draw(), heights(k) -> values to dot, rows(k) -> readout,

@@ -13,6 +13,7 @@ import numpy as np
 from streamlit.components.v2 import component
 
 from pages.ui import state
+from pages.ui.live_chart import SHARED
 from vocabtrim_core.counts import TokenCounts
 
 HERE = Path(__file__).parent
@@ -56,7 +57,7 @@ def _chart(
         name,
         html=page.replace("ASIDE", aside).replace("HINT", hint).replace("ACTIONS", actions),
         css=_read("live_chart.css") + _read("size_chart.css"),
-        js=_read("size_chart.js") + _read(f"{name}.js"),
+        js=SHARED + _read(f"{name}.js"),
     )
 
 
