@@ -89,7 +89,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="counting-") as scratch:
         folder = options.folder or Path(scratch)
         sizes = build(folder, size, max(1, size // 4), 2)
-        names, missing = list(options.only or RUNS), ""
+        names, missing = [n for n in options.only or RUNS if sizes[RUNS[n].corpus][1]], ""
         if not options.specforge and find_spec("specforge") is None:
             names = [name for name in names if RUNS[name].how != "specforge"]
             missing = "SpecForge: left out, give its unpacked wheel with --specforge."

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import fractions
 import functools
+import inspect
 import json
 import random
 import re
+import shutil
+import statistics
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -284,3 +291,20 @@ def area(shape):
     assert function_of(stub).raises == ()
     with pytest.raises(IndexError):
         function_of('def _hidden():\n    """Return the area of a shape."""\n')
+
+
+def test_signatures_are_those_that_inspect_gives():
+    """They are read from the sources, because importing a module runs it."""
+    modules = {m.__name__: m for m in (base64, csv, fractions, shutil, statistics, textwrap)}
+    files = [file for file in library.sources() if file[2] in modules]
+    found = library.harvest(files)
+    plain = [f for f in found.functions if f.is_simple and not f.is_method and "." not in f.name]
+    assert len(plain) > 25
+    for f in plain:
+        real = inspect.signature(getattr(modules[f.module], f.name)).parameters
+        assert [p.name for p in f.parameters] == list(real), f.path
+        defaults = [p.default for p in real.values()]
+        for mine, default in zip(f.parameters, defaults, strict=True):
+            assert mine.has_default == (default is not inspect.Parameter.empty), f.path
+            if isinstance(default, int | float | str | None):
+                assert eval(mine.default, vars(modules[f.module])) == default, f.path
