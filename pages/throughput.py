@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui import (
     jobpanel,
+    throughput_details,
     throughput_form,
     throughput_paper,
     throughput_probe,
@@ -32,7 +33,7 @@ def measure(shown: list[throughput_store.Shown]) -> None:
             looked = throughput_view.results(shown) if shown else nothing_yet()
     if looked:
         with plain_errors():
-            throughput_view.details(shown, looked)
+            throughput_details.details(shown, looked.concurrency)
     footer(*([asked.argv] if asked else []), *throughput_store.commands(shown))
 
 

@@ -1,24 +1,20 @@
-"""What was measured: the verdict first, then bars, gains, tables, and where it comes from."""
+"""What was measured: the verdict first, then bars and gains."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
 import streamlit as st
 
 from pages.ui import plots, state
 from pages.ui.router import page as page_of
-from pages.ui.throughput_paper import tables as paper_tables
 from pages.ui.throughput_store import Shown
 from pages.ui.words import plain
 from vocabtrim_core.figures import throughput as figures
-from vocabtrim_core.report.measured import summary_rows
 from vocabtrim_core.serving.measurement import Configuration, Measurement
-from vocabtrim_core.serving.statistics import ONE_RUN, verdict
+from vocabtrim_core.serving.statistics import ONE_RUN, drafts_nothing, verdict
 
-TABS = ("Beside the paper", "Acceptance", "Concurrency", "Latency", "All numbers")
 BASELINES = {
     figures.FULL: "V",
     figures.SHIPPED: "32,000",
@@ -54,23 +50,6 @@ def results(shown: Sequence[Shown]) -> Looked:
     return looked
 
 
-def details(shown: Sequence[Shown], looked: Looked) -> None:
-    """Tables and further figures."""
-    measured = [each.measurement for each in shown]
-    tabs = st.tabs(TABS, key="measured_tab", on_change="rerun", bind="query-params")
-    drawers = (
-        lambda: paper_tables(measured, looked.concurrency),
-        lambda: _acceptance(measured, looked),
-        lambda: _concurrency(measured),
-        lambda: _latency(measured, looked),
-        lambda: _numbers(measured),
-    )
-    for tab, draw in zip(tabs, drawers, strict=True):
-        if tab.open:
-            with tab:
-                draw()
-
-
 # --- what is compared with what -----------------------------------------------------------------
 
 
@@ -81,9 +60,9 @@ def _controls(measured: Sequence[Measurement]) -> Looked:
     baselines = [name for kind, name in BASELINES.items() if kind in roles and drafting - {kind}]
     baselines = baselines or [BASELINES[figures.FULL]]
     drafts = [FASTEST, *dict.fromkeys(c.label for each in measured for c in _drafts(each))]
-    _forget("measured_at", at_once)
-    _forget("measured_base", baselines)
-    _forget("measured_draft", drafts)
+    forget("measured_at", at_once)
+    forget("measured_base", baselines)
+    forget("measured_draft", drafts)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         draft = st.selectbox("Verdict about", drafts, key="measured_draft", width=240,
                              persist_state="session")  # fmt: skip
@@ -100,7 +79,7 @@ def _controls(measured: Sequence[Measurement]) -> Looked:
     return Looked(concurrency or at_once[0], kind, draft)
 
 
-def _forget(key: str, options: Sequence[object]) -> None:
+def forget(key: str, options: Sequence[object]) -> None:
     """A choice that this measurement does not have."""
     if st.session_state.get(key) not in (None, *options):
         del st.session_state[key]
@@ -112,7 +91,7 @@ def _good(measurement: Measurement) -> list[Configuration]:
 
 def _drafts(measurement: Measurement) -> list[Configuration]:
     """The trimmed drafts; where there are none, whatever drafts."""
-    drafting = [c for c in _good(measurement) if c.k]
+    drafting = [c for c in _good(measurement) if not drafts_nothing(c)]
     return [c for c in drafting if figures.role(measurement, c) == figures.DRAFT] or drafting
 
 
@@ -137,7 +116,7 @@ def _headline(shown: Shown, looked: Looked) -> None:
     draft = in_question(measurement, looked)
     with st.container(border=True):
         if draft is None:
-            drafted = any(c.k for c in measurement.configurations)
+            drafted = not all(map(drafts_nothing, measurement.configurations))
             none = "No run with a draft succeeded" if drafted else "No draft was measured"
             st.markdown(f"### {none} on {plain(measurement.prompts)}")
         else:
@@ -217,9 +196,6 @@ def _failed(measurement: Measurement) -> None:
             )
 
 
-# --- what stands behind it ----------------------------------------------------------------------
-
-
 def _gains(measured: Sequence[Measurement], looked: Looked) -> None:
     name = BASELINES[looked.baseline]
     st.markdown(f"**Throughput against {name}**, runs paired, 95% interval; hollow: not told apart")
@@ -229,77 +205,3 @@ def _gains(measured: Sequence[Measurement], looked: Looked) -> None:
         return
     alt = f"Throughput of each configuration relative to {name}, with its interval"
     plots.draw(figures.gain_figure(info, name, plots.palette()), "gains", alt)
-
-
-def _acceptance(measured: Sequence[Measurement], looked: Looked) -> None:
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown("**Acceptance length against k**: generated tokens over verifications, summed")
-        lengths = figures.length_info(measured, looked.concurrency)
-        if lengths.lines:
-            plots.draw(figures.length_figure(lengths, plots.palette()), "lengths",
-                       "Acceptance length against draft vocabulary size")  # fmt: skip
-        else:
-            st.caption("No acceptance length is known for these runs.")
-    with right:
-        each = _one(measured, "positions_of")
-        positions = figures.position_info(each, looked.concurrency)
-        st.markdown("**Acceptance by draft position**: cycles that accepted it and all before it")
-        if positions.lines:
-            plots.draw(figures.position_figure(positions, plots.palette()), "positions",
-                       "Share of cycles that accepted each draft position")  # fmt: skip
-        else:
-            st.caption("This engine does not tell acceptance by position.")
-
-
-def _concurrency(measured: Sequence[Measurement]) -> None:
-    each = _one(measured, "concurrency_of")
-    if len(each.concurrencies) < 2:
-        st.caption(
-            "Measured with one number of requests at once. Choose several, such as 1, 2, 4, 8, to "
-            "see where speculation stops paying."
-        )
-        return
-    info = figures.concurrency_info(each)
-    plots.draw(figures.concurrency_figure(info, plots.palette()), "concurrency",
-               "Output tokens per second against requests at once, by configuration")  # fmt: skip
-
-
-def _latency(measured: Sequence[Measurement], looked: Looked) -> None:
-    info = figures.latency_info(_one(measured, "latency_of"), looked.concurrency)
-    left, right = st.columns(2, gap="large")
-    for column, first, name in ((left, False, "latency"), (right, True, "first_token")):
-        told = any((row.first if first else row.whole) for row in info.rows)
-        with column:
-            if told:
-                figure = figures.latency_figure(info, plots.palette(), first_token=first)
-                alt = "Time to the first token" if first else "Latency of a whole request"
-                plots.draw(figure, name, f"{alt}: median, mean and 95th percentile")
-            else:
-                what = "The time to the first token" if first else "The latency of requests"
-                st.caption(f"{what} is not known for these runs.")
-
-
-def _one(measured: Sequence[Measurement], key: str) -> Measurement:
-    """The measurement a figure of a single one is about."""
-    if len(measured) == 1:
-        return measured[0]
-    by_key = {each.key: each for each in measured}
-    _forget(key, list(by_key))
-    chosen = st.selectbox("Measurement", list(by_key), key=key, persist_state="session",
-                          format_func=lambda k: where(by_key[k]))  # fmt: skip
-    return by_key[chosen]
-
-
-def _numbers(measured: Sequence[Measurement]) -> None:
-    """Every configuration and number of requests at once as a row."""
-    whole, one, three = (
-        st.column_config.NumberColumn(format=form) for form in ("localized", "%.1f", "%.3f")
-    )
-    columns = {"k": whole, "Tokens/s": one, "± tokens/s": one, "Acceptance length": three,
-               "± length": three}  # fmt: skip
-    rows = pd.DataFrame(summary_rows(measured))
-    columns |= {name: one for name in rows if name.endswith(", ms")}
-    st.dataframe(rows, hide_index=True, key="numbers", column_config=columns,
-                 alt="Throughput, acceptance and latency of every configuration")  # fmt: skip
-    st.caption("± is half a 95% interval over the runs; without one there was a single run.")

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from made_measurements import SMALL, V, configuration, made, run
 
+from vocabtrim_core.figures import acceptance, load
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.figures.base import DARK, LIGHT
 from vocabtrim_core.figures.tuning import tuning_figure, tuning_info
@@ -41,6 +42,13 @@ def test_bars_are_the_interval_of_the_runs():
 def test_roles_follow_v_first():
     toy = made(ks=(None, 32_000, 4_000), vocab_size=32_000)
     assert [figures.role(toy, c) for c in toy.configurations] == ["none", "full", "draft"]
+
+
+def test_a_draft_of_unknown_size_is_no_baseline():
+    unknown = replace(configuration(SMALL), k=None)
+    found = Measurement("p", "t", "e", (unknown, configuration(None)), vocab_size=None)
+    assert [figures.role(found, c) for c in found.configurations] == ["draft", "none"]
+    assert [c.label for c in figures.ordered(found)] == ["no speculation", "13,264"]
 
 
 def test_failed_runs_are_not_drawn():
@@ -87,25 +95,25 @@ def test_without_the_baseline_there_is_no_gain():
 
 
 def test_acceptance_lines_ascend_in_k():
-    line = figures.length_info([made()], 1).lines[0]
+    line = acceptance.length_info([made()], 1).lines[0]
     assert line.ks == (13_264, 32_000, 128_256)
     assert [length.mean for length in line.lengths] == sorted(m.mean for m in line.lengths)
 
 
 def test_positions_are_shares_of_all_cycles():
-    info = figures.position_info(made(), 1)
+    info = acceptance.position_info(made(), 1)
     assert [line.label for line in info.lines] == LABELS[1:]
     assert info.lines[0].shares == pytest.approx((0.7, 0.45, 0.25))
 
 
 def test_concurrency_lines_hold_every_number_at_once():
-    info = figures.concurrency_info(made(concurrencies=(1, 4, 16)))
+    info = load.concurrency_info(made(concurrencies=(1, 4, 16)))
     assert {line.concurrencies for line in info.lines} == {(1, 4, 16)}
     assert info.lines[0].rates[2].mean > info.lines[0].rates[0].mean
 
 
 def test_latency_is_the_runs_mean():
-    row = figures.latency_info(made(), 1).rows[0]
+    row = load.latency_info(made(), 1).rows[0]
     assert (row.whole.p95, row.first.p50) == pytest.approx((3.5, 0.04))
 
 
@@ -116,11 +124,11 @@ def test_every_figure_draws_and_a_toy_says_so(palette):
         figures.rate_figure(figures.rate_info([one], 1), palette),
         figures.rate_figure(figures.rate_info([one, two], 1), palette),
         figures.gain_figure(figures.gain_info([one, two], figures.FULL, 1), "V", palette),
-        figures.length_figure(figures.length_info([one, two], 1), palette),
-        figures.position_figure(figures.position_info(one, 1), palette),
-        figures.concurrency_figure(figures.concurrency_info(one), palette),
-        figures.latency_figure(figures.latency_info(one, 1), palette),
-        figures.latency_figure(figures.latency_info(one, 1), palette, first_token=True),
+        acceptance.length_figure(acceptance.length_info([one, two], 1), palette),
+        acceptance.position_figure(acceptance.position_info(one, 1), palette),
+        load.concurrency_figure(load.concurrency_info(one), palette),
+        load.latency_figure(load.latency_info(one, 1), palette),
+        load.latency_figure(load.latency_info(one, 1), palette, first_token=True),
     ]
     for figure in drawn:
         assert "toy target" in figure.to_json()
