@@ -32,7 +32,7 @@ def role(measurement: Measurement, configuration: Configuration) -> str:
 
 
 def ordered(measurement: Measurement) -> list[Configuration]:
-    """No speculation first, then the largest draft vocabulary to the smallest, unknown ones last."""
+    """No speculation first, then the largest draft vocabulary to the smallest, unknown last."""
     return sorted(
         measurement.configurations, key=lambda c: (not drafts_nothing(c), -(c.k or 0), c.label)
     )
