@@ -41,9 +41,11 @@ def _one_thread():
 
 @torch.inference_mode()
 def simulated(model, draft, ids, new, steps, ends=frozenset()):
-    """(answer, accepted histogram) by the definition of greedy chain speculation."""
+    """Answer, accepted histogram and drafted tokens of every cycle, by the definition of greedy
+    chain speculation.
+    """
     answer = [int(full_target(model, ids)[1][-1].argmax())]
-    accepted = [0] * (steps + 1)
+    accepted, proposals = [0] * (steps + 1), []
     while len(answer) < new and answer[-1] not in ends:
         known = [*ids, *answer]
         aux, _ = full_target(model, known[:-1])
@@ -53,6 +55,7 @@ def simulated(model, draft, ids, new, steps, ends=frozenset()):
             x = out[-1] * torch.rsqrt(out[-1].pow(2).mean() + 1e-6) * draft.norm.weight
             drafted.append(int(draft.ids[(draft.lm_head.weight @ x).argmax()]))
             tokens, hidden = [*tokens, drafted[-1]], torch.cat([hidden, out[-1:]])
+        proposals.append(drafted)
         said = full_target(model, known + drafted)[1].argmax(-1)[len(known) - 1 :].tolist()
         agreed = next((i for i in range(steps) if drafted[i] != said[i]), steps)
         kept = 0
@@ -62,7 +65,7 @@ def simulated(model, draft, ids, new, steps, ends=frozenset()):
             answer.append(token)
             kept += 1
         accepted[min(agreed, kept)] += 1
-    return answer, accepted
+    return answer, accepted, proposals
 
 
 def greedy(model, ids, new, ends=()):
@@ -76,8 +79,22 @@ def greedy(model, ids, new, ends=()):
     return found.sequences[0, len(ids) :].tolist(), float((best[:, 0] - best[:, 1]).min())
 
 
-def decoded(model, draft, ids, new, steps, ends=frozenset()):
-    return Decoder(TorchTarget(model), draft, steps).decode(ids, new, ends=frozenset(ends))
+def speculated(decoder, ids, new, ends=frozenset()):
+    """The same three of the loop."""
+    proposals, chain = [], decoder.draft.chain
+
+    def recorded(*arguments):
+        proposals.append((found := chain(*arguments))[1:].tolist())
+        return found
+
+    decoder.draft.chain = recorded
+    found = decoder.decode(ids, new, ends=frozenset(ends))
+    decoder.draft.chain = chain
+    return list(found.tokens), list(found.accepted), proposals
+
+
+def plain(model, ids, new, ends=frozenset()):
+    return list(Decoder(TorchTarget(model), None, 0).decode(ids, new, ends=frozenset(ends)).tokens)
 
 
 # --- losslessness -------------------------------------------------------------------------------
@@ -85,36 +102,54 @@ def decoded(model, draft, ids, new, steps, ends=frozenset()):
 
 @settings(max_examples=20, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_every_draft_gives_the_targets_own_answer_in_the_cycles_a_simulation_counts(data):
+def test_every_draft_gives_the_targets_own_answer_in_the_cycles_of_a_simulation(data):
     draw = data.draw
     size = draw(st.integers(3, 40), "V")
     model = make_target(size, draw(st.integers(0, 10**6), "seed"), draw(st.sampled_from([1, 2, 4])))
     k = draw(st.one_of(st.just(1), st.just(size), st.integers(1, size)), "k")
     draft = make_draft(model, k, draw(st.integers(0, 10**6), "draft"), draw(st.booleans(), "fit"))
-    token = st.integers(0, size - 1)
-    ids = draw(st.lists(token, min_size=1, max_size=12), "prompt")
+    ids = draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=12), "prompt")
     new, steps = draw(st.integers(1, 24), "new"), draw(st.integers(1, 6), "steps")
-    ends = frozenset(draw(st.lists(token, max_size=2), "ends"))
-    expected, tie = greedy(model, ids, new, ends)
+    expected, tie = greedy(model, ids, new)
     assume(tie > TIE)
-    found = decoded(model, draft, ids, new, steps, ends)
-    assert list(found.tokens) == expected
-    assert (list(found.tokens), list(found.accepted)) == simulated(
-        model, draft, ids, new, steps, ends
-    )
-    assert list(decoded(model, None, ids, new, steps, ends).tokens) == expected
+    if draw(st.booleans(), "ends"):
+        ends = frozenset(draw(st.lists(st.sampled_from(expected), max_size=2), "end"))
+        expected, _ = greedy(model, ids, new, ends)
+    else:
+        ends = frozenset()
+    found = speculated(Decoder(TorchTarget(model), draft, steps), ids, new, ends)
+    assert found[0] == plain(model, ids, new, ends) == expected
+    assert found == simulated(model, draft, ids, new, steps, ends)
 
 
 def test_a_good_draft_is_accepted_and_a_bad_one_is_not():
-    model = make_target(12, 0)
-    ids, new = [5, 2], 60
+    model, ids, new = make_target(12, 0), [5, 2], 60
     lengths = []
     for fitted in (True, False):
-        found = decoded(model, make_draft(model, 12, 1, fitted), ids, new, 4)
-        assert list(found.tokens) == greedy(model, ids, new)[0]
-        assert sum(found.accepted) <= new - 1
-        lengths.append(new / sum(found.accepted))
+        draft = make_draft(model, 12, 1, fitted)
+        tokens, accepted, _ = speculated(Decoder(TorchTarget(model), draft, 4), ids, new)
+        assert tokens == greedy(model, ids, new)[0]
+        lengths.append(new / sum(accepted))
     assert lengths[0] > 2 > lengths[1]
+
+
+def test_answers_end_within_accepted_tokens_as_anywhere():
+    """Every token of a well drafted answer as its end, and every length."""
+    model, ids = make_target(12, 0), [5, 2]
+    draft = make_draft(model, 12, 1, fitted=True)
+    decoder = Decoder(TorchTarget(model), draft, 4)
+    whole = greedy(model, ids, 40)[0]
+    cut = 0
+    for n in range(1, 41):
+        token = whole[n - 1]
+        for new, ends in ((40, frozenset({token})), (n, frozenset())):
+            found = decoder.decode(ids, new, ends=ends)
+            expected = whole[: whole.index(token) + 1] if ends else whole[:n]
+            assert list(found.tokens) == expected
+            tokens = 1 + sum(count * (j + 1) for j, count in enumerate(found.accepted))
+            assert tokens - len(expected) in (0, 1)  # the last cycle may end with a drafted token
+            cut += tokens - len(expected)
+    assert cut > 5
 
 
 def test_rejected_tokens_leave_nothing_behind():
@@ -124,9 +159,7 @@ def test_rejected_tokens_leave_nothing_behind():
     decoder = Decoder(TorchTarget(model), draft, 3)
     decoder.reserve(80)
     for ids, new in (([1, 2, 3, 4, 5, 6], 70), ([7], 9), ([1, 2], 30), ([7], 9)):
-        answer, accepted = simulated(model, draft, ids, new, 3)
-        found = decoder.decode(ids, new)
-        assert (list(found.tokens), list(found.accepted)) == (answer, accepted)
+        assert speculated(decoder, ids, new) == simulated(model, draft, ids, new, 3)
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("specforge"), reason="needs specforge")
