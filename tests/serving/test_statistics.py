@@ -192,6 +192,10 @@ def test_the_sentence_of_the_issue():
     ("throughputs", "said"),
     [
         ({"13264": [104.0], str(V): [100.0]}, "+4.0 % over 128,256 on MT-Bench: one run each"),
+        (
+            {"13264": [104.0, 104.1, 104.2], str(V): [100.0, 100.1, 100.0], "32000": [99.0]},
+            "faster than 128,256; one pair of runs with 32,000, which may be chance.",
+        ),
         ({"13264": ["died"], str(V): [100.0]}, "no run that went well"),
         ({"13264": [104.0, 105.0]}, "without a baseline"),
         (

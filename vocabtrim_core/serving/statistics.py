@@ -257,15 +257,19 @@ def verdict(measurement: Measurement, label: str, concurrency: int | None = None
     parts = [f"{gain(each.ratio)} over {base}" for base, each in row.ratios.items()]
     text = f"{name} is {listed(parts)} on {measurement.prompts}"
     apart = {base: each.distinguishable for base, each in row.ratios.items()}
-    if None in apart.values():
+    unknown = [base for base, clear in apart.items() if clear is None]
+    if len(unknown) == len(apart):
         return f"{text}: one run each, so whether that is more than chance is not known."
-    if unclear := [base for base, clear in apart.items() if not clear]:
-        return f"{text}: not distinguishable from {listed(unclear)}."
-    slower = [base for base, each in row.ratios.items() if each.ratio.mean < 1]
-    faster = [base for base in apart if base not in slower]
-    said = [f"faster than {listed(faster)}"] if faster else []
-    said += [f"slower than {listed(slower)}"] if slower else []
-    return f"{text}: {listed(said)}."
+    if unclear := [base for base, clear in apart.items() if clear is False]:
+        said = [f"not distinguishable from {listed(unclear)}"]
+    else:
+        clear = [base for base in apart if base not in unknown]
+        slower = [base for base in clear if row.ratios[base].ratio.mean < 1]
+        faster = [base for base in clear if base not in slower]
+        said = [f"faster than {listed(faster)}"] if faster else []
+        said += [f"slower than {listed(slower)}"] if slower else []
+    only = f"; one pair of runs with {listed(unknown)}, which may be chance" if unknown else ""
+    return f"{text}: {listed(said)}{only}."
 
 
 def gain(ratio: Interval) -> str:
