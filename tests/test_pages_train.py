@@ -22,6 +22,7 @@ from training_folders import (
 
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.drafts.runs import run_lock
 from vocabtrim_core.drafts.target import demo_folder
 
 TOY = "toy: demonstrates the mechanism, not a result"
@@ -316,8 +317,17 @@ def test_a_stopped_run_goes_on_with_its_command(demo, started):
     write_run("a", {}, {100: 40}, command=command)
     app = runs()
     assert "nothing works on it" in app.warning[0].value
+    assert "pause: Train 40%" in words(app)
     app.button(key="train_go_on").click().run()
     assert asked(started) == [["train", "--target", "demo", "--k", "100", "--name", "a"]]
+
+
+def test_a_training_from_a_shell_is_watched_too(demo):
+    write_run("a", {}, {100: 40})
+    with run_lock("a", 0):
+        app = runs()
+        assert "progress_activity: Train 40%" in words(app)
+        assert not app.warning
 
 
 def test_a_failure_is_shown_with_resume(demo, monkeypatch):

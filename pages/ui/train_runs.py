@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from vocabtrim_core.drafts.runs import (
     RUNNING,
     Stage,
     TrainingRun,
+    being_trained,
     list_runs,
     read_run,
     read_stages,
@@ -32,7 +34,9 @@ POLL_SECONDS = 1.5
 TITLES = {"toy": "Toy target", "target": "Target check", "regenerate": "Own answers",
           "capture": "Capture", "train": "Train", "evaluate": "Evaluate",
           "export": "Export"}  # fmt: skip
+STOPPED = "stopped"
 MARKS = {DONE: ("check", "green"), RUNNING: ("progress_activity", "primary"),
+         STOPPED: ("pause", "orange"),
          FAILED: ("error", "red"), PENDING: ("schedule", "gray")}  # fmt: skip
 PER_SIZE = ("train", "evaluate", "export")
 LOG_LINES = 60
@@ -65,15 +69,20 @@ def panel() -> list[str]:
 
 def watch(name: str) -> None:
     """Draw the run again and again while a job works on it; the page reruns at its end."""
-    active = any(job.active for job in train_cost.of_run(name))
+    active = _works(name)
 
     def draw() -> None:
         with plain_errors():
             _draw(name)
-        if active and not any(job.active for job in train_cost.of_run(name)):
+        if active and not _works(name):
             st.rerun()
 
     st.fragment(draw, run_every=POLL_SECONDS if active else None, key="watch_run")()
+
+
+def _works(name: str) -> bool:
+    """Whether a job, or a command in some shell, is at it."""
+    return any(job.active for job in train_cost.of_run(name)) or being_trained(name)
 
 
 def _draw(name: str) -> None:
@@ -81,10 +90,12 @@ def _draw(name: str) -> None:
     job = jobs_[0] if jobs_ else None
     run = _read(name)
     stages = read_stages(run_folder(name))
+    if not _works(name):  # what a kill left behind still says that it runs
+        stages = tuple(replace(s, state=STOPPED) if s.state == RUNNING else s for s in stages)
     _stages(name, run, job, stages)
     if job and job.state != "done":
         jobpanel.card(job)
-    elif run and not run.finished and job is None:
+    elif run and not run.finished and job is None and not being_trained(name):
         _go_on(run)
     if run and run.drafts:
         train_results.table(run)
@@ -155,7 +166,7 @@ def _line(title: str, stages: list[Stage]) -> str:
 def _badge(stage: Stage) -> str:
     icon, colour = MARKS[stage.state]
     words = TITLES[stage.name]
-    if stage.state == RUNNING and stage.total:
+    if stage.state in (RUNNING, STOPPED) and stage.total:
         words += f" {min(stage.done / stage.total, 1):.0%}"
     elif stage.state == DONE and stage.began and stage.ended and stage.ended - stage.began >= 1:
         words += f", {duration(stage.ended - stage.began)}"

@@ -205,6 +205,7 @@ def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
                             placeholder="all rows", persist_state="session")  # fmt: skip
     found = open_corpus(paths, limit=limit)
     info = found.describe()
-    st.caption(f"{plain(found.name)}: {len(info.files):,} files, {workspace.size(info.bytes)}.")
+    files = f"{len(info.files):,} files" if len(info.files) > 1 else info.files[0].name
+    st.caption(plain(f"{files}, {workspace.size(info.bytes)}"))
     some = ["--limit", str(limit)] if limit else []
     return ChosenCorpus(found.name, ("--data", *paths, *some), found)

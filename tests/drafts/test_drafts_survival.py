@@ -9,7 +9,6 @@ import threading
 import time
 from pathlib import Path
 
-import filelock
 import pytest
 import torch
 
@@ -17,7 +16,13 @@ from vocabtrim_core import workspace
 from vocabtrim_core.drafts import demo_target, features, training
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.request import TrainingRequest
-from vocabtrim_core.drafts.runs import FAILED, read_stages, run_folder
+from vocabtrim_core.drafts.runs import (
+    FAILED,
+    being_trained,
+    read_stages,
+    run_folder,
+    run_lock,
+)
 from vocabtrim_core.drafts.trainer import Trainer, out_of_memory, out_of_space, run_tool
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
@@ -112,11 +117,13 @@ def test_too_little_memory_for_capture_says_what_to_lower(
 def test_the_same_run_is_trained_once_at_a_time(request_for) -> None:
     folder = run_folder("twice")
     folder.mkdir(parents=True)
-    with (
-        filelock.FileLock(folder / ".lock"),
-        pytest.raises(InputError, match="trained by another process"),
-    ):
-        training.train(request_for("twice"), lambda *_, **__: None)
+    assert not being_trained("twice")
+    with run_lock("twice", 0):
+        assert being_trained("twice")
+        with pytest.raises(InputError, match="trained by another process"):
+            training.train(request_for("twice"), lambda *_, **__: None)
+    assert not being_trained("twice")
+    assert not being_trained("never")
 
 
 def test_two_trainings_take_turns(monkeypatch, tmp_path) -> None:

@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.metrics import Metrics
@@ -113,6 +115,22 @@ def run_folder(name: str) -> Path:
             f"A run cannot be named {name!r}; use letters, digits, dots, dashes and underscores."
         )
     return workspace.folder("runs") / name
+
+
+def run_lock(name: str, timeout: float) -> filelock.FileLock:
+    """What whoever trains the run of this name holds; the system frees it when they are gone."""
+    return filelock.FileLock(run_folder(name) / ".lock", timeout=timeout)
+
+
+def being_trained(name: str) -> bool:
+    """Whether a process trains the run now, from wherever it was started."""
+    if not run_folder(name).is_dir():
+        return False
+    try:
+        with run_lock(name, 0):
+            return False
+    except filelock.Timeout:
+        return True
 
 
 def read_run(name: str) -> TrainingRun:

@@ -35,6 +35,7 @@ from vocabtrim_core.drafts.runs import (
     TrainingRun,
     read_run,
     run_folder,
+    run_lock,
 )
 from vocabtrim_core.drafts.specforge_run import (
     SpecForgeRun,
@@ -45,6 +46,7 @@ from vocabtrim_core.drafts.watching import Overall, watching
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
 
+LOOK_SECONDS = 1.0  # a page that looks whether the run is being trained holds its lock for less
 Progress = Callable[..., Any]
 
 
@@ -52,9 +54,8 @@ def train(request: TrainingRequest, progress: Progress) -> TrainingRun:
     """Do what is missing of the run; InputError or Cancelled leave everything finished in place."""
     folder = run_folder(request.run_name)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
     try:
-        with lock:
+        with run_lock(request.run_name, LOOK_SECONDS):
             return _train(request, folder, progress)
     except filelock.Timeout:
         raise InputError(
