@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pyarrow as pa
 
 from benchmarks.counting_peers import PEERS, TOKENIZER, Counting, answers, texts_of
 
@@ -88,10 +89,13 @@ class Memory(threading.Thread):
 
 
 def ours(run: Run, path: Path) -> Counting:
-    """The command's own function, with the engines it takes loaded before the clock starts."""
+    """The command's own function, with the engines it takes loaded before the clock starts.
+
+    asked: bytes of text that HF tokenizers read for the proof.
+    """
     from vocabtrim_core.corpora import open_corpus
     from vocabtrim_core.counting.count import count
-    from vocabtrim_core.counting.engines import ENGINES, make_engine
+    from vocabtrim_core.counting.engines import ENGINES, Encoded, Reference, make_engine
     from vocabtrim_core.templates.chat_template import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -103,24 +107,30 @@ def ours(run: Run, path: Path) -> Counting:
         loaded += [make_engine(tokenizer, names) for _ in range(run.threads - 1)]
     for engine in loaded:
         engine.encode(texts_of(["warm"]))
-    kind = type(loaded[0])
-    supply = iter(loaded)
+    kind, supply, asked = type(loaded[0]), deque(loaded), []
 
     class Loaded(kind):  # type: ignore[misc, valid-type]
         """Takes over an engine that was loaded before the clock started, while there is one."""
 
         def __init__(self, tokenizer):
-            engine = next(supply, None)
-            self.__dict__ = engine.__dict__ if engine else kind(tokenizer).__dict__
+            engine = supply.popleft() if supply else kind(tokenizer)
+            self.__dict__ = engine.__dict__
 
     ENGINES.update({name: Loaded for name, made in ENGINES.items() if made is kind})
+    encode = Reference.encode
+
+    def noted(self: Reference, texts: pa.LargeStringArray) -> Encoded:
+        asked.append(texts.nbytes)
+        return encode(self, texts)
+
+    Reference.encode = noted
 
     def counted():
         counts = count(
             open_corpus(path), tokenizer, template,
             workers=run.threads, engine=run.engine or "gigatoken", responses=run.responses,
         )  # fmt: skip
-        about = {"proof": counts.provenance.proof["sentence"], "rows": counts.conversations}
+        about = {"proof": counts.provenance.proof["sentence"], "asked": sum(asked)}
         return counts.counts, about
 
     return counted

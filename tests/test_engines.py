@@ -14,6 +14,7 @@ from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tok
 from tokenizers import Tokenizer as Backend
 
 from vocabtrim_core.counting import engines as engines_module
+from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.engines import ENGINES, Reference, engines, make_engine, objection
 from vocabtrim_core.counting.guards import unicode_17_ranges, with_unicode_17
 from vocabtrim_core.counting.proof import MARKUP, UNICODE, ExactEngine, MismatchError
@@ -289,3 +290,15 @@ def test_every_code_point_reads_alike_but_for_the_table(shared, name, engine):
             mine, theirs = by_text(made.encode(many)), by_text(reference.encode(many))
             differ = {c for c, a, b in zip(some, mine, theirs, strict=True) if a != b}
             assert differ <= newer, context
+
+
+def test_allocated_memory_is_what_is_in_use(monkeypatch):
+    before = memory.allocated()
+    held = np.ones(64 * 2**20, np.uint8)
+    assert 60 * 2**20 < memory.allocated() - before < 70 * 2**20
+    del held
+    memory.release()
+    assert abs(memory.allocated() - before) < 8 * 2**20
+    monkeypatch.setattr(memory, "_glibc", dict)  # another C library
+    memory.release()
+    assert 0 < memory.allocated() <= memory.private()
