@@ -133,23 +133,32 @@ def test_a_good_draft_is_accepted_and_a_bad_one_is_not():
     assert lengths[0] > 2 > lengths[1]
 
 
-def test_answers_end_within_accepted_tokens_as_anywhere():
-    """Every token of well drafted answers as their end, and every length."""
-    model, start = make_target(12, 0), [5, 2]
-    decoder = Decoder(TorchTarget(model), make_draft(model, 12, 1, fitted=True), 4)
-    whole = greedy(model, start, 60)[0]
-    inside = 0
-    for begin in range(0, 40, 4):
-        ids, rest = start + whole[:begin], whole[begin : begin + 12]
-        for n, token in enumerate(rest, 1):
-            for new, ends in ((12, frozenset({token})), (n, frozenset())):
-                found = decoder.decode(ids, new, ends=ends)
-                expected = rest[: rest.index(token) + 1] if ends else rest[:n]
-                assert list(found.tokens) == expected
-                tokens = 1 + sum(count * (j + 1) for j, count in enumerate(found.accepted))
-                assert tokens - len(expected) in (0, 1)  # 1: the answer ends with a drafted token
-                inside += tokens - len(expected)
-    assert inside > 50
+@pytest.mark.parametrize("right", [4, 2, 0])
+def test_answers_end_within_accepted_tokens_as_anywhere(right):
+    """With a draft that knows the answer, and is wrong from the token after `right` on."""
+    model, ids = make_target(16, 1), [5, 2]
+    draft = make_draft(model, 16, 1)
+    whole = greedy(model, ids, 40)[0]
+    known = torch.tensor(ids + whole + [0] * 8)
+
+    def chain(aux, tokens, start, last, visible):
+        at = int(start + last) + 1
+        proposed = known[at : at + 5].clone()
+        proposed[right + 1 :] = (proposed[right + 1 :] + 1) % 16
+        return proposed
+
+    draft.chain = chain
+    decoder = Decoder(TorchTarget(model), draft, 4)
+    for n in range(1, 30):
+        for new, ends in ((40, frozenset({whole[n - 1]})), (n, frozenset())):
+            expected = whole[: whole.index(whole[n - 1]) + 1] if ends else whole[:n]
+            found = decoder.decode(ids, new, ends=ends)
+            assert list(found.tokens) == expected
+            full, rest = divmod(len(expected) - 1, right + 1)
+            accepted = [0] * 5
+            accepted[right] = full
+            accepted[rest] += rest > 0
+            assert list(found.accepted) == accepted
 
 
 def test_rejected_tokens_leave_nothing_behind():
