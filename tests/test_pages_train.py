@@ -282,6 +282,7 @@ def test_a_finished_run_shows_what_the_smaller_draft_keeps(demo):
     app = runs()
     assert not app.exception
     assert "That is 95.0% of the 1.80 with all 500, for 60.0% of the FLOPs" in words(app)
+    assert "does not tell the two apart" in words(app)
     assert TOY in words(app)
     rows = app.dataframe[0].value
     assert rows["k"].tolist() == [SIZE, 100]
@@ -340,8 +341,9 @@ def test_a_failure_is_shown_with_resume(demo, monkeypatch):
 
 
 def test_a_real_target_carries_no_toy_label(trainer):
-    write_run("a", {100: 1.5}, toy=False)
+    write_run("a", {SIZE: 1.9, 100: 1.5}, toy=False)
     app = runs()
+    assert "tell the two apart" not in words(app)
     assert TOY not in words(app)
     assert "1.50 tokens come out of every cycle" in words(app)
 

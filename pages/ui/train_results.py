@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -74,7 +76,14 @@ def _sentence(done: list[TrainedDraft], full: TrainedDraft | None, toy: bool) ->
             f". That is {percent(length / whole)} of the {whole:.2f} with all {full.k:,}, for "
             f"{percent(1 - saved)} of the FLOPs of a draft step {ESTIMATED}"
         )
+        if _overlap(small.result, full.result):
+            words += ". Their intervals overlap: this much text does not tell the two apart"
     return words + (f" {TOY_WORDS}" if toy else "")
+
+
+def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    a, b = (each.get("acceptance_interval") for each in (one, other))
+    return bool(a and b and a[0] <= b[1] and b[0] <= a[1])
 
 
 def drafts(run: TrainingRun) -> None:
