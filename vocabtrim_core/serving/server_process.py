@@ -24,6 +24,7 @@ from vocabtrim_core.serving.attached import EngineError
 
 STOP_SECONDS = 30.0  # SGLang's own watchdog takes up to 20 s to drain and end
 DYING_SECONDS = 2.0
+KILL_SECONDS = 10.0
 POLL_SECONDS = 0.25
 TAIL_BYTES = 20_000
 OUT_OF_MEMORY = ("CUDA out of memory", "OutOfMemoryError", "Not enough memory")
@@ -104,9 +105,8 @@ class ServerProcess:
         family = _family(self._child.pid)
         if self.alive:
             self._child.terminate()
-        for process in psutil.wait_procs(family, timeout=STOP_SECONDS)[1]:
-            with suppress(psutil.Error):
-                process.kill()
+        left = _living(family, STOP_SECONDS)
+        _kill(left)
         self._child.kill()
         self._child.wait()
         self._file.close()
@@ -121,13 +121,34 @@ def _family(pid: int) -> list[psutil.Process]:
     return []
 
 
+def _living(family: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Who still lives after so long; zombies, which nobody may ever bury, do not."""
+    until = time.monotonic() + seconds
+    while True:
+        left = [process for process in family if _lives(process)]
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(POLL_SECONDS / 5)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _kill(family: list[psutil.Process]) -> None:
+    """SIGKILL, until they are gone and their GPU memory is free."""
+    for process in family:
+        with suppress(psutil.Error):
+            process.kill()
+    _living(family, KILL_SECONDS)
+
+
 def _stop_leftover(note: Path) -> None:
     """A server of this workspace that outlived whoever started it still holds the GPU."""
     with suppress(FileNotFoundError, ValueError, TypeError):
         found = Process.read(note)
         if found.lives():
-            family = _family(found.pid)
-            for process in family:
-                with suppress(psutil.Error):
-                    process.kill()
-            psutil.wait_procs(family, timeout=STOP_SECONDS)
+            _kill(_family(found.pid))
