@@ -81,11 +81,11 @@ def tune(given: argparse.Namespace, progress: Progress) -> Result:
                 "concurrency": given.concurrency[0],
             }  # fmt: skip
 
-            total = min(given.trials, len(space.configurations()))
+            planned = min(given.trials, len(space.configurations()))
 
             def evaluate(each: Configuration, number: int) -> Measurement:
                 def tell(done: int, total: int | None, message: str = "", **rates: float) -> None:
-                    progress(number, total, f"Trial {number + 1}: {message}", **rates)
+                    progress(number, planned, f"Trial {number + 1}: {message}", **rates)
 
                 return _measure(given, setup, [each], prompts, tell, bool(needs))
 
