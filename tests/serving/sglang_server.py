@@ -116,11 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
             with fake.lock:
                 fake.now += 1
                 fake.most = max(fake.most, fake.now)
-            try:
-                self.generate(body, fake.misbehave if number > fake.misbehave_from else "")
-            finally:
-                with fake.lock:
-                    fake.now -= 1
+            self.generate(body, fake.misbehave if number > fake.misbehave_from else "")
         else:
             self.reply("<html><body>Not found</body></html>", 404, "text/html")
 
@@ -153,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
                 break
             if n == 2 and wrong == "cut":
                 break
+        with fake.lock:  # before the last word, after which the client asks again
+            fake.now -= 1
         if wrong != "cut":
             self.piece(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
