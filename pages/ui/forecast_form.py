@@ -99,8 +99,7 @@ def _depth_moved() -> None:
 
 def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     """Draw the controls; None while a measurement still has to be chosen."""
-    source = st.segmented_control("Cycle time from", SOURCES, default=SOURCES[0], required=True,
-                                  key="timing", bind="query-params")  # fmt: skip
+    source = st.selectbox("Cycle time from", SOURCES, key="timing", bind="query-params")
     if source == SOURCES[2]:
         return _from_measurement(stored, vocab_size)
     depth = _depth()

@@ -161,7 +161,7 @@ def _said(rows: tuple[Check, ...]) -> str:
     also = f" {fitted} could not be left out of the fit and prove nothing." if fitted else ""
     return (
         f"Each of {len(predicted)} sizes, predicted from the others alone, is off by "
-        f"{percent(worst)} at most; {inside} of them lie within the forecast's range.{also}"
+        f"{percent(worst)} at most; {inside} of {len(predicted)} within the forecast's range.{also}"
     )
 
 
