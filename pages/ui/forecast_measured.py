@@ -145,6 +145,11 @@ def against(made: Answer, assumed: Assumed) -> None:
     info = figures.measured_info(made.found, rows, found.concurrency, toy=found.measurement.toy)
     plots.draw(figures.measured_figure(info, plots.palette()), "against_measured", alt)
     st.dataframe(_table(rows), hide_index=True, width="content")
+    st.caption(
+        f"Acceptance lengths are those of {plain(found.measurement.prompts)}; coverage and ceiling "
+        f"are those of {plain(assumed.served.counts.name)}. Where the two differ, predictions of "
+        "sizes that were left out suffer; choose the text that was asked."
+    )
 
 
 def _said(rows: tuple[Check, ...]) -> str:

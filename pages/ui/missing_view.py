@@ -96,6 +96,7 @@ def _table(found: Missing, stored: StoredCounts, sha: str, tokenizer) -> list[in
         selection_mode="multi-row", alt="The most frequent missing tokens",
         column_config={"Count": number(format="localized"),
                        "Share": number(format="%.4f%%", help="of the set's tokens"),
+                       "Kind": st.column_config.TextColumn(width=140),
                        "In context": st.column_config.TextColumn(width="large")},
     ).selection.rows  # fmt: skip
     if len(found.ids) > ROWS:
