@@ -205,7 +205,8 @@ def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
                             placeholder="all rows", persist_state="session")  # fmt: skip
     found = open_corpus(paths, limit=limit)
     info = found.describe()
-    files = f"{len(info.files):,} files" if len(info.files) > 1 else info.files[0].name
+    names = [file.name for file in info.files]
+    files = f"{len(names):,} files" if len(names) > 1 else names[0]
     st.caption(plain(f"{files}, {workspace.size(info.bytes)}"))
     some = ["--limit", str(limit)] if limit else []
     return ChosenCorpus(found.name, ("--data", *paths, *some), found)
