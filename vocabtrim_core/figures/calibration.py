@@ -37,13 +37,7 @@ def measured_info(
 ) -> MeasuredInfo:
     """The forecast from everything measured, with every size's own check."""
     k = log_sizes(len(found.low), found.recommended_k, *(check.k for check in checks))
-    rates = np.stack(
-        [
-            concurrency * length[k - 1] / cycle.cycle_s(k)
-            for length in found.lengths
-            for cycle in (found.cycles.fast, found.cycles.slow)
-        ]
-    )
+    rates = concurrency * found.rates(k)
     return MeasuredInfo(
         k, rates.min(axis=0), rates.max(axis=0), np.exp(np.log(rates).mean(axis=0)),
         tuple(c.k for c in checks), tuple(c.measured.mean for c in checks),

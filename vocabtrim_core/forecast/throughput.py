@@ -161,14 +161,21 @@ class Forecast:
         """The throughput optimum of the middle."""
         return self.best(self.middle)
 
+    def rates(self, ks: np.ndarray) -> np.ndarray:
+        """float64[4, len(ks)]: output tokens/s of one sequence, length(k) / T(k), per pair."""
+        ks = np.asarray(ks)
+        return np.stack(
+            [
+                length[ks - 1] / cycle.cycle_s(ks)
+                for length in self.lengths
+                for cycle in (self.cycles.fast, self.cycles.slow)
+            ]
+        )
+
     def tokens_per_s(self, k: int) -> tuple[float, float]:
-        """Least and most output tokens per second of one sequence: length(k) / T(k)."""
-        rates = [
-            float(length[k - 1] / cycle.cycle_s(k))
-            for length in self.lengths
-            for cycle in (self.cycles.fast, self.cycles.slow)
-        ]
-        return min(rates), max(rates)
+        """Least and most output tokens per second of one sequence."""
+        rates = self.rates(np.array([k]))
+        return float(rates.min()), float(rates.max())
 
     def against(self, k: int, other_k: int) -> tuple[float, float]:
         """Least and most relative gain of k over other_k (0.03 = +3 %)."""

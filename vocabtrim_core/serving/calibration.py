@@ -257,12 +257,9 @@ def _check(
     lengths = {k: v for k, v in found.lengths.items() if fitted or k != point.k}
     made = predict(lengths, cycles)
     pair = (float(made.lengths[0][point.k - 1]), float(made.lengths[1][point.k - 1]))
-    rates = [
-        found.concurrency * length / float(cycle.cycle_s(point.k))
-        for length in pair
-        for cycle in (cycles.fast, cycles.slow)
-    ]
+    rates = found.concurrency * made.rates(np.array([point.k]))
+    middle = float(np.exp(np.log(rates).mean()))
     return Check(
-        point.k, point.label, point.throughput, min(rates), float(np.exp(np.log(rates).mean())),
-        max(rates), point.length, pair, fitted,
+        point.k, point.label, point.throughput, float(rates.min()), middle, float(rates.max()),
+        point.length, pair, fitted,
     )  # fmt: skip
