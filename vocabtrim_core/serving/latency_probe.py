@@ -10,14 +10,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from vocabtrim_core import workspace
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.store import Store
 
 FORMAT = 1
 FOLDER = "probes"
@@ -167,45 +166,7 @@ def default_sizes(vocab_size: int, count: int = 12) -> list[int]:
     return np.unique(grid).tolist()
 
 
-# --- in the workspace ---------------------------------------------------------------------------
-
-
-def decode(content: bytes, where: str) -> Probe:
-    """A probe from its JSON. InputError, naming `where`, for anything else."""
-    try:
-        found = msgspec.json.decode(content, type=Probe)
-    except (msgspec.DecodeError, InputError) as error:
-        raise InputError(f"{where} is not a latency probe of this program: {error}") from error
-    if found.format != FORMAT:
-        raise InputError(f"{where} has format {found.format}, but this version reads {FORMAT}.")
-    return found
-
-
-def save(probe: Probe) -> Path:
-    """Into the workspace, under its key."""
-    return workspace.write_atomic(workspace.folder(FOLDER) / f"{probe.key}.json", probe.encoded())
-
-
-def stored() -> list[Probe]:
-    """All of the workspace, newest first; a file that does not decode is an InputError."""
-    found = [decode(p.read_bytes(), p.name) for p in workspace.folder(FOLDER).glob("*.json")]
-    return sorted(found, key=lambda probe: probe.created, reverse=True)
-
-
-def find(spec: str | Path) -> Probe:
-    """By key (or its beginning) in the workspace, or by path. InputError when there is none."""
-    path = Path(spec).expanduser()
-    if path.is_file():
-        return decode(path.read_bytes(), str(path))
-    matches = [probe for probe in stored() if str(spec) and probe.key.startswith(str(spec))]
-    if len(matches) != 1:
-        raise InputError(
-            f"{len(matches) or 'No'} probes have a key that begins with {spec!s}; `probe` prints "
-            "the key of each."
-        )
-    return matches[0]
-
-
-def remove(key: str) -> None:
-    """Forget a probe of the workspace."""
-    (workspace.folder(FOLDER) / f"{find(key).key}.json").unlink(missing_ok=True)
+PROBES = Store(Probe, FOLDER, FORMAT, "latency probe", "probes", "`probe` prints the key of each")
+decode, save, stored, find, remove = (
+    PROBES.decode, PROBES.save, PROBES.stored, PROBES.find, PROBES.remove
+)  # fmt: skip

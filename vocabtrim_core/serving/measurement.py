@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
-from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.store import Store
 
 FORMAT = 1
 
@@ -215,45 +213,11 @@ class Measurement:
         raise InputError(f"There is no configuration {label!r} in this measurement.")
 
 
-def decode(content: bytes, where: str) -> Measurement:
-    """A measurement from its JSON. InputError, naming `where`, for anything else."""
-    try:
-        found = msgspec.json.decode(content, type=Measurement)
-    except (msgspec.DecodeError, InputError) as error:
-        raise InputError(f"{where} is not a measurement of this program: {error}") from error
-    if found.format != FORMAT:
-        raise InputError(f"{where} has format {found.format}, but this version reads {FORMAT}.")
-    return found
-
-
-def save(measurement: Measurement) -> Path:
-    """Into the workspace, under its key."""
-    path = workspace.folder("measurements") / f"{measurement.key}.json"
-    return workspace.write_atomic(path, measurement.encoded())
-
-
-def stored() -> list[Measurement]:
-    """All of the workspace, newest first; a file that does not decode is an InputError."""
-    paths: Iterable[Path] = workspace.folder("measurements").glob("*.json")
-    found = [decode(path.read_bytes(), path.name) for path in paths]
-    return sorted(found, key=lambda one: one.created, reverse=True)
-
-
-def find(spec: str | Path) -> Measurement:
-    """By key (or its beginning) in the workspace, or by path. InputError when there is none."""
-    path = Path(spec).expanduser()
-    if path.is_file():
-        return decode(path.read_bytes(), str(path))
-    matches = [one for one in stored() if one.key.startswith(str(spec))]
-    if len(matches) != 1:
-        raise InputError(
-            f"{len(matches) or 'No'} measurements have a key that begins with {spec}; "
-            "`measurements list` names all."
-        )
-    return matches[0]
-
-
-def remove(key: str) -> None:
-    """Forget a measurement of the workspace."""
-    if re.fullmatch("[0-9a-f]{16}", key):  # it names a file
-        (workspace.folder("measurements") / f"{key}.json").unlink(missing_ok=True)
+MEASUREMENTS = Store(
+    Measurement, "measurements", FORMAT, "measurement", "measurements",
+    "`measurements list` names all",
+)  # fmt: skip
+decode, save, stored, find, remove = (
+    MEASUREMENTS.decode, MEASUREMENTS.save, MEASUREMENTS.stored, MEASUREMENTS.find,
+    MEASUREMENTS.remove,
+)  # fmt: skip
