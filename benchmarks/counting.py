@@ -45,7 +45,7 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
     home = tempfile.mkdtemp(prefix="counting-home-")
     environment = {
         **os.environ, "VOCABTRIM_HOME": home, "RAYON_NUM_THREADS": str(run.threads),
-        "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1",
+        "HF_HUB_OFFLINE": "1",
     }  # fmt: skip
     if specforge_folder:
         environment["PYTHONPATH"] = str(specforge_folder)

@@ -133,9 +133,7 @@ class TokenCounts:
             "provenance": asdict(self.provenance),
         }
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer, counts=self.counts, meta=np.array(json.dumps(meta, sort_keys=True))
-        )
+        np.savez(buffer, counts=self.counts, meta=np.array(json.dumps(meta, sort_keys=True)))
         return write_atomic(path, buffer.getvalue())
 
     @classmethod

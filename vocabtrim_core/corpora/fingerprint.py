@@ -7,7 +7,7 @@ gigabytes is hashed once; hashing and counting lines share one pass.
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -43,8 +43,11 @@ def scan(path: Path, *, lines: bool = False) -> FileScan:
 def _read(path: Path, lines: bool) -> FileScan:
     digest = hashlib.sha256()
     cuts, offset, line, last = [(0, 1)], 0, 1, b"\n"
+    hashed: Future[None] | None = None
     with path.open("rb") as file, ThreadPoolExecutor(1) as hasher:
         while piece := file.read(PIECE):
+            if hashed:
+                hashed.result()  # while the next piece was read
             hashed = hasher.submit(digest.update, piece)  # without the interpreter's lock
             if lines:
                 line += piece.count(b"\n")
@@ -52,7 +55,6 @@ def _read(path: Path, lines: bool) -> FileScan:
                 if end and offset + end - cuts[-1][0] >= BLOCK_BYTES:
                     cuts.append((offset + end, line))
             offset, last = offset + len(piece), piece[-1:]
-            hashed.result()
     if lines and cuts[-1][0] != offset:
         cuts.append((offset, line + (last != b"\n")))
     return FileScan(digest.hexdigest(), tuple(cuts) if lines else ())

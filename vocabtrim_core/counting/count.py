@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,7 @@ THREAD_TEXT = 100 * 2**20
 # get them again. gigatoken's cache has no bound of its own, so a thread takes a new engine, at the
 # price of loading it, when more than RENEW is allocated and ROOM more than with the engine new.
 # Together they keep two threads below 600 MB.
-TRIM, RENEW, ROOM = 520_000_000, 340_000_000, 60_000_000
+TRIM, RENEW, ROOM = 560_000_000, 340_000_000, 60_000_000
 ENGINE_TEXT = 64 * 2**20  # but not before the old one has read this much
 
 
@@ -72,7 +73,7 @@ def count(
     """Counts of the corpus under a rule of `templates.RULES`; kept in the workspace.
 
     workers: threads, where the engine is not parallel itself; by default as many as the cores and
-    the size of the corpus are worth.
+    the size of the corpus are worth (`_threads`).
     engine: the engine to prefer, see `engines.ENGINES`.  cache: False counts all of it anew, but
     for what a run of the same name had finished before it was stopped.
     parts: folder for finished parts, by default in the workspace.  cluster: address of a Dask
@@ -84,16 +85,14 @@ def count(
     progress = progress or (lambda *args, **rates: None)
     progress(0, None, "Reading the corpus for its fingerprint")
     key = recipe.key(corpus.fingerprint())
-    with kept_counts.alone(key, progress):
+    with kept_counts.alone(key, progress), _hf_on_our_threads():
         if cache and (known := kept_counts.find(key, corpus)):
             return known
         started = time.perf_counter()
         root = (parts or workspace.folder("parts")) / key
         if not cache:
             _begin(root, run)
-        proof, folder = _count(
-            corpus, recipe, root, engine, workers or _threads(corpus), cluster, responses, progress
-        )
+        proof, folder = _count(corpus, recipe, root, engine, workers, cluster, responses, progress)
         counts, pieces = kept_counts.assemble(key, corpus, recipe, folder, proof)
         seconds = time.perf_counter() - started
         counts = replace(counts, provenance=replace(counts.provenance, seconds=seconds))
@@ -132,7 +131,7 @@ def _count(
     recipe: Recipe,
     root: Path,
     engine: str | None,
-    threads: int,
+    workers: int | None,
     cluster: str | None,
     responses: bool,
     progress: Progress,
@@ -149,6 +148,7 @@ def _count(
                 count_parts(cluster, corpus, recipe, exact, folder, progress)
             else:
                 keep = _files(folder, recipe) if responses else None
+                threads = workers or _threads(corpus, recipe, exact)
                 count_here(corpus, recipe, exact, folder, threads, progress, keep, first)
         except MismatchError as error:
             failed.append(str(error))
@@ -249,7 +249,25 @@ def pieces_per_block(corpus: Corpus) -> int:
     return max(1, MOST_PIECES // blocks)
 
 
-def _threads(corpus: Corpus) -> int:
-    """As many threads as there are cores for us, but no more than pay for their engine."""
+def _threads(corpus: Corpus, recipe: Recipe, exact: ExactEngine) -> int:
+    """As many as there are cores for us; but no more than pay for an engine each, where engines
+    are loaded and do the work."""
     cores = len(psutil.Process().cpu_affinity() or [0]) if psutil.LINUX else os.cpu_count() or 1
+    if exact.is_reference or not recipe.template.fast:
+        return cores
     return max(1, min(cores, text_bytes(corpus) // THREAD_TEXT))
+
+
+@contextmanager
+def _hf_on_our_threads() -> Iterator[None]:
+    """Have HF tokenizers encode a batch on the thread that asks, unless the user has said how: its
+    own threads would compete with ours for the same cores. It reads the variable at every call."""
+    name = "TOKENIZERS_PARALLELISM"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "false"
+    try:
+        yield
+    finally:
+        os.environ.pop(name, None)

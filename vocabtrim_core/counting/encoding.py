@@ -69,14 +69,15 @@ class EncodedBatch:
         """Counts of so many consecutive stretches of the batch. InputError for an id outside V."""
         cuts = np.linspace(0, len(self.counted), pieces + 1).round().astype(np.int64)
         ended = np.diff(np.searchsorted(self.contents.conversation[self.ends], cuts))
-        end = _histogram(np.array(self.end_ids, np.uint32), vocab_size)
+        ends = np.array(self.end_ids, np.uint32)
+        _check_within(ends, vocab_size)
 
         def rows() -> Iterator[np.ndarray]:
             for times, (start, stop) in zip(ended, pairwise(cuts.tolist()), strict=True):
                 row = _histogram(self.contents.ids_between(start, stop), vocab_size)
                 if len(self.rendered.ids):
                     row += _histogram(self.rendered.ids_between(start, stop), vocab_size)
-                row += times * end
+                np.add.at(row, ends, times)
                 yield row
 
         return ShardCounts.of(rows(), np.diff(np.append(0, np.cumsum(self.counted))[cuts]))
@@ -247,17 +248,21 @@ def _uncounted(batch: MessageBatch, empty: np.ndarray, recipe: Recipe) -> SkipRe
 
 
 def _histogram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
-    """int64[V] occurrences of uint32 ids."""
-    if len(ids) and (highest := ids.max()) >= vocab_size:
-        raise InputError(
-            f"The tokenizer gives id {highest:,}, which a model with V = {vocab_size:,} does not "
-            "have; check that config.json belongs to this tokenizer."
-        )
+    """int64[V] occurrences of uint32 ids. InputError for an id outside V."""
+    _check_within(ids, vocab_size)
     # A window at a time, as int32, which NumPy widens (uint32 it would check one by one).
     counts = np.zeros(vocab_size, np.int64)
     for start in range(0, len(ids), WINDOW):
         counts += np.bincount(ids[start : start + WINDOW].view(np.int32), minlength=vocab_size)
     return counts
+
+
+def _check_within(ids: np.ndarray, vocab_size: int) -> None:
+    if len(ids) and (highest := ids.max()) >= vocab_size:
+        raise InputError(
+            f"The tokenizer gives id {highest:,}, which a model with V = {vocab_size:,} does not "
+            "have; check that config.json belongs to this tokenizer."
+        )
 
 
 def _gather(

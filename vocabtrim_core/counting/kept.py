@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import filelock
-import numpy as np
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, SkipReport
@@ -92,14 +91,9 @@ def assemble(
     report = sum((info.report for info in infos), SkipReport())
     report.require_conversations(corpus.name)
     proof = sum((info.proof for info in infos), proof)
-    total = np.zeros(recipe.tokenizer.vocab_size, np.int64)
-
-    def parts() -> Iterator[ShardCounts]:
-        for part in folder.parts():
-            np.add(total, part.pieces.total(len(total)), out=total)
-            yield part.pieces
-
-    pieces = compact(parts(), sum(info.pieces for info in infos), len(total))
+    size = recipe.tokenizer.vocab_size
+    parts = (part.pieces for part in folder.parts())
+    pieces = compact(parts, sum(info.pieces for info in infos), size)
     source = {
         "name": corpus.name,
         "sha256": corpus.fingerprint(),
@@ -114,7 +108,7 @@ def assemble(
         proof=proof.summary(),
         versions=_versions(),
     )
-    return TokenCounts(total, report.conversations, report.skipped, provenance), pieces
+    return TokenCounts(pieces.total(size), report.conversations, report.skipped, provenance), pieces
 
 
 def _check_unchanged(key: str, corpus: Corpus, recipe: Recipe, read: int) -> None:

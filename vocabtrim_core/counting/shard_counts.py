@@ -34,10 +34,10 @@ class ShardCounts:
 
     def total(self, vocab_size: int, weights: np.ndarray | None = None) -> np.ndarray:
         """int64[V] of all pieces, each taken `weights[p]` (integer) times: 0 leaves it out."""
-        total = np.zeros(vocab_size, np.int64)
-        for p, weight in enumerate(np.ones(len(self), np.int64) if weights is None else weights):
-            piece = slice(self.bounds[p], self.bounds[p + 1])
-            total[self.ids[piece]] += weight * self.counts[piece]
+        total, counts = np.zeros(vocab_size, np.int64), self.counts
+        if weights is not None:
+            counts = counts * np.repeat(weights, np.diff(self.bounds))
+        np.add.at(total, self.ids, counts)
         return total
 
     @classmethod

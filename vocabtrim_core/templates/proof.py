@@ -66,7 +66,9 @@ ORDERS = (
     "saua", "uata", "uataua", "uatta", "uat", "uatu", "uatua", "uta", "ta", "usa", "usua", "uasua",
     "uas", "uasa", "ssua", "s",
 )  # fmt: skip
+THOUGHT = "</?think>"
 EMPTY_THOUGHT = r"<think>[ \t\r\n]*</think>"  # left out of spans, see template_spans
+HINT = 4  # characters of markup that are looked for in all text
 THOUGHTFUL = "<think>\nGarnet ponders\n</think>\n\nBeryl answers"
 
 
@@ -97,12 +99,7 @@ class Proof:
         self, contents: pa.LargeStringArray, *, trims: bool, reasoning: bool
     ) -> np.ndarray:
         """bool[M]: assistant contents that must be rendered."""
-        plain = reasoning and self.thoughts
-        found = _matches(contents, self.literals, EMPTY_THOUGHT if plain else "</?think>")
-        if self.edges:
-            shown = strip(contents) if trims else contents
-            found |= _bools(pc.match_substring_regex(shown, self.edges))
-        return found
+        return self._marked(contents, reasoning) | self._edged(contents, trims)
 
     def rows(
         self,
@@ -119,10 +116,13 @@ class Proof:
         codes = pc.fill_null(known, OTHER).to_numpy(zero_copy_only=False)
         spoken = codes == ROLES.index("assistant")
         bad = np.zeros(len(codes), bool)
-        bad[spoken] = self.unproved(
-            contents.filter(pa.array(spoken)), trims=trims, reasoning=reasoning
-        )
-        bad[~spoken] = _matches(contents.filter(pa.array(~spoken)), self.openers)
+        # Few contents hold even the beginning of markup: only those are looked at closely.
+        hints = tuple(sorted({literal[:HINT] for literal in (*self.literals, *self.openers)}))
+        hinted = _matches(contents, hints, THOUGHT)
+        bad[hinted & spoken] = self._marked(_those(contents, hinted & spoken), reasoning)
+        bad[hinted & ~spoken] = _matches(_those(contents, hinted & ~spoken), self.openers)
+        if self.edges:
+            bad[spoken] |= self._edged(_those(contents, spoken), trims)
         first, last = offsets[:-1], offsets[1:] - 1
         filled = last >= first
         before = np.concatenate([[START], codes[:-1]])
@@ -133,10 +133,26 @@ class Proof:
         total = np.concatenate([[0], np.cumsum(bad)])
         return (total[offsets[1:]] > total[offsets[:-1]]) | ~filled
 
+    def _marked(self, contents: pa.LargeStringArray, reasoning: bool) -> np.ndarray:
+        """bool[M]: assistant contents with markup inside."""
+        plain = reasoning and self.thoughts
+        return _matches(contents, self.literals, EMPTY_THOUGHT if plain else THOUGHT)
+
+    def _edged(self, contents: pa.LargeStringArray, trims: bool) -> np.ndarray:
+        """bool[M]: assistant contents with an edge for which the claim fails."""
+        if not self.edges:
+            return np.zeros(len(contents), bool)
+        shown = strip(contents) if trims else contents
+        return _bools(pc.match_substring_regex(shown, self.edges))
+
 
 def roles_type(roles: pa.Array) -> pa.DataType:
     """The type of the strings in a plain or dictionary-encoded array."""
     return roles.type.value_type if pa.types.is_dictionary(roles.type) else roles.type
+
+
+def _those(contents: pa.LargeStringArray, wanted: np.ndarray) -> pa.LargeStringArray:
+    return contents.filter(pa.array(wanted))
 
 
 def _matches(contents: pa.LargeStringArray, literals: tuple[str, ...], *others: str) -> np.ndarray:
