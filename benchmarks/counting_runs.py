@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import threading
 import time
 from collections import deque
@@ -69,18 +70,18 @@ RUNS = {
 
 
 class Memory(threading.Thread):
-    """Peak of the memory that only this process uses (RssAnon), in MB."""
+    """Peak of the memory that only this process uses in MB."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.before = self.peak = self.now()
 
     def now(self) -> float:
-        with contextlib.suppress(OSError):
-            for line in Path("/proc/self/status").read_text().splitlines():
-                if line.startswith("RssAnon"):
-                    return int(line.split()[1]) / 1000
-        return psutil.Process().memory_info().rss / 1e6
+        try:
+            resident, shared = Path("/proc/self/statm").read_text().split()[1:3]
+        except OSError:
+            return psutil.Process().memory_info().rss / 1e6
+        return (int(resident) - int(shared)) * resource.getpagesize() / 1e6
 
     def run(self) -> None:
         while True:

@@ -529,7 +529,7 @@ def test_pairs_mean_the_same_on_both_paths(rows):
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(fingerprint, "BLOCK_BYTES", 1500)
+    monkeypatch.setattr(fingerprint, "SEGMENT", 1500)
     monkeypatch.setattr(fingerprint, "PIECE", 1000)
     monkeypatch.setattr(read_table, "SHARD_BYTES", 600)
     monkeypatch.setattr(read_json, "CHUNK", 700)

@@ -447,7 +447,7 @@ def test_no_more_texts_are_checked_than_there_are(shared, tmp_path):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of 100 kB, so that a small corpus has many."""
-    monkeypatch.setattr(fingerprint, "BLOCK_BYTES", 50_000)
+    monkeypatch.setattr(fingerprint, "SEGMENT", 50_000)
     monkeypatch.setattr(fingerprint, "PIECE", 20_000)
     monkeypatch.setattr(read_json, "CHUNK", 25_000)
     monkeypatch.setattr(read_table, "SHARD_BYTES", 100_000)
@@ -533,7 +533,7 @@ def test_fresh_count_goes_on_only_in_its_own_run(shared, tmp_path, small_parts, 
 DRIVER = """
     import sys, time
     from vocabtrim_core.corpora import fingerprint, open_corpus
-    fingerprint.BLOCK_BYTES, fingerprint.PIECE = 50_000, 20_000
+    fingerprint.SEGMENT, fingerprint.PIECE = 50_000, 20_000
     from vocabtrim_core.counting import parts
     from vocabtrim_core.counting.count import count
     from vocabtrim_core.templates.chat_template import resolve_template
@@ -601,6 +601,22 @@ def test_two_processes_at_once_do_each_other_no_harm(shared, tmp_path):
     assert said[0][-1] == said[1][-1]
     assert min(len(lines) for lines in said) == 1  # one counted, the other waited for it
     assert len(list((tmp_path / "home" / "counts").iterdir())) == 1
+
+
+@pytest.mark.parametrize(("said", "during"), [(None, "false"), ("true", "true")])
+def test_hf_has_no_threads_beside_ours_unless_asked(shared, tmp_path, monkeypatch, said, during):
+    monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
+    if said:
+        monkeypatch.setenv("TOKENIZERS_PARALLELISM", said)
+    seen = set()
+
+    def look(*args, **rates):
+        seen.add(os.environ.get("TOKENIZERS_PARALLELISM"))
+
+    corpus = open_corpus(shared / "data" / "corpora" / "humaneval.jsonl.gz")
+    count(corpus, *kit(shared), workers=2, progress=look)
+    assert during in seen
+    assert os.environ.get("TOKENIZERS_PARALLELISM") == said
 
 
 def test_two_threads_in_one_process_do_each_other_no_harm(shared, tmp_path):
@@ -706,7 +722,8 @@ def test_pieces_by_hand(tmp_path):
     assert joined.total(3).tolist() == [1, 10, 4]
     assert joined.conversations.tolist() == [2, 0, 3, 3]
     path = tmp_path / "pieces.npz"
-    path.write_bytes(pieces.to_bytes(b"about"))
+    with path.open("wb") as file:
+        pieces.write(file, b"about")
     again, meta = ShardCounts.read(path)
     assert (again.total(3).tolist(), meta) == ([1, 5, 3], b"about")
     path.write_bytes(path.read_bytes()[:50])

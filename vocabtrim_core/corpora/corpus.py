@@ -18,7 +18,7 @@ from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
 
-READER = 2  # raise when the same files would be read as other messages, shards or parts
+READER = 3  # raise when the same files would be read as other messages, shards or parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,24 @@ gigabytes is hashed once; hashing and counting lines share one pass.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from concurrent.futures import Future, ThreadPoolExecutor
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
 from vocabtrim_core import workspace
 
-BLOCK_BYTES = 8 * 2**20  # of JSON lines between two cuts, at least
-PIECE = 2 * 2**20
+SEGMENT = 8 * 2**20  # hashed on its own, and of JSON lines what lies between two cuts, about
+PIECE = 2**20
+THREADS = 4  # more would wait for the disk
 
 
 class FileScan(msgspec.Struct, frozen=True):
-    """sha256 (hex); cuts: (offset, number of the line that starts there), the end last."""
+    """sha256 (hex) of the sha256 of all segments; cuts: (offset, number of the line that starts
+    there), the end last."""
 
     sha256: str
     cuts: tuple[tuple[int, int], ...] = ()
@@ -28,7 +32,7 @@ class FileScan(msgspec.Struct, frozen=True):
 def scan(path: Path, *, lines: bool = False) -> FileScan:
     """The scan of a file, from memory when the file has not changed since."""
     stat = path.stat()
-    identity = [str(path.resolve()), stat.st_size, stat.st_mtime_ns, lines, BLOCK_BYTES]
+    identity = [str(path.resolve()), stat.st_size, stat.st_mtime_ns, lines, SEGMENT]
     name = hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:32]
     memo = workspace.folder("fingerprints") / f"{name}.json"
     try:
@@ -41,20 +45,31 @@ def scan(path: Path, *, lines: bool = False) -> FileScan:
 
 
 def _read(path: Path, lines: bool) -> FileScan:
-    digest = hashlib.sha256()
-    cuts, offset, line, last = [(0, 1)], 0, 1, b"\n"
-    hashed: Future[None] | None = None
-    with path.open("rb") as file, ThreadPoolExecutor(1) as hasher:
-        while piece := file.read(PIECE):
-            if hashed:
-                hashed.result()  # while the next piece was read
-            hashed = hasher.submit(digest.update, piece)  # without the interpreter's lock
-            if lines:
-                line += piece.count(b"\n")
-                end = piece.rfind(b"\n") + 1
-                if end and offset + end - cuts[-1][0] >= BLOCK_BYTES:
-                    cuts.append((offset + end, line))
-            offset, last = offset + len(piece), piece[-1:]
-    if lines and cuts[-1][0] != offset:
-        cuts.append((offset, line + (last != b"\n")))
-    return FileScan(digest.hexdigest(), tuple(cuts) if lines else ())
+    size = path.stat().st_size
+    starts = range(0, size, SEGMENT)
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        segments = list(pool.map(functools.partial(_segment, path, lines), starts))
+    whole = hashlib.sha256(b"".join(digest for digest, _, _ in segments)).hexdigest()
+    if not lines:
+        return FileScan(whole)
+    cuts = [(0, 1)]
+    for start, (_, ended, end) in zip(starts, segments, strict=True):
+        if ended:
+            cuts.append((start + end, cuts[-1][1] + ended))
+    if cuts[-1][0] != size:
+        cuts.append((size, cuts[-1][1] + 1))
+    return FileScan(whole, tuple(cuts))
+
+
+def _segment(path: Path, lines: bool, start: int) -> tuple[bytes, int, int]:
+    """(sha256, lines that end in it, where the last of them ends) of a segment."""
+    digest, at, ended, end = hashlib.sha256(), 0, 0, 0
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while piece := file.read(min(PIECE, SEGMENT - at)):
+            digest.update(piece)  # without the interpreter's lock
+            if lines and b"\n" in piece:
+                ended += piece.count(b"\n")
+                end = at + piece.rindex(b"\n") + 1
+            at += len(piece)
+    return digest.digest(), ended, end

@@ -218,7 +218,7 @@ def _column(table: Any, name: str) -> pa.Array:
 
 
 def _nulls(array: pa.Array) -> np.ndarray:
-    return np.asarray(array.is_null())
+    return np.asarray(array.is_null()) if array.null_count else np.zeros(len(array), bool)
 
 
 def blank(texts: pa.LargeStringArray) -> np.ndarray:
@@ -239,5 +239,7 @@ def _filled(values: pa.Array) -> np.ndarray:
 
 def _any_by_row(flags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """bool[n]: whether any message of the row is flagged."""
+    if not flags.any():
+        return np.zeros(len(offsets) - 1, bool)
     sums = np.concatenate([[0], np.cumsum(flags)])
     return sums[offsets[1:]] > sums[offsets[:-1]]

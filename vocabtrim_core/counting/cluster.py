@@ -71,7 +71,7 @@ def count_shard(shard: Shard, job: Job) -> list[Part]:
     _own.exact.first = first  # of this corpus
     parts: list[Part] = []
     try:
-        feed = Feed(corpus, [shard], finished, parts.append)
+        feed = Feed(corpus, [shard], finished, recipe.tokenizer.vocab_size, parts.append)
         work(feed, recipe, _own.exact, pieces_per_block(corpus))
     except OSError as error:
         raise InputError(

@@ -26,7 +26,8 @@ from vocabtrim_core.counting import kept as kept_counts
 from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.candidates import candidates, proved
 from vocabtrim_core.counting.encoding import ResponseBatch, encode_batch
-from vocabtrim_core.counting.feed import Feed, text_bytes
+from vocabtrim_core.counting.engines import PARALLELISM
+from vocabtrim_core.counting.feed import PART_TEXT, Feed, text_bytes
 from vocabtrim_core.counting.parts import PartFolder
 from vocabtrim_core.counting.proof import ExactEngine, MismatchError, Proof
 from vocabtrim_core.counting.recipe import Recipe
@@ -40,8 +41,7 @@ from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 Progress = Callable[..., None]  # progress(done, total, message, **rates); may raise Cancelled
 
 POLL = 0.25  # seconds between looks at the threads
-PART_TEXT = 32 * 2**20  # bytes of text in a part, about
-PART_BLOCKS = 4  # blocks in it
+PART_BLOCKS = 4  # blocks in a part of PART_TEXT
 # Loading an engine takes about as long as encoding this much text with it.
 THREAD_TEXT = 100 * 2**20
 # Memory of this process above which a thread gives freed pages back: seldom, for it takes time to
@@ -73,7 +73,7 @@ def count(
     """Counts of the corpus under a rule of `templates.RULES`; kept in the workspace.
 
     workers: threads, where the engine is not parallel itself; by default as many as the cores and
-    the size of the corpus are worth (`_threads`).
+    the size of the corpus are worth.
     engine: the engine to prefer, see `engines.ENGINES`.  cache: False counts all of it anew, but
     for what a run of the same name had finished before it was stopped.
     parts: folder for finished parts, by default in the workspace.  cluster: address of a Dask
@@ -85,14 +85,15 @@ def count(
     progress = progress or (lambda *args, **rates: None)
     progress(0, None, "Reading the corpus for its fingerprint")
     key = recipe.key(corpus.fingerprint())
-    with kept_counts.alone(key, progress), _hf_on_our_threads():
+    threads = workers or _threads(corpus)
+    with kept_counts.alone(key, progress), _hf_on_our_threads(threads):
         if cache and (known := kept_counts.find(key, corpus)):
             return known
         started = time.perf_counter()
         root = (parts or workspace.folder("parts")) / key
         if not cache:
             _begin(root, run)
-        proof, folder = _count(corpus, recipe, root, engine, workers, cluster, responses, progress)
+        proof, folder = _count(corpus, recipe, root, engine, threads, cluster, responses, progress)
         counts, pieces = kept_counts.assemble(key, corpus, recipe, folder, proof)
         seconds = time.perf_counter() - started
         counts = replace(counts, provenance=replace(counts.provenance, seconds=seconds))
@@ -131,7 +132,7 @@ def _count(
     recipe: Recipe,
     root: Path,
     engine: str | None,
-    workers: int | None,
+    threads: int,
     cluster: str | None,
     responses: bool,
     progress: Progress,
@@ -148,7 +149,6 @@ def _count(
                 count_parts(cluster, corpus, recipe, exact, folder, progress)
             else:
                 keep = _files(folder, recipe) if responses else None
-                threads = workers or _threads(corpus, recipe, exact)
                 count_here(corpus, recipe, exact, folder, threads, progress, keep, first)
         except MismatchError as error:
             failed.append(str(error))
@@ -173,7 +173,8 @@ def count_here(
     MismatchError when the engine is found not to give HF's ids; `first` is the check of the first
     texts, which may still be under way.
     """
-    feed = Feed(corpus, corpus.shards(), folder.finished, folder.save)
+    vocab_size = recipe.tokenizer.vocab_size
+    feed = Feed(corpus, corpus.shards(), folder.finished, vocab_size, folder.save)
     stopped = threading.Event()
 
     def check() -> None:
@@ -249,25 +250,21 @@ def pieces_per_block(corpus: Corpus) -> int:
     return max(1, MOST_PIECES // blocks)
 
 
-def _threads(corpus: Corpus, recipe: Recipe, exact: ExactEngine) -> int:
-    """As many as there are cores for us; but no more than pay for an engine each, where engines
-    are loaded and do the work."""
+def _threads(corpus: Corpus) -> int:
+    """As many threads as there are cores for us, but no more than pay for their engine."""
     cores = len(psutil.Process().cpu_affinity() or [0]) if psutil.LINUX else os.cpu_count() or 1
-    if exact.is_reference or not recipe.template.fast:
-        return cores
     return max(1, min(cores, text_bytes(corpus) // THREAD_TEXT))
 
 
 @contextmanager
-def _hf_on_our_threads() -> Iterator[None]:
-    """Have HF tokenizers encode a batch on the thread that asks, unless the user has said how: its
-    own threads would compete with ours for the same cores. It reads the variable at every call."""
-    name = "TOKENIZERS_PARALLELISM"
-    if name in os.environ:
+def _hf_on_our_threads(threads: int) -> Iterator[None]:
+    """Where we have threads of our own, let HF tokenizers have none, which would compete with them
+    for the same cores, unless the user has said so; it reads the variable at every call."""
+    if threads == 1 or PARALLELISM in os.environ:
         yield
         return
-    os.environ[name] = "false"
+    os.environ[PARALLELISM] = "false"
     try:
         yield
     finally:
-        os.environ.pop(name, None)
+        os.environ.pop(PARALLELISM, None)

@@ -11,6 +11,7 @@ is not this module's business: `proof` checks that for every count.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 Encoded = tuple[np.ndarray, np.ndarray]  # ids uint32[total], offsets int64[n+1]
 REFERENCE = "tokenizers"
-TOGETHER = 64  # Python texts at once: HF's Encoding objects take fifty times what ids take
+PARALLELISM = "TOKENIZERS_PARALLELISM"  # "false": HF encodes a batch on the thread that asks
+TOGETHER = 256  # Python texts at once: HF's Encoding objects take fifty times what ids take
 
 
 class Engine(Protocol):
@@ -100,10 +102,11 @@ class Fastokens:
 class Reference:
     """HF tokenizers: what every other engine must agree with."""
 
-    newer_unicode, parallel, grows = False, False, False
+    newer_unicode, grows = False, False
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.label = _label(REFERENCE)
+        self.parallel = os.environ.get(PARALLELISM) != "false"
         self._backend = tokenizer.backend
 
     def encode(self, texts: pa.LargeStringArray) -> Encoded:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from vocabtrim_core.corpora import Block, Corpus, Shard, SkipReport
 from vocabtrim_core.counting.parts import Part, PartInfo
 from vocabtrim_core.counting.proof import Proof
-from vocabtrim_core.counting.shard_counts import ShardCounts
+from vocabtrim_core.counting.shard_counts import MOST_PIECES, ShardCounts, compact
 
+PART_TEXT = 32 * 2**20  # bytes of text in a part, about
 COMPRESSION = 4  # bytes of text per byte of a compressed file or Parquet, about
 
 
@@ -39,9 +40,10 @@ class _Builder:
     proof: Proof = field(default_factory=Proof)
     pieces: list[tuple[int, ShardCounts]] = field(default_factory=list)
 
-    def part(self, key: str) -> Part:
+    def part(self, key: str, most: int, vocab_size: int) -> Part:
         pieces = [piece for _, piece in sorted(self.pieces, key=lambda pair: pair[0])]
-        joined, read = ShardCounts.join(pieces), (self.rows, self.file_bytes, self.text_bytes)
+        joined = compact(pieces, sum(map(len, pieces)), vocab_size, most)
+        read = self.rows, self.file_bytes, self.text_bytes
         return Part(PartInfo(key, len(joined), *read, self.report, self.proof), joined)
 
 
@@ -49,7 +51,7 @@ class Feed:
     """Give every block to one thread: `take`, count it, `give` back what was counted.
 
     finished: parts that are not read again.  on_part: called, on the thread that completed it,
-    with every further part.
+    with every further part, its counts in as many pieces as it has of the corpus.
     """
 
     def __init__(
@@ -57,9 +59,12 @@ class Feed:
         corpus: Corpus,
         shards: Iterable[Shard],
         finished: Mapping[str, PartInfo],
+        vocab_size: int,
         on_part: Callable[[Part], None],
     ) -> None:
         self._corpus, self._finished, self._on_part = corpus, finished, on_part
+        self._vocab_size = vocab_size
+        self._most = max(1, MOST_PIECES // max(1, text_bytes(corpus) // PART_TEXT))
         self._shards = deque(shard for shard in shards if shard.key not in finished)
         self._idle: deque[_Reader] = deque()
         self._reading = 0
@@ -99,8 +104,7 @@ class Feed:
             self.file_bytes += block.file_bytes
             self.text_bytes += text_bytes
             done = self._if_done(block.part)
-        if done:
-            self._on_part(done)
+        self._tell(block.part, done)
 
     def stop(self) -> None:
         """No more blocks for anybody."""
@@ -122,25 +126,27 @@ class Feed:
 
     def _put_back(self, reader: _Reader, block: Block | None) -> None:
         """A reader that gave a block can be read on; one that did not is at its end."""
-        done = None
+        part, done = "", None
         with self._changed:
             self._reading -= 1
             if reader.part and (block is None or block.part != reader.part):
                 self._building[reader.part].closed = True
-                done = self._if_done(reader.part)
+                part, done = reader.part, self._if_done(reader.part)
             if block:
                 reader.part = block.part
                 self._building.setdefault(block.part, _Builder()).waiting += 1
                 self._idle.append(reader)
             self._changed.notify_all()
-        if done:
-            self._on_part(done)
+        self._tell(part, done)
 
-    def _if_done(self, key: str) -> Part | None:
+    def _if_done(self, key: str) -> _Builder | None:
         builder = self._building[key]
-        if not builder.closed or builder.waiting:
-            return None
-        return self._building.pop(key).part(key)
+        return None if not builder.closed or builder.waiting else self._building.pop(key)
+
+    def _tell(self, key: str, done: _Builder | None) -> None:
+        """Hand a part on that is complete; nobody waits meanwhile."""
+        if done:
+            self._on_part(done.part(key, self._most, self._vocab_size))
 
 
 def text_bytes(corpus: Corpus) -> int:

@@ -6,6 +6,7 @@ the same corpus at once do each other no harm.
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -59,7 +60,8 @@ class PartFolder:
     def save(self, part: Part) -> None:
         """Write a part. InputError when the disk is full."""
         meta = msgspec.json.encode(part.info)
-        workspace.write_atomic(self._file(part.info.key), part.pieces.to_bytes(meta))
+        write = functools.partial(part.pieces.write, meta=meta)
+        workspace.write_atomic(self._file(part.info.key), write)
         self.finished[part.info.key] = part.info
 
     def parts(self) -> Iterator[Part]:

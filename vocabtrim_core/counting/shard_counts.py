@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -82,23 +82,21 @@ class ShardCounts:
             self.conversations[start:stop],
         )
 
-    def to_bytes(self, meta: bytes = b"") -> bytes:
+    def write(self, file: BinaryIO, meta: bytes = b"") -> None:
         """An .npz with these arrays and some bytes about them; same value, same bytes."""
-        buffer = io.BytesIO()
         small = np.uint32 if not len(self.counts) or self.counts.max() < 2**32 else np.int64
         np.savez(
-            buffer,
+            file,
             bounds=self.bounds,
             ids=self.ids,
             counts=self.counts.astype(small),
             conversations=self.conversations,
             meta=np.frombuffer(meta, np.uint8),
         )
-        return buffer.getvalue()
 
     @classmethod
     def read(cls, path: Path) -> tuple[ShardCounts, bytes]:
-        """What `to_bytes` made, from a file. InputError when it is anything else."""
+        """What `write` made, from a file. InputError when it is anything else."""
         try:
             with np.load(path, allow_pickle=False) as a:
                 counts = a["counts"].astype(np.int64)
@@ -108,9 +106,11 @@ class ShardCounts:
             raise InputError(f"{path} does not hold counts by piece ({error}).") from error
 
 
-def compact(parts: Iterable[ShardCounts], pieces: int, vocab_size: int) -> ShardCounts:
-    """The `pieces` of all parts, neighbours added up until at most MOST_PIECES are left."""
-    together = -(-pieces // MOST_PIECES)
+def compact(
+    parts: Iterable[ShardCounts], pieces: int, vocab_size: int, most: int = MOST_PIECES
+) -> ShardCounts:
+    """The `pieces` of all parts, neighbours added up until at most so many are left."""
+    together = -(-pieces // most)
 
     def groups() -> Iterator[ShardCounts]:
         waiting = ShardCounts.of([], [])
@@ -129,7 +129,7 @@ def compact(parts: Iterable[ShardCounts], pieces: int, vocab_size: int) -> Shard
 
 def save_shards(key: str, pieces: ShardCounts) -> Path:
     """Keep the pieces of the counts with this key in the workspace."""
-    return workspace.write_atomic(_path(key), pieces.to_bytes())
+    return workspace.write_atomic(_path(key), pieces.write)
 
 
 def load_shards(key: str) -> ShardCounts | None:
