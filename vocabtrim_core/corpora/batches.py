@@ -123,7 +123,7 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Some rows as they were read, 4 to 8 MB of text; `batch()` decodes them, on any thread.
+    """Some rows as they were read, 3 to 8 MB of text; `batch()` decodes them, on any thread.
 
     part: the piece of the corpus a counter may call finished once all its blocks are counted:
     the shard's key, and behind it a number where a shard is a whole file. Its blocks are adjacent.
