@@ -565,7 +565,7 @@ def test_shards_of_parquet_are_a_partition(tmp_path, small_pieces):
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.json", "b.parquet"])
 def test_finished_parts_of_a_sequential_file_are_not_decoded(tmp_path, monkeypatch, name):
     monkeypatch.setattr(read_json, "CHUNK", 700)
-    monkeypatch.setattr(read_table, "MOST_ROWS", 8)
+    monkeypatch.setattr(read_table, "MOST_ROWS", 4)
     monkeypatch.setattr("vocabtrim_core.corpora.read_array.CHUNK", 700)
     path = tmp_path / name
     if name == "b.parquet":
