@@ -51,7 +51,7 @@ class Feed:
     """Give every block to one thread: `take`, count it, `give` back what was counted.
 
     finished: parts that are not read again.  on_part: called, on the thread that completed it,
-    with every further part, its counts in as many pieces as it has of the corpus.
+    with every further part, whose counts are in its share of MOST_PIECES pieces.
     """
 
     def __init__(
