@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import resource
 import threading
 import time
 from collections import deque
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pyarrow as pa
 
 from benchmarks.counting_peers import PEERS, TOKENIZER, Counting, answers, texts_of
+from vocabtrim_core.counting import memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +69,15 @@ RUNS = {
 
 
 class Memory(threading.Thread):
-    """Peak of the memory that only this process uses in MB."""
+    """Peak of the memory that only this process uses, in MB."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.before = self.peak = self.now()
-
-    def now(self) -> float:
-        try:
-            resident, shared = Path("/proc/self/statm").read_text().split()[1:3]
-        except OSError:
-            return psutil.Process().memory_info().rss / 1e6
-        return (int(resident) - int(shared)) * resource.getpagesize() / 1e6
+        self.peak = memory.private() / 1e6
 
     def run(self) -> None:
         while True:
-            self.peak = max(self.peak, self.now())
+            self.peak = max(self.peak, memory.private() / 1e6)
             time.sleep(0.01)
 
 
@@ -178,8 +170,8 @@ def child(run: Run, folder: Path) -> None:
     """Load, count against the clock, print one JSON object."""
     way, path = HOW[run.how], folder / run.file
     counted = way(run, path) if way in (ours, alone) else way(run.threads, path)
-    memory = Memory()
-    memory.start()
+    watch = Memory()
+    watch.start()
     cpu, started = cpu_seconds(), time.perf_counter()
     counts, about = counted()
     seconds = time.perf_counter() - started
@@ -190,7 +182,7 @@ def child(run: Run, folder: Path) -> None:
                 "cpu": cpu_seconds() - cpu,
                 "tokens": int(counts.sum()),
                 "sha": hashlib.sha256(counts.astype("<i8").tobytes()).hexdigest()[:12],
-                "peak": memory.peak,
+                "peak": watch.peak,
                 **about,
             }
         )
