@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +36,7 @@ HUB_FILES = [
 class Tokenizer:
     """A tokenizer and what the app says about it. Compared and hashed by content.
 
-    json: text of tokenizer.json.  vocab_size: V.  specials: id -> text of the special tokens.
+    vocab_size: V.  specials: id -> text of the special tokens.
     special_tokens: `bos_token` … -> text, what a chat template may refer to.
     fingerprint: sha256 of `json`.
     """
@@ -43,7 +44,6 @@ class Tokenizer:
     name: str
     source: str
     licence: str = field(compare=False)
-    json: str = field(repr=False, compare=False)
     vocab_size: int
     specials: dict[int, str] = field(repr=False, compare=False)
     special_tokens: dict[str, str] = field(repr=False, hash=False)
@@ -59,6 +59,11 @@ class Tokenizer:
         Without a post-processor offsets are those of the text, blanks included.
         """
         return self._kept["backend"]
+
+    @property
+    def json(self) -> str:
+        """Text of tokenizer.json; kept compressed, for it takes 20 MB and is seldom asked for."""
+        return zlib.decompress(self._kept["json"]).decode()
 
     @property
     def hf(self) -> PreTrainedTokenizerFast:
@@ -198,7 +203,7 @@ def _tokenizer(
     chat_template: str | None, config: dict[str, Any] | None,
 ) -> Tokenizer:  # fmt: skip
     """A Tokenizer from the text of tokenizer.json and what is known about it."""
-    backend = _backend(text, source)
+    backend, raw = _backend(text, source), text.encode()
     warnings: list[str] = []
     known = {role: t for role, t in special_tokens.items() if backend.token_to_id(t) is not None}
     if missing := sorted(set(special_tokens.values()) - set(known.values())):
@@ -206,7 +211,7 @@ def _tokenizer(
             f"{', '.join(missing)}: named as special tokens, but not in tokenizer.json; left out."
         )
     return Tokenizer(
-        name=name, source=source, licence=licence, json=text,
+        name=name, source=source, licence=licence,
         vocab_size=_vocab_size(config, backend, source, warnings),
         specials={
             i: token.content
@@ -214,8 +219,8 @@ def _tokenizer(
             if token.special
         },
         special_tokens=known, chat_template=chat_template,
-        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
-        warnings=tuple(warnings), _kept={"backend": backend},
+        fingerprint=hashlib.sha256(raw).hexdigest(),
+        warnings=tuple(warnings), _kept={"backend": backend, "json": zlib.compress(raw, 1)},
     )  # fmt: skip
 
 
