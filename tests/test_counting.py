@@ -193,6 +193,10 @@ def test_any_conversation_counts_as_if_rendered(
         spans = np.flatnonzero(responses.conversation == i)
         ids = [int(x) for s in spans for x in responses.ids[slice(*responses.offsets[s : s + 2])]]
         assert ids == rendered_ids(batch, i, recipe)
+        alone = encoded.responses(np.arange(len(batch)) == i)
+        assert alone.ids.tolist() == ids
+        assert set(alone.conversation.tolist()) <= {i}
+        assert encoded.sizes()[i] == len(ids)
     counts = encoded.counts(3, recipe.tokenizer.vocab_size)
     total = counts.total(recipe.tokenizer.vocab_size)
     assert Counter(responses.ids.tolist()) == Counter({i: total[i] for i in np.flatnonzero(total)})

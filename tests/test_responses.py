@@ -50,7 +50,7 @@ def block(first: int, lengths: list[int], domains: list[str | None] | None = Non
 def collect(folder, blocks, cap=10**9) -> ResponseFiles:
     files = ResponseFiles(folder, SIZE, cap)
     for part, (first, batch, found) in blocks:
-        files.add(part, first, batch, found)
+        files.add(part, first, batch, found.sizes(len(batch)), found.of)
     return files
 
 

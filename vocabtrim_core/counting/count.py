@@ -171,7 +171,8 @@ def count_here(
     """Count the parts that are not in the folder yet, on threads of this process.
 
     MismatchError when the engine is found not to give HF's ids; `first` is the check of the first
-    texts, which may still be under way.
+    texts, which may still be under way: until it is done, one of several threads waits, since HF is
+    using its core.
     """
     vocab_size = recipe.tokenizer.vocab_size
     feed = Feed(corpus, corpus.shards(), folder.finished, vocab_size, folder.save)
@@ -181,15 +182,17 @@ def count_here(
         if stopped.is_set():
             raise Cancelled("Stopped; what was finished is kept.")
 
-    def thread(own: bool) -> None:
-        engine = exact if own else exact.fresh()
+    def thread(number: int) -> None:
+        engine = exact.fresh() if number else exact
         memory.release()
+        if first and number and number == threads - 1:
+            wait([first])
         work(feed, recipe, engine, pieces_per_block(corpus), check, keep)
 
     threads = 1 if exact.engine.parallel else threads
     total, started = corpus.size_bytes, time.perf_counter()
     with ThreadPoolExecutor(threads, thread_name_prefix="count") as pool:
-        running: set[Future] = {pool.submit(thread, i == 0) for i in range(threads)}
+        running: set[Future] = {pool.submit(thread, number) for number in range(threads)}
         running |= {first} if first else set()
         try:
             while running:
@@ -224,7 +227,7 @@ def work(
         batch = block.batch()
         encoded = encode_batch(batch, recipe, exact, check)
         if keep:
-            keep.add(block.part, block.first_row, batch, encoded.responses())
+            keep.add(block.part, block.first_row, batch, encoded.sizes(), encoded.responses)
         size, report, proof = batch.contents.nbytes, encoded.report, encoded.proof
         counts = encoded.counts(pieces, recipe.tokenizer.vocab_size)
         del batch, encoded  # before memory is looked at, and before the next block is read

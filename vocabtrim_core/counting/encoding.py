@@ -46,6 +46,20 @@ class ResponseBatch(NamedTuple):
         """bool[spans]: the span has ids."""
         return np.diff(self.offsets) > 0
 
+    def sizes(self, conversations: int) -> np.ndarray:
+        """int64[conversations]: how many ids each has."""
+        spans = np.diff(self.offsets)
+        return np.bincount(self.conversation, spans, conversations).astype(np.int64)
+
+    def of(self, wanted: np.ndarray) -> ResponseBatch:
+        """The spans of wanted conversations, which keep their numbers."""
+        inside = wanted[self.conversation]
+        if inside.all():
+            return self
+        starts, spans = self.offsets[:-1], np.diff(self.offsets)
+        ids, offsets = _gather(self.ids, starts, spans, np.flatnonzero(inside))
+        return ResponseBatch(ids, offsets, self.conversation[inside])
+
     def ids_between(self, start: int, stop: int) -> np.ndarray:
         """Ids of conversations start … stop - 1."""
         first, last = np.searchsorted(self.conversation, [start, stop])
@@ -82,9 +96,19 @@ class EncodedBatch:
 
         return ShardCounts.of(rows(), np.diff(np.append(0, np.cumsum(self.counted))[cuts]))
 
-    def responses(self) -> ResponseBatch:
-        """All spans, complete, in the order of their conversations."""
-        found, other = self._ended(), self.rendered
+    def sizes(self) -> np.ndarray:
+        """int64[conversations]: how many ids count in each."""
+        n = len(self.counted)
+        ends = np.bincount(self.contents.conversation[self.ends], minlength=n)
+        return self.contents.sizes(n) + ends * len(self.end_ids) + self.rendered.sizes(n)
+
+    def responses(self, wanted: np.ndarray | None = None) -> ResponseBatch:
+        """Complete spans in the order of their conversations: of all, or of wanted ones."""
+        contents, ends, other = self.contents, self.ends, self.rendered
+        if wanted is not None:
+            ends = ends[wanted[contents.conversation]]
+            contents, other = contents.of(wanted), other.of(wanted)
+        found = _ended(contents, ends, self.end_ids)
         if not len(other.conversation):
             return found
         both = np.concatenate([found.conversation, other.conversation])
@@ -93,21 +117,6 @@ class EncodedBatch:
         ids = np.concatenate([found.ids, other.ids])
         ids, offsets = _gather(ids, np.cumsum(lengths) - lengths, lengths, order)
         return ResponseBatch(ids, offsets, both[order])
-
-    def _ended(self) -> ResponseBatch:
-        """The contents with the ids that end them in place."""
-        ids, offsets, conversation = self.contents
-        if not (self.end_ids and self.ends.any()):
-            return self.contents
-        offsets = offsets + np.append(0, np.cumsum(self.ends)) * len(self.end_ids)
-        last = offsets[1:][self.ends]
-        whole = np.empty(offsets[-1], ids.dtype)
-        own = np.ones(len(whole), bool)
-        for back, id_ in enumerate(reversed(self.end_ids), 1):
-            whole[last - back] = id_
-            own[last - back] = False
-        whole[own] = ids
-        return ResponseBatch(whole, offsets, conversation)
 
 
 def encode_batch(
@@ -245,6 +254,22 @@ def _uncounted(batch: MessageBatch, empty: np.ndarray, recipe: Recipe) -> SkipRe
     reason = NOTHING_COUNTED if recipe.max_length is None else BEYOND_LIMIT
     places = tuple(f"{batch.file}:{row}" for row in rows[: SkipReport.PLACES])
     return SkipReport(-len(rows), ((reason, len(rows), places),))
+
+
+def _ended(contents: ResponseBatch, ends: np.ndarray, end_ids: tuple[int, ...]) -> ResponseBatch:
+    """The contents with the ids that end some of them (bool[spans]) in place."""
+    ids, offsets, conversation = contents
+    if not (end_ids and ends.any()):
+        return contents
+    offsets = offsets + np.append(0, np.cumsum(ends)) * len(end_ids)
+    last = offsets[1:][ends]
+    whole = np.empty(offsets[-1], ids.dtype)
+    own = np.ones(len(whole), bool)
+    for back, id_ in enumerate(reversed(end_ids), 1):
+        whole[last - back] = id_
+        own[last - back] = False
+    whole[own] = ids
+    return ResponseBatch(whole, offsets, conversation)
 
 
 def _histogram(ids: np.ndarray, vocab_size: int) -> np.ndarray:

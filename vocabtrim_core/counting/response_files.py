@@ -11,7 +11,7 @@ from __future__ import annotations
 import binascii
 import threading
 import zipfile
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,19 @@ class ResponseFiles:
             except InputError:
                 path.unlink(missing_ok=True)  # damaged: its block is counted again
 
-    def add(self, part: str, first_row: int, batch: MessageBatch, found: ResponseBatch) -> None:
-        """Keep what is to be held of one counted block."""
-        spans = np.diff(found.offsets)
-        sizes = np.bincount(found.conversation, spans, len(batch)).astype(np.int64)
+    def add(
+        self,
+        part: str,
+        first_row: int,
+        batch: MessageBatch,
+        sizes: np.ndarray,
+        responses: Callable[[np.ndarray], ResponseBatch],
+    ) -> None:
+        """Keep what is to be held of one counted block.
+
+        sizes: int64[len(batch)], ids of each conversation.  responses: gives those of the
+        conversations wanted (bool[len(batch)]).
+        """
         levels = hash_levels(part, batch.rows)
         by_level = np.bincount(levels, sizes, LEVELS).astype(np.int64)
         name = f"{part}@{first_row}{SUFFIX}"
@@ -55,16 +64,16 @@ class ResponseFiles:
             self._seen[name] = by_level
             least = _level(self._seen.values(), self.cap)
         kept = (levels >= least) & (sizes > 0)
-        inside = kept[found.conversation]
+        found = responses(kept)
         number = np.cumsum(kept) - 1
         labels = [] if batch.domains is None else batch.domains.to_pylist()
         domains = sorted({label for label in labels if label is not None})
         codes = [-1 if label is None else domains.index(label) for label in labels]
         domain = np.array(codes or [-1] * len(batch), np.int16)
         arrays = {
-            "ids": found.ids if inside.all() else found.ids[np.repeat(inside, spans)],
-            "spans": spans[inside],
-            "conversation": number[found.conversation[inside]],
+            "ids": found.ids,
+            "spans": np.diff(found.offsets),
+            "conversation": number[found.conversation],
             "levels": levels[kept],
             "domain": domain[kept],
             "domains": np.array(domains, np.str_),

@@ -67,7 +67,10 @@ class Responses:
 
     def counts(self) -> np.ndarray:
         """int64[V] of all responses."""
-        return self.weighted(np.ones(self.conversations, np.uint8))
+        total = np.zeros(self.vocab_size, np.int64)
+        for ids, _ in self.batches():
+            total += np.bincount(ids, minlength=self.vocab_size)
+        return total
 
     def weighted(self, times: np.ndarray) -> np.ndarray:
         """int64[V] with every conversation taken times[c] times (uint8[conversations])."""
