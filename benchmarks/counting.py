@@ -64,7 +64,7 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
 
 def cores() -> float:
     """How much faster two threads hash than one: what the machine has to give right now."""
-    data = bytes(150_000_000)
+    data = random.randbytes(150_000_000)
     seconds = []
     with ThreadPoolExecutor(2) as pool:
         for threads in (1, 2):
@@ -90,7 +90,7 @@ def main() -> None:
     size = 3 if options.quick else options.megabytes
     with tempfile.TemporaryDirectory(prefix="counting-") as scratch:
         folder = options.folder or Path(scratch)
-        sizes = build(folder, size, max(1, size // 4), 2)
+        sizes = build(folder, size, 2)
         names, missing = [n for n in options.only or RUNS if sizes[RUNS[n].corpus][1]], ""
         if not options.specforge and find_spec("specforge") is None:
             names = [name for name in names if RUNS[name].how != "specforge"]

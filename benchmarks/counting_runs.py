@@ -40,7 +40,8 @@ class Run:
         return self.file.partition(".")[0]
 
 
-HF, HARD = "HF tokenizers", "HF tokenizers, hard text"
+HF = "HF tokenizers"
+HARD, WORST = "HF tokenizers, hard text", "HF tokenizers, catalogues alone"
 RUNS = {
     run.name: run
     for run in (
@@ -58,7 +59,11 @@ RUNS = {
         Run("tiktoken, the same part", "tiktoken", "part.parquet", baseline=HF),
         Run("ours, hard text", "ours", "hard.parquet", baseline=HARD, goal=">= 25x"),
         Run("gigatoken alone, hard text", "alone", "hard.parquet", baseline=HARD),
-        Run(HARD, "hf", "hard.parquet"),
+        Run(HARD, "hf", "hard_part.parquet"),
+        Run("ours, the hard part", "ours", "hard_part.parquet", baseline=HARD),
+        Run("ours, catalogues alone", "ours", "catalogues.parquet", baseline=WORST),
+        Run("gigatoken alone, catalogues", "alone", "catalogues.parquet", baseline=WORST),
+        Run(WORST, "hf", "catalogues.parquet"),
         Run("ours, words new twice over", "ours", "grown.parquet", goal="<= 600 MB"),
         Run("ours, literal markup", "ours", "markup.parquet"),
         Run("rendered and encoded by HF, literal markup", "rendered", "markup.parquet"),

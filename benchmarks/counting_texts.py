@@ -1,14 +1,17 @@
 """Text for the counting benchmark, from what a machine has: no two messages are the same.
 
 `build` writes conversations, all as Parquet, the first also as JSON lines and compressed:
-    text    chats of ../shared/data/corpora, Python sources, documentation
-    part    every so many row groups of it, for those who would take minutes for all
-    sample  every so many conversations of it, for those who would take hours
-    hard    gettext catalogues: some 200 languages, short strings, few repeated words
-    grown   the text again and again with other letters, so that every word is new each time
-    markup  answers with literal special tokens, which are in none of the others: what they count
-            for is a matter of rule (a literal end-of-turn ends the answer where it is rendered),
-            and tokenizers that know of no template cannot agree about it
+    text        chats of ../shared/data/corpora, Python sources, documentation
+    part        every so many row groups of it, for those who would take minutes for all
+    sample      every so many conversations of it, for those who would take hours
+    hard        gettext catalogues, then raw HTML: manuals in languages other than English, as far
+                as they are installed (Debian: libreoffice-help-*, gnome-user-docs)
+    hard_part   every so many row groups of it
+    catalogues  the worst there is: some 200 languages, short strings, few repeated words
+    grown       the text again and again with other letters, so that every word is new each time
+    markup      answers with literal special tokens, which are in none of the others: what they
+                count for is a matter of rule (a literal end-of-turn ends the answer where it is
+                rendered), and tokenizers that know of no template cannot agree about it
 """
 
 from __future__ import annotations
@@ -42,8 +45,11 @@ MARKUP = re.compile(r"<\|[^<>|]*\|>|</?think>")
 Pairs = Iterator[tuple[str, str]]  # (question, answer)
 
 
-def build(folder: Path, megabytes: int, hard_megabytes: int, grown: int) -> dict[str, list[int]]:
-    """Write the corpora unless they are there; name -> [bytes of assistant text, answers]."""
+def build(folder: Path, megabytes: int, grown: int) -> dict[str, list[int]]:
+    """Write the corpora unless they are there; name -> [bytes of assistant text, answers].
+
+    megabytes: of assistant text in `text` and in `hard`.  grown: how often `text` is in `grown`.
+    """
     note = folder / "built.json"
     if note.is_file():
         return json.loads(note.read_text())
@@ -51,11 +57,12 @@ def build(folder: Path, megabytes: int, hard_megabytes: int, grown: int) -> dict
     marked: list[tuple[str, str]] = []
     pairs = _distinct(chain(chats(), _alternate(sources(), documents())), megabytes, marked)
     sizes = {"text": _write(folder / "text.parquet", pairs)}
-    sizes["hard"] = _write(folder / "hard.parquet", _distinct(catalogues(), hard_megabytes, marked))
-    sizes["markup"] = _write(folder / "markup.parquet", iter(marked))
+    for name, source in (("hard", chain(catalogues(), pages())), ("catalogues", catalogues())):
+        sizes[name] = _write(folder / f"{name}.parquet", _distinct(source, megabytes, marked))
+    sizes["markup"] = _write(folder / "markup.parquet", iter(dict.fromkeys(marked)))
+    for name, whole in (("part", "text"), ("hard_part", "hard")):
+        sizes[name] = _write(folder / f"{name}.parquet", _some(folder / f"{whole}.parquet"))
     text = pq.ParquetFile(folder / "text.parquet")
-    groups = range(0, text.num_row_groups, max(1, megabytes // PART))
-    sizes["part"] = _write(folder / "part.parquet", _pairs(map(text.read_row_group, groups)))
     rows = islice(_pairs(text.iter_batches(GROUP)), 0, None, max(1, sizes["text"][1] // SAMPLE))
     sizes["sample"] = _write(folder / "sample.parquet", islice(rows, SAMPLE))
     sizes["grown"] = _write(folder / "grown.parquet", _respelled(folder / "text.parquet", grown))
@@ -115,6 +122,14 @@ def catalogues() -> Pairs:
             yield f"{language}: {path.stem} {i}", "\n".join(lines[i : i + 30])
 
 
+def pages() -> Pairs:
+    """HTML, tags and all, of the manuals of LibreOffice and GNOME in other languages."""
+    roots = (Path("/usr/share/libreoffice/help"), Path("/usr/share/help"))
+    folders = (folder for root in roots if root.is_dir() for folder in sorted(root.iterdir()))
+    others = (f for f in folders if f.is_dir() and f.name[:2] not in ("C", "en", "me"))  # media
+    return _pieces(folder.rglob(kind) for folder in others for kind in ("*.html", "*.page"))
+
+
 def _pieces(roots) -> Pairs:
     for path in sorted(chain.from_iterable(roots)):
         if path.suffix.lower() in (".png", ".jpg", ".ico", ".so", ".woff2", ".svg", ".js", ".css"):
@@ -169,6 +184,14 @@ def _distinct(pairs: Pairs, megabytes: int, marked: list[tuple[str, str]]) -> Pa
             if left <= 0:
                 return
     print(f"only {megabytes - left / 1e6:.0f} of {megabytes} MB found", file=sys.stderr)
+
+
+def _some(path: Path) -> Pairs:
+    """Row groups of a corpus, evenly spaced, with about PART megabytes of text."""
+    file = pq.ParquetFile(path)
+    groups = [file.metadata.row_group(i).total_byte_size for i in range(file.num_row_groups)]
+    step = max(1, sum(groups) // (PART * 1_000_000))
+    return _pairs(file.read_row_group(i) for i in range(0, len(groups), step))
 
 
 def _respelled(path: Path, times: int) -> Pairs:
