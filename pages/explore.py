@@ -35,8 +35,9 @@ def explore(stored) -> None:
         settings = controls(curve.vocab_size)
         state.remember(settings)
         actions = st.container(gap="xsmall")
-    tradeoff = state.tradeoff_of(settings, curve)
-    with left:
+    tradeoff = choice = None
+    with left, plain_errors():
+        tradeoff = state.tradeoff_of(settings, curve)
         live_chart(
             tradeoff,
             stored.key,
@@ -45,9 +46,6 @@ def explore(stored) -> None:
             presets=state.presets(curve.vocab_size),
             on_pick=picked,
         )
-        sentence = st.empty()
-    choice = None
-    with sentence.container(), plain_errors():
         choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
         st.markdown(choice_sentence(choice, curve, tradeoff.architecture))
     with actions:
@@ -55,11 +53,8 @@ def explore(stored) -> None:
     if choice:
         details(stored, settings, tradeoff, choice)
     else:
-        reach = math.floor(1000 * curve.at(tradeoff.last_k)) / 10
-        st.button(
-            f"Lower the floor to {reach:.1f}%", key="lower", type="primary",
-            on_click=state.apply, args=(state.replace(settings, floor=reach),),
-        )  # fmt: skip
+        with left:
+            way_out(settings, tradeoff)
     chosen = ["coverage", stored.key, "--k", choice.k] if choice else ["drafts"]
     footer(["optimize", stored.key, *state.arguments(settings)], chosen)
 
@@ -80,6 +75,18 @@ def buttons(stored, settings, tradeoff, choice) -> None:
             "Reset", key="reset", icon=":material/restart_alt:", type="tertiary",
             on_click=state.apply, args=(start,), disabled=settings == start,
         )  # fmt: skip
+
+
+def way_out(settings, tradeoff) -> None:
+    """The button that puts right what leaves no size to choose: crossed bounds, or the floor."""
+    if tradeoff is None:
+        title = f"Search from {settings.kmax:,} to {settings.kmin:,}"
+        change = {"kmin": settings.kmax, "kmax": settings.kmin}
+    else:
+        reach = math.floor(1000 * tradeoff.curve.at(tradeoff.last_k)) / 10
+        title, change = f"Lower the floor to {reach:.1f}%", {"floor": reach}
+    st.button(title, key="way_out", type="primary",
+              on_click=state.apply, args=(state.replace(settings, **change),))  # fmt: skip
 
 
 def details(stored, settings, tradeoff, choice) -> None:

@@ -279,9 +279,10 @@ def test_optimize_refuses(refused, counts, tmp_path, make_counts):
     sentence = refused("optimize", counts, "--min-coverage", "0.99", "--k-max", "100")
     largest = TokenCounts.load(counts).counts
     largest = np.sort(largest)[::-1][:100].sum() / largest.sum()
-    assert f"the largest there is {largest:.4f}" in sentence
+    assert f"the most there is {100 * largest:.6g}%" in sentence
     assert "k = 200,000 is outside 1..128,256" in refused("optimize", counts, "--k-max", "200000")
-    assert "k-min 9 is above k-max 8" in refused("optimize", counts, "--k-min", 9, "--k-max", 8)
+    crossed = refused("optimize", counts, "--k-min", 9, "--k-max", 8)
+    assert "The smallest k, 9, is above the largest k, 8" in crossed
     assert "choose one of llama-3.1-8b" in refused("optimize", counts, "--draft", "gpt-9")
     assert "V = 151,936" in refused("optimize", counts, "--draft", "qwen3-8b")
     assert "trials must be at least 1" in refused(

@@ -172,11 +172,11 @@ def test_bad_objectives_say_what_is_wrong():
         TradeOff(curve, tiny(4), alpha=1.5)
     with pytest.raises(InputError, match="V = 4, but the draft architecture tiny has V = 5"):
         TradeOff(curve, tiny(5))
-    with pytest.raises(InputError, match="k-min 3 is above k-max 2"):
+    with pytest.raises(InputError, match="smallest k, 3, is above the largest k, 2"):
         TradeOff(curve, tiny(4), k_min=3, k_max=2)
     with pytest.raises(InputError, match=r"k = 9 is outside 1\.\.4"):
         curve.at(9)
-    with pytest.raises(InputError, match=r"largest there is 0\.8000"):
+    with pytest.raises(InputError, match=r"most there is 80%"):
         _ = TradeOff(curve, tiny(4), floor=0.9, k_max=2).optimum
 
 

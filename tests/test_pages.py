@@ -210,9 +210,19 @@ def test_an_unreachable_floor_is_a_sentence(counted):
     app = opened("explore", counts=counted.key, kmax="100", floor="99")
     assert not app.exception
     assert "unreachable within k <= 100" in errors(app)
-    app.button(key="lower").click().run()
+    app.button(key="way_out").click().run()
     assert not app.error
     assert "Keeping 100 of" in words(app)
+
+
+def test_crossed_bounds_are_a_sentence_with_a_way_out(counted):
+    app = opened("explore", counts=counted.key, kmin="50000", kmax="100")
+    assert not app.exception
+    assert "The smallest k, 50,000, is above the largest k, 100" in errors(app)
+    app.button(key="way_out").click().run()
+    assert not app.error
+    assert [app.number_input(key=name).value for name in ("kmin", "kmax")] == [100, 50_000]
+    assert f"Keeping {best(counted, k_min=100, k_max=50_000).k:,} of" in words(app)
 
 
 def test_pins_are_compared(counted):

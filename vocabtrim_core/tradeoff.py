@@ -49,7 +49,10 @@ class TradeOff:
         self.curve.check_k(self.k_min)
         self.curve.check_k(self.last_k)
         if self.k_min > self.last_k:
-            raise InputError(f"k-min {self.k_min:,} is above k-max {self.last_k:,}.")
+            raise InputError(
+                f"The smallest k, {self.k_min:,}, is above the largest k, {self.last_k:,}; lower "
+                "the one or raise the other."
+            )
 
     @property
     def last_k(self) -> int:
@@ -118,9 +121,9 @@ class TradeOff:
         needed = self.curve.smallest_k(self.floor) if self.floor > 0 else 1
         if needed > self.last_k:
             raise InputError(
-                f"A coverage of {self.floor:.4f} is unreachable within k <= {self.last_k:,}: "
-                f"the largest there is {self.curve.at(self.last_k):.4f}; "
-                "lower the floor or raise k-max."
+                f"A coverage of {100 * self.floor:.6g}% is unreachable within k <= {self.last_k:,}: "
+                f"the most there is {100 * self.curve.at(self.last_k):.6g}%; "
+                "lower the floor or raise the largest k."
             )
         return needed
 
