@@ -69,17 +69,14 @@ def results(tradeoff, study: str) -> None:
 
 def watch(tradeoff, study: str, mine) -> None:
     """Results and job, refreshed while the study runs."""
-    active = any(job.active for job in mine())
 
     def draw() -> None:
         with plain_errors():
             results(tradeoff, study)
-        for job in mine()[:1]:
-            jobpanel.card(job)
-        if active and not any(job.active for job in mine()):
-            st.rerun()
 
-    st.fragment(draw, run_every=1.0 if active else None, key="watch_study")()
+    running = any(job.active for job in mine())
+    st.fragment(draw, run_every=1.0 if running else None, key="study")()
+    jobpanel.watch(lambda: mine()[:1], "study")
 
 
 def page(stored) -> None:

@@ -255,6 +255,19 @@ def test_the_search_runs_live_against_the_exact_answer(page, app):
     assert "TPE, 15 trials" in text(page)
 
 
+def test_a_cancelled_search_is_followed_again_when_it_goes_on(page, app):
+    page.goto(f"{app}/search?counts={key_of('tool-calls')}")
+    wait_for(page, "Start the search")
+    trials = page.locator(".st-key-tpe_trials input")
+    trials.fill("300")
+    trials.press("Enter")
+    page.get_by_role("button", name="Start the search").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Resume").click(timeout=30_000)
+    wait_for(page, "After 300 trials", 90)
+    page.get_by_text("done in").wait_for()
+
+
 def test_the_export_downloads_intact(page, app, tmp_path):
     explore(page, app, f"?counts={key_of('tool-calls')}")
     size = chosen(page)
