@@ -18,6 +18,7 @@ from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.tradeoff import TradeOff
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
@@ -114,6 +115,24 @@ def test_first_visit_counts_both_domains_once_they_are_built(home, started):
         (home / "demo" / f"{name}.jsonl.zst").write_bytes(b"x")
     opened()
     assert [argv[:3] for argv in started[:2]] == [["count", "--tokenizer", "llama-3.1"]] * 2
+
+
+def test_the_demo_stands_below_the_title_over_the_full_width(home):
+    app = opened("explore")
+    assert [title.value for title in app.title] == ["Explore"]
+    assert app.subheader[0].value == "Preparing the demo"
+    assert not any(column.subheader or column.title for column in app.columns)
+
+
+def test_a_demo_that_was_stopped_says_so_and_goes_on_by_one_button(home, monkeypatch):
+    argv = ("demo", "--out", str(home / "demo"))
+    stopped = Job(home / "jobs" / "one", argv, "Build the demo conversations", 0.0, (),
+                  "cancelled", 3, 10, "", {}, None, None, 0.0, 0.0, False)  # fmt: skip
+    monkeypatch.setattr(jobs, "list_jobs", lambda: [stopped])
+    app = opened("explore")
+    assert app.subheader[0].value == "The demo is not finished"
+    labels = [button.label for button in app.button]
+    assert (labels.count("Resume"), labels.count("Start again")) == (1, 0)
 
 
 def test_overview_sets_the_domains_side_by_side(counted):

@@ -121,8 +121,8 @@ class TradeOff:
         needed = self.curve.smallest_k(self.floor) if self.floor > 0 else 1
         if needed > self.last_k:
             raise InputError(
-                f"A coverage of {100 * self.floor:.6g}% is unreachable within k <= {self.last_k:,}: "
-                f"the most there is {100 * self.curve.at(self.last_k):.6g}%; "
+                f"A coverage of {100 * self.floor:.6g}% is unreachable within k <= "
+                f"{self.last_k:,}: the most there is {100 * self.curve.at(self.last_k):.6g}%; "
                 "lower the floor or raise the largest k."
             )
         return needed

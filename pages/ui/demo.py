@@ -70,20 +70,12 @@ def prepare() -> bool:
 
 
 def panel() -> None:
-    """Progress of the first visit; starts by itself, and says how to go on when a step failed."""
+    """Progress of the first visit, which starts by itself; the card of a step resumes it."""
     broken = prepare()
-    st.subheader("Preparing the demo", anchor=False)
+    st.subheader("The demo is not finished" if broken else "Preparing the demo", anchor=False)
     st.write(
         "Two domains are built from what this Python has installed: a broad one, questions and "
         "answers about Python code, and a narrow one, tool calls in JSON. They are then counted "
         f"with the {TOKENIZER} tokenizer. This takes about a minute, once."
     )
     jobpanel.watch(demo_jobs, "demo")
-    if broken:
-        st.button("Start again", type="primary", on_click=_again, key="demo_again")
-
-
-def _again() -> None:
-    for job in demo_jobs():
-        if job.resumable:
-            jobs.remove(job.id)

@@ -26,12 +26,18 @@ def plain_errors() -> Iterator[None]:
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:
-    """Title and one line of what the page is for; returns the place at their right, to write to."""
-    left, right = st.columns([1, 1.5], gap="large", vertical_alignment="bottom")
+    """Title and one line of what the page is for; returns the place to write what it is about.
+
+    That is at their right, or below them and as wide as the page while nothing is counted yet.
+    """
+    if state.counted_sets():
+        left, place = st.columns([1, 1.5], gap="large", vertical_alignment="bottom")
+    else:
+        left, place = st.container(), st.container()
     with left.container(gap=None):
         st.title(title, anchor=False)
         st.caption(lead)
-    return right
+    return place
 
 
 def footer(*commands: Sequence[str | int | float]) -> None:
