@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -29,6 +31,7 @@ from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import ENGINES, Reference
 from vocabtrim_core.counting.proof import RENDERED, ExactEngine
 from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.shard_counts import MOST_PIECES, ShardCounts, compact, load_shards
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.templates.chat_template import RULES, resolve_template, span_ids
@@ -597,6 +600,26 @@ def test_killed_process_is_resumed_with_identical_counts(
     assert counts.counts.tolist() == expected.counts.tolist()
 
 
+@pytest.mark.parametrize("step", ["keep_responses", "PartFolder.remove"])
+def test_a_kill_after_the_last_part_loses_nothing(shared, tmp_path, monkeypatch, step):
+    corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(300)))
+    expected = count(corpus, *kit(shared), parts=tmp_path / "elsewhere", cache=False)
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+
+    def die(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"vocabtrim_core.counting.count.{step}", die)
+        with pytest.raises(KeyboardInterrupt):
+            count(corpus, *kit(shared))
+    counts = count(corpus, *kit(shared))
+    assert counts.key == expected.key
+    held = find_responses(counts.key, counts)
+    assert (held.complete, held.tokens) == (True, counts.tokens)
+    assert not list(workspace.folder("parts").iterdir())
+
+
 def test_two_processes_at_once_do_each_other_no_harm(shared, tmp_path):
     path = write_chats(tmp_path / "x.jsonl", many_chats(2000))
     children = [start(shared, path, tmp_path / "home", pause=0.05) for _ in range(2)]
@@ -697,6 +720,28 @@ def test_cluster_counts_the_same_even_when_a_worker_is_killed(shared, tmp_path):
     assert there.counts.tolist() == here.counts.tolist()
     assert there.provenance.proof["texts"] == 1010
     assert seen[-1][0] == seen[-1][1] == corpus.size_bytes
+
+
+def test_a_cluster_without_the_library_is_said(shared, tmp_path):
+    pytest.importorskip("distributed")
+    corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(3)))
+    environment = {**os.environ, "PYTHONPATH": ""}
+    with contextlib.ExitStack() as running:
+
+        def dask(kind: str, *argv: str) -> None:
+            line = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *argv, "--no-dashboard",
+                    "--scheduler-file", str(tmp_path / "scheduler.json")]  # fmt: skip
+            child = subprocess.Popen(line, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+            running.callback(child.wait)
+            running.callback(child.terminate)
+
+        dask("scheduler", "--host", "127.0.0.1", "--port", "0")
+        while not (tmp_path / "scheduler.json").exists():
+            time.sleep(0.1)
+        dask("worker", "--no-nanny", "--nthreads", "1")
+        address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
+        with pytest.raises(InputError, match=r"cannot be imported on tcp://.*PYTHONPATH"):
+            count(corpus, *kit(shared), cluster=address)
 
 
 def test_no_scheduler_is_said(shared, tmp_path):

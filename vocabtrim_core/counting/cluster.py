@@ -6,6 +6,8 @@ parts come back one by one, so a count that breaks off goes on, here or on any c
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 POLL = 0.5  # seconds between looks at the tasks
 CONNECT = 20  # seconds to find the scheduler and a worker
+ADDRESS = re.compile(r"[a-z]+://\S+:\d+")
 
 # (corpus, recipe, kind of engine, its `first`, finished parts): what every task needs, sent to each
 # worker once
@@ -133,6 +136,11 @@ def _client(address: str) -> Iterator[Client]:
         raise InputError(
             "Counting on a cluster needs Dask: install `distributed`, or leave --cluster out."
         ) from None
+    if not ADDRESS.fullmatch(address):
+        raise InputError(
+            f"{address} is no address of a Dask scheduler; it looks like tcp://HOST:PORT, as "
+            "`dask scheduler` prints it."
+        )
     try:
         client = Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -147,4 +155,19 @@ def _client(address: str) -> Iterator[Client]:
             raise InputError(
                 f"The Dask scheduler at {address} has no worker; start some with `dask worker`."
             ) from None
+        _check_package(client)
         yield client
+
+
+def _check_package(client: Client) -> None:
+    """InputError unless the scheduler and all workers can import this library."""
+    # A lambda travels by value, where anything with a name would be looked up in that very library.
+    answers: Any = client.run(lambda: importlib.util.find_spec("vocabtrim_core") is not None)
+    answers["the scheduler"] = client.run_on_scheduler(
+        lambda: importlib.util.find_spec("vocabtrim_core") is not None
+    )
+    if lacking := [who for who, has in answers.items() if not has]:
+        raise InputError(
+            f"This library cannot be imported on {', '.join(lacking)}; start `dask scheduler` and "
+            "`dask worker` with PYTHONPATH set to the folder that holds vocabtrim_core."
+        )

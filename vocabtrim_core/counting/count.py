@@ -87,19 +87,20 @@ def count(
     key = recipe.key(corpus.fingerprint())
     threads = workers or _threads(corpus)
     with kept_counts.alone(key, progress), _hf_on_our_threads(threads):
+        root = (parts or workspace.folder("parts")) / key
         if cache and (known := kept_counts.find(key, corpus)):
+            PartFolder(root).remove()  # where a kill came just before that
             return known
         started = time.perf_counter()
-        root = (parts or workspace.folder("parts")) / key
         if not cache:
             _begin(root, run)
         proof, folder = _count(corpus, recipe, root, engine, threads, cluster, responses, progress)
         counts, pieces = kept_counts.assemble(key, corpus, recipe, folder, proof)
         seconds = time.perf_counter() - started
         counts = replace(counts, provenance=replace(counts.provenance, seconds=seconds))
-        kept_counts.keep(key, counts, pieces)
         if responses and (held := _files(folder, recipe).join(folder.finished, counts.tokens)):
             keep_responses(counts.key, held)
+        kept_counts.keep(key, counts, pieces)  # last: from then on nothing is done again
         PartFolder(root).remove()
         return counts
 

@@ -80,11 +80,10 @@ class EncodedBatch:
     proof: Proof
 
     def counts(self, pieces: int, vocab_size: int) -> ShardCounts:
-        """Counts of so many consecutive stretches of the batch. InputError for an id outside V."""
+        """Counts of so many consecutive stretches of the batch."""
         cuts = np.linspace(0, len(self.counted), pieces + 1).round().astype(np.int64)
         ended = np.diff(np.searchsorted(self.contents.conversation[self.ends], cuts))
         ends = np.array(self.end_ids, np.uint32)
-        _check_within(ends, vocab_size)
 
         def rows() -> Iterator[np.ndarray]:
             for times, (start, stop) in zip(ended, pairwise(cuts.tolist()), strict=True):
@@ -124,7 +123,7 @@ def encode_batch(
 ) -> EncodedBatch:
     """The counted ids of a batch; `check` is called now and then and may raise to stop.
 
-    InputError naming the row where a template refuses a conversation.
+    InputError naming the row where a template refuses a conversation, or that has an id outside V.
     """
     slow = must_render(batch, recipe)
     texts, conversation, ends = spoken(batch, recipe, ~slow)
@@ -141,7 +140,9 @@ def encode_batch(
     counted[conversation[contents.filled() | (ends & bool(end_ids))]] = True
     counted[rendered.conversation[rendered.filled()]] = True
     report = SkipReport.of(batch) + _uncounted(batch, ~counted, recipe)
-    return EncodedBatch(contents, ends, end_ids, rendered, counted, report, proof + more)
+    encoded = EncodedBatch(contents, ends, end_ids, rendered, counted, report, proof + more)
+    _check_within(encoded, batch, recipe.tokenizer.vocab_size)
+    return encoded
 
 
 def must_render(batch: MessageBatch, recipe: Recipe) -> np.ndarray:
@@ -273,8 +274,7 @@ def _ended(contents: ResponseBatch, ends: np.ndarray, end_ids: tuple[int, ...]) 
 
 
 def _histogram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
-    """int64[V] occurrences of uint32 ids. InputError for an id outside V."""
-    _check_within(ids, vocab_size)
+    """int64[V] occurrences of uint32 ids."""
     # A window at a time, as int32, which NumPy widens (uint32 it would check one by one).
     counts = np.zeros(vocab_size, np.int64)
     for start in range(0, len(ids), WINDOW):
@@ -282,11 +282,21 @@ def _histogram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
     return counts
 
 
-def _check_within(ids: np.ndarray, vocab_size: int) -> None:
-    if len(ids) and (highest := ids.max()) >= vocab_size:
+def _check_within(encoded: EncodedBatch, batch: MessageBatch, vocab_size: int) -> None:
+    """InputError, naming the row, for an id outside V."""
+    found = []
+    for ids, offsets, conversation in (encoded.contents, encoded.rendered):
+        if len(ids) and ids.max() >= vocab_size:
+            at = int(np.argmax(ids >= vocab_size))
+            span = np.searchsorted(offsets, at, side="right") - 1
+            found.append((conversation[span], ids[at]))
+    if encoded.ends.any() and (last := max(encoded.end_ids, default=0)) >= vocab_size:
+        found.append((encoded.contents.conversation[encoded.ends][0], last))
+    for conversation, id_ in sorted(found)[:1]:
         raise InputError(
-            f"The tokenizer gives id {highest:,}, which a model with V = {vocab_size:,} does not "
-            "have; check that config.json belongs to this tokenizer."
+            f"{place(batch.file, int(batch.rows[conversation]))}: the tokenizer gives id {id_:,}, "
+            f"which a model with V = {vocab_size:,} does not have; check that config.json belongs "
+            "to this tokenizer."
         )
 
 

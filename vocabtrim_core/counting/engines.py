@@ -141,8 +141,7 @@ def engines(
     failed = [] if failed is None else failed
     doubt = objection(tokenizer)
     for name in dict.fromkeys((*prefer, REFERENCE)):
-        if name not in ENGINES:
-            raise InputError(f"There is no engine {name}; choose among {', '.join(ENGINES)}.")
+        check_engine(name)
         if name != REFERENCE and doubt:
             failed.append(f"{name}: the tokenizer has {doubt}")
         elif find_spec(name) is None:
@@ -155,6 +154,12 @@ def engines(
                 failed.append(f"{name}: {reason}")
                 continue
             yield made.pop()  # nothing is kept here: who asked for it can let go of its memory
+
+
+def check_engine(name: str) -> None:
+    """InputError unless there is an engine of this name."""
+    if name not in ENGINES:
+        raise InputError(f"There is no engine {name}; choose among {', '.join(ENGINES)}.")
 
 
 def objection(tokenizer: Tokenizer) -> str:
