@@ -135,6 +135,22 @@ def test_help_imports_nothing_heavy():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_result_that_cannot_be_written_is_a_sentence(counts, more):
+    environment = {**os.environ, "PYTHONPATH": PACKAGE}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*MODULE, "optimize", counts, *more], stdout=full, stderr=subprocess.PIPE, text=True,
+            env=environment, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "The result cannot be written to standard output (No space left on device); choose another "
+        "place for it."
+    ]
+
+
 def test_as_a_program_stdout_is_json_and_the_exit_code_says_how_it_went(counts):
     good = process([*MODULE, "optimize", str(counts), "--json"])
     assert good.returncode == 0
@@ -354,6 +370,7 @@ def test_coverage_refuses_another_v_and_k_out_of_range(refused, counts, make_cou
 
 def test_merge_adds_and_keeps_the_sum_in_the_workspace(ok, counts):
     merged = ok("merge", counts, counts, "--out", "deep/sum.npz")
+    assert "both hold the counts of" in merged["warnings"][0]
     one = TokenCounts.load(counts)
     assert (merged["tokens"], merged["merged"]) == (2 * one.tokens, 2)
     assert (merged["conversations"], merged["vocab_size"]) == (4, V)
@@ -364,9 +381,9 @@ def test_merge_adds_and_keeps_the_sum_in_the_workspace(ok, counts):
 
 def test_merge_refuses_counts_of_another_kind_and_writes_nothing(refused, counts, make_counts):
     make_counts(np.ones(V), template_sha256="zz").save("other.npz")
-    assert "template_sha256 is m against zz" in refused(
-        "merge", counts, "other.npz", "--out", "sum.npz"
-    )
+    sentence = refused("merge", counts, "other.npz", "--out", "sum.npz")
+    assert f"{counts} and other.npz were counted differently" in sentence
+    assert "template is llama3 (m…) against llama3 (zz…)" in sentence
     assert not Path("sum.npz").exists()
 
 
@@ -552,10 +569,12 @@ def test_tokenizers_of_ones_own_good_and_bad(ok, refused, tmp_path):
     small = write_folder(tmp_path / "small", made, chatml, config={"vocab_size": 100})
     assert "vocab_size 100, but" in refused("count", "--tokenizer", small, "--data", chats)
     close = write_folder(tmp_path / "close", made, chatml, config={"vocab_size": 600})
-    assert "gives id 601, which a model with V = 600 does not have" in refused(
+    assert "a.jsonl, line 1: the tokenizer gives id 601, which a model with V = 600" in refused(
         "count", "--tokenizer", close, "--data", chats
     )
-    assert len(workspace.list_counts()) == 2
+    foreign = ok("count", "--tokenizer", good, "--data", chats, "--template", "gemma")
+    assert any("<end_of_turn>" in warning for warning in foreign["warnings"])
+    assert len(workspace.list_counts()) == 3
 
 
 def test_count_refuses_bad_arguments(refused, tmp_path):
@@ -564,6 +583,7 @@ def test_count_refuses_bad_arguments(refused, tmp_path):
     assert "no counting rule some" in refused(*line, "--rule", "some")
     assert "llama9" in refused(*line, "--template", "llama9")
     assert "no engine warp" in refused(*line, "--engine", "warp")
+    assert "no address of a Dask scheduler" in refused(*line, "--cluster", "nonsense:foo")
     assert "workers must be at least 1" in refused(*line, "--workers", "0")
     assert "limit" in refused(*line, "--limit", "0")
     assert "no tokenizer nothing" in refused("count", "--tokenizer", "nothing", "--data", "a.jsonl")

@@ -57,6 +57,16 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert files(tmp_path) == ["file"]
 
 
+def test_a_disk_that_is_read_only_is_a_sentence(tmp_path, monkeypatch):
+    def refuse(self, *args, **options):
+        raise OSError(errno.EROFS, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(InputError, match=r"Cannot write .*file: Read-only file system\."):
+        workspace.write_atomic(tmp_path / "file", b"new")
+
+
 @pytest.mark.parametrize("number", sorted(workspace.FULL))
 def test_full_disk_names_folder_needed_and_left(tmp_path, monkeypatch, number):
     def full(self, *arguments, **options):

@@ -86,7 +86,7 @@ class TokenCounts:
     def key(self) -> str:
         """Content address, 16 hex digits: same corpora, tokenizer, rule and counts, same key."""
         head = {
-            "corpora": [c["sha256"] for c in self.provenance.corpora],
+            "corpora": sorted(c["sha256"] for c in self.provenance.corpora),
             "conversations": self.conversations,
             **self.provenance.mergeable(),
         }
@@ -94,15 +94,24 @@ class TokenCounts:
         digest.update(self.counts.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
-    def check_same_kind(self, other: TokenCounts) -> None:
-        """Raise InputError, naming the field, unless both were counted the same way."""
+    def check_same_kind(self, other: TokenCounts, *, names: tuple[str, str] | None = None) -> None:
+        """Raise InputError, naming the field, unless both were counted the same way.
+
+        names: of the two in the sentence, by default those of their corpora.
+        """
+        first, second = names or (self.name, other.name)
         mine, theirs = self.provenance.mergeable(), other.provenance.mergeable()
         mine["vocab_size"], theirs["vocab_size"] = self.vocab_size, other.vocab_size
         for name, value in mine.items():
             if value != theirs[name]:
+                what, *both = name, value, theirs[name]
+                if name.endswith("_sha256"):  # people know it by its name
+                    what = name.removesuffix("_sha256")
+                    known = (getattr(c.provenance, what) for c in (self, other))
+                    both = [f"{n} ({h[:8]}…)" for n, h in zip(known, both, strict=True)]
                 raise InputError(
-                    f"{self.name} and {other.name} were counted differently: {name} is "
-                    f"{value} against {theirs[name]}; count both the same way first."
+                    f"{first} and {second} were counted differently: {what} is {both[0]} against "
+                    f"{both[1]}; count both the same way first."
                 )
 
     def __add__(self, other: TokenCounts) -> TokenCounts:
@@ -147,6 +156,8 @@ class TokenCounts:
                 counts, meta = archive["counts"], json.loads(str(archive["meta"]))
             if meta["format"] != FORMAT:
                 raise InputError(f"{path} has format {meta['format']}, but {FORMAT} is expected.")
+            if counts.dtype.kind not in "iu":
+                raise InputError(f"{path} holds counts that are no whole numbers; count again.")
             p = meta["provenance"]
             provenance = Provenance(**{**p, "corpora": tuple(p["corpora"])})
             return cls(counts, meta["conversations"], meta["skipped"], provenance)

@@ -121,23 +121,26 @@ class DraftArchitecture:
         }
 
 
-def architecture_from_config(config: Mapping[str, Any], name: str) -> DraftArchitecture:
+def architecture_from_config(
+    config: Mapping[str, Any], name: str, where: str = ""
+) -> DraftArchitecture:
     """Shapes from a target's or a draft's config.json (nested `text_config` is read too).
 
-    InputError names the missing field.
+    InputError names the missing field, and `where` (by default the name) it is missing.
     """
+    where = where or name
     fields = {**config, **(config.get("text_config") or {})}
     required = ("hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
     for field in required:
         if field not in fields:
             raise InputError(
-                f"{name} has no {field!r}; a draft architecture needs {', '.join(required)}."
+                f"{where} has no {field!r}; a draft architecture needs {', '.join(required)}."
             )
     heads, hidden = fields["num_attention_heads"], fields["hidden_size"]
     rope = fields.get("rope_parameters") or {}
     rope = rope.get("full_attention", rope)
     if not isinstance(heads, int) or heads < 1 or not isinstance(hidden, int):
-        raise InputError(f"{name}: hidden_size and num_attention_heads must be whole numbers.")
+        raise InputError(f"{where}: hidden_size and num_attention_heads must be whole numbers.")
     return DraftArchitecture(
         name=name,
         hidden_size=hidden,
@@ -173,7 +176,7 @@ def load_architecture(spec: str | Path) -> DraftArchitecture:
         raise InputError(
             f"{path} must hold one JSON object, but it holds a {type(config).__name__}."
         )
-    return architecture_from_config(config, path.parent.name or path.name)
+    return architecture_from_config(config, path.parent.name or path.name, str(path))
 
 
 def with_vocab_size(architecture: DraftArchitecture, vocab_size: int) -> DraftArchitecture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,7 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
 def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting import kept as kept_counts
     from vocabtrim_core.counting.count import count
+    from vocabtrim_core.counting.engines import check_engine
     from vocabtrim_core.counting.recipe import Recipe
     from vocabtrim_core.templates.chat_template import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -106,6 +108,8 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError("--with-responses writes beside --out; give --out FILE.")
     if arguments.workers is not None and arguments.workers < 1:
         raise InputError(f"workers must be at least 1, but it is {arguments.workers}.")
+    if arguments.engine:
+        check_engine(arguments.engine)
     corpus = _corpus(arguments, progress)
     tokenizer = load_tokenizer(
         arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config
@@ -146,7 +150,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
             for reason, rows, places in source.get("skipped", ())
         ],
         "proof": dict(counts.provenance.proof),
-        "warnings": [*tokenizer.warnings, *_doubts(corpus)],
+        "warnings": [*tokenizer.warnings, *template.warnings, *_doubts(corpus)],
     }
 
 
@@ -248,12 +252,33 @@ def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     sets = [find_counts(spec) for spec in arguments.counts]
     merged, *others = sets
-    for other in others:
+    for spec, other in zip(arguments.counts[1:], others, strict=True):
+        merged.check_same_kind(other, names=(arguments.counts[0], spec))
         merged += other
     merged.save(arguments.out)
     found = [find_responses(spec, c) for spec, c in zip(arguments.counts, sets, strict=True)]
     keep_merged(merged, sets, found)
-    return {**totals(merged), "out": str(arguments.out), "merged": len(sets)}
+    return {
+        **totals(merged),
+        "out": str(arguments.out),
+        "merged": len(sets),
+        "warnings": _doubled(zip(arguments.counts, sets, strict=True)),
+    }
+
+
+def _doubled(sets: Iterable[tuple[str, TokenCounts]]) -> list[str]:
+    """A sentence for every corpus whose conversations are added twice."""
+    holders: dict[str, str] = {}
+    doubled = []
+    for spec, counts in sets:
+        for corpus in counts.provenance.corpora:
+            if first := holders.get(corpus["sha256"]):
+                doubled.append(
+                    f"{first} and {spec} both hold the counts of {corpus['name']}, which are in "
+                    "the sum twice now."
+                )
+            holders.setdefault(corpus["sha256"], spec)
+    return doubled
 
 
 COMMANDS = (

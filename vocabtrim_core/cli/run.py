@@ -130,5 +130,11 @@ def _json(result: Result) -> str:
 def _print(text: str) -> None:
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # `… | head` has seen enough; a second complaint at exit is avoided
+    except OSError as error:
+        # What is still waiting would be complained about a second time at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # `… | head` has seen enough
+            raise InputError(
+                f"The result cannot be written to standard output ({error.strerror}); choose "
+                "another place for it."
+            ) from error

@@ -159,6 +159,13 @@ def _notes(
             f"The draft is {context.draft.resolve().name} with fewer head rows, not trained again: "
             "the logits of kept tokens are unchanged, and the other tokens cannot be drafted."
         )
+    if context.counts is not None and context.counts.tokens and context.floor:
+        share = coverage_on(vocabulary, context.counts).coverage
+        if share < context.floor:
+            notes.append(
+                f"The coverage, {share:.2%}, is below the floor of {context.floor:.2%} that the "
+                "choice is recorded with."
+            )
     if context.counts is not None:
         unseen = int((context.counts.counts[vocabulary.ids] == 0).sum())
         if unseen:

@@ -56,7 +56,7 @@ class Status:
         else:
             share = f"{self.done:,}" if self.done else ""
         rates = [
-            f"{value:,.4g} {name.replace('_per_', '/')}"
+            f"{value:,.{0 if value >= 100 else 1}f} {name.replace('_per_', '/')}"
             if "_per_" in name
             else f"{name} {value:.4g}"
             for name, value in self.rates.items()
