@@ -37,6 +37,12 @@ def test_curve_by_hand_with_ties_to_the_lower_id():
     assert curve.ranks().tolist() == [3, 0, 4, 1, 2]
 
 
+def test_ties_go_to_the_lower_id_however_many_there_are():
+    counts = np.random.default_rng(0).integers(0, 4, 20_000)  # where other sorts lose the order
+    by_hand = sorted(range(len(counts)), key=lambda i: (-counts[i], i))
+    assert CoverageCurve.of(counts).order.tolist() == by_hand
+
+
 @given(COUNTS)
 def test_coverage_rises_concavely_to_one(counts):
     coverage = CoverageCurve.of(counts).coverage
