@@ -1,12 +1,14 @@
 """Blocks of a corpus handed to many threads, and their counts put together again part by part.
 
-Readers are shared: whoever is free reads the next block of an open shard, so one compressed file,
-which can only be read in order, keeps all threads busy, and a new shard is opened only when all
-open ones are being read.
+A thread reads the shard it has begun to its end, and then the next one on its side of the corpus:
+what lies close together has words in common, which an engine that has met them knows. Only when no
+shard is left it reads on in those of others, so one compressed file, which can only be read in
+order, keeps all threads busy.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +23,7 @@ PART_TEXT = 32 * 2**20  # bytes of text in a part, about
 COMPRESSION = 4  # bytes of text per byte of a compressed file or Parquet, about
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Reader:
     blocks: Iterator[Block]
     part: str = ""  # of the block read last
@@ -67,6 +69,8 @@ class Feed:
         self._most = max(1, MOST_PIECES // max(1, text_bytes(corpus) // PART_TEXT))
         self._shards = deque(shard for shard in shards if shard.key not in finished)
         self._idle: deque[_Reader] = deque()
+        self._own = threading.local()  # reader: begun by this thread; next: shard on its side
+        self._sides = itertools.cycle((self._shards.popleft, self._shards.pop))
         self._reading = 0
         self._stopped = False
         self._building: dict[str, _Builder] = {}
@@ -119,10 +123,16 @@ class Feed:
             if self._stopped or not (self._idle or self._shards):
                 return None
             self._reading += 1
-            if self._idle:
+            if (own := getattr(self._own, "reader", None)) in self._idle:
+                self._idle.remove(own)
+                return own
+            if not self._shards:
                 return self._idle.popleft()
-            shard = self._shards.popleft()
-        return _Reader(iter(self._corpus.blocks(shard, self._finished)))
+            if own is None:
+                self._own.next = next(self._sides)
+            shard = self._own.next()
+        self._own.reader = _Reader(iter(self._corpus.blocks(shard, self._finished)))
+        return self._own.reader
 
     def _put_back(self, reader: _Reader, block: Block | None) -> None:
         """A reader that gave a block can be read on; one that did not is at its end."""
