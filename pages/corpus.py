@@ -33,7 +33,7 @@ if tokenizer and chosen:
             wanted = counting_form.options()
             argv = counting_form.arguments(tokenizer, chosen, wanted)
             counting_form.count_button(argv, chosen.name)
-        with view:
+        with view, corpus_choice.asking_for_roles(chosen):
             counting_form.look(tokenizer, chosen, wanted)
 
 jobpanel.watch(lambda: jobpanel.of_verb("count", "demo")[:4], "counts")

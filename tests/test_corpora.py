@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -15,6 +17,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vocabtrim_core import workspace
 from vocabtrim_core.corpora import (
     Mapping,
     SkipReport,
@@ -376,7 +379,11 @@ GOOD = lines(rows_of(3))
         ("a.jsonl", GOOD * 2 + b"\n7\n", ["a.jsonl, line 8 holds a number"]),
         ("a.jsonl", GOOD + GOOD[:40], ["a.jsonl, line 4", "not JSON"]),
         ("a.jsonl", GOOD + b'{"messages": "\xe9"}\n', ["a.jsonl, line 4, byte 15", "not UTF-8"]),
-        ("a.jsonl", '{"messages": 1}'.encode("utf-16"), ["line 1", "not UTF-8 but UTF-16"]),
+        (
+            "a.jsonl",
+            '{"messages": 1}'.encode("utf-16"),
+            ["line 1", "UTF-8 but UTF-16", "-f UTF-16"],
+        ),
         ("a.json", b'[{"a": 1}, {"a": ]', ["a.json, line 1, row 2", "not JSON"]),
         ("a.json", b'[{"a": 1},\n\n {"a": x}]', ["a.json, line 3, row 2", "not JSON"]),
         ("a.json", b'[{"a": 1}, 5]', ["a.json, row 2 holds a number"]),
@@ -399,7 +406,7 @@ GOOD = lines(rows_of(3))
         (
             "a.csv",
             b"age,height\n1,2\n",
-            ["no column", "columns found: age, height", "prompt=COLUMN"],
+            ["no column", "columns found: age, height", "a prompt and a response"],
         ),
         ("a.txt", b"x", ["a.txt is not a kind of file", ".parquet"]),
     ],
@@ -421,10 +428,42 @@ def test_bad_rows_far_down_are_named(tmp_path, monkeypatch):
     for path in (tmp_path / "d.jsonl", tmp_path / "d.jsonl.gz"):
         path.write_bytes(gzip.compress(GOOD + long) if path.suffix == ".gz" else GOOD + long)
         stops(path, "is longer than 0 MB")
-    monkeypatch.undo()
-    cut = gzip.compress(lines(rows_of(3000)))
-    (tmp_path / "c.jsonl.gz").write_bytes(cut[: len(cut) // 2])
-    stops(tmp_path / "c.jsonl.gz", "c.jsonl.gz is cut off", "after line ")
+
+
+@pytest.mark.parametrize("name", ["c.jsonl.gz", "c.jsonl.zst", "c.csv.gz", "c.csv.zst"])
+def test_a_file_cut_off_says_after_which_line(tmp_path, name):
+    rng = np.random.default_rng(3)
+    rows = [{"prompt": rng.bytes(40).hex(), "response": rng.bytes(40).hex()} for _ in range(4000)]
+    whole = lines(rows)
+    if "csv" in name:
+        text = "".join(f"{row['prompt']},{row['response']}\n" for row in rows)
+        whole = f"prompt,response\n{text}".encode()
+    packed = gzip.compress(whole) if name.endswith("gz") else zstandard.compress(whole)
+    (tmp_path / name).write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(InputError, match=rf"{name} is cut off.*, after line [\d]+\.") as caught:
+        list(open_corpus(tmp_path / name).batches())
+    said = int(str(caught.value).rpartition(" ")[2][:-1])
+    assert 1000 < said < 2100
+
+
+def test_what_an_uploader_called_a_file_is_what_messages_say(tmp_path, monkeypatch):
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
+
+    def stored(label: str, data: bytes) -> Path:
+        return workspace.store_upload(io.BytesIO(data), label).path
+
+    corpus = open_corpus(stored("../My chats.jsonl", GOOD))
+    assert (corpus.name, corpus.labels) == ("My chats", ("My chats.jsonl",))
+    assert {batch.file for batch in corpus.batches()} == {"My chats.jsonl"}
+    for label, data, said in (
+        ("empty.json", b"[]", "empty.json has no rows"),
+        ("b.jsonl", b"{]", "b.jsonl, line 1"),
+        ("c.csv", b"prompt,response\nx\n", "c.csv, after row 0: not CSV"),
+        ("d.parquet", b"PAR1", "d.parquet cannot be read as Parquet"),
+        ("e.jsonl.gz", b"not gzip", "e.jsonl.gz is damaged"),
+    ):
+        with pytest.raises(InputError, match=f"^{said}"):
+            open_corpus(stored(label, data))
 
 
 def test_parquet_without_usable_columns(tmp_path):

@@ -18,7 +18,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -110,7 +110,8 @@ def atomic(path: str | Path, needed: int | None = None) -> Iterator[Path]:
         scratch.unlink(missing_ok=True)  # before the free space is measured for the sentence
         raise InputError(full_disk(path.parent, needed or written or None)) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that cannot be written to says so above
+            scratch.unlink(missing_ok=True)
 
 
 def write_atomic(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> Path:
@@ -240,9 +241,19 @@ def store_upload(source: BinaryIO, label: str, *, cap: int = UPLOAD_CAP) -> Uplo
 
 def list_uploads() -> list[Upload]:
     """Uploaded corpora, newest first."""
-    notes = folder("corpora").glob("*/upload.json")
-    uploads = [Upload(**json.loads(note.read_text("utf-8"))) for note in notes]
+    uploads = map(_noted, folder("corpora").glob("*/upload.json"))
     return sorted(uploads, key=lambda upload: -upload.stored)
+
+
+def label_of(path: Path) -> str:
+    """What messages call a file: the name its uploader gave it, else its own."""
+    note = path.with_name("upload.json")
+    uploaded = path.parent.parent == folder("corpora") and note.is_file()
+    return _noted(note).label if uploaded else path.name
+
+
+def _noted(note: Path) -> Upload:
+    return Upload(**json.loads(note.read_text("utf-8")))
 
 
 def remove_upload(key: str) -> None:

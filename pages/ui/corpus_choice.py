@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
 from pages.ui import demo
 from pages.ui.words import code_span
 from vocabtrim_core import workspace
-from vocabtrim_core.corpora import SHAPES, Corpus, CorpusInfo, Mapping, open_corpus
+from vocabtrim_core.corpora import ROLES, SHAPES, Corpus, CorpusInfo, Mapping, open_corpus
+from vocabtrim_core.corpora.from_rows import UnknownRoleError
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
+from vocabtrim_core.corpora.shapes import message_keys
+from vocabtrim_core.errors import InputError
 
 SOURCES = ("Demo", "Path", "Upload", "Hub")
 SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "csv", "gz", "zst"]
@@ -28,6 +33,7 @@ class Chosen:
     name: str
     corpus: Corpus | None
     arguments: tuple[str, ...]
+    paths: tuple[str, ...] = ()
 
 
 def choose() -> Chosen | None:
@@ -43,14 +49,33 @@ def choose() -> Chosen | None:
         return None
     limit = _limit()
     corpus = open_corpus(paths, limit=limit)
-    info = corpus.describe()
-    _about(info)
-    mapping = _mapping(info)
+    about, guessed = st.container(), corpus.describe()
+    mapping = _mapping(guessed, _unknown_roles(paths))
     arguments = ["--data", *paths, *_limit_argument(limit)]
-    if mapping != info.mapping:
+    if mapping != guessed.mapping:
         corpus = open_corpus(paths, mapping=mapping, limit=limit)
         arguments += _mapping_arguments(mapping)
-    return Chosen(corpus.name, corpus, tuple(arguments))
+    with about:
+        _about(corpus.describe())
+    return Chosen(corpus.name, corpus, tuple(arguments), tuple(paths))
+
+
+@contextmanager
+def asking_for_roles(chosen: Chosen) -> Iterator[None]:
+    """A role nobody knows that is met in a row gets a field under Columns."""
+    try:
+        yield
+    except UnknownRoleError as error:
+        asked = _unknown_roles(chosen.paths)
+        if error.role not in asked:
+            asked.append(error.role)
+            st.rerun()
+        raise InputError(f"{error.found}; choose under Columns which role it is.") from None
+
+
+def _unknown_roles(paths: Sequence[str]) -> list[str]:
+    """Roles met in these files that somebody must explain; session state."""
+    return st.session_state.setdefault("unknown_roles", {}).setdefault(tuple(paths), [])
 
 
 def _limit() -> int | None:
@@ -90,41 +115,52 @@ def _upload() -> list[str]:
         max_upload_size=cap,
     )  # fmt: skip
     if file and st.session_state.get("corpus_file_seen") != file.file_id:
-        workspace.store_upload(file, file.name)
+        st.session_state.corpus_upload = workspace.store_upload(file, file.name).key
         st.session_state.corpus_file_seen = file.file_id
     uploads = {upload.key: upload for upload in workspace.list_uploads()}
     if not uploads:
         st.caption(f"Up to {cap} MB; larger corpora are opened by their path instead.")
         return []
-    key = st.selectbox(
-        "Uploaded corpus", list(uploads), key="corpus_upload",
-        format_func=lambda k: f"{uploads[k].label} ({workspace.size(uploads[k].bytes)})",
-    )  # fmt: skip
+    if st.session_state.get("corpus_upload") not in uploads:
+        st.session_state.corpus_upload = next(iter(uploads))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        key = st.selectbox(
+            "Uploaded corpus", list(uploads), key="corpus_upload", persist_state="session",
+            format_func=lambda k: f"{uploads[k].label} ({workspace.size(uploads[k].bytes)})",
+        )  # fmt: skip
+        st.button("Remove", type="tertiary", icon=":material/delete:", key="drop_upload",
+                  on_click=workspace.remove_upload, args=(key,),
+                  help="Delete this upload; what was counted of it stays.")  # fmt: skip
     return [str(uploads[key].path)]
 
 
 def _hub() -> Chosen | None:
-    presets = {name: p for name, p in DATASET_PRESETS.items() if p.responses}
-    own = "another dataset"
+    presets, own = DATASET_PRESETS, "another dataset"
     name = st.selectbox(
         "Dataset", [*presets, own], key="hub_preset", persist_state="session",
         format_func=lambda n: presets[n].title if n in presets else "Another dataset",
     )  # fmt: skip
     arguments: list[str] = []
     if name == own:
-        columns = st.columns([2, 1, 1])
-        title = columns[0].text_input("Id on the hub", key="hub_id", placeholder="org/name")
+        title = st.text_input("Id on the hub", key="hub_id", placeholder="org/name")
+        columns = st.columns(3)
         options = (
-            ("--split", columns[1].text_input("Split", "train", key="hub_split")),
-            ("--dataset-config", columns[2].text_input("Configuration", key="hub_config")),
-        )
+            ("--split", columns[0].text_input("Split", "train", key="hub_split")),
+            ("--dataset-config", columns[1].text_input("Configuration", key="hub_config")),
+            ("--dataset-revision",
+             columns[2].text_input("Revision", key="hub_revision", placeholder="main")),
+        )  # fmt: skip
         arguments += [part for flag, value in options if value for part in (flag, value.strip())]
         name = title.strip()
     else:
         preset = presets[name]
         title = preset.title
         about = f"`{preset.dataset}`, split {preset.split}, licence {preset.licence}."
-        st.caption(f"{about} {preset.note}")
+        st.caption(f"{about} {preset.note if preset.responses else ''}")
+        if not preset.responses:
+            st.info(f"Nothing to count here. {preset.note} Open the answers as a file, by Path or "
+                    "Upload.", icon=":material/info:")  # fmt: skip
+            return None
     st.caption("Needs internet: the rows are downloaded, then counted, in the background.")
     arguments += _limit_argument(_limit())
     return Chosen(title, None, ("--dataset", name, *arguments)) if name else None
@@ -146,27 +182,43 @@ def _about(info: CorpusInfo) -> None:
         st.caption(f"Left out: {', '.join(info.left_out[:5])}")
 
 
-def _mapping(info: CorpusInfo) -> Mapping:
-    """The recognised mapping, or the one chosen by hand."""
-    with st.expander("Columns", expanded=not info.sure, icon=":material/view_column:"):
+def _mapping(info: CorpusInfo, unknown: Sequence[str]) -> Mapping:
+    """The recognised mapping, or the one chosen by hand; unknown: roles to be explained in it."""
+    open_it = not info.sure or bool(unknown)
+    with st.expander("Columns", expanded=open_it, icon=":material/view_column:"):
         names = list(SHAPES)
         guess = info.mapping
         shape = st.selectbox(
-            "Each row holds", names, names.index(guess.shape) if guess.shape else 0,
-            format_func=SHAPES.__getitem__,
+            "Each row holds", names, names.index(guess.shape) if guess.shape else None,
+            format_func=SHAPES.__getitem__, placeholder="choose what",
         )  # fmt: skip
+        if shape is None:
+            return guess
         columns = list(info.files[0].columns)
         chosen = {}
-        for field in COLUMNS[shape]:
+        for place, field in enumerate(COLUMNS[shape]):
             options = ["", *columns] if field == "system" else columns
             value = getattr(guess, field)
-            start = options.index(value) if value in options else 0
+            other = 0 if field == "system" else min(place, len(columns) - 1)
+            start = options.index(value) if value in options else other
             chosen[field] = st.selectbox(field.capitalize(), options, start)
-        if shape == guess.shape and all(chosen[f] == getattr(guess, f) for f in chosen):
-            return guess
-        return replace(Mapping(), shape=shape, **chosen)
+        roles = [
+            (name, role)
+            for name in unknown
+            if (role := st.selectbox(f"Role {code_span(name)} is", ROLES, None,
+                                     key=f"role_{name}", placeholder="choose its role"))
+        ]  # fmt: skip
+    if shape != guess.shape or any(chosen[f] != getattr(guess, f) for f in chosen):
+        keys = message_keys(info.head, chosen.get("conversation", ""))
+        role, content = keys or ("role", "content")
+        guess = Mapping(shape, role=role, content=content, **chosen)
+    return replace(guess, roles=tuple(roles))
 
 
 def _mapping_arguments(mapping: Mapping) -> list[str]:
-    named = {field: getattr(mapping, field) for field in COLUMNS[mapping.shape]}
-    return [part for name, value in named.items() if value for part in ("--map", f"{name}={value}")]
+    """What of a mapping is not the default, as arguments of `count`."""
+    plain = [field.name for field in fields(mapping) if field.name not in ("shape", "roles")]
+    named = {name: getattr(mapping, name) for name in plain}
+    pairs = [f"{name}={column}" for name, column in named.items()
+             if column != getattr(Mapping(), name)]  # fmt: skip
+    return ["--map", *pairs, *(f"roles.{name}={role}" for name, role in mapping.roles)]

@@ -17,6 +17,7 @@ from vocabtrim_core.corpora.formats import LINES, format_of, look
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import label_of
 
 READER = 3  # raise when the same files would be read as other messages, shards or parts
 
@@ -77,7 +78,7 @@ class Corpus:
     def labels(self) -> tuple[str, ...]:
         """What messages call each file: its path below what all files have in common."""
         if len(self.files) == 1:
-            return (self.files[0].name,)
+            return (label_of(self.files[0]),)
         common = Path(os.path.commonpath([path.parent for path in self.files]))
         return tuple(path.relative_to(common).as_posix() for path in self.files)
 
@@ -160,14 +161,14 @@ class Corpus:
 
     def _checked(self, file: int) -> Mapping:
         """The mapping of a file; InputError when it has none that could be read."""
-        mapping, path = self.mappings[file], self.files[file]
+        mapping = self.mappings[file]
         if mapping.shape:
             return mapping
-        _, columns, _, guess = look(path)
+        _, columns, _, guess = look(self.files[file])
         raise InputError(
-            f"{path.name} has no column that is known to hold conversations "
+            f"{self.labels[file]} has no column that is known to hold conversations "
             f"(columns found: {', '.join(columns)}). {' '.join(guess.notes)} "
-            "Map them, for example with prompt=COLUMN and response=COLUMN."
+            "Choose the columns to read, for example a prompt and a response."
         )
 
 

@@ -13,6 +13,7 @@ from vocabtrim_core.corpora import read_array, read_json, read_table
 from vocabtrim_core.corpora.batches import Block, Shard
 from vocabtrim_core.corpora.shapes import Mapping, Recognition, recognise
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import label_of
 
 SAMPLE = 50  # rows looked at to recognise a file
 
@@ -62,7 +63,7 @@ def _look_at(
     except InputError as error:
         if kind is LINES and ".json" in path.suffixes:
             raise InputError(
-                f"{path.name} holds neither an array of rows nor one row per line ({error})"
+                f"{label_of(path)} holds neither an array of rows nor one row per line ({error})"
             ) from None
         raise
     columns = tuple(dict.fromkeys(key for row in head for key in row))

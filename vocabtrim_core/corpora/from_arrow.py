@@ -26,8 +26,8 @@ from vocabtrim_core.corpora.batches import (
 from vocabtrim_core.corpora.from_rows import (
     NO_ASSISTANT,
     RICH,
+    UnknownRoleError,
     batch_from_rows,
-    unknown_role,
 )
 from vocabtrim_core.corpora.shapes import Mapping
 
@@ -75,7 +75,7 @@ def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) ->
         i = int(np.searchsorted(offsets, at, "right")) - 1
         field = f"{mapping.conversation}[{at - offsets[i]}].{mapping.role}"
         role = messages[at][mapping.role].as_py()
-        raise unknown_role(file, int(rows[i]), field, role)
+        raise UnknownRoleError(file, int(rows[i]), field, role)
 
     rich = np.zeros(len(rows), bool)
     for key in RICH:

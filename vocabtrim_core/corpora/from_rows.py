@@ -152,7 +152,9 @@ def _messages(
     roles = [canonical_role(str(turn[mapping.role]), mapping.roles) for turn in turns]
     if None in roles:
         i = roles.index(None)
-        raise unknown_role(file, number, f"{column}[{i}].{mapping.role}", turns[i][mapping.role])
+        raise UnknownRoleError(
+            file, number, f"{column}[{i}].{mapping.role}", turns[i][mapping.role]
+        )
     messages = []
     for role, turn in zip(roles, turns, strict=True):
         rich = {key: _without_nulls(turn[key]) for key in CARRIED if turn.get(key)}
@@ -211,9 +213,16 @@ def label(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def unknown_role(file: str, row: int, field: str, role: Any) -> InputError:
-    """The sentence for a role nobody knows; guessing would count the wrong text."""
-    return InputError(
-        f"{place(file, row)}, {field}: unknown role {str(role)[:40]!r}; rename it to one of "
-        f"{', '.join(ROLES)}, or map it with roles.{str(role).strip().lower()[:40]}=ROLE."
-    )
+class UnknownRoleError(InputError):
+    """A role nobody knows, which only the user can: guessing would count the wrong text.
+
+    found: where it stands and how it is written; role: its name as a Mapping takes it.
+    """
+
+    def __init__(self, file: str, row: int, field: str, role: Any) -> None:
+        self.found = f"{place(file, row)}, {field}: unknown role {str(role)[:40]!r}"
+        self.role = str(role).strip().lower()
+        super().__init__(
+            f"{self.found}; rename it to one of {', '.join(ROLES)}, "
+            f"or map it with roles.{self.role[:40]}=ROLE."
+        )

@@ -13,6 +13,7 @@ from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.corpora.formats import FORMATS, LINES, SUFFIXES, format_of, look
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import label_of
 
 
 def open_corpus(
@@ -34,19 +35,25 @@ def open_corpus(
     mappings = []
     for path in files:
         if not path.stat().st_size:
-            raise InputError(f"{path} is empty; give a file with conversations in it.")
+            raise InputError(f"{_called(path)} is empty; give a file with conversations in it.")
         _, columns, head, guess = look(path)
         if not head:
-            raise InputError(f"{path} has no rows; give a file with conversations in it.")
+            raise InputError(f"{_called(path)} has no rows; give a file with conversations in it.")
         given = mapping if mapping and mapping.shape else guess.mapping
         missing = [column for column in given.columns if column not in columns]
         if missing:
             raise InputError(
-                f"{path} has no column {' and no column '.join(missing)} (columns found: "
+                f"{_called(path)} has no column {' and no column '.join(missing)} (columns found: "
                 f"{', '.join(columns)}); map the columns it has."
             )
         mappings.append(given)
     return Corpus(name or _name(paths, files), files, tuple(mappings), limit, left_out)
+
+
+def _called(path: Path) -> str:
+    """A file in a sentence: its path, but an upload by the name its uploader gave it."""
+    label = label_of(path)
+    return str(path) if label == path.name else label
 
 
 def _find(paths: Sequence[str | Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
@@ -99,5 +106,5 @@ def _name(paths: Any, files: Sequence[Path]) -> str:
     first = Path(given[0])
     if len(given) == 1 and first.is_dir():
         return first.resolve().name
-    stem = SUFFIXES.sub("", files[0].name)
+    stem = SUFFIXES.sub("", label_of(files[0]))
     return stem if len(files) == 1 else f"{stem} and {len(files) - 1} more"

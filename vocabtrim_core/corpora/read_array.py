@@ -15,6 +15,7 @@ from vocabtrim_core.corpora.read_json import LONGEST_LINE, PART_BLOCKS, Rows, no
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import CHUNK, Stream, not_utf8, open_stream
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import label_of
 
 
 def is_array(path: Path) -> bool:
@@ -27,7 +28,7 @@ def array_head(path: Path, rows: int) -> list[dict[str, Any]]:
     """The first rows."""
     found: list[dict[str, Any]] = []
     with open_stream(path) as stream:
-        for batch in _array_rows(stream, path.name, chunk=2**18):
+        for batch in _array_rows(stream, label_of(path), chunk=2**18):
             found.extend(row for _, row in batch if isinstance(row, dict))
             if len(found) >= rows:
                 break
@@ -40,7 +41,7 @@ def array_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
     if limit is not None:
         rows = 0
         with open_stream(path) as stream:
-            for batch in _array_rows(stream, path.name):
+            for batch in _array_rows(stream, label_of(path)):
                 rows = min(rows + len(batch), limit)
                 if rows == limit:
                     break
@@ -73,7 +74,7 @@ def _array_rows(stream: Stream, name: str, chunk: int | None = None) -> Iterator
             )  # doubles while one row goes on
             text, at = text[at:] + utf8.decode(piece, final=not piece), 0
         except InputError as error:
-            raise InputError(f"{error}, after row {number}.") from None
+            raise InputError(f"{error}{f', after row {number}' * bool(number)}.") from None
         except UnicodeDecodeError as error:
             raise not_utf8(f"{name}, after row {number}, byte {error.start + 1}") from None
         if not opened:

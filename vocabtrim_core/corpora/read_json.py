@@ -27,6 +27,7 @@ from vocabtrim_core.corpora.from_rows import RICH, batch_from_rows, whole
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import CHUNK, Stream, is_compressed, not_utf8, open_stream
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import label_of
 
 LONGEST_LINE = 256 * 2**20
 SHARD_CUTS = 2  # blocks per shard of a plain file: enough shards for threads, few to checkpoint
@@ -39,8 +40,8 @@ def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
     """The first rows."""
     found: list[dict[str, Any]] = []
     with open_stream(path) as stream:
-        for _, first, _, data in _line_blocks(stream, path.name, rows, chunk=2**18):
-            read = _parse_lines(data, first, path.name)
+        for _, first, _, data in _line_blocks(stream, label_of(path), rows, chunk=2**18):
+            read = _parse_lines(data, first, label_of(path))
             found += [row for _, row in read if isinstance(row, dict)]
     return found
 
@@ -65,7 +66,7 @@ def count_lines(path: Path, limit: int) -> int:
     """Lines of a compressed file, at most `limit`."""
     with open_stream(path) as stream:
         found = 0
-        for _, first, rows, _ in _line_blocks(stream, path.name):
+        for _, first, rows, _ in _line_blocks(stream, label_of(path)):
             found = first + rows - 1
             if found >= limit:
                 break
@@ -128,8 +129,10 @@ def _line_blocks(
         try:
             piece = stream.read(chunk or CHUNK)
         except InputError as error:
-            lines = row + carry.count(b"\n")
-            raise InputError(f"{error}, after line {lines - 1}.") from None
+            whole_lines = row - 1 + carry.count(b"\n")
+            raise InputError(
+                f"{error}{f', after line {whole_lines}' * bool(whole_lines)}."
+            ) from None
         if row == 1 and not carry:
             piece = _without_mark(piece, name)
         end = piece.rfind(b"\n") + 1

@@ -7,7 +7,7 @@ import csv
 import functools
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
-            f"{path.name} cannot be read as Parquet ({reason}); write it again."
+            f"{workspace.label_of(path)} cannot be read as Parquet ({reason}); write it again."
         ) from None
 
 
@@ -188,10 +188,12 @@ def _csv_batches(stream: Stream, path: Path, mapping: Mapping | None) -> Iterato
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         if "UTF8" in reason or "UTF-8" in reason:
-            raise not_utf8(f"{path.name}, line {_bad_line(path)}") from None
-        raise InputError(f"{path.name}, after row {row}: not CSV ({reason}).") from None
+            raise not_utf8(f"{workspace.label_of(path)}, line {_bad_line(path)}") from None
+        raise InputError(
+            f"{workspace.label_of(path)}, after row {row}: not CSV ({reason})."
+        ) from None
     except OSError as error:
-        raise InputError(f"{damage(path.name, error)}, after row {row}.") from None
+        raise InputError(f"{damage(path, error)}, after line {_whole_lines(path)}.") from None
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:
@@ -201,6 +203,15 @@ def _csv_header(path: Path) -> tuple[list[str], str]:
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     return next(csv.reader(io.StringIO(text), delimiter=delimiter), []), delimiter
+
+
+def _whole_lines(path: Path) -> int:
+    """Lines before the damage of a compressed file; counted only to say it."""
+    lines = 0
+    with open_stream(path) as stream, suppress(InputError):
+        while piece := stream.read(CHUNK):
+            lines += piece.count(b"\n")
+    return lines
 
 
 def _bad_line(path: Path) -> int:

@@ -132,7 +132,7 @@ class Recognition:
 
 def recognise(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Recognition:
     """Guess the mapping from a file's columns and its first rows."""
-    chats = {name: keys for name in columns if (keys := _message_keys(sample, name))}
+    chats = {name: keys for name in columns if (keys := message_keys(sample, name))}
     texts = [name for name in columns if _all(sample, name, str) and name not in chats]
     base = Mapping(
         domain=next((n for n in _fitting(DOMAINS, texts) if _is_label(sample, n)), ""),
@@ -173,7 +173,7 @@ def recognise(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Recog
     return Recognition(Mapping(), False, candidates, (reason,))
 
 
-def _message_keys(sample: Sequence[dict[str, Any]], name: str) -> tuple[str, str] | None:
+def message_keys(sample: Sequence[dict[str, Any]], name: str) -> tuple[str, str] | None:
     """(role key, content key) of a column that holds lists of messages, else None."""
     for row in sample:
         messages = as_list(row.get(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import label_of
 
 CHUNK = 8 * 2**20
+PIECE = 2**14  # decompressed at once: where a file is cut off, no more than this is lost
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -23,9 +26,11 @@ def is_compressed(path: Path) -> bool:
 class Stream:
     """Reads full pieces; `source` is the Arrow stream behind it."""
 
-    def __init__(self, name: str, file: Any, source: Any, stop: int = 0) -> None:
+    def __init__(self, path: Path, file: Any, source: Any, stop: int = 0) -> None:
         self.source = source
-        self._name, self._file, self._stop = name, file, stop
+        self._path, self._file, self._stop = path, file, stop
+        self._most = sys.maxsize if source is file else PIECE
+        self._damage: InputError | None = None
 
     @property
     def position(self) -> int:
@@ -33,17 +38,22 @@ class Stream:
         return self._file.tell()
 
     def read(self, count: int) -> bytes:
-        """`count` bytes, fewer only at the end. InputError when the file is damaged."""
+        """`count` bytes, fewer at the end or where the file is cut off. InputError for damage."""
+        if self._damage:
+            raise self._damage
         if self._stop:
             count = min(count, self._stop - self._file.tell())
         pieces, have = [], 0
         while have < count:
             try:
-                piece = self.source.read(count - have)
+                piece = self.source.read(min(count - have, self._most))
             except OSError as error:
                 if self.source is self._file:
                     raise
-                raise InputError(damage(self._name, error)) from None
+                self._damage = InputError(damage(self._path, error))
+                if pieces and is_cut_off(error):
+                    break
+                raise self._damage from None
             if not piece:
                 break
             pieces.append(piece)
@@ -58,22 +68,28 @@ def open_stream(path: Path, start: int = 0, stop: int = 0) -> Iterator[Stream]:
     with pa.OSFile(str(path)) as file:
         if codec is None:
             file.seek(start)
-            yield Stream(path.name, file, file, stop)
+            yield Stream(path, file, file, stop)
         else:
             with pa.CompressedInputStream(file, codec) as source:
-                yield Stream(path.name, file, source)
+                yield Stream(path, file, source)
 
 
-def damage(name: str, error: OSError) -> str:
+def damage(path: Path, error: OSError) -> str:
     """A sentence, open for more, about a file that cannot be decompressed."""
-    if "truncated" in str(error).lower():
+    name = label_of(path)
+    if is_cut_off(error):
         return f"{name} is cut off: its compressed data ends too early"
     return f"{name} is damaged: its compressed data cannot be read"
 
 
+def is_cut_off(error: OSError) -> bool:
+    """Whether compressed data was good as far as it went."""
+    return "truncated" in str(error).lower()
+
+
 def not_utf8(where: str, seen: str = "") -> InputError:
-    """The sentence for text in another encoding."""
+    """The sentence for text in another encoding; seen: which, where that is certain."""
     return InputError(
         f"{where}: not UTF-8{f' but {seen}' if seen else ''}; convert the file, for example with "
-        "`iconv -f LATIN1 -t UTF-8`."
+        f"`iconv -f {seen or 'LATIN1'} -t UTF-8`."
     )

@@ -1,0 +1,166 @@
+"""The Corpus page through Streamlit's AppTest: uploads, columns, roles, what is counted."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from vocabtrim_core import workspace
+from vocabtrim_core.jobs import control as jobs
+
+APP = Path(__file__).resolve().parents[1] / "app.py"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    """An empty workspace."""
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch) -> list[tuple[list[str], str]]:
+    """What the page starts, with its title, instead of starting it."""
+    asked: list[tuple[list[str], str]] = []
+    monkeypatch.setattr(
+        jobs, "start", lambda argv, title, **more: asked.append((list(argv), title))
+    )
+    return asked
+
+
+def opened(source: str) -> AppTest:
+    """The page, with conversations from one of the four places."""
+    app = AppTest.from_file(str(APP), default_timeout=40).run().switch_page("pages/corpus.py").run()
+    return app.segmented_control(key="corpus_source").set_value(source).run()
+
+
+def reading(path: Path) -> AppTest:
+    """The page on a file."""
+    app = opened("Path")
+    return app.text_area(key="corpus_paths").set_value(str(path)).run()
+
+
+def words(app: AppTest) -> str:
+    """All text of the page, without Markdown's escapes."""
+    shown = (*app.markdown, *app.caption, *app.error, *app.info)
+    return re.sub(r"\\(.)", r"\1", "\n".join(element.value for element in shown))
+
+
+def shown(app: AppTest, key: str) -> list[list[str]]:
+    """The pieces of a marked text: text, kind, note."""
+    found = [
+        json.loads(e.proto.json) for e in app.get("bidi_component") if "pieces" in e.proto.json
+    ]
+    return next(each["pieces"] for each in found if key in each["alt"])
+
+
+def chat(*answers: str, user: str = "user") -> bytes:
+    """JSON lines, one conversation per answer."""
+    rows = [
+        {"messages": [{"role": user, "content": "Hi"}, {"role": "assistant", "content": answer}]}
+        for answer in answers
+    ]
+    return "\n".join(map(json.dumps, rows)).encode()
+
+
+def upload(app: AppTest, name: str, content: bytes) -> AppTest:
+    """The page after a file was chosen in its uploader."""
+    return app.file_uploader(key="corpus_file").set_value((name, content, "text/plain")).run()
+
+
+# --- uploads ------------------------------------------------------------------------------------
+
+
+def test_a_new_upload_is_the_one_that_is_read_and_counted(started):
+    app = upload(opened("Upload"), "first.jsonl", chat("Ho"))
+    app = upload(app, "second.jsonl", chat("He", "Ha"))
+    keys = {each.label: each.key for each in workspace.list_uploads()}
+    assert app.selectbox(key="corpus_upload").value == keys["second.jsonl"]
+    assert "- second.jsonl," in words(app)
+    app.button(key="count").click().run()
+    argv, title = started[-1]
+    assert keys["second.jsonl"] in argv[4]
+    assert title.startswith("Count second")
+
+
+def test_an_upload_keeps_its_name_in_errors_and_previews():
+    app = upload(opened("Upload"), "my chats.jsonl", chat("Ho") + b"\n\n{]\n")
+    assert "my chats.jsonl, line 3, column 2: not JSON" in words(app)
+    app = upload(app, "good.jsonl", chat("Ho"))
+    assert "good.jsonl, row 1:" in words(app)
+    assert "data.jsonl" not in words(app)
+
+
+def test_an_upload_is_removed_in_the_app():
+    app = upload(opened("Upload"), "first.jsonl", chat("Ho"))
+    app = upload(app, "second.jsonl", chat("He"))
+    app.button(key="drop_upload").click().run()
+    assert not app.exception
+    assert [each.label for each in workspace.list_uploads()] == ["first.jsonl"]
+    assert "- first.jsonl," in words(app)
+
+
+# --- columns and roles --------------------------------------------------------------------------
+
+
+def test_an_unknown_role_gets_a_field(home, started):
+    file = home / "roles.jsonl"
+    file.write_bytes(chat("Ho", user="Narrator"))
+    app = reading(file)
+    assert "unknown role 'Narrator'; choose under Columns which role it is" in words(app)
+    app.selectbox(key="role_narrator").set_value("user").run()
+    assert not app.error
+    app.button(key="count").click().run()
+    assert started[-1][0][5:] == ["--map", "conversation=messages", "roles.narrator=user"]
+
+
+def test_columns_chosen_by_hand_are_no_longer_doubted(home, started):
+    file = home / "odd.jsonl"
+    file.write_text(json.dumps({"id": "1", "ask": "Hi", "say": "Ho"}) + "\n")
+    app = reading(file)
+    assert "please check the columns" in words(app)
+    field = {each.label: each for each in app.selectbox}
+    field["Each row holds"].set_value("prompt_response").run()
+    field = {each.label: each for each in app.selectbox}
+    assert field["Prompt"].value != field["Response"].value
+    field["Prompt"].set_value("ask")
+    field["Response"].set_value("say").run()
+    assert "please check the columns" not in words(app)
+    assert "No column was recognised" not in words(app)
+    app.button(key="count").click().run()
+    assert started[-1][0][5:] == ["--map", "prompt=ask", "response=say"]
+
+
+def test_another_column_of_messages_keeps_the_keys_it_has(home, started):
+    said = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Ho"}]
+    file = home / "two.jsonl"
+    file.write_text(json.dumps({"a": said, "b": said}) + "\n")
+    app = reading(file)
+    next(each for each in app.selectbox if each.label == "Conversation").set_value("b").run()
+    assert not app.error
+    app.button(key="count").click().run()
+    assert started[-1][0][5:] == ["--map", "conversation=b", "role=from", "content=value"]
+
+
+# --- hub ----------------------------------------------------------------------------------------
+
+
+def test_prompts_without_answers_are_listed_and_explained():
+    app = opened("Hub")
+    app.selectbox(key="hub_preset").set_value("mt-bench").run()
+    assert "Nothing to count here. Prompts only" in words(app)
+    assert "count" not in [button.key for button in app.button]
+
+
+def test_a_dataset_is_counted_at_its_revision(started):
+    app = opened("Hub")
+    app.selectbox(key="hub_preset").set_value("another dataset").run()
+    app.text_input(key="hub_id").set_value("org/name")
+    app.text_input(key="hub_revision").set_value("v2").run()
+    app.button(key="count").click().run()
+    assert started[-1][0][3:] == ["--dataset", "org/name", "--split", "train",
+                                  "--dataset-revision", "v2"]  # fmt: skip
