@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import corpus_choice, counting_form, jobpanel, tokenizer_choice
+from pages.ui import corpus_choice, counting_form, tokenizer_choice
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
 
@@ -32,11 +32,13 @@ if tokenizer and chosen:
         with form:
             wanted = counting_form.options()
             argv = counting_form.arguments(tokenizer, chosen, wanted)
-            counting_form.count_button(argv, chosen.name)
+            counting_form.count_button(argv, chosen.name, wanted)
+            counting_form.progress()
         with view, corpus_choice.asking_for_roles(chosen):
             counting_form.look(tokenizer, chosen, wanted)
 
-jobpanel.watch(lambda: jobpanel.of_verb("count", "demo")[:4], "counts")
+if not argv:
+    counting_form.progress()
 
 st.subheader("Counted sets", anchor=False)
 counting_form.counted_list()

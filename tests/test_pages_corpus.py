@@ -6,11 +6,15 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import workspace
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.jobs.progress import rate
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 
@@ -70,6 +74,15 @@ def chat(*answers: str, user: str = "user") -> bytes:
 def upload(app: AppTest, name: str, content: bytes) -> AppTest:
     """The page after a file was chosen in its uploader."""
     return app.file_uploader(key="corpus_file").set_value((name, content, "text/plain")).run()
+
+
+def ended(state: str, **result) -> Job:
+    """A count that has ended, with what it printed."""
+    folder = workspace.folder("jobs") / "20260101-000000-count"
+    folder.mkdir()
+    (folder / "result.json").write_text(json.dumps(result))
+    return Job(folder, ("count",), "Count chats", 0.0, (), state, 1, 1, "", {}, None, None, 0.0,
+               6.0, False)  # fmt: skip
 
 
 # --- uploads ------------------------------------------------------------------------------------
@@ -164,3 +177,118 @@ def test_a_dataset_is_counted_at_its_revision(started):
     app.button(key="count").click().run()
     assert started[-1][0][3:] == ["--dataset", "org/name", "--split", "train",
                                   "--dataset-revision", "v2"]  # fmt: skip
+
+
+# --- the tokenizer ------------------------------------------------------------------------------
+
+
+def test_token_boundaries_show_before_anything_is_counted():
+    app = opened("Path")
+    pieces = shown(app, "cut into its tokens")
+    assert len(pieces) > 5
+    assert {kind for _, kind, _ in pieces} == {"token"}
+    assert f"{len(pieces)} tokens. Once a set is counted" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("{{ raise_exception('never') }}", "its own, which cannot be used; choose a named one"),
+        (None, "none found; choose a named one below"),
+    ],
+)
+def test_a_template_that_raises_is_not_called_missing(home, template, told):
+    folder = write_folder(
+        home / "model", byte_level(["<s>"]), tokenizer_config={"chat_template": template}
+    )
+    app = opened("Path")
+    app.segmented_control(key="tok_source").set_value("Path").run()
+    app.text_input(key="tok_path").set_value(str(folder)).run()
+    assert f"Chat template: {told}" in words(app)
+    assert "V is 601, what the tokenizer holds" in app.warning[0].value
+
+
+# --- what is counted ----------------------------------------------------------------------------
+
+
+def test_the_title_of_a_count_says_what_is_counted(home, started):
+    file = home / "chats.jsonl"
+    file.write_bytes(chat("Ho"))
+    app = reading(file)
+    app.segmented_control(key="rule").set_value("reference")
+    app.selectbox(key="template").set_value("qwen")
+    app.number_input(key="max_length").set_value(2048)
+    app.toggle(key="last_turn").set_value(True).run()
+    app.button(key="count").click().run()
+    assert started[-1][1] == (
+        "Count chats: reference, last turn only, first 2,048 tokens, template qwen"
+    )
+
+
+def test_counted_sets_are_told_apart(make_counts):
+    for narrower in ({}, {"max_length": 512}, {"last_turn_only": True},
+                     {"template": "qwen", "template_sha256": "q"}):  # fmt: skip
+        workspace.save_counts(make_counts([3, 1], **narrower))
+    table = opened("Path").dataframe[0].value
+    assert set(zip(table["Counted"], table["Template"], strict=True)) == {
+        ("assistant", "llama3"),
+        ("assistant, first 512 tokens", "llama3"),
+        ("assistant, last turn only", "llama3"),
+        ("assistant", "qwen"),
+    }
+
+
+def test_a_count_that_is_done_says_its_result_and_leads_to_explore(make_counts, monkeypatch):
+    counts = make_counts(np.arange(128_256) % 7)
+    workspace.save_counts(counts)
+    workspace.save_counts(make_counts(np.arange(128_256) % 5))
+    job = ended("done", key=counts.key, tokens=counts.tokens, conversations=2, engine="gigatoken 1",
+                proof={"sentence": "2 of 2 texts encoded again: equal"})  # fmt: skip
+    monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
+    app = opened("Path")
+    assert f"{counts.tokens:,} tokens of 2 conversations" in words(app)
+    assert "by gigatoken 1; 2 of 2 texts encoded again: equal." in words(app)
+    app.button(key=f"explore_{job.id}").click().run()
+    assert app.session_state["counts_key"] == counts.key
+    assert app.title[0].value == "Explore"
+
+
+def test_a_count_that_failed_can_only_be_tried_again(monkeypatch):
+    job = ended("failed", error="chats has no conversation to count")
+    monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
+    app = opened("Path")
+    assert app.button(key=f"resume_{job.id}").label == "Try again"
+    assert "chats has no conversation to count" in words(app)
+
+
+def test_the_length_limit_shows_in_the_preview_and_the_pre_flight(home):
+    file = home / "chats.jsonl"
+    file.write_bytes(chat("one two three four five six seven eight", "Ho"))
+    app = reading(file)
+    app.number_input(key="max_length").set_value(15).run()
+    green = [text for text, kind, _ in shown(app, "Conversation of row 1") if kind == "counted"]
+    assert len(green) == 1
+    assert green[0].startswith("one two")
+    assert "eight" not in green[0]
+    app.session_state["look"] = "Pre-flight"
+    app.run()
+    assert "1 of 2 conversations are longer :green-badge[measured]" in words(app)
+    assert all("measured" in metric.label for metric in app.metric)
+
+
+# --- progress -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("MB_per_s", 73.2, "73 MB/s"),
+        ("rows_per_s", 12_345.0, "12,345 rows/s"),
+        ("steps_per_s", 2.25, "2.2 steps/s"),
+        ("regret", 0.000004, "regret 0.000004"),
+        ("regret", 0.0, "regret 0"),
+        ("answers", 1200, "answers 1,200"),
+    ],
+)
+def test_rates_as_people_read_them(name, value, said):
+    assert rate(name, value) == said

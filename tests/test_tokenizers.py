@@ -180,7 +180,7 @@ def test_config_given_apart(tmp_path):
     (tmp_path / "big.json").write_text('{"vocab_size": 128264}')
     warned = load_tokenizer("llama-3.1", config=tmp_path / "big.json")
     assert warned.vocab_size == 128264
-    assert "128256" in warned.warnings[0]
+    assert "128,256" in warned.warnings[0]
 
 
 def test_added_tokens_past_v_are_a_warning(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pandas as pd
 import streamlit as st
 
@@ -10,11 +12,12 @@ from pages.ui.corpus_choice import Chosen
 from pages.ui.marked_text import marked_text, span_pieces
 from pages.ui.router import page
 from pages.ui.tokens import spec_of
-from pages.ui.words import MEASURED, code_span, percent, plain
+from pages.ui.words import ESTIMATED, MEASURED, code_span, counted, percent, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.preflight import Preflight, preflight
 from vocabtrim_core.corpora.preview import preview
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.templates.chat_template import NAMED, RULES, resolve_template
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -63,7 +66,8 @@ def arguments(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> list[str]:
 
 def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> None:
     """Rendered conversations with the counted spans marked, and the pre-flight."""
-    template = resolve_template(tokenizer, wanted["template"])
+    wanted = dict(wanted)
+    template = resolve_template(tokenizer, wanted.pop("template"))
     if chosen.corpus is None:
         st.caption("Rows of the hub can be looked at once they are downloaded.")
         return
@@ -71,10 +75,7 @@ def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> None:
     if spans.open:
         with spans:
             st.caption("Green is counted; the rest is what the chat template writes around it.")
-            found = preview(
-                chosen.corpus, tokenizer, template, wanted["rule"], 3,
-                reasoning=wanted["reasoning"], last_turn_only=wanted["last_turn_only"],
-            )  # fmt: skip
+            found = preview(chosen.corpus, tokenizer, template, n=3, **wanted)
             for i, each in enumerate(found):
                 st.caption(f"{each.file}, row {each.row:,}: {each.tokens:,} tokens {MEASURED}")
                 alt = f"Conversation of row {each.row} with its counted spans"
@@ -82,17 +83,21 @@ def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> None:
                 marked_text(pieces, key=f"preview_{i}", height=220, alt=alt)
     if check.open:
         with check, st.spinner("Reading the rows"):
-            _report(preflight(chosen.corpus, tokenizer, template, wanted["rule"],
-                              max_length=wanted["max_length"], sample=500))  # fmt: skip
+            _report(preflight(chosen.corpus, tokenizer, template, sample=500, **wanted))
 
 
 def _report(found: Preflight) -> None:
     scope = "all rows" if found.complete else "the first 64 MB"
     cards = st.columns(4)
-    cards[0].metric("Conversations", f"{found.conversations:,}", help=f"in {scope}")
-    cards[1].metric("Rows skipped", f"{found.skipped.skipped:,}", help=f"of {found.rows:,}")
-    cards[2].metric("Empty assistant spans", f"{found.empty_spans:,}")
-    cards[3].metric("Turns, median", f"{found.turns.median:,.0f}", help="assistant turns per row")
+    cards[0].metric(f"Conversations {MEASURED}", f"{found.conversations:,}", help=f"in {scope}")
+    cards[1].metric(
+        f"Rows skipped {MEASURED}", f"{found.skipped.skipped:,}", help=f"of {found.rows:,}"
+    )
+    cards[2].metric(f"Empty answers {MEASURED}", f"{found.empty_spans:,}",
+                    help="conversations with an assistant turn without text")  # fmt: skip
+    cards[3].metric(
+        f"Turns, median {MEASURED}", f"{found.turns.median:,.0f}", help="assistant turns per row"
+    )
     for reason, count, places in (*found.skipped.reasons, *found.notes.reasons):
         st.markdown(plain(f"{count:,} rows: {reason} ({', '.join(places)})"))
     if found.empty_places:
@@ -101,20 +106,60 @@ def _report(found: Preflight) -> None:
         texts = ", ".join(code_span(text) for text, _ in found.special_literals[:5])
         st.markdown(f"- {found.special_messages:,} messages spell out special tokens ({texts})")
     if found.length:
+        loss, every = found.length, found.length.sample == found.conversations
         st.markdown(
-            f"- A limit of {found.length.max_length:,} tokens loses "
-            f"{percent(found.length.share, 2)} of the counted tokens "
-            f"({found.length.cut:,} of {found.length.sample:,} conversations are longer)"
+            f"- A limit of {loss.max_length:,} tokens loses {percent(loss.share, 2)} of the "
+            f"counted tokens; {loss.cut:,} of {counted(loss.sample, 'conversation')} "
+            f"{'' if every else 'sampled '}are longer "
+            f"{MEASURED if every and found.complete else ESTIMATED}"
         )
 
 
-def count_button(argv: list[str], name: str) -> None:
+def count_button(argv: list[str], name: str, wanted: dict) -> None:
     """Start the count as a background job."""
+    template = wanted["template"]
+    how = [_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
     busy = any(job.active and job.argv == tuple(argv) for job in jobpanel.of_verb("count"))
     if st.button("Count the tokens", type="primary", icon=":material/calculate:", key="count",
                  disabled=busy):  # fmt: skip
-        jobs.start(argv, f"Count {name}")
+        jobs.start(argv, f"Count {name}: {', '.join(how)}")
         st.rerun()
+
+
+def _counts(
+    rule: str, max_length: int | None, reasoning: bool, last_turn_only: bool, **other: object
+) -> str:
+    """What is counted, in a few words: the rule and what narrows it."""
+    narrower = {
+        "last turn only": last_turn_only,
+        "without reasoning": not reasoning,
+        f"first {max_length or 0:,} tokens": max_length,
+    }
+    return ", ".join([rule, *(words for words, said in narrower.items() if said)])
+
+
+def progress() -> None:
+    """The latest counts as jobs; one that is done says its result and leads to Explore."""
+    jobpanel.watch(lambda: jobpanel.of_verb("count", "demo")[:3], "counts", _outcome)
+
+
+def _outcome(job: Job) -> None:
+    found = job.result() or {}
+    if "key" not in found:
+        return
+    st.markdown(
+        f"{counted(found['tokens'], 'token')} of {counted(found['conversations'], 'conversation')} "
+        f"{MEASURED} by {plain(found['engine'])}; {plain(found['proof']['sentence'])}."
+    )
+    known = [stored.key for stored in state.counted_sets()]
+    if found["key"] in known and st.button("Explore", icon=":material/tune:",
+                                           key=f"explore_{job.id}"):  # fmt: skip
+        _explore(found["key"])
+
+
+def _explore(key: str) -> None:
+    st.session_state.counts_key = key
+    st.switch_page(page("explore"))
 
 
 def counted_list() -> None:
@@ -127,7 +172,8 @@ def counted_list() -> None:
         {
             "Set": [s.counts.name for s in sets],
             "Tokenizer": [s.counts.provenance.tokenizer for s in sets],
-            "Rule": [s.counts.provenance.rule for s in sets],
+            "Counted": [_counts(**asdict(s.counts.provenance)) for s in sets],
+            "Template": [s.counts.provenance.template for s in sets],
             "Tokens": [s.counts.tokens for s in sets],
             "Distinct": [s.counts.distinct for s in sets],
             "Conversations": [s.counts.conversations for s in sets],
@@ -146,8 +192,7 @@ def counted_list() -> None:
     chosen = sets[picked[0]]
     with st.container(horizontal=True):
         if st.button("Use this", type="primary", icon=":material/tune:", key="use_counts"):
-            st.session_state.counts_key = chosen.key
-            st.switch_page(page("explore"))
+            _explore(chosen.key)
         if st.button("Remove", type="tertiary", icon=":material/delete:", key="drop_counts"):
             workspace.remove_counts(chosen.key)
             st.rerun()

@@ -10,11 +10,9 @@ from pages.ui.words import plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
-from vocabtrim_core.jobs.progress import duration
+from vocabtrim_core.jobs.progress import duration, rate
 
 POLL_SECONDS = 0.7
-UNITS = {"rows_per_s": "rows/s", "mb_per_s": "MB/s", "tokens_per_s": "tokens/s",
-         "steps_per_s": "steps/s"}  # fmt: skip
 ENDED = {"failed": ":material/error:", "cancelled": ":material/block:", "lost": ":material/help:"}
 
 
@@ -28,9 +26,13 @@ def of_verb(*verbs: str) -> list[Job]:
     return [job for job in jobs.list_jobs() if job.argv and job.argv[0] in verbs]
 
 
-def watch(find: Callable[[], list[Job]], key: str) -> None:
+Outcome = Callable[[Job], None]
+
+
+def watch(find: Callable[[], list[Job]], key: str, outcome: Outcome | None = None) -> None:
     """Cards for the jobs `find` returns, refreshed while one is active; the page reruns at the end.
 
+    outcome: draws what came of one that is done.
     A job that was active at the last look and is not any more has changed what the page shows.
     """
     active = [job.id for job in find() if job.active]
@@ -38,7 +40,7 @@ def watch(find: Callable[[], list[Job]], key: str) -> None:
     def draw() -> None:
         found = find()
         for job in found:
-            card(job)
+            card(job, outcome)
         if {job.id for job in found if job.active} != set(active):
             st.rerun()
 
@@ -47,26 +49,24 @@ def watch(find: Callable[[], list[Job]], key: str) -> None:
 
 def speed(job: Job) -> str:
     """Rates and time left, as far as they are known."""
-    known = [
-        f"{value:,.{0 if value >= 10 else 1}f} {UNITS[name]}" if name in UNITS
-        else f"{value:,.0f} {name}"
-        for name, value in job.rates.items()
-    ]  # fmt: skip
+    known = [rate(name, value) for name, value in job.rates.items()]
     left = [f"{duration(job.eta)} left"] if job.eta else []
     return " · ".join([*known, *left])
 
 
-def card(job: Job) -> None:
-    """One job."""
+def card(job: Job, outcome: Outcome | None = None) -> None:
+    """One job; outcome: draws what came of it once it is done."""
     with st.container(border=True, key=f"job_{job.id}"):
-        text, action = st.columns([5, 1], vertical_alignment="center")
-        with text:
-            if job.active:
-                _running(job)
-            else:
-                _ended(job)
-        with action.container(horizontal=True, horizontal_alignment="right"):
-            _actions(job)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            with st.container(gap="xsmall"):
+                if job.active:
+                    _running(job)
+                else:
+                    _ended(job)
+            with st.container(horizontal=True, width="content"):
+                _actions(job)
+        if outcome and job.state == "done":
+            outcome(job)
 
 
 def _running(job: Job) -> None:
@@ -100,7 +100,8 @@ def _actions(job: Job) -> None:
         )
         return
     if job.resumable:
-        st.button("Resume", key=f"resume_{job.id}", on_click=_try, args=(jobs.resume, job.id))
+        again = "Try again" if job.state == "failed" else "Resume"
+        st.button(again, key=f"resume_{job.id}", on_click=_try, args=(jobs.resume, job.id))
     st.button(
         "Dismiss",
         key=f"remove_{job.id}",

@@ -1,4 +1,4 @@
-"""Text with coloured pieces: tokens in and out of the draft vocabulary, counted spans of a chat."""
+"""Text in pieces: tokens, those in and out of the draft vocabulary, counted spans of a chat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MARKED = component(
     css=(HERE / "marked_text.css").read_text("utf-8"),
     js=(HERE / "marked_text.js").read_text("utf-8"),
 )
-KINDS = ("", "in", "out", "counted")
+KINDS = ("", "token", "in", "out", "counted")
 
 
 def marked_text(

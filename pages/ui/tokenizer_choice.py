@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import streamlit as st
 
 from pages.ui import state, tokens
 from pages.ui.frame import plain_errors
 from pages.ui.marked_text import marked_text
+from pages.ui.words import counted, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import resolve_template
@@ -89,7 +91,8 @@ def _about(found: Tokenizer) -> None:
         template = resolve_template(found).name
         told = "its own" if template == "tokenizer" else template
     except InputError:
-        told = "none found; choose a named one below"
+        what = "its own, which cannot be used" if found.chat_template else "none found"
+        told = f"{what}; choose a named one below"
     st.markdown(
         f"- V = {found.vocab_size:,}, {len(found.specials):,} special tokens\n"
         f"- Chat template: {told}\n- Licence: {found.licence}\n"
@@ -103,27 +106,27 @@ def try_it(tokenizer: Tokenizer) -> None:
     """A box to type text and see which of its tokens the draft vocabulary keeps."""
     text = st.text_area("Text to try", SAMPLE, key="try_text", height=96, max_chars=5000)
     pieces = tokenizer.pieces(text or "")
-    kept = _kept(tokenizer)
+    name, kept = _chosen(tokenizer) or ("", None)
+    kinds = ["token" if kept is None else "in" if kept[i] else "out" for _, i in pieces]
+    marked = [(piece, kind, f"id {i}{', left out' * (kind == 'out')}")
+              for (piece, i), kind in zip(pieces, kinds, strict=True)]  # fmt: skip
+    marked_text(marked, key="try_marked", alt="The text cut into its tokens")
     if kept is None:
         st.caption(
-            f"{len(pieces):,} tokens. Once a set is counted with this tokenizer, they are coloured "
-            "by whether the draft vocabulary keeps them."
+            f"{counted(len(pieces), 'token')}. Once a set is counted with this tokenizer, they are "
+            "coloured by whether the draft vocabulary keeps them."
         )
-    marked = []
-    for piece, i in pieces:
-        kind = "" if kept is None else "in" if kept[i] else "out"
-        marked.append((piece, kind, f"id {i}{dict(out=', left out').get(kind, '')}"))
-    marked_text(marked, key="try_marked", alt="The text with its tokens coloured")
-    if kept is not None and pieces:
-        inside = sum(bool(kept[i]) for _, i in pieces)
+    elif pieces:
         st.caption(
-            f"{inside:,} of {len(pieces):,} tokens are in the draft vocabulary of "
-            f"{int(kept.sum()):,} now chosen on Explore; the others are drawn in orange."
+            f"{kinds.count('in'):,} of {counted(len(pieces), 'token')} are in the draft vocabulary "
+            f"of {int(kept.sum()):,} now chosen on Explore for {plain(name)}; the others are drawn "
+            "in orange."
         )
 
 
-def _kept(tokenizer: Tokenizer):
-    """bool[V] of the chosen vocabulary, if the set in view was counted with this tokenizer."""
+def _chosen(tokenizer: Tokenizer) -> tuple[str, np.ndarray] | None:
+    """(set, bool[V] of the vocabulary chosen on it): the set in view if this tokenizer counted it,
+    else the newest that it did; None where there is none."""
     sets = [s for s in state.counted_sets()
             if s.counts.provenance.tokenizer_sha256 == tokenizer.fingerprint]  # fmt: skip
     if not sets:
@@ -133,4 +136,4 @@ def _kept(tokenizer: Tokenizer):
     curve = state.curve_of(stored.key, stored.counts)
     settings = state.settings(curve.vocab_size)
     tradeoff = state.tradeoff_of(settings, curve)
-    return curve.vocabulary(settings.k or tradeoff.optimum.k).t2d
+    return stored.counts.name, curve.vocabulary(settings.k or tradeoff.optimum.k).t2d

@@ -96,6 +96,8 @@ def preflight(
     rule: str = "assistant",
     *,
     max_length: int | None = None,
+    reasoning: bool = True,
+    last_turn_only: bool = False,
     sample: int = 2000,
     complete: bool = False,
     progress: Callable[..., None] | None = None,
@@ -116,10 +118,13 @@ def preflight(
             if progress:
                 progress(done, total, "Looking at the corpus")
     seen.skipped.require_conversations(corpus.name)
-    loss = (
-        _length_loss(corpus, tokenizer, template, rule, max_length, sample) if max_length else None
-    )
-    return seen.result(whole, loss)
+    if not max_length:
+        return seen.result(whole, None)
+    pairs = [
+        rendered(batch, i, template, rule, reasoning=reasoning, last_turn_only=last_turn_only)
+        for batch, i in sampled(corpus, sample)
+    ]
+    return seen.result(whole, _length_loss(pairs, tokenizer, max_length))
 
 
 class _Seen:
@@ -187,15 +192,10 @@ class _Seen:
 
 
 def _length_loss(
-    corpus: Corpus,
-    tokenizer: Tokenizer,
-    template: ChatTemplate,
-    rule: str,
-    max_length: int,
-    sample: int,
+    pairs: list[tuple[str, list[tuple[int, int]]]], tokenizer: Tokenizer, max_length: int
 ) -> LengthLoss:
+    """Of rendered conversations: text and counted ranges each."""
     tokens = lost = cut = count = 0
-    pairs = [rendered(batch, i, template, rule) for batch, i in sampled(corpus, sample)]
     texts = [text for text, _ in pairs]
     for (_, spans), encoding in zip(pairs, _encode(tokenizer, texts), strict=True):
         count += 1

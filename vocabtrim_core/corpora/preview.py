@@ -35,28 +35,33 @@ def preview(
     rule: str = "assistant",
     n: int = 5,
     *,
+    max_length: int | None = None,
     reasoning: bool = True,
     last_turn_only: bool = False,
 ) -> list[Preview]:
     """The first n conversations that can be counted, across the parts of the corpus.
 
+    Spans end where a limit of max_length tokens per conversation cuts them.
     InputError when there is none, or when the template refuses one (file and line are named).
     """
-    from vocabtrim_core.templates.chat_template import span_ids
+    from vocabtrim_core.templates.chat_template import ids_inside
 
     found = []
     for batch, i in itertools.islice(sampled(corpus, n), n):
         text, spans = rendered(
             batch, i, template, rule, reasoning=reasoning, last_turn_only=last_turn_only
         )
-        ids = span_ids(tokenizer, text, spans, masks=template.masks)
+        encoding = tokenizer.backend.encode(text, add_special_tokens=False)
+        ids = ids_inside(encoding, spans, masks=template.masks, limit=max_length)
+        seen = encoding.offsets[:max_length]
+        end = seen[-1][1] if seen else 0
         found.append(
             Preview(
                 file=batch.file,
                 row=int(batch.rows[i]),
                 domain=batch.domains[i].as_py() if batch.domains is not None else None,
                 text=text,
-                spans=tuple(spans),
+                spans=tuple((a, min(b, end)) for a, b in spans if a < end),
                 tokens=sum(map(len, ids)),
             )
         )
@@ -92,7 +97,7 @@ def rendered(
 
 
 def sampled(corpus: Corpus, n: int, places: int = 8) -> Iterator[tuple[MessageBatch, int]]:
-    """About n conversations, spread evenly: from the first block of up to `places` shards.
+    """About n conversations, spread evenly: from the first two blocks of up to `places` shards.
 
     Deterministic and cheap at any size; a file that can only be read from its beginning gives
     conversations from its beginning.
@@ -102,7 +107,8 @@ def sampled(corpus: Corpus, n: int, places: int = 8) -> Iterator[tuple[MessageBa
     chosen = shards[::step]
     for k, shard in enumerate(chosen):
         want = (n * (k + 1)) // len(chosen) - (n * k) // len(chosen)
-        batch = next(corpus.batches(shard), None)
-        have = 0 if batch is None else len(batch)
-        for j in range(min(want, have)):
-            yield batch, j * have // min(want, have)  # type: ignore[misc]
+        for batch in itertools.islice(corpus.batches(shard), 2):
+            some = min(want, len(batch))
+            for j in range(some):
+                yield batch, j * len(batch) // some
+            want -= some

@@ -184,8 +184,10 @@ def _from_hub(repo: str, revision: str | None, config: str | Path | None) -> Tok
     except hub.RepositoryNotFoundError:
         why = "does not exist on the hub, or is private; check the name, or run `hf auth login`"
     except Exception as error:
-        why = f"cannot be downloaded ({type(error).__name__}); check the internet connection, or "
-        why += "give a folder that holds the model's tokenizer.json"
+        offline = isinstance(error, hub.LocalEntryNotFoundError | ConnectionError)
+        said = "no connection to the hub" if offline else str(error).partition("\n")[0].rstrip(".")
+        why = f"cannot be downloaded: {said}; check the internet connection, or give a folder that "
+        why += "holds the model's tokenizer.json"
     else:
         if not (folder / "tokenizer.json").is_file():
             raise InputError(
@@ -268,21 +270,26 @@ def _vocab_size(
     ordinary = max(backend.get_vocab(with_added_tokens=False).values(), default=-1)
     added = max(backend.get_added_tokens_decoder(), default=-1)
     if config is None:
-        return max(length, ordinary + 1, added + 1)
+        size = max(length, ordinary + 1, added + 1)
+        warnings.append(
+            f"V is {size:,}, what the tokenizer holds, as no config.json stands beside it; models "
+            "are often padded to more, and the mapping must have the model's size: add that file."
+        )
+        return size
     size = int(config["vocab_size"])
     if size <= ordinary:
         raise InputError(
-            f"{source}: config.json says vocab_size {size}, but tokenizer.json has ids up to "
-            f"{ordinary}; the two files are of different models."
+            f"{source}: config.json says vocab_size {size:,}, but tokenizer.json has ids up to "
+            f"{ordinary:,}; the two files are of different models."
         )
     if size <= added:
         warnings.append(
-            f"Added tokens have ids up to {added}, past the model's vocab_size {size}; "
+            f"Added tokens have ids up to {added:,}, past the model's vocab_size {size:,}; "
             "a text that spells one of them out cannot be counted."
         )
     if size != length:
         warnings.append(
-            f"V is {size}, the vocab_size of config.json, while the tokenizer has {length} tokens; "
+            f"V is {size:,}, the vocab_size of config.json; the tokenizer has {length:,} tokens; "
             "models are often padded, and the mapping must have the model's size."
         )
     return size
