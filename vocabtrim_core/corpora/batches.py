@@ -7,7 +7,7 @@ Row numbers are 1-based: the line of a JSONL file, else the position of the reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -201,13 +201,14 @@ class SkipReport:
         )
         return f"{self.skipped:,} row{'s' * (self.skipped > 1)} skipped: {'; '.join(causes)}"
 
-    def require_conversations(self, name: str) -> None:
-        """InputError when every row was left out."""
+    def require_conversations(self, name: str, remedies: Mapping[str, str] | None = None) -> None:
+        """InputError when every row was left out; remedies: reason -> what to do about it."""
         if not self.conversations:
-            raise InputError(
-                f"{name} has no conversation to count ({self.sentence()}); "
-                "check that the columns are mapped to the right fields."
+            known = [(remedies or {}).get(reason) for reason, _, _ in self.reasons]
+            remedy = next(
+                filter(None, known), "check that the columns are mapped to the right fields"
             )
+            raise InputError(f"{name} has no conversation to count ({self.sentence()}); {remedy}.")
 
 
 def iter_conversations(

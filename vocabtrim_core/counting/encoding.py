@@ -28,6 +28,7 @@ TOGETHER = 64  # rendered conversations encoded in one call, which HF spreads ov
 WINDOW = 1 << 19  # ids counted at once: widened, they take four megabytes
 NOTHING_COUNTED = "no text that counts under this rule"
 BEYOND_LIMIT = "no text that counts within the length limit"
+REMEDIES = {NOTHING_COUNTED: "choose another rule", BEYOND_LIMIT: "raise the length limit"}
 
 Check = Callable[[], None]
 

@@ -12,6 +12,7 @@ import filelock
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, SkipReport
+from vocabtrim_core.counting.encoding import REMEDIES
 from vocabtrim_core.counting.parts import PartFolder
 from vocabtrim_core.counting.proof import Proof
 from vocabtrim_core.counting.recipe import Recipe
@@ -89,7 +90,7 @@ def assemble(
     infos = [info for _, info in sorted(folder.finished.items())]
     _check_unchanged(key, corpus, recipe, sum(info.rows for info in infos))
     report = sum((info.report for info in infos), SkipReport())
-    report.require_conversations(corpus.name)
+    report.require_conversations(corpus.name, REMEDIES)
     proof = sum((info.proof for info in infos), proof)
     size = recipe.tokenizer.vocab_size
     parts = (part.pieces for part in folder.parts())

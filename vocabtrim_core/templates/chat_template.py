@@ -202,7 +202,7 @@ def _resolve(tokenizer: Tokenizer, name: str) -> ChatTemplate:
     elif not tokenizer.chat_template:
         raise InputError(
             f"The tokenizer {tokenizer.name} has no chat template; "
-            f"pass --template with one of {', '.join(NAMED)}."
+            f"choose a named template: {', '.join(NAMED)}."
         )
     else:
         template = _own(tokenizer, tokenizer.chat_template)
@@ -227,7 +227,7 @@ def _own(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
     if not _finds_turns(template):
         raise InputError(
             f"The assistant's part cannot be found in what the chat template of {tokenizer.name} "
-            f"writes; choose a named template with --template: {', '.join(NAMED)}."
+            f"writes; choose a named template: {', '.join(NAMED)}."
         )
     return template
 

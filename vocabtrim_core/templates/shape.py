@@ -92,7 +92,7 @@ def _place(text: str, content: str) -> tuple[int, int]:
     if text.count(content) != 1:
         raise InputError(
             f"The chat template shows a message {text.count(content)} times instead of once, so "
-            "the assistant's part cannot be found; choose a named template with --template."
+            "the assistant's part cannot be found; choose a named template."
         )
     start = text.index(content)
     return start, start + len(content)
