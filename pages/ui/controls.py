@@ -46,7 +46,7 @@ def controls(vocab_size: int) -> state.Settings:
         help=ALPHA_HELP,
         bind="query-params",
     )
-    st.slider("Coverage floor", 0.0, 100.0, 0.0, 0.1, format="%.1f%%", key="floor",
+    st.slider("Coverage floor", 0.0, 100.0, 0.0, 0.1, format="%g%%", key="floor",
               help=FLOOR_HELP, bind="query-params")  # fmt: skip
     sizes = st.container(gap="small")
     st.number_input(
@@ -93,8 +93,7 @@ def _draft(vocab_size: int) -> None:
     state.clip("kmax", vocab_size)
     fitting = [name for name, d in PRESETS.items() if d.vocab_size == vocab_size]
     others = [name for name in PRESETS if name not in fitting]
-    own = sorted(path.name for path in workspace.folder("drafts").glob("*.json"))
-    options = [*fitting, *own, *others]
+    options = [*fitting, *state.own_drafts(), *others]
     if "pending_draft" in st.session_state:
         st.session_state.draft = st.session_state.pop("pending_draft")
     st.selectbox("Draft architecture", options, key="draft", bind="query-params")

@@ -15,6 +15,14 @@ from pages.ui.words import code_span, plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import StoredCounts
 
+# Where the header's two halves have no room beside each other they stand one above the other.
+STYLE = """<style>
+@media (max-width: 1200px) {
+  .st-key-heading [data-testid=stHorizontalBlock]:not([data-testid=stColumn] *) { row-gap: 1rem; }
+  .st-key-heading [data-testid=stColumn]:not([data-testid=stColumn] *) { min-width: 100%; }
+}
+</style>"""
+
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
@@ -31,7 +39,10 @@ def heading(title: str, lead: str) -> DeltaGenerator:
     That is at their right, or below them and as wide as the page while nothing is counted yet.
     """
     if state.counted_sets():
-        left, place = st.columns([1, 1.5], gap="large", vertical_alignment="bottom")
+        st.html(STYLE)
+        left, place = st.container(key="heading").columns(
+            [1, 1.5], gap="large", vertical_alignment="bottom"
+        )
     else:
         left, place = st.container(), st.container()
     with left.container(gap=None):
@@ -72,6 +83,8 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
         persist_state="session",
     )
     chosen = by_key[st.session_state.counts_key]
+    if said := state.not_followed(sets, chosen):
+        st.toast(plain(said), icon=":material/link_off:", duration="infinite")
     if beside:
         with columns[1]:
             beside(chosen.counts.vocab_size)

@@ -6,8 +6,10 @@ value, kept in the session for the pages that do not show the widgets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -90,18 +92,60 @@ def from_widgets() -> Settings:
 def settings(vocab_size: int) -> Settings:
     """The settings on a page without the widgets: the session's, else the link's, else defaults."""
     kept = st.session_state.get("settings")
-    return kept or _from_link(defaults(vocab_size))
+    return kept or replace(defaults(vocab_size), **_link(vocab_size)[0])
 
 
-def _from_link(base: Settings) -> Settings:
-    readers = {"alpha": float, "floor": float, "k": int, "kmin": int, "kmax": int, "draft": str}
-    found = base
-    for name, read in readers.items():
-        try:
-            found = replace(found, **{name: read(st.query_params[name])})
-        except (KeyError, ValueError):
-            continue
-    return replace(found, fusion=st.query_params.get("fusion", "true") != "false")
+def _link(vocab_size: int) -> tuple[dict[str, Any], list[str]]:
+    """What the address says of the settings, and the names of those it says wrongly."""
+    found: dict[str, Any] = {}
+    wrong = []
+    for name, read in LINKED.items():
+        if text := st.query_params.get(name):
+            try:
+                found[name] = read(text, vocab_size)
+            except (KeyError, ValueError):
+                wrong.append(name)
+    return found, wrong
+
+
+def _number(read: type, least: float, most: float | None) -> Callable[[str, int], Any]:
+    def within(text: str, vocab_size: int) -> Any:
+        value = read(text)
+        if not least <= value <= (vocab_size if most is None else most):
+            raise ValueError(text)
+        return value
+
+    return within
+
+
+def _draft(text: str, _: int) -> str:
+    if text not in PRESETS and text not in own_drafts():
+        raise ValueError(text)
+    return text
+
+
+# How the address is read, per setting: (text, V) -> value; most None is V.
+LINKED: dict[str, Callable[[str, int], Any]] = {
+    "alpha": _number(float, 0, 1),
+    "floor": _number(float, 0, 100),
+    "k": _number(int, 1, None),
+    "kmin": _number(int, 1, None),
+    "kmax": _number(int, 1, None),
+    "draft": _draft,
+    "fusion": lambda text, _: {"true": True, "false": False}[text],
+}
+
+
+def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
+    """What of the address cannot be followed and what is shown instead, once; else nothing."""
+    instead = dict.fromkeys(_link(shown.counts.vocab_size)[1], "the default settings")
+    if st.query_params.get("counts", shown.key) not in {stored.key for stored in sets}:
+        instead = {"counts": shown.counts.name, **instead}
+    told = st.session_state.setdefault("not_followed", set())
+    wrong = [name for name in instead if name not in told]
+    told.update(wrong)
+    names, shows = ", ".join(wrong), " with ".join(dict.fromkeys(instead[name] for name in wrong))
+    return f"The link's {names} cannot be followed; shown: {shows}." if wrong else ""
 
 
 def apply(settings: Settings) -> None:
@@ -167,6 +211,11 @@ def arguments(settings: Settings) -> list[str]:
     for name, (value, wanted) in options.items():
         found += [name, value] if wanted else []
     return found if settings.fusion else [*found, "--fusion-per-cycle"]
+
+
+def own_drafts() -> list[str]:
+    """The config.json files of this workspace that are no presets, by name."""
+    return sorted(path.name for path in workspace.folder("drafts").glob("*.json"))
 
 
 def draft_file(settings: Settings) -> Path:
