@@ -6,7 +6,7 @@ import streamlit as st
 from pages.ui import jobpanel, plots, state
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
-from pages.ui.words import ESTIMATED, percent
+from pages.ui.words import ESTIMATED, MEASURED, counted, percent, plain
 from vocabtrim_core import figures, workspace
 from vocabtrim_core.jobs import control as jobs
 
@@ -37,42 +37,55 @@ def form(settings: state.Settings, vocab_size: int) -> tuple[state.Settings, int
     return state.replace(settings, kmin=k_min, kmax=k_max), trials, seed
 
 
-def results(tradeoff, study: str) -> None:
-    """The study as stored now: figure, best so far, regret."""
+def results(tradeoff, study: str, asked: int) -> None:
+    """The first `asked` trials of the study as stored now: figure, best so far, regret."""
     from vocabtrim_core import tpe
 
-    found = tpe.read(study)
+    found = tpe.read(study, trials=asked)
     trials = found.trials if found else ()
     k = np.array([trial.k for trial in trials], np.int64)
     value = np.array([trial.value for trial in trials])
     info = figures.trials_info(tradeoff, k, value)
     best = found.best if found else None
-    regret = f"{info.exact.utility - best.value:.6f}" if best else "none yet"
-    cards = st.columns(4)
-    cards[0].metric("Trials finished", f"{len(trials):,}")
-    cards[1].metric("Best size so far", f"{best.k:,} tokens" if best else "none yet")
-    cards[2].metric("Exact optimum", f"{info.exact.k:,} tokens")
-    cards[3].metric(
-        f"Regret, of {info.exact.utility:.4f} {ESTIMATED}", regret,
-        help="Exact best utility minus the best trial's; utilities lie within 0 to 1.",
+    exact = info.exact
+    cards = (
+        ("Trials finished", f"{len(trials):,}", f"of {asked:,}", MEASURED),
+        ("Best size so far", f"{best.k:,} tokens" if best else "none yet",
+         f"utility {best.value:.4f}" if best else "", ESTIMATED),
+        ("Exact optimum", f"{exact.k:,} tokens",
+         f"utility {exact.utility:.4f}, within k = {tradeoff.k_min:,} to {tradeoff.last_k:,}",
+         ESTIMATED),
+        ("Regret", regret(exact.utility - best.value) if best else "none yet",
+         "the optimum's utility less the best trial's", ESTIMATED),
     )  # fmt: skip
+    for column, (title, number, about, badge) in zip(st.columns(4), cards, strict=True):
+        with column.container(gap="xxsmall"):
+            st.metric(title, number)
+            st.caption(f"{about} {badge}")
     plots.draw(figures.trials_figure(info, plots.palette()), "trials",
                "Utility of the trials over the exact utility of every size")  # fmt: skip
     if best:
+        behind = (
+            f"the exact optimum is {exact.k:,}, better by {regret(exact.utility - best.value)} in "
+            "utility" if best.k != exact.k else "that is the exact optimum"
+        )  # fmt: skip
         st.markdown(
-            f"After {len(trials):,} trials the search has found {best.k:,} tokens, "
-            f"{percent(tradeoff.curve.at(best.k))} coverage; the exact optimum is "
-            f"{info.exact.k:,}, better by {info.exact.utility - best.value:.6f} in utility. "
-            + ESTIMATED
+            f"After {counted(len(trials), 'trial')} the search has found {best.k:,} tokens, "
+            f"{percent(tradeoff.curve.at(best.k))} coverage {MEASURED}; {behind} {ESTIMATED}."
         )
 
 
-def watch(tradeoff, study: str, mine) -> None:
+def regret(behind: float) -> str:
+    """A difference of utilities; one that is there never reads as 0."""
+    return "under 0.000001" if 0 < behind < 5e-7 else f"{behind:.6f}"
+
+
+def watch(tradeoff, study: str, asked: int, mine) -> None:
     """Results and job, refreshed while the study runs."""
 
     def draw() -> None:
         with plain_errors():
-            results(tradeoff, study)
+            results(tradeoff, study, asked)
 
     running = any(job.active for job in mine())
     st.fragment(draw, run_every=1.0 if running else None, key="study")()
@@ -86,7 +99,7 @@ def page(stored) -> None:
     settings = state.settings(curve.vocab_size)
     st.markdown(
         f"The objective is the one of Explore: alpha {settings.alpha:.2f}, coverage floor "
-        f"{settings.floor:.1f}%, draft {settings.draft}."
+        f"{settings.floor:g}%, draft {plain(settings.draft)}."
     )
     searched, trials, seed = form(settings, curve.vocab_size)
     tradeoff = state.tradeoff_of(searched, curve)
@@ -101,7 +114,7 @@ def page(stored) -> None:
                  disabled=any(job.active for job in mine())):  # fmt: skip
         jobs.start(argv, f"TPE, {trials:,} trials")
         st.rerun()
-    watch(tradeoff, study, mine)
+    watch(tradeoff, study, trials, mine)
     st.caption(PURPOSE)
     st.caption(f"Study `{study}`; open it with `optuna-dashboard {workspace.studies_url()}`.")
     footer(argv)

@@ -94,6 +94,13 @@ def test_trials_find_the_best_feasible_one(curve, architecture):
     assert info.feasible.tolist() == [False, True, True]
     assert info.best == int(np.argmax([-1, tradeoff.objective(400), tradeoff.objective(700)]))
     assert info.exact == tradeoff.optimum
+    drawn = {trace.name: trace for trace in figures.trials_figure(info).data}
+    assert drawn["Trials under the floor"].x.tolist() == [10]
+    assert drawn["Trials under the floor"].y.tolist() == [tradeoff.at(10).utility]
+    assert drawn["Trials"].x.tolist() == [400, 700]
+    first = curve.smallest_k(0.9)
+    assert drawn["Ruled out by the floor"].x[-1] == first
+    assert drawn["Exact utility of every size"].x[0] == first
 
 
 def test_no_trials_yet_draws_the_exact_curve(curve, architecture):

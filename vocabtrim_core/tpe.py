@@ -114,11 +114,14 @@ def search(
     return tradeoff.at(found.best.k), found
 
 
-def read(study: str, storage: str | None = None) -> Search | None:
-    """The study as stored now, also while another process runs it; None when there is none yet."""
+def read(study: str, storage: str | None = None, *, trials: int | None = None) -> Search | None:
+    """The study's first `trials` as stored now, also while another process runs it.
+
+    None when there is no such study yet.
+    """
     storage = storage or workspace.studies_url()
     stored = load_study(storage, study)
-    return _search(stored, storage) if stored else None
+    return _search(stored, storage, trials) if stored else None
 
 
 def _walk(

@@ -12,12 +12,16 @@ from vocabtrim_core.tradeoff import Choice, TradeOff
 
 
 class TrialsInfo(NamedTuple):
-    """Finished trials over the exact curve of the same objective."""
+    """Finished trials over the exact curve of the same objective.
+
+    Utilities are U(k) for sizes under the floor as well, which the search counts as -1.
+    """
 
     k: np.ndarray
     utility: np.ndarray
+    first: int  # the smallest size within the bounds that reaches the floor
     trial_k: np.ndarray
-    trial_value: np.ndarray
+    trial_utility: np.ndarray
     feasible: np.ndarray
     best: int | None  # index into the trials
     exact: Choice
@@ -26,28 +30,45 @@ class TrialsInfo(NamedTuple):
 def trials_info(tradeoff: TradeOff, trial_k: np.ndarray, trial_value: np.ndarray) -> TrialsInfo:
     """What a study has tried so far against the whole curve within its bounds."""
     exact = tradeoff.optimum
-    k = log_sizes(tradeoff.curve.vocab_size, exact.k, tradeoff.k_min, tradeoff.last_k)
+    utility, within = tradeoff.utility, tradeoff.within()
+    first = int(np.argmax(within)) + 1
+    k = log_sizes(tradeoff.curve.vocab_size, exact.k, first, tradeoff.k_min, tradeoff.last_k)
     k = k[(k >= tradeoff.k_min) & (k <= tradeoff.last_k)]
-    feasible = tradeoff.curve.coverage[trial_k - 1] >= tradeoff.floor
+    feasible = within[trial_k - 1]
     best = int(np.argmax(trial_value)) if feasible.any() else None
-    return TrialsInfo(k, tradeoff.utility[k - 1], trial_k, trial_value, feasible, best, exact)
+    return TrialsInfo(
+        k, utility[k - 1], first, trial_k, utility[trial_k - 1], feasible, best, exact
+    )
 
 
 def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Trials as dots that darken with age over the exact utility."""
-    figure = go.Figure(
-        go.Scatter(
-            x=info.k, y=info.utility, mode="lines", name="Exact utility of every size",
-            line={"color": palette.accent, "width": 2.5, "simplify": False},
-            hovertemplate="%{x:,} tokens: utility %{y:.4f}<extra></extra>",
-        )
-    )  # fmt: skip
-    shown = np.flatnonzero(info.feasible)
-    figure.add_scatter(
-        x=info.trial_k[shown], y=info.trial_value[shown], mode="markers", name="Trials",
-        customdata=shown, marker={"size": 8, "color": palette.ink, "opacity": 0.55},
-        hovertemplate="trial %{customdata}: %{x:,} tokens<br>utility %{y:.4f}<extra></extra>",
-    )  # fmt: skip
+    """Trials over the exact utility; both are muted where the floor rules sizes out."""
+    figure = go.Figure()
+    lines = (
+        ("Ruled out by the floor", info.k <= info.first, palette.muted, "dot"),
+        ("Exact utility of every size", info.k >= info.first, palette.accent, "solid"),
+    )
+    for name, part, colour, dash in lines:
+        if part.sum() > 1:
+            figure.add_scatter(
+                x=info.k[part], y=info.utility[part], mode="lines", name=name,
+                line={"color": colour, "width": 2.5, "dash": dash, "simplify": False},
+                hovertemplate="%{x:,} tokens: utility %{y:.4f}<extra></extra>",
+            )  # fmt: skip
+    dots = (
+        ("Trials under the floor", ~info.feasible, palette.muted, "x-thin-open", ", counts as -1"),
+        ("Trials", info.feasible, palette.ink, "circle", ""),
+    )
+    for name, part, colour, symbol, note in dots:
+        shown = np.flatnonzero(part)
+        if shown.size:
+            figure.add_scatter(
+                x=info.trial_k[shown], y=info.trial_utility[shown], mode="markers", name=name,
+                customdata=shown,
+                marker={"size": 8, "symbol": symbol, "color": colour, "opacity": 0.6},
+                hovertemplate="trial %{customdata}: %{x:,} tokens<br>utility %{y:.4f}"
+                + note + "<extra></extra>",
+            )  # fmt: skip
     figure.add_scatter(
         x=[info.exact.k], y=[info.exact.utility], mode="markers", name="Exact optimum",
         marker={"size": 14, "symbol": "diamond", "color": palette.accent,
@@ -56,7 +77,7 @@ def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
     )  # fmt: skip
     if info.best is not None:
         figure.add_scatter(
-            x=[info.trial_k[info.best]], y=[info.trial_value[info.best]], mode="markers",
+            x=[info.trial_k[info.best]], y=[info.trial_utility[info.best]], mode="markers",
             name="Best trial so far",
             marker={"size": 16, "symbol": "circle-open", "color": palette.warn,
                     "line": {"width": 3}},
