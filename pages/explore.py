@@ -10,6 +10,7 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.router import require_router
 from pages.ui.words import choice_sentence
+from vocabtrim_core.cli.arguments import padding_note
 
 require_router()
 
@@ -30,7 +31,7 @@ def explore(stored) -> None:
         st.rerun()
     curve = state.curve_of(stored.key, stored.counts)
     # The chart comes first, so that on a phone the sliders stand right under it.
-    left, right = st.columns([3.4, 1], gap="large")
+    left, right = st.columns([3, 1], gap="medium")
     with right:
         settings = controls(curve.vocab_size)
         state.remember(settings)
@@ -47,7 +48,8 @@ def explore(stored) -> None:
             on_pick=picked,
         )
         choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
-        st.markdown(choice_sentence(choice, curve, tradeoff.architecture))
+        said = choice_sentence(choice, curve, tradeoff.architecture), padding_note(curve, choice.k)
+        st.markdown(" ".join(filter(None, said)))
     with actions:
         buttons(stored, settings, tradeoff, choice)
     if choice:

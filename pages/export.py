@@ -7,9 +7,8 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.memory import freeze
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from pages.ui.words import choice_sentence, percent, plain
+from pages.ui.words import ESTIMATED, MEASURED, choice_sentence, counted, percent, plain
 from vocabtrim_core import exports
-from vocabtrim_core.cli.arguments import padding_note
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.exports.exporter import PROOFS
 
@@ -42,7 +41,7 @@ def choose_formats(k: int) -> list[str]:
                     chosen.append(form.name)
                 st.caption(
                     f"{texts['how']} Holds {MEANING[form.semantics]}, {ORDER[form.order]}. "
-                    f"Checked with {PROOFS[form.proof]}."
+                    f"Check: {PROOFS[form.proof]}."
                 )
                 with st.expander("Flags, limits, how it was checked", type="compact"):
                     st.code(texts["example"], language=None, wrap_lines=True)
@@ -82,9 +81,8 @@ def bundle(key: str, _counts, settings: state.Settings, k: int, formats: tuple[s
 
 
 def page(stored) -> None:
-    curve = state.curve_of(stored.key, stored.counts)
-    settings = state.settings(curve.vocab_size)
-    left, right = st.columns([1, 1.7], gap="large")
+    settings = state.settings(stored.counts.vocab_size)
+    left, right = st.columns([1, 1.5], gap="large")  # as the heading's
     with left:
         view = traffic.in_view(stored, always=False)
     k = len(view.vocabulary)
@@ -95,10 +93,9 @@ def page(stored) -> None:
         argv += ["--format", name]
     argv += [*state.arguments(state.replace(settings, kmin=1, kmax=None)), "--out", "DIR"]
     with left.container(border=True):
-        st.metric(f"Draft vocabulary, {origin(view, settings)}", f"{k:,} tokens")
+        st.metric("Draft vocabulary", f"{k:,} tokens")
+        st.markdown(origin(view, settings))
         st.caption(sentence(view, stored))
-        if view.plain_k and (note := padding_note(curve, k)):
-            st.warning(note, icon=":material/warning:")
         if formats:
             download(stored, settings, view, tuple(formats), argv)
         else:
@@ -112,8 +109,8 @@ def page(stored) -> None:
 def origin(view: traffic.InView, settings: state.Settings) -> str:
     """Where the vocabulary comes from, in a few words."""
     if view.own:
-        return "made on Generalize"
-    return "your choice" if settings.k else "the exact optimum"
+        return ":gray-badge[made on Generalize]"
+    return ":gray-badge[your choice]" if settings.k else f"the exact optimum {ESTIMATED}"
 
 
 def sentence(view: traffic.InView, stored) -> str:
@@ -125,7 +122,7 @@ def sentence(view: traffic.InView, stored) -> str:
     about = plain(view.own.about) if view.own else ""
     return (
         f"{about[:1].upper()}{about[1:]}. It covers {percent(kept.coverage)} of the "
-        f"{kept.tokens:,} tokens counted in {plain(kept.name)}."
+        f"{kept.tokens:,} tokens counted in {plain(kept.name)}. {MEASURED}"
     )
 
 
@@ -136,13 +133,13 @@ def download(stored, settings, view: traffic.InView, formats: tuple[str, ...], a
         view.vocabulary.sha256, view.own,
     )  # fmt: skip
     st.download_button(
-        f"Download {len(manifest.files)} files as one zip", content, f"draft-vocabulary-{k}.zip",
-        "application/zip", key="download", type="primary", icon=":material/download:",
-        on_click="ignore", shortcut="E",
+        f"Download {counted(len(manifest.files), 'file')} and their manifest", content,
+        f"draft-vocabulary-{k}.zip", "application/zip", key="download", type="primary",
+        icon=":material/download:", on_click="ignore", shortcut="E",
     )  # fmt: skip
     st.caption(f"Vocabulary sha256 `{manifest.vocabulary_sha256}`")
     for line in manifest.notes:
-        st.caption(line)
+        st.warning(plain(line), icon=":material/warning:")
 
 
 with heading("Export", "One list of ids, in the form each trainer or engine reads."):

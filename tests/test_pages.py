@@ -187,6 +187,22 @@ def test_a_broken_link_falls_back_to_defaults(counted):
     assert chart(app)["k"] is None
 
 
+@pytest.mark.parametrize("page", ["explore", "search", "export"])
+def test_a_link_says_what_of_it_cannot_be_followed(counted, page):
+    link = {"counts": "nonsense", "alpha": "7", "floor": "99.99", "k": "999999", "draft": "gpt-7"}
+    app = opened(page, **link)
+    said = "The link's counts, alpha, k, draft cannot be followed; shown: narrow with the default "
+    assert [re.sub(r"\\(.)", r"\1", toast.value) for toast in app.toast] == [f"{said}settings."]
+    assert not app.error
+    assert not app.run().toast
+
+
+def test_a_link_that_can_be_followed_is_not_spoken_of(counted):
+    app = opened("search", counts=counted.key, alpha="0.7", floor="99.99", fusion="false")
+    assert not app.toast
+    assert "alpha 0.70, coverage floor 99.99%" in words(app)
+
+
 def test_sizes_undo_and_reset(counted):
     app = opened("explore", counts=counted.key)
     app.pills(key="preset").set_value(13_264).run()
@@ -249,6 +265,7 @@ def test_pins_are_compared(counted):
     app.button(key="pin").click().run()
     app.pills(key="preset").set_value(32_000).run()
     app.button(key="pin").click().run()
+    assert app.toast[0].value.startswith("Pinned 32,000 on broad")
     pins = app.session_state["pins"]
     assert [pin.choice.k for pin in pins] == [best(counted).k, 32_000]
     from pages.ui.pins import table
@@ -269,6 +286,20 @@ def test_the_cut_is_shown_from_both_sides(counted):
     assert left_out["Count"].tolist() == curve.sorted_counts[1000:1010].tolist()
 
 
+def test_sizes_beyond_the_seen_tokens_say_what_padding_means(counted):
+    app = opened("explore", counts=counted.key, k="60000")
+    assert "keeps 10,000 tokens that never occurred" in words(app)
+    curve = CoverageCurve.of(counted)
+    assert app.table[0].value["Token"].tolist() == [f"`id {i}`" for i in curve.order[59_990:60_000]]
+
+
+def test_what_is_said_of_a_choice_carries_its_badges(counted):
+    for page in ("explore", "export"):
+        said = words(opened(page))
+        assert "tokens counted :green-badge[measured]" in said
+        assert "step's FLOPs :orange-badge[estimated]" in said
+
+
 def test_search_starts_the_command_it_shows(counted, started):
     app = opened("search", counts=counted.key, alpha="0.6")
     app.button(key="tpe_start").click().run()
@@ -286,10 +317,17 @@ def test_search_shows_a_stored_study(counted):
     values = {metric.label: metric.value for metric in app.metric}
     assert values["Trials finished"] == "12"
     assert values["Best size so far"] == f"{choice.k:,} tokens"
-    assert (
-        next(v for label, v in values.items() if label.startswith("Regret"))
-        == f"{tradeoff.optimum.utility - choice.utility:.6f}"
-    )
+    assert values["Regret"] == f"{tradeoff.optimum.utility - choice.utility:.6f}"
+    assert "within k = 50 to 50,000 :orange-badge[estimated]" in words(app)
+    app.number_input(key="tpe_trials").set_value(5).run()
+    assert app.metric[0].value == "5"
+    assert "After 5 trials" in words(app)
+
+
+def test_a_regret_that_is_there_never_reads_as_zero():
+    from pages.search import regret
+
+    assert (regret(0), regret(3e-7), regret(0.25)) == ("0.000000", "under 0.000001", "0.250000")
 
 
 def test_export_hands_over_the_choice_made_on_explore(counted):
@@ -309,7 +347,7 @@ def test_export_hands_over_the_choice_made_on_explore(counted):
 
 def test_export_warns_of_sizes_beyond_the_seen_tokens(counted):
     app = opened("export", counts=counted.key, k="60000")
-    assert "never occurred" in app.warning[0].value
+    assert [w.value.count("never occur in the counts") for w in app.warning] == [1]
 
 
 def test_export_without_a_format_asks_for_one(counted):

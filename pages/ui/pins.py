@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.state import Settings
+from pages.ui.words import plain
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 
@@ -33,10 +34,11 @@ def pinned() -> list[Pin]:
 
 
 def pin(counts_key: str, name: str, settings: Settings, choice: Choice, tradeoff: TradeOff) -> None:
-    """Keep a choice, once."""
+    """Keep a choice, once, and say so."""
     made = Pin(counts_key, name, settings, choice, tradeoff.architecture.head_bytes(choice.k))
     if made not in pinned():
         pinned().append(made)
+    st.toast(f"Pinned {plain(made.title)}; compare under Pinned choices.", icon=":material/keep:")
 
 
 def unpin_all() -> None:
@@ -88,12 +90,11 @@ def panel() -> None:
     )
     number = st.column_config.NumberColumn
     st.dataframe(
-        table(pins, pins[base or 0]),
+        table(pins, pins[base or 0]).style.format({"vs baseline": "{:+,} tokens"}),
         hide_index=True,
         alt="Pinned choices and their differences from the baseline",
         column_config={
             "Size k": number(format="localized", help="tokens"),
-            "vs baseline": number(format="localized", help="tokens"),
             "Coverage": number(format="%.2f%%", help="measured, of the counted tokens"),
             "Δ coverage": number(format="%+.2f pt"),
             "FLOPs saved": number(format="%.1f%%", help="estimated, per draft step"),
@@ -101,6 +102,6 @@ def panel() -> None:
             "Utility": number(format="%.4f", help="at its own alpha"),
             "LM head": number(format="%.1f MB", help="estimated, weights at two bytes"),
             "alpha": number(format="%.2f"),
-            "Floor": number(format="%.1f%%"),
+            "Floor": number(format="%g%%"),
         },
     )  # fmt: skip

@@ -60,27 +60,31 @@ def of_counts(about: Provenance) -> Tokenizer | None:
 @st.cache_resource(max_entries=4, show_spinner="Reading the token texts")
 def texts_by_rank(key: str, _counts: TokenCounts, _curve: CoverageCurve) -> list[str]:
     """Display text of every seen token by rank; ids where the tokenizer is not at hand."""
-    ids = _curve.order[: _curve.distinct]
-    tokenizer = of_counts(_counts.provenance)
+    return _texts(of_counts(_counts.provenance), _curve.order[: _curve.distinct])
+
+
+def _texts(tokenizer: Tokenizer | None, ids: np.ndarray) -> list[str]:
     if tokenizer is None:
         return [f"id {i}" for i in ids]
     return [visible(text) for text in tokenizer.tokens(ids)]
 
 
 def around_cut(
-    curve: CoverageCurve, texts: list[str], k: int, rows: int = 10
+    curve: CoverageCurve, tokenizer: Tokenizer | None, k: int, rows: int = 10
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The last `rows` tokens kept and the first left out: rank, id, text, count, share."""
-    return _table(curve, texts, max(k - rows, 0), k), _table(curve, texts, k, k + rows)
+    return _table(curve, tokenizer, max(k - rows, 0), k), _table(curve, tokenizer, k, k + rows)
 
 
-def _table(curve: CoverageCurve, texts: list[str], start: int, stop: int) -> pd.DataFrame:
+def _table(
+    curve: CoverageCurve, tokenizer: Tokenizer | None, start: int, stop: int
+) -> pd.DataFrame:
     ranks = np.arange(start, min(stop, curve.vocab_size))
     counts = curve.sorted_counts[ranks]
     return pd.DataFrame(
         {
             "Rank": ranks + 1,
-            "Token": [code_span(texts[r]) if r < len(texts) else "not seen" for r in ranks],
+            "Token": [code_span(text) for text in _texts(tokenizer, curve.order[ranks])],
             "Id": curve.order[ranks],
             "Count": counts,
             "Share": 100 * counts / curve.tokens,
@@ -91,11 +95,11 @@ def _table(curve: CoverageCurve, texts: list[str], start: int, stop: int) -> pd.
 def cut_tables(stored: StoredCounts, k: int) -> None:
     """The tokens on both sides of the cut at k."""
     curve = state.curve_of(stored.key, stored.counts)
-    texts = texts_by_rank(stored.key, stored.counts, curve)
+    tokenizer = of_counts(stored.counts.provenance)
     sides = zip(
         st.columns(2, gap="large"),
         ("Last tokens kept", "First tokens left out"),
-        around_cut(curve, texts, k),
+        around_cut(curve, tokenizer, k),
         strict=True,
     )
     formats = {"Rank": "{:,}", "Count": "{:,}", "Share": "{:.5f}%"}
@@ -108,7 +112,7 @@ def cut_tables(stored: StoredCounts, k: int) -> None:
                 st.table(
                     rows.style.format(formats), border="horizontal", hide_index=True, alt=title
                 )
-    if of_counts(stored.counts.provenance) is None:
+    if tokenizer is None:
         st.caption(
             "Token texts need the tokenizer, which is not at hand; choose it on the Corpus page."
         )

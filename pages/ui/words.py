@@ -59,7 +59,7 @@ def plain(text: str) -> str:
 
 
 def choice_sentence(choice: Choice, curve: CoverageCurve, architecture: DraftArchitecture) -> str:
-    """What is kept, what it costs, what is lost, in one sentence of plain text."""
+    """What is kept, what it costs, what is lost, in one sentence with badges."""
     full = curve.vocab_size
     head, whole = architecture.head_bytes(choice.k), architecture.head_bytes(full)
     lost = max(curve.distinct - choice.k, 0)
@@ -70,6 +70,7 @@ def choice_sentence(choice: Choice, curve: CoverageCurve, architecture: DraftArc
     )
     return (
         f"Keeping {choice.k:,} of {full:,} tokens covers {percent(choice.coverage)} of the "
-        f"{curve.tokens:,} tokens counted and saves {percent(choice.latency_reduction)} of a draft "
-        f"step's FLOPs (LM head {megabytes(head)} instead of {megabytes(whole)}); {missing}"
+        f"{curve.tokens:,} tokens counted {MEASURED} and saves {percent(choice.latency_reduction)} "
+        f"of a draft step's FLOPs {ESTIMATED} (LM head {megabytes(head)} instead of "
+        f"{megabytes(whole)}); {missing}"
     )
