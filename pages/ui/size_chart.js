@@ -83,7 +83,7 @@ class SizeChart {
     const size = this.size;
     this.box = { left, wide, narrow, size, low, width: wide - left - right };
     this.labels = this.stack();
-    const top = narrow ? 12 : 15 + 15 * Math.max(3, ...this.labels.map(({ row }) => row + 1));
+    const top = narrow ? 12 : 15 + 15 * Math.max(4, ...this.labels.map(({ row }) => row + 1));
     const tall = narrow ? 330 : Math.max(345, Math.min(460, wide * 0.45)) + top - 60;
     Object.assign(this.box, { top, tall, height: tall - top - 74 });
     const frame = { x: left, y: top, width: this.box.width, height: this.box.height };
@@ -263,11 +263,22 @@ class SizeChart {
     if (!k) return this.find(".hover").setAttribute("visibility", "hidden");
     this.mark(".hover", k, 0);
     readout.replaceChildren(...this.rows(k).flatMap(([name, value, kind]) => [html("dt", "", name), html("dd", kind, value)]));
-    const { box } = this;
-    const x = this.x(k);
-    const left = x + 16 + readout.offsetWidth < box.wide ? x + 16 : Math.max(0, x - 16 - readout.offsetWidth);
-    readout.style.transform = `translate(${left}px, ${box.top + box.height - readout.offsetHeight - 12}px)`;
+    const [left, top] = this.room(k, readout.offsetWidth, readout.offsetHeight);
+    readout.style.transform = `translate(${left}px, ${top}px)`;
     place(this.find(".probe"), { "aria-valuenow": k, "aria-valuetext": this.spoken(k) });
+  }
+
+  // Beside the crosshair, low or high, where no dot of it or of the choice is covered.
+  room(k, wide, tall) {
+    const { box, focus } = this;
+    const x = this.x(k);
+    const dots = [k, focus].filter(Boolean).flatMap((size) => this.heights(size).map((value) => [this.x(size), this.y(value)]));
+    const lefts = [x + 16, x - 16 - wide].filter((left) => left >= 0 && left + wide <= box.wide);
+    if (!lefts.length) lefts.push(Math.max(0, box.wide - wide));
+    const spots = [box.top + box.height - tall - 12, box.top + 12].flatMap((top) => lefts.map((left) => [left, top]));
+    const covers = ([left, top]) => ([across, down]) =>
+      across > left - 8 && across < left + wide + 8 && down > top - 8 && down < top + tall + 8;
+    return spots.find((spot) => !dots.some(covers(spot))) ?? spots[0];
   }
 
   spoken(k) { return this.sentence(k); }

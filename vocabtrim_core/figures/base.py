@@ -55,8 +55,9 @@ def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> 
         height=height, margin={"l": 8, "r": 16, "t": 28, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
         font={"color": palette.ink, "size": 13}, hoverlabel={"align": "left"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None,
-                "font": {"color": palette.ink}},
+        # Below the axis: above it the browser's buttons would lie over the legend.
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
+                "title": None, "font": {"color": palette.ink}},
         **more,
     )  # fmt: skip
     figure.update_xaxes(**axis, automargin=True)
