@@ -158,7 +158,7 @@ def files(facts: Facts, choice: SavedChoice) -> None:
         f"`--choice`. Vocabulary sha256 `{choice.vocabulary_sha256[:16]}`."
     )
     st.subheader("Model card", anchor=False)
-    left, middle, right = st.columns([2, 1.1, 1.2], vertical_alignment="bottom")
+    left, middle, right = st.columns([1.4, 1, 1.7], vertical_alignment="bottom")
     target = left.text_input("Target model on the hub", key="card_target", persist_state="session",
                              placeholder="org/name, optional")  # fmt: skip
     licence = middle.text_input("Licence", key="card_licence", persist_state="session",

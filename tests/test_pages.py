@@ -191,8 +191,10 @@ def test_a_broken_link_falls_back_to_defaults(counted):
 def test_a_link_says_what_of_it_cannot_be_followed(counted, page):
     link = {"counts": "nonsense", "alpha": "7", "floor": "99.99", "k": "999999", "draft": "gpt-7"}
     app = opened(page, **link)
-    said = "The link's counts, alpha, k, draft cannot be followed; shown: narrow with the default "
-    assert [re.sub(r"\\(.)", r"\1", toast.value) for toast in app.toast] == [f"{said}settings."]
+    assert [re.sub(r"\\(.)", r"\1", toast.value) for toast in app.toast] == [
+        "Not followed in the link: counts, alpha, k, draft; shown instead: narrow with the default "
+        "settings."
+    ]
     assert not app.error
     assert not app.run().toast
 

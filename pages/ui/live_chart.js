@@ -138,7 +138,7 @@ class LiveChart extends SizeChart {
     const { data, size, now } = this;
     if (!k) {
       for (const name of ["coverage", "reduction", "utility", "head"]) this.tile(name, "–", "");
-      this.tile("k", "none", this.unreachable(), "no feasible size");
+      this.tile("k", "none", `at most ${percent(this.coverage(data.k_max))} is covered`, "floor out of reach");
       return;
     }
     const badge = now.k ? (this.feasible(k) ? "your choice" : "your choice, not feasible") : "exact optimum";

@@ -145,7 +145,7 @@ def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
     wrong = [name for name in instead if name not in told]
     told.update(wrong)
     names, shows = ", ".join(wrong), " with ".join(dict.fromkeys(instead[name] for name in wrong))
-    return f"The link's {names} cannot be followed; shown: {shows}." if wrong else ""
+    return f"Not followed in the link: {names}; shown instead: {shows}." if wrong else ""
 
 
 def apply(settings: Settings) -> None:

@@ -41,7 +41,7 @@ def tables(measured: Sequence[Measurement], concurrency: int) -> None:
         ("Table 3: seconds for the whole prompt set", _table_3, timed),
         ("Table 6: acceptance length and throughput", _table_6, rows),
     ):
-        st.markdown(f"**{title}**")
+        st.markdown(f"**{title}**" if ours else f"**{title}** {FROM_PAPER}")
         st.table(table(found, columns, ours), border="horizontal", hide_index=True, alt=title)
     st.caption("Coverage is the paper's: it is counted on the answers, see Generalize for yours.")
 
@@ -50,12 +50,13 @@ Columns = tuple[dict[str, str], dict[str, str]]  # ours, the paper's: head -> ce
 
 
 def table(rows: Sequence[Beside], columns: Callable[[Beside], Columns], ours: bool) -> pd.DataFrame:
-    """Cells and heads in Markdown; every head says whose number it is."""
+    """Cells and heads in Markdown; beside ours every head says whose number it is."""
+    theirs = f" {FROM_PAPER}" if ours else ""
     found = []
     for row in rows:
         measured, paper = columns(row)
         cells = {f"{head} {MEASURED}": cell for head, cell in measured.items()} if ours else {}
-        cells |= {f"{head} {FROM_PAPER}": cell for head, cell in paper.items()}
+        cells |= {f"{head}{theirs}": cell for head, cell in paper.items()}
         found.append({"Task": _task(row), **cells})
     return pd.DataFrame(found)
 
