@@ -254,6 +254,19 @@ def test_unsure_columns_are_said_and_can_be_mapped(tmp_path):
     assert opened.describe().sure
 
 
+def test_what_a_mapping_leaves_open_is_recognised(tmp_path):
+    messages = [{"role": "wizard", "content": "x"}, {"role": "assistant", "content": "y"}]
+    path = write(tmp_path / "a.jsonl", [{"messages": messages, "kind": "magic"}])
+    corpus = open_corpus(path, mapping=Mapping.parse(["roles.wizard=user", "domain=kind"]))
+    (batch,) = corpus.batches()
+    assert batch.messages(0)[0] == {"role": "user", "content": "x"}
+    assert batch.domains.to_pylist() == ["magic"]
+    with pytest.raises(InputError, match="no column nothing"):
+        open_corpus(path, mapping=Mapping.parse(["domain=nothing"]))
+    with pytest.raises(InputError, match="needs a column for response"):
+        Mapping.parse(["prompt=nothing"])
+
+
 def test_own_role_names_can_be_mapped(tmp_path):
     row = {"chat": [{"role": "Klient", "content": "q"}, {"role": "Helper", "content": "a"}]}
     path = write(tmp_path / "a.parquet", [row])
@@ -458,7 +471,7 @@ def test_what_an_uploader_called_a_file_is_what_messages_say(tmp_path, monkeypat
     for label, data, said in (
         ("empty.json", b"[]", "empty.json has no rows"),
         ("b.jsonl", b"{]", "b.jsonl, line 1"),
-        ("c.csv", b"prompt,response\nx\n", "c.csv, after row 0: not CSV"),
+        ("c.csv", b"prompt,response\nx\n", "c.csv, row 1: not CSV"),
         ("d.parquet", b"PAR1", "d.parquet cannot be read as Parquet"),
         ("e.jsonl.gz", b"not gzip", "e.jsonl.gz is damaged"),
     ):

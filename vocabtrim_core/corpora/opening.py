@@ -25,7 +25,7 @@ def open_corpus(
 ) -> Corpus:
     """A corpus from files, folders and globs, in the order given (sorted within each).
 
-    Without a mapping each file's columns are recognised; ask `describe()` whether that is sure.
+    What a mapping leaves open is recognised for each file, all of it without one; ask `describe()` whether that is sure.
     InputError: nothing found, a file that is empty or of an unknown kind, a mapping to columns
     that a file lacks.
     """
@@ -39,7 +39,7 @@ def open_corpus(
         _, columns, head, guess = look(path)
         if not head:
             raise InputError(f"{_called(path)} has no rows; give a file with conversations in it.")
-        given = mapping if mapping and mapping.shape else guess.mapping
+        given = mapping.over(guess.mapping) if mapping else guess.mapping
         missing = [column for column in given.columns if column not in columns]
         if missing:
             raise InputError(

@@ -6,6 +6,7 @@ import codecs
 import csv
 import functools
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -189,8 +190,11 @@ def _csv_batches(stream: Stream, path: Path, mapping: Mapping | None) -> Iterato
         reason = str(error).splitlines()[0]
         if "UTF8" in reason or "UTF-8" in reason:
             raise not_utf8(f"{workspace.label_of(path)}, line {_bad_line(path)}") from None
+        where = f"after row {row}"
+        if told := re.search(r"Row #(\d+): (.*)", reason):  # the header is the first
+            where, reason = f"row {int(told[1]) - 1}", told[2]
         raise InputError(
-            f"{workspace.label_of(path)}, after row {row}: not CSV ({reason})."
+            f"{workspace.label_of(path)}, {where}: not CSV ({reason})."
         ) from None
     except OSError as error:
         raise InputError(f"{damage(path, error)}, after line {_whole_lines(path)}.") from None

@@ -82,6 +82,13 @@ class Mapping:
         wanted = (*shaped, self.domain, self.system, self.tools)
         return tuple(dict.fromkeys(name for name in wanted if name))
 
+    def over(self, guess: Mapping) -> Mapping:
+        """The guess with what this mapping says of it; itself where it has a shape of its own."""
+        if self.shape:
+            return self
+        said = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(guess, **{n: value for n, value in said.items() if value != DEFAULTS[n]})
+
     def sentence(self) -> str:
         """The mapping in words."""
         if self.shape == "conversation":
@@ -114,10 +121,13 @@ class Mapping:
                     f"{', '.join(sorted(known))} (or roles.NAME=ROLE)."
                 )
         if "shape" not in values:
-            shapes = ("conversation", "text", "response")
-            found = next((name for name in shapes if values.get(name)), "")
-            values["shape"] = "prompt_response" if found == "response" else found
+            shapes = {"conversation": "conversation", "text": "text",
+                      "response": "prompt_response", "prompt": "prompt_response"}  # fmt: skip
+            values["shape"] = next((shapes[name] for name in shapes if values.get(name)), "")
         return cls(**values, roles=tuple(roles))  # type: ignore[arg-type]
+
+
+DEFAULTS = {f.name: f.default for f in fields(Mapping)}
 
 
 @dataclass(frozen=True, slots=True)

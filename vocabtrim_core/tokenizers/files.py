@@ -47,9 +47,10 @@ def model_config(path: Path) -> dict[str, Any]:
     while not isinstance(config.get("vocab_size"), int):
         inner = [config[key] for key in TEXT_SECTIONS if isinstance(config.get(key), dict)]
         if not inner:
+            kind = f", this one is of a {whole['model_type']}" if "model_type" in whole else ""
             raise InputError(
-                f"{path} names no vocab_size (nor does a text_config in it); "
-                f"give the model's own config.json, this one is of a {whole.get('model_type')}."
+                f"{path} names no vocab_size that is a whole number (nor does a text_config in "
+                f"it); give the model's own config.json{kind}."
             )
         config = inner[0]
     return config
