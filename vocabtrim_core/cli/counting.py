@@ -52,7 +52,7 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="FIELD=COLUMN",
         help="columns to read when they are not recognised: conversation=…, or prompt=… and "
-        "response=…, or text=…",
+        "response=…, or text=…; roles.NAME=ROLE for a role of another name",
     )
     read("--limit", type=integer, metavar="ROWS", help="count only the first rows")
     read("--dataset-config", metavar="NAME", help="configuration of a hub dataset")
