@@ -148,7 +148,7 @@ def test_the_chart_follows_the_slider_while_it_moves(page, app):
     page.mouse.down()
     seen, paths = set(), set()
     for step in range(1, 11):
-        page.mouse.move(x + 8 * step, y)
+        page.mouse.move(x + 12 * step, y)
         page.wait_for_timeout(40)
         seen.add(chosen(page))
         paths.add(page.locator(".curve.utility").get_attribute("d"))
@@ -205,6 +205,42 @@ def test_the_floor_rules_sizes_out(page, app):
     page.get_by_text("below the floor").wait_for()
     assert page.locator(".infeasible").get_attribute("visibility") == "visible"
     assert page.locator("#chart-title").text_content().startswith(f"{chosen(page):,} tokens of")
+
+
+def test_nothing_under_the_chart_moves(page, app):
+    explore(page, app, f"?counts={key_of('python-assistant')}&kmax=1000&floor=10")
+    tall = page.locator(".live").bounding_box()["height"]
+    page.get_by_text("linear", exact=True).click()
+    page.get_by_text("(linear scale)").wait_for()
+    assert page.locator(".live").bounding_box()["height"] == tall
+    drag(page, "floor", 400, 6)
+    page.get_by_text("floor out of reach").wait_for()
+    assert page.locator(".live").bounding_box()["height"] == tall
+
+
+def test_the_crosshairs_box_covers_no_dot(page, app):
+    explore(page, app, f"?counts={key_of('python-assistant')}&k=32000")
+    probe = page.locator(".probe")
+    area = probe.bounding_box()
+    for share in np.linspace(0.05, 0.95, 13):
+        probe.hover(position={"x": area["width"] * share, "y": area["height"] / 2})
+        box = page.locator(".readout").bounding_box()
+        for dot in page.locator(".manual circle, .hover circle").all():
+            at = dot.bounding_box()
+            across, down = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+            inside = 0 < across - box["x"] < box["width"] and 0 < down - box["y"] < box["height"]
+            assert not inside, share
+
+
+def test_the_header_is_not_clipped_in_a_narrow_window(app, context):
+    narrow = context.browser.new_context(viewport={"width": 900, "height": 1000})
+    page = narrow.new_page()
+    explore(page, app)
+    for key in ("draft_menu", "provenance"):
+        label = page.locator(f".st-key-{key} button p").first
+        assert label.evaluate("node => node.scrollWidth <= node.clientWidth"), key
+    page.screenshot(path=SCREENSHOTS / "narrow.png")
+    narrow.close()
 
 
 def test_pin_compare_undo_and_share(page, app, context):

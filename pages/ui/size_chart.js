@@ -268,17 +268,16 @@ class SizeChart {
     place(this.find(".probe"), { "aria-valuenow": k, "aria-valuetext": this.spoken(k) });
   }
 
-  // Beside the crosshair, low or high, where no dot of it or of the choice is covered.
+  // Beside the crosshair or at an end, low or high, where no dot of it or of the choice is covered.
   room(k, wide, tall) {
     const { box, focus } = this;
     const x = this.x(k);
     const dots = [k, focus].filter(Boolean).flatMap((size) => this.heights(size).map((value) => [this.x(size), this.y(value)]));
-    const lefts = [x + 16, x - 16 - wide].filter((left) => left >= 0 && left + wide <= box.wide);
-    if (!lefts.length) lefts.push(Math.max(0, box.wide - wide));
+    const lefts = [x + 16, x - 16 - wide, box.left + 12, box.left + box.width - wide - 12].filter((left) => left >= 0 && left + wide <= box.wide);
     const spots = [box.top + box.height - tall - 12, box.top + 12].flatMap((top) => lefts.map((left) => [left, top]));
     const covers = ([left, top]) => ([across, down]) =>
       across > left - 8 && across < left + wide + 8 && down > top - 8 && down < top + tall + 8;
-    return spots.find((spot) => !dots.some(covers(spot))) ?? spots[0];
+    return spots.find((spot) => !dots.some(covers(spot))) ?? spots[0] ?? [0, box.top];
   }
 
   spoken(k) { return this.sentence(k); }
