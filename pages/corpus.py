@@ -27,15 +27,14 @@ with right:
 argv = None
 if tokenizer and chosen:
     st.subheader("What is counted", anchor=False)
-    form, view = st.columns([1, 1.6], gap="large")
-    with plain_errors():
-        with form:
-            wanted = counting_form.options()
-            argv = counting_form.arguments(tokenizer, chosen, wanted)
-            counting_form.count_button(argv, chosen.name, wanted)
-            counting_form.progress()
-        with view, corpus_choice.asking_for_roles(chosen):
-            counting_form.look(tokenizer, chosen, wanted)
+    form, view = st.columns([1, 1.2], gap="large")
+    with form:
+        wanted = counting_form.options()
+        argv = counting_form.arguments(tokenizer, chosen, wanted)
+        counting_form.count_button(argv, chosen.name, wanted)
+        counting_form.progress()
+    with view, plain_errors(), corpus_choice.asking_for_roles(chosen):
+        counting_form.look(tokenizer, chosen, wanted)
 
 if not argv:
     counting_form.progress()

@@ -12,9 +12,14 @@ from streamlit.testing.v1 import AppTest
 from tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import workspace
+from vocabtrim_core.corpora import open_corpus
+from vocabtrim_core.counting.count import count
+from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import rate
+from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 
@@ -274,6 +279,31 @@ def test_the_length_limit_shows_in_the_preview_and_the_pre_flight(home):
     app.run()
     assert "1 of 2 conversations are longer :green-badge[measured]" in words(app)
     assert all("measured" in metric.label for metric in app.metric)
+
+
+def test_the_pre_flight_counts_what_the_count_would(home):
+    talk = [("user", "Hi"), ("assistant", "Ho " * 50), ("user", "Hi"), ("assistant", "He")]
+    file = home / "chats.jsonl"
+    file.write_text(json.dumps({"messages": [{"role": r, "content": c} for r, c in talk]}))
+    app = reading(file)
+    app.number_input(key="max_length").set_value(30)
+    app.session_state["look"] = "Pre-flight"
+    app.run()
+    assert "loses 100.00% of the counted tokens" not in words(app)
+    app.toggle(key="last_turn").set_value(True).run()
+    assert "loses 100.00% of the counted tokens" in words(app)
+
+
+@pytest.mark.parametrize(
+    ("narrower", "remedy"),
+    [({"max_length": 3}, "raise the length limit"), ({}, "check that the columns are mapped")],
+)
+def test_nothing_to_count_says_the_remedy_that_helps(home, narrower, remedy):
+    file = home / "chats.jsonl"
+    file.write_bytes(chat("Ho" if narrower else ""))
+    tokenizer = load_tokenizer("llama-3.1")
+    with pytest.raises(InputError, match=rf"no conversation to count .*; {remedy}"):
+        count(open_corpus(file), tokenizer, resolve_template(tokenizer), **narrower)
 
 
 # --- progress -----------------------------------------------------------------------------------

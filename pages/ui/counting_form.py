@@ -16,7 +16,6 @@ from pages.ui.words import ESTIMATED, MEASURED, code_span, counted, percent, pla
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.preflight import Preflight, preflight
 from vocabtrim_core.corpora.preview import preview
-from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.templates.chat_template import NAMED, RULES, resolve_template
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -87,17 +86,17 @@ def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> None:
 
 
 def _report(found: Preflight) -> None:
-    scope = "all rows" if found.complete else "the first 64 MB"
-    cards = st.columns(4)
-    cards[0].metric(f"Conversations {MEASURED}", f"{found.conversations:,}", help=f"in {scope}")
-    cards[1].metric(
-        f"Rows skipped {MEASURED}", f"{found.skipped.skipped:,}", help=f"of {found.rows:,}"
-    )
-    cards[2].metric(f"Empty answers {MEASURED}", f"{found.empty_spans:,}",
-                    help="conversations with an assistant turn without text")  # fmt: skip
-    cards[3].metric(
-        f"Turns, median {MEASURED}", f"{found.turns.median:,.0f}", help="assistant turns per row"
-    )
+    metrics = {
+        "Conversations": found.conversations,
+        "Rows skipped": found.skipped.skipped,
+        "Empty answers": found.empty_spans,
+        "Turns, median": found.turns.median,
+    }
+    cells = [*st.columns(2), *st.columns(2)]
+    for cell, (label, value) in zip(cells, metrics.items(), strict=True):
+        cell.metric(f"{label} {MEASURED}", f"{value:,.0f}")
+    part = "All" if found.complete else "The first 64 MB with"
+    st.caption(f"{part} {counted(found.rows, 'row')} were read.")
     for reason, count, places in (*found.skipped.reasons, *found.notes.reasons):
         st.markdown(plain(f"{count:,} rows: {reason} ({', '.join(places)})"))
     if found.empty_places:
@@ -120,10 +119,9 @@ def count_button(argv: list[str], name: str, wanted: dict) -> None:
     template = wanted["template"]
     how = [_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
     busy = any(job.active and job.argv == tuple(argv) for job in jobpanel.of_verb("count"))
-    if st.button("Count the tokens", type="primary", icon=":material/calculate:", key="count",
-                 disabled=busy):  # fmt: skip
-        jobs.start(argv, f"Count {name}: {', '.join(how)}")
-        st.rerun()
+    st.button("Count the tokens", type="primary", icon=":material/calculate:", key="count",
+              disabled=busy, on_click=jobpanel.begin,
+              args=(argv, f"Count {name}: {', '.join(how)}"))  # fmt: skip
 
 
 def _counts(
