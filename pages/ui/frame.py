@@ -17,7 +17,7 @@ from vocabtrim_core.workspace import StoredCounts
 
 # Where the header's two halves have no room beside each other they stand one above the other.
 STYLE = """<style>
-@media (max-width: 1200px) {
+@media (max-width: 1300px) {
   .st-key-heading [data-testid=stHorizontalBlock]:not([data-testid=stColumn] *) { row-gap: 1rem; }
   .st-key-heading [data-testid=stColumn]:not([data-testid=stColumn] *) { min-width: 100%; }
 }
@@ -73,7 +73,7 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
         return None
     by_key = {stored.key: stored for stored in sets}
     st.session_state.counts_key = state.current_key(sets)
-    widths = [6.6, 2.7, 1.9] if beside else [5.6, 2.3]
+    widths = [6, 2.7, 2.2] if beside else [5.6, 2.3]
     columns = st.columns(widths, vertical_alignment="bottom", gap="small")
     columns[0].selectbox(
         "Counted set",

@@ -56,7 +56,7 @@ def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
                 hovertemplate="%{x:,} tokens: utility %{y:.4f}<extra></extra>",
             )  # fmt: skip
     dots = (
-        ("Trials under the floor", ~info.feasible, palette.muted, "x-thin-open", ", counts as -1"),
+        ("Trials under the floor", ~info.feasible, palette.muted, "x", ", counts as -1"),
         ("Trials", info.feasible, palette.ink, "circle", ""),
     )
     for name, part, colour, symbol, note in dots:
@@ -65,7 +65,7 @@ def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
             figure.add_scatter(
                 x=info.trial_k[shown], y=info.trial_utility[shown], mode="markers", name=name,
                 customdata=shown,
-                marker={"size": 8, "symbol": symbol, "color": colour, "opacity": 0.6},
+                marker={"size": 8, "symbol": symbol, "color": colour, "opacity": 0.65},
                 hovertemplate="trial %{customdata}: %{x:,} tokens<br>utility %{y:.4f}"
                 + note + "<extra></extra>",
             )  # fmt: skip
