@@ -13,6 +13,7 @@ from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration, rate
 
 POLL_SECONDS = 0.7
+AFTER_FAILURE = {"count": "Try again"}  # it fails over its input; others go on from a step
 ENDED = {"failed": ":material/error:", "cancelled": ":material/block:", "lost": ":material/help:"}
 
 
@@ -100,7 +101,7 @@ def _actions(job: Job) -> None:
         )
         return
     if job.resumable:
-        again = "Try again" if job.state == "failed" else "Resume"
+        again = AFTER_FAILURE.get(job.argv[0], "Resume") if job.state == "failed" else "Resume"
         st.button(again, key=f"resume_{job.id}", on_click=_try, args=(jobs.resume, job.id))
     st.button(
         "Dismiss",
