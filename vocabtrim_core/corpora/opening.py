@@ -25,7 +25,8 @@ def open_corpus(
 ) -> Corpus:
     """A corpus from files, folders and globs, in the order given (sorted within each).
 
-    What a mapping leaves open is recognised for each file, all of it without one; ask `describe()` whether that is sure.
+    What a mapping leaves open is recognised for each file, all of it without one; ask `describe()`
+    whether that is sure.
     InputError: nothing found, a file that is empty or of an unknown kind, a mapping to columns
     that a file lacks.
     """

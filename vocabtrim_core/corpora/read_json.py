@@ -25,7 +25,14 @@ from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.from_arrow import batch_from_arrow
 from vocabtrim_core.corpora.from_rows import RICH, batch_from_rows, whole
 from vocabtrim_core.corpora.shapes import Mapping
-from vocabtrim_core.corpora.streams import CHUNK, Stream, is_compressed, not_utf8, open_stream
+from vocabtrim_core.corpora.streams import (
+    CHUNK,
+    Stream,
+    is_compressed,
+    not_utf8,
+    open_stream,
+    whole_lines,
+)
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
@@ -129,10 +136,8 @@ def _line_blocks(
         try:
             piece = stream.read(chunk or CHUNK)
         except InputError as error:
-            whole_lines = row - 1 + carry.count(b"\n")
-            raise InputError(
-                f"{error}{f', after line {whole_lines}' * bool(whole_lines)}."
-            ) from None
+            lines = whole_lines(stream.path)
+            raise InputError(f"{error}{f', after line {lines}' * bool(lines)}.") from None
         if row == 1 and not carry:
             piece = _without_mark(piece, name)
         end = piece.rfind(b"\n") + 1

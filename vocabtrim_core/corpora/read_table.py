@@ -8,7 +8,7 @@ import functools
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from vocabtrim_core.corpora.streams import (
     is_compressed,
     not_utf8,
     open_stream,
+    whole_lines,
 )
 from vocabtrim_core.errors import InputError
 
@@ -193,11 +194,9 @@ def _csv_batches(stream: Stream, path: Path, mapping: Mapping | None) -> Iterato
         where = f"after row {row}"
         if told := re.search(r"Row #(\d+): (.*)", reason):  # the header is the first
             where, reason = f"row {int(told[1]) - 1}", told[2]
-        raise InputError(
-            f"{workspace.label_of(path)}, {where}: not CSV ({reason})."
-        ) from None
+        raise InputError(f"{workspace.label_of(path)}, {where}: not CSV ({reason}).") from None
     except OSError as error:
-        raise InputError(f"{damage(path, error)}, after line {_whole_lines(path)}.") from None
+        raise InputError(f"{damage(path, error)}, after line {whole_lines(path)}.") from None
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:
@@ -207,15 +206,6 @@ def _csv_header(path: Path) -> tuple[list[str], str]:
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     return next(csv.reader(io.StringIO(text), delimiter=delimiter), []), delimiter
-
-
-def _whole_lines(path: Path) -> int:
-    """Lines before the damage of a compressed file; counted only to say it."""
-    lines = 0
-    with open_stream(path) as stream, suppress(InputError):
-        while piece := stream.read(CHUNK):
-            lines += piece.count(b"\n")
-    return lines
 
 
 def _bad_line(path: Path) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
 CHUNK = 8 * 2**20
-PIECE = 2**14  # decompressed at once: where a file is cut off, no more than this is lost
+PIECE = 2**14  # decompressed at once to find where a file is damaged
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
@@ -28,9 +27,7 @@ class Stream:
 
     def __init__(self, path: Path, file: Any, source: Any, stop: int = 0) -> None:
         self.source = source
-        self._path, self._file, self._stop = path, file, stop
-        self._most = sys.maxsize if source is file else PIECE
-        self._damage: InputError | None = None
+        self.path, self._file, self._stop = path, file, stop
 
     @property
     def position(self) -> int:
@@ -38,22 +35,17 @@ class Stream:
         return self._file.tell()
 
     def read(self, count: int) -> bytes:
-        """`count` bytes, fewer at the end or where the file is cut off. InputError for damage."""
-        if self._damage:
-            raise self._damage
+        """`count` bytes, fewer only at the end. InputError when the file is damaged."""
         if self._stop:
             count = min(count, self._stop - self._file.tell())
         pieces, have = [], 0
         while have < count:
             try:
-                piece = self.source.read(min(count - have, self._most))
+                piece = self.source.read(count - have)
             except OSError as error:
                 if self.source is self._file:
                     raise
-                self._damage = InputError(damage(self._path, error))
-                if pieces and is_cut_off(error):
-                    break
-                raise self._damage from None
+                raise InputError(damage(self.path, error)) from None
             if not piece:
                 break
             pieces.append(piece)
@@ -77,14 +69,18 @@ def open_stream(path: Path, start: int = 0, stop: int = 0) -> Iterator[Stream]:
 def damage(path: Path, error: OSError) -> str:
     """A sentence, open for more, about a file that cannot be decompressed."""
     name = label_of(path)
-    if is_cut_off(error):
+    if "truncated" in str(error).lower():
         return f"{name} is cut off: its compressed data ends too early"
     return f"{name} is damaged: its compressed data cannot be read"
 
 
-def is_cut_off(error: OSError) -> bool:
-    """Whether compressed data was good as far as it went."""
-    return "truncated" in str(error).lower()
+def whole_lines(path: Path) -> int:
+    """Lines of a compressed file before its damage; read again, only to say it."""
+    lines = 0
+    with open_stream(path) as stream, suppress(InputError):
+        while piece := stream.read(PIECE):
+            lines += piece.count(b"\n")
+    return lines
 
 
 def not_utf8(where: str, seen: str = "") -> InputError:
