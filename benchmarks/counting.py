@@ -13,6 +13,7 @@ benchmarks/results/counting.json and .md.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -27,11 +28,14 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.counting_runs import HARD, HF, RUNS, Run, child
 from benchmarks.counting_texts import build
 from benchmarks.report import markdown, write_report
+from vocabtrim_core.counting import memory
 
 Found = dict[str, list[dict]]  # run -> its result in each round
 Sizes = dict[str, list[int]]  # corpus -> [bytes of assistant text, answers]
@@ -52,12 +56,20 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
     argv = [sys.executable, __file__, "--run", run.name, "--folder", str(folder)]
     pin = (lambda: os.sched_setaffinity(0, {0})) if run.threads == 1 else None
     try:
-        done = subprocess.run(
-            argv, env=environment, preexec_fn=pin, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{run.name}: {done.stderr.strip().splitlines()[-1:]}")
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        child = subprocess.Popen(
+            argv, env=environment, preexec_fn=pin, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with ThreadPoolExecutor(1) as pool:
+            said, peak = pool.submit(child.communicate), 0
+            while not said.done():  # from outside: a thread in there would take the lock from ours
+                with contextlib.suppress(psutil.Error):  # it has ended
+                    peak = max(peak, memory.private(child.pid))
+                time.sleep(0.01)
+        out, errors = said.result()
+        if child.returncode:
+            raise RuntimeError(f"{run.name}: {errors.strip().splitlines()[-1:]}")
+        return json.loads(out.strip().splitlines()[-1]) | {"peak": peak / 1e6}
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.counting_peers import PEERS, TOKENIZER, Counting, answers, texts_of
-from vocabtrim_core.counting import memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +69,6 @@ RUNS = {
         Run("SpecForge, 1,000 conversations", "specforge", "sample.parquet", goal=">= 300x"),
     )
 }  # fmt: skip
-
-
-class Memory(threading.Thread):
-    """Peak of the memory that only this process uses, in MB."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.peak = memory.private() / 1e6
-
-    def run(self) -> None:
-        while True:
-            self.peak = max(self.peak, memory.private() / 1e6)
-            time.sleep(0.01)
 
 
 def ours(run: Run, path: Path) -> Counting:
@@ -175,8 +160,6 @@ def child(run: Run, folder: Path) -> None:
     """Load, count against the clock, print one JSON object."""
     way, path = HOW[run.how], folder / run.file
     counted = way(run, path) if way in (ours, alone) else way(run.threads, path)
-    watch = Memory()
-    watch.start()
     cpu, started = cpu_seconds(), time.perf_counter()
     counts, about = counted()
     seconds = time.perf_counter() - started
@@ -187,7 +170,6 @@ def child(run: Run, folder: Path) -> None:
                 "cpu": cpu_seconds() - cpu,
                 "tokens": int(counts.sum()),
                 "sha": hashlib.sha256(counts.astype("<i8").tobytes()).hexdigest()[:12],
-                "peak": watch.peak,
                 **about,
             }
         )

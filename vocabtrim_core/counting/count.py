@@ -48,7 +48,7 @@ THREAD_TEXT = 100 * 2**20
 # get them again. gigatoken's cache has no bound of its own, so a thread takes a new engine, at the
 # price of loading it, when more than RENEW is allocated and ROOM more than with the engine new.
 # Together they keep two threads at some 600 MB.
-TRIM, RENEW, ROOM = 540_000_000, 340_000_000, 60_000_000
+TRIM, RENEW, ROOM = 552_000_000, 340_000_000, 60_000_000
 ENGINE_TEXT = 64 * 2**20  # but not before the old one has read this much
 
 

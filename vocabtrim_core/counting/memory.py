@@ -10,9 +10,10 @@ import psutil
 import pyarrow as pa
 
 
-def private() -> int:
-    """Bytes that only this process uses; where the system does not tell, all that it uses."""
-    info = psutil.Process().memory_info()
+def private(pid: int | None = None) -> int:
+    """Bytes that only this process (or another one) uses; where the system does not tell, all that
+    it uses."""
+    info = psutil.Process(pid).memory_info()
     return info.rss - getattr(info, "shared", 0)
 
 
