@@ -356,5 +356,5 @@ def test_forecast_refuses(refused, llama):
     assert "batch must be 1 or more" in refused(*argv, "--batch", 0)
     assert "k = 999,999, which is outside" in refused(*argv, "--measured-length", "999999=2")
     assert "outside 1..128,256" in refused(*argv, "--at", 0)
-    assert "k-min 9 is above k-max 5" in refused(*argv, "--k-min", 9, "--k-max", 5)
+    assert "smallest k, 9, is above the largest k, 5" in refused(*argv, "--k-min", 9, "--k-max", 5)
     assert "not allowed with" in refused(*argv, "--hardware", "l4", "--measured", "1=1")

@@ -133,6 +133,7 @@ def test_a_demo_that_was_stopped_says_so_and_goes_on_by_one_button(home, monkeyp
     assert app.subheader[0].value == "The demo is not finished"
     labels = [button.label for button in app.button]
     assert (labels.count("Resume"), labels.count("Start again")) == (1, 0)
+    assert "conversations are not finished" in words(opened("corpus"))
 
 
 def test_overview_sets_the_domains_side_by_side(counted):

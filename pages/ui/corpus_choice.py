@@ -92,8 +92,7 @@ def _limit_argument(limit: int | None) -> list[str]:
 def _demo() -> list[str]:
     built = demo.files()
     if not built:
-        demo.prepare()
-        st.caption("The demo's conversations are being built; the job stands below.")
+        st.caption(demo.building())
         return []
     name = st.selectbox("Domain", list(built), key="demo_domain", persist_state="session")
     st.caption("Built from the standard library and the packages installed here; no download.")

@@ -69,6 +69,13 @@ def prepare() -> bool:
     return broken
 
 
+def building() -> str:
+    """Where the demo's conversations are, in a sentence; starts what is missing."""
+    if prepare():
+        return "The demo's conversations are not finished; the job's card resumes it."
+    return "The demo's conversations are being built; the job stands below."
+
+
 def panel() -> None:
     """Progress of the first visit, which starts by itself; the card of a step resumes it."""
     broken = prepare()

@@ -186,8 +186,7 @@ def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> ChosenCorp
     built = demo.files()
     whole = len(built) == len(demo.DOMAINS)
     if not whole and chosen.spec != DEMO:
-        demo.prepare()
-        st.caption("The demo's conversations are being built.")
+        st.caption(demo.building())
         jobpanel.watch(lambda: demo.demo_jobs()[:1], "train_demo")
         return None
     # The first rows of both together would be rows of one.

@@ -132,7 +132,10 @@ class Forecast:
             if k is not None and not 1 <= k <= size:
                 raise InputError(f"{name} {k:,} is outside 1..{size:,}.")
         if last is not None and last < self.k_min:
-            raise InputError(f"k-min {self.k_min:,} is above k-max {last:,}.")
+            raise InputError(
+                f"The smallest k, {self.k_min:,}, is above the largest k, {last:,}; lower the one "
+                "or raise the other."
+            )
         pairs = self.relative(np.arange(1, size + 1), self.baseline_k)
         object.__setattr__(self, "low", pairs.min(axis=0))
         object.__setattr__(self, "high", pairs.max(axis=0))

@@ -117,7 +117,7 @@ class RuledCurve:
         if self.smallest_k > k_max:
             raise InputError(
                 f"{self.smallest_k:,} tokens are protected, which is more than the largest size "
-                f"allowed, {k_max:,}; raise k-max or protect fewer."
+                f"allowed, {k_max:,}; raise the largest k or protect fewer."
             )
         return TradeOff(self.curve, architecture, alpha, floor, max(k_min, self.smallest_k), k_max)
 
