@@ -322,3 +322,15 @@ def test_nothing_to_count_says_the_remedy_that_helps(home, narrower, remedy):
 )
 def test_rates_as_people_read_them(name, value, said):
     assert rate(name, value) == said
+
+
+def test_sets_that_differ_in_what_narrows_them_have_their_own_labels(make_counts):
+    from pages.ui.state import label
+
+    assert label(make_counts([3, 1], template="tokenizer")) == (
+        "corpus · tiny · assistant · 4 tokens"
+    )
+    narrow = make_counts([3, 1], last_turn_only=True, max_length=2048)
+    assert label(narrow) == (
+        "corpus · tiny · assistant, last turn only, first 2,048 tokens · template llama3 · 4 tokens"
+    )

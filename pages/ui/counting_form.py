@@ -12,7 +12,15 @@ from pages.ui.corpus_choice import Chosen
 from pages.ui.marked_text import marked_text, span_pieces
 from pages.ui.router import page
 from pages.ui.tokens import spec_of
-from pages.ui.words import ESTIMATED, MEASURED, code_span, counted, percent, plain
+from pages.ui.words import (
+    ESTIMATED,
+    MEASURED,
+    code_span,
+    counted,
+    percent,
+    plain,
+    what_counts,
+)
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.preflight import Preflight, preflight
 from vocabtrim_core.corpora.preview import preview
@@ -117,23 +125,11 @@ def _report(found: Preflight) -> None:
 def count_button(argv: list[str], name: str, wanted: dict) -> None:
     """Start the count as a background job."""
     template = wanted["template"]
-    how = [_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
+    how = [what_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
     busy = any(job.active and job.argv == tuple(argv) for job in jobpanel.of_verb("count"))
     st.button("Count the tokens", type="primary", icon=":material/calculate:", key="count",
               disabled=busy, on_click=jobpanel.begin,
               args=(argv, f"Count {name}: {', '.join(how)}"))  # fmt: skip
-
-
-def _counts(
-    rule: str, max_length: int | None, reasoning: bool, last_turn_only: bool, **other: object
-) -> str:
-    """What is counted, in a few words: the rule and what narrows it."""
-    narrower = {
-        "last turn only": last_turn_only,
-        "without reasoning": not reasoning,
-        f"first {max_length or 0:,} tokens": max_length,
-    }
-    return ", ".join([rule, *(words for words, said in narrower.items() if said)])
 
 
 def progress() -> None:
@@ -170,7 +166,7 @@ def counted_list() -> None:
         {
             "Set": [s.counts.name for s in sets],
             "Tokenizer": [s.counts.provenance.tokenizer for s in sets],
-            "Counted": [_counts(**asdict(s.counts.provenance)) for s in sets],
+            "Counted": [what_counts(**asdict(s.counts.provenance)) for s in sets],
             "Template": [s.counts.provenance.template for s in sets],
             "Tokens": [s.counts.tokens for s in sets],
             "Distinct": [s.counts.distinct for s in sets],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import demo, state
-from pages.ui.words import code_span, plain
+from pages.ui.words import code_span, plain, what_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import StoredCounts
 
@@ -101,9 +102,7 @@ def provenance(stored: StoredCounts) -> None:
         "Counted": f"{counts.tokens:,} tokens, {counts.distinct:,} distinct",
         "Target vocabulary": f"V = {counts.vocab_size:,}",
         "Conversations": f"{counts.conversations:,} counted, {counts.skipped:,} rows skipped",
-        "Rule": about.rule
-        + ("" if about.reasoning else ", without reasoning")
-        + (", last turn only" if about.last_turn_only else ""),
+        "Rule": what_counts(**asdict(about)),
         "Tokenizer": f"{code_span(about.tokenizer)} (sha256 {about.tokenizer_sha256[:12]}…)",
         "Template": f"{about.template} (sha256 {about.template_sha256[:12]}…)",
         "Corpora": ", ".join(

@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.words import PRESET_SIZES
+from pages.ui.words import PRESET_SIZES, what_counts
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
@@ -60,7 +60,9 @@ def current_key(sets: list[StoredCounts]) -> str:
 def label(counts: TokenCounts) -> str:
     """A counted set in one line."""
     about = counts.provenance
-    return f"{counts.name} · {about.tokenizer} · {about.rule} · {counts.tokens:,} tokens"
+    template = [] if about.template == "tokenizer" else [f"template {about.template}"]
+    how = [about.tokenizer, what_counts(**asdict(about)), *template]
+    return " · ".join([counts.name, *how, f"{counts.tokens:,} tokens"])
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

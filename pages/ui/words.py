@@ -74,3 +74,15 @@ def choice_sentence(choice: Choice, curve: CoverageCurve, architecture: DraftArc
         f"of a draft step's FLOPs {ESTIMATED} (LM head {megabytes(head)} instead of "
         f"{megabytes(whole)}); {missing}"
     )
+
+
+def what_counts(
+    rule: str, max_length: int | None, reasoning: bool, last_turn_only: bool, **other: object
+) -> str:
+    """What is counted, in a few words: the rule and what narrows it."""
+    narrower = {
+        "last turn only": last_turn_only,
+        "without reasoning": not reasoning,
+        f"first {max_length or 0:,} tokens": max_length,
+    }
+    return ", ".join([rule, *(words for words, said in narrower.items() if said)])
