@@ -279,25 +279,24 @@ def test_a_point_of_the_frontier_chooses_its_size(page, app):
     page.screenshot(path=SCREENSHOTS / "frontier.png", full_page=True)
 
 
-def test_the_search_runs_live_against_the_exact_answer(page, app):
-    page.goto(f"{app}/search?counts={key_of('python-assistant')}")
+def start_search(page, app, name: str, trials: str) -> None:
+    page.goto(f"{app}/search?counts={key_of(name)}")
     wait_for(page, "Start the search")
-    trials = page.locator(".st-key-tpe_trials input")
-    trials.fill("15")
-    trials.press("Enter")
+    field = page.locator(".st-key-tpe_trials input")
+    field.fill(trials)
+    field.press("Enter")
     page.get_by_role("button", name="Start the search").click()
+
+
+def test_the_search_runs_live_against_the_exact_answer(page, app):
+    start_search(page, app, "python-assistant", "15")
     wait_for(page, "After 15 trials", 60)
     page.screenshot(path=SCREENSHOTS / "search.png", full_page=True)
     assert "TPE, 15 trials" in text(page)
 
 
 def test_a_cancelled_search_is_followed_again_when_it_goes_on(page, app):
-    page.goto(f"{app}/search?counts={key_of('tool-calls')}")
-    wait_for(page, "Start the search")
-    trials = page.locator(".st-key-tpe_trials input")
-    trials.fill("300")
-    trials.press("Enter")
-    page.get_by_role("button", name="Start the search").click()
+    start_search(page, app, "tool-calls", "300")
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Resume").click(timeout=30_000)
     wait_for(page, "After 300 trials", 90)

@@ -390,6 +390,14 @@ def test_merge_refuses_counts_of_another_kind_and_writes_nothing(refused, counts
 # --- export and the lists -----------------------------------------------------------------------
 
 
+def test_export_says_when_the_coverage_is_below_the_recorded_floor(ok, counts):
+    line = ("export", counts, "--k", "100", "--format", "ids")
+    coverage = ok("coverage", counts, "--k", "100")["coverage"]
+    below = ok(*line, "--out", "below", "--min-coverage", "0.99")["note"]
+    assert f"The coverage, {coverage:.2%}, is below the floor of 99.00%" in below
+    assert ok(*line, "--out", "above", "--min-coverage", str(coverage))["note"] is None
+
+
 def test_export_writes_what_it_lists(ok, cli, counts):
     line = ("export", counts, "--k", "100", "--format", "ids", "--format", "speculators")
     made = ok(*line, "--out", "out", "--alpha", "0.5")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -14,7 +14,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora import ROLES, SHAPES, Corpus, CorpusInfo, Mapping, open_corpus
 from vocabtrim_core.corpora.from_rows import UnknownRoleError
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
-from vocabtrim_core.corpora.shapes import message_keys
+from vocabtrim_core.corpora.shapes import DEFAULTS, message_keys
 from vocabtrim_core.errors import InputError
 
 SOURCES = ("Demo", "Path", "Upload", "Hub")
@@ -216,8 +216,7 @@ def _mapping(info: CorpusInfo, unknown: Sequence[str]) -> Mapping:
 
 def _mapping_arguments(mapping: Mapping) -> list[str]:
     """What of a mapping is not the default, as arguments of `count`."""
-    plain = [field.name for field in fields(mapping) if field.name not in ("shape", "roles")]
+    plain = [name for name in DEFAULTS if name not in ("shape", "roles")]
     named = {name: getattr(mapping, name) for name in plain}
-    pairs = [f"{name}={column}" for name, column in named.items()
-             if column != getattr(Mapping(), name)]  # fmt: skip
+    pairs = [f"{name}={column}" for name, column in named.items() if column != DEFAULTS[name]]
     return ["--map", *pairs, *(f"roles.{name}={role}" for name, role in mapping.roles)]

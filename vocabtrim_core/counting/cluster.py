@@ -161,11 +161,13 @@ def _client(address: str) -> Iterator[Client]:
 
 def _check_package(client: Client) -> None:
     """InputError unless the scheduler and all workers can import this library."""
-    # A lambda travels by value, where anything with a name would be looked up in that very library.
-    answers: Any = client.run(lambda: importlib.util.find_spec("vocabtrim_core") is not None)
-    answers["the scheduler"] = client.run_on_scheduler(
-        lambda: importlib.util.find_spec("vocabtrim_core") is not None
-    )
+
+    # Travels by value, for it is local: a global one would be looked up in that very library.
+    def has_it() -> bool:
+        return importlib.util.find_spec("vocabtrim_core") is not None
+
+    answers: Any = client.run(has_it)
+    answers["the scheduler"] = client.run_on_scheduler(has_it)
     if lacking := [who for who, has in answers.items() if not has]:
         raise InputError(
             f"This library cannot be imported on {', '.join(lacking)}; start `dask scheduler` and "

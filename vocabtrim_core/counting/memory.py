@@ -11,8 +11,7 @@ import pyarrow as pa
 
 
 def private(pid: int | None = None) -> int:
-    """Bytes that only this process (or another one) uses; where the system does not tell, all that
-    it uses."""
+    """Bytes only this process, or that of a pid, uses; where that is not told, all it uses."""
     info = psutil.Process(pid).memory_info()
     return info.rss - getattr(info, "shared", 0)
 

@@ -79,15 +79,16 @@ def describe(
 ) -> Manifest:
     """The manifest of an export before its files are written."""
     k, exporters = len(vocabulary), tuple(exporters)
+    choice = _choice(vocabulary, context)
     return Manifest(
         k=k,
         vocab_size=vocabulary.vocab_size,
         vocabulary_sha256=vocabulary.sha256,
         tokenizer=_tokenizer(context),
         counts=_counts(context),
-        choice=_choice(vocabulary, context),
+        choice=choice,
         formats=tuple(_texts(e, k, context) for e in exporters),
-        notes=_notes(vocabulary, exporters, context),
+        notes=_notes(vocabulary, exporters, context, choice.get("coverage")),
         versions={
             "vocabtrim": vocabtrim_core.__version__,
             "python": python_version(),
@@ -146,7 +147,10 @@ def _texts(exporter: Exporter, k: int, context: ExportContext) -> dict[str, str]
 
 
 def _notes(
-    vocabulary: DraftVocabulary, exporters: tuple[Exporter, ...], context: ExportContext
+    vocabulary: DraftVocabulary,
+    exporters: tuple[Exporter, ...],
+    context: ExportContext,
+    coverage: float | None,
 ) -> tuple[str, ...]:
     notes = [
         sentence
@@ -159,13 +163,11 @@ def _notes(
             f"The draft is {context.draft.resolve().name} with fewer head rows, not trained again: "
             "the logits of kept tokens are unchanged, and the other tokens cannot be drafted."
         )
-    if context.counts is not None and context.counts.tokens and context.floor:
-        share = coverage_on(vocabulary, context.counts).coverage
-        if share < context.floor:
-            notes.append(
-                f"The coverage, {share:.2%}, is below the floor of {context.floor:.2%} that the "
-                "choice is recorded with."
-            )
+    if coverage is not None and coverage < (context.floor or 0):
+        notes.append(
+            f"The coverage, {coverage:.2%}, is below the floor of {context.floor:.2%} that the "
+            "choice is recorded with."
+        )
     if context.counts is not None:
         unseen = int((context.counts.counts[vocabulary.ids] == 0).sum())
         if unseen:
