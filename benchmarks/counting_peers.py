@@ -108,7 +108,8 @@ def rendered(threads: int, path: Path) -> Counting:
     """What a count is by definition: every conversation rendered, encoded by HF, its spans cut."""
     import pyarrow.parquet as pq
 
-    from vocabtrim_core.templates.chat_template import resolve_template, span_ids
+    from vocabtrim_core.templates.chat_template import span_ids
+    from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(TOKENIZER)

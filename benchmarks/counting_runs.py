@@ -79,7 +79,7 @@ def ours(run: Run, path: Path) -> Counting:
     from vocabtrim_core.corpora import open_corpus
     from vocabtrim_core.counting.count import count
     from vocabtrim_core.counting.engines import ENGINES, Encoded, Reference, make_engine
-    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(TOKENIZER)

@@ -53,7 +53,7 @@ def real() -> Corpora:
     from vocabtrim_core.corpora import open_corpus
     from vocabtrim_core.counting.count import count
     from vocabtrim_core.counting.response_files import find_responses
-    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(SHARED / "tokenizers" / "llama-3.1")

@@ -55,7 +55,7 @@ from vocabtrim_core.serving.measurement import Configuration
 from vocabtrim_core.serving.prompts import PromptSet, load_prompts
 from vocabtrim_core.serving.runner import measure
 from vocabtrim_core.serving.torch_loop import TorchLoop
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 RUNS = 3

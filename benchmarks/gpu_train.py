@@ -42,7 +42,7 @@ from vocabtrim_core.drafts.sequences import read_sequences
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.drafts.trainer import Trainer, probe
 from vocabtrim_core.drafts.training import train
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 

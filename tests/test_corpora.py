@@ -675,7 +675,7 @@ def test_fingerprint_is_of_what_is_read(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def llama(shared):
-    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer(shared / "data/tokenizers/llama-3.1")

@@ -34,7 +34,8 @@ from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.shard_counts import MOST_PIECES, ShardCounts, compact, load_shards
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.templates.chat_template import RULES, resolve_template, span_ids
+from vocabtrim_core.templates.chat_template import RULES, span_ids
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 TEMPLATES = {
@@ -543,7 +544,7 @@ DRIVER = """
     fingerprint.SEGMENT, fingerprint.PIECE = 50_000, 20_000
     from vocabtrim_core.counting import parts
     from vocabtrim_core.counting.count import count
-    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     save, pause = parts.PartFolder.save, float(sys.argv[3])

@@ -26,7 +26,7 @@ from vocabtrim_core.generalization.uncertainty import (
     unseen_mass,
 )
 from vocabtrim_core.selection.worst_domain import worst_domain
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff

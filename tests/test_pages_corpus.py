@@ -18,7 +18,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import rate
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 APP = Path(__file__).resolve().parents[1] / "app.py"

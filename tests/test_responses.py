@@ -16,7 +16,7 @@ from vocabtrim_core.corpora import MessageBatch, open_corpus
 from vocabtrim_core.corpora.batches import ASSISTANT, role_array
 from vocabtrim_core.counting import response_files
 from vocabtrim_core.counting.count import count
-from vocabtrim_core.counting.encoding import ResponseBatch
+from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.kept import keep_merged
 from vocabtrim_core.counting.response_files import (
     ResponseFiles,
@@ -26,7 +26,7 @@ from vocabtrim_core.counting.response_files import (
 )
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 SIZE = 1000

@@ -17,7 +17,7 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
 from vocabtrim_core.selection.tailored import Demand, tailor
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import TokenKinds, token_kinds
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 

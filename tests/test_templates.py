@@ -16,7 +16,8 @@ from template_samples import MARKERS, SAMPLES
 from tokenizer_makers import byte_level, sentence_piece, write_folder
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import RULES, ids_inside, resolve_template, span_ids
+from vocabtrim_core.templates.chat_template import RULES, ids_inside, span_ids
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.data import NAMED
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 

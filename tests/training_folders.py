@@ -18,7 +18,7 @@ from vocabtrim_core.drafts.plan import TOY_PLAN
 from vocabtrim_core.drafts.runs import DONE, PENDING, RUNNING, Stage
 from vocabtrim_core.drafts.trainer import FOUND, Trainer, trainer_command
 from vocabtrim_core.jobs.progress import Status
-from vocabtrim_core.templates.chat_template import NAMED
+from vocabtrim_core.templates.data import NAMED
 
 SIZE, WIDTH = 500, 64
 LABEL = "toy target: demonstrates the mechanism, not a result"

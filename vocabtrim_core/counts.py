@@ -17,6 +17,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import write_atomic
 
 FORMAT = "vocabtrim-counts-1"
+EARLIER_VERSION = "as an earlier version of this program had it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class Provenance:
     reasoning: bool = True  # reasoning content counted where the template renders it
     last_turn_only: bool = False
     max_length: int | None = None  # tokens per conversation, None = no limit
+    # Where a turn ends (`templates.spans.SPAN_ENDS`); counts of earlier versions, which found turns
+    # by the strings around them, do not have it.
+    span_end: str = EARLIER_VERSION
 
     corpora: tuple[Mapping[str, Any], ...] = ()  # {"name", "sha256", "conversations"} each
     engine: str = ""  # "gigatoken 0.10.0"
@@ -40,8 +44,8 @@ class Provenance:
 
     def mergeable(self) -> dict[str, Any]:
         """The fields that must agree before two counts may be added."""
-        names = ("rule", "tokenizer_sha256", "template_sha256", "reasoning", "last_turn_only")
-        return {name: getattr(self, name) for name in (*names, "max_length")}
+        names = ("rule", "span_end", "tokenizer_sha256", "template_sha256", "reasoning")
+        return {name: getattr(self, name) for name in (*names, "last_turn_only", "max_length")}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +94,8 @@ class TokenCounts:
             "conversations": self.conversations,
             **self.provenance.mergeable(),
         }
+        if self.provenance.span_end == EARLIER_VERSION:
+            del head["span_end"]  # their keys were made without it
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         digest.update(self.counts.astype("<i8").tobytes())
         return digest.hexdigest()[:16]

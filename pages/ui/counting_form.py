@@ -25,7 +25,8 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora.preflight import Preflight, preflight
 from vocabtrim_core.corpora.preview import preview
 from vocabtrim_core.jobs.job import Job
-from vocabtrim_core.templates.chat_template import NAMED, RULES, resolve_template
+from vocabtrim_core.templates.chat_template import RULES
+from vocabtrim_core.templates.resolve import NAMED, resolve_template
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 RULE_HELP = {

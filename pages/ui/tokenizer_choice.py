@@ -13,7 +13,7 @@ from pages.ui.marked_text import marked_text
 from pages.ui.words import counted, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer
 
 SOURCES = ("Bundled", "Path", "Upload", "Hub")

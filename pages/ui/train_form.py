@@ -16,7 +16,7 @@ from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.drafts.estimate import Estimate, estimate
 from vocabtrim_core.drafts.sequences import survey
 from vocabtrim_core.drafts.trainer import Trainer
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,7 +20,7 @@ from vocabtrim_core.drafts.plan import (
 )
 from vocabtrim_core.drafts.trainer import Trainer, known_trainer
 from vocabtrim_core.jobs import control as jobs
-from vocabtrim_core.templates.chat_template import NAMED
+from vocabtrim_core.templates.data import NAMED
 
 WHO = ("The target here", "A server")
 HELD_OUT = 0.05

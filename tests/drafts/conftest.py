@@ -15,7 +15,7 @@ from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.plan import TOY_MAX_TOKENS
 from vocabtrim_core.drafts.target import Target, load_target
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 WORDS = [

@@ -27,7 +27,7 @@ from vocabtrim_core.drafts.sequences import is_held_out, mask_of, read_sequences
 from vocabtrim_core.drafts.target import aux_layers, load_target, trainer_folder
 from vocabtrim_core.drafts.torch_loss import LogSoftmaxLoss
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.spans import ids_inside
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 

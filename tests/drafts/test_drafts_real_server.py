@@ -19,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.serving.server_process import free_port
-from vocabtrim_core.templates.chat_template import NAMED
+from vocabtrim_core.templates.data import NAMED
 
 if importlib.util.find_spec("fastapi") is None:
     pytest.skip("needs fastapi, as transformers[serving] does", allow_module_level=True)

@@ -19,7 +19,7 @@ from vocabtrim_core.cli.bench_arguments import command_line, parsed
 from vocabtrim_core.errors import Cancelled
 from vocabtrim_core.serving import measurement
 from vocabtrim_core.serving.torch_loop import TorchLoop
-from vocabtrim_core.templates.chat_template import NAMED
+from vocabtrim_core.templates.data import NAMED
 
 FAST = ("--limit", "3", "--max-new-tokens", "6", "--warm-up", "1")
 

@@ -17,7 +17,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import prompts as prompts_
 from vocabtrim_core.serving.prompt_presets import PROMPT_PRESETS
 from vocabtrim_core.serving.prompts import load_prompts
-from vocabtrim_core.templates.chat_template import NAMED, resolve_template
+from vocabtrim_core.templates.resolve import NAMED, resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 SPECIALS = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]

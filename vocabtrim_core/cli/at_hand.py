@@ -59,7 +59,7 @@ def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
 
 def template_of(counts: TokenCounts, tokenizer: Tokenizer) -> ChatTemplate | None:
     """The chat template of counts, None when the tokenizer no longer has it."""
-    from vocabtrim_core.templates.chat_template import NAMED, resolve_template
+    from vocabtrim_core.templates.resolve import NAMED, resolve_template
 
     name = counts.provenance.template
     try:

@@ -181,7 +181,7 @@ def prompts(given: argparse.Namespace, setup: Setup, progress: Progress) -> Prom
     from vocabtrim_core.corpora import demo
     from vocabtrim_core.drafts.target import DEMO
     from vocabtrim_core.serving.prompts import load_prompts
-    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.templates.resolve import resolve_template
 
     spec = given.prompts or ([demo.NAMES[0]] if given.target == DEMO else [])
     if not spec:

@@ -101,7 +101,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.count import count
     from vocabtrim_core.counting.engines import check_engine
     from vocabtrim_core.counting.recipe import Recipe
-    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     if arguments.with_responses and not arguments.out:

@@ -73,7 +73,7 @@ def target_and_recipe(arguments: argparse.Namespace, *, limit: bool = True) -> t
     from vocabtrim_core.counting.recipe import Recipe
     from vocabtrim_core.drafts.plan import MAX_LENGTH, TOY_MAX_LENGTH
     from vocabtrim_core.drafts.target import load_target
-    from vocabtrim_core.templates.chat_template import resolve_template
+    from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     target = load_target(arguments.target)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,17 +26,20 @@ from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting import kept as kept_counts
 from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.candidates import candidates, proved
-from vocabtrim_core.counting.encoding import ResponseBatch, encode_batch
+from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import PARALLELISM
-from vocabtrim_core.counting.feed import PART_TEXT, Feed, text_bytes
+from vocabtrim_core.counting.feed import PART_TEXT, Feed, Found, text_bytes
 from vocabtrim_core.counting.parts import PartFolder
 from vocabtrim_core.counting.proof import ExactEngine, MismatchError, Proof
 from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.response_files import ResponseFiles, keep_responses
 from vocabtrim_core.counting.shard_counts import MOST_PIECES
+from vocabtrim_core.counting.span_proof import check_sample
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import Cancelled
 from vocabtrim_core.templates.chat_template import ChatTemplate
+from vocabtrim_core.templates.verify import SpanError
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 Progress = Callable[..., None]  # progress(done, total, message, **rates); may raise Cancelled
@@ -61,6 +65,7 @@ def count(
     reasoning: bool = True,
     last_turn_only: bool = False,
     max_length: int | None = None,
+    most_refused: float = 0.01,
     workers: int | None = None,
     engine: str | None = None,
     progress: Progress | None = None,
@@ -72,6 +77,8 @@ def count(
 ) -> TokenCounts:
     """Counts of the corpus under a rule of `templates.RULES`; kept in the workspace.
 
+    most_refused: share of the conversations that the template may refuse to render; they are left
+    out and reported, and with more of them there is no count.
     workers: threads, where the engine is not parallel itself; by default as many as the cores and
     the size of the corpus are worth.
     engine: the engine to prefer, see `engines.ENGINES`.  cache: False counts all of it anew, but
@@ -81,7 +88,7 @@ def count(
     intervals and forecasts need (see `response_files`); not from a cluster.  InputError; Cancelled,
     and then finished parts stay.
     """
-    recipe = Recipe(tokenizer, template, rule, reasoning, last_turn_only, max_length)
+    recipe = Recipe(tokenizer, template, rule, reasoning, last_turn_only, max_length, most_refused)
     progress = progress or (lambda *args, **rates: None)
     progress(0, None, "Reading the corpus for its fingerprint")
     key = recipe.key(corpus.fingerprint())
@@ -90,6 +97,7 @@ def count(
         root = (parts or workspace.folder("parts")) / key
         if cache and (known := kept_counts.find(key, corpus)):
             PartFolder(root).remove()  # where a kill came just before that
+            kept_counts.check_refused(known.provenance.corpora, recipe)
             return known
         started = time.perf_counter()
         if not cache:
@@ -138,8 +146,40 @@ def _count(
     responses: bool,
     progress: Progress,
 ) -> tuple[Proof, PartFolder]:
-    """Count all parts with the first engine that proves exact to the end."""
+    """Count all parts with the first engine and the quickest spans that prove exact to the end."""
     failed: list[str] = []
+    for template in _slower(recipe.template):
+        try:
+            own = replace(recipe, template=template)
+            return _count_with(
+                corpus, own, root, engine, threads, cluster, responses, progress, failed
+            )
+        except SpanError as error:
+            failed.append(f"the quick way to counted spans ({error})")
+            shutil.rmtree(root, ignore_errors=True)
+    raise AssertionError("the definition cannot differ from itself")
+
+
+def _slower(template: ChatTemplate) -> Iterator[ChatTemplate]:
+    """The template, then without its fast path, then with spans found by the definition itself."""
+    yield template
+    yield (slower := replace(template, fast_path=None))
+    yield replace(slower, literal=True)
+
+
+def _count_with(
+    corpus: Corpus,
+    recipe: Recipe,
+    root: Path,
+    engine: str | None,
+    threads: int,
+    cluster: str | None,
+    responses: bool,
+    progress: Progress,
+    failed: list[str],
+) -> tuple[Proof, PartFolder]:
+    """Count all parts with the first engine that proves exact to the end. SpanError where counted
+    spans are found not to be those of the definition."""
     for exact, first in candidates(corpus, recipe, engine, failed):
         folder = PartFolder(root / re.sub(r"[^\w.]+", "-", exact.engine.label))
         try:
@@ -229,10 +269,11 @@ def work(
         encoded = encode_batch(batch, recipe, exact, check)
         if keep:
             keep.add(block.part, block.first_row, batch, encoded.sizes(), encoded.responses)
-        size, report, proof = batch.contents.nbytes, encoded.report, encoded.proof
+        proof = encoded.proof + check_sample(batch, recipe, encoded)
+        size, found = batch.contents.nbytes, Found(encoded.report, encoded.notes, proof)
         counts = encoded.counts(pieces, recipe.tokenizer.vocab_size)
         del batch, encoded  # before memory is looked at, and before the next block is read
-        feed.give(block, size, counts, report, proof)
+        feed.give(block, size, counts, found)
         del block
         read += size
         if memory.private() > TRIM:

@@ -1,97 +1,68 @@
 """A batch of messages -> counted ids, response by response.
 
 Most conversations need no rendering: where the template is proved `fast`, the ids of a turn are
-those of its content and the end-of-turn. The others are rendered, encoded by HF tokenizers with
-offsets, and cut at the counted spans; whatever the path, the ids are the same.
+those of its content in a frame. The others are rendered. A counted span of theirs is encoded by
+itself where both its borders are proved to be token borders; else the whole text is encoded by HF
+tokenizers with offsets and cut. Whatever the path, the ids are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from vocabtrim_core.corpora import MessageBatch, SkipReport
 from vocabtrim_core.corpora.batches import ASSISTANT, place
-from vocabtrim_core.counting.proof import RENDERED, ExactEngine, Proof, block_of
+from vocabtrim_core.counting.proof import ExactEngine, Proof, block_of
 from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.rendering import encode_spans, encode_whole, read_rows
+from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import Span, ids_inside
+from vocabtrim_core.templates.fast_path import Frame
 
-TOGETHER = 64  # rendered conversations encoded in one call, which HF spreads over the cores
 WINDOW = 1 << 19  # ids counted at once: widened, they take four megabytes
 NOTHING_COUNTED = "no text that counts under this rule"
 BEYOND_LIMIT = "no text that counts within the length limit"
+REFUSED = "the chat template refuses the conversation"
 REMEDIES = {NOTHING_COUNTED: "choose another rule", BEYOND_LIMIT: "raise the length limit"}
 
 Check = Callable[[], None]
 
 
-class ResponseBatch(NamedTuple):
-    """Counted spans in the order of the corpus: span i has ids[offsets[i]:offsets[i + 1]].
-
-    ids: uint32[n]; offsets: int64[spans + 1]; conversation: int64[spans], non-decreasing.
-    """
-
-    ids: np.ndarray
-    offsets: np.ndarray
-    conversation: np.ndarray
-
-    def filled(self) -> np.ndarray:
-        """bool[spans]: the span has ids."""
-        return np.diff(self.offsets) > 0
-
-    def sizes(self, conversations: int) -> np.ndarray:
-        """int64[conversations]: how many ids each has."""
-        spans = np.diff(self.offsets)
-        return np.bincount(self.conversation, spans, conversations).astype(np.int64)
-
-    def of(self, wanted: np.ndarray) -> ResponseBatch:
-        """The spans of wanted conversations, which keep their numbers."""
-        inside = wanted[self.conversation]
-        if inside.all():
-            return self
-        starts, spans = self.offsets[:-1], np.diff(self.offsets)
-        ids, offsets = _gather(self.ids, starts, spans, np.flatnonzero(inside))
-        return ResponseBatch(ids, offsets, self.conversation[inside])
-
-    def ids_between(self, start: int, stop: int) -> np.ndarray:
-        """Ids of conversations start … stop - 1."""
-        first, last = np.searchsorted(self.conversation, [start, stop])
-        return self.ids[self.offsets[first] : self.offsets[last]]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedBatch:
-    """Counted ids of a batch, as they came: contents, some of them followed by `end_ids`, and spans
-    of rendered conversations. `conversation` counts within the batch."""
+    """Counted ids of a batch, as they came: contents, each in one of two frames, and spans of
+    rendered conversations. `conversation` counts within the batch."""
 
     contents: ResponseBatch
-    ends: np.ndarray  # bool[spans of contents]: `end_ids` follow
-    end_ids: tuple[int, ...]
+    last: np.ndarray  # bool[spans of contents]: it is its conversation's last message
+    frames: tuple[Frame, Frame]  # of a content inside a conversation, of one that is last
     rendered: ResponseBatch
     counted: np.ndarray  # bool[conversations]: has a counted id
     report: SkipReport
+    notes: SkipReport  # what was read or rendered without a part of it
     proof: Proof
 
     def counts(self, pieces: int, vocab_size: int) -> ShardCounts:
         """Counts of so many consecutive stretches of the batch."""
         cuts = np.linspace(0, len(self.counted), pieces + 1).round().astype(np.int64)
-        ended = np.diff(np.searchsorted(self.contents.conversation[self.ends], cuts))
-        ends = np.array(self.end_ids, np.uint32)
+        framed = [
+            (frame, np.diff(np.searchsorted(self.contents.conversation[self.last == last], cuts)))
+            for last, frame in enumerate(self.frames)
+        ]
 
         def rows() -> Iterator[np.ndarray]:
-            for times, (start, stop) in zip(ended, pairwise(cuts.tolist()), strict=True):
+            for piece, (start, stop) in enumerate(pairwise(cuts.tolist())):
                 row = _histogram(self.contents.ids_between(start, stop), vocab_size)
                 if len(self.rendered.ids):
                     row += _histogram(self.rendered.ids_between(start, stop), vocab_size)
-                np.add.at(row, ends, times)
+                for frame, times in framed:
+                    np.add.at(row, [*frame.before, *frame.after], times[piece])
                 yield row
 
         return ShardCounts.of(rows(), np.diff(np.append(0, np.cumsum(self.counted))[cuts]))
@@ -99,24 +70,20 @@ class EncodedBatch:
     def sizes(self) -> np.ndarray:
         """int64[conversations]: how many ids count in each."""
         n = len(self.counted)
-        ends = np.bincount(self.contents.conversation[self.ends], minlength=n)
-        return self.contents.sizes(n) + ends * len(self.end_ids) + self.rendered.sizes(n)
+        more = np.array([len(frame.before) + len(frame.after) for frame in self.frames])
+        added = np.bincount(self.contents.conversation, more[self.last.astype(int)], n)
+        return self.contents.sizes(n) + added.astype(np.int64) + self.rendered.sizes(n)
 
     def responses(self, wanted: np.ndarray | None = None) -> ResponseBatch:
         """Complete spans in the order of their conversations: of all, or of wanted ones."""
-        contents, ends, other = self.contents, self.ends, self.rendered
+        contents, last, other = self.contents, self.last, self.rendered
         if wanted is not None:
-            ends = ends[wanted[contents.conversation]]
+            last = last[wanted[contents.conversation]]
             contents, other = contents.of(wanted), other.of(wanted)
-        found = _ended(contents, ends, self.end_ids)
+        found = _framed(contents, last, self.frames)
         if not len(other.conversation):
             return found
-        both = np.concatenate([found.conversation, other.conversation])
-        lengths = np.concatenate([np.diff(found.offsets), np.diff(other.offsets)])
-        order = np.argsort(both, kind="stable")
-        ids = np.concatenate([found.ids, other.ids])
-        ids, offsets = _gather(ids, np.cumsum(lengths) - lengths, lengths, order)
-        return ResponseBatch(ids, offsets, both[order])
+        return found.merged(other)
 
 
 def encode_batch(
@@ -124,24 +91,32 @@ def encode_batch(
 ) -> EncodedBatch:
     """The counted ids of a batch; `check` is called now and then and may raise to stop.
 
-    InputError naming the row where a template refuses a conversation, or that has an id outside V.
+    Conversations that the template refuses are skipped and reported.
+    InputError naming the row that has an id outside V.
     """
     slow = must_render(batch, recipe)
-    texts, conversation, ends = spoken(batch, recipe, ~slow)
+    texts, conversation, last = spoken(batch, recipe, ~slow)
     (ids, offsets), proof = engine.encode(texts, block=block_of(batch))
     del texts  # copies, as large as the batch
     contents = ResponseBatch(ids, offsets, conversation)
-    rows = np.flatnonzero(slow)
+    rendered = read_rows(batch, recipe, np.flatnonzero(slow), check)
     if recipe.counts_everything:
-        rendered, more = _whole(batch, recipe, engine, rows, check)
+        spans, more = encode_whole(batch, recipe, engine, rendered)
     else:
-        rendered, more = _cut(batch, recipe, rows, check)
-    end_ids = recipe.template.end_of_turn_ids
+        spans, more = encode_spans(batch, recipe, engine, rendered)
+    frames = recipe.template.frames(recipe.rule)
     counted = np.zeros(len(batch), bool)
-    counted[conversation[contents.filled() | (ends & bool(end_ids))]] = True
-    counted[rendered.conversation[rendered.filled()]] = True
-    report = SkipReport.of(batch) + _uncounted(batch, ~counted, recipe)
-    encoded = EncodedBatch(contents, ends, end_ids, rendered, counted, report, proof + more)
+    counted[spans.conversation[spans.filled()]] = True
+    framed = np.array([any(frame) for frame in frames])[last.astype(int)]
+    counted[conversation[contents.filled() | framed]] = True
+    unread = ~counted
+    unread[list(rendered.refused)] = False
+    report = SkipReport.of(batch) + _uncounted(batch, unread, recipe)
+    encoded = EncodedBatch(
+        contents=contents, last=last, frames=frames, rendered=spans, counted=counted,
+        report=report + _refused(batch, rendered.refused),
+        notes=SkipReport.of(batch, notes=True) + rendered.notes(batch), proof=proof + more,
+    )  # fmt: skip
     _check_within(encoded, batch, recipe.tokenizer.vocab_size)
     return encoded
 
@@ -160,9 +135,9 @@ def must_render(batch: MessageBatch, recipe: Recipe) -> np.ndarray:
 def spoken(
     batch: MessageBatch, recipe: Recipe, wanted: np.ndarray
 ) -> tuple[pa.LargeStringArray, np.ndarray, np.ndarray]:
-    """(texts, conversation int64[], ends bool[]) of the counted messages of wanted conversations.
+    """(texts, conversation int64[], last bool[]) of the counted messages of wanted conversations.
 
-    A text is what the template writes; ends tells whether the end-of-turn counts after it.
+    A text is what the template writes; last tells whether it is its conversation's last message.
     """
     row = np.repeat(np.arange(len(batch)), np.diff(batch.offsets))  # of each message
     mine = (batch.codes == ASSISTANT) & wanted[row]
@@ -173,79 +148,15 @@ def spoken(
         mine[picked] = True
     texts = recipe.template.as_rendered(batch.contents.filter(pa.array(mine)))
     conversation = row[picked]
-    ends = np.full(len(picked), recipe.rule == "assistant")
-    if recipe.rule == "reference":
-        ends = picked + 1 == batch.offsets[conversation + 1]
-    return texts, conversation, ends
+    return texts, conversation, picked + 1 == batch.offsets[conversation + 1]
 
 
 def first_texts(batch: MessageBatch, recipe: Recipe, most: int) -> pa.LargeStringArray:
     """The first texts of a batch that an engine is to encode."""
     if recipe.counts_everything:
-        return rendered_texts(batch, recipe, np.arange(min(most, len(batch))))
+        readings = read_rows(batch, recipe, np.arange(min(most, len(batch)))).readings
+        return pa.array([reading.text for reading in readings.values()], pa.large_string())
     return spoken(batch, recipe, ~must_render(batch, recipe))[0][:most]
-
-
-def rendered_texts(
-    batch: MessageBatch, recipe: Recipe, rows: np.ndarray, check: Check = lambda: None
-) -> pa.LargeStringArray:
-    """Whole conversations as the model sees them."""
-    texts = []
-    for i in rows.tolist():
-        check()
-        texts.append(_text_and_spans(batch, i, recipe)[0])
-    return pa.array(texts, pa.large_string())
-
-
-def _whole(
-    batch: MessageBatch, recipe: Recipe, engine: ExactEngine, rows: np.ndarray, check: Check
-) -> tuple[ResponseBatch, Proof]:
-    """Conversations of which every token counts: rendered, then encoded like any text."""
-    texts = rendered_texts(batch, recipe, rows, check)
-    (ids, offsets), proof = engine.encode(texts, markup=True, block=block_of(batch))
-    if recipe.max_length is not None:
-        lengths = np.minimum(np.diff(offsets), recipe.max_length)
-        ids, offsets = _gather(ids, offsets[:-1], lengths, np.arange(len(lengths)))
-    return ResponseBatch(ids, offsets, rows), proof
-
-
-def _cut(
-    batch: MessageBatch, recipe: Recipe, rows: np.ndarray, check: Check
-) -> tuple[ResponseBatch, Proof]:
-    """Counted spans of rendered conversations, by the reference path."""
-    backend, masks = recipe.tokenizer.backend, recipe.template.masks
-    found, conversation = [np.empty(0, np.uint32)], []
-    for start in range(0, len(rows), TOGETHER):
-        check()
-        some = rows[start : start + TOGETHER].tolist()
-        pairs = [_text_and_spans(batch, i, recipe) for i in some]
-        encodings = backend.encode_batch([text for text, _ in pairs], add_special_tokens=False)
-        for i, (_, spans), encoding in zip(some, pairs, encodings, strict=True):
-            found += ids_inside(encoding, spans, masks=masks, limit=recipe.max_length)
-            conversation += [i] * len(spans)
-    offsets = np.cumsum([len(ids) for ids in found], dtype=np.int64)
-    rendered = ResponseBatch(np.concatenate(found), offsets, np.array(conversation, np.int64))
-    return rendered, Proof(texts=len(rows), routed={RENDERED: len(rows)} if len(rows) else {})
-
-
-def _text_and_spans(batch: MessageBatch, i: int, recipe: Recipe) -> tuple[str, list[Span]]:
-    """Conversation i as the model sees it, and its counted ranges."""
-    template = recipe.template
-    options = {"reasoning": recipe.reasoning, "last_turn_only": recipe.last_turn_only}
-    with _naming(batch, i):
-        if batch.preformatted:
-            text = batch.contents[int(batch.offsets[i])].as_py()
-            return text, template.find_spans(text, recipe.rule, **options)
-        return template.spans(batch.messages(i), recipe.rule, tools=batch.tools(i), **options)
-
-
-@contextmanager
-def _naming(batch: MessageBatch, i: int) -> Iterator[None]:
-    """Say which row an InputError is about."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{place(batch.file, int(batch.rows[i]))}: {error}") from error
 
 
 def _uncounted(batch: MessageBatch, empty: np.ndarray, recipe: Recipe) -> SkipReport:
@@ -258,20 +169,40 @@ def _uncounted(batch: MessageBatch, empty: np.ndarray, recipe: Recipe) -> SkipRe
     return SkipReport(-len(rows), ((reason, len(rows), places),))
 
 
-def _ended(contents: ResponseBatch, ends: np.ndarray, end_ids: tuple[int, ...]) -> ResponseBatch:
-    """The contents with the ids that end some of them (bool[spans]) in place."""
+def _refused(batch: MessageBatch, refused: dict[int, str]) -> SkipReport:
+    """Conversations that the template refused, with what it said."""
+    reasons: dict[str, list[str]] = {}
+    for i, said in refused.items():
+        reasons.setdefault(f"{REFUSED} ({said})", []).append(f"{batch.file}:{batch.rows[i]}")
+    return SkipReport(-len(refused), tuple(
+        (reason, len(places), tuple(places[: SkipReport.PLACES]))
+        for reason, places in sorted(reasons.items())
+    ))  # fmt: skip
+
+
+def _framed(
+    contents: ResponseBatch, last: np.ndarray, frames: tuple[Frame, Frame]
+) -> ResponseBatch:
+    """The contents with the ids of their frames in place. last: bool[spans]."""
     ids, offsets, conversation = contents
-    if not (end_ids and ends.any()):
+    if not any(map(any, frames)):
         return contents
-    offsets = offsets + np.append(0, np.cumsum(ends)) * len(end_ids)
-    last = offsets[1:][ends]
-    whole = np.empty(offsets[-1], ids.dtype)
+    lengths = np.array([[len(frame.before), len(frame.after)] for frame in frames])
+    before, after = lengths[last.astype(int)].T
+    starts = offsets[:-1] + np.cumsum(before + after) - (before + after)
+    ends = starts + before + np.diff(offsets) + after
+    whole = np.empty(len(ids) + int(before.sum() + after.sum()), ids.dtype)
     own = np.ones(len(whole), bool)
-    for back, id_ in enumerate(reversed(end_ids), 1):
-        whole[last - back] = id_
-        own[last - back] = False
+    for which, frame in enumerate(frames):
+        some = last == bool(which)
+        for at, id_ in enumerate(frame.before):
+            whole[starts[some] + at] = id_
+            own[starts[some] + at] = False
+        for back, id_ in enumerate(reversed(frame.after), 1):
+            whole[ends[some] - back] = id_
+            own[ends[some] - back] = False
     whole[own] = ids
-    return ResponseBatch(whole, offsets, conversation)
+    return ResponseBatch(whole, np.append(0, ends), conversation)
 
 
 def _histogram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
@@ -291,21 +222,14 @@ def _check_within(encoded: EncodedBatch, batch: MessageBatch, vocab_size: int) -
             at = int(np.argmax(ids >= vocab_size))
             span = np.searchsorted(offsets, at, side="right") - 1
             found.append((conversation[span], ids[at]))
-    if encoded.ends.any() and (last := max(encoded.end_ids, default=0)) >= vocab_size:
-        found.append((encoded.contents.conversation[encoded.ends][0], last))
+    for last, frame in enumerate(encoded.frames):
+        framed = encoded.contents.conversation[encoded.last == bool(last)]
+        largest = max((*frame.before, *frame.after), default=0)
+        if len(framed) and largest >= vocab_size:
+            found.append((framed[0], largest))
     for conversation, id_ in sorted(found)[:1]:
         raise InputError(
             f"{place(batch.file, int(batch.rows[conversation]))}: the tokenizer gives id {id_:,}, "
             f"which a model with V = {vocab_size:,} does not have; check that config.json belongs "
             "to this tokenizer."
         )
-
-
-def _gather(
-    ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, order: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(ids, offsets) of the stretches ids[starts[i]:][:lengths[i]] in another order."""
-    starts, lengths = starts[order], lengths[order]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    take = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return ids[take], offsets

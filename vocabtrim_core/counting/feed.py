@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from vocabtrim_core.corpora import Block, Corpus, Shard, SkipReport
 from vocabtrim_core.counting.parts import Part, PartInfo
@@ -39,6 +40,7 @@ class _Builder:
     file_bytes: int = 0
     text_bytes: int = 0
     report: SkipReport = field(default_factory=SkipReport)
+    notes: SkipReport = field(default_factory=SkipReport)
     proof: Proof = field(default_factory=Proof)
     pieces: list[tuple[int, ShardCounts]] = field(default_factory=list)
 
@@ -46,7 +48,16 @@ class _Builder:
         pieces = [piece for _, piece in sorted(self.pieces, key=lambda pair: pair[0])]
         joined = compact(pieces, sum(map(len, pieces)), vocab_size, most)
         read = self.rows, self.file_bytes, self.text_bytes
-        return Part(PartInfo(key, len(joined), *read, self.report, self.proof), joined)
+        info = PartInfo(key, len(joined), *read, self.report, self.proof, self.notes)
+        return Part(info, joined)
+
+
+class Found(NamedTuple):
+    """What was found in a block beside its counts: rows left out, remarks, evidence."""
+
+    report: SkipReport
+    notes: SkipReport
+    proof: Proof
 
 
 class Feed:
@@ -91,15 +102,14 @@ class Feed:
                 return block
         return None
 
-    def give(
-        self, block: Block, text_bytes: int, counts: ShardCounts, report: SkipReport, proof: Proof
-    ) -> None:
+    def give(self, block: Block, text_bytes: int, counts: ShardCounts, found: Found) -> None:
         """What was counted in a block."""
         with self._changed:
             builder = self._building[block.part]
             builder.pieces.append((block.first_row, counts))
-            builder.report += report
-            builder.proof += proof
+            builder.report += found.report
+            builder.notes += found.notes
+            builder.proof += found.proof
             builder.rows += block.rows
             builder.file_bytes += block.file_bytes
             builder.text_bytes += text_bytes

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import filelock
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, SkipReport
-from vocabtrim_core.counting.encoding import REMEDIES
+from vocabtrim_core.counting.encoding import REFUSED, REMEDIES
 from vocabtrim_core.counting.parts import PartFolder
 from vocabtrim_core.counting.proof import Proof
 from vocabtrim_core.counting.recipe import Recipe
@@ -90,7 +91,7 @@ def assemble(
     infos = [info for _, info in sorted(folder.finished.items())]
     _check_unchanged(key, corpus, recipe, sum(info.rows for info in infos))
     report = sum((info.report for info in infos), SkipReport())
-    report.require_conversations(corpus.name, REMEDIES)
+    notes = sum((info.notes for info in infos), SkipReport())
     proof = sum((info.proof for info in infos), proof)
     size = recipe.tokenizer.vocab_size
     parts = (part.pieces for part in folder.parts())
@@ -101,7 +102,10 @@ def assemble(
         "conversations": report.conversations,
         "bytes": corpus.size_bytes,
         "skipped": [list(reason) for reason in report.reasons],
+        "notes": [list(note) for note in notes.reasons],
     }
+    check_refused([source], recipe)
+    report.require_conversations(corpus.name, REMEDIES)
     provenance = Provenance(
         **recipe.provenance(),
         corpora=(source,),
@@ -110,6 +114,21 @@ def assemble(
         versions=_versions(),
     )
     return TokenCounts(pieces.total(size), report.conversations, report.skipped, provenance), pieces
+
+
+def check_refused(sources: Sequence[Mapping[str, Any]], recipe: Recipe) -> None:
+    """InputError when the template refused a larger share of a corpus than the recipe allows."""
+    for source in sources:
+        reasons = [r for r in source.get("skipped", ()) if str(r[0]).startswith(REFUSED)]
+        refused = sum(rows for _, rows, _ in reasons)
+        share = refused / max(1, refused + source["conversations"])
+        if share > recipe.most_refused:
+            reason, _, places = max(reasons, key=lambda each: each[1])
+            raise InputError(
+                f"{source['name']}: {refused:,} conversations are left out, {share:.1%} of all "
+                f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); choose another "
+                "template, mend the rows, or allow a larger share."
+            )
 
 
 def _check_unchanged(key: str, corpus: Corpus, recipe: Recipe, read: int) -> None:

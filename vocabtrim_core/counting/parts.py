@@ -27,7 +27,8 @@ SUFFIX = ".part.npz"  # other files may lie beside
 @dataclass(frozen=True, slots=True)
 class PartInfo:
     """What was read for a part. key: as in `Block.part`; rows: of the corpus, skipped ones too;
-    file_bytes: of its file, as stored; text_bytes: of the messages; pieces: its counts are in."""
+    file_bytes: of its file, as stored; text_bytes: of the messages; pieces: its counts are in.
+    report: rows left out; notes: what was counted without a part of it."""
 
     key: str
     pieces: int
@@ -36,6 +37,7 @@ class PartInfo:
     text_bytes: int
     report: SkipReport
     proof: Proof
+    notes: SkipReport
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -27,19 +27,23 @@ ONE_IN = 1000  # texts per checked text of every block
 LONGEST = 200_000  # bytes of a checked text: HF takes a gigabyte of memory for five megabytes
 UNICODE = "code points newer than HF's Unicode tables"
 MARKUP = "markup that takes blanks or word borders with it"
-RENDERED = "conversations that had to be rendered"
+RENDERED = "conversations whose spans cannot be cut out before they are encoded"
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """texts: encoded; checked: of these, encoded twice and found equal; routed: reason -> texts (or
-    conversations) encoded by HF alone; passed: engines not used, and why, one sentence each."""
+    conversations) encoded by HF alone; passed: engines and quick ways not used, and why, one
+    sentence each; turns: of so many conversations, found again by the definition of a counted span
+    (see `span_proof`)."""
 
     engine: str = ""
     texts: int = 0
     checked: int = 0
     routed: Mapping[str, int] = field(default_factory=dict)
     passed: tuple[str, ...] = ()
+    conversations: int = 0
+    turns: int = 0
 
     def __add__(self, other: Proof) -> Proof:
         routed = dict(self.routed)
@@ -51,6 +55,8 @@ class Proof:
             self.checked + other.checked,
             routed,
             tuple(dict.fromkeys((*self.passed, *other.passed))),
+            self.conversations + other.conversations,
+            self.turns + other.turns,
         )
 
     def summary(self) -> dict[str, Any]:
@@ -62,6 +68,8 @@ class Proof:
             "mismatches": 0,  # one would have ended the count
             "routed": dict(self.routed),
             "passed": list(self.passed),
+            "conversations_rendered_again": self.conversations,
+            "turns_by_definition": self.turns,
             "sentence": self.sentence(),
         }
 
@@ -73,7 +81,11 @@ class Proof:
             how = f"{self.checked:,} of {self.texts:,} texts encoded again by HF tokenizers: equal"
         routed = "".join(f"; {count:,} by HF alone: {why}" for why, count in self.routed.items())
         passed = "".join(f"; not used: {sentence}" for sentence in self.passed)
-        return how + routed + passed
+        spans = (
+            f"; {self.turns:,} turns of {self.conversations:,} conversations rendered again by the "
+            "definition of a counted span: equal"
+        )
+        return how + routed + spans * bool(self.turns) + passed
 
 
 class MismatchError(Exception):

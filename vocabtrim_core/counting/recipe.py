@@ -11,7 +11,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import RULES, ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-SEMANTICS = 1  # raise when the same recipe would give other counts than before
+SEMANTICS = 2  # raise when the same recipe would give other counts than before
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Recipe:
     reasoning: bool = True
     last_turn_only: bool = False
     max_length: int | None = None  # tokens of a rendered conversation that are seen at all
+    most_refused: float = 0.01  # share of conversations the template may refuse to render
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -31,6 +32,11 @@ class Recipe:
             raise InputError(f"There is no counting rule {self.rule}; choose one of {known}.")
         if self.max_length is not None and self.max_length < 1:
             raise InputError(f"The length limit must be at least 1 token, not {self.max_length}.")
+        if not 0 <= self.most_refused <= 1:
+            raise InputError(
+                f"The share of conversations that may be refused is between 0 and 1, not "
+                f"{self.most_refused}."
+            )
 
     @property
     def counts_everything(self) -> bool:
@@ -48,6 +54,7 @@ class Recipe:
             "reasoning": self.reasoning,
             "last_turn_only": self.last_turn_only,
             "max_length": self.max_length,
+            "span_end": self.template.span_end,
         }
 
     def key(self, corpus_fingerprint: str) -> str:

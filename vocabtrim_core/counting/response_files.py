@@ -23,7 +23,7 @@ from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import MessageBatch
-    from vocabtrim_core.counting.encoding import ResponseBatch
+    from vocabtrim_core.counting.response_batch import ResponseBatch
     from vocabtrim_core.counts import TokenCounts
 
 CAP = 20_000_000  # tokens held of one corpus: 80 MB

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.asking import prompt
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -154,7 +153,7 @@ class ServerAnswerer:
         sampling = self.sampling
         if self.api == "sglang":
             assert self.template is not None
-            text = prompt(self.template, chat)
+            text = self.template.prompt(chat)
             parameters = {"temperature": sampling.temperature,
                           "max_new_tokens": sampling.max_tokens}  # fmt: skip
             return "/generate", {"text": text, "sampling_params": parameters}
@@ -209,7 +208,7 @@ class LocalAnswerer:
 
         self._model = self._model or load_model(self.target, self.device)
         room = self.context - self.sampling.max_tokens
-        encoded = [self.tokenizer.ids(prompt(self.template, chat)) for chat in chats]
+        encoded = [self.tokenizer.ids(self.template.prompt(chat)) for chat in chats]
         fits = [i for i, ids in enumerate(encoded) if len(ids) <= room]
         answers: list[str | Refused] = [
             Refused(f"prompt and answer do not fit {self.context:,} tokens") for _ in encoded
@@ -236,9 +235,9 @@ class LocalAnswerer:
         return answers
 
     def _ends(self) -> list[int]:
-        """Ids that end a turn: the template's end-of-turn, and the tokenizer's eos."""
-        names = [self.template.end_of_turn.strip(), self.tokenizer.special_tokens.get("eos_token")]
-        ids = [self.tokenizer.backend.token_to_id(name) for name in names if name]
+        """Ids that end a turn."""
+        names = (*self.template.stop_tokens, *self.tokenizer.stop_tokens)
+        ids = [self.tokenizer.backend.token_to_id(name) for name in names]
         return list(dict.fromkeys(i for i in ids if i is not None))
 
     async def close(self) -> None:

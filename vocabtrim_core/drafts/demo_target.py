@@ -34,7 +34,7 @@ from vocabtrim_core.drafts.target import DEMO, TOY, demo_folder
 from vocabtrim_core.drafts.toy_tokenizer import TOKENIZER, TOKENIZER_CONFIG, write_tokenizer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.folders import new_folder
-from vocabtrim_core.templates.chat_template import resolve_template
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 LABEL = "toy target: demonstrates the mechanism, not a result"

@@ -40,14 +40,8 @@ class ProtectedSet:
 
 
 def _end_of_turn(tokenizer: Tokenizer, template: ChatTemplate | None) -> set[int]:
-    ids = set(template.end_of_turn_ids) if template else set()
-    if "eos_token" in tokenizer.special_tokens:
-        ids |= set(tokenizer.ids(tokenizer.special_tokens["eos_token"]))
-    if template:
-        ids |= {
-            i for i, text in tokenizer.specials.items() if text and text in template.end_of_turn
-        }
-    return ids
+    texts = {*tokenizer.stop_tokens, *(template.stop_tokens if template else ())}
+    return {i for text in texts for i in tokenizer.ids(text)}
 
 
 def _specials(tokenizer: Tokenizer, template: ChatTemplate | None) -> set[int]:

@@ -166,8 +166,7 @@ def _rendered(
     instruction: str,
 ) -> str:
     """The instruction stands before the last message."""
-    from vocabtrim_core.templates.asking import prompt
 
     *before, last = messages
     said = {**last, "content": instruction + last["content"]} if instruction else last
-    return prompt(template, [*before, said], tools)
+    return template.prompt([*before, said], tools)

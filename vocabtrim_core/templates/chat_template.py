@@ -2,130 +2,267 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates import render as template_render
-from vocabtrim_core.templates.data import NAMED, NamedTemplate
-from vocabtrim_core.templates.shape import MARKUP, Shape, conversation, probe_shape
-from vocabtrim_core.templates.spans import RULES, Span, find_turns, ids_inside, narrow, span_ids
-from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+from vocabtrim_core.templates.definition import generated
+from vocabtrim_core.templates.fast_path import FastPath, Frame, strip
+from vocabtrim_core.templates.forms import call_names, reasoning_of
+from vocabtrim_core.templates.preformatted import Markers
+from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
+from vocabtrim_core.templates.spans import (
+    RULES,
+    SPAN_ENDS,
+    Span,
+    check_rule,
+    ids_inside,
+    reference_spans,
+    span_ids,
+    span_of,
+    without_thoughts,
+)
+from vocabtrim_core.templates.turns import Turn, TurnFinder, ended
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vocabtrim_core.templates.proof import Proof
+__all__ = ["RULES", "SPAN_ENDS", "ChatTemplate", "Reading", "Span", "ids_inside", "span_ids"]
 
-__all__ = [
-    "NAMED",
-    "RULES",
-    "ChatTemplate",
-    "NamedTemplate",
-    "Span",
-    "ids_inside",
-    "resolve_template",
-    "span_ids",
-]
+LOST_REASONING = "reasoning that the chat template does not write"
+LOST_CALLS = "tool calls that the chat template does not write"
+WEIGHTED = "turns of weight 0, which are not trained on"
+
+
+class Reading(NamedTuple):
+    """A rendered conversation, its counted ranges, ascending, and what of it is not in the text:
+    (reason, turns) each."""
+
+    text: str
+    spans: list[Span]
+    notes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
     """How one tokenizer writes conversations, and where the assistant's part is.
 
-    name: a name of `NAMED`, or "tokenizer" for the tokenizer's own.  headers: texts that open an
-    assistant turn, the usual one first.  thought_header: the text that opens reasoning where that
-    is a turn of its own.  user_header, end_of_turn: as in `NamedTemplate`.  last_end: what closes
-    the last assistant turn, where that is something else.
+    name: a name of `NAMED`, or "tokenizer" for the tokenizer's own.  renderer: its jinja and what
+    that is given.  finder: the turns in what it renders.  markers: the same in text that was
+    rendered before.  user_header, ends: what opens a user turn and what closes an assistant's,
+    which the rule `reference` goes by.  thought_channel: what opens and closes reasoning that is no
+    <think> block.
     preamble: what precedes the first user turn without a system message (a default system prompt).
     trims: contents are stripped.  masks: the template marks assistant text itself.
     alternates: only user, assistant, user, … is accepted.  drops_thinking: thoughts of earlier
     turns are not rendered.  reasoning: `reasoning_content` is rendered.
-    fast: encode(as_rendered(content)) + end_of_turn_ids is proved, by probes, to be the ids of a
-    rendered turn, but for contents and conversations that `rendering_rows` points out.
+    span_end: where a turn ends, one of `SPAN_ENDS`.  literal: turns are found by carrying out the
+    definition, which takes longer.
+    with_tools: the template of conversations that come with tools, where it is another one.
+    fast_path: for which contents and role orders no rendering is needed.
     """
 
     name: str
-    jinja: str = field(repr=False)
-    headers: tuple[str, ...]
-    thought_header: str
+    renderer: Renderer
+    finder: TurnFinder
+    markers: Markers
     user_header: str
-    end_of_turn: str
-    last_end: str
+    ends: tuple[str, ...]
+    thought_channel: tuple[str, str] | None
     preamble: str
     trims: bool
     masks: bool
     alternates: bool
     drops_thinking: bool
     reasoning: bool
-    parts: bool
-    special_tokens: Mapping[str, str] = field(repr=False)
+    span_end: str = "stop"
+    literal: bool = False
     warnings: tuple[str, ...] = ()
-    proof: Proof | None = field(default=None, repr=False)
+    with_tools: ChatTemplate | None = field(default=None, repr=False)
+    fast_path: FastPath | None = field(default=None, repr=False)
+
+    @property
+    def jinja(self) -> str:
+        """The template's source."""
+        return self.renderer.jinja
+
+    @property
+    def special_tokens(self) -> Mapping[str, str]:
+        """`bos_token` … -> text, which the template may write."""
+        return self.renderer.special_tokens
+
+    @property
+    def parts(self) -> bool:
+        """Contents are given as lists of parts."""
+        return self.renderer.parts
 
     @property
     def header(self) -> str:
-        """The text that usually stands just before assistant content."""
-        return self.headers[0]
+        """The text that usually stands just before an answer."""
+        return self.markers.headers[0]
+
+    @property
+    def stop_tokens(self) -> tuple[str, ...]:
+        """Texts of the tokens that end a turn."""
+        return self.finder.stops
 
     @property
     def fast(self) -> bool:
-        return self.proof is not None and self.proof.fast
-
-    @property
-    def end_of_turn_ids(self) -> tuple[int, ...]:
-        """Ids that each assistant turn has after its content under the rule `assistant`."""
-        return self.proof.end_of_turn_ids if self.proof else ()
+        """Some conversations need no rendering."""
+        return self.fast_path is not None and self.fast_path.fast
 
     @property
     def fingerprint(self) -> str:
         """sha256 of all that decides which text is rendered and which part of it is counted."""
-        decides = [
-            self.jinja, self.headers, self.thought_header, self.user_header, self.end_of_turn,
-            self.last_end, self.parts, self.masks,
+        decides: list[Any] = [
+            self.jinja, self.markers.headers, self.finder.stops, self.markers.roles,
+            self.user_header, self.ends, self.parts, self.masks, self.span_end,
         ]  # fmt: skip
+        decides.append(self.with_tools.fingerprint if self.with_tools else None)
         text = json.dumps([*decides, sorted(self.special_tokens.items())])
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def render(self, messages: Sequence[Mapping[str, Any]], tools: list[dict] | None = None) -> str:
+    def render(self, messages: Messages, tools: list[Any] | None = None) -> str:
         """The conversation as the model sees it. InputError where the template refuses it."""
-        return self._render(messages, tools)[0]
+        return self.for_tools(tools).renderer.text(messages, tools)
+
+    def prompt(self, messages: Messages, tools: list[Any] | None = None) -> str:
+        """The conversation and what opens the assistant's answer: what is sent to be answered."""
+        chosen = self.for_tools(tools)
+        text = chosen.renderer.text(messages, tools, prompt=True)
+        if chosen.finder.opens or text.endswith(chosen.header):
+            return text  # a user turn may end as answers begin
+        return text + chosen.header
+
+    def for_tools(self, tools: list[Any] | None) -> ChatTemplate:
+        """The template for a conversation with these tools, as transformers chooses it."""
+        return self.with_tools if tools and self.with_tools else self
 
     def spans(
         self,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Messages,
         rule: str,
         *,
         reasoning: bool = True,
         last_turn_only: bool = False,
-        tools: list[dict] | None = None,
+        tools: list[Any] | None = None,
     ) -> tuple[str, list[Span]]:
-        """Rendered text and its counted character ranges, ascending."""
-        text, marked = self._render(messages, tools)
-        if self.masks and rule == "assistant":
-            spans = marked
-        elif self.masks and rule == "content":
-            spans = [self._less_end(text, span) for span in marked]
-        else:
-            spans = self._find(text, rule, reasoning)
-        return text, narrow(text, spans, rule, reasoning, last_turn_only)
+        """Rendered text and its counted character ranges, ascending. InputError where the template
+        refuses the conversation or its turns cannot be found."""
+        text, spans, _ = self.read(
+            messages, rule, reasoning=reasoning, last_turn_only=last_turn_only, tools=tools
+        )
+        return text, spans
+
+    def read(
+        self,
+        messages: Messages,
+        rule: str,
+        *,
+        reasoning: bool = True,
+        last_turn_only: bool = False,
+        tools: list[Any] | None = None,
+    ) -> Reading:
+        """The same, with what of the conversation the template does not write."""
+        check_rule(rule)
+        own = self.for_tools(tools)
+        rendered = own.renderer.render(messages, tools)
+        if rule in ("all", "reference"):
+            spans = own._by_strings(rendered.text, rule)
+            return Reading(rendered.text, own._narrow(
+                rendered.text, spans, rule, reasoning, last_turn_only))  # fmt: skip
+        turns = own.turns(rendered, messages, tools)
+        notes = _unwritten(rendered, turns)
+        muted = [t for t in turns if _weightless(messages[t.message])]
+        turns = [turn for turn in turns if turn not in muted]
+        spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
+        if muted:
+            notes = (*notes, (WEIGHTED, len(muted)))
+        narrowed = own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
+        return Reading(rendered.text, narrowed, notes)
+
+    def turns(
+        self, rendered: Rendered, messages: Messages, tools: list[Any] | None = None
+    ) -> list[Turn]:
+        """The assistant turns of a conversation that this template rendered."""
+        turns = None if self.literal else self.finder.turns(rendered, tools)
+        if turns is None:
+            turns = self._by_definition(rendered, messages, tools)
+        if not self.masks:
+            return turns
+        found = []
+        for start, end in rendered.generated:
+            holder = [t.message for t in turns if t.start < end and start < t.tail]
+            if holder:
+                stopped = ended(rendered.text, holder[0], start, end, self.finder.stops)
+                found.append(stopped._replace(end=end, tail=end))
+        return found
 
     def find_spans(
         self, text: str, rule: str, *, reasoning: bool = True, last_turn_only: bool = False
     ) -> list[Span]:
         """Counted ranges of text that is already rendered, found by the strings around turns."""
-        return narrow(text, self._find(text, rule, reasoning), rule, reasoning, last_turn_only)
+        check_rule(rule)
+        if rule in ("all", "reference"):
+            spans = self._by_strings(text, rule)
+        else:
+            turns = self.markers.turns(text)
+            spans = [span_of(text, turn, rule, self.span_end) for turn in turns]
+        return self._narrow(text, spans, rule, reasoning, last_turn_only)
 
-    def _find(self, text: str, rule: str, reasoning: bool) -> list[Span]:
-        thought = (self.thought_header,) if reasoning and self.thought_header else ()
-        ends = tuple(dict.fromkeys(filter(None, (self.end_of_turn, self.last_end))))
-        return find_turns(text, (*self.headers, *thought), ends, self.user_header, rule)
+    def _by_strings(self, text: str, rule: str) -> list[Span]:
+        if rule == "all":
+            return [(0, len(text))]
+        return reference_spans(text, self.markers.headers, self.ends, self.user_header)
+
+    def _narrow(
+        self, text: str, spans: list[Span], rule: str, reasoning: bool, last_turn_only: bool
+    ) -> list[Span]:
+        """Spans, the last one alone or without thoughts where that is asked for; no empty ones."""
+        spans = spans[-1:] if last_turn_only else spans
+        if not reasoning:
+            spans = without_thoughts(text, spans, rule, self.thought_channel)
+        return [(start, end) for start, end in spans if start < end]
+
+    def _by_definition(
+        self, rendered: Rendered, messages: Messages, tools: list[Any] | None
+    ) -> list[Turn]:
+        """Turns of a template whose messages leave no part of their own: rendered one by one."""
+        text, found, at = rendered.text, [], 0
+        for i, message in enumerate(messages):
+            if message.get("role") != "assistant":
+                continue
+            own = self.generated(messages, i, tools)
+            start = text.find(own, at)
+            if not own or start < 0:
+                at_fault = f"The part of message {i + 1} (role assistant)"
+                why = "cannot be found in what the chat template writes"
+                raise RefusedError(f"{at_fault} {why}; choose a named template.", f"a turn {why}")
+            at = start + len(own)
+            found.append(ended(text, i, start, at, self.finder.stops))
+        return found
+
+    def generated(self, messages: Messages, i: int, tools: list[Any] | None = None) -> str:
+        """What the model would have generated as message i, by the definition carried out
+        literally, and what the template writes after it."""
+
+        def text(some: Sequence[Mapping[str, Any]], prompt: bool) -> str:
+            return self.renderer.text(some, tools, prompt=prompt)
+
+        header = "" if self.finder.opens else self.finder.header
+        return generated(text, messages, i, header)
+
+    def frames(self, rule: str) -> tuple[Frame, Frame]:
+        """Ids around the content of a turn that is not rendered: inside a conversation, and where
+        it is the last message."""
+        proved = self.fast_path.frames if self.fast_path else {}
+        return proved.get(rule, (Frame(), Frame()))
+
+    # --- without rendering ----------------------------------------------------------------------
 
     def needs_rendering(self, content: str, *, reasoning: bool = True) -> bool:
         """Is the fast path not proved for this assistant content?"""
@@ -138,14 +275,12 @@ class ChatTemplate:
         self, contents: pa.LargeStringArray, *, reasoning: bool = True
     ) -> np.ndarray:
         """bool[M]: assistant contents for which the fast path is not proved."""
-        if self.proof is None or not self.fast:
+        if self.fast_path is None or not self.fast:
             return np.ones(len(contents), bool)
-        return self.proof.unproved(contents, trims=self.trims, reasoning=reasoning)
+        return self.fast_path.unproved(contents, trims=self.trims, reasoning=reasoning)
 
     def as_rendered(self, contents: pa.LargeStringArray) -> pa.LargeStringArray:
         """Contents as the template writes them: stripped like str.strip, or as they are."""
-        from vocabtrim_core.templates.proof import strip
-
         return strip(contents) if self.trims else contents
 
     def rendering_rows(
@@ -159,122 +294,32 @@ class ChatTemplate:
     ) -> np.ndarray:
         """bool[n]: conversations that must be rendered to be counted exactly under `rule`.
 
-        For the others the counted ids are: `assistant`, per assistant message
-        encode(as_rendered(content)) + end_of_turn_ids; `content`, the same without end_of_turn_ids;
-        `reference`, as `content`, with end_of_turn_ids once where an assistant message is the last.
+        For the others the counted ids are, per assistant message, encode(as_rendered(content))
+        between the ids of its frame (`FastPath.frame`).
         roles[M], contents[M], offsets int64[n+1] as in a MessageBatch without structured messages.
         """
-        if self.proof is None or not self.fast or rule == "all":
+        if self.fast_path is None or not self.fast or rule == "all":
             return np.ones(len(offsets) - 1, bool)
-        return self.proof.rows(
+        return self.fast_path.rows(
             roles, contents, offsets, rule, trims=self.trims, reasoning=reasoning
         )
 
-    def _render(
-        self, messages: Sequence[Mapping[str, Any]], tools: list[dict] | None
-    ) -> tuple[str, list[Span]]:
-        whose = "The tokenizer's chat template" if self.name == "tokenizer" else self.name
-        return template_render.render(
-            self.jinja, messages, special_tokens=self.special_tokens, tools=tools,
-            parts=self.parts, name=whose,
-        )  # fmt: skip
 
-    def _less_end(self, text: str, span: Span) -> Span:
-        start, end = span
-        if self.end_of_turn and text[start:end].endswith(self.end_of_turn):
-            end -= len(self.end_of_turn)
-        return start, end
+def _weightless(message: Mapping[str, Any]) -> bool:
+    weight = message.get("weight")
+    return weight is not None and not weight
 
 
-def resolve_template(tokenizer: Tokenizer, name: str = "auto") -> ChatTemplate:
-    """The tokenizer's own template ("auto") or a named one, probed with this tokenizer."""
-    return _resolve(tokenizer, name)
-
-
-@functools.lru_cache(maxsize=8)
-def _resolve(tokenizer: Tokenizer, name: str) -> ChatTemplate:
-    from vocabtrim_core.templates.proof import prove
-
-    if name in NAMED:
-        template = _named(tokenizer, name, NAMED[name])
-    elif name != "auto":
-        raise InputError(f"There is no chat template {name}; choose auto or {', '.join(NAMED)}.")
-    elif not tokenizer.chat_template:
-        raise InputError(
-            f"The tokenizer {tokenizer.name} has no chat template; "
-            f"choose a named template: {', '.join(NAMED)}."
-        )
-    else:
-        template = _own(tokenizer, tokenizer.chat_template)
-    return replace(template, proof=prove(template, tokenizer))
-
-
-def _own(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
-    """The tokenizer's jinja; contents are given as lists of parts where plain text does not do."""
-    try:
-        template = _template(tokenizer, "tokenizer", jinja, _shape(tokenizer, jinja, parts=False))
-    except InputError as error:
-        try:
-            shape = _shape(tokenizer, jinja, parts=True)
-        except InputError:
-            raise error from None  # what it says about plain text is the message people can use
-        template = replace(_template(tokenizer, "tokenizer", jinja, shape), parts=True)
-    if template.masks and not _finds_turns(template):
-        template = replace(template, masks=False, warnings=(
-            "The template's {% generation %} marks miss assistant text; turns are found by the "
-            "strings around them instead.",
-        ))  # fmt: skip
-    if not _finds_turns(template):
-        raise InputError(
-            f"The assistant's part cannot be found in what the chat template of {tokenizer.name} "
-            f"writes; choose a named template: {', '.join(NAMED)}."
-        )
-    return template
-
-
-def _finds_turns(template: ChatTemplate) -> bool:
-    chat = conversation("uaua")
-    text, spans = template.spans(chat, "content")
-    found = [text[start:end].strip() for start, end in spans]
-    return found == [chat[1]["content"], chat[3]["content"]]
-
-
-def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplate:
-    """One of our templates, with a warning where its markers are no tokens of this tokenizer."""
-    shape = _shape(tokenizer, entry.jinja, parts=False)
-    template = replace(
-        _template(tokenizer, name, entry.jinja, shape),
-        headers=(entry.header, *shape.headers[1:]),
-        user_header=entry.user_header,
-        end_of_turn=entry.end_of_turn,
-        last_end=entry.end_of_turn,
-    )
-    markers = MARKUP.findall(entry.header + entry.end_of_turn)
-    missing = [m for m in dict.fromkeys(markers) if tokenizer.backend.token_to_id(m) is None]
-    if missing:
-        warning = (
-            f"{', '.join(missing)}: markers of the template {name} that are no tokens of "
-            f"{tokenizer.name}; they are counted as ordinary text."
-        )
-        template = replace(template, warnings=(warning,))
-    return template
-
-
-def _shape(tokenizer: Tokenizer, jinja: str, *, parts: bool) -> Shape:
-    def render(messages: list[dict]) -> tuple[str, list[Span]]:
-        return template_render.render(
-            jinja, messages, special_tokens=tokenizer.special_tokens, parts=parts
-        )
-
-    return probe_shape(render)
-
-
-def _template(tokenizer: Tokenizer, name: str, jinja: str, shape: Shape) -> ChatTemplate:
-    return ChatTemplate(
-        name=name,
-        jinja=jinja,
-        masks=template_render.has_marks(jinja),
-        parts=False,
-        special_tokens=tokenizer.special_tokens,
-        **asdict(shape),
-    )
+def _unwritten(rendered: Rendered, turns: Sequence[Turn]) -> tuple[tuple[str, int], ...]:
+    """What messages carry and their turns do not show."""
+    lost = {LOST_REASONING: 0, LOST_CALLS: 0}
+    written: dict[int, str] = {}
+    for turn in turns:
+        text = rendered.text[turn.start : turn.end]
+        written[turn.message] = written.get(turn.message, "") + text
+    for i, message in enumerate(rendered.chat):
+        if message.get("role") == "assistant":
+            text, thought = written.get(i, ""), reasoning_of(message).strip()
+            lost[LOST_REASONING] += bool(thought) and thought not in text
+            lost[LOST_CALLS] += any(name not in text for name in call_names(message))
+    return tuple((reason, count) for reason, count in lost.items() if count)

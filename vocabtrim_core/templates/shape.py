@@ -6,23 +6,20 @@ trimming, dropped thoughts and refused role orders are all read off rendered tex
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, repeat, takewhile
+from itertools import cycle, repeat
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.render import Renderer
+from vocabtrim_core.templates.turns import MARKUP, common_start
 
 # Contents that no template treats specially and that occur once in a rendered conversation.
 SYSTEM, TOOL = "Kyanite sets a tone", "Wulfenite reports"
 USERS = ("Quartz asks once", "Zircon asks again", "Jasper asks more")
 ASSISTANTS = ("Beryl answers once", "Olivine answers again", "Spinel answers more")
 THOUGHT = "Garnet ponders"
-# What is one unit in rendered text, so that no boundary falls inside it.
-MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
-
-# messages -> (text, ranges of {% generation %} blocks); InputError where the template refuses
-Render = Callable[[list[dict]], tuple[str, list[tuple[int, int]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class Shape:
     """How a template writes an assistant turn.
 
     headers: texts just before assistant content, the usual one first (after a tool result it can be
-    another).  thought_header: the text before reasoning where that is a turn of its own, else "".
+    another).  opening: what every part of an assistant begins with, answer or thought.
     end_of_turn, last_end: texts just after assistant content, and after the last one.
     preamble: all that precedes the first user turn when there is no system message.
     trims: contents are stripped at both ends.  alternates: role orders other than user, assistant,
@@ -39,7 +36,7 @@ class Shape:
     """
 
     headers: tuple[str, ...]
-    thought_header: str
+    opening: str
     user_header: str
     end_of_turn: str
     last_end: str
@@ -61,22 +58,19 @@ def conversation(roles: str, assistants: Sequence[str] = ASSISTANTS) -> list[dic
     return [{"role": supply[r][0], "content": next(supply[r][1])} for r in roles]
 
 
-def probe_shape(render: Render) -> Shape:
+def probe_shape(render: Renderer) -> Shape:
     """The shape of a template. InputError when it does not show the contents it is given."""
-    text, generated = render(conversation("uaua"))
+    text = render.text(conversation("uaua"))
     at = [_place(text, content) for content in (USERS[0], ASSISTANTS[0], USERS[1], ASSISTANTS[1])]
     (_, user_end), (start, end), (user2, user2_end), (start2, end2) = at
     before, between, tail = text[user_end:start], text[end:user2], text[end2:]
     end_of_turn, last_end = _ends(between, tail)
     opening = text[: at[0][0]].removesuffix(between.removeprefix(end_of_turn))
-    if marked := [stop for first, stop in generated if first <= start and end <= stop]:
-        end_of_turn = last_end = text[end : marked[0]]
     header = _header(render, before, text[user2_end:start2])
     after_tool = _header_after_tool(render, header)
-    thought = _thought(render, header, before)
     return Shape(
         headers=(header, after_tool) if after_tool else (header,),
-        thought_header=thought or "",
+        opening=_opening(render, header),
         user_header=between.removeprefix(end_of_turn),
         end_of_turn=end_of_turn,
         last_end=last_end,
@@ -84,7 +78,7 @@ def probe_shape(render: Render) -> Shape:
         trims=_trims(render),
         alternates=not all(_accepts(render, roles) for roles in ("uuaa", "aua")),
         drops_thinking=_drops_thinking(render),
-        reasoning=thought is not None,
+        reasoning=THOUGHT in render.text(_thoughtful()),
     )
 
 
@@ -98,42 +92,31 @@ def _place(text: str, content: str) -> tuple[int, int]:
     return start, start + len(content)
 
 
-def _common_start(left: str, right: str) -> str:
-    """The common beginning of two texts, cut where it would split a piece of markup."""
-    pairs = zip(left, right, strict=False)
-    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    for text in (left, right):
-        for unit in MARKUP.finditer(text):
-            if unit.start() < shared < unit.end():
-                shared = unit.start()
-    return left[:shared]
-
-
 def _ends(between: str, tail: str) -> tuple[str, str]:
     """What closes an assistant turn in the middle, and the last one (often the same)."""
-    if shared := _common_start(between, tail):
+    if shared := common_start(between, tail):
         return shared, shared
     units = MARKUP.match(between), MARKUP.match(tail)
     return (units[0][0], units[1][0]) if units[0] and units[1] else ("", "")
 
 
-def _header(render: Render, before: str, before_last: str) -> str:
+def _header(render: Renderer, before: str, before_last: str) -> str:
     """What precedes assistant content, less what closes the user turn.
 
     A template may write more before the last answer (an empty <think> block), so the header is what
     both have in common. Blanks at its end belong to the answer: tokens begin with their blank.
     """
-    shared = _common_start(before, before_last)
+    shared = common_start(before, before_last)
     try:
-        text, _ = render(conversation("u"))
-        closing = _common_start(shared, text[_place(text, USERS[0])[1] :])
+        text = render.text(conversation("u"))
+        closing = common_start(shared, text[_place(text, USERS[0])[1] :])
     except InputError:
         closing = ""
     header = shared[len(closing) :] if shared[len(closing) :].strip() else shared
     return header.rstrip(" ")
 
 
-def _header_after_tool(render: Render, header: str) -> str:
+def _header_after_tool(render: Renderer, header: str) -> str:
     """What precedes an answer to a tool result, where that is not the usual header."""
     call = {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
     chat = conversation("uata")
@@ -141,7 +124,7 @@ def _header_after_tool(render: Render, header: str) -> str:
     chat[2] |= {"name": "f", "tool_call_id": "abcdefghi"}
     chat[3]["content"] = ASSISTANTS[1]
     try:
-        text, _ = render(chat)
+        text = render.text(chat)
         before = text[_place(text, TOOL)[1] : _place(text, ASSISTANTS[1])[0]]
     except InputError:
         return ""
@@ -150,33 +133,37 @@ def _header_after_tool(render: Render, header: str) -> str:
     return before[units[-1].start() :]
 
 
-def _trims(render: Render) -> bool:
+def _trims(render: Renderer) -> bool:
     padded = [f"\n \t\u00a0{content}\u3000 \n" for content in ASSISTANTS]
-    return render(conversation("uaua", padded)) == render(conversation("uaua"))
+    return render.text(conversation("uaua", padded)) == render.text(conversation("uaua"))
 
 
-def _accepts(render: Render, roles: str) -> bool:
+def _accepts(render: Renderer, roles: str) -> bool:
     try:
-        render(conversation(roles))
+        render.text(conversation(roles))
     except InputError:
         return False
     return True
 
 
-def _drops_thinking(render: Render) -> bool:
+def _drops_thinking(render: Renderer) -> bool:
     thoughtful = [f"<think>\n{THOUGHT}\n</think>\n\n{content}" for content in ASSISTANTS]
-    return render(conversation("uaua", thoughtful))[0].count(THOUGHT) < 2
+    return render.text(conversation("uaua", thoughtful)).count(THOUGHT) < 2
 
 
-def _thought(render: Render, header: str, before: str) -> str | None:
-    """The header of reasoning that is a turn of its own; "" where it stands inside the assistant's
-    turn, None where `reasoning_content` is not rendered."""
+def _thoughtful() -> list[dict]:
     chat = conversation("ua")
     chat[1]["reasoning_content"] = THOUGHT
-    text, _ = render(chat)
-    if THOUGHT not in text:
-        return None
-    opening = text[_place(text, USERS[0])[1] : _place(text, THOUGHT)[0]]
-    if header in opening:
-        return ""
-    return opening.removeprefix(before.removesuffix(header))
+    return chat
+
+
+def _opening(render: Renderer, header: str) -> str:
+    """What an answer and a thought begin with; the header where messages leave no parts."""
+    written = []
+    for chat in (conversation("uaua"), _thoughtful()):
+        text, parts, *_ = render.render(chat)
+        own = (part for part in parts if chat[part.message]["role"] == "assistant")
+        written += [text[part.start : part.end] for part in own]
+    if not written:
+        return header
+    return functools.reduce(common_start, written).rstrip(" ")

@@ -1,14 +1,20 @@
 """Counted spans: which characters, and which tokens, of a conversation carry training loss.
 
-Rules (`RULES`) name what is counted:
-`assistant`  assistant text and its end-of-turn: the span SpecForge and speculators train on.
-`content`    assistant text alone.
+A turn is what the target would have generated after the generation prompt, up to and including the
+token it stops with (see `turns`). Rules (`RULES`) name what of it is counted:
+`assistant`  the turn: text, reasoning, calls, channel headers, stop token.
+`content`    the same without the stop token.
 `all`        everything that is rendered.
-`reference`  the paper's released code: a span ends only where end-of-turn and a user header follow
-             each other, or at the end of the text. So the last end-of-turn counts, earlier ones do
-             not, and what stands between two user turns does.
-An empty thought (`<think></think>`, which templates write to say "do not think") is part of the
-prompt when a model generates, so `assistant` and `content` leave it out, as SpecForge does.
+`reference`  the paper's released code: found by the strings around answers; a span ends only where
+             end-of-turn and a user header follow each other, or at the end of the text. So the last
+             end-of-turn counts, earlier ones do not, and what stands between two user turns does.
+
+`SPAN_ENDS` name where a turn ends under the rule `assistant`:
+`stop`       with its stop token; where the template writes none, with its text.
+`template`   with all that the template writes for it, the newline after the stop token included:
+             what SpecForge gives loss to.
+`next-role`  as `stop`, and where the template writes no stop token, with the marker of the next
+             role (GLM: <|user|>, <|observation|>), which is what the model emits there.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.turns import MARKUP, Turn
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
@@ -28,60 +35,71 @@ if TYPE_CHECKING:
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 RULES = ("assistant", "content", "all", "reference")
+SPAN_ENDS = ("stop", "template", "next-role")
 Span = tuple[int, int]  # characters [start, end)
 THOUGHT = re.compile(r"<think>(?:(?!<think>).)*?</think>\s*", re.S)
-# Inside an assistant turn the opening tag may be missing: it stands in the header then.
+# Inside an assistant turn the opening tag may be missing: it stands in the prompt then.
 TURN_THOUGHT = re.compile(rf"\A(?:(?!<think>).)*?</think>\s*|{THOUGHT.pattern}", re.S)
-EMPTY_THOUGHT = re.compile(r"<think>[ \t\r\n]*</think>\s*")
 
 
-def find_turns(
-    text: str, headers: tuple[str, ...], ends: tuple[str, ...], user_header: str, rule: str
-) -> list[Span]:
-    """Spans of rendered text, by the strings that open and close assistant turns."""
+def check_rule(rule: str) -> None:
+    """InputError for a rule that does not exist."""
     if rule not in RULES:
         raise InputError(f"There is no counting rule {rule}; choose one of {', '.join(RULES)}.")
-    if rule == "all":
-        return [(0, len(text))]
-    pattern = _pattern(headers, ends, user_header, rule)
+
+
+def span_of(text: str, turn: Turn, rule: str, span_end: str) -> Span:
+    """The counted range of a turn under the rules `assistant` and `content`."""
+    if rule == "content":
+        return turn.start, turn.stop
+    if span_end == "template":
+        return turn.start, turn.tail
+    if span_end == "next-role" and turn.stop == turn.end:
+        marker = MARKUP.match(text, turn.tail)
+        return turn.start, marker.end() if marker else turn.end
+    return turn.start, turn.end
+
+
+def reference_spans(
+    text: str, headers: tuple[str, ...], ends: tuple[str, ...], user_header: str
+) -> list[Span]:
+    """Spans of rendered text as the paper's code finds them."""
+    pattern = _reference(headers, ends, user_header)
     return [match.span(1) for match in pattern.finditer(text)]
 
 
 @functools.lru_cache
-def _pattern(
-    headers: tuple[str, ...], ends: tuple[str, ...], user_header: str, rule: str
+def _reference(
+    headers: tuple[str, ...], ends: tuple[str, ...], user_header: str
 ) -> re.Pattern[str]:
-    """An assistant turn; group 1 is its span."""
-    opening, end = _any_of(headers), _any_of(ends)
-    user = re.escape(user_header)
-    stop = end + user if rule == "reference" else end or user
-    closing = f"{end}?" if rule == "assistant" and ends else ""
-    return re.compile(rf"{opening}([\s\S]*?(?={stop or '(?!)'}|\Z){closing})")
+    stop = any_of(ends) + re.escape(user_header)
+    return re.compile(rf"{any_of(headers)}([\s\S]*?(?={stop or '(?!)'}|\Z))")
 
 
-def _any_of(texts: tuple[str, ...]) -> str:
-    longest_first = sorted(texts, key=len, reverse=True)
-    return f"(?:{'|'.join(map(re.escape, longest_first))})" if texts else ""
+def any_of(texts: Sequence[str]) -> str:
+    """Pattern of any of the texts, longest first; "" for none."""
+    longest_first = sorted(filter(None, texts), key=len, reverse=True)
+    return f"(?:{'|'.join(map(re.escape, longest_first))})" if longest_first else ""
 
 
-def narrow(
-    text: str, spans: list[Span], rule: str, reasoning: bool, last_turn_only: bool
+def without_thoughts(
+    text: str, spans: Sequence[Span], rule: str, channel: tuple[str, str] | None
 ) -> list[Span]:
-    """Spans, the last one alone or without thoughts where that is asked for; empty ones dropped."""
-    spans = spans[-1:] if last_turn_only else spans
-    turns = rule in ("assistant", "content")
-    if not reasoning:
-        pattern = THOUGHT if rule == "all" else TURN_THOUGHT
-        spans = [piece for span in spans for piece in _without(pattern, text, span)]
-    elif turns:
-        spans = [piece for span in spans for piece in _without(EMPTY_THOUGHT, text, span)]
-    return [(start, end) for start, end in spans if start < end]
+    """Spans with their thoughts cut out. channel: what opens and closes a thought that is no
+    <think> block."""
+    pattern = THOUGHT if rule == "all" else TURN_THOUGHT
+    pieces = [piece for span in spans for piece in _without(pattern, "</think>", text, span)]
+    if channel:
+        opening, closing = map(re.escape, channel)
+        thought = re.compile(rf"{opening}(?:(?!{opening}).)*?{closing}", re.S)
+        pieces = [part for piece in pieces for part in _without(thought, channel[0], text, piece)]
+    return pieces
 
 
-def _without(pattern: re.Pattern[str], text: str, span: Span) -> list[Span]:
-    """What is left of a span when all matches are cut out of it."""
+def _without(pattern: re.Pattern[str], hint: str, text: str, span: Span) -> list[Span]:
+    """What is left of a span when all matches, which hold the hint, are cut out of it."""
     start, end = span
-    if text.find("</think>", start, end) < 0:
+    if text.find(hint, start, end) < 0:
         return [span]
     cuts = [start]
     for match in pattern.finditer(text[start:end]):

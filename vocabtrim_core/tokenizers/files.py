@@ -56,17 +56,31 @@ def model_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def chat_template(folder: Path, about: dict[str, Any]) -> str | None:
-    """chat_template.jinja, else the one inside chat_template.json or tokenizer_config.json."""
+def chat_templates(folder: Path, about: dict[str, Any]) -> dict[str, str]:
+    """Chat templates by name, "default" the usual one; where transformers looks for them.
+
+    chat_template.jinja with additional_chat_templates/NAME.jinja, else what chat_template.json or
+    tokenizer_config.json holds: one text, or a list of named ones.
+    """
     if (folder / "chat_template.jinja").is_file():
-        return read_text(folder / "chat_template.jinja")
+        more = sorted((folder / "additional_chat_templates").glob("*.jinja"))
+        found = {file.stem: read_text(file) for file in more}
+        return found | {"default": read_text(folder / "chat_template.jinja")}
     found = read_object(folder / "chat_template.json").get(
         "chat_template", about.get("chat_template")
     )
-    if isinstance(found, list):  # several, by name
-        named = {entry.get("name"): entry.get("template") for entry in found}
-        found = named.get("default", next(iter(named.values()), None))
-    return found if isinstance(found, str) and found else None
+    if isinstance(found, list):
+        found = {e.get("name"): e.get("template") for e in found if isinstance(e, dict)}
+    elif not isinstance(found, dict):
+        found = {"default": found}
+    return {str(n): text for n, text in found.items() if isinstance(text, str) and text}
+
+
+def stop_tokens(folder: Path, backend: Any) -> tuple[str, ...]:
+    """Texts of the tokens that end generation, by generation_config.json."""
+    ids = read_object(folder / "generation_config.json").get("eos_token_id")
+    known = [i for i in (ids if isinstance(ids, list) else [ids]) if type(i) is int and i >= 0]
+    return tuple(filter(None, (backend.id_to_token(i) for i in known if i < 2**32)))
 
 
 def licence(folder: Path) -> str:

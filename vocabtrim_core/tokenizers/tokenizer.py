@@ -28,7 +28,8 @@ __all__ = ["PRESETS", "Preset", "Tokenizer", "load_tokenizer"]
 
 HUB_FILES = [
     "tokenizer.json", "tokenizer_config.json", "config.json", "special_tokens_map.json",
-    "chat_template.jinja", "chat_template.json", "LICENSE*", "README.md",
+    "chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja",
+    "generation_config.json", "LICENSE*", "README.md",
 ]  # fmt: skip
 
 
@@ -38,6 +39,8 @@ class Tokenizer:
 
     vocab_size: V.  specials: id -> text of the special tokens.
     special_tokens: `bos_token` … -> text, what a chat template may refer to.
+    chat_template, tool_template: of conversations without and with tools, where they differ.
+    stop_tokens: texts of the tokens that end generation.
     fingerprint: sha256 of `json`.
     """
 
@@ -49,6 +52,8 @@ class Tokenizer:
     special_tokens: dict[str, str] = field(repr=False, hash=False)
     chat_template: str | None = field(repr=False)
     fingerprint: str
+    tool_template: str | None = field(default=None, repr=False)
+    stop_tokens: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -148,7 +153,7 @@ def load_tokenizer(
 def _preset(preset: Preset, config: str | Path | None) -> Tokenizer:
     return _tokenizer(
         preset.build(), name=preset.name, source=preset.name, licence=preset.licence,
-        special_tokens=preset.special_tokens, chat_template=preset.chat_template,
+        special_tokens=preset.special_tokens, templates={"default": preset.chat_template},
         config=files.model_config(Path(config)) if config else {"vocab_size": preset.vocab_size},
     )  # fmt: skip
 
@@ -164,7 +169,8 @@ def _from_files(file: Path, name: str, source: str, config: str | Path | None) -
         source=source,
         licence=files.licence(folder),
         special_tokens=files.special_tokens(folder, about),
-        chat_template=files.chat_template(folder, about),
+        templates=files.chat_templates(folder, about),
+        folder=folder,
         config=files.model_config(beside) if config or beside.is_file() else None,
     )
 
@@ -202,7 +208,7 @@ def _from_hub(repo: str, revision: str | None, config: str | Path | None) -> Tok
 
 def _tokenizer(
     text: str, *, name: str, source: str, licence: str, special_tokens: dict[str, str],
-    chat_template: str | None, config: dict[str, Any] | None,
+    templates: dict[str, str], config: dict[str, Any] | None, folder: Path | None = None,
 ) -> Tokenizer:  # fmt: skip
     """A Tokenizer from the text of tokenizer.json and what is known about it."""
     backend, raw = _backend(text, source), text.encode()
@@ -212,6 +218,8 @@ def _tokenizer(
         warnings.append(
             f"{', '.join(missing)}: named as special tokens, but not in tokenizer.json; left out."
         )
+    ends = [known["eos_token"]] if "eos_token" in known else []
+    stops = files.stop_tokens(folder, backend) if folder else ()
     return Tokenizer(
         name=name, source=source, licence=licence,
         vocab_size=_vocab_size(config, backend, source, warnings),
@@ -220,7 +228,10 @@ def _tokenizer(
             for i, token in sorted(backend.get_added_tokens_decoder().items())
             if token.special
         },
-        special_tokens=known, chat_template=chat_template,
+        special_tokens=known,
+        chat_template=templates.get("default", next(iter(templates.values()), None)),
+        tool_template=templates.get("tool_use"),
+        stop_tokens=tuple(dict.fromkeys((*ends, *stops))),
         fingerprint=hashlib.sha256(raw).hexdigest(),
         warnings=tuple(warnings), _kept={"backend": backend, "json": zlib.compress(raw, 1)},
     )  # fmt: skip

@@ -1,0 +1,72 @@
+"""Evidence, gathered while counting, that the counted spans are those of the definition.
+
+A sample of every corpus is counted a second time, literally: each assistant turn is rendered once
+as the prompt before it and once with it, and the whole conversation is encoded by HF tokenizers and
+cut by character offsets. One difference and nothing of the quick way is believed for this count.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vocabtrim_core.corpora import MessageBatch
+from vocabtrim_core.corpora.batches import place
+from vocabtrim_core.counting.encoding import EncodedBatch
+from vocabtrim_core.counting.proof import Proof
+from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.chat_template import span_ids
+from vocabtrim_core.templates.verify import SpanError, check_spans
+
+FIRST = 8  # rows of every file
+ONE_IN = 2_000  # rows per checked row after that
+RICH_FIRST, RICH_ONE_IN = 8, 500  # of the rows of a block that have calls, tools or reasoning
+
+
+def check_sample(batch: MessageBatch, recipe: Recipe, encoded: EncodedBatch) -> Proof:
+    """The evidence of one batch. SpanError, naming the row, for the first difference."""
+    if batch.preformatted or recipe.rule not in ("assistant", "content"):
+        return Proof()
+    conversations = turns = 0
+    for i in _sample(batch):
+        if not encoded.counted[i]:
+            continue
+        messages, tools = batch.messages(i), batch.tools(i)
+        where = place(batch.file, int(batch.rows[i]))
+        try:
+            turns += check_spans(recipe.template, messages, tools)
+        except SpanError as error:
+            raise SpanError(f"{where}, {error}") from None
+        if recipe.max_length is None:
+            _check_ids(batch, i, recipe, encoded, where)
+        conversations += 1
+    return Proof(conversations=conversations, turns=turns)
+
+
+def _sample(batch: MessageBatch) -> list[int]:
+    rows = batch.rows
+    chosen = np.flatnonzero((rows <= FIRST) | (rows % ONE_IN == 1))
+    rich = sorted(batch.structured)
+    return sorted({*chosen.tolist(), *rich[:RICH_FIRST], *rich[::RICH_ONE_IN]})
+
+
+def _check_ids(
+    batch: MessageBatch, i: int, recipe: Recipe, encoded: EncodedBatch, where: str
+) -> None:
+    template = recipe.template
+    options = {"reasoning": recipe.reasoning, "last_turn_only": recipe.last_turn_only}
+    try:
+        text, spans = template.spans(
+            batch.messages(i), recipe.rule, tools=batch.tools(i), **options
+        )
+    except InputError as error:
+        raise SpanError(f"{where}: counted, but it cannot be rendered ({error})") from None
+    expected = span_ids(recipe.tokenizer, text, spans, masks=template.masks)
+    wanted = np.zeros(len(batch), bool)
+    wanted[i] = True
+    found = encoded.responses(wanted).ids
+    if not np.array_equal(found, np.concatenate(expected)):
+        raise SpanError(
+            f"{where}: {len(found):,} counted ids are not the {sum(map(len, expected)):,} that HF "
+            "tokenizers has in the counted spans of the whole text"
+        )

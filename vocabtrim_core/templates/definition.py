@@ -1,0 +1,33 @@
+"""The definition of a counted span, carried out literally.
+
+It renders the beginnings of a conversation as they stand and compares texts. It knows nothing of
+parts, prompts or loops, shares no code with `turns`, and is what `turns` is checked against: when a
+template is probed, and on a sample of every corpus that is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Text = Callable[[Sequence[Mapping[str, Any]], bool], str]
+
+
+def generated(text: Text, messages: Sequence[Mapping[str, Any]], i: int, header: str = "") -> str:
+    """What the model would have generated as message i, and what the template writes after it.
+
+    text: (messages, with the generation prompt?) -> rendered text; InputError where the template
+    refuses.  header: what opens an answer in a template that writes no generation prompt.
+    """
+    before, after = text(messages[:i], True), text(messages[: i + 1], False)
+    if header and after.startswith(before + header):
+        before += header
+    if after.startswith(before):
+        return after[len(before) :]
+    # The prompt opens something that this turn does not have (a thought): cut at a piece of markup.
+    pairs = enumerate(zip(before, after, strict=False))
+    shared = next((n for n, (left, right) in pairs if left != right), min(len(before), len(after)))
+    opened = before.rfind("<", 0, shared)
+    if opened > max(before.rfind(">", 0, shared), before.rfind("\n", 0, shared)):
+        shared = opened
+    return after[shared:]

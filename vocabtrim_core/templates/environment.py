@@ -1,0 +1,68 @@
+"""The jinja sandbox that chat templates are written for.
+
+What `transformers` gives a template is part of the template's language: whitespace control, loop
+controls, `tojson` without HTML escapes, `raise_exception`, `strftime_now` and {% generation %}.
+Importing transformers takes longer than a small count, so the same is set up here, and tests render
+every template both ways.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+# Code points that are no characters, so that no text holds them; `instrument` takes them out.
+OPEN, CLOSE = "\ufdd0", "\ufdd1"
+GENERATED, NOT_GENERATED = f"{OPEN}<{CLOSE}", f"{OPEN}>{CLOSE}"
+
+
+@functools.cache
+def environment() -> ImmutableSandboxedEnvironment:
+    """The sandbox. A {% generation %} block is written between GENERATED and NOT_GENERATED."""
+    from jinja2 import TemplateError, nodes
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.parser import Parser
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """The {% generation %} block."""
+
+        tags = {"generation"}  # noqa: RUF012 - jinja's own declaration
+
+        def parse(self, parser: Parser) -> list[nodes.Node]:
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+            opening, closing = (
+                nodes.Output([nodes.TemplateData(mark)], lineno=line)
+                for mark in (GENERATED, NOT_GENERATED)
+            )
+            # A block has a scope of its own.
+            return [nodes.Scope([opening, *body, closing], lineno=line)]
+
+    def raise_exception(message: str) -> None:
+        raise TemplateError(message)
+
+    def to_json(value: Any, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+        return json.dumps(
+            value,
+            ensure_ascii=ensure_ascii,
+            indent=indent,
+            separators=separators,
+            sort_keys=sort_keys,
+        )
+
+    made = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
+    )
+    made.filters["tojson"] = to_json
+    made.globals |= {
+        "raise_exception": raise_exception,
+        "strftime_now": lambda form: datetime.now().strftime(form),
+        "dict": lambda *items, **more: dict(*items, **more),  # the class has too many attributes
+    }
+    return made

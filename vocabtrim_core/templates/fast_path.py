@@ -1,0 +1,145 @@
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
+"""Where counting needs no rendering: a probe of one template with one tokenizer.
+
+Claim: the ids of a rendered assistant turn are encode(content as rendered) between the ids of a
+frame: those of what the template writes before an answer of its own accord (Qwen 3: an empty
+thought in the last turn) and of the stop token after it. The frame of a conversation's last message
+may be another one. The claim holds where a token boundary always falls between frame and content.
+That depends on the characters at the edges (classes below are tried one by one), on literal markup
+inside the content, and on which roles follow each other. Everything that was not seen to hold is
+pointed out by `unproved` and `rows`, and must be rendered.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# What Python's str.strip (jinja's trim) removes; RE2's \s and Unicode's White_Space both differ.
+BLANKS = "".join(
+    chr(c)
+    for c in (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B),
+              0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
+)  # fmt: skip
+ROLES = ("system", "user", "assistant", "tool")
+OTHER, START, END = 4, 5, 6  # codes beside the positions in ROLES
+THOUGHT = "</?think>"
+HINT = 4  # characters of markup that are looked for in all text
+
+
+def strip(contents: pa.LargeStringArray) -> pa.LargeStringArray:
+    """str.strip of every content."""
+    return pc.utf8_trim(contents, characters=BLANKS)
+
+
+class Frame(NamedTuple):
+    """Ids a turn has before and after those of its content."""
+
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FastPath:
+    """What was shown for one template and tokenizer.
+
+    frames: rule -> the frame of a turn inside a conversation and of one that is its last message.
+    edges: RE2 expression of contents with an edge for which the claim fails, "" for none.
+    literals: strings that make a content special (added tokens, the template's own markup and
+    string constants).  openers: strings that forge an assistant turn in other roles' contents.
+    pairs: rule -> bool[7, 7], may the second role follow the first (ROLES, other, start, end)?
+    """
+
+    fast: bool
+    frames: dict[str, tuple[Frame, Frame]]
+    edges: str
+    literals: tuple[str, ...] = field(repr=False)
+    openers: tuple[str, ...]
+    thoughts: bool  # are thoughts rendered like any text?
+    pairs: dict[str, np.ndarray] = field(repr=False)  # by rule
+
+    def unproved(
+        self, contents: pa.LargeStringArray, *, trims: bool, reasoning: bool
+    ) -> np.ndarray:
+        """bool[M]: assistant contents that must be rendered."""
+        return self._marked(contents, reasoning) | self._edged(contents, trims)
+
+    def rows(
+        self,
+        roles: pa.Array,
+        contents: pa.LargeStringArray,
+        offsets: np.ndarray,
+        rule: str,
+        *,
+        trims: bool,
+        reasoning: bool,
+    ) -> np.ndarray:
+        """bool[n]: conversations that must be rendered (see ChatTemplate.rendering_rows)."""
+        known = pc.index_in(roles, value_set=pa.array(ROLES, roles_type(roles)))
+        codes = pc.fill_null(known, OTHER).to_numpy(zero_copy_only=False)
+        spoken = codes == ROLES.index("assistant")
+        bad = np.zeros(len(codes), bool)
+        # Few contents hold even the beginning of markup: only those are looked at closely.
+        hints = tuple(sorted({literal[:HINT] for literal in (*self.literals, *self.openers)}))
+        hinted = _matches(contents, hints, THOUGHT)
+        bad[hinted & spoken] = self._marked(_those(contents, hinted & spoken), reasoning)
+        bad[hinted & ~spoken] = _matches(_those(contents, hinted & ~spoken), self.openers)
+        if self.edges:
+            bad[spoken] |= self._edged(_those(contents, spoken), trims)
+        first, last = offsets[:-1], offsets[1:] - 1
+        filled = last >= first
+        before = np.concatenate([[START], codes[:-1]])
+        before[first[filled]] = START
+        allowed = self.pairs[rule]
+        bad |= ~allowed[before, codes]
+        bad[last[filled]] |= ~allowed[codes[last[filled]], END]
+        total = np.concatenate([[0], np.cumsum(bad)])
+        return (total[offsets[1:]] > total[offsets[:-1]]) | ~filled
+
+    def _marked(self, contents: pa.LargeStringArray, reasoning: bool) -> np.ndarray:
+        """bool[M]: assistant contents with markup inside."""
+        thoughts = () if reasoning and self.thoughts else (THOUGHT,)
+        return _matches(contents, self.literals, *thoughts)
+
+    def _edged(self, contents: pa.LargeStringArray, trims: bool) -> np.ndarray:
+        """bool[M]: assistant contents with an edge for which the claim fails."""
+        if not self.edges:
+            return np.zeros(len(contents), bool)
+        shown = strip(contents) if trims else contents
+        return _bools(pc.match_substring_regex(shown, self.edges))
+
+
+def roles_type(roles: pa.Array) -> pa.DataType:
+    """The type of the strings in a plain or dictionary-encoded array."""
+    return roles.type.value_type if pa.types.is_dictionary(roles.type) else roles.type
+
+
+def _those(contents: pa.LargeStringArray, wanted: np.ndarray) -> pa.LargeStringArray:
+    return contents.filter(pa.array(wanted))
+
+
+def _matches(contents: pa.LargeStringArray, literals: tuple[str, ...], *others: str) -> np.ndarray:
+    """bool[M]: does a content hold one of the literals, or match another RE2 expression?"""
+    pattern = _pattern(literals, others)
+    if not pattern:
+        return np.zeros(len(contents), bool)
+    return _bools(pc.match_substring_regex(contents, pattern))
+
+
+@functools.lru_cache  # asked for every batch, and a tokenizer may have a thousand added tokens
+def _pattern(literals: tuple[str, ...], others: tuple[str, ...]) -> str:
+    return "|".join([*map(_escaped, literals), *others])
+
+
+def _escaped(literal: str) -> str:
+    return "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in literal)
+
+
+def _bools(array: pa.BooleanArray) -> np.ndarray:
+    return array.to_numpy(zero_copy_only=False).copy()

@@ -1,0 +1,157 @@
+"""How a row's messages are written for a template: as they stand, or in the form it can read.
+
+Templates disagree on two fields of a turn that calls tools. `content` is null in OpenAI's rows: one
+template tests for null, another prints "None". `arguments` are a string of JSON in OpenAI's rows
+and an object in others: one template joins strings, another writes `arguments | tojson`, which
+escapes a string a second time, and another goes through the items of an object. A row is rendered
+as it stands; the other form is used only where the template fails on the first or loses the call.
+What a template does with each form is probed once (`probe_habits`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from vocabtrim_core.errors import InputError
+
+REASONING = ("reasoning_content", "thinking", "reasoning")  # transformers' order of preference
+_NAME, _KEY, _VALUE = "wulfenite_look", "zoisite", "Tanzanite glows"
+_ASKED = "Quartz asks once"
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """Which forms of a turn with calls a template writes as the model would.
+
+    null: content that is null.  strings, objects: `arguments` as a string of JSON, as an object.
+    """
+
+    null: bool = True
+    strings: bool = True
+    objects: bool = True
+
+
+def chat_forms(
+    messages: Sequence[Mapping[str, Any]], habits: Habits, *, parts: bool = False
+) -> Iterator[list[dict[str, Any]]]:
+    """The conversation as a template takes it: the form to use first, then the others.
+
+    parts: contents are given as lists of parts, which some templates insist on.
+    InputError for tool calls that are none.
+    """
+    chat = [_message(message, n, parts) for n, message in enumerate(messages, 1)]
+    calling = [i for i, message in enumerate(chat) if "tool_calls" in message]
+    if not calling:
+        yield [_with_content(message) for message in chat]
+        return
+    nulls = any(chat[i]["content"] is None for i in calling)
+    # (strings of JSON become objects, objects become strings): what the template can read, then
+    # the other way round.
+    readable = (not habits.strings and habits.objects, not habits.objects and habits.strings)
+    for to_object, to_string in (readable, (not readable[0], not readable[1])):
+        for null in (habits.null, not habits.null) if nulls else (True,):
+            yield [_form(message, null, to_object, to_string) for message in chat]
+
+
+def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
+    """What a template does with the forms of a turn that calls a tool.
+
+    render: messages -> text; InputError where the template refuses.
+    """
+
+    def shows(content: str | None, arguments: Any) -> str:
+        call = {
+            "id": "abcdefghi", "type": "function",
+            "function": {"name": _NAME, "arguments": arguments},
+        }  # fmt: skip
+        message = {"role": "assistant", "content": content, "tool_calls": [call]}
+        try:
+            text = render([{"role": "user", "content": _ASKED}, message])
+        except InputError:
+            return ""
+        return text if _NAME in text else ""
+
+    as_object, as_string = {_KEY: _VALUE}, json.dumps({_KEY: _VALUE})
+    objects, strings = (shows("", form) for form in (as_object, as_string))
+    escaped = f'\\"{_KEY}' in strings
+    python = f"'{_KEY}': '{_VALUE}'" in objects
+    good = as_object if objects and not python else as_string
+    null, empty = shows(None, good), shows("", good)
+    return Habits(
+        null=bool(null) and not (null.count("None") > empty.count("None")),
+        strings=_VALUE in strings and not escaped,
+        objects=_VALUE in objects and not python,
+    )
+
+
+def reasoning_of(message: Mapping[str, Any]) -> str:
+    """The reasoning a message carries, "" without any."""
+    found = next((message[key] for key in REASONING if message.get(key)), "")
+    return found if isinstance(found, str) else ""
+
+
+def call_names(message: Mapping[str, Any]) -> list[str]:
+    """The names of the functions a message calls."""
+    calls = message.get("tool_calls")
+    if not isinstance(calls, list):
+        return []
+    functions = (call.get("function") or call for call in calls if isinstance(call, dict))
+    return [f["name"] for f in functions if isinstance(f.get("name"), str)]
+
+
+def _message(message: Mapping[str, Any], n: int, parts: bool) -> dict[str, Any]:
+    """Fields that are null are left out, but for `content`; reasoning stands where transformers
+    puts it, under `reasoning_content` and `thinking`."""
+    plain = {key: value for key, value in message.items() if value is not None}
+    content = plain.get("content")
+    if isinstance(content, list) and not parts:
+        content = "".join(p if isinstance(p, str) else p.get("text") or "" for p in content)
+    elif isinstance(content, str) and parts:
+        content = [{"type": "text", "text": content}]
+    plain["content"] = content
+    plain.pop("weight", None)  # the trainer's, not the template's
+    if thought := reasoning_of(plain):
+        plain = {"thinking": thought, **plain, "reasoning_content": thought}
+    calls = plain.pop("tool_calls", None)
+    with suppress(ValueError):
+        calls = json.loads(calls) if isinstance(calls, str) else calls
+    if calls:  # templates test for the key
+        if not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
+            raise InputError(f"The tool_calls of message {n} are no list of objects; mend the row.")
+        plain["tool_calls"] = [_call(call, n) for call in calls]
+    return plain
+
+
+def _call(call: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """A tool call in OpenAI's shape."""
+    function = call.get("function", call)
+    if not isinstance(function, Mapping):
+        raise InputError(f"A tool call of message {n} has no function object; mend the row.")
+    return {**call, "type": "function", "function": {**function}}
+
+
+def _with_content(message: dict[str, Any]) -> dict[str, Any]:
+    return message if message["content"] is not None else {**message, "content": ""}
+
+
+def _form(message: dict[str, Any], null: bool, to_object: bool, to_string: bool) -> dict[str, Any]:
+    """A message in one of the forms. null: null content beside calls stays null."""
+    if "tool_calls" not in message:
+        return _with_content(message)
+    calls = []
+    for call in message["tool_calls"]:
+        function = call["function"]
+        arguments = function.get("arguments")
+        if to_object and isinstance(arguments, str):
+            with suppress(ValueError):  # free text stays as it is
+                arguments = json.loads(arguments)
+        elif to_string and isinstance(arguments, dict):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        if arguments is not function.get("arguments"):
+            call = {**call, "function": {**function, "arguments": arguments}}
+        calls.append(call)
+    return {**(message if null else _with_content(message)), "tool_calls": calls}

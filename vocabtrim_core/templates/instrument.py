@@ -1,0 +1,133 @@
+"""Which message wrote which part of a rendered conversation.
+
+A template writes its messages in loops. Every loop of its syntax tree gets a mark at the beginning
+of its body and one behind it; while it renders, a mark says whether the loop's item is one of the
+messages. Taken out again, the marks leave the text and the part each message has in it. Nothing is
+known of the model or of the strings it uses. Templates that copy their messages or write them
+without a loop leave no parts.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vocabtrim_core.templates.environment import CLOSE, OPEN, environment
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+    from jinja2.nodes import Node, Stmt
+
+_MARK = re.compile(f"{OPEN}(?:(\\d+)(?::(\\d+))?|([<>])){CLOSE}")
+_BEGIN, _END = "_message_begins", "_loop_ends"
+
+
+class Part(NamedTuple):
+    """Characters [start, end) of a rendered text, written by one message (by its index)."""
+
+    message: int
+    start: int
+    end: int
+
+
+@functools.lru_cache(maxsize=32)
+def instrumented(jinja: str) -> Template:
+    """The template with marks in its loops. Raises what jinja raises where it is not valid."""
+    from jinja2 import nodes
+
+    tree = environment().parse(jinja)
+    for number, loop in enumerate(list(tree.find_all(nodes.For))):
+        if isinstance(loop.target, nodes.Name):
+            item = nodes.Name(loop.target.name, "load")
+            loop.body.insert(0, _call(_BEGIN, nodes.Const(number), item))
+    for number, loop in enumerate(list(tree.find_all(nodes.For))):
+        _insert_after(tree, loop, _call(_END, nodes.Const(number)))
+    return environment().from_string(tree)
+
+
+def render_parts(template: Template, chat: Sequence[Mapping], **context: Any) -> str:
+    """The text of an instrumented template, marks included (see `split`)."""
+    number = {id(message): i for i, message in enumerate(chat)}
+    running: set[int] = set()
+
+    def begin(loop: int, item: Any) -> str:
+        message = number.get(id(item))
+        if message is None:
+            return ""
+        running.add(loop)
+        return f"{OPEN}{loop}:{message}{CLOSE}"
+
+    def end(loop: int) -> str:
+        if loop not in running:
+            return ""
+        running.discard(loop)
+        return f"{OPEN}{loop}{CLOSE}"
+
+    return template.render(messages=chat, **context, **{_BEGIN: begin, _END: end})
+
+
+class Split(NamedTuple):
+    """A text without marks, the parts that messages wrote, in order, and the ranges of
+    {% generation %} blocks."""
+
+    text: str
+    parts: tuple[Part, ...]
+    generated: tuple[tuple[int, int], ...]
+
+
+def split(marked: str) -> Split:
+    """Take the marks out. What a loop inside a message's part writes is of that loop's message."""
+    texts: list[str] = []
+    parts: list[Part] = []
+    loops: list[tuple[str, int]] = []  # loops that run, innermost last, and their messages
+    generated: list[tuple[int, int]] = []
+    at = begin = opened = 0
+    for mark in [*_MARK.finditer(marked), None]:
+        piece = marked[begin : mark.start() if mark else len(marked)]
+        if piece:
+            if loops:
+                message = loops[-1][1]
+                if parts and parts[-1].message == message and parts[-1].end == at:
+                    parts[-1] = Part(message, parts[-1].start, at + len(piece))
+                else:
+                    parts.append(Part(message, at, at + len(piece)))
+            texts.append(piece)
+            at += len(piece)
+        if mark is None:
+            break
+        begin, (loop, message, generation) = mark.end(), mark.groups()
+        if generation == "<":
+            opened = at
+        elif generation:
+            generated += [(opened, at)] if opened < at else []
+        elif message is None:
+            while loops and loops.pop()[0] != loop:
+                pass
+        else:
+            running = [name for name, _ in loops]
+            if loop in running:
+                del loops[running.index(loop) :]
+            loops.append((loop, int(message)))
+    return Split("".join(texts), tuple(parts), tuple(generated))
+
+
+def _call(function: str, *arguments: Any) -> Stmt:
+    from jinja2 import nodes
+
+    called = nodes.Call(nodes.Name(function, "load"), [*arguments], [], None, None)
+    return nodes.Output([called])
+
+
+def _insert_after(tree: Node, loop: Node, mark: Node) -> None:
+    """Put a statement behind another one, wherever that stands."""
+    from jinja2 import nodes
+
+    for parent in [tree, *tree.find_all(nodes.Node)]:
+        for field in parent.fields:
+            statements = getattr(parent, field)
+            if isinstance(statements, list) and any(node is loop for node in statements):
+                place = next(i for i, node in enumerate(statements) if node is loop)
+                statements.insert(place + 1, mark)
+                return

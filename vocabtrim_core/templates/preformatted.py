@@ -1,0 +1,64 @@
+"""Turns in text that was rendered before: by the template's own markers alone.
+
+A turn begins behind the text that opens an answer and ends with the first stop token, or where
+another role begins. A stop token that the template writes only inside a conversation (Harmony's
+<|end|> behind a thought) does not stop the model when its own next message follows at once, so such
+a turn goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+from vocabtrim_core.templates.spans import any_of
+from vocabtrim_core.templates.turns import Turn, ended
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """The strings around turns.
+
+    headers: open an answer.  stops: stop tokens.  soft: of these, those that do not stop the model
+    when a header follows.  roles: open a turn of any role.  specials: texts of special tokens, one
+    of which may be a stop token that only other settings of the template write.
+    """
+
+    headers: tuple[str, ...]
+    stops: tuple[str, ...]
+    soft: tuple[str, ...]
+    roles: tuple[str, ...]
+    specials: tuple[str, ...]
+
+    def turns(self, text: str) -> list[Turn]:
+        """The assistant turns of a rendered text, in order."""
+        found: list[Turn] = []
+        start: int | None = None
+        ends = tuple(dict.fromkeys((*self.stops, *self.specials)))
+
+        def close(begin: int, tail: int) -> None:
+            found.append(ended(text, -1, begin, tail, ends))
+
+        for match in _pattern(self).finditer(text):
+            what = match[0]
+            if start is None:
+                start = match.end() if what in self.headers else None
+            elif what in self.stops and what not in self.soft:
+                close(start, match.end() + text.startswith("\n", match.end()))
+                start = None
+            elif what in self.headers:
+                if not text[start : match.start()].rstrip().endswith(self.soft or ("\0",)):
+                    close(start, match.start())
+                    start = match.end()
+            elif what in self.roles:
+                close(start, match.start())
+                start = None
+        if start is not None:
+            close(start, len(text))
+        return found
+
+
+@functools.lru_cache
+def _pattern(markers: Markers) -> re.Pattern[str]:
+    return re.compile(any_of((*markers.headers, *markers.stops, *markers.roles)) or "(?!)")

@@ -1,0 +1,167 @@
+"""From a tokenizer to its chat template: probed by rendering, never known by a model's name."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.chat_template import ChatTemplate
+from vocabtrim_core.templates.data import NAMED, NamedTemplate
+from vocabtrim_core.templates.fast_path_probe import prove
+from vocabtrim_core.templates.forms import probe_habits
+from vocabtrim_core.templates.preformatted import Markers
+from vocabtrim_core.templates.render import Renderer
+from vocabtrim_core.templates.shape import THOUGHT, Shape, conversation, probe_shape
+from vocabtrim_core.templates.spans import SPAN_ENDS
+from vocabtrim_core.templates.stops import Stops, opens_answers, probe_stops
+from vocabtrim_core.templates.turns import MARKUP, TurnFinder
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+__all__ = ["NAMED", "SPAN_ENDS", "NamedTemplate", "resolve_template"]
+
+MARKS_MISS = (
+    "The template's {% generation %} marks miss assistant text; the turns are found without them."
+)
+
+
+def resolve_template(
+    tokenizer: Tokenizer, name: str = "auto", span_end: str = "stop"
+) -> ChatTemplate:
+    """The tokenizer's own template ("auto") or a named one, probed with this tokenizer.
+
+    span_end: where a turn ends, one of `SPAN_ENDS`.
+    InputError when it does not show where the assistant's part is.
+    """
+    if span_end not in SPAN_ENDS:
+        raise InputError(f"There is no span end {span_end}; choose one of {', '.join(SPAN_ENDS)}.")
+    return _resolve(tokenizer, name, span_end)
+
+
+@functools.lru_cache(maxsize=8)
+def _resolve(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
+    if name in NAMED:
+        template = _named(tokenizer, name, NAMED[name])
+    elif name != "auto":
+        raise InputError(f"There is no chat template {name}; choose auto or {', '.join(NAMED)}.")
+    elif not tokenizer.chat_template:
+        raise InputError(
+            f"The tokenizer {tokenizer.name} has no chat template; "
+            f"choose a named template: {', '.join(NAMED)}."
+        )
+    else:
+        template = _own(tokenizer, tokenizer.chat_template)
+        if tokenizer.tool_template and tokenizer.tool_template != tokenizer.chat_template:
+            with_tools = replace(_own(tokenizer, tokenizer.tool_template), span_end=span_end)
+            template = replace(template, with_tools=with_tools)
+    template = replace(template, span_end=span_end)
+    return replace(template, fast_path=prove(template, tokenizer))
+
+
+def _own(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
+    """The tokenizer's jinja; contents are given as lists of parts where plain text does not do."""
+    renderer = Renderer(jinja, tokenizer.special_tokens, name="The tokenizer's chat template")
+    try:
+        shape = probe_shape(renderer)
+    except InputError as error:
+        renderer = replace(renderer, parts=True)
+        try:
+            shape = probe_shape(renderer)
+        except InputError:
+            raise error from None  # what it says about plain text is the message people can use
+    template = _template(tokenizer, "tokenizer", renderer, shape)
+    if template.masks and not _finds_turns(template):
+        template = replace(template, masks=False, warnings=(MARKS_MISS,))
+    if not _finds_turns(template):
+        raise InputError(
+            f"The assistant's part cannot be found in what the chat template of {tokenizer.name} "
+            f"writes; choose a named template: {', '.join(NAMED)}."
+        )
+    return template
+
+
+def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplate:
+    """One of our templates, with a warning where its markers are no tokens of this tokenizer."""
+    renderer = Renderer(entry.jinja, tokenizer.special_tokens, name=name)
+    shape = replace(
+        probe_shape(renderer), user_header=entry.user_header,
+        end_of_turn=entry.end_of_turn, last_end=entry.end_of_turn,
+    )  # fmt: skip
+    shape = replace(shape, headers=(entry.header, *shape.headers[1:]))
+    template = _template(tokenizer, name, renderer, shape)
+    markers = MARKUP.findall(entry.header + entry.end_of_turn)
+    missing = [m for m in dict.fromkeys(markers) if tokenizer.backend.token_to_id(m) is None]
+    if missing:
+        warning = (
+            f"{', '.join(missing)}: markers of the template {name} that are no tokens of "
+            f"{tokenizer.name}; they are counted as ordinary text."
+        )
+        template = replace(template, warnings=(warning,))
+    return template
+
+
+def _template(tokenizer: Tokenizer, name: str, renderer: Renderer, shape: Shape) -> ChatTemplate:
+    renderer = replace(renderer, habits=probe_habits(renderer.text))
+    stops = probe_stops(renderer, tokenizer)
+    opens = opens_answers(renderer)
+    finder = TurnFinder(renderer, stops.tokens, opens, "" if opens else shape.opening)
+    specials = tuple(text for text in tokenizer.specials.values() if text)
+    return ChatTemplate(
+        name=name,
+        renderer=renderer,
+        finder=finder,
+        markers=_markers(finder, shape, stops, specials),
+        user_header=shape.user_header,
+        ends=tuple(dict.fromkeys(filter(None, (shape.end_of_turn, shape.last_end)))),
+        thought_channel=_thought_channel(renderer, finder) if shape.reasoning else None,
+        preamble=shape.preamble,
+        trims=shape.trims,
+        masks=renderer.has_marks,
+        alternates=shape.alternates,
+        drops_thinking=shape.drops_thinking,
+        reasoning=shape.reasoning,
+    )
+
+
+def _markers(finder: TurnFinder, shape: Shape, stops: Stops, specials: tuple[str, ...]) -> Markers:
+    """What tells turns apart in text that is already rendered. The generation prompt opens an
+    answer; a template without one, or one that ends a user turn with it, has the shape's header."""
+    prompts = []
+    for roles in ("u", "su", "uat"):
+        try:
+            prompts.append(finder.renderer.render(conversation(roles)).chat)
+        except InputError:
+            continue
+    opened = dict.fromkeys(finder.prompt(chat).rstrip(" ") for chat in prompts)
+    headers = [text for text in opened if finder.opens and text.strip()]
+    if not headers or not any(shape.headers[0].startswith(header) for header in headers):
+        headers = [*shape.headers]
+    roles = tuple(r for r in stops.roles if r not in headers)
+    return Markers(tuple(headers), stops.tokens, stops.soft, roles, specials)
+
+
+def _thought_channel(renderer: Renderer, finder: TurnFinder) -> tuple[str, str] | None:
+    """What opens and closes reasoning inside a turn, where that is no <think> block."""
+    plain, thoughtful = conversation("ua"), conversation("ua")
+    thoughtful[1]["reasoning_content"] = THOUGHT
+    written = []
+    for chat in (plain, thoughtful):
+        rendered = renderer.render(chat)
+        turns = finder.turns(rendered)
+        written.append(rendered.text[turns[0].start : turns[0].tail] if turns else "")
+    without, with_thought = written
+    if not without or THOUGHT not in with_thought or not with_thought.endswith(without):
+        return None
+    opening, closing = with_thought.removesuffix(without).split(THOUGHT)
+    return (opening, closing) if opening and closing and "<think>" not in opening else None
+
+
+def _finds_turns(template: ChatTemplate) -> bool:
+    """Both answers of a conversation are in a turn, and nothing of the user is."""
+    chat = conversation("uaua")
+    text, spans = template.spans(chat, "content")
+    found = [text[start:end] for start, end in spans]
+    return len(found) == 2 and all(
+        answer["content"] in turn and not any(m["content"] in turn for m in chat if m is not answer)
+        for answer, turn in zip(chat[1::2], found, strict=True)
+    )

@@ -1,0 +1,103 @@
+"""The tokens an assistant turn ends with, found by rendering marked conversations and looking.
+
+A turn ends with the tokenizer's end-of-sequence token, with another one that `generation_config`
+names, or with what the template writes behind an answer, a call or a thought (`<|eom_id|>`,
+`<|call|>`, `<|return|>`). A template may write none: the next role's marker stops such a turn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.render import Renderer
+from vocabtrim_core.templates.shape import ASSISTANTS, THOUGHT, conversation
+from vocabtrim_core.templates.turns import MARKUP
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+CALLED = "Wulfenite"
+CALL = {
+    "id": "abcdefghi",
+    "type": "function",
+    "function": {"name": CALLED, "arguments": {CALLED: CALLED}},
+}
+
+
+def probes() -> Iterator[tuple[list[dict[str, Any]], bool]]:
+    """(conversation, does a turn call?) of every kind of turn, in the middle and at the end."""
+    for roles in ("ua", "uaua"):
+        yield conversation(roles), False
+        thoughtful = conversation(roles)
+        for message in thoughtful[1::2]:
+            message["reasoning_content"] = THOUGHT
+        yield thoughtful, False
+    for roles in ("ua", "uat", "uata"):
+        calling = conversation(roles)
+        calling[1] = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+        for result in calling[2:3]:
+            result |= {"tool_call_id": CALL["id"], "name": CALLED}
+        yield calling, True
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """tokens: texts of the stop tokens.  soft: of these, those that were seen inside conversations
+    only.  roles: what opens a turn of another
+    role."""
+
+    tokens: tuple[str, ...]
+    soft: tuple[str, ...]
+    roles: tuple[str, ...]
+
+
+def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
+    """The stop tokens of a template and a tokenizer."""
+    specials = sorted({text for text in tokenizer.specials.values() if text}, key=len, reverse=True)
+    special = re.compile("|".join(map(re.escape, specials)) if specials else r"(?!)")
+    last: dict[str, None] = dict.fromkeys(tokenizer.stop_tokens)
+    inside: dict[str, None] = {}
+    roles: dict[str, None] = {}
+    for chat, calls in probes():
+        try:
+            text, parts, *_ = renderer.render(chat)
+        except InputError:  # a template without tools, or of a strict order
+            continue
+        for part in parts:
+            written = text[part.start : part.end]
+            if chat[part.message]["role"] == "assistant":
+                stops = _stop(written, special, calls, {**last, **inside})
+                (last if part.message == len(chat) - 1 else inside).update(dict.fromkeys(stops))
+            elif opening := _opening(written, chat[part.message]):
+                roles[opening] = None
+    soft = tuple(token for token in inside if token not in last)
+    return Stops((*last, *soft), soft, tuple(roles))
+
+
+def opens_answers(renderer: Renderer) -> bool:
+    """The template writes a generation prompt when it is asked to."""
+    chat = conversation("u")
+    return renderer.text(chat, prompt=True) != renderer.text(chat)
+
+
+def _opening(written: str, message: dict[str, Any]) -> str:
+    """What a message's part begins with: a piece of markup, else what precedes its text."""
+    if unit := MARKUP.match(written):
+        return unit[0]
+    content = message["content"] or ""
+    return written[: written.find(content)].strip() if content else ""
+
+
+def _stop(turn: str, special: re.Pattern[str], calls: bool, known: dict[str, None]) -> list[str]:
+    """The stop token behind the last marked text of a turn, if there is one."""
+    marked = [turn.rfind(text) + len(text) for text in (*ASSISTANTS, CALLED) if text in turn]
+    behind = turn[max(marked, default=len(turn)) :]
+    tokens = special.findall(behind)
+    if tokens and not calls:
+        return tokens[:1]
+    if tokens and (tokens[-1] in known or not re.match(r"</|\[/", tokens[-1])):
+        return tokens[-1:]  # what closes a call comes first
+    unit = MARKUP.match(behind.strip())  # of a template whose markers are no tokens
+    return [unit[0]] if unit and not calls else []

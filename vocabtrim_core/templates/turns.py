@@ -1,0 +1,141 @@
+"""What the model would have generated, turn by turn, in one render of a conversation.
+
+A counted span is defined once: for each assistant turn, the text that the target would have
+generated after the generation prompt at that point, up to and including the token it stops with.
+So: render the messages before the turn with the generation prompt, render them with the turn; what
+the second adds to the first is the turn, less what the template writes after the stop token
+(`definition` does just that, and checks what is found here).
+
+Rendering every beginning of a conversation takes time with the square of its length. Here it is
+rendered once: `instrument` tells which message wrote which part of the text, the generation prompt
+at each point is known from the messages around it, and the stop tokens are known from probes. Where
+a template rewrites earlier turns (Qwen 3 drops their reasoning), a turn is its part of this full
+render, which is the text that is trained on.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.instrument import Part
+from vocabtrim_core.templates.render import Messages, Rendered, Renderer
+
+# What is one unit in rendered text, so that no boundary falls inside it.
+MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
+LONGEST_ENDING = 256  # characters at the end of a turn that are searched for its stop token
+
+
+class Turn(NamedTuple):
+    """An assistant turn in rendered text, as character offsets.
+
+    start: after the generation prompt.  stop: where the stop token begins, else `end`.
+    end: after the stop token.  tail: after what the template writes behind that.
+    message: its index in the conversation, -1 in text that was rendered before.
+    """
+
+    message: int
+    start: int
+    stop: int
+    end: int
+    tail: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinder:
+    """Finds the turns in what one template writes.
+
+    stops: texts of the tokens a turn ends with.  opens: the template writes a generation prompt
+    when it is asked to.  header: what stands before an answer where it writes none.
+    """
+
+    renderer: Renderer
+    stops: tuple[str, ...]
+    opens: bool
+    header: str
+    _prompts: dict[tuple, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def turns(self, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn] | None:
+        """The assistant turns of a rendered conversation that have text; None where an assistant
+        message has no one part of its own in the text."""
+        chat, text, found = rendered.chat, rendered.text, []
+        parts: dict[int, list[Part]] = {}
+        for part in rendered.parts:
+            parts.setdefault(part.message, []).append(part)
+        for i, message in enumerate(chat):
+            if message.get("role") != "assistant":
+                continue
+            own = [p for p in parts.get(i, ()) if text[p.start : p.end].strip()]
+            if len(own) > 1 or (not own and _speaks(message)):
+                return None
+            for part in own:
+                start = self._start(text, part, chat, i, tools)
+                found.append(ended(text, i, start, part.end, self.stops))
+        return found
+
+    def prompt(self, chat: Messages, tools: list[Any] | None = None) -> str:
+        """What the template writes behind the last message of these to open an answer."""
+        if not self.opens:
+            return self.header
+        last = chat[-1] if chat else {}
+        key = (last.get("role"), "tool_calls" in last, bool(tools), len(chat) > 1)
+        if key not in self._prompts:
+            self._prompts[key] = self._render_prompt(chat, tools)
+        return self._prompts[key]
+
+    def _render_prompt(self, chat: Messages, tools: list[Any] | None) -> str:
+        try:
+            text, parts, *_ = self.renderer.render(chat, tools, prompt=True)
+        except InputError:  # many templates refuse an empty conversation
+            return self.header
+        return text[parts[-1].end :] if parts else self.header
+
+    def _start(
+        self, text: str, part: Part, chat: Sequence[Mapping], i: int, tools: list[Any] | None
+    ) -> int:
+        prompt = self.prompt(chat[:i], tools)
+        own = text[part.start : part.end]
+        if not own.startswith(prompt) and i == 0 and prompt in own:  # a default system prompt
+            return part.start + own.index(prompt) + len(prompt)
+        return part.start + len(common_start(prompt, own))
+
+
+def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]) -> Turn:
+    """The turn [start, tail) with its stop token found: the first of those at its end."""
+    stop = end = tail
+    pattern = _ending(stops)
+    if match := pattern.search(text, max(start, tail - LONGEST_ENDING), tail):
+        stop, end = match.span(1)
+    return Turn(message, start, stop, end, tail)
+
+
+def common_start(left: str, right: str) -> str:
+    """The common beginning of two texts, cut where it would split a piece of markup."""
+    if right.startswith(left):
+        return left
+    pairs = zip(left, right, strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    for text in (left, right):
+        for unit in MARKUP.finditer(text, 0, shared + 64):
+            if unit.start() < shared < unit.end():
+                shared = unit.start()
+    return left[:shared]
+
+
+def _speaks(message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    return bool(message.get("tool_calls") or (isinstance(content, str) and content.strip()))
+
+
+@functools.lru_cache
+def _ending(stops: tuple[str, ...]) -> re.Pattern[str]:
+    """Stop tokens with nothing but blanks behind them; group 1 is the first."""
+    if not stops:
+        return re.compile("(?!)")
+    any_stop = "|".join(map(re.escape, sorted(stops, key=len, reverse=True)))
+    return re.compile(rf"({any_stop})\s*(?:(?:{any_stop})\s*)*\Z")

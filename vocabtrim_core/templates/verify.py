@@ -1,0 +1,47 @@
+"""Counted spans of a conversation held against the definition carried out literally."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.render import Messages
+
+if TYPE_CHECKING:
+    from vocabtrim_core.templates.chat_template import ChatTemplate
+
+
+class SpanError(Exception):
+    """A turn was found elsewhere than the definition has it; the message says which."""
+
+
+def check_spans(template: ChatTemplate, messages: Messages, tools: list[Any] | None = None) -> int:
+    """How many assistant turns were compared and found equal.
+
+    Every turn is compared as the last one of the conversation up to it. Not compared are turns the
+    template refuses to have last or first, and those of a template that marks the assistant's text
+    itself, whose marks are the definition.  SpanError for the first that differs.
+    """
+    template = template.for_tools(tools)
+    if template.masks:
+        return 0
+    checked = 0
+    for i, message in enumerate(messages):
+        if message.get("role") != "assistant":
+            continue
+        some = messages[: i + 1]
+        try:
+            expected = template.generated(some, i, tools)
+            rendered = template.renderer.render(some, tools)
+            turns = template.turns(rendered, some, tools)
+        except InputError:
+            continue
+        own = [t for t in turns if t.message == i]
+        found = "".join(rendered.text[t.start : t.tail] for t in own)
+        if found != expected:
+            raise SpanError(
+                f"message {i + 1} (role assistant): the counted text begins {found[:60]!r}, the "
+                f"definition's {expected[:60]!r}"
+            )
+        checked += 1
+    return checked
