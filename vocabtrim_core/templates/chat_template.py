@@ -26,7 +26,7 @@ from vocabtrim_core.templates.spans import (
     span_of,
     without_thoughts,
 )
-from vocabtrim_core.templates.turns import Turn, TurnFinder, ended
+from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -231,19 +231,27 @@ class ChatTemplate:
     def _by_definition(
         self, rendered: Rendered, messages: Messages, tools: list[Any] | None
     ) -> list[Turn]:
-        """Turns of a template whose messages leave no part of their own: rendered one by one."""
-        text, found, at = rendered.text, [], 0
+        """Turns of a template whose messages leave no part of their own: rendered one by one.
+
+        A turn stands where the full text begins as the prompt before it and goes on as the text up
+        to it does.
+        """
+        text, found = rendered.text, []
         for i, message in enumerate(messages):
             if message.get("role") != "assistant":
                 continue
             own = self.generated(messages, i, tools)
-            start = text.find(own, at)
-            if not own or start < 0:
+            whole = self.renderer.text(messages[: i + 1], tools)
+            start = len(common_start(whole.removesuffix(own), text))
+            tail = len(common_start(whole, text))
+            if own.strip() and not text[start:tail].strip():
                 at_fault = f"The part of message {i + 1} (role assistant)"
                 why = "cannot be found in what the chat template writes"
                 raise RefusedError(f"{at_fault} {why}; choose a named template.", f"a turn {why}")
-            at = start + len(own)
-            found.append(ended(text, i, start, at, self.finder.stops))
+            turn = ended(text, i, start, tail, self.finder.stops)
+            if found and found[-1].end == start == found[-1].stop:  # messages written as one
+                turn = turn._replace(start=found.pop().start)
+            found.append(turn)
         return found
 
     def generated(self, messages: Messages, i: int, tools: list[Any] | None = None) -> str:

@@ -48,13 +48,16 @@ def chat_forms(
     if not calling:
         yield [_with_content(message) for message in chat]
         return
-    nulls = any(chat[i]["content"] is None for i in calling)
+    contents = [chat[i]["content"] for i in calling]
+    first = "keep" if habits.null else "empty"
+    blanks = {None: (first, "empty" if habits.null else "keep"), "": (first, "null")}
+    ways = [way for content in (None, "") if content in contents for way in blanks[content]]
     # (strings of JSON become objects, objects become strings): what the template can read, then
     # the other way round.
     readable = (not habits.strings and habits.objects, not habits.objects and habits.strings)
     for to_object, to_string in (readable, (not readable[0], not readable[1])):
-        for null in (habits.null, not habits.null) if nulls else (True,):
-            yield [_form(message, null, to_object, to_string) for message in chat]
+        for blank in dict.fromkeys(ways or ("keep",)):
+            yield [_form(message, blank, to_object, to_string) for message in chat]
 
 
 def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
@@ -138,8 +141,9 @@ def _with_content(message: dict[str, Any]) -> dict[str, Any]:
     return message if message["content"] is not None else {**message, "content": ""}
 
 
-def _form(message: dict[str, Any], null: bool, to_object: bool, to_string: bool) -> dict[str, Any]:
-    """A message in one of the forms. null: null content beside calls stays null."""
+def _form(message: dict[str, Any], blank: str, to_object: bool, to_string: bool) -> dict[str, Any]:
+    """A message in one of the forms. blank: content that is null or "" beside calls is kept, made
+    "empty" or made "null"."""
     if "tool_calls" not in message:
         return _with_content(message)
     calls = []
@@ -154,4 +158,7 @@ def _form(message: dict[str, Any], null: bool, to_object: bool, to_string: bool)
         if arguments is not function.get("arguments"):
             call = {**call, "function": {**function, "arguments": arguments}}
         calls.append(call)
-    return {**(message if null else _with_content(message)), "tool_calls": calls}
+    content = message["content"]
+    if not content and blank != "keep":
+        content = None if blank == "null" else ""
+    return {**message, "content": content, "tool_calls": calls}

@@ -3,8 +3,8 @@
 A template writes its messages in loops. Every loop of its syntax tree gets a mark at the beginning
 of its body and one behind it; while it renders, a mark says whether the loop's item is one of the
 messages. Taken out again, the marks leave the text and the part each message has in it. Nothing is
-known of the model or of the strings it uses. Templates that copy their messages or write them
-without a loop leave no parts.
+known of the model or of the strings it uses. A template that copies its messages is followed while
+roles and contents stay what they were; one that writes them without a loop leaves no parts.
 """
 
 from __future__ import annotations
@@ -51,11 +51,16 @@ def render_parts(template: Template, chat: Sequence[Mapping], **context: Any) ->
     """The text of an instrumented template, marks included (see `split`)."""
     number = {id(message): i for i, message in enumerate(chat)}
     running: set[int] = set()
+    copied: dict[int, int] = {}  # loop -> messages before this one were met in it
 
     def begin(loop: int, item: Any) -> str:
         message = number.get(id(item))
+        if message is None and isinstance(item, dict) and "role" in item:
+            message = next((i for i in range(copied.get(loop, 0), len(chat))
+                            if _same(item, chat[i])), None)  # fmt: skip
         if message is None:
-            return ""
+            return end(loop)
+        copied[loop] = message + 1
         running.add(loop)
         return f"{OPEN}{loop}:{message}{CLOSE}"
 
@@ -66,6 +71,12 @@ def render_parts(template: Template, chat: Sequence[Mapping], **context: Any) ->
         return f"{OPEN}{loop}{CLOSE}"
 
     return template.render(messages=chat, **context, **{_BEGIN: begin, _END: end})
+
+
+def _same(copy: Mapping, message: Mapping) -> bool:
+    return copy["role"] == message.get("role") and all(
+        copy.get(key) == message.get(key) for key in ("content", "tool_calls")
+    )
 
 
 class Split(NamedTuple):

@@ -94,10 +94,10 @@ def _stop(turn: str, special: re.Pattern[str], calls: bool, known: dict[str, Non
     """The stop token behind the last marked text of a turn, if there is one."""
     marked = [turn.rfind(text) + len(text) for text in (*ASSISTANTS, CALLED) if text in turn]
     behind = turn[max(marked, default=len(turn)) :]
-    tokens = special.findall(behind)
-    if tokens and not calls:
-        return tokens[:1]
-    if tokens and (tokens[-1] in known or not re.match(r"</|\[/", tokens[-1])):
-        return tokens[-1:]  # what closes a call comes first
+    tokens = special.findall(behind)  # what closes a call or a channel comes first
+    if stop := next((token for token in tokens if token in known), ""):
+        return [stop]
+    if tokens and not (calls and re.match(r"</|\[/", tokens[-1])):
+        return tokens[-1:]
     unit = MARKUP.match(behind.strip())  # of a template whose markers are no tokens
     return [unit[0]] if unit and not calls else []

@@ -28,6 +28,7 @@ from vocabtrim_core.templates.render import Messages, Rendered, Renderer
 
 # What is one unit in rendered text, so that no boundary falls inside it.
 MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
+USUAL = ({"role": "user", "content": "Quartz asks once"},)  # what most answers follow
 LONGEST_ENDING = 256  # characters at the end of a turn that are searched for its stop token
 
 
@@ -91,18 +92,23 @@ class TurnFinder:
     def _render_prompt(self, chat: Messages, tools: list[Any] | None) -> str:
         try:
             text, parts, *_ = self.renderer.render(chat, tools, prompt=True)
+            if parts:
+                return text[parts[-1].end :]
+            closed = self.renderer.text(chat, tools)
         except InputError:  # many templates refuse an empty conversation
             return self.header
-        return text[parts[-1].end :] if parts else self.header
+        return text[len(closed) :] if text.startswith(closed) else self.header
 
     def _start(
         self, text: str, part: Part, chat: Sequence[Mapping], i: int, tools: list[Any] | None
     ) -> int:
-        prompt = self.prompt(chat[:i], tools)
+        prompt, usual = self.prompt(chat[:i], tools), self.prompt(USUAL)
         own = text[part.start : part.end]
-        if not own.startswith(prompt) and i == 0 and prompt in own:  # a default system prompt
-            return part.start + own.index(prompt) + len(prompt)
-        return part.start + len(common_start(prompt, own))
+        if own.startswith(prompt) and prompt:
+            return part.start + len(prompt)
+        if i == 0 and usual in own:  # a default system prompt
+            return part.start + own.index(usual) + len(usual)
+        return part.start + max(len(common_start(other, own)) for other in (prompt, usual))
 
 
 def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]) -> Turn:
