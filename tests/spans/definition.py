@@ -119,7 +119,8 @@ def form(
 
     Order: arguments as they stand, as objects, as strings; all that with contents as they stand,
     then with null as "" , then with "" as null where there are calls. Where no form carries every
-    call, the first that renders. A form that writes null as the word None counts as failing.
+    call, the first that renders. A form that writes null as the word None counts as failing, and so
+    does one that writes arguments, which are JSON, as a JSON string once more.
     """
     plain = [_without_nulls(message) for message in messages]
     rendered: list[tuple[list[Message], str]] = []
@@ -134,6 +135,9 @@ def form(
                 continue
             changed = [] if chat == plain else [f"content {content}, arguments {arguments}"]
             if _writes_none(rules, chat, tools):
+                continue
+            if _escapes_arguments(rules, chat, tools):
+                rendered.append((chat, "the template escapes arguments that are JSON already"))
                 continue
             if not (lost := _lost_calls(rules, chat, tools)):
                 return chat, changed
@@ -186,6 +190,20 @@ def _writes_none(rules: Rules, chat: list[Message], tools: list | None) -> bool:
         return rules.render(chat, tools).count("None") > rules.render(filled, tools).count("None")
     except RefusedError:
         return False
+
+
+def _escapes_arguments(rules: Rules, chat: list[Message], tools: list | None) -> bool:
+    for i, message in enumerate(chat):
+        for k, call in enumerate(message.get("tool_calls") or ()):
+            if isinstance(call["function"].get("arguments"), str):
+                probe = copy.deepcopy(chat)
+                probe[i]["tool_calls"][k]["function"]["arguments"] = f'{{"{FRESH}a": 1}}'
+                try:
+                    if f'\\"{FRESH}a' in rules.render(probe, tools):
+                        return True
+                except RefusedError:
+                    return False
+    return False
 
 
 def _lost_calls(rules: Rules, chat: list[Message], tools: list | None) -> list[int]:
@@ -251,6 +269,9 @@ def _start(
     before = i and chat[i - 1]["role"] == "assistant"
     if prompt is not None and full.startswith(prompt) and not (before and prompt == base):
         return len(prompt), ""
+    begin = rules.special_tokens.get("bos_token", "")
+    if i == 0 and prompt and full.startswith(begin + prompt):
+        return len(begin + prompt), ""  # the first message writes it, so no message leaves it out
     if base is not None and prompt is not None and prompt != base:
         common = _common(prompt, full)
         if prompt.startswith(base) and common > len(base) and full.startswith(base):
