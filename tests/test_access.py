@@ -42,6 +42,7 @@ ORIGINS = (  # foreign to http://127.0.0.1:PORT
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
 STREAM = "/_stcore/stream"
+SERVER_TOO = {400, 403}  # what the server underneath may refuse as malformed before the guard does
 
 
 # --- the judgement ------------------------------------------------------------------------------
@@ -195,7 +196,7 @@ def upgrade(port: int, *headers: str) -> int:
 @pytest.mark.parametrize("host", FOREIGN)
 def test_an_upgrade_to_a_foreign_host_is_refused(port, host):
     for name in (host, f"{host}:{port}"):
-        expected = {403} if name.isascii() else {400, 403}
+        expected = {403} if name.isascii() else SERVER_TOO
         assert upgrade(port, f"Host: {name}", f"Origin: http://{name}") in expected
         assert upgrade(port, f"Host: {name}", f"Origin: http://127.0.0.1:{port}") in expected
 
@@ -210,7 +211,7 @@ def test_an_upgrade_without_an_origin_or_with_two_is_refused(port):
     host, own = f"Host: 127.0.0.1:{port}", f"Origin: http://127.0.0.1:{port}"
     assert upgrade(port, host) == 403
     for other in (own, "Origin: http://evil.test"):
-        assert upgrade(port, host, own, other) == 400  # by the websocket server itself
+        assert upgrade(port, host, own, other) in SERVER_TOO
 
 
 @pytest.mark.parametrize(
@@ -254,9 +255,9 @@ def test_pages_and_files_are_served_to_our_own_names(port, paths):
 def test_a_request_without_a_host_or_with_two_is_refused(port):
     own = f"Host: localhost:{port}"
     assert status(ask(port, "/", version="1.0")) == 403
-    assert status(ask(port, "/", "Connection: close")) == 400  # by the server itself
-    assert status(ask(port, "/", own, "Host: evil.test", "Connection: close")) == 400
-    assert status(ask(port, STREAM, own, "Host: evil.test", *UPGRADE)) == 400
+    assert status(ask(port, "/", "Connection: close")) in SERVER_TOO
+    assert status(ask(port, "/", own, "Host: evil.test", "Connection: close")) in SERVER_TOO
+    assert status(ask(port, STREAM, own, "Host: evil.test", *UPGRADE)) in SERVER_TOO
 
 
 def test_an_upload_needs_the_token_of_our_own_page(port):

@@ -299,7 +299,8 @@ def test_servers_launched_here_by_an_engine_that_a_shell_named(trained, started)
     add(ENGINE, "gpu-env", "/opt/gpu/bin/python")
     app = opened()
     app.selectbox(key="attached").set_value("launch").run()
-    assert app.selectbox(key="engine_name").options == ["gpu-env: /opt/gpu/bin/python"]
+    assert app.selectbox(key="engine_name").options == ["gpu-env"]
+    assert "`/opt/gpu/bin/python`" in [caption.value for caption in app.caption]
     app.number_input(key="measure_topk").set_value(4).run()
     app.number_input(key="measure_width").set_value(16).run()
     button(app, "measure").click().run()

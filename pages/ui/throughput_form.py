@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.ui import jobpanel, throughput_drafts, throughput_import, throughput_prompts
 from pages.ui.frame import shell
-from pages.ui.words import plain
+from pages.ui.words import code_span, plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
@@ -129,8 +129,9 @@ def _launched() -> Engine:
     name = st.selectbox(
         "Engine", list(known), key="engine_name", persist_state="session",
         placeholder="none is configured", disabled=not known,
-        format_func=lambda n: f"{n}: {shlex.join(known[n])}",
     )  # fmt: skip
+    if name in known:
+        st.caption(code_span(shlex.join(known[name])))
     with st.popover("Add an engine", icon=":material/terminal:", type="tertiary", key="engine_add"):
         st.markdown(
             "Programs are named in a shell only, never on a page. Here `sglang` is the name; after "

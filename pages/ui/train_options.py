@@ -201,8 +201,10 @@ def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:
     options = ["", *known]
     name = left.selectbox(
         "Trainer", options, options.index(now), key="train_with", persist_state="session",
-        format_func=lambda n: f"{n}: {shlex.join(known[n])}" if n else "The app's own environment",
+        format_func=lambda n: n or "the app's own environment",
     )  # fmt: skip
+    if name in known:
+        st.caption(code_span(shlex.join(known[name])))
     if right.button("Use it", key="train_use", width="stretch", disabled=name == now):
         jobs.start(["trainer", "--use", name], "Look at the trainer")
         st.rerun()
