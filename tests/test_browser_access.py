@@ -60,6 +60,6 @@ def test_a_page_whose_name_leads_here_gets_nothing(page, app):
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 def test_under_its_own_names_the_app_opens(page, app, name):
     own = app.replace("127.0.0.1", name)
-    page.goto(own)
-    page.get_by_text("Preparing the demo").first.wait_for(timeout=60_000)
+    page.goto(f"{own}/throughput")
+    page.get_by_text("Nothing is measured yet").first.wait_for(timeout=60_000)
     assert page.evaluate(OPEN, own.replace("http", "ws")) == "opened"
