@@ -6,7 +6,6 @@ modules around them needs a GPU stack.
 
 from __future__ import annotations
 
-import ast
 import copy
 import importlib.util
 import json
@@ -19,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from consumers import function_of
 from model_folders import H, V, draft_config, draft_tensors, write_draft, write_model, write_target
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -73,7 +73,7 @@ def test_one_folder_serves_every_engine(exported, vocabulary):
     assert {"draft/config.json", "draft/model.safetensors", "draft/vocabtrim.json"} <= set(paths)
     for name in SERVED:
         assert FORMATS[name].read(exported / "draft", len(IDS)).tolist() == IDS.tolist()
-    assert any("full-draft with fewer head rows" in note for note in manifest.notes)
+    assert any("full-draft with the head rows of these" in note for note in manifest.notes)
 
 
 def test_readme_gives_every_engines_command(exported):
@@ -167,25 +167,6 @@ def test_specforges_export_check_passes(weights):
 
 
 # ---------------------------------------------------------------- SGLang, vLLM
-
-
-def function_of(package: str, path: str, name: str, **namespace):
-    """A method of that name in a package's file, compiled alone; skips without the package."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip(f"{package} is not installed")
-    source = Path(next(iter(spec.submodule_search_locations)), path)
-    methods = [
-        node
-        for class_ in ast.parse(source.read_text("utf-8")).body
-        if isinstance(class_, ast.ClassDef)
-        for node in class_.body
-        if getattr(node, "name", "") == name
-    ]
-    future = ast.parse("from __future__ import annotations").body
-    tree = ast.Module(body=[*future, methods[-1]], type_ignores=[])
-    exec(compile(ast.fix_missing_locations(tree), str(source), "exec"), namespace)
-    return namespace[name]
 
 
 class Recorder(torch.nn.Parameter):
