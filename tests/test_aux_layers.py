@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from consumers import function_of
+from hypothesis import given
+from hypothesis import strategies as st
 from model_folders import V, draft_config, draft_tensors, write_model, write_target
 
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
@@ -23,6 +25,7 @@ from vocabtrim_core.exports import FORMATS, ExportContext, export
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 KEY = "eagle_aux_hidden_state_layer_ids"
+PLACES = ("vocabtrim_aux_layers", KEY, "eagle_config")
 SMALL = DraftVocabulary(np.arange(0, V, 7), V)
 
 
@@ -89,10 +92,10 @@ CONVENTIONS = {
 }
 
 
-@pytest.mark.parametrize("given", CONVENTIONS.values(), ids=CONVENTIONS)
-def test_every_convention_is_read_and_exported_right(tmp_path, given):
-    source = write(tmp_path / "source", **given)
-    assert read_layers(given, "here") == (1, 14, 26)
+@pytest.mark.parametrize("fields", CONVENTIONS.values(), ids=CONVENTIONS)
+def test_every_convention_is_read_and_exported_right(tmp_path, fields):
+    source = write(tmp_path / "source", **fields)
+    assert read_layers(fields, "here") == (1, 14, 26)
     export(SMALL, list(ENGINES), tmp_path / "out", ExportContext(draft=source))
     config = json.loads((tmp_path / "out/draft/config.json").read_text())
     for engine, reads in ENGINES.items():
@@ -108,9 +111,19 @@ def test_every_convention_is_read_and_exported_right(tmp_path, given):
     assert json.loads((tmp_path / "again/config.json").read_text())[KEY] == [2, 15, 27]
 
 
-@pytest.mark.parametrize("given", [{}, {"eagle_config": {}}, {"eagle_config": None}, {KEY: None}])
-def test_drafts_that_name_no_layers_leave_them_to_the_engine(tmp_path, given):
-    source = write(tmp_path / "source", **given)
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=6), st.sets(st.sampled_from(PLACES)))
+def test_any_layers_are_read_from_any_places(layers, missing):
+    """What is written is read back, whichever of its places a folder has kept; none are none."""
+    config = with_layers({"eagle_config": {"use_aux_hidden_state": True}}, layers)
+    assert config["eagle_config"].pop("use_aux_hidden_state")
+    left = {name: value for name, value in config.items() if name not in missing}
+    expected = None if missing == set(PLACES) else tuple(layers)
+    assert read_layers(left, "here") == expected
+
+
+@pytest.mark.parametrize("fields", [{}, {"eagle_config": {}}, {"eagle_config": None}, {KEY: None}])
+def test_drafts_that_name_no_layers_leave_them_to_the_engine(tmp_path, fields):
+    source = write(tmp_path / "source", **fields)
     export(SMALL, list(ENGINES), tmp_path / "out", ExportContext(draft=source))
     config = json.loads((tmp_path / "out/draft/config.json").read_text())
     assert {reads(config, 32) == [2, 16, 29] for reads in ENGINES.values()} == {True}
@@ -119,7 +132,7 @@ def test_drafts_that_name_no_layers_leave_them_to_the_engine(tmp_path, given):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("fields", "message"),
     [
         ({KEY: [1, 14, 26], **NEIGHBOURS}, r"different layers .* vocabtrim_aux_layers"),
         ({KEY: [3, 16, 28], **NEIGHBOURS}, "nothing says which"),
@@ -130,8 +143,8 @@ def test_drafts_that_name_no_layers_leave_them_to_the_engine(tmp_path, given):
         ({"vocabtrim_aux_layers": 3}, "vocabtrim_aux_layers must be a list"),
     ],
 )
-def test_layers_that_nothing_decides_are_refused(tmp_path, given, message):
-    source = write(tmp_path / "source", **given)
+def test_layers_that_nothing_decides_are_refused(tmp_path, fields, message):
+    source = write(tmp_path / "source", **fields)
     for use in (
         lambda: slice_draft(source, SMALL, tmp_path / "out"),
         lambda: export(SMALL, ["vllm"], tmp_path / "out", ExportContext(draft=source)),
@@ -167,14 +180,14 @@ def test_sglang_captures_these_layers():
         assert model.model.layers_to_capture == expected == sglang({"eagle_config": {KEY: ids}}, 30)
 
 
-@pytest.mark.parametrize("given", [*CONVENTIONS.values(), {}], ids=[*CONVENTIONS, "none"])
-def test_vllm_reads_layers_as_written_down_here(given):
+@pytest.mark.parametrize("fields", [*CONVENTIONS.values(), {}], ids=[*CONVENTIONS, "none"])
+def test_vllm_reads_layers_as_written_down_here(fields):
     read = function_of(
         "vllm", "v1/worker/gpu_model_runner.py", "_get_eagle3_aux_layers_from_config"
     )
-    draft = SimpleNamespace(hf_config=SimpleNamespace(**given))
+    draft = SimpleNamespace(hf_config=SimpleNamespace(**fields))
     found = read(SimpleNamespace(speculative_config=SimpleNamespace(draft_model_config=draft)))
-    assert list(found or by_default(30)) == vllm(given, 30)
+    assert list(found or by_default(30)) == vllm(fields, 30)
 
 
 def test_speculators_reads_our_config_back(tmp_path):

@@ -36,6 +36,7 @@ from vocabtrim_core.exports import (
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 SERVED = ["llama-cpp", "sglang-eagle3", "tensorrt-llm", "vllm"]
+LAYERS = {"eagle_config": {"eagle_aux_hidden_state_layer_ids": [1, 3, 4]}}  # counted from 0
 IDS = np.sort(np.random.default_rng(5).choice(V, 70, replace=False))
 
 
@@ -237,7 +238,8 @@ def test_sglang_and_vllm_know_the_architecture_by_name():
 # ---------------------------------------------------------------- llama.cpp
 
 
-def test_llama_cpp_converts_the_draft(tmp_path, shared):
+@pytest.mark.parametrize("k", [300, 128_256])
+def test_llama_cpp_converts_the_draft(tmp_path, shared, k):
     """Set LLAMA_CPP to a llama.cpp checkout, whose converter needs sentencepiece.
 
     The target has the real tokenizer and its V, but few rows.
@@ -248,13 +250,15 @@ def test_llama_cpp_converts_the_draft(tmp_path, shared):
     size = 128_256
     generator = torch.Generator().manual_seed(0)
     tensors = {**draft_tensors(), "lm_head.weight": torch.randn(size, H, generator=generator)}
-    source = write_model(tmp_path / "full", tensors, {**draft_config(None), "vocab_size": size})
+    source = write_model(
+        tmp_path / "full", tensors, {**draft_config(None), "vocab_size": size, **LAYERS}
+    )
     target = write_target(tmp_path / "target")
     config = json.loads((target / "config.json").read_text())
     (target / "config.json").write_text(json.dumps({**config, "vocab_size": size}))
     for path in (shared / "data/tokenizers/llama-3.1").iterdir():
         (target / path.name).write_bytes(path.read_bytes())
-    wanted = DraftVocabulary(np.sort(np.random.default_rng(0).choice(size, 300, False)), size)
+    wanted = DraftVocabulary(np.sort(np.random.default_rng(0).choice(size, k, False)), size)
     slice_draft(source, wanted, tmp_path / "trimmed")
     made = subprocess.run(
         [sys.executable, f"{checkout}/convert_hf_to_gguf.py", tmp_path / "trimmed",
@@ -267,10 +271,15 @@ def test_llama_cpp_converts_the_draft(tmp_path, shared):
         from gguf import GGUFReader
     finally:
         sys.path.pop(0)
-    found = {tensor.name: tensor for tensor in GGUFReader(tmp_path / "draft.gguf").tensors}
-    assert found["d2t"].tensor_type.name == "I64"
-    assert found["d2t"].data.tolist() == wanted.ids.tolist()  # absolute there, by the converter
-    rows = torch.from_numpy(copy.copy(found["output.weight"].data)).reshape(300, H)
+    reader = GGUFReader(tmp_path / "draft.gguf")
+    assert reader.fields["eagle3.target_layers"].contents() == [2, 4, 5]  # the embedding is 0
+    found = {tensor.name: tensor for tensor in reader.tensors}
+    if k < size:
+        assert found["d2t"].tensor_type.name == "I64"
+        assert found["d2t"].data.tolist() == wanted.ids.tolist()  # absolute there, by the converter
+    else:
+        assert "d2t" not in found
+    rows = torch.from_numpy(copy.copy(found["output.weight"].data)).reshape(k, H)
     assert torch.equal(rows, tensors["lm_head.weight"][wanted.ids.tolist()])
 
 
