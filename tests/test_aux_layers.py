@@ -141,6 +141,7 @@ def test_drafts_that_name_no_layers_leave_them_to_the_engine(tmp_path, fields):
         ({KEY: [True, 2, 3]}, "list of layer numbers"),
         ({"eagle_config": {KEY: [-1, 2, 3]}}, "list of layer numbers"),
         ({"vocabtrim_aux_layers": 3}, "vocabtrim_aux_layers must be a list"),
+        ({"eagle_config": [1, 14, 26]}, "eagle_config must be an object"),
     ],
 )
 def test_layers_that_nothing_decides_are_refused(tmp_path, fields, message):

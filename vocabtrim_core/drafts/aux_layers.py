@@ -17,7 +17,7 @@ Read in vLLM 0.32.0, SGLang 0.5.23, llama.cpp of October 2026, speculators 0.9.0
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vocabtrim_core.errors import InputError
@@ -89,17 +89,19 @@ def disagreement(config: Mapping[str, Any], where: str) -> str | None:
 
 def _named(config: Mapping[str, Any], where: str) -> dict[str, tuple[int, ...]]:
     """0-based layers by the place that names them."""
-    nested = config.get(NESTED)
+    nested = {} if config.get(NESTED) is None else config[NESTED]
+    if not isinstance(nested, Mapping):
+        raise InputError(f"{where}: {NESTED} must be an object, not {nested!r}.")
     places = (
         (MARK, config.get(MARK), 0),
-        (f"{NESTED}.{KEY}", nested.get(KEY) if isinstance(nested, Mapping) else None, 0),
+        (f"{NESTED}.{KEY}", nested.get(KEY), 0),
         (KEY, config.get(KEY), 1),
     )
     found = {}
     for place, value, first in places:
         if value is None or value == []:
             continue
-        if not isinstance(value, Iterable) or not all(type(i) is int and i >= 0 for i in value):
+        if not isinstance(value, list | tuple) or not all(type(i) is int and i >= 0 for i in value):
             raise InputError(f"{where}: {place} must be a list of layer numbers, not {value!r}.")
         found[place] = tuple(i - first for i in value)
     return found

@@ -17,7 +17,8 @@ EXPORTER = exporter(
     "ids (I64): do not put a d2t from there back into a draft folder. The converter stops at ids "
     "outside the target or twice.",
     proof="loaded where installed",
-    checked="Converted by the convert_hf_to_gguf.py that llama-cpp-python 0.3.36 carries (in tests "
-    "where LLAMA_CPP names such a folder): the GGUF's d2t equals our ids and its output has our "
-    "rows; no server was started with it.",
+    checked="Served by llama.cpp of October 2026 (xllamacpp 2026.10.11549), a trimmed draft and "
+    "one of all V tokens, with the layers held against both neighbours "
+    "(benchmarks/results/engine_layers_llama_cpp.md). In tests where LLAMA_CPP names a folder with "
+    "convert_hf_to_gguf.py: the GGUF's layers and d2t equal ours and its output has our rows.",
 )

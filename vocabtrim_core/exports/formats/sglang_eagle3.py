@@ -16,6 +16,7 @@ EXPORTER = exporter(
     "draft. The draft's max_position_embeddings must reach the target's context length.",
     proof="loaded",
     checked="Loaded by SGLang 0.5.23's own load_weights, taken out of its package and run alone "
-    "(in tests where SGLang is installed): its hot_token_id equals our ids and every tensor "
-    "reaches its parameter; no server was started with it.",
+    "(in tests where SGLang is installed): its hot_token_id equals our ids, every tensor reaches "
+    "its parameter, and the layers are ours. Served once on a CPU with plain torch in place of its "
+    "kernels, a trimmed draft and one of all V tokens; not measured there.",
 )
