@@ -205,9 +205,8 @@ def test_speculators_reads_our_config_back(tmp_path):
     config.save_pretrained(tmp_path)
     path = tmp_path / "config.json"
     fields = json.loads(path.read_text())
-    layers = read_layers(fields, "here")
-    assert layers == (1, 14, 26)
-    path.write_text(json.dumps(with_layers(fields, layers)))
+    assert read_layers(fields, "here") == (1, 14, 26)
+    path.write_text(json.dumps(with_layers(fields, (1, 14, 26))))
     again = models.Eagle3SpeculatorConfig.from_pretrained(tmp_path)
     assert again.eagle_aux_hidden_state_layer_ids == [2, 15, 27]
 
