@@ -2,6 +2,7 @@
 # --group reads [dependency-groups] of pyproject.toml: the trainer, tests, the optional cluster, and
 # the consumers whose loaders the tests run.
 PYTHON ?= python3
+ADDRESS ?= 127.0.0.1
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-warn-conflicts
 .PHONY: app test setup clean
 
 app: $(VENV)/app.stamp
-	$(BIN)/python -m streamlit run app.py --server.address 127.0.0.1 --server.port $(PORT)
+	$(BIN)/python -m streamlit run app.py --server.address $(ADDRESS) --server.port $(PORT)
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check .

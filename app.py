@@ -1,22 +1,38 @@
-"""VocabTrim Explorer: `streamlit run app.py`."""
+"""VocabTrim Explorer: `streamlit run app.py`.
+
+The server imports this file and finds `app`, the web application with its guard in front; Streamlit
+then runs it as the main script of every visit.
+"""
 
 from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.frame import plain_errors
-from pages.ui.memory import settle
-from pages.ui.router import PRESENT, pages
+from pages.ui.guard import guard, require_guard
 
 MARK = Path(__file__).parent / "pages" / "ui" / "mark.svg"
 
-st.set_page_config(page_title="VocabTrim Explorer", page_icon=str(MARK), layout="wide")
-page = st.navigation(pages(), position="top")
-st.session_state.routed = True
-if page.url_path == PRESENT:
-    st.navigation(pages(), position="hidden")
+
+def show() -> None:
+    """The frame of every page, and the page."""
+    from pages.ui.frame import plain_errors
+    from pages.ui.memory import settle
+    from pages.ui.router import PRESENT, pages
+
+    st.set_page_config(page_title="VocabTrim Explorer", page_icon=str(MARK), layout="wide")
+    require_guard()
+    page = st.navigation(pages(), position="top")
+    st.session_state.routed = True
+    if page.url_path == PRESENT:
+        st.navigation(pages(), position="hidden")
+    else:
+        st.logo(str(MARK), size="large")
+    settle()
+    with plain_errors():
+        page.run()
+
+
+if __name__ == "__main__":
+    show()
 else:
-    st.logo(str(MARK), size="large")
-settle()
-with plain_errors():
-    page.run()
+    app = st.App(__file__, middleware=[guard()])

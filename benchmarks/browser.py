@@ -28,15 +28,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(home: Path, seconds: float = 60) -> Iterator[str]:
+def serving(
+    home: Path, seconds: float = 60, script: str = "app.py", **environment: str
+) -> Iterator[str]:
     """The app's address while the block runs, over the workspace `home`."""
     port = free_port()
-    argv = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    argv = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
             argv,
             cwd=ROOT,
-            env={**os.environ, "VOCABTRIM_HOME": str(home)},
+            env={**os.environ, "VOCABTRIM_HOME": str(home), **environment},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -56,12 +58,15 @@ def serving(home: Path, seconds: float = 60) -> Iterator[str]:
 
 
 @contextmanager
-def chromium(**context):
-    """A browser context of Chromium; `context` goes to Playwright's `new_context`."""
+def chromium(*arguments: str, **context):
+    """A browser context of Chromium, started with `arguments` beside the usual ones.
+
+    context: goes to Playwright's `new_context`.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGS))
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGS, *arguments])
         try:
             yield browser.new_context(**context)
         finally:

@@ -6,7 +6,6 @@ modules around them needs a GPU stack.
 
 from __future__ import annotations
 
-import ast
 import copy
 import importlib.util
 import json
@@ -19,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from consumers import function_of
 from model_folders import H, V, draft_config, draft_tensors, write_draft, write_model, write_target
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -36,6 +36,7 @@ from vocabtrim_core.exports import (
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 SERVED = ["llama-cpp", "sglang-eagle3", "tensorrt-llm", "vllm"]
+LAYERS = {"eagle_config": {"eagle_aux_hidden_state_layer_ids": [1, 3, 4]}}  # counted from 0
 IDS = np.sort(np.random.default_rng(5).choice(V, 70, replace=False))
 
 
@@ -73,7 +74,7 @@ def test_one_folder_serves_every_engine(exported, vocabulary):
     assert {"draft/config.json", "draft/model.safetensors", "draft/vocabtrim.json"} <= set(paths)
     for name in SERVED:
         assert FORMATS[name].read(exported / "draft", len(IDS)).tolist() == IDS.tolist()
-    assert any("full-draft with fewer head rows" in note for note in manifest.notes)
+    assert any("full-draft with the head rows of these" in note for note in manifest.notes)
 
 
 def test_readme_gives_every_engines_command(exported):
@@ -169,25 +170,6 @@ def test_specforges_export_check_passes(weights):
 # ---------------------------------------------------------------- SGLang, vLLM
 
 
-def function_of(package: str, path: str, name: str, **namespace):
-    """A method of that name in a package's file, compiled alone; skips without the package."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip(f"{package} is not installed")
-    source = Path(next(iter(spec.submodule_search_locations)), path)
-    methods = [
-        node
-        for class_ in ast.parse(source.read_text("utf-8")).body
-        if isinstance(class_, ast.ClassDef)
-        for node in class_.body
-        if getattr(node, "name", "") == name
-    ]
-    future = ast.parse("from __future__ import annotations").body
-    tree = ast.Module(body=[*future, methods[-1]], type_ignores=[])
-    exec(compile(ast.fix_missing_locations(tree), str(source), "exec"), namespace)
-    return namespace[name]
-
-
 class Recorder(torch.nn.Parameter):
     """A parameter that keeps what its loader was given."""
 
@@ -256,7 +238,8 @@ def test_sglang_and_vllm_know_the_architecture_by_name():
 # ---------------------------------------------------------------- llama.cpp
 
 
-def test_llama_cpp_converts_the_draft(tmp_path, shared):
+@pytest.mark.parametrize("k", [300, 128_256])
+def test_llama_cpp_converts_the_draft(tmp_path, shared, k):
     """Set LLAMA_CPP to a llama.cpp checkout, whose converter needs sentencepiece.
 
     The target has the real tokenizer and its V, but few rows.
@@ -267,13 +250,15 @@ def test_llama_cpp_converts_the_draft(tmp_path, shared):
     size = 128_256
     generator = torch.Generator().manual_seed(0)
     tensors = {**draft_tensors(), "lm_head.weight": torch.randn(size, H, generator=generator)}
-    source = write_model(tmp_path / "full", tensors, {**draft_config(None), "vocab_size": size})
+    source = write_model(
+        tmp_path / "full", tensors, {**draft_config(None), "vocab_size": size, **LAYERS}
+    )
     target = write_target(tmp_path / "target")
     config = json.loads((target / "config.json").read_text())
     (target / "config.json").write_text(json.dumps({**config, "vocab_size": size}))
     for path in (shared / "data/tokenizers/llama-3.1").iterdir():
         (target / path.name).write_bytes(path.read_bytes())
-    wanted = DraftVocabulary(np.sort(np.random.default_rng(0).choice(size, 300, False)), size)
+    wanted = DraftVocabulary(np.sort(np.random.default_rng(0).choice(size, k, False)), size)
     slice_draft(source, wanted, tmp_path / "trimmed")
     made = subprocess.run(
         [sys.executable, f"{checkout}/convert_hf_to_gguf.py", tmp_path / "trimmed",
@@ -286,10 +271,15 @@ def test_llama_cpp_converts_the_draft(tmp_path, shared):
         from gguf import GGUFReader
     finally:
         sys.path.pop(0)
-    found = {tensor.name: tensor for tensor in GGUFReader(tmp_path / "draft.gguf").tensors}
-    assert found["d2t"].tensor_type.name == "I64"
-    assert found["d2t"].data.tolist() == wanted.ids.tolist()  # absolute there, by the converter
-    rows = torch.from_numpy(copy.copy(found["output.weight"].data)).reshape(300, H)
+    reader = GGUFReader(tmp_path / "draft.gguf")
+    assert reader.fields["eagle3.target_layers"].contents() == [2, 4, 5]  # the embedding is 0
+    found = {tensor.name: tensor for tensor in reader.tensors}
+    if k < size:
+        assert found["d2t"].tensor_type.name == "I64"
+        assert found["d2t"].data.tolist() == wanted.ids.tolist()  # absolute there, by the converter
+    else:
+        assert "d2t" not in found
+    rows = torch.from_numpy(copy.copy(found["output.weight"].data)).reshape(k, H)
     assert torch.equal(rows, tensors["lm_head.weight"][wanted.ids.tolist()])
 
 

@@ -16,6 +16,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.cli.bench_arguments import parsed
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.programs import ENGINE, add, remove
 from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing
@@ -289,16 +290,26 @@ def test_servers_by_url(started):
     assert "--steps" not in argv  # the servers have decided
 
 
-def test_servers_launched_here(trained, started):
+def test_servers_launched_here_by_an_engine_that_a_shell_named(trained, started):
     app = opened()
     app.selectbox(key="attached").set_value("launch").run()
-    app.text_input(key="sglang_python").set_value("/opt/gpu/bin/python")
+    assert button(app, "measure").disabled
+    assert "Add an engine first, in a shell." in [caption.value for caption in app.caption]
+    assert "engine --add sglang /opt/gpu-env/bin/python" in "".join(c.value for c in app.code)
+    add(ENGINE, "gpu-env", "/opt/gpu/bin/python")
+    app = opened()
+    app.selectbox(key="attached").set_value("launch").run()
+    assert app.selectbox(key="engine_name").options == ["gpu-env"]
+    assert "`/opt/gpu/bin/python`" in [caption.value for caption in app.caption]
     app.number_input(key="measure_topk").set_value(4).run()
     app.number_input(key="measure_width").set_value(16).run()
     button(app, "measure").click().run()
     given = parsed(started[0][1:])
-    assert (given.engine, given.interpreter) == ("launch", "/opt/gpu/bin/python")
+    assert (given.engine, given.interpreter) == ("launch", "gpu-env")
     assert (given.topk, given.draft_tokens, given.draft) == (4, 16, trained)
+    remove(ENGINE, "gpu-env")
+    app.run()
+    assert not app.exception
 
 
 def test_a_measurement_is_replayed_but_not_an_imported_one(started):

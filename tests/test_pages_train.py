@@ -24,6 +24,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.drafts.runs import run_lock
 from vocabtrim_core.drafts.target import demo_folder
+from vocabtrim_core.programs import TRAINER, add, remove
 
 TOY = "toy: demonstrates the mechanism, not a result"
 
@@ -205,11 +206,24 @@ def test_what_cannot_be_is_a_sentence(demo, talk):
     assert "There is no model folder at /nowhere/at/all" in errors(app)
 
 
-def test_another_environment_is_looked_at_in_the_background(demo, started):
+def test_another_environment_is_chosen_by_name_and_added_in_a_shell_only(demo, started):
     app = opened("train")
-    app.text_input(key="train_command").set_value("ssh gpu /opt/python").run()
+    assert "trainer --add gpu 'ssh gpu-host /opt/specforge/bin/python'" in "".join(
+        code.value for code in app.code
+    )
+    assert not [box for box in app.selectbox if box.key == "train_with"]
+    add(TRAINER, "far", "ssh gpu /opt/python")
+    app = opened("train")
+    choice = app.selectbox(key="train_with")
+    assert choice.options == ["the app's own environment", "far"]
+    assert app.button(key="train_use").disabled
+    choice.set_value("far").run()
+    assert "`ssh gpu /opt/python`" in [caption.value for caption in app.caption]
     app.button(key="train_use").click().run()
-    assert asked(started) == [["trainer", "--use", "ssh gpu /opt/python"]]
+    assert asked(started) == [["trainer", "--use", "far"]]
+    remove(TRAINER, "far")
+    app.run()
+    assert not app.exception
 
 
 def test_gpus_and_cores_are_held_by_one_training(home, talk, monkeypatch):

@@ -52,14 +52,19 @@ def heading(title: str, lead: str) -> DeltaGenerator:
     return place
 
 
+def shell(argv: Sequence[str | int | float]) -> None:
+    """A command as it is typed into a shell."""
+    line = shlex.join(["python", "-m", "vocabtrim_core", *map(str, argv)])
+    st.code(line, language="bash", wrap_lines=True)
+
+
 def footer(*commands: Sequence[str | int | float]) -> None:
     """Last line of every page: the same work in a shell."""
     st.space("small")
     with st.popover("Show the command", icon=":material/terminal:", type="tertiary", key="command"):
         st.caption("The same from a shell:")
         for argv in commands:
-            line = shlex.join(["python", "-m", "vocabtrim_core", *map(str, argv)])
-            st.code(line, language="bash", wrap_lines=True)
+            shell(argv)
 
 
 def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts | None:

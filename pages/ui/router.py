@@ -6,6 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.guard import require_guard
+
 FOLDER = Path(__file__).parents[1]
 
 # script, title, icon, what the navigation tells about it
@@ -48,7 +50,9 @@ def require_router() -> None:
     """First line of every page: a cold server opens a deep link as the bare script, without app.py.
 
     Declaring the navigation once and running again makes app.py the frame, as on every other visit.
+    A page that is itself what the server was started with is refused.
     """
+    require_guard()
     if "routed" not in st.session_state:
         st.navigation(pages(), position="top")
         st.session_state.routed = True

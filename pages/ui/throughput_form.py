@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui import jobpanel, throughput_drafts, throughput_import, throughput_prompts
-from pages.ui.words import plain
+from pages.ui.frame import shell
+from pages.ui.words import code_span, plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.programs import ENGINE, configured
 from vocabtrim_core.serving.runner import resources
-from vocabtrim_core.serving.sglang_interpreter import sglang_command
 
 TORCH, SGLANG, LAUNCH, IMPORT = "torch", "sglang", "launch", "import"
 ATTACHED = {
@@ -28,7 +29,7 @@ ABOUT = {
     "CPU. Always there. It compares drafts with each other; it is not SGLang's speed.",
     SGLANG: "Servers that run already, one per configuration. Version, launch arguments and draft "
     "vocabulary are read from each and recorded.",
-    LAUNCH: "This machine starts one server after the other with the Python you name, measures and "
+    LAUNCH: "This machine starts one server after the other with an engine you added, measures and "
     "stops it. Needs an NVIDIA GPU and an environment with SGLang.",
     IMPORT: "Nothing is attached. Results of other tools are read from their files.",
 }
@@ -122,15 +123,24 @@ def _loop() -> Engine:
 
 
 def _launched() -> Engine:
-    known = sglang_command()
-    own = "" if len(known) == 1 and known[0].endswith("python") else shlex.join(known)
-    python = st.text_input(
-        "Python of the environment with SGLang", own, key="sglang_python",
-        placeholder="/opt/gpu-env/bin/python", persist_state="session",
-    ).strip()  # fmt: skip
+    known = configured(ENGINE)
+    if st.session_state.get("engine_name") not in (None, *known):
+        del st.session_state["engine_name"]  # removed in a shell meanwhile
+    name = st.selectbox(
+        "Engine", list(known), key="engine_name", persist_state="session",
+        placeholder="none is configured", disabled=not known,
+    )  # fmt: skip
+    if name in known:
+        st.caption(code_span(shlex.join(known[name])))
+    with st.popover("Add an engine", icon=":material/terminal:", type="tertiary", key="engine_add"):
+        st.markdown(
+            "Programs are named in a shell only, never on a page. Here `sglang` is the name; after "
+            "it comes the Python of an environment with SGLang."
+        )
+        shell(["engine", "--add", "sglang", "/opt/gpu-env/bin/python"])
     engine = _loop()
-    missing = "" if python else "Name the Python that starts SGLang."
-    arguments = ("--engine", LAUNCH, "--interpreter", python or "PYTHON", *engine.arguments)
+    missing = "" if name else "Add an engine first, in a shell."
+    arguments = ("--engine", LAUNCH, "--interpreter", name or "NAME", *engine.arguments)
     return Engine(LAUNCH, arguments, missing or engine.missing)
 
 

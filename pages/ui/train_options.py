@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from pages.ui import jobpanel
+from pages.ui.frame import shell
 from pages.ui.words import code_span, plain
 from vocabtrim_core.drafts.plan import (
     MAX_LENGTH,
@@ -18,8 +21,9 @@ from vocabtrim_core.drafts.plan import (
     Deployment,
     TrainingPlan,
 )
-from vocabtrim_core.drafts.trainer import Trainer, known_trainer
+from vocabtrim_core.drafts.trainer import Trainer, known_trainer, trainer_command
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.programs import TRAINER, configured
 from vocabtrim_core.templates.data import NAMED
 
 WHO = ("The target here", "A server")
@@ -172,20 +176,38 @@ def _where() -> tuple[Deployment, list[str]]:
 
 
 def _environment(found: Trainer | None) -> None:
-    """Which Python trains, and another one to choose."""
+    """Which Python trains, and the others that a shell has named."""
     st.caption(trainer_words(found))
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    command = left.text_input(
-        "Python that trains, or a command that starts one on another host", key="train_command",
-        placeholder="/opt/specforge/bin/python   ·   ssh gpu-host /opt/specforge/bin/python",
-        persist_state="session", help="It needs torch and SpecForge, and this workspace at the "
-        "same path. Empty: the app's own environment.",
-    ).strip()  # fmt: skip
-    if right.button("Use it", key="train_use", width="stretch"):
-        jobs.start(["trainer", "--use", command], "Look at the trainer")
-        st.rerun()
+    known = configured(TRAINER)
+    if known:
+        _choose_trainer(known)
+    with st.popover("Add a trainer", icon=":material/terminal:", type="tertiary", key="train_add"):
+        st.markdown(
+            "Programs are named in a shell only, never on a page. Here `gpu` is the name; after it "
+            "comes the Python of an environment with torch and SpecForge, or, quoted, a command "
+            "that starts one on another host, where this workspace has the same path."
+        )
+        shell(["trainer", "--add", "gpu", "ssh gpu-host /opt/specforge/bin/python"])
     jobpanel.watch(lambda: [j for j in jobpanel.of_verb("trainer") if j.state != "done"][:1],
                    "trainer")  # fmt: skip
+
+
+def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:
+    """Train with another one of the workspace from now on."""
+    now = next((name for name, command in known.items() if command == trainer_command()), "")
+    if st.session_state.get("train_with") not in (None, "", *known):
+        del st.session_state["train_with"]  # removed in a shell meanwhile
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    options = ["", *known]
+    name = left.selectbox(
+        "Trainer", options, options.index(now), key="train_with", persist_state="session",
+        format_func=lambda n: n or "the app's own environment",
+    )  # fmt: skip
+    if name in known:
+        st.caption(code_span(shlex.join(known[name])))
+    if right.button("Use it", key="train_use", width="stretch", disabled=name == now):
+        jobs.start(["trainer", "--use", name], "Look at the trainer")
+        st.rerun()
 
 
 def trainer_words(found: Trainer | None) -> str:

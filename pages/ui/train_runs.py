@@ -229,7 +229,7 @@ def _go_on(run: TrainingRun) -> None:
     argv = _command(run.name)
     st.warning("This run is not finished, and nothing works on it.", icon=":material/pause_circle:")
     st.button("Go on", key="train_go_on", type="primary", icon=":material/play_arrow:",
-              on_click=train_cost.begin, disabled="--target" not in argv,
+              on_click=train_cost.begin, disabled=argv[0] != "train" or "--target" not in argv,
               args=(argv, f"Go on with {run.name}", train_cost.resources()))  # fmt: skip
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from vocabtrim_core.drafts import trainer as trainer_
-from vocabtrim_core.drafts.finishing import check_draft
+from vocabtrim_core.drafts.finishing import check_draft, evaluate_draft
+from vocabtrim_core.drafts.inspecting import inspect_draft
 from vocabtrim_core.drafts.kept_mapping import keep_mapping
 from vocabtrim_core.drafts.plan import MAPPING, Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import list_drafts, list_runs, read_run
@@ -120,7 +121,10 @@ def test_the_exported_tensors_are_our_vocabulary(trained, toy_features, toy_targ
     assert np.array_equal(load_pair(draft.folder / MAPPING), vocabulary.ids)
     config = json.loads((draft.draft / "config.json").read_text("utf-8"))
     assert config["draft_vocab_size"] == K
-    assert config["eagle_config"]["eagle_aux_hidden_state_layer_ids"] == list(toy_target.aux_layers)
+    layers = list(toy_target.aux_layers)
+    assert config["eagle_config"]["eagle_aux_hidden_state_layer_ids"] == layers  # as SGLang counts
+    assert config["eagle_aux_hidden_state_layer_ids"] == [i + 1 for i in layers]  # as vLLM counts
+    assert inspect_draft(draft.draft).layers == toy_target.aux_layers
     about = json.loads((draft.draft / "vocabtrim.json").read_text("utf-8"))
     assert about["vocabulary_sha256"] == vocabulary.sha256
     assert about["toy"]
@@ -260,6 +264,35 @@ def test_a_mapping_that_changed_is_refused(tmp_path) -> None:
     (tmp_path / MAPPING).write_bytes(b"something else")
     with pytest.raises(InputError, match="was changed or removed"):
         keep_mapping(tmp_path, vocabulary)
+
+
+def test_a_training_goes_on_from_a_config_of_either_spelling(run_with, toy_target) -> None:
+    """Before layers were named for every engine, eagle_config alone named them."""
+    run, layers = run_with(""), list(toy_target.aux_layers)
+    run.prepare()
+    config = run.folder / "draft.json"
+    fields = json.loads(config.read_text("utf-8"))
+    old = {name: value for name, value in fields.items() if "aux" not in name}
+    assert old["eagle_config"] == {"eagle_aux_hidden_state_layer_ids": layers}
+    config.write_text(json.dumps(old), "utf-8")
+    run.prepare()
+    assert json.loads(config.read_text("utf-8")) == old  # SpecForge compares the file on resuming
+    for other in ({**old, "rope_theta": 1.0}, {**old, "eagle_config": {}}):
+        config.write_text(json.dumps(other), "utf-8")
+        with pytest.raises(InputError, match="a run keeps its draft"):
+            run.prepare()
+
+
+def test_features_of_other_layers_cannot_evaluate_a_draft(run_with, toy_target, tmp_path) -> None:
+    run = run_with("raise SystemExit('it must not come so far')")
+    layers = [i + 1 for i in toy_target.aux_layers]
+    draft = tmp_path / "draft"
+    draft.mkdir()
+    fields = {"eagle_config": {"eagle_aux_hidden_state_layer_ids": layers}}
+    (draft / "config.json").write_text(json.dumps(fields), "utf-8")
+    with pytest.raises(InputError, match="they cannot tell how it does"):
+        evaluate_draft(draft, toy_target, toy_target.folder, run.features, run.trainer, "cpu",
+                       ttt_length=3, settings={})  # fmt: skip
 
 
 def test_too_wide_a_head_for_the_gpu_is_said(run_with, toy_target) -> None:

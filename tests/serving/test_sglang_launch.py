@@ -11,7 +11,7 @@ import psutil
 import pytest
 from sglang_server import write_interpreter, write_nvidia_smi
 
-from vocabtrim_core import workspace
+from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.jobs.processes import Process
 from vocabtrim_core.serving import server_process
@@ -20,7 +20,7 @@ from vocabtrim_core.serving.measurement import Configuration
 from vocabtrim_core.serving.prompts import PromptSet
 from vocabtrim_core.serving.runner import measure
 from vocabtrim_core.serving.server_process import ServerProcess
-from vocabtrim_core.serving.sglang_interpreter import choose_sglang, sglang_command
+from vocabtrim_core.serving.sglang_interpreter import add_engine, sglang_command
 from vocabtrim_core.serving.sglang_launch import Launch, SglangLauncher
 
 BASE = Configuration("no speculation")
@@ -89,6 +89,10 @@ def test_made_up_acceptance_needs_no_weights(tmp_path) -> None:
         ({"extra": ("--port=3",)}, "--port is set by the measurement itself"),
         ({"extra": ("--api-key", "secret")}, "--api-key is set by"),
         ({"extra": ("--speculative-num-steps=5",)}, "is set by the measurement"),
+        ({"extra": ("--trust-remote-code",)}, "--trust-remote-code is set by the measurement"),
+        ({"extra": ("--trust",)}, "--trust is set by the measurement"),  # an abbreviation
+        ({"extra": ("--trust_remote_code",)}, "is set by the measurement"),
+        ({"extra": ("--config", "x.yaml")}, "--config is set by the measurement"),
     ],
 )
 def test_what_cannot_be_launched(settings, words) -> None:
@@ -172,19 +176,24 @@ def test_a_server_left_over_by_a_killed_command_is_stopped(tmp_path) -> None:
 
 
 def test_the_interpreter_is_a_setting(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
     assert sglang_command() == (sys.executable,)
     good = str(write_interpreter(tmp_path))
-    assert choose_sglang(good) == "0.5.14"
-    assert sglang_command() == (good,)
+    assert add_engine("good", good) == "0.5.14"
+    assert sglang_command() == sglang_command("good") == (good,)
     with pytest.raises(InputError, match="has no SGLang"):
-        choose_sglang(str(write_interpreter(tmp_path, "without")))
+        add_engine("bad", str(write_interpreter(tmp_path, "without")))
     with pytest.raises(InputError, match="does not start"):
-        choose_sglang("/no/such/python")
-    assert sglang_command() == (good,)  # what failed is not kept
+        add_engine("bad", "/no/such/python")
+    assert list(programs.configured(programs.ENGINE)) == ["good"]  # what failed is not kept
     monkeypatch.setenv("VOCABTRIM_SGLANG", "other -x")
     assert sglang_command() == ("other", "-x")
     monkeypatch.delenv("VOCABTRIM_SGLANG")
-    choose_sglang("")
+    programs.add(programs.ENGINE, "second", "/x/python")
+    with pytest.raises(InputError, match="good, second"):
+        sglang_command()
+    for name in ("good", "second"):
+        programs.remove(programs.ENGINE, name)
     assert sglang_command() == (sys.executable,)
 
 

@@ -15,7 +15,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from tiny_models import H, full_layer, full_target, make_draft, make_target, write_folders
+from tiny_models import AUX, H, full_layer, full_target, make_draft, make_target, write_folders
 from transformers import LlamaConfig
 
 from vocabtrim_core.errors import Cancelled, InputError
@@ -335,6 +335,69 @@ def test_requests_it_cannot_answer(loop, folders):
         TorchLoop(folders.target, device="cpu").decode((1,), Generation(4))
     with pytest.raises(InputError, match="dtype"):
         TorchLoop(folders.target, device="cpu", dtype="int4")
+
+
+KEY = "eagle_aux_hidden_state_layer_ids"
+
+
+@pytest.mark.parametrize(
+    ("named", "read"),
+    [
+        ({"eagle_config": {KEY: [0, 2, 1]}}, (0, 2, 1)),  # SGLang, Model-Optimizer: layers from 0
+        ({KEY: [1, 3, 2]}, (0, 2, 1)),  # vLLM, llama.cpp, speculators: the embedding is 0
+        ({KEY: [1, 3, 2], "eagle_config": {KEY: [0, 2, 1]}}, (0, 2, 1)),
+        ({KEY: [0, 2, 1], "vocabtrim_aux_layers": [0, 2, 1]}, (0, 2, 1)),
+        ({}, AUX),
+    ],
+)
+def test_layers_are_read_in_the_convention_of_their_place(loop, folders, tmp_path, named, read):
+    """The same layers in any place draft the same; the order of three is part of it."""
+    fields = json.loads((folders.drafts[11] / "config.json").read_text())
+    del fields["eagle_config"]
+    (tmp_path / "model.safetensors").symlink_to(folders.drafts[11] / "model.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({**fields, **named}))
+    loop.use(Configuration("x", 11, str(tmp_path), 3))
+    assert loop._decoder._layers == read
+
+
+def test_a_draft_of_all_tokens_needs_no_mapping(loop, folders, tmp_path):
+    from safetensors.torch import load_file
+
+    tensors = load_file(folders.drafts[40] / "model.safetensors")
+    assert tensors.pop("d2t").tolist() == [0] * 40
+    assert tensors.pop("t2d").all()
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    (tmp_path / "config.json").write_text((folders.drafts[40] / "config.json").read_text())
+    found = []
+    for folder in (folders.drafts[40], tmp_path):
+        loop.use(Configuration("x", 40, str(folder), 3))
+        loop.reserve(40)
+        found.append(loop.decode((1, 4, 17), Generation(24)))
+    assert found[0].tokens == found[1].tokens
+    assert found[0].accepted == found[1].accepted
+
+
+def test_a_draft_of_speculators_is_read(folders, loop, tmp_path):
+    """Its layer's shape lies in a part of config.json; attention may add to the normed state."""
+    from safetensors.torch import load_file
+
+    fields = json.loads((folders.drafts[11] / "config.json").read_text())
+    about = {"speculators_model_type": "eagle3", "architectures": ["Eagle3Speculator"],
+             "draft_vocab_size": 11, KEY: [1, 2, 3], "norm_before_residual": True,
+             "transformer_layer_config": fields}  # fmt: skip
+    del fields["eagle_config"], fields["draft_vocab_size"]
+    tensors = load_file(folders.drafts[11] / "model.safetensors")
+    named = {n.replace("midlayer.", "layers.0."): t for n, t in tensors.items()}
+    named["layers.0.hidden_norm.weight"] = torch.linspace(0.5, 2, H)
+    save_file(named, tmp_path / "model.safetensors", {"format": "pt"})
+    (tmp_path / "config.json").write_text(json.dumps(about))
+    loop.use(Configuration("x", 11, str(tmp_path), 3))
+    draft = loop._decoder.draft
+    draft.reserve(8)
+    hidden = torch.randn(1, 5, H, generator=torch.Generator().manual_seed(0))
+    read = draft.read(torch.tensor([[3, 1, 4, 1, 5]]), hidden, torch.arange(5), 5)
+    wanted = full_layer(draft, [3, 1, 4, 1, 5], hidden[0], normed_residual=True)
+    torch.testing.assert_close(read[0], wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_drafts_of_another_model_or_damaged_are_refused(loop, folders, tmp_path):

@@ -71,7 +71,7 @@ def full_target(model, ids):
     return aux, found.logits[0]
 
 
-def full_layer(draft, tokens, hidden):
+def full_layer(draft, tokens, hidden, normed_residual=False):
     """The draft's layer over all pairs at positions 0.., written out: tokens [n], hidden [n, H]."""
     weights, n = dict(draft.midlayer.named_parameters()), len(tokens)
 
@@ -99,6 +99,7 @@ def full_layer(draft, tokens, hidden):
     scores = rotated(q) @ rotated(k).repeat_interleave(groups, 0).transpose(1, 2) / width**0.5
     scores = scores.masked_fill(torch.ones(n, n).triu(1).bool(), float("-inf"))
     seen = (scores.softmax(-1) @ v.repeat_interleave(groups, 0)).transpose(0, 1).reshape(n, -1)
+    hidden = norm(hidden, "hidden_norm") if normed_residual else hidden
     hidden = hidden + product(seen, "self_attn.o_proj")
     x = norm(hidden, "post_attention_layernorm")
     gate = torch.nn.functional.silu(product(x, "mlp.gate_proj"))

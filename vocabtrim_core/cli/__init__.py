@@ -14,6 +14,7 @@ from vocabtrim_core.cli import (
     corpora,
     counting,
     coverage,
+    environments,
     exporting,
     forecasting,
     handover,
@@ -26,7 +27,6 @@ from vocabtrim_core.cli import (
     stability,
     targets,
     training,
-    training_environment,
     tuning,
 )
 from vocabtrim_core.cli.command import Command
@@ -49,7 +49,7 @@ COMMANDS: tuple[Command, ...] = (
     *benchmarking.COMMANDS,
     *measurements.COMMANDS,
     *tuning.COMMANDS,
-    *training_environment.COMMANDS,
+    *environments.COMMANDS,
     *corpora.COMMANDS,
     *probing.COMMANDS,
     *jobs.COMMANDS,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vocabtrim_core.cli.arguments import integer, number
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.programs import ENGINE, configured
 
 TORCH, SGLANG, LAUNCH = "torch", "sglang", "launch"
 ENGINES = (TORCH, SGLANG, LAUNCH)
@@ -73,8 +74,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
          help="silence after which a server counts as stalled (default %(default)g)")  # fmt: skip
 
     launch = parser.add_argument_group("servers that are launched here").add_argument
-    launch("--interpreter", metavar="COMMAND",
-           help="Python of the environment with SGLang; kept for the next time")  # fmt: skip
+    launch("--interpreter", metavar="NAME",
+           help="an engine that `engine --add` configured, or the Python of an environment with "
+           "SGLang (default: the engine that is configured)")  # fmt: skip
     launch("--mem-fraction", type=number, default=0.75, metavar="SHARE",
            help="of GPU memory for weights and KV cache (default %(default)s)")  # fmt: skip
     launch("--context", type=integer, metavar="TOKENS", help="(default: the target's)")
@@ -137,7 +139,8 @@ def command_line(given: argparse.Namespace) -> str:
             words += [f"{flag}={each}" for each in value]
         else:
             values = value if isinstance(value, list) else [value]
-            words += [flag, *(_anywhere(str(each)) for each in values)]
+            named = flag == "--interpreter" and value in configured(ENGINE)
+            words += [flag, *(str(v) if named else _anywhere(str(v)) for v in values)]
     return shlex.join(words)
 
 

@@ -79,20 +79,18 @@ def _loop(given: argparse.Namespace) -> tuple[TorchLoop, int]:
 
 
 def _launcher(given: argparse.Namespace, progress: Progress) -> SglangLauncher:
-    from vocabtrim_core.serving.sglang_interpreter import choose_sglang
+    from vocabtrim_core.serving.sglang_interpreter import sglang_command
     from vocabtrim_core.serving.sglang_launch import Launch, SglangLauncher, require_gpu
 
     require_gpu()
-    if given.interpreter:
-        choose_sglang(given.interpreter)
     launch = Launch(
         given.mem_fraction, "bfloat16" if given.dtype == "auto" else given.dtype, given.context,
         tuple(given.server_argument), given.simulate_acceptance, given.seed, given.ready,
     )  # fmt: skip
     folder, toy = _folder(given.target)
     return SglangLauncher(
-        folder, launch=launch, vocab_size=_tokenizer(given).vocab_size, toy=toy,
-        stall=given.stall, check=progress.check,
+        folder, command=sglang_command(given.interpreter), launch=launch, toy=toy,
+        vocab_size=_tokenizer(given).vocab_size, stall=given.stall, check=progress.check,
     )  # fmt: skip
 
 

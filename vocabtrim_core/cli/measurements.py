@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocabtrim_core.cli import as_job
 from vocabtrim_core.cli.benchmarking import bench, shown, text
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
@@ -56,6 +57,7 @@ def _row(each: Measurement) -> Result:
 def _replay(found: Measurement, progress: Progress) -> Result:
     """The same command again; the new measurement stands beside the old one."""
     from vocabtrim_core.cli.bench_arguments import parsed
+    from vocabtrim_core.programs import ENGINE, configured
 
     words = shlex.split(found.command)
     if "bench" not in words:
@@ -66,6 +68,12 @@ def _replay(found: Measurement, progress: Progress) -> Result:
         raise InputError(
             f"The command of {found.key} is not understood: {found.command}"
         ) from error
+    as_job.check(given)
+    if given.interpreter and given.interpreter not in configured(ENGINE):
+        raise InputError(
+            f"{found.key} was measured with {given.interpreter!r}, which is no configured engine; "
+            "add it with `engine --add NAME COMMAND` and measure with that name."
+        )
     return {**bench(given, progress), "replayed": found.key}
 
 

@@ -13,6 +13,7 @@ from contextlib import nullcontext, redirect_stdout
 from typing import Any, NoReturn
 
 from vocabtrim_core import __version__
+from vocabtrim_core.cli import as_job
 from vocabtrim_core.cli.command import Command, Result
 from vocabtrim_core.errors import Cancelled, InputError
 
@@ -71,6 +72,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
     try:
         with progress_.stopping_on_sigterm(progress):
             arguments = parser(commands).parse_args(argv)
+            as_job.check(arguments)
             with _turn(progress), redirect_stdout(sys.stderr) if as_json else nullcontext():
                 progress.enter("running", "Starting")
                 result = arguments.command.run(arguments, progress)

@@ -199,8 +199,9 @@ def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _inspect_text(result: Result) -> str:
-    lines = [facts(result, "kind", "k", "rows", "vocab_size", "hidden_size", "head_dtype",
-                   "formats", "files", "vocabulary_sha256", "source", "mapping")]  # fmt: skip
+    names = ("kind", "k", "rows", "vocab_size", "hidden_size", "head_dtype", "formats", "files",
+             "vocabulary_sha256", "source", "mapping", "layers")  # fmt: skip
+    lines = [facts(result, *names)]
     if checks := result.get("checked"):
         lines.append(table([(check, "") for check in checks]))
     return "\n".join([*lines, "sound"])

@@ -65,7 +65,6 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
-    import shlex
 
     from vocabtrim_core.cli.slicing import vocabulary_in
     from vocabtrim_core.drafts.request import TrainingRequest
@@ -75,7 +74,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     if not arguments.check:
         _make_demo_target(arguments, progress)
     target, recipe = target_and_recipe(arguments)
-    command = tuple(shlex.split(arguments.trainer)) if arguments.trainer else trainer_command()
+    command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
     regenerate, by = _regeneration(arguments, target, recipe)
     counts = find_counts(arguments.counts) if arguments.counts else None
@@ -188,11 +187,10 @@ def _eval_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ttt-length", type=integer, default=7, help="(default %(default)s)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--trainer", metavar="COMMAND", help="see `train`")
+    parser.add_argument("--trainer", metavar="NAME", help="see `train`")
 
 
 def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
-    import shlex
 
     from vocabtrim_core import workspace
     from vocabtrim_core.drafts.feature_sets import load_features
@@ -206,7 +204,7 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
             f"The features {features.key} were captured from {features.target}, which is not the "
             f"target {target.name} as it is now; capture them again."
         )
-    command = tuple(shlex.split(arguments.trainer)) if arguments.trainer else trainer_command()
+    command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
     device = trainer.device if arguments.device == "auto" else arguments.device
     view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")

@@ -148,9 +148,9 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
          help="less memory for the target's logits, in exchange for time")  # fmt: skip
     plan("--seed", type=integer, help="[0]")
     where = parser.add_argument_group("where it runs").add_argument
-    where("--trainer", metavar="COMMAND",
-          help="Python of the environment that trains, or a command that starts it (default: the "
-          "workspace's setting, else this one)")  # fmt: skip
+    where("--trainer", metavar="NAME",
+          help="a trainer that `trainer --add` configured, or the Python of an environment, or a "
+          "command that starts it (default: the workspace's setting, else this one)")  # fmt: skip
     where("--threads", type=integer, metavar="N", help="CPU threads (default: all cores)")
     where("--processes", type=integer, default=1, metavar="N",
           help="GPUs per node, through torchrun (default %(default)s)")  # fmt: skip

@@ -10,21 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.plan import CONFIG
 from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.tensor_files import read_tensors
+from vocabtrim_core.drafts.tensor_files import read_tensors, stored, write_safetensors
 from vocabtrim_core.drafts.trainer import Trainer, run_tool
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.exports.files import load_json, save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, DRAFT_CONFIG, MAPPING_TENSORS = "model.safetensors", "config.json", {"d2t", "t2d"}
 RESAMPLES = 1000
 
 
 def finish(run: SpecForgeRun, out: Path) -> dict[str, Any]:
-    """SpecForge's own export of the best checkpoint, checked; its held-out acceptance."""
+    """SpecForge's own export of the best checkpoint, as engines read it; its held-out acceptance.
+
+    InputError when it is not the draft of the run's vocabulary.
+    """
     shutil.rmtree(out, ignore_errors=True)
     best = {"checkpoint_path": str(run.best.resolve()), "draft_config_path": CONFIG,
             "output_dir": str(out)}  # fmt: skip
@@ -36,19 +41,39 @@ def finish(run: SpecForgeRun, out: Path) -> dict[str, Any]:
         run.trainer, run.folder, run.settings, "finish", json.dumps(best), json.dumps(asked)
     )
     check_draft(out, run.vocabulary)
+    for_engines(out, run.target)
     return acceptance(said)
 
 
-def check_draft(folder: Path, vocabulary: DraftVocabulary) -> None:
-    """InputError unless the draft's d2t, t2d and head are those of the vocabulary."""
+def for_engines(folder: Path, target: Target) -> None:
+    """Name the layers as every engine reads them; leave out the mapping of a draft of all V tokens.
+
+    SpecForge writes a mapping always, and vLLM refuses the one of a full vocabulary.
+    """
+    config = load_json(folder / DRAFT_CONFIG)
+    save_json(folder / DRAFT_CONFIG, with_layers(config, target.aux_layers))
     tensors = read_tensors(folder / WEIGHTS)
-    missing = [
-        name for name in ("d2t", "t2d", "lm_head.weight", "fc.weight") if name not in tensors
-    ]
-    if missing:
+    if tensors["lm_head.weight"].shape[0] == target.vocab_size:
+        kept = [stored(tensor) for name, tensor in tensors.items() if name not in MAPPING_TENSORS]
+        scratch = folder / f".{WEIGHTS}"
+        write_safetensors(scratch, kept, lambda *_: None)
+        scratch.replace(folder / WEIGHTS)
+
+
+def check_draft(folder: Path, vocabulary: DraftVocabulary) -> None:
+    """InputError unless the draft's d2t, t2d and head are those of the vocabulary.
+
+    A draft of all V tokens may do without d2t and t2d.
+    """
+    tensors = read_tensors(folder / WEIGHTS)
+    whole = len(vocabulary) == vocabulary.vocab_size and not MAPPING_TENSORS & tensors.keys()
+    wanted = {"lm_head.weight", "fc.weight"} | (set() if whole else MAPPING_TENSORS)
+    if missing := sorted(wanted - tensors.keys()):
         raise InputError(f"The draft {folder} lacks {', '.join(missing)}.")
-    same = np.array_equal(tensors["d2t"].integers(), vocabulary.d2t)
-    same = same and np.array_equal(tensors["t2d"].mask(), vocabulary.t2d)
+    same = whole or (
+        np.array_equal(tensors["d2t"].integers(), vocabulary.d2t)
+        and np.array_equal(tensors["t2d"].mask(), vocabulary.t2d)
+    )
     if not same or tensors["lm_head.weight"].shape[0] != len(vocabulary):
         raise InputError(
             f"The draft {folder} maps other tokens than the chosen {len(vocabulary):,}; the "
@@ -67,7 +92,16 @@ def evaluate_draft(
     ttt_length: int,
     settings: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Held-out acceptance of a draft directory, simulated by SpecForge's model on our features."""
+    """Held-out acceptance of a draft directory, simulated by SpecForge's model on our features.
+
+    InputError when the draft was trained on other layers than those that were captured.
+    """
+    layers = read_layers(load_json(draft / DRAFT_CONFIG), str(draft / DRAFT_CONFIG))
+    if layers not in (None, features.aux_layers):
+        raise InputError(
+            f"{draft} reads the target's layers {list(layers or ())}, but the features "
+            f"{features.key} hold {list(features.aux_layers)}; they cannot tell how it does."
+        )
     asked = _evaluation(draft, target, target_folder, features, device, ttt_length)
     return acceptance(run_tool(trainer, draft, settings, "evaluate", json.dumps(asked)))
 

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from vocabtrim_core.drafts.checkpoint import open_checkpoint
+from vocabtrim_core.drafts.aux_layers import disagreement, named_for, read_layers
+from vocabtrim_core.drafts.checkpoint import CONFIG, open_checkpoint
 from vocabtrim_core.drafts.heads import HEAD, Head, check_draft, find_head
 from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -15,7 +16,8 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 @dataclass(frozen=True, slots=True)
 class DraftInspection:
     """What was found. rows: of the head, None where the draft uses the target's. mapping: "d2t and
-    t2d", "d2t" or "none". source: the draft it was cut from, "" without a record of ours."""
+    t2d", "d2t" or "none". layers: the target's decoder layers whose outputs it reads, from 0, empty
+    where it leaves them to the engine. source: the draft it was cut from, "" without a record."""
 
     folder: str
     rows: int | None
@@ -23,6 +25,7 @@ class DraftInspection:
     hidden_size: int
     head_dtype: str
     mapping: str
+    layers: tuple[int, ...]
     vocabulary_sha256: str
     source: str
     checked: tuple[str, ...]
@@ -38,13 +41,17 @@ def inspect_draft(folder: str | Path) -> DraftInspection:
     width, size = check_draft(draft)
     head = find_head(draft) if HEAD in draft.tensors else None
     parts = [name for name in ("d2t", "t2d") if name in draft.tensors]
+    config = str(draft.folder / CONFIG)
+    layers = read_layers(draft.config, config)
     checked = ["weights and config.json are intact", "config.json fits the tensors"]
     if head is not None and parts:
         checked.append("every head row has one token, within V")
-    record = SlicedDraft.load(draft.folder) if (draft.folder / NAME).is_file() else None
-    problems: list[str] = []
+    record = SlicedDraft.find(draft.folder)
+    problems = [wrong] if (wrong := disagreement(draft.config, config)) else []
+    if layers:
+        checked.append(named_for(draft.config))
     if record is not None:
-        problems = _against(record, draft.folder, head)
+        problems += _against(record, draft.folder, head)
         checked.append("every file is as it was written")
     ids = DraftVocabulary.of(head.ids, head.vocab_size) if head is not None else None
     return DraftInspection(
@@ -54,6 +61,7 @@ def inspect_draft(folder: str | Path) -> DraftInspection:
         hidden_size=width,
         head_dtype=head.tensor.dtype if head is not None else "the target's",
         mapping=" and ".join(parts) or "none",
+        layers=layers or (),
         vocabulary_sha256=ids.sha256 if ids is not None else "",
         source=str(record.source["name"]) if record is not None else "",
         checked=tuple(checked),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from vocabtrim_core.errors import InputError
 
 STARTS = ("scratch", "target")
+ADDRESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")  # no option
 MAPPING, CONFIG, RUN_FILE, OUT = "vocab_mapping.pt", "draft.json", "run.yaml", "out"
 
 
@@ -85,6 +87,11 @@ class Deployment:
             raise InputError("Several processes need GPUs; on the CPU one process is used.")
         if self.nodes > 1 and not self.master_addr:
             raise InputError("Several nodes need the address of the first one (--master-addr).")
+        if self.master_addr and not ADDRESS.fullmatch(self.master_addr):
+            raise InputError(
+                f"The first node's address is a host name or an IP address, not "
+                f"{self.master_addr!r}."
+            )
 
     @property
     def ranks(self) -> int:

@@ -2,7 +2,8 @@
 
 The logits of kept tokens stay what they were, bit for bit, and the other tokens cannot be drafted
 any more. The result is a draft folder that engines serve: the same files with fewer head rows,
-`d2t`, `t2d`, and `draft_vocab_size` in config.json.
+`d2t`, `t2d`, and in config.json `draft_vocab_size` and the layers as every engine reads them. Where
+all V tokens are kept there is no mapping: vLLM refuses one there, and no engine needs it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import vocabtrim_core
+from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
 from vocabtrim_core.drafts.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint, open_checkpoint
 from vocabtrim_core.drafts.heads import HEAD, Head, find_head, rows_of
 from vocabtrim_core.drafts.tensor_files import (
@@ -33,7 +35,7 @@ from vocabtrim_core.exports.files import load_json, save_json
 from vocabtrim_core.folders import new_folder
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-NAME, FORMAT = "vocabtrim.json", "vocabtrim-draft-1"
+NAME, FORMAT, TRAINED = "vocabtrim.json", "vocabtrim-draft-1", "vocabtrim-trained-draft-1"
 # Other weights beside the ones that are read would still have the old head.
 OTHER_WEIGHTS = (".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth", ".safetensors")
 REPLACED = {HEAD, "d2t", "t2d"}
@@ -57,6 +59,14 @@ class SlicedDraft:
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def find(cls, folder: Path) -> SlicedDraft | None:
+        """The record in a draft's folder; None without one, or where it tells of a training."""
+        path = Path(folder) / NAME
+        if not path.is_file() or load_json(path).get("format") == TRAINED:
+            return None
+        return cls.load(folder)
 
     @classmethod
     def load(cls, folder: Path) -> SlicedDraft:
@@ -103,6 +113,7 @@ def plan(
     draft's head is reduced already, keep what it has of the vocabulary. InputError otherwise.
     """
     opened = open_checkpoint(draft)
+    read_layers(opened.config, str(opened.folder / CONFIG))
     other = open_checkpoint(target) if target is not None else None
     head = find_head(opened, other)
     if head.vocab_size != vocabulary.vocab_size:
@@ -148,12 +159,20 @@ def slice_draft(
 
 
 def read_sliced(folder: str | Path) -> Head:
-    """The head of a draft folder with a mapping of its own, checked; InputError otherwise."""
+    """The head of a draft folder as `slice_draft` writes it, checked; InputError otherwise.
+
+    A reduced head has d2t and t2d beside it, a whole one neither.
+    """
     draft = open_checkpoint(folder)
     head = find_head(draft)
     for name in ("d2t", "t2d"):
-        if name not in draft.tensors:
+        if head.reduced and name not in draft.tensors:
             raise InputError(f"{draft.folder} has no {name}; it is no trimmed draft.")
+        if not head.reduced and name in draft.tensors:
+            raise InputError(
+                f"{draft.folder} has a {name} though its head has all {head.vocab_size:,} rows, "
+                "which vLLM refuses; export it again."
+            )
     if draft.size("draft_vocab_size") != len(head.ids):
         raise InputError(f"{draft.folder / CONFIG} must say draft_vocab_size = {len(head.ids)}.")
     return head
@@ -223,18 +242,18 @@ def _write(plan: Plan, out: Path, wrote: _Megabytes, command: str) -> SlicedDraf
 
 
 def _new_tensors(plan: Plan) -> list[Outgoing]:
-    return [
-        chosen_rows(plan.head.tensor, HEAD, plan.rows),
-        small("d2t", plan.vocabulary.d2t),
-        small("t2d", plan.vocabulary.t2d),
-    ]
+    head, vocabulary = chosen_rows(plan.head.tensor, HEAD, plan.rows), plan.vocabulary
+    if len(vocabulary) == vocabulary.vocab_size:
+        return [head]
+    return [head, small("d2t", vocabulary.d2t), small("t2d", vocabulary.t2d)]
 
 
 def _config(plan: Plan) -> dict[str, Any]:
     config = {**plan.draft.config, "draft_vocab_size": len(plan.rows)}
     if plan.head.from_target:  # the draft has a head of its own now
         config["tie_word_embeddings"] = False
-    return config
+    layers = read_layers(config, str(plan.draft.folder / CONFIG))
+    return with_layers(config, layers) if layers else config
 
 
 def _index(draft: Checkpoint, out: Path, places: Mapping[str, str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ import psutil
 
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts import metrics as metrics_
+from vocabtrim_core.drafts.aux_layers import same_draft
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.kept_mapping import keep_mapping
 from vocabtrim_core.drafts.metrics import Metrics
@@ -112,7 +113,7 @@ class SpecForgeRun:
         content = self.target.draft_config(self.k)
         if not config.is_file():
             save_json(config, content)
-        elif json.loads(config.read_text("utf-8")) != content:
+        elif not same_draft(json.loads(config.read_text("utf-8")), content, str(config)):
             raise InputError(
                 f"{config} differs from what this target and k give; a run keeps its draft, so "
                 "start another one with --name."

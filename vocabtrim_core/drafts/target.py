@@ -12,6 +12,7 @@ from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.draft_cost import DraftArchitecture, architecture_from_config
+from vocabtrim_core.drafts.aux_layers import default, with_layers
 from vocabtrim_core.drafts.checkpoint import CONFIG, Checkpoint, open_checkpoint
 from vocabtrim_core.errors import InputError
 
@@ -55,8 +56,8 @@ class Target:
 
         The captured layers are always named, so that no reader has to guess them.
         """
-        aux = {"eagle_aux_hidden_state_layer_ids": list(self.aux_layers)}
-        return {**self.architecture.draft_config(k), **self.special_ids, "eagle_config": aux}
+        config = {**self.architecture.draft_config(k), **self.special_ids}
+        return with_layers(config, self.aux_layers)
 
 
 def demo_folder() -> Path:
@@ -103,13 +104,13 @@ def load_target(spec: str | Path) -> Target:
 
 
 def aux_layers(layers: int) -> tuple[int, int, int]:
-    """A low, a middle and a high layer: SpecForge's and SGLang's default where it gives three.
+    """A low, a middle and a high layer: SpecForge's and the engines' default where it gives three.
 
-    That default is [1, n // 2 - 1, n - 4]; below 7 layers it repeats itself. The last layer is
-    never among them, since its output is only seen after the norm.
+    Below 7 layers that default repeats itself. The last layer is never among them, since its output
+    is only seen after the norm.
     """
     if layers >= 7:
-        return 1, layers // 2 - 1, layers - 4
+        return default(layers)
     return 0, (layers - 2) // 2, layers - 2
 
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vocabtrim_core import workspace
+from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import InputError
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -60,26 +60,48 @@ class Trainer:
         return [*self.command, *line]
 
 
-def trainer_command() -> tuple[str, ...]:
-    """The chosen command: $VOCABTRIM_TRAINER, the workspace's setting, else this interpreter."""
+def trainer_command(asked: str | None = None) -> tuple[str, ...]:
+    """The command of the trainer of this name (or, in a shell, this command itself).
+
+    None: $VOCABTRIM_TRAINER, the workspace's setting, else this interpreter.
+    """
+    if asked:
+        return programs.command_of(programs.TRAINER, asked)
     chosen = os.environ.get(VARIABLE)
     path = workspace.home() / SETTING
     if not chosen and path.is_file():
         chosen = json.loads(path.read_text("utf-8")).get("command")
-    return tuple(shlex.split(chosen)) if chosen else (sys.executable,)
+    return programs.words(chosen) if chosen else (sys.executable,)
 
 
-def choose_trainer(command: str | None) -> Trainer:
-    """Keep the command in the workspace once it is shown to work; "" returns to this environment.
+def add_trainer(name: str, command: str) -> Trainer:
+    """Keep a command under a name once it is shown to work; pages offer it from then on."""
+    found = probe(programs.words(command))
+    programs.add(programs.TRAINER, name, command)
+    return found
 
-    None looks at the chosen one. What was found is kept for `known_trainer`.
+
+def remove_trainer(name: str) -> None:
+    """Forget a name; where it was the chosen one this environment trains again."""
+    if programs.remove(programs.TRAINER, name) == trainer_command():
+        (workspace.home() / SETTING).unlink(missing_ok=True)
+
+
+def choose_trainer(asked: str | None) -> Trainer:
+    """Train with a configured one from now on, or, in a shell, with a command, which is kept.
+
+    asked: its name, or the command; "" returns to this environment, None looks at the chosen one.
+    It is chosen once it is shown to work. What was found is kept for `known_trainer`.
     """
     path = workspace.home() / SETTING
-    if command:
-        found = probe(tuple(shlex.split(command)))
-        workspace.write_atomic(path, json.dumps({"command": command}).encode())
+    if asked:
+        command = programs.command_of(programs.TRAINER, asked)
+        found = probe(command)
+        if command not in programs.configured(programs.TRAINER).values():
+            programs.add(programs.TRAINER, programs.name_for(asked), asked)
+        workspace.write_atomic(path, json.dumps({"command": shlex.join(command)}).encode())
     else:
-        if command is not None:
+        if asked is not None:
             path.unlink(missing_ok=True)
         found = probe(trainer_command())
     workspace.write_atomic(workspace.home() / FOUND, json.dumps(asdict(found)).encode())

@@ -37,6 +37,7 @@ from vocabtrim_core.drafts.runs import (
     run_folder,
     run_lock,
 )
+from vocabtrim_core.drafts.slicing import NAME, TRAINED
 from vocabtrim_core.drafts.specforge_run import (
     SpecForgeRun,
     checkpoint_bytes,
@@ -238,8 +239,8 @@ def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: Overa
     log.leave("evaluate", run.k, f"acceptance length {measured['acceptance_length']:.3f}")
     log.enter("export", run.k)
     result = _result(request, run, measured, seconds)
-    record = {"format": "vocabtrim-trained-draft-1", **result}
-    workspace.write_atomic(scratch / "vocabtrim.json", json.dumps(record, indent=1).encode())
+    record = {"format": TRAINED, **result}
+    workspace.write_atomic(scratch / NAME, json.dumps(record, indent=1).encode())
     scratch.rename(run.folder / DRAFT)
     workspace.write_atomic(run.folder / RESULT, json.dumps(result, indent=1).encode())
     log.leave("export", run.k, str(run.folder / DRAFT))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vocabtrim_core.drafts.aux_layers import NESTED, read_layers
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -14,7 +15,7 @@ HOME = "draft"
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """config.json, weights with d2t and t2d, and whatever else the draft's folder holds."""
+    """config.json, weights with the mapping, and whatever else the draft's folder holds."""
     from vocabtrim_core.drafts.slicing import slice_draft
 
     if context.draft is None:
@@ -31,10 +32,34 @@ def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> 
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """The token of each head row, once config, head, d2t and t2d agree."""
+    """The token of each head row, once config, head and mapping agree."""
     from vocabtrim_core.drafts.slicing import read_sliced
 
     return read_sliced(folder).ids
+
+
+def notes(context: ExportContext) -> list[str]:
+    """Where the draft comes from, and which of the target's layers it reads."""
+    from vocabtrim_core.drafts.checkpoint import CONFIG, open_checkpoint
+
+    if context.draft is None:
+        return []
+    draft = open_checkpoint(context.draft)
+    layers = read_layers(draft.config, str(draft.folder / CONFIG))
+    reads = (
+        f"The draft reads the outputs of the target's decoder layers {list(layers)}, counted from "
+        f"0. config.json names them twice: under {NESTED} for SGLang, which counts so, and at the "
+        f"top level, one higher, for vLLM and llama.cpp, which count the embedding first. "
+        "TensorRT-LLM reads neither: give eagle3_layers_to_capture these layers."
+        if layers
+        else "The draft's config.json names no layers of the target: engines take layers 1, "
+        "n // 2 - 1 and n - 4 of n, counted from 0, which is right for drafts trained on those."
+    )
+    return [
+        f"The draft is {draft.name} with the head rows of these tokens, not trained again: the "
+        "logits of kept tokens are unchanged, and the other tokens cannot be drafted.",
+        reads,
+    ]
 
 
 def exporter(name: str, **texts: str) -> Exporter:
@@ -47,6 +72,9 @@ def exporter(name: str, **texts: str) -> Exporter:
         files=("config.json", "model.safetensors"),
         write=write,
         read=read,
+        notes=notes,
+        full="The draft keeps all V tokens, so it has no d2t and t2d: vLLM refuses them there, and "
+        "SGLang, llama.cpp and TensorRT-LLM take draft ids for target ids without them.",
         needs_draft=True,
         shared_home=HOME,
         **texts,  # type: ignore[arg-type]

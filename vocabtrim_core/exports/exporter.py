@@ -60,6 +60,7 @@ class Exporter:
     read(folder, k) -> int64[k], the target id of each draft id as the consumer will see it;
     InputError when the files are not what `write` makes.
     wants: context field -> the sentence to note when it is missing.
+    full: what holds where all V tokens are kept.  notes(context) -> more sentences to note.
     proof: what the check that `checked` describes rests on, see PROOFS.
     needs_draft: whether context.draft must name a checkpoint.  home: the folder it writes in, its
     name unless formats share one, which is then written once.
@@ -81,6 +82,8 @@ class Exporter:
     read: Callable[[Path, int], np.ndarray]
     max_k: int | None = None
     wants: Mapping[str, str] = field(default_factory=dict)
+    full: str = ""
+    notes: Callable[[ExportContext], list[str]] = lambda _: []
     needs_draft: bool = False
     shared_home: str = ""
 

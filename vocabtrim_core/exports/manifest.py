@@ -158,11 +158,10 @@ def _notes(
         for field_name, sentence in exporter.wants.items()
         if getattr(context, field_name) is None
     ]
-    if context.draft is not None and any(exporter.needs_draft for exporter in exporters):
-        notes.append(
-            f"The draft is {context.draft.resolve().name} with fewer head rows, not trained again: "
-            "the logits of kept tokens are unchanged, and the other tokens cannot be drafted."
-        )
+    for exporter in exporters:
+        notes += exporter.notes(context)
+        if exporter.full and len(vocabulary) == vocabulary.vocab_size:
+            notes.append(exporter.full)
     if coverage is not None and coverage < (context.floor or 0):
         notes.append(
             f"The coverage, {coverage:.2%}, is below the floor of {context.floor:.2%} that the "
@@ -175,4 +174,4 @@ def _notes(
                 f"{unseen:,} of the {len(vocabulary):,} tokens never occur in the counts: they "
                 "cost a head row each and cover nothing of this corpus."
             )
-    return tuple(notes)
+    return tuple(dict.fromkeys(notes))  # formats that share a folder share its notes

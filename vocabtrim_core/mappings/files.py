@@ -110,9 +110,15 @@ def _checkpoint(path: Path) -> RawMapping:
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
 
     checkpoint = open_checkpoint(path)
+    tensors, size = checkpoint.tensors, checkpoint.size("vocab_size")
+    head = tensors.get("lm_head.weight") if "fc.weight" in tensors else None
+    if head is not None and "d2t" not in tensors and head.shape[0] == size:
+        ids = np.arange(size)  # a draft of all V tokens
+        return RawMapping(path.name, "draft checkpoint", ids, label="every engine",
+                          vocab_size=size, resolved=True)  # fmt: skip
     return replace(
-        _from_tensors(path, checkpoint.tensors),
-        vocab_size=checkpoint.size("vocab_size"),
+        _from_tensors(path, tensors),
+        vocab_size=size,
         draft_vocab_size=checkpoint.size("draft_vocab_size"),
     )
 

@@ -1,42 +1,41 @@
-"""The Python that has SGLang: a command the user names, kept as a setting of the workspace."""
+"""The Python that has SGLang: a command of the workspace, known by a name (see `programs`)."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 
-from vocabtrim_core import workspace
+from vocabtrim_core import programs
 from vocabtrim_core.errors import InputError
 
-SETTING, VARIABLE = "sglang.json", "VOCABTRIM_SGLANG"
+VARIABLE = "VOCABTRIM_SGLANG"
 PROBE_SECONDS = 120
 VERSION = "import importlib.metadata as m; print(m.version('sglang'))"
 
 
-def sglang_command() -> tuple[str, ...]:
-    """The chosen interpreter: $VOCABTRIM_SGLANG, the workspace's setting, else this one."""
-    chosen = os.environ.get(VARIABLE)
-    path = workspace.home() / SETTING
-    if not chosen and path.is_file():
-        chosen = json.loads(path.read_text("utf-8")).get("command")
-    return tuple(shlex.split(chosen)) if chosen else (sys.executable,)
+def sglang_command(asked: str | None = None) -> tuple[str, ...]:
+    """The interpreter: the engine of this name (or, in a shell, this command).
 
-
-def choose_sglang(command: str) -> str:
-    """Keep an interpreter as the workspace's, once it is shown to have SGLang; its version.
-
-    "" forgets it.
+    None: $VOCABTRIM_SGLANG, else the engine that is configured, else this interpreter. InputError
+    where several are and none is named.
     """
-    path = workspace.home() / SETTING
-    if not command:
-        path.unlink(missing_ok=True)
-        return ""
-    version = sglang_version(shlex.split(command))
-    workspace.write_atomic(path, json.dumps({"command": command}).encode())
+    if asked:
+        return programs.command_of(programs.ENGINE, asked)
+    if chosen := os.environ.get(VARIABLE):
+        return programs.words(chosen)
+    known = programs.configured(programs.ENGINE)
+    if len(known) > 1:
+        raise InputError(f"Name the engine with --interpreter: {', '.join(known)}.")
+    return next(iter(known.values()), (sys.executable,))
+
+
+def add_engine(name: str, command: str) -> str:
+    """Keep an interpreter under a name, once it is shown to have SGLang; its version."""
+    version = sglang_version(programs.words(command))
+    programs.add(programs.ENGINE, name, command)
     return version
 
 
@@ -55,7 +54,7 @@ def sglang_version(command: Sequence[str]) -> str:
         ) from error
     if done.returncode or not done.stdout.strip():
         raise InputError(
-            f"The interpreter {name} has no SGLang; name another one with --interpreter, or run "
-            "`pip install sglang` in its environment."
+            f"The interpreter {name} has no SGLang; name another one, or run `pip install "
+            "sglang` in its environment."
         )
     return done.stdout.strip().splitlines()[-1]

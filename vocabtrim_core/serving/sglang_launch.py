@@ -27,11 +27,12 @@ NO_GPU = (
     "There is no NVIDIA GPU here (nvidia-smi finds none); measure with --engine torch, or attach "
     "servers of another machine with --engine sglang --url."
 )
-# Ours, or secrets: neither may come in by the extra arguments.
-RESERVED = re.compile(
-    r"--(host|port|api-key|admin-api-key|model-path|model|speculative-(algorithm|draft-model-path|"
-    r"num-steps|eagle-topk|num-draft-tokens))(=.*)?"
-)
+# Ours, secrets, or code of a model's folder: none may come in by the extra arguments.
+RESERVED = (
+    "--host", "--port", "--api-key", "--admin-api-key", "--model-path", "--model",
+    "--speculative-algorithm", "--speculative-draft-model-path", "--speculative-num-steps",
+    "--speculative-eagle-topk", "--speculative-num-draft-tokens", "--trust-remote-code", "--config",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Launch:
             raise InputError(f"mem-fraction must lie within 0..1, but it is {self.mem_fraction}.")
         if self.simulate is not None and self.simulate < 1:
             raise InputError(f"An acceptance length is 1 at least, not {self.simulate:g}.")
-        if taken := next((word for word in self.extra if RESERVED.fullmatch(word)), None):
+        if taken := next(filter(_reserved, self.extra), None):
             raise InputError(
                 f"{taken.partition('=')[0]} is set by the measurement itself; leave it out."
             )
@@ -93,6 +94,12 @@ class Launch:
         if self.simulate is not None:
             found["SGLANG_SIMULATE_ACC_LEN"] = f"{self.simulate:g}"
         return found
+
+
+def _reserved(word: str) -> bool:
+    """Whether SGLang's parser, which takes abbreviations, could read a reserved argument here."""
+    flag = word.partition("=")[0].replace("_", "-")
+    return flag.startswith("--") and any(name.startswith(flag) for name in RESERVED)
 
 
 class SglangLauncher:

@@ -37,6 +37,8 @@ EXPORTER = Exporter(
     proof="documented",
     checked="Written to the documented format, the one traineagle3/cnets.py saves and loads; not "
     "loaded with EAGLE's code, whose trainer is not an installable package.",
+    full="eagle: all V tokens are kept, so the mapping is the identity; the trainer always reads "
+    "one.",
     write=write,
     read=read,
 )

@@ -25,6 +25,8 @@ EXPORTER = Exporter(
     proof="documented",
     checked="Written to the documented format, a list torch.load reads with weights_only; not "
     "loaded with FR-Spec's code, which needs its CUDA build.",
+    full="fr-spec: all V tokens are kept, so the list changes nothing but the order of the head's "
+    "rows.",
     write=write,
     read=read,
     wants={"counts": "fr-spec: the ids ascend instead of falling in frequency: no counts given."},

@@ -41,6 +41,8 @@ EXPORTER = Exporter(
     proof="loaded",
     checked="Loaded with nvidia-modelopt 0.47.0's own load_draft_vocab_cache in tests, and its "
     "logit mapping picks our tokens. No training step is run there.",
+    full="modelopt: all V tokens are kept, so d2t.pt is all zeros and is not read; leave "
+    "draft_vocab_cache and draft_vocab_size out.",
     write=write,
     read=read,
 )

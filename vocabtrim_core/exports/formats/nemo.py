@@ -51,6 +51,7 @@ EXPORTER = Exporter(
     proof="loaded",
     checked="Loaded with nemo-automodel 0.7.0's own load_eagle3_token_mapping in tests. No "
     "training step is run there.",
+    full="nemo: all V tokens are kept, so the map is the identity, which NeMo loads.",
     write=write,
     read=read,
 )

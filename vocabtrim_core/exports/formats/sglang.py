@@ -26,6 +26,8 @@ EXPORTER = Exporter(
     proof="loaded",
     checked="Read by SGLang 0.5.23's own load_token_map, taken out of its package and run alone "
     "(in tests where SGLang is installed); no server was started with it.",
+    full="sglang: all V tokens are kept, so the map changes nothing but the order of the head's "
+    "rows; leave --speculative-token-map out.",
     write=write,
     read=read,
     wants={"counts": "sglang: the ids ascend instead of falling in frequency: no counts given."},

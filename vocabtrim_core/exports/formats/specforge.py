@@ -93,6 +93,10 @@ EXPORTER = Exporter(
     "config.json, its load_vocab_mapping, the mapping consistency check and the run file loader; "
     "d2t and t2d equal what its process_token_dict_to_mappings makes from the same counts, bit for "
     "bit. No training step is run there.",
+    full="specforge: all V tokens are kept, so the mapping is the identity; SpecForge loads it, "
+    "and needs none: vocab_mapping_path may be left out. It refuses to train on from a draft "
+    "folder that engines serve (draft_checkpoint_path), which has no mapping at V: go on from a "
+    "checkpoint of the training.",
     write=write,
     read=read,
     max_k=131_072,

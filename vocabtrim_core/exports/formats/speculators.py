@@ -62,6 +62,8 @@ EXPORTER = Exporter(
     checked="Loaded with speculators 0.9.0's own code in tests: its train command's "
     "parse_vocab_mappings and the EAGLE-3 draft's load_vocab_mappings; its own selection from "
     "token_freq.pt gives the same arrays. No training step is run there.",
+    full="speculators: all V tokens are kept, so the mapping is the identity; speculators passes "
+    "over it and writes a draft without one.",
     write=write,
     read=read,
     wants={"counts": "speculators: token_freq.pt is left out, because no counts were given."},

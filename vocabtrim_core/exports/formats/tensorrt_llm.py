@@ -12,8 +12,10 @@ EXPORTER = exporter(
     "  max_draft_len: 3\n"
     "  speculative_model: draft\n"
     "# trtllm-serve TARGET --config config.yaml",
-    limits="Only the PyTorch backend reads it. d2t is kept as int32 there, and only when "
-    "draft_vocab_size differs from vocab_size.",
+    limits="The target's layers are read from eagle3_layers_to_capture under speculative_config "
+    "alone, never from config.json; without it they are 1, n // 2 - 1 and n - 4 of n. Only the "
+    "PyTorch backend reads it. d2t is kept as int32 there, and only when draft_vocab_size differs "
+    "from vocab_size.",
     proof="documented",
     checked="Written to the documented format, the one its Eagle3ForCausalLM loads; not loaded "
     "with TensorRT-LLM's code, which needs CUDA.",

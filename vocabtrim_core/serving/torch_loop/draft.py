@@ -67,13 +67,18 @@ class Layer(nn.Module):
         self.self_attn = Attention(config, head_dim)
         self.post_attention_layernorm = LlamaRMSNorm(width, eps)
         self.mlp = LlamaMLP(config)
+        # speculators' drafts may add attention to the normed hidden states
+        self.norm_before_residual = getattr(config, "norm_before_residual", False)
 
     def forward(
         self, embedded: torch.Tensor, hidden: torch.Tensor, angles: Any, cache: Any, mask: Any
     ) -> torch.Tensor:
         """embedded, hidden [B, n, H] -> [B, n, H]."""
-        pair = torch.cat([self.input_layernorm(embedded), self.hidden_norm(hidden)], -1)
-        hidden = hidden + self.self_attn(pair, angles, cache, mask)
+        normed = self.hidden_norm(hidden)
+        pair = torch.cat([self.input_layernorm(embedded), normed], -1)
+        hidden = (normed if self.norm_before_residual else hidden) + self.self_attn(
+            pair, angles, cache, mask
+        )
         return hidden + self.mlp(self.post_attention_layernorm(hidden))
 
 
@@ -156,7 +161,8 @@ class Eagle3Draft(nn.Module):
 
 
 def draft_config(fields: Mapping[str, Any]) -> LlamaConfig:
-    """The draft's config.json as the library reads it."""
+    """The draft's config.json as the library reads it; speculators keeps the layer's in a part."""
+    fields = {**(fields.get("transformer_layer_config") or {}), **fields}
     known = {name: value for name, value in fields.items() if name not in ("dtype", "torch_dtype")}
     return LlamaConfig(**known)
 

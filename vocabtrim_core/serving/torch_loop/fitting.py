@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vocabtrim_core.drafts.checkpoint import open_checkpoint
+from vocabtrim_core.drafts.aux_layers import read_layers
+from vocabtrim_core.drafts.checkpoint import CONFIG, open_checkpoint
 from vocabtrim_core.drafts.heads import check_draft, find_head
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
@@ -34,8 +35,7 @@ def load_draft(
             f"{folder} drafts {len(head.ids):,} tokens, but the configuration "
             f"{configuration.label!r} says k = {configuration.k:,}."
         )
-    named = draft.setting("eagle_config") or {}
-    layers = named.get("eagle_aux_hidden_state_layer_ids") or target.aux_layers
+    layers = read_layers(draft.config, str(folder / CONFIG)) or target.aux_layers
     if len(layers) != 3 or not all(0 <= i < target.layers - 1 for i in layers):
         raise InputError(
             f"{folder} reads the layers {list(layers)}, but the target {target.name} has layers "
