@@ -14,14 +14,14 @@ import numpy as np
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates import render as template_render
 from vocabtrim_core.templates.data import NAMED, NamedTemplate
+from vocabtrim_core.templates.kept import kept
+from vocabtrim_core.templates.proof import Proof, prove
 from vocabtrim_core.templates.shape import MARKUP, Shape, conversation, probe_shape
 from vocabtrim_core.templates.spans import RULES, Span, find_turns, ids_inside, narrow, span_ids
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from vocabtrim_core.templates.proof import Proof
 
 __all__ = [
     "NAMED",
@@ -193,8 +193,10 @@ def resolve_template(tokenizer: Tokenizer, name: str = "auto") -> ChatTemplate:
 
 @functools.lru_cache(maxsize=8)
 def _resolve(tokenizer: Tokenizer, name: str) -> ChatTemplate:
-    from vocabtrim_core.templates.proof import prove
+    return kept(tokenizer, name, lambda: _probed(tokenizer, name))
 
+
+def _probed(tokenizer: Tokenizer, name: str) -> ChatTemplate:
     if name in NAMED:
         template = _named(tokenizer, name, NAMED[name])
     elif name != "auto":
