@@ -37,7 +37,7 @@ from vocabtrim_core.counting.recipe import Recipe
 
 LOOK = 4  # blocks looked at for the first texts that an engine is to encode
 MOST_TEXTS = 2000  # of them, from one block
-HF_TEXT = 2 * 2**20  # HF tokenizers has encoded this much before a faster engine is loaded
+HF_TEXT = 4 * 2**20  # HF tokenizers has encoded this much before a faster engine is loaded
 
 
 def candidates(
