@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import sys
 from collections.abc import Callable
 
@@ -13,8 +14,14 @@ import pyarrow as pa
 
 def private(pid: int | None = None) -> int:
     """Bytes only this process, or that of a pid, uses; where that is not told, all it uses."""
-    info = psutil.Process(pid).memory_info()
+    info = _process(pid or os.getpid()).memory_info()
     return info.rss - getattr(info, "shared", 0)
+
+
+@functools.lru_cache(maxsize=4)
+def _process(pid: int) -> psutil.Process:
+    """Finding a process costs as much as asking it ten times."""
+    return psutil.Process(pid)
 
 
 def allocated() -> int:
