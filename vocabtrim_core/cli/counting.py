@@ -96,6 +96,12 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
     how("--fresh", action="store_true", help="count again even if the workspace has the counts")
 
 
+def _without_pandas() -> None:
+    from vocabtrim_core.counting.memory import without_pandas
+
+    without_pandas()
+
+
 def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting import kept as kept_counts
     from vocabtrim_core.counting.count import count
@@ -289,6 +295,7 @@ COMMANDS = (
         _count_arguments,
         _counts_text,
         "count --tokenizer llama-3.1 --data chats.jsonl.zst --out chats.npz",
+        prepare=_without_pandas,
     ),
     Command(
         "merge",

@@ -154,7 +154,9 @@ class ExactEngine:
 
     def fresh(self) -> ExactEngine:
         """Another one of the same kind, for another thread."""
-        return ExactEngine(type(self.engine)(self._tokenizer), self._tokenizer, self.first, self.sample)
+        return ExactEngine(
+            type(self.engine)(self._tokenizer), self._tokenizer, self.first, self.sample
+        )
 
     def renew(self) -> None:
         """Replace the engine by a new one of its kind, which has no memory of the texts read."""

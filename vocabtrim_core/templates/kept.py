@@ -46,9 +46,7 @@ def kept(tokenizer: Tokenizer, name: str, probe: Callable[[], ChatTemplate]) -> 
     template = probe()
     found = msgspec.json.encode(template, enc_hook=_plain)
     with suppress(InputError):
-        workspace.write_atomic(
-            workspace.folder("templates") / file, _digest(found) + b"\n" + found
-        )
+        workspace.write_atomic(workspace.folder("templates") / file, _digest(found) + b"\n" + found)
     return template
 
 
