@@ -24,9 +24,9 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 HEAVY = (
-    "torch transformers jinja2 pandas datasets huggingface_hub httpx numba optuna plotly altair "
-    "streamlit sklearn scipy distributed safetensors"
-).split()
+    "torch", "transformers", "jinja2", "pandas", "datasets", "huggingface_hub", "httpx", "numba",
+    "optuna", "plotly", "altair", "streamlit", "sklearn", "scipy", "distributed", "safetensors",
+)  # fmt: skip
 
 
 @pytest.fixture
