@@ -165,7 +165,7 @@ def build_traffic(folder: Path, megabytes: int, tokenizer: Path) -> dict[str, li
         rows = (make(writer) for _ in count())
         sizes[name] = _write(folder / f"{name}.jsonl", rows, megabytes * 1_000_000)
     writer = Writer(len(KINDS))
-    rows = (plain(writer, 60, 100, most=1) for _ in range(SMALL[0]))
+    rows = (plain(writer, 50, 70, most=1) for _ in range(SMALL[0]))
     sizes["small"] = _write(folder / "small.jsonl", rows, 2 * SMALL[1])
     return sizes
 
