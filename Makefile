@@ -30,6 +30,7 @@ $(BIN)/python:
 $(VENV)/app.stamp: requirements.txt pyproject.toml | $(BIN)/python
 	$(PIP) --requirement requirements.txt
 	$(PIP) --no-deps --group trainer
+	$(BIN)/python -m vocabtrim_core tokenizers --build
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/app.stamp

@@ -4,10 +4,11 @@
 
 Every run is a fresh process; the order changes from round to round. The clock runs from opening
 the files to the counts in memory, with tokenizers and engines loaded before; our runs include the
-fingerprint, the proof, and the parts on disk. HF and tiktoken read a part of the text (evenly
+fingerprint, the proof, and the parts on disk. Only the small corpus is counted by the command
+itself, from the start of its process to its end. HF and tiktoken read a part of the text (evenly
 spaced, see `counting_texts`), SpecForge 1,000 conversations of it; all who count the same file must
-find the same counts, id by id, or the benchmark FAILS. Prints a table and writes
-benchmarks/results/counting.json and .md.
+find the same counts, id by id, or the benchmark FAILS. Tool and reasoning traffic is synthetic
+(`counting_traffic`). Prints a table and writes benchmarks/results/counting.json and .md.
 """
 
 from __future__ import annotations
@@ -32,16 +33,29 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.counting_runs import HARD, HF, RUNS, Run, child
+from benchmarks.counting_peers import MARKERS
+from benchmarks.counting_runs import (
+    ALONE,
+    HARD,
+    HF,
+    KEPT,
+    PLAIN,
+    REASONING,
+    RUNS,
+    SMALL,
+    TOOLS,
+    Run,
+    child,
+)
 from benchmarks.counting_texts import build
+from benchmarks.counting_traffic import build_traffic
 from benchmarks.report import markdown, write_report
 from vocabtrim_core.counting import memory
 
 Found = dict[str, list[dict]]  # run -> its result in each round
 Sizes = dict[str, list[int]]  # corpus -> [bytes of assistant text, answers]
-GIGA, GIGA_1, GIGA_HARD = (
-    "gigatoken alone", "gigatoken alone, 1 thread", "gigatoken alone, hard text"
-)  # fmt: skip
+GIGA_1, GIGA_HARD = "gigatoken alone, 1 thread", "gigatoken alone, hard text"
+TRAFFIC = 40  # megabytes of each kind of synthetic traffic
 
 
 def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
@@ -103,6 +117,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="counting-") as scratch:
         folder = options.folder or Path(scratch)
         sizes = build(folder, size, 2)
+        sizes |= build_traffic(folder, min(size, TRAFFIC), MARKERS)
         names, missing = [n for n in options.only or RUNS if sizes[RUNS[n].corpus][1]], ""
         if not options.specforge and find_spec("specforge") is None:
             names = [name for name in names if RUNS[name].how != "specforge"]
@@ -150,15 +165,17 @@ def row(name: str, found: Found, sizes: Sizes) -> dict[str, object]:
         "times faster": faster,
         "times less CPU": less,
         "goal": run.goal,
-        "peak anonymous MB": round(max(r["peak"] for r in results)),
+        "peak anonymous MB": "" if name == SMALL else round(max(r["peak"] for r in results)),
     }
 
 
 def conclusions(found: Found, sizes: Sizes, two: list[float]) -> list[str]:
     """What the runs say together."""
     said = [
-        f"{max(map(len, found.values()))} rounds, medians; MB of assistant text; ratios of runs "
-        "of one round, per MB (SpecForge: per conversation).",
+        f"{max(map(len, found.values()))} rounds, medians; MB of assistant text (of the file, for "
+        "synthetic traffic and the small corpus); ratios of runs of one round, per MB (SpecForge: "
+        "per conversation).",
+        f"Load average at the end: {os.getloadavg()[1]:.1f} over 5 minutes, our own runs included.",
         f"In those rounds two threads hashed {', '.join(f'{x:.2f}' for x in two)} times as fast as "
         "one: less than 2 says that the machine had other work.",
     ]
@@ -169,15 +186,31 @@ def conclusions(found: Found, sizes: Sizes, two: list[float]) -> list[str]:
         said.append(f"Counts equal id by id among: {'; '.join(together)}.")
     left = sizes["markup"][1]
     said.append(f"{left:,} answers with literal special tokens are kept apart (`counting_texts`).")
-    for one, both, goal in (("ours, 1 thread", "ours", " (goal 1.6x)"), (GIGA_1, GIGA, "")):
+    for one, both, goal in (("ours, 1 thread", "ours", " (goal 1.6x)"), (GIGA_1, ALONE, "")):
         if one in found and both in found:
             gain = ratio(found, sizes, one, both, "seconds")
             said.append(f"From one to two threads, {both}: {gain:.2f}x{goal}.")
+    for name in (KEPT, "ours"):
+        if name in found and ALONE in found:
+            times = ratio(found, sizes, name, ALONE, "cpu")
+            goal = " (goal 1.7x)" if name == KEPT else ""
+            said.append(f"CPU time of {name}, to that of the engine alone: {times:.2f}x{goal}.")
+    for name, goal in ((TOOLS, "3x"), (REASONING, "1.5x")):
+        if name in found and PLAIN in found:
+            times = ratio(found, sizes, name, PLAIN, "cpu")
+            said.append(f"CPU time per byte of file, {name} to plain: {times:.2f}x (goal {goal}).")
+    if SMALL in found:
+        size, conversations = sizes["small"]
+        wall, cpu = (median(found[SMALL], what) for what in ("seconds", "cpu"))
+        said.append(
+            f"{conversations:,} conversations, {size / 1e6:.1f} MB, by the command: {wall:.2f} s "
+            f"from start to end, {cpu:.2f} s of CPU time (goal 1.5 s on an idle machine)."
+        )
     if "ours" in found:
         large = 3e9 / sizes["text"][0] * median(found["ours"], "seconds")
         said.append(f"3 GB of assistant text at this rate: {large:.1f} s (goal 30 s).")
         said.append(f"Proof: {found['ours'][0]['proof']}.")
-    for name, limit, base in (("ours", GIGA, HF), ("ours, hard text", GIGA_HARD, HARD)):
+    for name, limit, base in (("ours", ALONE, HF), ("ours, hard text", GIGA_HARD, HARD)):
         if limit in found and base in found:
             most = ratio(found, sizes, base, limit, "seconds")
             said.append(

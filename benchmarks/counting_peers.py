@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.counting_texts import SHARED
 
 TOKENIZER = SHARED / "tokenizers" / "llama-3.1"
+MARKERS = SHARED / "tokenizers" / "qwen-151k" / "tokenizer.json"  # has ChatML's
 BATCH = 2000  # rows per call
 
 Counting = Callable[[], tuple[np.ndarray, dict[str, Any]]]

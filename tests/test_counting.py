@@ -29,7 +29,7 @@ from vocabtrim_core.counting import count as counting
 from vocabtrim_core.counting.count import count, encoded_responses
 from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import ENGINES, Reference
-from vocabtrim_core.counting.proof import RENDERED, ExactEngine
+from vocabtrim_core.counting.proof import RENDERED, ExactEngine, Sample, block_of
 from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.shard_counts import MOST_PIECES, ShardCounts, compact, load_shards
@@ -117,7 +117,8 @@ def test_golden_blend(shared):
     assert counts.vocab_size == 128_256
     proof = counts.provenance.proof
     assert counts.provenance.engine.startswith("gigatoken ")
-    assert proof["checked"] >= 2000 + 74
+    assert proof["checked"] >= 300
+    assert 2**19 <= proof["checked_bytes"] < 2**20  # of 63 MB
     assert (proof["texts"], proof["mismatches"], proof["routed"]) == (76_590, 0, {})
     content = count(corpus, *kit(shared), rule="content")
     assert (content.tokens, content.distinct) == (16_222_652, 68_378)
@@ -398,7 +399,10 @@ def wrong_first(monkeypatch):
 
 def test_wrong_engine_is_dropped_for_the_whole_count(shared, tmp_path, wrong_first):
     tokenizer, template = kit(shared)
-    for at in (5, 3000):  # among the first texts, and in the sample taken while counting
+    block = block_of(next(open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(1))).batches()))
+    later = int(Sample.of(0).rows(3500, block)[-1])
+    assert later > 2000
+    for at in (5, later):  # among the first texts, and in the sample taken while counting
         chats = [chat("Hi", f"banana {i}" if i == at else f"apple {i}") for i in range(3500)]
         corpus = open_corpus(write_chats(tmp_path / f"{at}.jsonl", chats))
         counts = count(corpus, tokenizer, template, engine="gigatoken")
@@ -441,12 +445,19 @@ def test_what_was_counted_before_hf_disagrees_is_dropped(
     assert len(counts.provenance.proof["passed"]) == 1
 
 
-def test_no_more_texts_are_checked_than_there_are(shared, tmp_path):
-    for n in (7, 1317, 2001):
-        corpus = open_corpus(write_chats(tmp_path / f"{n}.jsonl", many_chats(n)))
+def test_no_more_texts_are_checked_than_there_are_and_the_proof_says_how_many(shared, tmp_path):
+    for n in (7, 257, 2001):
+        chats = many_chats(n)
+        answers = [turns[1]["content"] for turns in chats]
+        size = sum(map(len, answers))
+        corpus = open_corpus(write_chats(tmp_path / f"{n}.jsonl", chats))
         proof = count(corpus, *kit(shared), engine="gigatoken").provenance.proof
-        assert (proof["texts"], proof["checked"]) == (n, min(n, 2000) + (n > 2000))
-        assert f"{proof['checked']:,} of {n:,} texts encoded again" in proof["sentence"]
+        assert (proof["texts"], proof["text_bytes"]) == (n, size)
+        first = next(k for k in range(n + 1) if k == n or sum(map(len, answers[:k])) > 64 * 2**10)
+        assert first <= proof["checked"] <= min(n, first + 1 + n // 1000)
+        assert sum(map(len, answers[:first])) <= proof["checked_bytes"] <= size
+        assert f"{proof['checked']:,} of {n:,} texts (" in proof["sentence"]
+        assert "encoded again by HF tokenizers: equal" in proof["sentence"]
 
 
 # --- parts, cache, processes --------------------------------------------------------------------

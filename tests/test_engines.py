@@ -17,7 +17,7 @@ from vocabtrim_core.counting import engines as engines_module
 from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.engines import ENGINES, Reference, engines, make_engine, objection
 from vocabtrim_core.counting.guards import unicode_17_ranges, with_unicode_17
-from vocabtrim_core.counting.proof import MARKUP, UNICODE, ExactEngine, MismatchError
+from vocabtrim_core.counting.proof import MARKUP, UNICODE, ExactEngine, MismatchError, Sample
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -230,23 +230,52 @@ def test_a_wrong_id_in_the_sample_is_a_mismatch():
 def test_claim_is_for_every_text():
     exact, reference = ExactEngine(WrongEngine(tiny()), tiny()), Reference(tiny())
     good, bad = texts(["apple", "pear"]), texts(["apple", "a banana"])
-    assert exact.claim(good)(reference.encode(good)) == 2
+    proof = exact.claim(good)(reference.encode(good))
+    assert (proof.checked, proof.checked_bytes) == (2, len("applepear"))
     agrees = exact.claim(bad)
     with pytest.raises(MismatchError, match="'a banana'"):
         agrees(reference.encode(bad))
     long = texts(["apple", "banana " * 50_000])  # too long to ask HF about
-    assert exact.claim(long)(reference.encode(long)) == 1
-    assert ExactEngine(reference, tiny()).claim(bad)(reference.encode(bad)) == 0
+    assert exact.claim(long)(reference.encode(long)).checked == 1
+    assert ExactEngine(reference, tiny()).claim(bad)(reference.encode(bad)).checked == 0
 
 
 def test_texts_among_the_first_are_not_reported_twice():
     exact = ExactEngine(WrongEngine(tiny()), tiny(), first={"0000@1": 2000})
     many = texts(["apple"] * 3500)
-    assert exact.encode(many, block="0000@1")[1].checked == 2
-    assert exact.fresh().encode(many, block="0000@1")[1].checked == 2
-    assert exact.encode(many, block="0001@1")[1].checked == 4
+    rows = exact.sample.rows(3500, "0000@1")
+    later = int((rows >= 2000).sum())
+    assert 0 < later < len(rows)
+    assert exact.encode(many, block="0000@1")[1].checked == later
+    assert exact.fresh().encode(many, block="0000@1")[1].checked == later
+    assert exact.encode(many, block="0001@1")[1].checked in (3, 4)
+    wrong = many.to_pylist()
+    wrong[rows[0]] = "a banana"
     with pytest.raises(MismatchError):  # but they are compared again: another thread's engine
-        exact.encode(texts(["a banana", *many.to_pylist()]), block="0000@1")
+        exact.encode(texts(wrong), block="0000@1")
+
+
+def test_the_size_of_a_sample_follows_its_rule():
+    kb, mb, gb = 2**10, 2**20, 2**30
+    for text, first, one_in in (
+        (0, 64 * kb, 1000), (mb, 64 * kb, 1000), (5 * mb, 256 * kb, 1000),
+        (10 * mb, 512 * kb, 1000), (200 * mb, 512 * kb, 1000), (500 * mb, 512 * kb, 2000),
+        (10 * gb, 512 * kb, 40960),
+    ):  # fmt: skip
+        assert Sample.of(text) == Sample(first, one_in)
+        # Texts of a kilobyte, a thousand to a block: no more is checked however large the corpus.
+        blocks = text // kb // 1000
+        spread = sum(len(Sample.of(text).rows(1000, f"0000@{i}")) for i in range(blocks))
+        assert spread <= 1.3 * min(max(text // kb / 1000, 1), 256) + 20
+
+
+def test_a_sample_is_spread_over_every_block_alike():
+    """One text in a thousand of blocks with a hundred: a tenth of the blocks, all places alike."""
+    sample = Sample(0, 1000)
+    found = [sample.rows(100, f"0000-00000@{first}") for first in range(1, 400_001, 100)]
+    share = sum(map(len, found)) / len(found)
+    assert 0.08 < share < 0.12
+    assert 40 < np.mean(np.concatenate(found)) < 60
 
 
 def test_markup_that_takes_blanks_is_left_to_hf():

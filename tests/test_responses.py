@@ -16,8 +16,8 @@ from vocabtrim_core.corpora import MessageBatch, open_corpus
 from vocabtrim_core.corpora.batches import ASSISTANT, role_array
 from vocabtrim_core.counting import response_files
 from vocabtrim_core.counting.count import count
-from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.kept import keep_merged
+from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.response_files import (
     ResponseFiles,
     find_responses,
@@ -106,7 +106,7 @@ def test_what_was_counted_before_is_used_and_damage_is_not(tmp_path):
     collect(tmp_path, blocks[:1])
     again = collect(tmp_path, blocks[1:])
     assert again.join({"a", "b"}, 9).ids.tolist() == [1, 1, 2, 2, 2, 3, 3, 3, 3]
-    (tmp_path / f"a@1{response_files.SUFFIX}").write_bytes(b"no")
+    (tmp_path / f"a@1{response_files.BLOCK}").write_bytes(b"no")
     assert collect(tmp_path, blocks[1:]).join({"a", "b"}, 9) is None
     assert ResponseFiles(tmp_path / "new", SIZE).join({"a"}, 5) is None
 

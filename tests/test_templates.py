@@ -17,8 +17,8 @@ from tokenizer_makers import byte_level, sentence_piece, write_folder
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import RULES, ids_inside, span_ids
-from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 SPECIALS = {"bos_token": "<s>", "eos_token": "</s>"}

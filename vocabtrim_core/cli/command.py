@@ -17,7 +17,8 @@ Result = dict[str, Any]
 class Command:
     """One command: its texts, its arguments, what it does, and how its result reads.
 
-    run returns what `--json` prints; text turns that into the lines people read.
+    run returns what `--json` prints; text turns that into the lines people read.  prepare: called
+    before it, where the process runs this command and nothing else.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], object]
     text: Callable[[Result], str]
     example: str = ""
+    prepare: Callable[[], None] | None = None
 
 
 def table(rows: Iterable[Sequence[object]]) -> str:

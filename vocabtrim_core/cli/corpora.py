@@ -36,9 +36,25 @@ def _demo_text(result: Result) -> str:
     return table([("corpus", "conversations", "file"), *rows])
 
 
+def _tokenizers_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--build",
+        action="store_true",
+        help="convert the bundled tokenizers and probe their chat templates now, as the first "
+        "count with each would, and keep the result in the workspace",
+    )
+
+
 def _tokenizers(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.tokenizers.presets import PRESETS
 
+    if arguments.build:
+        from vocabtrim_core.templates.resolve import resolve_template
+        from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+
+        for done, name in enumerate(PRESETS):
+            progress(done, len(PRESETS), f"Building the tokenizer {name}")
+            resolve_template(load_tokenizer(name))
     shown = ("name", "title", "vocab_size", "licence")
     return {"tokenizers": [{n: getattr(p, n) for n in shown} for p in PRESETS.values()]}
 
@@ -80,7 +96,7 @@ COMMANDS = (
         "tokenizers",
         "list the bundled tokenizers; folders, tokenizer.json files and hub ids work too",
         _tokenizers,
-        lambda parser: None,
+        _tokenizers_arguments,
         _tokenizers_text,
     ),
     Command(

@@ -54,6 +54,14 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
         help="columns to read when they are not recognised: conversation=…, or prompt=… and "
         "response=…, or text=…; roles.NAME=ROLE for a role of another name",
     )
+    read(
+        "--max-refused",
+        type=float,
+        default=0.01,
+        metavar="SHARE",
+        help="conversations that the template may refuse to render, 0 to 1; they are left out and "
+        "reported, and with more of them nothing is counted (default %(default)s)",
+    )
     read("--limit", type=integer, metavar="ROWS", help="count only the first rows")
     read("--dataset-config", metavar="NAME", help="configuration of a hub dataset")
     read("--split", metavar="NAME", help="split of a hub dataset (default train)")
@@ -70,9 +78,17 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
     what(
         "--rule",
         default="assistant",
-        help="assistant: assistant text and its end-of-turn, what drafts are trained on; content: "
-        "without the end-of-turn; all: everything; reference: as the paper's code "
+        help="assistant: what the target generates in its turns, up to and including the stop "
+        "token; content: without the stop token; all: everything; reference: as the paper's code "
         "(default %(default)s)",
+    )
+    what(
+        "--span-end",
+        default="stop",
+        help="where a turn ends under the rule assistant; stop: with its stop token; template: "
+        "with all that the template writes for it, such as the newline after the stop token, "
+        "which SpecForge trains on; next-role: as stop, and with the marker of the next role "
+        "where a template writes no stop token (default %(default)s)",
     )
     what(
         "--template",
@@ -96,6 +112,12 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
     how("--fresh", action="store_true", help="count again even if the workspace has the counts")
 
 
+def _without_pandas() -> None:
+    from vocabtrim_core.counting.memory import without_pandas
+
+    without_pandas()
+
+
 def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting import kept as kept_counts
     from vocabtrim_core.counting.count import count
@@ -114,12 +136,13 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     tokenizer = load_tokenizer(
         arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config
     )
-    template = resolve_template(tokenizer, arguments.template)
+    template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     what = {
         "rule": arguments.rule,
         "reasoning": not arguments.no_reasoning,
         "last_turn_only": arguments.last_turn_only,
         "max_length": arguments.max_length,
+        "most_refused": arguments.max_refused,
     }
     recipe = Recipe(tokenizer, template, **what)
     cached = not arguments.fresh and bool(
@@ -148,6 +171,11 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
             {"reason": reason, "rows": rows, "places": list(places)}
             for source in counts.provenance.corpora
             for reason, rows, places in source.get("skipped", ())
+        ],
+        "notes": [
+            {"note": note, "times": times, "places": list(places)}
+            for source in counts.provenance.corpora
+            for note, times, places in source.get("notes", ())
         ],
         "proof": dict(counts.provenance.proof),
         "warnings": [*tokenizer.warnings, *template.warnings, *_doubts(corpus)],
@@ -214,6 +242,7 @@ def totals(counts: TokenCounts) -> Result:
         "skipped": counts.skipped,
         "vocab_size": counts.vocab_size,
         "rule": made.rule,
+        "span_end": made.span_end,
         "seconds": made.seconds,
         "engine": made.engine,
         "tokenizer": made.tokenizer,
@@ -224,12 +253,14 @@ def totals(counts: TokenCounts) -> Result:
 
 def _counts_text(result: Result) -> str:
     text = facts(
-        result, "tokens", "distinct", "vocab_size", "conversations", "skipped", "rule",
+        result, "tokens", "distinct", "vocab_size", "conversations", "skipped", "rule", "span_end",
         "tokenizer", "template", "engine", "seconds", "cached", "merged", "key", "out",
     )  # fmt: skip
     lines = [text]
     for skip in result.get("skips", ()):
         lines.append(f"skipped {skip['rows']:,}: {skip['reason']} ({', '.join(skip['places'])})")
+    for note in result.get("notes", ()):
+        lines.append(f"note, {note['times']:,}: {note['note']} ({', '.join(note['places'])})")
     if sentence := result.get("proof", {}).get("sentence"):
         lines.append(f"proof: {sentence}")
     return "\n".join([*lines, *(f"warning: {each}" for each in result.get("warnings", ()))])
@@ -289,6 +320,7 @@ COMMANDS = (
         _count_arguments,
         _counts_text,
         "count --tokenizer llama-3.1 --data chats.jsonl.zst --out chats.npz",
+        prepare=_without_pandas,
     ),
     Command(
         "merge",

@@ -64,10 +64,10 @@ def parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
 
 
 def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
-    """Run the command that argv names; returns the exit code."""
+    """Run the command that argv names, or the one this process was started for; the exit code."""
     from vocabtrim_core.jobs import progress as progress_
 
-    argv = sys.argv[1:] if argv is None else argv
+    own, argv = argv is None, sys.argv[1:] if argv is None else argv
     as_json, progress = "--json" in argv, progress_.of_this_process()
     try:
         with progress_.stopping_on_sigterm(progress):
@@ -75,6 +75,8 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
             as_job.check(arguments)
             with _turn(progress), redirect_stdout(sys.stderr) if as_json else nullcontext():
                 progress.enter("running", "Starting")
+                if own and arguments.command.prepare:
+                    arguments.command.prepare()
                 result = arguments.command.run(arguments, progress)
             progress.clear()
             _print(_json(result) if as_json else arguments.command.text(result))

@@ -19,7 +19,7 @@ from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
-READER = 3  # raise when the same files would be read as other messages, shards or parts
+READER = 4  # raise when the same files would be read as other messages, shards or parts
 
 
 @dataclass(frozen=True, slots=True)

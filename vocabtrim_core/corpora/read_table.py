@@ -34,7 +34,7 @@ from vocabtrim_core.corpora.streams import (
 from vocabtrim_core.errors import InputError
 
 SHARD_BYTES = 16 * 2**20  # uncompressed bytes of the columns in the row groups of a shard
-BATCH_BYTES = 3 * 2**20  # of text per batch, about: what a thread counts at once takes ten times it
+BATCH_BYTES = 5 * 2**20  # of text per batch, about: what a thread counts at once takes ten times it
 PART_BATCHES = PART_BLOCKS * CHUNK // BATCH_BYTES  # where a row group is more than one part
 MOST_ROWS = 8192  # conversations per batch
 

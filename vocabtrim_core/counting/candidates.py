@@ -26,17 +26,18 @@ from vocabtrim_core.counting.engines import (
 from vocabtrim_core.counting.feed import text_bytes
 from vocabtrim_core.counting.guards import buffers
 from vocabtrim_core.counting.proof import (
-    FIRST,
     LONGEST,
     ExactEngine,
     MismatchError,
     Proof,
+    Sample,
     block_of,
 )
 from vocabtrim_core.counting.recipe import Recipe
 
 LOOK = 4  # blocks looked at for the first texts that an engine is to encode
-HF_TEXT = 2 * 2**20  # HF tokenizers has encoded this much before a faster engine is loaded
+MOST_TEXTS = 2000  # of them, from one block
+HF_TEXT = 4 * 2**20  # HF tokenizers has encoded this much before a faster engine is loaded
 
 
 def candidates(
@@ -50,20 +51,21 @@ def candidates(
     if not engine and text_bytes(corpus) < HF_TEXT:
         prefer = (REFERENCE,)
     only_hf = prefer == (REFERENCE,) or bool(objection(recipe.tokenizer))
-    texts, first = _first_texts(corpus, recipe, 0 if only_hf else FIRST)
+    sample = Sample.of(text_bytes(corpus))
+    texts, first = _first_texts(corpus, recipe, 0 if only_hf else sample.first)
     pool = ThreadPoolExecutor(1, thread_name_prefix="proof")
     try:
         # HF lets other threads run while it encodes; engines do not while they load.
         truth = pool.submit(Reference(recipe.tokenizer).encode, texts)
         for made in engines(recipe.tokenizer, prefer, failed):
-            exact = ExactEngine(made, recipe.tokenizer, first)
+            exact = ExactEngine(made, recipe.tokenizer, first, sample)
             del made  # or a renewed engine would stay in memory
             try:
                 agrees = exact.claim(texts, markup=recipe.counts_everything)
             except MismatchError as error:
                 failed.append(str(error))
                 continue
-            yield exact, pool.submit(_checked, agrees, truth, exact.engine.label)
+            yield exact, pool.submit(_checked, agrees, truth)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -79,8 +81,8 @@ def proved(
             yield exact
 
 
-def _checked(agrees: Callable[[Encoded], int], truth: Future[Encoded], label: str) -> Proof:
-    proof = Proof(label, checked=agrees(truth.result()))
+def _checked(agrees: Callable[[Encoded], Proof], truth: Future[Encoded]) -> Proof:
+    proof = agrees(truth.result())
     memory.release()  # what HF needed
     return proof
 
@@ -88,14 +90,17 @@ def _checked(agrees: Callable[[Encoded], int], truth: Future[Encoded], label: st
 def _first_texts(
     corpus: Corpus, recipe: Recipe, most: int
 ) -> tuple[pa.LargeStringArray, dict[str, int]]:
-    """The first texts of the corpus that an engine is to encode, but for very long ones; and how
-    many of them each block has."""
+    """The first texts of the corpus that an engine is to encode, about so many bytes, but for very
+    long ones; and how many of them each block has."""
     blocks = (block for shard in corpus.shards() for block in corpus.blocks(shard))
     found, of_block = [pa.array([], pa.large_string())], {}
-    while most and (block := next(blocks, None)) and len(found) <= LOOK:
+    while most > 0 and (block := next(blocks, None)) and len(found) <= LOOK:
         batch = block.batch()
-        found.append(first_texts(batch, recipe, most))
-        of_block[block_of(batch)] = len(found[-1])
-        most -= len(found[-1])
+        texts = first_texts(batch, recipe, MOST_TEXTS)
+        ends = np.cumsum(np.minimum(np.diff(buffers(texts)[0]), LONGEST + 1))
+        some = texts[: int(np.searchsorted(ends, most)) + 1]
+        found.append(some)
+        of_block[block_of(batch)] = len(some)
+        most -= int(ends[len(some) - 1]) if len(some) else 0
     texts = pa.concat_arrays(found)
     return texts.filter(pa.array(np.diff(buffers(texts)[0]) <= LONGEST)), of_block

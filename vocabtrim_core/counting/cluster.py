@@ -20,7 +20,7 @@ from vocabtrim_core.corpora import Corpus, Shard
 from vocabtrim_core.counting.count import pieces_per_block, work
 from vocabtrim_core.counting.feed import Feed
 from vocabtrim_core.counting.parts import Part, PartFolder, PartInfo
-from vocabtrim_core.counting.proof import ExactEngine
+from vocabtrim_core.counting.proof import ExactEngine, Sample
 from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.errors import InputError
 
@@ -31,9 +31,9 @@ POLL = 0.5  # seconds between looks at the tasks
 CONNECT = 20  # seconds to find the scheduler and a worker
 ADDRESS = re.compile(r"[a-z]+://\S+:\d+")
 
-# (corpus, recipe, kind of engine, its `first`, finished parts): what every task needs, sent to each
-# worker once
-Job = tuple[Corpus, Recipe, type, Mapping[str, int], dict[str, PartInfo]]
+# (corpus, recipe, kind of engine, its `first` and `sample`, finished parts): what every task needs,
+# sent to each worker once
+Job = tuple[Corpus, Recipe, type, Mapping[str, int], Sample, dict[str, PartInfo]]
 _own = threading.local()  # an engine of the last recipe, for the worker's thread
 
 
@@ -53,7 +53,8 @@ def count_parts(
     with _client(address) as client:
         shards = [shard for shard in corpus.shards() if shard.key not in folder.finished]
         before = list(folder.finished)
-        job: Job = (corpus, recipe, type(exact.engine), exact.first, dict(folder.finished))
+        kind, parts = type(exact.engine), dict(folder.finished)
+        job: Job = (corpus, recipe, kind, exact.first, exact.sample, parts)
         shared = client.scatter(job, broadcast=True, hash=False)
         counted = client.map(count_shard, shards, job=shared, pure=False)
         vocab_size = recipe.tokenizer.vocab_size
@@ -67,11 +68,11 @@ def count_parts(
 
 def count_shard(shard: Shard, job: Job) -> list[Part]:
     """The parts of a shard that are not finished; runs on a worker."""
-    corpus, recipe, kind, first, finished = job
+    corpus, recipe, kind, first, sample, finished = job
     key = (recipe.tokenizer.fingerprint, kind.__name__)
     if getattr(_own, "key", None) != key:
         _own.key, _own.exact = key, ExactEngine(kind(recipe.tokenizer), recipe.tokenizer)
-    _own.exact.first = first  # of this corpus
+    _own.exact.first, _own.exact.sample = first, sample  # of this corpus
     parts: list[Part] = []
     try:
         feed = Feed(corpus, [shard], finished, recipe.tokenizer.vocab_size, parts.append)

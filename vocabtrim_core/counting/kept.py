@@ -127,7 +127,7 @@ def check_refused(sources: Sequence[Mapping[str, Any]], recipe: Recipe) -> None:
             raise InputError(
                 f"{source['name']}: {refused:,} conversations are left out, {share:.1%} of all "
                 f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); choose another "
-                "template, mend the rows, or allow a larger share."
+                "template, mend the rows, or allow a larger share (--max-refused)."
             )
 
 

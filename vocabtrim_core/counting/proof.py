@@ -1,14 +1,15 @@
 """Evidence, gathered while counting, that a fast engine gave HF's ids.
 
-The first texts of a corpus and then one in a thousand are encoded a second time by HF tokenizers
-and compared id by id; texts known to be read differently are encoded by HF alone. One difference
-and the engine is dropped for the whole count.
+The first texts of a corpus and then some of every block are encoded a second time by HF tokenizers
+and compared id by id, as many as `Sample` says; texts known to be read differently are encoded by
+HF alone. One difference and the engine is dropped for the whole count.
 """
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +19,15 @@ from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.engines import Encoded, Engine, Reference
 from vocabtrim_core.counting.guards import buffers, with_unicode_17
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+from vocabtrim_core.workspace import size
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import MessageBatch
 
-FIRST = 2000  # texts of a corpus that are all checked
-ONE_IN = 1000  # texts per checked text of every block
+LEAST, MOST = 64 * 2**10, 512 * 2**10  # bytes of text from the beginning that are all checked
+SHARE = 20  # between these bounds it is one byte in so many
+ONE_IN = 1000  # beyond, one text in so many is checked, or
+SPREAD = 256 * 2**10  # one in as many as make this many bytes of the whole corpus
 LONGEST = 200_000  # bytes of a checked text: HF takes a gigabyte of memory for five megabytes
 UNICODE = "code points newer than HF's Unicode tables"
 MARKUP = "markup that takes blanks or word borders with it"
@@ -31,15 +35,45 @@ RENDERED = "conversations whose spans cannot be cut out before they are encoded"
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What of a corpus is encoded twice: about the first so many bytes of its text, and of every
+    block one text in so many."""
+
+    first: int
+    one_in: int
+
+    @classmethod
+    def of(cls, text_bytes: int) -> Sample:
+        """For a corpus of about so much text: a twentieth of it from its beginning, at least LEAST
+        and at most MOST, and one text in ONE_IN, at most SPREAD bytes, from all over it.
+
+        A difference in how an engine reads shows in the first texts, one in what few texts hold
+        anywhere; neither is found sooner by checking a larger share of a larger corpus.
+        """
+        first = min(max(text_bytes // SHARE, LEAST), MOST)
+        return cls(first, max(ONE_IN, text_bytes // SPREAD))
+
+    def rows(self, n: int, block: str) -> np.ndarray:
+        """Ascending indices (int64) of the texts of a block that are checked.
+
+        Where they begin depends on the block's name, so that blocks with fewer texts have their
+        share; a block without a name begins with its first text.
+        """
+        return np.arange(binascii.crc32(block.encode()) % self.one_in, n, self.one_in)
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
-    """texts: encoded; checked: of these, encoded twice and found equal; routed: reason -> texts (or
-    conversations) encoded by HF alone; passed: engines and quick ways not used, and why, one
-    sentence each; turns: of so many conversations, found again by the definition of a counted span
+    """texts, text_bytes: encoded; checked, checked_bytes: of these, encoded twice and found equal;
+    routed: reason -> texts (or conversations) encoded by HF alone; passed: engines and quick ways
+    not used, and why, one sentence each; turns: of so many conversations, found again by the definition of a counted span
     (see `span_proof`)."""
 
     engine: str = ""
     texts: int = 0
+    text_bytes: int = 0
     checked: int = 0
+    checked_bytes: int = 0
     routed: Mapping[str, int] = field(default_factory=dict)
     passed: tuple[str, ...] = ()
     conversations: int = 0
@@ -52,7 +86,9 @@ class Proof:
         return Proof(
             self.engine or other.engine,
             self.texts + other.texts,
+            self.text_bytes + other.text_bytes,
             self.checked + other.checked,
+            self.checked_bytes + other.checked_bytes,
             routed,
             tuple(dict.fromkeys((*self.passed, *other.passed))),
             self.conversations + other.conversations,
@@ -64,7 +100,9 @@ class Proof:
         return {
             "engine": self.engine,
             "texts": self.texts,
+            "text_bytes": self.text_bytes,
             "checked": self.checked,
+            "checked_bytes": self.checked_bytes,
             "mismatches": 0,  # one would have ended the count
             "routed": dict(self.routed),
             "passed": list(self.passed),
@@ -78,7 +116,11 @@ class Proof:
         if self.engine.startswith("tokenizers"):
             how = f"{self.texts:,} texts encoded by HF tokenizers itself"
         else:
-            how = f"{self.checked:,} of {self.texts:,} texts encoded again by HF tokenizers: equal"
+            share = f"{size(self.checked_bytes)} of {size(self.text_bytes)}"
+            how = (
+                f"{self.checked:,} of {self.texts:,} texts ({share}), the first ones and some from "
+                "all over, encoded again by HF tokenizers: equal"
+            )
         routed = "".join(f"; {count:,} by HF alone: {why}" for why, count in self.routed.items())
         passed = "".join(f"; not used: {sentence}" for sentence in self.passed)
         spans = (
@@ -96,14 +138,19 @@ class ExactEngine:
     """An engine that gives HF's ids or raises MismatchError. For one thread, like the engine.
 
     first: block (`block_of`) -> how many of its texts are among the first ones of the corpus, whose
-    check is not `encode`'s to report.
+    check is not `encode`'s to report.  sample: which texts `encode` checks.
     """
 
     def __init__(
-        self, engine: Engine, tokenizer: Tokenizer, first: Mapping[str, int] | None = None
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        first: Mapping[str, int] | None = None,
+        sample: Sample | None = None,
     ) -> None:
         self.engine = engine
         self.first = first or {}
+        self.sample = sample or Sample.of(0)
         self._tokenizer = tokenizer
         self._reference = Reference(tokenizer)
         added = tokenizer.backend.get_added_tokens_decoder().values()
@@ -118,7 +165,9 @@ class ExactEngine:
 
     def fresh(self) -> ExactEngine:
         """Another one of the same kind, for another thread."""
-        return ExactEngine(type(self.engine)(self._tokenizer), self._tokenizer, self.first)
+        return ExactEngine(
+            type(self.engine)(self._tokenizer), self._tokenizer, self.first, self.sample
+        )
 
     def renew(self) -> None:
         """Replace the engine by a new one of its kind, which has no memory of the texts read."""
@@ -135,34 +184,38 @@ class ExactEngine:
         markup: texts hold literal added tokens.
         """
         n, label = len(texts), self.engine.label
+        lengths = np.diff(buffers(texts)[0])
+        proof = Proof(label, n, int(lengths.sum()))
         if self.is_reference:
-            return self._reference.encode(texts), Proof(label, n)
+            return self._reference.encode(texts), proof
         if markup and not self._plain_markup:
-            return self._reference.encode(texts), Proof(label, n, routed={MARKUP: n})
+            return self._reference.encode(texts), replace(proof, routed={MARKUP: n})
         found, routed = self._read(texts)
-        sample = _checkable(texts, np.arange(0, n, ONE_IN), routed)
+        sample = _checkable(texts, self.sample.rows(n, block), routed)
         if len(sample):
             truth = self._reference.encode(texts.take(pa.array(sample)))
             _compare(label, texts, found, sample, truth, np.arange(len(sample)))
-        checked = int(np.count_nonzero(sample >= self.first.get(block, 0)))
+        new = sample[sample >= self.first.get(block, 0)]
+        proof = replace(proof, checked=len(new), checked_bytes=int(lengths[new].sum()))
         if not len(routed):
-            return found, Proof(label, n, checked)
+            return found, proof
         theirs = self._reference.encode(texts.take(pa.array(routed)))
-        return _replaced(found, routed, theirs), Proof(label, n, checked, {UNICODE: len(routed)})
+        return _replaced(found, routed, theirs), replace(proof, routed={UNICODE: len(routed)})
 
     def claim(
         self, texts: pa.LargeStringArray, *, markup: bool = False
-    ) -> Callable[[Encoded], int]:
+    ) -> Callable[[Encoded], Proof]:
         """Read texts now; what comes back compares them with the true ids, on any thread, and says
-        how many there were to compare: all that the engine would be asked for."""
+        which there were to compare: all that the engine would be asked for."""
         if self.is_reference or (markup and not self._plain_markup):
-            return lambda truth: 0
+            return lambda truth: Proof(self.engine.label)
         found, routed = self._read(texts)
         own, label = _checkable(texts, np.arange(len(texts)), routed), self.engine.label
 
-        def agrees(truth: Encoded) -> int:
+        def agrees(truth: Encoded) -> Proof:
             _compare(label, texts, found, own, truth, own)
-            return len(own)
+            compared = int(np.diff(buffers(texts)[0])[own].sum())
+            return Proof(label, checked=len(own), checked_bytes=compared)
 
         return agrees
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import binascii
 import threading
-import zipfile
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
 CAP = 20_000_000  # tokens held of one corpus: 80 MB
 LEVELS = 64
 SUFFIX = ".responses.npz"
+BLOCK = ".block.npy"
+# Arrays of a block's file, one behind the other: an archive's checksums and directory would take
+# more time than the ids themselves.
+ARRAYS = ("tokens_by_level", "ids", "spans", "conversation", "levels", "domain", "domains")
 
 
 class ResponseFiles:
@@ -38,7 +41,7 @@ class ResponseFiles:
         self.folder, self.vocab_size, self.cap = folder, vocab_size, cap
         self._lock = threading.Lock()
         self._seen: dict[str, np.ndarray] = {}  # block -> tokens by level, kept or not
-        for path in folder.glob(f"*{SUFFIX}"):
+        for path in folder.glob(f"*{BLOCK}"):
             try:
                 self._seen[path.name] = _load(path)["tokens_by_level"]
             except InputError:
@@ -59,7 +62,7 @@ class ResponseFiles:
         """
         levels = hash_levels(part, batch.rows)
         by_level = np.bincount(levels, sizes, LEVELS).astype(np.int64)
-        name = f"{part}@{first_row}{SUFFIX}"
+        name = f"{part}@{first_row}{BLOCK}"
         with self._lock:
             self._seen[name] = by_level
             least = _level(self._seen.values(), self.cap)
@@ -79,7 +82,12 @@ class ResponseFiles:
             "domains": np.array(domains, np.str_),
             "tokens_by_level": by_level,
         }
-        workspace.write_atomic(self.folder / name, lambda file: np.savez(file, **arrays))
+
+        def write(file: BinaryIO) -> None:
+            for array in ARRAYS:
+                np.save(file, arrays[array], allow_pickle=False)
+
+        workspace.write_atomic(self.folder / name, write)
 
     def join(self, parts: Collection[str], tokens: int) -> Responses | None:
         """The responses of these parts in order.
@@ -134,14 +142,14 @@ def _level(by_level: Iterable[np.ndarray], cap: int) -> int:
 
 def _place(name: str) -> tuple[str, int]:
     part, _, rest = name.rpartition("@")
-    return part, int(rest.removesuffix(SUFFIX))
+    return part, int(rest.removesuffix(BLOCK))
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            return {array: np.load(file, allow_pickle=False) for array in ARRAYS}
+    except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} does not hold responses of a block ({error}).") from error
 
 

@@ -10,6 +10,7 @@ from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.templates.data import NAMED, NamedTemplate
 from vocabtrim_core.templates.fast_path_probe import prove
 from vocabtrim_core.templates.forms import probe_habits
+from vocabtrim_core.templates.kept import kept
 from vocabtrim_core.templates.preformatted import Markers
 from vocabtrim_core.templates.render import Renderer
 from vocabtrim_core.templates.shape import THOUGHT, Shape, conversation, probe_shape
@@ -40,6 +41,10 @@ def resolve_template(
 
 @functools.lru_cache(maxsize=8)
 def _resolve(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
+    return kept(tokenizer, name, span_end, lambda: _probed(tokenizer, name, span_end))
+
+
+def _probed(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
     if name in NAMED:
         template = _named(tokenizer, name, NAMED[name])
     elif name != "auto":

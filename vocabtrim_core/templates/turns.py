@@ -59,7 +59,7 @@ class TurnFinder:
     stops: tuple[str, ...]
     opens: bool
     header: str
-    _prompts: dict[tuple, str] = field(default_factory=dict, repr=False, compare=False)
+    _prompts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def turns(self, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn] | None:
         """The assistant turns of a rendered conversation that have text; None where an assistant
@@ -84,7 +84,8 @@ class TurnFinder:
         if not self.opens:
             return self.header
         last = chat[-1] if chat else {}
-        key = (last.get("role"), "tool_calls" in last, bool(tools), len(chat) > 1)
+        calls, several = "tool_calls" in last, len(chat) > 1
+        key = f"{last.get('role')} {calls:d}{bool(tools):d}{several:d}"
         if key not in self._prompts:
             self._prompts[key] = self._render_prompt(chat, tools)
         return self._prompts[key]

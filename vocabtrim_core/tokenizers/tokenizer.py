@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRESETS", "Preset", "Tokenizer", "load_tokenizer"]
 
+PACKED = "zstd"  # how a tokenizer.json is kept in memory
 HUB_FILES = [
     "tokenizer.json", "tokenizer_config.json", "config.json", "special_tokens_map.json",
     "chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja",
@@ -68,7 +68,10 @@ class Tokenizer:
     @property
     def json(self) -> str:
         """Text of tokenizer.json; kept compressed, for it takes 20 MB and is seldom asked for."""
-        return zlib.decompress(self._kept["json"]).decode()
+        import pyarrow as pa
+
+        packed, length = self._kept["json"]
+        return pa.decompress(packed, length, PACKED, asbytes=True).decode()
 
     @property
     def hf(self) -> PreTrainedTokenizerFast:
@@ -211,7 +214,10 @@ def _tokenizer(
     templates: dict[str, str], config: dict[str, Any] | None, folder: Path | None = None,
 ) -> Tokenizer:  # fmt: skip
     """A Tokenizer from the text of tokenizer.json and what is known about it."""
+    import pyarrow as pa
+
     backend, raw = _backend(text, source), text.encode()
+    packed = pa.compress(raw, PACKED, asbytes=True)
     warnings: list[str] = []
     known = {role: t for role, t in special_tokens.items() if backend.token_to_id(t) is not None}
     if missing := sorted(set(special_tokens.values()) - set(known.values())):
@@ -233,7 +239,7 @@ def _tokenizer(
         tool_template=templates.get("tool_use"),
         stop_tokens=tuple(dict.fromkeys((*ends, *stops))),
         fingerprint=hashlib.sha256(raw).hexdigest(),
-        warnings=tuple(warnings), _kept={"backend": backend, "json": zlib.compress(raw, 1)},
+        warnings=tuple(warnings), _kept={"backend": backend, "json": (packed, len(raw))},
     )  # fmt: skip
 
 
