@@ -35,10 +35,12 @@ class Markers:
         """The assistant turns of a rendered text, in order."""
         found: list[Turn] = []
         start: int | None = None
-        ends = tuple(dict.fromkeys((*self.stops, *self.specials)))
 
         def close(begin: int, tail: int) -> None:
-            found.append(ended(text, -1, begin, tail, ends))
+            turn = ended(text, -1, begin, tail, self.stops)
+            if turn.stop == turn.end and (last := self._special_at_end(text, begin, tail)):
+                turn = turn._replace(stop=last[0], end=last[1])
+            found.append(turn)
 
         for match in _pattern(self).finditer(text):
             what = match[0]
@@ -57,6 +59,12 @@ class Markers:
         if start is not None:
             close(start, len(text))
         return found
+
+    def _special_at_end(self, text: str, start: int, tail: int) -> tuple[int, int] | None:
+        """Where a special token ends a turn that has no known stop token."""
+        end = start + len(text[start:tail].rstrip())
+        token = next((t for t in self.specials if text.endswith(t, start, end)), None)
+        return (end - len(token), end) if token else None
 
 
 @functools.lru_cache

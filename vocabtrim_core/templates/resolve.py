@@ -140,7 +140,7 @@ def _markers(finder: TurnFinder, shape: Shape, stops: Stops, specials: tuple[str
     opened = dict.fromkeys(finder.prompt(chat).rstrip(" ") for chat in prompts)
     headers = [text for text in opened if finder.opens and text.strip()]
     if not headers or not any(shape.headers[0].startswith(header) for header in headers):
-        headers = [*shape.headers]
+        headers = [shape.opening] if finder.renderer.has_marks else [*shape.headers]
     roles = tuple(r for r in stops.roles if r not in headers)
     return Markers(tuple(headers), stops.tokens, stops.soft, roles, specials)
 

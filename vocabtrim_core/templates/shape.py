@@ -161,8 +161,10 @@ def _opening(render: Renderer, header: str) -> str:
     """What an answer and a thought begin with; the header where messages leave no parts."""
     written = []
     for chat in (conversation("uaua"), _thoughtful()):
-        text, parts, *_ = render.render(chat)
-        own = (part for part in parts if chat[part.message]["role"] == "assistant")
+        text, parts, generated, _ = render.render(chat)
+        own = [part for part in parts if chat[part.message]["role"] == "assistant"]
+        if generated and own:  # the template itself marks what is generated
+            return text[own[0].start : generated[0][0]]
         written += [text[part.start : part.end] for part in own]
     if not written:
         return header
