@@ -298,16 +298,16 @@ BROKEN = {
         "vocab_size 599, .* ids up to 599; the two files are of different models",
     ),
     "config without V": (
-        lambda d: write_folder(d, byte_level([]), config={"model_type": "clip"}),
-        "config.json names no vocab_size .* of a clip",
+        lambda d: write_folder(d, byte_level([]), config={"model_type": "own"}),
+        "config.json has no 'vocab_size', .* model_type 'own'",
     ),
     "broken config": (
         lambda d: write(write_folder(d, byte_level([])) / "config.json", "{,}").parent,
-        r"config.json is not JSON",
+        r"config.json is not readable JSON",
     ),
     "config is a list": (
         lambda d: write(write_folder(d, byte_level([])) / "config.json", "[]").parent,
-        "config.json holds a list, not an object",
+        "config.json must hold one JSON object, not a list",
     ),
 }
 

@@ -32,6 +32,7 @@ class Provenance:
     last_turn_only: bool = False
     max_length: int | None = None  # tokens per conversation, None = no limit
 
+    vocab_size_from: str = ""  # where V comes from: a config.json, given by hand, …
     corpora: tuple[Mapping[str, Any], ...] = ()  # {"name", "sha256", "conversations"} each
     engine: str = ""  # "gigatoken 0.10.0"
     proof: Mapping[str, Any] = field(default_factory=dict)  # how the counts were checked

@@ -104,6 +104,7 @@ def assemble(
     }
     provenance = Provenance(
         **recipe.provenance(),
+        vocab_size_from=recipe.tokenizer.vocab_size_from,
         corpora=(source,),
         engine=proof.engine,
         proof=proof.summary(),
