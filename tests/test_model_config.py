@@ -385,6 +385,7 @@ def test_no_code_that_a_config_names_is_loaded(tmp_path):
                        "num_key_value_heads", "vocab_size")
           for value in (2**63, 0, -4, "64", 6.5, True, [64], {"a": 1})),
         ({"num_hidden_layers": 2**63}, "num_hidden_layers must be a whole positive number"),
+        ({"num_hidden_layers": 10_001}, "num_hidden_layers must be a whole .* up to 10,000"),
         ({"rope_theta": "big"}, "rope_theta must be a positive number"),
         ({"rms_norm_eps": -1e-6}, "rms_norm_eps must be a positive number"),
         ({"rope_parameters": {"rope_theta": "x"}}, "rope_parameters: rope_theta must be"),

@@ -13,12 +13,12 @@ from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_siz
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.layer_weights import (
     LatentAttention,
+    decoder_layers,
     draft_width,
     experts,
     feed_forward_width,
     head_shapes,
     layer_weights,
-    target_layers,
 )
 from vocabtrim_core.model_config import ModelConfig, read_config
 
@@ -51,7 +51,7 @@ def architecture_from_config(
         "rms_norm_eps": config.number("rms_norm_eps") or 1e-5, "rope_theta": _rope_theta(config),
     }  # fmt: skip
     if config.is_draft:
-        layers = config.size("num_hidden_layers") if config.stated("num_hidden_layers") else 1
+        layers = decoder_layers(config) if config.stated("num_hidden_layers") else 1
         widths = {feed_forward_width(config, layer) for layer in range(layers or 1)}
         if len(widths) > 1:
             raise InputError(
@@ -67,7 +67,7 @@ def architecture_from_config(
     body = layer_weights(config)
     found = DraftArchitecture(
         **shared, intermediate_size=width, active_experts=max(1, experts(config)),
-        target_layers=None if body is None else target_layers(config), target_layer_weights=body,
+        target_layers=None if body is None else decoder_layers(config), target_layer_weights=body,
     )  # fmt: skip
     alike = replace(found, active_experts=1, target_layer_weights=None)
     same = body is not None and alike.target_weights == found.target_weights

@@ -15,6 +15,7 @@ from vocabtrim_core.model_config import ModelConfig
 # Two matrices, up and down, instead of three with a gate.
 UNGATED = ("falcon", "gpt2", "gpt_neox", "nemotron", "phi", "starcoder2")
 SOFTMAX = (None, "full_attention", "sliding_attention", "chunked_attention", "attention")
+MOST_LAYERS = 10_000
 GATED_QUERIES = ("qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text")
 
 
@@ -87,18 +88,18 @@ def draft_width(config: ModelConfig) -> int:
     """Feed-forward width of the dense draft that a target gets: its `intermediate_size`, as
     SpecForge takes it over; else what a token passes in the last layer."""
     dense = _dense_width(config)
-    return feed_forward_width(config, (target_layers(config) or 1) - 1) if dense is None else dense
+    return feed_forward_width(config, (decoder_layers(config) or 1) - 1) if dense is None else dense
 
 
-def target_layers(config: ModelConfig) -> int | None:
+def decoder_layers(config: ModelConfig) -> int | None:
     """Decoder layers; None where nobody says it."""
-    return config.size("num_hidden_layers")
+    return config.size("num_hidden_layers", most=MOST_LAYERS)
 
 
 def layer_weights(config: ModelConfig) -> int | None:
     """Weights of all decoder layers that a token passes; None for kinds of layers that are not
     known here (state-space layers, say)."""
-    layers = target_layers(config)
+    layers = decoder_layers(config)
     kinds = config.get("layer_types")
     kinds = kinds if isinstance(kinds, list) and len(kinds) == layers else None
     if layers is None or config.get("zero_expert_num") is not None:

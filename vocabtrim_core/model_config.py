@@ -65,14 +65,14 @@ class ModelConfig:
             return found
         return getattr(self._outer if name in OUTERMOST else self._inner, name, None)
 
-    def size(self, name: str, *, least: int = 1) -> int | None:
-        """A whole number from `least` to 2**24, None where nobody says it; else InputError."""
+    def size(self, name: str, *, least: int = 1, most: int = LARGEST) -> int | None:
+        """A whole number from `least` to `most`, None where nobody says it; else InputError."""
         value = self.get(name)
         whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (whole and least <= value <= LARGEST):
+        if value is not None and not (whole and least <= value <= most):
             raise InputError(
                 f"{self.where}: {name} must be a whole {'positive ' if least else ''}number up to "
-                f"{LARGEST:,}, not {_shown(value)}."
+                f"{most:,}, not {_shown(value)}."
             )
         return value
 

@@ -358,8 +358,9 @@ def test_files_of_one_workload_make_one_measurement_in_pairs():
 
     sources = [line(400.0, "a"), line(390.0, "b"), line(404.0, "a"), line(394.0, "b")]
     ks = ("1000", "2000", "1000", "2000")
-    for said in ({"pool": True}, {"labels": ("1,000", "2,000", "1,000", "2,000")}):
-        (found,) = import_results(sources, hints=Hints(ks=ks, **said))
+    labels = ("1,000", "2,000", "1,000", "2,000")
+    for said in (Hints(ks=ks, pool=True), Hints(ks=ks, labels=labels)):
+        (found,) = import_results(sources, hints=said)
         assert [run.throughput for run in found.good("1,000")] == [400.0, 404.0]
         assert [run.throughput for run in found.good("2,000")] == [390.0, 394.0]
     (found,) = import_results(sources, hints=Hints(ks=ks))
@@ -436,6 +437,12 @@ def test_bad_fields_are_named_with_file_and_place(value, field):
     [
         ({"ks": ("1", "2")}, "--k is given 2 times for 1 file;"),
         ({"labels": ("a", "b")}, "--label is given 2 times for 1 file;"),
+        ({"ks": (str(2**63),)}, "not a whole number of tokens up to 16,777,216"),
+        ({"ks": ("-1",)}, "'-1', which is not a whole number"),
+        ({"ks": ("128257",), "vocab_size": 128_256}, "tokens up to 128,256"),
+        ({"vocab_size": 2**63}, "--vocab-size must lie within"),
+        ({"vocab_size": -1}, "--vocab-size must lie within"),
+        ({"concurrency": 0}, "--concurrency must lie within"),
         ({"ks": ("many",)}, "'many', which is not a whole number"),
         ({"only": "nothing"}, "of 'nothing'"),
     ],

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.serving.importers.formats import FORMATS
 from vocabtrim_core.serving.importers.importer import Importer, Piece
 from vocabtrim_core.serving.importers.sources import Source
@@ -75,6 +76,9 @@ def import_results(
                 f"file{'s' * (len(sources) > 1)}; give one per file"
                 + (", one for all, or DRAFT=K." if name == "--k" else ".")
             )
+    for name, size in (("--vocab-size", hints.vocab_size), ("--concurrency", hints.concurrency)):
+        if size is not None and not 1 <= size <= LARGEST:
+            raise InputError(f"{name} must lie within 1..{LARGEST:,}, but it is {size:,}.")
     groups: dict[tuple[str, ...], list[_Told]] = {}
     notes: dict[tuple[str, ...], dict[str, None]] = {}
     for i, source in enumerate(sources):
@@ -170,7 +174,7 @@ def _told(
         meant = piece.drafted or not drafts
         if meant and not (one and files > 1 and piece.drafted is False):
             matching = [plain[0] if one else plain[file]]
-    size = _size(matching[0]) if matching else None
+    size = _size(matching[0], hints.vocab_size) if matching else None
     if size == 0 or (size is None and not piece.drafted):
         run = replace(piece.run, verified=None, acceptance_length=None, accepted=())
         return _Told(replace(piece, drafted=False, run=run), None, label, at), ()
@@ -183,13 +187,16 @@ def _told(
     return _Told(piece, size, label, at), noted
 
 
-def _size(text: str) -> int:
+def _size(text: str, vocab_size: int | None) -> int:
     try:
         k = int(text.replace(",", "").replace("_", ""))
     except ValueError:
         k = -1
-    if k < 0:
-        raise InputError(f"--k is given as {text!r}, which is not a whole number of tokens.")
+    most = vocab_size or LARGEST
+    if not 0 <= k <= most:
+        raise InputError(
+            f"--k is given as {text!r}, which is not a whole number of tokens up to {most:,}."
+        )
     return k
 
 
