@@ -277,7 +277,6 @@ def test_a_draft_of_another_v_is_used_over_the_counts_as_on_the_page(cli, tmp_pa
     for draft, name, size in (
         (("--draft", "qwen3-8b"), "qwen3-8b", "151,936"),
         (("--draft-config", tmp_path / "config.json"), tmp_path.name, "500"),
-        ((), "llama-3.1-8b", "128,256"),
     ):
         code, out, err = cli("optimize", "small.npz", *draft, "--json")
         assert (code, json.loads(out)["vocab_size"]) == (0, 4)
@@ -327,6 +326,9 @@ def test_optimize_refuses(refused, counts, tmp_path, make_counts):
     assert "trials must be at least 1" in refused(
         "optimize", counts, "--method", "tpe", "--trials", "0"
     )
+    small = tmp_path / "small.npz"
+    make_counts([1, 2, 3]).save(small)
+    assert "No draft preset has V = 3" in refused("optimize", small)
     empty = tmp_path / "empty.npz"
     make_counts(np.zeros(V)).save(empty)
     assert "no tokens" in refused("optimize", empty)
@@ -615,7 +617,8 @@ def test_v_given_by_hand_is_in_counts_and_exports(ok, refused, tmp_path):
     assert (given["vocab_size"], given["vocab_size_from"]) == (1024, "given by hand")
     made = TokenCounts.load("v.npz")
     assert (made.vocab_size, made.provenance.vocab_size_from) == (1024, "given by hand")
-    ok("export", "v.npz", "--k", "30", "--format", "ids", "--format", "specforge", "--out", "out")
+    ok("export", "v.npz", "--k", "30", "--format", "ids", "--format", "specforge",
+       "--draft", "llama-3.2-1b", "--out", "out")  # fmt: skip
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert (manifest["vocab_size"], manifest["counts"]["vocab_size_from"]) == (
         1024, "given by hand"

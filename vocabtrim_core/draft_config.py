@@ -110,11 +110,9 @@ def load_architecture(spec: str | Path) -> DraftArchitecture:
     return architecture_from_config(read_config(path), own or path.stem)
 
 
-def default_architecture(vocab_size: int) -> tuple[DraftArchitecture, str]:
-    """The first preset of a model with this V, else Llama 3.1 8B's shapes over it; see `fitted`."""
-    first = next(iter(PRESETS.values()))
-    found = next((d for d in PRESETS.values() if d.vocab_size == vocab_size), first)
-    return fitted(found, vocab_size)
+def preset_of(vocab_size: int) -> DraftArchitecture | None:
+    """The first preset of a model with this V, what is taken where no draft is named."""
+    return next((d for d in PRESETS.values() if d.vocab_size == vocab_size), None)
 
 
 def fitted(architecture: DraftArchitecture, vocab_size: int) -> tuple[DraftArchitecture, str]:

@@ -17,7 +17,7 @@ from pages.ui.words import PRESET_SIZES, what_counts
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_config import default_architecture, fitted, load_architecture
+from vocabtrim_core.draft_config import fitted, load_architecture, preset_of
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.workspace import StoredCounts
@@ -76,8 +76,8 @@ def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
 
 
 def default_draft(vocab_size: int) -> str:
-    """The preset that a visitor starts with, as commands without --draft do."""
-    return default_architecture(vocab_size)[0].name
+    """The first preset whose model has this V, as in commands; else Llama's shapes over it."""
+    return (preset_of(vocab_size) or PRESETS["llama-3.1-8b"]).name
 
 
 def defaults(vocab_size: int) -> Settings:

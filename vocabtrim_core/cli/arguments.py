@@ -71,7 +71,7 @@ def draft_arguments(parser: argparse.ArgumentParser) -> None:
         "--draft",
         metavar="PRESET",
         help="draft architecture by name, see `drafts` (default: the first preset whose V is that "
-        "of the counts, else llama-3.1-8b over their V)",
+        "of the counts)",
     )
     group.add_argument(
         "--draft-config",
@@ -89,10 +89,15 @@ def chosen_draft(arguments: argparse.Namespace, vocab_size: int) -> DraftArchite
     """
     from dataclasses import replace
 
-    from vocabtrim_core.draft_config import default_architecture, fitted
+    from vocabtrim_core.draft_config import fitted, preset_of
 
-    named = _named_draft(arguments)
-    found, note = fitted(named, vocab_size) if named else default_architecture(vocab_size)
+    named = _named_draft(arguments) or preset_of(vocab_size)
+    if named is None:
+        raise InputError(
+            f"No draft preset has V = {vocab_size:,}, the vocabulary size of these counts; give "
+            "the target's config.json with --draft-config FILE, or name a preset with --draft."
+        )
+    found, note = fitted(named, vocab_size)
     if note:
         print(note, file=sys.stderr)
     per_cycle = getattr(arguments, "fusion_per_cycle", None)

@@ -174,7 +174,7 @@ def _told(
         meant = piece.drafted or not drafts
         if meant and not (one and files > 1 and piece.drafted is False):
             matching = [plain[0] if one else plain[file]]
-    size = _size(matching[0], hints.vocab_size) if matching else None
+    size = _size(matching[0]) if matching else None
     if size == 0 or (size is None and not piece.drafted):
         run = replace(piece.run, verified=None, acceptance_length=None, accepted=())
         return _Told(replace(piece, drafted=False, run=run), None, label, at), ()
@@ -187,15 +187,14 @@ def _told(
     return _Told(piece, size, label, at), noted
 
 
-def _size(text: str, vocab_size: int | None) -> int:
+def _size(text: str) -> int:
     try:
         k = int(text.replace(",", "").replace("_", ""))
     except ValueError:
         k = -1
-    most = vocab_size or LARGEST
-    if not 0 <= k <= most:
+    if not 0 <= k <= LARGEST:
         raise InputError(
-            f"--k is given as {text!r}, which is not a whole number of tokens up to {most:,}."
+            f"--k is given as {text!r}, which is not a whole number of tokens up to {LARGEST:,}."
         )
     return k
 
