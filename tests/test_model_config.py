@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vocabtrim_core.draft_config import (
     architecture_from_config,
@@ -424,6 +426,36 @@ def test_what_is_no_config_is_refused(tmp_path, content, message):
         read_config(path)
     with pytest.raises(InputError, match=r"has no config\.json"):
         read_config(tmp_path / "nowhere" / "config.json")
+
+
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(-3, 2**70), st.floats(), st.text(max_size=3),
+    st.lists(st.integers(0, 9), max_size=3), st.dictionaries(st.text(max_size=3), st.integers()),
+)  # fmt: skip
+NAMES = sorted({name for fields in FAMILIES.values() for name in fields} | {
+    "layer_types", "mlp_layer_types", "moe_layers", "rope_parameters", "architectures",
+    "draft_vocab_size", "target_hidden_size", "text_config", "llm_config",
+    "max_position_embeddings",
+})  # fmt: skip
+
+
+@given(
+    st.sampled_from([None, *FAMILIES]), st.dictionaries(st.sampled_from(NAMES), JUNK, max_size=4)
+)
+@settings(max_examples=400, deadline=None)
+def test_any_values_give_a_shape_or_a_sentence(kind, changed):
+    fields = {**FAMILIES.get(kind or "llama", SMALL), **changed, "model_type": kind}
+    try:
+        shape = architecture_from_config(fields, "c.json")
+    except InputError as error:
+        sentence = str(error)
+    else:
+        sentence = ""
+    if sentence:
+        assert len(sentence.splitlines()) == 1
+        return
+    assert shape.flops(shape.vocab_size) > 0
+    assert shape.target_weights is None or shape.target_weights > 0
 
 
 def test_a_config_that_transformers_refuses_says_why():

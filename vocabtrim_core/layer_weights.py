@@ -7,7 +7,6 @@ is read for it at batch 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vocabtrim_core.model_config import ModelConfig
@@ -146,7 +145,7 @@ def _is_mixture(config: ModelConfig, layer: int) -> bool:
     step = config.size("decoder_sparse_step") or 1
     first = config.size("first_k_dense_replace", least=0) or 0
     first = config.size("moe_layer_start_index", least=0) or first
-    in_list = isinstance(dense, Sequence) and layer in dense
+    in_list = isinstance(dense, list) and layer in dense
     return layer >= first and not in_list and (layer + 1) % step == 0
 
 
