@@ -269,6 +269,29 @@ def test_optimize_follows_alpha_floor_bounds_and_draft(ok, counts, tmp_path):
     assert ok("optimize", counts, "--draft-config", path)["k"] == ks[1]
 
 
+def test_a_draft_of_another_v_is_used_over_the_counts_as_on_the_page(cli, tmp_path, make_counts):
+    config = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
+              "vocab_size": 500}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    make_counts([5, 3, 2, 1]).save(tmp_path / "small.npz")
+    for draft, name, size in (
+        (("--draft", "qwen3-8b"), "qwen3-8b", "151,936"),
+        (("--draft-config", tmp_path / "config.json"), tmp_path.name, "500"),
+    ):
+        code, out, err = cli("optimize", "small.npz", *draft, "--json")
+        assert (code, json.loads(out)["vocab_size"]) == (0, 4)
+        assert f"{name} has V = {size}; its shapes are used here with the counted" in err
+
+
+def test_a_published_draft_of_the_target_is_named(cli, counts, tmp_path):
+    config = {"model_type": "gpt_oss", "num_hidden_layers": 24, "num_local_experts": 32}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    code, _, err = cli("optimize", counts, "--draft-config", "config.json")
+    assert code == 0
+    assert "feed-forward of 2,880; the draft config that SpecForge publishes" in err
+    assert "17,280, which is the preset gpt-oss-20b" in err
+
+
 def test_optimize_tpe_reports_regret_and_resumes(ok, counts, tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
     line = ("optimize", counts, "--method", "tpe", "--k-max", 50_000, "--storage", url)
@@ -300,7 +323,6 @@ def test_optimize_refuses(refused, counts, tmp_path, make_counts):
     crossed = refused("optimize", counts, "--k-min", 9, "--k-max", 8)
     assert "The smallest k, 9, is above the largest k, 8" in crossed
     assert "choose one of llama-3.1-8b" in refused("optimize", counts, "--draft", "gpt-9")
-    assert "V = 151,936" in refused("optimize", counts, "--draft", "qwen3-8b")
     assert "trials must be at least 1" in refused(
         "optimize", counts, "--method", "tpe", "--trials", "0"
     )
@@ -465,7 +487,7 @@ def write_chats(path: Path, chats=CHATS) -> Path:
 
 @pytest.fixture(scope="module")
 def llama():
-    return load_once("llama-3.1", revision=None, config=None).backend
+    return load_once("llama-3.1", revision=None, config=None, vocab_size=None).backend
 
 
 def expected(llama, contents) -> int:
@@ -583,6 +605,31 @@ def test_tokenizers_of_ones_own_good_and_bad(ok, refused, tmp_path):
     foreign = ok("count", "--tokenizer", good, "--data", chats, "--template", "gemma")
     assert any("<end_of_turn>" in warning for warning in foreign["warnings"])
     assert len(workspace.list_counts()) == 3
+
+
+def test_v_given_by_hand_is_in_counts_and_exports(ok, refused, tmp_path):
+    chats = write_chats(tmp_path / "a.jsonl")
+    plain = write_folder(tmp_path / "plain", byte_level(["<|im_start|>", "<|im_end|>"]))
+    line = ("count", "--tokenizer", plain, "--data", chats, "--template", "qwen")
+    assumed = ok(*line)
+    assert (assumed["vocab_size"], assumed["vocab_size_from"]) == (602, "the tokenizer's own size")
+    given = ok(*line, "--vocab-size", "1,024", "--out", "v.npz")
+    assert (given["vocab_size"], given["vocab_size_from"]) == (1024, "given by hand")
+    made = TokenCounts.load("v.npz")
+    assert (made.vocab_size, made.provenance.vocab_size_from) == (1024, "given by hand")
+    ok("export", "v.npz", "--k", "30", "--format", "ids", "--format", "specforge",
+       "--draft", "llama-3.2-1b", "--out", "out")  # fmt: skip
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert (manifest["vocab_size"], manifest["counts"]["vocab_size_from"]) == (
+        1024, "given by hand"
+    )  # fmt: skip
+    assert "V:          1,024, given by hand" in Path("out/README.txt").read_text()
+    assert json.loads(Path("out/ids/ids.json").read_text())["vocab_size"] == 1024
+    assert json.loads(Path("out/specforge/config.json").read_text())["vocab_size"] == 1024
+
+    for wrong in ("601", "0", "-5", 2**63):
+        assert "V must lie within 602..16,777,216" in refused(*line, f"--vocab-size={wrong}")
+    assert "not allowed with" in refused(*line, "--vocab-size", 700, "--model-config", "c.json")
 
 
 def test_count_refuses_bad_arguments(refused, tmp_path):

@@ -195,6 +195,36 @@ def test_token_boundaries_show_before_anything_is_counted():
     assert f"{len(pieces)} tokens. Once a set is counted" in words(app)
 
 
+def test_the_models_v_is_asked_for_where_no_config_says_it(home, shared, started):
+    (home / "a.jsonl").write_text(json.dumps({"messages": [
+        {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]}))  # fmt: skip
+    app = reading(home / "a.jsonl")
+    assert not [field for field in app.number_input if field.label == "Model's V"]
+    app.segmented_control(key="tok_source").set_value("Path").run()
+    folder = shared / "data" / "tokenizers" / "qwen-151k"
+    app.text_input(key="tok_path").set_value(str(folder)).run()
+    app.selectbox(key="template").set_value("qwen").run()
+
+    def field():
+        return next(field for field in app.number_input if field.label == "Model's V")
+
+    assert "models known with this tokenizer have 151,936 or 152,064" in "\n".join(
+        each.value for each in app.warning
+    )
+    (known,) = (pills for pills in app.pills if pills.label.endswith("have V"))
+    assert known.options == ["151,936", "152,064"]
+    known.set_value(152_064).run()
+    assert field().value == 152_064
+    assert "V = 152,064 (given by hand)" in words(app)
+    assert not app.warning
+    app.button(key="count").click().run()
+    argv, _ = started[-1]
+    assert argv[argv.index("--vocab-size") + 1] == "152064"
+    field().set_value(7).run()
+    assert "V must lie within 151,646..16,777,216" in words(app)
+    assert not [button for button in app.button if button.key == "count"]
+
+
 @pytest.mark.parametrize(
     ("template", "told"),
     [

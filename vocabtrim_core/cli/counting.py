@@ -67,11 +67,20 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
     read("--split", metavar="NAME", help="split of a hub dataset (default train)")
     read("--dataset-revision", metavar="REV", help="branch, tag or commit of a hub dataset")
     read("--tokenizer-revision", metavar="REV", help="branch, tag or commit of a hub tokenizer")
-    read(
+    size = parser.add_argument_group(
+        "the target's vocabulary size V"
+    ).add_mutually_exclusive_group()
+    size.add_argument(
         "--model-config",
         type=Path,
         metavar="FILE",
-        help="the target's config.json, for its vocabulary size V",
+        help="the target's config.json, which holds it (default: the one beside the tokenizer)",
+    )
+    size.add_argument(
+        "--vocab-size",
+        type=integer,
+        metavar="V",
+        help="V itself, where no config.json is at hand; at least the tokenizer's largest id + 1",
     )
 
     what = parser.add_argument_group("what is counted").add_argument
@@ -134,8 +143,9 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         check_engine(arguments.engine)
     corpus = _corpus(arguments, progress)
     tokenizer = load_tokenizer(
-        arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config
-    )
+        arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config,
+        vocab_size=arguments.vocab_size,
+    )  # fmt: skip
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     what = {
         "rule": arguments.rule,
@@ -241,6 +251,7 @@ def totals(counts: TokenCounts) -> Result:
         "conversations": counts.conversations,
         "skipped": counts.skipped,
         "vocab_size": counts.vocab_size,
+        "vocab_size_from": made.vocab_size_from,
         "rule": made.rule,
         "span_end": made.span_end,
         "seconds": made.seconds,
@@ -253,8 +264,9 @@ def totals(counts: TokenCounts) -> Result:
 
 def _counts_text(result: Result) -> str:
     text = facts(
-        result, "tokens", "distinct", "vocab_size", "conversations", "skipped", "rule", "span_end",
-        "tokenizer", "template", "engine", "seconds", "cached", "merged", "key", "out",
+        result, "tokens", "distinct", "vocab_size", "vocab_size_from", "conversations", "skipped",
+        "rule", "span_end", "tokenizer", "template", "engine", "seconds", "cached", "merged", "key",
+        "out",
     )  # fmt: skip
     lines = [text]
     for skip in result.get("skips", ()):

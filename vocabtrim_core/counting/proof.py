@@ -66,8 +66,8 @@ class Sample:
 class Proof:
     """texts, text_bytes: encoded; checked, checked_bytes: of these, encoded twice and found equal;
     routed: reason -> texts (or conversations) encoded by HF alone; passed: engines and quick ways
-    not used, and why, one sentence each; turns: of so many conversations, found again by the definition of a counted span
-    (see `span_proof`)."""
+    not used, and why, one sentence each; turns: of so many conversations, found again by the
+    definition of a counted span (see `span_proof`)."""
 
     engine: str = ""
     texts: int = 0

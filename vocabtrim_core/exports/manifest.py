@@ -118,6 +118,7 @@ def _counts(context: ExportContext) -> dict[str, Any]:
         "skipped": counts.skipped,
         **source.mergeable(),
         "template": source.template,
+        "vocab_size_from": source.vocab_size_from,
         "engine": source.engine,
         "corpora": [dict(corpus) for corpus in source.corpora],
     }
