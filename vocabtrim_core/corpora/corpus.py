@@ -14,12 +14,13 @@ import msgspec
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, SkipReport
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.formats import LINES, format_of, look
+from vocabtrim_core.corpora.recognise import seen
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
-READER = 3  # raise when the same files would be read as other messages, shards or parts
+READER = 4  # raise when the same files would be read as other messages, shards or parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Corpus:
     mappings: tuple[Mapping, ...]
     limit: int | None = None
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # about which files are read
 
     @property
     def mapping(self) -> Mapping:
@@ -154,7 +156,7 @@ class Corpus:
             mapping=self.mapping,
             sure=all(info.sure for info in infos),
             candidates=guesses[0].candidates,
-            notes=tuple(dict.fromkeys(note for info in infos for note in info.notes)),
+            notes=tuple(dict.fromkeys([*self.notes, *(n for info in infos for n in info.notes)])),
             head=tuple(heads[0][:5]),
             left_out=self.left_out,
         )
@@ -164,11 +166,10 @@ class Corpus:
         mapping = self.mappings[file]
         if mapping.shape:
             return mapping
-        _, columns, _, guess = look(self.files[file])
+        _, columns, head, guess = look(self.files[file])
         raise InputError(
             f"{self.labels[file]} has no column that is known to hold conversations "
-            f"(columns found: {', '.join(columns)}). {' '.join(guess.notes)} "
-            "Choose the columns to read, for example a prompt and a response."
+            f"(columns found: {seen(columns, head)}). {' '.join(guess.notes)} {guess.advice}"
         )
 
 
