@@ -199,8 +199,9 @@ def test_turns_in_every_dialect(kind):
 
 def test_sharegpt_roles_that_say_call():
     said = json.dumps({"name": "wind", "arguments": {"at": 1}})
-    turns = [{"from": "human", "value": "Wind in Bergen?"}, {"from": "function_call", "value": said},
-             {"from": "observation", "value": "9"}, {"from": "gpt", "value": "Strong."},
+    turns = [{"from": "human", "value": "Wind in Bergen?"},
+             {"from": "function_call", "value": said}, {"from": "observation", "value": "9"},
+             {"from": "gpt", "value": "Strong."},
              {"from": "tool_call", "value": "{not json}"}]  # fmt: skip
     _, messages = read(turns, SHAREGPT)
     assert messages == [
@@ -312,11 +313,12 @@ def test_deep_nesting_is_read_or_skipped(tmp_path, depth, place):
     assert len(batch) + len(batch.skipped) == 2
     assert {s.reason for s in batch.skipped} <= {"nested too deeply", "no assistant text"}
     (tmp_path / "a.json").write_text(f"[{good}, {row}]")
-    try:
+    if depth < 1000:
         (batch,) = open_corpus(tmp_path / "a.json").batches()
         assert len(batch) + len(batch.skipped) == 2
-    except InputError as error:
-        assert str(error) == "a.json, row 2: JSON nested too deeply; take the row out."
+        return
+    with pytest.raises(InputError, match=r"a\.json, row 2: JSON nested too deeply; take"):
+        open_corpus(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
@@ -327,7 +329,7 @@ def test_long_numbers_and_half_surrogates(tmp_path, name):
 
     rows = [row('"Strong."', f', "n": {"7" * 9000}'), row("7" * 9000), row("7" * 40),
             row(r'"\ud800"'), row('""', r', "tools": [{"name": "\udc00"}]')]  # fmt: skip
-    text = "\n".join(rows) if name == "a.jsonl" else f"[{','.join(rows)}]"
+    text = "\n".join([*rows, ""]) if name == "a.jsonl" else f"[{','.join(rows)}]"
     (tmp_path / name).write_text(text)
     (batch,) = open_corpus(tmp_path / name).batches()
     assert batch.contents.to_pylist()[1::2] == ["Strong.", "7" * 40]
@@ -347,7 +349,7 @@ def test_null_fields_of_arrow_structs_are_padding(tmp_path):
     found = [batch.messages(i)[1]["tool_calls"][0]["function"]["arguments"] for i in range(2)]
     assert found == [{"at": "Bergen"}, {"speed": 9.0}]
     assert batch.messages(0)[1]["content"] is None
-    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "a.jsonl").write_text("\n".join([*map(json.dumps, rows), ""]))
     (batch,) = open_corpus(tmp_path / "a.jsonl").batches()
     assert batch.messages(1)[1]["tool_calls"][0]["function"]["arguments"] == {
         "speed": 9.0, "at": None}  # fmt: skip

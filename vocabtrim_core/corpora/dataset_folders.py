@@ -100,17 +100,18 @@ def _why_not(path: Path, root: Path, members: frozenset[str] | None) -> str:
     if members is not None and path.name not in members:
         return f"not named in {STATE}"
     if path.stat().st_size and ".json" in path.suffixes and format_of(path) is OBJECTS:
-        return "" if _has_rows(path) else "one JSON object, not rows"
+        return _why_no_rows(path)
     return ""
 
 
-def _has_rows(path: Path) -> bool:
-    """Whether an object beside the data is known to hold rows; it may be anything."""
+def _why_no_rows(path: Path) -> str:
+    """An object beside the data may be anything: it is read where it is known to hold rows."""
+    require_content(path, str(path))
     try:
         _, _, _, guess = look(path)
-    except InputError:
-        return False
-    return guess.sure
+    except InputError as error:
+        return str(error).rstrip(".")
+    return "" if guess.sure else "one JSON object, not rows"
 
 
 def _notes(folder: Path, files: Sequence[Path], splits: Sequence[str]) -> tuple[str, ...]:

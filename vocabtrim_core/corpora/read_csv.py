@@ -20,10 +20,16 @@ from vocabtrim_core.corpora.batches import Block, Shard
 from vocabtrim_core.corpora.from_arrow import batch_from_arrow
 from vocabtrim_core.corpora.read_json import PART_BLOCKS
 from vocabtrim_core.corpora.shapes import Mapping
-from vocabtrim_core.corpora.streams import CHUNK, Stream, not_utf8, open_stream, peek, whole_lines
+from vocabtrim_core.corpora.streams import (
+    CHUNK,
+    Stream,
+    damage,
+    not_utf8,
+    open_stream,
+    peek,
+    whole_lines,
+)
 from vocabtrim_core.errors import InputError
-
-QUOTE, NEWLINE, RETURN = b'"\n\r'
 
 
 def csv_head(path: Path, rows: int) -> list[dict[str, Any]]:
@@ -57,12 +63,17 @@ def _csv_batches(stream: Stream, path: Path, mapping: Mapping | None) -> Iterato
     """Record batches of about 8 MB with every column (or every mapped one) as text."""
     names, delimiter = _csv_header(path)
     wanted = [] if mapping is None else list(mapping.columns_of(names))
-    row = 0
+    row, stat = 0, path.stat()
+    checked = functools.partial(
+        _require_closed_quotes, path, delimiter, stat.st_size, stat.st_mtime_ns
+    )
     try:
+        if mapping is not None:  # not for a look at the first rows
+            checked()
         yield from (
             batch
             for batch in pc.open_csv(
-                pa.PythonFile(_Quotes(stream, path, delimiter), "r"),
+                stream.source,
                 pc.ReadOptions(use_threads=False, block_size=CHUNK),
                 pc.ParseOptions(delimiter=delimiter, newlines_in_values=True),
                 pc.ConvertOptions(
@@ -77,10 +88,13 @@ def _csv_batches(stream: Stream, path: Path, mapping: Mapping | None) -> Iterato
         reason = str(error).splitlines()[0]
         if "UTF8" in reason or "UTF-8" in reason:
             raise not_utf8(f"{workspace.label_of(path)}, line {_bad_line(path)}") from None
+        checked()
         where = f"after row {row}"
         if told := re.search(r"Row #(\d+): (.*)", reason):  # the header is the first
             where, reason = f"row {int(told[1]) - 1}", told[2]
         raise InputError(f"{workspace.label_of(path)}, {where}: not CSV ({reason}).") from None
+    except OSError as error:
+        raise InputError(f"{damage(path, error)}, after line {whole_lines(path)}.") from None
 
 
 def _csv_header(path: Path) -> tuple[list[str], str]:
@@ -91,74 +105,73 @@ def _csv_header(path: Path) -> tuple[list[str], str]:
     return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), []), delimiter
 
 
-class _Quotes(io.RawIOBase):
-    """A CSV on its way to Arrow. InputError where a quoted field is not closed as CSV asks.
+@functools.lru_cache(maxsize=256)
+def _require_closed_quotes(path: Path, delimiter: str, size: int, mtime_ns: int) -> None:
+    """InputError where a quoted field is not closed as CSV asks, with the line where it opens.
 
     In most files every quote stands where it must: an opening one behind a delimiter or a line
     end, a closing one before. Where one does not, Python's csv module, strict and slow, decides.
     """
+    edges = np.zeros(256, bool)
+    edges[[ord(delimiter), *b'"\n\r']] = True
+    before, inside, lines, opened = b"\n", False, 1, 1
+    with open_stream(path) as stream:
+        while before:
+            piece = _read(stream).removeprefix(codecs.BOM_UTF8 if before == b"\n" else b"")
+            data = before + (piece or b"\n")  # all but its last byte, whose neighbour is not known
+            inside, at = _look(data, inside, edges)
+            if at is None:
+                _read_strictly(path, delimiter)
+                return
+            opened = lines + _lines_in(data[1:at]) if at else opened
+            lines += _lines_in(data[1:-1])
+            before = data[-2:] if piece else b""
+    if inside:
+        raise _unclosed(path, opened)
 
-    def __init__(self, stream: Stream, path: Path, delimiter: str) -> None:
-        self.stream, self.path, self.delimiter = stream, path, delimiter
-        self.edges = np.zeros(256, bool)
-        self.edges[[ord(delimiter), QUOTE, NEWLINE, RETURN]] = True
-        self.waiting, self.inside, self.certain = b"\n", False, False
-        self.lines, self.opened = 1, 1  # of the bytes looked at; where the last quote opened
 
-    def readable(self) -> bool:
-        return True
+def _read(stream: Stream) -> bytes:
+    try:
+        return stream.read(CHUNK)
+    except InputError as error:
+        raise InputError(f"{error}, after line {whole_lines(stream.path)}.") from None
 
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, looked at."""
+
+def _look(data: bytes, inside: bool, edges: np.ndarray) -> tuple[bool, int | None]:
+    """(whether a field is open at the end, where the last quote stands or 0) of data[1:-1].
+
+    None instead of the place where a quote has a neighbour that it should not have.
+    """
+    found = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(found[1:-1] == ord('"')) + 1
+    opening = (np.arange(len(quotes)) + inside) % 2 == 0
+    if not edges[found[np.where(opening, quotes - 1, quotes + 1)]].all():
+        return inside, None
+    return inside ^ (len(quotes) % 2 == 1), int(quotes[-1]) if len(quotes) else 0
+
+
+def _read_strictly(path: Path, delimiter: str) -> None:
+    """The whole file by the csv module; InputError with the line where a field opens."""
+    before, limit = 0, csv.field_size_limit(2**31 - 1)
+    with open_stream(path) as stream:
+        raw = io.BufferedReader(_Raw(stream))
+        lines = io.TextIOWrapper(raw, "utf-8-sig", "replace", newline="")
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:
-            piece = self.stream.read(size if size > 0 else CHUNK)
-        except InputError as error:
-            raise InputError(f"{error}, after line {whole_lines(self.path)}.") from None
-        if not self.certain:
-            self._look(piece)
-        return piece
+            for _ in reader:
+                before = reader.line_num
+        except csv.Error:
+            raise _unclosed(path, before + 1) from None
+        finally:
+            csv.field_size_limit(limit)
 
-    def _look(self, piece: bytes) -> None:
-        """Quotes of what came before but for its last byte, whose neighbour was not known."""
-        mark = codecs.BOM_UTF8 if self.waiting == b"\n" else b""
-        data = self.waiting + (piece.removeprefix(mark) if piece else b"\n")
-        found = np.frombuffer(data, np.uint8)
-        quotes = np.flatnonzero(found[1:-1] == QUOTE) + 1
-        opening = (np.arange(len(quotes)) + self.inside) % 2 == 0
-        beside = found[np.where(opening, quotes - 1, quotes + 1)]
-        if not self.edges[beside].all():
-            self._read_strictly()
-            self.certain = True
-            return
-        if len(quotes):
-            self.inside ^= len(quotes) % 2 == 1
-            self.opened = self.lines + _lines_in(data[1 : int(quotes[-1])])
-        self.lines += _lines_in(data[1:-1])
-        self.waiting = data[-2:]
-        if not piece and self.inside:
-            raise self._unclosed(self.opened)
 
-    def _read_strictly(self) -> None:
-        """The whole file by the csv module; InputError with the line where a field opens."""
-        before, limit = 0, csv.field_size_limit(2**31 - 1)
-        with open_stream(self.path) as stream:
-            raw = io.BufferedReader(_Raw(stream))
-            lines = io.TextIOWrapper(raw, "utf-8-sig", "replace", newline="")
-            reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
-            try:
-                for _ in reader:
-                    before = reader.line_num
-            except csv.Error:
-                raise self._unclosed(before + 1) from None
-            finally:
-                csv.field_size_limit(limit)
-
-    def _unclosed(self, line: int) -> InputError:
-        return InputError(
-            f"{workspace.label_of(self.path)}, line {line}: a quote opens a field that no quote "
-            "closes before a delimiter or a line end, so the lines after it would be lost in it; "
-            'close it, and write quotes inside a quoted field twice ("").'
-        )
+def _unclosed(path: Path, line: int) -> InputError:
+    return InputError(
+        f"{workspace.label_of(path)}, line {line}: a quote opens a field that no quote closes "
+        "before a delimiter or a line end, so the lines after it would be lost in it; close it, "
+        'and write quotes inside a quoted field twice ("").'
+    )
 
 
 class _Raw(io.RawIOBase):

@@ -147,8 +147,8 @@ def _record_batches(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
         file = pa.ipc.open_file(source)
         yield from (file.get_batch(i) for i in range(file.num_record_batches))
         return
-    source.seek(max(0, size - 4))
-    ended = source.read() == b"\0\0\0\0"  # how a stream says that it is whole
+    source.seek(max(0, size - 8))
+    ended = source.read() == b"\xff\xff\xff\xff\0\0\0\0"  # how a stream says that it is whole
     source.seek(0)
     yield from pa.ipc.open_stream(source)
     if not ended:
