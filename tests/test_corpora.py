@@ -359,7 +359,7 @@ def test_reports_add_up_and_keep_the_first_places():
 
 
 def test_prompts_without_any_response(tmp_path):
-    with pytest.raises(InputError, match=r"no conversation to count.*2 no assistant text"):
+    with pytest.raises(InputError, match=r"no conversation to count .no assistant text in 2 of 2"):
         conversations(open_corpus(write(tmp_path / "a.jsonl", [{"messages": CHAT[:1]}] * 2)))
 
 

@@ -208,7 +208,14 @@ class SkipReport:
             remedy = next(
                 filter(None, known), "check that the columns are mapped to the right fields"
             )
-            raise InputError(f"{name} has no conversation to count ({self.sentence()}); {remedy}.")
+            causes = "; ".join(
+                f"{reason} in {count:,} of {self.skipped:,} rows"
+                f" ({', '.join(places)}{', …' if count > len(places) else ''})"
+                for reason, count, places in self.reasons
+            )
+            raise InputError(
+                f"{name} has no conversation to count ({causes or 'it has no rows'}); {remedy}."
+            )
 
 
 def iter_conversations(

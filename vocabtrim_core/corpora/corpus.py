@@ -14,7 +14,7 @@ import msgspec
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, SkipReport
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.formats import LINES, format_of, look
-from vocabtrim_core.corpora.recognise import seen
+from vocabtrim_core.corpora.seen import seen
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
@@ -129,6 +129,24 @@ class Corpus:
                 yield batch
         if not done:
             report.require_conversations(self.name)
+
+    def require_conversations(self, most_bytes: int | None = None) -> None:
+        """InputError when no row has anything to count; the first one that has ends the look.
+
+        most_bytes: of files to read at most, without an end by default. What cannot be read at all
+        raises as reading does.
+        """
+        report, done = SkipReport(), 0
+        for shard in self.shards():
+            for block in self.blocks(shard):
+                batch = block.batch()
+                if len(batch):
+                    return
+                report += SkipReport.of(batch)
+                done += block.file_bytes
+                if most_bytes is not None and done > most_bytes:
+                    report.require_conversations(f"The beginning of {self.name}")
+        report.require_conversations(self.name)
 
     def describe(self) -> CorpusInfo:
         """Shape, columns and first rows, from the head of each file."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vocabtrim_core.corpora.batches import canonical_role
 from vocabtrim_core.corpora.places import (
     chats_among,
     ends_open,
@@ -15,7 +14,8 @@ from vocabtrim_core.corpora.places import (
     list_of_calls,
     list_of_texts,
 )
-from vocabtrim_core.corpora.shapes import Mapping, as_list, value_at
+from vocabtrim_core.corpora.seen import odd_messages
+from vocabtrim_core.corpora.shapes import Mapping, value_at
 
 # Names in order of preference; a guess is sure when exactly one of a row's columns fits.
 CONVERSATIONS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog")
@@ -30,9 +30,6 @@ TEXTS = ("text",)
 DOMAINS = ("domain", "category", "subject", "source", "task", "dataset")
 WINNERS = ("winner", "preference", "winner_model_a")
 IDENTITY = re.compile(r"(.*[_-])?(id|ids|uuid|guid|idx|index|hash|md5|sha\d*|url|timestamp)", re.I)
-MOST_SEEN = 8  # columns in a sentence
-KINDS = {str: "text", dict: "object", list: "list", bool: "yes or no", int: "number",
-         float: "number", type(None): "empty"}  # fmt: skip
 CHAT_MARKS = ("<|im_start|>", "<|start_header_id|>", "<|header_start|>", "<start_of_turn>")
 CHAT_MARKS += ("[INST]", "<|assistant|>", "<｜Assistant｜>", "<|start|>")  # noqa: RUF001
 
@@ -229,7 +226,7 @@ class _Guess:
     def _nothing(self) -> Recognition:
         prompts = _fitting(PROMPTS, self.texts)
         others = [name for name in self.texts if name not in prompts]
-        odd = next(filter(None, (_odd_messages(self.sample, n) for n in self.columns)), "")
+        odd = next(filter(None, (odd_messages(self.sample, n) for n in self.columns)), "")
         if prompts and not others:
             note, advice = "There are prompts but no responses.", (
                 "Answer them with the target model first, and give a file with both.")  # fmt: skip
@@ -251,38 +248,6 @@ class _Guess:
         return Recognition(
             Mapping(), False, notes=(note or "No column was recognised.",), advice=advice
         )
-
-
-def seen(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> str:
-    """The columns and what is in them, for a sentence: "`id` (text), `data` (list of numbers)"."""
-    told = [f"`{name[:40]}` ({_kind(sample, name)})" for name in columns[:MOST_SEEN]]
-    more = len(columns) - len(told)
-    return ", ".join([*told, *([f"{more} more"] if more else [])]) or "nothing"
-
-
-def _kind(sample: Sequence[dict[str, Any]], name: str) -> str:
-    value = next((row[name] for row in sample if row.get(name) is not None), None)
-    listed = as_list(value)
-    if listed:
-        first = listed[0]
-        keys = f" with {', '.join(map(str, [*first][:5]))}" if isinstance(first, dict) else ""
-        return f"list of {KINDS.get(type(first), 'value')}s{keys}"
-    if isinstance(value, dict):
-        return f"object with {', '.join(map(str, [*value][:5]))}"
-    return KINDS.get(type(value), "value")
-
-
-def _odd_messages(sample: Sequence[dict[str, Any]], name: str) -> str:
-    """The words that map a list of objects with other keys; empty where it is none."""
-    for row in sample:
-        turns = as_list(row.get(name)) or []
-        if len(turns) > 1 and all(isinstance(turn, dict) for turn in turns):
-            keys = [k for k in turns[0] if all(isinstance(t.get(k), str) for t in turns)]
-            keys.sort(key=lambda k: (not all(canonical_role(t[k]) for t in turns),
-                                     len({t[k] for t in turns}), len(turns[0][k])))  # fmt: skip
-            if len(keys) > 1:
-                return f"conversation={name} role={keys[0]} content={keys[1]}"
-    return ""
 
 
 def _all(sample: Sequence[dict[str, Any]], name: str, kind: type) -> bool:
