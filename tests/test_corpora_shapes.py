@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vocabtrim_core.corpora import Mapping, open_corpus
 from vocabtrim_core.errors import InputError
@@ -321,3 +323,32 @@ def test_cases(shared):
     assert [m["role"] for m in hermes.messages(0)] == ["system", "user", "assistant", "tool",
                                                        "assistant"]  # fmt: skip
     assert hermes.tools(0) == [{"type": "function", "function": {"name": "weather"}}]
+
+
+# --- anything at all ----------------------------------------------------------------------------
+
+VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab{[\"", max_size=3)
+    | st.sampled_from(["user", "assistant", "gpt", "model_a", json.dumps([ASK, SAY]), "tie",
+                       '["x", "y"]', '[{"name": "f", "arguments": {}}]', "<|im_start|>"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(["role", "content", "from", "value", "messages", "choices", "message",
+                         "text", "output", "type", "tool_calls", "name"]), inner, max_size=4),
+    max_leaves=9,
+)  # fmt: skip
+NAMES = ("messages", "conversation", "conversation_a", "conversation_b", "winner", "prompt", "data",
+         "response", "response_a", "response_b", "chosen", "rejected", "label", "choices", "output",
+         "query", "answers", "tools", "system", "text", "input", "instruction", "id", "domain",
+         "n")  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(NAMES), VALUE, max_size=5), min_size=1, max_size=3))
+def test_any_rows_are_read_skipped_or_refused_in_a_sentence(tmp_path_factory, rows):
+    path = write(tmp_path_factory.mktemp("any") / "a.jsonl", rows)
+    try:
+        batches = list(open_corpus(path).batches())
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+        return
+    assert sum(len(batch) + len(batch.skipped) for batch in batches) == len(rows)

@@ -49,6 +49,8 @@ ROLE_NAMES = {role: role for role in ROLES} | {
 
 def canonical_role(name: str, extra: Iterable[tuple[str, str]] = ()) -> str | None:
     """One of ROLES for a role as files write it, None when it is unknown."""
+    if found := ROLE_NAMES.get(name):
+        return found
     name = name.strip().lower()
     return ROLE_NAMES.get(name) or dict(extra).get(name)
 

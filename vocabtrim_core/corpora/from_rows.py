@@ -157,7 +157,8 @@ def _messages(
 def _without_nulls(value: Any) -> Any:
     """Without the null fields that Arrow's structs are padded with."""
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        return {key: item if isinstance(item, str) else _without_nulls(item)
+                for key, item in value.items() if item is not None}  # fmt: skip
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 

@@ -63,10 +63,10 @@ def read_message(
     if role == "assistant":
         if value is None and isinstance(refusal := turn.get("refusal"), str) and refusal:
             message["content"] = refusal
-        elif isinstance(value, str) and str(turn.get(keys[0])).strip().lower() in CALL_ROLES:
+        elif isinstance(value, str) and turn.get(keys[0]) != role and _says_call(turn[keys[0]]):
             _call_in_text(value, message)
         _carry_answer(turn, message, found, remarks)
-    elif any(turn.get(key) for key in CALLS):
+    elif turn.get("tool_calls") or turn.get("function_call"):
         remarks.append(f"tool calls of a {role} message were dropped")
     for key in ("name", "tool_call_id"):
         if isinstance(said := turn.get(key), str) and said:
@@ -191,6 +191,10 @@ def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
     made = {"type": "function", "function": {"name": name, "arguments": arguments}}
     id_ = call.get("call_id") or call.get("id")
     return {"id": id_, **made} if isinstance(id_, str) else made
+
+
+def _says_call(role: Any) -> bool:
+    return str(role).strip().lower() in CALL_ROLES
 
 
 def _call_in_text(text: str, message: dict[str, Any]) -> None:
