@@ -554,7 +554,7 @@ def seen(batch):
         batch.offsets.tolist(),
         batch.contents.to_pylist(),
         batch.roles.to_pylist(),
-        batch.domains.to_pylist(),
+        batch.domains and batch.domains.to_pylist(),
         batch.skipped,
         sorted(batch.structured),
         sorted((note.row, note.reason) for note in batch.notes),
@@ -570,6 +570,27 @@ def test_the_fast_path_means_what_the_slow_path_says(rows):
     table = pa.Table.from_pylist(rows)
     padded = list(enumerate(table.to_pylist(), 1))
     slow = seen(batch_from_rows(padded, mapping, "f", padded=True))
+    assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
+
+
+PART = st.fixed_dictionaries({
+    "type": st.sampled_from(["text", "thinking", "image", "output_text", "refusal", None]),
+    "text": TEXT, "thinking": TEXT, "refusal": TEXT,
+})  # fmt: skip
+IN_PARTS = st.fixed_dictionaries({
+    "role": st.sampled_from(["user", "assistant", "system"]),
+    "content": st.one_of(st.none(), st.lists(PART, max_size=3)),
+    "reasoning": TEXT, "weight": st.sampled_from([None, 0, 1.0]),
+})  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.fixed_dictionaries({"messages": st.lists(IN_PARTS, max_size=3)}), min_size=1))
+def test_parts_mean_the_same_on_every_path(rows):
+    mapping = Mapping("conversation", conversation="messages")
+    slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
+    assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
+    table = pa.Table.from_pylist(rows)
     assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 

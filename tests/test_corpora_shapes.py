@@ -119,6 +119,9 @@ SHAPES = {
     "arena responses": (
         {"prompt": '["Name a lake."]', "response_a": '["Baikal."]', "response_b": '["Lake."]',
          "winner_model_a": 1, "winner_model_b": 0, "winner_tie": 0}, TWO, "names is counted"),
+    "alpaca with a history": (
+        {"instruction": "Name a lake.", "input": "", "output": "Baikal.",
+         "history": [["Name a sea.", "Aral."]]}, TWO, "`history` is not read and not counted"),
     "KTO": ({"prompt": [ASK], "completion": [SAY], "label": True}, TWO, "false"),
 }  # fmt: skip
 

@@ -103,7 +103,7 @@ def _carry_answer(
         flag = turn.get(key)
         numeric = isinstance(flag, int | float) and (key == "weight" or isinstance(flag, bool))
         if numeric and flag == untrained:
-            remarks.append(f"an assistant turn is not counted: its `{key}` is {flag}")
+            remarks.append(f"an assistant turn is not counted: its `{key}` is {untrained}")
             for each in found:
                 each |= {"weight": 0} if each["role"] == "assistant" else {}
             return

@@ -22,6 +22,7 @@ CONVERSATIONS = ("messages", "conversations", "conversation", "chat", "dialogue"
 ALTERNATING = (*CONVERSATIONS, "data")  # as UltraChat calls its lists of texts
 PROMPTS = ("prompt", "instruction", "question", "query", "problem", "input", "user")
 RESPONSES = ("response", "output", "answer", "completion", "chosen", "solution", "assistant")
+UNREAD = ("history", "reasoning", "reasoning_content", "thinking")  # beside a prompt: said
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "reject")
 CALLS = ("answers", "function_calls", "tool_calls", "calls")  # beside a query: xLAM
 SYSTEMS = ("system", "system_prompt")
@@ -174,6 +175,9 @@ class _Guess:
         others = [f"response: {', '.join(responses[1:])}"] * (len(responses) > 1)
         others += [f"prompt: {', '.join(prompts[1:])}"] * (len(prompts) > 1)
         notes = (f"Other columns would fit as {'; '.join(others)}.",) if others else ()
+        held = [n for n in _fitting(UNREAD, self.columns) if any(r.get(n) for r in self.sample)]
+        if held:
+            notes += (f"Text in `{'`, `'.join(held)}` is not read and not counted.",)
         found = self._labelled(mapping)
         return replace(found, sure=not others, notes=(*notes, *found.notes))
 
