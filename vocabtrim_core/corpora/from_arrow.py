@@ -266,7 +266,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _starts_a_list(texts: pa.LargeStringArray) -> np.ndarray:
     """Where a text may be JSON of messages or of several texts."""
-    return np.asarray(pc.fill_null(pc.match_substring_regex(texts, r"^\s*\["), False))
+    return np.asarray(pc.fill_null(pc.starts_with(texts, "["), False))
 
 
 def _filled(values: pa.Array) -> np.ndarray:

@@ -106,7 +106,7 @@ def _pair(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> list[Any
 
 def _in_turn(prompt: Any, response: Any, mapping: Mapping) -> list[dict[str, Any]] | None:
     """Lists of texts, one of prompts and one of responses, as turns; None where they are not."""
-    given, said = as_list(prompt), as_list(response)
+    given, said = _list_in(prompt), _list_in(response)
     alike = given and said and len(given) == len(said) and _are_texts(given + said)
     if given and said and alike:
         both = [text for pair in zip(given, said, strict=True) for text in pair]
@@ -115,6 +115,11 @@ def _in_turn(prompt: Any, response: Any, mapping: Mapping) -> list[dict[str, Any
         if isinstance(value, list) and len(value) > 1 and _are_texts(value):
             raise UnusableError("not as many prompts as responses in its lists of texts")
     return None
+
+
+def _list_in(value: Any) -> list[Any] | None:
+    """A list; of a prompt or response that is text, one that begins with its very first letter."""
+    return None if isinstance(value, str) and value[:1] != "[" else as_list(value)
 
 
 def _are_texts(values: Sequence[Any]) -> bool:
@@ -128,7 +133,7 @@ def _others(row: dict[str, Any], column: str) -> int:
 
 def _listed(value: Any, mapping: Mapping) -> list[dict[str, Any]] | None:
     """A list of messages, also when it was stored as JSON text."""
-    turns = as_list(value)
+    turns = _list_in(value)
     is_chat = turns and all(isinstance(turn, dict) and mapping.role in turn for turn in turns)
     return turns if is_chat else None
 
