@@ -26,7 +26,7 @@ from vocabtrim_core.corpora.batches import (
 )
 from vocabtrim_core.corpora.from_rows import NO_ASSISTANT, UnknownRoleError, batch_from_rows
 from vocabtrim_core.corpora.messages import CALL_ROLES, CALLS, REASONING, UNTRAINED
-from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.shapes import Mapping, as_list
 
 # Keys of a message that the path over rows reads.
 RICH = (*CALLS, *REASONING, *UNTRAINED)
@@ -125,7 +125,7 @@ def _pairs(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> Built:
     n = len(rows)
     prompts = [_column(table, name).cast(pa.large_string()) for name in mapping.prompts]
     response = _column(table, mapping.response).cast(pa.large_string())
-    rich = _starts_a_list(response) | _starts_a_list(prompts[0])
+    rich = _is_a_list(response) | _is_a_list(prompts[0])
     user = prompts[0]
     for more in prompts[1:]:
         more = pc.fill_null(more, "")
@@ -264,9 +264,12 @@ def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
-def _starts_a_list(texts: pa.LargeStringArray) -> np.ndarray:
-    """Where a text may be JSON of messages or of several texts."""
-    return np.asarray(pc.fill_null(pc.starts_with(texts, "["), False))
+def _is_a_list(texts: pa.LargeStringArray) -> np.ndarray:
+    """Where a text is a JSON list, which may hold messages or several texts."""
+    found = np.array(pc.fill_null(pc.starts_with(texts, "["), False))
+    for i in np.flatnonzero(found).tolist():
+        found[i] = as_list(texts[i].as_py()) is not None
+    return found
 
 
 def _filled(values: pa.Array) -> np.ndarray:

@@ -114,20 +114,33 @@ def _require_closed_quotes(path: Path, delimiter: str, size: int, mtime_ns: int)
     """
     edges = np.zeros(256, bool)
     edges[[ord(delimiter), *b'"\n\r']] = True
-    before, inside, lines, opened = b"\n", False, 1, 1
+    before, inside, read, opened = b"\n", False, 0, 0
     with open_stream(path) as stream:
         while before:
-            piece = _read(stream).removeprefix(codecs.BOM_UTF8 if before == b"\n" else b"")
+            piece = _read(stream)
+            if not read and piece.startswith(codecs.BOM_UTF8):
+                piece, read = piece[len(codecs.BOM_UTF8) :], len(codecs.BOM_UTF8)
             data = before + (piece or b"\n")  # all but its last byte, whose neighbour is not known
             inside, at = _look(data, inside, edges)
             if at is None:
                 _read_strictly(path, delimiter)
                 return
-            opened = lines + _lines_in(data[1:at]) if at else opened
-            lines += _lines_in(data[1:-1])
+            opened = read - len(before) + at if at else opened
+            read += len(piece)
             before = data[-2:] if piece else b""
     if inside:
-        raise _unclosed(path, opened)
+        raise _unclosed(path, _line_at(path, opened))
+
+
+def _line_at(path: Path, offset: int) -> int:
+    """The line of a byte; read again, only to say it."""
+    lines = returns = 0
+    with open_stream(path) as stream:
+        while offset > 0 and (piece := stream.read(min(offset, CHUNK))):
+            offset -= len(piece)
+            lines += piece.count(b"\n")
+            returns += piece.count(b"\r")
+    return (lines or returns) + 1
 
 
 def _read(stream: Stream) -> bytes:
@@ -187,10 +200,6 @@ class _Raw(io.RawIOBase):
         piece = self.stream.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
-
-
-def _lines_in(data: bytes) -> int:
-    return data.count(b"\n") or data.count(b"\r")
 
 
 def _bad_line(path: Path) -> int:
