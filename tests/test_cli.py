@@ -542,6 +542,53 @@ def test_count_with_mapped_columns(ok, refused, tmp_path, llama):
     assert "is not name=column" in refused(*line, "--map", "ask")
 
 
+ASKED, SAID = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
+WRONG = {"role": "assistant", "content": "Wrong wrong wrong."}
+
+# name of the file -> (row, what is counted, words of the warnings)
+SHAPED = {
+    "dpo.jsonl": ({"rejected": [ASKED, WRONG], "prompt": [ASKED], "chosen": [ASKED, SAID]},
+                  ["Hello"], "Answers in `rejected` are not counted."),
+    "arena.jsonl": ({"conversation_a": [ASKED, WRONG], "conversation_b": [ASKED, SAID],
+                     "winner": "model_b"}, ["Hello"], "`winner` names is counted"),
+    "kto.jsonl": ({"prompt": "Hi", "completion": "Hello", "label": True}, ["Hello"], "`label`"),
+    "ultrachat.jsonl": ({"id": "0", "data": ["Hi", "Hello", "So?", "Yes"]}, ["Hello", "Yes"],
+                        "user and assistant in turn"),
+    "batch.jsonl": ({"custom_id": "c", "response": {"body": {"choices": [{"message": SAID}]}}},
+                    ["Hello"], "empty user turn"),
+    "wrapped.json": ({"conversation": {"messages": [ASKED, SAID]}}, ["Hello"], ""),
+    "output.jsonl": ({"messages": [ASKED], "output": "Hello"}, ["Hello"], ""),
+    "columns.json": ({"prompt": ["Hi", "So?"], "response": ["Hello", "Yes"]}, ["Hello", "Yes"], ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_count_reads_shapes_and_says_what_it_leaves_out(ok, tmp_path, llama, name):
+    row, said, words = SHAPED[name]
+    (tmp_path / name).write_text(json.dumps(row) + "\n")
+    made = ok("count", "--tokenizer", "llama-3.1", "--data", name)
+    assert made["tokens"] == expected(llama, said)
+    assert made["skipped"] == 0
+    assert words in " ".join(made["warnings"])
+    assert bool(words) == bool(made["warnings"])
+
+
+def test_count_reads_a_saved_dataset(ok, tmp_path, llama):
+    import datasets
+
+    rows = datasets.Dataset.from_list([{"messages": [ASKED, SAID]}] * 3)
+    splits = datasets.DatasetDict({"train": rows, "test": rows})
+    splits.save_to_disk(tmp_path / "set")
+    line = ("count", "--tokenizer", "llama-3.1", "--data")
+    made = ok(*line, "set")
+    assert made["tokens"] == 6 * expected(llama, ["Hello"])
+    warnings = " ".join(made["warnings"])
+    assert "The splits train, test are all read" in warnings
+    assert "Left out: train/state.json (describes the dataset)." in warnings
+    one = ok(*line, "set/train/data-00000-of-00001.arrow")
+    assert (one["tokens"], one["warnings"]) == (3 * expected(llama, ["Hello"]), [])
+
+
 def bad_corpora(folder: Path) -> dict[str, str]:
     """File name -> what its sentence must say."""
     good = json.dumps({"messages": [{"role": "user", "content": "a"},
@@ -555,7 +602,28 @@ def bad_corpora(folder: Path) -> dict[str, str]:
     (folder / "silent.jsonl").write_bytes(good.replace(b"assistant", b"user"))
     (folder / "role.jsonl").write_bytes(good.replace(b"assistant", b"robot"))
     (folder / "data.exe").write_bytes(good)
+    asked = good.replace(b"assistant", b"user")
+    (folder / "asked.jsonl").write_bytes(b"\n".join([asked] * 200))
+    (folder / "two.json").write_bytes(b"[" + good + b"]\n[" + good + b"]")
+    (folder / "quote.csv").write_text('prompt,response\nq1,"a1\nq2,a2\nq3,"a3"\n')
+    (folder / "open.csv").write_text('prompt,response\nq1,a1\nq2,"a2\nq3,a3\n')
+    (folder / "wide.csv").write_bytes("prompt,response\nq,a\n".encode("utf-16"))
+    (folder / "wide.jsonl").write_bytes(good.decode().encode("utf-16-le"))
+    (folder / "pointer.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid x\n")
+    (folder / "none.arrow").write_bytes(b"ARROW1 or not")
+    (folder / "masked.jsonl").write_bytes(good.replace(b'"b"', b'"b", "weight": 0'))
+    (folder / "id.jsonl").write_text('{"id": "0", "n": [1]}\n')
     return {
+        "asked.jsonl": "no assistant text in 200 of 200 rows",
+        "two.json": "line 2: a second array",
+        "quote.csv": "line 2: a quote opens a field",
+        "open.csv": "line 3: a quote opens a field",
+        "wide.csv": "not UTF-8 but UTF-16",
+        "wide.jsonl": "not UTF-8 but UTF-16LE",
+        "pointer.parquet": "is a Git LFS pointer",
+        "none.arrow": "cannot be read as Arrow",
+        "masked.jsonl": "no assistant turn that is trained",
+        "id.jsonl": "columns found: `id` (text), `n` (list of numbers)",
         "empty.jsonl": "is empty",
         "syntax.jsonl": "line 2",
         "latin.jsonl": "line 2",

@@ -364,3 +364,61 @@ def test_sets_that_differ_in_what_narrows_them_have_their_own_labels(make_counts
     assert label(narrow) == (
         "corpus · tiny · assistant, last turn only, first 2,048 tokens · template llama3 · 4 tokens"
     )
+
+
+# --- before anything starts ---------------------------------------------------------------------
+
+
+def test_rows_without_answers_switch_the_button_off_and_are_said(home):
+    file = home / "asked.jsonl"
+    row = {"messages": [{"role": "user", "content": "Hi"}]}
+    file.write_text((json.dumps(row) + "\n") * 200)
+    app = reading(file)
+    assert app.button(key="count").disabled
+    assert "no assistant text in 200 of 200 rows (asked.jsonl:1, " in words(app)
+    assert not app.exception
+    file.write_bytes(chat("Ho"))
+    assert not app.run().button(key="count").disabled
+
+
+def test_a_file_that_is_not_recognised_switches_the_button_off_until_its_columns_are_chosen(home):
+    file = home / "odd.jsonl"
+    file.write_text(json.dumps({"id": "1", "ask": "Hi", "say": "Ho"}) + "\n")
+    app = reading(file)
+    assert app.button(key="count").disabled
+    assert "columns found: id (text), ask (text), say (text)" in words(app).replace("`", "")
+    next(each for each in app.selectbox if each.label == "Each row holds").set_value(
+        "prompt_response"
+    ).run()
+    field = {each.label: each for each in app.selectbox}
+    field["Prompt"].set_value("ask")
+    field["Response"].set_value("say").run()
+    assert not app.button(key="count").disabled
+
+
+def test_what_is_not_counted_is_said_before_the_count(home, started):
+    talk = [{"role": "user", "content": [{"type": "image", "url": "u"}]},
+            {"role": "assistant", "content": "No", "weight": 0},
+            {"role": "assistant", "content": "Ho"}]  # fmt: skip
+    file = home / "pairs.jsonl"
+    file.write_text(json.dumps({"rejected": talk[:1], "prompt": talk[:1], "chosen": talk[1:]}))
+    app = reading(file)
+    assert "Answers in `rejected` are not counted." in words(app)
+    app.session_state["look"] = "Pre-flight"
+    app.run()
+    assert "1 rows: a part of type image was dropped (pairs.jsonl:1)" in words(app)
+    assert "1 rows: an assistant turn is not counted: its `weight` is 0" in words(app)
+    app.button(key="count").click().run()
+    assert "--map" not in started[-1][0]
+
+
+def test_a_path_into_objects_stays_chosen(home, started):
+    file = home / "log.jsonl"
+    body = {"choices": [{"message": {"role": "assistant", "content": "Ho"}}]}
+    file.write_text(json.dumps({"custom_id": "1", "response": {"body": body}}) + "\n")
+    app = reading(file)
+    field = {each.label: each.value for each in app.selectbox}
+    assert (field["Prompt"], field["Response"]) == ("", "response.body.choices.0.message")
+    assert not app.button(key="count").disabled
+    app.button(key="count").click().run()
+    assert "--map" not in started[-1][0]

@@ -41,7 +41,8 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="PATH",
-        help="files, folders or patterns: .jsonl .json .parquet .csv, also .gz or .zst",
+        help="files, folders (also datasets saved to disk or cloned) or patterns: .jsonl .json "
+        ".parquet .arrow .csv, also .gz or .zst",
     )
     add("--dataset", metavar="NAME", help="a preset (see `datasets`) or an id of the hub")
 
@@ -52,7 +53,8 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="FIELD=COLUMN",
         help="columns to read when they are not recognised: conversation=…, or prompt=… and "
-        "response=…, or text=…; roles.NAME=ROLE for a role of another name",
+        "response=…, or text=…; a.b.0 for a value inside of others; roles.NAME=ROLE for a role "
+        "of another name",
     )
     read(
         "--max-refused",
@@ -142,6 +144,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.engine:
         check_engine(arguments.engine)
     corpus = _corpus(arguments, progress)
+    corpus.require_conversations()
     tokenizer = load_tokenizer(
         arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config,
         vocab_size=arguments.vocab_size,
@@ -236,10 +239,10 @@ def _corpus(arguments: argparse.Namespace, progress: Progress) -> Corpus:
 
 
 def _doubts(corpus: Corpus) -> list[str]:
-    """What somebody should look at: columns that were guessed, files that were left out."""
+    """What somebody should look at: how columns are read, what is not, files left out."""
     info = corpus.describe()
-    doubts = [] if info.sure else [f"Read {info.mapping.sentence()}.", *info.notes]
-    return doubts + [f"Left out: {file}." for file in info.left_out]
+    doubts = [] if info.sure else [f"Read {info.mapping.sentence()}."]
+    return [*doubts, *info.notes, *(f"Left out: {file}." for file in info.left_out)]
 
 
 def totals(counts: TokenCounts) -> Result:
