@@ -19,6 +19,7 @@ from vocabtrim_core.templates.chat_template import Reading, ids_inside
 from vocabtrim_core.templates.render import RefusedError
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
+BEGINNING = 64  # characters of a span that decide whether it begins with a token border
 TOGETHER = 64  # conversations encoded whole in one call, which HF spreads over the cores
 Check = Callable[[], None]
 
@@ -82,19 +83,33 @@ def encode_spans(
     batch: MessageBatch, recipe: Recipe, engine: ExactEngine, rendered: RenderedRows
 ) -> tuple[ResponseBatch, Proof]:
     """Counted spans of rendered conversations, by the engine where they can be cut out."""
-    apart, whole = [], []
-    for i, reading in rendered.readings.items():
-        (apart if _separate(recipe, reading) else whole).append(i)
-    cut, proof = _cut_out(recipe, engine, rendered, apart)
+    apart = _cut_apart(recipe, rendered) if recipe.max_length is None else set()
+    whole = [i for i in rendered.readings if i not in apart]
+    cut, proof = _cut_out(recipe, engine, rendered, sorted(apart))
     rest, more = _within(recipe, rendered, whole)
     return _joined(cut, rest), proof + more
 
 
-def _separate(recipe: Recipe, reading: Reading) -> bool:
-    if recipe.max_length is not None or recipe.template.masks:
-        return False
-    tokens = _added_tokens(recipe.tokenizer)
-    return all(tokens.separate(reading.text, span) for span in reading.spans)
+def _cut_apart(recipe: Recipe, rendered: RenderedRows) -> set[int]:
+    """Rows whose spans may be cut out before they are encoded."""
+    template, tokens = recipe.template, _added_tokens(recipe.tokenizer)
+    if template.masks or not tokens.cuts:
+        return set()
+    apart, begins, owners = set(rendered.readings), [], []
+    for i, (text, spans, _) in rendered.readings.items():
+        for start, end in spans:
+            if not tokens.border(text, end):
+                apart.discard(i)
+            elif not tokens.border(text, start):
+                if text.endswith(template.header, 0, start):
+                    begins.append(text[start : start + BEGINNING])
+                    owners.append(i)
+                else:
+                    apart.discard(i)
+    if template.fast_path is None:
+        return apart.difference(owners)
+    proved = template.fast_path.begins_apart(pa.array(begins, pa.large_string()))
+    return apart.difference(i for i, safe in zip(owners, proved.tolist(), strict=True) if not safe)
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.templates.spans import Span
-
 if TYPE_CHECKING:
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -32,12 +30,9 @@ class AddedTokens:
             text[at : at + n] in self._texts for n in self._lengths
         )
 
-    def separate(self, text: str, span: Span) -> bool:
-        """The span encodes to its ids in the text whatever it holds."""
-        start, end = span
-        return self.cuts and all(
-            at in (0, len(text)) or self.beside(text, at) for at in (start, end)
-        )
+    def border(self, text: str, at: int) -> bool:
+        """Is this a token border whatever stands on its sides?"""
+        return self.cuts and (at in (0, len(text)) or self.beside(text, at))
 
     def _encode_apart(self, tokenizer: Tokenizer) -> bool:
         """Text beside an added token has the ids it has alone: nothing is put before it."""
