@@ -1,0 +1,208 @@
+# ruff: noqa: RUF001 - DeepSeek writes its markers with full-width bars
+"""Real tokenizers with their templates: what the tests of counted spans run on.
+
+A template is the model's own where a package carries it, else one of ours in templates/ that writes
+what the model's does. Markers that the tokenizer at hand does not know become special tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import packages
+import pytest
+from definition import Rules
+from tokenizers import AddedToken, Tokenizer
+
+HERE = Path(__file__).resolve().parent
+SHARED = HERE.parents[2] / "shared" / "data" / "tokenizers"
+JINJA = str | dict[str, str]
+
+
+def ours(name: str) -> Callable[[], str]:
+    return lambda: (HERE / "templates" / f"{name}.jinja").read_text("utf-8")
+
+
+def package(name: str) -> Callable[[], str]:
+    return lambda: packages.chat_template(name)
+
+
+def mistral(version: str, *, thinking: bool = False) -> Callable[[], str]:
+    """The template that Mistral's own library writes for a version of its tokenizers."""
+
+    def make() -> str:
+        from mistral_common.integrations.chat_templates.chat_templates import generate_chat_template
+        from mistral_common.tokens.tokenizers.base import TokenizerVersion
+
+        return generate_chat_template(
+            spm=False, tokenizer_version=TokenizerVersion(version), image_support=False,
+            audio_support=False, thinking_support=thinking, default_system_prompt=None,
+            plain_thinking_support=False, use_special_token_variables=True,
+            model_settings_fields=None, reasoning_effort_values=None, reasoning_effort_default=None,
+        )  # fmt: skip
+
+    return make
+
+
+def shared(name: str) -> Path:
+    if not (SHARED / name).is_dir():
+        pytest.skip(f"needs the tokenizer {name} in ../shared, which is not in the repo")
+    return SHARED / name
+
+
+def preset(name: str) -> str:
+    from vocabtrim_core.tokenizers.presets import PRESETS
+
+    return PRESETS[name].build()
+
+
+def tokenizer_json(source: str) -> str:
+    where, name = source.split(":")
+    if where == "preset":
+        return preset(name)
+    folder = shared(name) if where == "shared" else packages.folder(name)
+    return (folder / "tokenizer.json").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Family:
+    """tokenizer: where:name.  jinja: the template, or a list of them as default and tool_use.
+    stops: tokens that end a turn and stand in it.  markers: tokens to add where they are missing.
+    """
+
+    tokenizer: str
+    jinja: Callable[[], JINJA]
+    stops: tuple[str, ...]
+    markers: tuple[str, ...] = ()
+    bos: str | None = None
+    eos: str | None = None
+
+
+CHATML = ("<|im_start|>", "<|im_end|>")
+THINK = ("<think>", "</think>", "<tool_call>", "</tool_call>")
+GLM = ("[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>", *THINK)
+GEMMA4 = ("<|turn>", "<turn|>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
+          "<tool_response|>", "<|channel>", "<channel|>", "<|tool>", "<tool|>",
+          '<|"|>')  # fmt: skip
+KIMI = ("<|im_user|>", "<|im_assistant|>", "<|im_system|>", "<|im_middle|>", "<|im_end|>",
+        "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", "<|tool_call_begin|>",
+        "<|tool_call_argument_begin|>", "<|tool_call_end|>")  # fmt: skip
+COMMAND = ("<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", "<|USER_TOKEN|>",
+           "<|CHATBOT_TOKEN|>", "<|SYSTEM_TOKEN|>", "<|START_THINKING|>", "<|END_THINKING|>",
+           "<|START_ACTION|>", "<|END_ACTION|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>",
+           "<|START_TOOL_RESULT|>", "<|END_TOOL_RESULT|>")  # fmt: skip
+MISTRAL = ("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]", "[ARGS]", "[CALL_ID]",
+           "[THINK]", "[/THINK]")  # fmt: skip
+LLAMA4 = ("<|begin_of_text|>", "<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>")
+BEGIN, EOT, EOM = "<|begin_of_text|>", "<|eot_id|>", "<|eom_id|>"
+DEEPSEEK = "<｜end▁of▁sentence｜>"
+
+
+def _hermes() -> dict[str, str]:
+    return {"default": ours("hermes_default")(), "tool_use": ours("hermes_tool_use")()}
+
+
+def _named(name: str) -> Callable[[], str]:
+    def get() -> str:
+        from vocabtrim_core.templates.data import NAMED
+
+        return NAMED[name].jinja
+
+    return get
+
+
+def _file(name: str) -> Callable[[], str]:
+    return lambda: (shared(name) / "chat_template.jinja").read_text("utf-8")
+
+
+FAMILIES = {
+    # The model's own tokenizer and template.
+    "qwen3": Family("package:qwen3", package("qwen3"), ("<|im_end|>",), eos="<|im_end|>"),
+    "gemma3": Family("package:gemma3", package("gemma3"), ("<end_of_turn>",), bos="<bos>",
+                     eos="<end_of_turn>"),
+    "deepseek_v3": Family("package:deepseek_v3", package("deepseek_v3"), (DEEPSEEK,),
+                          bos="<｜begin▁of▁sentence｜>", eos=DEEPSEEK),
+    "llama3": Family("package:llama3_1", package("llama3_1"), (EOT,), bos=BEGIN, eos=EOT),
+    "llama3_1": Family("shared:llama-3.1", _file("llama-3.1"), (EOT, EOM), bos=BEGIN, eos=EOT),
+    "mistral_v3": Family("preset:tekken", mistral("v3"), ("</s>",), MISTRAL, "<s>", "</s>"),
+    "mistral_v7": Family("preset:tekken", mistral("v7"), ("</s>",), MISTRAL, "<s>", "</s>"),
+    "mistral_v13": Family("preset:tekken", mistral("v13", thinking=True), ("</s>",), MISTRAL,
+                          "<s>", "</s>"),
+    # The model's own tokenizer with a template of ours that writes what the model's does.
+    "gptoss": Family("package:gptoss", ours("harmony"), ("<|return|>", "<|call|>", "<|end|>"),
+                     bos="<|startoftext|>", eos="<|return|>"),
+    "qwen3_6": Family("package:qwen3_6", ours("qwen36"), ("<|im_end|>",), eos="<|im_end|>"),
+    "qwen3_coder": Family("package:qwen3", ours("qwen3_coder"), ("<|im_end|>",), eos="<|im_end|>"),
+    "deepseek_r1": Family("package:deepseek_v3", ours("deepseek_r1"), (DEEPSEEK,),
+                          bos="<｜begin▁of▁sentence｜>", eos=DEEPSEEK),
+    "deepseek_v4": Family("package:deepseek_v4", ours("deepseek_r1"), (DEEPSEEK,),
+                          ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>",
+                           "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>",
+                           "<｜tool▁output▁begin｜>", "<｜tool▁output▁end｜>"),
+                          bos="<｜begin▁of▁sentence｜>", eos=DEEPSEEK),
+    "llama3_1_python": Family("preset:llama-3.1", ours("llama31_python"), (EOT, EOM), bos=BEGIN,
+                              eos=EOT),
+    "llama2": Family("package:llama2", ours("llama2"), ("</s>",), bos="<s>", eos="</s>"),
+    "marks_llama3": Family("preset:llama-3.1", ours("marks_llama3"), (EOT,), bos=BEGIN, eos=EOT),
+    "marks_qwen3": Family("package:qwen3", ours("marks_qwen3"), ("<|im_end|>",), eos="<|im_end|>"),
+    # Templates of ours with a real tokenizer that learns the model's markers.
+    "gemma4": Family("package:gemma3", ours("gemma4"), ("<turn|>",), GEMMA4, bos="<bos>",
+                     eos="<turn|>"),
+    "glm45": Family("shared:qwen-151k", ours("glm45"), (), GLM),
+    "glm5": Family("shared:qwen-151k", ours("glm5"), (), GLM),
+    "kimi": Family("shared:qwen-151k", ours("kimi"), ("<|im_end|>",), KIMI, eos="<|im_end|>"),
+    "command_r": Family("shared:tekken-131k", ours("command_r"), ("<|END_OF_TURN_TOKEN|>",),
+                        COMMAND, "<s>", "<|END_OF_TURN_TOKEN|>"),
+    "phi4": Family("shared:llama4-200k", ours("phi4"), ("<|im_end|>",),
+                   (*CHATML, "<|im_sep|>", "<|tool_call|>", "<|/tool_call|>"), eos="<|im_end|>"),
+    "llama4": Family("shared:llama4-200k", _named("llama4"), ("<|eot|>", "<|eom|>"), LLAMA4,
+                     bos="<|begin_of_text|>", eos="<|eot|>"),
+    "hermes": Family("shared:qwen-151k", _hermes, ("<|im_end|>",), THINK, eos="<|im_end|>"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One family on disk: a folder as a model repository has it, and the rules for the oracle."""
+
+    name: str
+    folder: Path
+    rules: Rules
+    backend: Tokenizer
+
+    def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        found = self.backend.encode(text, add_special_tokens=False)
+        return found.ids, found.offsets
+
+
+@cache
+def load(name: str, root: Path) -> Loaded:
+    """The family written to `root`/name. Skips where its tokenizer cannot be had."""
+    family = FAMILIES[name]
+    tokenizer = Tokenizer.from_str(tokenizer_json(family.tokenizer))
+    missing = [m for m in family.markers if tokenizer.token_to_id(m) is None]
+    tokenizer.add_special_tokens([AddedToken(m, normalized=False, special=True) for m in missing])
+    jinja = family.jinja()
+    specials = {"bos_token": family.bos, "eos_token": family.eos}
+    specials = {key: value for key, value in specials.items() if value}
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    text = tokenizer.to_str()
+    (folder / "tokenizer.json").write_text(text, "utf-8")
+    templates = (
+        jinja if isinstance(jinja, str) else [{"name": k, "template": v} for k, v in jinja.items()]
+    )
+    config = {**specials, "chat_template": templates, "tokenizer_class": "PreTrainedTokenizerFast"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    # Offsets are those of the text only without a post-processor, which would trim blanks.
+    backend = Tokenizer.from_str(json.dumps(json.loads(text) | {"post_processor": None}))
+
+    @cache
+    def boundaries(rendered: str) -> set[int]:
+        return {at for at, _ in backend.encode(rendered, add_special_tokens=False).offsets}
+
+    return Loaded(name, folder, Rules(jinja, specials, family.stops, boundaries), backend)
