@@ -257,9 +257,9 @@ def _start(
             return max(len(base), _cut(rules, prompt, full, common)), "prompt differs from the turn"
     high = words[0] if words else len(full)
     low = _low(rules, chat, tools, i, high)
-    opening = _opening(rules, chat, tools)
+    opening, shortest = _opening(rules, chat, tools)
     gap = full[low:high]
-    for size in range(len(opening), 0, -1):
+    for size in range(len(opening), shortest - 1, -1):
         if size not in {*rules.boundaries(opening), len(opening)}:
             continue
         at = gap.rfind(opening[:size])
@@ -319,15 +319,28 @@ def _closing(rules: Rules, chat: list[Message], tools: list | None, i: int) -> s
     return upto[words[1] : len(upto) - len(tail)]
 
 
-def _opening(rules: Rules, chat: list[Message], tools: list | None) -> str:
-    """The generation prompt's own text, after a user message."""
-    user = [{"role": "user", "content": "Q"}]
-    for start in (user, [m for m in chat[:1] if m["role"] == "system"] + user):
-        base = _render_or_none(rules, start, tools)
-        prompt = _render_or_none(rules, start, tools, prompt=True)
-        if base is not None and prompt is not None and prompt.startswith(base):
-            return prompt[len(base) :]
-    return ""
+def _opening(rules: Rules, chat: list[Message], tools: list | None) -> tuple[str, int]:
+    """The generation prompt's own text after a user message, and how much of it every turn has.
+
+    The latter from a conversation of four plain messages: the text that its assistant turns begin
+    with, as far as it is that of the prompt. At least one character, where there is a prompt.
+    """
+    plain = [{"role": role, "content": role.upper()} for role in ("user", "assistant")] * 2
+    system = [m for m in chat[:1] if m["role"] == "system"]
+    for head in ([], system):
+        first = _render_or_none(rules, [*head, *plain[:1]], tools)
+        prompt = _render_or_none(rules, [*head, *plain[:1]], tools, prompt=True)
+        third = _render_or_none(rules, [*head, *plain[:3]], tools)
+        full = _render_or_none(rules, [*head, *plain], tools)
+        if first is None or prompt is None or not prompt.startswith(first):
+            continue
+        opening = prompt[len(first) :]
+        turns = [
+            full[len(base) :] for base in (first, third) if full and base and full.startswith(base)
+        ]
+        shared = [_cut(rules, opening, turn, _common(opening, turn)) for turn in turns]
+        return opening, max(1, min(shared, default=len(opening)))
+    return "", 1
 
 
 def _written(rules: Rules, chat: list[Message], tools: list | None, i: int) -> Span | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.count import count
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import resolve_template, span_ids
-from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+from vocabtrim_core.templates.chat_template import ChatTemplate, resolve_template, span_ids
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 
 CONVERSATIONS = table()
 PAIRS = [pytest.param(f, c, id=f"{f}-{c.name}") for f in FAMILIES for c in CONVERSATIONS]
@@ -29,6 +31,12 @@ PAIRS = [pytest.param(f, c, id=f"{f}-{c.name}") for f in FAMILIES for c in CONVE
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return tmp_path_factory.mktemp("families")
+
+
+@lru_cache(maxsize=1)  # tests run family by family, and a tokenizer takes seconds
+def resolved(folder: Path) -> tuple[Tokenizer, ChatTemplate]:
+    tokenizer = load_tokenizer(folder)
+    return tokenizer, resolve_template(tokenizer, "auto")
 
 
 def expected(family: Loaded, conversation: Conversation) -> Counted | None:
@@ -45,8 +53,7 @@ def expected_ids(family: Loaded, found: Counted) -> list[list[int]]:
 
 def product(family: Loaded, conversation: Conversation) -> tuple[list[str], list[list[int]]] | None:
     """Texts and ids of the product's spans; None where it says that the template refuses."""
-    tokenizer = load_tokenizer(family.folder)
-    template = resolve_template(tokenizer, "auto")
+    tokenizer, template = resolved(family.folder)
     try:
         text, spans = template.spans(conversation.messages, "assistant", tools=conversation.tools)
     except InputError:
@@ -83,8 +90,7 @@ def test_a_corpus_of_all_conversations(name, root, tmp_path):
         right.update(i for ids in expected_ids(family, found) for i in ids)
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    tokenizer = load_tokenizer(family.folder)
-    counts = count(open_corpus(corpus), tokenizer, resolve_template(tokenizer, "auto"))
+    counts = count(open_corpus(corpus), *resolved(family.folder))
     values = counts.counts
     got = Counter({int(i): int(values[i]) for i in np.flatnonzero(values)})
     assert got == right
