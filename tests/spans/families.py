@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import packages
@@ -179,7 +179,7 @@ class Loaded:
         return found.ids, found.offsets
 
 
-@cache
+@lru_cache(maxsize=1)  # a tokenizer takes seconds and hundreds of megabytes
 def load(name: str, root: Path) -> Loaded:
     """The family written to `root`/name. Skips where its tokenizer cannot be had."""
     family = FAMILIES[name]

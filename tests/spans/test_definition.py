@@ -125,10 +125,14 @@ def test_assistant_turns_that_a_template_merges_are_one_span(root):
     assert found.texts == ["One.\n\nTwo.</s>"]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_sentinels_of_the_table(name, root):
+@pytest.fixture(scope="module", params=FAMILIES)
+def rules(request, root):
+    """Tests run family by family, one tokenizer in memory at a time."""
+    return load(request.param, root).rules
+
+
+def test_sentinels_of_the_table(rules):
     """Each text of the assistant that is written is inside a span, no other one is."""
-    rules = load(name, root).rules
     wrong, rendered = {}, 0
     for conversation in CONVERSATIONS:
         try:
@@ -143,10 +147,7 @@ def test_sentinels_of_the_table(name, root):
     assert rendered >= 40  # Gemma 3 and Llama 2 want user and assistant in turns, without tools
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_sentinels_of_random_conversations(name, root):
-    rules = load(name, root).rules
-
+def test_sentinels_of_random_conversations(rules):
     @settings(
         max_examples=25, deadline=None, derandomize=True,
         suppress_health_check=list(HealthCheck),

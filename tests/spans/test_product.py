@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conversations import SENTINEL, Conversation, conversations, table
-from definition import Counted, RefusedError, counted, ids_in, misplaced
+from conversations import Conversation, conversations, table
+from definition import Counted, RefusedError, counted, ids_in
 from families import FAMILIES, Loaded, load
 from hypothesis import HealthCheck, given, settings
 
@@ -25,7 +23,6 @@ from vocabtrim_core.templates.chat_template import ChatTemplate, resolve_templat
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 
 CONVERSATIONS = table()
-PAIRS = [pytest.param(f, c, id=f"{f}-{c.name}") for f in FAMILIES for c in CONVERSATIONS]
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +30,20 @@ def root(tmp_path_factory):
     return tmp_path_factory.mktemp("families")
 
 
-@lru_cache(maxsize=1)  # tests run family by family, and a tokenizer takes seconds
-def resolved(folder: Path) -> tuple[Tokenizer, ChatTemplate]:
-    tokenizer = load_tokenizer(folder)
-    return tokenizer, resolve_template(tokenizer, "auto")
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request, root) -> Loaded:
+    """Tests run family by family, one tokenizer in memory at a time."""
+    return load(request.param, root)
+
+
+@pytest.fixture(scope="module")
+def resolved(family) -> tuple[Tokenizer, ChatTemplate | InputError]:
+    """The product's tokenizer and template, or what it says where it takes neither."""
+    tokenizer = load_tokenizer(family.folder)
+    try:
+        return tokenizer, resolve_template(tokenizer, "auto")
+    except InputError as error:
+        return tokenizer, error
 
 
 def expected(family: Loaded, conversation: Conversation) -> Counted | None:
@@ -51,9 +58,10 @@ def expected_ids(family: Loaded, found: Counted) -> list[list[int]]:
     return ids_in(ids, offsets, found.spans)
 
 
-def product(family: Loaded, conversation: Conversation) -> tuple[list[str], list[list[int]]] | None:
+def product(resolved, conversation: Conversation) -> tuple[list[str], list[list[int]]] | None:
     """Texts and ids of the product's spans; None where it says that the template refuses."""
-    tokenizer, template = resolved(family.folder)
+    tokenizer, template = resolved
+    assert isinstance(template, ChatTemplate), f"the template is not taken: {template}"
     try:
         text, spans = template.spans(conversation.messages, "assistant", tools=conversation.tools)
     except InputError:
@@ -62,11 +70,10 @@ def product(family: Loaded, conversation: Conversation) -> tuple[list[str], list
     return [text[a:b] for a, b in spans if a < b], [ids.tolist() for ids in found if len(ids)]
 
 
-@pytest.mark.parametrize(("name", "conversation"), PAIRS)
-def test_spans_and_ids_are_those_of_the_definition(name, conversation, root):
-    family = load(name, root)
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda c: c.name)
+def test_spans_and_ids_are_those_of_the_definition(family, resolved, conversation):
     right = expected(family, conversation)
-    found = product(family, conversation)
+    found = product(resolved, conversation)
     if right is None:
         assert found is None, "the template refuses the conversation in every form"
         return
@@ -76,43 +83,29 @@ def test_spans_and_ids_are_those_of_the_definition(name, conversation, root):
     assert ids == [found for found in expected_ids(family, right) if found]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_a_corpus_of_all_conversations(name, root, tmp_path):
+def test_a_corpus_of_all_conversations(family, resolved, tmp_path):
     """`count` of one JSONL file: every row that the template takes, and nothing of the others."""
-    family = load(name, root)
-    right: Counter[int] = Counter()
-    rows = []
-    for conversation in CONVERSATIONS:
-        found = expected(family, conversation)
-        if found is None:
-            continue
-        rows.append(conversation.row)
-        right.update(i for ids in expected_ids(family, found) for i in ids)
+    tokenizer, template = resolved
+    assert isinstance(template, ChatTemplate), f"the template is not taken: {template}"
+    found = [(c, right) for c in CONVERSATIONS if (right := expected(family, c)) is not None]
+    right = Counter(i for _, one in found for ids in expected_ids(family, one) for i in ids)
     corpus = tmp_path / "corpus.jsonl"
-    corpus.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
-    counts = count(open_corpus(corpus), *resolved(family.folder))
-    values = counts.counts
-    got = Counter({int(i): int(values[i]) for i in np.flatnonzero(values)})
-    assert got == right
+    rows = (json.dumps(conversation.row, ensure_ascii=False) for conversation, _ in found)
+    corpus.write_text("".join(f"{row}\n" for row in rows), "utf-8")
+    counts = count(open_corpus(corpus), tokenizer, template).counts
+    assert {int(i): int(counts[i]) for i in np.flatnonzero(counts)} == dict(right)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_random_conversations(name, root):
-    """No sentinel of another role is counted, and spans are those of the definition."""
-    family = load(name, root)
+def test_random_conversations(family, resolved):
+    """Spans of the definition, whatever comes in whatever order."""
 
     @settings(
-        max_examples=25, deadline=None, derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+        max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     @given(conversations())
     def holds(conversation):
         right = expected(family, conversation)
-        found = product(family, conversation)
-        assert (found is None) == (right is None)
-        if found is None or right is None:
-            return
-        assert found[0] == right.texts
-        assert not misplaced(right, conversation.messages, conversation.tools, SENTINEL)
+        found = product(resolved, conversation)
+        assert (found and found[0]) == (right and right.texts)
 
     holds()
