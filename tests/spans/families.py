@@ -27,6 +27,11 @@ def ours(name: str) -> Callable[[], str]:
     return lambda: (HERE / "templates" / f"{name}.jinja").read_text("utf-8")
 
 
+def glm52() -> str:
+    """As glm5, but turns without a thought are written with an empty one."""
+    return ours("glm5")().replace("'</think>' }}", "'<think></think>' }}")
+
+
 def package(name: str) -> Callable[[], str]:
     return lambda: packages.chat_template(name)
 
@@ -154,6 +159,7 @@ FAMILIES = {
                      eos="<turn|>"),
     "glm45": Family("shared:qwen-151k", ours("glm45"), (), GLM),
     "glm5": Family("shared:qwen-151k", ours("glm5"), (), GLM),
+    "glm52": Family("shared:qwen-151k", glm52, (), GLM),
     "kimi": Family("shared:qwen-151k", ours("kimi"), ("<|im_end|>",), KIMI, eos="<|im_end|>"),
     "command_r": Family("shared:tekken-131k", ours("command_r"), ("<|END_OF_TURN_TOKEN|>",),
                         COMMAND, "<s>", "<|END_OF_TURN_TOKEN|>"),
