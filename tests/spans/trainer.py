@@ -132,7 +132,8 @@ prompt, up to and including the token it stops with. SpecForge gives loss to wha
 strings of its own. The table lists, for each of its templates and each kind of conversation, the
 tokens that one has and the other has not. It is measured on the same rendered text with real
 tokenizers; `python tests/spans/trainer.py` writes this page, and a test fails when it is no longer
-true. Kinds that are not listed for a template show no difference, or its chat template refuses them.
+true. Kinds that are not listed for a template show no difference, or its chat template refuses
+them.
 
 What the differences are:
 
@@ -142,12 +143,12 @@ What the differences are:
   SpecForge's `qwen3-instruct` gives it no loss, and `glm-5.2` gives none to its `</think>`.
 - A header with a thought. SpecForge's header for `qwen3.5` ends with `<think>`, so an earlier turn,
   which is written without its thought, has no loss. It is counted.
-- Results of calls. SpecForge's patterns for `gpt-oss` and `glm-5.2` run on to the next user turn, so
-  a result and the header after it have loss, as has the header of a second assistant turn in a row.
+- Results of calls. SpecForge's patterns for `gpt-oss` and `glm-5.2` run on to the next user turn,
+  so a result and the header after it have loss, as has the header of a second assistant turn in a row.
   With `deepseek-v3` that happens after a single call, which the chat template writes without an end
   of turn. None of it is counted.
-- The marker of the next role, with which GLM stops. It is not counted by default, and SpecForge gives
-  it no loss.
+- The marker of the next role, with which GLM stops. It is not counted by default, and SpecForge
+  gives it no loss.
 
 | SpecForge template | conversation | loss, not counted | counted, no loss |
 |---|---|---|---|
