@@ -219,8 +219,8 @@ def _turn(rules: Rules, chat: list[Message], tools: list | None, i: int) -> _Tur
 
     Start: the end of the prompt, where the full render begins with it. Where it does not, as with a
     prompt that opens `<think>` before a turn without thoughts: the longest common beginning of
-    both, cut back to a place where a token begins in both, and never before the end of the messages
-    before the turn. Where those were rewritten too: in the template's own text between the previous
+    both, cut back to a place where a token begins in both, if that has the header that every turn
+    begins with. Where those were rewritten too: in the template's own text between the previous
     message and this one, after the longest part of the generation prompt that is there. Where none
     of it is there: after as much as the template closes the message before with, provided that the
     prompt adds nothing at that place; else the template writes the message as another role's (Llama
@@ -251,13 +251,13 @@ def _start(
     before = i and chat[i - 1]["role"] == "assistant"
     if prompt is not None and full.startswith(prompt) and not (before and prompt == base):
         return len(prompt), ""
+    opening, shortest = _opening(rules, chat, tools)
     if base is not None and prompt is not None and prompt != base:
-        common = _common(prompt, full)
-        if prompt.startswith(base) and common > len(base) and full.startswith(base):
-            return max(len(base), _cut(rules, prompt, full, common)), "prompt differs from the turn"
+        at = _cut(rules, prompt, full, _common(prompt, full))
+        if prompt.startswith(base) and full.startswith(base) and at >= len(base) + shortest:
+            return at, "prompt differs from the turn"
     high = words[0] if words else len(full)
     low = _low(rules, chat, tools, i, high)
-    opening, shortest = _opening(rules, chat, tools)
     gap = full[low:high]
     for size in range(len(opening), shortest - 1, -1):
         if size not in {*rules.boundaries(opening), len(opening)}:
