@@ -225,9 +225,9 @@ def _turn(rules: Rules, chat: list[Message], tools: list | None, i: int) -> _Tur
     of it is there: after as much as the template closes the message before with, provided that the
     prompt adds nothing at that place; else the template writes the message as another role's (Llama
     3.1 puts the first message, whoever's, into the user's turn with the tools), and there is no
-    span. An assistant
-    message that follows another with no stop token between them is written into the same turn: both
-    are one span.
+    span. An assistant message that follows another with no stop token between them is written into
+    the same turn: both are one span.
+
     End: the end of the render up to the turn, less what the template writes after the stop token,
     where the full render begins with it. Where it does not: the turn's closing text after the end
     of its words, or up to the first stop token after them.
