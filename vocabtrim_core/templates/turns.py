@@ -73,7 +73,7 @@ class TurnFinder:
             if message.get("role") != "assistant":
                 continue
             own = [p for p in parts.get(i, ()) if text[p.start : p.end].strip()]
-            if len(own) > 1 or (not own and speaks(message)):
+            if len(own) > 1 or not (own or _is_empty(message)):
                 return None
             for part in own:
                 start = self._start(text, part, chat, i, tools)
@@ -139,6 +139,11 @@ def speaks(message: Mapping[str, Any]) -> bool:
     """The message has text or calls of its own."""
     content = message.get("content")
     return bool(message.get("tool_calls") or (isinstance(content, str) and content.strip()))
+
+
+def _is_empty(message: Mapping[str, Any]) -> bool:
+    fields = ("content", "tool_calls", "reasoning_content")
+    return not any(message.get(name) for name in fields)
 
 
 @functools.lru_cache
