@@ -115,6 +115,9 @@ PLAIN = """\
 {{- '\\n\\n' }}
 {%- endfor %}"""
 
+# Nothing but contents.
+BARE = "{%- for m in messages %}{{- m.content }}{%- endfor %}"
+
 SAMPLES = {
     name: text
     for name, text in globals().items()

@@ -1,4 +1,5 @@
-"""The tokenizer's own template: what is found by probing it, against transformers, and bad input."""
+# ruff: noqa: RUF001 - DeepSeek writes its markers with full-width bars
+"""The tokenizer's own template: what probing finds, against transformers, and bad input."""
 
 from __future__ import annotations
 
@@ -39,9 +40,7 @@ def test_habits_are_found_by_probing(sample):
     assert sample("R1")[1].header == "<｜Assistant｜>"
     assert sample("PARTS")[1].parts
     channels = sample("CHANNELS")[1]
-    assert (
-        channels.header == "<|start|>assistant<|channel|>"
-    )  # no prompt: what all turns begin with
+    assert channels.header == "<|start|>assistant<|channel|>"  # what all its turns begin with
     assert channels.ends == ("<|end|>", "<|return|>")
     assert set(channels.stop_tokens) == {"</s>", "<|end|>", "<|return|>"}
     opening, closing = "analysis<|message|>", "<|end|><|start|>assistant<|channel|>"
@@ -142,12 +141,10 @@ def test_templates_that_do_not_work(tmp_path, jinja, expected):
     assert str(caught.value).count("\n") == 0
 
 
-def test_turns_of_a_template_that_writes_nothing_but_contents(tmp_path):
+def test_turns_of_a_template_that_writes_nothing_but_contents(sample):
     """By the definition: what a turn adds to the text before it is its content. Text that was
     rendered before has nothing to find turns by, so nothing of it is counted."""
-    jinja = "{% for m in messages %}{{ m.content }}{% endfor %}"
-    tokenizer = load_tokenizer(write_folder(tmp_path, byte_level([]), jinja))
-    template = resolve_template(tokenizer)
+    _, template = sample("BARE")
     assert counted(template, TWO_TURNS, "assistant") == ["One.", "Two."]
     assert not template.fast  # a user's last letter and an answer's first may be one token
     assert template.find_spans(template.render(TWO_TURNS), "assistant") == []
