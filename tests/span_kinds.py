@@ -95,6 +95,39 @@ TOOL_USE = """\
 {%- if add_generation_prompt -%}<|im_start|>assistant
 {% endif -%}"""
 
+# Arguments must be objects, or must be strings.
+OBJECTS = """\
+{%- for m in messages -%}
+<|im_start|>{{ m.role }}
+{{ m.content or '' }}{% for c in m.tool_calls or [] %}<call>{{ c.function.name }}\
+{% for key, value in c.function.arguments.items() %};{{ key }}={{ value }}{% endfor %}</call>\
+{% endfor %}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}"""
+STRINGS = """\
+{%- for m in messages -%}
+<|im_start|>{{ m.role }}
+{{ m.content or '' }}{% for c in m.tool_calls or [] %}<call>\
+{{ c.function.name + ' ' + c.function.arguments }}</call>{% endfor %}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}"""
+
+# Messages are rewritten before any of them is shown.
+REWRITTEN = """\
+{%- set ns = namespace(all=[]) -%}
+{%- for m in messages -%}
+{%- set thought = '(' ~ m.reasoning_content ~ ')' if m.reasoning_content else '' -%}
+{%- set ns.all = ns.all + [{'role': m.role, 'content': thought ~ (m.content or '')}] -%}
+{%- endfor -%}
+{%- for m in ns.all -%}
+<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}"""
+
 LLAMA = """\
 {{- bos_token -}}
 {%- for m in messages -%}
@@ -201,6 +234,14 @@ NULL_TURNS = (
     "<|im_start|>tool\n5642 metres<|im_end|>\n"
     "<|im_start|>assistant\n⟦It is 5642 m high.<|im_end|>⟧\n"
 )
+BOTH = [ASK, call(STRING), RESULT, call(OBJECT), RESULT, SAY]
+BOTH_TURNS = (
+    "<|im_start|>user\nHeight of Elbrus?<|im_end|>\n"
+    + "<|im_start|>assistant\n⟦<call>AS_CALL</call><|im_end|>⟧\n"
+    "<|im_start|>tool\n5642 metres<|im_end|>\n"
+    * 2
+    + "<|im_start|>assistant\n⟦It is 5642 m high.<|im_end|>⟧\n"
+)
 TOOL_TURNS = NULL_TURNS.replace("peak|", "peak:")
 REASONED = (
     "<|im_start|>user\n2+3?<|im_end|>\n<|im_start|>assistant\n"
@@ -236,6 +277,17 @@ KINDS = {
     "null content and a string": Kind({"messages": CALLING}, NULL_TURNS, NULL_CONTENT),
     "no content and an object, where null and a string are read": Kind(
         {"messages": [ASK, call(OBJECT, ""), RESULT, SAY]}, NULL_TURNS, NULL_CONTENT
+    ),
+    "a string and an object, where objects are read": Kind(
+        {"messages": BOTH}, BOTH_TURNS.replace("AS_CALL", "peak;of=Elbrus"), OBJECTS
+    ),
+    "a string and an object, where strings are read": Kind(
+        {"messages": BOTH}, BOTH_TURNS.replace("AS_CALL", f"peak {STRING}"), STRINGS
+    ),
+    "a thought alone, where messages are rewritten": Kind(
+        {"messages": [SUM, FIVE | {"content": "", "reasoning_content": THOUGHT}, SUM, FIVE]},
+        PLAIN_TURNS.replace("⟦5", f"⟦({THOUGHT})") + PLAIN_TURNS,
+        REWRITTEN,
     ),
     "marks that hold more": Kind(
         {"messages": [SUM, FIVE]},

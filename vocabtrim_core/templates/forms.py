@@ -53,9 +53,10 @@ def chat_forms(
     blanks = {None: (first, "empty" if habits.null else "keep"), "": (first, "null")}
     ways = [way for content in (None, "") if content in contents for way in blanks[content]]
     # (strings of JSON become objects, objects become strings): what the template can read, then
-    # the other way round.
+    # as they stand, then all in one form.
     readable = (not habits.strings and habits.objects, not habits.objects and habits.strings)
-    for to_object, to_string in (readable, (not readable[0], not readable[1])):
+    forms = dict.fromkeys((readable, (False, False), (True, False), (False, True)))
+    for to_object, to_string in forms:
         for blank in dict.fromkeys(ways or ("keep",)):
             yield [_form(message, blank, to_object, to_string) for message in chat]
 
@@ -63,7 +64,7 @@ def chat_forms(
 def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
     """What a template does with the forms of a turn that calls a tool.
 
-    render: messages -> text; InputError where the template refuses.
+    render: messages -> text, in the form they stand in; InputError where the template refuses.
     """
 
     def shows(content: str | None, arguments: Any) -> str:
@@ -79,7 +80,7 @@ def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
         return text if _NAME in text else ""
 
     as_object, as_string = {_KEY: _VALUE}, json.dumps({_KEY: _VALUE})
-    objects, strings = (shows("", form) for form in (as_object, as_string))
+    objects, strings = (shows("", form) or shows(None, form) for form in (as_object, as_string))
     escaped = f'\\"{_KEY}' in strings
     python = f"'{_KEY}': '{_VALUE}'" in objects
     good = as_object if objects and not python else as_string

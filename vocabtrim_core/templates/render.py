@@ -85,6 +85,14 @@ class Renderer:
         """The rendered text alone."""
         return self.render(messages, tools, prompt=prompt).text
 
+    def literal(self, messages: Messages) -> str:
+        """The rendered text of messages as they stand, tried in no other form. InputError."""
+        chat = next(chat_forms(messages, Habits(), parts=self.parts))
+        try:
+            return split(self._text(chat, None, False)).text
+        except Exception as error:  # a template may raise anything
+            raise InputError(f"{self.name} cannot render these messages: {error}") from error
+
     def _text(self, chat: list[dict[str, Any]], tools: list[Any] | None, prompt: bool) -> str:
         return render_parts(
             instrumented(self.jinja), chat, tools=tools or None, documents=None,
