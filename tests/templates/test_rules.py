@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from template_kit import THOUGHTFUL, TWO_TURNS, counted, fast_ids, reference_ids, user
+from template_samples import SAMPLES
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.spans import SPAN_ENDS
 
 
 def test_rules_on_a_rendered_conversation(sample):
@@ -44,6 +47,22 @@ def test_text_that_is_already_rendered(sample):
     spans = template.find_spans(text, "assistant")
     assert text[slice(*spans[-1])] == "cut off"
     assert len(spans) == 3
+
+
+@pytest.mark.parametrize("span_end", SPAN_ENDS)
+@pytest.mark.parametrize("name", [name for name in (*SAMPLES, *NAMED) if name != "BARE"])
+def test_rendered_text_has_the_turns_of_its_messages(sample, name, span_end):
+    """Markers alone find in rendered text what the messages tell."""
+    _, template = sample(name, span_end=span_end)
+    if template.masks:
+        pytest.skip("marks are not in rendered text")
+    chats = [TWO_TURNS, TWO_TURNS[:2], user("One.\n", "two, three", "(4)"), TWO_TURNS[:3]]
+    chats.append([*TWO_TURNS[:3], TWO_TURNS[3] | {"reasoning_content": "hm"}])
+    for chat in chats:
+        for rule in ("assistant", "content"):
+            text, spans = template.spans(chat, rule)
+            found = template.find_spans(text, rule)
+            assert [text[a:b] for a, b in found] == [text[a:b] for a, b in spans]
 
 
 def test_an_unknown_rule(sample):
