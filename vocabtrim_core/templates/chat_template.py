@@ -14,7 +14,7 @@ from vocabtrim_core.templates.definition import generated
 from vocabtrim_core.templates.fast_path import FastPath, Frame, strip
 from vocabtrim_core.templates.forms import call_names, reasoning_of
 from vocabtrim_core.templates.preformatted import Markers
-from vocabtrim_core.templates.render import Messages, Rendered, Renderer
+from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
 from vocabtrim_core.templates.spans import (
     RULES,
     SPAN_ENDS,
@@ -237,8 +237,11 @@ class ChatTemplate:
         for i, message in enumerate(messages):
             if message.get("role") != "assistant":
                 continue
-            own = self.generated(messages, i, tools)
-            whole = self.renderer.text(messages[: i + 1], tools)
+            try:
+                own = self.generated(messages, i, tools)
+                whole = self.renderer.text(messages[: i + 1], tools)
+            except RefusedError:  # such as an answer to nothing
+                continue
             start = len(common_start(whole.removesuffix(own), text))
             tail = len(common_start(whole, text))
             if not text[start:tail].strip():
