@@ -26,7 +26,7 @@ from vocabtrim_core.templates.spans import (
     span_of,
     without_thoughts,
 )
-from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended
+from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -176,7 +176,7 @@ class ChatTemplate:
                 rendered.text, spans, rule, reasoning, last_turn_only))  # fmt: skip
         turns = own.turns(rendered, messages, tools)
         notes = _unwritten(rendered, turns)
-        turns = [turn for turn in turns if not _weightless(messages[turn.message])]
+        turns = joined(turn for turn in turns if not _weightless(messages[turn.message]))
         spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
         narrowed = own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
         return Reading(rendered.text, narrowed, notes)
@@ -240,13 +240,12 @@ class ChatTemplate:
             whole = self.renderer.text(messages[: i + 1], tools)
             start = len(common_start(whole.removesuffix(own), text))
             tail = len(common_start(whole, text))
-            if own.strip() and not text[start:tail].strip():
+            words = own[: ended(own, i, 0, len(own), self.finder.stops).stop]
+            if words.strip() and not text[start:tail].strip():
                 at_fault = f"The part of message {i + 1} (role assistant)"
                 why = "cannot be found in what the chat template writes"
                 raise RefusedError(f"{at_fault} {why}; choose a named template.", f"a turn {why}")
             turn = ended(text, i, start, tail, self.finder.stops)
-            if found and found[-1].end == start == found[-1].stop:  # messages written as one
-                turn = turn._replace(start=found.pop().start)
             found.append(turn)
         return found
 
