@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -187,6 +187,18 @@ def trained(
             said = (str(error),)
     masks = _differences(reading.text, reading.spans, entry)
     return Trained(entry, text, trained_spans(text, entry), tuple(dict.fromkeys((*said, *masks))))
+
+
+def warnings_of(found: Iterable[Trained]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """(templates of SpecForge, how each of them differs from what is counted), those that differ;
+    templates that differ in the same way stand together."""
+    said: dict[str, dict[str, None]] = {}
+    for each in found:
+        said.setdefault(each.entry.name, {}).update(dict.fromkeys(each.differences))
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, sentences in said.items():
+        groups.setdefault(tuple(sentences), []).append(name)
+    return [(tuple(names), sentences) for sentences, names in groups.items() if sentences]
 
 
 def _lacks_names(
