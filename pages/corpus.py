@@ -28,12 +28,16 @@ argv = None
 if tokenizer and chosen:
     st.subheader("What is counted", anchor=False)
     form, view = st.columns([1, 1.2], gap="large")
+    with view:
+        problem = corpus_choice.problem(chosen)
     with form:
         wanted = counting_form.options()
         argv = counting_form.arguments(tokenizer, chosen, wanted)
-        counting_form.count_button(argv, chosen.name, wanted)
+        counting_form.count_button(argv, chosen.name, wanted, possible=problem is None)
         counting_form.progress()
     with view, plain_errors(), corpus_choice.asking_for_roles(chosen):
+        if problem:
+            raise problem
         counting_form.look(tokenizer, chosen, wanted)
 
 if not argv:

@@ -269,6 +269,29 @@ def test_optimize_follows_alpha_floor_bounds_and_draft(ok, counts, tmp_path):
     assert ok("optimize", counts, "--draft-config", path)["k"] == ks[1]
 
 
+def test_a_draft_of_another_v_is_used_over_the_counts_as_on_the_page(cli, tmp_path, make_counts):
+    config = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
+              "vocab_size": 500}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    make_counts([5, 3, 2, 1]).save(tmp_path / "small.npz")
+    for draft, name, size in (
+        (("--draft", "qwen3-8b"), "qwen3-8b", "151,936"),
+        (("--draft-config", tmp_path / "config.json"), tmp_path.name, "500"),
+    ):
+        code, out, err = cli("optimize", "small.npz", *draft, "--json")
+        assert (code, json.loads(out)["vocab_size"]) == (0, 4)
+        assert f"{name} has V = {size}; its shapes are used here with the counted" in err
+
+
+def test_a_published_draft_of_the_target_is_named(cli, counts, tmp_path):
+    config = {"model_type": "gpt_oss", "num_hidden_layers": 24, "num_local_experts": 32}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    code, _, err = cli("optimize", counts, "--draft-config", "config.json")
+    assert code == 0
+    assert "feed-forward of 2,880; the draft config that SpecForge publishes" in err
+    assert "17,280, which is the preset gpt-oss-20b" in err
+
+
 def test_optimize_tpe_reports_regret_and_resumes(ok, counts, tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
     line = ("optimize", counts, "--method", "tpe", "--k-max", 50_000, "--storage", url)
@@ -300,7 +323,6 @@ def test_optimize_refuses(refused, counts, tmp_path, make_counts):
     crossed = refused("optimize", counts, "--k-min", 9, "--k-max", 8)
     assert "The smallest k, 9, is above the largest k, 8" in crossed
     assert "choose one of llama-3.1-8b" in refused("optimize", counts, "--draft", "gpt-9")
-    assert "V = 151,936" in refused("optimize", counts, "--draft", "qwen3-8b")
     assert "trials must be at least 1" in refused(
         "optimize", counts, "--method", "tpe", "--trials", "0"
     )
@@ -465,7 +487,7 @@ def write_chats(path: Path, chats=CHATS) -> Path:
 
 @pytest.fixture(scope="module")
 def llama():
-    return load_once("llama-3.1", revision=None, config=None).backend
+    return load_once("llama-3.1", revision=None, config=None, vocab_size=None).backend
 
 
 def expected(llama, contents) -> int:
@@ -520,6 +542,53 @@ def test_count_with_mapped_columns(ok, refused, tmp_path, llama):
     assert "is not name=column" in refused(*line, "--map", "ask")
 
 
+ASKED, SAID = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}
+WRONG = {"role": "assistant", "content": "Wrong wrong wrong."}
+
+# name of the file -> (row, what is counted, words of the warnings)
+SHAPED = {
+    "dpo.jsonl": ({"rejected": [ASKED, WRONG], "prompt": [ASKED], "chosen": [ASKED, SAID]},
+                  ["Hello"], "Answers in `rejected` are not counted."),
+    "arena.jsonl": ({"conversation_a": [ASKED, WRONG], "conversation_b": [ASKED, SAID],
+                     "winner": "model_b"}, ["Hello"], "`winner` names is counted"),
+    "kto.jsonl": ({"prompt": "Hi", "completion": "Hello", "label": True}, ["Hello"], "`label`"),
+    "ultrachat.jsonl": ({"id": "0", "data": ["Hi", "Hello", "So?", "Yes"]}, ["Hello", "Yes"],
+                        "user and assistant in turn"),
+    "batch.jsonl": ({"custom_id": "c", "response": {"body": {"choices": [{"message": SAID}]}}},
+                    ["Hello"], "empty user turn"),
+    "wrapped.json": ({"conversation": {"messages": [ASKED, SAID]}}, ["Hello"], ""),
+    "output.jsonl": ({"messages": [ASKED], "output": "Hello"}, ["Hello"], ""),
+    "columns.json": ({"prompt": ["Hi", "So?"], "response": ["Hello", "Yes"]}, ["Hello", "Yes"], ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_count_reads_shapes_and_says_what_it_leaves_out(ok, tmp_path, llama, name):
+    row, said, words = SHAPED[name]
+    (tmp_path / name).write_text(json.dumps(row) + "\n")
+    made = ok("count", "--tokenizer", "llama-3.1", "--data", name)
+    assert made["tokens"] == expected(llama, said)
+    assert made["skipped"] == 0
+    assert words in " ".join(made["warnings"])
+    assert bool(words) == bool(made["warnings"])
+
+
+def test_count_reads_a_saved_dataset(ok, tmp_path, llama):
+    import datasets
+
+    rows = datasets.Dataset.from_list([{"messages": [ASKED, SAID]}] * 3)
+    splits = datasets.DatasetDict({"train": rows, "test": rows})
+    splits.save_to_disk(tmp_path / "set")
+    line = ("count", "--tokenizer", "llama-3.1", "--data")
+    made = ok(*line, "set")
+    assert made["tokens"] == 6 * expected(llama, ["Hello"])
+    warnings = " ".join(made["warnings"])
+    assert "The splits train, test are all read" in warnings
+    assert "Left out: train/state.json (describes the dataset)." in warnings
+    one = ok(*line, "set/train/data-00000-of-00001.arrow")
+    assert (one["tokens"], one["warnings"]) == (3 * expected(llama, ["Hello"]), [])
+
+
 def bad_corpora(folder: Path) -> dict[str, str]:
     """File name -> what its sentence must say."""
     good = json.dumps({"messages": [{"role": "user", "content": "a"},
@@ -533,7 +602,28 @@ def bad_corpora(folder: Path) -> dict[str, str]:
     (folder / "silent.jsonl").write_bytes(good.replace(b"assistant", b"user"))
     (folder / "role.jsonl").write_bytes(good.replace(b"assistant", b"robot"))
     (folder / "data.exe").write_bytes(good)
+    asked = good.replace(b"assistant", b"user")
+    (folder / "asked.jsonl").write_bytes(b"\n".join([asked] * 200))
+    (folder / "two.json").write_bytes(b"[" + good + b"]\n[" + good + b"]")
+    (folder / "quote.csv").write_text('prompt,response\nq1,"a1\nq2,a2\nq3,"a3"\n')
+    (folder / "open.csv").write_text('prompt,response\nq1,a1\nq2,"a2\nq3,a3\n')
+    (folder / "wide.csv").write_bytes("prompt,response\nq,a\n".encode("utf-16"))
+    (folder / "wide.jsonl").write_bytes(good.decode().encode("utf-16-le"))
+    (folder / "pointer.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid x\n")
+    (folder / "none.arrow").write_bytes(b"ARROW1 or not")
+    (folder / "masked.jsonl").write_bytes(good.replace(b'"b"', b'"b", "weight": 0'))
+    (folder / "id.jsonl").write_text('{"id": "0", "n": [1]}\n')
     return {
+        "asked.jsonl": "no assistant text in 200 of 200 rows",
+        "two.json": "line 2: a second array",
+        "quote.csv": "line 2: a quote opens a field",
+        "open.csv": "line 3: a quote opens a field",
+        "wide.csv": "not UTF-8 but UTF-16",
+        "wide.jsonl": "not UTF-8 but UTF-16LE",
+        "pointer.parquet": "is a Git LFS pointer",
+        "none.arrow": "cannot be read as Arrow",
+        "masked.jsonl": "no assistant turn that is trained",
+        "id.jsonl": "columns found: `id` (text), `n` (list of numbers)",
         "empty.jsonl": "is empty",
         "syntax.jsonl": "line 2",
         "latin.jsonl": "line 2",
@@ -583,6 +673,31 @@ def test_tokenizers_of_ones_own_good_and_bad(ok, refused, tmp_path):
     foreign = ok("count", "--tokenizer", good, "--data", chats, "--template", "gemma")
     assert any("<end_of_turn>" in warning for warning in foreign["warnings"])
     assert len(workspace.list_counts()) == 3
+
+
+def test_v_given_by_hand_is_in_counts_and_exports(ok, refused, tmp_path):
+    chats = write_chats(tmp_path / "a.jsonl")
+    plain = write_folder(tmp_path / "plain", byte_level(["<|im_start|>", "<|im_end|>"]))
+    line = ("count", "--tokenizer", plain, "--data", chats, "--template", "qwen")
+    assumed = ok(*line)
+    assert (assumed["vocab_size"], assumed["vocab_size_from"]) == (602, "the tokenizer's own size")
+    given = ok(*line, "--vocab-size", "1,024", "--out", "v.npz")
+    assert (given["vocab_size"], given["vocab_size_from"]) == (1024, "given by hand")
+    made = TokenCounts.load("v.npz")
+    assert (made.vocab_size, made.provenance.vocab_size_from) == (1024, "given by hand")
+    ok("export", "v.npz", "--k", "30", "--format", "ids", "--format", "specforge",
+       "--draft", "llama-3.2-1b", "--out", "out")  # fmt: skip
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert (manifest["vocab_size"], manifest["counts"]["vocab_size_from"]) == (
+        1024, "given by hand"
+    )  # fmt: skip
+    assert "V:          1,024, given by hand" in Path("out/README.txt").read_text()
+    assert json.loads(Path("out/ids/ids.json").read_text())["vocab_size"] == 1024
+    assert json.loads(Path("out/specforge/config.json").read_text())["vocab_size"] == 1024
+
+    for wrong in ("601", "0", "-5", 2**63):
+        assert "V must lie within 602..16,777,216" in refused(*line, f"--vocab-size={wrong}")
+    assert "not allowed with" in refused(*line, "--vocab-size", 700, "--model-config", "c.json")
 
 
 def test_count_refuses_bad_arguments(refused, tmp_path):

@@ -302,7 +302,7 @@ def test_structured_rows_keep_what_a_template_needs(tmp_path, name):
     assert sorted(batch.structured) == [1, 3]
     assert batch.messages(1) == [
         CHAT[0],
-        {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
         {"role": "tool", "content": "12:00"},
         {"role": "assistant", "content": "Noon."},
     ]
@@ -359,7 +359,7 @@ def test_reports_add_up_and_keep_the_first_places():
 
 
 def test_prompts_without_any_response(tmp_path):
-    with pytest.raises(InputError, match=r"no conversation to count.*2 no assistant text"):
+    with pytest.raises(InputError, match=r"no conversation to count .no assistant text in 2 of 2"):
         conversations(open_corpus(write(tmp_path / "a.jsonl", [{"messages": CHAT[:1]}] * 2)))
 
 
@@ -402,11 +402,8 @@ GOOD = lines(rows_of(3))
         ("a.json", b'[{"a": 1}, 5]', ["a.json, row 2 holds a number"]),
         ("a.json", b'[{"a": 1}', ["a.json ends inside its JSON array, after row 1"]),
         ("a.json", b'[{"a": "\xe9"}]', ["a.json", "not UTF-8"]),
-        (
-            "a.json",
-            b'{\n "a": 1\n}',
-            ["a.json holds neither an array of rows nor one row per line"],
-        ),
+        ("a.json", b'{\n "a": 1\n}', ["a.json has no column", "columns found: `a` (number)"]),
+        ("a.json", b'{\n "a": 1,\n "b": }', ["a.json, line 3, row 1: not JSON"]),
         ("a.jsonl.gz", gzip.compress(GOOD, mtime=0)[:-20], ["a.jsonl.gz is cut off"]),
         ("a.jsonl.zst", zstandard.compress(GOOD)[:-5], ["a.jsonl.zst is cut off"]),
         ("a.json.gz", gzip.compress(b"[{}]", mtime=0)[:-9], ["a.json.gz is cut off"]),
@@ -419,7 +416,7 @@ GOOD = lines(rows_of(3))
         (
             "a.csv",
             b"age,height\n1,2\n",
-            ["no column", "columns found: age, height", "a prompt and a response"],
+            ["columns found: `age` (text), `height` (text)", "prompt=age response=height"],
         ),
         ("a.txt", b"x", ["a.txt is not a kind of file", ".parquet"]),
     ],
@@ -480,7 +477,9 @@ def test_what_an_uploader_called_a_file_is_what_messages_say(tmp_path, monkeypat
 
 
 def test_parquet_without_usable_columns(tmp_path):
-    stops(write(tmp_path / "a.parquet", [{"age": 1, "height": 2.5}]), "columns found: age, height")
+    stops(
+        write(tmp_path / "a.parquet", [{"age": 1, "height": 2.5}]), "columns found: `age` (number)"
+    )
 
 
 def test_a_parquet_prompt_without_response(tmp_path):
@@ -520,10 +519,25 @@ def test_strange_but_readable_json(tmp_path):
 TEXT = st.one_of(
     st.none(), st.sampled_from(["", " ", "x", "é", "<|eot_id|>", "a\nb"]), st.text(max_size=9)
 )
+OTHER_CALL = {"type": "function", "function": {"name": "far", "arguments": {"a": None, "b": [1]}}}
+CALL_TEXTS = ['{"name": "now", "arguments": {}}', '[{"name": "x"}]', '{"no": "name"}']
 MESSAGE = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "assistant", "Human", "gpt", "tool", "system", None]),
-     "content": TEXT},
-    optional={"reasoning_content": TEXT, "tool_calls": st.sampled_from([None, [], [CALL]])},
+    {"role": st.sampled_from(["user", "assistant", "Human", "gpt", "tool", "system", None,
+                              "function_call", "function", "tool_call"]),
+     "content": st.one_of(TEXT, st.sampled_from(CALL_TEXTS))},
+    optional={
+        "reasoning_content": TEXT,
+        "reasoning": TEXT,
+        "refusal": TEXT,
+        "tool_calls": st.sampled_from([None, [], [CALL], [OTHER_CALL]]),
+        "function_call": st.sampled_from([None, OTHER_CALL["function"]]),
+        "weight": st.sampled_from([None, 0, 1]),
+        "train": st.sampled_from([None, True, False]),
+        "masked": st.sampled_from([None, True, False]),
+        "loss": st.sampled_from([None, 0.0, 2.5]),
+        "name": st.sampled_from([None, "now"]),
+        "tool_call_id": st.sampled_from([None, "c1"]),
+    },
 )  # fmt: skip
 ROW = st.fixed_dictionaries(
     {"messages": st.one_of(st.none(), st.lists(MESSAGE, max_size=4))},
@@ -540,9 +554,10 @@ def seen(batch):
         batch.offsets.tolist(),
         batch.contents.to_pylist(),
         batch.roles.to_pylist(),
-        batch.domains.to_pylist(),
+        batch.domains and batch.domains.to_pylist(),
         batch.skipped,
         sorted(batch.structured),
+        sorted((note.row, note.reason) for note in batch.notes),
     )
 
 
@@ -553,8 +568,30 @@ def test_the_fast_path_means_what_the_slow_path_says(rows):
     slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
     assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
     table = pa.Table.from_pylist(rows)
-    if set(mapping.columns) <= set(table.column_names):
-        assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
+    padded = list(enumerate(table.to_pylist(), 1))
+    slow = seen(batch_from_rows(padded, mapping, "f", padded=True))
+    assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
+
+
+PART = st.fixed_dictionaries({
+    "type": st.sampled_from(["text", "thinking", "image", "output_text", "refusal", None]),
+    "text": TEXT, "thinking": TEXT, "refusal": TEXT,
+})  # fmt: skip
+IN_PARTS = st.fixed_dictionaries({
+    "role": st.sampled_from(["user", "assistant", "system"]),
+    "content": st.one_of(st.none(), st.lists(PART, max_size=3)),
+    "reasoning": TEXT, "weight": st.sampled_from([None, 0, 1.0]),
+})  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.fixed_dictionaries({"messages": st.lists(IN_PARTS, max_size=3)}), min_size=1))
+def test_parts_mean_the_same_on_every_path(rows):
+    mapping = Mapping("conversation", conversation="messages")
+    slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
+    assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
+    table = pa.Table.from_pylist(rows)
+    assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 
 def test_plain_rows_take_the_fast_path(monkeypatch):
@@ -565,15 +602,20 @@ def test_plain_rows_take_the_fast_path(monkeypatch):
     assert len(batch) == 9
 
 
-PAIR = st.fixed_dictionaries({"p": TEXT, "q": TEXT, "r": TEXT, "s": TEXT, "domain": st.just("d")})
+CHAT_TEXTS = st.sampled_from([json.dumps(CHAT), json.dumps(CHAT[1:]), '["a", "b"]', " [1]", "[x"])
+SAID = st.one_of(TEXT, CHAT_TEXTS)
+PAIR = st.fixed_dictionaries({"p": SAID, "q": TEXT, "r": SAID, "s": TEXT, "domain": st.just("d")})
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(PAIR, min_size=1, max_size=8))
 def test_pairs_mean_the_same_on_both_paths(rows):
-    mapping = Mapping("prompt_response", prompt="p+q", response="r", system="s", domain="domain")
+    prompt = "p+q" if rows[0]["q"] else "p"
+    mapping = Mapping("prompt_response", prompt=prompt, response="r", system="s", domain="domain")
     slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
     assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
+    table = pa.Table.from_pylist(rows)
+    assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 
 # --- shards -------------------------------------------------------------------------------------

@@ -284,7 +284,9 @@ def test_skipped_rows_add_up_with_reasons(shared, tmp_path):
 
 def test_nothing_to_count_is_said(shared, tmp_path):
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", [chat("only a question")] * 3))
-    with pytest.raises(InputError, match=r"no conversation to count \(3 rows skipped: 3 no assist"):
+    with pytest.raises(
+        InputError, match=r"no conversation to count \(no assistant text in 3 of 3 rows"
+    ):
         count(corpus, *kit(shared))
 
 

@@ -8,13 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
-from vocabtrim_core.draft_cost import (
-    PRESETS,
-    DraftArchitecture,
-    architecture_from_config,
-    load_architecture,
-    with_vocab_size,
-)
+from vocabtrim_core.draft_config import architecture_from_config, load_architecture
+from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary

@@ -244,6 +244,22 @@ def test_draft_and_bounds_change_the_trade_off(counted):
     assert "--draft llama-3.2-1b" in "\n".join(code.value for code in app.code)
 
 
+def test_configs_of_ones_own_are_read_as_the_command_reads_them(counted):
+    text = {"hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34}
+    nested = json.dumps({"model_type": "gemma3", "text_config": text}).encode()
+    app = opened("explore", counts=counted.key)
+    app.file_uploader(key="draft_file").set_value(("config.json", nested, "application/json")).run()
+    assert not app.exception
+    assert app.selectbox(key="draft").value.startswith("config-")
+    assert "has V = 262,208; its shapes are used here with" in words(app)
+    shape = PRESETS["gemma-3-4b"]
+    assert chart(app)["fixed_weights"] == sum(shape.weights.values())
+    wrong = json.dumps({"model_type": "own", "hidden_size": 2**63}).encode()
+    app.file_uploader(key="draft_file").set_value(("config.json", wrong, "application/json")).run()
+    assert not app.exception
+    assert "hidden_size must be a whole positive number up to 16,777,216" in errors(app)
+
+
 def test_an_unreachable_floor_is_a_sentence(counted):
     app = opened("explore", counts=counted.key, kmax="100", floor="99")
     assert not app.exception

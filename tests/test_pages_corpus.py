@@ -195,6 +195,36 @@ def test_token_boundaries_show_before_anything_is_counted():
     assert f"{len(pieces)} tokens. Once a set is counted" in words(app)
 
 
+def test_the_models_v_is_asked_for_where_no_config_says_it(home, shared, started):
+    (home / "a.jsonl").write_text(json.dumps({"messages": [
+        {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]}))  # fmt: skip
+    app = reading(home / "a.jsonl")
+    assert not [field for field in app.number_input if field.label == "Model's V"]
+    app.segmented_control(key="tok_source").set_value("Path").run()
+    folder = shared / "data" / "tokenizers" / "qwen-151k"
+    app.text_input(key="tok_path").set_value(str(folder)).run()
+    app.selectbox(key="template").set_value("qwen").run()
+
+    def field():
+        return next(field for field in app.number_input if field.label == "Model's V")
+
+    assert "models known with this tokenizer have 151,936 or 152,064" in "\n".join(
+        each.value for each in app.warning
+    )
+    (known,) = (pills for pills in app.pills if pills.label.endswith("have V"))
+    assert known.options == ["151,936", "152,064"]
+    known.set_value(152_064).run()
+    assert field().value == 152_064
+    assert "V = 152,064 (given by hand)" in words(app)
+    assert not app.warning
+    app.button(key="count").click().run()
+    argv, _ = started[-1]
+    assert argv[argv.index("--vocab-size") + 1] == "152064"
+    field().set_value(7).run()
+    assert "V must lie within 151,646..16,777,216" in words(app)
+    assert not [button for button in app.button if button.key == "count"]
+
+
 @pytest.mark.parametrize(
     ("template", "told"),
     [
@@ -334,3 +364,61 @@ def test_sets_that_differ_in_what_narrows_them_have_their_own_labels(make_counts
     assert label(narrow) == (
         "corpus · tiny · assistant, last turn only, first 2,048 tokens · template llama3 · 4 tokens"
     )
+
+
+# --- before anything starts ---------------------------------------------------------------------
+
+
+def test_rows_without_answers_switch_the_button_off_and_are_said(home):
+    file = home / "asked.jsonl"
+    row = {"messages": [{"role": "user", "content": "Hi"}]}
+    file.write_text((json.dumps(row) + "\n") * 200)
+    app = reading(file)
+    assert app.button(key="count").disabled
+    assert "no assistant text in 200 of 200 rows (asked.jsonl:1, " in words(app)
+    assert not app.exception
+    file.write_bytes(chat("Ho"))
+    assert not app.run().button(key="count").disabled
+
+
+def test_a_file_that_is_not_recognised_switches_the_button_off_until_its_columns_are_chosen(home):
+    file = home / "odd.jsonl"
+    file.write_text(json.dumps({"id": "1", "ask": "Hi", "say": "Ho"}) + "\n")
+    app = reading(file)
+    assert app.button(key="count").disabled
+    assert "columns found: id (text), ask (text), say (text)" in words(app).replace("`", "")
+    next(each for each in app.selectbox if each.label == "Each row holds").set_value(
+        "prompt_response"
+    ).run()
+    field = {each.label: each for each in app.selectbox}
+    field["Prompt"].set_value("ask")
+    field["Response"].set_value("say").run()
+    assert not app.button(key="count").disabled
+
+
+def test_what_is_not_counted_is_said_before_the_count(home, started):
+    talk = [{"role": "user", "content": [{"type": "image", "url": "u"}]},
+            {"role": "assistant", "content": "No", "weight": 0},
+            {"role": "assistant", "content": "Ho"}]  # fmt: skip
+    file = home / "pairs.jsonl"
+    file.write_text(json.dumps({"rejected": talk[:1], "prompt": talk[:1], "chosen": talk[1:]}))
+    app = reading(file)
+    assert "Answers in `rejected` are not counted." in words(app)
+    app.session_state["look"] = "Pre-flight"
+    app.run()
+    assert "1 rows: a part of type image was dropped (pairs.jsonl:1)" in words(app)
+    assert "1 rows: an assistant turn is not counted: its `weight` is 0" in words(app)
+    app.button(key="count").click().run()
+    assert "--map" not in started[-1][0]
+
+
+def test_a_path_into_objects_stays_chosen(home, started):
+    file = home / "log.jsonl"
+    body = {"choices": [{"message": {"role": "assistant", "content": "Ho"}}]}
+    file.write_text(json.dumps({"custom_id": "1", "response": {"body": body}}) + "\n")
+    app = reading(file)
+    field = {each.label: each.value for each in app.selectbox}
+    assert (field["Prompt"], field["Response"]) == ("", "response.body.choices.0.message")
+    assert not app.button(key="count").disabled
+    app.button(key="count").click().run()
+    assert "--map" not in started[-1][0]

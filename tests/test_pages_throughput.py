@@ -312,6 +312,28 @@ def test_servers_launched_here_by_an_engine_that_a_shell_named(trained, started)
     assert not app.exception
 
 
+def test_files_that_are_alike_are_two_drafts_unless_the_page_is_told(home):
+    result = {
+        "endpoint_type": "openai", "tokenizer_id": "m", "model_id": "m", "burstiness": 1.0,
+        "num_prompts": 8, "max_concurrency": 4, "duration": 10.0, "completed": 8,
+        "total_output_tokens": 4000, "output_throughput": 400.0, "spec_decode_num_drafts": 1000,
+        "spec_decode_draft_tokens": 3000, "spec_decode_acceptance_length": 2.5,
+        "spec_decode_per_position_acceptance_rates": [0.7, 0.5, 0.3],
+    }  # fmt: skip
+    for name in ("a.json", "b.json"):
+        (home / name).write_text(json.dumps(result))
+    app = opened()
+    app.selectbox(key="attached").set_value("import").run()
+    app.text_area(key="result_paths").set_value(f"{home}/a.json\n{home}/b.json").run()
+    app.text_input(key="result_k").set_value("13264").run()
+    assert "vLLM: 13,264, a.json, 13,264, b.json; 2 runs" in words(app)
+    assert "kept apart; --pool" in words(app)
+    app.toggle(key="result_pool").set_value(True).run()
+    assert "vLLM: 13,264; 2 runs" in words(app)
+    assert "kept apart" not in words(app)
+    assert "--k 13264 --pool" in app.code[0].value
+
+
 def test_a_measurement_is_replayed_but_not_an_imported_one(started):
     (key,) = keep(made())
     app = opened()

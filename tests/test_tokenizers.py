@@ -17,6 +17,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.tokenizers import presets as tokenizer_presets
 from vocabtrim_core.tokenizers.presets import PRESETS
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+from vocabtrim_core.tokenizers.vocab_size import ASSUMED, BY_HAND, CONFIG_JSON, least, padded
 
 TRICKY = [
     "",
@@ -183,6 +184,35 @@ def test_config_given_apart(tmp_path):
     assert "128,256" in warned.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [("qwen-151k", (151_936, 152_064)), ("llama-3.1", (128_256,)), ("llama4-200k", (202_048,)),
+     ("tekken-131k", ())],
+)  # fmt: skip
+def test_the_sizes_known_for_a_tokenizer_are_offered(shared, name, offered):
+    tokenizer = load_tokenizer(shared / "data" / "tokenizers" / name)
+    assert tokenizer.vocab_size_from == ASSUMED
+    assert padded(tokenizer.backend) == offered
+    assert least(tokenizer.backend) == max(tokenizer.backend.get_vocab().values()) + 1
+    for size in offered:
+        assert f"{size:,}" in tokenizer.warnings[-1]
+        given = load_tokenizer(shared / "data" / "tokenizers" / name, vocab_size=size)
+        assert (given.vocab_size, given.vocab_size_from, given.warnings) == (size, BY_HAND, ())
+
+
+def test_v_given_by_hand_stands_above_a_config(tmp_path):
+    folder = write_folder(tmp_path / "t", byte_level(["<s>"]), config={"vocab_size": 640})
+    assert load_tokenizer(folder).vocab_size_from == CONFIG_JSON
+    assert load_tokenizer(folder, vocab_size=700).vocab_size == 700
+    assert load_tokenizer(folder, vocab_size=601).vocab_size == 601  # the largest id is 600
+    for wrong in (600, -1, 0, 2**24 + 1):
+        with pytest.raises(InputError, match=r"V must lie within 601\.\.16,777,216") as raised:
+            load_tokenizer(folder, vocab_size=wrong)
+        one_sentence(raised.value)
+    with pytest.raises(InputError, match="V is given twice"):
+        load_tokenizer(folder, vocab_size=700, config=folder / "config.json")
+
+
 def test_added_tokens_past_v_are_a_warning(tmp_path):
     """As in text-only Gemma 3, whose tokenizer has an image token that the model lacks."""
     folder = write_folder(tmp_path / "gemma", byte_level(["<img>"]), config={"vocab_size": 600})
@@ -298,16 +328,16 @@ BROKEN = {
         "vocab_size 599, .* ids up to 599; the two files are of different models",
     ),
     "config without V": (
-        lambda d: write_folder(d, byte_level([]), config={"model_type": "clip"}),
-        "config.json names no vocab_size .* of a clip",
+        lambda d: write_folder(d, byte_level([]), config={"model_type": "own"}),
+        "config.json has no 'vocab_size', .* model_type 'own'",
     ),
     "broken config": (
         lambda d: write(write_folder(d, byte_level([])) / "config.json", "{,}").parent,
-        r"config.json is not JSON",
+        r"config.json is not readable JSON",
     ),
     "config is a list": (
         lambda d: write(write_folder(d, byte_level([])) / "config.json", "[]").parent,
-        "config.json holds a list, not an object",
+        "config.json must hold one JSON object, not a list",
     ),
 }
 

@@ -42,6 +42,7 @@ class Provenance:
     # by the strings around them, do not have it.
     span_end: str = EARLIER_VERSION
 
+    vocab_size_from: str = ""  # where V comes from: a config.json, given by hand, …
     corpora: tuple[Mapping[str, Any], ...] = ()  # {"name", "sha256", "conversations"} each
     engine: str = ""  # "gigatoken 0.10.0"
     proof: Mapping[str, Any] = field(default_factory=dict)  # how the counts were checked

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.layer_weights import LatentAttention
+from vocabtrim_core.model_config import LARGEST
 
 FEATURE_LAYERS = 3  # EAGLE-3 fuses hidden states of a low, a middle and a high target layer
 
 
 @dataclass(frozen=True, slots=True)
 class DraftArchitecture:
-    """Shapes of an EAGLE-3 draft: fusion (3H -> H), one decoder layer on (embedding, hidden), head.
+    """Shapes of an EAGLE-3 draft: fusion of three target states (3 x target's H -> H), decoder
+    layers of which the first reads (embedding, hidden), head.
 
     FLOPs count a multiply-add as two and only the matrix products, per drafted token; bytes are
     the weights read for it. `fusion_per_step` False charges the fusion to the verification cycle
@@ -26,7 +26,7 @@ class DraftArchitecture:
 
     name: str
     hidden_size: int  # H
-    intermediate_size: int
+    intermediate_size: int  # of a mixture of experts: all that a token passes, together
     query_heads: int
     key_value_heads: int
     head_dim: int
@@ -38,30 +38,55 @@ class DraftArchitecture:
     fusion_per_step: bool = True
     target_layers: int | None = None  # decoder layers of the target; None when unknown
     active_experts: int = 1  # feed-forward blocks a token passes in a mixture-of-experts target
+    layers: int = 1  # decoder layers of the draft
+    target_hidden_size: int | None = None  # None: the draft's H
+    draft_experts: int = 1  # of the draft's own feed-forward, as many as a token passes
+    latent: LatentAttention | None = None  # of a draft with low-rank attention
+    target_layer_weights: int | None = None  # None: target_layers of the draft's own shape
 
     def __post_init__(self) -> None:
         for name in ("hidden_size", "intermediate_size", "query_heads", "key_value_heads",
-                     "head_dim", "vocab_size", "bytes_per_weight"):  # fmt: skip
+                     "head_dim", "vocab_size", "bytes_per_weight", "layers", "draft_experts",
+                     "target_hidden_size"):  # fmt: skip
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if name == "target_hidden_size" and value is None:
+                continue
+            if not isinstance(value, int) or not 1 <= value <= LARGEST:
                 raise InputError(
-                    f"Draft architecture {self.name}: {name} must be a positive whole number, "
-                    f"but it is {value!r}."
+                    f"Draft architecture {self.name}: {name} must be a positive whole number up "
+                    f"to {LARGEST:,}, but it is {value!r}."
                 )
+        if self.step_bytes(self.vocab_size) >= 2**60:
+            raise InputError(
+                f"Draft architecture {self.name}: its sizes make a draft step of "
+                f"{self.step_bytes(self.vocab_size) / 2**50:,.0f} PiB, which is no model; mend "
+                "them."
+            )
+
+    @property
+    def feature_width(self) -> int:
+        """Values that the fusion reads: the target's hidden state of three layers."""
+        return FEATURE_LAYERS * (self.target_hidden_size or self.hidden_size)
 
     @property
     def weights(self) -> dict[str, int]:
         """Weights per component that do not depend on k."""
-        h, q = self.hidden_size, self.query_heads * self.head_dim
-        kv = self.key_value_heads * self.head_dim
-        fusion = FEATURE_LAYERS * h * h if self.fusion_per_step else 0
-        # The layer reads [embedding; hidden], so q, k and v project from 2H; o returns to H.
-        attention = 2 * h * q + 2 * (2 * h * kv) + q * h
+        h = self.hidden_size
+        fusion = self.feature_width * h if self.fusion_per_step else 0
+        # The first layer reads [embedding; hidden], so q, k and v project from 2H; o returns to H.
+        attention = self._attention(2 * h) + (self.layers - 1) * self._attention(h)
         return {
             "Feature fusion": fusion,
             "Attention": attention,
-            "Feed-forward": 3 * h * self.intermediate_size,
+            "Feed-forward": self.layers * 3 * h * self.intermediate_size,
         }
+
+    def _attention(self, read: int) -> int:
+        """Weights of one attention that reads `read` values."""
+        if self.latent is not None:
+            return self.latent.weights(read, self.hidden_size, self.query_heads)
+        queries, keys = (n * self.head_dim for n in (self.query_heads, self.key_value_heads))
+        return read * (queries + 2 * keys) + queries * self.hidden_size
 
     def breakdown(self, k: int) -> dict[str, int]:
         """Weights per component with a head of k rows. FLOPs are 2x, bytes `bytes_per_weight`x."""
@@ -88,14 +113,40 @@ class DraftArchitecture:
         """Weights the target reads for one token (layers and head), None without target_layers."""
         if self.target_layers is None:
             return None
-        h, q = self.hidden_size, self.query_heads * self.head_dim
-        attention = 2 * h * q + 2 * h * self.key_value_heads * self.head_dim
-        layer = attention + 3 * h * self.intermediate_size * self.active_experts
-        return self.target_layers * layer + h * self.vocab_size
+        body = self.target_layer_weights
+        if body is None:
+            h = self.hidden_size
+            feed_forward = 3 * h * self.intermediate_size * self.active_experts
+            body = self.target_layers * (self._attention(h) + feed_forward)
+        return body + (self.target_hidden_size or self.hidden_size) * self.vocab_size
+
+    @property
+    def _kind(self) -> str:
+        """What sets a draft apart from one dense layer."""
+        parts = [f"{self.layers} layers"] if self.layers > 1 else []
+        parts += [f"{self.draft_experts} experts per token"] if self.draft_experts > 1 else []
+        return " with ".join(parts + ["low-rank attention"] * (self.latent is not None))
+
+    @property
+    def trainable(self) -> bool:
+        """Whether SpecForge, and the torch loop here, have such a draft: one dense layer."""
+        return self.layers == self.draft_experts == 1 and self.latent is None
 
     def draft_config(self, draft_vocab_size: int) -> dict[str, Any]:
-        """The draft's config.json as SpecForge trains it and engines serve it."""
+        """The draft's config.json as SpecForge trains it and engines serve it.
+
+        InputError for a draft that SpecForge has no class for.
+        """
+        if not self.trainable:
+            raise InputError(
+                f"{self.name} is a draft of {self._kind}, and SpecForge's EAGLE-3 trainer has only "
+                "one dense layer of ordinary attention; give such a draft, or the target's "
+                "config.json."
+            )
+        fused = {} if self.target_hidden_size is None else {
+            "target_hidden_size": self.target_hidden_size}  # fmt: skip
         return {
+            **fused,
             "architectures": ["LlamaForCausalLMEagle3"],
             "model_type": "llama",
             "attention_bias": False,
@@ -121,64 +172,6 @@ class DraftArchitecture:
         }
 
 
-def architecture_from_config(
-    config: Mapping[str, Any], name: str, where: str = ""
-) -> DraftArchitecture:
-    """Shapes from a target's or a draft's config.json (nested `text_config` is read too).
-
-    InputError names the missing field, and `where` (by default the name) it is missing.
-    """
-    where = where or name
-    fields = {**config, **(config.get("text_config") or {})}
-    required = ("hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
-    for field in required:
-        if field not in fields:
-            raise InputError(
-                f"{where} has no {field!r}; a draft architecture needs {', '.join(required)}."
-            )
-    heads, hidden = fields["num_attention_heads"], fields["hidden_size"]
-    rope = fields.get("rope_parameters") or {}
-    rope = rope.get("full_attention", rope)
-    if not isinstance(heads, int) or heads < 1 or not isinstance(hidden, int):
-        raise InputError(f"{where}: hidden_size and num_attention_heads must be whole numbers.")
-    return DraftArchitecture(
-        name=name,
-        hidden_size=hidden,
-        intermediate_size=fields["intermediate_size"],
-        query_heads=heads,
-        key_value_heads=fields.get("num_key_value_heads") or heads,
-        head_dim=fields.get("head_dim") or hidden // heads,
-        vocab_size=fields["vocab_size"],
-        max_position_embeddings=fields.get("max_position_embeddings", 131_072),
-        rms_norm_eps=fields.get("rms_norm_eps", 1e-5),
-        rope_theta=float(fields.get("rope_theta") or rope.get("rope_theta") or 10_000.0),
-        target_layers=None if "draft_vocab_size" in fields else fields.get("num_hidden_layers"),
-        active_experts=fields.get("num_experts_per_tok") or 1,
-    )
-
-
-def load_architecture(spec: str | Path) -> DraftArchitecture:
-    """A preset's name, or the path of a config.json (or of the folder that holds it)."""
-    if isinstance(spec, str) and spec in PRESETS:
-        return PRESETS[spec]
-    path = Path(spec)
-    path = path / "config.json" if path.is_dir() else path
-    if not path.is_file():
-        raise InputError(
-            f"Draft architecture {spec!s} is neither a file nor a preset "
-            f"({', '.join(sorted(PRESETS))})."
-        )
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is not readable JSON ({error}).") from error
-    if not isinstance(config, dict):
-        raise InputError(
-            f"{path} must hold one JSON object, but it holds a {type(config).__name__}."
-        )
-    return architecture_from_config(config, path.parent.name or path.name, str(path))
-
-
 def with_vocab_size(architecture: DraftArchitecture, vocab_size: int) -> DraftArchitecture:
     """The same draft over another target vocabulary, when a corpus was counted with one."""
     return replace(architecture, vocab_size=vocab_size)
@@ -188,30 +181,49 @@ def _preset(name: str, layers: int, h: int, i: int, q: int, kv: int, d: int, v: 
     return name, DraftArchitecture(name, h, i, q, kv, d, v, target_layers=layers, **more)
 
 
-# Target shapes from the models' published config.json; the draft's one layer takes them over, as
-# SpecForge derives a draft from its target.
+def _experts(layers: int, attention: int, h: int, active: int, dense: int = 0) -> dict[str, int]:
+    """Weights of a target's layers: `dense` is what their feed-forwards have beyond the `active`
+    width that a token passes in each."""
+    return {"target_layer_weights": layers * (attention + 3 * h * active) + 3 * h * dense}
+
+
+QWEN3 = {"max_position_embeddings": 40_960, "rms_norm_eps": 1e-6, "rope_theta": 1e6}
+GEMMA3 = {"rms_norm_eps": 1e-6, "rope_theta": 1e6}
+GPT_OSS = {"rope_theta": 150_000.0, "active_experts": 4}
+
+# The draft's shapes are those of the draft config that SpecForge publishes for the target; where
+# there is none, the target's own, as SpecForge derives a draft. Targets by their config.json.
 PRESETS: dict[str, DraftArchitecture] = dict(
     (
         _preset("llama-3.1-8b", 32, 4096, 14336, 32, 8, 128, 128_256),
         _preset("llama-3.2-1b", 16, 2048, 8192, 32, 8, 64, 128_256),
         _preset("llama-3.2-3b", 28, 3072, 8192, 24, 8, 128, 128_256),
         _preset("llama-3.3-70b", 80, 8192, 28672, 64, 8, 128, 128_256),
-        _preset("qwen3-4b", 36, 2560, 9728, 32, 8, 128, 151_936,
-                max_position_embeddings=40_960, rms_norm_eps=1e-6, rope_theta=1e6),
-        _preset("qwen3-8b", 36, 4096, 12288, 32, 8, 128, 151_936,
-                max_position_embeddings=40_960, rms_norm_eps=1e-6, rope_theta=1e6),
-        _preset("qwen3-32b", 64, 5120, 25600, 64, 8, 128, 151_936,
-                max_position_embeddings=40_960, rms_norm_eps=1e-6, rope_theta=1e6),
-        # gpt-oss's experts are 2,880 wide; a dense draft layer of that width is the nearest shape.
-        _preset("gpt-oss-20b", 24, 2880, 2880, 64, 8, 64, 201_088,
-                rope_theta=150_000.0, active_experts=4),
+        _preset("qwen3-4b", 36, 2560, 9728, 32, 8, 128, 151_936, **QWEN3),
+        _preset("qwen3-8b", 36, 4096, 12288, 32, 8, 128, 151_936, **QWEN3),
+        _preset("qwen3-32b", 64, 5120, 25600, 64, 8, 128, 151_936, **QWEN3),
+        _preset("qwen3-30b-a3b", 48, 2048, 12288, 32, 4, 128, 151_936, **QWEN3, active_experts=8,
+                **_experts(48, 2048 * 128 * (2 * 32 + 2 * 4), 2048, 8 * 768)),
+        _preset("qwen3-235b-a22b", 94, 4096, 24576, 64, 4, 128, 151_936, **QWEN3, active_experts=8,
+                **_experts(94, 4096 * 128 * (2 * 64 + 2 * 4), 4096, 8 * 1536)),
+        _preset("qwen2.5-7b", 28, 3584, 18944, 28, 4, 128, 152_064,
+                max_position_embeddings=32_768, rms_norm_eps=1e-6, rope_theta=1e6),
+        _preset("gpt-oss-20b", 24, 2880, 17280, 64, 8, 64, 201_088, **GPT_OSS,
+                **_experts(24, 2880 * 64 * (2 * 64 + 2 * 8), 2880, 4 * 2880)),
+        _preset("gpt-oss-120b", 36, 2880, 17280, 64, 8, 64, 201_088, **GPT_OSS,
+                **_experts(36, 2880 * 64 * (2 * 64 + 2 * 8), 2880, 4 * 2880)),
         _preset("mistral-nemo", 40, 5120, 14336, 32, 8, 128, 131_072,
                 max_position_embeddings=131_072, rope_theta=1e6),
-        _preset("gemma-3-4b", 34, 2560, 10240, 8, 4, 256, 262_208,
-                rms_norm_eps=1e-6, rope_theta=1e6),
-        _preset("gemma-3-12b", 48, 3840, 15360, 16, 8, 256, 262_208,
-                rms_norm_eps=1e-6, rope_theta=1e6),
-        _preset("gemma-3-27b", 62, 5376, 21504, 32, 16, 128, 262_208,
-                rms_norm_eps=1e-6, rope_theta=1e6),
+        _preset("gemma-3-4b", 34, 2560, 10240, 8, 4, 256, 262_208, **GEMMA3),
+        _preset("gemma-3-12b", 48, 3840, 15360, 16, 8, 256, 262_208, **GEMMA3),
+        _preset("gemma-3-27b", 62, 5376, 21504, 32, 16, 128, 262_208, **GEMMA3),
+        # One expert of 8,192 and a shared one in every layer.
+        _preset("llama-4-scout", 48, 5120, 32768, 40, 8, 128, 202_048,
+                **_experts(48, 5120 * 128 * (2 * 40 + 2 * 8), 5120, 2 * 8192)),
+        # Low-rank attention; three dense layers of 18,432, then 8 experts and a shared one.
+        _preset("deepseek-v3", 61, 7168, 40960, 56, 8, 128, 129_280,
+                max_position_embeddings=163_840, active_experts=8,
+                **_experts(61, LatentAttention(1536, 512, 128, 64, 128).weights(7168, 7168, 128),
+                           7168, 9 * 2048, 3 * (18432 - 9 * 2048))),
     )
 )  # fmt: skip

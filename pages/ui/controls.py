@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 import streamlit as st
 
 from pages.ui import state
 from pages.ui.frame import plain_errors
+from pages.ui.words import plain
 from vocabtrim_core import workspace
-from vocabtrim_core.draft_cost import PRESETS, architecture_from_config
-from vocabtrim_core.errors import InputError
+from vocabtrim_core.draft_config import architecture_from_config, fitted, published
+from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.model_config import parse_config
 
 ALPHA_HELP = (
     "How much coverage weighs against draft latency. At 1 only coverage counts, at 0 only the "
@@ -98,11 +99,8 @@ def _draft(vocab_size: int) -> None:
         st.session_state.draft = st.session_state.pop("pending_draft")
     st.selectbox("Draft architecture", options, key="draft", bind="query-params")
     shape = state.load_draft(st.session_state.draft)
-    if shape.vocab_size != vocab_size:
-        st.caption(
-            f"{shape.name} has V = {shape.vocab_size:,}; its shapes are used here with the "
-            f"counted tokenizer's {vocab_size:,}."
-        )
+    for note in filter(None, (fitted(shape, vocab_size)[1], published(shape))):
+        st.caption(plain(note))
     st.toggle(
         "Charge feature fusion to every step",
         True,
@@ -116,7 +114,12 @@ def _draft(vocab_size: int) -> None:
         "Largest k", 1, vocab_size, None, key="kmax", placeholder="all", bind="query-params"
     )
     uploaded = st.file_uploader(
-        "A config.json of your own", "json", max_upload_size=1, key="draft_file"
+        "A config.json of your own",
+        "json",
+        max_upload_size=1,
+        key="draft_file",
+        help="Of the draft; or of the target, for the dense one-layer draft that SpecForge "
+        "derives from it.",
     )
     if uploaded and uploaded.file_id != st.session_state.get("draft_file_seen"):
         st.session_state.draft_file_seen = uploaded.file_id
@@ -127,15 +130,7 @@ def _draft(vocab_size: int) -> None:
 
 def _keep_config(content: bytes, label: str) -> str:
     """Store an uploaded config under its content's name; InputError when it is none."""
-    try:
-        config = json.loads(content)
-    except ValueError as error:
-        raise InputError(
-            f"{label} is not JSON ({error}); give the target's config.json."
-        ) from error
-    if not isinstance(config, dict):
-        raise InputError(f"{label} must hold one JSON object, but it holds something else.")
-    architecture_from_config(config, label)
+    architecture_from_config(parse_config(content, label), label)
     name = f"config-{hashlib.sha256(content).hexdigest()[:8]}.json"
     workspace.write_atomic(workspace.folder("drafts") / name, content)
     return name

@@ -13,12 +13,14 @@ from pages.ui.words import code_span
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import ROLES, SHAPES, Corpus, CorpusInfo, Mapping, open_corpus
 from vocabtrim_core.corpora.from_rows import UnknownRoleError
+from vocabtrim_core.corpora.places import message_keys
+from vocabtrim_core.corpora.preflight import LOOKED_AT
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
-from vocabtrim_core.corpora.shapes import DEFAULTS, message_keys
+from vocabtrim_core.corpora.shapes import DEFAULTS
 from vocabtrim_core.errors import InputError
 
 SOURCES = ("Demo", "Path", "Upload", "Hub")
-SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "csv", "gz", "zst"]
+SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "arrow", "csv", "tsv", "gz", "zst"]
 COLUMNS: dict[str, tuple[str, ...]] = {
     "conversation": ("conversation",),
     "prompt_response": ("prompt", "response", "system"),
@@ -71,6 +73,23 @@ def asking_for_roles(chosen: Chosen) -> Iterator[None]:
             asked.append(error.role)
             st.rerun()
         raise InputError(f"{error.found}; choose under Columns which role it is.") from None
+
+
+def problem(chosen: Chosen) -> InputError | None:
+    """Why a corpus cannot be counted, as far as its first rows say; None when nothing is known."""
+    if chosen.corpus is None:
+        return None
+    seen = tuple(path.stat().st_mtime_ns for path in chosen.corpus.files)
+    return _problem(chosen.corpus, seen)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the first rows")
+def _problem(corpus: Corpus, seen: tuple[int, ...]) -> InputError | None:
+    try:
+        corpus.require_conversations(LOOKED_AT)
+    except InputError as error:
+        return error
+    return None
 
 
 def _unknown_roles(paths: Sequence[str]) -> list[str]:
@@ -196,8 +215,10 @@ def _mapping(info: CorpusInfo, unknown: Sequence[str]) -> Mapping:
         columns = list(info.files[0].columns)
         chosen = {}
         for place, field in enumerate(COLUMNS[shape]):
-            options = ["", *columns] if field == "system" else columns
             value = getattr(guess, field)
+            empty = field == "system" or (shape == guess.shape and not value)
+            known = not value or value in columns
+            options = [""] * empty + columns + [value] * (not known)  # a path, or two columns
             other = 0 if field == "system" else min(place, len(columns) - 1)
             start = options.index(value) if value in options else other
             chosen[field] = st.selectbox(field.capitalize(), options, start)

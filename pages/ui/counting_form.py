@@ -28,6 +28,7 @@ from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.templates.chat_template import RULES
 from vocabtrim_core.templates.resolve import NAMED, resolve_template
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+from vocabtrim_core.tokenizers.vocab_size import BY_HAND
 
 RULE_HELP = {
     "assistant": "Assistant text plus its end-of-turn token, in the context of the chat template: "
@@ -61,6 +62,8 @@ def arguments(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> list[str]:
     spec, revision = spec_of(tokenizer.source)
     argv = ["count", "--tokenizer", spec, *chosen.arguments]
     argv += ["--tokenizer-revision", revision] if revision else []
+    if tokenizer.vocab_size_from == BY_HAND:
+        argv += ["--vocab-size", str(tokenizer.vocab_size)]
     if wanted["rule"] != "assistant":
         argv += ["--rule", wanted["rule"]]
     if wanted["template"] != "auto":
@@ -123,13 +126,13 @@ def _report(found: Preflight) -> None:
         )
 
 
-def count_button(argv: list[str], name: str, wanted: dict) -> None:
-    """Start the count as a background job."""
+def count_button(argv: list[str], name: str, wanted: dict, *, possible: bool) -> None:
+    """Start the count as a background job; off while there is nothing to count."""
     template = wanted["template"]
     how = [what_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
     busy = any(job.active and job.argv == tuple(argv) for job in jobpanel.of_verb("count"))
     st.button("Count the tokens", type="primary", icon=":material/calculate:", key="count",
-              disabled=busy, on_click=jobpanel.begin,
+              disabled=busy or not possible, on_click=jobpanel.begin,
               args=(argv, f"Count {name}: {', '.join(how)}"))  # fmt: skip
 
 

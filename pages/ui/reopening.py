@@ -20,7 +20,8 @@ from vocabtrim_core.choice import OwnTokens, SavedChoice
 from vocabtrim_core.choice_link import from_query
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
+from vocabtrim_core.draft_config import fitted, kept_config
+from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.tradeoff import TradeOff
@@ -119,18 +120,11 @@ def _app_settings(settings: core.Settings) -> state.Settings:
 def _draft_name(shape: DraftArchitecture) -> str:
     """The preset of these shapes; other shapes become a config of the workspace."""
     preset = PRESETS.get(shape.name)
-    if preset and replace(
-        with_vocab_size(preset, shape.vocab_size), fusion_per_step=shape.fusion_per_step
-    ) == shape:  # fmt: skip
-        return shape.name
-    config = {
-        "hidden_size": shape.hidden_size, "intermediate_size": shape.intermediate_size,
-        "num_attention_heads": shape.query_heads, "num_key_value_heads": shape.key_value_heads,
-        "head_dim": shape.head_dim, "vocab_size": shape.vocab_size,
-        "max_position_embeddings": shape.max_position_embeddings,
-        "rms_norm_eps": shape.rms_norm_eps, "rope_theta": shape.rope_theta,
-        "num_hidden_layers": shape.target_layers, "num_experts_per_tok": shape.active_experts,
-    }  # fmt: skip
+    if preset:
+        known = replace(fitted(preset, shape.vocab_size)[0], fusion_per_step=shape.fusion_per_step)
+        if known == shape:
+            return shape.name
+    config = kept_config(replace(shape, fusion_per_step=True))  # the app's own switch has it
     text = json.dumps(config, indent=1).encode()
     name = f"config-{hashlib.sha256(text).hexdigest()[:8]}.json"
     workspace.write_atomic(workspace.folder("drafts") / name, text)

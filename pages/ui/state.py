@@ -17,7 +17,8 @@ from pages.ui.words import PRESET_SIZES, what_counts
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, load_architecture, with_vocab_size
+from vocabtrim_core.draft_config import fitted, load_architecture, preset_of
+from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.workspace import StoredCounts
 
@@ -75,8 +76,8 @@ def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
 
 
 def default_draft(vocab_size: int) -> str:
-    """The first preset whose model has this V."""
-    return next((name for name, d in PRESETS.items() if d.vocab_size == vocab_size), "llama-3.1-8b")
+    """The first preset whose model has this V, as in commands; else Llama's shapes over it."""
+    return (preset_of(vocab_size) or PRESETS["llama-3.1-8b"]).name
 
 
 def defaults(vocab_size: int) -> Settings:
@@ -180,7 +181,7 @@ def load_draft(name: str) -> DraftArchitecture:
 
 def architecture_of(settings: Settings, vocab_size: int) -> DraftArchitecture:
     """The draft's shapes over the counted set's V, with the chosen way to charge the fusion."""
-    shape = with_vocab_size(load_draft(settings.draft), vocab_size)
+    shape, _ = fitted(load_draft(settings.draft), vocab_size)
     return replace(shape, fusion_per_step=settings.fusion)
 
 

@@ -63,10 +63,15 @@ def _hints() -> Hints:
         )  # fmt: skip
         only = st.text_input("Only what has this in its name", key="result_only",
                              persist_state="session")  # fmt: skip
+        pool = st.toggle(
+            "Add up what is alike in several files", False, key="result_pool",
+            persist_state="session", help="Runs of one configuration, paired when files that were "
+            "made in turns are named in turns. Otherwise every file stands for itself.",
+        )  # fmt: skip
     return Hints(
         tuple((ks or "").split()), tuple(filter(None, map(str.strip, (labels or "").split(",")))),
         (target or "").strip(), int(size) if size else None, int(at_once) if at_once else None,
-        (device or "").strip(), (only or "").strip(),
+        (device or "").strip(), (only or "").strip(), pool,
     )  # fmt: skip
 
 
@@ -79,7 +84,7 @@ def arguments(names: Sequence[str], hints: Hints) -> list[str]:
                         ("--device", hints.device), ("--concurrency", hints.concurrency),
                         ("--only", hints.only)):  # fmt: skip
         argv += [flag, str(value)] if value else []
-    return argv
+    return [*argv, "--pool"] if hints.pool else argv
 
 
 def read(

@@ -13,8 +13,10 @@ from pages.ui.marked_text import marked_text
 from pages.ui.words import counted, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer
+from vocabtrim_core.tokenizers.vocab_size import ASSUMED, least, padded
 
 SOURCES = ("Bundled", "Path", "Upload", "Hub")
 # An upload is stored under these names only; what the browser calls a file never becomes a path.
@@ -37,9 +39,34 @@ def choose() -> Tokenizer | None:
             return None
         found = tokens.load(spec, revision)
         tokens.note_source(found)
+        if found.vocab_size_from == ASSUMED:
+            found = _with_v(found, spec, revision)
         _about(found)
         return found
     return None
+
+
+def _with_v(found: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
+    """The field for the model's V where no config.json says it, with the sizes that are known."""
+    key = f"model_v_{found.fingerprint[:16]}"
+    sizes, needed = padded(found.backend), least(found.backend)
+    if sizes:
+        st.pills("Models with this tokenizer have V", sizes, key=f"{key}_known",
+                          format_func=lambda size: f"{size:,}", persist_state="session",
+                          on_change=_take, args=(key,))  # fmt: skip
+    size = st.number_input(
+        "Model's V", None, LARGEST, None, key=key, persist_state="session",
+        placeholder=f"{found.vocab_size:,}, the tokenizer's own",
+        help="The vocab_size of the model's config.json: rows of its head, and of every mapping. "
+        f"At least {needed:,}, the largest id + 1.",
+    )  # fmt: skip
+    return tokens.load(spec, revision, int(size)) if size is not None else found
+
+
+def _take(key: str) -> None:
+    """A known V was picked: it is the field's."""
+    if (picked := st.session_state[f"{key}_known"]) is not None:
+        st.session_state[key] = picked
 
 
 def _bundled() -> tuple[str, None]:
@@ -94,7 +121,8 @@ def _about(found: Tokenizer) -> None:
         what = "its own, which cannot be used" if found.chat_template else "none found"
         told = f"{what}; choose a named one below"
     st.markdown(
-        f"- V = {found.vocab_size:,}, {len(found.specials):,} special tokens\n"
+        f"- V = {found.vocab_size:,} ({found.vocab_size_from}), {len(found.specials):,} special "
+        "tokens\n"
         f"- Chat template: {told}\n- Licence: {found.licence}\n"
         f"- Fingerprint: `{found.fingerprint[:16]}`"
     )

@@ -20,9 +20,9 @@ from vocabtrim_core.workspace import StoredCounts
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the tokenizer")
-def load(spec: str, revision: str | None = None) -> Tokenizer:
-    """A tokenizer, kept by what it was asked for."""
-    found = load_tokenizer(spec, revision=revision)
+def load(spec: str, revision: str | None = None, vocab_size: int | None = None) -> Tokenizer:
+    """A tokenizer, kept by what it was asked for; vocab_size: V given by hand."""
+    found = load_tokenizer(spec, revision=revision, vocab_size=vocab_size)
     freeze()  # a first conversion has imported transformers
     return found
 

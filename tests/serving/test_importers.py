@@ -17,6 +17,7 @@ from vocabtrim_core.serving.importers import (
     open_sources,
     own,
     read_source,
+    recognised,
 )
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import acceptance_length, verdict
@@ -52,6 +53,28 @@ VLLM = {
     "wall_clock_s": 10.0, "output_throughput_tok_s": 640.0, "accept_length": 2.4,
     "num_drafts": 2500, "num_draft_tokens": 7500, "num_accepted_tokens": 3500,
     "baseline_throughput_tok_s": 320.0, "speedup": 2.0,
+}  # fmt: skip
+# In the shape of `vllm bench serve --save-result`, with numbers of our own.
+SERVE = {
+    "date": "20260901-101500", "endpoint_type": "openai-chat", "backend": "openai-chat",
+    "label": None, "model_id": "meta/Ex-8B", "tokenizer_id": "meta/Ex-8B", "num_prompts": 80,
+    "request_rate": "inf", "burstiness": 1.0, "max_concurrency": 4, "duration": 40.5,
+    "completed": 80, "failed": 0, "total_input_tokens": 6400, "total_output_tokens": 20480,
+    "request_throughput": 1.97, "request_goodput": None, "output_throughput": 505.7,
+    "total_token_throughput": 663.7, "mean_ttft_ms": 41.0, "median_ttft_ms": 39.0,
+    "std_ttft_ms": 5.0, "p99_ttft_ms": 60.0, "mean_tpot_ms": 7.7,
+}  # fmt: skip
+SPEC = {
+    "spec_decode_acceptance_rate": 61.3, "spec_decode_acceptance_length": 2.84,
+    "spec_decode_num_drafts": 1000, "spec_decode_draft_tokens": 3000,
+    "spec_decode_accepted_tokens": 1840,
+    "spec_decode_per_position_acceptance_rates": [0.81, 0.61, 0.42],
+}  # fmt: skip
+SGL_NULL = {
+    "backend": "sglang", "dataset_name": "sharegpt", "request_rate": float("inf"),
+    "max_concurrency": 1, "duration": 100.0, "completed": 40, "total_input_tokens": 5000,
+    "total_output_tokens": 20000, "total_output_tokens_retokenized": 19990,
+    "output_throughput": 200.0, "accept_length": None,
 }  # fmt: skip
 SPECBUNDLE = {
     "Llama-3.1-8B": {
@@ -158,6 +181,128 @@ def test_nemo_with_vllm_has_exact_counters_and_a_baseline():
     assert (plain.throughput, plain.concurrency, found.engine) == (320.0, 8, "vLLM")
 
 
+def test_vllms_own_benchmark_is_two_drafts_on_vllm():
+    full = {**SERVE, **SPEC, "output_throughput": 430.2, "spec_decode_acceptance_length": 2.91}
+    sources = [source(full, "full.json"), source({**SERVE, **SPEC}, "trimmed.json")]
+    (found,) = import_results(sources, hints=Hints(ks=("128256", "13264")))
+    assert (found.engine, found.target) == ("vLLM", "meta/Ex-8B")
+    assert [(c.label, c.k, c.steps, c.draft_tokens) for c in found.configurations] == [
+        ("128,256", 128_256, 3, 4), ("13,264", 13_264, 3, 4)
+    ]  # fmt: skip
+    for label, rate, length in (("128,256", 430.2, 2.91), ("13,264", 505.7, 2.84)):
+        (run,) = found.good(label, 4)
+        assert (run.throughput, run.verified) == (rate, 1000)
+        assert acceptance_length([run]) == pytest.approx(length)
+        assert run.position_acceptance == pytest.approx((0.81, 0.61, 0.42))
+        assert run.accepted == (190, 200, 190, 420)
+    (plain,) = import_results([source(SERVE)])
+    assert [c.label for c in plain.configurations] == ["no speculation"]
+    (unlimited,) = import_results([source({**SERVE, **SPEC, "max_concurrency": None})])
+    assert unlimited.runs[0].concurrency == 80
+    (both,) = import_results([source(SERVE, "plain.json"), source({**SERVE, **SPEC}, "draft.json")])
+    assert [c.label for c in both.configurations] == ["no speculation", "draft.json"]
+
+
+# What each tool writes where it does not know of any speculation.
+SILENT = {
+    "bench-eagle3": {"model": None, "gsm8k": [
+        {"batch_size": 2, "steps": None, "topk": None, "num_draft_tokens": None,
+         "metrics": [{"latency": 1.0, "output_throughput": 9.0, "accept_length": 1.0}]}]},
+    "bench-serving": SGL_NULL,
+    "bench-one-batch-server": {**ONE_BATCH, "acc_length": -1},
+    "modelopt": [{"Output TPS": 300.0}],
+    "nemo-automodel": {**VLLM, "accept_length": None, "num_drafts": None,
+                       "baseline_throughput_tok_s": None},
+    "specforge-benchmark": {"dataset": "gsm8k", "latency_seconds": 10.0, "samples": 8,
+                            "output_tokens": 1000, "throughput_tokens_per_second": 100.0},
+    "vllm-bench-serve": SERVE,
+}  # fmt: skip
+LOUD = {
+    "bench-eagle3": EAGLE3, "bench-serving": SERVING, "bench-one-batch-server": ONE_BATCH,
+    "nemo-automodel": VLLM, "vllm-bench-serve": {**SERVE, **SPEC}, "specbundle": SPECBUNDLE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_size_that_is_given_wins_over_a_file_that_tells_nothing(name):
+    assert recognised(source(SILENT[name])).name == name
+    (one,) = imported(SILENT[name]).configurations
+    assert (one.label, one.k) == ("no speculation", None)
+    found = imported(SILENT[name], ks=("13264",))
+    (one,) = found.configurations
+    assert (one.label, one.k) == ("13,264", 13_264)
+    assert found.good("13,264")[0].acceptance_length is None
+    assert any("that of k = 13,264 is not known" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", LOUD)
+def test_zero_says_that_nothing_is_drafted_whatever_the_file_says(name):
+    found = imported(LOUD[name], ks=("0",))
+    assert all(c.k is None and not c.draft and not c.steps for c in found.configurations)
+    assert all(run.acceptance_length is None and not run.accepted for run in found.runs)
+
+
+def test_one_size_for_several_files_leaves_the_baseline_alone():
+    about = {**SERVING["server_info"], "speculative_algorithm": None}
+    plain = {**SERVING, "accept_length": None, "server_info": about}
+    sources = [source(plain, "plain.json"), source(SERVING, "draft.json")]
+    (found,) = import_results(sources, hints=Hints(ks=("13264",)))
+    assert [(c.label, c.k) for c in found.configurations] == [
+        ("no speculation", None), ("13,264", 13_264)
+    ]  # fmt: skip
+    assert imported(plain, ks=("13264",)).configurations[0].k == 13_264
+    assert imported(EAGLE3, ks=("13264",)).configurations[0].label == "no speculation"
+
+
+@pytest.mark.parametrize("name", [*SILENT, "specbundle"])
+def test_two_files_of_any_tool_are_never_one_configuration_unless_said(name):
+    value = SILENT.get(name, SPECBUNDLE)
+    sources = [source(value, "a.json"), source(value, "b.json")]
+    once = len(imported(value).configurations)
+    for ks in ((), ("13264", "13264"), ("13264",)):
+        (apart,) = import_results(sources, hints=Hints(ks=ks))
+        assert len(apart.configurations) == 2 * once
+        assert any("kept apart; --pool" in note for note in apart.notes)
+        (pooled,) = import_results(sources, hints=Hints(ks=ks, pool=True))
+        assert len(pooled.configurations) == once
+        assert len(pooled.runs) == len(apart.runs)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        # TensorRT-LLM's and others' descendants of the same script share these fields.
+        {"date": "x", "backend": "openai", "model_id": "m", "tokenizer_id": "m", "num_prompts": 4,
+         "request_rate": "inf", "burstiness": 1.0, "duration": 1.0, "completed": 4,
+         "total_output_tokens": 9, "output_throughput": 9.0, "mean_ttft_ms": 1.0},
+        {"output_throughput": 9.0, "total_output_tokens": 9, "duration": 1.0},
+        {"batch_size": 1, "input_len": 9, "output_len": 9, "latency": 1.0},
+        {"results": [], "aggregate": {}},
+        {"results": [{"score": 1}], "aggregate": {"mean": 1}},
+        {"endpoint_type": "openai", "burstiness": 1.0, "tokenizer_id": "m"},
+    ],
+)  # fmt: skip
+def test_fields_that_several_tools_write_recognise_none(value):
+    with pytest.raises(InputError, match="is no result that can be imported"):
+        imported(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"output_throughput": float("inf")}, r"\$\.output_throughput"),
+        ({"duration": 0}, r"\$\.duration"),
+        ({"spec_decode_num_drafts": -1}, r"\$\.spec_decode_num_drafts"),
+        ({"spec_decode_per_position_acceptance_rates": [1.5]}, r"acceptance_rates\[0\]"),
+        ({"spec_decode_acceptance_length": "2.9"}, r"\$\.spec_decode_acceptance_length"),
+        ({"max_concurrency": 0}, r"\$\.max_concurrency"),
+    ],
+)
+def test_bad_fields_of_vllm_are_named(change, field):
+    with pytest.raises(InputError, match=field):
+        imported({**SERVE, **SPEC, **change})
+
+
 def test_a_nemo_sweep_is_a_measurement_per_data_set_and_keeps_failures():
     sweep = {"results": [{"dataset": "gsm8k", **VLLM},
                          {"dataset": "alpaca", "error": "connection refused"}],
@@ -212,9 +357,14 @@ def test_files_of_one_workload_make_one_measurement_in_pairs():
         return source({**SERVING, "output_throughput": throughput, "server_info": about})
 
     sources = [line(400.0, "a"), line(390.0, "b"), line(404.0, "a"), line(394.0, "b")]
-    (found,) = import_results(sources, hints=Hints(ks=("1000", "2000", "1000", "2000")))
-    assert [run.throughput for run in found.good("1,000")] == [400.0, 404.0]
-    assert [run.throughput for run in found.good("2,000")] == [390.0, 394.0]
+    ks = ("1000", "2000", "1000", "2000")
+    labels = ("1,000", "2,000", "1,000", "2,000")
+    for said in (Hints(ks=ks, pool=True), Hints(ks=ks, labels=labels)):
+        (found,) = import_results(sources, hints=said)
+        assert [run.throughput for run in found.good("1,000")] == [400.0, 404.0]
+        assert [run.throughput for run in found.good("2,000")] == [390.0, 394.0]
+    (found,) = import_results(sources, hints=Hints(ks=ks))
+    assert len(found.configurations) == len(found.runs) == 4
 
 
 def test_drafts_that_nobody_names_are_not_taken_for_one():
@@ -225,6 +375,9 @@ def test_drafts_that_nobody_names_are_not_taken_for_one():
     (found,) = import_results(sources)
     assert [c.label for c in found.configurations] == ["a.json", "b.json"]
     (found,) = import_results(sources, hints=Hints(ks=("4380", "4380")))
+    assert [c.label for c in found.configurations] == ["4,380, a.json", "4,380, b.json"]
+    assert any("a.json and b.json hold runs of 4,380" in note for note in found.notes)
+    (found,) = import_results(sources, hints=Hints(ks=("4380", "4380"), pool=True))
     assert len(found.good("4,380")) == 2
     (found,) = import_results(sources, hints=Hints(ks=("10", "20"), labels=("ours", "theirs")))
     assert [(c.label, c.k) for c in found.configurations] == [("ours", 10), ("theirs", 20)]
@@ -284,6 +437,11 @@ def test_bad_fields_are_named_with_file_and_place(value, field):
     [
         ({"ks": ("1", "2")}, "--k is given 2 times for 1 file;"),
         ({"labels": ("a", "b")}, "--label is given 2 times for 1 file;"),
+        ({"ks": (str(2**63),)}, "not a whole number of tokens up to 16,777,216"),
+        ({"ks": ("-1",)}, "'-1', which is not a whole number"),
+        ({"vocab_size": 2**63}, "--vocab-size must lie within"),
+        ({"vocab_size": -1}, "--vocab-size must lie within"),
+        ({"concurrency": 0}, "--concurrency must lie within"),
         ({"ks": ("many",)}, "'many', which is not a whole number"),
         ({"only": "nothing"}, "of 'nothing'"),
     ],
@@ -305,7 +463,7 @@ def test_formats_and_files_that_are_not_there(tmp_path):
 
 
 def test_every_format_says_against_what_it_was_checked():
-    assert len(FORMATS) == 7
+    assert len(FORMATS) == 8
     for name, each in FORMATS.items():
         assert each.name == name
         assert each.checked

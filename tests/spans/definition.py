@@ -237,15 +237,15 @@ def _turn(rules: Rules, chat: list[Message], tools: list | None, i: int) -> _Tur
 
     Start: the end of the prompt, where the full render begins with it. Where it does not, as with a
     prompt that opens `<think>` before a turn without thoughts: the longest common beginning of
-    both, cut back to a place where a token begins in both, and never before the end of the messages
-    before the turn. Where those were rewritten too: in the template's own text between the previous
+    both, cut back to a place where a token begins in both, if that has the header that every turn
+    begins with. Where those were rewritten too: in the template's own text between the previous
     message and this one, after the longest part of the generation prompt that is there. Where none
     of it is there: after as much as the template closes the message before with, provided that the
     prompt adds nothing at that place; else the template writes the message as another role's (Llama
     3.1 puts the first message, whoever's, into the user's turn with the tools), and there is no
-    span. An assistant
-    message that follows another with no stop token between them is written into the same turn: both
-    are one span.
+    span. An assistant message that follows another with no stop token between them is written into
+    the same turn: both are one span.
+
     End: the end of the render up to the turn, less what the template writes after the stop token,
     where the full render begins with it. Where it does not: the turn's closing text after the end
     of its words, or up to the first stop token after them.
@@ -269,16 +269,13 @@ def _start(
     before = i and chat[i - 1]["role"] == "assistant"
     if prompt is not None and full.startswith(prompt) and not (before and prompt == base):
         return len(prompt), ""
-    begin = rules.special_tokens.get("bos_token", "")
-    if i == 0 and prompt and full.startswith(begin + prompt):
-        return len(begin + prompt), ""  # the first message writes it, so no message leaves it out
+    opening, shortest = _opening(rules, chat, tools)
     if base is not None and prompt is not None and prompt != base:
-        common = _common(prompt, full)
-        if prompt.startswith(base) and common > len(base) and full.startswith(base):
-            return max(len(base), _cut(rules, prompt, full, common)), "prompt differs from the turn"
+        at = _cut(rules, prompt, full, _common(prompt, full))
+        if prompt.startswith(base) and full.startswith(base) and at >= len(base) + shortest:
+            return at, "prompt differs from the turn"
     high = words[0] if words else len(full)
     low = _low(rules, chat, tools, i, high)
-    opening, shortest = _opening(rules, chat, tools)
     gap = full[low:high]
     for size in range(len(opening), shortest - 1, -1):
         if size not in {*rules.boundaries(opening), len(opening)}:

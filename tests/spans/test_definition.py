@@ -118,6 +118,13 @@ def test_a_conversation_with_tools_and_thoughts_by_hand(name, root):
         assert counted(rules, TOOL_CHAT).texts == BY_HAND[name]
 
 
+def test_an_opening_turn_where_the_prompt_of_no_messages_differs(root):
+    """Llama 3 writes its first token with the first message, so not before a prompt alone."""
+    rules = load("llama3", root).rules
+    found = counted(rules, [{"role": "assistant", "content": "Hi."}])
+    assert found.texts == ["Hi.<|eot_id|>"]
+
+
 def test_assistant_turns_that_a_template_merges_are_one_span(root):
     rules = load("mistral_v13", root).rules
     chat = [("user", "Go"), ("assistant", "One."), ("assistant", "Two."), ("user", "On")]
@@ -140,6 +147,8 @@ def test_sentinels_of_the_table(rules):
         except RefusedError:
             continue
         rendered += 1
+        bos = rules.special_tokens.get("bos_token")
+        assert not (bos and any(bos in text for text in found.texts)), conversation.name
         bad = misplaced(found, conversation.messages, conversation.tools, SENTINEL)
         if bad:
             wrong[conversation.name] = bad

@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.count import count
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import ChatTemplate, resolve_template, span_ids
+from vocabtrim_core.templates.chat_template import ChatTemplate, span_ids
+from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 
 CONVERSATIONS = table()

@@ -144,7 +144,8 @@ What the differences are:
 - A header with a thought. SpecForge's header for `qwen3.5` ends with `<think>`, so an earlier turn,
   which is written without its thought, has no loss. It is counted.
 - Results of calls. SpecForge's patterns for `gpt-oss` and `glm-5.2` run on to the next user turn,
-  so a result and the header after it have loss, as has the header of a second assistant turn in a row.
+  so a result and the header after it have loss, as has the header of a second assistant turn in a
+  row.
   With `deepseek-v3` that happens after a single call, which the chat template writes without an end
   of turn. None of it is counted.
 - The marker of the next role, with which GLM stops. It is not counted by default, and SpecForge

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,44 +71,54 @@ def draft_arguments(parser: argparse.ArgumentParser) -> None:
         "--draft",
         metavar="PRESET",
         help="draft architecture by name, see `drafts` (default: the first preset whose V is that "
-        "of the counts; llama-3.1-8b for V = 128,256)",
+        "of the counts)",
     )
     group.add_argument(
         "--draft-config",
         metavar="FILE",
         type=Path,
-        help="draft architecture from the config.json of the target or the draft",
+        help="draft architecture from the config.json of the draft, or of the target: then the "
+        "dense one-layer draft that SpecForge derives from it",
     )
 
 
 def chosen_draft(arguments: argparse.Namespace, vocab_size: int) -> DraftArchitecture:
-    """What --draft or --draft-config name, else the first preset with this V."""
+    """What --draft or --draft-config name, else the first preset with this V.
+
+    Shapes of another V are used over this one, which is said on stderr.
+    """
     from dataclasses import replace
 
-    found = _named_draft(arguments, vocab_size)
+    from vocabtrim_core.draft_config import fitted, preset_of
+
+    named = _named_draft(arguments) or preset_of(vocab_size)
+    if named is None:
+        raise InputError(
+            f"No draft preset has V = {vocab_size:,}, the vocabulary size of these counts; give "
+            "the target's config.json with --draft-config FILE, or name a preset with --draft."
+        )
+    found, note = fitted(named, vocab_size)
+    if note:
+        print(note, file=sys.stderr)
     per_cycle = getattr(arguments, "fusion_per_cycle", None)
     return replace(found, fusion_per_step=False) if per_cycle else found
 
 
-def _named_draft(arguments: argparse.Namespace, vocab_size: int) -> DraftArchitecture:
-    from vocabtrim_core.draft_cost import PRESETS, load_architecture
+def _named_draft(arguments: argparse.Namespace) -> DraftArchitecture | None:
+    from vocabtrim_core.draft_config import load_architecture, published
+    from vocabtrim_core.draft_cost import PRESETS
 
     if arguments.draft_config:
-        return load_architecture(arguments.draft_config)
-    if arguments.draft:
-        if arguments.draft not in PRESETS:
-            raise InputError(
-                f"There is no draft architecture {arguments.draft!r}; choose one of "
-                f"{', '.join(PRESETS)}, or give --draft-config FILE."
-            )
-        return PRESETS[arguments.draft]
-    for preset in PRESETS.values():
-        if preset.vocab_size == vocab_size:
-            return preset
-    raise InputError(
-        f"No draft preset has V = {vocab_size:,}, the vocabulary size of these counts; give the "
-        "target's config.json with --draft-config FILE."
-    )
+        found = load_architecture(arguments.draft_config)
+        if note := published(found):
+            print(note, file=sys.stderr)
+        return found
+    if arguments.draft and arguments.draft not in PRESETS:
+        raise InputError(
+            f"There is no draft architecture {arguments.draft!r}; choose one of "
+            f"{', '.join(PRESETS)}, or give --draft-config FILE."
+        )
+    return PRESETS[arguments.draft] if arguments.draft else None
 
 
 def padding_note(curve: CoverageCurve, k: int) -> str | None:

@@ -138,9 +138,9 @@ def _made_up(given: argparse.Namespace, vocab_size: int | None) -> list[Path]:
     """Folders of drafts without weights, one per --k, which a server fills at random."""
     from vocabtrim_core import workspace
     from vocabtrim_core.cli.training_arguments import size
-    from vocabtrim_core.draft_cost import load_architecture
+    from vocabtrim_core.draft_config import load_architecture
 
-    architecture = load_architecture(Path(_folder(given.target)[0]) / "config.json")
+    architecture = load_architecture(_folder(given.target)[0])
     folders = []
     for text in given.k:
         k = size(text, vocab_size or architecture.vocab_size)

@@ -15,6 +15,7 @@ from vocabtrim_core.cli.reading import (
     corpus_of,
     span_arguments,
     tokenizer_arguments,
+    tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
 
@@ -72,7 +73,6 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.engines import check_engine
     from vocabtrim_core.counting.recipe import Recipe
     from vocabtrim_core.templates.resolve import resolve_template
-    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     if arguments.with_responses and not arguments.out:
         raise InputError("--with-responses writes beside --out; give --out FILE.")
@@ -81,9 +81,8 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.engine:
         check_engine(arguments.engine)
     corpus = corpus_of(arguments, progress)
-    tokenizer = load_tokenizer(
-        arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config
-    )
+    corpus.require_conversations()
+    tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     what = {
         "rule": arguments.rule,
@@ -147,10 +146,10 @@ def _responses(arguments: argparse.Namespace, counts: TokenCounts) -> Result | N
 
 
 def _doubts(corpus: Corpus) -> list[str]:
-    """What somebody should look at: columns that were guessed, files that were left out."""
+    """What somebody should look at: how columns are read, what is not, files left out."""
     info = corpus.describe()
-    doubts = [] if info.sure else [f"Read {info.mapping.sentence()}.", *info.notes]
-    return doubts + [f"Left out: {file}." for file in info.left_out]
+    doubts = [] if info.sure else [f"Read {info.mapping.sentence()}."]
+    return [*doubts, *info.notes, *(f"Left out: {file}." for file in info.left_out)]
 
 
 def totals(counts: TokenCounts) -> Result:
@@ -162,6 +161,7 @@ def totals(counts: TokenCounts) -> Result:
         "conversations": counts.conversations,
         "skipped": counts.skipped,
         "vocab_size": counts.vocab_size,
+        "vocab_size_from": made.vocab_size_from,
         "rule": made.rule,
         "span_end": made.span_end,
         "seconds": made.seconds,
@@ -174,8 +174,9 @@ def totals(counts: TokenCounts) -> Result:
 
 def _counts_text(result: Result) -> str:
     text = facts(
-        result, "tokens", "distinct", "vocab_size", "conversations", "skipped", "rule", "span_end",
-        "tokenizer", "template", "engine", "seconds", "cached", "merged", "key", "out",
+        result, "tokens", "distinct", "vocab_size", "vocab_size_from", "conversations", "skipped",
+        "rule", "span_end", "tokenizer", "template", "engine", "seconds", "cached", "merged", "key",
+        "out",
     )  # fmt: skip
     lines = [text]
     for skip in result.get("skips", ()):

@@ -21,8 +21,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="result files, or folders of Model-Optimizer's specdec_bench; runs that were made in "
-        "turns are paired when their files are named in turns",
+        help="result files, or folders of Model-Optimizer's specdec_bench",
     )
     add = parser.add_argument
     add(
@@ -30,7 +29,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         metavar="NAME",
         help="bench-eagle3, specforge-benchmark, bench-serving, bench-one-batch-server, "
-        "nemo-automodel, modelopt or specbundle (default: recognised by content)",
+        "vllm-bench-serve, nemo-automodel, modelopt or specbundle (default: recognised by content)",
+    )
+    add(
+        "--pool",
+        action="store_true",
+        help="runs that are alike in several files are runs of one configuration; they are paired "
+        "with those of others when files that were made in turns are named in turns (default: "
+        "every file is a configuration of its own, unless two have the same --label)",
     )
     add = parser.add_argument_group("what the files do not tell").add_argument
     add(
@@ -39,7 +45,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="K",
         help="draft vocabulary sizes: one per file (0 where nothing is drafted), one for all, or "
-        "DRAFT=K by a part of the draft's name",
+        "DRAFT=K by a part of the draft's name; they win over what the files say",
     )
     add("--label", nargs="+", default=[], metavar="NAME", help="names, one per file")
     add("--target", default="", metavar="NAME", help="the target model")
@@ -66,6 +72,7 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
         arguments.concurrency,
         arguments.device,
         arguments.only,
+        arguments.pool,
     )
     sources = open_sources(arguments.files)
     found = import_results(sources, arguments.format, hints, _command(arguments))
@@ -77,6 +84,7 @@ def _command(arguments: argparse.Namespace) -> str:
     argv = ["import-results", *(path.name for path in arguments.files)]
     for flag, values in (("--k", arguments.k), ("--label", arguments.label)):
         argv += [flag, *values] if values else []
+    argv += ["--pool"] if arguments.pool else []
     return shlex.join(["python", "-m", "vocabtrim_core", *argv])
 
 
@@ -95,6 +103,7 @@ def _row(measurement: Measurement) -> dict[str, Any]:
                 "runs": row.runs,
                 "throughput": row.throughput.mean if row.throughput else None,
                 "accept_length": row.acceptance_length,
+                "position_acceptance": list(row.position_acceptance),
             }
             for row in summary(measurement)
         ],
@@ -123,7 +132,7 @@ def _text(result: Result) -> str:
 COMMANDS = (
     Command(
         "import-results",
-        "read benchmark results of SpecForge, SGLang, NeMo, Model-Optimizer or SpecBundle",
+        "read benchmark results of SpecForge, SGLang, vLLM, NeMo, Model-Optimizer or SpecBundle",
         _import,
         _arguments,
         _text,

@@ -104,7 +104,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _probe(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.draft_cost import PRESETS, load_architecture
+    from vocabtrim_core.draft_config import load_architecture
+    from vocabtrim_core.draft_cost import PRESETS
     from vocabtrim_core.serving import latency_probe
     from vocabtrim_core.workspace import write_atomic
 

@@ -12,6 +12,7 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
     from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
 def tokenizer_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +25,31 @@ def tokenizer_arguments(parser: argparse.ArgumentParser) -> None:
         help="a preset (see `tokenizers`), a folder, a tokenizer.json, or a hub id",
     )
     add("--tokenizer-revision", metavar="REV", help="branch, tag or commit of a hub tokenizer")
-    add(
+    size = parser.add_argument_group(
+        "the target's vocabulary size V"
+    ).add_mutually_exclusive_group()
+    size.add_argument(
         "--model-config",
         type=Path,
         metavar="FILE",
-        help="the target's config.json, for its vocabulary size V",
+        help="the target's config.json, which holds it (default: the one beside the tokenizer)",
     )
+    size.add_argument(
+        "--vocab-size",
+        type=integer,
+        metavar="V",
+        help="V itself, where no config.json is at hand; at least the tokenizer's largest id + 1",
+    )
+
+
+def tokenizer_of(arguments: argparse.Namespace) -> Tokenizer:
+    """The tokenizer that these arguments name."""
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+
+    return load_tokenizer(
+        arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config,
+        vocab_size=arguments.vocab_size,
+    )  # fmt: skip
 
 
 def corpus_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +61,8 @@ def corpus_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="PATH",
-        help="files, folders or patterns: .jsonl .json .parquet .csv, also .gz or .zst",
+        help="files, folders (also datasets saved to disk or cloned) or patterns: .jsonl .json "
+        ".parquet .arrow .csv, also .gz or .zst",
     )
     add("--dataset", metavar="NAME", help="a preset (see `datasets`) or an id of the hub")
 
@@ -52,7 +73,8 @@ def corpus_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="FIELD=COLUMN",
         help="columns to read when they are not recognised: conversation=…, or prompt=… and "
-        "response=…, or text=…; roles.NAME=ROLE for a role of another name",
+        "response=…, or text=…; a.b.0 for a value inside of others; roles.NAME=ROLE for a role "
+        "of another name",
     )
     read("--limit", type=integer, metavar="ROWS", help="count only the first rows")
     read("--dataset-config", metavar="NAME", help="configuration of a hub dataset")

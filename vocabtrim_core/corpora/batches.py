@@ -49,6 +49,8 @@ ROLE_NAMES = {role: role for role in ROLES} | {
 
 def canonical_role(name: str, extra: Iterable[tuple[str, str]] = ()) -> str | None:
     """One of ROLES for a role as files write it, None when it is unknown."""
+    if found := ROLE_NAMES.get(name):
+        return found
     name = name.strip().lower()
     return ROLE_NAMES.get(name) or dict(extra).get(name)
 
@@ -208,7 +210,14 @@ class SkipReport:
             remedy = next(
                 filter(None, known), "check that the columns are mapped to the right fields"
             )
-            raise InputError(f"{name} has no conversation to count ({self.sentence()}); {remedy}.")
+            causes = "; ".join(
+                f"{reason} in {count:,} of {self.skipped:,} rows"
+                f" ({', '.join(places)}{', …' if count > len(places) else ''})"
+                for reason, count, places in self.reasons
+            )
+            raise InputError(
+                f"{name} has no conversation to count ({causes or 'it has no rows'}); {remedy}."
+            )
 
 
 def iter_conversations(

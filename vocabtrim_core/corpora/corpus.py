@@ -14,6 +14,7 @@ import msgspec
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, SkipReport
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.formats import LINES, format_of, look
+from vocabtrim_core.corpora.seen import seen
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
@@ -63,6 +64,7 @@ class Corpus:
     mappings: tuple[Mapping, ...]
     limit: int | None = None
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # about which files are read
 
     @property
     def mapping(self) -> Mapping:
@@ -128,6 +130,24 @@ class Corpus:
         if not done:
             report.require_conversations(self.name)
 
+    def require_conversations(self, most_bytes: int | None = None) -> None:
+        """InputError when no row has anything to count; the first one that has ends the look.
+
+        most_bytes: of files to read at most, without an end by default. What cannot be read at all
+        raises as reading does.
+        """
+        report, done = SkipReport(), 0
+        for shard in self.shards():
+            for block in self.blocks(shard):
+                batch = block.batch()
+                if len(batch):
+                    return
+                report += SkipReport.of(batch)
+                done += block.file_bytes
+                if most_bytes is not None and done > most_bytes:
+                    report.require_conversations(f"The beginning of {self.name}")
+        report.require_conversations(self.name)
+
     def describe(self) -> CorpusInfo:
         """Shape, columns and first rows, from the head of each file."""
         infos, heads, guesses = [], [], []
@@ -154,7 +174,7 @@ class Corpus:
             mapping=self.mapping,
             sure=all(info.sure for info in infos),
             candidates=guesses[0].candidates,
-            notes=tuple(dict.fromkeys(note for info in infos for note in info.notes)),
+            notes=tuple(dict.fromkeys([*self.notes, *(n for info in infos for n in info.notes)])),
             head=tuple(heads[0][:5]),
             left_out=self.left_out,
         )
@@ -164,11 +184,10 @@ class Corpus:
         mapping = self.mappings[file]
         if mapping.shape:
             return mapping
-        _, columns, _, guess = look(self.files[file])
+        _, columns, head, guess = look(self.files[file])
         raise InputError(
             f"{self.labels[file]} has no column that is known to hold conversations "
-            f"(columns found: {', '.join(columns)}). {' '.join(guess.notes)} "
-            "Choose the columns to read, for example a prompt and a response."
+            f"(columns found: {seen(columns, head)}). {' '.join(guess.notes)} {guess.advice}"
         )
 
 

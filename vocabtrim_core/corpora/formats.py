@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vocabtrim_core.corpora import read_array, read_json, read_table
+from vocabtrim_core.corpora import read_array, read_csv, read_json, read_table
 from vocabtrim_core.corpora.batches import Block, Shard
-from vocabtrim_core.corpora.shapes import Mapping, Recognition, recognise
+from vocabtrim_core.corpora.recognise import Recognition, recognise
+from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.streams import require_utf8
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import label_of
 
 SAMPLE = 50  # rows looked at to recognise a file
 
@@ -28,17 +29,28 @@ class Format:
     blocks: Callable[[Path, str, Shard, Mapping], Iterator[Block]]
 
 
+def _values(name: str, read: read_array.Reader) -> Format:
+    partial = functools.partial
+    return Format(
+        name,
+        partial(read_array.head, read=read),
+        partial(read_array.shards, read=read),
+        partial(read_array.blocks, read=read),
+    )
+
+
 LINES = Format("JSON lines", read_json.line_head, read_json.line_shards, read_json.line_blocks)
-ARRAY = Format(
-    "JSON array", read_array.array_head, read_array.array_shards, read_array.array_blocks
-)
+ARRAY = _values("JSON array", read_array.array_rows)
+OBJECTS = _values("JSON objects", read_array.object_rows)
 PARQUET = Format(
     "Parquet", read_table.parquet_head, read_table.parquet_shards, read_table.parquet_blocks
 )
-CSV = Format("CSV", read_table.csv_head, read_table.csv_shards, read_table.csv_blocks)
+ARROW = Format("Arrow", read_table.arrow_head, read_table.arrow_shards, read_table.arrow_blocks)
+CSV = Format("CSV", read_csv.csv_head, read_csv.csv_shards, read_csv.csv_blocks)
 FORMATS = {".jsonl": LINES, ".ndjson": LINES, ".json": ARRAY, ".parquet": PARQUET,
-           ".csv": CSV, ".tsv": CSV}  # fmt: skip
+           ".csv": CSV, ".tsv": CSV, ".arrow": ARROW}  # fmt: skip
 SUFFIXES = re.compile(rf"({'|'.join(map(re.escape, FORMATS))})(\.gz|\.zst)?$", re.IGNORECASE)
+TEXTS = (LINES, ARRAY, OBJECTS, CSV)
 
 
 def format_of(path: Path) -> Format:
@@ -50,7 +62,17 @@ def format_of(path: Path) -> Format:
             f"{', '.join(FORMATS)}, or one of these with .gz or .zst."
         )
     kind = FORMATS[found.group(1).lower()]
-    return LINES if kind is ARRAY and not read_array.is_array(path) else kind
+    if kind not in (ARRAY, LINES):
+        return kind
+    stat = path.stat()
+    return _json_kind(path, kind is ARRAY, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1024)
+def _json_kind(path: Path, named_json: bool, size: int, mtime_ns: int) -> Format:
+    if named_json:
+        return {"array": ARRAY, "lines": LINES, "objects": OBJECTS}[read_array.begins(path)]
+    return OBJECTS if read_array.has_cr_ends(path) else LINES
 
 
 @functools.lru_cache(maxsize=256)
@@ -58,14 +80,9 @@ def _look_at(
     path: Path, size: int, mtime_ns: int
 ) -> tuple[Format, tuple[str, ...], list[dict[str, Any]], Recognition]:
     kind = format_of(path)
-    try:
-        head = kind.head(path, SAMPLE)
-    except InputError as error:
-        if kind is LINES and ".json" in path.suffixes:
-            raise InputError(
-                f"{label_of(path)} holds neither an array of rows nor one row per line ({error})"
-            ) from None
-        raise
+    if kind in TEXTS:
+        require_utf8(path)
+    head = kind.head(path, SAMPLE)
     columns = tuple(dict.fromkeys(key for row in head for key in row))
     return kind, columns, head, recognise(columns, head)
 

@@ -1,13 +1,14 @@
 """Arrow tables -> MessageBatch without a Python object per message.
 
-Same meaning as `from_rows`, which it calls for the rows that need it: those with tool calls, tools
-or reasoning, and whole tables whose columns are not plain strings (parts, JSON kept as text).
+Same meaning as `from_rows`, which it calls for the rows that need it: those with tool calls, tools,
+reasoning or untrained turns, and whole tables whose columns are not plain strings (parts, lists).
 """
 
 # pyright: reportAttributeAccessIssue=false
 # (pyarrow.compute makes its functions when it is imported)
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,24 +24,43 @@ from vocabtrim_core.corpora.batches import (
     canonical_role,
     role_array,
 )
-from vocabtrim_core.corpora.from_rows import (
-    NO_ASSISTANT,
-    RICH,
-    UnknownRoleError,
-    batch_from_rows,
-)
-from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.from_rows import NO_ASSISTANT, UnknownRoleError, batch_from_rows
+from vocabtrim_core.corpora.messages import CALL_ROLES, CALLS, REASONING, UNTRAINED
+from vocabtrim_core.corpora.shapes import Mapping, as_list
+
+# Keys of a message that the path over rows reads.
+RICH = (*CALLS, *REASONING, *UNTRAINED)
+
+Rows = Sequence[tuple[int, Any]]
 
 
 def batch_from_arrow(
-    table: pa.Table | pa.RecordBatch, mapping: Mapping, file: str, first_row: int
+    table: pa.Table | pa.RecordBatch,
+    mapping: Mapping,
+    file: str,
+    first_row: int,
+    whole_rows: Callable[[list[int]], Rows] | None = None,
 ) -> MessageBatch:
-    """A batch from a table that holds mapping.columns; its rows are first_row, first_row + 1, …"""
+    """A batch from a table that holds mapping.columns; its rows are first_row, first_row + 1, …
+
+    whole_rows: (number, row) of the rows at these positions, where the table has not all of them.
+    """
     if not _is_plain(table.schema, mapping):
         rows = enumerate(table.to_pylist(), first_row)
-        return batch_from_rows(list(rows), mapping, file)
+        return batch_from_rows(list(rows), mapping, file, padded=True)
     build = {"conversation": _conversations, "prompt_response": _pairs, "text": _texts}
-    return build[mapping.shape](table, mapping, file, np.arange(len(table)) + first_row)
+    numbers = np.arange(len(table)) + first_row
+    plain, rich = build[mapping.shape](table, mapping, file, numbers)
+    if not rich.any():
+        return plain
+    picked = np.flatnonzero(rich)
+    if whole_rows:
+        others = batch_from_rows(whole_rows(picked.tolist()), mapping, file)
+    else:
+        found = table.take(pa.array(picked)).to_pylist()
+        pairs = list(zip(numbers[picked].tolist(), found, strict=True))
+        others = batch_from_rows(pairs, mapping, file, padded=True)
+    return _interleave(plain, others)
 
 
 def _is_plain(schema: pa.Schema, mapping: Mapping) -> bool:
@@ -49,7 +69,7 @@ def _is_plain(schema: pa.Schema, mapping: Mapping) -> bool:
     def text(kind: pa.DataType) -> bool:
         return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
-    if any(name not in schema.names for name in mapping.columns):
+    if mapping.nested or any(name not in schema.names for name in mapping.columns):
         return False
     if mapping.shape == "conversation":
         kind = schema.field(mapping.conversation).type
@@ -62,14 +82,17 @@ def _is_plain(schema: pa.Schema, mapping: Mapping) -> bool:
     return not mapping.tools and all(text(schema.field(name).type) for name in names if name)
 
 
-def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> MessageBatch:
+Built = tuple[MessageBatch, np.ndarray]  # the plain rows; bool[n]: rows that are not
+
+
+def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> Built:
     column = _column(table, mapping.conversation)
     lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     messages = pc.list_flatten(column)
-    keys = [field.name for field in messages.type]
+    keys = {field.name for field in messages.type if not pa.types.is_null(field.type)}
     contents = pc.struct_field(messages, mapping.content).cast(pa.large_string())
-    codes, unknown = _codes(pc.struct_field(messages, mapping.role), mapping)
+    codes, unknown, calling = _codes(pc.struct_field(messages, mapping.role), mapping)
     if len(unknown):
         at = int(unknown[0])
         i = int(np.searchsorted(offsets, at, "right")) - 1
@@ -77,12 +100,15 @@ def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) ->
         role = messages[at][mapping.role].as_py()
         raise UnknownRoleError(file, int(rows[i]), field, role)
 
-    rich = np.zeros(len(rows), bool)
+    rich = _any_by_row(calling, offsets)
     for key in RICH:
-        if key in keys:
-            rich |= _any_by_row(_filled(pc.struct_field(messages, key)), offsets)
+        if key in keys:  # else nobody says it
+            rich |= _any_by_row(_telling(pc.struct_field(messages, key), key), offsets)
     if mapping.tools:
         rich |= _filled(_column(table, mapping.tools))
+    unwritten = _nulls(contents) & (codes != ROLE_CODES["tool"])  # a tool may have nothing to say
+    rich |= _any_by_row(unwritten, offsets)  # there may be a refusal
+    contents = pc.fill_null(contents, "") if contents.null_count else contents
     assistant = (codes == ASSISTANT) & ~blank(contents)
     reasons = [
         (_nulls(column), f"`{mapping.conversation}` is null or missing"),
@@ -90,21 +116,16 @@ def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) ->
         (_any_by_row(_nulls(messages), offsets),
          f"`{mapping.conversation}` holds something that is not a message"),
         (_any_by_row(codes < 0, offsets), f"a message has no `{mapping.role}`"),
-        (_any_by_row(_nulls(contents), offsets) & ~rich, f"`{mapping.content}` is null"),
-        (~_any_by_row(assistant, offsets) & ~rich, NO_ASSISTANT),
+        (~_any_by_row(assistant, offsets), NO_ASSISTANT),
     ]  # fmt: skip
-    plain = _finish(table, mapping, file, rows, codes, contents, offsets, reasons, ~rich)
-    if not rich.any():
-        return plain
-    picked = np.flatnonzero(rich)
-    pairs = zip(rows[picked].tolist(), table.take(pa.array(picked)).to_pylist(), strict=True)
-    return _interleave(plain, batch_from_rows(list(pairs), mapping, file))
+    return _finish(table, mapping, file, rows, codes, contents, offsets, reasons, ~rich), rich
 
 
-def _pairs(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> MessageBatch:
+def _pairs(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> Built:
     n = len(rows)
     prompts = [_column(table, name).cast(pa.large_string()) for name in mapping.prompts]
     response = _column(table, mapping.response).cast(pa.large_string())
+    rich = _is_a_list(response) | _is_a_list(prompts[0])
     user = prompts[0]
     for more in prompts[1:]:
         more = pc.fill_null(more, "")
@@ -125,18 +146,18 @@ def _pairs(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> Message
         (_nulls(prompts[0]), f"`{mapping.prompts[0]}` is null or missing"),
         (blank(response), NO_ASSISTANT),
     ]
-    return _finish(table, mapping, file, rows, codes, contents, offsets, reasons)
+    return _finish(table, mapping, file, rows, codes, contents, offsets, reasons, ~rich), rich
 
 
-def _texts(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> MessageBatch:
+def _texts(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> Built:
     contents = _column(table, mapping.text).cast(pa.large_string())
     codes = np.full(len(rows), ROLE_CODES[PREFORMATTED], np.int8)
     reasons = [
         (_nulls(contents), f"`{mapping.text}` is null"),
         (blank(contents), f"`{mapping.text}` is empty"),
     ]
-    offsets = np.arange(len(rows) + 1)
-    return _finish(table, mapping, file, rows, codes, contents, offsets, reasons)
+    offsets, every = np.arange(len(rows) + 1), np.ones(len(rows), bool)
+    return _finish(table, mapping, file, rows, codes, contents, offsets, reasons, every), ~every
 
 
 def _finish(
@@ -148,10 +169,10 @@ def _finish(
     contents: pa.LargeStringArray,
     offsets: np.ndarray,
     reasons: list[tuple[np.ndarray, str]],
-    keep: np.ndarray | None = None,
+    keep: np.ndarray,
 ) -> MessageBatch:
     """The batch without the rows that have a reason (the first one counts) or are not to keep."""
-    good = np.ones(len(rows), bool) if keep is None else keep.copy()
+    good = keep.copy()
     skipped = []
     for bad, reason in reasons:
         skipped += [Skip(int(row), reason) for row in rows[bad & good]]
@@ -203,13 +224,17 @@ def _interleave(a: MessageBatch, b: MessageBatch) -> MessageBatch:
     )
 
 
-def _codes(roles: pa.Array, mapping: Mapping) -> tuple[np.ndarray, np.ndarray]:
-    """(int8 role codes, -1 where null; positions of unknown roles)."""
+def _codes(roles: pa.Array, mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(int8 role codes, -1 where null; positions of unknown roles; where a role says "call")."""
     encoded = roles.dictionary_encode()
-    names = [canonical_role(name, mapping.roles) for name in encoded.dictionary.to_pylist()]
+    written = encoded.dictionary.to_pylist()
+    names = [canonical_role(name, mapping.roles) for name in written]
     table = np.array([-2 if name is None else ROLE_CODES[name] for name in names] + [-1], np.int8)
-    codes = table[np.asarray(pc.fill_null(encoded.indices, len(names)))]
-    return codes, np.flatnonzero(codes == -2)
+    indices = np.asarray(pc.fill_null(encoded.indices, len(names)))
+    codes = table[indices]
+    calls = [i for i, name in enumerate(written) if name.strip().lower() in CALL_ROLES]
+    calling = np.isin(indices, calls) if calls else np.zeros(len(codes), bool)
+    return codes, np.flatnonzero(codes == -2), calling
 
 
 def _column(table: Any, name: str) -> pa.Array:
@@ -225,6 +250,26 @@ def blank(texts: pa.LargeStringArray) -> np.ndarray:
     """Null, empty or white space only."""
     space = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
     return np.asarray(pc.fill_null(space, True))
+
+
+def _telling(values: pa.Array, key: str) -> np.ndarray:
+    """Where a key of a message asks for the path over rows; a flag does only when it is set."""
+    if key in UNTRAINED and (pa.types.is_boolean(values.type) or _is_number(values.type)):
+        said = pc.equal(values.cast(pa.float64()), float(UNTRAINED[key]))
+        return np.asarray(pc.fill_null(said, False))
+    return _filled(values)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def _is_a_list(texts: pa.LargeStringArray) -> np.ndarray:
+    """Where a text is a JSON list, which may hold messages or several texts."""
+    found = np.array(pc.fill_null(pc.starts_with(texts, "["), False))
+    for i in np.flatnonzero(found).tolist():
+        found[i] = as_list(texts[i].as_py()) is not None
+    return found
 
 
 def _filled(values: pa.Array) -> np.ndarray:

@@ -1,8 +1,6 @@
 """Rows as Python dicts -> MessageBatch: the exact, slower path, and the meaning of the fast one.
 
-Takes every shape: lists of parts, tool calls, JSON kept as text, prompts that are messages.
-Content given as parts is the parts' text joined without a separator, which is what templates that
-accept parts print; a part that is not text is dropped and noted.
+A row that cannot be used is skipped with its reason; what of a row cannot be carried is noted.
 """
 
 from __future__ import annotations
@@ -24,26 +22,29 @@ from vocabtrim_core.corpora.batches import (
     place,
     role_array,
 )
-from vocabtrim_core.corpora.shapes import Mapping, as_list
+from vocabtrim_core.corpora.messages import UnusableError, plain_text, read_message, tools_from
+from vocabtrim_core.corpora.shapes import Mapping, value_at
+from vocabtrim_core.corpora.turns import turns_of
 from vocabtrim_core.errors import InputError
 
-# Keys beside role and content that a template may render; the first three make it necessary.
-RICH = ("tool_calls", "reasoning_content", "thinking")
-CARRIED = (*RICH, "name", "tool_call_id")
 NO_ASSISTANT = "no assistant text"
+UNTRAINED_ROW = "no assistant turn that is trained (all are masked by their weight)"
 HALF_PAIR = "not valid Unicode (half a surrogate pair)"
-
-
-class _UnusableError(Exception):
-    """The row is left out; the message is the reason."""
+TOO_DEEP = "nested too deeply"
 
 
 def batch_from_rows(
-    rows: Sequence[tuple[int, dict[str, Any] | str]], mapping: Mapping, file: str
+    rows: Sequence[tuple[int, dict[str, Any] | str]],
+    mapping: Mapping,
+    file: str,
+    *,
+    padded: bool = False,
 ) -> MessageBatch:
     """A batch from (row number, row) pairs; unusable rows are skipped with a reason.
 
-    A text in place of a row is the reason why it is unusable.
+    A text in place of a row is the reason why it is unusable. padded: the rows come out of Arrow
+    structs, in which every field that a sibling has is there, as a null: null fields of tool calls
+    and tools are dropped, as there "null" and "absent" are the same.
     """
     codes: list[int] = []
     contents: list[str] = []
@@ -55,19 +56,23 @@ def batch_from_rows(
         if isinstance(row, str):
             skipped.append(Skip(number, row))
             continue
+        remarks: list[str] = []
         try:
-            messages, tools, remarks = read_row(row, mapping, file, number)
-        except _UnusableError as reason:
+            messages, tools = read_row(row, mapping, file, number, remarks, padded=padded)
+        except UnusableError as reason:
             skipped.append(Skip(number, str(reason)))
             continue
-        if tools or any(m.get(key) for m in messages for key in RICH):
+        except RecursionError:
+            skipped.append(Skip(number, TOO_DEEP))
+            continue
+        if tools or any(map(is_rich, messages)):
             structured[len(kept)] = {"messages": messages} | ({"tools": tools} if tools else {})
-        notes.extend(Skip(number, remark) for remark in remarks)
+        notes.extend(Skip(number, remark) for remark in dict.fromkeys(remarks))
         codes.extend(ROLE_CODES[m["role"]] for m in messages)
-        contents.extend(m["content"] for m in messages)
+        contents.extend(m["content"] or "" for m in messages)
         offsets.append(len(contents))
         kept.append(number)
-        domains.append(label(row.get(mapping.domain)) if mapping.domain else None)
+        domains.append(label(value_at(row, mapping.domain)) if mapping.domain else None)
     return MessageBatch(
         roles=role_array(np.array(codes, np.int8)),
         contents=pa.array(contents, pa.large_string()),
@@ -82,120 +87,78 @@ def batch_from_rows(
     )
 
 
+def is_rich(message: dict[str, Any]) -> bool:
+    """Whether a template must see the full dict."""
+    return len(message) > 2 and bool(
+        "tool_calls" in message or "reasoning_content" in message or message.get("weight") == 0
+    )
+
+
 def read_row(
-    row: dict[str, Any], mapping: Mapping, file: str, number: int
-) -> tuple[list[dict[str, Any]], list[Any] | None, list[str]]:
-    """(messages, tools, remarks) of one row, or _UnusableError; InputError on an unknown role."""
-    remarks: list[str] = []
+    row: dict[str, Any],
+    mapping: Mapping,
+    file: str,
+    number: int,
+    remarks: list[str],
+    *,
+    padded: bool = False,
+) -> tuple[list[dict[str, Any]], list[Any] | None]:
+    """(messages, tools) of one row; what it loses goes to remarks.
+
+    UnusableError where it has nothing to count; InputError on an unknown role.
+    """
     if mapping.shape == "text":
-        text = _text(row.get(mapping.text), mapping.text, remarks)
+        text = plain_text(value_at(row, mapping.text), mapping.text, remarks)
         if not text.strip():
-            raise _UnusableError(f"`{mapping.text}` is empty")
-        return [{"role": PREFORMATTED, "content": text}], None, remarks
+            raise UnusableError(f"`{mapping.text}` is empty")
+        return [{"role": PREFORMATTED, "content": text}], None
 
-    if mapping.shape == "conversation":
-        turns = _conversation(row.get(mapping.conversation), mapping.conversation)
-    else:
-        turns = _pair(row, mapping)
-    messages = _messages(turns, mapping, file, number, remarks)
-    system = row.get(mapping.system) if mapping.system else None
+    column, turns = turns_of(row, mapping, remarks)
+    messages = _messages(turns, column, mapping, file, number, remarks)
+    system = value_at(row, mapping.system) if mapping.system else None
     if system and messages[0]["role"] != "system":
-        messages.insert(0, {"role": "system", "content": _text(system, mapping.system, remarks)})
-    if not any(
-        m["role"] == "assistant" and (m["content"].strip() or any(m.get(key) for key in RICH))
+        text = plain_text(system, mapping.system, remarks)
+        messages.insert(0, {"role": "system", "content": text})
+    answers = [
+        m.get("weight") != 0
         for m in messages
-    ):
-        raise _UnusableError(NO_ASSISTANT)
-    tools = row.get(mapping.tools) if mapping.tools else None
-    return messages, as_list(tools) if tools else None, remarks
-
-
-def _conversation(value: Any, column: str) -> list[Any]:
-    if value is None:
-        raise _UnusableError(f"`{column}` is null or missing")
-    turns = as_list(value)
-    if turns is None:
-        raise _UnusableError(f"`{column}` is not a list of messages")
-    if not turns:
-        raise _UnusableError(f"`{column}` is empty")
-    return turns
-
-
-def _pair(row: dict[str, Any], mapping: Mapping) -> list[Any]:
-    """User and assistant turn of a prompt and a response; either may be a list of messages."""
-    response = row.get(mapping.response)
-    if response is None:
-        raise _UnusableError(f"`{mapping.response}` is null or missing")
-    prompts = [row.get(name) for name in mapping.prompts]
-    if prompts[0] is None:
-        raise _UnusableError(f"`{mapping.prompts[0]}` is null or missing")
-    listed = as_list(prompts[0])
-    if listed and isinstance(listed[0], dict):
-        turns = listed
-    else:
-        user = "\n\n".join(str(prompt) for prompt in prompts if prompt not in (None, ""))
-        turns = [{mapping.role: "user", mapping.content: user}]
-    answers = as_list(response)
-    if answers and isinstance(answers[0], dict):
-        return turns + answers
-    return [*turns, {mapping.role: "assistant", mapping.content: response}]
+        if m["role"] == "assistant"
+        and ((m["content"] or "").strip() or m.get("tool_calls") or m.get("reasoning_content"))
+    ]
+    if not any(answers):
+        raise UnusableError(UNTRAINED_ROW if answers else NO_ASSISTANT)
+    tools = tools_from(value_at(row, mapping.tools), remarks) if mapping.tools else None
+    if padded:
+        for message in messages:
+            if "tool_calls" in message:
+                message["tool_calls"] = _without_nulls(message["tool_calls"])
+        tools = _without_nulls(tools)
+    return messages, tools
 
 
 def _messages(
-    turns: list[Any], mapping: Mapping, file: str, number: int, remarks: list[str]
+    turns: list[Any], column: str, mapping: Mapping, file: str, number: int, remarks: list[str]
 ) -> list[dict[str, Any]]:
-    column = mapping.conversation or mapping.prompt
     if not all(isinstance(turn, dict) for turn in turns):
-        raise _UnusableError(f"`{column}` holds something that is not a message")
+        raise UnusableError(f"`{column}` holds something that is not a message")
     if any(turn.get(mapping.role) is None for turn in turns):
-        raise _UnusableError(f"a message has no `{mapping.role}`")
+        raise UnusableError(f"a message has no `{mapping.role}`")
     roles = [canonical_role(str(turn[mapping.role]), mapping.roles) for turn in turns]
-    if None in roles:
-        i = roles.index(None)
-        raise UnknownRoleError(
-            file, number, f"{column}[{i}].{mapping.role}", turns[i][mapping.role]
-        )
-    messages = []
-    for role, turn in zip(roles, turns, strict=True):
-        rich = {key: _without_nulls(turn[key]) for key in CARRIED if turn.get(key)}
-        value = turn.get(mapping.content)
-        if value is None and any(key in rich for key in RICH):
-            value = ""  # an assistant that only calls a tool
-        content = _text(value, mapping.content, remarks)
-        messages.append({"role": role, "content": content, **rich})
+    keys, messages = (mapping.role, mapping.content), []
+    for i, role in enumerate(roles):
+        if role is None:
+            field = f"{column}[{i}].{mapping.role}"
+            raise UnknownRoleError(file, number, field, turns[i][mapping.role])
+    for role, turn in zip(filter(None, roles), turns, strict=True):
+        messages += read_message(turn, role, keys, remarks)
     return messages
 
 
-def _text(value: Any, field: str, remarks: list[str]) -> str:
-    """Content as one string; parts are joined, parts that are not text are noted."""
-    if value is None:
-        raise _UnusableError(f"`{field}` is null")
-    if isinstance(value, list):
-        texts = []
-        for part in value:
-            text = (
-                part
-                if isinstance(part, str)
-                else part.get("text")
-                if isinstance(part, dict)
-                else None
-            )
-            if text is None:
-                kind = (
-                    part.get("type", "unnamed") if isinstance(part, dict) else type(part).__name__
-                )
-                remarks.append(f"a part of type {kind} was dropped")
-            texts.append(text or "")
-        value = "".join(texts)
-    if isinstance(value, bool | float | dict):
-        raise _UnusableError(f"`{field}` is not text")
-    return str(value)
-
-
 def _without_nulls(value: Any) -> Any:
-    """Arrow gives every struct the fields of all its siblings, filled with nulls: drop them."""
+    """Without the null fields that Arrow's structs are padded with."""
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        return {key: item if isinstance(item, str) else _without_nulls(item)
+                for key, item in value.items() if item is not None}  # fmt: skip
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
@@ -205,6 +168,8 @@ def whole(row: Any) -> Any:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return HALF_PAIR
+    except RecursionError:
+        return TOO_DEEP
     return row
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vocabtrim_core.corpora import read_json
 from vocabtrim_core.corpora.corpus import Corpus
-from vocabtrim_core.corpora.formats import FORMATS, LINES, SUFFIXES, format_of, look
-from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.dataset_folders import Found, files_in, require_content
+from vocabtrim_core.corpora.formats import SUFFIXES, look
+from vocabtrim_core.corpora.places import message_keys
+from vocabtrim_core.corpora.shapes import DEFAULTS, Mapping
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
@@ -32,23 +34,36 @@ def open_corpus(
     """
     if limit is not None and limit < 1:
         raise InputError(f"The row limit must be at least 1, but is {limit}.")
-    files, left_out = _find([paths] if isinstance(paths, str | Path) else paths)
+    found = _find([paths] if isinstance(paths, str | Path) else paths)
     mappings = []
-    for path in files:
+    for path in found.files:
         if not path.stat().st_size:
             raise InputError(f"{_called(path)} is empty; give a file with conversations in it.")
+        require_content(path, _called(path))
         _, columns, head, guess = look(path)
         if not head:
             raise InputError(f"{_called(path)} has no rows; give a file with conversations in it.")
-        given = mapping.over(guess.mapping) if mapping else guess.mapping
-        missing = [column for column in given.columns if column not in columns]
+        given = _keyed(mapping.over(guess.mapping), head) if mapping else guess.mapping
+        known = {*columns, *(c for c in given.columns if c.partition(".")[0] in columns)}
+        missing = [column for column in given.columns if column not in known]
         if missing:
             raise InputError(
                 f"{_called(path)} has no column {' and no column '.join(missing)} (columns found: "
                 f"{', '.join(columns)}); map the columns it has."
             )
         mappings.append(given)
-    return Corpus(name or _name(paths, files), files, tuple(mappings), limit, left_out)
+    return Corpus(
+        name or _name(paths, found.files), found.files, tuple(mappings), limit,
+        found.left_out, found.notes,
+    )  # fmt: skip
+
+
+def _keyed(mapping: Mapping, head: Sequence[dict[str, Any]]) -> Mapping:
+    """With the keys that the messages have, where the mapping does not say them."""
+    keys = message_keys(head, mapping.conversation) if mapping.conversation else None
+    if not keys or any(getattr(mapping, key) != DEFAULTS[key] for key in ("role", "content")):
+        return mapping
+    return replace(mapping, role=keys[0], content=keys[1])
 
 
 def _called(path: Path) -> str:
@@ -57,22 +72,18 @@ def _called(path: Path) -> str:
     return str(path) if label == path.name else label
 
 
-def _find(paths: Sequence[str | Path]) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """(files, what was left out of folders and why)."""
+def _find(paths: Sequence[str | Path]) -> Found:
+    """The files of all paths, each once."""
     files: list[Path] = []
     left_out: list[str] = []
+    notes: list[str] = []
     for given in paths:
         path = Path(given).expanduser().absolute()
         if path.is_dir():
-            for inside in sorted(p for p in path.rglob("*") if p.is_file()):
-                reason = _why_not(inside, path)
-                left_out += [f"{inside.relative_to(path)} ({reason})"] if reason else []
-                files += [] if reason else [inside]
-            if not files:
-                raise InputError(
-                    f"The folder {path} has no file that can be read "
-                    f"({', '.join(left_out[:5]) or 'it is empty'}); it needs {', '.join(FORMATS)}."
-                )
+            inside = files_in(path)
+            files += inside.files
+            left_out += inside.left_out
+            notes += inside.notes
         elif path.exists():
             files.append(path)
         elif glob.has_magic(str(path)):
@@ -85,21 +96,7 @@ def _find(paths: Sequence[str | Path]) -> tuple[tuple[Path, ...], tuple[str, ...
     if not files:
         raise InputError("No corpus file was given.")
     left_out += [f"{path.name} (given twice)" for path, n in Counter(files).items() if n > 1]
-    return tuple(dict.fromkeys(files)), tuple(left_out)
-
-
-def _why_not(path: Path, root: Path) -> str:
-    """Why a file in a folder is no data; empty when it is."""
-    if any(part.startswith((".", "_")) for part in path.relative_to(root).parts):
-        return "hidden"
-    if not SUFFIXES.search(path.name):
-        return "not a data file"
-    if path.stat().st_size and format_of(path) is LINES and ".json" in path.suffixes:
-        try:
-            read_json.line_head(path, 1)
-        except InputError:
-            return "one JSON object, not rows"
-    return ""
+    return Found(tuple(dict.fromkeys(files)), tuple(left_out), tuple(notes))
 
 
 def _name(paths: Any, files: Sequence[Path]) -> str:

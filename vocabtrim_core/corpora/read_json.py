@@ -22,8 +22,9 @@ import pyarrow.json as pj
 
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, place
 from vocabtrim_core.corpora.fingerprint import scan
-from vocabtrim_core.corpora.from_arrow import batch_from_arrow
-from vocabtrim_core.corpora.from_rows import RICH, batch_from_rows, whole
+from vocabtrim_core.corpora.from_arrow import RICH, batch_from_arrow
+from vocabtrim_core.corpora.from_rows import TOO_DEEP, batch_from_rows, whole
+from vocabtrim_core.corpora.messages import UnusableError
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import (
     CHUNK,
@@ -113,7 +114,7 @@ def _decode_range(
         raise _too_long(name, row)
     with open_stream(path, start, stop) as stream:
         data = stream.read(stop - start)
-    data = _without_mark(data, name) if row == 1 else data
+    data = data.removeprefix(codecs.BOM_UTF8) if row == 1 else data
     return decode_lines(_first_lines(data, rows) if cut else data, row, rows, mapping, name)
 
 
@@ -123,7 +124,12 @@ def decode_lines(
     """A batch from whole lines; the first is line `first_row` of the file."""
     table = _parse_fast(data, mapping)
     if table is not None and len(table) == lines:  # else: blank lines, or objects across lines
-        return batch_from_arrow(table, mapping, name, first_row)
+
+        def whole_rows(places: list[int]) -> Rows:
+            found = data.split(b"\n")
+            return [row for i in places for row in _parse_lines(found[i], first_row + i, name)]
+
+        return batch_from_arrow(table, mapping, name, first_row, whole_rows)
     return batch_from_rows(_parse_lines(data, first_row, name), mapping, name)
 
 
@@ -139,7 +145,7 @@ def _line_blocks(
             lines = whole_lines(stream.path)
             raise InputError(f"{error}{f', after line {lines}' * bool(lines)}.") from None
         if row == 1 and not carry:
-            piece = _without_mark(piece, name)
+            piece = piece.removeprefix(codecs.BOM_UTF8)
         end = piece.rfind(b"\n") + 1
         if piece and not end:
             carry += piece
@@ -157,13 +163,6 @@ def _line_blocks(
         left = None if left is None else left - found
         if not piece:
             return
-
-
-def _without_mark(data: bytes, name: str) -> bytes:
-    """The beginning of a file without its byte order mark."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise not_utf8(place(name, 1), "UTF-16")
-    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def _too_long(name: str, row: int) -> InputError:
@@ -184,6 +183,8 @@ def _first_lines(data: bytes, lines: int) -> bytes:
 def _parse_options(mapping: Mapping) -> pj.ParseOptions | None:
     """The columns to read; None where only the slow path understands the mapping."""
     text, never = pa.string(), pa.null()
+    if mapping.nested:
+        return None
     if mapping.shape == "conversation" and not mapping.system:
         keys = {mapping.role: text, mapping.content: text} | dict.fromkeys(RICH, never)
         fields = {mapping.conversation: pa.list_(pa.struct(list(keys.items())))}
@@ -223,26 +224,40 @@ def _parse_lines(data: bytes, first_row: int, name: str) -> Rows:
         try:
             row = msgspec.json.decode(line)
         except (ValueError, RecursionError):
-            row = _parse_strange(line, place(name, number))
+            try:
+                row = _parse_strange(line, place(name, number))
+            except UnusableError as reason:
+                rows.append((number, str(reason)))
+                continue
         if not isinstance(row, dict):
             raise not_object(place(name, number), row)
         rows.append((number, whole(row) if b"\\ud" in line or b"\\uD" in line else row))
     return rows
 
 
+def _integer(digits: str) -> int | float:
+    """An integer of JSON; as a float where Python refuses to read so many digits."""
+    return int(digits) if len(digits) < 4300 else float(digits)
+
+
+DECODER = json.JSONDecoder(parse_int=_integer)  # reads what Python writes: NaN, half surrogates
+
+
 def _parse_strange(line: bytes, where: str) -> Any:
-    """Once more with the standard library, which reads NaN and half surrogates and explains."""
+    """Once more with the standard library, which reads more and explains."""
     try:
-        return json.loads(line.decode("utf-8"))
+        return DECODER.decode(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise not_utf8(f"{where}, byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
-        raise InputError(
-            f"{where}, column {error.colno}: not JSON ({error.msg}); "
-            "correct the line or take it out."
-        ) from None
+        said = error.msg[0].lower() + error.msg[1:]
+        advice = "correct the line or take it out."
+        if error.msg == "Extra data" and error.doc[error.pos] in "{[":
+            said = "a second value on the line"
+            advice = "write one object per line, or name the file .json."
+        raise InputError(f"{where}, column {error.colno}: not JSON ({said}); {advice}") from None
     except RecursionError:
-        raise InputError(f"{where}: JSON nested too deeply to be read; take it out.") from None
+        raise UnusableError(TOO_DEEP) from None
 
 
 def not_object(where: str, row: Any) -> InputError:

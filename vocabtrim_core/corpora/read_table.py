@@ -1,19 +1,15 @@
-"""Parquet and CSV -> blocks."""
+"""Parquet files and Arrow's own files -> blocks."""
 
 from __future__ import annotations
 
-import codecs
-import csv
 import functools
-import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv as pc
+import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from vocabtrim_core import workspace
@@ -22,15 +18,7 @@ from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.from_arrow import batch_from_arrow
 from vocabtrim_core.corpora.read_json import PART_BLOCKS
 from vocabtrim_core.corpora.shapes import Mapping
-from vocabtrim_core.corpora.streams import (
-    CHUNK,
-    Stream,
-    damage,
-    is_compressed,
-    not_utf8,
-    open_stream,
-    whole_lines,
-)
+from vocabtrim_core.corpora.streams import CHUNK, is_compressed, open_stream
 from vocabtrim_core.errors import InputError
 
 SHARD_BYTES = 16 * 2**20  # uncompressed bytes of the columns in the row groups of a shard
@@ -56,10 +44,10 @@ def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _plain(path: Path) -> Path:
-    """Parquet is read from its end: a compressed file is unpacked once, into the workspace."""
+    """Files that are not read in order are unpacked once, into the workspace."""
     if not is_compressed(path):
         return path
-    target = workspace.folder("unpacked") / f"{scan(path).sha256[:32]}.parquet"
+    target = workspace.folder("unpacked") / f"{scan(path).sha256[:32]}{path.with_suffix('').suffix}"
     if not target.exists():
 
         def unpack(file: Any) -> None:
@@ -103,7 +91,7 @@ def parquet_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Ite
     """The blocks of one shard; a row group of any size is read in bounded memory."""
     with _parquet(path) as source:
         names = source.schema_arrow.names
-        columns = [column for column in mapping.columns if column in names]
+        columns = list(mapping.columns_of(names))
         row, left = shard.first_row, shard.rows or 0
         size = _batch_rows(source, shard, columns)
         batches = source.iter_batches(
@@ -137,85 +125,69 @@ def _batch_rows(source: pq.ParquetFile, shard: Shard, columns: list[str]) -> int
     return max(1, min(MOST_ROWS, BATCH_BYTES * rows // max(total, 1)))
 
 
-# --- CSV ----------------------------------------------------------------------------------------
+# --- Arrow's own files --------------------------------------------------------------------------
 
 
-def csv_head(path: Path, rows: int) -> list[dict[str, Any]]:
-    """The first rows, every value as text."""
-    with open_stream(path) as stream:
-        batch = next(_csv_batches(stream, path, None), None)
-        return [] if batch is None else batch.slice(0, rows).to_pylist()
-
-
-def csv_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
-    """One: where a quoted record ends is known only by reading from the beginning."""
-    return [Shard(f"{file:04d}", file, 0, 0, 1, limit, path.stat().st_size)]
-
-
-def csv_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Iterator[Block]:
-    """The blocks of the file."""
-    row, told, left = 1, 0, shard.rows
-    with open_stream(path) as stream:
-        for i, batch in enumerate(_csv_batches(stream, path, mapping)):
-            batch = batch if left is None else batch.slice(0, left)
-            part = f"{shard.key}-{i // PART_BLOCKS:05d}"
-            decode = functools.partial(batch_from_arrow, batch, mapping, name, row)
-            yield Block(part, row, len(batch), stream.position - told, decode)
-            told, row = stream.position, row + len(batch)
-            left = None if left is None else left - len(batch)
-            if left == 0:
-                return
-
-
-def _csv_batches(stream: Stream, path: Path, mapping: Mapping | None) -> Iterator[pa.RecordBatch]:
-    """Record batches of about 8 MB with every column (or every mapped one) as text."""
-    names, delimiter = _csv_header(path)
-    wanted = [] if mapping is None else [name for name in mapping.columns if name in names]
-    row = 0
+@contextmanager
+def _arrow(path: Path) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The record batches of an Arrow file or stream, mapped into memory."""
     try:
-        yield from (
-            batch
-            for batch in pc.open_csv(
-                stream.source,
-                pc.ReadOptions(use_threads=False, block_size=CHUNK),
-                pc.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-                pc.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()),
-                    include_columns=wanted,
-                    strings_can_be_null=False,
-                ),
-            )
-            if (row := row + len(batch)) or True
-        )
-    except pa.ArrowInvalid as error:
-        reason = str(error).splitlines()[0]
-        if "UTF8" in reason or "UTF-8" in reason:
-            raise not_utf8(f"{workspace.label_of(path)}, line {_bad_line(path)}") from None
-        where = f"after row {row}"
-        if told := re.search(r"Row #(\d+): (.*)", reason):  # the header is the first
-            where, reason = f"row {int(told[1]) - 1}", told[2]
-        raise InputError(f"{workspace.label_of(path)}, {where}: not CSV ({reason}).") from None
-    except OSError as error:
-        raise InputError(f"{damage(path, error)}, after line {whole_lines(path)}.") from None
+        with pa.memory_map(str(_plain(path))) as source:
+            yield _record_batches(source)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise InputError(
+            f"{workspace.label_of(path)} cannot be read as Arrow ({reason}); write it again."
+        ) from None
 
 
-def _csv_header(path: Path) -> tuple[list[str], str]:
-    """(column names, delimiter): the one of , ; tab that the first line has most of."""
-    with open_stream(path) as stream:
-        text = stream.read(2**16).decode("utf-8-sig", errors="ignore")
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    return next(csv.reader(io.StringIO(text), delimiter=delimiter), []), delimiter
+def _record_batches(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
+    size = source.size()
+    if source.read(6) == b"ARROW1":
+        file = pa.ipc.open_file(source)
+        yield from (file.get_batch(i) for i in range(file.num_record_batches))
+        return
+    source.seek(max(0, size - 8))
+    ended = source.read() == b"\xff\xff\xff\xff\0\0\0\0"  # how a stream says that it is whole
+    source.seek(0)
+    yield from pa.ipc.open_stream(source)
+    if not ended:
+        raise pa.ArrowInvalid("it is cut off: the mark at the end of its stream is missing")
 
 
-def _bad_line(path: Path) -> int:
-    """The first line that is not UTF-8; looked for only to say it."""
-    line = 1
-    with open_stream(path) as stream:
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        while piece := stream.read(CHUNK):
-            try:
-                line += decoder.decode(piece).count("\n")
-            except UnicodeDecodeError as error:
-                return line + error.object.count(b"\n", 0, error.start)
-    return line
+def arrow_head(path: Path, rows: int) -> list[dict[str, Any]]:
+    """The first rows."""
+    found: list[dict[str, Any]] = []
+    with _arrow(path) as batches:
+        for batch in batches:
+            found += batch.slice(0, rows - len(found)).to_pylist()
+            if len(found) >= rows:
+                break
+    return found
+
+
+def arrow_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
+    """One: a stream can only be read from its beginning."""
+    with _arrow(path) as batches:
+        rows = sum(len(batch) for batch in batches)
+    rows = rows if limit is None else min(rows, limit)
+    return [Shard(f"{file:04d}", file, 0, 0, 1, rows, path.stat().st_size)]
+
+
+def arrow_blocks(path: Path, name: str, shard: Shard, mapping: Mapping) -> Iterator[Block]:
+    """The blocks of the file."""
+    row, left, made = 1, shard.rows or 0, 0
+    with _arrow(path) as batches:
+        for whole in batches:
+            batch = whole.select(mapping.columns_of(whole.schema.names)).slice(0, left)
+            step = max(1, min(MOST_ROWS, BATCH_BYTES * len(batch) // max(batch.nbytes, 1)))
+            for start in range(0, len(batch), step):
+                piece = batch.slice(start, step)
+                decode = functools.partial(batch_from_arrow, piece, mapping, name, row)
+                file_bytes = shard.bytes * len(piece) // max(shard.rows or 0, 1)
+                part = f"{shard.key}-{made // PART_BATCHES:05d}"
+                yield Block(part, row, len(piece), file_bytes, decode)
+                row, made = row + len(piece), made + 1
+            left -= len(batch)
+            if left <= 0:
+                return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -66,6 +67,15 @@ def open_stream(path: Path, start: int = 0, stop: int = 0) -> Iterator[Stream]:
                 yield Stream(path, file, source)
 
 
+def peek(path: Path, count: int) -> bytes:
+    """The first bytes; none of a file that is damaged, which its reader will say."""
+    try:
+        with open_stream(path) as stream:
+            return stream.read(count)
+    except InputError:
+        return b""
+
+
 def damage(path: Path, error: OSError) -> str:
     """A sentence, open for more, about a file that cannot be decompressed."""
     name = label_of(path)
@@ -81,6 +91,21 @@ def whole_lines(path: Path) -> int:
         while piece := stream.read(PIECE):
             lines += piece.count(b"\n")
     return lines
+
+
+MARKS = {codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32",
+         codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}  # fmt: skip
+
+
+def require_utf8(path: Path) -> None:
+    """InputError for a text file that begins as UTF-16 or UTF-32, with or without a mark."""
+    head = peek(path, 1024)
+    seen = next((name for mark, name in MARKS.items() if head.startswith(mark)), "")
+    even, odd = head[::2].count(0), head[1::2].count(0)
+    if not seen and len(head) > 3 and max(even, odd) > len(head) // 4 and min(even, odd) < 4:
+        seen = "UTF-16LE" if odd > even else "UTF-16BE"
+    if seen:
+        raise not_utf8(f"{label_of(path)}, line 1", seen)
 
 
 def not_utf8(where: str, seen: str = "") -> InputError:

@@ -108,6 +108,7 @@ def assemble(
     report.require_conversations(corpus.name, REMEDIES)
     provenance = Provenance(
         **recipe.provenance(),
+        vocab_size_from=recipe.tokenizer.vocab_size_from,
         corpora=(source,),
         engine=proof.engine,
         proof=proof.summary(),

@@ -31,7 +31,7 @@ SPREAD = 256 * 2**10  # one in as many as make this many bytes of the whole corp
 LONGEST = 200_000  # bytes of a checked text: HF takes a gigabyte of memory for five megabytes
 UNICODE = "code points newer than HF's Unicode tables"
 MARKUP = "markup that takes blanks or word borders with it"
-RENDERED = "conversations whose spans cannot be cut out before they are encoded"
+WITHIN = "counted spans that are cut out of a longer text after it is encoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class Sample:
 class Proof:
     """texts, text_bytes: encoded; checked, checked_bytes: of these, encoded twice and found equal;
     routed: reason -> texts (or conversations) encoded by HF alone; passed: engines and quick ways
-    not used, and why, one sentence each; turns: of so many conversations, found again by the definition of a counted span
-    (see `span_proof`)."""
+    not used, and why, one sentence each; turns: of so many conversations, found again by the
+    definition of a counted span (see `span_proof`)."""
 
     engine: str = ""
     texts: int = 0

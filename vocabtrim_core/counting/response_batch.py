@@ -35,11 +35,11 @@ class ResponseBatch(NamedTuple):
         ids, offsets = gather(self.ids, starts, spans, np.flatnonzero(inside))
         return ResponseBatch(ids, offsets, self.conversation[inside])
 
-    def merged(self, other: ResponseBatch) -> ResponseBatch:
-        """The spans of both, in the order of their conversations."""
+    def merged(self, other: ResponseBatch, places: np.ndarray | None = None) -> ResponseBatch:
+        """The spans of both, in the order of their conversations, or of places int64[spans]."""
         both = np.concatenate([self.conversation, other.conversation])
         lengths = np.concatenate([np.diff(self.offsets), np.diff(other.offsets)])
-        order = np.argsort(both, kind="stable")
+        order = np.argsort(both if places is None else places, kind="stable")
         ids = np.concatenate([self.ids, other.ids])
         ids, offsets = gather(ids, np.cumsum(lengths) - lengths, lengths, order)
         return ResponseBatch(ids, offsets, both[order])

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.drafts.tensor_files import StoredTensor, read_tensors
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import CONFIG, ModelConfig, read_config
 
-CONFIG, SINGLE, INDEX, TORCH = (
-    "config.json",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-)
+SINGLE, INDEX, TORCH = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """config: config.json as it stands.  shards: weight file -> its tensors, in file order."""
 
@@ -42,22 +39,14 @@ class Checkpoint:
         """Whether an index file says where each tensor is."""
         return (self.folder / INDEX).is_file()
 
-    def setting(self, name: str) -> Any:
-        """A field of config.json, also where a nested config holds it; None when absent."""
-        for part in ("", "transformer_layer_config", "text_config"):
-            fields = self.config.get(part) if part else self.config
-            if isinstance(fields, Mapping) and fields.get(name) is not None:
-                return fields[name]
-        return None
+    @cached_property
+    def model(self) -> ModelConfig:
+        """config.json with its sections and transformers' defaults."""
+        return ModelConfig(self.config, str(self.folder / CONFIG))
 
     def size(self, name: str) -> int | None:
         """A whole positive number of config.json; None when absent, else InputError."""
-        value = self.setting(name)
-        if value is not None and (not isinstance(value, int) or value < 1):
-            raise InputError(
-                f"{self.folder / CONFIG}: {name} must be a whole positive number, not {value!r}."
-            )
-        return value
+        return self.model.size(name)
 
 
 def open_checkpoint(folder: str | Path) -> Checkpoint:
@@ -68,7 +57,7 @@ def open_checkpoint(folder: str | Path) -> Checkpoint:
             f"There is no model folder at {folder}; give a local one that holds {CONFIG} and its "
             "weights (`hf download` fetches one from the hub)."
         )
-    config = _object(folder / CONFIG)
+    config = read_config(folder).whole
     shards = {name: read_tensors(folder / name) for name in _files(folder)}
     return Checkpoint(folder, config, shards)
 
@@ -108,8 +97,6 @@ def _indexed(folder: Path) -> list[str]:
 def _object(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path.parent} has no {path.name}; is it a model folder?") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is not readable JSON ({error}).") from error
     if not isinstance(value, dict):

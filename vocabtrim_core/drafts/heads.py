@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vocabtrim_core.drafts.checkpoint import CONFIG, Checkpoint
+from vocabtrim_core.drafts.checkpoint import Checkpoint
 from vocabtrim_core.drafts.tensor_files import FLOATS, StoredTensor
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.checks import check_ids, offsets_to_ids
+from vocabtrim_core.model_config import CONFIG
 
 HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 
@@ -38,7 +39,7 @@ def find_head(draft: Checkpoint, target: Checkpoint | None = None) -> Head:
     InputError in one sentence for whatever is not a plain, complete, consistent EAGLE-3 draft.
     """
     width, size = check_draft(draft)
-    if draft.setting("tie_word_embeddings"):
+    if draft.model.stated("tie_word_embeddings"):
         raise InputError(
             f"{draft.folder} ties its head to its embedding (tie_word_embeddings), so trimming "
             "one would trim the other; untie the draft first."
@@ -55,11 +56,11 @@ def find_head(draft: Checkpoint, target: Checkpoint | None = None) -> Head:
 
 def check_draft(draft: Checkpoint) -> tuple[int, int]:
     """H and V of an EAGLE-3 draft; InputError when it is none, or its tensors have other shapes."""
-    found = [draft.size("hidden_size"), draft.size("vocab_size")]
-    for name, value in zip(("hidden_size", "vocab_size"), found, strict=True):
-        if value is None:
+    # A draft shares these with its target, so transformers' defaults say nothing about them.
+    for name in ("hidden_size", "vocab_size"):
+        if draft.model.stated(name) is None:
             raise InputError(f"{draft.folder / CONFIG} has no {name}; is it a draft's config?")
-    width, size = found[0] or 0, found[1] or 0
+    width, size = draft.model.required("hidden_size"), draft.model.required("vocab_size")
     _check_eagle3(draft, width, size)
     return width, size
 
@@ -137,7 +138,7 @@ def _target_head(draft: Checkpoint, target: Checkpoint, width: int, size: int) -
             f"{target.folder / CONFIG} says {theirs or 0:,}; they belong to different models."
         )
     # A tied target computes its logits with its embedding.
-    wanted = (HEAD, EMBEDDING) if target.setting("tie_word_embeddings") else (HEAD,)
+    wanted = (HEAD, EMBEDDING) if target.model.get("tie_word_embeddings") else (HEAD,)
     for name in wanted:
         found = [t for key, t in target.tensors.items() if key.endswith(name)]
         if len(found) == 1:

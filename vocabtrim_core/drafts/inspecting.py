@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from vocabtrim_core.drafts.aux_layers import disagreement, named_for, read_layers
-from vocabtrim_core.drafts.checkpoint import CONFIG, open_checkpoint
+from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.heads import HEAD, Head, check_draft, find_head
 from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
+from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 import vocabtrim_core
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
-from vocabtrim_core.drafts.checkpoint import CONFIG, INDEX, SINGLE, Checkpoint, open_checkpoint
+from vocabtrim_core.drafts.checkpoint import INDEX, SINGLE, Checkpoint, open_checkpoint
 from vocabtrim_core.drafts.heads import HEAD, Head, find_head, rows_of
 from vocabtrim_core.drafts.tensor_files import (
     Outgoing,
@@ -33,6 +33,7 @@ from vocabtrim_core.drafts.tensor_files import (
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.files import load_json, save_json
 from vocabtrim_core.folders import new_folder
+from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 NAME, FORMAT, TRAINED = "vocabtrim.json", "vocabtrim-draft-1", "vocabtrim-trained-draft-1"

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core import workspace
-from vocabtrim_core.draft_cost import DraftArchitecture, architecture_from_config
+from vocabtrim_core.draft_config import architecture_from_config
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.aux_layers import default, with_layers
-from vocabtrim_core.drafts.checkpoint import CONFIG, Checkpoint, open_checkpoint
+from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import CONFIG
 
 TOY = "toy.json"  # beside the weights of a target that only demonstrates the mechanism
 DEMO = "demo"  # how the workspace's own toy target is named in commands
@@ -79,7 +81,6 @@ def load_target(spec: str | Path) -> Target:
         if not folder.is_dir():
             folder = _from_hub(str(spec))
     checkpoint = open_checkpoint(folder)
-    config = checkpoint.config
     layers = checkpoint.size("num_hidden_layers")
     if layers is None or layers < 4:
         raise InputError(
@@ -87,12 +88,12 @@ def load_target(spec: str | Path) -> Target:
             "fuse three below the last one."
         )
     embedding = _key(checkpoint, EMBEDDING)
-    tied = bool(checkpoint.setting("tie_word_embeddings"))
+    tied = bool(checkpoint.model.get("tie_word_embeddings"))
     toy = folder / TOY
     return Target(
         folder=folder.resolve(),
         name=DEMO if toy.is_file() and str(spec) == DEMO else checkpoint.name,
-        architecture=architecture_from_config(config, checkpoint.name),
+        architecture=architecture_from_config(checkpoint.model, checkpoint.name),
         layers=layers,
         aux_layers=aux_layers(layers),
         head_key=embedding if tied else _key(checkpoint, HEAD),
@@ -171,7 +172,7 @@ def _special_ids(checkpoint: Checkpoint) -> dict[str, int]:
     """pad, bos and eos as one id each; config.json may list several eos ids."""
     ids = {}
     for role in ("bos_token_id", "eos_token_id", "pad_token_id"):
-        value = checkpoint.setting(role)
+        value = checkpoint.model.stated(role)
         value = value[0] if isinstance(value, list) and value else value
         if isinstance(value, int) and value >= 0:
             ids[role] = value

@@ -40,7 +40,8 @@ def read(folder: Path, k: int) -> np.ndarray:
 
 def notes(context: ExportContext) -> list[str]:
     """Where the draft comes from, and which of the target's layers it reads."""
-    from vocabtrim_core.drafts.checkpoint import CONFIG, open_checkpoint
+    from vocabtrim_core.drafts.checkpoint import open_checkpoint
+    from vocabtrim_core.model_config import CONFIG
 
     if context.draft is None:
         return []

@@ -119,6 +119,7 @@ def _counts(context: ExportContext) -> dict[str, Any]:
         **source.mergeable(),
         "turn_end": source.turn_end,
         "template": source.template,
+        "vocab_size_from": source.vocab_size_from,
         "engine": source.engine,
         "corpora": [dict(corpus) for corpus in source.corpora],
     }

@@ -34,7 +34,9 @@ def _head(manifest: Manifest) -> str:
     k, size, choice = manifest.k, manifest.vocab_size, manifest.choice
     title = f"Draft vocabulary of {k:,} tokens"
     text = f"{title}\n{'=' * len(title)}\n"
+    origin = manifest.counts.get("vocab_size_from")
     text += _line("Size", f"{k:,} of the target's {size:,} token ids ({k / size:.1%})")
+    text += _line("V", f"{size:,}, {origin}") if origin else ""
     if manifest.tokenizer:
         name, digest = manifest.tokenizer["name"], manifest.tokenizer["sha256"]
         text += _line("Tokenizer", f"{name}, sha256 {digest[:16]}")

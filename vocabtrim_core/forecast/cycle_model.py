@@ -161,8 +161,9 @@ def roofline(
     target = architecture.target_weights
     if target is None:
         raise InputError(
-            f"{architecture.name} does not say how many layers its target has, so the time of a "
-            "verification is unknown; use the target's config.json or two measurements."
+            f"{architecture.name} does not say how many layers its target has, or which kinds, so "
+            "the time of a verification is unknown; use the target's config.json or two "
+            "measurements."
         )
 
     def seconds(weights: float, rows: int) -> float:

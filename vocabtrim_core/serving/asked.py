@@ -78,7 +78,8 @@ def _user_turns(row: Mapping[str, Any]) -> list[str]:
 def _from_rows(corpus: Corpus, last: bool) -> Iterator[Asked]:
     """Rows as they are written: lists of user turns (the first), messages, or a prompt column."""
     from vocabtrim_core.corpora.formats import format_of
-    from vocabtrim_core.corpora.shapes import CONVERSATIONS, PROMPTS, as_list
+    from vocabtrim_core.corpora.recognise import CONVERSATIONS, PROMPTS
+    from vocabtrim_core.corpora.shapes import as_list
 
     for path in corpus.files:
         for row in format_of(path).head(path, POOL):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - how everybody calls it
 
-from vocabtrim_core.draft_cost import FEATURE_LAYERS, DraftArchitecture
+from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.clocks import gpus
@@ -72,11 +72,14 @@ class Request:
                 f"{self.architecture.name} does not say how many layers its target has; give the "
                 "target's config.json, or probe without the target."
             )
-        if self.with_target and self.architecture.active_experts > 1:
+        shape = self.architecture
+        other = shape.active_experts > 1 or shape.target_layer_weights is not None
+        if self.with_target and other:
             raise InputError(
-                f"The target of {self.architecture.name} is a mixture of experts, which is not "
-                "timed here; probe without the target."
+                f"The target of {self.architecture.name} has other layers than its draft (a "
+                "mixture of experts, say), which are not timed here; probe without the target."
             )
+        self.architecture.draft_config(min(self.ks))  # only such drafts are timed
 
 
 def run_probe(
@@ -204,7 +207,7 @@ class Steps:
         torch.manual_seed(0)
         config = draft_config(shape.draft_config(shape.vocab_size))
         with torch.device("meta"):
-            module = Eagle3Draft(config, shape.vocab_size, FEATURE_LAYERS * shape.hidden_size)
+            module = Eagle3Draft(config, shape.vocab_size, shape.feature_width)
         module = module.to(dtype).to_empty(device=self.device)
         for name, weight in module.named_parameters():
             weight.fill_(1) if "norm" in name else weight.normal_(0, 0.02)
@@ -220,7 +223,7 @@ class Steps:
         def random(*sizes: int) -> torch.Tensor:
             return draft.embedding.new_empty(batch, 1, *sizes).normal_()
 
-        aux, hidden = random(FEATURE_LAYERS * shape.hidden_size), random(shape.hidden_size)
+        aux, hidden = random(shape.feature_width), random(shape.hidden_size)
         tokens = torch.randint(0, TABLE, (batch, 1), device=self.device)
         at = torch.tensor([room - 1], device=self.device)
 

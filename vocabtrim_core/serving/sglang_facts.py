@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import read_config
 from vocabtrim_core.serving.attached import EngineError
 from vocabtrim_core.serving.sglang_http import SglangHttp
 
@@ -105,11 +107,10 @@ def _scalar(value: Any) -> Value:
 def draft_size(folder: str | Path) -> int | None:
     """k of the draft in a folder, from its config.json; None where none can be read."""
     try:
-        config = json.loads((Path(folder).expanduser() / "config.json").read_text("utf-8"))
-        found = config.get("draft_vocab_size") or config.get("vocab_size")
-    except (OSError, ValueError, AttributeError):
+        config = read_config(folder)
+        return config.size("draft_vocab_size") or config.size("vocab_size")
+    except InputError:
         return None
-    return found if isinstance(found, int) else None
 
 
 def differences(servers: Sequence[Served]) -> list[str]:

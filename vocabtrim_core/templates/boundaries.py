@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.templates.spans import Span
-
 if TYPE_CHECKING:
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
+NEAR = 64  # characters before a span that are searched for a border
 BLANKS = ("word", " word", "\nword", "\n\nword")
 
 
@@ -32,12 +31,13 @@ class AddedTokens:
             text[at : at + n] in self._texts for n in self._lengths
         )
 
-    def separate(self, text: str, span: Span) -> bool:
-        """The span encodes to its ids in the text whatever it holds."""
-        start, end = span
-        return self.cuts and all(
-            at in (0, len(text)) or self.beside(text, at) for at in (start, end)
-        )
+    def border(self, text: str, at: int) -> bool:
+        """Is this a token border whatever stands on its sides?"""
+        return self.cuts and (at in (0, len(text)) or self.beside(text, at))
+
+    def border_before(self, text: str, at: int) -> int | None:
+        """The last such border up to here, None where there is none in the last characters."""
+        return next((i for i in range(at, max(-1, at - NEAR), -1) if self.border(text, i)), None)
 
     def _encode_apart(self, tokenizer: Tokenizer) -> bool:
         """Text beside an added token has the ids it has alone: nothing is put before it."""

@@ -35,7 +35,6 @@ __all__ = ["RULES", "SPAN_ENDS", "ChatTemplate", "Reading", "Span", "ids_inside"
 
 LOST_REASONING = "reasoning that the chat template does not write"
 LOST_CALLS = "tool calls that the chat template does not write"
-WEIGHTED = "turns of weight 0, which are not trained on"
 
 
 class Reading(NamedTuple):
@@ -177,11 +176,8 @@ class ChatTemplate:
                 rendered.text, spans, rule, reasoning, last_turn_only))  # fmt: skip
         turns = own.turns(rendered, messages, tools)
         notes = _unwritten(rendered, turns)
-        muted = [t for t in turns if _weightless(messages[t.message])]
-        turns = [turn for turn in turns if turn not in muted]
+        turns = [turn for turn in turns if not _weightless(messages[turn.message])]
         spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
-        if muted:
-            notes = (*notes, (WEIGHTED, len(muted)))
         narrowed = own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
         return Reading(rendered.text, narrowed, notes)
 

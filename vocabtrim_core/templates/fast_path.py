@@ -50,7 +50,8 @@ class FastPath:
     """What was shown for one template and tokenizer.
 
     frames: rule -> the frame of a turn inside a conversation and of one that is its last message.
-    edges: RE2 expression of contents with an edge for which the claim fails, "" for none.
+    edges: RE2 expression of contents with an edge for which the claim fails, "" for none; starts:
+    of its alternatives, those about the first characters.
     literals: strings that make a content special (added tokens, the template's own markup and
     string constants).  openers: strings that forge an assistant turn in other roles' contents.
     pairs: rule -> bool[7, 7], may the second role follow the first (ROLES, other, start, end)?
@@ -59,6 +60,7 @@ class FastPath:
     fast: bool
     frames: dict[str, tuple[Frame, Frame]]
     edges: str
+    starts: str
     literals: tuple[str, ...] = field(repr=False)
     openers: tuple[str, ...]
     thoughts: bool  # are thoughts rendered like any text?
@@ -101,6 +103,12 @@ class FastPath:
         bad[last[filled]] |= ~allowed[codes[last[filled]], END]
         total = np.concatenate([[0], np.cumsum(bad)])
         return (total[offsets[1:]] > total[offsets[:-1]]) | ~filled
+
+    def begins_apart(self, texts: pa.LargeStringArray) -> np.ndarray:
+        """bool[M]: texts that begin with a token border when they stand behind the header."""
+        if not self.fast:
+            return np.zeros(len(texts), bool)
+        return ~_matches(texts, (), self.starts) if self.starts else np.ones(len(texts), bool)
 
     def _marked(self, contents: pa.LargeStringArray, reasoning: bool) -> np.ndarray:
         """bool[M]: assistant contents with markup inside."""

@@ -70,6 +70,7 @@ def prove(template: ChatTemplate, tokenizer: Tokenizer) -> FastPath:
         fast=holds and bool(pairs["assistant"].any()),
         frames=prober.frames,
         edges=edges,
+        starts="|".join(part for part in edges.split("|") if part.startswith(r"\A")),
         literals=tuple(sorted(literals | string_tests(template.jinja))),
         openers=tuple(filter(None, markers.headers)),
         thoughts=holds and prober.agrees([THOUGHTFUL, THOUGHTFUL]),

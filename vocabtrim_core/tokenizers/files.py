@@ -10,8 +10,6 @@ from typing import Any
 from vocabtrim_core.errors import InputError
 
 UNKNOWN_LICENCE = "unknown: see the model's page"
-# A config.json of a multimodal model keeps V in the section of its language model.
-TEXT_SECTIONS = ("text_config", "llm_config", "language_config", "thinker_config")
 ROLES_OF_TOKENS = (
     "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
 )  # fmt: skip
@@ -37,23 +35,6 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{path} holds a {type(found).__name__}, not an object; mend the file.")
     return found
-
-
-def model_config(path: Path) -> dict[str, Any]:
-    """The part of a model's config.json that names V."""
-    if not path.is_file():
-        raise InputError(f"There is no config file {path}; give the path of a config.json.")
-    whole = config = read_object(path)
-    while not isinstance(config.get("vocab_size"), int):
-        inner = [config[key] for key in TEXT_SECTIONS if isinstance(config.get(key), dict)]
-        if not inner:
-            kind = f", this one is of a {whole['model_type']}" if "model_type" in whole else ""
-            raise InputError(
-                f"{path} names no vocab_size that is a whole number (nor does a text_config in "
-                f"it); give the model's own config.json{kind}."
-            )
-        config = inner[0]
-    return config
 
 
 def chat_templates(folder: Path, about: dict[str, Any]) -> dict[str, str]:

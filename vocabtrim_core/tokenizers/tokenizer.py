@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.tokenizers import files as files
 from vocabtrim_core.tokenizers import text as token_text
 from vocabtrim_core.tokenizers.presets import PRESETS, Preset
+from vocabtrim_core.tokenizers.vocab_size import Given, VocabSize
 
 if TYPE_CHECKING:
     import tokenizers
@@ -37,7 +39,8 @@ HUB_FILES = [
 class Tokenizer:
     """A tokenizer and what the app says about it. Compared and hashed by content.
 
-    vocab_size: V.  specials: id -> text of the special tokens.
+    vocab_size: V.  vocab_size_from: where it comes from, one of `vocab_size`'s words.
+    specials: id -> text of the special tokens.
     special_tokens: `bos_token` … -> text, what a chat template may refer to.
     chat_template, tool_template: of conversations without and with tools, where they differ.
     stop_tokens: texts of the tokens that end generation.
@@ -55,6 +58,7 @@ class Tokenizer:
     tool_template: str | None = field(default=None, repr=False)
     stop_tokens: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
+    vocab_size_from: str = field(default="", compare=False)
     _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -121,16 +125,24 @@ class Tokenizer:
 
 
 def load_tokenizer(
-    spec: str | Path, *, revision: str | None = None, config: str | Path | None = None
+    spec: str | Path,
+    *,
+    revision: str | None = None,
+    config: str | Path | None = None,
+    vocab_size: int | None = None,
 ) -> Tokenizer:
     """A tokenizer by preset name, folder, tokenizer.json path or hub id (`org/name`).
 
-    config: a config.json to take V from, where there is none beside the tokenizer.
+    config: a config.json to take V from, instead of the one beside the tokenizer.
+    vocab_size: V itself, above any config; config and vocab_size exclude each other.
     InputError in one sentence when it cannot be had.
     """
+    if config is not None and vocab_size is not None:
+        raise InputError("V is given twice, as a config.json and as a number; give one of them.")
     text = str(spec)
+    size = Given(config, vocab_size)
     if text in PRESETS:
-        return _preset(PRESETS[text], config)
+        return _preset(PRESETS[text], size)
     path = Path(text).expanduser()
     if path.is_dir():
         if not (path / "tokenizer.json").is_file():
@@ -138,12 +150,12 @@ def load_tokenizer(
                 f"The folder {path} has no tokenizer.json; save the model's fast tokenizer there "
                 "(`AutoTokenizer.from_pretrained(…).save_pretrained(folder)`)."
             )
-        return _from_files(path / "tokenizer.json", path.resolve().name, str(path), config)
+        return _from_files(path / "tokenizer.json", path.resolve().name, str(path), size)
     if path.is_file():
         name = path.resolve().parent.name if path.name == "tokenizer.json" else path.stem
-        return _from_files(path, name, str(path), config)
+        return _from_files(path, name, str(path), size)
     if isinstance(spec, str) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", text):
-        return _from_hub(text, revision, config)
+        return _from_hub(text, revision, size)
     raise InputError(
         f"There is no tokenizer {text}: give a preset ({', '.join(PRESETS)}), a folder or file "
         "that exists, or a hub id such as Qwen/Qwen3-8B."
@@ -153,19 +165,18 @@ def load_tokenizer(
 # --- sources ------------------------------------------------------------------------------------
 
 
-def _preset(preset: Preset, config: str | Path | None) -> Tokenizer:
+def _preset(preset: Preset, given: Given) -> Tokenizer:
     return _tokenizer(
         preset.build(), name=preset.name, source=preset.name, licence=preset.licence,
         special_tokens=preset.special_tokens, templates={"default": preset.chat_template},
-        config=files.model_config(Path(config)) if config else {"vocab_size": preset.vocab_size},
+        size=lambda backend: given.of(backend, preset.name, preset=preset.vocab_size),
     )  # fmt: skip
 
 
-def _from_files(file: Path, name: str, source: str, config: str | Path | None) -> Tokenizer:
+def _from_files(file: Path, name: str, source: str, given: Given) -> Tokenizer:
     """From tokenizer.json and whatever stands beside it."""
     folder = file.parent
     about = files.read_object(folder / "tokenizer_config.json")
-    beside = Path(config) if config else folder / "config.json"
     return _tokenizer(
         files.read_text(file),
         name=name,
@@ -174,11 +185,11 @@ def _from_files(file: Path, name: str, source: str, config: str | Path | None) -
         special_tokens=files.special_tokens(folder, about),
         templates=files.chat_templates(folder, about),
         folder=folder,
-        config=files.model_config(beside) if config or beside.is_file() else None,
+        size=lambda backend: given.of(backend, source, beside=folder / CONFIG),
     )
 
 
-def _from_hub(repo: str, revision: str | None, config: str | Path | None) -> Tokenizer:
+def _from_hub(repo: str, revision: str | None, given: Given) -> Tokenizer:
     """The few small files of a hub repository, kept in the hub cache. Nothing of it is executed."""
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download
@@ -202,7 +213,7 @@ def _from_hub(repo: str, revision: str | None, config: str | Path | None) -> Tok
             raise InputError(
                 f"The hub model {where} has no tokenizer.json; only fast tokenizers can be read."
             )
-        return _from_files(folder / "tokenizer.json", repo, f"{repo}@{folder.name}", config)
+        return _from_files(folder / "tokenizer.json", repo, f"{repo}@{folder.name}", given)
     raise InputError(f"The hub model {where} {why}.")
 
 
@@ -211,7 +222,8 @@ def _from_hub(repo: str, revision: str | None, config: str | Path | None) -> Tok
 
 def _tokenizer(
     text: str, *, name: str, source: str, licence: str, special_tokens: dict[str, str],
-    templates: dict[str, str], config: dict[str, Any] | None, folder: Path | None = None,
+    templates: dict[str, str], size: Callable[[tokenizers.Tokenizer], VocabSize],
+    folder: Path | None = None,
 ) -> Tokenizer:  # fmt: skip
     """A Tokenizer from the text of tokenizer.json and what is known about it."""
     import pyarrow as pa
@@ -226,9 +238,10 @@ def _tokenizer(
         )
     ends = [known["eos_token"]] if "eos_token" in known else []
     stops = files.stop_tokens(folder, backend) if folder else ()
+    found = size(backend)
     return Tokenizer(
-        name=name, source=source, licence=licence,
-        vocab_size=_vocab_size(config, backend, source, warnings),
+        name=name, source=source, licence=licence, vocab_size=found.size,
+        vocab_size_from=found.origin,
         specials={
             i: token.content
             for i, token in sorted(backend.get_added_tokens_decoder().items())
@@ -239,7 +252,8 @@ def _tokenizer(
         tool_template=templates.get("tool_use"),
         stop_tokens=tuple(dict.fromkeys((*ends, *stops))),
         fingerprint=hashlib.sha256(raw).hexdigest(),
-        warnings=tuple(warnings), _kept={"backend": backend, "json": (packed, len(raw))},
+        warnings=(*warnings, *found.warnings),
+        _kept={"backend": backend, "json": (packed, len(raw))},
     )  # fmt: skip
 
 
@@ -272,41 +286,3 @@ def _parse(text: str, source: str) -> tokenizers.Tokenizer:
             if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
                 why = "it is JSON, but has no `model`"
         raise InputError(f"{source} holds no tokenizer: {why}; give a tokenizer.json.") from error
-
-
-def _vocab_size(
-    config: dict[str, Any] | None, backend: tokenizers.Tokenizer, source: str, warnings: list[str]
-) -> int:
-    """V: of the model's config where there is one, else every id of the tokenizer fits.
-
-    Text must never become an id that the model has no row for, so ordinary tokens past V are an
-    error. Added tokens past V are a warning: such models exist (a text-only Gemma 3 lacks the row
-    of the image token), and the ids appear only where a text spells the token out.
-    """
-    length = backend.get_vocab_size(with_added_tokens=True)
-    ordinary = max(backend.get_vocab(with_added_tokens=False).values(), default=-1)
-    added = max(backend.get_added_tokens_decoder(), default=-1)
-    if config is None:
-        size = max(length, ordinary + 1, added + 1)
-        warnings.append(
-            f"V is {size:,}, what the tokenizer holds, as no config.json stands beside it; models "
-            "are often padded to more, and the mapping must have the model's size: add that file."
-        )
-        return size
-    size = int(config["vocab_size"])
-    if size <= ordinary:
-        raise InputError(
-            f"{source}: config.json says vocab_size {size:,}, but tokenizer.json has ids up to "
-            f"{ordinary:,}; the two files are of different models."
-        )
-    if size <= added:
-        warnings.append(
-            f"Added tokens have ids up to {added:,}, past the model's vocab_size {size:,}; "
-            "a text that spells one of them out cannot be counted."
-        )
-    if size != length:
-        warnings.append(
-            f"V is {size:,}, the vocab_size of config.json; the tokenizer has {length:,} tokens; "
-            "models are often padded, and the mapping must have the model's size."
-        )
-    return size

@@ -1,19 +1,21 @@
 """From result files to measurements: their format, which runs belong together, their names.
 
 Files hold runs; a measurement is all runs over the same prompts of the same target on the same
-engine and device. Runs of one configuration are numbered in the order of the files, so runs that
-were made in turns are paired when their files are named in turns.
+engine and device. The runs of one file that are alike are runs of one configuration; those of two
+files only where the user says so (`pool`, or one label for both). They are numbered in the order
+of the files, so runs that were made in turns are paired when their files are named in turns.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.serving.importers.formats import FORMATS
 from vocabtrim_core.serving.importers.importer import Importer, Piece
 from vocabtrim_core.serving.importers.sources import Source
@@ -24,6 +26,7 @@ from vocabtrim_core.serving.measurement import (
     save,
     stored,
 )
+from vocabtrim_core.serving.statistics import listed
 
 MANY = 12  # measurements out of one import; more only when the user says which
 OWN = ("configurations", "runs", "prompts", "engine")
@@ -34,8 +37,9 @@ class Hints:
     """What files do not tell.
 
     ks: draft vocabulary sizes, one per file, one for all, or by draft ("DRAFT=K", where DRAFT is
-    part of its name); 0 where nothing is drafted.  labels: names, one per file.  only: part of the
-    target's or the prompts' name; the rest is left out.
+    part of its name); 0 where nothing is drafted. They win over what a file says of speculation.
+    labels: names, one per file.  only: part of the target's or the prompts' name; the rest is left
+    out.  pool: runs that are alike in several files are runs of one configuration.
     """
 
     ks: tuple[str, ...] = ()
@@ -45,6 +49,7 @@ class Hints:
     concurrency: int | None = None
     device: str = ""
     only: str = ""
+    pool: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class _Told:
     piece: Piece
     k: int | None
     label: str
+    file: tuple[int, str]  # number and name; (0, "") where files are pooled
 
 
 def import_results(
@@ -70,16 +76,21 @@ def import_results(
                 f"file{'s' * (len(sources) > 1)}; give one per file"
                 + (", one for all, or DRAFT=K." if name == "--k" else ".")
             )
+    for name, size in (("--vocab-size", hints.vocab_size), ("--concurrency", hints.concurrency)):
+        if size is not None and not 1 <= size <= LARGEST:
+            raise InputError(f"{name} must lie within 1..{LARGEST:,}, but it is {size:,}.")
     groups: dict[tuple[str, ...], list[_Told]] = {}
     notes: dict[tuple[str, ...], dict[str, None]] = {}
     for i, source in enumerate(sources):
         importer = recognised(source, format)
-        for piece in importer.read(source):
-            piece, assumed = _completed(piece, source, hints)
-            told = _told(piece, i, source.name, hints)
+        pieces = [_completed(piece, source, hints) for piece in importer.read(source)]
+        drafts = any(piece.drafted for piece, _ in pieces)
+        for piece, assumed in pieces:
+            told, noted = _told(piece, i, source.name, hints, drafts, len(sources))
             key = (piece.prompts, piece.target, piece.engine, piece.device)
             groups.setdefault(key, []).append(told)
-            notes.setdefault(key, {}).update(dict.fromkeys((*importer.notes, *assumed)))
+            all_notes = (*importer.notes, *assumed, *noted)
+            notes.setdefault(key, {}).update(dict.fromkeys(all_notes))
     wanted = hints.only.lower()
     groups = {key: g for key, g in groups.items() if wanted in f"{key[0]} {key[1]}".lower()}
     if not groups:
@@ -144,19 +155,36 @@ def _completed(piece: Piece, source: Source, hints: Hints) -> tuple[Piece, tuple
     ), tuple(assumed)
 
 
-def _told(piece: Piece, file: int, name: str, hints: Hints) -> _Told:
+def _told(
+    piece: Piece, file: int, name: str, hints: Hints, drafts: bool, files: int
+) -> tuple[_Told, tuple[str, ...]]:
+    """The piece with its k and label, and what must be said of that.
+
+    drafts: whether any run of the file says that it drafted; a size given for the file is theirs
+    then, else of all its runs. One size for several files leaves out runs that say they drafted
+    nothing.
+    """
     label = hints.labels[file] if hints.labels else ""
-    if not piece.drafted:
-        return _Told(piece, None, label)
+    at = (0, "") if hints.pool or label else (file + 1, name)
     named = [each.rpartition("=") for each in hints.ks if "=" in each]
     plain = [each for each in hints.ks if "=" not in each]
     matching = [k for part, _, k in named if part.lower() in f"{piece.draft} {label}".lower()]
     if not matching and plain and not named:
-        matching = [plain[0] if len(plain) == 1 else plain[file]]
-    k = _size(matching[0]) or None if matching else None
-    if k is None and not piece.draft:  # runs of drafts nobody names are not taken for one draft's
+        one = len(plain) == 1
+        meant = piece.drafted or not drafts
+        if meant and not (one and files > 1 and piece.drafted is False):
+            matching = [plain[0] if one else plain[file]]
+    size = _size(matching[0]) if matching else None
+    if size == 0 or (size is None and not piece.drafted):
+        run = replace(piece.run, verified=None, acceptance_length=None, accepted=())
+        return _Told(replace(piece, drafted=False, run=run), None, label, at), ()
+    noted: tuple[str, ...] = ()
+    if size is not None and not piece.drafted:
+        piece = replace(piece, drafted=True)
+        noted = (f"{name} tells no acceptance length; that of k = {size:,} is not known.",)
+    if size is None and not piece.draft:  # drafts nobody names are not taken for one
         piece = replace(piece, draft=label or name)
-    return _Told(piece, k, label)
+    return _Told(piece, size, label, at), noted
 
 
 def _size(text: str) -> int:
@@ -164,8 +192,10 @@ def _size(text: str) -> int:
         k = int(text.replace(",", "").replace("_", ""))
     except ValueError:
         k = -1
-    if k < 0:
-        raise InputError(f"--k is given as {text!r}, which is not a whole number of tokens.")
+    if not 0 <= k <= LARGEST:
+        raise InputError(
+            f"--k is given as {text!r}, which is not a whole number of tokens up to {LARGEST:,}."
+        )
     return k
 
 
@@ -179,6 +209,7 @@ def _measurement(
     prompts, target, engine, device = key
     pieces = [each.piece for each in told]
     configurations = _named(dict.fromkeys(_identity(each) for each in told))
+    notes += _apart(configurations)
     numbered: Counter[tuple[str, int]] = Counter()
     runs = []
     for each in told:
@@ -199,33 +230,56 @@ def _measurement(
     )  # fmt: skip
 
 
-Identity = tuple[str, Configuration]  # what makes a configuration one, label aside
+# What makes a configuration one, its label aside: what the user calls it, shape, file.
+Identity = tuple[str, Configuration, tuple[int, str]]
 
 
 def _identity(told: _Told) -> Identity:
     piece = told.piece
     if not piece.drafted:
-        return told.label, Configuration("")
+        return told.label, Configuration(""), told.file
     draft = piece.draft or "draft of an unknown name"
-    return told.label, Configuration("", told.k, draft, piece.steps, piece.topk, piece.draft_tokens)
+    shape = Configuration("", told.k, draft, piece.steps, piece.topk, piece.draft_tokens)
+    return told.label, shape, told.file
 
 
-def _named(identities: Mapping[Identity, Any]) -> dict[Identity, Configuration]:
-    """Labels: the user's, else the size, else the draft's name; with the shape where they clash."""
-    bases = {each: _base(*each) for each in identities}
-    taken = Counter(bases.values())
-    labels: Counter[str] = Counter()
+def _named(identities: Iterable[Identity]) -> dict[Identity, Configuration]:
+    """Labels: the user's, else the size, else the draft's name; with the shape and the file where
+    they clash."""
+    bases = {each: _base(each[0], each[1]) for each in identities}
+    shapes: dict[str, set[tuple[int, int, int]]] = {}
+    for (_, one, _), base in bases.items():
+        shapes.setdefault(base, set()).add((one.steps, one.topk, one.draft_tokens))
+    labels = {}
+    for each, base in bases.items():
+        one = each[1]
+        shaped = len(shapes[base]) > 1 and one.steps
+        labels[each] = base + f" ({one.steps}-{one.topk}-{one.draft_tokens})" * bool(shaped)
+    clashes = Counter(labels.values())
+    taken: Counter[str] = Counter()
     named = {}
-    for identity, base in bases.items():
-        one = identity[1]
-        label = base
-        if taken[base] > 1 and one.steps:
-            label = f"{base} ({one.steps}-{one.topk}-{one.draft_tokens})"
-        labels[label] += 1
-        if labels[label] > 1:  # e.g. two drafts of one size without names
-            label = f"{label} #{labels[label]}"
-        named[identity] = replace(one, label=label)
+    for each, label in labels.items():
+        _, one, (_, file) = each
+        if clashes[label] > 1 and file and file != label:
+            label = f"{label}, {file}"
+        taken[label] += 1
+        if taken[label] > 1:  # e.g. two drafts of one size without names
+            label = f"{label} #{taken[label]}"
+        named[each] = replace(one, label=label)
     return named
+
+
+def _apart(named: Mapping[Identity, Configuration]) -> tuple[str, ...]:
+    """That runs which are alike in several files are kept apart."""
+    files: dict[tuple[str, Configuration], list[str]] = {}
+    for label, one, (_, file) in named:
+        files.setdefault((label, one), []).append(file)
+    return tuple(
+        f"{listed(names)} hold runs of {_base(label, one)}, which are kept apart; --pool makes "
+        "them runs of one configuration."
+        for (label, one), names in files.items()
+        if len(names) > 1
+    )
 
 
 def _base(label: str, one: Configuration) -> str:

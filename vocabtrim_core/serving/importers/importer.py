@@ -10,7 +10,7 @@ import msgspec
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.importers.sources import Record, Source
-from vocabtrim_core.serving.measurement import Run
+from vocabtrim_core.serving.measurement import Latency, Run
 
 T = TypeVar("T")
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e15)]  # leaves infinity and NaN out
@@ -23,14 +23,15 @@ Whole = Annotated[int, msgspec.Meta(ge=1)]
 class Piece:
     """One run as a file tells it; what a file does not tell stays empty.
 
-    drafted: whether there was speculation.  draft: its name.  run: its configuration and index are
+    drafted: whether there was speculation; None where the file tells neither that there was nor
+    that there was none.  draft: its name.  run: its configuration and index are
     set when pieces are put together; concurrency 0 where the file does not say.
     usual_concurrency: the tool's default, taken for a concurrency that the file does not say.
     """
 
     prompts: str
     run: Run
-    drafted: bool
+    drafted: bool | None
     draft: str = ""
     steps: int = 0
     topk: int = 1
@@ -75,6 +76,12 @@ def typed(record: Record, kind: type[T], title: str) -> T:
 def has(value: Any, *names: str) -> bool:
     """Whether a JSON value is an object with all these fields."""
     return isinstance(value, dict) and all(name in value for name in names)
+
+
+def latency(*milliseconds: float | None) -> Latency | None:
+    """Mean, median and 95th percentile; None where one of them is not told."""
+    known = [ms / 1e3 for ms in milliseconds if ms is not None]
+    return Latency(*known) if len(known) == 3 else None
 
 
 def verified(tokens: int | None, length: float | None) -> int | None:

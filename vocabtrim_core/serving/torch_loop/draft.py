@@ -24,10 +24,11 @@ from transformers.models.llama.modeling_llama import (
     repeat_kv,
 )
 
-from vocabtrim_core.drafts.checkpoint import CONFIG, Checkpoint
+from vocabtrim_core.drafts.checkpoint import Checkpoint
 from vocabtrim_core.drafts.heads import EMBEDDING, HEAD, Head
 from vocabtrim_core.drafts.tensor_files import StoredTensor
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.serving.torch_loop.cache import Place, Rewindable
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -174,7 +175,7 @@ def assembled(
 
     InputError where a tensor is missing, has another shape, or is quantised.
     """
-    config = draft_config(draft.config)
+    config = draft_config(draft.model.fields)
     dtype, device = embedding.dtype, embedding.device
     with torch.device("meta"):
         module = Eagle3Draft(config, len(head.ids), len(aux_layers) * embedding.shape[1])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from vocabtrim_core.drafts.aux_layers import read_layers
-from vocabtrim_core.drafts.checkpoint import CONFIG, open_checkpoint
+from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.heads import check_draft, find_head
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.serving.measurement import Configuration
 from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, assembled
 from vocabtrim_core.serving.torch_loop.target import TorchTarget
@@ -23,9 +24,10 @@ def load_draft(
     """
     draft = open_checkpoint(folder)
     width, rows = check_draft(draft)
-    if (width, rows) != (target.hidden_size, target.vocab_size):
+    reads = draft.size("target_hidden_size") or width
+    if (reads, rows) != (target.hidden_size, target.vocab_size):
         raise InputError(
-            f"{folder} is a draft for H = {width:,} and V = {rows:,}, but the target "
+            f"{folder} is a draft for H = {reads:,} and V = {rows:,}, but the target "
             f"{target.name} has {target.hidden_size:,} and {target.vocab_size:,}; they belong to "
             "different models."
         )

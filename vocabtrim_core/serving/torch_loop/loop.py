@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
@@ -112,7 +114,8 @@ class TorchLoop:
 
     def _check_memory(self) -> None:
         """Before the weights are read: a computer that swaps answers nobody."""
-        weights = self._target.architecture.target_weights or 0
+        stored = open_checkpoint(self._target.folder).tensors.values()
+        weights = sum(math.prod(tensor.shape) for tensor in stored)
         needed = weights * {"float64": 8, "float32": 4}.get(self.dtype, 2)
         free = free_memory(self._device)
         if needed > free:
@@ -243,8 +246,8 @@ def draft_folder(spec: str) -> Path:
 
     InputError when there is none.
     """
-    from vocabtrim_core.drafts.checkpoint import CONFIG
     from vocabtrim_core.drafts.runs import read_run
+    from vocabtrim_core.model_config import CONFIG
 
     path = Path(spec).expanduser()
     for folder in (path, path / "draft"):

@@ -71,7 +71,8 @@ def _read(source: Source) -> Iterable[Piece]:
 def _pieces(entry: _Entry, prompts: str, draft: str) -> Iterable[Piece]:
     for metrics in entry.metrics:
         # A server that was already there tells no steps; it drafted if anything was accepted.
-        drafted = metrics.accept_length > 1 if entry.steps is None else entry.steps > 0
+        there = True if metrics.accept_length > 1 else None
+        drafted = there if entry.steps is None else entry.steps > 0
         tokens = round(metrics.output_throughput * metrics.latency)
         length = metrics.accept_length if drafted else None
         run = Run(

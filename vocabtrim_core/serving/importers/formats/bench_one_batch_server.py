@@ -52,14 +52,14 @@ def _read(source: Source) -> Iterable[Piece]:
         )  # fmt: skip
         yield Piece(
             f"random prompts, {line.input_len} in, {line.output_len} out", run,
-            length is not None, engine="SGLang",
+            True if length is not None else None, engine="SGLang",
         )  # fmt: skip
 
 
 IMPORTER = Importer(
     "bench-one-batch-server",
     TITLE,
-    lambda value: has(value, "batch_size", "input_len", "output_len", "latency"),
+    lambda value: has(value, "input_len", "latency", "last_gen_throughput", "acc_length"),
     _read,
     "the writer of SGLang 0.5.23",
     (

@@ -19,13 +19,16 @@ from vocabtrim_core.serving.importers.importer import (
     Positive,
     Whole,
     has,
+    latency,
     typed,
     verified,
 )
 from vocabtrim_core.serving.importers.sources import Source
-from vocabtrim_core.serving.measurement import Latency, Run
+from vocabtrim_core.serving.measurement import Run
 
 TITLE = "sglang.bench_serving"
+# Other tools that go back to the same benchmark share the other fields, but do not write these.
+MARKS = ("total_output_tokens_retokenized", "accept_length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class _Line:
     duration: Positive
     total_output_tokens: Count
     completed: Count = 0
+    backend: str = "sglang"
     dataset_name: str = "unnamed prompts"
     max_concurrency: Whole | None = None
     concurrency: Length | None = None
@@ -59,31 +63,28 @@ class _Line:
     server_info: _Server | None = field(default=None)
 
 
-def _latency(*milliseconds: float | None) -> Latency | None:
-    known = [ms / 1e3 for ms in milliseconds if ms is not None]
-    return Latency(*known) if len(known) == 3 else None
-
-
 def _read(source: Source) -> Iterable[Piece]:
     for record in source.records:
         line = typed(record, _Line, TITLE)
         server = line.server_info or _Server()
         length = line.accept_length or None
-        drafted = length is not None or server.speculative_algorithm is not None
+        plain = None if line.server_info is None else False  # a server that tells names it
+        drafted = True if length or server.speculative_algorithm else plain
+        engine = "vLLM" if line.backend.startswith("vllm") else "SGLang"
         run = Run(
             "", line.max_concurrency or max(1, round(line.concurrency or 1)), 0,
             throughput=line.output_throughput, tokens=line.total_output_tokens,
             seconds=line.duration, verified=verified(line.total_output_tokens, length),
             acceptance_length=length,
-            latency=_latency(line.mean_e2e_latency_ms, line.median_e2e_latency_ms,
+            latency=latency(line.mean_e2e_latency_ms, line.median_e2e_latency_ms,
                              line.p95_e2e_latency_ms),
-            first_token=_latency(line.mean_ttft_ms, line.median_ttft_ms, line.p95_ttft_ms),
+            first_token=latency(line.mean_ttft_ms, line.median_ttft_ms, line.p95_ttft_ms),
         )  # fmt: skip
         yield Piece(
             line.dataset_name, run, drafted, server.speculative_draft_model_path or "",
             server.speculative_num_steps or 0, server.speculative_eagle_topk or 1,
             server.speculative_num_draft_tokens or 0, server.model_path or "",
-            f"SGLang {server.version}" if server.version else "SGLang", server.device or "",
+            f"{engine} {server.version}" if server.version else engine, server.device or "",
             settings={"prompts": line.completed},
             versions={"sglang": server.version} if server.version else {},
         )  # fmt: skip
@@ -92,7 +93,10 @@ def _read(source: Source) -> Iterable[Piece]:
 IMPORTER = Importer(
     "bench-serving",
     TITLE,
-    lambda value: has(value, "output_throughput", "total_output_tokens", "duration"),
+    lambda value: (
+        has(value, "output_throughput", "total_output_tokens", "duration")
+        and any(name in value for name in MARKS)
+    ),
     _read,
     "a line recorded from SGLang 0.5.14",
     (

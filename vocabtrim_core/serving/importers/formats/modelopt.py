@@ -106,6 +106,7 @@ def _read(source: Source) -> Iterable[Piece]:
 
 def _piece(timing: _Timing, counted: _Acceptance | None, about: _Configuration) -> Piece:
     drafted = about.speculative_algorithm not in (None, "NONE")
+    unknown = about == _Configuration()  # timing.json alone
     lengths = {int(n): times for n, times in counted.histogram.items()} if counted else {}
     cycles, tokens = sum(lengths.values()), sum(n * times for n, times in lengths.items())
     run = Run(
@@ -117,7 +118,8 @@ def _piece(timing: _Timing, counted: _Acceptance | None, about: _Configuration) 
     )  # fmt: skip
     steps = about.draft_length or 0 if drafted else 0
     return Piece(
-        about.prompts, run, drafted, (about.draft_model_dir or "") if drafted else "", steps,
+        about.prompts, run, None if unknown else drafted,
+        (about.draft_model_dir or "") if drafted else "", steps,
         draft_tokens=steps + 1 if steps else 0, target=about.model_dir,
         engine=" ".join(filter(None, [about.engine, about.engine_version])),
         device=about.gpu or "",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from vocabtrim_core.serving.importers.importer import (
     Count,
@@ -82,7 +83,8 @@ def _pieces(found: _Summary) -> Iterable[Piece]:
     )  # fmt: skip
     settings = {"prompts": found.num_prompts, "failed requests": found.failed}
     yield Piece(
-        found.dataset, run, length is not None, steps=found.speculative_num_steps or 0,
+        found.dataset, run, None if length is None else True,
+        steps=found.speculative_num_steps or 0,
         target=found.model, engine=engine, usual_concurrency=CONCURRENCY, settings=settings,
     )  # fmt: skip
     if found.baseline_throughput_tok_s:
@@ -93,12 +95,20 @@ def _pieces(found: _Summary) -> Iterable[Piece]:
         )  # fmt: skip
 
 
+def _matches(value: Any) -> bool:
+    if has(value, "results", "aggregate") and isinstance(value["results"], list):
+        return any(_is_summary(each) for each in value["results"])
+    return _is_summary(value)
+
+
+def _is_summary(value: Any) -> bool:
+    return has(value, "output_throughput_tok_s", "wall_clock_s")
+
+
 IMPORTER = Importer(
     "nemo-automodel",
     TITLE,
-    lambda value: (
-        has(value, "output_throughput_tok_s", "wall_clock_s") or has(value, "results", "aggregate")
-    ),
+    _matches,
     _read,
     "the writers of nemo-automodel 0.7.0",
     (

@@ -45,7 +45,7 @@ def _read(source: Source) -> Iterable[Piece]:
     for record in source.records:
         found = typed(record, _Result, TITLE)
         cycles = found.spec_verify_count or None
-        drafted = cycles is not None or found.average_acceptance_length is not None
+        drafted = True if cycles or found.average_acceptance_length is not None else None
         run = Run(
             "", 0, 0, throughput=found.throughput_tokens_per_second, tokens=found.output_tokens,
             seconds=found.latency_seconds, verified=cycles,

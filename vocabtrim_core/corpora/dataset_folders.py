@@ -1,0 +1,128 @@
+"""Folders: which of their files are rows. A dataset as `datasets.save_to_disk` writes it, a cloned
+dataset repository, or any folder of data files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vocabtrim_core.corpora.formats import FORMATS, OBJECTS, SUFFIXES, format_of, look
+from vocabtrim_core.corpora.streams import peek
+from vocabtrim_core.errors import InputError
+
+STATE, SPLITS = "state.json", "dataset_dict.json"  # of save_to_disk: one dataset, several
+SIDE_FILES = (STATE, SPLITS, "dataset_info.json", "dataset_infos.json")
+SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}(?:-\w+)?\.")  # SPLIT-00000-of-00002.parquet
+POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Files to read, in order; what was left out, and why; what to say about the choice."""
+
+    files: tuple[Path, ...]
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def files_in(folder: Path) -> Found:
+    """The data files of a folder and all below it, sorted; splits in the order of the dataset.
+
+    InputError where none can be read, or a dataset lacks a file it names.
+    """
+    inside = sorted(path for path in folder.rglob("*") if path.is_file())
+    saved = {path.parent: _data_files(path) for path in inside if path.name == STATE}
+    order = _split_order(folder)
+    files, left_out = [], []
+    for path in sorted(inside, key=lambda p: (order.get(p.relative_to(folder).parts[0], -1), p)):
+        reason = _why_not(path, folder, saved.get(path.parent))
+        left_out += [f"{path.relative_to(folder)} ({reason})"] if reason else []
+        files += [] if reason else [path]
+    if not files:
+        raise InputError(
+            f"The folder {folder} has no file that can be read "
+            f"({', '.join(left_out[:5]) or 'it is empty'}); it needs {', '.join(FORMATS)}."
+        )
+    return Found(tuple(files), tuple(left_out), _notes(folder, files, list(order)))
+
+
+def require_content(path: Path, called: str) -> None:
+    """InputError for a file that only points to its content, as a clone without Git LFS has it."""
+    if peek(path, len(POINTER)) == POINTER:
+        raise InputError(
+            f"{called} is a Git LFS pointer, not the data; fetch the data with `git lfs pull` in "
+            "its repository, or download the file."
+        )
+
+
+def _data_files(state: Path) -> frozenset[str] | None:
+    """Names of the files that a saved dataset consists of; None where it is no saved dataset."""
+    named = _json(state).get("_data_files")
+    if not isinstance(named, list):
+        return None
+    names = [str(each.get("filename")) for each in named if isinstance(each, dict)]
+    missing = [name for name in names if not (state.parent / name).is_file()]
+    if missing:
+        raise InputError(
+            f"The dataset {state.parent} lacks {missing[0]}, which its {STATE} names; copy the "
+            "dataset again."
+        )
+    return frozenset(names)
+
+
+def _split_order(folder: Path) -> dict[str, int]:
+    """The splits of a saved DatasetDict, in its order."""
+    named = _json(folder / SPLITS).get("splits")
+    return {str(name): i for i, name in enumerate(named if isinstance(named, list) else ())}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _why_not(path: Path, root: Path, members: frozenset[str] | None) -> str:
+    """Why a file in a folder is no data; empty when it is."""
+    if any(part.startswith((".", "_")) for part in path.relative_to(root).parts):
+        return "hidden"
+    if path.name in SIDE_FILES:
+        return "describes the dataset"
+    if not SUFFIXES.search(path.name):
+        return "not a data file"
+    if members is not None and path.name not in members:
+        return f"not named in {STATE}"
+    if path.stat().st_size and ".json" in path.suffixes and format_of(path) is OBJECTS:
+        return _why_no_rows(path)
+    return ""
+
+
+def _why_no_rows(path: Path) -> str:
+    """An object beside the data may be anything: it is read where it is known to hold rows."""
+    require_content(path, str(path))
+    try:
+        _, _, _, guess = look(path)
+    except InputError as error:
+        return str(error).rstrip(".")
+    return "" if guess.sure else "one JSON object, not rows"
+
+
+def _notes(folder: Path, files: Sequence[Path], splits: Sequence[str]) -> tuple[str, ...]:
+    """That several splits are read, and how to read one."""
+    places: dict[str, str] = {name: str(folder / name) for name in splits}
+    if not places:
+        for path in files:
+            if found := SHARD.match(path.name):
+                places.setdefault(found[1], str(path.parent / f"{found[1]}-*"))
+    if len(places) < 2:
+        return ()
+    return (
+        f"The splits {', '.join(places)} are all read; give {next(iter(places.values()))} for one.",
+    )

@@ -1,0 +1,186 @@
+"""The turns of a row, as dicts with a role and a content, out of every shape a row may have.
+
+A list of messages, also as JSON text, a struct of lists or texts that alternate between user and
+assistant; a prompt and a response, each a text, a message, messages, or several texts; two answers
+of which one won.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from vocabtrim_core.corpora.batches import canonical_role
+from vocabtrim_core.corpora.messages import UnusableError, calls_from
+from vocabtrim_core.corpora.shapes import Mapping, as_list, from_text, value_at
+
+NO_WINNER = "no winner of the two answers (a tie, or none named)"
+WINNER = re.compile(r"(?:(?:model|assistant|response|answer|conversation|chosen)[ _-]?)?([ab])")
+
+
+def turns_of(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> tuple[str, list[Any]]:
+    """(column, its turns) of a row of shape conversation or prompt_response.
+
+    What is left out goes to remarks; UnusableError where there is no turn.
+    """
+    if mapping.shape == "conversation":
+        column = _winning(mapping.conversation, row, mapping)
+        return column, _turns(value_at(row, column), column, mapping)
+    return mapping.prompt or mapping.response, _pair(row, mapping, remarks)
+
+
+def _winning(columns: str, row: dict[str, Any], mapping: Mapping) -> str:
+    """The column to read: the one of two that the row's winner names, where there is one."""
+    if not mapping.winner:
+        return columns
+    flags = mapping.winner.split("+")
+    if len(flags) == 2:  # one flag for each
+        won = [bool(value_at(row, flag)) for flag in flags]
+        chosen = won.index(True) if sum(won) == 1 else None
+    elif isinstance(good := value_at(row, mapping.winner), bool):  # of a single answer
+        if not good:
+            raise UnusableError(f"an answer to be avoided (`{mapping.winner}` is false)")
+        return columns
+    else:
+        named = WINNER.fullmatch(str(good).strip().lower())
+        chosen = "ab".index(named[1]) if named else None
+    if chosen is None:
+        raise UnusableError(NO_WINNER)
+    return columns.split("+")[chosen]
+
+
+def _turns(value: Any, column: str, mapping: Mapping) -> list[Any]:
+    """The turns of a conversation: dicts as they are, texts in turn, a struct of lists by row."""
+    if value is None:
+        raise UnusableError(f"`{column}` is null or missing")
+    value = from_text(value)
+    if isinstance(value, dict):
+        value = _by_turn(value, column)
+    if not isinstance(value, list):
+        raise UnusableError(f"`{column}` is not a list of messages")
+    if not value:
+        raise UnusableError(f"`{column}` is empty")
+    if _are_texts(value):
+        return _alternating(value, mapping)
+    return value
+
+
+def _by_turn(columns: dict[str, Any], column: str) -> list[dict[str, Any]]:
+    """{"role": [...], "content": [...]} as a list of messages."""
+    lists = {key: value for key, value in columns.items() if isinstance(value, list)}
+    if len({len(value) for value in lists.values()}) != 1:
+        raise UnusableError(f"`{column}` is not a list of messages")
+    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+
+
+def _alternating(texts: Sequence[str], mapping: Mapping) -> list[dict[str, Any]]:
+    roles = ("user", "assistant")
+    return [{mapping.role: roles[i % 2], mapping.content: text} for i, text in enumerate(texts)]
+
+
+def _pair(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> list[Any]:
+    """The turns of a prompt and a response, each a text, a message, messages or texts in turn."""
+    column = _winning(mapping.response, row, mapping)
+    response = value_at(row, column) if column else None
+    calls = from_text(value_at(row, mapping.calls)) if mapping.calls else None
+    if response is None and calls is None:
+        raise UnusableError(f"`{column or mapping.calls}` is null or missing")
+    prompts = [value_at(row, name) for name in mapping.prompts]
+    if prompts and prompts[0] is None:
+        raise UnusableError(f"`{mapping.prompts[0]}` is null or missing")
+    if ".0." in column and (more := _others(row, column)):
+        remarks.append(f"{more} more answers of a row were left out: its first is counted")
+
+    if len(prompts) == 1 and (both := _in_turn(prompts[0], response, mapping)):
+        return both
+    turns, answers = _prompt(prompts, mapping), _answer(response, mapping)
+    if calls:
+        calls = calls_from(calls, mapping.calls)
+        answers = answers or [{mapping.role: "assistant", mapping.content: None}]
+        answers = [*answers[:-1], {**answers[-1], "tool_calls": calls}]
+    if not answers:
+        raise UnusableError(f"`{mapping.calls}` is empty")
+    return _joined(turns, answers, mapping)
+
+
+def _in_turn(prompt: Any, response: Any, mapping: Mapping) -> list[dict[str, Any]] | None:
+    """Lists of texts, one of prompts and one of responses, as turns; None where they are not."""
+    given, said = _list_in(prompt), _list_in(response)
+    alike = given and said and len(given) == len(said) and _are_texts(given + said)
+    if given and said and alike:
+        both = [text for pair in zip(given, said, strict=True) for text in pair]
+        return _alternating(both, mapping)
+    for value in (prompt, response):
+        if isinstance(value, list) and len(value) > 1 and _are_texts(value):
+            raise UnusableError("not as many prompts as responses in its lists of texts")
+    return None
+
+
+def _list_in(value: Any) -> list[Any] | None:
+    """A list; of a prompt or response that is text, one that begins with its very first letter."""
+    return None if isinstance(value, str) and value[:1] != "[" else as_list(value)
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _others(row: dict[str, Any], column: str) -> int:
+    """How many values stand beside the first of a path's list."""
+    return len(as_list(value_at(row, column.partition(".0.")[0])) or [0]) - 1
+
+
+def _listed(value: Any, mapping: Mapping) -> list[dict[str, Any]] | None:
+    """A list of messages, also when it was stored as JSON text."""
+    turns = _list_in(value)
+    is_chat = turns and all(isinstance(turn, dict) and mapping.role in turn for turn in turns)
+    return turns if is_chat else None
+
+
+def _prompt(prompts: Sequence[Any], mapping: Mapping) -> list[dict[str, Any]]:
+    turns = _listed(prompts[0], mapping) if prompts else None
+    if turns:
+        return turns
+    if len(prompts) == 1 and isinstance(prompts[0], list | dict):
+        return [{mapping.role: "user", mapping.content: prompts[0]}]  # parts
+    user = "\n\n".join(str(prompt) for prompt in prompts if prompt not in (None, ""))
+    return [{mapping.role: "user", mapping.content: user}]
+
+
+def _answer(response: Any, mapping: Mapping) -> list[dict[str, Any]]:
+    """The messages of a response: messages, one message, items of OpenAI's Responses, a text."""
+    if response is None:
+        return []
+    if turns := _listed(response, mapping):
+        return turns
+    if isinstance(response, dict) and (mapping.role in response or mapping.content in response):
+        return [{mapping.role: "assistant", **response}]
+    if isinstance(response, list) and any(
+        isinstance(item, dict) and item.get("type") == "message" for item in response
+    ):
+        parts: list[Any] = []
+        for item in response:
+            told = isinstance(item, dict) and item.get("type") == "message"
+            parts += as_list(item.get("content")) or [] if told else [item]
+        response = parts
+    return [{mapping.role: "assistant", mapping.content: response}]
+
+
+def _joined(
+    turns: list[dict[str, Any]], answers: list[dict[str, Any]], mapping: Mapping
+) -> list[dict[str, Any]]:
+    """Prompt and answer as one conversation; what the answer repeats of the prompt stands once."""
+
+    def spoken(some: Sequence[dict[str, Any]]) -> list[tuple[str | None, Any]]:
+        return [
+            (canonical_role(str(turn.get(mapping.role)), mapping.roles), turn.get(mapping.content))
+            for turn in some
+        ]
+
+    asked, said = spoken(turns), spoken(answers)
+    for n in range(min(len(turns), len(answers)), 0, -1):
+        if asked[-n:] == said[:n]:
+            return turns + answers[n:]
+    whole = said[0][0] in ("user", "system") and asked[-1][0] != "assistant"
+    return answers if whole else turns + answers

@@ -1,0 +1,151 @@
+"""The draft that a config.json, or a preset's name, stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.layer_weights import (
+    LatentAttention,
+    decoder_layers,
+    draft_width,
+    experts,
+    feed_forward_width,
+    head_shapes,
+    layer_weights,
+)
+from vocabtrim_core.model_config import ModelConfig, read_config
+
+FORMAT = "vocabtrim-architecture-1"  # of shapes kept in a file of ours
+
+
+def architecture_from_config(
+    config: Mapping[str, Any] | ModelConfig, name: str, where: str = ""
+) -> DraftArchitecture:
+    """Shapes of the draft that a config.json stands for.
+
+    A draft's own config gives its shapes as they are. A target's gives the draft that SpecForge
+    derives from it: one dense layer with the target's widths and heads, also where the target is a
+    mixture of experts; what the target itself reads for a token is counted from its own layers.
+    What the file leaves out is transformers' default for its model_type.
+
+    InputError names the field that is missing or wrong, and `where` (by default the name) it is.
+    """
+    if not isinstance(config, ModelConfig):
+        config = ModelConfig(config, where or name)
+    if config.whole.get("format") == FORMAT:
+        return _kept(config)
+    hidden, width = config.required("hidden_size"), draft_width(config)
+    heads, groups, dim = head_shapes(config)
+    size = config.required("vocab_size")
+    shared: dict[str, Any] = {
+        "name": name, "hidden_size": hidden, "query_heads": heads, "key_value_heads": groups,
+        "head_dim": dim, "vocab_size": size,
+        "max_position_embeddings": config.positive("max_position_embeddings") or 131_072,
+        "rms_norm_eps": config.number("rms_norm_eps") or 1e-5, "rope_theta": _rope_theta(config),
+    }  # fmt: skip
+    if config.is_draft:
+        layers = decoder_layers(config) if config.stated("num_hidden_layers") else 1
+        widths = {feed_forward_width(config, layer) for layer in range(layers or 1)}
+        if len(widths) > 1:
+            raise InputError(
+                f"{config.where}: the draft's layers have feed-forward widths of "
+                f"{', '.join(f'{w:,}' for w in sorted(widths))}; only layers alike are counted."
+            )
+        target = config.size("target_hidden_size")
+        return DraftArchitecture(
+            **shared, intermediate_size=widths.pop(), layers=layers or 1,
+            target_hidden_size=None if target == hidden else target,
+            draft_experts=max(1, experts(config)), latent=LatentAttention.of(config),
+        )  # fmt: skip
+    body = layer_weights(config)
+    found = DraftArchitecture(
+        **shared, intermediate_size=width, active_experts=max(1, experts(config)),
+        target_layers=None if body is None else decoder_layers(config), target_layer_weights=body,
+    )  # fmt: skip
+    alike = replace(found, active_experts=1, target_layer_weights=None)
+    same = body is not None and alike.target_weights == found.target_weights
+    return replace(found, target_layer_weights=None) if same and experts(config) == 0 else found
+
+
+def _rope_theta(config: ModelConfig) -> float:
+    if (stated := config.number("rope_theta")) is not None:
+        return stated
+    rope = config.get("rope_parameters")
+    rope = rope if isinstance(rope, dict) else {}
+    rope = rope["full_attention"] if isinstance(rope.get("full_attention"), dict) else rope
+    return ModelConfig(rope, f"{config.where}: rope_parameters").number("rope_theta") or 10_000.0
+
+
+def _kept(config: ModelConfig) -> DraftArchitecture:
+    try:
+        return msgspec.convert(config.whole["draft"], DraftArchitecture)
+    except (KeyError, msgspec.ValidationError) as error:
+        raise InputError(f"{config.where} holds no draft architecture ({error}).") from error
+
+
+def kept_config(architecture: DraftArchitecture) -> dict[str, Any]:
+    """A JSON object that `architecture_from_config` reads as these very shapes."""
+    return {"format": FORMAT, "draft": asdict(architecture)}
+
+
+def load_architecture(spec: str | Path) -> DraftArchitecture:
+    """A preset's name, or the path of a config.json (or of the folder that holds it)."""
+    if isinstance(spec, str) and spec in PRESETS:
+        return PRESETS[spec]
+    path = Path(spec)
+    if not path.exists():
+        raise InputError(
+            f"Draft architecture {spec!s} is neither a file nor a preset "
+            f"({', '.join(sorted(PRESETS))})."
+        )
+    folder = path if path.is_dir() else path.parent
+    own = path.stem if path.is_file() and path.name != "config.json" else folder.name
+    return architecture_from_config(read_config(path), own or path.stem)
+
+
+def preset_of(vocab_size: int) -> DraftArchitecture | None:
+    """The first preset of a model with this V, what is taken where no draft is named."""
+    return next((d for d in PRESETS.values() if d.vocab_size == vocab_size), None)
+
+
+def fitted(architecture: DraftArchitecture, vocab_size: int) -> tuple[DraftArchitecture, str]:
+    """The architecture over the V that a corpus was counted with, and the sentence that says so;
+    "" where it has that V already."""
+    if architecture.vocab_size == vocab_size:
+        return architecture, ""
+    return with_vocab_size(architecture, vocab_size), (
+        f"{architecture.name} has V = {architecture.vocab_size:,}; its shapes are used here with "
+        f"the counted tokenizer's {vocab_size:,}."
+    )
+
+
+def published(architecture: DraftArchitecture) -> str:
+    """The sentence that SpecForge publishes another draft for this very target; "" otherwise."""
+    if architecture.target_layers is None:
+        return ""
+    for name, preset in PRESETS.items():
+        same = _target(preset) == _target(architecture)
+        if same and _draft(preset) != _draft(architecture):
+            return (
+                f"A draft derived from {architecture.name}'s config is counted, with a "
+                f"feed-forward of {architecture.intermediate_size:,}; the draft config that "
+                f"SpecForge publishes for this target has {preset.intermediate_size:,}, which is "
+                f"the preset {name}."
+            )
+    return ""
+
+
+def _target(shape: DraftArchitecture) -> tuple[object, ...]:
+    about = shape.hidden_size, shape.vocab_size, shape.target_layers, shape.active_experts
+    return *about, shape.target_weights
+
+
+def _draft(shape: DraftArchitecture) -> Mapping[str, int]:
+    return replace(shape, fusion_per_step=True).weights
