@@ -18,7 +18,6 @@ from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.selection.protect import SETS, protected_ids
 from vocabtrim_core.templates.chat_template import ChatTemplate

@@ -37,6 +37,14 @@ class Preview:
     messages: Messages | None = None
     tools: list[Any] | None = None
 
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What of the conversation does not count because it is not in the text, in sentences."""
+        if self.refused:
+            return (f"The chat template refuses this conversation: {self.refused}",)
+        notes = self.reading.notes
+        return tuple(f"{turns:,} turn{'s' * (turns > 1)}: {reason}." for reason, turns in notes)
+
 
 def preview(
     corpus: Corpus,

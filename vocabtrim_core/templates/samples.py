@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
@@ -88,8 +88,7 @@ SAMPLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A sample as a template writes it. said: what counts of it and what is lost, in sentences."""
 
     reading: Reading

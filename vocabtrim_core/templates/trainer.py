@@ -222,8 +222,8 @@ def _differences(text: str, counted: Sequence[Span], entry: Entry) -> list[str]:
         said.append("The newline after the stop token has loss; the model does not generate it.")
     if behind := [s for s in more if s not in blank and any(s[0] == end for _, end in counted)]:
         said.append(
-            f"Loss goes on behind a turn up to {_code(entry.end)}, over {_quoted(text, behind)}, "
-            "which the model does not generate."
+            f"Loss goes on behind a counted turn, up to {_code(entry.end)}: over "
+            f"{_quoted(text, behind)}."
         )
     if other := [span for span in more if span not in blank and span not in behind]:
         said.append(f"{_quoted(text, other)} has loss and is not counted.")
