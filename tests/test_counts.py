@@ -46,7 +46,7 @@ def test_differently_counted_sets_do_not_merge(make_counts, field):
 
 
 def test_vocab_sizes_must_agree(make_counts):
-    with pytest.raises(InputError, match="vocab_size is 2 against 3"):
+    with pytest.raises(InputError, match="vocab size is 2 against 3"):
         make_counts([1, 2]) + make_counts([1, 2, 3])
 
 

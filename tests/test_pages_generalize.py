@@ -111,7 +111,7 @@ def test_other_traffic_is_measured_with_intervals(sets):
         assert row.From < row.Coverage < row.To
     assert f"The {k:,} tokens in view keep" in words(app)
     assert "On new conversations of chat itself expect" in words(app)
-    assert "1 more counted set has another tokenizer, rule or template" in words(app)
+    assert "1 more counted set was counted in another way" in words(app)
     assert f"coverage {sets['chat'].key} --k {k}" in app.code[0].value
 
 

@@ -58,7 +58,7 @@ def options() -> dict:
                               help="auto: the tokenizer's own")  # fmt: skip
     length = right.number_input("Length limit, tokens", 1, None, None, key="max_length",
                                 placeholder="none", persist_state="session")  # fmt: skip
-    refused = left.number_input("Refused rows at most, %", 0.0, 100.0, REFUSED, 0.5,
+    refused = left.number_input("Refused at most, %", 0.0, 100.0, REFUSED, 0.5,
                                 key="most_refused", persist_state="session",
                                 help="Conversations that the template may refuse to render. They "
                                 "are left out and reported; with more of them nothing is counted.",

@@ -52,7 +52,10 @@ def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict, template: ChatTempl
         found = preview(chosen.corpus, tokenizer, template, rule, 3, max_length=length, **narrower)
     if spans.open:
         with spans:
-            st.caption("Green is counted; the rest is what the chat template writes around it.")
+            st.caption(
+                "Green is counted, ↵ is a newline at its end; the rest is what the chat template "
+                "writes around it."
+            )
             _conversations(found)
             _samples(samples)
     if check.open and chosen.corpus is None:
@@ -80,9 +83,7 @@ def _conversations(found: list[Preview]) -> None:
 
 def _samples(samples: list[Read]) -> None:
     for i, each in enumerate(samples):
-        st.caption(
-            f"Sample: {each.title[:1].lower()}{each.title[1:]}. {plain(' '.join(each.said))}"
-        )
+        st.caption(f"{each.title}. {plain(' '.join(each.said))}")
         _marked(
             each.reading.text, each.reading.spans, f"sample_{i}", f"{each.title}, counted spans"
         )

@@ -83,8 +83,8 @@ _TOOL = {
     },
 }
 SAMPLES = {
-    "tools": Sample("A conversation with a tool call", _conversation(reasoning=False), [_TOOL]),
-    "reasoning": Sample("One with reasoning as well", _conversation(reasoning=True), [_TOOL]),
+    "tools": Sample("Tool call sample", _conversation(reasoning=False), [_TOOL]),
+    "reasoning": Sample("Reasoning sample", _conversation(reasoning=True), [_TOOL]),
 }
 
 
