@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 import warnings
 from contextlib import suppress
 
@@ -313,3 +315,12 @@ def test_samples_are_in_the_shape_of_a_row(tmp_path):
 
     assert list(map(spoken, read)) == [spoken(s.messages) for s in SAMPLES.values()]
     assert not any(batch.notes for batch in batches)
+
+
+def test_the_page_imports_nothing_of_the_trainer():
+    code = (
+        "import sys, vocabtrim_core.templates.trainer, vocabtrim_core.templates.samples; "
+        "print({'specforge', 'torch', 'transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

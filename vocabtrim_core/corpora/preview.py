@@ -60,10 +60,12 @@ def preview(
     """The first n conversations, across the parts of the corpus.
 
     Spans end where a limit of max_length tokens per conversation cuts them.
-    InputError when there is none.
+    InputError when there is none, or no such rule.
     """
     from vocabtrim_core.templates.chat_template import ids_inside
+    from vocabtrim_core.templates.spans import check_rule
 
+    check_rule(rule)
     found = []
     for batch, i in itertools.islice(sampled(corpus, n), n):
         reading, refused = read(

@@ -18,8 +18,8 @@ MOST, PER_BATCH = 600, 200  # conversations that are rendered
 class Trial:
     """Renders conversations batch by batch, only those that a count would render.
 
-    needing: conversations seen that a count would render.  rendered: those that were, spread evenly
-    over each batch.  refused, unwritten: what came of them, with the first places.
+    needing: conversations seen that a count would render.  rendered: those that were, some of each
+    batch, the same in every run.  refused, unwritten: what came of them, with the first places.
     """
 
     recipe: Recipe
@@ -35,7 +35,8 @@ class Trial:
         rows = np.flatnonzero(must_render(batch, self.recipe))
         self.needing += len(rows)
         most = min(PER_BATCH, MOST - self.rendered, len(rows))
-        rows = rows[np.arange(most) * len(rows) // max(1, most)]
+        # A random sample: rows of one kind may come at regular intervals.
+        rows = np.sort(np.random.default_rng(self.needing).choice(rows, most, replace=False))
         found = read_rows(batch, self.recipe, rows)
         self.rendered += len(rows)
         self.refused += refused_report(batch, found.refused)

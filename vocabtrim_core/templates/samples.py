@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
 from vocabtrim_core.templates.forms import reasoning_of
+from vocabtrim_core.templates.spans import check_rule
 
 if TYPE_CHECKING:
     from vocabtrim_core.templates.render import Messages
@@ -98,8 +99,10 @@ class Shown(NamedTuple):
 def show(template: ChatTemplate, sample: Sample, rule: str = "assistant", **options: Any) -> Shown:
     """The sample under a rule, with the options of `ChatTemplate.read`.
 
-    Where the template refuses it there is no text, and the sentence says so.
+    Where the template refuses it there is no text, and the sentence says so. InputError for a rule
+    that does not exist.
     """
+    check_rule(rule)
     try:
         reading = template.read(sample.messages, rule, tools=sample.tools, **options)
     except InputError as error:
