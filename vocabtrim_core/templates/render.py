@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.forms import Habits, call_names, chat_forms
+from vocabtrim_core.templates.forms import Habits, call_names, chat_forms, read_message
 from vocabtrim_core.templates.instrument import Part, instrumented, render_parts, split
 
 Span = tuple[int, int]  # characters [start, end)
@@ -81,6 +81,14 @@ class Renderer:
     ) -> str:
         """The rendered text alone."""
         return self.render(messages, tools, prompt=prompt).text
+
+    def as_it_stands(self, messages: Messages) -> str:
+        """The text of a conversation in no other form. RefusedError where that is refused."""
+        chat = [read_message(message, n, self.parts) for n, message in enumerate(messages, 1)]
+        try:
+            return split(self._text(chat, None, False)).text
+        except Exception as error:  # a template may raise anything
+            raise self._refusal(error, chat, None) from error
 
     def _text(self, chat: list[dict[str, Any]], tools: list[Any] | None, prompt: bool) -> str:
         return render_parts(

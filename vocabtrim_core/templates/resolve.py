@@ -106,7 +106,7 @@ def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplat
 
 
 def _template(tokenizer: Tokenizer, name: str, renderer: Renderer, shape: Shape) -> ChatTemplate:
-    renderer = replace(renderer, habits=probe_habits(renderer.text))
+    renderer = replace(renderer, habits=probe_habits(renderer.as_it_stands))
     stops = probe_stops(renderer, tokenizer)
     opens = opens_answers(renderer)
     finder = TurnFinder(renderer, stops.tokens, opens, "" if opens else shape.opening)

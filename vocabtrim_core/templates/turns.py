@@ -29,6 +29,7 @@ from vocabtrim_core.templates.render import Messages, Rendered, Renderer
 # What is one unit in rendered text, so that no boundary falls inside it.
 MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
 USUAL = ({"role": "user", "content": "Quartz asks once"},)  # what most answers follow
+CONTEXT = 3  # messages whose roles decide what opens an answer
 LONGEST_ENDING = 256  # characters at the end of a turn that are searched for its stop token
 
 
@@ -72,7 +73,7 @@ class TurnFinder:
             if message.get("role") != "assistant":
                 continue
             own = [p for p in parts.get(i, ()) if text[p.start : p.end].strip()]
-            if len(own) > 1 or (not own and _speaks(message)):
+            if len(own) > 1 or not (own or _is_empty(message)):
                 return None
             for part in own:
                 start = self._start(text, part, chat, i, tools)
@@ -84,8 +85,8 @@ class TurnFinder:
         if not self.opens:
             return self.header
         last = chat[-1] if chat else {}
-        calls, several = "tool_calls" in last, len(chat) > 1
-        key = f"{last.get('role')} {calls:d}{bool(tools):d}{several:d}"
+        roles = [str(message.get("role")) for message in chat[-CONTEXT:]]
+        key = f"{' '.join(roles)} {'tool_calls' in last:d}{bool(tools):d}{len(chat) > CONTEXT:d}"
         if key not in self._prompts:
             self._prompts[key] = self._render_prompt(chat, tools)
         return self._prompts[key]
@@ -134,9 +135,15 @@ def common_start(left: str, right: str) -> str:
     return left[:shared]
 
 
-def _speaks(message: Mapping[str, Any]) -> bool:
+def speaks(message: Mapping[str, Any]) -> bool:
+    """The message has text or calls of its own."""
     content = message.get("content")
     return bool(message.get("tool_calls") or (isinstance(content, str) and content.strip()))
+
+
+def _is_empty(message: Mapping[str, Any]) -> bool:
+    fields = ("content", "tool_calls", "reasoning_content")
+    return not any(message.get(name) for name in fields)
 
 
 @functools.lru_cache
