@@ -27,8 +27,15 @@ MARKED = """\
 {{- '\\n' }}
 {%- endfor %}"""
 
-# The marks stand in a macro, where transformers cannot follow them.
-MISMARKED = """\
+# The marks miss the first character of each answer.
+HALF_MARKED = """\
+{%- for m in messages %}
+{{- '<|im_start|>' + m.role + '\\n' + m.content[:1] }}{% generation %}{{- m.content[1:] }}\
+{% endgeneration %}{{- '<|im_end|>\\n' }}
+{%- endfor %}"""
+
+# The marks stand in a macro, where transformers cannot follow them, and around every role's text.
+MACRO_MARKED = """\
 {%- macro turn(m) %}{{- '<|im_start|>' + m.role + '\\n' }}{% generation %}{{- m.content }}\
 {% endgeneration %}{{- '<|im_end|>\\n' }}{%- endmacro %}
 {%- for m in messages %}{{- turn(m) }}{%- endfor %}"""
@@ -107,6 +114,9 @@ PLAIN = """\
 {{- 'Human: ' + m.content if m.role == 'user' else 'Assistant: ' + m.content }}
 {{- '\\n\\n' }}
 {%- endfor %}"""
+
+# Nothing but contents.
+BARE = "{%- for m in messages %}{{- m.content }}{%- endfor %}"
 
 SAMPLES = {
     name: text

@@ -29,7 +29,7 @@ from vocabtrim_core.counting import count as counting
 from vocabtrim_core.counting.count import count, encoded_responses
 from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import ENGINES, Reference
-from vocabtrim_core.counting.proof import RENDERED, ExactEngine, Sample, block_of
+from vocabtrim_core.counting.proof import ExactEngine, Sample, block_of
 from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.shard_counts import MOST_PIECES, ShardCounts, compact, load_shards
@@ -214,8 +214,9 @@ def test_most_conversations_are_not_rendered(shared):
     rows[3][1]["messages"][1]["content"] = "a literal <|eot_id|> inside"
     batch = batch_from_rows(rows, CHAT, "chats.jsonl")
     encoded = encode_batch(batch, Recipe(*kit(shared)), exact_of(shared))
-    assert encoded.proof.routed == {RENDERED: 1}
-    assert encoded.proof.texts == 19 * 2 + 1
+    assert encoded.rendered.conversation.tolist() == [3, 3]
+    assert encoded.proof.routed == {}  # both its spans stand beside added tokens
+    assert encoded.proof.texts == 20 * 2
 
 
 def test_length_limit_counts_what_lies_within(shared):
@@ -267,7 +268,9 @@ def test_tool_calls_are_rendered(shared, tmp_path):
     corpus = open_corpus(write_chats(tmp_path / "tools.jsonl", chats))
     counts = count(corpus, tokenizer, template)
     assert as_counter(counts) == rendered_counts(corpus, Recipe(tokenizer, template))[0]
-    assert counts.provenance.proof["routed"] == {RENDERED: 1}
+    proof = counts.provenance.proof
+    assert proof["routed"] == {}  # rendered, but its span begins and ends with added tokens
+    assert (proof["conversations_rendered_again"], proof["turns_by_definition"]) == (2, 2)
 
 
 # --- skips, bad input ---------------------------------------------------------------------------
@@ -310,7 +313,7 @@ def test_template_that_raises_is_named_with_the_row(shared, tmp_path):
         "{{ raise_exception('no tools please') if messages[-1].role == 'tool' }}" + template.jinja
     )
     refusing = resolve_template(load_with(shared, "tekken-131k", tmp_path, jinja))
-    with pytest.raises(InputError, match=r"x\.jsonl, line 2: .*no tools please"):
+    with pytest.raises(InputError, match=r"50\.0% of all .*\(x\.jsonl:2: .*no tools please"):
         count(open_corpus(path), tokenizer, refusing, rule="all")
 
 

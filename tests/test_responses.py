@@ -153,8 +153,8 @@ def test_counting_keeps_responses_that_add_up_to_the_counts(home, kit):
     assert (held.counts() == counts.counts).all()
     assert sorted(held.domains) == ["code", "math"]
     assert np.bincount(held.domain).tolist() == [200, 200]
-    ends = held.ids[held.offsets[1:] - 2]
-    assert set(kit[0].tokens(ends)) == {"<|im_end|>"}  # then its newline
+    ends = held.ids[held.offsets[1:] - 1]
+    assert set(kit[0].tokens(ends)) == {"<|im_end|>"}
 
 
 def test_a_large_corpus_keeps_a_part(home, kit, monkeypatch):

@@ -381,7 +381,7 @@ def test_toy_target_loads_as_a_tokenizer_and_model(toy) -> None:
     tokenizer = load_tokenizer(toy.folder)
     assert tokenizer.vocab_size == 700
     template = resolve_template(tokenizer)
-    assert template.end_of_turn == "<|eot_id|>"
+    assert "<|eot_id|>" in template.stop_tokens
     assert tokenizer.licence == "made here"
 
 

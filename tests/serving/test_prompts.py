@@ -123,14 +123,16 @@ def test_long_prompts_are_left_out_and_said(tmp_path, llama) -> None:
 def test_what_the_template_refuses_is_said(tmp_path, llama) -> None:
     tokenizer, template = llama
     refusal = "{% if messages[0].role != 'user' %}{{ raise_exception('users begin') }}{% endif %}"
-    strict = replace(template, jinja=refusal + template.jinja)
+    strict = resolve_template(replace(tokenizer, chat_template=refusal + template.jinja))
     bad = {"conversations": [assistant("first"), user("then"), assistant("last")]}
     good = {"conversations": [user("hello"), assistant("hi")]}
     path = lines(tmp_path / "odd.jsonl", [bad, good])
     found = load_prompts(path, tokenizer, strict, turns="last")
     assert [prompt.text for prompt in found.prompts] == [asked("hello")]
     (note,) = found.notes
-    assert note.startswith("1 conversations could not be rendered: The chat template cannot")
+    assert note.startswith(
+        "1 conversations could not be rendered: The tokenizer's chat template cannot"
+    )
     assert "users begin" in note
     with pytest.raises(InputError, match="no prompt that can be asked: no user turn was found"):
         load_prompts(lines(tmp_path / "none.jsonl", [{"messages": [assistant("a")]}]), *llama)
@@ -154,7 +156,8 @@ def test_every_family_opens_its_answer_once(tmp_path, llama, name, text) -> None
 
 def test_a_template_that_opens_no_answer_gets_its_header(tmp_path, llama) -> None:
     tokenizer, template = llama
-    closed = replace(template, jinja=template.jinja.replace("if add_generation_prompt", "if false"))
+    jinja = template.jinja.replace("if add_generation_prompt", "if false")
+    closed = resolve_template(replace(tokenizer, chat_template=jinja))
     path = lines(tmp_path / "hi.jsonl", [{"prompt": "Hi", "response": "Hello"}])
     assert load_prompts(path, tokenizer, closed).prompts[0].text == asked("Hi")
 

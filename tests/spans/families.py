@@ -171,6 +171,12 @@ FAMILIES = {
 }  # fmt: skip
 
 
+# One of each habit; the rest take minutes and are left to `-m slow`.
+USUAL = ("qwen3", "gptoss", "llama3_1", "mistral_v13", "deepseek_v3", "qwen3_coder", "glm45",
+         "gemma4", "marks_qwen3", "hermes")  # fmt: skip
+PARAMS = [pytest.param(name, marks=() if name in USUAL else pytest.mark.slow) for name in FAMILIES]
+
+
 @dataclass(frozen=True)
 class Loaded:
     """One family on disk: a folder as a model repository has it, and the rules for the oracle."""

@@ -7,7 +7,7 @@ import packages
 import pytest
 from conversations import SENTINEL, Writer, conversations, table
 from definition import RefusedError, counted, ids_in, misplaced
-from families import FAMILIES, load
+from families import PARAMS, load
 from hypothesis import HealthCheck, given, settings
 from transformers import PreTrainedTokenizerFast
 
@@ -132,7 +132,7 @@ def test_assistant_turns_that_a_template_merges_are_one_span(root):
     assert found.texts == ["One.\n\nTwo.</s>"]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=PARAMS)
 def rules(request, root):
     """Tests run family by family, one tokenizer in memory at a time."""
     return load(request.param, root).rules

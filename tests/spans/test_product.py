@@ -1,19 +1,21 @@
-"""Counted spans and counted ids of the product against the definition, for every real tokenizer.
+"""Counted spans and counted ids of the product against the definition, for real tokenizers.
 
 Every hand-written conversation on every family, by the spans' texts and by ids; all of a family's
-conversations as one corpus through `count`; and random conversations.
+conversations as one corpus through `count`; and random conversations. Ten families by default,
+all of them with `-m ""`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import numpy as np
 import pytest
-from conversations import Conversation, conversations, table
-from definition import Counted, RefusedError, counted, ids_in
-from families import FAMILIES, Loaded, load
+from conversations import SENTINEL, Conversation, conversations, table
+from definition import UNWRITTEN, Counted, RefusedError, counted, ids_in
+from families import PARAMS, Loaded, load
 from hypothesis import HealthCheck, assume, given, settings
 
 from vocabtrim_core.corpora import open_corpus
@@ -31,7 +33,7 @@ def root(tmp_path_factory):
     return tmp_path_factory.mktemp("families")
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=PARAMS)
 def family(request, root) -> Loaded:
     """Tests run family by family, one tokenizer in memory at a time."""
     return load(request.param, root)
@@ -105,15 +107,20 @@ def test_random_conversations(family, resolved):
     )
     @given(conversations())
     def holds(conversation):
-        # What stands for an answer without a word differs by template; the table has such turns.
-        assume(all(m.get("content") or m.get("tool_calls") for m in conversation.messages
-                   if m["role"] == "assistant"))  # fmt: skip
         # A prompt that opens a thought and an answer that begins as its tag does share characters.
         assume(not any((m.get("content") or "").startswith("<")
                        for m in conversation.messages))  # fmt: skip
         right = expected(family, conversation)
-        assume(right is None or not right.unwritten)  # the table has turns written as another's
         found = product(resolved, conversation)
-        assert (found and found[0]) == (right and right.texts)
+        if found is None or right is None:
+            assert (found is None) == (right is None)
+            return
+        texts = [found[0], right.texts]
+        if any(note.endswith(UNWRITTEN) for note in right.notes):
+            return  # written as the user's: DeepSeek V3 does so with later calls
+        if any(note.endswith(": not written") for note in right.notes):
+            # Where a turn lost all its words, the definition has nothing, the product its stop.
+            texts = [[t for t in some if re.search(SENTINEL, t)] for some in texts]
+        assert texts[0] == texts[1]
 
     holds()

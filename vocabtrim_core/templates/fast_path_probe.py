@@ -61,13 +61,15 @@ def prove(template: ChatTemplate, tokenizer: Tokenizer) -> FastPath:
     prober = _Prober(template, tokenizer)
     pairs = {rule: prober.pairs(rule) for rule in prober.frames}
     edges, holds = prober.edges() if "assistant" in pairs else ("", False)
+    # Contents that stand directly beside a user's may run together with any of them.
+    apart = template.header.strip() and (template.user_header.strip() or any(template.ends))
     added = (t.content for t in tokenizer.backend.get_added_tokens_decoder().values())
     markers = template.markers
     own = (*markers.headers, *markers.stops, *markers.roles, *template.ends, template.user_header)
     literals = {text for text in (*added, *own) if len(text.strip()) > 1}
     nobody = np.zeros((7, 7), bool)
     return FastPath(
-        fast=holds and bool(pairs["assistant"].any()),
+        fast=holds and bool(apart) and bool(pairs["assistant"].any()),
         frames=prober.frames,
         edges=edges,
         starts="|".join(part for part in edges.split("|") if part.startswith(r"\A")),

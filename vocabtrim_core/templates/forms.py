@@ -52,10 +52,12 @@ def chat_forms(
     first = "keep" if habits.null else "empty"
     blanks = {None: (first, "empty" if habits.null else "keep"), "": (first, "null")}
     ways = [way for content in (None, "") if content in contents for way in blanks[content]]
-    # (strings of JSON become objects, objects become strings): what the template can read first.
+    # (strings of JSON become objects, objects become strings): what the template can read, then
+    # as they stand, then all in one form.
     readable = (not habits.strings and habits.objects, not habits.objects and habits.strings)
+    forms = dict.fromkeys((readable, (False, False), (True, False), (False, True)))
     for blank in dict.fromkeys(ways or ("keep",)):
-        for to_object, to_string in dict.fromkeys((readable, (True, False), (False, True))):
+        for to_object, to_string in forms:
             yield [_form(message, blank, to_object, to_string) for message in chat]
 
 
@@ -78,7 +80,7 @@ def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
         return text if _NAME in text else ""
 
     as_object, as_string = {_KEY: _VALUE}, json.dumps({_KEY: _VALUE})
-    objects, strings = (shows("", form) for form in (as_object, as_string))
+    objects, strings = (shows("", form) or shows(None, form) for form in (as_object, as_string))
     escaped = f'\\"{_KEY}' in strings
     python = f"'{_KEY}': '{_VALUE}'" in objects
     good = as_object if objects and not python else as_string

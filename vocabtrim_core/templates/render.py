@@ -39,19 +39,21 @@ class Renderer:
     """A jinja chat template and what it is given.
 
     special_tokens: `bos_token` … -> text.  parts: it wants contents as lists of parts.
+    marks: its {% generation %} blocks are looked at.
     name: for messages, "The tokenizer's chat template".
     """
 
     jinja: str = field(repr=False)
     special_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: bool = False
+    marks: bool = True
     habits: Habits = field(default_factory=Habits)
     name: str = "the tokenizer's chat template"
 
     @property
     def has_marks(self) -> bool:
         """The template marks assistant text with {% generation %}."""
-        return _GENERATION.search(self.jinja) is not None
+        return self.marks and _GENERATION.search(self.jinja) is not None
 
     def render(
         self, messages: Messages, tools: list[Any] | None = None, *, prompt: bool = False
@@ -67,7 +69,8 @@ class Renderer:
             except Exception as error:  # a template may raise anything
                 refused = refused or (error, chat)
                 continue
-            rendered = Rendered(*split(marked), chat)
+            text, written, generated = split(marked)
+            rendered = Rendered(text, written, generated if self.marks else (), chat)
             if not _loses_calls(rendered):
                 return rendered
             first = first or rendered

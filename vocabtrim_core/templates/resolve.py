@@ -76,7 +76,9 @@ def _own(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
             raise error from None  # what it says about plain text is the message people can use
     template = _template(tokenizer, "tokenizer", renderer, shape)
     if template.masks and not _finds_turns(template):
-        template = replace(template, masks=False, warnings=(MARKS_MISS,))
+        renderer = replace(renderer, marks=False)
+        template = _template(tokenizer, "tokenizer", renderer, probe_shape(renderer))
+        template = replace(template, warnings=(MARKS_MISS,))
     if not _finds_turns(template):
         raise InputError(
             f"The assistant's part cannot be found in what the chat template of {tokenizer.name} "
@@ -130,7 +132,8 @@ def _template(tokenizer: Tokenizer, name: str, renderer: Renderer, shape: Shape)
 
 def _markers(finder: TurnFinder, shape: Shape, stops: Stops, specials: tuple[str, ...]) -> Markers:
     """What tells turns apart in text that is already rendered. The generation prompt opens an
-    answer; a template without one, or one that ends a user turn with it, has the shape's header."""
+    answer; in a template without one, what all turns begin with; in one that ends a user turn with
+    it, the shape's header."""
     prompts = []
     for roles in ("u", "su", "uat"):
         try:
@@ -140,7 +143,7 @@ def _markers(finder: TurnFinder, shape: Shape, stops: Stops, specials: tuple[str
     opened = dict.fromkeys(finder.prompt(chat).rstrip(" ") for chat in prompts)
     headers = [text for text in opened if finder.opens and text.strip()]
     if not headers or not any(shape.headers[0].startswith(header) for header in headers):
-        headers = [shape.opening] if finder.renderer.has_marks else [*shape.headers]
+        headers = [shape.opening] if shape.opening.strip() else [*shape.headers]
     roles = tuple(r for r in stops.roles if r not in headers)
     return Markers(tuple(headers), stops.tokens, stops.soft, roles, specials)
 

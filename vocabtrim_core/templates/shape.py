@@ -163,8 +163,9 @@ def _opening(render: Renderer, header: str) -> str:
     for chat in (conversation("uaua"), _thoughtful()):
         text, parts, generated, _ = render.render(chat)
         own = [part for part in parts if chat[part.message]["role"] == "assistant"]
-        if generated and own:  # the template itself marks what is generated
-            return text[own[0].start : generated[0][0]]
+        marked = [at for at, _ in generated if own and own[0].start <= at < own[0].end]
+        if marked:  # the template itself marks what is generated
+            return text[own[0].start : marked[0]]
         written += [text[part.start : part.end] for part in own]
     if not written:
         return header

@@ -23,6 +23,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.forms import reasoning_of
 from vocabtrim_core.templates.instrument import Part
 from vocabtrim_core.templates.render import Messages, Rendered, Renderer
 
@@ -138,7 +139,8 @@ def common_start(left: str, right: str) -> str:
 def speaks(message: Mapping[str, Any]) -> bool:
     """The message has text or calls of its own."""
     content = message.get("content")
-    return bool(message.get("tool_calls") or (isinstance(content, str) and content.strip()))
+    spoken = reasoning_of(message) or (content if isinstance(content, str) else "")
+    return bool(message.get("tool_calls") or spoken.strip())
 
 
 def _is_empty(message: Mapping[str, Any]) -> bool:
