@@ -128,6 +128,24 @@ REWRITTEN = """\
 {%- if add_generation_prompt -%}<|im_start|>assistant
 {% endif -%}"""
 
+# Messages of one role that follow each other are written as one.
+MERGED = """\
+{%- set ns = namespace(all=[]) -%}
+{%- for m in messages -%}
+{%- if ns.all and ns.all[-1].role == m.role -%}
+{%- set both = ns.all[-1].content ~ '/' ~ m.content -%}
+{%- set ns.all = ns.all[:-1] + [{'role': m.role, 'content': both}] -%}
+{%- else -%}
+{%- set ns.all = ns.all + [{'role': m.role, 'content': m.content}] -%}
+{%- endif -%}
+{%- endfor -%}
+{%- for m in ns.all -%}
+<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}"""
+
 LLAMA = """\
 {{- bos_token -}}
 {%- for m in messages -%}
@@ -288,6 +306,14 @@ KINDS = {
         {"messages": [SUM, FIVE | {"content": "", "reasoning_content": THOUGHT}, SUM, FIVE]},
         PLAIN_TURNS.replace("⟦5", f"⟦({THOUGHT})") + PLAIN_TURNS,
         REWRITTEN,
+    ),
+    "answers written as one": Kind(
+        {"messages": [SUM, FIVE, SAY, SUM, FIVE]},
+        PLAIN_TURNS.replace("5<", f"5/{SAY['content']}<") + PLAIN_TURNS, MERGED,
+    ),
+    "answers written as one, the first of weight 0": Kind(
+        {"messages": [SUM, FIVE | {"weight": 0}, SAY, SUM, FIVE]},
+        PLAIN_TURNS.replace("⟦5<", f"5⟦/{SAY['content']}<") + PLAIN_TURNS, MERGED,
     ),
     "marks that hold more": Kind(
         {"messages": [SUM, FIVE]},

@@ -657,7 +657,7 @@ def test_tokenizers_of_ones_own_good_and_bad(ok, refused, tmp_path):
     assert (counted["vocab_size"], counted["tokenizer"]) == (777, "good")
     assert any("777" in warning for warning in counted["warnings"])
     said = [text for chat in CHATS for role, text in chat if role == "assistant"]
-    assert counted["tokens"] == sum(len(made.encode(f"{text}<|im_end|>\n").ids) for text in said)
+    assert counted["tokens"] == sum(len(made.encode(f"{text}<|im_end|>").ids) for text in said)
 
     plain = write_folder(tmp_path / "plain", made)
     assert "template" in refused("count", "--tokenizer", plain, "--data", chats)

@@ -550,6 +550,17 @@ def misplaced(
     return wrong
 
 
+def joined(text: str, spans: Sequence[Span]) -> list[str]:
+    """Texts of spans, less blank ones; spans that follow each other at once are one."""
+    cuts: list[list[int]] = []
+    for start, end in spans:
+        if cuts and cuts[-1][1] == start:
+            cuts[-1][1] = end
+        else:
+            cuts.append([start, end])
+    return [text[start:end] for start, end in cuts if text[start:end].strip()]
+
+
 def ids_in(ids: Sequence[int], offsets: Sequence[Span], spans: Sequence[Span]) -> list[list[int]]:
     """Per span, the ids of the tokens that begin inside it."""
     return [

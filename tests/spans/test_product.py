@@ -14,7 +14,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from conversations import SENTINEL, Conversation, conversations, table
-from definition import UNWRITTEN, Counted, RefusedError, counted, ids_in
+from definition import UNWRITTEN, Counted, RefusedError, counted, ids_in, joined
 from families import PARAMS, Loaded, load
 from hypothesis import HealthCheck, assume, given, settings
 
@@ -70,7 +70,7 @@ def product(resolved, conversation: Conversation) -> tuple[list[str], list[list[
     except InputError:
         return None
     found = span_ids(tokenizer, text, spans, masks=template.masks)
-    return [text[a:b] for a, b in spans if a < b], [ids.tolist() for ids in found if len(ids)]
+    return joined(text, spans), [ids.tolist() for ids in found if len(ids)]
 
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS, ids=lambda c: c.name)

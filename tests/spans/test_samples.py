@@ -11,7 +11,7 @@ from functools import cache
 
 import pytest
 from conversations import SENTINEL, conversations, table
-from definition import RefusedError, Rules, counted
+from definition import RefusedError, Rules, counted, joined
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from template_kit import NAMED_MARKERS, SPECIALS
@@ -88,17 +88,6 @@ def rules_of(backend: Tokenizer, name: str) -> Rules:
 
     stops = STOPS.get(name.removesuffix(" with prompt"), ["<|im_end|>"])
     return Rules(JINJA[name][1], SPECIALS, tuple(stops), boundaries)
-
-
-def joined(text: str, spans) -> list[str]:
-    """Texts of spans, less blank ones; spans that follow each other at once are one."""
-    cuts: list[list[int]] = []
-    for start, end in spans:
-        if cuts and cuts[-1][1] == start:
-            cuts[-1][1] = end
-        else:
-            cuts.append([start, end])
-    return [text[start:end] for start, end in cuts if text[start:end].strip()]
 
 
 def check(both, name: str, kind: str, conversation, *, wordless: bool = False) -> None:

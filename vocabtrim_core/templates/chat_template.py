@@ -14,7 +14,7 @@ from vocabtrim_core.templates.definition import generated
 from vocabtrim_core.templates.fast_path import FastPath, Frame, strip
 from vocabtrim_core.templates.forms import call_names, reasoning_of
 from vocabtrim_core.templates.preformatted import Markers
-from vocabtrim_core.templates.render import Messages, Rendered, Renderer
+from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
 from vocabtrim_core.templates.spans import (
     RULES,
     SPAN_ENDS,
@@ -26,7 +26,7 @@ from vocabtrim_core.templates.spans import (
     span_of,
     without_thoughts,
 )
-from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, speaks
+from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, joined, speaks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -177,7 +177,7 @@ class ChatTemplate:
                 rendered.text, spans, rule, reasoning, last_turn_only))  # fmt: skip
         turns = own.turns(rendered, messages, tools)
         notes = _unwritten(rendered, turns)
-        turns = [turn for turn in turns if not _weightless(messages[turn.message])]
+        turns = joined(turn for turn in turns if not _weightless(messages[turn.message]))
         spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
         narrowed = own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
         return Reading(rendered.text, narrowed, notes)
@@ -237,20 +237,16 @@ class ChatTemplate:
         for i, message in enumerate(messages):
             if message.get("role") != "assistant":
                 continue
-            own = self.generated(messages, i, tools)
-            whole = self.renderer.text(messages[: i + 1], tools)
+            try:
+                own = self.generated(messages, i, tools)
+                whole = self.renderer.text(messages[: i + 1], tools)
+            except RefusedError:  # such as an answer to nothing
+                continue
             start = len(common_start(whole.removesuffix(own), text))
             tail = len(common_start(whole, text))
             if not text[start:tail].strip():
                 continue  # written as another role's, or not at all: noted as lost
-            turn = ended(text, i, start, tail, self.finder.stops)
-            if (
-                found
-                and found[-1].end == start == found[-1].stop
-                and _weightless(message) == _weightless(messages[found[-1].message])
-            ):  # messages written as one
-                turn = turn._replace(start=found.pop().start)
-            found.append(turn)
+            found.append(ended(text, i, start, tail, self.finder.stops))
         return found
 
     def generated(self, messages: Messages, i: int, tools: list[Any] | None = None) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -121,6 +121,16 @@ def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]
     if match := pattern.search(text, max(start, tail - LONGEST_ENDING), tail):
         stop, end = match.span(1)
     return Turn(message, start, stop, end, tail)
+
+
+def joined(turns: Iterable[Turn]) -> list[Turn]:
+    """The turns, those that a template writes as one, with no stop token between them, as one."""
+    found: list[Turn] = []
+    for turn in turns:
+        if found and found[-1].stop == found[-1].end == turn.start:
+            turn = turn._replace(start=found.pop().start)
+        found.append(turn)
+    return found
 
 
 def common_start(left: str, right: str) -> str:
