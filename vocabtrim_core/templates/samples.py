@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
+from vocabtrim_core.templates.chat_template import (
+    LOST_CALLS,
+    LOST_REASONING,
+    ChatTemplate,
+    Reading,
+)
 from vocabtrim_core.templates.forms import reasoning_of
 from vocabtrim_core.templates.spans import check_rule
 
@@ -118,6 +123,8 @@ def show(template: ChatTemplate, sample: Sample, rule: str = "assistant", **opti
                               _unescaped(counted)),
     }  # fmt: skip
     said = [f"{what.capitalize()}: {told}." for what, told in parts.items() if told]
+    known = (LOST_REASONING, LOST_CALLS)
+    said += [f"{n:,} turn{'s' * (n > 1)}: {why}." for why, n in reading.notes if why not in known]
     return Shown(reading, tuple(said))
 
 
