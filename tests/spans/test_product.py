@@ -107,6 +107,9 @@ def test_random_conversations(family, resolved):
     )
     @given(conversations())
     def holds(conversation):
+        # Messages with nothing in them are in the table; Mistral refuses one and joins two.
+        assume(all(m.get("content") or m.get("tool_calls") or m.get("reasoning_content")
+                   for m in conversation.messages if m["role"] == "assistant"))  # fmt: skip
         # A prompt that opens a thought and an answer that begins as its tag does share characters.
         assume(not any((m.get("content") or "").startswith("<")
                        for m in conversation.messages))  # fmt: skip

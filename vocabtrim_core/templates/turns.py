@@ -74,7 +74,7 @@ class TurnFinder:
             if message.get("role") != "assistant":
                 continue
             own = [p for p in parts.get(i, ()) if text[p.start : p.end].strip()]
-            if len(own) > 1 or not (own or _is_empty(message)):
+            if len(own) != 1:
                 return None
             for part in own:
                 start = self._start(text, part, chat, i, tools)
@@ -151,11 +151,6 @@ def speaks(message: Mapping[str, Any]) -> bool:
     content = message.get("content")
     spoken = reasoning_of(message) or (content if isinstance(content, str) else "")
     return bool(message.get("tool_calls") or spoken.strip())
-
-
-def _is_empty(message: Mapping[str, Any]) -> bool:
-    fields = ("content", "tool_calls", "reasoning_content")
-    return not any(message.get(name) for name in fields)
 
 
 @functools.lru_cache
