@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import corpus_choice, counting_form, tokenizer_choice
+from pages.ui import corpus_choice, counting_form, spans_view, tokenizer_choice
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
 
@@ -12,7 +12,8 @@ heading(
     "Corpus", "Which tokens does your traffic use? Choose a tokenizer and conversations, and count."
 )
 left, right = st.columns(2, gap="large")
-chosen = None
+chosen = template = None
+shown, commands = [], []
 with left:
     st.subheader("Tokenizer", anchor=False)
     tokenizer = tokenizer_choice.choose()
@@ -38,11 +39,15 @@ if tokenizer and chosen:
     with view, plain_errors(), corpus_choice.asking_for_roles(chosen):
         if problem:
             raise problem
-        counting_form.look(tokenizer, chosen, wanted)
+        template = counting_form.template_of(tokenizer, wanted)
+        shown = spans_view.look(tokenizer, chosen, wanted, template)
+    if template:
+        spans_view.beside_trainer(template, shown)
+    commands.append(counting_form.spans_command(tokenizer, wanted))
 
 if not argv:
     counting_form.progress()
 
 st.subheader("Counted sets", anchor=False)
 counting_form.counted_list()
-footer(argv or ["count", "--tokenizer", "llama-3.1", "--data", "PATH"])
+footer(argv or ["count", "--tokenizer", "llama-3.1", "--data", "PATH"], *commands)

@@ -23,7 +23,7 @@ def talk(name: str, slope: float, seed: int, rule: str = "assistant") -> TokenCo
     responses = Responses(ids, offsets, np.arange(n), np.full(n, -1, np.int16), (), SIZE)
     about = Provenance(
         rule, "llama-3.1", load_tokenizer("llama-3.1").fingerprint, "llama3", "e" * 64,
-        corpora=({"name": name, "sha256": name, "conversations": n},),
+        span_end="stop", corpora=({"name": name, "sha256": name, "conversations": n},),
     )  # fmt: skip
     counts = TokenCounts(responses.counts(), n, 0, about)
     workspace.save_counts(counts)

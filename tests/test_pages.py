@@ -31,7 +31,7 @@ def zipf(name: str, slope: float, seen: int) -> TokenCounts:
     ranks = np.arange(1, SIZE + 1)
     counts = (3e6 / (ranks + 8) ** slope + 1).astype(np.int64) * (ranks <= seen)
     about = Provenance(
-        "assistant", "a-tokenizer", "f" * 64, "llama3", "e" * 64,
+        "assistant", "a-tokenizer", "f" * 64, "llama3", "e" * 64, span_end="stop",
         corpora=({"name": name, "sha256": name, "conversations": 10},),
         proof={"sentence": "5 of 10 texts encoded again by HF tokenizers: equal"},
     )  # fmt: skip

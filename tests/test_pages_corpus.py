@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -216,7 +217,7 @@ def test_the_models_v_is_asked_for_where_no_config_says_it(home, shared, started
     known.set_value(152_064).run()
     assert field().value == 152_064
     assert "V = 152,064 (given by hand)" in words(app)
-    assert not app.warning
+    assert not any("models known" in each.value for each in app.warning)
     app.button(key="count").click().run()
     argv, _ = started[-1]
     assert argv[argv.index("--vocab-size") + 1] == "152064"
@@ -422,3 +423,138 @@ def test_a_path_into_objects_stays_chosen(home, started):
     assert not app.button(key="count").disabled
     app.button(key="count").click().run()
     assert "--map" not in started[-1][0]
+
+
+# --- spans, samples, the trainer ----------------------------------------------------------------
+
+CALL = {"id": "a", "type": "function", "function": {"name": "depth", "arguments": '{"of": "Como"}'}}
+RICH = [
+    {"role": "user", "content": "How deep is it?"},
+    {"role": "assistant", "content": None, "reasoning_content": "Look.", "tool_calls": [CALL]},
+    {"role": "tool", "content": "425 m", "tool_call_id": "a"},
+    {"role": "assistant", "content": "It is 425 m deep."},
+]
+
+
+def rich(home: Path, *rows: list[dict]) -> Path:
+    """A file of conversations with calls, results and reasoning."""
+    file = home / "rich.jsonl"
+    file.write_text("\n".join(json.dumps({"messages": row}) for row in rows))
+    return file
+
+
+def green(app: AppTest, key: str) -> str:
+    """What of a marked text is counted."""
+    return "".join(text for text, kind, _ in shown(app, key) if kind == "counted")
+
+
+def test_where_a_turn_ends_and_how_many_rows_may_be_refused_go_into_the_command(home, started):
+    file = home / "chats.jsonl"
+    file.write_bytes(chat("Ho"))
+    app = reading(file)
+    app.button(key="count").click().run()
+    assert not {"--span-end", "--max-refused"} & set(started[-1][0])
+    app.selectbox(key="template").set_value("qwen")
+    app.segmented_control(key="span_end").set_value("template")
+    app.number_input(key="most_refused").set_value(12.5).run()
+    assert "With all that the template writes for the turn" in words(app)
+    app.button(key="count").click().run()
+    argv, title = started[-1]
+    assert argv[argv.index("--span-end") + 1] == "template"
+    assert argv[argv.index("--max-refused") + 1] == "0.125"
+    assert title == "Count chats: assistant, turns to the template's end, template qwen"
+    commands = [code.value for code in app.code]
+    assert any("count " in c and "--span-end template" in c and "--max-refused 0.125" in c
+               for c in commands)  # fmt: skip
+    assert any("spans " in c and "--span-end template" in c for c in commands)
+    assert green(app, "Conversation of row 1") == "Ho<|im_end|>↵\n"
+    app.segmented_control(key="rule").set_value("content").run()
+    assert "span_end" not in [each.key for each in app.segmented_control]
+    app.button(key="count").click().run()
+    assert "--span-end" not in started[-1][0]
+
+
+def test_samples_with_calls_and_reasoning_are_highlighted(home):
+    app = reading(rich(home, RICH))
+    counted = green(app, "Tool call sample, counted spans")
+    assert "two berths" in counted
+    assert "They cost 28 euros.<|eot_id|>" in counted
+    assert "12:05" not in counted.replace("at 12:05 from", "")
+    assert "Tool call sample. Tool calls: counted. Tool results: not counted." in words(app)
+    assert "Reasoning: not written by the chat template." in words(app)
+    assert green(app, "Conversation of row 1").count("<|eot_id|>") == 2
+    assert "1 turn: reasoning that the chat template does not write." in words(app)
+
+
+def test_the_trainer_stands_beside_with_a_warning_where_it_differs(home):
+    app = reading(rich(home, RICH))
+    assert app.selectbox(key="specforge_template").options == ["llama3"]
+    assert "llama3**: SpecForge gives loss to the text that counts" in app.success[0].value
+    app.selectbox(key="template").set_value("qwen").run()
+    said = "\n".join(each.value for each in app.warning)
+    assert "The newline after the stop token has loss" in said
+    assert app.selectbox(key="specforge_template").value == "qwen"
+    assert green(app, "First conversation: loss in SpecForge").endswith("deep.<|im_end|>↵\n")
+    assert green(app, "First conversation: counted spans").endswith("deep.<|im_end|>")
+    app.segmented_control(key="specforge_sample").set_value("Reasoning sample").run()
+    assert "two berths" in green(app, "Reasoning sample: loss in SpecForge")
+    app.segmented_control(key="span_end").set_value("template").run()
+    assert not app.warning
+    app.selectbox(key="template").set_value("mistral").run()
+    assert not app.exception
+    assert "SpecForge has no template with the headers of this chat template" in words(app)
+
+
+def test_the_pre_flight_says_what_the_template_refuses_and_does_not_write(home):
+    two_calls = [RICH[0], {**RICH[1], "tool_calls": [CALL, CALL]}, *RICH[2:]]
+    app = reading(rich(home, RICH, RICH, two_calls))
+    app.selectbox(key="template").set_value("llama3")
+    app.session_state["look"] = "Pre-flight"
+    app.run()
+    assert "Reasoning that the chat template does not write: in 2 turns" in words(app)
+    (refused,) = (each.value for each in app.warning if "refuses" in each.value)
+    assert "refuses 1 of 3 conversations rendered" in refused
+    assert "about 33.3% of all" in refused
+    assert "at most 1.0% may be" in refused
+    assert "rich.jsonl\\:3" in refused
+    app.number_input(key="most_refused").set_value(50.0).run()
+    assert not [each for each in app.warning if "refuses" in each.value]
+    assert "they would be left out" in words(app)
+    app.session_state["look"] = "Counted spans"
+    app.run()
+    assert "The chat template refuses this conversation: " in words(app)
+
+
+def test_a_count_that_is_done_says_what_it_left_out(make_counts, monkeypatch):
+    counts = make_counts([3, 1])
+    workspace.save_counts(counts)
+    job = ended(
+        "done", key=counts.key, tokens=4, conversations=2, engine="e", proof={"sentence": "equal"},
+        skips=[{"reason": "no assistant text", "rows": 2, "places": ["a.jsonl:4"]}],
+        notes=[{"note": "images", "times": 7, "places": ["a.jsonl:9"]}],
+    )  # fmt: skip
+    monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
+    said = words(opened("Path"))
+    assert "2 rows skipped: no assistant text (a.jsonl:4)" in said
+    assert "7 times not counted: images (a.jsonl:9)" in said
+
+
+def test_a_counted_set_says_how_far_its_turns_go_and_what_is_not_in_it(make_counts):
+    from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
+
+    made = make_counts(np.arange(1, 300))
+    corpus = {**made.provenance.corpora[0], "notes": [["images", 7, ["a.jsonl:9"]]]}
+    expected = {
+        "stop": "through the stop token",
+        "template": "through all that the template writes for the turn",
+        EARLIER_VERSION: "counted by an earlier version, spans found by strings around turns",
+    }
+    for span_end, told in expected.items():
+        about = replace(made.provenance, span_end=span_end, corpora=(corpus,))
+        stored = TokenCounts(made.counts, 2, 0, about)
+        workspace.save_counts(stored)
+        app = AppTest.from_file(str(APP), default_timeout=40)
+        app.query_params["counts"] = stored.key
+        app = app.run().switch_page("pages/explore.py").run()
+        assert f"**Turns**: {told}" in words(app)
+        assert "**Left out**: 7 times images (a.jsonl:9)" in words(app)

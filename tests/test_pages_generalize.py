@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from talks import SIZE, talk
 
 from vocabtrim_core import workspace
-from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.exports import ExportContext, export
@@ -111,8 +112,22 @@ def test_other_traffic_is_measured_with_intervals(sets):
         assert row.From < row.Coverage < row.To
     assert f"The {k:,} tokens in view keep" in words(app)
     assert "On new conversations of chat itself expect" in words(app)
-    assert "1 more counted set has another tokenizer, rule or template" in words(app)
+    assert "1 more counted set was counted in another way than chat (rule);" in words(app)
     assert f"coverage {sets['chat'].key} --k {k}" in app.code[0].value
+
+
+def test_sets_whose_turns_end_elsewhere_are_not_measured_on(sets):
+    counts = sets["code"]
+    earlier = replace(counts, provenance=replace(counts.provenance, span_end=EARLIER_VERSION))
+    workspace.save_counts(earlier)
+    try:
+        app = opened("generalize", sets)
+        assert set(app.dataframe[0].value["Set"]) == {"chat", "code", "calls"}
+        said = words(app)
+    finally:
+        workspace.remove_counts(earlier.key)
+    assert "2 more counted sets were counted in another way than chat" in said
+    assert "span end" in said
 
 
 def test_the_transfer_matrix_is_drawn(sets):

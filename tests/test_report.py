@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from vocabtrim_core.choice import ForecastSettings, Pin, SavedChoice, Settings
+from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
@@ -243,6 +244,38 @@ def test_every_section_is_there(full, plain):
     less = Page(report_html(plain)).text
     assert "Not tested: no other corpus was given." in less
     assert "Neither measured nor forecast." in less
+
+
+@pytest.mark.parametrize(
+    ("made", "said", "command"),
+    [
+        ({"span_end": "stop"}, "through the stop token", "--template llama3 --out"),
+        (
+            {"span_end": "template", "template": "tokenizer", "reasoning": False,
+             "last_turn_only": True},
+            "through all that the template writes for the turn",
+            "--template auto --out counts.npz --span-end template --no-reasoning --last-turn-only",
+        ),
+        (
+            {"span_end": EARLIER_VERSION},
+            "counted by an earlier version, spans found by strings around turns",
+            "--template llama3 --out",
+        ),
+    ],
+)  # fmt: skip
+def test_how_it_was_counted_is_said_and_made_again(counts, made, said, command):
+    """How far turns go and what is not in the counts, in the report, and the command for it."""
+    corpus = {**counts.provenance.corpora[0], "notes": [["images", 7, ["a.jsonl:9"]]],
+              "skipped": [["no assistant text", 2, ["a.jsonl:4"]]]}  # fmt: skip
+    about = replace(counts.provenance, corpora=(corpus,), **made)
+    facts = gather(Material(replace(counts, provenance=about), SavedChoice.make(
+        replace(counts, provenance=about), Settings(TINY, 0.7))))  # fmt: skip
+    text = Page(report_html(facts)).text
+    assert f"Turns: {said}." in text
+    assert f"Counted turns {said}" in text
+    assert "Left out of the counts 2 times no assistant text; 7 times images" in text
+    assert command in words.commands(facts)[0]
+    assert f"rule assistant, {said}" in model_card(facts)
 
 
 def test_nothing_is_loaded_and_nothing_runs(full):

@@ -134,19 +134,19 @@ def test_counts_say_where_turns_end(home):
 
 def test_turns_that_end_in_different_ways_do_not_merge(home, capsys):
     stop, template = ended(home, "stop", "template")
-    with pytest.raises(InputError, match="differently: span_end is stop against template; count"):
+    with pytest.raises(InputError, match="differently: span end is stop against template; count"):
         stop + template
     stop.save("stop.npz")
     template.save("template.npz")
     code, made = cli(capsys, "merge", "stop.npz", "template.npz", "--out", "both.npz")
     assert code == 2
-    assert "span_end is stop against template" in made["error"]
+    assert "span end is stop against template" in made["error"]
 
 
 def test_counts_of_an_earlier_version_merge_among_themselves_alone(home):
     (stop,) = ended(home, "stop")
     old = of_earlier_version(stop.save(home / "old.npz"))
-    said = "span_end is stop against as an earlier version of this program had it"
+    said = "span end is stop against as an earlier version of this program had it"
     with pytest.raises(InputError, match=said):
         stop + old
     assert (old + old).counts.tolist() == (2 * stop.counts).tolist()

@@ -18,6 +18,12 @@ from vocabtrim_core.workspace import write_atomic
 
 FORMAT = "vocabtrim-counts-1"
 EARLIER_VERSION = "as an earlier version of this program had it"
+SPAN_END_WORDS = {
+    "stop": "through the stop token",
+    "template": "through all that the template writes for the turn",
+    "next-role": "through the stop token, or the next role's marker where there is none",
+    EARLIER_VERSION: "counted by an earlier version, spans found by strings around turns",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,24 @@ class Provenance:
         """The fields that must agree before two counts may be added."""
         names = ("rule", "span_end", "tokenizer_sha256", "template_sha256", "reasoning")
         return {name: getattr(self, name) for name in (*names, "last_turn_only", "max_length")}
+
+    @property
+    def turn_end(self) -> str:
+        """How far a counted turn goes, in words; "" where the rule says it already."""
+        if self.rule != "assistant" and self.span_end != EARLIER_VERSION:
+            return ""
+        return SPAN_END_WORDS.get(self.span_end, self.span_end)
+
+    def remarks(self, kind: str) -> list[tuple[str, int, tuple[str, ...]]]:
+        """What was left out of the corpora: (reason, how often, the first few places) each.
+
+        kind: "skipped", whole rows, or "notes", parts of rows.
+        """
+        return [
+            (str(reason), int(times), tuple(places))
+            for corpus in self.corpora
+            for reason, times, places in corpus.get(kind, ())
+        ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,19 +131,27 @@ class TokenCounts:
         names: of the two in the sentence, by default those of their corpora.
         """
         first, second = names or (self.name, other.name)
+        for what, mine, its in self.differences(other):
+            raise InputError(
+                f"{first} and {second} were counted differently: {what} is {mine} against {its}; "
+                "count both the same way first."
+            )
+
+    def differences(self, other: TokenCounts) -> list[tuple[str, object, object]]:
+        """(field, here, there) of all that keeps the two from being added, as people know it."""
         mine, theirs = self.provenance.mergeable(), other.provenance.mergeable()
         mine["vocab_size"], theirs["vocab_size"] = self.vocab_size, other.vocab_size
+        found = []
         for name, value in mine.items():
-            if value != theirs[name]:
-                what, *both = name, value, theirs[name]
-                if name.endswith("_sha256"):  # people know it by its name
-                    what = name.removesuffix("_sha256")
-                    known = (getattr(c.provenance, what) for c in (self, other))
-                    both = [f"{n} ({h[:8]}…)" for n, h in zip(known, both, strict=True)]
-                raise InputError(
-                    f"{first} and {second} were counted differently: {what} is {both[0]} against "
-                    f"{both[1]}; count both the same way first."
-                )
+            if value == theirs[name]:
+                continue
+            what, *both = name.replace("_", " "), value, theirs[name]
+            if name.endswith("_sha256"):  # people know it by its name
+                what = name.removesuffix("_sha256")
+                known = (getattr(c.provenance, what) for c in (self, other))
+                both = [f"{n} ({h[:8]}…)" for n, h in zip(known, both, strict=True)]
+            found.append((what, *both))
+        return found
 
     def __add__(self, other: TokenCounts) -> TokenCounts:
         """Counts of both corpora together (associative and commutative in the numbers)."""

@@ -1,42 +1,42 @@
-"""What is counted: the rule, the template, options; a look at the spans; the button that counts."""
+"""What is counted: the rule, the template, options; the button that counts; the counted sets."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from pages.ui import jobpanel, state
 from pages.ui.corpus_choice import Chosen
-from pages.ui.marked_text import marked_text, span_pieces
 from pages.ui.router import page
 from pages.ui.tokens import spec_of
-from pages.ui.words import (
-    ESTIMATED,
-    MEASURED,
-    code_span,
-    counted,
-    percent,
-    plain,
-    what_counts,
-)
+from pages.ui.words import MEASURED, counted, plain, what_counts
 from vocabtrim_core import workspace
-from vocabtrim_core.corpora.preflight import Preflight, preflight
-from vocabtrim_core.corpora.preview import preview
 from vocabtrim_core.jobs.job import Job
-from vocabtrim_core.templates.chat_template import RULES
+from vocabtrim_core.templates.chat_template import RULES, SPAN_ENDS, ChatTemplate
 from vocabtrim_core.templates.resolve import NAMED, resolve_template
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.tokenizers.vocab_size import BY_HAND
 
 RULE_HELP = {
-    "assistant": "Assistant text plus its end-of-turn token, in the context of the chat template: "
-    "the tokens that carry loss when a draft is trained.",
-    "content": "Assistant text alone, without the end-of-turn token.",
+    "assistant": "What the target generates in its turns: text, reasoning, tool calls, and the "
+    "token it stops with.",
+    "content": "The same without the token it stops with.",
     "all": "Every token of the rendered conversation.",
     "reference": "As the paper's released code: the end-of-turn token of the last turn only.",
 }
+SPAN_END_NAMES = {"stop": "Stop token", "template": "Template's end", "next-role": "Next role"}
+SPAN_END_HELP = {
+    "stop": "The last token that the model generates there.",
+    "template": "With all that the template writes for the turn, such as the newline after the "
+    "stop token. SpecForge gives loss to it.",
+    "next-role": "As Stop token; where the template writes none (GLM), with the marker of the next "
+    "role, which stops the model.",
+}
+REFUSED = 1.0  # percent of conversations that a template may refuse, at first
 
 
 def options() -> dict:
@@ -46,84 +46,62 @@ def options() -> dict:
     )
     rule = rule or "assistant"
     st.caption(RULE_HELP[rule])
+    span_end = "stop"
+    if rule == "assistant":
+        span_end = st.segmented_control(
+            "A turn ends with", SPAN_ENDS, default="stop", required=True, key="span_end",
+            format_func=SPAN_END_NAMES.__getitem__, persist_state="session",
+        ) or "stop"  # fmt: skip
+        st.caption(SPAN_END_HELP[span_end])
     left, right = st.columns(2)
     template = left.selectbox("Template", ["auto", *NAMED], key="template", persist_state="session",
                               help="auto: the tokenizer's own")  # fmt: skip
     length = right.number_input("Length limit, tokens", 1, None, None, key="max_length",
                                 placeholder="none", persist_state="session")  # fmt: skip
+    refused = left.number_input("Refused at most, %", 0.0, 100.0, REFUSED, 0.5,
+                                key="most_refused", persist_state="session",
+                                help="Conversations that the template may refuse to render. They "
+                                "are left out and reported; with more of them nothing is counted.",
+                                )  # fmt: skip
     reasoning = st.toggle("Count reasoning content", True, key="reasoning", persist_state="session")
     last = st.toggle("Last turn only", False, key="last_turn", persist_state="session")
     return {"rule": rule, "template": template, "max_length": length, "reasoning": reasoning,
-            "last_turn_only": last}  # fmt: skip
+            "last_turn_only": last, "span_end": span_end,
+            "most_refused": (REFUSED if refused is None else refused) / 100}  # fmt: skip
 
 
 def arguments(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> list[str]:
     """The `count` command of these choices, defaults left out."""
+    argv = _command("count", tokenizer, chosen.arguments, wanted)
+    if wanted["max_length"]:
+        argv += ["--max-length", str(wanted["max_length"])]
+    if wanted["most_refused"] != REFUSED / 100:
+        argv += ["--max-refused", f"{wanted['most_refused']:g}"]
+    return argv
+
+
+def spans_command(tokenizer: Tokenizer, wanted: dict) -> list[str]:
+    """The command that shows what of the samples counts."""
+    return _command("spans", tokenizer, (), wanted)
+
+
+def _command(verb: str, tokenizer: Tokenizer, data: Sequence[str], wanted: dict) -> list[str]:
     spec, revision = spec_of(tokenizer.source)
-    argv = ["count", "--tokenizer", spec, *chosen.arguments]
+    argv = [verb, "--tokenizer", spec, *data]
     argv += ["--tokenizer-revision", revision] if revision else []
     if tokenizer.vocab_size_from == BY_HAND:
         argv += ["--vocab-size", str(tokenizer.vocab_size)]
-    if wanted["rule"] != "assistant":
-        argv += ["--rule", wanted["rule"]]
-    if wanted["template"] != "auto":
-        argv += ["--template", wanted["template"]]
-    if wanted["max_length"]:
-        argv += ["--max-length", str(wanted["max_length"])]
+    for name, default in (("rule", "assistant"), ("span_end", "stop"), ("template", "auto")):
+        if wanted[name] != default:
+            argv += [f"--{name.replace('_', '-')}", wanted[name]]
     argv += [] if wanted["reasoning"] else ["--no-reasoning"]
     argv += ["--last-turn-only"] if wanted["last_turn_only"] else []
     return argv
 
 
-def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> None:
-    """Rendered conversations with the counted spans marked, and the pre-flight."""
-    wanted = dict(wanted)
-    template = resolve_template(tokenizer, wanted.pop("template"))
-    if chosen.corpus is None:
-        st.caption("Rows of the hub can be looked at once they are downloaded.")
-        return
-    spans, check = st.tabs(["Counted spans", "Pre-flight"], key="look", on_change="rerun")
-    if spans.open:
-        with spans:
-            st.caption("Green is counted; the rest is what the chat template writes around it.")
-            found = preview(chosen.corpus, tokenizer, template, n=3, **wanted)
-            for i, each in enumerate(found):
-                st.caption(f"{each.file}, row {each.row:,}: {each.tokens:,} tokens {MEASURED}")
-                alt = f"Conversation of row {each.row} with its counted spans"
-                pieces = span_pieces(each.text, each.spans)
-                marked_text(pieces, key=f"preview_{i}", height=220, alt=alt)
-    if check.open:
-        with check, st.spinner("Reading the rows"):
-            _report(preflight(chosen.corpus, tokenizer, template, sample=500, **wanted))
-
-
-def _report(found: Preflight) -> None:
-    metrics = {
-        "Conversations": found.conversations,
-        "Rows skipped": found.skipped.skipped,
-        "Empty answers": found.empty_spans,
-        "Turns, median": found.turns.median,
-    }
-    cells = [*st.columns(2), *st.columns(2)]
-    for cell, (label, value) in zip(cells, metrics.items(), strict=True):
-        cell.metric(f"{label} {MEASURED}", f"{value:,.0f}")
-    part = "All" if found.complete else "The first 64 MB with"
-    st.caption(f"{part} {counted(found.rows, 'row')} were read.")
-    for reason, count, places in (*found.skipped.reasons, *found.notes.reasons):
-        st.markdown(plain(f"{count:,} rows: {reason} ({', '.join(places)})"))
-    if found.empty_places:
-        st.markdown(plain(f"Empty assistant text, first at {', '.join(found.empty_places)}"))
-    if found.special_messages:
-        texts = ", ".join(code_span(text) for text, _ in found.special_literals[:5])
-        st.markdown(f"- {found.special_messages:,} messages spell out special tokens ({texts})")
-    if found.length:
-        loss, every = found.length, found.length.sample == found.conversations
-        st.markdown(
-            f"- A limit of {loss.max_length:,} tokens loses {percent(loss.share, 2)} of the "
-            f"counted tokens; {loss.cut:,} of {counted(loss.sample, 'conversation')} "
-            f"{'' if every else 'sampled '}are longer "
-            f"{MEASURED if every and found.complete else ESTIMATED}"
-        )
+def template_of(tokenizer: Tokenizer, wanted: dict) -> ChatTemplate:
+    """The chosen template; InputError where it cannot be used with this tokenizer."""
+    return resolve_template(tokenizer, wanted["template"], wanted["span_end"])
 
 
 def count_button(argv: list[str], name: str, wanted: dict, *, possible: bool) -> None:
@@ -149,10 +127,20 @@ def _outcome(job: Job) -> None:
         f"{counted(found['tokens'], 'token')} of {counted(found['conversations'], 'conversation')} "
         f"{MEASURED} by {plain(found['engine'])}; {plain(found['proof']['sentence'])}."
     )
+    for each in (*found.get("skips", ()), *found.get("notes", ())):
+        st.caption(plain(_left_out(each)))
     known = [stored.key for stored in state.counted_sets()]
     if found["key"] in known and st.button("Explore", icon=":material/tune:",
                                            key=f"explore_{job.id}"):  # fmt: skip
         _explore(found["key"])
+
+
+def _left_out(remark: Mapping[str, Any]) -> str:
+    """A remark of a count's result: rows that were skipped, or what of them does not count."""
+    places = ", ".join(remark["places"])
+    if "rows" in remark:
+        return f"{counted(remark['rows'], 'row')} skipped: {remark['reason']} ({places})"
+    return f"{remark['times']:,} times not counted: {remark['note']} ({places})"
 
 
 def _explore(key: str) -> None:

@@ -108,6 +108,12 @@ def provenance(stored: StoredCounts) -> None:
         "Target vocabulary": f"V = {counts.vocab_size:,}",
         "Conversations": f"{counts.conversations:,} counted, {counts.skipped:,} rows skipped",
         "Rule": what_counts(**asdict(about)),
+        "Turns": about.turn_end,
+        "Left out": "; ".join(
+            plain(f"{times:,} times {reason} ({', '.join(places)})")
+            for kind in ("skipped", "notes")
+            for reason, times, places in about.remarks(kind)
+        ),
         "Tokenizer": f"{code_span(about.tokenizer)} (sha256 {about.tokenizer_sha256[:12]}…)",
         "Template": f"{about.template} (sha256 {about.template_sha256[:12]}…)",
         "Corpora": ", ".join(
@@ -125,7 +131,8 @@ def provenance(stored: StoredCounts) -> None:
         help="Provenance of the counted set",
     ):
         st.markdown("**Provenance of the counted set**")
-        st.markdown("\n".join(f"- **{name}**: {value}" for name, value in rows.items()))
+        told = (f"- **{name}**: {value}" for name, value in rows.items() if value)
+        st.markdown("\n".join(told))
 
 
 def _proof(proof: Mapping[str, Any]) -> str:

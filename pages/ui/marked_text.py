@@ -14,6 +14,7 @@ _MARKED = component(
     css=(HERE / "marked_text.css").read_text("utf-8"),
     js=(HERE / "marked_text.js").read_text("utf-8"),
 )
+NEWLINE = "↵\n"
 KINDS = ("", "token", "in", "out", "counted")
 
 
@@ -25,10 +26,13 @@ def marked_text(
 
 
 def span_pieces(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, str, str]]:
-    """A rendered conversation with its counted ranges marked."""
+    """A rendered conversation with its counted ranges marked; a newline that ends one is drawn."""
     pieces, at = [], 0
     for start, end in spans:
-        pieces += [(text[at:start], "", ""), (text[start:end], "counted", "counted")]
+        own = text[start:end]
+        last = len(own) - len(own.rstrip("\n"))
+        own = own[: len(own) - last] + NEWLINE * last
+        pieces += [(text[at:start], "", ""), (own, "counted", "counted")]
         at = end
     pieces.append((text[at:], "", ""))
     return [piece for piece in pieces if piece[0]]

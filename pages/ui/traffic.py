@@ -18,7 +18,6 @@ from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.selection.protect import SETS, protected_ids
 from vocabtrim_core.templates.chat_template import ChatTemplate
@@ -33,16 +32,14 @@ MOST_SETS = 8
 # --- sets ---------------------------------------------------------------------------------------
 
 
-def comparable(stored: StoredCounts) -> tuple[list[StoredCounts], int]:
-    """The other sets counted the same way as this one, and how many were counted otherwise."""
-    others, left_out = [], 0
+def comparable(stored: StoredCounts) -> tuple[list[StoredCounts], list[str]]:
+    """The other sets counted the same way as this one; of each other, how it was counted."""
+    others, left_out = [], []
     for other in state.counted_sets():
         if other.key == stored.key:
             continue
-        try:
-            stored.counts.check_same_kind(other.counts)
-        except InputError:
-            left_out += 1
+        if differences := stored.counts.differences(other.counts):
+            left_out.append(" and ".join(what for what, *_ in differences))
         else:
             others.append(other)
     return others, left_out
@@ -74,10 +71,12 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
             placeholder="other counted sets",
         )  # fmt: skip
     if left_out:
+        many = len(left_out)
         st.caption(
-            f"{counted(left_out, 'more counted set')} {'has' if left_out == 1 else 'have'} another "
-            "tokenizer, rule or template than "
-            f"{plain(stored.counts.name)}; count them the same way to measure on them."
+            f"{counted(many, 'more counted set')} {'was' if many == 1 else 'were'} counted in "
+            f"another way than {plain(stored.counts.name)} "
+            f"({plain('; '.join(dict.fromkeys(left_out)))}); count them the same way to measure on "
+            "them."
         )
     return [by_key[each] for each in chosen]
 

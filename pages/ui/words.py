@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.tokenizers.text import visible as visible
@@ -77,10 +78,18 @@ def choice_sentence(choice: Choice, curve: CoverageCurve, architecture: DraftArc
 
 
 def what_counts(
-    rule: str, max_length: int | None, reasoning: bool, last_turn_only: bool, **other: object
+    rule: str,
+    max_length: int | None,
+    reasoning: bool,
+    last_turn_only: bool,
+    span_end: str = "stop",
+    **other: object,
 ) -> str:
-    """What is counted, in a few words: the rule and what narrows it."""
+    """What is counted, in a few words: the rule and what narrows it or changes it."""
+    ends = {"template": "turns to the template's end", "next-role": "turns to the next role",
+            EARLIER_VERSION: "earlier version"}  # fmt: skip
     narrower = {
+        ends.get(span_end, ""): span_end in ends,
         "last turn only": last_turn_only,
         "without reasoning": not reasoning,
         f"first {max_length or 0:,} tokens": max_length,

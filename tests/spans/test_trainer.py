@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from trainer import CHATS, PAGE, TRAINED, page
+from definition import RefusedError, counted
+from families import load
+from trainer import CHATS, PAGE, TRAINED, differences, page
+
+from vocabtrim_core.templates.resolve import resolve_template
+from vocabtrim_core.templates.trainer import BY_NAME, matching, minus, trained_spans
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 pytest.importorskip("specforge")
 
@@ -17,3 +23,19 @@ def test_every_template_of_the_trainer_that_the_page_names_is_measured():
 
     assert set(TRAINED) <= set(TEMPLATE_REGISTRY.get_all_template_names())
     assert CHATS
+
+
+@pytest.mark.parametrize("template", TRAINED)
+def test_the_product_names_the_same_texts(tmp_path, template):
+    """The texts that differ, by our own account of the trainer, are those its code masks."""
+    family, entry = load(TRAINED[template], tmp_path), BY_NAME[template]
+    assert entry in matching(resolve_template(load_tokenizer(family.folder)))
+    for chat in CHATS.values():
+        try:
+            found = counted(family.rules, chat)
+        except RefusedError:
+            continue
+        loss = trained_spans(found.text, entry)
+        both = minus(loss, found.spans), minus(found.spans, loss)
+        texts = [list(dict.fromkeys(found.text[a:b] for a, b in spans)) for spans in both]
+        assert tuple(texts) == differences(family, template, found)

@@ -24,6 +24,7 @@ from vocabtrim_core.cli import (
     probing,
     selecting,
     slicing,
+    spans,
     stability,
     targets,
     training,
@@ -34,6 +35,7 @@ from vocabtrim_core.cli.run import run
 
 COMMANDS: tuple[Command, ...] = (
     *counting.COMMANDS,
+    *spans.COMMANDS,
     *choice.COMMANDS,
     *coverage.COMMANDS,
     *stability.COMMANDS,

@@ -85,6 +85,7 @@ def _check_comparable(ours: str, counts: TokenCounts, theirs: str, other: TokenC
         ("V", f"{counts.vocab_size:,}", f"{other.vocab_size:,}"),
         ("tokenizer", _tokenizer(a), _tokenizer(b)),
         ("rule", a.rule, b.rule),
+        ("span end", a.span_end, b.span_end),
     ):
         if mine != its:
             raise InputError(

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import integer
 from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.reading import (
+    corpus_arguments,
+    corpus_of,
+    span_arguments,
+    tokenizer_arguments,
+    tokenizer_of,
+)
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,13 +26,8 @@ if TYPE_CHECKING:
 
 
 def _count_arguments(parser: argparse.ArgumentParser) -> None:
+    tokenizer_arguments(parser)
     add = parser.add_argument
-    add(
-        "--tokenizer",
-        metavar="T",
-        required=True,
-        help="a preset (see `tokenizers`), a folder, a tokenizer.json, or a hub id",
-    )
     add("--out", type=Path, metavar="FILE", help="file for the counts, which the workspace keeps")
     add(
         "--with-responses",
@@ -34,29 +36,10 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
         "that has no such workspace",
     )
 
-    source = parser.add_argument_group("conversations, one of")
-    add = source.add_argument
-    add(
-        "--data",
-        nargs="+",
-        action="extend",
-        metavar="PATH",
-        help="files, folders (also datasets saved to disk or cloned) or patterns: .jsonl .json "
-        ".parquet .arrow .csv, also .gz or .zst",
-    )
-    add("--dataset", metavar="NAME", help="a preset (see `datasets`) or an id of the hub")
-
-    read = parser.add_argument_group("how they are read").add_argument
-    read(
-        "--map",
-        nargs="+",
-        action="extend",
-        metavar="FIELD=COLUMN",
-        help="columns to read when they are not recognised: conversation=…, or prompt=… and "
-        "response=…, or text=…; a.b.0 for a value inside of others; roles.NAME=ROLE for a role "
-        "of another name",
-    )
-    read(
+    corpus_arguments(parser)
+    span_arguments(parser)
+    what = parser.add_argument_group("what is left out").add_argument
+    what(
         "--max-refused",
         type=float,
         default=0.01,
@@ -64,51 +47,6 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
         help="conversations that the template may refuse to render, 0 to 1; they are left out and "
         "reported, and with more of them nothing is counted (default %(default)s)",
     )
-    read("--limit", type=integer, metavar="ROWS", help="count only the first rows")
-    read("--dataset-config", metavar="NAME", help="configuration of a hub dataset")
-    read("--split", metavar="NAME", help="split of a hub dataset (default train)")
-    read("--dataset-revision", metavar="REV", help="branch, tag or commit of a hub dataset")
-    read("--tokenizer-revision", metavar="REV", help="branch, tag or commit of a hub tokenizer")
-    size = parser.add_argument_group(
-        "the target's vocabulary size V"
-    ).add_mutually_exclusive_group()
-    size.add_argument(
-        "--model-config",
-        type=Path,
-        metavar="FILE",
-        help="the target's config.json, which holds it (default: the one beside the tokenizer)",
-    )
-    size.add_argument(
-        "--vocab-size",
-        type=integer,
-        metavar="V",
-        help="V itself, where no config.json is at hand; at least the tokenizer's largest id + 1",
-    )
-
-    what = parser.add_argument_group("what is counted").add_argument
-    what(
-        "--rule",
-        default="assistant",
-        help="assistant: what the target generates in its turns, up to and including the stop "
-        "token; content: without the stop token; all: everything; reference: as the paper's code "
-        "(default %(default)s)",
-    )
-    what(
-        "--span-end",
-        default="stop",
-        help="where a turn ends under the rule assistant; stop: with its stop token; template: "
-        "with all that the template writes for it, such as the newline after the stop token, "
-        "which SpecForge trains on; next-role: as stop, and with the marker of the next role "
-        "where a template writes no stop token (default %(default)s)",
-    )
-    what(
-        "--template",
-        default="auto",
-        help="chat template: auto (the tokenizer's own), llama3, llama4, qwen, deepseek, phi3, "
-        "phi4, gemma, mistral (default %(default)s)",
-    )
-    what("--no-reasoning", action="store_true", help="leave reasoning content out")
-    what("--last-turn-only", action="store_true", help="count only the last assistant turn")
     what(
         "--max-length",
         type=integer,
@@ -135,7 +73,6 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.engines import check_engine
     from vocabtrim_core.counting.recipe import Recipe
     from vocabtrim_core.templates.resolve import resolve_template
-    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     if arguments.with_responses and not arguments.out:
         raise InputError("--with-responses writes beside --out; give --out FILE.")
@@ -143,12 +80,9 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"workers must be at least 1, but it is {arguments.workers}.")
     if arguments.engine:
         check_engine(arguments.engine)
-    corpus = _corpus(arguments, progress)
+    corpus = corpus_of(arguments, progress)
     corpus.require_conversations()
-    tokenizer = load_tokenizer(
-        arguments.tokenizer, revision=arguments.tokenizer_revision, config=arguments.model_config,
-        vocab_size=arguments.vocab_size,
-    )  # fmt: skip
+    tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     what = {
         "rule": arguments.rule,
@@ -182,13 +116,11 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         "out": str(arguments.out) if arguments.out else None,
         "skips": [
             {"reason": reason, "rows": rows, "places": list(places)}
-            for source in counts.provenance.corpora
-            for reason, rows, places in source.get("skipped", ())
+            for reason, rows, places in counts.provenance.remarks("skipped")
         ],
         "notes": [
             {"note": note, "times": times, "places": list(places)}
-            for source in counts.provenance.corpora
-            for note, times, places in source.get("notes", ())
+            for note, times, places in counts.provenance.remarks("notes")
         ],
         "proof": dict(counts.provenance.proof),
         "warnings": [*tokenizer.warnings, *template.warnings, *_doubts(corpus)],
@@ -211,31 +143,6 @@ def _responses(arguments: argparse.Namespace, counts: TokenCounts) -> Result | N
         return None
     return {"tokens": found.tokens, "conversations": found.conversations,
             "complete": found.complete}  # fmt: skip
-
-
-def _corpus(arguments: argparse.Namespace, progress: Progress) -> Corpus:
-    """The corpus that --data or --dataset names."""
-    if bool(arguments.data) == bool(arguments.dataset):
-        raise InputError("Give the conversations either as --data PATH or as --dataset NAME.")
-    from vocabtrim_core.corpora import Mapping, open_corpus
-
-    mapping = Mapping.parse(arguments.map) if arguments.map else None
-    if arguments.data:
-        return open_corpus(arguments.data, mapping=mapping, limit=arguments.limit)
-    from vocabtrim_core.corpora.hub import fetch_hub, fetch_preset
-    from vocabtrim_core.corpora.presets import DATASET_PRESETS
-
-    if arguments.dataset in DATASET_PRESETS:
-        return fetch_preset(arguments.dataset, limit=arguments.limit, progress=progress)
-    return fetch_hub(
-        arguments.dataset,
-        config=arguments.dataset_config,
-        split=arguments.split or "train",
-        revision=arguments.dataset_revision,
-        limit=arguments.limit,
-        mapping=mapping,
-        progress=progress,
-    )
 
 
 def _doubts(corpus: Corpus) -> list[str]:

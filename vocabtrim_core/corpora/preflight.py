@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 from vocabtrim_core.corpora.batches import ASSISTANT, PREFORMATTED, ROLES, MessageBatch, SkipReport
 from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.corpora.from_arrow import blank
-from vocabtrim_core.corpora.preview import rendered, sampled
+from vocabtrim_core.corpora.preview import read, sampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vocabtrim_core.templates.chat_template import ChatTemplate
+    from vocabtrim_core.counting.trial import Trial
+    from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 LOOKED_AT = 64 * 2**20  # bytes of files read when not everything is
@@ -69,6 +70,10 @@ class Preflight:
     same), and the first few places; special_literals: (text of a special token, messages that hold
     it as plain text): serving and training turn it into the special id. turns: assistant turns and
     characters: assistant characters, each per conversation.
+
+    rendered: conversations rendered with the template, some of those that a count would render;
+    refused: why it refused any, and refused_share: their estimated share of all; unwritten: what
+    the template does not write, in turns.
     """
 
     complete: bool
@@ -87,6 +92,10 @@ class Preflight:
     characters: Spread
     domains: tuple[tuple[str, int], ...]
     length: LengthLoss | None
+    rendered: int
+    refused: SkipReport
+    refused_share: float
+    unwritten: SkipReport
 
 
 def preflight(
@@ -104,9 +113,15 @@ def preflight(
 ) -> Preflight:
     """Read the corpus (its first 64 MB, or all of it) and say what counting would meet.
 
+    Conversations that the template refuses are left out of `length`.
+
     InputError as counting would raise it, and when no row read has a conversation.
     """
-    seen = _Seen(tokenizer)
+    from vocabtrim_core.counting.recipe import Recipe
+    from vocabtrim_core.counting.trial import Trial
+
+    trial = Trial(Recipe(tokenizer, template, rule, reasoning, last_turn_only))
+    seen = _Seen(tokenizer, trial)
     total, done, whole = corpus.size_bytes, 0, True
     for shard in corpus.shards():
         for block in corpus.blocks(shard):
@@ -120,17 +135,17 @@ def preflight(
     seen.skipped.require_conversations(corpus.name)
     if not max_length:
         return seen.result(whole, None)
-    pairs = [
-        rendered(batch, i, template, rule, reasoning=reasoning, last_turn_only=last_turn_only)
-        for batch, i in sampled(corpus, sample)
-    ]
-    return seen.result(whole, _length_loss(pairs, tokenizer, max_length))
+    options = {"reasoning": reasoning, "last_turn_only": last_turn_only}
+    readings = (read(batch, i, template, rule, **options) for batch, i in sampled(corpus, sample))
+    taken = [reading for reading, refused in readings if not refused]
+    return seen.result(whole, _length_loss(taken, tokenizer, max_length))
 
 
 class _Seen:
     """Sums over batches."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, trial: Trial) -> None:
+        self.trial = trial
         specials = sorted(set(tokenizer.specials.values()), key=lambda text: (-len(text), text))
         self.literal = re.compile("|".join(map(re.escape, specials)))
         self.pattern = "|".join(map(_re2, specials))
@@ -149,6 +164,7 @@ class _Seen:
         self.structured += len(batch.structured)
         self.skipped += SkipReport.of(batch)
         self.notes += SkipReport.of(batch, notes=True)
+        self.trial.add(batch)
         codes = batch.codes
         for code, count in enumerate(np.bincount(codes, minlength=len(ROLES) + 1).tolist()):
             self.roles[(*ROLES, PREFORMATTED)[code]] += count
@@ -188,16 +204,17 @@ class _Seen:
             characters=Spread.of(np.concatenate(self.characters)),
             domains=tuple(sorted(self.domains.items(), key=lambda kv: (-kv[1], kv[0]))),
             length=length,
+            rendered=self.trial.rendered,
+            refused=self.trial.refused,
+            refused_share=self.trial.refused_share(self.skipped.conversations),
+            unwritten=self.trial.unwritten,
         )
 
 
-def _length_loss(
-    pairs: list[tuple[str, list[tuple[int, int]]]], tokenizer: Tokenizer, max_length: int
-) -> LengthLoss:
-    """Of rendered conversations: text and counted ranges each."""
+def _length_loss(readings: list[Reading], tokenizer: Tokenizer, max_length: int) -> LengthLoss:
     tokens = lost = cut = count = 0
-    texts = [text for text, _ in pairs]
-    for (_, spans), encoding in zip(pairs, _encode(tokenizer, texts), strict=True):
+    texts = [reading.text for reading in readings]
+    for (_, spans, _), encoding in zip(readings, _encode(tokenizer, texts), strict=True):
         count += 1
         cut += len(encoding.ids) > max_length
         starts = np.array([start for start, _ in encoding.offsets], np.int64)

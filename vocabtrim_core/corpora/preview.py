@@ -5,20 +5,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.corpora.batches import MessageBatch
 from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.templates.chat_template import ChatTemplate
+    from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
+    from vocabtrim_core.templates.render import Messages
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One conversation: rendered text, counted character ranges [start, end), counted tokens."""
+    """One conversation: rendered text, counted character ranges [start, end), counted tokens.
+
+    reading: the same without a limit, and what the template does not write.  refused: why the
+    template does not take the conversation, and then there is no text.  messages, tools: what it
+    was rendered from; None for text that was rendered before.
+    """
 
     file: str
     row: int
@@ -26,6 +32,18 @@ class Preview:
     text: str
     spans: tuple[tuple[int, int], ...]
     tokens: int
+    reading: Reading
+    refused: str = ""
+    messages: Messages | None = None
+    tools: list[Any] | None = None
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What of the conversation does not count because it is not in the text, in sentences."""
+        if self.refused:
+            return (f"The chat template refuses this conversation: {self.refused}",)
+        notes = self.reading.notes
+        return tuple(f"{turns:,} turn{'s' * (turns > 1)}: {reason}." for reason, turns in notes)
 
 
 def preview(
@@ -39,22 +57,26 @@ def preview(
     reasoning: bool = True,
     last_turn_only: bool = False,
 ) -> list[Preview]:
-    """The first n conversations that can be counted, across the parts of the corpus.
+    """The first n conversations, across the parts of the corpus.
 
     Spans end where a limit of max_length tokens per conversation cuts them.
-    InputError when there is none, or when the template refuses one (file and line are named).
+    InputError when there is none, or no such rule.
     """
     from vocabtrim_core.templates.chat_template import ids_inside
+    from vocabtrim_core.templates.spans import check_rule
 
+    check_rule(rule)
     found = []
     for batch, i in itertools.islice(sampled(corpus, n), n):
-        text, spans = rendered(
+        reading, refused = read(
             batch, i, template, rule, reasoning=reasoning, last_turn_only=last_turn_only
         )
+        text, spans, _ = reading
         encoding = tokenizer.backend.encode(text, add_special_tokens=False)
         ids = ids_inside(encoding, spans, masks=template.masks, limit=max_length)
         seen = encoding.offsets[:max_length]
         end = seen[-1][1] if seen else 0
+        rich = not batch.preformatted
         found.append(
             Preview(
                 file=batch.file,
@@ -63,6 +85,10 @@ def preview(
                 text=text,
                 spans=tuple((a, min(b, end)) for a, b in spans if a < end),
                 tokens=sum(map(len, ids)),
+                reading=reading,
+                refused=refused,
+                messages=batch.messages(i) if rich else None,
+                tools=batch.tools(i) if rich else None,
             )
         )
     if not found:
@@ -70,7 +96,7 @@ def preview(
     return found
 
 
-def rendered(
+def read(
     batch: MessageBatch,
     i: int,
     template: ChatTemplate,
@@ -78,22 +104,18 @@ def rendered(
     *,
     reasoning: bool = True,
     last_turn_only: bool = False,
-) -> tuple[str, list[tuple[int, int]]]:
-    """Text and counted ranges of conversation i; InputError names its file and row."""
-    from vocabtrim_core.corpora.batches import place
+) -> tuple[Reading, str]:
+    """Conversation i under a rule, and why the template refuses it; "" where it does not."""
+    from vocabtrim_core.templates.chat_template import Reading
 
+    options = {"reasoning": reasoning, "last_turn_only": last_turn_only}
     if batch.preformatted:
         text = batch.contents[i].as_py()
-        return text, template.find_spans(
-            text, rule, reasoning=reasoning, last_turn_only=last_turn_only
-        )
+        return Reading(text, template.find_spans(text, rule, **options)), ""
     try:
-        return template.spans(
-            batch.messages(i), rule, reasoning=reasoning, last_turn_only=last_turn_only,
-            tools=batch.tools(i),
-        )  # fmt: skip
+        return template.read(batch.messages(i), rule, tools=batch.tools(i), **options), ""
     except InputError as error:
-        raise InputError(f"{place(batch.file, int(batch.rows[i]))}: {error}") from error
+        return Reading("", []), str(error)
 
 
 def sampled(corpus: Corpus, n: int, places: int = 8) -> Iterator[tuple[MessageBatch, int]]:

@@ -114,7 +114,7 @@ def encode_batch(
     report = SkipReport.of(batch) + _uncounted(batch, unread, recipe)
     encoded = EncodedBatch(
         contents=contents, last=last, frames=frames, rendered=spans, counted=counted,
-        report=report + _refused(batch, rendered.refused),
+        report=report + refused_report(batch, rendered.refused),
         notes=SkipReport.of(batch, notes=True) + rendered.notes(batch), proof=proof + more,
     )  # fmt: skip
     _check_within(encoded, batch, recipe.tokenizer.vocab_size)
@@ -169,7 +169,7 @@ def _uncounted(batch: MessageBatch, empty: np.ndarray, recipe: Recipe) -> SkipRe
     return SkipReport(-len(rows), ((reason, len(rows), places),))
 
 
-def _refused(batch: MessageBatch, refused: dict[int, str]) -> SkipReport:
+def refused_report(batch: MessageBatch, refused: dict[int, str]) -> SkipReport:
     """Conversations that the template refused, with what it said."""
     reasons: dict[str, list[str]] = {}
     for i, said in refused.items():

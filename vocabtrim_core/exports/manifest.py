@@ -117,6 +117,7 @@ def _counts(context: ExportContext) -> dict[str, Any]:
         "conversations": counts.conversations,
         "skipped": counts.skipped,
         **source.mergeable(),
+        "turn_end": source.turn_end,
         "template": source.template,
         "vocab_size_from": source.vocab_size_from,
         "engine": source.engine,
@@ -169,6 +170,8 @@ def _notes(
             "choice is recorded with."
         )
     if context.counts is not None:
+        for reason, times, places in context.counts.provenance.remarks("notes"):
+            notes.append(f"Not in the counts, {times:,} times: {reason} ({', '.join(places)}).")
         unseen = int((context.counts.counts[vocabulary.ids] == 0).sum())
         if unseen:
             notes.append(

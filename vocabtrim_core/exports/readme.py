@@ -42,11 +42,15 @@ def _head(manifest: Manifest) -> str:
         text += _line("Tokenizer", f"{name}, sha256 {digest[:16]}")
     if manifest.counts:
         corpora = ", ".join(str(corpus["name"]) for corpus in manifest.counts["corpora"])
-        text += _line(
-            "Counted",
+        counted = (
             f"{manifest.counts['tokens']:,} tokens of {corpora}, rule "
-            f"{manifest.counts['rule']}, template {manifest.counts['template']}",
+            f"{manifest.counts['rule']}, template {manifest.counts['template']}"
         )
+        if turn_end := manifest.counts.get("turn_end"):
+            counted += f"; {turn_end}"
+        text += _line("Counted", counted)
+        if skipped := manifest.counts["skipped"]:
+            text += _line("Left out", f"{skipped:,} rows; manifest.json says why and which")
     if "coverage" in choice:
         text += _line("Coverage", f"{choice['coverage']:.4%} of those tokens")
     if "latency_reduction" in choice:

@@ -66,9 +66,10 @@ def _lead(facts: Facts, sliced: SlicedDraft | None) -> str:
 
 def _numbers(facts: Facts) -> str:
     chosen, counts = facts.chosen, facts.material.counts
+    how = ", ".join(filter(None, (counts.provenance.rule, counts.provenance.turn_end)))
     rows = [
         ("Tokens kept", f"{chosen.k:,} of {facts.full.k:,}"),
-        ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {counts.provenance.rule}"),
+        ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {how}"),
         ("Coverage there (measured)", words.percent(chosen.choice.coverage, 2)),
         ("Draft FLOPs saved per step (estimated)", words.percent(chosen.choice.latency_reduction)),
         ("LM head (estimated)", words.megabytes(chosen.head_bytes)),

@@ -73,6 +73,7 @@ def _check_comparable(counts: TokenCounts, other: TokenCounts) -> None:
         ("tokenizer", f"{a.tokenizer} ({a.tokenizer_sha256[:8]})",
          f"{b.tokenizer} ({b.tokenizer_sha256[:8]})"),
         ("rule", a.rule, b.rule),
+        ("span end", a.span_end, b.span_end),
     )  # fmt: skip
     for name, mine, its in pairs:
         if mine != its:

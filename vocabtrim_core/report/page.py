@@ -15,9 +15,9 @@ from vocabtrim_core.report.facts import Facts
 
 HERE = Path(__file__).parent
 RULES = {
-    "assistant": "assistant turns with their end-of-turn tokens, in the rendered chat template: "
-    "what carries loss when a draft is trained.",
-    "content": "the text of assistant turns alone, in the rendered chat template.",
+    "assistant": "what the target generates in its turns, reasoning and tool calls included, in "
+    "the rendered chat template.",
+    "content": "the same without the token that ends a turn.",
     "all": "every token of the rendered conversation.",
     "reference": "what the released code of the paper counts: of end-of-turn tokens only the last, "
     "and whatever stands between two user turns.",
@@ -95,10 +95,17 @@ def provenance(facts: Facts) -> list[tuple[str, str]]:
     )
     versions = {"vocabtrim": vocabtrim_core.__version__, "python": python_version(),
                 **made.versions}  # fmt: skip
+    lost = [
+        f"{times:,} times {reason}"
+        for kind in ("skipped", "notes")
+        for reason, times, _ in made.remarks(kind)
+    ]
     rows = [
         ("Vocabulary", f"sha256 {choice.vocabulary_sha256}"),
         ("Counts", f"key {counts.key}, {made.engine or 'engine not recorded'}"),
         ("Corpora", corpora or "not recorded"),
+        ("Counted turns", made.turn_end),
+        ("Left out of the counts", "; ".join(lost)),
         ("Tokenizer", f"{made.tokenizer}, sha256 {made.tokenizer_sha256}"),
         ("Template", f"{made.template}, sha256 {made.template_sha256}"),
         ("Proof of the counts", str(proof or "none recorded")),
@@ -112,4 +119,4 @@ def provenance(facts: Facts) -> list[tuple[str, str]]:
         ),
         ("Versions", ", ".join(f"{name} {value}" for name, value in versions.items())),
     ]
-    return [(name, str(value)) for name, value in rows]
+    return [(name, str(value)) for name, value in rows if value]

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from vocabtrim_core.choice_flags import choice_flags
+from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.report.facts import Facts, Option
 
 
@@ -234,8 +235,13 @@ def limits(facts: Facts) -> tuple[str, ...]:
 def commands(facts: Facts) -> tuple[str, ...]:
     """The lines that reproduce this report; paths in capitals are to be filled in."""
     made = facts.material.counts.provenance
+    template = "auto" if made.template == "tokenizer" else made.template
     count = ["count", "--tokenizer", made.tokenizer, "--data", *_names(facts), "--rule", made.rule,
-             "--template", made.template, "--out", "counts.npz"]  # fmt: skip
+             "--template", template, "--out", "counts.npz"]  # fmt: skip
+    if made.span_end not in ("stop", EARLIER_VERSION):
+        count += ["--span-end", made.span_end]
+    count += [] if made.reasoning else ["--no-reasoning"]
+    count += ["--last-turn-only"] if made.last_turn_only else []
     if made.max_length:
         count += ["--max-length", str(made.max_length)]
     own = ["choice", "save", "counts.npz", *choice_flags(facts.material.choice),

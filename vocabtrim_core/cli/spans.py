@@ -1,0 +1,140 @@
+"""The command that shows which text counts, and which text SpecForge gives loss to: spans."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.reading import (
+    corpus_arguments,
+    corpus_of,
+    span_arguments,
+    tokenizer_arguments,
+    tokenizer_of,
+)
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.templates.chat_template import Reading
+    from vocabtrim_core.templates.trainer import Entry, Trained
+
+OPEN, CLOSE = "⟦", "⟧"  # around a span in text for people
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    tokenizer_arguments(parser)
+    corpus_arguments(parser)
+    span_arguments(parser)
+    add = parser.add_argument_group("what is shown").add_argument
+    add("--first", type=integer, default=3, metavar="N",
+        help="conversations of --data or --dataset; without either, two samples with tool calls "
+        "and reasoning are shown (default %(default)s)")  # fmt: skip
+    add("--specforge", metavar="NAME",
+        help="the template of SpecForge to compare with (default: the one with the same header)"
+        )  # fmt: skip
+
+
+def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.templates.resolve import resolve_template
+    from vocabtrim_core.templates.samples import SAMPLES, show
+    from vocabtrim_core.templates.trainer import matching, trained, warnings_of
+
+    if arguments.first < 1:
+        raise InputError(f"--first must be at least 1, but it is {arguments.first}.")
+    tokenizer = tokenizer_of(arguments)
+    template = resolve_template(tokenizer, arguments.template, arguments.span_end)
+    fitting = matching(template)
+    entries = [_named(arguments.specforge)] if arguments.specforge else list(fitting)
+    options = {"reasoning": not arguments.no_reasoning, "last_turn_only": arguments.last_turn_only}
+    shown, compared = [], []
+
+    def add(title: str, reading: Reading, said: Sequence[str], messages: Any, tools: Any) -> None:
+        found = [trained(template, reading, e, messages, tools) for e in entries if reading.text]
+        compared.extend(found)
+        shown.append({
+            "title": title, "text": reading.text, "spans": [list(s) for s in reading.spans],
+            "said": list(said), "specforge": _trained(found[0]) if found else None,
+        })  # fmt: skip
+
+    if arguments.data or arguments.dataset:
+        from vocabtrim_core.corpora.preview import preview
+
+        corpus = corpus_of(arguments, progress)
+        for p in preview(corpus, tokenizer, template, arguments.rule, arguments.first, **options):
+            add(f"{p.file}, row {p.row:,}", p.reading, p.said, p.messages, p.tools)
+    else:
+        for sample in SAMPLES.values():
+            found = show(template, sample, arguments.rule, **options)
+            add(sample.title, found.reading, found.said, sample.messages, sample.tools)
+    return {
+        "tokenizer": tokenizer.name,
+        "template": template.name,
+        "rule": arguments.rule,
+        "span_end": template.span_end,
+        "specforge": [entry.name for entry in entries],
+        "conversations": shown,
+        "differences": [
+            {"specforge": list(names), "said": list(said)} for names, said in warnings_of(compared)
+        ],
+        "warnings": [*tokenizer.warnings, *template.warnings],
+    }
+
+
+def _named(name: str) -> Entry:
+    from vocabtrim_core.templates.trainer import BY_NAME
+
+    if name not in BY_NAME:
+        known = ", ".join(BY_NAME)
+        raise InputError(f"SpecForge has no template {name} with a parser; choose one of {known}.")
+    return BY_NAME[name]
+
+
+def _trained(found: Trained) -> Result:
+    return {"template": found.entry.name, "text": found.text,
+            "spans": [list(span) for span in found.spans],
+            "differences": list(found.differences)}  # fmt: skip
+
+
+def marked(text: str, spans: Sequence[Sequence[int]]) -> str:
+    """A text with its ranges between `OPEN` and `CLOSE`."""
+    pieces, at = [], 0
+    for start, end in spans:
+        pieces += [text[at:start], OPEN, text[start:end], CLOSE]
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def _text(result: Result) -> str:
+    lines = [facts(result, "tokenizer", "template", "rule", "span_end", "specforge")]
+    for each in result["conversations"]:
+        lines += ["", f"{each['title']}: counted between {OPEN} and {CLOSE}"]
+        lines += [marked(each["text"], each["spans"])] if each["text"] else []
+        lines += each["said"]
+        if other := each["specforge"]:
+            lines += ["", f"the same in SpecForge ({other['template']}): loss in {OPEN} {CLOSE}"]
+            lines.append(marked(other["text"], other["spans"]))
+    lines.append("")
+    if not result["specforge"]:
+        lines.append("SpecForge has no template with the headers of this chat template.")
+    elif not result["differences"]:
+        lines.append("SpecForge gives loss to the text that counts, and to nothing else here.")
+    for each in result["differences"]:
+        said = " ".join(each["said"])
+        lines.append(f"differs, SpecForge {', '.join(each['specforge'])}: {said}")
+    return "\n".join([*lines, *(f"warning: {each}" for each in result["warnings"])])
+
+
+COMMANDS = (
+    Command(
+        "spans",
+        "show the text that counts in conversations, and the text that SpecForge gives loss to",
+        _spans,
+        _arguments,
+        _text,
+        "spans --tokenizer llama-3.1 --span-end template",
+    ),
+)

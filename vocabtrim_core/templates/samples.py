@@ -1,0 +1,152 @@
+"""Small conversations with tool calls and reasoning, to show what of them a template counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.chat_template import (
+    LOST_CALLS,
+    LOST_REASONING,
+    ChatTemplate,
+    Reading,
+)
+from vocabtrim_core.templates.forms import reasoning_of
+from vocabtrim_core.templates.spans import check_rule
+
+if TYPE_CHECKING:
+    from vocabtrim_core.templates.render import Messages
+
+
+CABIN = "two berths"  # an argument of the call that stands nowhere else
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A conversation in OpenAI's shape. results: texts of its tool turns, which never count."""
+
+    title: str
+    messages: Messages
+    tools: list[Any]
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What its tools returned."""
+        return tuple(str(m["content"]) for m in self.messages if m["role"] == "tool")
+
+
+def _call(city: str) -> dict[str, Any]:
+    function = {"name": "next_ferry", "arguments": {"from": city, "cabin": CABIN}}
+    return {"id": "ferry0001", "type": "function", "function": function}
+
+
+def _assistant(content: str | None, reasoning: str = "", call: str = "") -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": content}
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    if call:
+        message["tool_calls"] = [_call(call)]
+    return message
+
+
+def _conversation(*, reasoning: bool) -> list[Mapping[str, Any]]:
+    """User, call, result, answer, user, answer; with a thought in each assistant turn or none."""
+    thoughts = (
+        ("The timetable tells.", "Platform 3, at noon.", "Two cabins, 14 each.")
+        if reasoning
+        else ("", "", "")
+    )
+    return [
+        {"role": "user", "content": "When does the next ferry leave Bergen?"},
+        _assistant(None, thoughts[0], call="Bergen"),
+        {
+            "role": "tool",
+            "name": "next_ferry",
+            "tool_call_id": "ferry0001",
+            "content": '{"departs": "12:05", "pier": 3}',
+        },
+        _assistant("It leaves at 12:05 from pier 3.", thoughts[1]),
+        {"role": "user", "content": "What do two of those cost?"},
+        _assistant("They cost 28 euros.", thoughts[2]),
+    ]
+
+
+_TOOL = {
+    "type": "function",
+    "function": {
+        "name": "next_ferry",
+        "description": "The next ferry from a town.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "from": {"type": "string", "description": "Town."},
+                "cabin": {"type": "string", "description": "Kind of cabin."},
+            },
+            "required": ["from"],
+        },
+    },
+}
+SAMPLES = {
+    "tools": Sample("Tool call sample", _conversation(reasoning=False), [_TOOL]),
+    "reasoning": Sample("Reasoning sample", _conversation(reasoning=True), [_TOOL]),
+}
+
+
+class Shown(NamedTuple):
+    """A sample as a template writes it. said: what counts of it and what is lost, in sentences."""
+
+    reading: Reading
+    said: tuple[str, ...]
+
+
+def show(template: ChatTemplate, sample: Sample, rule: str = "assistant", **options: Any) -> Shown:
+    """The sample under a rule, with the options of `ChatTemplate.read`.
+
+    Where the template refuses it there is no text, and the sentence says so. InputError for a rule
+    that does not exist.
+    """
+    check_rule(rule)
+    try:
+        reading = template.read(sample.messages, rule, tools=sample.tools, **options)
+    except InputError as error:
+        return Shown(Reading("", []), (f"The chat template refuses this conversation: {error}",))
+    counted = "\n".join(reading.text[start:end] for start, end in reading.spans)
+    spoken = [m for m in sample.messages if m["role"] == "assistant"]
+    thoughts = [thought for m in spoken if (thought := reasoning_of(m))]
+    calls = [CABIN for m in spoken if "tool_calls" in m]
+    parts = {
+        "tool calls": _part(calls, reading.text, counted),
+        "reasoning": _part(thoughts, reading.text, counted),
+        "tool results": _part(_unquoted(sample.results), _unescaped(reading.text),
+                              _unescaped(counted)),
+    }  # fmt: skip
+    said = [f"{what.capitalize()}: {told}." for what, told in parts.items() if told]
+    known = (LOST_REASONING, LOST_CALLS)
+    said += [f"{n:,} turn{'s' * (n > 1)}: {why}." for why, n in reading.notes if why not in known]
+    return Shown(reading, tuple(said))
+
+
+def _part(texts: list[str], text: str, counted: str) -> str:
+    """Whether texts are written and counted, in words; "" without any."""
+    if not texts:
+        return ""
+    written = [each for each in texts if each in text]
+    inside = [each for each in texts if each in counted]
+    if not written:
+        return "not written by the chat template"
+    told = "not counted"
+    if inside:
+        told = "counted" if len(inside) == len(written) else "counted in part"
+    lost = len(texts) - len(written)
+    return f"{told}; {lost} of {len(texts)} not written by the chat template" if lost else told
+
+
+def _unescaped(text: str) -> str:
+    """Without quotes and backslashes: templates write a result as it is or as JSON."""
+    return text.replace("\\", "").replace('"', "").replace("'", "").replace(" ", "")
+
+
+def _unquoted(texts: tuple[str, ...]) -> list[str]:
+    return [_unescaped(text) for text in texts]

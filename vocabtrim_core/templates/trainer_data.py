@@ -1,0 +1,80 @@
+# ruff: noqa: RUF001 - DeepSeek writes its markers with full-width bars
+"""SpecForge's chat templates as data: the strings between which it gives loss.
+
+Facts of SpecForge 0.2.0 (`specforge.data.template`); a test holds them against the installed one.
+To add a template, add an entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HARMONY = "openai-harmony"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One template of SpecForge's registry.
+
+    header, end: loss begins after the one and goes to the end of the other; of `HARMONY`, whose
+    parser has strings of its own, what they are there.  parser: general | thinking | glm |
+    openai-harmony.  pattern: general | glm | longcat | inkling.  ignored: texts without loss
+    wherever they stand.  system: it adds a system prompt of its own where a row has none.
+    """
+
+    name: str
+    header: str
+    end: str
+    parser: str = "general"
+    pattern: str = "general"
+    ignored: tuple[str, ...] = ()
+    system: bool = True
+
+
+_CHATML, _IM_END = "<|im_start|>assistant\n", "<|im_end|>\n"
+_THOUGHT = "<|im_start|>assistant\n<think>\n"
+_KIMI = "<|im_assistant|>assistant<|im_middle|>"
+_DEEPSEEK, _EOS = "<｜Assistant｜>", "<｜end▁of▁sentence｜>"
+_INKLING = ("<|message_user|>", "<|message_tool|>", "<|message_system|>")
+
+# deepseek-r1-distill is not here: it has no end token, and SpecForge cannot build a parser of it.
+ENTRIES = (
+    Entry("llama3", "<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"),
+    Entry("llama4", "<|header_start|>assistant<|header_end|>\n\n", "<|eot|>"),
+    Entry("qwen", _CHATML, _IM_END),
+    Entry("qwen3-instruct", _CHATML, _IM_END, ignored=("<think>\n\n</think>\n\n",)),
+    Entry("qwen3-thinking", _CHATML, _IM_END, "thinking"),
+    Entry("qwen3.5", _THOUGHT, _IM_END, "thinking", system=False),
+    Entry("qwen3-next-thinking", _THOUGHT, _IM_END, "thinking"),
+    Entry("lfm", _CHATML, _IM_END, system=False),
+    Entry("phi3", "<|assistant|>\n", "<|end|>\n"),
+    Entry("phi4", "<|im_start|>assistant<|im_sep|>", "<|im_end|>"),
+    Entry("phi4-mini", "<|assistant|>", "<|end|>"),
+    Entry("gemma", "<start_of_turn>model\n", "<end_of_turn>\n"),
+    Entry("gpt-oss", "<|start|>assistant", "<|start|>user<|message|>", HARMONY, system=False),
+    Entry(
+        "gpt-oss-naive", "<|start|>assistant<|channel|>analysis<|message|>", "<|end|>",
+        system=False,
+    ),
+    Entry("deepseek-v3", _DEEPSEEK, _EOS),
+    Entry("deepseek-v32", _DEEPSEEK, _EOS, "thinking", system=False),
+    Entry("deepseek-v2", "Assistant: ", _EOS, system=False),
+    Entry("kimi-k2-instruct", _KIMI, "<|im_end|>"),
+    Entry("kimi-k2-thinking", _KIMI, "<|im_end|>", "thinking"),
+    Entry(
+        "kimi-k3-thinking",
+        '<|open|>message role="assistant"<|sep|><|open|>think<|sep|>', "<|end_of_msg|>",
+        "thinking", ignored=("<|end_of_msg|>",), system=False,
+    ),
+    Entry(
+        "glm-5.2", "<|assistant|><think>", "<|user|>", "glm", "glm", ("<|user|>",), system=False
+    ),
+    Entry("ling-flash-2.0", "<role>ASSISTANT</role>", "<|role_end|>"),
+    Entry("longcat", " ASSISTANT:", "</longcat_s>", pattern="longcat"),
+    Entry("longcat_xml", "<longcat_assistant>", "</longcat_s>"),
+    Entry(
+        "inkling-thinking", "<|message_model|>", "<|message_user|>", "thinking", "inkling",
+        _INKLING, system=False,
+    ),
+)  # fmt: skip
+BY_NAME = {entry.name: entry for entry in ENTRIES}
