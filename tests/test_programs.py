@@ -209,6 +209,7 @@ def test_a_job_writes_in_folders_of_the_workspace_only(home, tmp_path, monkeypat
 
     with pytest.raises(InputError, match="writes into folders of the workspace only"):
         check(Namespace(out=Path(out.format(home=home))))
+    check(Namespace(out=home / "demo"))
     check(Namespace(out=home / "reports" / "x" / "report.html", figures=str(home / "a" / "b")))
     monkeypatch.delenv("VOCABTRIM_JOB")
     check(Namespace(out=Path("/tmp/x")))

@@ -78,7 +78,8 @@ def test_more_refused_rows_than_allowed_are_an_error(home, capsys):
     code, made = cli(capsys, *line)
     assert code == 2
     assert made["error"].startswith(
-        "some: 1 conversations are left out, 25.0% of all where 1.0% may be (some.jsonl:4: " + SAID
+        "some: 25.0% of the conversations (1) are left out, where 1.0% may be (some.jsonl:4: "
+        + SAID
     )
     assert "\n" not in made["error"]
     assert made["error"].endswith("or allow a larger share (--max-refused).")
@@ -92,7 +93,7 @@ def test_kept_counts_are_refused_under_a_smaller_share(home, capsys):
     assert cli(capsys, *line, "--max-refused", "0.25")[1]["cached"] is True
     code, made = cli(capsys, *line, "--max-refused", "0.2")
     assert code == 2
-    assert "25.0% of all where 20.0% may be" in made["error"]
+    assert "where 20.0% may be" in made["error"]
 
 
 def test_a_share_that_is_none(home):

@@ -42,4 +42,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 def _inside(path: Path) -> bool:
     root, path = workspace.home().resolve(), path.expanduser().resolve()
-    return path.is_relative_to(root) and len(path.relative_to(root).parts) > 1
+    if not path.is_relative_to(root) or path == root:
+        return False
+    settings = path.parent == root and (path.is_file() or path.suffix)
+    return not settings

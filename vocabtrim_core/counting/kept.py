@@ -126,7 +126,7 @@ def check_refused(sources: Sequence[Mapping[str, Any]], recipe: Recipe) -> None:
         if share > recipe.most_refused:
             reason, _, places = max(reasons, key=lambda each: each[1])
             raise InputError(
-                f"{source['name']}: {refused:,} conversations are left out, {share:.1%} of all "
+                f"{source['name']}: {share:.1%} of the conversations ({refused:,}) are left out, "
                 f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); choose another "
                 "template, mend the rows, or allow a larger share (--max-refused)."
             )

@@ -75,7 +75,7 @@ def render_parts(template: Template, chat: Sequence[Mapping], **context: Any) ->
 
 def _same(copy: Mapping, message: Mapping) -> bool:
     return copy["role"] == message.get("role") and all(
-        copy.get(key) == message.get(key) for key in ("content", "tool_calls")
+        (copy.get(key) or None) == (message.get(key) or None) for key in ("content", "tool_calls")
     )
 
 
