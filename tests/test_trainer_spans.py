@@ -78,7 +78,7 @@ def test_every_template_of_the_trainer_is_here_as_it_is_there(specforge, bytes_t
         assert ours.parser == theirs.parser_type
         assert ours.pattern == theirs.assistant_pattern_type
         assert ours.ignored == tuple(theirs.ignore_token or ())
-        assert ours.system == bool(theirs.system_prompt)
+        assert ours.prompts == bool(theirs.system_prompt)
         if ours.parser != "openai-harmony":
             assert (ours.header, ours.end) == (theirs.assistant_header, theirs.end_of_turn_token)
     assert set(BY_NAME) <= set(registry.get_all_template_names())
@@ -162,7 +162,7 @@ def test_messages_are_what_the_parser_gives_to_the_template(
         warnings.simplefilter("ignore")
         with suppress(IndexError):  # where nothing is left of the conversation
             parser.parse(copy.deepcopy(messages), 1 << 16)
-    own_prompt = messages[0]["role"] != "system" and BY_NAME[name].system
+    own_prompt = messages[0]["role"] != "system" and BY_NAME[name].prompts
     chat, said = given_by(messages, BY_NAME[name])
     assert chat == (seen[1:] if own_prompt else seen)
     assert bool(said) == (len(chat) < len(messages))

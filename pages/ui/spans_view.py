@@ -209,5 +209,5 @@ def _pair(each: Read, other: Trained) -> None:
     with right:
         st.markdown(f"**Loss in SpecForge** ({plain(other.entry.name)})")
         _marked(other.text, other.spans, "beside_loss", f"{each.title}: loss in SpecForge")
-    if other.entry.system:
+    if other.entry.prompts:
         st.caption("SpecForge also puts a system prompt of its own before rows that have none.")

@@ -105,7 +105,7 @@ def _pattern(entry: Entry) -> re.Pattern[str]:
 def given(messages: Messages, entry: Entry) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """The messages that the entry's parser gives to the chat template, and what it leaves out.
 
-    InputError where it fails on them. Its own system prompt (`Entry.system`) is not among them.
+    InputError where it fails on them. Its own system prompt (`Entry.prompts`) is not among them.
     """
     if entry.parser == HARMONY:
         roles = dict.fromkeys(str(m["role"]) for m in messages if m["role"] not in HARMONY_ROLES)

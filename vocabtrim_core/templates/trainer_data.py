@@ -19,7 +19,7 @@ class Entry:
     header, end: loss begins after the one and goes to the end of the other; of `HARMONY`, whose
     parser has strings of its own, what they are there.  parser: general | thinking | glm |
     openai-harmony.  pattern: general | glm | longcat | inkling.  ignored: texts without loss
-    wherever they stand.  system: it adds a system prompt of its own where a row has none.
+    wherever they stand.  prompts: it adds a system prompt of its own where a row has none.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Entry:
     parser: str = "general"
     pattern: str = "general"
     ignored: tuple[str, ...] = ()
-    system: bool = True
+    prompts: bool = True
 
 
 _CHATML, _IM_END = "<|im_start|>assistant\n", "<|im_end|>\n"
@@ -44,37 +44,37 @@ ENTRIES = (
     Entry("qwen", _CHATML, _IM_END),
     Entry("qwen3-instruct", _CHATML, _IM_END, ignored=("<think>\n\n</think>\n\n",)),
     Entry("qwen3-thinking", _CHATML, _IM_END, "thinking"),
-    Entry("qwen3.5", _THOUGHT, _IM_END, "thinking", system=False),
+    Entry("qwen3.5", _THOUGHT, _IM_END, "thinking", prompts=False),
     Entry("qwen3-next-thinking", _THOUGHT, _IM_END, "thinking"),
-    Entry("lfm", _CHATML, _IM_END, system=False),
+    Entry("lfm", _CHATML, _IM_END, prompts=False),
     Entry("phi3", "<|assistant|>\n", "<|end|>\n"),
     Entry("phi4", "<|im_start|>assistant<|im_sep|>", "<|im_end|>"),
     Entry("phi4-mini", "<|assistant|>", "<|end|>"),
     Entry("gemma", "<start_of_turn>model\n", "<end_of_turn>\n"),
-    Entry("gpt-oss", "<|start|>assistant", "<|start|>user<|message|>", HARMONY, system=False),
+    Entry("gpt-oss", "<|start|>assistant", "<|start|>user<|message|>", HARMONY, prompts=False),
     Entry(
         "gpt-oss-naive", "<|start|>assistant<|channel|>analysis<|message|>", "<|end|>",
-        system=False,
+        prompts=False,
     ),
     Entry("deepseek-v3", _DEEPSEEK, _EOS),
-    Entry("deepseek-v32", _DEEPSEEK, _EOS, "thinking", system=False),
-    Entry("deepseek-v2", "Assistant: ", _EOS, system=False),
+    Entry("deepseek-v32", _DEEPSEEK, _EOS, "thinking", prompts=False),
+    Entry("deepseek-v2", "Assistant: ", _EOS, prompts=False),
     Entry("kimi-k2-instruct", _KIMI, "<|im_end|>"),
     Entry("kimi-k2-thinking", _KIMI, "<|im_end|>", "thinking"),
     Entry(
         "kimi-k3-thinking",
         '<|open|>message role="assistant"<|sep|><|open|>think<|sep|>', "<|end_of_msg|>",
-        "thinking", ignored=("<|end_of_msg|>",), system=False,
+        "thinking", ignored=("<|end_of_msg|>",), prompts=False,
     ),
     Entry(
-        "glm-5.2", "<|assistant|><think>", "<|user|>", "glm", "glm", ("<|user|>",), system=False
+        "glm-5.2", "<|assistant|><think>", "<|user|>", "glm", "glm", ("<|user|>",), prompts=False
     ),
     Entry("ling-flash-2.0", "<role>ASSISTANT</role>", "<|role_end|>"),
     Entry("longcat", " ASSISTANT:", "</longcat_s>", pattern="longcat"),
     Entry("longcat_xml", "<longcat_assistant>", "</longcat_s>"),
     Entry(
         "inkling-thinking", "<|message_model|>", "<|message_user|>", "thinking", "inkling",
-        _INKLING, system=False,
+        _INKLING, prompts=False,
     ),
 )  # fmt: skip
 BY_NAME = {entry.name: entry for entry in ENTRIES}
