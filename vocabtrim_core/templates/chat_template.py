@@ -6,14 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vocabtrim_core.templates.definition import generated
 from vocabtrim_core.templates.fast_path import FastPath, Frame, strip
-from vocabtrim_core.templates.forms import call_names, reasoning_of
 from vocabtrim_core.templates.preformatted import Markers
+from vocabtrim_core.templates.reading import Reading, unwritten, weightless
 from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
 from vocabtrim_core.templates.spans import (
     RULES,
@@ -26,25 +26,12 @@ from vocabtrim_core.templates.spans import (
     span_of,
     without_thoughts,
 )
-from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, joined, speaks
+from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = ["RULES", "SPAN_ENDS", "ChatTemplate", "Reading", "Span", "ids_inside", "span_ids"]
-
-LOST_REASONING = "reasoning that the chat template does not write"
-LOST_CALLS = "tool calls that the chat template does not write"
-LOST_TURNS = "assistant turns that the chat template does not write as such"
-
-
-class Reading(NamedTuple):
-    """A rendered conversation, its counted ranges, ascending, and what of it is not in the text:
-    (reason, turns) each."""
-
-    text: str
-    spans: list[Span]
-    notes: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +163,8 @@ class ChatTemplate:
             return Reading(rendered.text, own._narrow(
                 rendered.text, spans, rule, reasoning, last_turn_only))  # fmt: skip
         turns = own.turns(rendered, messages, tools)
-        notes = _unwritten(rendered, turns)
-        turns = joined(turn for turn in turns if not _weightless(messages[turn.message]))
+        notes = unwritten(rendered, turns)
+        turns = joined(turn for turn in turns if not weightless(messages[turn.message]))
         spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
         narrowed = own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
         return Reading(rendered.text, narrowed, notes)
@@ -306,26 +293,3 @@ class ChatTemplate:
         return self.fast_path.rows(
             roles, contents, offsets, rule, trims=self.trims, reasoning=reasoning
         )
-
-
-def _weightless(message: Mapping[str, Any]) -> bool:
-    weight = message.get("weight")
-    return weight is not None and not weight
-
-
-def _unwritten(rendered: Rendered, turns: Sequence[Turn]) -> tuple[tuple[str, int], ...]:
-    """What messages carry and their turns do not show."""
-    lost = {LOST_REASONING: 0, LOST_CALLS: 0, LOST_TURNS: 0}
-    written: dict[int, str] = {}
-    for turn in turns:
-        text = rendered.text[turn.start : turn.end]
-        written[turn.message] = written.get(turn.message, "") + text
-    for i, message in enumerate(rendered.chat):
-        if message.get("role") == "assistant":
-            text, thought = written.get(i), reasoning_of(message).strip()
-            if text is None:
-                lost[LOST_TURNS] += speaks(message)
-                continue
-            lost[LOST_REASONING] += bool(thought) and thought not in text
-            lost[LOST_CALLS] += any(name not in text for name in call_names(message))
-    return tuple((reason, count) for reason, count in lost.items() if count)

@@ -7,13 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import (
-    LOST_CALLS,
-    LOST_REASONING,
-    ChatTemplate,
-    Reading,
-)
+from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.templates.forms import reasoning_of
+from vocabtrim_core.templates.reading import LOST_CALLS, LOST_REASONING, Reading
 from vocabtrim_core.templates.spans import check_rule
 
 if TYPE_CHECKING:

@@ -1,0 +1,48 @@
+"""What is read off a rendered conversation: its counted ranges, and what of it is not written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from vocabtrim_core.templates.forms import call_names, reasoning_of
+from vocabtrim_core.templates.render import Rendered
+from vocabtrim_core.templates.spans import Span
+from vocabtrim_core.templates.turns import Turn, speaks
+
+LOST_REASONING = "reasoning that the chat template does not write"
+LOST_CALLS = "tool calls that the chat template does not write"
+LOST_TURNS = "assistant turns that the chat template does not write as such"
+
+
+class Reading(NamedTuple):
+    """A rendered conversation, its counted ranges, ascending, and what of it is not in the text:
+    (reason, turns) each."""
+
+    text: str
+    spans: list[Span]
+    notes: tuple[tuple[str, int], ...] = ()
+
+
+def weightless(message: Mapping[str, Any]) -> bool:
+    """The row says that this turn is not trained on."""
+    weight = message.get("weight")
+    return weight is not None and not weight
+
+
+def unwritten(rendered: Rendered, turns: Sequence[Turn]) -> tuple[tuple[str, int], ...]:
+    """What messages carry and their turns do not show."""
+    lost = {LOST_REASONING: 0, LOST_CALLS: 0, LOST_TURNS: 0}
+    written: dict[int, str] = {}
+    for turn in turns:
+        text = rendered.text[turn.start : turn.end]
+        written[turn.message] = written.get(turn.message, "") + text
+    for i, message in enumerate(rendered.chat):
+        if message.get("role") == "assistant":
+            text, thought = written.get(i), reasoning_of(message).strip()
+            if text is None:
+                lost[LOST_TURNS] += speaks(message)
+                continue
+            lost[LOST_REASONING] += bool(thought) and thought not in text
+            lost[LOST_CALLS] += any(name not in text for name in call_names(message))
+    return tuple((reason, count) for reason, count in lost.items() if count)
