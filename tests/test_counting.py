@@ -313,7 +313,7 @@ def test_template_that_raises_is_named_with_the_row(shared, tmp_path):
         "{{ raise_exception('no tools please') if messages[-1].role == 'tool' }}" + template.jinja
     )
     refusing = resolve_template(load_with(shared, "tekken-131k", tmp_path, jinja))
-    with pytest.raises(InputError, match=r"50\.0% of all .*\(x\.jsonl:2: .*no tools please"):
+    with pytest.raises(InputError, match=r"50\.0% of the .*\(x\.jsonl:2: .*no tools please"):
         count(open_corpus(path), tokenizer, refusing, rule="all")
 
 

@@ -398,7 +398,7 @@ def test_corpus_counts_what_it_shows(counted, started, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("", "is empty"), ("{]\n", "line 1"), ('{"a": 1}\n', "columns found: a")],
+    [("", "is empty"), ("{]\n", "line 1"), ('{"a": 1}\n', "columns found: `a`")],
 )
 def test_corpus_says_what_is_wrong_with_a_file(counted, tmp_path, content, said):
     file = tmp_path / "bad.jsonl"

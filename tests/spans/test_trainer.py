@@ -14,6 +14,7 @@ from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 pytest.importorskip("specforge")
 
 
+@pytest.mark.slow  # two minutes: every template with its tokenizer through SpecForge's parsers
 def test_the_page_is_what_is_measured(tmp_path):
     assert page(tmp_path) == PAGE.read_text("utf-8")
 

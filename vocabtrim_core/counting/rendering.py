@@ -85,7 +85,7 @@ def encode_spans(
 ) -> tuple[ResponseBatch, Proof]:
     """Counted spans of rendered conversations, by the engine where they can be cut out."""
     cuts = _cuts(recipe, rendered)
-    exact = np.array([cut.start == cut.window[0] for cut in cuts], bool)
+    exact = np.array([(cut.start, cut.end) == cut.window for cut in cuts], bool)
     apart = [cuts[i] for i in np.flatnonzero(exact)]
     others = [cuts[i] for i in np.flatnonzero(~exact)]
     texts = [rendered.readings[cut.row].text[slice(*cut.window)] for cut in apart]
