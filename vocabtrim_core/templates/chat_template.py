@@ -228,23 +228,36 @@ class ChatTemplate:
                 own = self.generated(messages, i, tools)
                 whole = self.renderer.text(messages[: i + 1], tools)
             except RefusedError:  # such as an answer to nothing
+                own = whole = None
+            if own is None or whole is None:
+                self._lose(i)
                 continue
             start = len(common_start(whole.removesuffix(own), text))
             tail = len(common_start(whole, text))
             if not text[start:tail].strip():
-                continue  # written as another role's, or not at all: noted as lost
+                self._lose(i)
+                continue
             found.append(ended(text, i, start, tail, self.finder.stops))
         return found
 
-    def generated(self, messages: Messages, i: int, tools: list[Any] | None = None) -> str:
+    def _lose(self, i: int) -> None:
+        """A turn that is written as another role's, or not at all, is noted as lost; where nothing
+        but the definition is believed, the conversation is left out."""
+        if self.literal:
+            why = "cannot be found in what the chat template writes"
+            raise RefusedError(
+                f"The part of message {i + 1} (role assistant) {why}; choose a named template.",
+                f"a turn {why}",
+            )
+
+    def generated(self, messages: Messages, i: int, tools: list[Any] | None = None) -> str | None:
         """What the model would have generated as message i, by the definition carried out
-        literally, and what the template writes after it."""
+        literally, and what the template writes after it; None where that cannot be compared."""
 
         def text(some: Sequence[Mapping[str, Any]], prompt: bool) -> str:
             return self.renderer.text(some, tools, prompt=prompt)
 
-        header = "" if self.finder.opens else self.finder.header
-        return generated(text, messages, i, header)
+        return generated(text, messages, i, self.finder.usual_prompt())
 
     def frames(self, rule: str) -> tuple[Frame, Frame]:
         """Ids around the content of a turn that is not rendered: inside a conversation, and where

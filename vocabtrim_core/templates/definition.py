@@ -13,17 +13,25 @@ from typing import Any
 Text = Callable[[Sequence[Mapping[str, Any]], bool], str]
 
 
-def generated(text: Text, messages: Sequence[Mapping[str, Any]], i: int, header: str = "") -> str:
+def generated(
+    text: Text, messages: Sequence[Mapping[str, Any]], i: int, header: str = ""
+) -> str | None:
     """What the model would have generated as message i, and what the template writes after it.
 
+    None where the template writes the messages before differently once message i is there, so that
+    the two texts cannot be compared.
+
     text: (messages, with the generation prompt?) -> rendered text; InputError where the template
-    refuses.  header: what opens an answer in a template that writes no generation prompt.
+    refuses.  header: what usually opens an answer, for places where the template writes it with the
+    answer alone.
     """
     before, after = text(messages[:i], True), text(messages[: i + 1], False)
     if header and after.startswith(before + header):
         before += header
     if after.startswith(before):
         return after[len(before) :]
+    if i and not after.startswith(text(messages[:i], False)):
+        return None
     # The prompt opens something that this turn does not have (a thought): cut at a piece of markup.
     pairs = enumerate(zip(before, after, strict=False))
     shared = next((n for n, (left, right) in pairs if left != right), min(len(before), len(after)))

@@ -13,9 +13,9 @@ from vocabtrim_core.templates.forms import probe_habits
 from vocabtrim_core.templates.kept import kept
 from vocabtrim_core.templates.preformatted import Markers
 from vocabtrim_core.templates.render import Renderer
-from vocabtrim_core.templates.shape import THOUGHT, Shape, conversation, probe_shape
+from vocabtrim_core.templates.shape import THOUGHT, TOOL, Shape, conversation, probe_shape
 from vocabtrim_core.templates.spans import SPAN_ENDS
-from vocabtrim_core.templates.stops import Stops, opens_answers, probe_stops
+from vocabtrim_core.templates.stops import CALL, CALLED, Stops, opens_answers, probe_stops
 from vocabtrim_core.templates.turns import MARKUP, TurnFinder
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -131,21 +131,32 @@ def _template(tokenizer: Tokenizer, name: str, renderer: Renderer, shape: Shape)
 
 
 def _markers(finder: TurnFinder, shape: Shape, stops: Stops, specials: tuple[str, ...]) -> Markers:
-    """What tells turns apart in text that is already rendered. The generation prompt opens an
-    answer; in a template without one, what all turns begin with; in one that ends a user turn with
-    it, the shape's header."""
-    prompts = []
-    for roles in ("u", "su", "uat"):
+    """What tells turns apart in text that is already rendered: the usual header first, then what
+    the template writes when it is asked to open an answer."""
+    own = [shape.opening] if finder.renderer.has_marks else [*shape.headers]
+    calling = [*conversation("ua"), *conversation("t")]
+    calling[1] = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+    calling[2] |= {"tool_call_id": CALL["id"], "name": CALLED}
+    prompts, results = [], []
+    for chat in (conversation("u"), conversation("su"), conversation("uat"), calling):
         try:
-            prompts.append(finder.renderer.render(conversation(roles)).chat)
+            rendered = finder.renderer.render(chat)
         except InputError:
             continue
-    opened = dict.fromkeys(finder.prompt(chat).rstrip(" ") for chat in prompts)
-    headers = [text for text in opened if finder.opens and text.strip()]
-    if not headers or not any(shape.headers[0].startswith(header) for header in headers):
-        headers = [shape.opening] if shape.opening.strip() else [*shape.headers]
+        prompt = finder.prompt(rendered.chat).rstrip(" ")
+        prompts.append(prompt)
+        if chat is calling and not prompt.strip() and rendered.parts:
+            # The model's turn goes on behind a result (Gemma 4).
+            closing = rendered.text[rendered.text.rfind(TOOL) + len(TOOL) : rendered.parts[-1].end]
+            results += [unit[0] for unit in MARKUP.finditer(closing)][-1:]
+    opened = [text for text in dict.fromkeys(prompts) if finder.opens and text.strip()]
+    if opened and any(own[0].startswith(header) for header in opened):
+        own = opened
+    else:
+        own += [header for header in opened if header.startswith(own[0])]
+    headers = tuple(dict.fromkeys((*own, *results)))
     roles = tuple(r for r in stops.roles if r not in headers)
-    return Markers(tuple(headers), stops.tokens, stops.soft, roles, specials)
+    return Markers(headers, stops.tokens, stops.soft, roles, specials)
 
 
 def _thought_channel(renderer: Renderer, finder: TurnFinder) -> tuple[str, str] | None:

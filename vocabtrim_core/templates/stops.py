@@ -7,6 +7,7 @@ names, or with what the template writes behind an answer, a call or a thought (`
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,13 +27,18 @@ CALL = {
 }
 
 
+TOOLS = [{"type": "function", "function": {"name": "Wolframite", "description": "Wolframite",
+          "parameters": {"type": "object", "properties": {}}}}]  # fmt: skip
+
+
 def probes() -> Iterator[tuple[list[dict[str, Any]], bool]]:
     """(conversation, does a turn call?) of every kind of turn, in the middle and at the end."""
-    for roles in ("ua", "uaua"):
+    for roles in ("ua", "uaua", "suasua"):
         yield conversation(roles), False
         thoughtful = conversation(roles)
-        for message in thoughtful[1::2]:
-            message["reasoning_content"] = THOUGHT
+        for message in thoughtful:
+            if message["role"] == "assistant":
+                message["reasoning_content"] = THOUGHT
         yield thoughtful, False
     for roles in ("ua", "uat", "uata"):
         calling = conversation(roles)
@@ -45,7 +51,7 @@ def probes() -> Iterator[tuple[list[dict[str, Any]], bool]]:
 @dataclass(frozen=True, slots=True)
 class Stops:
     """tokens: texts of the stop tokens.  soft: of these, those that were seen inside conversations
-    only.  roles: what opens a turn of another
+    only, or between two calls of one turn.  roles: what opens a turn of another
     role."""
 
     tokens: tuple[str, ...]
@@ -60,9 +66,9 @@ def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
     last: dict[str, None] = dict.fromkeys(tokenizer.stop_tokens)
     inside: dict[str, None] = {}
     roles: dict[str, None] = {}
-    for chat, calls in probes():
+    for (chat, calls), tools in itertools.product(probes(), (None, TOOLS)):
         try:
-            text, parts, *_ = renderer.render(chat)
+            text, parts, *_ = renderer.render(chat, tools)
         except InputError:  # a template without tools, or of a strict order
             continue
         for part in parts:
@@ -72,8 +78,23 @@ def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
                 (last if part.message == len(chat) - 1 else inside).update(dict.fromkeys(stops))
             elif opening := _opening(written, chat[part.message]):
                 roles[opening] = None
-    soft = tuple(token for token in inside if token not in last)
-    return Stops((*last, *soft), soft, tuple(roles))
+    between = _between_calls(renderer, special) - {*tokenizer.stop_tokens}
+    only_inside = [token for token in inside if token not in last]
+    soft = (*only_inside, *(token for token in last if token in between))
+    return Stops((*last, *only_inside), soft, tuple(roles))
+
+
+def _between_calls(renderer: Renderer, special: re.Pattern[str]) -> set[str]:
+    """Special tokens between two calls of one turn, behind which the model goes on."""
+    chat = conversation("ua")
+    second = {**CALL, "function": {**CALL["function"], "name": THOUGHT.partition(" ")[0]}}
+    chat[1] = {"role": "assistant", "content": None, "tool_calls": [CALL, second]}
+    try:
+        text = renderer.text(chat)
+    except InputError:  # one call a turn
+        return set()
+    first = text[: text.find(second["function"]["name"])]
+    return set(special.findall(first[first.rfind(CALLED) :]))
 
 
 def opens_answers(renderer: Renderer) -> bool:

@@ -81,6 +81,10 @@ class TurnFinder:
                 found.append(ended(text, i, start, part.end, self.stops))
         return found
 
+    def usual_prompt(self) -> str:
+        """What opens an answer to a user."""
+        return self.prompt(USUAL)
+
     def prompt(self, chat: Messages, tools: list[Any] | None = None) -> str:
         """What the template writes behind the last message of these to open an answer."""
         if not self.opens:
@@ -105,7 +109,7 @@ class TurnFinder:
     def _start(
         self, text: str, part: Part, chat: Sequence[Mapping], i: int, tools: list[Any] | None
     ) -> int:
-        prompt, usual = self.prompt(chat[:i], tools), self.prompt(USUAL)
+        prompt, usual = self.prompt(chat[:i], tools), self.usual_prompt()
         own = text[part.start : part.end]
         if own.startswith(prompt) and prompt:
             return part.start + len(prompt)
