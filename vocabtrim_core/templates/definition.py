@@ -30,7 +30,7 @@ def generated(
         before += header
     if after.startswith(before):
         return after[len(before) :]
-    if i and not after.startswith(text(messages[:i], False)):
+    if i and not after.startswith(_open(text(messages[:i], False))):
         return None
     # The prompt opens something that this turn does not have (a thought): cut at a piece of markup.
     pairs = enumerate(zip(before, after, strict=False))
@@ -39,3 +39,11 @@ def generated(
     if opened > max(before.rfind(">", 0, shared), before.rfind("\n", 0, shared)):
         shared = opened
     return after[shared:]
+
+
+def _open(text: str) -> str:
+    """A text without the piece of markup that closes it, which a template may write later on."""
+    text = text.rstrip()
+    if text.endswith((">", "]")):
+        return text[: max(text.rfind("<"), text.rfind("["), 0)]
+    return text

@@ -133,7 +133,8 @@ def _template(tokenizer: Tokenizer, name: str, renderer: Renderer, shape: Shape)
 def _markers(finder: TurnFinder, shape: Shape, stops: Stops, specials: tuple[str, ...]) -> Markers:
     """What tells turns apart in text that is already rendered: the usual header first, then what
     the template writes when it is asked to open an answer."""
-    own = [shape.opening] if finder.renderer.has_marks else [*shape.headers]
+    unasked = finder.renderer.has_marks or not finder.opens  # then all turns begin with the same
+    own = [shape.opening] if unasked and shape.opening.strip() else [*shape.headers]
     calling = [*conversation("ua"), *conversation("t")]
     calling[1] = {"role": "assistant", "content": None, "tool_calls": [CALL]}
     calling[2] |= {"tool_call_id": CALL["id"], "name": CALLED}

@@ -33,7 +33,7 @@ TOOLS = [{"type": "function", "function": {"name": "Wolframite", "description": 
 
 def probes() -> Iterator[tuple[list[dict[str, Any]], bool]]:
     """(conversation, does a turn call?) of every kind of turn, in the middle and at the end."""
-    for roles in ("ua", "uaua", "suasua"):
+    for roles in ("ua", "uaua", "sua", "suasua", "usa"):
         yield conversation(roles), False
         thoughtful = conversation(roles)
         for message in thoughtful:
