@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -456,6 +457,16 @@ def test_any_values_give_a_shape_or_a_sentence(kind, changed):
         return
     assert shape.flops(shape.vocab_size) > 0
     assert shape.target_weights is None or shape.target_weights > 0
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gemma3_text", "gemma3", "gpt_oss"])
+@pytest.mark.parametrize("name", ["num_hidden_layers", "num_labels", "num_nextn_predict_layers"])
+@pytest.mark.parametrize("value", [10**9, 2**62, 10**400])
+def test_a_length_takes_no_memory(kind, name, value):
+    """transformers' classes make a list or a dictionary that is as long as these say."""
+    config = {"model_type": kind, "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 1000}
+    with suppress(InputError):
+        assert architecture_from_config({**config, name: value}, "c.json").hidden_size == 64
 
 
 def test_a_config_that_transformers_refuses_says_why():

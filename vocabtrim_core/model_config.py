@@ -25,6 +25,8 @@ SECTIONS = ("text_config", "transformer_layer_config", "language_config", "llm_c
 OUTERMOST = ("tie_word_embeddings",)  # transformers asks the whole model, not its language part
 # Written by trainers of drafts; transformers has no default for them.
 OF_DRAFTS = ("draft_vocab_size", "target_hidden_size", "speculators_model_type")
+NOT_SHAPES = ("auto_map", "quantization_config", "num_labels", "id2label", "label2id")
+MOST_LAYERS = 10_000  # transformers' classes make lists as long as there are layers
 LARGEST = 2**24  # of any size; sums and products of sizes then stay within 64 bits
 
 
@@ -144,7 +146,8 @@ class ModelConfig:
             return None
         from transformers.utils import logging
 
-        given = {n: v for n, v in section.items() if n not in ("auto_map", "quantization_config")}
+        given = {n: v for n, v in section.items() if n not in NOT_SHAPES}
+        self._check_lengths(given)
         before = logging.get_verbosity()
         logging.set_verbosity(CRITICAL)  # its doubts about ids are not ours
         try:
@@ -157,6 +160,19 @@ class ModelConfig:
             ) from error
         finally:
             logging.set_verbosity(before)
+
+    def _check_lengths(self, section: Mapping[str, Any]) -> None:
+        """InputError for a number of layers that no model has, before a list of it is made."""
+        for name, value in section.items():
+            if isinstance(value, dict):
+                self._check_lengths(value)
+            elif isinstance(value, int) and abs(value) > 2**63:
+                raise InputError(f"{self.where}: `{name}` is no size of a model; mend the field.")
+            elif "layer" in name and isinstance(value, int | float) and value > MOST_LAYERS:
+                raise InputError(
+                    f"{self.where}: `{name}` is more than the {MOST_LAYERS:,} layers that a model "
+                    "may have; mend the field."
+                )
 
 
 def _config_class(model_type: Any) -> Any:
