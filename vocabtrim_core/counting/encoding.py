@@ -103,7 +103,7 @@ def encode_batch(
     if recipe.counts_everything:
         spans, more = encode_whole(batch, recipe, engine, rendered)
     else:
-        spans, more = encode_spans(batch, recipe, engine, rendered)
+        spans, more = encode_spans(recipe, engine, rendered)
     frames = recipe.template.frames(recipe.rule)
     counted = np.zeros(len(batch), bool)
     counted[spans.conversation[spans.filled()]] = True

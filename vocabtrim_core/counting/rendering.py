@@ -81,7 +81,7 @@ def encode_whole(
 
 
 def encode_spans(
-    batch: MessageBatch, recipe: Recipe, engine: ExactEngine, rendered: RenderedRows
+    recipe: Recipe, engine: ExactEngine, rendered: RenderedRows
 ) -> tuple[ResponseBatch, Proof]:
     """Counted spans of rendered conversations, by the engine where they can be cut out."""
     cuts = _cuts(recipe, rendered)

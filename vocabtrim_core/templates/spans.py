@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.render import Span
 from vocabtrim_core.templates.turns import MARKUP, Turn
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 RULES = ("assistant", "content", "all", "reference")
 SPAN_ENDS = ("stop", "template", "next-role")
-Span = tuple[int, int]  # characters [start, end)
 THOUGHT = re.compile(r"<think>(?:(?!<think>).)*?</think>\s*", re.S)
 # Inside an assistant turn the opening tag may be missing: it stands in the prompt then.
 TURN_THOUGHT = re.compile(rf"\A(?:(?!<think>).)*?</think>\s*|{THOUGHT.pattern}", re.S)

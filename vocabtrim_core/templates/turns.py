@@ -109,10 +109,10 @@ class TurnFinder:
     def _start(
         self, text: str, part: Part, chat: Sequence[Mapping], i: int, tools: list[Any] | None
     ) -> int:
-        prompt, usual = self.prompt(chat[:i], tools), self.usual_prompt()
-        own = text[part.start : part.end]
+        prompt, own = self.prompt(chat[:i], tools), text[part.start : part.end]
         if own.startswith(prompt) and prompt:
             return part.start + len(prompt)
+        usual = self.usual_prompt()
         if i == 0 and usual in own:  # a default system prompt
             return part.start + own.index(usual) + len(usual)
         return part.start + max(len(common_start(other, own)) for other in (prompt, usual))
