@@ -91,7 +91,7 @@ def _first_texts(
     corpus: Corpus, recipe: Recipe, most: int
 ) -> tuple[pa.LargeStringArray, dict[str, int]]:
     """The first texts of the corpus that an engine is to encode, about so many bytes, but for very
-    long ones; and how many of them each block has."""
+    long ones; and how many of them each block has. None behind a block of rendered rows alone."""
     blocks = (block for shard in corpus.shards() for block in corpus.blocks(shard))
     found, of_block = [pa.array([], pa.large_string())], {}
     while most > 0 and (block := next(blocks, None)) and len(found) <= LOOK:
@@ -99,8 +99,10 @@ def _first_texts(
         texts = first_texts(batch, recipe, MOST_TEXTS)
         ends = np.cumsum(np.minimum(np.diff(buffers(texts)[0]), LONGEST + 1))
         some = texts[: int(np.searchsorted(ends, most)) + 1]
+        if not len(some):
+            break
         found.append(some)
         of_block[block_of(batch)] = len(some)
-        most -= int(ends[len(some) - 1]) if len(some) else 0
+        most -= int(ends[len(some) - 1])
     texts = pa.concat_arrays(found)
     return texts.filter(pa.array(np.diff(buffers(texts)[0]) <= LONGEST)), of_block

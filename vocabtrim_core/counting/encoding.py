@@ -80,10 +80,10 @@ class EncodedBatch:
         if wanted is not None:
             last = last[wanted[contents.conversation]]
             contents, other = contents.of(wanted), other.of(wanted)
+        if not len(contents.conversation):
+            return other
         found = _framed(contents, last, self.frames)
-        if not len(other.conversation):
-            return found
-        return found.merged(other)
+        return found.merged(other) if len(other.conversation) else found
 
 
 def encode_batch(

@@ -21,6 +21,7 @@ from vocabtrim_core.templates.render import RefusedError
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 BEGINNING = 64  # characters of a span that decide whether it begins with a token border
+NEXT = 16  # characters of it that are encoded with what precedes it, to see where it begins
 TOGETHER = 64  # conversations encoded whole in one call, which HF spreads over the cores
 Check = Callable[[], None]
 
@@ -85,48 +86,54 @@ def encode_spans(
 ) -> tuple[ResponseBatch, Proof]:
     """Counted spans of rendered conversations, by the engine where they can be cut out."""
     cuts = _cuts(recipe, rendered)
-    exact = np.array([(cut.start, cut.end) == cut.window for cut in cuts], bool)
-    apart = [cuts[i] for i in np.flatnonzero(exact)]
-    others = [cuts[i] for i in np.flatnonzero(~exact)]
-    texts = [rendered.readings[cut.row].text[slice(*cut.window)] for cut in apart]
+    alone = np.array([cut.begin is not None for cut in cuts], bool)
+    apart = [cut for cut in cuts if cut.begin is not None]
+    texts = [rendered.readings[cut.row].text[cut.begin : cut.end] for cut in apart]
     (ids, offsets), proof = engine.encode(pa.array(texts, pa.large_string()), markup=True)
+    before = _ids_before(recipe.tokenizer, texts, apart, ids, offsets)
     found = ResponseBatch(ids, offsets, _numbers([cut.row for cut in apart]))
+    if before.any():
+        known = np.flatnonzero(before >= 0)
+        kept = gather(ids, offsets[:-1] + before, np.diff(offsets) - before, known)
+        found = ResponseBatch(*kept, found.conversation[known])
+        alone[np.flatnonzero(alone)[before < 0]] = False
+    others = [cuts[i] for i in np.flatnonzero(~alone)]
     if others:
-        places = np.concatenate([np.flatnonzero(exact), np.flatnonzero(~exact)])
+        places = np.concatenate([np.flatnonzero(alone), np.flatnonzero(~alone)])
         found = found.merged(_within(recipe, rendered, others), places)
         proof += Proof(texts=len(others), routed={WITHIN: len(others)})
     return found, proof
 
 
 class _Cut(NamedTuple):
-    """A counted span of a row, and the stretch around it that encodes to its ids in the text."""
+    """A counted span of a row. begin: from there to the end the text encodes to its ids in the
+    whole; None where only the whole is known to."""
 
     row: int
     start: int
     end: int
-    window: tuple[int, int]
+    begin: int | None
 
 
 def _cuts(recipe: Recipe, rendered: RenderedRows) -> list[_Cut]:
-    """Every span with the smallest stretch that is known to encode apart."""
+    """Every span with the shortest stretch that is known to encode apart."""
     template, tokens = recipe.template, _added_tokens(recipe.tokenizer)
     whole = recipe.max_length is not None or template.masks or not tokens.cuts
     cuts, behind_header = [], []
     for i, (text, spans, _) in rendered.readings.items():
         for start, end in spans:
-            begin: int | None = None if whole or not tokens.border(text, end) else start
-            if begin is not None and not tokens.border(text, start):
+            begin: int | None = None
+            if not whole and tokens.border(text, end):
                 begin = tokens.border_before(text, start)
-                if text.endswith(template.header, 0, start):
+                if begin != start and text.endswith(template.header, 0, start):
                     behind_header.append(len(cuts))
-            window = (0, len(text)) if begin is None else (begin, end)
-            cuts.append(_Cut(i, start, end, window))
+            cuts.append(_Cut(i, start, end, begin))
     if template.fast_path is not None and behind_header:
         begins = [_beginning(rendered, cuts[at]) for at in behind_header]
         proved = template.fast_path.begins_apart(pa.array(begins, pa.large_string()))
         for at, safe in zip(behind_header, proved.tolist(), strict=True):
             if safe:
-                cuts[at] = cuts[at]._replace(window=(cuts[at].start, cuts[at].end))
+                cuts[at] = cuts[at]._replace(begin=cuts[at].start)
     return cuts
 
 
@@ -139,23 +146,49 @@ def _added_tokens(tokenizer: Tokenizer) -> AddedTokens:
     return AddedTokens(tokenizer)
 
 
+def _ids_before(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    cuts: Sequence[_Cut],
+    ids: np.ndarray,
+    offsets: np.ndarray,
+) -> np.ndarray:
+    """int64[cuts]: how many of the ids of a text begin before the span in it; -1 for unknown.
+
+    HF tokenizers says so for the beginning of the text. As ids say how long their tokens are, it is
+    so for the whole text too if that has the same ids before the span.
+    """
+    before = np.zeros(len(cuts), np.int64)
+    leads: dict[tuple[str, int], list[int]] = {}
+    for n, (text, cut) in enumerate(zip(texts, cuts, strict=True)):
+        if ahead := cut.start - (cut.begin or 0):
+            leads.setdefault((text[: ahead + NEXT], ahead), []).append(n)
+    heads = [head for head, _ in leads]
+    encodings = tokenizer.backend.encode_batch(heads, add_special_tokens=False)
+    for ((_, ahead), places), encoding in zip(leads.items(), encodings, strict=True):
+        lead = [id_ for id_, (at, _) in zip(encoding.ids, encoding.offsets, strict=True)
+                if at < ahead]  # fmt: skip
+        for n in places:
+            own = ids[offsets[n] : offsets[n + 1]][: len(lead)]
+            before[n] = len(lead) if own.tolist() == lead else -1
+    return before
+
+
 def _within(recipe: Recipe, rendered: RenderedRows, cuts: list[_Cut]) -> ResponseBatch:
-    """Spans cut by offsets out of longer stretches, which HF tokenizers encodes."""
+    """Spans cut by offsets out of whole texts, which HF tokenizers encodes."""
     backend, masks = recipe.tokenizer.backend, recipe.template.masks
-    windows = list(dict.fromkeys((cut.row, cut.window) for cut in cuts))
-    spans: dict[tuple[int, Span], list[_Cut]] = {}
+    spans: dict[int, list[Span]] = {}
     for cut in cuts:
-        spans.setdefault((cut.row, cut.window), []).append(cut)
+        spans.setdefault(cut.row, []).append((cut.start, cut.end))
+    rows = list(spans)
     found, conversation = [np.empty(0, np.uint32)], []
-    for first in range(0, len(windows), TOGETHER):
-        some = windows[first : first + TOGETHER]
-        texts = [rendered.readings[row].text[slice(*window)] for row, window in some]
+    for first in range(0, len(rows), TOGETHER):
+        some = rows[first : first + TOGETHER]
+        texts = [rendered.readings[row].text for row in some]
         encodings = backend.encode_batch(texts, add_special_tokens=False)
-        for window, encoding in zip(some, encodings, strict=True):
-            at = window[1][0]
-            inside = [(cut.start - at, cut.end - at) for cut in spans[window]]
-            found += ids_inside(encoding, inside, masks=masks, limit=recipe.max_length)
-            conversation += [window[0]] * len(inside)
+        for row, encoding in zip(some, encodings, strict=True):
+            found += ids_inside(encoding, spans[row], masks=masks, limit=recipe.max_length)
+            conversation += [row] * len(spans[row])
     offsets = np.cumsum([len(ids) for ids in found], dtype=np.int64)
     return ResponseBatch(np.concatenate(found), offsets, _numbers(conversation))
 

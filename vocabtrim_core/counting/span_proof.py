@@ -20,7 +20,7 @@ from vocabtrim_core.templates.verify import SpanError, check_spans
 
 FIRST = 8  # rows of every file
 ONE_IN = 2_000  # rows per checked row after that
-RICH_FIRST, RICH_ONE_IN = 8, 500  # of the rows of a block that have calls, tools or reasoning
+RICH_FIRST, RICH_ONE_IN = 2, 500  # of the rows of a block that have calls, tools or reasoning
 
 
 def check_sample(batch: MessageBatch, recipe: Recipe, encoded: EncodedBatch) -> Proof:

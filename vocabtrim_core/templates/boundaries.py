@@ -22,14 +22,18 @@ class AddedTokens:
         tokens = tokenizer.backend.get_added_tokens_decoder().values()
         self._texts = frozenset(token.content for token in tokens if token.content)
         self._lengths = sorted({len(text) for text in self._texts})
+        self._first = frozenset(text[0] for text in self._texts)
+        self._last = frozenset(text[-1] for text in self._texts)
         plain = not any(t.lstrip or t.rstrip or t.single_word or t.normalized for t in tokens)
         self.cuts = plain and self._encode_apart(tokenizer)
 
     def beside(self, text: str, at: int) -> bool:
         """Does an added token end or begin here?"""
-        return any(text[at - n : at] in self._texts for n in self._lengths if n <= at) or any(
-            text[at : at + n] in self._texts for n in self._lengths
-        )
+        ends = text[at - 1 : at] in self._last
+        if ends and any(text[at - n : at] in self._texts for n in self._lengths if n <= at):
+            return True
+        begins = text[at : at + 1] in self._first
+        return begins and any(text[at : at + n] in self._texts for n in self._lengths)
 
     def border(self, text: str, at: int) -> bool:
         """Is this a token border whatever stands on its sides?"""

@@ -44,6 +44,14 @@ def environment() -> ImmutableSandboxedEnvironment:
             # A block has a scope of its own.
             return [nodes.Scope([opening, *body, closing], lineno=line)]
 
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """The same, quicker at `message.role`, for which jinja catches an exception each time."""
+
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
+                return obj[attribute]
+            return super().getattr(obj, attribute)
+
     def raise_exception(message: str) -> None:
         raise TemplateError(message)
 
@@ -56,9 +64,7 @@ def environment() -> ImmutableSandboxedEnvironment:
             sort_keys=sort_keys,
         )
 
-    made = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
+    made = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
     made.filters["tojson"] = to_json
     made.globals |= {
         "raise_exception": raise_exception,

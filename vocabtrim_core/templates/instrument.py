@@ -18,10 +18,11 @@ from vocabtrim_core.templates.environment import CLOSE, OPEN, environment
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from jinja2.nodes import Node, Stmt
+    from jinja2.nodes import Expr, Node, Stmt
+    from jinja2.runtime import Context
 
 _MARK = re.compile(f"{OPEN}(?:(\\d+)(?::(\\d+))?|([<>])){CLOSE}")
-_BEGIN, _END = "_message_begins", "_loop_ends"
+_BEGIN, _END, _MARKS = "_message_begins", "_loop_ends", "_marks"
 
 
 class Part(NamedTuple):
@@ -35,42 +36,60 @@ class Part(NamedTuple):
 @functools.lru_cache(maxsize=32)
 def instrumented(jinja: str) -> Template:
     """The template with marks in its loops. Raises what jinja raises where it is not valid."""
-    from jinja2 import nodes
+    from jinja2 import nodes, pass_context
 
+    # As filters, which the sandbox calls without looking at them each time.
+    filters = {_BEGIN: _message_begins, _END: _loop_ends}
+    environment().filters.update({name: pass_context(mark) for name, mark in filters.items()})
     tree = environment().parse(jinja)
     for number, loop in enumerate(list(tree.find_all(nodes.For))):
         if isinstance(loop.target, nodes.Name):
             item = nodes.Name(loop.target.name, "load")
-            loop.body.insert(0, _call(_BEGIN, nodes.Const(number), item))
+            loop.body.insert(0, _mark(_BEGIN, item, nodes.Const(number)))
     for number, loop in enumerate(list(tree.find_all(nodes.For))):
-        _insert_after(tree, loop, _call(_END, nodes.Const(number)))
+        _insert_after(tree, loop, _mark(_END, nodes.Const(number)))
     return environment().from_string(tree)
 
 
 def render_parts(template: Template, chat: Sequence[Mapping], **context: Any) -> str:
     """The text of an instrumented template, marks included (see `split`)."""
-    number = {id(message): i for i, message in enumerate(chat)}
-    running: set[int] = set()
-    copied: dict[int, int] = {}  # loop -> messages before this one were met in it
+    return template.render(messages=chat, **context, **{_MARKS: _Marks(chat)})
 
-    def begin(loop: int, item: Any) -> str:
-        message = number.get(id(item))
+
+class _Marks:
+    """What is written in one rendering at the beginning of a loop's body and behind the loop."""
+
+    def __init__(self, chat: Sequence[Mapping]) -> None:
+        self._chat = chat
+        self._number = {id(message): i for i, message in enumerate(chat)}
+        self._running: set[int] = set()
+        self._copied: dict[int, int] = {}  # loop -> messages before this one were met in it
+
+    def begin(self, loop: int, item: Any) -> str:
+        message = self._number.get(id(item))
         if message is None and isinstance(item, dict) and "role" in item:
-            message = next((i for i in range(copied.get(loop, 0), len(chat))
-                            if _same(item, chat[i])), None)  # fmt: skip
+            first = self._copied.get(loop, 0)
+            message = next((i for i in range(first, len(self._chat))
+                            if _same(item, self._chat[i])), None)  # fmt: skip
         if message is None:
-            return end(loop)
-        copied[loop] = message + 1
-        running.add(loop)
+            return self.end(loop)
+        self._copied[loop] = message + 1
+        self._running.add(loop)
         return f"{OPEN}{loop}:{message}{CLOSE}"
 
-    def end(loop: int) -> str:
-        if loop not in running:
+    def end(self, loop: int) -> str:
+        if loop not in self._running:
             return ""
-        running.discard(loop)
+        self._running.discard(loop)
         return f"{OPEN}{loop}{CLOSE}"
 
-    return template.render(messages=chat, **context, **{_BEGIN: begin, _END: end})
+
+def _message_begins(context: Context, item: Any, loop: int) -> str:
+    return context[_MARKS].begin(loop, item)
+
+
+def _loop_ends(context: Context, loop: int) -> str:
+    return context[_MARKS].end(loop)
 
 
 def _same(copy: Mapping, message: Mapping) -> bool:
@@ -124,11 +143,10 @@ def split(marked: str) -> Split:
     return Split("".join(texts), tuple(parts), tuple(generated))
 
 
-def _call(function: str, *arguments: Any) -> Stmt:
+def _mark(name: str, first: Expr, *others: Expr) -> Stmt:
     from jinja2 import nodes
 
-    called = nodes.Call(nodes.Name(function, "load"), [*arguments], [], None, None)
-    return nodes.Output([called])
+    return nodes.Output([nodes.Filter(first, name, [*others], [], None, None)])
 
 
 def _insert_after(tree: Node, loop: Node, mark: Node) -> None:
