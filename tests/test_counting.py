@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +218,44 @@ def test_most_conversations_are_not_rendered(shared):
     assert encoded.rendered.conversation.tolist() == [3, 3]
     assert encoded.proof.routed == {}  # both its spans stand beside added tokens
     assert encoded.proof.texts == 20 * 2
+
+
+OPENINGS = [
+    "\n\nTwo",
+    "\n",
+    " \t one",
+    "",
+    "\u0301 a",
+    "é",
+    "e\u0301",
+    "🏽",
+    ". So",
+    "-",
+    "\r\n",
+    "1",
+]
+
+
+def test_spans_that_begin_inside_a_token_are_cut_out_of_what_the_engine_gives(shared):
+    tokenizer = load_tokenizer(shared / "data" / "tokenizers" / "qwen-151k")
+    chatml = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    template = resolve_template(replace(tokenizer, chat_template=chatml))
+    long = " and more words that follow" * 9
+    turns = [first + rest for first in OPENINGS for rest in ("", "x", "\n" * 70, long)]
+    rows = [(i, {"messages": chat("Hi", said, "Go on", said)}) for i, said in enumerate(turns)]
+    recipe = Recipe(tokenizer, replace(template, fast_path=None))  # all of them are rendered
+    batch = batch_from_rows(rows, CHAT, "chats.jsonl")
+    encoded = encode_batch(batch, recipe, exact_of(shared, "qwen-151k"))
+    assert encoded.proof.routed == {}
+    joined = 0
+    for i in range(len(batch)):
+        found = encoded.responses(np.arange(len(batch)) == i).ids.tolist()
+        assert found == rendered_ids(batch, i, recipe)
+        joined += found != 2 * tokenizer.ids(turns[int(batch.rows[i])] + "<|im_end|>")
+    assert joined  # tokens reach over the beginning of a span
 
 
 def test_length_limit_counts_what_lies_within(shared):
