@@ -6,18 +6,20 @@ import json
 from pathlib import Path
 
 import numpy as np
-import torch
-from safetensors.torch import save_file
+from lazy import Lazy
+
+torch = Lazy("torch")
+safetensors_torch = Lazy("safetensors.torch")
 
 V, H = 500, 64
 
 
-def draft_tensors(ids=None, *, dtype=torch.bfloat16, embedding=False, seed=0) -> dict:
+def draft_tensors(ids=None, *, dtype=None, embedding=False, seed=0) -> dict:
     """The tensors of an EAGLE-3 draft with the rows of `ids` (None: all, without a mapping)."""
     generator = torch.Generator().manual_seed(seed)
 
     def random(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator).to(dtype)
+        return torch.randn(*shape, generator=generator).to(dtype or torch.bfloat16)
 
     layer = {
         "hidden_norm.weight": (H,), "input_layernorm.weight": (H,),
@@ -57,13 +59,13 @@ def write_model(folder: Path, tensors: dict, config: dict, shards: int = 0) -> P
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config))
     if not shards:
-        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+        safetensors_torch.save_file(tensors, folder / "model.safetensors", {"format": "pt"})
         return folder
     places = {}
     for i in range(shards):
         name = f"model-{i + 1:05}-of-{shards:05}.safetensors"
         part = {key: tensors[key] for key in sorted(tensors)[i::shards]}
-        save_file(part, folder / name, {"format": "pt"})
+        safetensors_torch.save_file(part, folder / name, {"format": "pt"})
         places |= dict.fromkeys(part, name)
     index = {"metadata": {"total_size": 0}, "weight_map": places}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))

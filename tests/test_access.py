@@ -13,14 +13,16 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from lazy import Lazy
 from websockets.sync.client import connect
 
 from benchmarks.browser import ROOT, free_port, serving
 from pages.ui.guard import UNGUARDED
 from vocabtrim_core.access import LOOPBACK, allowed_hosts, refusal
 from vocabtrim_core.errors import InputError
+
+back_msg = Lazy("streamlit.proto.BackMsg_pb2")
+forward_msg = Lazy("streamlit.proto.ForwardMsg_pb2")
 
 SETTING = "VOCABTRIM_ALLOWED_HOSTS"
 OWN = ("localhost", "127.0.0.1", "[::1]", "LocalHost", "[0:0:0:0:0:0:0:1]")
@@ -42,7 +44,6 @@ ORIGINS = (  # foreign to http://127.0.0.1:PORT
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
 STREAM = "/_stcore/stream"
-FINISHED = ForwardMsg.FINISHED_SUCCESSFULLY  # and not early, to run again
 SERVER_TOO = {400, 403}  # what the server underneath may refuse as malformed before the guard does
 
 
@@ -284,14 +285,17 @@ def test_every_answer_says_who_may_frame_and_read_it(port, paths):
 
 def drawn(address: str, name: str) -> list[str]:
     """Every element that a first visit of a page is sent, as text."""
-    said, asked = [], BackMsg()
+    said, asked = [], back_msg.BackMsg()
     asked.rerun_script.page_name = name
     with connect(address.replace("http", "ws") + STREAM, origin=address, max_size=None) as visit:
         visit.send(asked.SerializeToString())
         while True:
-            message = ForwardMsg.FromString(visit.recv(timeout=60))
+            message = forward_msg.ForwardMsg.FromString(visit.recv(timeout=60))
             kind = message.WhichOneof("type")
-            if kind == "script_finished" and message.script_finished == FINISHED:
+            if (
+                kind == "script_finished"
+                and message.script_finished == forward_msg.ForwardMsg.FINISHED_SUCCESSFULLY
+            ):
                 return said
             if kind == "delta":
                 said.append(str(message.delta))

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
@@ -19,9 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lazy import Lazy
 
 from vocabtrim_core.corpora import Mapping, open_corpus, read_array, read_csv, read_table
 from vocabtrim_core.errors import InputError
+
+datasets = Lazy("datasets")
 
 
 def row(i: int) -> dict:

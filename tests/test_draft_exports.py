@@ -17,11 +17,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from consumers import function_of
+from lazy import Lazy
 from model_folders import H, V, draft_config, draft_tensors, write_draft, write_model, write_target
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from vocabtrim_core.drafts.slicing import slice_draft
 from vocabtrim_core.errors import InputError
@@ -34,6 +32,10 @@ from vocabtrim_core.exports import (
     verify,
 )
 from vocabtrim_core.vocabulary import DraftVocabulary
+
+torch = Lazy("torch")
+safetensors = Lazy("safetensors")
+safetensors_torch = Lazy("safetensors.torch")
 
 SERVED = ["llama-cpp", "sglang-eagle3", "tensorrt-llm", "vllm"]
 LAYERS = {"eagle_config": {"eagle_aux_hidden_state_layer_ids": [1, 3, 4]}}  # counted from 0
@@ -59,7 +61,7 @@ def exported(tmp_path_factory, source, vocabulary) -> Path:
 
 @pytest.fixture(scope="module")
 def weights(exported) -> dict[str, torch.Tensor]:
-    return load_file(exported / "draft/model.safetensors")
+    return safetensors_torch.load_file(exported / "draft/model.safetensors")
 
 
 # ---------------------------------------------------------------- the export
@@ -104,9 +106,9 @@ def test_a_format_of_drafts_needs_a_draft(tmp_path, vocabulary, source):
 def test_a_changed_draft_is_found(tmp_path, vocabulary, source):
     out = tmp_path / "out"
     export(vocabulary, ["vllm", "sglang-eagle3"], out, ExportContext(draft=source))
-    tensors = load_file(out / "draft/model.safetensors")
+    tensors = safetensors_torch.load_file(out / "draft/model.safetensors")
     tensors["d2t"] += torch.arange(len(IDS))
-    save_file(tensors, out / "draft/model.safetensors")
+    safetensors_torch.save_file(tensors, out / "draft/model.safetensors")
     problems = inspect_export(out).problems
     assert "draft/model.safetensors has changed since it was exported." in problems
     assert sum("absolute token ids" in problem for problem in problems) == 2
@@ -142,7 +144,7 @@ def test_specforge_gives_the_same_logits(specforge, tmp_path, vocabulary):
     def load(folder):
         config = specforge.AutoDraftModelConfig.from_file(str(folder / "config.json"))
         draft = specforge.AutoDraftModel.from_config(config, attention_backend="sdpa")
-        state = load_file(folder / "model.safetensors")
+        state = safetensors_torch.load_file(folder / "model.safetensors")
         missing, unexpected = draft.load_state_dict(state, strict=False)
         assert set(missing) <= {"d2t", "t2d"}  # the full draft has none; the defaults are right
         assert not unexpected
@@ -170,14 +172,14 @@ def test_specforges_export_check_passes(weights):
 # ---------------------------------------------------------------- SGLang, vLLM
 
 
-class Recorder(torch.nn.Parameter):
+def recorder():
     """A parameter that keeps what its loader was given."""
 
-    def __new__(cls):
-        return super().__new__(cls, torch.zeros(1))
+    class Recorder(torch.nn.Parameter):
+        def weight_loader(self, parameter, loaded, shard=None):
+            parameter.given = {**getattr(parameter, "given", {}), shard: loaded}
 
-    def weight_loader(self, parameter, loaded, shard=None):
-        parameter.given = {**getattr(parameter, "given", {}), shard: loaded}
+    return Recorder(torch.zeros(1))
 
 
 def test_sglang_loads_the_draft(weights):
@@ -188,7 +190,7 @@ def test_sglang_loads_the_draft(weights):
              "layers.0.mlp.down_proj.weight", "layers.0.hidden_norm.weight",
              "layers.0.input_layernorm.weight",
              "layers.0.post_attention_layernorm.weight"]  # fmt: skip
-    parameters = {f"model.{name}": Recorder() for name in names} | {"lm_head.weight": Recorder()}
+    parameters = {f"model.{name}": recorder() for name in names} | {"lm_head.weight": recorder()}
     model = SimpleNamespace(named_parameters=parameters.items, hot_token_id=None)
     load(model, weights.items())
     assert model.hot_token_id.dtype == torch.int64
@@ -284,7 +286,7 @@ def test_llama_cpp_converts_the_draft(tmp_path, shared, k):
 
 
 def test_transformers_own_safetensors_read_the_folder(exported):
-    with safe_open(exported / "draft/model.safetensors", "pt") as opened:
+    with safetensors.safe_open(exported / "draft/model.safetensors", "pt") as opened:
         assert opened.metadata() == {"format": "pt"}
         assert opened.get_slice("lm_head.weight").get_shape() == [len(IDS), H]
     transformers = pytest.importorskip("transformers")

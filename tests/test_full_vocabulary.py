@@ -7,10 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from consumers import function_of
+from lazy import Lazy
 from model_folders import H, V, draft_config, draft_tensors, write_draft, write_model
-from safetensors.torch import load_file, save_file
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.finishing import check_draft, for_engines
@@ -19,6 +18,9 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS, ExportContext, export, inspect_export, verify
 from vocabtrim_core.mappings.importing import import_mapping
 from vocabtrim_core.vocabulary import DraftVocabulary
+
+torch = Lazy("torch")
+safetensors_torch = Lazy("safetensors.torch")
 
 WHOLE = DraftVocabulary(np.arange(V), V)
 DRAFTS = [name for name, exporter in FORMATS.items() if exporter.needs_draft]
@@ -43,7 +45,7 @@ def exported(request, tmp_path_factory):
 
 def test_no_whole_draft_carries_a_mapping(exported):
     """And draft_vocab_size stays: without it SGLang would take the target's head."""
-    tensors = load_file(exported / "draft/model.safetensors")
+    tensors = safetensors_torch.load_file(exported / "draft/model.safetensors")
     assert not {"d2t", "t2d"} & tensors.keys()
     assert torch.equal(tensors["lm_head.weight"], draft_tensors()["lm_head.weight"])
     config = json.loads((exported / "draft/config.json").read_text())
@@ -59,14 +61,16 @@ def test_whole_drafts_are_read_back(exported):
     assert found.valid
     assert found.ids.tolist() == list(range(V))
     slice_draft(exported / "draft", DraftVocabulary([3, 400], V), exported.parent / "two")
-    two = load_file(exported.parent / "two/model.safetensors")
+    two = safetensors_torch.load_file(exported.parent / "two/model.safetensors")
     assert torch.equal(two["lm_head.weight"], draft_tensors()["lm_head.weight"][[3, 400]])
 
 
 def test_a_mapping_beside_a_full_head_is_a_problem_of_an_export(exported):
     path = exported / "draft/model.safetensors"
     before = path.read_bytes()
-    save_file({**load_file(path), "d2t": torch.zeros(V, dtype=torch.int64)}, path)
+    safetensors_torch.save_file(
+        {**safetensors_torch.load_file(path), "d2t": torch.zeros(V, dtype=torch.int64)}, path
+    )
     try:
         assert any("which vLLM refuses" in problem for problem in inspect_export(exported).problems)
     finally:
@@ -75,8 +79,10 @@ def test_a_mapping_beside_a_full_head_is_a_problem_of_an_export(exported):
 
 def test_drafts_that_lack_rows_still_need_their_mapping(tmp_path):
     source = write_draft(tmp_path / "source", range(60))
-    tensors = load_file(source / "model.safetensors")
-    save_file({n: t for n, t in tensors.items() if n != "t2d"}, source / "model.safetensors")
+    tensors = safetensors_torch.load_file(source / "model.safetensors")
+    safetensors_torch.save_file(
+        {n: t for n, t in tensors.items() if n != "t2d"}, source / "model.safetensors"
+    )
     with pytest.raises(InputError, match="has no t2d; it is no trimmed draft"):
         read_sliced(source)
 
@@ -101,7 +107,7 @@ def test_vllm_finds_no_mapping_to_load(exported):
         WeightsMapper=lambda **given: dropped.update(given.get("orig_to_new_substr", {})),
     )  # fmt: skip
     inner = SimpleNamespace(use_aux_hidden_state=True, norm_before_fc=False)
-    weights = load_file(exported / "draft/model.safetensors")
+    weights = safetensors_torch.load_file(exported / "draft/model.safetensors")
     load(SimpleNamespace(use_parallel_drafting=False, model=inner), weights.items())
     assert "draft_id_to_target_id" not in loaded
     assert dropped["draft_id_to_target_id"] is None
@@ -110,7 +116,7 @@ def test_vllm_finds_no_mapping_to_load(exported):
 def test_sglang_takes_draft_ids_for_target_ids(exported):
     load = function_of("sglang", "srt/models/llama_eagle3.py", "load_weights", torch=torch,
                        default_weight_loader=lambda parameter, loaded: None)  # fmt: skip
-    weights = load_file(exported / "draft/model.safetensors")
+    weights = safetensors_torch.load_file(exported / "draft/model.safetensors")
     head = {"lm_head.weight": torch.nn.Parameter(torch.zeros(1))}
     model = SimpleNamespace(named_parameters=head.items, hot_token_id=None)
     load(model, [("lm_head.weight", weights["lm_head.weight"])])
@@ -130,7 +136,9 @@ def test_specforges_model_has_the_identity_unless_told_otherwise(exported, specf
     folder = exported / "draft"
     config = specforge.AutoDraftModelConfig.from_file(str(folder / "config.json"))
     draft = specforge.AutoDraftModel.from_config(config, attention_backend="sdpa")
-    missing, unexpected = draft.load_state_dict(load_file(folder / "model.safetensors"), False)
+    missing, unexpected = draft.load_state_dict(
+        safetensors_torch.load_file(folder / "model.safetensors"), False
+    )
     assert not unexpected
     assert set(missing) == {"d2t", "t2d", "embed_tokens.weight"}
     assert draft.d2t.tolist() == [0] * V
@@ -157,10 +165,10 @@ def test_a_trained_draft_leaves_as_engines_read_it(tmp_path, k):
     """SpecForge writes a mapping always; only a reduced draft keeps it, and both can be checked."""
     vocabulary = DraftVocabulary(np.arange(k), V)
     folder = write_model(tmp_path / "out", draft_tensors(range(k)), draft_config(k))
-    before = load_file(folder / "model.safetensors")
+    before = safetensors_torch.load_file(folder / "model.safetensors")
     check_draft(folder, vocabulary)
     for_engines(folder, SimpleNamespace(aux_layers=(1, 14, 26), vocab_size=V))
-    after = load_file(folder / "model.safetensors")
+    after = safetensors_torch.load_file(folder / "model.safetensors")
     assert before.keys() - after.keys() == ({"d2t", "t2d"} if k == V else set())
     assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
     config = json.loads((folder / "config.json").read_text())

@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from lazy import Lazy
 from model_folders import H, V, draft_config, draft_tensors, write_draft, write_model, write_target
-from safetensors.torch import load_file, save_file
 
 from vocabtrim_core.choice import SavedChoice
 from vocabtrim_core.choice_link import from_query
@@ -23,6 +22,9 @@ from vocabtrim_core.generalization.uncertainty import coverage_interval
 from vocabtrim_core.report import printing
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run, save
 from vocabtrim_core.serving.statistics import compare
+
+torch = Lazy("torch")
+safetensors_torch = Lazy("safetensors.torch")
 
 OURS = ("choice", "report", "card", "slice", "inspect")
 
@@ -361,7 +363,7 @@ def test_slice_takes_any_vocabulary(ok, counts, draft, shapes, kind, tmp_path):
     result = ok("slice", draft, "--vocabulary", kind, "--counts", "counts.npz", "--out", "cut",
                 "--accept-length", "2.5")  # fmt: skip
     ids = CoverageCurve.of(counts).vocabulary(60).ids
-    tensors = load_file(tmp_path / "cut/model.safetensors")
+    tensors = safetensors_torch.load_file(tmp_path / "cut/model.safetensors")
     assert (tensors["d2t"] + torch.arange(60)).tolist() == ids.tolist()
     assert (result["k"], result["rows_before"]) == (60, V)
     coverage = CoverageCurve.of(counts).at(60)
@@ -432,10 +434,10 @@ def test_inspect_finds_what_changed(ok, refused, counts, draft, shapes, tmp_path
     (tmp_path / "ids.txt").write_text("3\n7\n")
     ok("slice", draft, "--vocabulary", "ids.txt", "--out", "cut")
     path = tmp_path / "cut/model.safetensors"
-    tensors = load_file(path)
-    save_file({**tensors, "norm.weight": tensors["norm.weight"] + 1}, path)
+    tensors = safetensors_torch.load_file(path)
+    safetensors_torch.save_file({**tensors, "norm.weight": tensors["norm.weight"] + 1}, path)
     assert "model.safetensors has changed since it was written" in refused("inspect", "cut")
-    save_file({**tensors, "d2t": tensors["d2t"] + torch.arange(2)}, path)
+    safetensors_torch.save_file({**tensors, "d2t": tensors["d2t"] + torch.arange(2)}, path)
     assert "absolute token ids" in refused("inspect", "cut")
     ok("export", "counts.npz", *shapes, "--k", 60, "--format", "ids", "--out", "exported")
     assert ok("inspect", "exported")["formats"] == ["ids"]

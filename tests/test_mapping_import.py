@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
+from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from lazy import Lazy
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -22,18 +22,33 @@ from vocabtrim_core.mappings.importing import _read, import_for, import_mapping,
 from vocabtrim_core.mappings.origin import Origin, write_ids
 from vocabtrim_core.vocabulary import DraftVocabulary
 
+torch = Lazy("torch")
+safetensors_torch = Lazy("safetensors.torch")
+
 SIZE = 100
 RNG = np.random.default_rng(4)
 IDS = np.sort(np.concatenate([np.arange(12), RNG.choice(np.arange(12, SIZE), 18, replace=False)]))
 KEPT = DraftVocabulary(IDS, SIZE)
-OFFSETS, MASK = torch.tensor(KEPT.d2t), torch.tensor(KEPT.t2d)
 
 
-def draft(folder, d2t=OFFSETS, rows=30, config=None, name="model.safetensors", **more):
+@cache
+def offsets():
+    return torch.tensor(KEPT.d2t)
+
+
+@cache
+def mask():
+    return torch.tensor(KEPT.t2d)
+
+
+def draft(folder, d2t=None, rows=30, config=None, name="model.safetensors", **more):
     """A draft checkpoint folder with a head of so many rows."""
     folder.mkdir(exist_ok=True)
-    tensors = {"d2t": d2t.clone(), "lm_head.weight": torch.zeros(rows, 4, dtype=torch.bfloat16)}
-    save_file({**tensors, **more}, folder / name)
+    tensors = {
+        "d2t": (offsets() if d2t is None else d2t).clone(),
+        "lm_head.weight": torch.zeros(rows, 4, dtype=torch.bfloat16),
+    }
+    safetensors_torch.save_file({**tensors, **more}, folder / name)
     sizes = {"vocab_size": SIZE, "draft_vocab_size": 30}
     (folder / "config.json").write_text(json.dumps({**sizes, **(config or {})}))
     return folder
@@ -43,13 +58,13 @@ def written(folder, name: str):
     """A file or folder of each kind that holds KEPT."""
     path = folder / name
     if name in ("vocab_mapping.pt", "cache.pt"):
-        torch.save({"d2t": OFFSETS, "t2d": MASK}, path)
+        torch.save({"d2t": offsets(), "t2d": mask()}, path)
     elif name == "old_layout.pt":
-        torch.save({"d2t": OFFSETS, "t2d": MASK}, path, _use_new_zipfile_serialization=False)
+        torch.save({"d2t": offsets(), "t2d": mask()}, path, _use_new_zipfile_serialization=False)
     elif name == "freq_30.pt":
         torch.save(IDS[::-1].tolist(), path)
     elif name == "d2t.pt":
-        torch.save(OFFSETS, path)
+        torch.save(offsets(), path)
     elif name == "draft_token_map.pt":
         torch.save({"selected_token_ids": torch.tensor(IDS), "target_vocab_size": SIZE}, path)
     elif name == "pair":
@@ -70,12 +85,12 @@ def written(folder, name: str):
     elif name == "ids.txt":
         path.write_text("\n".join(map(str, IDS)))
     elif name == "checkpoint":
-        draft(path, t2d=MASK.clone())
+        draft(path, t2d=mask().clone())
     elif name == "file.safetensors":
-        draft(folder / "d", t2d=MASK.clone())
+        draft(folder / "d", t2d=mask().clone())
         (folder / "d" / "model.safetensors").rename(path)
     elif name == "with_prefix.safetensors":
-        save_file({"model.d2t": OFFSETS, "model.t2d": MASK}, path)
+        safetensors_torch.save_file({"model.d2t": offsets(), "model.t2d": mask()}, path)
     else:
         raise AssertionError(name)
     return path
@@ -190,7 +205,7 @@ def test_absolute_ids_where_offsets_belong(tmp_path):
     found = import_mapping(path, SIZE)
     assert (found.stored_as, found.vocabulary) == ("absolute", KEPT)
     assert "d2t holds absolute token ids where its readers expect offsets" in found.problems[0]
-    torch.save({"d2t": torch.tensor(IDS), "t2d": MASK}, tmp_path / "m.pt")
+    torch.save({"d2t": torch.tensor(IDS), "t2d": mask()}, tmp_path / "m.pt")
     found = import_mapping(tmp_path / "m.pt")
     assert (found.stored_as, found.vocabulary) == ("absolute", KEPT)
     assert not found.valid
@@ -232,13 +247,13 @@ def test_unsound_ids_are_reported_and_the_sound_ones_measured(tmp_path):
 
 
 def test_t2d_that_disagrees_and_ids_that_do_not_ascend(tmp_path):
-    wrong = MASK.clone()
+    wrong = mask().clone()
     wrong[IDS[5]], wrong[next(i for i in range(SIZE) if i not in IDS)] = False, True
-    torch.save({"d2t": OFFSETS, "t2d": wrong}, tmp_path / "m.pt")
+    torch.save({"d2t": offsets(), "t2d": wrong}, tmp_path / "m.pt")
     problems = import_mapping(tmp_path / "m.pt").problems
     assert problems == ("t2d marks 30 tokens, d2t names 30, not the same ones.",)
     mixed = IDS[::-1] - np.arange(30)
-    torch.save({"d2t": torch.tensor(mixed.copy()), "t2d": MASK}, tmp_path / "m.pt")
+    torch.save({"d2t": torch.tensor(mixed.copy()), "t2d": mask()}, tmp_path / "m.pt")
     problems = import_mapping(tmp_path / "m.pt").problems
     assert "do not ascend: draft id 0 maps to" in problems[0]
     assert "the same ones in another order" in problems[1]
@@ -258,7 +273,7 @@ class Evil:
 
 
 def test_pickles_of_anything_else_are_refused(tmp_path, capsys):
-    torch.save({"d2t": OFFSETS, "x": Evil()}, tmp_path / "evil.pt")
+    torch.save({"d2t": offsets(), "x": Evil()}, tmp_path / "evil.pt")
     with pytest.raises(InputError, match=r"evil\.pt holds pickled objects other than"):
         import_mapping(tmp_path / "evil.pt")
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(Evil(), 2))
@@ -273,11 +288,15 @@ def test_pickles_of_anything_else_are_refused(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.pt", {"weights": OFFSETS}, "no d2t and no selected_token_ids; it holds weights"),
+        (
+            "a.pt",
+            lambda: {"weights": offsets()},
+            "no d2t and no selected_token_ids; it holds weights",
+        ),
         ("a.pt", {5: 100, 6: 1}, "holds token frequencies"),
-        ("a.pt", torch.zeros(3), "whole numbers"),
-        ("a.pt", {"d2t": torch.zeros((2, 2), dtype=torch.int64)}, "flat list"),
-        ("a.pt", {"d2t": OFFSETS, "t2d": torch.arange(100)}, "not true and false"),
+        ("a.pt", lambda: torch.zeros(3), "whole numbers"),
+        ("a.pt", lambda: {"d2t": torch.zeros((2, 2), dtype=torch.int64)}, "flat list"),
+        ("a.pt", lambda: {"d2t": offsets(), "t2d": torch.arange(100)}, "not true and false"),
         ("a.pt", [[1], [2, 3]], "flat list"),
         ("a.json", b"{", "not readable JSON"),
         ("a.json", b'{"x": 1}', "whole numbers"),
@@ -291,6 +310,7 @@ def test_pickles_of_anything_else_are_refused(tmp_path, capsys):
 )
 def test_bad_files_are_one_sentence(tmp_path, name, content, message):
     path = tmp_path / name
+    content = content() if callable(content) else content  # torch is imported by then
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(InputError, match=message):
         import_mapping(path, SIZE)
@@ -301,7 +321,9 @@ def test_bad_folders_are_one_sentence(tmp_path):
         import_mapping(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no mapping: no manifest"):
         import_mapping(tmp_path, SIZE)
-    save_file({"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "full.safetensors")
+    safetensors_torch.save_file(
+        {"a": torch.zeros(1), "b": torch.zeros(1)}, tmp_path / "full.safetensors"
+    )
     with pytest.raises(InputError, match="no d2t among its 2 tensors"):
         import_mapping(tmp_path / "full.safetensors", SIZE)
 

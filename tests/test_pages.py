@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
+from lazy import Lazy
 
 from vocabtrim_core import tpe, workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
@@ -20,6 +20,8 @@ from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.tradeoff import TradeOff
+
+testing = Lazy("streamlit.testing.v1")
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 PAGES = ("overview", "corpus", "explore", "search", "export")
@@ -62,9 +64,9 @@ def started(monkeypatch) -> list[list[str]]:
     return asked
 
 
-def opened(page: str = "overview", **link: str) -> AppTest:
+def opened(page: str = "overview", **link: str) -> testing.AppTest:
     """The app on one page, as after following a link with these parameters."""
-    app = AppTest.from_file(str(APP), default_timeout=40)
+    app = testing.AppTest.from_file(str(APP), default_timeout=40)
     for name, value in link.items():
         app.query_params[name] = value
     if page != "overview":
@@ -72,17 +74,17 @@ def opened(page: str = "overview", **link: str) -> AppTest:
     return (app if page == "overview" else app.switch_page(f"pages/{page}.py")).run()
 
 
-def words(app: AppTest) -> str:
+def words(app: testing.AppTest) -> str:
     """All text of the page."""
     return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.error))
 
 
-def errors(app: AppTest) -> str:
+def errors(app: testing.AppTest) -> str:
     """The error sentences as the browser shows them, without Markdown's escapes."""
     return re.sub(r"\\(.)", r"\1", "\n".join(element.value for element in app.error))
 
 
-def chart(app: AppTest) -> dict:
+def chart(app: testing.AppTest) -> dict:
     """The data of the live chart."""
     found = [json.loads(e.proto.json) for e in app.get("bidi_component") if "alpha" in e.proto.json]
     return found[0]

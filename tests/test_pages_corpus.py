@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
+from lazy import Lazy
 from tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import workspace
@@ -21,6 +21,8 @@ from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import rate
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+
+testing = Lazy("streamlit.testing.v1")
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 
@@ -42,25 +44,30 @@ def started(monkeypatch) -> list[tuple[list[str], str]]:
     return asked
 
 
-def opened(source: str) -> AppTest:
+def opened(source: str) -> testing.AppTest:
     """The page, with conversations from one of the four places."""
-    app = AppTest.from_file(str(APP), default_timeout=40).run().switch_page("pages/corpus.py").run()
+    app = (
+        testing.AppTest.from_file(str(APP), default_timeout=40)
+        .run()
+        .switch_page("pages/corpus.py")
+        .run()
+    )
     return app.segmented_control(key="corpus_source").set_value(source).run()
 
 
-def reading(path: Path) -> AppTest:
+def reading(path: Path) -> testing.AppTest:
     """The page on a file."""
     app = opened("Path")
     return app.text_area(key="corpus_paths").set_value(str(path)).run()
 
 
-def words(app: AppTest) -> str:
+def words(app: testing.AppTest) -> str:
     """All text of the page, without Markdown's escapes."""
     shown = (*app.markdown, *app.caption, *app.error, *app.info)
     return re.sub(r"\\(.)", r"\1", "\n".join(element.value for element in shown))
 
 
-def shown(app: AppTest, key: str) -> list[list[str]]:
+def shown(app: testing.AppTest, key: str) -> list[list[str]]:
     """The pieces of a marked text: text, kind, note."""
     found = [
         json.loads(e.proto.json) for e in app.get("bidi_component") if "pieces" in e.proto.json
@@ -77,7 +84,7 @@ def chat(*answers: str, user: str = "user") -> bytes:
     return "\n".join(map(json.dumps, rows)).encode()
 
 
-def upload(app: AppTest, name: str, content: bytes) -> AppTest:
+def upload(app: testing.AppTest, name: str, content: bytes) -> testing.AppTest:
     """The page after a file was chosen in its uploader."""
     return app.file_uploader(key="corpus_file").set_value((name, content, "text/plain")).run()
 
@@ -443,7 +450,7 @@ def rich(home: Path, *rows: list[dict]) -> Path:
     return file
 
 
-def green(app: AppTest, key: str) -> str:
+def green(app: testing.AppTest, key: str) -> str:
     """What of a marked text is counted."""
     return "".join(text for text, kind, _ in shown(app, key) if kind == "counted")
 
@@ -553,7 +560,7 @@ def test_a_counted_set_says_how_far_its_turns_go_and_what_is_not_in_it(make_coun
         about = replace(made.provenance, span_end=span_end, corpora=(corpus,))
         stored = TokenCounts(made.counts, 2, 0, about)
         workspace.save_counts(stored)
-        app = AppTest.from_file(str(APP), default_timeout=40)
+        app = testing.AppTest.from_file(str(APP), default_timeout=40)
         app.query_params["counts"] = stored.key
         app = app.run().switch_page("pages/explore.py").run()
         assert f"**Turns**: {told}" in words(app)

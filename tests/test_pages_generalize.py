@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
+from lazy import Lazy
 from talks import SIZE, talk
 
 from vocabtrim_core import workspace
@@ -33,6 +33,8 @@ from vocabtrim_core.selection.worst_domain import worst_domain
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
+
+testing = Lazy("streamlit.testing.v1")
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 LLAMA = PRESETS["llama-3.1-8b"]
@@ -70,9 +72,9 @@ def started(monkeypatch) -> list[list[str]]:
 
 def opened(
     page: str, sets: dict[str, TokenCounts], section: str = "Other traffic", state=(), **link
-) -> AppTest:
+) -> testing.AppTest:
     """A page as after following a link, on the set `chat`; state: of the session so far."""
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = testing.AppTest.from_file(str(APP), default_timeout=60)
     for name, value in {"counts": sets["chat"].key, "alpha": str(ALPHA), **link}.items():
         app.query_params[name] = value
     for name, value in {"section": section, **dict(state)}.items():
@@ -83,12 +85,12 @@ def opened(
     return app
 
 
-def words(app: AppTest) -> str:
+def words(app: testing.AppTest) -> str:
     kinds = (*app.markdown, *app.caption, *app.error, *app.warning, *app.success, *app.info)
     return "\n".join(element.value for element in kinds).replace("\\", "")
 
 
-def component(app: AppTest, holding: str) -> dict:
+def component(app: testing.AppTest, holding: str) -> dict:
     """The data of the component that has this field."""
     found = [json.loads(e.proto.json) for e in app.get("bidi_component")]
     return next(data for data in found if holding in data)
@@ -450,7 +452,7 @@ def test_forecast_hands_its_size_and_alpha_to_explore(sets):
 
 
 def test_the_paper_check_is_shown_with_what_it_rests_on(sets):
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = testing.AppTest.from_file(str(APP), default_timeout=60)
     app.query_params["counts"] = sets["chat"].key
     app.session_state["behind"] = "Against the paper"
     app.run()

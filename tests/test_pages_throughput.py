@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lazy import Lazy
 from made_measurements import SMALL, V, made
-from streamlit.testing.v1 import AppTest
 from training_folders import write_run, write_target
 
 from vocabtrim_core import workspace
@@ -22,6 +22,8 @@ from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import interval, verdict
+
+testing = Lazy("streamlit.testing.v1")
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 
@@ -50,8 +52,8 @@ def keep(*found: Measurement) -> list[str]:
     return [each.key for each in found]
 
 
-def opened(state=(), **link) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60)
+def opened(state=(), **link) -> testing.AppTest:
+    app = testing.AppTest.from_file(str(APP), default_timeout=60)
     for name, value in link.items():
         app.query_params[name] = value
     for name, value in dict(state).items():
@@ -62,12 +64,12 @@ def opened(state=(), **link) -> AppTest:
     return app
 
 
-def words(app: AppTest) -> str:
+def words(app: testing.AppTest) -> str:
     kinds = (*app.markdown, *app.caption, *app.error, *app.warning, *app.success, *app.info)
     return "\n".join(element.value for element in kinds).replace("\\", "")
 
 
-def button(app: AppTest, key: str):
+def button(app: testing.AppTest, key: str):
     return next((each for each in app.button if each.key == key), None)
 
 

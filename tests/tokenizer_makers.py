@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 from tokenizers import (
@@ -29,6 +30,21 @@ TEXT = [Path(__file__).read_text("utf-8")] * 3 + [
 
 def byte_level(specials: list[str], size: int = 600) -> Tokenizer:
     """Byte-level BPE with the splits of Llama 3: every text has ids, offsets are of characters."""
+    return _with(Tokenizer.from_str(_byte_level(size)), specials)
+
+
+def sentence_piece(specials: list[str]) -> Tokenizer:
+    """Llama 2's kind: a blank is put before every text, so ids depend on where a text begins."""
+    return _with(Tokenizer.from_str(_sentence_piece()), specials)
+
+
+def _with(tokenizer: Tokenizer, specials: list[str]) -> Tokenizer:
+    tokenizer.add_special_tokens([AddedToken(text, normalized=False) for text in specials])
+    return tokenizer
+
+
+@cache  # training takes as long as a hundred copies
+def _byte_level(size: int) -> str:
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -42,12 +58,11 @@ def byte_level(specials: list[str], size: int = 600) -> Tokenizer:
         TEXT,
         trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False),
     )
-    made.add_special_tokens([AddedToken(text, normalized=False) for text in specials])
-    return made
+    return made.to_str()
 
 
-def sentence_piece(specials: list[str]) -> Tokenizer:
-    """Llama 2's kind: a blank is put before every text, so ids depend on where a text begins."""
+@cache
+def _sentence_piece() -> str:
     made = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     made.normalizer = normalizers.Sequence(
         [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
@@ -62,9 +77,7 @@ def sentence_piece(specials: list[str]) -> Tokenizer:
     )
     kept = json.loads(made.to_str())
     kept["added_tokens"] = kept["added_tokens"][:1]  # bytes are ordinary pieces
-    made = Tokenizer.from_str(json.dumps(kept))
-    made.add_special_tokens([AddedToken(text, normalized=False) for text in specials])
-    return made
+    return json.dumps(kept)
 
 
 def write_folder(

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import psutil
-import torch
+from lazy import Lazy
 from model_folders import write_model
 from tokenizer_makers import byte_level, write_folder
 
@@ -19,6 +19,8 @@ from vocabtrim_core.drafts.runs import DONE, PENDING, RUNNING, Stage
 from vocabtrim_core.drafts.trainer import FOUND, Trainer, trainer_command
 from vocabtrim_core.jobs.progress import Status
 from vocabtrim_core.templates.data import NAMED
+
+torch = Lazy("torch")
 
 SIZE, WIDTH = 500, 64
 LABEL = "toy target: demonstrates the mechanism, not a result"

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import httpx
 import pytest
-import torch
+from lazy import Lazy
 from tokenizer_makers import byte_level, write_folder
 from training_folders import SPECIALS
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.serving.server_process import free_port
 from vocabtrim_core.templates.data import NAMED
+
+torch = Lazy("torch")
+transformers = Lazy("transformers")
 
 if importlib.util.find_spec("fastapi") is None:
     pytest.skip("needs fastapi, as transformers[serving] does", allow_module_level=True)
@@ -32,7 +34,7 @@ def target(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models") / "target"
     write_folder(folder, byte_level(SPECIALS, 496), NAMED["llama3"].jinja)
-    LlamaForCausalLM(LlamaConfig(
+    transformers.LlamaForCausalLM(transformers.LlamaConfig(
         vocab_size=500, hidden_size=64, intermediate_size=128, num_hidden_layers=4,
         num_attention_heads=4, max_position_embeddings=512, bos_token_id=None, eos_token_id=None,
     )).save_pretrained(folder)  # fmt: skip

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
+from lazy import Lazy
 
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts import demo_target, features, training
@@ -28,6 +28,8 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.progress import Progress, Status
 from vocabtrim_core.jobs.turns import turn
+
+torch = Lazy("torch")
 
 ROOT = Path(__file__).resolve().parents[2]
 

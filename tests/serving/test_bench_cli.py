@@ -6,20 +6,22 @@ import json
 import shlex
 
 import pytest
-import torch
+from lazy import Lazy
 from model_folders import H, V, write_draft
 from sglang_server import SECRET, info, serving, write_interpreter, write_nvidia_smi
 from tokenizer_makers import byte_level, write_folder
 from training_folders import SPECIALS
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from vocabtrim_core import workspace
 from vocabtrim_core.cli import main
 from vocabtrim_core.cli.bench_arguments import command_line, parsed
 from vocabtrim_core.errors import Cancelled
 from vocabtrim_core.serving import measurement
-from vocabtrim_core.serving.torch_loop import TorchLoop
 from vocabtrim_core.templates.data import NAMED
+
+torch = Lazy("torch")
+transformers = Lazy("transformers")
+torch_loop = Lazy("vocabtrim_core.serving.torch_loop")
 
 FAST = ("--limit", "3", "--max-new-tokens", "6", "--warm-up", "1")
 
@@ -31,7 +33,7 @@ def models(tmp_path_factory):
     torch.manual_seed(0)
     home = tmp_path_factory.mktemp("models")
     write_folder(home / "target", byte_level(SPECIALS, V - len(SPECIALS)), NAMED["llama3"].jinja)
-    LlamaForCausalLM(LlamaConfig(
+    transformers.LlamaForCausalLM(transformers.LlamaConfig(
         vocab_size=V, hidden_size=H, intermediate_size=2 * H, num_hidden_layers=4,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
         bos_token_id=None, eos_token_id=None,
@@ -111,7 +113,7 @@ def test_text_for_people(models, capsys) -> None:
 
 def test_what_was_stopped_goes_on(models, run, monkeypatch) -> None:
     argv = ["bench", *asked(models, "--draft", "small", "--runs", "2")]
-    real, seen = TorchLoop.answer, []
+    real, seen = torch_loop.TorchLoop.answer, []
 
     def stop(self, prompts, *more):
         seen.append(len(prompts))
@@ -119,7 +121,7 @@ def test_what_was_stopped_goes_on(models, run, monkeypatch) -> None:
             raise Cancelled("Stopped.")
         return real(self, prompts, *more)
 
-    monkeypatch.setattr(TorchLoop, "answer", stop)
+    monkeypatch.setattr(torch_loop.TorchLoop, "answer", stop)
     assert run(*argv, code=130)["error"] == "Stopped."
     assert measurement.stored() == []
     found = run(*argv)

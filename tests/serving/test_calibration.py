@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from lazy import Lazy
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -22,6 +22,8 @@ from vocabtrim_core.serving.calibration import (
 )
 from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing, VerifyRow
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
+
+stats = Lazy("scipy.stats")
 
 SIZE = 1000
 COVERAGE = 1 - 0.5 * (1 - np.arange(1, SIZE + 1) / SIZE) ** 2

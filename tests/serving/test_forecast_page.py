@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from lazy import Lazy
 from talks import SIZE, talk
 
-from vocabtrim_core.figures.calibration import measured_figure, measured_info
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.calibration import calibration, checks, with_lengths
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
+
+testing = Lazy("streamlit.testing.v1")
+figures = Lazy("vocabtrim_core.figures.calibration")
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 KS = {4_000: 2.5, 13_264: 2.7, 32_000: 2.8, SIZE: 2.89}
@@ -43,8 +45,8 @@ def measured(ks=KS, **about) -> Measurement:
     return Measurement("MT-Bench", "t", "SGLang 1", configurations, tuple(runs), **made | about)
 
 
-def opened(chat, **state) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60)
+def opened(chat, **state) -> testing.AppTest:
+    app = testing.AppTest.from_file(str(APP), default_timeout=60)
     app.query_params["counts"] = chat.key
     for name, value in {"timing": "A measurement", **state}.items():
         app.session_state[name] = value
@@ -54,7 +56,7 @@ def opened(chat, **state) -> AppTest:
     return app
 
 
-def words(app: AppTest) -> str:
+def words(app: testing.AppTest) -> str:
     return "\n".join(element.value for element in (*app.markdown, *app.info, *app.error))
 
 
@@ -94,13 +96,13 @@ def test_what_the_figure_shows(make_counts):
     model, _ = acceptance_on(CoverageCurve.of(counts), counts, None, 3, None, found.lengths)
     rows = checks(found, lambda lengths, cycles: forecast(with_lengths(model, lengths), cycles))
     made = forecast(model, found.cycles())
-    info = measured_info(made, rows, found.concurrency, toy=True)
+    info = figures.measured_info(made, rows, found.concurrency, toy=True)
     assert info.at == (100, 250, 500)
     assert set(info.at) <= set(info.k.tolist())
     assert (info.low <= info.middle + 1e-9).all()
     assert (info.middle <= info.high + 1e-9).all()
     assert info.fitted == (False, False, False)
-    figure = measured_figure(info)
+    figure = figures.measured_figure(info)
     assert "toy target" in figure.layout.yaxis.title.text
     names = [trace.name for trace in figure.data]
     assert "Measured, 95 % interval" in names

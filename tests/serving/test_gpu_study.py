@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 import pytest
-import torch
+from lazy import Lazy
 from tiny_models import write_folders
 
 from benchmarks import gpu_study, gpu_study_rows, report
@@ -17,6 +17,8 @@ from vocabtrim_core.serving.attached import Prompt
 from vocabtrim_core.serving.latency_probe import Probe
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.prompts import PromptSet
+
+torch = Lazy("torch")
 
 
 @pytest.fixture(autouse=True)

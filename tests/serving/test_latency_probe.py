@@ -7,15 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from lazy import Lazy
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.figures.base import DARK
-from vocabtrim_core.figures.latency import latency_alt, latency_figure, latency_info
 from vocabtrim_core.forecast.cycle_model import CycleRange
-from vocabtrim_core.serving import latency_probe, latency_timing
+from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving.latency_probe import (
     Probe,
     ProbeRow,
@@ -23,7 +21,11 @@ from vocabtrim_core.serving.latency_probe import (
     VerifyRow,
     default_sizes,
 )
-from vocabtrim_core.serving.latency_timing import Request, Steps, needed_bytes, run_probe
+
+torch = Lazy("torch")
+base = Lazy("vocabtrim_core.figures.base")
+latency = Lazy("vocabtrim_core.figures.latency")
+latency_timing = Lazy("vocabtrim_core.serving.latency_timing")
 
 TINY = DraftArchitecture("tiny", 64, 96, 4, 2, 16, 600, target_layers=4)
 
@@ -36,14 +38,14 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
-def request_of(**changes) -> Request:
+def request_of(**changes) -> latency_timing.Request:
     fields = {"ks": (600, 10, 100), "batches": (2, 1), "context": 16, "repeats": 6, "seconds": 1e-9}
-    return Request(TINY, **{**fields, "device": "cpu", **changes})
+    return latency_timing.Request(TINY, **{**fields, "device": "cpu", **changes})
 
 
 @pytest.fixture(scope="module")
 def probe() -> Probe:
-    return run_probe(request_of(with_target=True), command="probe …")
+    return latency_timing.run_probe(request_of(with_target=True), command="probe …")
 
 
 def timing(seconds: float) -> Timing:
@@ -148,7 +150,7 @@ def test_the_step_does_what_its_parts_do():
     """The whole step of a size picks what fusion, layer, head and pick give one after the other,
     and never a token outside the size."""
     with torch.inference_mode():
-        steps = Steps(request_of(dtype="float32"))
+        steps = latency_timing.Steps(request_of(dtype="float32"))
         cells = steps.cells(2, [10, 600])
         picked, pick = [], steps.draft.pick
         steps.draft.pick = lambda logits: picked.append(tuple(logits.shape)) or pick(logits)
@@ -163,15 +165,17 @@ def test_the_step_does_what_its_parts_do():
 
 
 def test_top_k_of_a_tree_is_timed_too():
-    found = run_probe(request_of(topk=4, batches=(1,), ks=(10, 600)))
+    found = latency_timing.run_probe(request_of(topk=4, batches=(1,), ks=(10, 600)))
     assert found.topk == 4
     with pytest.raises(InputError, match=r"4\.\.600"):
         request_of(topk=4, ks=(3,))
 
 
 def test_repeats_end_with_the_seconds_but_never_too_early():
-    assert run_probe(request_of(ks=(10,), batches=(1,), repeats=50)).rows[0].step.n == 6
-    long = run_probe(request_of(ks=(10,), batches=(1,), repeats=9, seconds=60))
+    assert (
+        latency_timing.run_probe(request_of(ks=(10,), batches=(1,), repeats=50)).rows[0].step.n == 6
+    )
+    long = latency_timing.run_probe(request_of(ks=(10,), batches=(1,), repeats=9, seconds=60))
     assert long.rows[0].step.n == 9
 
 
@@ -184,21 +188,23 @@ def test_a_probe_reports_and_can_be_stopped():
             raise Cancelled("stop")
 
     with pytest.raises(Cancelled):
-        run_probe(request_of(), progress)
+        latency_timing.run_probe(request_of(), progress)
     assert told[0] == (0, "Batch 1")
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert told[-1] == (50, "Batch 2")
 
 
 def test_memory_is_checked_before(monkeypatch):
-    request = Request(PRESETS["llama-3.1-8b"], (128_256,), (1,), device="cpu", dtype="bfloat16")
+    request = latency_timing.Request(
+        PRESETS["llama-3.1-8b"], (128_256,), (1,), device="cpu", dtype="bfloat16"
+    )
     weights = sum(PRESETS["llama-3.1-8b"].weights.values()) + 4096 * 128_256
-    assert 2 * weights < needed_bytes(request) < 2.2 * weights
+    assert 2 * weights < latency_timing.needed_bytes(request) < 2.2 * weights
     with_target = replace(request, with_target=True)
-    assert needed_bytes(with_target) == pytest.approx(16.1e9, rel=0.02)
+    assert latency_timing.needed_bytes(with_target) == pytest.approx(16.1e9, rel=0.02)
     monkeypatch.setattr(latency_timing, "free_memory", lambda device: 10**9)
     with pytest.raises(InputError, match=r"GB, but 1\.0 GB are free.*lower the largest batch"):
-        run_probe(request)
+        latency_timing.run_probe(request)
 
 
 @pytest.mark.parametrize(
@@ -218,10 +224,10 @@ def test_requests_that_make_no_sense(changes, says):
     if changes.get("device") == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(InputError, match=says):
-        run_probe(request_of(**changes))
+        latency_timing.run_probe(request_of(**changes))
     unknown = replace(TINY, target_layers=None)
     with pytest.raises(InputError, match="how many layers"):
-        Request(unknown, (10,), with_target=True)
+        latency_timing.Request(unknown, (10,), with_target=True)
 
 
 # --- command and figure -------------------------------------------------------------------------
@@ -251,16 +257,16 @@ def test_the_command_keeps_the_probe_and_prints_it(capsys, tmp_path):
     assert "no draft architecture" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("palette", [None, DARK])
+@pytest.mark.parametrize("palette", [None, base.DARK])
 def test_the_figure_holds_the_rows_and_both_predictions(made, palette):
-    info = latency_info(made, 1)
+    info = latency.latency_info(made, 1)
     assert info.rows[:, 0].tolist() == [10, 100, 600]
     assert info.flops[-1] == info.moved[-1] == pytest.approx(8e-3)
     assert info.flops[0] == pytest.approx(8e-3 * TINY.flops(1) / TINY.flops(600))
-    figure = latency_figure(info, palette) if palette else latency_figure(info)
+    figure = latency.latency_figure(info, palette) if palette else latency.latency_figure(info)
     measured = next(trace for trace in figure.data if trace.name == "Draft step, measured")
     assert measured.y == pytest.approx([2.1, 3.0, 8.0])
     assert measured.error_y.array == pytest.approx([0.21, 0.3, 0.8])
-    assert "2.100 ms at 10 tokens" in latency_alt(info)
+    assert "2.100 ms at 10 tokens" in latency.latency_alt(info)
     with pytest.raises(InputError):
-        latency_info(made, 5)
+        latency.latency_info(made, 5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from lazy import Lazy
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.measurement import Answer, Configuration, Latency, Measurement, Run
@@ -20,6 +20,8 @@ from vocabtrim_core.serving.statistics import (
     summary,
     verdict,
 )
+
+stats = Lazy("scipy.stats")
 
 RATES = st.floats(0.1, 1e5)
 V = 128_256

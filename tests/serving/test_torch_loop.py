@@ -11,19 +11,30 @@ import json
 from dataclasses import replace
 
 import pytest
-import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
-from tiny_models import AUX, H, full_layer, full_target, make_draft, make_target, write_folders
-from transformers import LlamaConfig
+from lazy import Lazy
+from tiny_models import (
+    AUX,
+    H,
+    full_layer,
+    full_target,
+    make_draft,
+    make_target,
+    without_gradients,
+    write_folders,
+)
 
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Configuration, Run
-from vocabtrim_core.serving.torch_loop import TorchLoop
-from vocabtrim_core.serving.torch_loop.decoding import Decoder
-from vocabtrim_core.serving.torch_loop.target import TorchTarget
+
+torch = Lazy("torch")
+safetensors_torch = Lazy("safetensors.torch")
+transformers = Lazy("transformers")
+torch_loop = Lazy("vocabtrim_core.serving.torch_loop")
+decoding = Lazy("vocabtrim_core.serving.torch_loop.decoding")
+torch_target = Lazy("vocabtrim_core.serving.torch_loop.target")
 
 TIE = 1e-3  # logits nearer than this may change places by rounding
 
@@ -39,7 +50,7 @@ def _one_thread():
 # --- by definition ------------------------------------------------------------------------------
 
 
-@torch.inference_mode()
+@without_gradients
 def simulated(model, draft, ids, new, steps, ends=frozenset()):
     """Answer, accepted histogram and drafted tokens of every cycle, by the definition of greedy
     chain speculation.
@@ -94,7 +105,11 @@ def speculated(decoder, ids, new, ends=frozenset()):
 
 
 def plain(model, ids, new, ends=frozenset()):
-    return list(Decoder(TorchTarget(model), None, 0).decode(ids, new, ends=frozenset(ends)).tokens)
+    return list(
+        decoding.Decoder(torch_target.TorchTarget(model), None, 0)
+        .decode(ids, new, ends=frozenset(ends))
+        .tokens
+    )
 
 
 # --- losslessness -------------------------------------------------------------------------------
@@ -117,7 +132,9 @@ def test_every_draft_gives_the_targets_own_answer_in_the_cycles_of_a_simulation(
         expected, _ = greedy(model, ids, new, ends)
     else:
         ends = frozenset()
-    found = speculated(Decoder(TorchTarget(model), draft, steps), ids, new, ends)
+    found = speculated(
+        decoding.Decoder(torch_target.TorchTarget(model), draft, steps), ids, new, ends
+    )
     assert found[0] == plain(model, ids, new, ends) == expected
     assert found == simulated(model, draft, ids, new, steps, ends)
 
@@ -127,7 +144,9 @@ def test_a_good_draft_is_accepted_and_a_bad_one_is_not():
     lengths = []
     for fitted in (True, False):
         draft = make_draft(model, 12, 1, fitted)
-        tokens, accepted, _ = speculated(Decoder(TorchTarget(model), draft, 4), ids, new)
+        tokens, accepted, _ = speculated(
+            decoding.Decoder(torch_target.TorchTarget(model), draft, 4), ids, new
+        )
         assert tokens == greedy(model, ids, new)[0]
         lengths.append(new / sum(accepted))
     assert lengths[0] > 2 > lengths[1]
@@ -148,7 +167,7 @@ def test_answers_end_within_accepted_tokens_as_anywhere(right):
         return proposed
 
     draft.chain = chain
-    decoder = Decoder(TorchTarget(model), draft, 4)
+    decoder = decoding.Decoder(torch_target.TorchTarget(model), draft, 4)
     for n in range(1, 30):
         for new, ends in ((40, frozenset({whole[n - 1]})), (n, frozenset())):
             expected = whole[: whole.index(whole[n - 1]) + 1] if ends else whole[:n]
@@ -165,7 +184,7 @@ def test_rejected_tokens_leave_nothing_behind():
     """Short and long answers in turn through the same caches."""
     model = make_target(24, 5)
     draft = make_draft(model, 12, 2, fitted=True)
-    decoder = Decoder(TorchTarget(model), draft, 3)
+    decoder = decoding.Decoder(torch_target.TorchTarget(model), draft, 3)
     decoder.reserve(80)
     for ids, new in (([1, 2, 3, 4, 5, 6], 70), ([7], 9), ([1, 2], 30), ([7], 9)):
         assert speculated(decoder, ids, new) == simulated(model, draft, ids, new, 3)
@@ -178,7 +197,7 @@ def test_the_draft_computes_what_specforge_trains():
 
     model, steps = make_target(30, 11), 4
     draft = make_draft(model, 17, 4)
-    config = LlamaConfig(**{**model.config.to_dict(), "draft_vocab_size": 17})
+    config = transformers.LlamaConfig(**{**model.config.to_dict(), "draft_vocab_size": 17})
     theirs = LlamaForCausalLMEagle3(config)
     weights = {n: t for n, t in draft.state_dict().items() if not n.startswith("rotary")}
     missing = theirs.load_state_dict(weights, strict=False).missing_keys
@@ -224,7 +243,7 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loop(folders):
-    loop = TorchLoop(folders.target, device="cpu")
+    loop = torch_loop.TorchLoop(folders.target, device="cpu")
     yield loop
     loop.close()
 
@@ -263,7 +282,7 @@ def test_runs_of_folders_are_lossless_and_add_up(loop, folders):
 
 def test_an_answer_that_differs_is_said(folders):
     """Whatever breaks losslessness, rounding or a bug, shows in the notes."""
-    loop = TorchLoop(folders.target, device="cpu", dtype="bfloat16")
+    loop = torch_loop.TorchLoop(folders.target, device="cpu", dtype="bfloat16")
     loop.use(Configuration("plain"))
     assert any("bfloat16" in note for note in loop.notes)
     for ids in ((1, 2), (3, 4)):
@@ -332,9 +351,9 @@ def test_requests_it_cannot_answer(loop, folders):
         with pytest.raises(InputError, match=r"0\.\.39"):
             loop.answer([Prompt("", ids)], Generation(4), 1, lambda: None)
     with pytest.raises(EngineError, match="use"):
-        TorchLoop(folders.target, device="cpu").decode((1,), Generation(4))
+        torch_loop.TorchLoop(folders.target, device="cpu").decode((1,), Generation(4))
     with pytest.raises(InputError, match="dtype"):
-        TorchLoop(folders.target, device="cpu", dtype="int4")
+        torch_loop.TorchLoop(folders.target, device="cpu", dtype="int4")
 
 
 KEY = "eagle_aux_hidden_state_layer_ids"
@@ -366,7 +385,7 @@ def test_a_draft_of_all_tokens_needs_no_mapping(loop, folders, tmp_path):
     tensors = load_file(folders.drafts[40] / "model.safetensors")
     assert tensors.pop("d2t").tolist() == [0] * 40
     assert tensors.pop("t2d").all()
-    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    safetensors_torch.save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     (tmp_path / "config.json").write_text((folders.drafts[40] / "config.json").read_text())
     found = []
     for folder in (folders.drafts[40], tmp_path):
@@ -389,7 +408,7 @@ def test_a_draft_of_speculators_is_read(folders, loop, tmp_path):
     tensors = load_file(folders.drafts[11] / "model.safetensors")
     named = {n.replace("midlayer.", "layers.0."): t for n, t in tensors.items()}
     named["layers.0.hidden_norm.weight"] = torch.linspace(0.5, 2, H)
-    save_file(named, tmp_path / "model.safetensors", {"format": "pt"})
+    safetensors_torch.save_file(named, tmp_path / "model.safetensors", {"format": "pt"})
     (tmp_path / "config.json").write_text(json.dumps(about))
     loop.use(Configuration("x", 11, str(tmp_path), 3))
     draft = loop._decoder.draft
@@ -407,7 +426,7 @@ def test_drafts_of_another_model_or_damaged_are_refused(loop, folders, tmp_path)
     fields = json.loads((folders.drafts[11] / "config.json").read_text())
 
     def use(tensors, **changes):
-        save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+        safetensors_torch.save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
         (tmp_path / "config.json").write_text(json.dumps({**fields, **changes}))
         loop.use(Configuration("x", 11, str(tmp_path), 3))
 

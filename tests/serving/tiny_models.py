@@ -5,23 +5,38 @@ without caches, to check against.
 from __future__ import annotations
 
 import json
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 
-import torch
-from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from lazy import Lazy
 
-from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped
+torch = Lazy("torch")
+safetensors_torch = Lazy("safetensors.torch")
+transformers = Lazy("transformers")
+eagle3 = Lazy("vocabtrim_core.serving.torch_loop.draft")
 
 H, LAYERS, AUX = 32, 4, (0, 1, 2)
 
 
-def make_target(vocab_size: int, seed: int, key_value_heads: int = 2) -> LlamaForCausalLM:
+def without_gradients(function):
+    """`@torch.inference_mode()`, with torch imported when the function is called."""
+
+    @wraps(function)
+    def called(*arguments, **named):
+        with torch.inference_mode():
+            return function(*arguments, **named)
+
+    return called
+
+
+def make_target(
+    vocab_size: int, seed: int, key_value_heads: int = 2
+) -> transformers.LlamaForCausalLM:
     """A random target whose logits are far apart."""
     torch.manual_seed(seed)
-    return LlamaForCausalLM(
-        LlamaConfig(
+    return transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
             vocab_size=vocab_size, hidden_size=H, intermediate_size=48, num_hidden_layers=LAYERS,
             num_attention_heads=4, num_key_value_heads=key_value_heads, initializer_range=0.4,
             max_position_embeddings=256, bos_token_id=None, eos_token_id=None, pad_token_id=0,
@@ -30,26 +45,28 @@ def make_target(vocab_size: int, seed: int, key_value_heads: int = 2) -> LlamaFo
     ).eval()  # fmt: skip
 
 
-def make_draft(target: LlamaForCausalLM, k: int, seed: int, fitted: bool = False) -> Eagle3Draft:
+def make_draft(
+    target: transformers.LlamaForCausalLM, k: int, seed: int, fitted: bool = False
+) -> eagle3.Eagle3Draft:
     """A random draft of k tokens; fitted: with the head that suits the target's own words best."""
     torch.manual_seed(seed)
     size = target.config.vocab_size
-    config = draft_config({**target.config.to_dict(), "draft_vocab_size": k})
-    draft = Eagle3Draft(config, k, 3 * H)
+    config = eagle3.draft_config({**target.config.to_dict(), "draft_vocab_size": k})
+    draft = eagle3.Eagle3Draft(config, k, 3 * H)
     for parameter in draft.parameters():
         if parameter.dim() == 2:
             torch.nn.init.normal_(parameter, std=0.3)
     ids = torch.randperm(size)[:k].sort().values
     embedding = target.get_input_embeddings().weight.detach()
-    draft = equipped(draft, config, embedding, ids)
+    draft = eagle3.equipped(draft, config, embedding, ids)
     draft.aux_layers = AUX
     if fitted:
         _fit(draft, target)
     return draft
 
 
-@torch.inference_mode()
-def _fit(draft: Eagle3Draft, target: LlamaForCausalLM) -> None:
+@without_gradients
+def _fit(draft: eagle3.Eagle3Draft, target: transformers.LlamaForCausalLM) -> None:
     """Least squares from the draft's hidden states to what the target says next."""
     states, wanted, size = [], [], target.config.vocab_size
     starts = torch.arange(size)[:, None]
@@ -120,7 +137,7 @@ def write_folders(home: Path) -> SimpleNamespace:
         tensors |= {"d2t": draft.ids - torch.arange(k), "t2d": mask}
         drafts[k] = home / f"k-{k}" / "draft"
         drafts[k].mkdir(parents=True)
-        save_file(tensors, drafts[k] / "model.safetensors", {"format": "pt"})
+        safetensors_torch.save_file(tensors, drafts[k] / "model.safetensors", {"format": "pt"})
         fields = {**model.config.to_dict(), "architectures": ["LlamaForCausalLMEagle3"],
                   "num_hidden_layers": 1, "draft_vocab_size": k,
                   "eagle_config": {"eagle_aux_hidden_state_layer_ids": list(AUX)}}  # fmt: skip

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from transformers.utils.chat_template_utils import render_jinja_template
+from lazy import Lazy
+
+chat_template_utils = Lazy("transformers.utils.chat_template_utils")
 
 Message = dict[str, Any]
 Span = tuple[int, int]
@@ -61,7 +63,7 @@ class Rules:
         """What transformers renders, and its ranges of {% generation %} blocks."""
         jinja = self.template(tools)
         try:
-            texts, marks = render_jinja_template(
+            texts, marks = chat_template_utils.render_jinja_template(
                 [copy.deepcopy(list(messages))],
                 tools=tools or None,
                 chat_template=jinja,

@@ -7,16 +7,24 @@ what the model's does. Markers that the tokenizer at hand does not know become s
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import packages
 import pytest
+import tokenizers
 from definition import Rules
+from filelock import FileLock
 from tokenizers import AddedToken, Tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parents[2] / "shared" / "data" / "tokenizers"
@@ -184,37 +192,79 @@ class Loaded:
     name: str
     folder: Path
     rules: Rules
-    backend: Tokenizer
+    _backend: Callable[[], Tokenizer]
+
+    @property
+    def backend(self) -> Tokenizer:
+        """HF's tokenizer without a post-processor, which would trim blanks off the offsets."""
+        return self._backend()
+
+    @cached_property
+    def hf(self) -> PreTrainedTokenizerFast:
+        """transformers' tokenizer around it, with the model's template."""
+        from transformers import PreTrainedTokenizerFast
+
+        rules = self.rules
+        jinja = rules.jinja if isinstance(rules.jinja, str) else dict(rules.jinja)
+        return PreTrainedTokenizerFast(
+            tokenizer_object=self.backend, chat_template=jinja, **rules.special_tokens
+        )
 
     def encode(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         found = self.backend.encode(text, add_special_tokens=False)
         return found.ids, found.offsets
 
 
-@lru_cache(maxsize=1)  # a tokenizer takes seconds and hundreds of megabytes
-def load(name: str, root: Path) -> Loaded:
-    """The family written to `root`/name. Skips where its tokenizer cannot be had."""
+@lru_cache(maxsize=1)  # a tokenizer takes hundreds of megabytes
+def load(name: str) -> Loaded:
+    """The family. Skips where its tokenizer cannot be had; the tokenizer is read on first use."""
     family = FAMILIES[name]
-    tokenizer = Tokenizer.from_str(tokenizer_json(family.tokenizer))
-    missing = [m for m in family.markers if tokenizer.token_to_id(m) is None]
-    tokenizer.add_special_tokens([AddedToken(m, normalized=False, special=True) for m in missing])
     jinja = family.jinja()
     specials = {"bos_token": family.bos, "eos_token": family.eos}
     specials = {key: value for key, value in specials.items() if value}
-    folder = root / name
-    folder.mkdir(parents=True, exist_ok=True)
-    text = tokenizer.to_str()
-    (folder / "tokenizer.json").write_text(text, "utf-8")
+    folder = _folder(name, jinja, specials)
+    backend = partial(_read, folder)
+
+    @cache
+    def boundaries(rendered: str) -> set[int]:
+        return {at for at, _ in backend().encode(rendered, add_special_tokens=False).offsets}
+
+    return Loaded(name, folder, Rules(jinja, specials, family.stops, boundaries), backend)
+
+
+@lru_cache(maxsize=1)
+def _read(folder: Path) -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.post_processor = None
+    return tokenizer
+
+
+def _folder(name: str, jinja: JINJA, specials: dict[str, str]) -> Path:
+    """The model's folder, written once and kept beside the packages under all that it is made of.
+
+    A kept folder is as good as new: its name has a digest of the tokenizer's file and the template.
+    """
+    family = FAMILIES[name]
+    source = tokenizer_json(family.tokenizer)
     templates = (
         jinja if isinstance(jinja, str) else [{"name": k, "template": v} for k, v in jinja.items()]
     )
     config = {**specials, "chat_template": templates, "tokenizer_class": "PreTrainedTokenizerFast"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
-    # Offsets are those of the text only without a post-processor, which would trim blanks.
-    backend = Tokenizer.from_str(json.dumps(json.loads(text) | {"post_processor": None}))
-
-    @cache
-    def boundaries(rendered: str) -> set[int]:
-        return {at for at, _ in backend.encode(rendered, add_special_tokens=False).offsets}
-
-    return Loaded(name, folder, Rules(jinja, specials, family.stops, boundaries), backend)
+    made_of = (source, json.dumps([config, family.markers]), tokenizers.__version__)
+    digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:16]
+    folder = packages.CACHE / "families" / f"{name}-{digest}"
+    with FileLock(packages.CACHE / f"family-{name}.lock"):
+        if not folder.is_dir():
+            tokenizer = Tokenizer.from_str(source)
+            missing = [m for m in family.markers if tokenizer.token_to_id(m) is None]
+            tokenizer.add_special_tokens(
+                [AddedToken(m, normalized=False, special=True) for m in missing]
+            )
+            with tempfile.TemporaryDirectory(dir=packages.CACHE) as work:
+                made = Path(work) / "made"
+                made.mkdir()
+                tokenizer.save(str(made / "tokenizer.json"))
+                (made / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+                folder.parent.mkdir(exist_ok=True)
+                made.rename(folder)
+    return folder

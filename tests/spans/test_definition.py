@@ -9,7 +9,6 @@ from conversations import SENTINEL, Writer, conversations, table
 from definition import RefusedError, counted, ids_in, misplaced
 from families import PARAMS, load
 from hypothesis import HealthCheck, given, settings
-from transformers import PreTrainedTokenizerFast
 
 CONVERSATIONS = table()
 CALL = {"type": "function", "function": {"name": "lookup", "arguments": {"q": "Baikal"}}}
@@ -103,14 +102,9 @@ BY_HAND = {
 }
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("families")
-
-
 @pytest.mark.parametrize("name", BY_HAND)
-def test_a_conversation_with_tools_and_thoughts_by_hand(name, root):
-    rules = load(name, root).rules
+def test_a_conversation_with_tools_and_thoughts_by_hand(name):
+    rules = load(name).rules
     if BY_HAND[name] is None:
         with pytest.raises(RefusedError):
             counted(rules, TOOL_CHAT)
@@ -118,24 +112,24 @@ def test_a_conversation_with_tools_and_thoughts_by_hand(name, root):
         assert counted(rules, TOOL_CHAT).texts == BY_HAND[name]
 
 
-def test_an_opening_turn_where_the_prompt_of_no_messages_differs(root):
+def test_an_opening_turn_where_the_prompt_of_no_messages_differs():
     """Llama 3 writes its first token with the first message, so not before a prompt alone."""
-    rules = load("llama3", root).rules
+    rules = load("llama3").rules
     found = counted(rules, [{"role": "assistant", "content": "Hi."}])
     assert found.texts == ["Hi.<|eot_id|>"]
 
 
-def test_assistant_turns_that_a_template_merges_are_one_span(root):
-    rules = load("mistral_v13", root).rules
+def test_assistant_turns_that_a_template_merges_are_one_span():
+    rules = load("mistral_v13").rules
     chat = [("user", "Go"), ("assistant", "One."), ("assistant", "Two."), ("user", "On")]
     found = counted(rules, [{"role": role, "content": text} for role, text in chat])
     assert found.texts == ["One.\n\nTwo.</s>"]
 
 
 @pytest.fixture(scope="module", params=PARAMS)
-def rules(request, root):
+def rules(request):
     """Tests run family by family, one tokenizer in memory at a time."""
-    return load(request.param, root).rules
+    return load(request.param).rules
 
 
 def test_sentinels_of_the_table(rules):
@@ -173,15 +167,14 @@ def test_sentinels_of_random_conversations(rules):
 
 
 @pytest.mark.parametrize("name", ["marks_llama3", "marks_qwen3"])
-def test_marked_templates_against_transformers_masks(name, root):
+def test_marked_templates_against_transformers_masks(name):
     """Ids of the spans are those that transformers' own assistant mask marks."""
-    family = load(name, root)
-    hf = PreTrainedTokenizerFast(tokenizer_object=family.backend, **family.rules.special_tokens)
+    family = load(name)
     for conversation in CONVERSATIONS:
         found = counted(family.rules, conversation.messages, conversation.tools)
         if any(message.get("weight") == 0 for message in conversation.messages):
             continue
-        out = hf.apply_chat_template(
+        out = family.hf.apply_chat_template(
             found.messages, tools=conversation.tools, chat_template=family.rules.jinja,
             return_assistant_tokens_mask=True, return_dict=True,
         )  # fmt: skip
@@ -193,13 +186,13 @@ def test_marked_templates_against_transformers_masks(name, root):
         )
 
 
-def test_the_definition_without_marks_finds_what_the_marks_say(root):
+def test_the_definition_without_marks_finds_what_the_marks_say():
     """The two definitions meet on templates whose marks are the definition's own spans."""
     import dataclasses
     import re
 
     for name in ("marks_llama3", "marks_qwen3"):
-        rules = load(name, root).rules
+        rules = load(name).rules
         unmarked = dataclasses.replace(
             rules, jinja=re.sub(r"\{%-? (end)?generation -?%\}", "{%- if true -%}{%- endif %}",
                                 rules.jinja)
@@ -211,15 +204,12 @@ def test_the_definition_without_marks_finds_what_the_marks_say(root):
             assert by_prompts.texts == by_marks.texts, (name, conversation.name)
 
 
-def test_a_list_of_templates_is_chosen_as_transformers_does(root):
-    family = load("hermes", root)
+def test_a_list_of_templates_is_chosen_as_transformers_does():
+    family = load("hermes")
     w = Writer()
     chat = [w.user("How deep?"), w.answer("", w.call())]
-    hf = PreTrainedTokenizerFast(
-        tokenizer_object=family.backend, chat_template=dict(family.rules.jinja)
-    )
     for tools in (None, w.tools()):
-        theirs = hf.apply_chat_template(chat, tools=tools, tokenize=False)
+        theirs = family.hf.apply_chat_template(chat, tools=tools, tokenize=False)
         assert family.rules.render(chat, tools) == theirs
 
 

@@ -34,15 +34,10 @@ UNCLEAR_IN_TEXT = ("forged", "literal", "markup", "opening", "only_assistant", "
                    "assistant_after_system")  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    return tmp_path_factory.mktemp("families")
-
-
 @pytest.fixture(scope="module", params=PARAMS)
-def family(request, root) -> Loaded:
+def family(request) -> Loaded:
     """Tests run family by family, one tokenizer in memory at a time."""
-    return load(request.param, root)
+    return load(request.param)
 
 
 @pytest.fixture(scope="module")

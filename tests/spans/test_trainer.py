@@ -15,8 +15,8 @@ pytest.importorskip("specforge")
 
 
 @pytest.mark.slow  # two minutes: every template with its tokenizer through SpecForge's parsers
-def test_the_page_is_what_is_measured(tmp_path):
-    assert page(tmp_path) == PAGE.read_text("utf-8")
+def test_the_page_is_what_is_measured():
+    assert page() == PAGE.read_text("utf-8")
 
 
 def test_every_template_of_the_trainer_that_the_page_names_is_measured():
@@ -27,9 +27,9 @@ def test_every_template_of_the_trainer_that_the_page_names_is_measured():
 
 
 @pytest.mark.parametrize("template", TRAINED)
-def test_the_product_names_the_same_texts(tmp_path, template):
+def test_the_product_names_the_same_texts(template):
     """The texts that differ, by our own account of the trainer, are those its code masks."""
-    family, entry = load(TRAINED[template], tmp_path), BY_NAME[template]
+    family, entry = load(TRAINED[template]), BY_NAME[template]
     assert entry in matching(resolve_template(load_tokenizer(family.folder)))
     for chat in CHATS.values():
         try:

@@ -8,14 +8,12 @@ is the mask alone and no system prompt or reading of arguments.
 from __future__ import annotations
 
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from definition import Counted, counted
 from families import Loaded, load
-from transformers import PreTrainedTokenizerFast
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "trainer-differences.md"
 # SpecForge's name for a template -> the family whose text it is given.
@@ -80,11 +78,14 @@ def trained(family: Loaded, template: str, text: str) -> list[bool]:
     from specforge.data.preprocessing import preprocess_conversations
     from specforge.data.template import TEMPLATE_REGISTRY
 
-    hf = PreTrainedTokenizerFast(tokenizer_object=family.backend, **family.rules.special_tokens)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = preprocess_conversations(
-            hf, [text], TEMPLATE_REGISTRY.get(template), max_length=100_000, is_preformatted=True
+            family.hf,
+            [text],
+            TEMPLATE_REGISTRY.get(template),
+            max_length=100_000,
+            is_preformatted=True,
         )
     return [bool(kept) for kept in result["loss_mask"][0][0].tolist()]
 
@@ -110,12 +111,12 @@ def _runs(text: str, offsets: list[tuple[int, int]], which: list[bool]) -> list[
     return list(dict.fromkeys(text[start:end] for start, end in runs))
 
 
-def measured(root: Path) -> Iterator[tuple[str, str, list[str], list[str]]]:
+def measured() -> Iterator[tuple[str, str, list[str], list[str]]]:
     """(SpecForge's template, kind of conversation, loss outside spans, spans without loss)."""
     from definition import RefusedError
 
     for template, name in TRAINED.items():
-        family = load(name, root)
+        family = load(name)
         for kind, chat in CHATS.items():
             try:
                 found = counted(family.rules, chat)
@@ -156,7 +157,7 @@ What the differences are:
 """
 
 
-def page(root: Path) -> str:
+def page() -> str:
     """The text of docs/trainer-differences.md."""
 
     def cell(texts: list[str]) -> str:
@@ -165,7 +166,7 @@ def page(root: Path) -> str:
 
     rows = [
         f"| {template} | {kind} | {cell(more)} | {cell(less)} |\n"
-        for template, kind, more, less in measured(root)
+        for template, kind, more, less in measured()
         if more or less
     ]
     return HEAD + "".join(rows)
@@ -173,6 +174,5 @@ def page(root: Path) -> str:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    with tempfile.TemporaryDirectory() as folder:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(Path(folder)), "utf-8")
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), "utf-8")

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lazy import Lazy
 from span_kinds import KINDS, Kind
-from streamlit.testing.v1 import AppTest
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.count import count
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+
+testing = Lazy("streamlit.testing.v1")
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -73,7 +75,12 @@ def test_on_the_command_line(kind, tmp_path, capsys):
 def test_on_the_page(name, tmp_path, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
     kind = KINDS[name]
-    app = AppTest.from_file(str(APP), default_timeout=60).run().switch_page("pages/corpus.py").run()
+    app = (
+        testing.AppTest.from_file(str(APP), default_timeout=60)
+        .run()
+        .switch_page("pages/corpus.py")
+        .run()
+    )
     app.segmented_control(key="tok_source").set_value("Path").run()
     app.text_input(key="tok_path").set_value(str(kind.folder(tmp_path / "model"))).run()
     app.segmented_control(key="corpus_source").set_value("Path").run()
