@@ -17,10 +17,10 @@ from lazy import Lazy
 from websockets.sync.client import connect
 
 from benchmarks.browser import ROOT, free_port, serving
-from pages.ui.guard import UNGUARDED
 from vocabtrim_core.access import LOOPBACK, allowed_hosts, refusal
 from vocabtrim_core.errors import InputError
 
+guard = Lazy("pages.ui.guard")
 back_msg = Lazy("streamlit.proto.BackMsg_pb2")
 forward_msg = Lazy("streamlit.proto.ForwardMsg_pb2")
 
@@ -306,13 +306,13 @@ def test_a_server_without_the_guard_shows_nothing_but_how_to_start_it(tmp_path):
     with serving(tmp_path, script=f"pages/{page.name}") as address:
         said = drawn(address, "")
     (alone,) = said
-    assert UNGUARDED in alone
+    assert guard.UNGUARDED in alone
 
 
 def test_with_the_guard_the_page_is_drawn(port):
     said = "".join(drawn(f"http://127.0.0.1:{port}", "throughput"))
     assert "Nothing is measured yet" in said
-    assert UNGUARDED not in said
+    assert guard.UNGUARDED not in said
 
 
 def test_every_page_asks_for_the_guard_first():

@@ -18,13 +18,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from lazy import Lazy
 
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS, ExportContext, export
 
-torch = pytest.importorskip("torch")
+torch = Lazy("torch")
 
 SIZE, K = 5000, 700
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE, max_position_embeddings=4096)

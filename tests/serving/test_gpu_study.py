@@ -10,7 +10,7 @@ import pytest
 from lazy import Lazy
 from tiny_models import write_folders
 
-from benchmarks import gpu_study, gpu_study_rows, report
+from benchmarks import report
 from vocabtrim_core.drafts.target import load_target
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.serving.attached import Prompt
@@ -19,6 +19,8 @@ from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.prompts import PromptSet
 
 torch = Lazy("torch")
+gpu_study = Lazy("benchmarks.gpu_study")
+gpu_study_rows = Lazy("benchmarks.gpu_study_rows")
 
 
 @pytest.fixture(autouse=True)
