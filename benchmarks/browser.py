@@ -29,7 +29,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    home: Path, seconds: float = 60, script: str = "app.py", **environment: str
+    home: Path, seconds: float = 180, script: str = "app.py", **environment: str
 ) -> Iterator[str]:
     """The app's address while the block runs, over the workspace `home`."""
     port = free_port()
@@ -51,6 +51,8 @@ def serving(
                     break
                 except OSError:
                     time.sleep(0.2)
+            else:
+                raise TimeoutError((home / "server.log").read_text("utf-8", "replace")[-2000:])
             yield address
         finally:
             server.terminate()

@@ -7,18 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_data import shared_folder
 
 from vocabtrim_core.counts import Provenance, TokenCounts
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of real tokenizers and corpora beside the checkout; the test skips without it."""
-    if not (SHARED / "data").is_dir():
-        pytest.skip("needs the real tokenizers and corpora in ../shared, which are not in the repo")
-    return SHARED
+    return shared_folder()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-
 import numpy as np
 import pyarrow as pa
 
@@ -74,11 +71,3 @@ def all_fast_ids(tokenizer, template, chats, rule) -> list[list[int] | None]:
                 ids += [*frame.before, *tokenizer.ids(content), *frame.after]
         found.append(None if rendering else ids)
     return found
-
-
-def conversations(shared, corpus: str, n: int, step: int = 1) -> list[list[dict]]:
-    with gzip.open(shared / f"data/corpora/{corpus}.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for at, line in enumerate(file) if at % step == 0][:n]
-    return [
-        [{"role": m["role"], "content": m["content"]} for m in row["conversations"]] for row in rows
-    ]

@@ -14,10 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
+from browser_kit import (
+    NEEDS_BROWSER,
+    PHONE,
+    SCREENSHOTS,
+    another,
+    browser,
+    changed,
+    overflow,
+    settled,
+    tab,
+)
 
-pytest.importorskip("playwright")
-
-from benchmarks.browser import CHROMIUM, chromium, drag, serving, slider, thumb
+from benchmarks.browser import drag, serving, slider, thumb
 from pages.ui.router import PAGES
 from vocabtrim_core import exports, workspace
 from vocabtrim_core.coverage import CoverageCurve
@@ -25,11 +34,7 @@ from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
-]
-SCREENSHOTS = Path(__file__).parent / "screenshots"
+pytestmark = NEEDS_BROWSER
 
 
 def demo_files(folder: Path, words: list[str]) -> None:
@@ -70,20 +75,14 @@ def app(home):
 @pytest.fixture(scope="module")
 def context():
     """One browser for all tests."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    with chromium(viewport={"width": 1440, "height": 1000}, accept_downloads=True) as context:
+    with browser(viewport={"width": 1440, "height": 1000}, accept_downloads=True) as context:
         yield context
 
 
 @pytest.fixture
 def page(context):
-    """A tab; an error of our own scripts fails the test."""
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.close()
-    assert not errors
+    with tab(context) as page:
+        yield page
 
 
 def text(page) -> str:
@@ -91,15 +90,15 @@ def text(page) -> str:
     return page.inner_text("[data-testid=stMain]")
 
 
-def wait_for(page, words: str, seconds: int = 60) -> None:
+def wait_for(page, words: str) -> None:
     """Until the page says it."""
-    page.get_by_text(words).first.wait_for(timeout=seconds * 1000)
+    page.get_by_text(words).first.wait_for()
 
 
 def explore(page, app: str, link: str = "") -> None:
     """Explore, drawn and at rest."""
     page.goto(f"{app}/explore{link}")
-    page.wait_for_selector(".live[data-k]", timeout=60_000)
+    page.wait_for_selector(".live[data-k]")
     wait_for(page, "Keeping")
 
 
@@ -115,7 +114,7 @@ def told(page) -> int:
 
 def wait_until_told(page, size: int) -> None:
     """Until Python agrees with the chart."""
-    page.get_by_text(f"Keeping {size:,} of").first.wait_for(timeout=20_000)
+    page.get_by_text(f"Keeping {size:,} of").first.wait_for()
 
 
 def exact(name: str, alpha: float) -> int:
@@ -134,9 +133,9 @@ def test_first_visit_by_a_deep_link_counts_the_demo(page, app, home):
     wait_for(page, "Preparing the demo")
     assert page.locator("[data-testid=stTopNavLink]").count() == len(PAGES)
     page.screenshot(path=SCREENSHOTS / "first-visit.png")
-    page.wait_for_selector(".live[data-k]", timeout=150_000)
+    page.wait_for_selector(".live[data-k]")
     page.goto(app)
-    wait_for(page, "The narrower the domain", 90)
+    wait_for(page, "The narrower the domain")
     page.screenshot(path=SCREENSHOTS / "overview.png", full_page=True)
 
 
@@ -146,13 +145,11 @@ def test_the_chart_follows_the_slider_while_it_moves(page, app):
     x, y = thumb(page, "alpha")
     page.mouse.move(x, y)
     page.mouse.down()
-    seen, paths = set(), set()
+    seen, path = set(), page.locator(".curve.utility").get_attribute("d")
     for step in range(1, 11):
         page.mouse.move(x + 12 * step, y)
-        page.wait_for_timeout(40)
+        path = changed(page, ".curve.utility", "d", path)
         seen.add(chosen(page))
-        paths.add(page.locator(".curve.utility").get_attribute("d"))
-    assert len(paths) == 10
     assert len(seen) > 3
     assert told(page) == before
     assert page.url == address
@@ -233,14 +230,13 @@ def test_the_crosshairs_box_covers_no_dot(page, app):
 
 
 def test_the_header_is_not_clipped_in_a_narrow_window(app, context):
-    narrow = context.browser.new_context(viewport={"width": 900, "height": 1000})
-    page = narrow.new_page()
-    explore(page, app)
-    for key in ("draft_menu", "provenance"):
-        label = page.locator(f".st-key-{key} button p").first
-        assert label.evaluate("node => node.scrollWidth <= node.clientWidth"), key
-    page.screenshot(path=SCREENSHOTS / "narrow.png")
-    narrow.close()
+    with another(context, viewport={"width": 900, "height": 1000}) as page:
+        explore(page, app)
+        settled(page)
+        for key in ("draft_menu", "provenance"):
+            label = page.locator(f".st-key-{key} button p").first
+            assert label.evaluate("node => node.scrollWidth <= node.clientWidth"), key
+        page.screenshot(path=SCREENSHOTS / "narrow.png")
 
 
 def test_pin_compare_undo_and_share(page, app, context):
@@ -260,7 +256,7 @@ def test_pin_compare_undo_and_share(page, app, context):
     link = page.evaluate("navigator.clipboard.readText()")
     other = context.new_page()
     other.goto(link)
-    other.wait_for_selector(".live[data-k]", timeout=60_000)
+    other.wait_for_selector(".live[data-k]")
     assert chosen(other) == second
     other.close()
     page.get_by_role("button", name="Undo").click()
@@ -272,7 +268,7 @@ def test_a_point_of_the_frontier_chooses_its_size(page, app):
     explore(page, app, f"?counts={key_of('python-assistant')}")
     page.get_by_role("tab", name="Pareto frontier").click()
     point = page.locator(".js-plotly-plot .scatterlayer .trace .point").nth(30)
-    point.wait_for(timeout=30_000)
+    point.wait_for()
     point.click(force=True)
     page.get_by_role("button", name="Back to the optimum").wait_for()
     wait_until_told(page, chosen(page))
@@ -290,7 +286,7 @@ def start_search(page, app, name: str, trials: str) -> None:
 
 def test_the_search_runs_live_against_the_exact_answer(page, app):
     start_search(page, app, "python-assistant", "15")
-    wait_for(page, "After 15 trials", 60)
+    wait_for(page, "After 15 trials")
     page.screenshot(path=SCREENSHOTS / "search.png", full_page=True)
     assert "TPE, 15 trials" in text(page)
 
@@ -298,8 +294,8 @@ def test_the_search_runs_live_against_the_exact_answer(page, app):
 def test_a_cancelled_search_is_followed_again_when_it_goes_on(page, app):
     start_search(page, app, "tool-calls", "300")
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_role("button", name="Resume").click(timeout=30_000)
-    wait_for(page, "After 300 trials", 90)
+    page.get_by_role("button", name="Resume").click()
+    wait_for(page, "After 300 trials")
     page.get_by_text("done in").wait_for()
 
 
@@ -308,7 +304,7 @@ def test_the_export_downloads_intact(page, app, tmp_path):
     size = chosen(page)
     page.get_by_role("link", name="Export").first.click()
     button = page.get_by_role("button", name=re.compile("Download .* files"))
-    button.wait_for(timeout=60_000)
+    button.wait_for()
     with page.expect_download() as waiting:
         button.click()
     with zipfile.ZipFile(waiting.value.path()) as archive:
@@ -320,14 +316,9 @@ def test_the_export_downloads_intact(page, app, tmp_path):
 
 @pytest.mark.parametrize("name", ["", "corpus", "explore", "search", "export"])
 def test_phones_and_dark_rooms(app, context, name):
-    small = context.browser.new_context(
-        viewport={"width": 390, "height": 844}, color_scheme="dark", reduced_motion="reduce"
-    )
-    page = small.new_page()
-    page.goto(f"{app}/{name}")
-    page.get_by_role("heading").first.wait_for(timeout=60_000)
-    page.wait_for_timeout(800)
-    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    page.screenshot(path=SCREENSHOTS / f"phone-{name or 'overview'}.png", full_page=True)
-    small.close()
-    assert wide <= 0
+    with another(context, **PHONE) as page:
+        page.goto(f"{app}/{name}")
+        page.get_by_role("heading").first.wait_for()
+        settled(page)
+        page.screenshot(path=SCREENSHOTS / f"phone-{name or 'overview'}.png", full_page=True)
+        assert overflow(page) <= 0

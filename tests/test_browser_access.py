@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from browser_kit import (
+    NEEDS_BROWSER,
+    browser,
+)
 
-pytest.importorskip("playwright")
+from benchmarks.browser import serving
 
-from benchmarks.browser import CHROMIUM, chromium, serving
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
-]
+pytestmark = NEEDS_BROWSER
 # What the owner of evil.test does with a name server of their own, without one.
 REBOUND = "--host-resolver-rules=MAP evil.test 127.0.0.1"
 OPEN = """address => new Promise(done => {
@@ -33,7 +30,7 @@ def app(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def context():
-    with chromium(REBOUND) as context:
+    with browser(REBOUND) as context:
         yield context
 
 
@@ -61,5 +58,5 @@ def test_a_page_whose_name_leads_here_gets_nothing(page, app):
 def test_under_its_own_names_the_app_opens(page, app, name):
     own = app.replace("127.0.0.1", name)
     page.goto(f"{own}/throughput")
-    page.get_by_text("Nothing is measured yet").first.wait_for(timeout=60_000)
+    page.get_by_text("Nothing is measured yet").first.wait_for()
     assert page.evaluate(OPEN, own.replace("http", "ws")) == "opened"

@@ -7,21 +7,28 @@ import re
 from pathlib import Path
 
 import pytest
+from browser_kit import (
+    NEEDS_BROWSER,
+    PHONE,
+    SCREENSHOTS,
+    another,
+    browser,
+    changed,
+    overflow,
+    settled,
+    tab,
+)
 from talks import talk
 
-pytest.importorskip("playwright")
-
-from benchmarks.browser import CHROMIUM, chromium, serving, slider, thumb
+from benchmarks.browser import serving, slider, thumb
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.selection.tailored import Demand, tailor
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
-]
-SCREENSHOTS = Path(__file__).parent / "screenshots"
+pytestmark = NEEDS_BROWSER
 LLAMA = PRESETS["llama-3.1-8b"]
 ALPHA = 0.05
+TOLD = """() => document.body.innerText.includes(
+  Number(document.querySelector(".live").dataset.k).toLocaleString("en-US") + " tokens keep")"""
 
 
 @pytest.fixture(scope="module")
@@ -49,26 +56,20 @@ def app(home, sets):
 
 @pytest.fixture(scope="module")
 def context():
-    SCREENSHOTS.mkdir(exist_ok=True)
-    with chromium(viewport={"width": 1440, "height": 1300}) as context:
+    with browser(viewport={"width": 1440, "height": 1300}) as context:
         yield context
 
 
 @pytest.fixture
 def page(context):
-    """A tab; an error of our own scripts fails the test."""
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.close()
-    assert not errors
+    with tab(context) as page:
+        yield page
 
 
 def tailoring(page, app: str, sets) -> None:
     page.goto(f"{app}/generalize?counts={sets[0].key}&section=Tailor&alpha={ALPHA}")
-    page.wait_for_selector(".live[data-k]:not([data-k=''])", timeout=60_000)
-    page.get_by_text("of this mix").first.wait_for(timeout=30_000)
+    page.wait_for_selector(".live[data-k]:not([data-k=''])")
+    page.get_by_text("of this mix").first.wait_for()
 
 
 def shown(page) -> int:
@@ -90,17 +91,15 @@ def test_the_mix_follows_its_sliders_exactly(page, app, sets):
     x, y = thumb(page, f"mix_{sets[2].key[:8]}")
     page.mouse.move(x, y)
     page.mouse.down()
-    paths, sizes = set(), set()
+    sizes, path = set(), page.locator(".curve.coverage").get_attribute("d")
     for step in range(1, 9):
         page.mouse.move(x + 9 * step, y)
-        page.wait_for_timeout(40)
-        paths.add(page.locator(".curve.coverage").get_attribute("d"))
+        path = changed(page, ".curve.coverage", "d", path)
         sizes.add(shown(page))
-    assert len(paths) == 8
     assert len(sizes) > 3
     assert told(page) == before
     page.mouse.up()
-    page.get_by_text(f"{shown(page):,} tokens keep").first.wait_for(timeout=20_000)
+    page.get_by_text(f"{shown(page):,} tokens keep").first.wait_for()
     found = tailor(Demand(sets, weights(page, sets), LLAMA, ALPHA))
     assert shown(page) == found.choice.k
     kept = [row.inner_text() for row in page.locator(".sets li output").all()]
@@ -113,43 +112,41 @@ def test_the_mix_follows_its_sliders_exactly(page, app, sets):
 def test_wishes_and_multiples_count_in_the_browser_too(page, app, sets):
     tailoring(page, app, sets)
     page.locator(".st-key-keep_numbers label").first.click()
-    page.get_by_text("Without your wishes").first.wait_for(timeout=20_000)
-    page.wait_for_timeout(500)
+    page.get_by_text("Without your wishes").first.wait_for()
+    settled(page)
     assert shown(page) == told(page)
     page.locator(f".st-key-mix_{sets[1].key[:8]} input[type=range]").first.focus()
     for key in ("End", "ArrowLeft", "PageDown"):
+        path = page.locator(".curve.coverage").get_attribute("d")
         page.keyboard.press(key)
-        page.wait_for_timeout(1500)
+        changed(page, ".curve.coverage", "d", path)
+        page.wait_for_function(TOLD)
+        settled(page)
         assert shown(page) == told(page), key
 
 
 def test_a_size_of_the_forecast_goes_to_explore(page, app, sets):
     page.goto(f"{app}/forecast?counts={sets[0].key}")
-    page.wait_for_selector(".live[data-recommended]", timeout=60_000)
+    page.wait_for_selector(".live[data-recommended]")
     probe = page.locator(".probe")
     box = probe.bounding_box()
     probe.click(position={"x": box["width"] * 0.6, "y": 40})
-    page.get_by_role("button", name="Back to the recommended size").wait_for(timeout=20_000)
+    page.get_by_role("button", name="Back to the recommended size").wait_for()
     chosen = shown(page)
     probe.focus()
     page.keyboard.press("ArrowRight")
     assert "tokens per second against 128,256" in probe.get_attribute("aria-valuetext")
     page.screenshot(path=SCREENSHOTS / "forecast.png")
     page.get_by_role("button", name=f"Use {chosen:,} tokens").click()
-    page.get_by_text(f"Keeping {chosen:,} of").first.wait_for(timeout=30_000)
+    page.get_by_text(f"Keeping {chosen:,} of").first.wait_for()
     assert f"k={chosen}" in page.url
 
 
 @pytest.mark.parametrize("name", ["generalize?section=Tailor", "forecast"])
 def test_phones_and_dark_rooms(app, context, name):
-    small = context.browser.new_context(
-        viewport={"width": 390, "height": 844}, color_scheme="dark", reduced_motion="reduce"
-    )
-    page = small.new_page()
-    page.goto(f"{app}/{name}")
-    page.wait_for_selector(".live.narrow[data-k]", timeout=60_000)
-    page.wait_for_timeout(500)
-    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    page.screenshot(path=SCREENSHOTS / f"phone-{name.partition('?')[0]}.png", full_page=True)
-    small.close()
-    assert wide <= 0
+    with another(context, **PHONE) as page:
+        page.goto(f"{app}/{name}")
+        page.wait_for_selector(".live.narrow[data-k]")
+        settled(page)
+        page.screenshot(path=SCREENSHOTS / f"phone-{name.partition('?')[0]}.png", full_page=True)
+        assert overflow(page) <= 0

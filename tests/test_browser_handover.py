@@ -9,21 +9,22 @@ import os
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("playwright")
-
+from browser_kit import (
+    NEEDS_BROWSER,
+    SCREENSHOTS,
+    another,
+    browser,
+    overflow,
+    settled,
+)
 from test_pages import zipf
 
-from benchmarks.browser import CHROMIUM, chromium, serving, slider
+from benchmarks.browser import serving, slider
 from vocabtrim_core import workspace
 from vocabtrim_core.choice import SavedChoice, Settings
 from vocabtrim_core.draft_cost import PRESETS
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
-]
-SCREENSHOTS = Path(__file__).parent / "screenshots"
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -46,41 +47,39 @@ def saved() -> SavedChoice:
 
 
 def test_a_choice_travels_and_is_presented(home, tmp_path):
-    SCREENSHOTS.mkdir(exist_ok=True)
     choice = saved()
     file = choice.save(tmp_path / "choice.json")
-    with serving(home) as app, chromium(viewport={"width": 1440, "height": 900}) as context:
-        page = context.new_page()
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
+    with (
+        serving(home) as app,
+        browser(viewport={"width": 1440, "height": 900}) as context,
+        tab(context) as page,
+    ):
         page.goto(f"{app}/explore?alpha=0.3&k=4380")
-        page.wait_for_selector(".live[data-k]", timeout=60_000)
+        page.wait_for_selector(".live[data-k]")
         page.get_by_role("link", name="Hand over").first.click()
         page.locator("input[type=file]").set_input_files(file)
-        page.get_by_text("the same tokens as when saved").wait_for(timeout=60_000)
+        page.get_by_text("the same tokens as when saved").wait_for()
         with page.expect_download() as waiting:
             page.get_by_role("button", name="Report, one HTML file").click()
         assert f"Keep {choice.k:,} of" in waiting.value.path().read_text("utf-8")
         page.screenshot(path=SCREENSHOTS / "handover.png")
         page.get_by_role("link", name="Explore").first.click()
-        page.wait_for_selector(f'.live[data-k="{choice.k}"]', timeout=30_000)
+        page.wait_for_selector(f'.live[data-k="{choice.k}"]')
         assert slider(page, "alpha").input_value() == "0.61"
         page.get_by_role("link", name="Hand over").first.click()
         page.get_by_role("button", name="Present").click()
-        page.get_by_text("Beside the alternatives").wait_for(timeout=60_000)
+        page.get_by_text("Beside the alternatives").wait_for()
         assert page.locator("[data-testid=stTopNavLink]").count() == 0
         page.locator(f'.live[data-k="{choice.k}"] .curve.utility[d^="M"]').wait_for()
         page.screenshot(path=SCREENSHOTS / "present.png")
         link = page.url
         page.keyboard.press("Escape")
-        page.get_by_text("Opens the presentation").wait_for(timeout=30_000)
+        page.get_by_text("Opens the presentation").wait_for()
         # Somebody else opens the link, on a phone in a dark room.
         with_dark = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
-        other = context.browser.new_context(**with_dark)
-        phone = other.new_page()
-        phone.goto(link)
-        phone.get_by_role("heading", name=f"Keep {choice.k:,} of").wait_for(timeout=60_000)
-        phone.screenshot(path=SCREENSHOTS / "phone-present.png", full_page=True)
-        assert phone.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
-        other.close()
-        assert not errors
+        with another(context, **with_dark) as phone:
+            phone.goto(link)
+            phone.get_by_role("heading", name=f"Keep {choice.k:,} of").wait_for()
+            settled(phone)
+            phone.screenshot(path=SCREENSHOTS / "phone-present.png", full_page=True)
+            assert overflow(phone) <= 0

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
+from browser_kit import (
+    NEEDS_BROWSER,
+    PHONE,
+    SCREENSHOTS,
+    another,
+    browser,
+    overflow,
+    settled,
+)
 from made_measurements import made
 
-pytest.importorskip("playwright")
-
-from benchmarks.browser import CHROMIUM, chromium, serving
+from benchmarks.browser import serving
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.statistics import verdict
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
-]
-SCREENSHOTS = Path(__file__).parent / "screenshots"
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +34,14 @@ def home(tmp_path_factory):
 
 
 def test_from_a_verdict_to_an_import(home, tmp_path):
-    SCREENSHOTS.mkdir(exist_ok=True)
-    errors: list[str] = []
     found = made(concurrencies=(1, 8))
-    with serving(home) as app, chromium(viewport={"width": 1440, "height": 1100}) as context:
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
+    with (
+        serving(home) as app,
+        browser(viewport={"width": 1440, "height": 1100}) as context,
+        tab(context) as page,
+    ):
         page.goto(f"{app}/throughput")
-        page.get_by_text(verdict(found, "13,264", 1)).wait_for(timeout=60_000)
+        page.get_by_text(verdict(found, "13,264", 1)).wait_for()
         page.locator(".st-key-rates .bars .point").nth(3).wait_for()
         assert page.locator(".st-key-rates .bars .point").count() == 4
         page.locator(".st-key-measured_at").get_by_text("8", exact=True).click()
@@ -59,13 +61,9 @@ def test_from_a_verdict_to_an_import(home, tmp_path):
         page.locator(".st-key-result_files input[type=file]").set_input_files(str(file))
         page.get_by_role("button", name="Import 1").click()
         page.get_by_text("No draft was measured on mine").wait_for()
-        small = context.browser.new_context(
-            viewport={"width": 390, "height": 844}, color_scheme="dark", reduced_motion="reduce"
-        )
-        phone = small.new_page()
-        phone.goto(f"{app}/throughput")
-        phone.locator(".st-key-rates .main-svg").first.wait_for(timeout=60_000)
-        wide = phone.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        phone.screenshot(path=SCREENSHOTS / "phone-throughput.png", full_page=True)
-    assert not errors
-    assert wide <= 0
+        with another(context, **PHONE) as phone:
+            phone.goto(f"{app}/throughput")
+            phone.locator(".st-key-rates .main-svg").first.wait_for()
+            settled(phone)
+            phone.screenshot(path=SCREENSHOTS / "phone-throughput.png", full_page=True)
+            assert overflow(phone) <= 0

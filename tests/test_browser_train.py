@@ -6,24 +6,27 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from browser_kit import (
+    NEEDS_BROWSER,
+    SCREENSHOTS,
+    another,
+    browser,
+    overflow,
+    settled,
+    tab,
+)
 from training_folders import SIZE, write_job, write_run, write_target, write_trainer
 
-pytest.importorskip("playwright")
-
-from benchmarks.browser import CHROMIUM, chromium, serving
+from benchmarks.browser import serving
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts.target import demo_folder
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
-]
-SCREENSHOTS = Path(__file__).parent / "screenshots"
+pytestmark = NEEDS_BROWSER
+POINTS = ".st-key-{} .js-plotly-plot .scatterlayer .point"
 ARGV = ["train", "--target", "demo", "--k", "full", "--k", "100", "--name", "demo-1"]
 
 
@@ -58,29 +61,23 @@ def job(home) -> Path:
 
 @pytest.fixture(scope="module")
 def context():
-    SCREENSHOTS.mkdir(exist_ok=True)
-    with chromium(viewport={"width": 1440, "height": 1300}) as context:
+    with browser(viewport={"width": 1440, "height": 1300}) as context:
         yield context
 
 
 @pytest.fixture
 def page(context):
-    """A tab; an error of our own scripts fails the test."""
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    yield page
-    page.close()
-    assert not errors
+    with tab(context) as page:
+        yield page
 
 
 def points(page, chart: str) -> int:
     """Marks drawn in a chart."""
-    return page.locator(f".st-key-{chart} .js-plotly-plot .scatterlayer .point").count()
+    return page.locator(POINTS.format(chart)).count()
 
 
 def drawn(page) -> None:
-    page.locator(".st-key-train_rate .js-plotly-plot .scatterlayer").first.wait_for(timeout=60_000)
+    page.locator(".st-key-train_rate .js-plotly-plot .scatterlayer").first.wait_for()
 
 
 def test_a_training_is_found_again_and_watched(page, home, job):
@@ -97,10 +94,7 @@ def test_a_training_is_found_again_and_watched(page, home, job):
         line = {"step": 100, "kind": "eval", "time": 2.0, "eval/simulated_acc_len": 0.7,
                 "eval/per_position_acc/0": 0.5}  # fmt: skip
         metrics.write_text(f"{metrics.read_text()}\n{json.dumps(line)}")
-        deadline = time.monotonic() + 20
-        while points(page, "train_length") == before and time.monotonic() < deadline:
-            page.wait_for_timeout(200)
-        assert points(page, "train_length") > before  # without touching the page
+        page.locator(POINTS.format("train_length")).nth(before).wait_for()  # untouched
         _cancel(page, job)
         _small(page, app)
 
@@ -108,25 +102,22 @@ def test_a_training_is_found_again_and_watched(page, home, job):
 def _cancel(page, job: Path) -> None:
     """The state is shown until the process is really gone."""
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("Stopping").first.wait_for(timeout=10_000)
+    page.get_by_text("Stopping").first.wait_for()
     assert (job / "cancel").exists()
     os.kill(json.loads((job / "process.json").read_text())["pid"], 9)
-    page.get_by_role("button", name="Resume").wait_for(timeout=20_000)
+    page.get_by_role("button", name="Resume").wait_for()
     page.screenshot(path=SCREENSHOTS / "train-cancelled.png", full_page=True)
 
 
 def _small(page, app: str) -> None:
     """A narrow dark window and a phone: nothing is wider than the window, on any view."""
-    context = page.context.browser.new_context(color_scheme="dark", reduced_motion="reduce")
-    tab = context.new_page()
-    for width in (1280, 390):
-        tab.set_viewport_size({"width": width, "height": 900})
-        tab.goto(f"{app}/train")
-        for view in ("Set up", "Runs", "Own answers"):
-            tab.get_by_role("tab", name=view).click()
-            tab.get_by_text("Show the command").first.wait_for(timeout=60_000)
-            tab.wait_for_timeout(500)
-            wide = tab.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            tab.screenshot(path=SCREENSHOTS / f"train-{width}-{view[:3]}.png", full_page=True)
-            assert wide <= 0, (width, view)
-    context.close()
+    with another(page.context, color_scheme="dark", reduced_motion="reduce") as other:
+        for width in (1280, 390):
+            other.set_viewport_size({"width": width, "height": 900})
+            other.goto(f"{app}/train")
+            for view in ("Set up", "Runs", "Own answers"):
+                other.get_by_role("tab", name=view).click()
+                other.get_by_text("Show the command").first.wait_for()
+                settled(other)
+                other.screenshot(path=SCREENSHOTS / f"train-{width}-{view[:3]}.png", full_page=True)
+                assert overflow(other) <= 0, (width, view)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zstandard
+from real_data import OWN, messages, shared_corpus
 from tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import workspace
@@ -777,11 +778,11 @@ def test_the_demo_shows_that_a_narrow_domain_needs_fewer_tokens(ok, demo, capsys
     assert there["coverage"] < here["coverage"]
 
 
-def test_gsm8k_equals_hf_and_is_covered_elsewhere(ok, shared, llama):
-    path = shared / "data/corpora/gsm8k_test.jsonl.gz"
+@pytest.mark.parametrize("source", ["own", "shared"])
+def test_a_corpus_equals_hf_and_is_searched(ok, source, llama):
+    path = OWN / "plain.jsonl" if source == "own" else shared_corpus("gsm8k_test")
     made = ok("count", "--tokenizer", "llama-3.1", "--data", path, "--out", "gsm8k.npz")
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line)["conversations"] for line in file]
+    rows = messages(path, 10_000)
     said = [m["content"] for row in rows for m in row if m["role"] == "assistant"]
     assert made["tokens"] == expected(llama, said)
     assert made["conversations"] == len(rows)

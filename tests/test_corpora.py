@@ -16,6 +16,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import OWN, real_tokenizer
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import (
@@ -97,6 +98,18 @@ def test_shared_corpora_have_the_conversations_of_their_manifest(shared):
     assert sum(report.skipped for report in found.values()) == 0
     assert opened.left_out == ("MANIFEST.json (one JSON object, not rows)",)
     assert opened.describe().sure
+
+
+@pytest.mark.parametrize("name", ["plain", "tools"])
+def test_roles_of_our_own_conversations(name):
+    rows = [json.loads(line) for line in (OWN / f"{name}.jsonl").open(encoding="utf-8")]
+    opened = open_corpus(OWN / f"{name}.jsonl")
+    batches = list(opened.batches())
+    found = [batch.messages(i) for batch in batches for i in range(len(batch))]
+    assert [[(m["role"], m["content"]) for m in chat] for chat in found] == [
+        [(m["role"], m["content"]) for m in row["messages"]] for row in rows
+    ]
+    assert sum(map(SkipReport.of, batches), SkipReport()).skipped == 0
 
 
 def test_roles_of_a_real_corpus(shared):
@@ -716,11 +729,10 @@ def test_fingerprint_is_of_what_is_read(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def llama(shared):
+def llama():
     from vocabtrim_core.templates.resolve import resolve_template
-    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
-    tokenizer = load_tokenizer(shared / "data/tokenizers/llama-3.1")
+    tokenizer = real_tokenizer("llama-3.1")
     return tokenizer, resolve_template(tokenizer, "llama3")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import json
 import os
 import signal
@@ -19,8 +20,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from data.make_conversations import plain, tools
+from data.make_golden import digest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from real_data import BUNDLED, OWN, real_tokenizer, shared_corpus
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Mapping, batches, fingerprint, open_corpus, read_json, read_table
@@ -41,24 +45,27 @@ from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 TEMPLATES = {
     "llama-3.1": "auto",
-    "tekken-131k": "mistral",
-    "qwen-151k": "qwen",
-    "llama4-200k": "llama4",
+    "tekken": "auto",
+    "shared:llama-3.1": "auto",
+    "shared:tekken-131k": "mistral",
+    "shared:qwen-151k": "qwen",
+    "shared:llama4-200k": "llama4",
 }
+SECOND_LAYER = [name for name in TEMPLATES if name not in BUNDLED]
 SMALL = ("humaneval.ref", "mt_bench.ref_gpt4", "mt_bench.2turn", "function_calling_test")
 CHAT = Mapping("conversation", conversation="messages")
 
 
 @functools.cache
-def kit(shared: Path, name: str = "llama-3.1"):
+def kit(name: str = "llama-3.1"):
     """(tokenizer, template)."""
-    tokenizer = load_tokenizer(shared / "data" / "tokenizers" / name)
+    tokenizer = real_tokenizer(name)
     return tokenizer, resolve_template(tokenizer, TEMPLATES[name])
 
 
 @functools.cache
-def exact_of(shared: Path, name: str = "llama-3.1") -> ExactEngine:
-    tokenizer, _ = kit(shared, name)
+def exact_of(name: str = "llama-3.1") -> ExactEngine:
+    tokenizer, _ = kit(name)
     return ExactEngine(next(iter(ENGINES.values()))(tokenizer), tokenizer)
 
 
@@ -111,9 +118,30 @@ def many_chats(n: int) -> list[list[dict]]:
 # --- golden -------------------------------------------------------------------------------------
 
 
+GOLDEN = json.loads((OWN / "golden.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("of", GOLDEN)
+def test_own_conversations_have_the_counts_found_without_our_code(of):
+    """See data/make_golden.py."""
+    (name, corpus, rule), golden = of.split(), GOLDEN[of]
+    counts = count(open_corpus(OWN / f"{corpus}.jsonl"), *kit(name), rule=rule)
+    found = as_counter(counts)
+    assert {i: found[int(i)] for i in golden["most_common"]} == golden["most_common"]
+    assert (counts.tokens, counts.distinct) == (golden["tokens"], golden["distinct"])
+    assert (counts.conversations, counts.skipped) == (golden["conversations"], golden["refused"])
+    assert digest(found) == golden["sha256"]
+
+
+def test_own_conversations_are_those_of_their_generator():
+    for name, rows in (("plain", plain(420)), ("tools", tools(120))):
+        lines = (OWN / f"{name}.jsonl").read_text("utf-8").splitlines()
+        assert [json.loads(line) for line in lines] == rows
+
+
 def test_golden_blend(shared):
     corpus = open_corpus(shared / "data" / "corpora" / "blend_train.jsonl.zst")
-    counts = count(corpus, *kit(shared))
+    counts = count(corpus, *kit("shared:llama-3.1"))
     assert (counts.tokens, counts.conversations, counts.skipped) == (16_299_242, 76_590, 0)
     assert counts.vocab_size == 128_256
     proof = counts.provenance.proof
@@ -121,7 +149,7 @@ def test_golden_blend(shared):
     assert proof["checked"] >= 300
     assert 2**19 <= proof["checked_bytes"] < 2**20  # of 63 MB
     assert (proof["texts"], proof["mismatches"], proof["routed"]) == (76_590, 0, {})
-    content = count(corpus, *kit(shared), rule="content")
+    content = count(corpus, *kit("shared:llama-3.1"), rule="content")
     assert (content.tokens, content.distinct) == (16_222_652, 68_378)
     assert counts.counts[128_009] - content.counts[128_009] == 76_590
     pieces = load_shards(counts.key)
@@ -132,26 +160,30 @@ def test_golden_blend(shared):
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_small_corpora_equal_rendering_with_hf(shared, name):
-    tokenizer, template = kit(shared, name)
-    for small in SMALL:
-        corpus = open_corpus(shared / "data" / "corpora" / f"{small}.jsonl.gz", limit=40)
-        for rule in RULES if small == "mt_bench.2turn" else ("assistant",):
+def test_small_corpora_equal_rendering_with_hf(name):
+    tokenizer, template = kit(name)
+    if name in BUNDLED:
+        files = [OWN / "plain.jsonl", OWN / "tools.jsonl"]
+    else:
+        files = [shared_corpus(small) for small in SMALL]
+    for file in files:
+        corpus = open_corpus(file, limit=40)
+        for rule in RULES if file.name.startswith(("plain", "mt_bench.2turn")) else ("assistant",):
             recipe = Recipe(tokenizer, template, rule)
             counts = count(corpus, tokenizer, template, rule=rule)
             expected, conversations = rendered_counts(corpus, recipe)
-            assert as_counter(counts) == expected, (small, rule)
+            assert as_counter(counts) == expected, (file.name, rule)
             assert counts.conversations == conversations
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TEMPLATES)
+@pytest.mark.parametrize("name", SECOND_LAYER)
 def test_every_corpus_equals_hf(shared, name):
     """Id by id, all corpora, with HF's own code (15 minutes in all).
 
     A template that is not fast leaves nothing to the engine: all of the rendered text is compared.
     """
-    tokenizer, template = kit(shared, name)
+    tokenizer, template = kit(name)
     for path in sorted((shared / "data" / "corpora").glob("*.jsonl.*")):
         corpus = open_corpus(path)
         recipe = Recipe(tokenizer, template, "assistant" if template.fast else "all")
@@ -177,7 +209,7 @@ CONTENT = st.lists(PIECES, max_size=5).map("".join)
 ORDER = st.sampled_from(["ua", "uaua", "sua", "uaa", "uatua", "uuaua", "uau", "ussa"])
 
 
-@pytest.mark.parametrize("name", ["llama-3.1", "qwen-151k"])
+@pytest.mark.parametrize("name", ["llama-3.1", "shared:qwen-151k"])
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -187,13 +219,11 @@ ORDER = st.sampled_from(["ua", "uaua", "sua", "uaa", "uatua", "uuaua", "uau", "u
     reasoning=st.booleans(),
     last_turn_only=st.booleans(),
 )
-def test_any_conversation_counts_as_if_rendered(
-    shared, name, chats, rule, reasoning, last_turn_only
-):
+def test_any_conversation_counts_as_if_rendered(name, chats, rule, reasoning, last_turn_only):
     rows = [(i, {"messages": chat(*turns, roles=order)}) for i, (order, *turns) in enumerate(chats)]
     batch = batch_from_rows(rows, CHAT, "hypothesis.jsonl")
-    recipe = Recipe(*kit(shared, name), rule, reasoning, last_turn_only)
-    encoded = encode_batch(batch, recipe, exact_of(shared, name))
+    recipe = Recipe(*kit(name), rule, reasoning, last_turn_only)
+    encoded = encode_batch(batch, recipe, exact_of(name))
     responses = encoded.responses()
     for i in range(len(batch)):
         spans = np.flatnonzero(responses.conversation == i)
@@ -210,11 +240,11 @@ def test_any_conversation_counts_as_if_rendered(
     assert encoded.report.conversations + encoded.report.skipped == len(rows)
 
 
-def test_most_conversations_are_not_rendered(shared):
+def test_most_conversations_are_not_rendered():
     rows = [(i, {"messages": chat("Hi", f" Some answer {i}. ", "More", "Yes")}) for i in range(20)]
     rows[3][1]["messages"][1]["content"] = "a literal <|eot_id|> inside"
     batch = batch_from_rows(rows, CHAT, "chats.jsonl")
-    encoded = encode_batch(batch, Recipe(*kit(shared)), exact_of(shared))
+    encoded = encode_batch(batch, Recipe(*kit()), exact_of())
     assert encoded.rendered.conversation.tolist() == [3, 3]
     assert encoded.proof.routed == {}  # both its spans stand beside added tokens
     assert encoded.proof.texts == 20 * 2
@@ -236,8 +266,8 @@ OPENINGS = [
 ]
 
 
-def test_spans_that_begin_inside_a_token_are_cut_out_of_what_the_engine_gives(shared):
-    tokenizer = load_tokenizer(shared / "data" / "tokenizers" / "qwen-151k")
+def test_spans_that_begin_inside_a_token_are_cut_out_of_what_the_engine_gives():
+    tokenizer = real_tokenizer("shared:qwen-151k")
     chatml = (
         "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -248,7 +278,7 @@ def test_spans_that_begin_inside_a_token_are_cut_out_of_what_the_engine_gives(sh
     rows = [(i, {"messages": chat("Hi", said, "Go on", said)}) for i, said in enumerate(turns)]
     recipe = Recipe(tokenizer, replace(template, fast_path=None))  # all of them are rendered
     batch = batch_from_rows(rows, CHAT, "chats.jsonl")
-    encoded = encode_batch(batch, recipe, exact_of(shared, "qwen-151k"))
+    encoded = encode_batch(batch, recipe, exact_of("shared:qwen-151k"))
     assert encoded.proof.routed == {}
     joined = 0
     for i in range(len(batch)):
@@ -258,8 +288,8 @@ def test_spans_that_begin_inside_a_token_are_cut_out_of_what_the_engine_gives(sh
     assert joined  # tokens reach over the beginning of a span
 
 
-def test_length_limit_counts_what_lies_within(shared):
-    tokenizer, template = kit(shared)
+def test_length_limit_counts_what_lies_within():
+    tokenizer, template = kit()
     long = chat("Hi", "one two three four five six", "And?", "seven eight")
     batch = batch_from_rows([(1, {"messages": long})], CHAT, "chats.jsonl")
     text, spans = template.spans(long, "assistant")
@@ -269,18 +299,16 @@ def test_length_limit_counts_what_lies_within(shared):
             id_ for id_, (at, _) in list(zip(whole.ids, whole.offsets, strict=True))[:limit]
             if any(start <= at < end for start, end in spans)
         ]  # fmt: skip
-        encoded = encode_batch(
-            batch, Recipe(tokenizer, template, max_length=limit), exact_of(shared)
-        )
+        encoded = encode_batch(batch, Recipe(tokenizer, template, max_length=limit), exact_of())
         assert encoded.responses().ids.tolist() == inside
         assert encoded.report.skipped == (not inside)
         everything = Recipe(tokenizer, template, "all", max_length=limit)
-        found = encode_batch(batch, everything, exact_of(shared)).responses()
+        found = encode_batch(batch, everything, exact_of()).responses()
         assert found.ids.tolist() == whole.ids[:limit]
 
 
-def test_rendered_conversations_as_input(shared, tmp_path):
-    tokenizer, template = kit(shared)
+def test_rendered_conversations_as_input(tmp_path):
+    tokenizer, template = kit()
     chats = [chat("Hi", "Hello there", "And?", "Bye now"), chat("One", "Two")]
     texts = [template.render(messages) for messages in chats] + ["no turns in here"]
     path = tmp_path / "texts.jsonl"
@@ -299,8 +327,8 @@ def test_rendered_conversations_as_input(shared, tmp_path):
     assert (everything.conversations, everything.skipped) == (3, 0)
 
 
-def test_tool_calls_are_rendered(shared, tmp_path):
-    tokenizer, template = kit(shared)
+def test_tool_calls_are_rendered(tmp_path):
+    tokenizer, template = kit()
     function = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
     call = {"role": "assistant", "content": "", "tool_calls": [function]}
     chats = [chat("Plain", "answer"), [{"role": "user", "content": "1+?"}, call]]
@@ -315,27 +343,27 @@ def test_tool_calls_are_rendered(shared, tmp_path):
 # --- skips, bad input ---------------------------------------------------------------------------
 
 
-def test_skipped_rows_add_up_with_reasons(shared, tmp_path):
+def test_skipped_rows_add_up_with_reasons(tmp_path):
     chats = [chat("Hi", "there"), chat("only a question"), [], chat("Hi", "  \n"), chat("a", "b")]
-    counts = count(open_corpus(write_chats(tmp_path / "x.jsonl", chats)), *kit(shared))
+    counts = count(open_corpus(write_chats(tmp_path / "x.jsonl", chats)), *kit())
     assert (counts.conversations, counts.skipped) == (2, 3)
     reasons = {reason: rows for reason, rows, _ in counts.provenance.corpora[0]["skipped"]}
     assert sum(reasons.values()) == 3
     assert reasons["no assistant text"] == 2
 
 
-def test_nothing_to_count_is_said(shared, tmp_path):
+def test_nothing_to_count_is_said(tmp_path):
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", [chat("only a question")] * 3))
     with pytest.raises(
         InputError, match=r"no conversation to count \(no assistant text in 3 of 3 rows"
     ):
-        count(corpus, *kit(shared))
+        count(corpus, *kit())
 
 
-def test_id_outside_of_the_models_vocabulary(shared, tmp_path):
+def test_id_outside_of_the_models_vocabulary(tmp_path):
     config = tmp_path / "config.json"
     config.write_text('{"vocab_size": 128000}')
-    tokenizer = load_tokenizer(shared / "data" / "tokenizers" / "llama-3.1", config=config)
+    tokenizer = load_tokenizer("llama-3.1", config=config)
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", [chat("Hi", "A remarkable answer")]))
     with pytest.raises(
         InputError, match="gives id 128,009, which a model with V = 128,000 does not"
@@ -343,41 +371,41 @@ def test_id_outside_of_the_models_vocabulary(shared, tmp_path):
         count(corpus, tokenizer, resolve_template(tokenizer))
 
 
-def test_template_that_raises_is_named_with_the_row(shared, tmp_path):
-    tokenizer, template = kit(shared, "tekken-131k")
+def test_template_that_raises_is_named_with_the_row(tmp_path):
+    tokenizer, template = kit("tekken")
     bad = [*chat("x", "y"), {"role": "tool", "content": 1}]
     chats = [chat("Hi", "there"), bad]
     path = write_chats(tmp_path / "x.jsonl", chats)
     jinja = (
         "{{ raise_exception('no tools please') if messages[-1].role == 'tool' }}" + template.jinja
     )
-    refusing = resolve_template(load_with(shared, "tekken-131k", tmp_path, jinja))
+    refusing = resolve_template(load_with(tokenizer, tmp_path, jinja))
     with pytest.raises(InputError, match=r"50\.0% of the .*\(x\.jsonl:2: .*no tools please"):
         count(open_corpus(path), tokenizer, refusing, rule="all")
 
 
-def load_with(shared: Path, name: str, folder: Path, jinja: str):
-    """A bundled tokenizer with another chat template."""
-    source = shared / "data" / "tokenizers" / name
-    (folder / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
-    (folder / "tokenizer_config.json").write_bytes((source / "tokenizer_config.json").read_bytes())
+def load_with(tokenizer, folder: Path, jinja: str):
+    """A tokenizer with another chat template."""
+    (folder / "tokenizer.json").write_text(tokenizer.json, "utf-8")
+    about = json.dumps(tokenizer.special_tokens)
+    (folder / "tokenizer_config.json").write_text(about, "utf-8")
     (folder / "chat_template.jinja").write_text(jinja)
     return load_tokenizer(folder)
 
 
-def test_cut_off_file_leaves_no_counts(shared, tmp_path):
-    whole = (shared / "data" / "corpora" / "gsm8k_test.ref.jsonl.gz").read_bytes()
+def test_cut_off_file_leaves_no_counts(tmp_path):
+    whole = gzip.compress(write_chats(tmp_path / "whole.jsonl", many_chats(3000)).read_bytes())
     path = tmp_path / "cut.jsonl.gz"
     path.write_bytes(whole[: len(whole) // 2])
     corpus = open_corpus(path)
     before = set(workspace.folder("counts").iterdir())
     for _ in range(2):  # what was read of a part must not pass for all of it
         with pytest.raises(InputError, match=r"cut\.jsonl\.gz is cut off"):
-            count(corpus, *kit(shared))
+            count(corpus, *kit())
     assert set(workspace.folder("counts").iterdir()) == before
 
 
-def test_corpus_that_changes_meanwhile_is_not_kept(shared, tmp_path):
+def test_corpus_that_changes_meanwhile_is_not_kept(tmp_path):
     path = write_chats(tmp_path / "x.jsonl", many_chats(20))
     corpus = open_corpus(path)
 
@@ -386,10 +414,10 @@ def test_corpus_that_changes_meanwhile_is_not_kept(shared, tmp_path):
             write_chats(path, many_chats(21))
 
     with pytest.raises(InputError, match="x changed while it was counted"):
-        count(corpus, *kit(shared), progress=append)
+        count(corpus, *kit(), progress=append)
 
 
-def test_full_disk_is_said_and_finished_parts_stay(shared, tmp_path, small_parts, monkeypatch):
+def test_full_disk_is_said_and_finished_parts_stay(tmp_path, small_parts, monkeypatch):
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(1500)))
     corpus.fingerprint()  # is remembered on disk too
     write, written = workspace.write_atomic, []
@@ -402,16 +430,16 @@ def test_full_disk_is_said_and_finished_parts_stay(shared, tmp_path, small_parts
 
     monkeypatch.setattr(workspace, "write_atomic", full)
     with pytest.raises(InputError, match=r"The disk that holds .* is full"):
-        count(corpus, *kit(shared), parts=tmp_path, responses=False)
+        count(corpus, *kit(), parts=tmp_path, responses=False)
     assert len(list(tmp_path.rglob("*.part.npz"))) == 2
     monkeypatch.undo()
 
 
-def test_wrong_arguments(shared):
+def test_wrong_arguments():
     with pytest.raises(InputError, match="no counting rule some"):
-        Recipe(*kit(shared), "some")
+        Recipe(*kit(), "some")
     with pytest.raises(InputError, match="at least 1 token"):
-        Recipe(*kit(shared), max_length=0)
+        Recipe(*kit(), max_length=0)
 
 
 # --- proof and fall-back ------------------------------------------------------------------------
@@ -441,8 +469,8 @@ def wrong_first(monkeypatch):
     )
 
 
-def test_wrong_engine_is_dropped_for_the_whole_count(shared, tmp_path, wrong_first):
-    tokenizer, template = kit(shared)
+def test_wrong_engine_is_dropped_for_the_whole_count(tmp_path, wrong_first):
+    tokenizer, template = kit()
     block = block_of(next(open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(1))).batches()))
     later = int(Sample.of(0).rows(3500, block)[-1])
     assert later > 2000
@@ -459,17 +487,17 @@ def test_wrong_engine_is_dropped_for_the_whole_count(shared, tmp_path, wrong_fir
         assert passed in counts.provenance.proof["sentence"]
 
 
-def test_wrong_engine_encodes_no_responses(shared, tmp_path, wrong_first):
-    recipe = Recipe(*kit(shared))
+def test_wrong_engine_encodes_no_responses(tmp_path, wrong_first):
+    recipe = Recipe(*kit())
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", [chat("Hi", "apple, banana")]))
     (found,) = encoded_responses(corpus, recipe, engine="wrong")
     assert found.ids[:-1].tolist() == recipe.tokenizer.ids("apple, banana")
 
 
 def test_what_was_counted_before_hf_disagrees_is_dropped(
-    shared, tmp_path, small_parts, wrong_first, monkeypatch
+    tmp_path, small_parts, wrong_first, monkeypatch
 ):
-    tokenizer, template = kit(shared)
+    tokenizer, template = kit()
     chats = [chat("Hi", f"banana {i}" if i == 5 else f"apple {i}") for i in range(2500)]
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", chats))
     everything_counted = threading.Event()
@@ -489,13 +517,13 @@ def test_what_was_counted_before_hf_disagrees_is_dropped(
     assert len(counts.provenance.proof["passed"]) == 1
 
 
-def test_no_more_texts_are_checked_than_there_are_and_the_proof_says_how_many(shared, tmp_path):
+def test_no_more_texts_are_checked_than_there_are_and_the_proof_says_how_many(tmp_path):
     for n in (7, 257, 2001):
         chats = many_chats(n)
         answers = [turns[1]["content"] for turns in chats]
         size = sum(map(len, answers))
         corpus = open_corpus(write_chats(tmp_path / f"{n}.jsonl", chats))
-        proof = count(corpus, *kit(shared), engine="gigatoken").provenance.proof
+        proof = count(corpus, *kit(), engine="gigatoken").provenance.proof
         assert (proof["texts"], proof["text_bytes"]) == (n, size)
         first = next(k for k in range(n + 1) if k == n or sum(map(len, answers[:k])) > 64 * 2**10)
         assert first <= proof["checked"] <= min(n, first + 1 + n // 1000)
@@ -516,20 +544,20 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(read_table, "SHARD_BYTES", 100_000)
 
 
-def test_second_time_nothing_is_counted(shared, tmp_path, monkeypatch):
+def test_second_time_nothing_is_counted(tmp_path, monkeypatch):
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(50)))
-    first = count(corpus, *kit(shared))
+    first = count(corpus, *kit())
     monkeypatch.setattr(counting, "_count", None)
     renamed = (tmp_path / "x.jsonl").rename(tmp_path / "y.jsonl")
-    again = count(open_corpus(renamed), *kit(shared))
+    again = count(open_corpus(renamed), *kit())
     assert (again.key, again.name, first.name) == (first.key, "y", "x")
     assert again.counts.tolist() == first.counts.tolist()
     for changed in ({"rule": "content"}, {"last_turn_only": True}, {"cache": False}):
         with pytest.raises(TypeError):
-            count(open_corpus(renamed), *kit(shared), **changed)
+            count(open_corpus(renamed), *kit(), **changed)
 
 
-def test_cancelled_count_goes_on_where_it_stopped(shared, tmp_path, small_parts, monkeypatch):
+def test_cancelled_count_goes_on_where_it_stopped(tmp_path, small_parts, monkeypatch):
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(3000)))
     monkeypatch.setattr(counting, "POLL", 0.001)
     seen = []
@@ -541,7 +569,7 @@ def test_cancelled_count_goes_on_where_it_stopped(shared, tmp_path, small_parts,
 
     parts = tmp_path / "parts"
     with pytest.raises(Cancelled, match="enough"):
-        count(corpus, *kit(shared), progress=stop, parts=parts, workers=1)
+        count(corpus, *kit(), progress=stop, parts=parts, workers=1)
     assert set(seen[-1][3]) == {"rows_per_s", "MB_per_s"}
     kept = {path.name: path.stat().st_mtime_ns for path in parts.rglob("*.part.npz")}
     assert 1 <= len(kept) < len(corpus.shards())
@@ -554,18 +582,16 @@ def test_cancelled_count_goes_on_where_it_stopped(shared, tmp_path, small_parts,
         "blocks",
         lambda self, shard, done=(): taken.append(shard.key) or blocks(self, shard, done),
     )
-    counts = count(corpus, *kit(shared), parts=parts, workers=2)
+    counts = count(corpus, *kit(), parts=parts, workers=2)
     intact = {name.removesuffix(".part.npz") for name in kept if name != damaged.name}
     assert set(taken) == {shard.key for shard in corpus.shards()} - intact
     assert not list(parts.rglob("*.part.npz"))
-    assert as_counter(counts) == as_counter(
-        count(corpus, *kit(shared), cache=False, engine="tokenizers")
-    )
+    assert as_counter(counts) == as_counter(count(corpus, *kit(), cache=False, engine="tokenizers"))
 
 
-def test_fresh_count_goes_on_only_in_its_own_run(shared, tmp_path, small_parts, monkeypatch):
+def test_fresh_count_goes_on_only_in_its_own_run(tmp_path, small_parts, monkeypatch):
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(1500)))
-    first = count(corpus, *kit(shared))
+    first = count(corpus, *kit())
     monkeypatch.setattr(counting, "POLL", 0.001)
     parts, saved, save = tmp_path / "parts", [], counting.PartFolder.save
 
@@ -574,7 +600,7 @@ def test_fresh_count_goes_on_only_in_its_own_run(shared, tmp_path, small_parts, 
             raise Cancelled("enough")
 
     def again(run, progress=None):
-        return count(corpus, *kit(shared), cache=False, run=run, parts=parts, progress=progress)
+        return count(corpus, *kit(), cache=False, run=run, parts=parts, progress=progress)
 
     monkeypatch.setattr(
         counting.PartFolder, "save", lambda *a: saved.append(a[1].info.key) or save(*a)
@@ -594,7 +620,7 @@ def test_fresh_count_goes_on_only_in_its_own_run(shared, tmp_path, small_parts, 
 
 
 DRIVER = """
-    import sys, time
+    import os, sys, time
     from vocabtrim_core.corpora import fingerprint, open_corpus
     fingerprint.SEGMENT, fingerprint.PIECE = 50_000, 20_000
     from vocabtrim_core.counting import parts
@@ -606,7 +632,7 @@ DRIVER = """
 
     def slowly(self, part):
         save(self, part)
-        print(part.info.key, flush=True)
+        os.write(1, f"{part.info.key}\\n".encode())  # at once: two threads write
         time.sleep(pause)
 
     parts.PartFolder.save = slowly
@@ -616,27 +642,25 @@ DRIVER = """
 """
 
 
-def start(shared: Path, corpus: Path, home: Path, pause: float) -> subprocess.Popen:
+def start(corpus: Path, home: Path, pause: float) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(DRIVER),
-         shared / "data" / "tokenizers" / "llama-3.1", corpus, str(pause)],
+         "llama-3.1", corpus, str(pause)],
         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1],
         env={**os.environ, "VOCABTRIM_HOME": str(home)},
     )  # fmt: skip
 
 
-def test_killed_process_is_resumed_with_identical_counts(
-    shared, tmp_path, small_parts, monkeypatch
-):
+def test_killed_process_is_resumed_with_identical_counts(tmp_path, small_parts, monkeypatch):
     path = write_chats(tmp_path / "x.jsonl", many_chats(3000))
     home = tmp_path / "home"
-    child = start(shared, path, home, pause=5)
+    child = start(path, home, pause=600)  # both threads wait after their first part
     finished = {child.stdout.readline().strip() for _ in range(2)}
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()
 
-    expected = count(open_corpus(path), *kit(shared), engine="tokenizers")
+    expected = count(open_corpus(path), *kit(), engine="tokenizers")
     monkeypatch.setenv("VOCABTRIM_HOME", str(home))
     assert not list(workspace.folder("counts").iterdir())
     saved = []
@@ -647,7 +671,7 @@ def test_killed_process_is_resumed_with_identical_counts(
         lambda self, part: saved.append(part.info.key) or save(self, part),
     )
     corpus = open_corpus(path)
-    counts = count(corpus, *kit(shared))
+    counts = count(corpus, *kit())
     everything = {shard.key for shard in corpus.shards()}
     assert len(finished) == 2
     assert finished.isdisjoint(saved)
@@ -657,9 +681,9 @@ def test_killed_process_is_resumed_with_identical_counts(
 
 
 @pytest.mark.parametrize("step", ["keep_responses", "PartFolder.remove"])
-def test_a_kill_after_the_last_part_loses_nothing(shared, tmp_path, monkeypatch, step):
+def test_a_kill_after_the_last_part_loses_nothing(tmp_path, monkeypatch, step):
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(300)))
-    expected = count(corpus, *kit(shared), parts=tmp_path / "elsewhere", cache=False)
+    expected = count(corpus, *kit(), parts=tmp_path / "elsewhere", cache=False)
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
 
     def die(*args):
@@ -668,17 +692,17 @@ def test_a_kill_after_the_last_part_loses_nothing(shared, tmp_path, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr(f"vocabtrim_core.counting.count.{step}", die)
         with pytest.raises(KeyboardInterrupt):
-            count(corpus, *kit(shared))
-    counts = count(corpus, *kit(shared))
+            count(corpus, *kit())
+    counts = count(corpus, *kit())
     assert counts.key == expected.key
     held = find_responses(counts.key, counts)
     assert (held.complete, held.tokens) == (True, counts.tokens)
     assert not list(workspace.folder("parts").iterdir())
 
 
-def test_two_processes_at_once_do_each_other_no_harm(shared, tmp_path):
+def test_two_processes_at_once_do_each_other_no_harm(tmp_path):
     path = write_chats(tmp_path / "x.jsonl", many_chats(2000))
-    children = [start(shared, path, tmp_path / "home", pause=0.05) for _ in range(2)]
+    children = [start(path, tmp_path / "home", pause=0.05) for _ in range(2)]
     said = [child.communicate(timeout=120)[0].splitlines() for child in children]
     assert [child.returncode for child in children] == [0, 0]
     assert said[0][-1] == said[1][-1]
@@ -687,7 +711,7 @@ def test_two_processes_at_once_do_each_other_no_harm(shared, tmp_path):
 
 
 @pytest.mark.parametrize(("said", "during"), [(None, "false"), ("true", "true")])
-def test_hf_has_no_threads_beside_ours_unless_asked(shared, tmp_path, monkeypatch, said, during):
+def test_hf_has_no_threads_beside_ours_unless_asked(tmp_path, monkeypatch, said, during):
     monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
     if said:
         monkeypatch.setenv("TOKENIZERS_PARALLELISM", said)
@@ -696,17 +720,17 @@ def test_hf_has_no_threads_beside_ours_unless_asked(shared, tmp_path, monkeypatc
     def look(*args, **rates):
         seen.add(os.environ.get("TOKENIZERS_PARALLELISM"))
 
-    corpus = open_corpus(shared / "data" / "corpora" / "humaneval.jsonl.gz")
-    count(corpus, *kit(shared), workers=2, progress=look)
+    corpus = open_corpus(OWN / "plain.jsonl")
+    count(corpus, *kit(), workers=2, progress=look, cache=False)
     assert during in seen
     assert os.environ.get("TOKENIZERS_PARALLELISM") == said
 
 
-def test_two_threads_in_one_process_do_each_other_no_harm(shared, tmp_path):
+def test_two_threads_in_one_process_do_each_other_no_harm(tmp_path):
     path = write_chats(tmp_path / "x.jsonl", many_chats(300))
     keys = []
     running = [
-        threading.Thread(target=lambda: keys.append(count(open_corpus(path), *kit(shared)).key))
+        threading.Thread(target=lambda: keys.append(count(open_corpus(path), *kit()).key))
         for _ in range(2)
     ]
     for thread in running:
@@ -718,17 +742,17 @@ def test_two_threads_in_one_process_do_each_other_no_harm(shared, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.zst", ".parquet"])
-def test_counts_do_not_depend_on_format_threads_or_pieces(shared, tmp_path, small_parts, suffix):
+def test_counts_do_not_depend_on_format_threads_or_pieces(tmp_path, small_parts, suffix):
     chats = many_chats(1500)
     path = write_chats(tmp_path / "x.jsonl", chats)
-    expected = count(open_corpus(path), *kit(shared), workers=1)
+    expected = count(open_corpus(path), *kit(), workers=1)
     if suffix == ".jsonl.zst":
         with pa.CompressedOutputStream(str(tmp_path / f"x{suffix}"), "zstd") as out:
             out.write(path.read_bytes())
     elif suffix == ".parquet":
         table = pa.Table.from_pylist([{"messages": messages} for messages in chats])
         pa.parquet.write_table(table, tmp_path / f"x{suffix}", row_group_size=100)
-    counts = count(open_corpus(tmp_path / f"x{suffix}"), *kit(shared), workers=3, cache=False)
+    counts = count(open_corpus(tmp_path / f"x{suffix}"), *kit(), workers=3, cache=False)
     assert counts.counts.tolist() == expected.counts.tolist()
     assert counts.conversations == 1500
     pieces = load_shards(counts.key)
@@ -737,10 +761,10 @@ def test_counts_do_not_depend_on_format_threads_or_pieces(shared, tmp_path, smal
     assert pieces.conversations.sum() == 1500
 
 
-def test_responses_sum_to_the_counts_in_order(shared, tmp_path, small_parts):
+def test_responses_sum_to_the_counts_in_order(tmp_path, small_parts):
     chats = [*many_chats(900), chat("Hi", "with <|eot_id|> inside", "More", "Yes"), chat("a", "b")]
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", chats))
-    tokenizer, template = kit(shared)
+    tokenizer, template = kit()
     found = list(encoded_responses(corpus, Recipe(tokenizer, template)))
     assert len(found) > 1
     total = sum(np.bincount(b.ids, minlength=tokenizer.vocab_size) for b in found)
@@ -755,12 +779,12 @@ def test_responses_sum_to_the_counts_in_order(shared, tmp_path, small_parts):
     assert text == "b<|eot_id|>"
 
 
-def test_cluster_counts_the_same_even_when_a_worker_is_killed(shared, tmp_path):
+def test_cluster_counts_the_same_even_when_a_worker_is_killed(tmp_path):
     distributed = pytest.importorskip("distributed")
     for i in range(5):
         write_chats(tmp_path / f"{i}.jsonl", many_chats(200 + i))
     corpus = open_corpus(tmp_path)
-    here, seen = count(corpus, *kit(shared)), []
+    here, seen = count(corpus, *kit()), []
 
     def watch(*args, **rates):
         seen.append(args)
@@ -771,14 +795,14 @@ def test_cluster_counts_the_same_even_when_a_worker_is_killed(shared, tmp_path):
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
         address = cluster.scheduler_address
-        there = count(corpus, *kit(shared), cache=False, cluster=address, progress=watch)
+        there = count(corpus, *kit(), cache=False, cluster=address, progress=watch)
     assert there.key == here.key
     assert there.counts.tolist() == here.counts.tolist()
     assert there.provenance.proof["texts"] == 1010
     assert seen[-1][0] == seen[-1][1] == corpus.size_bytes
 
 
-def test_a_cluster_without_the_library_is_said(shared, tmp_path):
+def test_a_cluster_without_the_library_is_said(tmp_path):
     pytest.importorskip("distributed")
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(3)))
     environment = {**os.environ, "PYTHONPATH": ""}
@@ -797,10 +821,10 @@ def test_a_cluster_without_the_library_is_said(shared, tmp_path):
         dask("worker", "--no-nanny", "--nthreads", "1")
         address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
         with pytest.raises(InputError, match=r"cannot be imported on tcp://.*PYTHONPATH"):
-            count(corpus, *kit(shared), cluster=address)
+            count(corpus, *kit(), cluster=address)
 
 
-def test_no_scheduler_is_said(shared, tmp_path):
+def test_no_scheduler_is_said(tmp_path):
     pytest.importorskip("distributed")
     from vocabtrim_core.counting import cluster
 
@@ -808,7 +832,7 @@ def test_no_scheduler_is_said(shared, tmp_path):
     cluster.CONNECT, before = 0.5, cluster.CONNECT
     try:
         with pytest.raises(InputError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:1 "):
-            count(corpus, *kit(shared), cluster="tcp://127.0.0.1:1")
+            count(corpus, *kit(), cluster="tcp://127.0.0.1:1")
     finally:
         cluster.CONNECT = before
 

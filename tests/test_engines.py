@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+from real_data import BUNDLED, real_tokenizer
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 from tokenizers import Tokenizer as Backend
 
@@ -19,9 +20,8 @@ from vocabtrim_core.counting.engines import ENGINES, Reference, engines, make_en
 from vocabtrim_core.counting.guards import unicode_17_ranges, with_unicode_17
 from vocabtrim_core.counting.proof import MARKUP, UNICODE, ExactEngine, MismatchError, Sample
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
-NAMES = ("llama-3.1", "tekken-131k", "qwen-151k", "llama4-200k")
+NAMES = (*BUNDLED, "shared:qwen-151k", "shared:llama4-200k")
 FAST = tuple(name for name in ENGINES if name != engines_module.REFERENCE)
 TRICKY = [
     "", " ", "\n", "  \n\n \t", "Hello, world!", "don't we'LL I'm", " leading and trailing  ",
@@ -34,14 +34,9 @@ TRICKY = [
 
 
 @functools.cache
-def tokenizer_of(shared, name):
-    return load_tokenizer(shared / "data" / "tokenizers" / name)
-
-
-@functools.cache
-def engine_of(shared, name, engine):
+def engine_of(name, engine):
     """Loading takes most of a second, so tests that do not change an engine share it."""
-    return ENGINES[engine](tokenizer_of(shared, name))
+    return ENGINES[engine](real_tokenizer(name))
 
 
 def byte_level(**model) -> Backend:
@@ -70,20 +65,20 @@ def by_text(encoded) -> list[list[int]]:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("engine", FAST)
-def test_ids_are_those_of_hf_tokenizers(shared, name, engine):
-    backend = tokenizer_of(shared, name).backend
+def test_ids_are_those_of_hf_tokenizers(name, engine):
+    backend = real_tokenizer(name).backend
     true = [backend.encode(text, add_special_tokens=False).ids for text in TRICKY]
-    made = engine_of(shared, name, engine)
+    made = engine_of(name, engine)
     assert by_text(made.encode(texts(TRICKY))) == true
     assert by_text(made.encode(texts(TRICKY)[3:9])) == true[3:9]
     assert by_text(made.encode(texts([]))) == []
-    assert by_text(Reference(tokenizer_of(shared, name)).encode(texts(TRICKY))) == true
+    assert by_text(Reference(real_tokenizer(name)).encode(texts(TRICKY))) == true
 
 
-def test_threads_with_an_engine_each_agree_with_one(shared):
+def test_threads_with_an_engine_each_agree_with_one():
     many = texts([f"{i} {text}" for i in range(40) for text in TRICKY])
-    made = [engine_of(shared, "llama-3.1", "gigatoken")]
-    made.append(ENGINES["gigatoken"](tokenizer_of(shared, "llama-3.1")))
+    made = [engine_of("llama-3.1", "gigatoken")]
+    made.append(ENGINES["gigatoken"](real_tokenizer("llama-3.1")))
     alone, found = by_text(made[0].encode(many)), {}
 
     def run(i):
@@ -128,14 +123,14 @@ def objects_to(backend: Backend) -> str:
     return objection(tiny(backend))
 
 
-def test_plain_byte_level_tokenizers_may_use_fast_engines(shared):
+def test_plain_byte_level_tokenizers_may_use_fast_engines():
     backend = byte_level()
     assert objects_to(backend) == ""
     backend.normalizer = normalizers.NFC()
     assert objects_to(backend) == ""
     backend.normalizer = normalizers.Sequence([])
     assert objects_to(backend) == ""
-    assert [objection(tokenizer_of(shared, name)) for name in NAMES] == [""] * 4
+    assert [objection(real_tokenizer(name)) for name in BUNDLED] == [""] * 2
 
 
 def test_anything_else_is_left_to_hf():
@@ -179,10 +174,10 @@ def test_guard_finds_every_code_point_of_the_table_and_no_other():
     assert with_unicode_17(texts(["a", "", "b\u088f", "c", "\U00033479"])[1:]).tolist() == [1, 3]
 
 
-@pytest.mark.parametrize("name", ["llama-3.1", "qwen-151k"])
-def test_newer_unicode_is_routed_to_hf(shared, name):
-    tokenizer = tokenizer_of(shared, name)
-    raw = engine_of(shared, name, "gigatoken")
+@pytest.mark.parametrize("name", ["llama-3.1", "shared:qwen-151k"])
+def test_newer_unicode_is_routed_to_hf(name):
+    tokenizer = real_tokenizer(name)
+    raw = engine_of(name, "gigatoken")
     many = texts(
         ["plain", "\u088f\u088f \u088f's", "more", "a\u0c3c\u0301", "", "\U000323b0 \U000323b0's"]
     )
@@ -301,10 +296,10 @@ def test_renewed_engine_goes_on():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("engine", FAST)
-def test_every_code_point_reads_alike_but_for_the_table(shared, name, engine):
+def test_every_code_point_reads_alike_but_for_the_table(name, engine):
     """Derives UNICODE_17: letters, digits, marks, and what NFC does to them (20 minutes in all)."""
-    made = engine_of(shared, name, engine)
-    reference = Reference(tokenizer_of(shared, name))
+    made = engine_of(name, engine)
+    reference = Reference(real_tokenizer(name))
     contexts = (
         "a{0}b 1{0}2 .{0}\n", "{0}{0} {0}'s", "A{0}\u0301{0}é", "e{0}", "{0} x\n{0}",
         "a\u0345{0}", "a{0}\u0334", "a{0}\u0323", "\U00011935{0}", "{0}\U00011930",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import gzip
 import importlib.util
 import json
 import os
@@ -19,6 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from lazy import Lazy
+from real_data import OWN, messages, real_tokenizer, shared_corpus
 
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
@@ -108,15 +108,14 @@ def test_equal_to_specforges_own_selection(counts, k):
     assert np.array_equal(t2d.numpy(), ours.t2d)
 
 
-def test_equal_to_specforges_own_selection_on_real_counts(shared, make_counts_of):
-    """Real answers under the real tokenizer. k is small: SpecForge's own code takes O(V k)."""
+@pytest.mark.parametrize("source", ["own", "shared"])
+def test_equal_to_specforges_own_selection_on_real_counts(source, make_counts_of):
+    """Answers under a real tokenizer. k is small: SpecForge's own code takes O(V k)."""
     process = consumer("specforge.data.preprocessing").process_token_dict_to_mappings
-    tokenizers = pytest.importorskip("tokenizers")
-    path = shared / "data/tokenizers/llama-3.1/tokenizer.json"
-    tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    with gzip.open(shared / "data/corpora/gsm8k_test.jsonl.gz", "rt", encoding="utf-8") as lines:
-        answers = [m["content"] for line in lines for m in json.loads(line)["conversations"]
-                   if m["role"] == "assistant"]  # fmt: skip
+    path = OWN / "plain.jsonl" if source == "own" else shared_corpus("gsm8k_test")
+    tokenizer = real_tokenizer("llama-3.1").backend
+    chats = messages(path, 10_000)
+    answers = [m["content"] for chat in chats for m in chat if m["role"] == "assistant"]
     ids = [i for e in tokenizer.encode_batch_fast(answers, add_special_tokens=False) for i in e.ids]
     counts = make_counts_of(np.bincount(ids, minlength=128_256))
     d2t, t2d = process(as_counter(counts), 800, 128_256)

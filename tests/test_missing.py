@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from real_data import real_tokenizer
 from tokenizer_makers import byte_level, sentence_piece, write_folder
 
 from vocabtrim_core.counting.responses import Responses
@@ -55,8 +56,8 @@ def test_bytes_of_a_sentence_piece_tokenizer_are_fragments(tmp_path):
     assert len(kinds.ids("byte fragment")) == 256
 
 
-def test_real_scripts_and_families(shared):
-    kinds = token_kinds(load_tokenizer(shared / "data" / "tokenizers" / "llama-3.1"))
+def test_real_scripts_and_families():
+    kinds = token_kinds(real_tokenizer("llama-3.1"))
     families = [len(kinds.script_ids(s)) for s in ("cjk", "han", "kana", "hangul")]
     assert families[0] == sum(families[1:]) > 7000
     assert len(kinds.script_ids("cyrillic")) > 6000

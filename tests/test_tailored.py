@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import real_tokenizer
 from tokenizer_makers import byte_level, sentence_piece, write_folder
 
 from vocabtrim_core.coverage import coverage_on
@@ -224,8 +225,8 @@ def test_protected_tokens_must_fit(make_counts):
         tailor(demand)
 
 
-def test_real_sets_on_a_real_corpus(shared, make_counts):
-    tokenizer = load_tokenizer(shared / "data" / "tokenizers" / "llama-3.1")
+def test_real_sets_on_a_real_corpus(make_counts):
+    tokenizer = real_tokenizer("llama-3.1")
     template = resolve_template(tokenizer, "llama3")
     names = {name: protected_ids(name, tokenizer, template) for name in SETS}
     assert tokenizer.tokens(names["end-of-turn"]) == ["<|eot_id|>"]

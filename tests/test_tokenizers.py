@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizer_makers import byte_level, sentence_piece, write_folder
+from real_data import BUNDLED, OWN, messages, real_tokenizer
+from tokenizer_makers import LLAMA_SPLIT, byte_level, sentence_piece, write_folder
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tokenizers import presets as tokenizer_presets
@@ -54,6 +55,32 @@ def test_presets_have_the_ids_of_the_real_tokenizers(pair, shared):
     want = real.backend.encode_batch(texts, add_special_tokens=False)
     assert [e.ids for e in got] == [e.ids for e in want]
     assert sum(len(e.ids) for e in got) > 100_000
+
+
+def vendors_own(name: str):
+    """Ids of a text by the vendor's own library, which reads the same file."""
+    if name == "llama-3.1":
+        from tiktoken import Encoding
+        from tiktoken.load import load_tiktoken_bpe
+
+        ranks = load_tiktoken_bpe(str(PRESETS[name].path()))
+        return Encoding("llama", pat_str=LLAMA_SPLIT, mergeable_ranks=ranks,
+                        special_tokens={}).encode_ordinary  # fmt: skip
+    from mistral_common.tokens.tokenizers.tekken import Tekkenizer
+
+    made = Tekkenizer.from_file(str(PRESETS[name].path()))
+    return lambda text: made.encode(text, bos=False, eos=False)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_presets_have_the_ids_of_their_vendors_own_code(name):
+    """Without the markup of a template, which the libraries read as plain text."""
+    mine, theirs = real_tokenizer(name), vendors_own(name)
+    texts = [text for text in TRICKY if not any(token in text for token in mine.specials.values())]
+    contents = [m["content"] for chat in messages(OWN / "plain.jsonl", 420) for m in chat]
+    texts += [text for text in contents if "<|" not in text and "[INST]" not in text]
+    assert len(texts) > 1000
+    assert [mine.ids(text) for text in texts] == [list(theirs(text)) for text in texts]
 
 
 @given(text=st.text(max_size=60))

@@ -21,13 +21,13 @@ import pytest
 import tokenizers
 from definition import Rules
 from filelock import FileLock
+from real_data import tokenizer_spec
 from tokenizers import AddedToken, Tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 HERE = Path(__file__).resolve().parent
-SHARED = HERE.parents[2] / "shared" / "data" / "tokenizers"
 JINJA = str | dict[str, str]
 
 
@@ -61,12 +61,6 @@ def mistral(version: str, *, thinking: bool = False) -> Callable[[], str]:
     return make
 
 
-def shared(name: str) -> Path:
-    if not (SHARED / name).is_dir():
-        pytest.skip(f"needs the tokenizer {name} in ../shared, which is not in the repo")
-    return SHARED / name
-
-
 def preset(name: str) -> str:
     from vocabtrim_core.tokenizers.presets import PRESETS
 
@@ -77,7 +71,7 @@ def tokenizer_json(source: str) -> str:
     where, name = source.split(":")
     if where == "preset":
         return preset(name)
-    folder = shared(name) if where == "shared" else packages.folder(name)
+    folder = Path(tokenizer_spec(source)) if where == "shared" else packages.folder(name)
     return (folder / "tokenizer.json").read_text("utf-8")
 
 
@@ -129,7 +123,7 @@ def _named(name: str) -> Callable[[], str]:
 
 
 def _file(name: str) -> Callable[[], str]:
-    return lambda: (shared(name) / "chat_template.jinja").read_text("utf-8")
+    return lambda: (Path(tokenizer_spec(name)) / "chat_template.jinja").read_text("utf-8")
 
 
 FAMILIES = {
@@ -140,7 +134,8 @@ FAMILIES = {
     "deepseek_v3": Family("package:deepseek_v3", package("deepseek_v3"), (DEEPSEEK,),
                           bos="<｜begin▁of▁sentence｜>", eos=DEEPSEEK),
     "llama3": Family("package:llama3_1", package("llama3_1"), (EOT,), bos=BEGIN, eos=EOT),
-    "llama3_1": Family("shared:llama-3.1", _file("llama-3.1"), (EOT, EOM), bos=BEGIN, eos=EOT),
+    "llama3_1": Family("shared:llama-3.1", _file("shared:llama-3.1"), (EOT, EOM), bos=BEGIN,
+                       eos=EOT),
     "mistral_v3": Family("preset:tekken", mistral("v3"), ("</s>",), MISTRAL, "<s>", "</s>"),
     "mistral_v7": Family("preset:tekken", mistral("v7"), ("</s>",), MISTRAL, "<s>", "</s>"),
     "mistral_v13": Family("preset:tekken", mistral("v13", thinking=True), ("</s>",), MISTRAL,
@@ -165,17 +160,17 @@ FAMILIES = {
     # Templates of ours with a real tokenizer that learns the model's markers.
     "gemma4": Family("package:gemma3", ours("gemma4"), ("<turn|>",), GEMMA4, bos="<bos>",
                      eos="<turn|>"),
-    "glm45": Family("shared:qwen-151k", ours("glm45"), (), GLM),
-    "glm5": Family("shared:qwen-151k", ours("glm5"), (), GLM),
-    "glm52": Family("shared:qwen-151k", glm52, (), GLM),
-    "kimi": Family("shared:qwen-151k", ours("kimi"), ("<|im_end|>",), KIMI, eos="<|im_end|>"),
-    "command_r": Family("shared:tekken-131k", ours("command_r"), ("<|END_OF_TURN_TOKEN|>",),
+    "glm45": Family("package:qwen3", ours("glm45"), (), GLM),
+    "glm5": Family("package:qwen3", ours("glm5"), (), GLM),
+    "glm52": Family("package:qwen3", glm52, (), GLM),
+    "kimi": Family("package:qwen3", ours("kimi"), ("<|im_end|>",), KIMI, eos="<|im_end|>"),
+    "command_r": Family("preset:tekken", ours("command_r"), ("<|END_OF_TURN_TOKEN|>",),
                         COMMAND, "<s>", "<|END_OF_TURN_TOKEN|>"),
-    "phi4": Family("shared:llama4-200k", ours("phi4"), ("<|im_end|>",),
+    "phi4": Family("package:gptoss", ours("phi4"), ("<|im_end|>",),
                    (*CHATML, "<|im_sep|>", "<|tool_call|>", "<|/tool_call|>"), eos="<|im_end|>"),
-    "llama4": Family("shared:llama4-200k", _named("llama4"), ("<|eot|>", "<|eom|>"), LLAMA4,
+    "llama4": Family("package:gptoss", _named("llama4"), ("<|eot|>", "<|eom|>"), LLAMA4,
                      bos="<|begin_of_text|>", eos="<|eot|>"),
-    "hermes": Family("shared:qwen-151k", _hermes, ("<|im_end|>",), THINK, eos="<|im_end|>"),
+    "hermes": Family("package:qwen3", _hermes, ("<|im_end|>",), THINK, eos="<|im_end|>"),
 }  # fmt: skip
 
 

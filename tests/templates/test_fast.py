@@ -7,12 +7,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from real_data import BUNDLED, OWN, messages, real_tokenizer, shared_corpus
 from template_kit import (
     THOUGHTFUL,
     TWO_TURNS,
     all_fast_ids,
     columns,
-    conversations,
     counted,
     fast_ids,
     reference_ids,
@@ -24,7 +24,6 @@ from vocabtrim_core.templates.chat_template import RULES, ids_inside, span_ids
 from vocabtrim_core.templates.data import NAMED
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.spans import SPAN_ENDS
-from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 CONTENTS = st.one_of(
     st.text(max_size=12),
@@ -119,18 +118,20 @@ def test_rows_are_rendered_where_the_template_would_refuse(sample):
 
 
 @pytest.mark.parametrize(
-    ("folder", "name"),
-    [("llama-3.1", "auto"), ("qwen-151k", "qwen"), ("tekken-131k", "mistral"),
-     ("llama4-200k", "llama4")],
+    ("source", "name"),
+    [("llama-3.1", "auto"), ("tekken", "auto"), ("shared:llama-3.1", "auto"),
+     ("shared:qwen-151k", "qwen"), ("shared:tekken-131k", "mistral"),
+     ("shared:llama4-200k", "llama4")],
 )  # fmt: skip
-def test_fast_and_reference_path_agree_on_real_conversations(shared, folder, name):
-    tokenizer = load_tokenizer(shared / "data" / "tokenizers" / folder)
+def test_fast_and_reference_path_agree_on_real_conversations(source, name):
+    tokenizer = real_tokenizer(source)
     template = resolve_template(tokenizer, name)
-    chats = [
-        *conversations(shared, "blend_train_20k", 120, 163),
-        *conversations(shared, "mt_bench.2turn", 40, 4),
-        *conversations(shared, "function_calling_test", 100, 9),
-    ]
+    chats = messages(OWN / "plain.jsonl", 260)
+    if source not in BUNDLED:
+        chats = [chat for at, n, step in (
+            ("blend_train_20k", 120, 163), ("mt_bench.2turn", 40, 4),
+            ("function_calling_test", 100, 9),
+        ) for chat in messages(shared_corpus(at), n, step)]  # fmt: skip
     texts = [template.render(chat) for chat in chats]
     encodings = tokenizer.backend.encode_batch(texts, add_special_tokens=False)
     taken = 0
@@ -145,18 +146,25 @@ def test_fast_and_reference_path_agree_on_real_conversations(shared, folder, nam
     assert taken >= (0 if name == "llama4" else 770)
 
 
-@pytest.mark.parametrize(("folder", "name"), [("llama-3.1", "llama3"), ("qwen-151k", "qwen")])
-def test_spans_are_those_that_specforge_trains_on(shared, folder, name):
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("llama-3.1", "llama3"), ("shared:llama-3.1", "llama3"), ("shared:qwen-151k", "qwen")],
+)
+def test_spans_are_those_that_specforge_trains_on(source, name):
     parse = pytest.importorskip("specforge.data.parse", reason="SpecForge is not installed")
     from specforge.data.template import TEMPLATE_REGISTRY
 
-    tokenizer = load_tokenizer(shared / "data" / "tokenizers" / folder)
+    tokenizer = real_tokenizer(source)
     template = resolve_template(tokenizer, span_end="template")  # the line break has loss there too
     parser = parse.GeneralParser(tokenizer.hf, TEMPLATE_REGISTRY.get(name))
+    real = [(OWN / "plain.jsonl", 40, 10)]
+    if source not in BUNDLED:
+        real = [(shared_corpus(at), n, step) for at, n, step in (
+            ("blend_train_20k", 12, 1601), ("mt_bench.2turn", 8, 19),
+            ("function_calling_test", 20, 49),
+        )]  # fmt: skip
     chats = [
-        *conversations(shared, "blend_train_20k", 12, 1601),
-        *conversations(shared, "mt_bench.2turn", 8, 19),
-        *conversations(shared, "function_calling_test", 20, 49),
+        *(chat for path, n, step in real for chat in messages(path, n, step)),
         user("\n\nleading newlines", " blank", "trailing \n"),
     ]
     for chat in chats:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from real_data import messages
 from template_kit import (
     TWO_TURNS,
-    conversations,
     counted,
     fast_ids,
     reference_ids,
@@ -93,7 +93,7 @@ def test_llama_against_the_real_template(shared):
     theirs, ours = resolve_template(real), resolve_template(real, "llama3")
     assert theirs.preamble != ours.preamble  # Meta's adds dates; no rule but `all` sees them
     chats = [
-        *conversations(shared, "function_calling_test", 200),
+        *messages(shared / "data/corpora/function_calling_test.jsonl.gz", 200),
         user("  padded\n\n", "\t\u00a0x\u3000"), user("", "last"), TOOLS,
         [{"role": "system", "content": " Be brief. "}, *TWO_TURNS],
     ]  # fmt: skip
