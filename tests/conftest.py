@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from real_data import shared_folder
+from real_data import new_home, shared_folder
 
 from vocabtrim_core.counts import Provenance, TokenCounts
 
@@ -21,7 +21,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def workspace_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace for this run alone, so that tests neither see nor touch the user's."""
-    home = tmp_path_factory.mktemp("home")
+    home = new_home(tmp_path_factory.mktemp("home"))
     os.environ["VOCABTRIM_HOME"] = str(home)
     return home
 
@@ -45,3 +45,11 @@ def make_counts():
 def make_counts_of():
     """The same for hypothesis tests, which need a fixture that outlives one example."""
     return counts_of
+
+
+LONGEST = ("spans", "browser", "drafts", "counting", "templates")  # rooms, each some 30 s or more
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest rooms first, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)

@@ -11,6 +11,7 @@ import functools
 import gzip
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 OWN = Path(__file__).resolve().parent / "data"
 SHARED = Path(os.environ.get("TEST_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 BUNDLED = ("llama-3.1", "tekken")
+KEPT = Path(sys.prefix) / "share" / "test-tokenizers"  # outlives a run; files are named by content
+
+
+def new_home(home: Path) -> Path:
+    """A workspace in which the bundled tokenizers need not be converted again."""
+    (KEPT / "presets").mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (home / "tokenizers").symlink_to(KEPT / "presets")
+    return home
 
 
 def shared_folder(name: str = "") -> Path:

@@ -25,6 +25,7 @@ from browser_kit import (
     settled,
     tab,
 )
+from real_data import new_home
 
 from benchmarks.browser import drag, serving, slider, thumb
 from pages.ui.router import PAGES
@@ -55,7 +56,7 @@ def demo_files(folder: Path, words: list[str]) -> None:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     """A workspace with the demo's conversations, not counted yet, and the tokenizer converted."""
-    home = tmp_path_factory.mktemp("browser")
+    home = new_home(tmp_path_factory.mktemp("browser"))
     before = os.environ.get("VOCABTRIM_HOME")
     os.environ["VOCABTRIM_HOME"] = str(home)
     tokens = load_tokenizer("llama-3.1").tokens(range(60_000))

@@ -18,6 +18,7 @@ from browser_kit import (
     settled,
     tab,
 )
+from real_data import new_home
 from talks import talk
 
 from benchmarks.browser import serving, slider, thumb
@@ -34,7 +35,7 @@ TOLD = """() => document.body.innerText.includes(
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     """A workspace with three sets."""
-    home = tmp_path_factory.mktemp("mix")
+    home = new_home(tmp_path_factory.mktemp("mix"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VOCABTRIM_HOME", str(home))
         yield home

@@ -16,6 +16,7 @@ from browser_kit import (
     browser,
     overflow,
     settled,
+    tab,
 )
 from test_pages import zipf
 

@@ -13,6 +13,7 @@ from browser_kit import (
     browser,
     overflow,
     settled,
+    tab,
 )
 from made_measurements import made
 

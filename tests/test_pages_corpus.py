@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lazy import Lazy
+from real_data import new_home
 from tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import workspace
@@ -30,7 +31,7 @@ APP = Path(__file__).resolve().parents[1] / "app.py"
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
     """An empty workspace."""
-    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VOCABTRIM_HOME", str(new_home(tmp_path / "home")))
     return tmp_path
 
 

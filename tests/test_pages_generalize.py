@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lazy import Lazy
+from real_data import new_home
 from talks import SIZE, talk
 
 from vocabtrim_core import workspace
@@ -44,7 +45,7 @@ ALPHA = 0.05  # so few tokens are counted that at 0.5 every one of them pays for
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
     """A workspace with three comparable sets and one counted under another rule."""
-    return tmp_path_factory.mktemp("generalize")
+    return new_home(tmp_path_factory.mktemp("generalize"))
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from lazy import Lazy
+from real_data import new_home
 from talks import SIZE, talk
 
 from vocabtrim_core.forecast.throughput import forecast
@@ -23,7 +24,7 @@ KS = {4_000: 2.5, 13_264: 2.7, 32_000: 2.8, SIZE: 2.89}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("loop")
+    return new_home(tmp_path_factory.mktemp("loop"))
 
 
 @pytest.fixture

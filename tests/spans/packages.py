@@ -23,8 +23,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from real_data import KEPT as CACHE
 
-CACHE = Path(sys.prefix) / "share" / "test-tokenizers"
 QWEN35_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}"
     r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

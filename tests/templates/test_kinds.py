@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lazy import Lazy
+from real_data import new_home
 from span_kinds import KINDS, Kind
 
 from vocabtrim_core.cli import main
@@ -73,7 +74,7 @@ def test_on_the_command_line(kind, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.page])
 def test_on_the_page(name, tmp_path, monkeypatch):
-    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("VOCABTRIM_HOME", str(new_home(tmp_path / "home")))
     kind = KINDS[name]
     app = (
         testing.AppTest.from_file(str(APP), default_timeout=60)
