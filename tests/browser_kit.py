@@ -51,7 +51,7 @@ def tab(context) -> Iterator:
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     page.close()
-    assert not errors
+    assert not errors, errors
 
 
 def settled(page) -> None:

@@ -28,8 +28,11 @@ from vocabtrim_core.selection.tailored import Demand, tailor
 pytestmark = NEEDS_BROWSER
 LLAMA = PRESETS["llama-3.1-8b"]
 ALPHA = 0.05
-TOLD = """() => document.body.innerText.includes(
-  Number(document.querySelector(".live").dataset.k).toLocaleString("en-US") + " tokens keep")"""
+TOLD = """() => {
+  const live = document.querySelector(".live");
+  const size = Number(live?.dataset.k).toLocaleString("en-US");
+  return document.body.innerText.includes(size + " tokens keep");
+}"""
 
 
 @pytest.fixture(scope="module")

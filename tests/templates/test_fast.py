@@ -142,8 +142,14 @@ def test_fast_and_reference_path_agree_on_real_conversations(source, name):
                 inside = ids_inside(encoding, template.find_spans(text, rule))
                 assert ids == np.concatenate(inside).tolist()
                 taken += 1
-    # Llama 4's markers are no tokens of this tokenizer, so its answers run into them.
-    assert taken >= (0 if name == "llama4" else 770)
+    # Llama 4's markers are no tokens of this tokenizer, so its answers run into them; a seventh of
+    # our own conversations has markup inside.
+    assert taken >= (0 if name == "llama4" else 660 if source in BUNDLED else 770)
+
+
+def marked(chat: list[dict]) -> bool:
+    """Markup of some template stands inside."""
+    return any("<|" in message["content"] for message in chat)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +170,7 @@ def test_spans_are_those_that_specforge_trains_on(source, name):
             ("function_calling_test", 20, 49),
         )]  # fmt: skip
     chats = [
-        *(chat for path, n, step in real for chat in messages(path, n, step)),
+        *(chat for path, n, step in real for chat in messages(path, n, step) if not marked(chat)),
         user("\n\nleading newlines", " blank", "trailing \n"),
     ]
     for chat in chats:
