@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from real_data import new_home, shared_folder
+from helpers.real_data import new_home, shared_folder
 
 from vocabtrim_core.counts import Provenance, TokenCounts
 

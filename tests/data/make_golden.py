@@ -1,24 +1,25 @@
 """Writes golden.json: counts of the conversations in this folder, found without the product's code.
 
-transformers converts the vendor's file and renders the chat template, `spans/definition.py` finds
-the counted spans by rendering twice, HF tokenizers gives the ids. Of vocabtrim_core only the text
-of the templates is used, which is data. Run it as `python tests/data/make_golden.py` where the
-conversations or a template changed on purpose.
+transformers converts the vendor's file and renders the chat template, the definition in
+`helpers/spans/definition.py` finds the counted spans by rendering twice, HF tokenizers gives the
+ids. Of vocabtrim_core only the text of the templates is used, which is data. Where the conversations
+or a template changed on purpose: `PYTHONPATH=.:tests python tests/data/make_golden.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
+from helpers.spans.definition import RefusedError, Rules, counted, ids_in
 from tokenizers import Tokenizer
 
+from vocabtrim_core.templates.data import NAMED
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 LLAMA = [
     "<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>",
     "<|reserved_special_token_1|>", "<|finetune_right_pad_id|>", "<|reserved_special_token_2|>",
@@ -57,8 +58,6 @@ def counted_ids(corpus: Path, backend: Tokenizer, rules, content: bool) -> tuple
 
     content: without the token that ends a turn.
     """
-    from spans.definition import RefusedError, counted, ids_in
-
     total, conversations, refused = Counter(), 0, 0
     for line in corpus.read_text("utf-8").splitlines():
         row = json.loads(line)
@@ -83,10 +82,6 @@ def digest(counts: dict[int, int]) -> str:
 
 
 def golden() -> dict[str, dict]:
-    from spans.definition import Rules
-
-    from vocabtrim_core.templates.data import NAMED
-
     found = {}
     for name, (make, template, specials, stop) in MODELS.items():
         backend = make()
@@ -108,5 +103,4 @@ def golden() -> dict[str, dict]:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     (HERE / "golden.json").write_text(json.dumps(golden(), indent=1) + "\n", "utf-8")

@@ -1,4 +1,7 @@
-"""Write the recorded run files anew, after a change that is meant (run it in this folder)."""
+"""Writes the recorded run files anew, after a change that is meant.
+
+`PYTHONPATH=.:tests python tests/drafts/make_golden.py`
+"""
 
 from test_drafts_parts import FILES, GOLDEN
 

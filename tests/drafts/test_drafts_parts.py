@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lazy import Lazy
+from helpers.lazy import Lazy
 
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.recipe import Recipe

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from lazy import Lazy
-from tokenizer_makers import byte_level, write_folder
-from training_folders import SPECIALS
+from helpers.lazy import Lazy
+from helpers.tokenizer_makers import byte_level, write_folder
+from helpers.training_folders import SPECIALS
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.serving.server_process import free_port

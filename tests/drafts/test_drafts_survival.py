@@ -7,10 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from lazy import Lazy
+from helpers import ROOT
+from helpers.lazy import Lazy
 
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts import demo_target, features, training
@@ -30,8 +30,6 @@ from vocabtrim_core.jobs.progress import Progress, Status
 from vocabtrim_core.jobs.turns import turn
 
 torch = Lazy("torch")
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

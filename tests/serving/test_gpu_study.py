@@ -7,8 +7,8 @@ import sys
 
 import msgspec
 import pytest
-from lazy import Lazy
-from tiny_models import write_folders
+from helpers.lazy import Lazy
+from helpers.tiny_models import write_folders
 
 from benchmarks import report
 from vocabtrim_core.drafts.target import load_target

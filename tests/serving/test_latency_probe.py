@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lazy import Lazy
+from helpers.lazy import Lazy
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture

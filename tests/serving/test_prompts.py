@@ -9,7 +9,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tokenizer_makers import byte_level, write_folder
+from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import open_corpus

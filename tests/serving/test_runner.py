@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from sglang_server import serving, write_nvidia_smi
+from helpers.sglang_server import serving, write_nvidia_smi
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import Cancelled, InputError

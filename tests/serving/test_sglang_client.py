@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from sglang_server import SECRET, info, serving
+from helpers.sglang_server import SECRET, info, serving
 
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.serving import sglang_facts, sglang_http

@@ -9,7 +9,7 @@ import time
 
 import psutil
 import pytest
-from sglang_server import write_interpreter, write_nvidia_smi
+from helpers.sglang_server import write_interpreter, write_nvidia_smi
 
 from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import Cancelled, InputError

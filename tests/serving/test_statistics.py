@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.lazy import Lazy
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from lazy import Lazy
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.measurement import Answer, Configuration, Latency, Measurement, Run

@@ -8,7 +8,7 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from made_measurements import SMALL, V, configuration, made, run
+from helpers.made_measurements import SMALL, V, configuration, made, run
 
 from vocabtrim_core.figures import acceptance, load
 from vocabtrim_core.figures import throughput as figures

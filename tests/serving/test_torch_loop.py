@@ -11,10 +11,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from lazy import Lazy
-from tiny_models import (
+from helpers.lazy import Lazy
+from helpers.tiny_models import (
     AUX,
     H,
     full_layer,
@@ -24,6 +22,8 @@ from tiny_models import (
     without_gradients,
     write_folders,
 )
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.serving.attached import EngineError, Generation, Prompt

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import packages
 import pytest
-from conversations import SENTINEL, Writer, conversations, table
-from definition import RefusedError, counted, ids_in, misplaced
-from families import PARAMS, load
+from helpers.spans import packages
+from helpers.spans.conversations import SENTINEL, Writer, conversations, table
+from helpers.spans.definition import RefusedError, counted, ids_in, misplaced
+from helpers.spans.families import PARAMS, load
 from hypothesis import HealthCheck, given, settings
 
 CONVERSATIONS = table()

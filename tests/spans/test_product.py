@@ -14,9 +14,9 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from conversations import SENTINEL, Conversation, conversations, table
-from definition import UNWRITTEN, Counted, RefusedError, counted, ids_in, joined
-from families import PARAMS, Loaded, load
+from helpers.spans.conversations import SENTINEL, Conversation, conversations, table
+from helpers.spans.definition import UNWRITTEN, Counted, RefusedError, counted, ids_in, joined
+from helpers.spans.families import PARAMS, Loaded, load
 from hypothesis import HealthCheck, assume, given, settings
 
 from vocabtrim_core.corpora import open_corpus

@@ -10,13 +10,13 @@ import re
 from functools import cache
 
 import pytest
-from conversations import SENTINEL, conversations, table
-from definition import RefusedError, Rules, counted, joined
+from helpers.spans.conversations import SENTINEL, conversations, table
+from helpers.spans.definition import RefusedError, Rules, counted, joined
+from helpers.template_kit import NAMED_MARKERS, SPECIALS
+from helpers.template_samples import MARKERS, SAMPLES
+from helpers.tokenizer_makers import byte_level, sentence_piece, write_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from template_kit import NAMED_MARKERS, SPECIALS
-from template_samples import MARKERS, SAMPLES
-from tokenizer_makers import byte_level, sentence_piece, write_folder
 from tokenizers import Tokenizer
 
 from vocabtrim_core.errors import InputError

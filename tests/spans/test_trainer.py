@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from definition import RefusedError, counted
-from families import load
-from trainer import CHATS, PAGE, TRAINED, differences, page
+from helpers.spans.definition import RefusedError, counted
+from helpers.spans.families import load
+from helpers.spans.trainer import CHATS, PAGE, TRAINED, differences, page
 
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.trainer import BY_NAME, matching, minus, trained_spans

@@ -3,9 +3,9 @@ from __future__ import annotations
 from functools import cache
 
 import pytest
-from template_kit import NAMED_MARKERS, SPECIALS
-from template_samples import MARKERS, SAMPLES
-from tokenizer_makers import byte_level, sentence_piece, write_folder
+from helpers.template_kit import NAMED_MARKERS, SPECIALS
+from helpers.template_samples import MARKERS, SAMPLES
+from helpers.tokenizer_makers import byte_level, sentence_piece, write_folder
 
 from vocabtrim_core.templates.data import NAMED
 from vocabtrim_core.templates.resolve import resolve_template

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from real_data import BUNDLED, OWN, messages, real_tokenizer, shared_corpus
-from template_kit import (
+from helpers.real_data import BUNDLED, OWN, messages, real_tokenizer, shared_corpus
+from helpers.template_kit import (
     THOUGHTFUL,
     TWO_TURNS,
     all_fast_ids,
@@ -18,7 +16,9 @@ from template_kit import (
     reference_ids,
     user,
 )
-from template_samples import SAMPLES
+from helpers.template_samples import SAMPLES
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vocabtrim_core.templates.chat_template import RULES, ids_inside, span_ids
 from vocabtrim_core.templates.data import NAMED

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lazy import Lazy
-from real_data import new_home
-from span_kinds import KINDS, Kind
+from helpers import APP
+from helpers.lazy import Lazy
+from helpers.real_data import new_home
+from helpers.span_kinds import KINDS, Kind
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import open_corpus
@@ -19,8 +20,6 @@ from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 testing = Lazy("streamlit.testing.v1")
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
 
 
 @pytest.fixture(params=KINDS)

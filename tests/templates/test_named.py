@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from real_data import messages
-from template_kit import (
+from helpers.real_data import messages
+from helpers.template_kit import (
     TWO_TURNS,
     counted,
     fast_ids,
     reference_ids,
     user,
 )
-from tokenizer_makers import byte_level, write_folder
+from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.data import NAMED

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from template_kit import TWO_TURNS, counted, reference_ids, user
-from template_samples import SAMPLES
-from tokenizer_makers import byte_level, write_folder
+from helpers.template_kit import TWO_TURNS, counted, reference_ids, user
+from helpers.template_samples import SAMPLES
+from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.data import NAMED

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from template_kit import THOUGHTFUL, TWO_TURNS, counted, fast_ids, reference_ids, user
-from template_samples import SAMPLES
+from helpers.template_kit import THOUGHTFUL, TWO_TURNS, counted, fast_ids, reference_ids, user
+from helpers.template_samples import SAMPLES
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.data import NAMED

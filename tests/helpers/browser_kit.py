@@ -1,0 +1,78 @@
+"""What tests in headless Chromium share. They wait for what the app says, never for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from helpers import TESTS
+
+pytest.importorskip("playwright")
+
+from benchmarks.browser import CHROMIUM, chromium
+
+SCREENSHOTS = TESTS / "screenshots"  # git ignores it
+PATIENCE = 180_000  # ms, until a wait is given up: a busy machine is slow, not broken
+NEEDS_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
+]
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark",
+         "reduced_motion": "reduce"}  # fmt: skip
+AT_REST = (
+    "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+)
+
+
+@contextmanager
+def browser(*arguments: str, **context) -> Iterator:
+    """A patient browser context; arguments as those of `chromium`."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    with chromium(*arguments, **context) as made:
+        made.set_default_timeout(PATIENCE)
+        yield made
+
+
+@contextmanager
+def another(context, **options) -> Iterator:
+    """Another visitor's tab in the same browser."""
+    made = context.browser.new_context(**options)
+    made.set_default_timeout(PATIENCE)
+    yield made.new_page()
+    made.close()
+
+
+@contextmanager
+def tab(context) -> Iterator:
+    """A tab; an error of our own scripts fails the test."""
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
+    assert not errors, errors
+
+
+def settled(page) -> None:
+    """Until Streamlit says that the page's script has run to its end and all is drawn."""
+    page.locator(AT_REST).wait_for(state="attached")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => "
+                  "requestAnimationFrame(done)))")  # fmt: skip
+
+
+def changed(page, selector: str, attribute: str, before: str | None) -> str:
+    """An attribute's value once it is another than `before`."""
+    page.wait_for_function(
+        "([selector, name, before]) =>"
+        " document.querySelector(selector)?.getAttribute(name) !== before",
+        arg=[selector, attribute, before],
+    )
+    return page.locator(selector).first.get_attribute(attribute)
+
+
+def overflow(page) -> int:
+    """Pixels by which the page is wider than its window."""
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

@@ -1,0 +1,481 @@
+"""Generalize and Forecast through AppTest, on sets with their responses."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import APP
+from helpers.lazy import Lazy
+from helpers.real_data import new_home
+from helpers.talks import SIZE, talk
+
+from vocabtrim_core import workspace
+from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
+from vocabtrim_core.coverage import CoverageCurve, coverage_on
+from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.exports import ExportContext, export
+from vocabtrim_core.forecast.cycle_model import HARDWARE, roofline
+from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.generalization.compare import transfer_matrix
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.mappings.importing import import_mapping
+from vocabtrim_core.selection.protect import SETS
+from vocabtrim_core.selection.selection import mix
+from vocabtrim_core.selection.tailored import Demand, tailor
+from vocabtrim_core.selection.worst_domain import worst_domain
+from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+testing = Lazy("streamlit.testing.v1")
+
+LLAMA = PRESETS["llama-3.1-8b"]
+ALPHA = 0.05  # so few tokens are counted that at 0.5 every one of them pays for itself
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """A workspace with three comparable sets and one counted under another rule."""
+    return new_home(tmp_path_factory.mktemp("generalize"))
+
+
+@pytest.fixture(scope="module")
+def made(home) -> dict[str, TokenCounts]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VOCABTRIM_HOME", str(home))
+        sets = [talk("chat", 1.25, 1), talk("code", 1.35, 2), talk("calls", 1.7, 3)]
+        talk("other", 1.3, 4, rule="content")
+    return {counts.name: counts for counts in sets}
+
+
+@pytest.fixture
+def sets(home, made, monkeypatch) -> dict[str, TokenCounts]:
+    monkeypatch.setenv("VOCABTRIM_HOME", str(home))
+    return made
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch) -> list[list[str]]:
+    """What the pages start, instead of starting it."""
+    asked: list[list[str]] = []
+    monkeypatch.setattr(jobs, "start", lambda argv, title, **more: asked.append(list(argv)))
+    return asked
+
+
+def opened(
+    page: str, sets: dict[str, TokenCounts], section: str = "Other traffic", state=(), **link
+) -> testing.AppTest:
+    """A page as after following a link, on the set `chat`; state: of the session so far."""
+    app = testing.AppTest.from_file(str(APP), default_timeout=60)
+    for name, value in {"counts": sets["chat"].key, "alpha": str(ALPHA), **link}.items():
+        app.query_params[name] = value
+    for name, value in {"section": section, **dict(state)}.items():
+        app.session_state[name] = value
+    app.run()
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception
+    return app
+
+
+def words(app: testing.AppTest) -> str:
+    kinds = (*app.markdown, *app.caption, *app.error, *app.warning, *app.success, *app.info)
+    return "\n".join(element.value for element in kinds).replace("\\", "")
+
+
+def component(app: testing.AppTest, holding: str) -> dict:
+    """The data of the component that has this field."""
+    found = [json.loads(e.proto.json) for e in app.get("bidi_component")]
+    return next(data for data in found if holding in data)
+
+
+def choice(sets: dict[str, TokenCounts]):
+    tradeoff = TradeOff(CoverageCurve.of(sets["chat"]), LLAMA, ALPHA)
+    return tradeoff.optimum.k, tradeoff
+
+
+def test_other_traffic_is_measured_with_intervals(sets):
+    app = opened("generalize", sets)
+    k, tradeoff = choice(sets)
+    table = app.dataframe[0].value
+    assert set(table["Set"]) == {"chat", "code", "calls"}
+    vocabulary = tradeoff.curve.vocabulary(k)
+    for row in table.itertuples():
+        found = coverage_on(vocabulary, sets[row.Set])
+        assert row.Coverage == pytest.approx(100 * found.coverage)
+        assert row.Missing == found.missing_tokens
+        assert row.From < row.Coverage < row.To
+    assert f"The {k:,} tokens in view keep" in words(app)
+    assert "On new conversations of chat itself expect" in words(app)
+    assert "1 more counted set was counted in another way than chat (rule);" in words(app)
+    assert f"coverage {sets['chat'].key} --k {k}" in app.code[0].value
+
+
+def test_sets_whose_turns_end_elsewhere_are_not_measured_on(sets):
+    counts = sets["code"]
+    earlier = replace(counts, provenance=replace(counts.provenance, span_end=EARLIER_VERSION))
+    workspace.save_counts(earlier)
+    try:
+        app = opened("generalize", sets)
+        assert set(app.dataframe[0].value["Set"]) == {"chat", "code", "calls"}
+        said = words(app)
+    finally:
+        workspace.remove_counts(earlier.key)
+    assert "2 more counted sets were counted in another way than chat" in said
+    assert "span end" in said
+
+
+def test_the_transfer_matrix_is_drawn(sets):
+    app = opened("generalize", sets)
+    heat = next(
+        trace
+        for chart in app.get("plotly_chart")
+        for trace in json.loads(chart.proto.spec)["data"]
+        if trace["type"] == "heatmap"
+    )
+    k, _ = choice(sets)
+    order = [sets[name] for name in heat["x"]]
+    drawn = heat["customdata"]
+    values = np.frombuffer(base64.b64decode(drawn["bdata"]), drawn["dtype"]).reshape(3, 3)
+    assert values == pytest.approx(100 * transfer_matrix(order, k).unique)
+
+
+def test_one_set_alone_asks_for_others(sets):
+    app = opened("generalize", sets)
+    app.multiselect(key=f"measured_on_{sets['chat'].key}").set_value([]).run()
+    assert "Nothing else is measured" in words(app)
+    app.button(key="count_others").click().run()
+    assert app.title[0].value == "Corpus"
+
+
+def test_missing_tokens_are_named_and_can_be_added(sets):
+    app = opened("generalize", sets, "Missing tokens")
+    app.selectbox(key="missing_of").set_value(sets["calls"].key).run()
+    assert not app.exception
+    k, tradeoff = choice(sets)
+    kept = tradeoff.curve.vocabulary(k).t2d
+    left = np.where(kept, 0, sets["calls"].counts)
+    rows = app.dataframe[0].value
+    assert rows["Id"].iloc[0] == int(np.argmax(left))
+    assert rows["Count"].iloc[0] == left.max()
+    assert rows["In context"].str.contains("⟦").all()
+
+
+def test_added_tokens_are_part_of_the_vocabulary_in_view(sets):
+    k, tradeoff = choice(sets)
+    left = tradeoff.curve.order[k : k + 2].tolist()
+    mine = f"own_tokens_{load_tokenizer('llama-3.1').fingerprint[:16]}"
+    app = opened("generalize", sets, state={mine: left, "kind_in_view": "grown"})
+    assert f"The {k + 2:,} tokens in view keep" in words(app)
+    assert f"--k {k + 2} --protect" not in app.code[0].value
+    app.switch_page("pages/export.py").run()
+    assert f"The {k:,} most frequent tokens and 2 added by hand" in words(app)
+    made, written = (code.value for code in app.code[-2:])
+    assert f"--k {k + 2} --protect" in made
+    found = import_mapping(written.partition("--vocabulary ")[2].split()[0])
+    assert sorted(left) == sorted(set(found.ids.tolist()) - set(tradeoff.curve.order[:k].tolist()))
+
+
+def test_stability_starts_the_command_it_shows(sets, started):
+    app = opened("generalize", sets, "Stability")
+    app.button(key="stability_start").click().run()
+    assert started == [
+        ["stability", sets["chat"].key, "--draft", "llama-3.1-8b", "--alpha", "0.05"]
+    ]
+    assert "expected to be new ones (Good-Turing)" in words(app)
+
+
+def test_a_finished_stability_job_is_told(sets, monkeypatch):
+    result = {
+        "samples": [
+            {"conversations": 100, "ks": [900, 1000, 1100]},
+            {"conversations": 200, "ks": [950, 950, 950]},
+        ],
+        "k": 950, "interval": [900, 1000], "sentence": "k* = 950 is known to ± 50.",
+        "coverage": 0.9, "drawn_from": "conversations", "alpha": 0.5, "draft": "llama-3.1-8b",
+        "held_out": {"value": 0.88, "low": 0.87, "high": 0.89}, "optimism": 0.02,
+    }  # fmt: skip
+
+    class Done:
+        argv = ("stability", sets["chat"].key, "--draft", "llama-3.1-8b", "--alpha", "0.05")
+        state, active = "done", False
+
+        def result(self):
+            return result
+
+    monkeypatch.setattr(jobs, "list_jobs", lambda: [Done()])
+    app = opened("generalize", sets, "Stability")
+    assert "k* = 950 is known to ± 50." in words(app)
+    assert "2.00 points of optimism" in words(app)
+
+
+def test_the_browser_gets_every_set_exactly(sets):
+    app = opened("generalize", sets, "Tailor")
+    sent = {each["id"]: each for each in component(app, "sets")["sets"] if "gaps" in each}
+    sent = sent or {
+        each["id"]: each
+        for element in app.get("bidi_component")
+        for each in json.loads(element.proto.json).get("sets", [])
+        if "gaps" in each
+    }
+    for counts in sets.values():
+        packed = sent[counts.key]
+        gaps, values = (
+            np.frombuffer(zlib.decompress(base64.b64decode(packed[name])), kind)
+            for name, kind in (("gaps", "<u4"), ("counts", "<f8"))
+        )
+        back = np.zeros(SIZE, np.int64)
+        back[np.cumsum(gaps)] = values
+        assert np.array_equal(back, counts.counts)
+
+
+def test_tailored_vocabularies_follow_the_library(sets):
+    app = opened("generalize", sets, "Tailor")
+    assert "tokens keep" in words(app)
+    for name, weight in (("chat", 20), ("code", 60), ("calls", 80)):
+        app.slider(key=f"mix_{sets[name].key[:8]}").set_value(weight)
+    app.toggle(key="keep_digits").set_value(True)
+    app.selectbox(key="multiple").set_value(64).run()
+    assert not app.exception
+    order = [component(app, "alpha")["sets"][i]["name"] for i in range(3)]
+    weights = [{"chat": 20, "code": 60, "calls": 80}[name] for name in order]
+    from vocabtrim_core.selection.protect import Wish, protected_ids
+
+    digits = Wish("digits", protected_ids("digits", load_tokenizer("llama-3.1"), None))
+    found = tailor(
+        Demand([sets[n] for n in order], weights, LLAMA, ALPHA, wishes=(digits,), multiple=64)
+    )
+    assert f"{found.choice.k:,} tokens keep {found.choice.coverage:.1%} of this mix" in words(app)
+    assert component(app, "alpha")["own"] == found.choice.k
+    assert found.choice.k % 64 == 0
+    command = app.code[0].value
+    assert "--protect digits --multiple 64" in command
+    app.button(key="use_made").click().run()
+    assert app.selectbox(key="vocabulary_kind").value == "tailored"
+    app.switch_page("pages/export.py").run()
+    assert not app.exception
+    assert f"{found.choice.k:,} tokens" in [metric.value for metric in app.metric]
+    assert "Tailored to" in words(app)
+
+
+def test_a_tailored_vocabulary_is_what_export_writes(sets):
+    from pages.export import bundle
+    from pages.ui.state import Settings
+    from pages.ui.traffic import OwnVocabulary
+
+    own = OwnVocabulary(
+        "Tailored", "by hand", sets["chat"].key, DraftVocabulary.of([5, 9, 7], SIZE), ("select",)
+    )
+    content, manifest = bundle(
+        sets["chat"].key,
+        sets["chat"],
+        Settings(),
+        3,
+        ("ids",),
+        "select",
+        own.vocabulary.sha256,
+        own,
+    )
+    ids = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("draft-vocabulary-3/ids/ids.json"))
+    assert ids["ids"] == [5, 7, 9]
+    assert manifest.choice["method"] == "by hand"
+
+
+def test_every_protected_set_has_a_toggle_and_a_price(sets):
+    app = opened("generalize", sets, "Tailor")
+    assert {toggle.key for toggle in app.toggle} == {f"keep_{name}" for name in SETS}
+    tags = [c.value for c in app.caption if "utility" in c.value or "free" in c.value
+            or "no such tokens" in c.value]  # fmt: skip
+    assert len(tags) == len(SETS)
+
+
+def test_a_floor_everywhere_comes_with_its_bound(sets):
+    app = opened("generalize", sets, "Tailor")
+    app.slider(key="floor_every").set_value(80.0).run()
+    order = [component(app, "alpha")["sets"][i]["name"] for i in range(3)]
+    worst = worst_domain([sets[name] for name in order], 0.8)
+    said = words(app)
+    assert f"has {worst.smallest_k:,} tokens" in said
+    assert f"they would need {worst.top_k_needed:,}" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda app, key: app.slider(key=key).set_value(0), "All domain weights are zero"),
+        (lambda app, key: app.text_area(key="keep_list").set_value("999999999"), "Your list"),
+    ],
+)
+def test_impossible_wishes_are_a_sentence(sets, change, said):
+    app = opened("generalize", sets, "Tailor")
+    change(app, f"mix_{sets['chat'].key[:8]}")
+    app.run()
+    assert not app.exception
+    assert said in words(app)
+
+
+def test_protecting_what_is_left_out_is_a_sentence(sets):
+    app = opened("generalize", sets, "Tailor")
+    app.text_area(key="keep_list").set_value("17")
+    app.text_area(key="drop_list").set_value("17").run()
+    assert "17 is both protected and excluded" in words(app)
+
+
+def test_an_existing_mapping_is_checked_and_compared(sets, tmp_path):
+    _, tradeoff = choice(sets)
+    ids = tradeoff.curve.vocabulary(100).ids
+    np.save(tmp_path / "d2t.npy", ids)  # absolute ids, where offsets are expected
+    app = opened("generalize", sets, "Compare")
+    assert "What can be read" in words(app)
+    app.text_input(key="mapping_path").set_value(str(tmp_path / "d2t.npy")).run()
+    assert not app.exception
+    assert "d2t holds absolute token ids where its readers expect offsets" in words(app)
+    table = app.dataframe[0].value
+    assert table["Difference"].iloc[0] < 0
+    app.button(key="use_mapping").click().run()
+    assert app.selectbox(key="vocabulary_kind").value == "imported"
+
+
+@pytest.mark.parametrize("name", ["nothing.pt", "d2t.npy"])
+def test_a_bad_mapping_is_a_sentence(sets, tmp_path, name):
+    (tmp_path / "d2t.npy").write_bytes(b"no")
+    app = opened("generalize", sets, "Compare")
+    app.text_input(key="mapping_path").set_value(str(tmp_path / name)).run()
+    assert not app.exception
+    assert name in words(app)
+
+
+def test_a_mapping_of_another_tokenizer_is_refused(sets, tmp_path, make_counts):
+    """Its V may be the same; the manifest of the export it lies in tells."""
+    foreign = make_counts(sets["chat"].counts, tokenizer="theirs", tokenizer_sha256="f" * 64)
+    kept = CoverageCurve.of(foreign).vocabulary(50)
+    export(kept, ["specforge"], tmp_path / "out", ExportContext(foreign))
+    app = opened("generalize", sets, "Compare")
+    path = tmp_path / "out/specforge/vocab_mapping.pt"
+    app.text_input(key="mapping_path").set_value(str(path)).run()
+    assert not app.exception
+    assert "holds ids of the tokenizer theirs (ffffffff)" in words(app)
+    assert "was counted with llama-3.1" in words(app)
+    assert not app.dataframe
+
+
+def test_uploaded_mappings_get_names_of_ours(sets):
+    from pages.ui.mapping_view import _store
+    from vocabtrim_core.errors import InputError
+
+    path = _store([("../../etc/my d2t.npy", b"x"), ("my t2d.npy", b"y")])
+    assert path.name == "d2t.npy"
+    assert path.with_name("t2d.npy").read_bytes() == b"y"
+    assert workspace.folder("mappings") in path.parents
+    with pytest.raises(InputError, match="not a kind of file"):
+        _store([("run.sh", b"")])
+
+
+def test_mixing_one_set_alone_is_that_set(sets):
+    assert mix([sets["chat"], sets["code"]], [3, 0]) * sets["chat"].tokens == pytest.approx(
+        sets["chat"].counts
+    )
+
+
+# --- forecast -----------------------------------------------------------------------------------
+
+
+def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="chat"):
+    from vocabtrim_core.counting.response_files import find_responses
+
+    curve = CoverageCurve.of(sets["chat"])
+    counts = sets[served]
+    model, _ = acceptance_on(curve, counts, find_responses(counts.key, counts), depth, length)
+    return forecast(model, roofline(LLAMA, HARDWARE[hardware], depth, batch=batch))
+
+
+def test_forecast_says_what_the_library_says(sets):
+    app = opened("forecast", sets)
+    found = expected(sets)
+    data = component(app, "recommended")
+    assert data["recommended"] == found.recommended_k
+    assert data["range"] == list(found.recommended_range)
+    assert data["k_own"] is None
+    at = data["k"].index(found.recommended_k)
+    assert data["middle"][at] == found.middle[found.recommended_k - 1]
+    low, high = found.against(found.recommended_k, SIZE)
+    assert f"**{100 * low:+.1f}% to {100 * high:+.1f}%** against all 128,256" in words(app).replace(
+        "\N{MINUS SIGN}", "-"
+    )
+    assert "The ceiling" not in words(app)
+
+
+def test_forecast_follows_its_controls(sets):
+    app = opened("forecast", sets)
+    app.slider(key="depth").set_value(5).run()
+    app.slider(key="tau").set_value(3.5)
+    app.select_slider(key="batch").set_value(64)
+    app.selectbox(key="served").set_value(sets["calls"].key)
+    app.selectbox(key="hardware").set_value("h200").run()
+    assert not app.exception
+    found = expected(sets, "h200", 5, 3.5, 64, "calls")
+    assert component(app, "recommended")["recommended"] == found.recommended_k
+    command = app.code[0].value
+    for part in ("--depth 5", "--accept-length 3.5", "--batch 64", "--hardware h200",
+                 f"--on {sets['calls'].key}"):  # fmt: skip
+        assert part in command
+
+
+def test_forecast_from_two_measurements(sets):
+    app = opened("forecast", sets, timing="Two measurements")
+    assert "With your two measurements" in words(app)
+    assert "--measured 13264=0.0149" in app.code[0].value
+    app.number_input(key="run0_k").set_value(SIZE).run()
+    assert not app.exception
+    assert "two different k" in words(app)
+    app.button(key="forecast_reset").click().run()
+    assert "On A100 80 GB SXM" in words(app)
+
+
+def test_forecast_hands_its_size_and_alpha_to_explore(sets):
+    app = opened("forecast", sets)
+    best = component(app, "recommended")["recommended"]
+    app.button(key="use_k").click().run()
+    assert app.title[0].value == "Explore"
+    assert app.number_input(key="k").value == best
+    app = opened("forecast", sets)
+    app.button(key="use_alpha").click().run()
+    assert app.number_input(key="k").value is None
+    assert app.slider(key="alpha").value != ALPHA
+
+
+def test_the_paper_check_is_shown_with_what_it_rests_on(sets):
+    app = testing.AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["counts"] = sets["chat"].key
+    app.session_state["behind"] = "Against the paper"
+    app.run()
+    app.switch_page("pages/forecast.py").run()
+    said = words(app)
+    assert "predicts the paper's other six results within 0.7 points" in said
+    for part in ("Fitted", "Taken as measured", "Predicted", "Assumed"):
+        assert f"*{part}*" in said
+
+
+def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monkeypatch):
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
+    workspace.save_counts(sets["chat"])
+    from pages.ui import traffic
+
+    traffic.responses_of.clear()
+    app = opened("forecast", sets)
+    assert "a bound from coverage" in words(app)
+    from pages.ui import coverage_view
+
+    coverage_view.interval.clear()
+    coverage_view.held_out.clear()
+    app = opened("generalize", sets)
+    assert "An interval needs the answers themselves" in words(app)
+    traffic.responses_of.clear()
