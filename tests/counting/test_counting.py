@@ -140,6 +140,15 @@ def test_own_conversations_are_those_of_their_generator():
         assert [json.loads(line) for line in lines] == rows
 
 
+@pytest.mark.xfail(strict=True, reason="the check by definition starts behind the second header")
+def test_an_answer_that_begins_as_its_own_header_is_counted_whole(tmp_path):
+    tokenizer, template = kit()
+    answer = "<|start_header_id|>assistant<|end_header_id|>\n\nis a header, not an answer."
+    corpus = open_corpus(write_chats(tmp_path / "x.jsonl", [chat("Hi", answer)]))
+    right = Counter(tokenizer.ids(f"{answer}<|eot_id|>"))
+    assert as_counter(count(corpus, tokenizer, template)) == right
+
+
 def test_golden_blend(shared):
     corpus = open_corpus(shared / "data" / "corpora" / "blend_train.jsonl.zst")
     counts = count(corpus, *kit("shared:llama-3.1"))

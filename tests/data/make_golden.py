@@ -2,7 +2,7 @@
 
 transformers converts the vendor's file and renders the chat template, the definition in
 `helpers/spans/definition.py` finds the counted spans by rendering twice, HF tokenizers gives the
-ids. Of vocabtrim_core only the text of the templates is used, which is data. Where the conversations
+ids. Of vocabtrim_core only the text of the templates is used, which is data. Where conversations
 or a template changed on purpose: `PYTHONPATH=.:tests python tests/data/make_golden.py`.
 """
 
