@@ -51,5 +51,8 @@ LONGEST = ("spans", "browser", "drafts", "counting", "templates")  # rooms, each
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest rooms first, so that no worker is left with one of them at the end."""
+    """The longest rooms first, so that no worker is left with one of them at the end.
+
+    For `--no-loadscope-reorder`: xdist alone takes the files with most tests first.
+    """
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
