@@ -81,6 +81,18 @@ def list_of_calls(sample: Sequence[dict[str, Any]], name: str) -> bool:
     )  # fmt: skip
 
 
+def list_of_pairs(sample: Sequence[dict[str, Any]], name: str) -> bool:
+    """Whether a column holds lists of pairs of texts, or empty ones, also as JSON text."""
+    lists = [as_list(row[name]) for row in sample if row.get(name) not in (None, "")]
+    return bool(lists) and all(
+        pairs is not None
+        and all(
+            isinstance(p, list) and [*map(type, p)] == [str, str] for p in map(from_text, pairs)
+        )
+        for pairs in lists
+    )
+
+
 def find_places(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Places:
     """Messages and answers inside of these columns, which may be objects or JSON text of them."""
     places = Places()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from vocabtrim_core.corpora.batches import ASSISTANT, PREFORMATTED, ROLES, MessageBatch, SkipReport
+from vocabtrim_core.corpora.batches import ASSISTANT, PREFORMATTED, ROLES, MessageBatch
 from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.corpora.from_arrow import blank
 from vocabtrim_core.corpora.preview import read, sampled
+from vocabtrim_core.corpora.skips import SkipReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

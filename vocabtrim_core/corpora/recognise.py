@@ -12,6 +12,7 @@ from vocabtrim_core.corpora.places import (
     ends_open,
     find_places,
     list_of_calls,
+    list_of_pairs,
     list_of_texts,
 )
 from vocabtrim_core.corpora.seen import odd_messages
@@ -22,7 +23,8 @@ CONVERSATIONS = ("messages", "conversations", "conversation", "chat", "dialogue"
 ALTERNATING = (*CONVERSATIONS, "data")  # as UltraChat calls its lists of texts
 PROMPTS = ("prompt", "instruction", "question", "query", "problem", "input", "user")
 RESPONSES = ("response", "output", "answer", "completion", "chosen", "solution", "assistant")
-UNREAD = ("history", "reasoning", "reasoning_content", "thinking")  # beside a prompt: said
+HISTORY = ("history",)  # turns before a prompt
+UNREAD = (*HISTORY, "reasoning", "reasoning_content", "thinking")  # beside a prompt: said
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "reject")
 CALLS = ("answers", "function_calls", "tool_calls", "calls")  # beside a query: xLAM
 SYSTEMS = ("system", "system_prompt")
@@ -65,6 +67,7 @@ class _Guess:
         self.texts = [name for name in kept if _all(sample, name, str)
                       and name not in self.chats and not IDENTITY.fullmatch(name)]  # fmt: skip
         self.lists = [name for name in kept if list_of_texts(sample, name)]
+        self.histories = [name for name in kept if list_of_pairs(sample, name)]
         self.nested = find_places([name for name in kept if name not in self.chats], sample)
         self.base = Mapping(
             domain=next((n for n in _fitting(DOMAINS, self.texts) if _is_label(sample, n)), ""),
@@ -170,12 +173,15 @@ class _Guess:
             prompt, prompts = "instruction+input", [p for p in prompts if p != "input"]
         mapping = self._mapping(
             shape="prompt_response", prompt=prompt, response="".join(responses[:1]),
-            calls="".join(calls),
+            calls="".join(calls), history=_first(HISTORY, self.histories),
         )  # fmt: skip
         others = [f"response: {', '.join(responses[1:])}"] * (len(responses) > 1)
         others += [f"prompt: {', '.join(prompts[1:])}"] * (len(prompts) > 1)
         notes = (f"Other columns would fit as {'; '.join(others)}.",) if others else ()
-        held = [n for n in _fitting(UNREAD, self.columns) if any(r.get(n) for r in self.sample)]
+        if mapping.history:
+            notes += (f"The turns in `{mapping.history}` come before the prompt and count too.",)
+        held = [n for n in _fitting(UNREAD, self.columns)
+                if n != mapping.history and any(r.get(n) for r in self.sample)]  # fmt: skip
         if held:
             notes += (f"Text in `{'`, `'.join(held)}` is not read and not counted.",)
         found = self._labelled(mapping)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -25,7 +27,8 @@ class Mapping:
     A column may be a path into nested values ("response.body.choices.0.message"): names and list
     positions joined by points. conversation: column with the list of messages; role, content: keys
     inside each message. prompt: one column, or several joined by blank lines
-    ("instruction+input"); without one every response follows an empty user turn. calls: the tool
+    ("instruction+input"); without one every response follows an empty user turn. history: the turns
+    before it, pairs of a user's and the assistant's text. calls: the tool
     calls of the response. winner: the column that says which of two conversations
     ("conversation_a+conversation_b") or responses is read.
     roles: further role names, ((name in the file, one of ROLES), ...).
@@ -37,6 +40,7 @@ class Mapping:
     content: str = "content"
     prompt: str = ""
     response: str = ""
+    history: str = ""
     text: str = ""
     domain: str = ""
     system: str = ""
@@ -71,7 +75,7 @@ class Mapping:
         pair = (lambda name: _several(name)) if self.winner else (lambda name: (name,))
         shaped = {
             "conversation": pair(self.conversation),
-            "prompt_response": (*self.prompts, *pair(self.response), self.calls),
+            "prompt_response": (*self.prompts, *pair(self.response), self.calls, self.history),
             "text": (self.text,),
         }.get(self.shape, ())
         wanted = (*shaped, *_several(self.winner), self.domain, self.system, self.tools)
@@ -89,6 +93,7 @@ class Mapping:
         return bool(
             self.winner
             or self.calls
+            or self.history
             or (pairs and not self.prompt)
             or any("." in name for name in self.columns)
         )
@@ -108,6 +113,7 @@ class Mapping:
             prompt = f"prompt in `{self.prompt}`, " if self.prompt else ""
             named = [f"response in `{self.response}`"] * bool(self.response)
             named += [f"tool calls in `{self.calls}`"] * bool(self.calls)
+            named += [f"earlier turns in `{self.history}`"] * bool(self.history)
             what = prompt + ", ".join(named)
         elif self.shape == "text":
             what = f"rendered conversations in `{self.text}`"
@@ -141,6 +147,9 @@ class Mapping:
         return cls(**values, roles=tuple(roles))  # type: ignore[arg-type]
 
 
+# How Python's notation begins where JSON would have double quotes; and what of it is read, at most.
+PYTHON = re.compile(r"\s*(\{'|\[\s*[\[{]\s*['\"])")
+LONGEST_LITERAL = 2**20
 DEFAULTS = {f.name: f.default for f in fields(Mapping)}
 
 
@@ -170,8 +179,22 @@ def from_text(value: Any) -> Any:
         try:
             return msgspec.json.decode(value)
         except (ValueError, RecursionError):
-            return value
+            return from_python(value)
     return value
+
+
+def from_python(text: str) -> Any:
+    """Objects, or lists of objects or lists, as `str()` of Python or NumPy writes them, which is
+    how pandas puts them into a CSV file; any other text as it is.
+
+    Only literals are read, nothing is run. NumPy writes no commas, but a line end, between items.
+    """
+    if PYTHON.match(text) and len(text) <= LONGEST_LITERAL:
+        try:
+            return ast.literal_eval(re.sub(r"(?<=[}\]])\s*\n\s*(?=[{\[])", ", ", text.strip()))
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return text
+    return text
 
 
 def as_list(value: Any) -> list[Any] | None:
