@@ -630,7 +630,7 @@ def bad_corpora(folder: Path) -> dict[str, str]:
         "cut.jsonl.gz": "cut off",
         "cut.jsonl.zst": "cut off",
         "silent.jsonl": "no assistant text",
-        "role.jsonl": "line 1, messages[1].role: unknown role 'robot'",
+        "role.jsonl": "unknown role 'robot' in 1 of 1 row (role.jsonl:1)); rename it to one of",
         "data.exe": "not a kind of file",
         "missing.jsonl": "no file",
     }

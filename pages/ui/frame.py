@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import demo, state
+from pages.ui.fields import told
 from pages.ui.words import code_span, plain, what_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import StoredCounts
@@ -31,7 +32,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(told(str(error)), icon=":material/error:")
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:
@@ -138,4 +139,4 @@ def provenance(stored: StoredCounts) -> None:
 def _proof(proof: Mapping[str, Any]) -> str:
     if "merged" in proof:
         return "; ".join(_proof(each) for each in proof["merged"])
-    return str(proof.get("sentence", "not recorded"))
+    return ". ".join([str(proof.get("sentence", "not recorded")), *proof.get("details", ())])

@@ -185,6 +185,7 @@ def _counts_text(result: Result) -> str:
         lines.append(f"note, {note['times']:,}: {note['note']} ({', '.join(note['places'])})")
     if sentence := result.get("proof", {}).get("sentence"):
         lines.append(f"proof: {sentence}")
+        lines += [f"  {detail}" for detail in result["proof"].get("details", ())]
     return "\n".join([*lines, *(f"warning: {each}" for each in result.get("warnings", ()))])
 
 

@@ -68,8 +68,9 @@ def tools_from(value: Any, remarks: list[str]) -> list[dict[str, Any]] | None:
             remarks.append("tools that are one definition were read as a list of it")
     if not value:
         return None
-    tools = [from_text(tool) for tool in value] if isinstance(value, list) else [None]
-    if not all(isinstance(tool, dict) for tool in tools):
+    given = [from_text(tool) for tool in value] if isinstance(value, list) else [value]
+    tools = [tool for tool in given if isinstance(tool, dict)]
+    if len(tools) < len(given):
         remarks.append("tools that are not a list of definitions were dropped")
         return None
     found = [_tool(tool) for tool in tools]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vocabtrim_core.corpora.batches import MessageBatch
 from vocabtrim_core.corpora.parts import text_in
+from vocabtrim_core.corpora.skips import SkipReport
 
 # Texts (vLLM, DeepSeek, gpt-oss), then lists of objects: `reasoning_details` of OpenRouter,
 # `thinking_blocks` and `reasoning_items` of LiteLLM. The first that holds text is carried.
@@ -14,6 +16,12 @@ REASONING = (
 )  # fmt: skip
 # How every remark about reasoning begins: none is due where reasoning does not count.
 REMARK = "reasoning "
+
+
+def notes_of(batch: MessageBatch, *, reasoning: bool) -> SkipReport:
+    """What the rows of a batch lost when they were read; of reasoning only where it counts."""
+    notes = SkipReport.of(batch, notes=True)
+    return notes if reasoning else notes.without(REMARK)
 
 
 def reasoning_in(turn: dict[str, Any], known: str, remarks: list[str]) -> str:

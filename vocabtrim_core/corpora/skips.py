@@ -16,8 +16,8 @@ TOO_DEEP = "nested too deeply"
 UNKNOWN_ROLE = "unknown role"
 NOT_JSON = "is Python's notation that cannot be read"
 OTHERS = "other reasons"
-# Rows that should not be there: a share of them is allowed, as of rows that a template refuses.
-BROKEN = (UNKNOWN_ROLE, HALF_PAIR, TOO_DEEP, OTHERS)
+# Of such rows a share is allowed, as of those that a template refuses: more is no accident.
+BROKEN = (UNKNOWN_ROLE, TOO_DEEP, OTHERS)
 
 REMEDIES = {
     HALF_PAIR: "write the file again as UTF-8 with whole characters",
@@ -25,7 +25,6 @@ REMEDIES = {
     NOT_JSON: "write the column from its source again as JSON, with pandas: "
     'frame.to_json("rows.jsonl", orient="records", lines=True)',
     UNTRAINED_ROW: "take the flags out, or count rows that have trained turns",
-    NO_ASSISTANT: "answer the prompts with the target model first, or check the role names",
 }
 
 

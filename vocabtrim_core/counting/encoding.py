@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from vocabtrim_core.corpora import MessageBatch, SkipReport
 from vocabtrim_core.corpora.batches import ASSISTANT, place
+from vocabtrim_core.corpora.reasoning import notes_of
 from vocabtrim_core.counting.proof import ExactEngine, Proof, block_of
 from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.rendering import encode_spans, encode_whole, read_rows
@@ -113,10 +114,15 @@ def encode_batch(
     unread[list(rendered.refused)] = False
     report = SkipReport.of(batch) + _uncounted(batch, unread, recipe)
     encoded = EncodedBatch(
-        contents=contents, last=last, frames=frames, rendered=spans, counted=counted,
+        contents=contents,
+        last=last,
+        frames=frames,
+        rendered=spans,
+        counted=counted,
         report=report + refused_report(batch, rendered.refused),
-        notes=SkipReport.of(batch, notes=True) + rendered.notes(batch), proof=proof + more,
-    )  # fmt: skip
+        notes=notes_of(batch, reasoning=recipe.reasoning) + rendered.notes(batch),
+        proof=proof + more,
+    )
     _check_within(encoded, batch, recipe.tokenizer.vocab_size)
     return encoded
 

@@ -13,6 +13,7 @@ import filelock
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, SkipReport
+from vocabtrim_core.corpora.skips import BROKEN, remedy_of
 from vocabtrim_core.counting.encoding import REFUSED, REMEDIES
 from vocabtrim_core.counting.parts import PartFolder
 from vocabtrim_core.counting.proof import Proof
@@ -118,17 +119,19 @@ def assemble(
 
 
 def check_refused(sources: Sequence[Mapping[str, Any]], recipe: Recipe) -> None:
-    """InputError when the template refused a larger share of a corpus than the recipe allows."""
+    """InputError when a larger share of a corpus is broken, or refused by the template, than the
+    recipe allows."""
     for source in sources:
-        reasons = [r for r in source.get("skipped", ()) if str(r[0]).startswith(REFUSED)]
+        reasons = [r for r in source.get("skipped", ()) if str(r[0]).startswith((REFUSED, *BROKEN))]
         refused = sum(rows for _, rows, _ in reasons)
         share = refused / max(1, refused + source["conversations"])
         if share > recipe.most_refused:
             reason, _, places = max(reasons, key=lambda each: each[1])
             raise InputError(
                 f"{source['name']}: {share:.1%} of the conversations ({refused:,}) are left out, "
-                f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); choose another "
-                "template, mend the rows, or allow a larger share (--max-refused)."
+                f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); "
+                f"{remedy_of(reason) or 'choose another template'}, mend the rows, or allow a "
+                "larger share (--max-refused)."
             )
 
 
