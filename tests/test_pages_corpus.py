@@ -280,7 +280,8 @@ def test_a_count_that_is_done_says_its_result_and_leads_to_explore(make_counts, 
     workspace.save_counts(counts)
     workspace.save_counts(make_counts(np.arange(128_256) % 5))
     job = ended("done", key=counts.key, tokens=counts.tokens, conversations=2, engine="gigatoken 1",
-                proof={"sentence": "2 of 2 texts were encoded again", "details": ["All of it."]})  # fmt: skip
+                proof={"sentence": "2 of 2 texts were encoded again",
+                       "details": ["All of it."]})  # fmt: skip
     monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
     app = opened("Path")
     assert f"{counts.tokens:,} tokens of 2 conversations" in words(app)
