@@ -32,7 +32,7 @@ FIELDS = {
     "--url": "Servers, one per line",
     "--vocab-size": "Model's V",
 }
-# What only a shell can set: the sentence says that it is an option of the command.
+# What only a shell can set: the sentence says so.
 SHELL_ONLY = {
     "--cluster", "--compact-teacher", "--draft", "--draft-folder", "--mem-fraction", "--model",
     "--out", "--tokenizer",
@@ -54,6 +54,6 @@ def told(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
             return command
         if flag in labels:
             return f"“{labels[flag]}”{': ' if pairs else ''}"
-        return f"the option {found[0]} of the command" if flag in SHELL_ONLY else found[0]
+        return f"{flag} in a shell" if flag in SHELL_ONLY else found[0]
 
     return plain(FLAG.sub(named, sentence))

@@ -77,7 +77,9 @@ def _is_said(value: Any) -> bool:
     """A prompt or a response: text, a number, a message, messages, texts."""
     if isinstance(value, list):
         return all(isinstance(each, str | dict) for each in value)
-    return isinstance(value, str | dict) or (isinstance(value, int) and not isinstance(value, bool))
+    if isinstance(value, dict):
+        return not {"role", "from", "content", "value", "type", "text"}.isdisjoint(value)
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _is_chat(value: Any) -> bool:

@@ -65,7 +65,9 @@ def open_corpus(
 def _explain(path: Path) -> None:
     """InputError for a file of which no row can be read: why, and which; or that it has none."""
     try:
-        Corpus(_called(path), (path,), (Mapping("text", text="text"),)).require_conversations()
+        # any mapping that is read row by row
+        anything = Mapping("prompt_response", response="response")
+        Corpus(_called(path), (path,), (anything,)).require_conversations()
     except NoConversationsError as error:
         if error.report.skipped:
             raise

@@ -148,7 +148,7 @@ class Mapping:
 
 
 # How Python's notation begins where JSON would have double quotes; and what of it is read, at most.
-PYTHON = re.compile(r"\s*(\{'|\[\s*[\[{]\s*['\"])")
+PYTHON = re.compile(r"\s*(array\()?(\{'|\[\s*[\[{]\s*['\"])")
 LONGEST_LITERAL = 2**20
 DEFAULTS = {f.name: f.default for f in fields(Mapping)}
 

@@ -127,12 +127,14 @@ class SkipReport:
         """NoConversationsError when every row was left out; remedies: reason -> what to do."""
         if self.conversations:
             return
+        most_first = sorted(self.reasons, key=lambda each: (-each[1], each[0]))
         causes = "; ".join(
             f"{reason} in {count:,} of {self.skipped:,} row{'s' * (self.skipped > 1)}"
             f" ({', '.join(places)}{', …' if count > len(places) else ''})"
-            for reason, count, places in self.reasons
+            for reason, count, places in most_first[: self.PLACES]
         )
-        most_first = sorted(self.reasons, key=lambda each: -each[1])
+        more = len(most_first) - self.PLACES
+        causes += f"; and {more} more reason{'s' * (more > 1)}" if more > 0 else ""
         known = filter(None, (remedy_of(reason, remedies) for reason, _, _ in most_first))
         usual = "check that the columns are mapped to the right fields"
         if not causes:

@@ -111,9 +111,9 @@ def _pair(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> list[Any
 
 def _earlier(value: Any, mapping: Mapping) -> list[dict[str, Any]]:
     """The turns before a prompt: pairs of texts, texts in turn, or messages; none of nothing."""
-    if value is None or value in ("", []):
-        return []
     listed = as_list(value)
+    if value in (None, "") or listed == []:
+        return []
     if turns := _listed(listed, mapping):
         return turns
     pairs = [from_text(pair) for pair in listed or ()]
