@@ -109,6 +109,17 @@ def test_rows_that_cannot_be_read_are_named(tmp_path, capsys, name):
         assert says in page(tmp_path / name)
 
 
+def test_half_a_pair_inside_of_json_text_is_said(tmp_path, capsys):
+    inner = json.dumps([ASK, SAY])
+    bad = {"messages": inner.replace("Baikal.", r"\ud800")}
+    for name in FORMATS:
+        sentence = counted(write(tmp_path / name, [bad]), capsys)["error"]
+        assert "`messages` is not valid Unicode (half a surrogate pair)" in sentence
+        (batch,) = open_corpus(write(tmp_path / name, [{"messages": inner}, bad])).batches()
+        (skip,) = batch.skipped
+        assert (skip.row, "half a surrogate pair" in skip.reason) == (2, True)
+
+
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
 @pytest.mark.parametrize("bad", [HALF, DEEP])
 def test_good_rows_behind_many_bad_ones_are_found(tmp_path, name, bad):
@@ -332,6 +343,7 @@ SAID = {  # keys of the answer -> (content, notes)
                         "Baikal!", ["the content of a message was taken from `audio.transcript`"]),
     "text under another key": ({"translation": "Der Baikal."}, "Baikal.",
                                [UNREAD.format("translation")]),
+    "a key of two words": ({"second answer": "x"}, "Baikal.", [UNREAD.format("second answer")]),
     "a key in another script": ({"考": "x"}, "Baikal.", [UNREAD.format("考")]),
     "text inside of another key": ({"drafts": [{"v": ["Ladoga."]}]}, "Baikal.",
                                    [UNREAD.format("drafts")]),
@@ -387,6 +399,9 @@ def test_lists_that_pandas_wrote_are_read(tmp_path):
 BROKEN_CELLS = (
     "[{'role': 'user', 'content': nan}]",
     "[{'role': 'user', 'content': 'x'",
+    "[{'role': 'user', 'content': '\\ud800'}]",
+    "[{'role': 'user', 'content': b'x'}]",
+    "[{'role': 'user', 'content': {1, 2}}]",
     "array([{'role': 'user', 'content': 'x'}], dtype=object)",
     "[{'role': 'user', 'content': __import__('os').getcwd()}]",
     "[{'role': 'user', 'content': " + "[" * 5000 + "]" * 5000 + "}]",

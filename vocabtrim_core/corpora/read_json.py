@@ -43,7 +43,7 @@ LONGEST_LINE = 256 * 2**20
 SHARD_CUTS = 2  # blocks per shard of a plain file: enough shards for threads, few to checkpoint
 PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
 
-KEY = re.compile(rb'"([\w\x80-\xff\\-]+)"\s*:')  # a key; inside of a text it ends in a backslash
+KEY = re.compile(rb'"([^\x00-\x1f":,{}]{1,64}+)"\s*:')  # inside of a text it ends in a backslash
 UNESCAPED = re.compile(rb"([^\\]|\\u(?!d[89a-f])[0-9a-f]{4})+", re.IGNORECASE)
 MOST_KEYS = 64  # other keys in a block; with more of them it is read line by line
 
@@ -220,7 +220,8 @@ def _other_keys(data: bytes, mapping: Mapping) -> list[str]:
     """The keys of any object in there that messages have and nobody reads, if messages have them:
     Arrow's reader would overlook them."""
     written = (key for key in set(KEY.findall(data)) if not key.endswith(b"\\"))
-    keys = sorted({str(json.loads(b'"%s"' % key)) for key in written if UNESCAPED.fullmatch(key)})
+    whole_ones = (key.decode("utf-8", "replace") for key in written if UNESCAPED.fullmatch(key))
+    keys = sorted({str(json.loads(f'"{key}"')) for key in whole_ones})
     return unread_keys(keys, (mapping.role, mapping.content))
 
 

@@ -16,8 +16,8 @@ from vocabtrim_core.corpora.places import (
     list_of_texts,
 )
 from vocabtrim_core.corpora.seen import odd_messages
-from vocabtrim_core.corpora.shapes import PYTHON, Mapping, value_at
-from vocabtrim_core.corpora.skips import NOT_JSON, remedy_of
+from vocabtrim_core.corpora.shapes import Mapping, unread_because, value_at
+from vocabtrim_core.corpora.skips import remedy_of
 
 # Names in order of preference; a guess is sure when exactly one of a row's columns fits.
 CONVERSATIONS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog")
@@ -241,11 +241,9 @@ class _Guess:
         if prompts and not others:
             note, advice = "There are prompts but no responses.", (
                 "Answer them with the target model first, and give a file with both.")  # fmt: skip
-        elif python := next((n for n in self.texts if _is_python(self.sample, n)), ""):
-            note, advice = (
-                f"`{python}` {NOT_JSON}.",
-                f"{remedy_of(NOT_JSON)[:1].upper()}{remedy_of(NOT_JSON)[1:]}.",
-            )
+        elif why := next(filter(None, (_unread(self.sample, name) for name in self.texts)), ""):
+            remedy = remedy_of(why)
+            note, advice = f"{why}.", f"{remedy[:1].upper()}{remedy[1:]}."
         elif odd:
             note, advice = "No column was recognised.", f"Map the keys of its objects: {odd}."
         elif len(self.texts) > 1:
@@ -275,8 +273,10 @@ def _is_marked(sample: Sequence[dict[str, Any]], name: str) -> bool:
     return any(mark in (row.get(name) or "") for row in sample for mark in CHAT_MARKS)
 
 
-def _is_python(sample: Sequence[dict[str, Any]], name: str) -> bool:
-    return any(PYTHON.match(row.get(name) or "") for row in sample)
+def _unread(sample: Sequence[dict[str, Any]], name: str) -> str:
+    """Why texts that look like lists of messages were not read as such; "" where none does."""
+    why = next(filter(None, (unread_because(row.get(name) or "") for row in sample)), "")
+    return f"`{name}` {why}" if why else ""
 
 
 def _is_label(sample: Sequence[dict[str, Any]], name: str) -> bool:

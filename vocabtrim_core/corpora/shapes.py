@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, fields, replace
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.corpora.batches import canonical_role
+from vocabtrim_core.corpora.skips import HALF_PAIR, NOT_JSON
 from vocabtrim_core.errors import InputError
 
 SHAPES = {
@@ -174,7 +176,8 @@ def value_at(row: dict[str, Any], path: str) -> Any:
 
 
 def from_text(value: Any) -> Any:
-    """An object or list that was stored as JSON text; anything else as it is."""
+    """An object or list that was stored as text, in JSON or in Python's notation; anything else as
+    it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return msgspec.json.decode(value)
@@ -185,16 +188,36 @@ def from_text(value: Any) -> Any:
 
 def from_python(text: str) -> Any:
     """Objects, or lists of objects or lists, as `str()` of Python or NumPy writes them, which is
-    how pandas puts them into a CSV file; any other text as it is.
+    how pandas puts them into a CSV file, or JSON with NaN in it; any other text as it is.
 
-    Only literals are read, nothing is run. NumPy writes no commas, but a line end, between items.
+    Only literals that JSON has too are read, and nothing is run. NumPy writes no commas, but a line
+    end, between items.
     """
-    if PYTHON.match(text) and len(text) <= LONGEST_LITERAL:
+    for read in (json.loads, _literal):
         try:
-            return ast.literal_eval(re.sub(r"(?<=[}\]])\s*\n\s*(?=[{\[])", ", ", text.strip()))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return text
+            found = json.dumps(read(text), ensure_ascii=False)
+            found.encode()  # no half of a surrogate pair
+            return json.loads(found)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
     return text
+
+
+def _literal(text: str) -> Any:
+    if not PYTHON.match(text) or len(text) > LONGEST_LITERAL:
+        raise ValueError("not a literal that is read")
+    return ast.literal_eval(re.sub(r"(?<=[}\]])\s*\n\s*(?=[{\[])", ", ", text.strip()))
+
+
+def unread_because(text: str) -> str:
+    """Why text that looks like a list or objects was not read as such; "" where it does not."""
+    try:
+        is_json = isinstance(json.loads(text), list | dict)
+    except (ValueError, RecursionError):
+        is_json = False
+    if is_json:
+        return f"is {HALF_PAIR}"
+    return NOT_JSON if PYTHON.match(text) else ""
 
 
 def as_list(value: Any) -> list[Any] | None:

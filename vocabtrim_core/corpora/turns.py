@@ -14,8 +14,7 @@ from typing import Any
 from vocabtrim_core.corpora.batches import UnusableError, canonical_role
 from vocabtrim_core.corpora.calls import calls_from
 from vocabtrim_core.corpora.parts import kind_in
-from vocabtrim_core.corpora.shapes import PYTHON, Mapping, as_list, from_text, value_at
-from vocabtrim_core.corpora.skips import NOT_JSON
+from vocabtrim_core.corpora.shapes import Mapping, as_list, from_text, unread_because, value_at
 
 NO_WINNER = "no winner of the two answers (a tie, or none named)"
 WINNER = re.compile(r"(?:(?:model|assistant|response|answer|conversation|chosen)[ _-]?)?([ab])")
@@ -59,8 +58,8 @@ def _turns(value: Any, column: str, mapping: Mapping) -> list[Any]:
     value = from_text(value)
     if isinstance(value, dict):
         value = _by_turn(value, column)
-    if isinstance(value, str) and PYTHON.match(value):
-        raise UnusableError(f"`{column}` {NOT_JSON}")
+    if isinstance(value, str) and (why := unread_because(value)):
+        raise UnusableError(f"`{column}` {why}")
     if not isinstance(value, list):
         raise UnusableError(f"`{column}` is not a list of messages but {kind_in(value)}")
     if not value:
