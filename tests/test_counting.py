@@ -794,7 +794,8 @@ def test_a_cluster_without_the_library_is_said(shared, tmp_path):
             running.callback(child.terminate)
 
         dask("scheduler", "--host", "127.0.0.1", "--port", "0")
-        while not (tmp_path / "scheduler.json").exists():
+        written = tmp_path / "scheduler.json"
+        while not written.is_file() or not written.read_text():  # it is there before its text is
             time.sleep(0.1)
         dask("worker", "--no-nanny", "--nthreads", "1")
         address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
