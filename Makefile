@@ -1,6 +1,7 @@
 # Two commands: `make app` and `make test`. Both set up .venv first; a second run starts at once.
-# --group reads [dependency-groups] of pyproject.toml: the trainer, tests, the optional cluster, and
-# the consumers whose loaders the tests run.
+# The package is installed in place (--editable), so that jobs, benchmarks and workers find it from any
+# folder. --group reads [dependency-groups] of pyproject.toml: the trainer, and the consumers whose
+# loaders the tests run.
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-warn-conflicts
 .PHONY: app test setup clean
 
 app: $(VENV)/app.stamp
-	$(BIN)/python -m streamlit run app.py --server.address $(ADDRESS) --server.port $(PORT)
+	$(BIN)/vocabtrim app --address $(ADDRESS) --port $(PORT)
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
@@ -28,13 +29,13 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/app.stamp: requirements.txt pyproject.toml | $(BIN)/python
-	$(PIP) --requirement requirements.txt
+	$(PIP) --requirement requirements.txt --editable .
 	$(PIP) --no-deps --group trainer
 	$(BIN)/python -m vocabtrim_core tokenizers --build
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/app.stamp
-	$(PIP) --requirement requirements.txt --group test --group cluster
+	$(PIP) --requirement requirements.txt --editable '.[test]'
 	$(PIP) --no-deps --group consumers
 	touch $@
 

@@ -31,8 +31,6 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks.counting_peers import MARKERS
 from benchmarks.counting_runs import (
     ALONE,

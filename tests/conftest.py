@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,23 @@ import pytest
 
 from vocabtrim_core.counts import Provenance, TokenCounts
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def _is_installed() -> bool:
+    """Whether this environment has this very checkout installed, as `make setup` leaves it."""
+    try:
+        origin = distribution("vocabtrim-explorer").read_text("direct_url.json")
+    except PackageNotFoundError:
+        return False
+    return bool(origin) and json.loads(origin)["url"] == ROOT.as_uri()
+
+
+def pytest_configure() -> None:
+    """A second work tree with a borrowed environment: processes started here import this one."""
+    if not _is_installed():
+        os.environ["PYTHONPATH"] = str(ROOT)
 
 
 @pytest.fixture(scope="session")

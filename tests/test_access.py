@@ -13,9 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import connect
+from visits import STREAM, drawn
 
 from benchmarks.browser import ROOT, free_port, serving
 from pages.ui.guard import UNGUARDED
@@ -41,8 +39,6 @@ ORIGINS = (  # foreign to http://127.0.0.1:PORT
 )  # fmt: skip
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
-STREAM = "/_stcore/stream"
-FINISHED = ForwardMsg.FINISHED_SUCCESSFULLY  # and not early, to run again
 SERVER_TOO = {400, 403}  # what the server underneath may refuse as malformed before the guard does
 
 
@@ -280,21 +276,6 @@ def test_every_answer_says_who_may_frame_and_read_it(port, paths):
 
 
 # --- pages that are not behind the guard ----------------------------------------------------------
-
-
-def drawn(address: str, name: str) -> list[str]:
-    """Every element that a first visit of a page is sent, as text."""
-    said, asked = [], BackMsg()
-    asked.rerun_script.page_name = name
-    with connect(address.replace("http", "ws") + STREAM, origin=address, max_size=None) as visit:
-        visit.send(asked.SerializeToString())
-        while True:
-            message = ForwardMsg.FromString(visit.recv(timeout=60))
-            kind = message.WhichOneof("type")
-            if kind == "script_finished" and message.script_finished == FINISHED:
-                return said
-            if kind == "delta":
-                said.append(str(message.delta))
 
 
 def test_a_server_without_the_guard_shows_nothing_but_how_to_start_it(tmp_path):

@@ -783,13 +783,17 @@ def test_cluster_counts_the_same_even_when_a_worker_is_killed(shared, tmp_path):
 def test_a_cluster_without_the_library_is_said(shared, tmp_path):
     pytest.importorskip("distributed")
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(3)))
-    environment = {**os.environ, "PYTHONPATH": ""}
+    # As where it is not installed, in processes of an environment that has it.
+    without = (
+        "import runpy, sys; sys.modules['vocabtrim_core'] = None; "
+        "runpy.run_module({!r}, None, '__main__')"
+    )
     with contextlib.ExitStack() as running:
 
         def dask(kind: str, *argv: str) -> None:
-            line = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *argv, "--no-dashboard",
-                    "--scheduler-file", str(tmp_path / "scheduler.json")]  # fmt: skip
-            child = subprocess.Popen(line, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+            code, file = without.format(f"distributed.cli.dask_{kind}"), tmp_path / "scheduler.json"
+            line = [sys.executable, "-c", code, *argv, "--no-dashboard", "--scheduler-file", file]
+            child = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.DEVNULL)
             running.callback(child.wait)
             running.callback(child.terminate)
 
@@ -799,7 +803,7 @@ def test_a_cluster_without_the_library_is_said(shared, tmp_path):
             time.sleep(0.1)
         dask("worker", "--no-nanny", "--nthreads", "1")
         address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
-        with pytest.raises(InputError, match=r"cannot be imported on tcp://.*PYTHONPATH"):
+        with pytest.raises(InputError, match=r"is not installed on tcp://.*pip install"):
             count(corpus, *kit(shared), cluster=address)
 
 

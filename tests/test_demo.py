@@ -8,6 +8,7 @@ import fractions
 import functools
 import inspect
 import json
+import os
 import random
 import re
 import shutil
@@ -101,7 +102,6 @@ def some_sources() -> list:
 BUILD_SOME = """
 import hashlib, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
 import test_demo
 from vocabtrim_core.corpora import demo
 demo.sources = test_demo.some_sources
@@ -113,14 +113,14 @@ print([hashlib.sha256(f.read_bytes()).hexdigest() for f in files.values()])
 def test_the_same_environment_gives_the_same_bytes(tmp_path):
     said = []
     for seed in ("1", "2"):
-        code = BUILD_SOME.format(tests=str(Path(__file__).parent), out=str(tmp_path / seed))
+        code = BUILD_SOME.format(out=str(tmp_path / seed))
         done = subprocess.run(
             [sys.executable, "-c", code],
             capture_output=True,
             text=True,
             check=True,
-            cwd=Path(__file__).parents[1],
-            env={"PYTHONHASHSEED": seed, "VOCABTRIM_HOME": str(tmp_path / "home")},
+            cwd=Path(__file__).parent,
+            env={**os.environ, "PYTHONHASHSEED": seed, "VOCABTRIM_HOME": str(tmp_path / "home")},
         )
         said.append(done.stdout)
     assert said[0] == said[1]

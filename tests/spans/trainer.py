@@ -7,7 +7,6 @@ is the mask alone and no system prompt or reading of arguments.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -172,7 +171,6 @@ def page(root: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
     with tempfile.TemporaryDirectory() as folder:
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page(Path(folder)), "utf-8")

@@ -135,7 +135,8 @@ def _client(address: str) -> Iterator[Client]:
         from distributed import Client
     except ImportError:
         raise InputError(
-            "Counting on a cluster needs Dask: install `distributed`, or leave --cluster out."
+            "Counting on a cluster needs Dask: run `pip install 'vocabtrim-explorer[cluster]'`, or "
+            "leave --cluster out."
         ) from None
     if not ADDRESS.fullmatch(address):
         raise InputError(
@@ -171,6 +172,7 @@ def _check_package(client: Client) -> None:
     answers["the scheduler"] = client.run_on_scheduler(has_it)
     if lacking := [who for who, has in answers.items() if not has]:
         raise InputError(
-            f"This library cannot be imported on {', '.join(lacking)}; start `dask scheduler` and "
-            "`dask worker` with PYTHONPATH set to the folder that holds vocabtrim_core."
+            f"vocabtrim-explorer is not installed on {', '.join(lacking)}; install it in the "
+            "environments of `dask scheduler` and `dask worker`, with `pip install` and this "
+            "version's wheel or checkout."
         )

@@ -6,12 +6,14 @@ Commands keep what they finished: `resume` runs the same command again and it co
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -121,18 +123,29 @@ def _registry() -> Iterator[Path]:
         yield root
 
 
+@functools.cache
+def _require_package() -> None:
+    """InputError unless a process that starts anywhere finds this package; asked once."""
+    look = (
+        "import importlib.util, sys; sys.exit(importlib.util.find_spec('vocabtrim_core') is None)"
+    )
+    if subprocess.run([*COMMAND[:2], "-c", look], check=False).returncode:
+        raise InputError(
+            f"vocabtrim-explorer is not installed for {sys.executable}, so jobs cannot start; run "
+            "`make setup` in the checkout, or `pip install --editable .`."
+        )
+
+
 def _spawn(folder: Path) -> None:
+    _require_package()
     spec = json.loads((folder / "spec.json").read_text("utf-8"))
     for leftover in ("process.json", "cancel"):
         (folder / leftover).unlink(missing_ok=True)
     Status(updated=time.time()).write(folder)
-    package_parent = str(Path(__file__).resolve().parents[2])
-    search = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
         "VOCABTRIM_JOB": str(folder),
         "VOCABTRIM_HOME": str(workspace.home()),
-        "PYTHONPATH": os.pathsep.join(search),
         "PYTHONUNBUFFERED": "1",
     }
     processes.start(
