@@ -19,8 +19,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting import kept as kept_counts
@@ -38,6 +36,7 @@ from vocabtrim_core.counting.shard_counts import MOST_PIECES
 from vocabtrim_core.counting.span_proof import check_sample
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import Cancelled
+from vocabtrim_core.machine import cores
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.templates.verify import SpanError
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -297,8 +296,7 @@ def pieces_per_block(corpus: Corpus) -> int:
 
 def _threads(corpus: Corpus) -> int:
     """As many threads as there are cores for us, but no more than pay for their engine."""
-    cores = len(psutil.Process().cpu_affinity() or [0]) if psutil.LINUX else os.cpu_count() or 1
-    return max(1, min(cores, text_bytes(corpus) // THREAD_TEXT))
+    return max(1, min(cores(), text_bytes(corpus) // THREAD_TEXT))
 
 
 @contextmanager
