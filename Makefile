@@ -1,4 +1,5 @@
 # Two commands: `make app` and `make test`. Both set up .venv first; a second run starts at once.
+# Beside them `make coverage`, `make docs` (the site, in site/) and `make platforms`.
 # The package is installed in place (--editable), so that jobs, benchmarks and workers find it from any
 # folder. --group reads [dependency-groups] of pyproject.toml: the trainer, and the consumers whose
 # loaders the tests run.
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 # Packages installed with --no-deps pin what they do without here; pip need not say so each time.
 PIP := $(BIN)/python -m pip install --quiet --no-warn-conflicts
 
-.PHONY: app test setup clean
+.PHONY: app test setup coverage docs platforms clean
 
 app: $(VENV)/app.stamp
 	$(BIN)/vocabtrim app --address $(ADDRESS) --port $(PORT)
@@ -19,7 +20,19 @@ test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# Which lines the tests reach, those of jobs and commands in processes of their own included.
+coverage: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term:skip-covered --cov-report=html
+
+docs: $(VENV)/test.stamp
+	$(BIN)/mkdocs build --strict
+
+# Whether everything resolves to wheels on every platform and Python; asks the package index.
+platforms: $(VENV)/test.stamp
+	$(BIN)/python benchmarks/platforms.py
 
 setup: $(VENV)/app.stamp
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import json
 import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -77,6 +79,16 @@ def test_a_processor_has_a_name_everywhere(bare, tmp_path):
     )  # as arm64's Linux has it
     assert devices.device_name("cpu") == f"{platform.machine()}, 4 cores"
     assert settings_for("cpu")["OMP_NUM_THREADS"] == "4"
+
+
+def test_nothing_uses_a_function_of_linux_alone_without_asking_for_it():
+    """`getattr(os, name, None)` asks; `os.name` would fail elsewhere."""
+    root = Path(__file__).resolve().parents[1]
+    for path in (*(root / "vocabtrim_core").rglob("*.py"), *(root / "pages").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                found = (node.value.id, node.attr)
+                assert found not in {("os", name) for name in LINUX_ALONE}, (path, node.lineno)
 
 
 def test_memory_is_told_and_given_back_without_glibc(bare):
