@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -14,7 +15,7 @@ import urllib.error
 import urllib.request
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from visits import STREAM, drawn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 import vocabtrim_core
+from benchmarks import platforms
 from benchmarks.browser import free_port
 from vocabtrim_core import programs
 from vocabtrim_core.cli import main
@@ -165,38 +168,74 @@ def test_one_version():
 # --- requirements ---------------------------------------------------------------------------------
 
 
-def pins(name: str) -> dict[str, str]:
-    """Package -> version of a requirements file."""
-    lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text().splitlines())
-    found = [Requirement(line) for line in lines if line]
-    versions = {canonicalize_name(r.name): str(r.specifier).removeprefix("==") for r in found}
-    assert all(len(r.specifier) == 1 and str(r.specifier).startswith("==") for r in found)
-    return versions
+ENVIRONMENTS = [
+    {"sys_platform": system, "platform_machine": machine, "python_version": version}
+    for system, machines in (("linux", ("x86_64", "aarch64")), ("darwin", ("x86_64", "arm64")))
+    for machine in machines
+    for version in ("3.11", "3.12", "3.13", "3.14")
+]
+everywhere = pytest.mark.parametrize(
+    "environment", ENVIRONMENTS, ids=lambda each: "-".join(each.values())
+)
 
 
-def required(*groups: str) -> list[Requirement]:
+def applying(lines: Iterable[str], environment: dict[str, str]) -> dict[str, Requirement]:
+    """Package -> the one requirement that a platform and Python take from these lines."""
+    found: dict[str, Requirement] = {}
+    for line in lines:
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            name = canonicalize_name(requirement.name)
+            assert name not in found, line
+            found[name] = requirement
+    return found
+
+
+def pinned_lines() -> list[str]:
+    """requirements.txt without its comments."""
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    return [bare for line in lines if (bare := line.partition("#")[0].strip())]
+
+
+def required_lines(*extras: str) -> list[str]:
     """The dependencies of the package, and those of its extras."""
+    optional = PROJECT["project"]["optional-dependencies"]
+    return [*PROJECT["project"]["dependencies"], *(line for e in extras for line in optional[e])]
+
+
+@everywhere
+def test_what_is_pinned_is_what_the_package_and_its_app_need(environment):
+    """The same packages, and every pin within its range."""
+    pins = applying(pinned_lines(), environment)
+    ranges = applying(required_lines("train"), environment)
+    assert pins.keys() == ranges.keys()
+    for name, pin in pins.items():
+        (only,) = pin.specifier
+        assert only.operator == "=="
+        assert ranges[name].specifier.contains(only.version, prereleases=True), name
+
+
+def test_the_platforms_are_those_that_are_resolved():
+    assert set(platforms.PYTHONS) == {each["python_version"] for each in ENVIRONMENTS}
+    assert len(ENVIRONMENTS) == len(platforms.PLATFORMS) * len(platforms.PYTHONS)
+    supported = SpecifierSet(PROJECT["project"]["requires-python"])
+    assert all(supported.contains(version) for version in platforms.PYTHONS)
+    assert not supported.contains("3.10.14")
+    assert not supported.contains("3.15.0")
+    said = (ROOT / "benchmarks" / "results" / "platforms.md").read_text("utf-8")
+    assert (
+        len(re.findall(r"^\| (?:Linux|macOS).*\d packages \| \d+ packages \|$", said, re.M)) == 16
+    )
+
+
+def test_extras_agree():
     extras = PROJECT["project"]["optional-dependencies"]
-    lines = [*PROJECT["project"]["dependencies"], *(line for g in groups for line in extras[g])]
-    return [Requirement(line) for line in lines]
-
-
-def test_the_pins_satisfy_the_ranges():
-    pinned = pins("requirements.txt")
-    for requirement in required("train"):
-        version = pinned[canonicalize_name(requirement.name)]
-        assert requirement.specifier.contains(version), requirement
-
-
-def test_what_is_pinned_is_what_the_package_and_its_app_need():
-    assert set(pins("requirements.txt")) == {canonicalize_name(r.name) for r in required("train")}
-    assert PROJECT["project"]["optional-dependencies"]["app"] == ["vocabtrim-explorer[train]"]
-
-
-def test_the_test_environment_pins_what_other_extras_give_ranges_for():
-    tested = {r.name: str(r.specifier).removeprefix("==") for r in required("test")}
-    for requirement in required("cluster")[len(required()) :]:
-        assert requirement.specifier.contains(tested[requirement.name])
+    assert extras["app"] == ["vocabtrim-explorer[train]"]
+    tested = {r.name: r for r in map(Requirement, extras["test"])}
+    assert all(str(r.specifier).startswith("==") for r in tested.values())
+    for requirement in map(Requirement, extras["cluster"]):
+        (pin,) = tested[requirement.name].specifier
+        assert requirement.specifier.contains(pin.version)
 
 
 # --- in use ---------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def unpacked(spans: pa.LargeBinaryArray, conversation: np.ndarray) -> ResponseBa
 def gather(
     ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(ids, offsets) of the stretches ids[starts[i]:][:lengths[i]] in another order."""
+    """(ids, offsets) of the stretches `ids[starts[i]:][:lengths[i]]` in another order."""
     starts, lengths = starts[order], lengths[order]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     take = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])

@@ -184,7 +184,7 @@ def evaluate(
 ) -> dict:  # fmt: skip
     """Per-position accuracy of a draft folder on captured features, counted as SpecForge does.
 
-    correct[n][i], counted[n][i]: tokens of conversation n at draft position i that equal the
+    `correct[n][i]`, `counted[n][i]`: tokens of conversation n at draft position i that equal the
     target's own choice, of its assistant tokens; ratios are of sums over conversations.
     """
     import torch
