@@ -34,8 +34,10 @@ TEXTS = ("text",)
 DOMAINS = ("domain", "category", "subject", "source", "task", "dataset")
 WINNERS = ("winner", "preference", "winner_model_a")
 IDENTITY = re.compile(r"(.*[_-])?(id|ids|uuid|guid|idx|index|hash|md5|sha\d*|url|timestamp)", re.I)
-CHAT_MARKS = ("<|im_start|>", "<|start_header_id|>", "<|header_start|>", "<start_of_turn>")
-CHAT_MARKS += ("[INST]", "<|assistant|>", "<｜Assistant｜>", "<|start|>")  # noqa: RUF001
+CHAT_MARKS = (
+    "<|im_start|>", "<|start_header_id|>", "<|header_start|>", "<start_of_turn>",
+    "[INST]", "<|assistant|>", "<｜Assistant｜>", "<|start|>",  # noqa: RUF001
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

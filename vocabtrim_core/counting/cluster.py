@@ -10,7 +10,7 @@ import importlib.util
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,7 @@ def add_parts(parts: Iterator[Part] | list[Part], vocab_size: int) -> np.ndarray
     return total
 
 
-def _tree_sum(client: Client, values: list[Future]) -> Future | None:
+def _tree_sum(client: Client, values: list[Future[Any]]) -> Future[Any] | None:
     """The sum of arrays that live on the workers, two at a time."""
     while len(values) > 1:
         pairs = list(zip(values[::2], values[1::2], strict=False))
@@ -104,7 +104,7 @@ def _tree_sum(client: Client, values: list[Future]) -> Future | None:
 
 
 def _collect(
-    corpus: Corpus, waiting: list[Future], folder: PartFolder, progress: Callable[..., None]
+    corpus: Corpus, waiting: list[Future[Any]], folder: PartFolder, progress: Callable[..., None]
 ) -> None:
     """Save parts as tasks finish, and tell how far the count is."""
     from distributed import wait
@@ -130,7 +130,7 @@ def _collect(
 
 
 @contextmanager
-def _client(address: str) -> Iterator[Client]:
+def _client(address: str) -> Generator[Client]:
     try:
         from distributed import Client
     except ImportError:

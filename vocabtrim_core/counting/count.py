@@ -13,11 +13,12 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
@@ -232,7 +233,7 @@ def count_here(
     threads = 1 if exact.engine.parallel else threads
     total, started = corpus.size_bytes, time.perf_counter()
     with ThreadPoolExecutor(threads, thread_name_prefix="count") as pool:
-        running: set[Future] = {pool.submit(thread, number) for number in range(threads)}
+        running: set[Future[Any]] = {pool.submit(thread, number) for number in range(threads)}
         running |= {first} if first else set()
         try:
             while running:
@@ -300,7 +301,7 @@ def _threads(corpus: Corpus) -> int:
 
 
 @contextmanager
-def _hf_on_our_threads(threads: int) -> Iterator[None]:
+def _hf_on_our_threads(threads: int) -> Generator[None]:
     """Where we have threads of our own, let HF tokenizers have none, which would compete with them
     for the same cores, unless the user has said so; it reads the variable at every call."""
     if threads == 1 or PARALLELISM in os.environ:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +29,7 @@ POLL = 0.2  # seconds between looks at the lock
 
 
 @contextmanager
-def alone(key: str, progress: Callable[..., None]) -> Iterator[None]:
+def alone(key: str, progress: Callable[..., None]) -> Generator[None]:
     """Wait until nobody else on this machine is counting the same; progress may end the wait."""
     lock = filelock.FileLock(workspace.folder("locks") / f"count-{key}.lock")
     while True:

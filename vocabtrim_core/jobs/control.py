@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def wait(job_id: str, timeout: float) -> Job:
 
 
 @contextmanager
-def _registry() -> Iterator[Path]:
+def _registry() -> Generator[Path]:
     """One starter at a time, across tabs and processes; the lock dies with its holder."""
     root = workspace.folder("jobs")
     with filelock.FileLock(root / ".lock"):
