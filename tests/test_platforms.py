@@ -17,6 +17,7 @@ from tokenizer_makers import byte_level
 
 from vocabtrim_core.counting import memory
 from vocabtrim_core.drafts.trainer import settings_for
+from vocabtrim_core.extras import missing_package
 from vocabtrim_core.machine import cores
 from vocabtrim_core.serving import devices
 
@@ -89,6 +90,27 @@ def test_nothing_uses_a_function_of_linux_alone_without_asking_for_it():
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 found = (node.value.id, node.attr)
                 assert found not in {("os", name) for name in LINUX_ALONE}, (path, node.lineno)
+
+
+@pytest.mark.parametrize(
+    ("name", "system", "machine", "said"),
+    [
+        ("torch", "linux", "x86_64", "'vocabtrim-explorer[train]'"),
+        ("torch.nn", "darwin", "arm64", "'vocabtrim-explorer[train]'"),
+        ("torch", "darwin", "x86_64", "Macs with Intel processors"),
+        ("distributed", "darwin", "x86_64", "'vocabtrim-explorer[cluster]'"),
+        ("mistral_common", "linux", "aarch64", "pip install 'mistral-common'"),
+        ("vocabtrim_core.nothing", "linux", "x86_64", None),
+        ("pages.ui.nothing", "linux", "x86_64", None),
+        (None, "linux", "x86_64", None),
+    ],
+)
+def test_a_missing_package_is_named_with_what_to_do(name, system, machine, said, monkeypatch):
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    found = missing_package(ModuleNotFoundError("no module", name=name))
+    assert found is None if said is None else said in str(found)
+    assert missing_package(ImportError("broken", name=name)) is None
 
 
 def test_memory_is_told_and_given_back_without_glibc(bare):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import sys
+
 EXTRAS = {"torch": "train", "accelerate": "train", "tensorboard": "train", "distributed": "cluster"}
 
 
@@ -12,6 +15,11 @@ def missing_package(error: BaseException) -> str | None:
     if package.startswith("vocabtrim") or package == "pages":
         return None  # a bug of ours
     extra = EXTRAS.get(package)
+    if extra == "train" and (sys.platform, platform.machine()) == ("darwin", "x86_64"):
+        return (
+            f"This needs the Python package {package}, which is not made for Macs "
+            "with Intel processors any more; do it on another machine."
+        )
     which = f"vocabtrim-explorer[{extra}]" if extra else package.replace("_", "-")
     return (
         f"This needs the Python package {package}, which is not installed; run `pip install "
