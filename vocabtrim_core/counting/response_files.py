@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.ipc
+from pyarrow import ipc
 
 from vocabtrim_core import workspace
 from vocabtrim_core.counting.response_batch import unpacked
@@ -91,7 +91,7 @@ class ResponseFiles:
         held = pa.record_batch(columns, SCHEMA.with_metadata({BY_LEVEL: by_level.tobytes()}))
 
         def write(file: BinaryIO) -> None:
-            with pa.ipc.new_file(file, held.schema) as writer:
+            with ipc.new_file(file, held.schema) as writer:
                 writer.write(held)
 
         workspace.write_atomic(self.folder / name, write)
@@ -114,7 +114,7 @@ def _read(path: Path, level: int) -> tuple[pa.Table, np.ndarray]:
     """(conversations whose hash has this level or more, tokens by level) of a block's file."""
     try:
         with pa.memory_map(str(path)) as file:
-            table = pa.ipc.open_file(file).read_all()
+            table = ipc.open_file(file).read_all()
         by_level = np.frombuffer(table.schema.metadata[BY_LEVEL], np.int64)
     except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
         raise InputError(f"{path} does not hold responses of a block ({error}).") from error

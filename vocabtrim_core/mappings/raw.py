@@ -56,10 +56,13 @@ def integers(path: Path, value: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
+MASKS = (np.bool_, np.uint8, np.int64)
+
+
 def mask(path: Path, value: Any) -> np.ndarray:
     """bool[V]; InputError unless it is a flat mask."""
     array = np.asarray(value)
-    if array.ndim != 1 or not len(array) or array.dtype not in (np.bool_, np.uint8, np.int64):
+    if array.ndim != 1 or not len(array) or not any(array.dtype == kind for kind in MASKS):
         raise InputError(f"{path}: t2d must be a flat array of true and false.")
     if array.dtype == np.int64 and array.max() > 1:
         raise InputError(f"{path}: t2d holds numbers, not true and false.")
