@@ -1,6 +1,8 @@
 # Two commands: `make app` and `make test`. Both set up .venv first; a second run starts at once.
-# --group reads [dependency-groups] of pyproject.toml: the trainer, tests, the optional cluster, and
-# the consumers whose loaders the tests run.
+# Beside them `make coverage`, `make docs` (the site, in site/) and `make platforms`.
+# The package is installed in place (--editable), so that jobs, benchmarks and workers find it from any
+# folder. --group reads [dependency-groups] of pyproject.toml: the trainer, and the consumers whose
+# loaders the tests run.
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -9,16 +11,28 @@ BIN := $(VENV)/bin
 # Packages installed with --no-deps pin what they do without here; pip need not say so each time.
 PIP := $(BIN)/python -m pip install --quiet --no-warn-conflicts
 
-.PHONY: app test setup clean
+.PHONY: app test setup coverage docs platforms clean
 
 app: $(VENV)/app.stamp
-	$(BIN)/python -m streamlit run app.py --server.address $(ADDRESS) --server.port $(PORT)
+	$(BIN)/vocabtrim app --address $(ADDRESS) --port $(PORT)
 
 test: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+# Which lines the tests reach, those of jobs and commands in processes of their own included.
+coverage: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered --cov-report=html
+
+docs: $(VENV)/test.stamp
+	$(BIN)/mkdocs build --strict
+
+# Whether everything resolves to wheels on every platform and Python; asks the package index.
+platforms: $(VENV)/test.stamp
+	$(BIN)/python benchmarks/platforms.py
 
 setup: $(VENV)/app.stamp
 
@@ -28,13 +42,13 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 
 $(VENV)/app.stamp: requirements.txt pyproject.toml | $(BIN)/python
-	$(PIP) --requirement requirements.txt
+	$(PIP) --requirement requirements.txt --editable .
 	$(PIP) --no-deps --group trainer
 	$(BIN)/python -m vocabtrim_core tokenizers --build
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/app.stamp
-	$(PIP) --requirement requirements.txt --group test --group cluster
+	$(PIP) --requirement requirements.txt --editable '.[test]'
 	$(PIP) --no-deps --group consumers
 	touch $@
 

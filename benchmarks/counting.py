@@ -31,8 +31,6 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks.counting_peers import MARKERS
 from benchmarks.counting_runs import (
     ALONE,
@@ -58,6 +56,12 @@ GIGA_1, GIGA_HARD = "gigatoken alone, 1 thread", "gigatoken alone, hard text"
 TRAFFIC = 40  # megabytes of each kind of synthetic traffic
 
 
+def _one_core() -> None:
+    """Keep a process of one thread on one core, where the system lets it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {0})
+
+
 def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
     """The run in a fresh process with a fresh workspace."""
     home = tempfile.mkdtemp(prefix="counting-home-")
@@ -68,7 +72,7 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
     if specforge_folder:
         environment["PYTHONPATH"] = str(specforge_folder)
     argv = [sys.executable, __file__, "--run", run.name, "--folder", str(folder)]
-    pin = (lambda: os.sched_setaffinity(0, {0})) if run.threads == 1 else None
+    pin = _one_core if run.threads == 1 else None
     try:
         child = subprocess.Popen(
             argv, env=environment, preexec_fn=pin, text=True,

@@ -21,9 +21,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from benchmarks.report import write_report
+from vocabtrim_core.machine import cores
 
 ROOT = Path(__file__).resolve().parents[1]
 GOAL = 600  # seconds
@@ -92,7 +91,7 @@ def main() -> None:
     note = (
         "A toy target that demonstrates the mechanism, not a result. Acceptance length: simulated "
         "on held-out conversations, 1 without a draft, with its 95% interval over conversations. "
-        f"Load averages of the machine at the end ({len(os.sched_getaffinity(0))} cores): {load}."
+        f"Load averages of the machine at the end ({cores()} cores): {load}."
     )
     write_report("demo_loop", "The embedded demo, from nothing to two drafts", rows, note)
 

@@ -28,8 +28,6 @@ from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file

@@ -36,7 +36,7 @@ if tokenizer and chosen:
         argv = counting_form.arguments(tokenizer, chosen, wanted)
         counting_form.count_button(argv, chosen.name, wanted, possible=problem is None)
         counting_form.progress()
-    with view, plain_errors(), corpus_choice.asking_for_roles(chosen):
+    with view, plain_errors():
         if problem:
             raise problem
         template = counting_form.template_of(tokenizer, wanted)

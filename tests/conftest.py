@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 from helpers.real_data import new_home, shared_folder
 
 from vocabtrim_core.counts import Provenance, TokenCounts
+
+
+def _is_installed() -> bool:
+    """Whether this environment has this very checkout installed, as `make setup` leaves it."""
+    try:
+        origin = distribution("vocabtrim-explorer").read_text("direct_url.json")
+    except PackageNotFoundError:
+        return False
+    return bool(origin) and json.loads(origin)["url"] == ROOT.as_uri()
+
+
+def pytest_configure() -> None:
+    """A second work tree with a borrowed environment: processes started here import this one."""
+    if not _is_installed():
+        os.environ["PYTHONPATH"] = str(ROOT)
 
 
 @pytest.fixture(scope="session")

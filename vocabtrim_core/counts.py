@@ -198,7 +198,8 @@ class TokenCounts:
             if counts.dtype.kind not in "iu":
                 raise InputError(f"{path} holds counts that are no whole numbers; count again.")
             p = meta["provenance"]
-            provenance = Provenance(**{**p, "corpora": tuple(p["corpora"])})
+            fields: dict[str, Any] = {**p, "corpora": tuple(p["corpora"])}
+            provenance = Provenance(**fields)
             return cls(counts, meta["conversations"], meta["skipped"], provenance)
         except InputError:
             raise

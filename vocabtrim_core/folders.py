@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from vocabtrim_core.workspace import FULL, full_disk, require_space
 
 
 @contextmanager
-def new_folder(out: str | Path, *, needed: int = 0) -> Iterator[Path]:
+def new_folder(out: str | Path, *, needed: int = 0) -> Generator[Path]:
     """A scratch folder beside `out` that takes its name when the block ends well, else vanishes.
 
     out: a folder that does not exist, or an empty one; anything else is an InputError, because

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -16,7 +16,7 @@ from vocabtrim_core.errors import InputError
 
 
 @contextmanager
-def held(storage: str, name: str) -> Iterator[None]:
+def held(storage: str, name: str) -> Generator[None]:
     """One writer per study; a second one waits and then finds the trials done.
 
     A storage that fails within the block becomes an InputError.

@@ -17,7 +17,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,7 +90,7 @@ def size(count: int) -> str:
 
 
 @contextmanager
-def atomic(path: str | Path, needed: int | None = None) -> Iterator[Path]:
+def atomic(path: str | Path, needed: int | None = None) -> Generator[Path]:
     """A scratch path beside `path` that takes its name when the block ends well, else vanishes.
 
     A full disk becomes an InputError naming the folder, what was needed and what is left.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -11,14 +10,23 @@ import streamlit as st
 from pages.ui import demo
 from pages.ui.words import code_span
 from vocabtrim_core import workspace
-from vocabtrim_core.corpora import ROLES, SHAPES, Corpus, CorpusInfo, Mapping, open_corpus
-from vocabtrim_core.corpora.from_rows import UnknownRoleError
+from vocabtrim_core.corpora import (
+    ROLES,
+    SHAPES,
+    Corpus,
+    CorpusInfo,
+    Mapping,
+    SkipReport,
+    open_corpus,
+)
 from vocabtrim_core.corpora.places import message_keys
 from vocabtrim_core.corpora.preflight import LOOKED_AT
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
 from vocabtrim_core.corpora.shapes import DEFAULTS
+from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.errors import InputError
 
+MOST_ROLES = 6  # that are asked for at a time
 SOURCES = ("Demo", "Path", "Upload", "Hub")
 SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "arrow", "csv", "tsv", "gz", "zst"]
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -62,17 +70,12 @@ def choose() -> Chosen | None:
     return Chosen(corpus.name, corpus, tuple(arguments), tuple(paths))
 
 
-@contextmanager
-def asking_for_roles(chosen: Chosen) -> Iterator[None]:
-    """A role nobody knows that is met in a row gets a field under Columns."""
-    try:
-        yield
-    except UnknownRoleError as error:
-        asked = _unknown_roles(chosen.paths)
-        if error.role not in asked:
-            asked.append(error.role)
-            st.rerun()
-        raise InputError(f"{error.found}; choose under Columns which role it is.") from None
+def ask_for_roles(chosen: Chosen, report: SkipReport) -> None:
+    """Roles nobody knows, for which rows are left out, get a field under Columns."""
+    asked = _unknown_roles(chosen.paths)
+    if new := [role for role in report.unknown_roles() if role not in asked][:MOST_ROLES]:
+        asked += new
+        st.rerun()
 
 
 def problem(chosen: Chosen) -> InputError | None:
@@ -80,16 +83,19 @@ def problem(chosen: Chosen) -> InputError | None:
     if chosen.corpus is None:
         return None
     seen = tuple(path.stat().st_mtime_ns for path in chosen.corpus.files)
-    return _problem(chosen.corpus, seen)
+    error, report = _problem(chosen.corpus, seen)
+    ask_for_roles(chosen, report)
+    return error
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the first rows")
-def _problem(corpus: Corpus, seen: tuple[int, ...]) -> InputError | None:
+def _problem(corpus: Corpus, seen: tuple[int, ...]) -> tuple[InputError | None, SkipReport]:
     try:
-        corpus.require_conversations(LOOKED_AT)
+        return None, corpus.require_conversations(LOOKED_AT)
+    except NoConversationsError as error:
+        return error, error.report
     except InputError as error:
-        return error
-    return None
+        return error, SkipReport()
 
 
 def _unknown_roles(paths: Sequence[str]) -> list[str]:

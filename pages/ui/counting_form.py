@@ -125,7 +125,8 @@ def _outcome(job: Job) -> None:
         return
     st.markdown(
         f"{counted(found['tokens'], 'token')} of {counted(found['conversations'], 'conversation')} "
-        f"{MEASURED} by {plain(found['engine'])}; {plain(found['proof']['sentence'])}."
+        f"{MEASURED} by {plain(found['engine'])}; {plain(found['proof']['sentence'])}.",
+        help="\n\n".join(map(plain, found["proof"].get("details", ()))) or None,
     )
     for each in (*found.get("skips", ()), *found.get("notes", ())):
         st.caption(plain(_left_out(each)))

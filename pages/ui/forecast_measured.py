@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import plots
+from pages.ui.fields import told
 from pages.ui.router import page as page_of
 from pages.ui.words import ESTIMATED, MEASURED, percent, plain
 from vocabtrim_core import workspace
@@ -102,7 +103,7 @@ def _keep(files, ks: str | None, vocab_size: int) -> None:
     try:
         kept = [keep(each) for each in _read(files, tuple((ks or "").split()), vocab_size)]
     except InputError as error:
-        st.toast(plain(str(error)), icon=":material/error:")
+        st.toast(told(str(error)), icon=":material/error:")
     else:
         st.session_state.calibrated_on = kept[-1].key
 

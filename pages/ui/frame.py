@@ -12,8 +12,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import demo, state
+from pages.ui.fields import told
 from pages.ui.words import code_span, plain, what_counts
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.extras import missing_package
 from vocabtrim_core.workspace import StoredCounts
 
 # Where the header's two halves have no room beside each other they stand one above the other.
@@ -27,11 +29,14 @@ STYLE = """<style>
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Bad input becomes one sentence on the page, never a traceback."""
+    """Bad input, or a package that is missing, becomes one sentence on the page."""
     try:
         yield
-    except InputError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+    except (InputError, ModuleNotFoundError) as error:
+        said = str(error) if isinstance(error, InputError) else missing_package(error)
+        if said is None:
+            raise
+        st.error(told(said), icon=":material/error:")
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:
@@ -138,4 +143,4 @@ def provenance(stored: StoredCounts) -> None:
 def _proof(proof: Mapping[str, Any]) -> str:
     if "merged" in proof:
         return "; ".join(_proof(each) for each in proof["merged"])
-    return str(proof.get("sentence", "not recorded"))
+    return ". ".join([str(proof.get("sentence", "not recorded")), *proof.get("details", ())])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from pages.ui.fields import told
 from pages.ui.words import plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
@@ -87,7 +88,7 @@ def _ended(job: Job) -> None:
         return
     st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}")
     if said:
-        st.caption(plain(said))
+        st.caption(told(said))
 
 
 def _actions(job: Job) -> None:
@@ -117,7 +118,7 @@ def begin(argv: Sequence[str], title: str) -> None:
     try:
         jobs.start(argv, title)
     except InputError as error:
-        st.toast(plain(str(error)), icon=":material/error:")
+        st.toast(told(str(error)), icon=":material/error:")
 
 
 def _try(action: Callable[[str], object], job_id: str) -> None:
@@ -125,4 +126,4 @@ def _try(action: Callable[[str], object], job_id: str) -> None:
     try:
         action(job_id)
     except InputError as error:
-        st.toast(plain(str(error)), icon=":material/error:")
+        st.toast(told(str(error)), icon=":material/error:")

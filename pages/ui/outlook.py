@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from pages.ui.fields import told
 from pages.ui.forecast_form import Assumed, seconds
 from pages.ui.forecast_view import ceiling_of
 from pages.ui.traffic import responses_of
@@ -115,7 +116,7 @@ def choose(k: int, vocab_size: int) -> None:
     try:
         found = {each.key: each for each in measurements(vocab_size)}
     except InputError as error:
-        st.caption(f"No measurements: {plain(str(error))}")
+        st.caption(f"No measurements: {told(str(error))}")
         return
     if not found:
         return

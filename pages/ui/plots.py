@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import words
+from pages.ui.fields import told
 from vocabtrim_core import figures
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tradeoff import Choice, TradeOff
@@ -93,6 +94,6 @@ def landscape(tradeoff: TradeOff) -> None:
         try:
             path = figures.alpha_path_info(tradeoff)
         except InputError as error:
-            st.warning(words.plain(str(error)), icon=":material/warning:")
+            st.warning(told(str(error)), icon=":material/warning:")
             return
         draw(figures.alpha_path_figure(path, palette()), "alpha_path", "Best size against alpha")

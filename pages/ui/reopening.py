@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 from pages.ui import outlook, pins, state, traffic
+from pages.ui.fields import told
 from pages.ui.handed import ON, PARAMETER, Extras
 from pages.ui.traffic import OwnVocabulary
 from pages.ui.words import plain
@@ -178,4 +179,4 @@ def opener() -> None:
     if kind == "success":
         st.success(plain(said), icon=":material/check_circle:")
     elif kind:
-        st.error(plain(said), icon=":material/error:")
+        st.error(told(said), icon=":material/error:")

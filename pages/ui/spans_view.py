@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from pages.ui.corpus_choice import Chosen
+from pages.ui.corpus_choice import Chosen, ask_for_roles
 from pages.ui.marked_text import marked_text, span_pieces
 from pages.ui.words import ESTIMATED, MEASURED, code_span, counted, percent, plain
 from vocabtrim_core.corpora.preflight import Preflight, preflight
@@ -62,11 +62,10 @@ def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict, template: ChatTempl
         check.caption(HUB)
     elif check.open and chosen.corpus:
         with check, st.spinner("Reading the rows"):
-            _report(
-                preflight(chosen.corpus, tokenizer, template, rule, sample=500, max_length=length,
-                          **narrower),
-                wanted["most_refused"],
-            )  # fmt: skip
+            seen = preflight(chosen.corpus, tokenizer, template, rule, sample=500,
+                             max_length=length, **narrower)  # fmt: skip
+            ask_for_roles(chosen, seen.skipped)
+            _report(seen, wanted["most_refused"])
     own = [Read(FIRST, p.reading, p.said, p.messages, p.tools) for p in found[:1]]
     return own + samples
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui import jobpanel, throughput_drafts, throughput_import, throughput_prompts
+from pages.ui.fields import told
 from pages.ui.frame import shell
 from pages.ui.words import code_span, plain
 from vocabtrim_core.errors import InputError
@@ -106,7 +107,7 @@ def _begin(argv: list[str], engine: Engine, title: str) -> None:
     try:
         jobs.start(argv, title, resources=resources(engine.name))
     except InputError as error:
-        st.toast(plain(str(error)), icon=":material/error:")
+        st.toast(told(str(error)), icon=":material/error:")
 
 
 # --- what is attached ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from pages.ui.fields import told
 from pages.ui.words import plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.importers import (
@@ -21,6 +22,9 @@ from vocabtrim_core.serving.importers import (
 from vocabtrim_core.serving.measurement import Measurement
 
 MOST_MB = 50
+# Flags whose fields have another label here than elsewhere.
+LABELS = {"--k": "Draft vocabulary sizes k", "--label": "Names, one per file, separated by commas",
+          "--vocab-size": "V of the target", "--concurrency": "Requests at once"}  # fmt: skip
 
 
 def panel() -> list[str]:
@@ -113,7 +117,7 @@ def _found(
     try:
         found = read(uploads, paths, hints, command)
     except InputError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(told(str(error), LABELS), icon=":material/error:")
         return
     for each in found:
         sizes = ", ".join(c.label for c in each.configurations)

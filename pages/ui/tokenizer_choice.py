@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import state, tokens
+from pages.ui.fields import told
 from pages.ui.frame import plain_errors
 from pages.ui.marked_text import marked_text
 from pages.ui.words import counted, plain
@@ -116,18 +117,18 @@ def _upload() -> tuple[str, None]:
 def _about(found: Tokenizer) -> None:
     try:
         template = resolve_template(found).name
-        told = "its own" if template == "tokenizer" else template
+        written = "its own" if template == "tokenizer" else template
     except InputError:
         what = "its own, which cannot be used" if found.chat_template else "none found"
-        told = f"{what}; choose a named one below"
+        written = f"{what}; choose a named one below"
     st.markdown(
         f"- V = {found.vocab_size:,} ({found.vocab_size_from}), {len(found.specials):,} special "
         "tokens\n"
-        f"- Chat template: {told}\n- Licence: {found.licence}\n"
+        f"- Chat template: {written}\n- Licence: {found.licence}\n"
         f"- Fingerprint: `{found.fingerprint[:16]}`"
     )
     for warning in found.warnings:
-        st.warning(warning, icon=":material/warning:")
+        st.warning(told(warning), icon=":material/warning:")
 
 
 def try_it(tokenizer: Tokenizer) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import jobpanel
+from pages.ui.fields import told
 from pages.ui.train_form import Asked
 from pages.ui.train_options import trainer_words
-from pages.ui.words import ESTIMATED, MEASURED, plain
+from pages.ui.words import ESTIMATED, MEASURED
 from vocabtrim_core.drafts.estimate import Estimate
 from vocabtrim_core.drafts.trainer import Trainer, known_trainer
 from vocabtrim_core.errors import InputError
@@ -122,7 +123,7 @@ def begin(argv: list[str], title: str, held: tuple[str, ...] = ()) -> None:
     try:
         jobs.start(argv, title, resources=held)
     except InputError as error:
-        st.toast(plain(str(error)), icon=":material/error:")
+        st.toast(told(str(error)), icon=":material/error:")
 
 
 def of_run(name: str) -> list[Job]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import handed, jobpanel, traffic
+from pages.ui.fields import told
 from pages.ui.words import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.coverage import coverage_on
@@ -157,7 +158,7 @@ def _expected(coverage: float) -> None:
     try:
         low, high = expected_length(coverage, full, int(depth))
     except InputError as error:
-        st.warning(plain(str(error)), icon=":material/warning:")
+        st.warning(told(str(error)), icon=":material/warning:")
         return
     st.markdown(
         f"Expected acceptance length after the cut: **{low:.2f} to {high:.2f}** instead of "

@@ -28,7 +28,7 @@ from vocabtrim_core.corpora import (
     read_json,
     read_table,
 )
-from vocabtrim_core.corpora.batches import ROLES
+from vocabtrim_core.corpora.batches import ROLES, Skip
 from vocabtrim_core.corpora.from_rows import batch_from_rows
 from vocabtrim_core.corpora.preflight import preflight
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
@@ -283,9 +283,7 @@ def test_what_a_mapping_leaves_open_is_recognised(tmp_path):
 def test_own_role_names_can_be_mapped(tmp_path):
     row = {"chat": [{"role": "Klient", "content": "q"}, {"role": "Helper", "content": "a"}]}
     path = write(tmp_path / "a.parquet", [row])
-    with pytest.raises(
-        InputError, match=r"a.parquet, row 1, chat\[0\].role: unknown role 'Klient'"
-    ):
+    with pytest.raises(InputError, match=r"unknown role 'Klient' in 1 of 1 row \(a.parquet:1\)"):
         conversations(open_corpus(path))
     mapping = Mapping.parse(["conversation=chat", "roles.klient=user", "roles.helper=assistant"])
     assert pairs(conversations(open_corpus(path, mapping=mapping))[0][1]) == [
@@ -443,7 +441,10 @@ def test_bad_rows_far_down_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(read_json, "CHUNK", 2000)
     data = lines(rows_of(300)) + b'{"messages": [{"role": "bot?", "content": "x"}]}\n' + GOOD
     (tmp_path / "a.jsonl").write_bytes(data)
-    stops(tmp_path / "a.jsonl", "a.jsonl, line 301, messages[0].role: unknown role 'bot?'")
+    skipped = [
+        skip for batch in open_corpus(tmp_path / "a.jsonl").batches() for skip in batch.skipped
+    ]
+    assert skipped == [Skip(301, "unknown role 'bot?'")]
     (tmp_path / "b.jsonl").write_bytes(lines(rows_of(300)) + b"{]\n" + GOOD)
     stops(tmp_path / "b.jsonl", "b.jsonl, line 301, column 2: not JSON")
     monkeypatch.setattr(read_json, "LONGEST_LINE", 900)
@@ -536,7 +537,7 @@ OTHER_CALL = {"type": "function", "function": {"name": "far", "arguments": {"a":
 CALL_TEXTS = ['{"name": "now", "arguments": {}}', '[{"name": "x"}]', '{"no": "name"}']
 MESSAGE = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "assistant", "Human", "gpt", "tool", "system", None,
-                              "function_call", "function", "tool_call"]),
+                              "function_call", "function", "tool_call", "narrator"]),
      "content": st.one_of(TEXT, st.sampled_from(CALL_TEXTS))},
     optional={
         "reasoning_content": TEXT,
@@ -547,7 +548,15 @@ MESSAGE = st.fixed_dictionaries(
         "weight": st.sampled_from([None, 0, 1]),
         "train": st.sampled_from([None, True, False]),
         "masked": st.sampled_from([None, True, False]),
-        "loss": st.sampled_from([None, 0.0, 2.5]),
+        "loss": st.sampled_from([None, 0.0, 1.0, 2.5]),
+        "trainable": st.sampled_from([None, "", "1", "false", "perhaps"]),
+        "train_detail": st.sampled_from([None, [], [{"train": True}], [{"train": False}]]),
+        "translation": TEXT,
+        "notes": st.sampled_from([None, [], ["x"], [" "]]),
+        "timestamp": TEXT,
+        "reasoning_details": st.sampled_from([None, [], [{"type": "reasoning.text", "text": "x"}],
+                                              [{"type": "reasoning.encrypted", "data": "x"}]]),
+        "audio": st.sampled_from([None, {"transcript": "x"}, {"transcript": None}]),
         "name": st.sampled_from([None, "now"]),
         "tool_call_id": st.sampled_from([None, "c1"]),
     },

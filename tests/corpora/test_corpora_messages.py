@@ -14,7 +14,6 @@ from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.corpora.from_rows import batch_from_rows
 from vocabtrim_core.corpora.read_json import decode_lines
 from vocabtrim_core.corpora.shapes import Mapping
-from vocabtrim_core.errors import InputError
 
 CHAT = Mapping("conversation", conversation="messages", tools="tools")
 SHAREGPT = Mapping("conversation", conversation="messages", role="from", content="value")
@@ -84,12 +83,12 @@ TURNS = {
     "reasoning twice": (
         [ASK, {**SAY, "reasoning_content": "Rain.", "thinking": "Snow."}],
         [ASK, {**SAY, "reasoning_content": "Rain."}],
-        ["a second reasoning of a message, in `thinking`, was dropped"],
+        ["reasoning in `thinking` is a second one of its message and was dropped"],
     ),
     "reasoning that is a switch": (
         [ASK, {**SAY, "thinking": True, "reasoning": {"summary": [{"text": "Rain."}]}}],
         [ASK, {**SAY, "reasoning_content": "Rain."}],
-        ["`thinking` of a message is not text and was dropped"],
+        ["reasoning in `thinking` is not text and was dropped"],
     ),
     "Anthropic's parts": (
         [{"role": "user", "content": [{"type": "text", "text": "Wind in "},
@@ -167,7 +166,7 @@ TURNS = {
     "weights as trainers write them": (
         [ASK, {**SAY, "weight": 0}, ASK, {**SAY, "weight": 1}, ASK, {**SAY, "train": False},
          ASK, {**SAY, "masked": True}, ASK, {**SAY, "loss": False}, {**ASK, "weight": 0},
-         {**SAY, "loss": 0.0, "train": True}],
+         {**SAY, "loss": 1.0, "train": True}],
         [ASK, {**SAY, "weight": 0}, ASK, {**SAY, "weight": 1}, ASK, {**SAY, "weight": 0},
          ASK, {**SAY, "weight": 0}, ASK, {**SAY, "weight": 0}, ASK, SAY],
         ["an assistant turn is not counted: its `weight` is 0",
@@ -213,6 +212,8 @@ def test_sharegpt_roles_that_say_call():
     ]
 
 
+ONE_TOOL = "tools that are one definition were read as a list of it"
+BARE_TOOLS = "tools that are bare functions were read as tools of type function"
 TOOL = {"type": "function", "function": {"name": "wind", "parameters": {"type": "object"}}}
 
 
@@ -222,9 +223,17 @@ TOOL = {"type": "function", "function": {"name": "wind", "parameters": {"type": 
         ([TOOL], [TOOL], []),
         (json.dumps([TOOL]), [TOOL], []),
         ([json.dumps(TOOL)], [TOOL], []),
-        (TOOL, [TOOL], []),
-        ([TOOL["function"]], [TOOL], []),
-        ([{"name": "wind", "input_schema": {"type": "object"}}], [TOOL], []),
+        (TOOL, [TOOL], [ONE_TOOL]),
+        (json.dumps(TOOL), [TOOL], [ONE_TOOL]),
+        (TOOL["function"], [TOOL], [ONE_TOOL, BARE_TOOLS]),
+        ([TOOL["function"]], [TOOL], [BARE_TOOLS]),
+        ([TOOL, TOOL["function"]], [TOOL, TOOL], [BARE_TOOLS]),
+        ([{"name": "wind", "input_schema": {"type": "object"}}], [TOOL], [BARE_TOOLS]),
+        ([{"type": "web_search"}], [{"type": "web_search"}], []),
+        (str([TOOL]), [TOOL], []),
+        (None, None, []),
+        ({}, None, []),
+        ({"wind": TOOL}, None, ["tools that are not a list of definitions were dropped"]),
         ([], None, []),
         ("", None, []),
         ("no JSON", None, ["tools that are not a list of definitions were dropped"]),
@@ -242,9 +251,9 @@ def test_tools_in_every_form(tools, expected, notes):
     ("answer", "reason"),
     [
         ({"content": None}, "`content` is null"),
-        ({"content": True}, "`content` is not text"),
-        ({"content": 2.5}, "`content` is not text"),
-        ({"content": {"a": "b"}}, "`content` is not text"),
+        ({"content": True}, "`content` is not text but yes or no"),
+        ({"content": 2.5}, "`content` is not text but a number"),
+        ({"content": {"a": "b"}}, "`content` is not text but an object"),
         ({"content": "x", "tool_calls": 5}, "`tool_calls` is not a list of tool calls"),
         ({"content": "x", "tool_calls": "soon"}, "`tool_calls` is not a list of tool calls"),
         ({"content": "x", "tool_calls": [["a"]]}, "`tool_calls` is not a list of tool calls"),
@@ -313,12 +322,9 @@ def test_deep_nesting_is_read_or_skipped(tmp_path, depth, place):
     assert len(batch) + len(batch.skipped) == 2
     assert {s.reason for s in batch.skipped} <= {"nested too deeply", "no assistant text"}
     (tmp_path / "a.json").write_text(f"[{good}, {row}]")
-    if depth < 1000:
-        (batch,) = open_corpus(tmp_path / "a.json").batches()
-        assert len(batch) + len(batch.skipped) == 2
-        return
-    with pytest.raises(InputError, match=r"a\.json, row 2: JSON nested too deeply; take"):
-        open_corpus(tmp_path / "a.json")
+    (batch,) = open_corpus(tmp_path / "a.json").batches()
+    assert len(batch) + len(batch.skipped) == 2
+    assert {s.reason for s in batch.skipped} <= {"nested too deeply", "no assistant text"}
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
@@ -335,7 +341,7 @@ def test_long_numbers_and_half_surrogates(tmp_path, name):
     assert batch.contents.to_pylist()[1::2] == ["Strong.", "7" * 40]
     half = "not valid Unicode (half a surrogate pair)"
     assert [(s.row, s.reason) for s in batch.skipped] == [
-        (2, "`content` is not text"), (4, half), (5, half)]  # fmt: skip
+        (2, "`content` is not text but a number"), (4, half), (5, half)]  # fmt: skip
 
 
 def test_null_fields_of_arrow_structs_are_padding(tmp_path):

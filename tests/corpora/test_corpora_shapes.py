@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -121,7 +122,17 @@ SHAPES = {
          "winner_model_a": 1, "winner_model_b": 0, "winner_tie": 0}, TWO, "names is counted"),
     "alpaca with a history": (
         {"instruction": "Name a lake.", "input": "", "output": "Baikal.",
-         "history": [["Name a sea.", "Aral."]]}, TWO, "`history` is not read and not counted"),
+         "history": [["Name a sea.", "Aral."]]}, [("user", "Name a sea."), ("assistant", "Aral."),
+                                                  *TWO], "come before the prompt and count too"),
+    "a history as JSON text": (
+        {"query": "Name a lake.", "response": "Baikal.",
+         "history": json.dumps([["Name a sea.", "Aral."]])},
+        [("user", "Name a sea."), ("assistant", "Aral."), *TWO], "count too"),
+    "a history that is empty": (
+        {"instruction": "Name a lake.", "output": "Baikal.", "history": ""}, TWO, ""),
+    "a history of something else": (
+        {"instruction": "Name a lake.", "output": "Baikal.", "history": "none so far"}, TWO,
+        "`history` is not read and not counted"),
     "KTO": ({"prompt": [ASK], "completion": [SAY], "label": True}, TWO, "false"),
 }  # fmt: skip
 
@@ -279,8 +290,9 @@ def test_an_unknown_role_is_mapped_as_advised(tmp_path):
     path = write(tmp_path / "a.jsonl", [{"messages": [{**ASK, "role": "Narrator"}, SAY]}])
     sentence = refused(path)
     assert "unknown role 'Narrator'" in sentence
-    advised = sentence[sentence.index("roles.") :].removesuffix("=ROLE.")
-    assert said(path, Mapping.parse([f"{advised}=user"])) == [TWO]
+    advised = re.search(r"--map (\S+)\)", sentence)
+    assert advised, sentence
+    assert said(path, Mapping.parse([advised[1]])) == [TWO]
 
 
 def test_keys_of_messages_are_found_for_a_column_that_is_named(tmp_path):

@@ -8,6 +8,7 @@ import fractions
 import functools
 import inspect
 import json
+import os
 import random
 import re
 import shutil
@@ -123,7 +124,7 @@ def test_the_same_environment_gives_the_same_bytes(tmp_path):
             text=True,
             check=True,
             cwd=ROOT,
-            env={"PYTHONHASHSEED": seed, "VOCABTRIM_HOME": str(tmp_path / "home")},
+            env={**os.environ, "PYTHONHASHSEED": seed, "VOCABTRIM_HOME": str(tmp_path / "home")},
         )
         said.append(done.stdout)
     assert said[0] == said[1]

@@ -140,7 +140,6 @@ def test_own_conversations_are_those_of_their_generator():
         assert [json.loads(line) for line in lines] == rows
 
 
-@pytest.mark.xfail(strict=True, reason="the check by definition starts behind the second header")
 def test_an_answer_that_begins_as_its_own_header_is_counted_whole(tmp_path):
     tokenizer, template = kit()
     answer = "<|start_header_id|>assistant<|end_header_id|>\n\nis a header, not an answer."
@@ -494,7 +493,7 @@ def test_wrong_engine_is_dropped_for_the_whole_count(tmp_path, wrong_first):
         assert passed.startswith(
             "wrong 1.0: other ids than HF tokenizers for a text that begins 'ban"
         )
-        assert passed in counts.provenance.proof["sentence"]
+        assert f"Not used: {passed}" in counts.provenance.proof["details"]
 
 
 def test_wrong_engine_encodes_no_responses(tmp_path, wrong_first):
@@ -538,8 +537,10 @@ def test_no_more_texts_are_checked_than_there_are_and_the_proof_says_how_many(tm
         first = next(k for k in range(n + 1) if k == n or sum(map(len, answers[:k])) > 64 * 2**10)
         assert first <= proof["checked"] <= min(n, first + 1 + n // 1000)
         assert sum(map(len, answers[:first])) <= proof["checked_bytes"] <= size
-        assert f"{proof['checked']:,} of {n:,} texts (" in proof["sentence"]
-        assert "encoded again by HF tokenizers: equal" in proof["sentence"]
+        assert proof["sentence"].startswith(
+            f"{proof['checked']:,} of {n:,} texts were encoded again"
+        )
+        assert proof["sentence"].endswith(": no difference")
 
 
 # --- parts, cache, processes --------------------------------------------------------------------
@@ -815,22 +816,27 @@ def test_cluster_counts_the_same_even_when_a_worker_is_killed(tmp_path):
 def test_a_cluster_without_the_library_is_said(tmp_path):
     pytest.importorskip("distributed")
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(3)))
-    environment = {**os.environ, "PYTHONPATH": ""}
+    # As where it is not installed, in processes of an environment that has it.
+    without = (
+        "import runpy, sys; sys.modules['vocabtrim_core'] = None; "
+        "runpy.run_module({!r}, None, '__main__')"
+    )
     with contextlib.ExitStack() as running:
 
         def dask(kind: str, *argv: str) -> None:
-            line = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *argv, "--no-dashboard",
-                    "--scheduler-file", str(tmp_path / "scheduler.json")]  # fmt: skip
-            child = subprocess.Popen(line, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+            code, file = without.format(f"distributed.cli.dask_{kind}"), tmp_path / "scheduler.json"
+            line = [sys.executable, "-c", code, *argv, "--no-dashboard", "--scheduler-file", file]
+            child = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.DEVNULL)
             running.callback(child.wait)
             running.callback(child.terminate)
 
         dask("scheduler", "--host", "127.0.0.1", "--port", "0")
-        while not (tmp_path / "scheduler.json").exists():
+        written = tmp_path / "scheduler.json"
+        while not written.is_file() or not written.read_text():  # it is there before its text is
             time.sleep(0.1)
         dask("worker", "--no-nanny", "--nthreads", "1")
         address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
-        with pytest.raises(InputError, match=r"cannot be imported on tcp://.*PYTHONPATH"):
+        with pytest.raises(InputError, match=r"is not installed on tcp://.*pip install"):
             count(corpus, *kit(), cluster=address)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core import workspace
-from vocabtrim_core.corpora import MessageBatch, open_corpus
+from vocabtrim_core.corpora import MessageBatch, SkipReport, open_corpus
 from vocabtrim_core.corpora.batches import ASSISTANT, role_array
 from vocabtrim_core.counting import response_files
 from vocabtrim_core.counting.count import count
+from vocabtrim_core.counting.encoding import EncodedBatch
 from vocabtrim_core.counting.kept import keep_merged
+from vocabtrim_core.counting.proof import Proof
 from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.response_files import (
     ResponseFiles,
@@ -26,6 +29,7 @@ from vocabtrim_core.counting.response_files import (
 )
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.templates.fast_path import Frame
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -109,6 +113,62 @@ def test_what_was_counted_before_is_used_and_damage_is_not(tmp_path):
     (tmp_path / f"a@1{response_files.BLOCK}").write_bytes(b"no")
     assert collect(tmp_path, blocks[1:]).join({"a", "b"}, 9) is None
     assert ResponseFiles(tmp_path / "new", SIZE).join({"a"}, 5) is None
+
+
+SPANS = st.lists(st.lists(st.integers(0, SIZE - 1), max_size=4), max_size=6)  # of a conversation
+IDS = st.lists(st.integers(0, SIZE - 1), max_size=2).map(tuple)
+
+
+def batch_of(chats: dict[int, list[list[int]]]) -> ResponseBatch:
+    spans = [span for chat in chats.values() for span in chat]
+    ids = np.array([i for span in spans for i in span], np.uint32)
+    offsets = np.cumsum([0, *map(len, spans)], dtype=np.int64)
+    of = [i for i, chat in chats.items() for _ in chat]
+    return ResponseBatch(ids, offsets, np.array(of, np.int64))
+
+
+def listed(found: ResponseBatch) -> list[tuple[int, list[int]]]:
+    ids, offsets, conversation = found
+    spans = [ids[a:b].tolist() for a, b in pairwise(offsets)]
+    return list(zip(conversation.tolist(), spans, strict=True))
+
+
+@given(st.lists(st.tuples(SPANS, st.booleans(), st.booleans()), min_size=1, max_size=6),
+       st.tuples(IDS, IDS, IDS, IDS))  # fmt: skip
+@settings(deadline=None)
+def test_spans_in_their_frames_and_rendered_ones_are_in_order(chats, ends):
+    """Against Python lists; a conversation is rendered or not, and wanted or not."""
+    n = len(chats)
+    frames = (Frame(*ends[:2]), Frame(*ends[2:]))
+    fast = {i: spans for i, (spans, rendered, _) in enumerate(chats) if not rendered}
+    slow = {i: spans for i, (spans, rendered, _) in enumerate(chats) if rendered}
+    last = np.array([k == len(s) - 1 for s in fast.values() for k in range(len(s))], bool)
+    encoded = EncodedBatch(
+        contents=batch_of(fast), last=last, frames=frames, rendered=batch_of(slow),
+        counted=np.ones(n, bool), report=SkipReport(), notes=SkipReport(), proof=Proof(),
+    )  # fmt: skip
+    wanted = np.array([wanted for *_, wanted in chats], bool)
+    expected = []
+    for i, (spans, rendered, _) in enumerate(chats):
+        for k, span in enumerate(spans):
+            before, after = ((), ()) if rendered else frames[k == len(spans) - 1]
+            expected.append((i, [*before, *span, *after]))
+    assert listed(encoded.responses()) == expected
+    assert listed(encoded.responses(wanted)) == [span for span in expected if wanted[span[0]]]
+    sizes = [sum(len(span) for i, span in expected if i == c) for c in range(n)]
+    assert encoded.sizes().tolist() == sizes
+    counted = np.bincount([i for _, span in expected for i in span], minlength=SIZE)
+    assert encoded.counts(1, SIZE).total(SIZE).tolist() == counted.tolist()
+
+
+@given(SPANS, SPANS, st.randoms())
+@settings(deadline=None)
+def test_spans_are_merged_by_place(one, other, random):
+    places = random.sample(range(len(one) + len(other)), len(one) + len(other))
+    at = np.array(sorted(places[: len(one)]) + sorted(places[len(one) :]), np.int64)
+    expected = [span for _, span in sorted(zip(at.tolist(), one + other, strict=True))]
+    found = batch_of({0: one}).merged(batch_of({0: other}), at)
+    assert [span for _, span in listed(found)] == expected
 
 
 # --- with real counting --------------------------------------------------------------------------

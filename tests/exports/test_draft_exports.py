@@ -249,7 +249,7 @@ def test_sglang_and_vllm_know_the_architecture_by_name():
 
 
 @pytest.mark.parametrize("k", [300, 128_256])
-def test_llama_cpp_converts_the_draft(tmp_path, shared, k):
+def test_llama_cpp_converts_the_draft(tmp_path, shared, k, monkeypatch):
     """Set LLAMA_CPP to a llama.cpp checkout, whose converter needs sentencepiece.
 
     The target has the real tokenizer and its V, but few rows.
@@ -276,11 +276,9 @@ def test_llama_cpp_converts_the_draft(tmp_path, shared, k):
         check=False, capture_output=True, text=True,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr[-2000:]
-    sys.path.insert(0, f"{checkout}/gguf-py")
-    try:
-        from gguf import GGUFReader
-    finally:
-        sys.path.pop(0)
+    monkeypatch.syspath_prepend(f"{checkout}/gguf-py")
+    from gguf import GGUFReader
+
     reader = GGUFReader(tmp_path / "draft.gguf")
     assert reader.fields["eagle3.target_layers"].contents() == [2, 4, 5]  # the embedding is 0
     found = {tensor.name: tensor for tensor in reader.tensors}

@@ -39,7 +39,7 @@ from vocabtrim_core.exports.files import load_arrays, load_torch, save_torch
 from vocabtrim_core.exports.overview import renewed
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "exports.md"
 SIZE = 1000
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE, max_position_embeddings=4096)
 EXPECTED = {"eagle", "fr-spec", "ids", "modelopt", "nemo", "npz", "sglang", "specforge",
@@ -87,9 +87,9 @@ def test_every_format_says_what_users_need():
             assert hasattr(ExportContext(), field)
 
 
-def test_the_readme_says_what_each_format_was_checked_with():
-    """README's table is the registry's; `formats --renew README.md` writes it."""
-    text = README.read_text("utf-8")
+def test_the_docs_say_what_each_format_was_checked_with():
+    """The table is the registry's; `formats --renew docs/exports.md` writes it."""
+    text = PAGE.read_text("utf-8")
     assert renewed(text, FORMATS.values()) == text
     table = text.partition("<!-- formats -->")[2].partition("<!-- /formats -->")[0]
     rows = [line for line in table.splitlines() if line.startswith("| `")]

@@ -17,9 +17,9 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS, ExportContext, export
 from vocabtrim_core.generalization.compare import compare, transfer_matrix
 from vocabtrim_core.mappings import stored
-from vocabtrim_core.mappings.files import RawMapping
 from vocabtrim_core.mappings.importing import _read, import_for, import_mapping, sound_for
 from vocabtrim_core.mappings.origin import Origin, write_ids
+from vocabtrim_core.mappings.raw import RawMapping
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 torch = Lazy("torch")

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from helpers.lazy import Lazy
+from helpers.visits import STREAM, drawn
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.sync.client import connect
 
 from benchmarks.browser import ROOT, free_port, serving
 from vocabtrim_core.access import LOOPBACK, allowed_hosts, refusal
@@ -43,7 +43,6 @@ ORIGINS = (  # foreign to http://127.0.0.1:PORT
 )  # fmt: skip
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
-STREAM = "/_stcore/stream"
 SERVER_TOO = {400, 403}  # what the server underneath may refuse as malformed before the guard does
 
 
@@ -281,24 +280,6 @@ def test_every_answer_says_who_may_frame_and_read_it(port, paths):
 
 
 # --- pages that are not behind the guard ----------------------------------------------------------
-
-
-def drawn(address: str, name: str) -> list[str]:
-    """Every element that a first visit of a page is sent, as text."""
-    said, asked = [], back_msg.BackMsg()
-    asked.rerun_script.page_name = name
-    with connect(address.replace("http", "ws") + STREAM, origin=address, max_size=None) as visit:
-        visit.send(asked.SerializeToString())
-        while True:
-            message = forward_msg.ForwardMsg.FromString(visit.recv(timeout=60))
-            kind = message.WhichOneof("type")
-            if (
-                kind == "script_finished"
-                and message.script_finished == forward_msg.ForwardMsg.FINISHED_SUCCESSFULLY
-            ):
-                return said
-            if kind == "delta":
-                said.append(str(message.delta))
 
 
 def test_a_server_without_the_guard_shows_nothing_but_how_to_start_it(tmp_path):

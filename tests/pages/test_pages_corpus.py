@@ -137,7 +137,8 @@ def test_an_unknown_role_gets_a_field(home, started):
     file = home / "roles.jsonl"
     file.write_bytes(chat("Ho", user="Narrator"))
     app = reading(file)
-    assert "unknown role 'Narrator'; choose under Columns which role it is" in words(app)
+    assert "unknown role 'Narrator' in 1 of 1 row" in words(app)
+    assert "say which of them it is (“Columns”: roles.narrator=user)" in words(app)
     app.selectbox(key="role_narrator").set_value("user").run()
     assert not app.error
     app.button(key="count").click().run()
@@ -286,11 +287,13 @@ def test_a_count_that_is_done_says_its_result_and_leads_to_explore(make_counts, 
     workspace.save_counts(counts)
     workspace.save_counts(make_counts(np.arange(128_256) % 5))
     job = ended("done", key=counts.key, tokens=counts.tokens, conversations=2, engine="gigatoken 1",
-                proof={"sentence": "2 of 2 texts encoded again: equal"})  # fmt: skip
+                proof={"sentence": "2 of 2 texts were encoded again",
+                       "details": ["All of it."]})  # fmt: skip
     monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
     app = opened("Path")
     assert f"{counts.tokens:,} tokens of 2 conversations" in words(app)
-    assert "by gigatoken 1; 2 of 2 texts encoded again: equal." in words(app)
+    assert "by gigatoken 1; 2 of 2 texts were encoded again." in words(app)
+    assert any(element.help == "All of it." for element in app.markdown)
     app.button(key=f"explore_{job.id}").click().run()
     assert app.session_state["counts_key"] == counts.key
     assert app.title[0].value == "Explore"

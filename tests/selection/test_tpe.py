@@ -230,13 +230,13 @@ def test_a_full_disk_is_a_sentence_and_finished_trials_stay(home):
         "try: tpe.search(t.tradeoff(), t.KEY, trials=400, study='s')\n"
         "except tpe.InputError as error: print(error)"
     )
-    here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(ROOT), str(ROOT / "tests")])
+    folders = [Path(__file__).parent, ROOT, ROOT / "tests"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))}
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": paths},
+        env=environment,
     )
     assert "finished trials are kept" in done.stdout, done.stderr
     assert len(tpe.read("s").trials) >= 3

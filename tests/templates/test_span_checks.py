@@ -188,7 +188,7 @@ def test_a_finder_that_errs_is_not_believed(home, monkeypatch, name):
     (passed,) = proof["passed"]
     assert passed.startswith("the quick way to counted spans (row.jsonl, line 1, message ")
     assert "the definition's" in passed
-    assert f"not used: {passed}" in proof["sentence"]
+    assert f"Not used: {passed}" in proof["details"]
 
 
 @pytest.mark.parametrize("last", [False, True])

@@ -8,6 +8,7 @@ for people. Exit codes: 0 done, 1 a bug of ours, 2 bad input (one sentence on st
 from __future__ import annotations
 
 from vocabtrim_core.cli import (
+    app,
     benchmarking,
     choice,
     comparing,
@@ -55,6 +56,7 @@ COMMANDS: tuple[Command, ...] = (
     *corpora.COMMANDS,
     *probing.COMMANDS,
     *jobs.COMMANDS,
+    *app.COMMANDS,
 )
 
 

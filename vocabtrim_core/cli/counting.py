@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import integer
 from vocabtrim_core.cli.command import Command, Result, facts
@@ -84,7 +84,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     corpus.require_conversations()
     tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
-    what = {
+    what: dict[str, Any] = {
         "rule": arguments.rule,
         "reasoning": not arguments.no_reasoning,
         "last_turn_only": arguments.last_turn_only,
@@ -185,6 +185,7 @@ def _counts_text(result: Result) -> str:
         lines.append(f"note, {note['times']:,}: {note['note']} ({', '.join(note['places'])})")
     if sentence := result.get("proof", {}).get("sentence"):
         lines.append(f"proof: {sentence}")
+        lines += [f"  {detail}" for detail in result["proof"].get("details", ())]
     return "\n".join([*lines, *(f"warning: {each}" for each in result.get("warnings", ()))])
 
 

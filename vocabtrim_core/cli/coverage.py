@@ -71,7 +71,7 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
     curve = CoverageCurve.of(counts)
     vocabulary, note = _vocabulary(arguments, counts, curve)
     responses = responses_of(specs, sets)
-    result = {
+    result: Result = {
         "k": len(vocabulary),
         "rule": counts.provenance.rule,
         "vocab_size": counts.vocab_size,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core import programs
 from vocabtrim_core.cli.command import Command, Result, facts, table
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
 
 
-def _names(parser: argparse.ArgumentParser, what: str) -> argparse._MutuallyExclusiveGroup:
+def _names(parser: argparse.ArgumentParser, what: str) -> Any:
     one = parser.add_mutually_exclusive_group()
     one.add_argument(
         "--add",

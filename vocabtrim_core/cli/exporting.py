@@ -180,7 +180,7 @@ def _formats_arguments(parser: argparse.ArgumentParser) -> None:
         "--renew",
         type=Path,
         metavar="FILE",
-        help="put this list as a table between the marks of a Markdown file, such as README.md",
+        help="put this list as a table between the marks of a Markdown file (docs/exports.md)",
     )
 
 

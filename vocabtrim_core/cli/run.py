@@ -21,12 +21,14 @@ DONE, BUG, BAD_INPUT, CANCELLED = 0, 1, 2, 130
 ABOUT = """\
 Choose the vocabulary of a speculative draft model: count what the target model says,
 weigh coverage against draft cost, export the choice."""
+SCRIPT, MODULE = "vocabtrim", "python -m vocabtrim_core"
 FIRST_STEPS = """\
 first steps:
-  python -m vocabtrim_core demo --out demo
-  python -m vocabtrim_core count --tokenizer llama-3.1 --data demo/tool-calls.jsonl.zst --out my.npz
-  python -m vocabtrim_core optimize my.npz --alpha 0.5
-  python -m vocabtrim_core export my.npz --k 4380 --format specforge --out draft-vocabulary
+  {prog} demo --out demo
+  {prog} count --tokenizer llama-3.1 --data demo/tool-calls.jsonl.zst --out my.npz
+  {prog} optimize my.npz --alpha 0.5
+  {prog} export my.npz --k 4380 --format specforge --out draft-vocabulary
+  {prog} app
 
 Every command takes --json and --debug; `COMMAND --help` explains it."""
 
@@ -40,13 +42,14 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
     """The parser of all commands."""
-    prog = "python -m vocabtrim_core"
+    prog = SCRIPT if os.path.basename(sys.argv[0]) == SCRIPT else MODULE  # noqa: PTH119
     raw = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=26, width=96)
     common = _Parser(add_help=False)
     group = common.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     group.add_argument("--debug", action="store_true", help="print the traceback of a bug")
-    whole = _Parser(prog=prog, description=ABOUT, epilog=FIRST_STEPS, formatter_class=raw)
+    steps = FIRST_STEPS.format(prog=prog)
+    whole = _Parser(prog=prog, description=ABOUT, epilog=steps, formatter_class=raw)
     whole.add_argument("--version", action="version", version=__version__)
     subparsers = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in commands:
@@ -108,8 +111,12 @@ def _turn(progress: Any) -> Any:
 
 
 def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:
-    """A disk that ran full is bad luck and named as such; everything else is a bug of ours."""
+    """A full disk and a missing package are named as such; everything else is a bug of ours."""
     from vocabtrim_core import workspace
+    from vocabtrim_core.extras import missing_package
+
+    if sentence := missing_package(error):
+        return BAD_INPUT, sentence
 
     if isinstance(error, OSError) and error.errno in workspace.FULL:
         return BAD_INPUT, workspace.full_disk(os.path.dirname(error.filename or "") or ".")  # noqa: PTH120

@@ -6,11 +6,11 @@ from vocabtrim_core.corpora.batches import (
     MessageBatch,
     Shard,
     Skip,
-    SkipReport,
 )
 from vocabtrim_core.corpora.corpus import Corpus, CorpusInfo, FileInfo
 from vocabtrim_core.corpora.opening import open_corpus
 from vocabtrim_core.corpora.shapes import SHAPES, Mapping
+from vocabtrim_core.corpora.skips import SkipReport
 
 __all__ = [
     "ROLES",

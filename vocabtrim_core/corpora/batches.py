@@ -7,14 +7,12 @@ Row numbers are 1-based: the line of a JSONL file, else the position of the reco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-
-from vocabtrim_core.errors import InputError
 
 ROLES = ("system", "user", "assistant", "tool")
 PREFORMATTED = "text"  # the role of a whole rendered conversation
@@ -53,6 +51,10 @@ def canonical_role(name: str, extra: Iterable[tuple[str, str]] = ()) -> str | No
         return found
     name = name.strip().lower()
     return ROLE_NAMES.get(name) or dict(extra).get(name)
+
+
+class UnusableError(Exception):
+    """The row is left out; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,71 +155,6 @@ def role_array(codes: np.ndarray) -> pa.DictionaryArray:
     """int8 codes as the dictionary array of a batch."""
     names = pa.array([*ROLES, PREFORMATTED])
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int8)), names)
-
-
-@dataclass(frozen=True, slots=True)
-class SkipReport:
-    """Rows left out of a corpus: reason -> (how many, the first few places)."""
-
-    conversations: int = 0
-    reasons: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
-
-    PLACES = 5
-
-    @property
-    def skipped(self) -> int:
-        """Rows left out."""
-        return sum(count for _, count, _ in self.reasons)
-
-    def __add__(self, other: SkipReport) -> SkipReport:
-        merged: dict[str, tuple[int, tuple[str, ...]]] = {}
-        for reason, count, places in (*self.reasons, *other.reasons):
-            total, kept = merged.get(reason, (0, ()))
-            merged[reason] = total + count, (*kept, *places)[: self.PLACES]
-        return SkipReport(
-            self.conversations + other.conversations,
-            tuple((reason, *merged[reason]) for reason in sorted(merged)),
-        )
-
-    @classmethod
-    def of(cls, batch: MessageBatch, *, notes: bool = False) -> SkipReport:
-        """The report of one batch: of its skipped rows, or of its notes."""
-        grouped: dict[str, list[int]] = {}
-        for skip in batch.notes if notes else batch.skipped:
-            grouped.setdefault(skip.reason, []).append(skip.row)
-        return cls(
-            len(batch),
-            tuple(
-                (reason, len(rows), tuple(f"{batch.file}:{row}" for row in rows[: cls.PLACES]))
-                for reason, rows in sorted(grouped.items())
-            ),
-        )
-
-    def sentence(self) -> str:
-        """'3 rows skipped: 2 no assistant text (chat.jsonl:7, …), 1 …', or that none was."""
-        if not self.skipped:
-            return "No rows skipped"
-        causes = (
-            f"{count:,} {reason} ({', '.join(places)}{', …' if count > len(places) else ''})"
-            for reason, count, places in self.reasons
-        )
-        return f"{self.skipped:,} row{'s' * (self.skipped > 1)} skipped: {'; '.join(causes)}"
-
-    def require_conversations(self, name: str, remedies: Mapping[str, str] | None = None) -> None:
-        """InputError when every row was left out; remedies: reason -> what to do about it."""
-        if not self.conversations:
-            known = [(remedies or {}).get(reason) for reason, _, _ in self.reasons]
-            remedy = next(
-                filter(None, known), "check that the columns are mapped to the right fields"
-            )
-            causes = "; ".join(
-                f"{reason} in {count:,} of {self.skipped:,} rows"
-                f" ({', '.join(places)}{', …' if count > len(places) else ''})"
-                for reason, count, places in self.reasons
-            )
-            raise InputError(
-                f"{name} has no conversation to count ({causes or 'it has no rows'}); {remedy}."
-            )
 
 
 def iter_conversations(

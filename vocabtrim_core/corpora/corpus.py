@@ -11,16 +11,17 @@ from typing import Any
 
 import msgspec
 
-from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, SkipReport
+from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.formats import LINES, format_of, look
 from vocabtrim_core.corpora.seen import seen
 from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.skips import SkipReport
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
-READER = 4  # raise when the same files would be read as other messages, shards or parts
+READER = 5  # raise when the same files would be read as other messages, shards or parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +131,9 @@ class Corpus:
         if not done:
             report.require_conversations(self.name)
 
-    def require_conversations(self, most_bytes: int | None = None) -> None:
-        """InputError when no row has anything to count; the first one that has ends the look.
+    def require_conversations(self, most_bytes: int | None = None) -> SkipReport:
+        """NoConversationsError when no row has anything to count; the block with the first one that
+        has ends the look. Returns what was left out of the rows looked at.
 
         most_bytes: of files to read at most, without an end by default. What cannot be read at all
         raises as reading does.
@@ -140,13 +142,14 @@ class Corpus:
         for shard in self.shards():
             for block in self.blocks(shard):
                 batch = block.batch()
-                if len(batch):
-                    return
                 report += SkipReport.of(batch)
+                if len(batch):
+                    return report
                 done += block.file_bytes
                 if most_bytes is not None and done > most_bytes:
                     report.require_conversations(f"The beginning of {self.name}")
         report.require_conversations(self.name)
+        return report
 
     def describe(self) -> CorpusInfo:
         """Shape, columns and first rows, from the head of each file."""

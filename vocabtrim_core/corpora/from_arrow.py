@@ -9,6 +9,7 @@ reasoning or untrained turns, and whole tables whose columns are not plain strin
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,12 @@ from vocabtrim_core.corpora.batches import (
     canonical_role,
     role_array,
 )
-from vocabtrim_core.corpora.from_rows import NO_ASSISTANT, UnknownRoleError, batch_from_rows
-from vocabtrim_core.corpora.messages import CALL_ROLES, CALLS, REASONING, UNTRAINED
+from vocabtrim_core.corpora.calls import CALL_ROLES
+from vocabtrim_core.corpora.from_rows import batch_from_rows
+from vocabtrim_core.corpora.loss_flags import DETAILS, TRAINED
 from vocabtrim_core.corpora.shapes import Mapping, as_list
-
-# Keys of a message that the path over rows reads.
-RICH = (*CALLS, *REASONING, *UNTRAINED)
+from vocabtrim_core.corpora.skips import NO_ASSISTANT
+from vocabtrim_core.corpora.unread import RICH, remark_on, unread_keys
 
 Rows = Sequence[tuple[int, Any]]
 
@@ -66,9 +67,6 @@ def batch_from_arrow(
 def _is_plain(schema: pa.Schema, mapping: Mapping) -> bool:
     """Every needed column is there with a type the vectorised path reads."""
 
-    def text(kind: pa.DataType) -> bool:
-        return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
     if mapping.nested or any(name not in schema.names for name in mapping.columns):
         return False
     if mapping.shape == "conversation":
@@ -77,9 +75,9 @@ def _is_plain(schema: pa.Schema, mapping: Mapping) -> bool:
         if mapping.system or not listed or not pa.types.is_struct(kind.value_type):
             return False
         keys = {field.name: field.type for field in kind.value_type}
-        return all(key in keys and text(keys[key]) for key in (mapping.role, mapping.content))
+        return all(key in keys and _is_text(keys[key]) for key in (mapping.role, mapping.content))
     names = (*mapping.prompts, mapping.response, mapping.text, mapping.system)
-    return not mapping.tools and all(text(schema.field(name).type) for name in names if name)
+    return not mapping.tools and all(_is_text(schema.field(name).type) for name in names if name)
 
 
 Built = tuple[MessageBatch, np.ndarray]  # the plain rows; bool[n]: rows that are not
@@ -92,18 +90,18 @@ def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) ->
     messages = pc.list_flatten(column)
     keys = {field.name for field in messages.type if not pa.types.is_null(field.type)}
     contents = pc.struct_field(messages, mapping.content).cast(pa.large_string())
-    codes, unknown, calling = _codes(pc.struct_field(messages, mapping.role), mapping)
-    if len(unknown):
-        at = int(unknown[0])
-        i = int(np.searchsorted(offsets, at, "right")) - 1
-        field = f"{mapping.conversation}[{at - offsets[i]}].{mapping.role}"
-        role = messages[at][mapping.role].as_py()
-        raise UnknownRoleError(file, int(rows[i]), field, role)
-
-    rich = _any_by_row(calling, offsets)
+    codes, odd = _codes(pc.struct_field(messages, mapping.role), mapping)
+    rich = _any_by_row(odd, offsets)
     for key in RICH:
         if key in keys:  # else nobody says it
             rich |= _any_by_row(_telling(pc.struct_field(messages, key), key), offsets)
+    unread: dict[str, np.ndarray] = {}
+    for key in unread_keys(sorted(keys), (mapping.role, mapping.content)):
+        values = pc.struct_field(messages, key)
+        if _is_text(values.type):
+            unread[key] = _any_by_row((codes == ASSISTANT) & ~blank(values), offsets)
+        elif pa.types.is_nested(values.type):
+            rich |= _any_by_row((codes == ASSISTANT) & _filled(values), offsets)
     if mapping.tools:
         rich |= _filled(_column(table, mapping.tools))
     unwritten = _nulls(contents) & (codes != ROLE_CODES["tool"])  # a tool may have nothing to say
@@ -118,7 +116,10 @@ def _conversations(table: Any, mapping: Mapping, file: str, rows: np.ndarray) ->
         (_any_by_row(codes < 0, offsets), f"a message has no `{mapping.role}`"),
         (~_any_by_row(assistant, offsets), NO_ASSISTANT),
     ]  # fmt: skip
-    return _finish(table, mapping, file, rows, codes, contents, offsets, reasons, ~rich), rich
+    plain = _finish(table, mapping, file, rows, codes, contents, offsets, reasons, ~rich)
+    notes = [Skip(int(row), remark_on(key)) for key, held in unread.items()
+             for row in np.intersect1d(rows[held], plain.rows)]  # fmt: skip
+    return replace(plain, notes=tuple(sorted(notes, key=lambda note: note.row))), rich
 
 
 def _pairs(table: Any, mapping: Mapping, file: str, rows: np.ndarray) -> Built:
@@ -220,21 +221,21 @@ def _interleave(a: MessageBatch, b: MessageBatch) -> MessageBatch:
         structured={int(place[len(a) + i]): full for i, full in b.structured.items()},
         domains=domains,
         skipped=tuple(sorted((*a.skipped, *b.skipped), key=lambda skip: skip.row)),
-        notes=b.notes,
+        notes=tuple(sorted((*a.notes, *b.notes), key=lambda note: note.row)),
     )
 
 
-def _codes(roles: pa.Array, mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(int8 role codes, -1 where null; positions of unknown roles; where a role says "call")."""
+def _codes(roles: pa.Array, mapping: Mapping) -> tuple[np.ndarray, np.ndarray]:
+    """(int8 role codes, -1 where null; where a role is unknown or says "call")."""
     encoded = roles.dictionary_encode()
     written = encoded.dictionary.to_pylist()
     names = [canonical_role(name, mapping.roles) for name in written]
     table = np.array([-2 if name is None else ROLE_CODES[name] for name in names] + [-1], np.int8)
     indices = np.asarray(pc.fill_null(encoded.indices, len(names)))
     codes = table[indices]
-    calls = [i for i, name in enumerate(written) if name.strip().lower() in CALL_ROLES]
-    calling = np.isin(indices, calls) if calls else np.zeros(len(codes), bool)
-    return codes, np.flatnonzero(codes == -2), calling
+    odd = [i for i, name in enumerate(written)
+           if names[i] is None or name.strip().lower() in CALL_ROLES]  # fmt: skip
+    return codes, np.isin(indices, odd) if odd else np.zeros(len(codes), bool)
 
 
 def _column(table: Any, name: str) -> pa.Array:
@@ -254,10 +255,14 @@ def blank(texts: pa.LargeStringArray) -> np.ndarray:
 
 def _telling(values: pa.Array, key: str) -> np.ndarray:
     """Where a key of a message asks for the path over rows; a flag does only when it is set."""
-    if key in UNTRAINED and (pa.types.is_boolean(values.type) or _is_number(values.type)):
-        said = pc.equal(values.cast(pa.float64()), float(UNTRAINED[key]))
-        return np.asarray(pc.fill_null(said, False))
-    return _filled(values)
+    if key in TRAINED and (pa.types.is_boolean(values.type) or _is_number(values.type)):
+        other = pc.not_equal(values.cast(pa.float64()), float(TRAINED[key]))
+        return np.asarray(pc.fill_null(other, False))
+    return np.asarray(values.is_valid()) if key in DETAILS else _filled(values)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -277,7 +282,7 @@ def _filled(values: pa.Array) -> np.ndarray:
     kind = values.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return np.asarray(pc.fill_null(pc.greater(pc.list_value_length(values), 0), False))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_text(kind):
         return np.asarray(pc.fill_null(pc.greater(pc.binary_length(values), 0), False))
     return np.asarray(values.is_valid())
 

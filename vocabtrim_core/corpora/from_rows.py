@@ -15,22 +15,23 @@ import pyarrow as pa
 from vocabtrim_core.corpora.batches import (
     PREFORMATTED,
     ROLE_CODES,
-    ROLES,
     MessageBatch,
     Skip,
+    UnusableError,
     canonical_role,
-    place,
     role_array,
 )
-from vocabtrim_core.corpora.messages import UnusableError, plain_text, read_message, tools_from
+from vocabtrim_core.corpora.calls import tools_from
+from vocabtrim_core.corpora.messages import plain_text, read_message
 from vocabtrim_core.corpora.shapes import Mapping, value_at
+from vocabtrim_core.corpora.skips import (
+    HALF_PAIR,
+    NO_ASSISTANT,
+    TOO_DEEP,
+    UNTRAINED_ROW,
+    unknown_role,
+)
 from vocabtrim_core.corpora.turns import turns_of
-from vocabtrim_core.errors import InputError
-
-NO_ASSISTANT = "no assistant text"
-UNTRAINED_ROW = "no assistant turn that is trained (all are masked by their weight)"
-HALF_PAIR = "not valid Unicode (half a surrogate pair)"
-TOO_DEEP = "nested too deeply"
 
 
 def batch_from_rows(
@@ -58,7 +59,7 @@ def batch_from_rows(
             continue
         remarks: list[str] = []
         try:
-            messages, tools = read_row(row, mapping, file, number, remarks, padded=padded)
+            messages, tools = read_row(row, mapping, remarks, padded=padded)
         except UnusableError as reason:
             skipped.append(Skip(number, str(reason)))
             continue
@@ -97,15 +98,13 @@ def is_rich(message: dict[str, Any]) -> bool:
 def read_row(
     row: dict[str, Any],
     mapping: Mapping,
-    file: str,
-    number: int,
     remarks: list[str],
     *,
     padded: bool = False,
 ) -> tuple[list[dict[str, Any]], list[Any] | None]:
     """(messages, tools) of one row; what it loses goes to remarks.
 
-    UnusableError where it has nothing to count; InputError on an unknown role.
+    UnusableError where it has nothing to count.
     """
     if mapping.shape == "text":
         text = plain_text(value_at(row, mapping.text), mapping.text, remarks)
@@ -114,7 +113,7 @@ def read_row(
         return [{"role": PREFORMATTED, "content": text}], None
 
     column, turns = turns_of(row, mapping, remarks)
-    messages = _messages(turns, column, mapping, file, number, remarks)
+    messages = _messages(turns, column, mapping, remarks)
     system = value_at(row, mapping.system) if mapping.system else None
     if system and messages[0]["role"] != "system":
         text = plain_text(system, mapping.system, remarks)
@@ -137,7 +136,7 @@ def read_row(
 
 
 def _messages(
-    turns: list[Any], column: str, mapping: Mapping, file: str, number: int, remarks: list[str]
+    turns: list[Any], column: str, mapping: Mapping, remarks: list[str]
 ) -> list[dict[str, Any]]:
     if not all(isinstance(turn, dict) for turn in turns):
         raise UnusableError(f"`{column}` holds something that is not a message")
@@ -145,10 +144,8 @@ def _messages(
         raise UnusableError(f"a message has no `{mapping.role}`")
     roles = [canonical_role(str(turn[mapping.role]), mapping.roles) for turn in turns]
     keys, messages = (mapping.role, mapping.content), []
-    for i, role in enumerate(roles):
-        if role is None:
-            field = f"{column}[{i}].{mapping.role}"
-            raise UnknownRoleError(file, number, field, turns[i][mapping.role])
+    if None in roles:
+        raise UnusableError(unknown_role(turns[roles.index(None)][mapping.role]))
     for role, turn in zip(filter(None, roles), turns, strict=True):
         messages += read_message(turn, role, keys, remarks)
     return messages
@@ -176,18 +173,3 @@ def whole(row: Any) -> Any:
 def label(value: Any) -> str | None:
     """A domain label; null stays null."""
     return None if value is None else str(value)
-
-
-class UnknownRoleError(InputError):
-    """A role nobody knows, which only the user can: guessing would count the wrong text.
-
-    found: where it stands and how it is written; role: its name as a Mapping takes it.
-    """
-
-    def __init__(self, file: str, row: int, field: str, role: Any) -> None:
-        self.found = f"{place(file, row)}, {field}: unknown role {str(role)[:40]!r}"
-        self.role = str(role).strip().lower()
-        super().__init__(
-            f"{self.found}; rename it to one of {', '.join(ROLES)}, "
-            f"or map it with roles.{self.role[:40]}=ROLE."
-        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def _store(
 
 
 @contextmanager
-def _explained(dataset: str, split: str) -> Iterator[None]:
+def _explained(dataset: str, split: str) -> Generator[None]:
     """Whatever the hub's libraries raise becomes one sentence."""
     try:
         yield

@@ -11,34 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vocabtrim_core.corpora.shapes import as_list, from_text
-
-# Keys beside role and content that make the full dict necessary.
-REASONING = ("reasoning_content", "reasoning", "thinking")
-CALLS = ("tool_calls", "function_call")
-# Flags of a turn without loss, and the value that says so: `weight` of OpenAI's and Mistral's
-# fine-tuning, `train` of Axolotl (its own tests also say `training`), `loss` of ms-swift, `masked`
-# of torchtune.
-UNTRAINED: dict[str, Any] = {
-    "weight": 0,
-    "train": False,
-    "training": False,
-    "loss": False,
-    "masked": True,
-}
-# Roles that ShareGPT gives to turns whose whole text is a call.
-CALL_ROLES = ("function_call", "tool_call")
-
-TEXT_PARTS = ("text", "input_text", "output_text", "refusal")
-THOUGHT_PARTS = ("thinking", "reasoning", "reasoning_text", "summary_text")
-CALL_PARTS = ("tool_use", "server_tool_use", "function_call")
-RESULT_PARTS = ("tool_result", "web_search_tool_result", "function_call_output")
-# Where a part or an object keeps its text, first come first served.
-TEXT_KEYS = ("text", "thinking", "reasoning", "refusal", "content", "summary")
-
-
-class UnusableError(Exception):
-    """The row is left out; the message is the reason."""
+from vocabtrim_core.corpora.batches import UnusableError
+from vocabtrim_core.corpora.calls import call_in_text, calls_from, says_call
+from vocabtrim_core.corpora.loss_flags import is_untrained
+from vocabtrim_core.corpora.parts import (
+    CALL_PARTS,
+    RESULT_PARTS,
+    TEXT_PARTS,
+    THOUGHT_PARTS,
+    kind_in,
+    text_in,
+)
+from vocabtrim_core.corpora.reasoning import reasoning_in
+from vocabtrim_core.corpora.unread import CALLS, note_unread
 
 
 def read_message(
@@ -61,11 +46,11 @@ def read_message(
     elif value is not None and not isinstance(value, str):
         message["content"] = plain_text(value, keys[1], remarks)
     if role == "assistant":
-        if value is None and isinstance(refusal := turn.get("refusal"), str) and refusal:
-            message["content"] = refusal
-        elif isinstance(value, str) and turn.get(keys[0]) != role and _says_call(turn[keys[0]]):
-            _call_in_text(value, message)
+        if isinstance(value, str) and turn.get(keys[0]) != role and says_call(turn[keys[0]]):
+            call_in_text(value, message)
+        _other_answers(turn, value, message, remarks)
         _carry_answer(turn, message, found, remarks)
+        note_unread(turn, keys, remarks)
     elif turn.get("tool_calls") or turn.get("function_call"):
         remarks.append(f"tool calls of a {role} message were dropped")
     for key in ("name", "tool_call_id"):
@@ -78,6 +63,23 @@ def read_message(
     return found
 
 
+def _other_answers(
+    turn: dict[str, Any], value: Any, message: dict[str, Any], remarks: list[str]
+) -> None:
+    """The text of a refusal, or what a spoken answer says, where the content is empty."""
+    audio = turn.get("audio")
+    spoken = audio.get("transcript") if isinstance(audio, dict) else None
+    for name, text in (("refusal", turn.get("refusal")), ("audio.transcript", spoken)):
+        if not isinstance(text, str) or not text.strip():
+            continue
+        if message["content"] or value:
+            remarks.append(f"`{name}` beside the content of a message was dropped")
+        else:
+            message["content"] = text
+            if name != "refusal":
+                remarks.append(f"the content of a message was taken from `{name}`")
+
+
 def _carry_answer(
     turn: dict[str, Any],
     message: dict[str, Any],
@@ -85,30 +87,18 @@ def _carry_answer(
     remarks: list[str],
 ) -> None:
     """Reasoning and calls of an assistant turn into its last message, its weight into all."""
-    for key in REASONING:
-        if thought := turn.get(key):
-            text = _text_in(thought)
-            if text is None:
-                remarks.append(f"`{key}` of a message is not text and was dropped")
-            elif text and message.setdefault("reasoning_content", text) != text:
-                remarks.append(f"a second reasoning of a message, in `{key}`, was dropped")
+    if thought := reasoning_in(turn, message.get("reasoning_content", ""), remarks):
+        message["reasoning_content"] = thought
     for key in CALLS:
         if turn.get(key):
             calls = calls_from(turn[key], key)
             if key != "function_call" or not message.get("tool_calls"):
                 message["tool_calls"] = [*message.get("tool_calls", ()), *calls]
-    if UNTRAINED.keys().isdisjoint(turn):
-        return
-    for key, untrained in UNTRAINED.items():
-        flag = turn.get(key)
-        numeric = isinstance(flag, int | float) and (key == "weight" or isinstance(flag, bool))
-        if numeric and flag == untrained:
-            remarks.append(f"an assistant turn is not counted: its `{key}` is {untrained}")
-            for each in found:
-                each |= {"weight": 0} if each["role"] == "assistant" else {}
-            return
-        if numeric and key == "weight":
-            message["weight"] = flag
+    if is_untrained(turn, remarks):
+        for each in found:
+            each |= {"weight": 0} if each["role"] == "assistant" else {}
+    elif isinstance(weight := turn.get("weight"), int | float):
+        message["weight"] = weight
 
 
 def _from_parts(
@@ -131,7 +121,7 @@ def _from_parts(
     for part in parts:
         kind = part.get("type") if isinstance(part, dict) else "text"
         kind = "text" if kind is None and isinstance(part.get("text"), str) else kind
-        text = _text_in(part) if kind in TEXT_PARTS or kind in THOUGHT_PARTS else None
+        text = text_in(part) if kind in TEXT_PARTS or kind in THOUGHT_PARTS else None
         if kind in RESULT_PARTS:
             if role == "assistant" and (texts or thoughts or calls):
                 close()
@@ -157,52 +147,12 @@ def _from_parts(
 def _result(part: dict[str, Any], remarks: list[str]) -> dict[str, Any]:
     """A tool result among the parts of a turn as a message of the tool."""
     value = part.get("content", part.get("output"))
-    text = _text_in(value)
+    text = text_in(value)
     if text is None and value is not None:
         remarks.append("a tool result that is not text was dropped")
     call = part.get("tool_use_id") or part.get("call_id")
     message: dict[str, Any] = {"role": "tool", "content": text or ""}
     return message | ({"tool_call_id": call} if isinstance(call, str) else {})
-
-
-def calls_from(value: Any, field: str) -> list[dict[str, Any]]:
-    """Tool calls in OpenAI's shape, from any; UnusableError where it holds none."""
-    value = from_text(value)
-    calls = [value] if isinstance(value, dict) else value
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        raise UnusableError(f"`{field}` is not a list of tool calls")
-    return [_call(call, field) for call in calls]
-
-
-def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
-    inner = call.get("function")
-    function = inner if isinstance(inner, dict) else call.get("custom")
-    if not isinstance(function, dict):
-        function = call  # the name stands beside the arguments
-    name = function.get("name") or inner
-    arguments = next((function[key] for key in ("arguments", "input", "parameters")
-                      if function.get(key) is not None), {})  # fmt: skip
-    if not isinstance(name, str):
-        raise UnusableError(f"a tool call in `{field}` has no name")
-    if not isinstance(arguments, str | dict | list):
-        raise UnusableError(f"the arguments of a tool call in `{field}` are no object")
-    if function is inner and "arguments" in function and call.get("type") == "function":
-        return call  # as it should be
-    made = {"type": "function", "function": {"name": name, "arguments": arguments}}
-    id_ = call.get("call_id") or call.get("id")
-    return {"id": id_, **made} if isinstance(id_, str) else made
-
-
-def _says_call(role: Any) -> bool:
-    return str(role).strip().lower() in CALL_ROLES
-
-
-def _call_in_text(text: str, message: dict[str, Any]) -> None:
-    """A turn of role function_call holds a call as JSON; any other text stays text."""
-    value = from_text(text)
-    calls = value if isinstance(value, list) else [value]
-    if calls and all(isinstance(c, dict) and isinstance(c.get("name"), str) for c in calls):
-        message["content"], message["tool_calls"] = None, calls_from(calls, "value")
 
 
 def plain_text(value: Any, field: str, remarks: list[str]) -> str:
@@ -211,43 +161,13 @@ def plain_text(value: Any, field: str, remarks: list[str]) -> str:
         return value
     if value is None:
         raise UnusableError(f"`{field}` is null")
-    if isinstance(value, list):
+    if isinstance(value, list) and any(
+        isinstance(part, str) or (isinstance(part, dict) and ("type" in part or "text" in part))
+        for part in value
+    ):
         found = _from_parts(value, "user", field, remarks)
         return "".join(message["content"] for message in found)
     if isinstance(value, int) and not isinstance(value, bool):
+        remarks.append(f"`{field}` is a number and was read as text")
         return str(value)
-    raise UnusableError(f"`{field}` is not text")
-
-
-def _text_in(value: Any) -> str | None:
-    """The text of a part or a list of parts; None where it has none."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        texts = [_text_in(part) for part in value]
-        return None if None in texts else "".join(text for text in texts if text)
-    if isinstance(value, dict):
-        held = [value[key] for key in TEXT_KEYS if value.get(key) is not None]
-        return _text_in(next(filter(None, held), held[0])) if held else None
-    return None
-
-
-def tools_from(value: Any, remarks: list[str]) -> list[dict[str, Any]] | None:
-    """Tool definitions in OpenAI's shape; None, and a remark, where there are none."""
-    if not value:
-        return None
-    given = as_list([value] if isinstance(value, dict) else value)
-    tools = [from_text(tool) for tool in given or ()]
-    if given is None or not all(isinstance(tool, dict) for tool in tools):
-        remarks.append("tools that are not a list of definitions were dropped")
-        return None
-    return [_tool(tool) for tool in tools] or None
-
-
-def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(tool.get("function"), dict) or not isinstance(tool.get("name"), str):
-        return tool
-    function = {key: value for key, value in tool.items() if key not in ("type", "input_schema")}
-    if "input_schema" in tool:
-        function["parameters"] = tool["input_schema"]
-    return {"type": "function", "function": function}
+    raise UnusableError(f"`{field}` is not text but {kind_in(value)}")

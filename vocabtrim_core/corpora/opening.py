@@ -11,9 +11,11 @@ from typing import Any
 
 from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.corpora.dataset_folders import Found, files_in, require_content
+from vocabtrim_core.corpora.fitting import require_fitting
 from vocabtrim_core.corpora.formats import SUFFIXES, look
 from vocabtrim_core.corpora.places import message_keys
 from vocabtrim_core.corpora.shapes import DEFAULTS, Mapping
+from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
@@ -42,7 +44,7 @@ def open_corpus(
         require_content(path, _called(path))
         _, columns, head, guess = look(path)
         if not head:
-            raise InputError(f"{_called(path)} has no rows; give a file with conversations in it.")
+            _explain(path)
         given = _keyed(mapping.over(guess.mapping), head) if mapping else guess.mapping
         known = {*columns, *(c for c in given.columns if c.partition(".")[0] in columns)}
         missing = [column for column in given.columns if column not in known]
@@ -51,11 +53,25 @@ def open_corpus(
                 f"{_called(path)} has no column {' and no column '.join(missing)} (columns found: "
                 f"{', '.join(columns)}); map the columns it has."
             )
+        if mapping:
+            require_fitting(given, guess, head, _called(path))
         mappings.append(given)
     return Corpus(
         name or _name(paths, found.files), found.files, tuple(mappings), limit,
         found.left_out, found.notes,
     )  # fmt: skip
+
+
+def _explain(path: Path) -> None:
+    """InputError for a file of which no row can be read: why, and which; or that it has none."""
+    try:
+        # any mapping that is read row by row
+        anything = Mapping("prompt_response", response="response")
+        Corpus(_called(path), (path,), (anything,)).require_conversations()
+    except NoConversationsError as error:
+        if error.report.skipped:
+            raise
+    raise InputError(f"{_called(path)} has no rows; give a file with conversations in it.")
 
 
 def _keyed(mapping: Mapping, head: Sequence[dict[str, Any]]) -> Mapping:

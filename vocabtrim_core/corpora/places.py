@@ -81,6 +81,14 @@ def list_of_calls(sample: Sequence[dict[str, Any]], name: str) -> bool:
     )  # fmt: skip
 
 
+def list_of_pairs(sample: Sequence[dict[str, Any]], name: str) -> bool:
+    """Whether a column holds lists with pairs of texts in them, or empty ones; also as JSON."""
+    lists = [as_list(row[name]) for row in sample if row.get(name) not in (None, "")]
+    pairs = [from_text(pair) for found in lists for pair in found or ()]
+    are = [isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs]
+    return bool(lists) and None not in lists and (any(are) or not are)
+
+
 def find_places(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Places:
     """Messages and answers inside of these columns, which may be objects or JSON text of them."""
     places = Places()

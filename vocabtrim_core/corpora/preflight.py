@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
-from vocabtrim_core.corpora.batches import ASSISTANT, PREFORMATTED, ROLES, MessageBatch, SkipReport
+from vocabtrim_core.corpora.batches import ASSISTANT, PREFORMATTED, ROLES, MessageBatch
 from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.corpora.from_arrow import blank
 from vocabtrim_core.corpora.preview import read, sampled
+from vocabtrim_core.corpora.reasoning import notes_of
+from vocabtrim_core.corpora.skips import SkipReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +165,7 @@ class _Seen:
         self.messages += len(batch.contents)
         self.structured += len(batch.structured)
         self.skipped += SkipReport.of(batch)
-        self.notes += SkipReport.of(batch, notes=True)
+        self.notes += notes_of(batch, reasoning=self.trial.recipe.reasoning)
         self.trial.add(batch)
         codes = batch.codes
         for code, count in enumerate(np.bincount(codes, minlength=len(ROLES) + 1).tolist()):

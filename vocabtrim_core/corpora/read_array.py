@@ -24,11 +24,13 @@ from vocabtrim_core.corpora.read_json import (
     not_object,
 )
 from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.skips import TOO_DEEP
 from vocabtrim_core.corpora.streams import CHUNK, Stream, not_utf8, open_stream, peek
 from vocabtrim_core.corpora.wrapped import rows_inside
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
+BRACKETS = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # and whole texts
 GAP = re.compile(r"[ \t\r\n,]*")
 Reader = Callable[..., Iterator[Rows]]
 
@@ -151,13 +153,15 @@ def _values(stream: Stream, name: str, chunk: int | None, *, array: bool) -> Ite
                     f"{name}, line {at_line}, row {number + 1}: not JSON ({error.msg})."
                 ) from None
             except RecursionError:
-                raise InputError(
-                    f"{name}, row {number + 1}: JSON nested too deeply; take the row out."
-                ) from None
+                if (end := _end_of(text, at)) is None:
+                    if piece and len(text) - at < LONGEST_LINE:
+                        break
+                    end = len(text)
+                row = TOO_DEEP
             number += 1
-            if not isinstance(row, dict):
+            if row is not TOO_DEEP and not isinstance(row, dict):
                 raise not_object(f"{name}, row {number}", row)
-            rows.append((number, whole(row) if escapes else row))
+            rows.append((number, whole(row) if escapes and row is not TOO_DEEP else row))
             at = end
         line += text.count("\n", 0, at)
         if rows:
@@ -192,6 +196,16 @@ def _goes_on(error: json.JSONDecodeError, length: int) -> bool:
     """Whether more text could mend it: it broke at the very end, or inside a long string."""
     cut = error.msg.startswith("Unterminated string") or error.pos > len(error.doc) - 16
     return cut and length < LONGEST_LINE
+
+
+def _end_of(text: str, at: int) -> int | None:
+    """Where a list or object ends that is nested too deeply to be read; None if not in the text."""
+    depth = 0
+    for found in BRACKETS.finditer(text, at):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if not depth:
+            return found.end()
+    return None
 
 
 def _next(text: str, at: int) -> int:

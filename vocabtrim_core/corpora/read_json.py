@@ -12,6 +12,7 @@ import codecs
 import functools
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.json as pj
 
-from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, place
+from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, UnusableError, place
 from vocabtrim_core.corpora.fingerprint import scan
-from vocabtrim_core.corpora.from_arrow import RICH, batch_from_arrow
-from vocabtrim_core.corpora.from_rows import TOO_DEEP, batch_from_rows, whole
-from vocabtrim_core.corpora.messages import UnusableError
+from vocabtrim_core.corpora.from_arrow import batch_from_arrow
+from vocabtrim_core.corpora.from_rows import batch_from_rows, whole
 from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.skips import TOO_DEEP
 from vocabtrim_core.corpora.streams import (
     CHUNK,
     Stream,
@@ -34,12 +35,17 @@ from vocabtrim_core.corpora.streams import (
     open_stream,
     whole_lines,
 )
+from vocabtrim_core.corpora.unread import RICH, unread_keys
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import label_of
 
 LONGEST_LINE = 256 * 2**20
 SHARD_CUTS = 2  # blocks per shard of a plain file: enough shards for threads, few to checkpoint
 PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
+
+KEY = re.compile(rb'"([^\x00-\x1f":,{}]{1,64}+)"\s*:')  # inside of a text it ends in a backslash
+UNESCAPED = re.compile(rb"([^\\]|\\u(?!d[89a-f])[0-9a-f]{4})+", re.IGNORECASE)
+MOST_KEYS = 64  # other keys in a block; with more of them it is read line by line
 
 Rows = list[tuple[int, dict[str, Any] | str]]  # number, row or why it is unusable
 
@@ -48,9 +54,13 @@ def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
     """The first rows."""
     found: list[dict[str, Any]] = []
     with open_stream(path) as stream:
-        for _, first, _, data in _line_blocks(stream, label_of(path), rows, chunk=2**18):
-            read = _parse_lines(data, first, label_of(path))
-            found += [row for _, row in read if isinstance(row, dict)]
+        for _, first, _, data in _line_blocks(stream, label_of(path), chunk=2**18):
+            lines = data.splitlines(keepends=True)
+            for at in range(0, len(lines), rows):
+                read = _parse_lines(b"".join(lines[at : at + rows]), first + at, label_of(path))
+                found += [row for _, row in read if isinstance(row, dict)]
+                if len(found) >= rows:
+                    return found[:rows]
     return found
 
 
@@ -180,13 +190,17 @@ def _first_lines(data: bytes, lines: int) -> bytes:
 
 
 @functools.lru_cache(maxsize=64)
-def _parse_options(mapping: Mapping) -> pj.ParseOptions | None:
-    """The columns to read; None where only the slow path understands the mapping."""
+def _parse_options(mapping: Mapping, others: tuple[str, ...]) -> pj.ParseOptions | None:
+    """The columns to read; None where only the slow path understands the mapping.
+
+    others: further keys that messages may have, whose text is looked at.
+    """
     text, never = pa.string(), pa.null()
     if mapping.nested:
         return None
     if mapping.shape == "conversation" and not mapping.system:
-        keys = {mapping.role: text, mapping.content: text} | dict.fromkeys(RICH, never)
+        keys = {mapping.role: text, mapping.content: text}
+        keys |= dict.fromkeys(RICH, never) | dict.fromkeys(others, text)
         fields = {mapping.conversation: pa.list_(pa.struct(list(keys.items())))}
     elif mapping.shape != "conversation":
         names = (*mapping.prompts, mapping.response, mapping.text, mapping.system)
@@ -202,8 +216,18 @@ def _parse_options(mapping: Mapping) -> pj.ParseOptions | None:
     )
 
 
+def _other_keys(data: bytes, mapping: Mapping) -> list[str]:
+    """The keys of any object in there that messages have and nobody reads, if messages have them:
+    Arrow's reader would overlook them."""
+    written = (key for key in set(KEY.findall(data)) if not key.endswith(b"\\"))
+    whole_ones = (key.decode("utf-8", "replace") for key in written if UNESCAPED.fullmatch(key))
+    keys = sorted({str(json.loads(f'"{key}"')) for key in whole_ones})
+    return unread_keys(keys, (mapping.role, mapping.content))
+
+
 def _parse_fast(data: bytes, mapping: Mapping) -> pa.Table | None:
-    options = _parse_options(mapping)
+    others = _other_keys(data, mapping) if mapping.shape == "conversation" else []
+    options = _parse_options(mapping, tuple(others)) if len(others) <= MOST_KEYS else None
     if options is None:
         return None
     read = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)

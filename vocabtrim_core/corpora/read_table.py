@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.ipc
 import pyarrow.parquet as pq
+from pyarrow import ipc
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.batches import Block, Shard
@@ -31,7 +31,7 @@ MOST_ROWS = 8192  # conversations per batch
 
 
 @contextmanager
-def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
+def _parquet(path: Path) -> Generator[pq.ParquetFile]:
     try:
         # Pages are read as they are needed (buffer_size), not a whole row group at once.
         with pq.ParquetFile(_plain(path), pre_buffer=False, buffer_size=2**20) as file:
@@ -129,7 +129,7 @@ def _batch_rows(source: pq.ParquetFile, shard: Shard, columns: list[str]) -> int
 
 
 @contextmanager
-def _arrow(path: Path) -> Iterator[Iterator[pa.RecordBatch]]:
+def _arrow(path: Path) -> Generator[Iterator[pa.RecordBatch]]:
     """The record batches of an Arrow file or stream, mapped into memory."""
     try:
         with pa.memory_map(str(_plain(path))) as source:
@@ -144,13 +144,13 @@ def _arrow(path: Path) -> Iterator[Iterator[pa.RecordBatch]]:
 def _record_batches(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
     size = source.size()
     if source.read(6) == b"ARROW1":
-        file = pa.ipc.open_file(source)
+        file = ipc.open_file(source)
         yield from (file.get_batch(i) for i in range(file.num_record_batches))
         return
     source.seek(max(0, size - 8))
     ended = source.read() == b"\xff\xff\xff\xff\0\0\0\0"  # how a stream says that it is whole
     source.seek(0)
-    yield from pa.ipc.open_stream(source)
+    yield from ipc.open_stream(source)
     if not ended:
         raise pa.ArrowInvalid("it is cut off: the mark at the end of its stream is missing")
 

@@ -12,17 +12,20 @@ from vocabtrim_core.corpora.places import (
     ends_open,
     find_places,
     list_of_calls,
+    list_of_pairs,
     list_of_texts,
 )
 from vocabtrim_core.corpora.seen import odd_messages
-from vocabtrim_core.corpora.shapes import Mapping, value_at
+from vocabtrim_core.corpora.shapes import Mapping, unread_because, value_at
+from vocabtrim_core.corpora.skips import remedy_of
 
 # Names in order of preference; a guess is sure when exactly one of a row's columns fits.
 CONVERSATIONS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog")
 ALTERNATING = (*CONVERSATIONS, "data")  # as UltraChat calls its lists of texts
 PROMPTS = ("prompt", "instruction", "question", "query", "problem", "input", "user")
 RESPONSES = ("response", "output", "answer", "completion", "chosen", "solution", "assistant")
-UNREAD = ("history", "reasoning", "reasoning_content", "thinking")  # beside a prompt: said
+HISTORY = ("history",)  # turns before a prompt
+UNREAD = (*HISTORY, "reasoning", "reasoning_content", "thinking")  # beside a prompt: said
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "reject")
 CALLS = ("answers", "function_calls", "tool_calls", "calls")  # beside a query: xLAM
 SYSTEMS = ("system", "system_prompt")
@@ -31,8 +34,10 @@ TEXTS = ("text",)
 DOMAINS = ("domain", "category", "subject", "source", "task", "dataset")
 WINNERS = ("winner", "preference", "winner_model_a")
 IDENTITY = re.compile(r"(.*[_-])?(id|ids|uuid|guid|idx|index|hash|md5|sha\d*|url|timestamp)", re.I)
-CHAT_MARKS = ("<|im_start|>", "<|start_header_id|>", "<|header_start|>", "<start_of_turn>")
-CHAT_MARKS += ("[INST]", "<|assistant|>", "<｜Assistant｜>", "<|start|>")  # noqa: RUF001
+CHAT_MARKS = (
+    "<|im_start|>", "<|start_header_id|>", "<|header_start|>", "<start_of_turn>",
+    "[INST]", "<|assistant|>", "<｜Assistant｜>", "<|start|>",  # noqa: RUF001
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,7 @@ class _Guess:
         self.texts = [name for name in kept if _all(sample, name, str)
                       and name not in self.chats and not IDENTITY.fullmatch(name)]  # fmt: skip
         self.lists = [name for name in kept if list_of_texts(sample, name)]
+        self.histories = [name for name in kept if list_of_pairs(sample, name)]
         self.nested = find_places([name for name in kept if name not in self.chats], sample)
         self.base = Mapping(
             domain=next((n for n in _fitting(DOMAINS, self.texts) if _is_label(sample, n)), ""),
@@ -170,12 +176,15 @@ class _Guess:
             prompt, prompts = "instruction+input", [p for p in prompts if p != "input"]
         mapping = self._mapping(
             shape="prompt_response", prompt=prompt, response="".join(responses[:1]),
-            calls="".join(calls),
+            calls="".join(calls), history=_first(HISTORY, self.histories),
         )  # fmt: skip
         others = [f"response: {', '.join(responses[1:])}"] * (len(responses) > 1)
         others += [f"prompt: {', '.join(prompts[1:])}"] * (len(prompts) > 1)
         notes = (f"Other columns would fit as {'; '.join(others)}.",) if others else ()
-        held = [n for n in _fitting(UNREAD, self.columns) if any(r.get(n) for r in self.sample)]
+        if mapping.history:
+            notes += (f"The turns in `{mapping.history}` come before the prompt and count too.",)
+        held = [n for n in _fitting(UNREAD, self.columns)
+                if n != mapping.history and any(r.get(n) for r in self.sample)]  # fmt: skip
         if held:
             notes += (f"Text in `{'`, `'.join(held)}` is not read and not counted.",)
         found = self._labelled(mapping)
@@ -234,6 +243,9 @@ class _Guess:
         if prompts and not others:
             note, advice = "There are prompts but no responses.", (
                 "Answer them with the target model first, and give a file with both.")  # fmt: skip
+        elif why := next(filter(None, (_unread(self.sample, name) for name in self.texts)), ""):
+            remedy = remedy_of(why)
+            note, advice = f"{why}.", f"{remedy[:1].upper()}{remedy[1:]}."
         elif odd:
             note, advice = "No column was recognised.", f"Map the keys of its objects: {odd}."
         elif len(self.texts) > 1:
@@ -261,6 +273,12 @@ def _all(sample: Sequence[dict[str, Any]], name: str, kind: type) -> bool:
 
 def _is_marked(sample: Sequence[dict[str, Any]], name: str) -> bool:
     return any(mark in (row.get(name) or "") for row in sample for mark in CHAT_MARKS)
+
+
+def _unread(sample: Sequence[dict[str, Any]], name: str) -> str:
+    """Why texts that look like lists of messages were not read as such; "" where none does."""
+    why = next(filter(None, (unread_because(row.get(name) or "") for row in sample)), "")
+    return f"`{name}` {why}" if why else ""
 
 
 def _is_label(sample: Sequence[dict[str, Any]], name: str) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.corpora.batches import canonical_role
+from vocabtrim_core.corpora.skips import HALF_PAIR, NOT_JSON
 from vocabtrim_core.errors import InputError
 
 SHAPES = {
@@ -25,7 +29,8 @@ class Mapping:
     A column may be a path into nested values ("response.body.choices.0.message"): names and list
     positions joined by points. conversation: column with the list of messages; role, content: keys
     inside each message. prompt: one column, or several joined by blank lines
-    ("instruction+input"); without one every response follows an empty user turn. calls: the tool
+    ("instruction+input"); without one every response follows an empty user turn. history: the turns
+    before it, pairs of a user's and the assistant's text. calls: the tool
     calls of the response. winner: the column that says which of two conversations
     ("conversation_a+conversation_b") or responses is read.
     roles: further role names, ((name in the file, one of ROLES), ...).
@@ -37,6 +42,7 @@ class Mapping:
     content: str = "content"
     prompt: str = ""
     response: str = ""
+    history: str = ""
     text: str = ""
     domain: str = ""
     system: str = ""
@@ -71,7 +77,7 @@ class Mapping:
         pair = (lambda name: _several(name)) if self.winner else (lambda name: (name,))
         shaped = {
             "conversation": pair(self.conversation),
-            "prompt_response": (*self.prompts, *pair(self.response), self.calls),
+            "prompt_response": (*self.prompts, *pair(self.response), self.calls, self.history),
             "text": (self.text,),
         }.get(self.shape, ())
         wanted = (*shaped, *_several(self.winner), self.domain, self.system, self.tools)
@@ -89,6 +95,7 @@ class Mapping:
         return bool(
             self.winner
             or self.calls
+            or self.history
             or (pairs and not self.prompt)
             or any("." in name for name in self.columns)
         )
@@ -108,6 +115,7 @@ class Mapping:
             prompt = f"prompt in `{self.prompt}`, " if self.prompt else ""
             named = [f"response in `{self.response}`"] * bool(self.response)
             named += [f"tool calls in `{self.calls}`"] * bool(self.calls)
+            named += [f"earlier turns in `{self.history}`"] * bool(self.history)
             what = prompt + ", ".join(named)
         elif self.shape == "text":
             what = f"rendered conversations in `{self.text}`"
@@ -141,6 +149,9 @@ class Mapping:
         return cls(**values, roles=tuple(roles))  # type: ignore[arg-type]
 
 
+# How Python's notation begins where JSON would have double quotes; and what of it is read, at most.
+PYTHON = re.compile(r"\s*(array\()?(\{'|\[\s*[\[{]\s*['\"])")
+LONGEST_LITERAL = 2**20
 DEFAULTS = {f.name: f.default for f in fields(Mapping)}
 
 
@@ -165,13 +176,48 @@ def value_at(row: dict[str, Any], path: str) -> Any:
 
 
 def from_text(value: Any) -> Any:
-    """An object or list that was stored as JSON text; anything else as it is."""
+    """An object or list that was stored as text, in JSON or in Python's notation; anything else as
+    it is."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return msgspec.json.decode(value)
         except (ValueError, RecursionError):
-            return value
+            return from_python(value)
     return value
+
+
+def from_python(text: str) -> Any:
+    """Objects, or lists of objects or lists, as `str()` of Python or NumPy writes them, which is
+    how pandas puts them into a CSV file, or JSON with NaN in it; any other text as it is.
+
+    Only literals that JSON has too are read, and nothing is run. NumPy writes no commas, but a line
+    end, between items.
+    """
+    for read in (json.loads, _literal):
+        try:
+            found = json.dumps(read(text), ensure_ascii=False)
+            found.encode()  # no half of a surrogate pair
+            return json.loads(found)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+    return text
+
+
+def _literal(text: str) -> Any:
+    if not PYTHON.match(text) or len(text) > LONGEST_LITERAL:
+        raise ValueError("not a literal that is read")
+    return ast.literal_eval(re.sub(r"(?<=[}\]])\s*\n\s*(?=[{\[])", ", ", text.strip()))
+
+
+def unread_because(text: str) -> str:
+    """Why text that looks like a list or objects was not read as such; "" where it does not."""
+    try:
+        is_json = isinstance(json.loads(text), list | dict)
+    except (ValueError, RecursionError):
+        is_json = False
+    if is_json:
+        return f"is {HALF_PAIR}"
+    return NOT_JSON if PYTHON.match(text) else ""
 
 
 def as_list(value: Any) -> list[Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Stream:
 
 
 @contextmanager
-def open_stream(path: Path, start: int = 0, stop: int = 0) -> Iterator[Stream]:
+def open_stream(path: Path, start: int = 0, stop: int = 0) -> Generator[Stream]:
     """The file from byte `start` to `stop` (0: to the end), decompressed by its suffix."""
     codec = CODECS.get(path.suffix.lower())
     with pa.OSFile(str(path)) as file:

@@ -11,9 +11,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from vocabtrim_core.corpora.batches import canonical_role
-from vocabtrim_core.corpora.messages import UnusableError, calls_from
-from vocabtrim_core.corpora.shapes import Mapping, as_list, from_text, value_at
+from vocabtrim_core.corpora.batches import UnusableError, canonical_role
+from vocabtrim_core.corpora.calls import calls_from
+from vocabtrim_core.corpora.parts import kind_in
+from vocabtrim_core.corpora.shapes import Mapping, as_list, from_text, unread_because, value_at
 
 NO_WINNER = "no winner of the two answers (a tie, or none named)"
 WINNER = re.compile(r"(?:(?:model|assistant|response|answer|conversation|chosen)[ _-]?)?([ab])")
@@ -57,8 +58,10 @@ def _turns(value: Any, column: str, mapping: Mapping) -> list[Any]:
     value = from_text(value)
     if isinstance(value, dict):
         value = _by_turn(value, column)
+    if isinstance(value, str) and (why := unread_because(value)):
+        raise UnusableError(f"`{column}` {why}")
     if not isinstance(value, list):
-        raise UnusableError(f"`{column}` is not a list of messages")
+        raise UnusableError(f"`{column}` is not a list of messages but {kind_in(value)}")
     if not value:
         raise UnusableError(f"`{column}` is empty")
     if _are_texts(value):
@@ -92,7 +95,8 @@ def _pair(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> list[Any
     if ".0." in column and (more := _others(row, column)):
         remarks.append(f"{more} more answers of a row were left out: its first is counted")
 
-    if len(prompts) == 1 and (both := _in_turn(prompts[0], response, mapping)):
+    earlier = _earlier(value_at(row, mapping.history), mapping) if mapping.history else []
+    if not earlier and len(prompts) == 1 and (both := _in_turn(prompts[0], response, mapping)):
         return both
     turns, answers = _prompt(prompts, mapping), _answer(response, mapping)
     if calls:
@@ -101,7 +105,22 @@ def _pair(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> list[Any
         answers = [*answers[:-1], {**answers[-1], "tool_calls": calls}]
     if not answers:
         raise UnusableError(f"`{mapping.calls}` is empty")
-    return _joined(turns, answers, mapping)
+    return [*earlier, *_joined(turns, answers, mapping)]
+
+
+def _earlier(value: Any, mapping: Mapping) -> list[dict[str, Any]]:
+    """The turns before a prompt: pairs of texts, texts in turn, or messages; none of nothing."""
+    listed = as_list(value)
+    if value in (None, "") or listed == []:
+        return []
+    if turns := _listed(listed, mapping):
+        return turns
+    pairs = [from_text(pair) for pair in listed or ()]
+    if pairs and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        pairs = [text for pair in pairs for text in pair]
+    if not pairs or len(pairs) % 2 or not _are_texts(pairs):
+        raise UnusableError(f"`{mapping.history}` is not a list of pairs of texts")
+    return _alternating(pairs, mapping)
 
 
 def _in_turn(prompt: Any, response: Any, mapping: Mapping) -> list[dict[str, Any]] | None:

@@ -10,7 +10,7 @@ import importlib.util
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +93,7 @@ def add_parts(parts: Iterator[Part] | list[Part], vocab_size: int) -> np.ndarray
     return total
 
 
-def _tree_sum(client: Client, values: list[Future]) -> Future | None:
+def _tree_sum(client: Client, values: list[Future[Any]]) -> Future[Any] | None:
     """The sum of arrays that live on the workers, two at a time."""
     while len(values) > 1:
         pairs = list(zip(values[::2], values[1::2], strict=False))
@@ -104,7 +104,7 @@ def _tree_sum(client: Client, values: list[Future]) -> Future | None:
 
 
 def _collect(
-    corpus: Corpus, waiting: list[Future], folder: PartFolder, progress: Callable[..., None]
+    corpus: Corpus, waiting: list[Future[Any]], folder: PartFolder, progress: Callable[..., None]
 ) -> None:
     """Save parts as tasks finish, and tell how far the count is."""
     from distributed import wait
@@ -130,12 +130,13 @@ def _collect(
 
 
 @contextmanager
-def _client(address: str) -> Iterator[Client]:
+def _client(address: str) -> Generator[Client]:
     try:
         from distributed import Client
     except ImportError:
         raise InputError(
-            "Counting on a cluster needs Dask: install `distributed`, or leave --cluster out."
+            "Counting on a cluster needs Dask: run `pip install 'vocabtrim-explorer[cluster]'`, or "
+            "leave --cluster out."
         ) from None
     if not ADDRESS.fullmatch(address):
         raise InputError(
@@ -171,6 +172,7 @@ def _check_package(client: Client) -> None:
     answers["the scheduler"] = client.run_on_scheduler(has_it)
     if lacking := [who for who, has in answers.items() if not has]:
         raise InputError(
-            f"This library cannot be imported on {', '.join(lacking)}; start `dask scheduler` and "
-            "`dask worker` with PYTHONPATH set to the folder that holds vocabtrim_core."
+            f"vocabtrim-explorer is not installed on {', '.join(lacking)}; install it in the "
+            "environments of `dask scheduler` and `dask worker`, with `pip install` and this "
+            "version's wheel or checkout."
         )

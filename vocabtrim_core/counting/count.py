@@ -13,13 +13,12 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-
-import psutil
+from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
@@ -38,6 +37,7 @@ from vocabtrim_core.counting.shard_counts import MOST_PIECES
 from vocabtrim_core.counting.span_proof import check_sample
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import Cancelled
+from vocabtrim_core.machine import cores
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.templates.verify import SpanError
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -233,7 +233,7 @@ def count_here(
     threads = 1 if exact.engine.parallel else threads
     total, started = corpus.size_bytes, time.perf_counter()
     with ThreadPoolExecutor(threads, thread_name_prefix="count") as pool:
-        running: set[Future] = {pool.submit(thread, number) for number in range(threads)}
+        running: set[Future[Any]] = {pool.submit(thread, number) for number in range(threads)}
         running |= {first} if first else set()
         try:
             while running:
@@ -297,12 +297,11 @@ def pieces_per_block(corpus: Corpus) -> int:
 
 def _threads(corpus: Corpus) -> int:
     """As many threads as there are cores for us, but no more than pay for their engine."""
-    cores = len(psutil.Process().cpu_affinity() or [0]) if psutil.LINUX else os.cpu_count() or 1
-    return max(1, min(cores, text_bytes(corpus) // THREAD_TEXT))
+    return max(1, min(cores(), text_bytes(corpus) // THREAD_TEXT))
 
 
 @contextmanager
-def _hf_on_our_threads(threads: int) -> Iterator[None]:
+def _hf_on_our_threads(threads: int) -> Generator[None]:
     """Where we have threads of our own, let HF tokenizers have none, which would compete with them
     for the same cores, unless the user has said so; it reads the variable at every call."""
     if threads == 1 or PARALLELISM in os.environ:

@@ -8,7 +8,7 @@ tokenizers with offsets and cut. Whatever the path, the ids are the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,15 +17,15 @@ import pyarrow as pa
 
 from vocabtrim_core.corpora import MessageBatch, SkipReport
 from vocabtrim_core.corpora.batches import ASSISTANT, place
+from vocabtrim_core.corpora.reasoning import notes_of
 from vocabtrim_core.counting.proof import ExactEngine, Proof, block_of
 from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.rendering import encode_spans, encode_whole, read_rows
-from vocabtrim_core.counting.response_batch import ResponseBatch
+from vocabtrim_core.counting.response_batch import ResponseBatch, joined
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.fast_path import Frame
 
-WINDOW = 1 << 19  # ids counted at once: widened, they take four megabytes
 NOTHING_COUNTED = "no text that counts under this rule"
 BEYOND_LIMIT = "no text that counts within the length limit"
 REFUSED = "the chat template refuses the conversation"
@@ -82,8 +82,14 @@ class EncodedBatch:
             contents, other = contents.of(wanted), other.of(wanted)
         if not len(contents.conversation):
             return other
-        found = _framed(contents, last, self.frames)
-        return found.merged(other) if len(other.conversation) else found
+        if not len(other.conversation) and not any(map(any, self.frames)):
+            return contents
+        both = np.concatenate([contents.conversation, other.conversation])
+        order = np.argsort(both, kind="stable")
+        frame = np.append(last, np.full(len(other.conversation), len(self.frames)))[order]
+        own = frame < len(self.frames)
+        before, after = _sides((*self.frames, Frame()), frame)
+        return joined([before, contents.packed(own), other.packed(~own), after], both[order])
 
 
 def encode_batch(
@@ -113,10 +119,15 @@ def encode_batch(
     unread[list(rendered.refused)] = False
     report = SkipReport.of(batch) + _uncounted(batch, unread, recipe)
     encoded = EncodedBatch(
-        contents=contents, last=last, frames=frames, rendered=spans, counted=counted,
+        contents=contents,
+        last=last,
+        frames=frames,
+        rendered=spans,
+        counted=counted,
         report=report + refused_report(batch, rendered.refused),
-        notes=SkipReport.of(batch, notes=True) + rendered.notes(batch), proof=proof + more,
-    )  # fmt: skip
+        notes=notes_of(batch, reasoning=recipe.reasoning) + rendered.notes(batch),
+        proof=proof + more,
+    )
     _check_within(encoded, batch, recipe.tokenizer.vocab_size)
     return encoded
 
@@ -180,37 +191,17 @@ def refused_report(batch: MessageBatch, refused: dict[int, str]) -> SkipReport:
     ))  # fmt: skip
 
 
-def _framed(
-    contents: ResponseBatch, last: np.ndarray, frames: tuple[Frame, Frame]
-) -> ResponseBatch:
-    """The contents with the ids of their frames in place. last: bool[spans]."""
-    ids, offsets, conversation = contents
-    if not any(map(any, frames)):
-        return contents
-    lengths = np.array([[len(frame.before), len(frame.after)] for frame in frames])
-    before, after = lengths[last.astype(int)].T
-    starts = offsets[:-1] + np.cumsum(before + after) - (before + after)
-    ends = starts + before + np.diff(offsets) + after
-    whole = np.empty(len(ids) + int(before.sum() + after.sum()), ids.dtype)
-    own = np.ones(len(whole), bool)
-    for which, frame in enumerate(frames):
-        some = last == bool(which)
-        for at, id_ in enumerate(frame.before):
-            whole[starts[some] + at] = id_
-            own[starts[some] + at] = False
-        for back, id_ in enumerate(reversed(frame.after), 1):
-            whole[ends[some] - back] = id_
-            own[ends[some] - back] = False
-    whole[own] = ids
-    return ResponseBatch(whole, np.append(0, ends), conversation)
+def _sides(frames: Sequence[Frame], which: np.ndarray) -> Iterator[pa.LargeBinaryArray]:
+    """What stands before every span, and after it, packed. which: int[spans], its frame."""
+    for side in zip(*frames, strict=True):
+        packed = [np.array(ids, np.uint32).tobytes() for ids in side]
+        yield pa.array(packed, pa.large_binary()).take(pa.array(which))
 
 
 def _histogram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
     """int64[V] occurrences of uint32 ids."""
-    # A window at a time, as int32, which NumPy widens (uint32 it would check one by one).
     counts = np.zeros(vocab_size, np.int64)
-    for start in range(0, len(ids), WINDOW):
-        counts += np.bincount(ids[start : start + WINDOW].view(np.int32), minlength=vocab_size)
+    np.add.at(counts, ids, 1)  # np.bincount looks for the largest and widens all of them first
     return counts
 
 

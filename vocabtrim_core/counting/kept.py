@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +13,7 @@ import filelock
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, SkipReport
+from vocabtrim_core.corpora.skips import BROKEN, remedy_of
 from vocabtrim_core.counting.encoding import REFUSED, REMEDIES
 from vocabtrim_core.counting.parts import PartFolder
 from vocabtrim_core.counting.proof import Proof
@@ -28,7 +29,7 @@ POLL = 0.2  # seconds between looks at the lock
 
 
 @contextmanager
-def alone(key: str, progress: Callable[..., None]) -> Iterator[None]:
+def alone(key: str, progress: Callable[..., None]) -> Generator[None]:
     """Wait until nobody else on this machine is counting the same; progress may end the wait."""
     lock = filelock.FileLock(workspace.folder("locks") / f"count-{key}.lock")
     while True:
@@ -118,17 +119,19 @@ def assemble(
 
 
 def check_refused(sources: Sequence[Mapping[str, Any]], recipe: Recipe) -> None:
-    """InputError when the template refused a larger share of a corpus than the recipe allows."""
+    """InputError when a larger share of a corpus is broken, or refused by the template, than the
+    recipe allows."""
     for source in sources:
-        reasons = [r for r in source.get("skipped", ()) if str(r[0]).startswith(REFUSED)]
+        reasons = [r for r in source.get("skipped", ()) if str(r[0]).startswith((REFUSED, *BROKEN))]
         refused = sum(rows for _, rows, _ in reasons)
         share = refused / max(1, refused + source["conversations"])
         if share > recipe.most_refused:
             reason, _, places = max(reasons, key=lambda each: each[1])
             raise InputError(
                 f"{source['name']}: {share:.1%} of the conversations ({refused:,}) are left out, "
-                f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); choose another "
-                "template, mend the rows, or allow a larger share (--max-refused)."
+                f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); "
+                f"{remedy_of(reason) or 'choose another template'}, mend the rows, or allow a "
+                "larger share (--max-refused)."
             )
 
 

@@ -96,7 +96,7 @@ class Proof:
         )
 
     def summary(self) -> dict[str, Any]:
-        """The proof as provenance keeps it, with the sentence people read."""
+        """The proof as provenance keeps it, with the sentences people read."""
         return {
             "engine": self.engine,
             "texts": self.texts,
@@ -109,25 +109,37 @@ class Proof:
             "conversations_rendered_again": self.conversations,
             "turns_by_definition": self.turns,
             "sentence": self.sentence(),
+            "details": list(self.details()),
         }
 
     def sentence(self) -> str:
-        """What was done, in words."""
+        """What was checked, in one plain sentence."""
+        hf = "Hugging Face's tokenizer"
         if self.engine.startswith("tokenizers"):
-            how = f"{self.texts:,} texts encoded by HF tokenizers itself"
+            done = f"all {self.texts:,} texts were encoded by {hf} itself"
         else:
+            done = f"{self.checked:,} of {self.texts:,} texts were encoded again by {hf}"
+        if self.turns:
+            done += f", and {self.turns:,} answers were cut out of their conversations again"
+        compared = self.turns or not self.engine.startswith("tokenizers")
+        return f"{done}: no difference" if compared else done
+
+    def details(self) -> tuple[str, ...]:
+        """What stands behind the sentence, a sentence each."""
+        found = [
+            f"{count:,} texts were encoded by Hugging Face's tokenizer alone: {why}."
+            for why, count in self.routed.items()
+        ]
+        if not self.engine.startswith("tokenizers"):
             share = f"{size(self.checked_bytes)} of {size(self.text_bytes)}"
-            how = (
-                f"{self.checked:,} of {self.texts:,} texts ({share}), the first ones and some from "
-                "all over, encoded again by HF tokenizers: equal"
+            found.insert(0, f"Encoded again: {share} of text, the first texts of the corpus and "
+                         "some from all over it; the token ids are equal.")  # fmt: skip
+        if self.turns:
+            found.append(
+                f"Cut out again: the answers of {self.conversations:,} conversations, each "
+                "rendered as the prompt before it and once more with it."
             )
-        routed = "".join(f"; {count:,} by HF alone: {why}" for why, count in self.routed.items())
-        passed = "".join(f"; not used: {sentence}" for sentence in self.passed)
-        spans = (
-            f"; {self.turns:,} turns of {self.conversations:,} conversations rendered again by the "
-            "definition of a counted span: equal"
-        )
-        return how + routed + spans * bool(self.turns) + passed
+        return (*found, *(f"Not used: {sentence}" for sentence in self.passed))
 
 
 class MismatchError(Exception):
@@ -186,7 +198,7 @@ class ExactEngine:
         n, label = len(texts), self.engine.label
         lengths = np.diff(buffers(texts)[0])
         proof = Proof(label, n, int(lengths.sum()))
-        if self.is_reference:
+        if self.is_reference or not n:  # an engine would take its time over nothing
             return self._reference.encode(texts), proof
         if markup and not self._plain_markup:
             return self._reference.encode(texts), replace(proof, routed={MARKUP: n})

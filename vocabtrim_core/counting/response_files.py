@@ -6,6 +6,8 @@ Of a large corpus a random part of the conversations is held: those whose hash e
 bits, as many as make the tokens fit. The hash is of the row, so the part is always the same one.
 """
 
+# pyright: reportAttributeAccessIssue=false
+# (pyarrow.compute makes its functions when it is imported)
 from __future__ import annotations
 
 import binascii
@@ -15,9 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import ipc
 
 from vocabtrim_core import workspace
-from vocabtrim_core.counting.responses import Responses, concatenate
+from vocabtrim_core.counting.response_batch import unpacked
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,10 +34,17 @@ if TYPE_CHECKING:
 CAP = 20_000_000  # tokens held of one corpus: 80 MB
 LEVELS = 64
 SUFFIX = ".responses.npz"
-BLOCK = ".block.npy"
-# Arrays of a block's file, one behind the other: an archive's checksums and directory would take
-# more time than the ids themselves.
-ARRAYS = ("tokens_by_level", "ids", "spans", "conversation", "levels", "domain", "domains")
+BLOCK = ".block.arrow"
+# A block's file is Arrow's own: a row for each conversation held, and for the whole block how many
+# tokens of each level were counted in it, held or not.
+SCHEMA = pa.schema(
+    [
+        ("spans", pa.large_list(pa.large_binary())),  # the uint32 ids of each
+        ("level", pa.uint8()),
+        ("domain", pa.string()),
+    ]
+)
+BY_LEVEL = b"tokens_by_level"
 
 
 class ResponseFiles:
@@ -43,7 +56,7 @@ class ResponseFiles:
         self._seen: dict[str, np.ndarray] = {}  # block -> tokens by level, kept or not
         for path in folder.glob(f"*{BLOCK}"):
             try:
-                self._seen[path.name] = _load(path)["tokens_by_level"]
+                self._seen[path.name] = _read(path, LEVELS)[1]
             except InputError:
                 path.unlink(missing_ok=True)  # damaged: its block is counted again
 
@@ -68,24 +81,18 @@ class ResponseFiles:
             least = _level(self._seen.values(), self.cap)
         kept = (levels >= least) & (sizes > 0)
         found = responses(kept)
-        number = np.cumsum(kept) - 1
-        labels = [] if batch.domains is None else batch.domains.to_pylist()
-        domains = sorted({label for label in labels if label is not None})
-        codes = [-1 if label is None else domains.index(label) for label in labels]
-        domain = np.array(codes or [-1] * len(batch), np.int16)
-        arrays = {
-            "ids": found.ids,
-            "spans": np.diff(found.offsets),
-            "conversation": number[found.conversation],
-            "levels": levels[kept],
-            "domain": domain[kept],
-            "domains": np.array(domains, np.str_),
-            "tokens_by_level": by_level,
-        }
+        of = np.searchsorted(found.conversation, np.append(np.flatnonzero(kept), len(kept)))
+        domains = pa.nulls(len(batch)) if batch.domains is None else batch.domains
+        columns = [
+            pa.LargeListArray.from_arrays(of, found.packed()),
+            pa.array(levels[kept]),
+            domains.filter(pa.array(kept)).cast(pa.string()),
+        ]
+        held = pa.record_batch(columns, SCHEMA.with_metadata({BY_LEVEL: by_level.tobytes()}))
 
         def write(file: BinaryIO) -> None:
-            for array in ARRAYS:
-                np.save(file, arrays[array], allow_pickle=False)
+            with ipc.new_file(file, held.schema) as writer:
+                writer.write(held)
 
         workspace.write_atomic(self.folder / name, write)
 
@@ -99,25 +106,31 @@ class ResponseFiles:
         if sum(int(self._seen[name].sum()) for name in names) != tokens:
             return None
         level = _level((self._seen[name] for name in names), self.cap)
-        blocks = [_responses(_load(self.folder / name), level, self.vocab_size) for name in names]
-        blocks = [block for block in blocks if block.conversations]
-        return concatenate(blocks) if blocks else None
+        held = pa.concat_tables(_read(self.folder / name, level)[0] for name in names)
+        return _responses(held, self.vocab_size, level == 0) if len(held) else None
 
 
-def _responses(block: dict[str, np.ndarray], level: int, vocab_size: int) -> Responses:
-    """The conversations of a block whose hash has this level or more."""
-    keep, spans, of = block["levels"] >= level, block["spans"], block["conversation"]
-    inside = keep[of]
-    ids = block["ids"] if inside.all() else block["ids"][np.repeat(inside, spans)]
-    return Responses(
-        ids,
-        np.concatenate([[0], np.cumsum(spans[inside])]),
-        (np.cumsum(keep) - 1)[of[inside]],
-        block["domain"][keep],
-        tuple(map(str, block["domains"])),
-        vocab_size,
-        complete=level == 0,
-    )
+def _read(path: Path, level: int) -> tuple[pa.Table, np.ndarray]:
+    """(conversations whose hash has this level or more, tokens by level) of a block's file."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            table = ipc.open_file(file).read_all()
+        by_level = np.frombuffer(table.schema.metadata[BY_LEVEL], np.int64)
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not hold responses of a block ({error}).") from error
+    table = table.replace_schema_metadata()
+    return table.filter(pc.greater_equal(table["level"], level)) if level else table, by_level
+
+
+def _responses(held: pa.Table, vocab_size: int, complete: bool) -> Responses:
+    """Of the conversations of all blocks."""
+    spans = held["spans"].combine_chunks()
+    lengths = np.asarray(spans.value_lengths())
+    ids, offsets, conversation = unpacked(spans.flatten(), np.repeat(np.arange(len(held)), lengths))
+    domain = held["domain"].combine_chunks().dictionary_encode()
+    codes = np.asarray(pc.fill_null(domain.indices, -1)).astype(np.int16)
+    names = tuple(domain.dictionary.to_pylist())
+    return Responses(ids, offsets, conversation, codes, names, vocab_size, complete)
 
 
 def hash_levels(part: str, rows: np.ndarray) -> np.ndarray:
@@ -143,14 +156,6 @@ def _level(by_level: Iterable[np.ndarray], cap: int) -> int:
 def _place(name: str) -> tuple[str, int]:
     part, _, rest = name.rpartition("@")
     return part, int(rest.removesuffix(BLOCK))
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as file:
-            return {array: np.load(file, allow_pickle=False) for array in ARRAYS}
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path} does not hold responses of a block ({error}).") from error
 
 
 # --- kept beside the counts ---------------------------------------------------------------------

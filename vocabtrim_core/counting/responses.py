@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Responses:
 
     def save(self, path: str | Path) -> Path:
         """Write one .npz, atomically."""
-        arrays = {
+        arrays: dict[str, Any] = {
             "ids": self.ids,
             "offsets": self.offsets,
             "conversation": self.conversation,

@@ -19,7 +19,8 @@ from vocabtrim_core.templates.chat_template import span_ids
 from vocabtrim_core.templates.verify import SpanError, check_spans
 
 FIRST = 8  # rows of every file
-ONE_IN = 2_000  # rows per checked row after that
+ONE_IN = 2_000  # rows per checked row after that, and
+MANY, ONE_IN_MANY = 50_000, 10_000  # where so many were read: rows of a file are much alike
 RICH_FIRST, RICH_ONE_IN = 2, 500  # of the rows of a block that have calls, tools or reasoning
 
 
@@ -45,7 +46,8 @@ def check_sample(batch: MessageBatch, recipe: Recipe, encoded: EncodedBatch) -> 
 
 def _sample(batch: MessageBatch) -> list[int]:
     rows = batch.rows
-    chosen = np.flatnonzero((rows <= FIRST) | (rows % ONE_IN == 1))
+    every = np.where(rows <= MANY, ONE_IN, ONE_IN_MANY)
+    chosen = np.flatnonzero((rows <= FIRST) | (rows % every == 1))
     rich = sorted(batch.structured)
     return sorted({*chosen.tolist(), *rich[:RICH_FIRST], *rich[::RICH_ONE_IN]})
 

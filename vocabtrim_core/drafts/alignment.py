@@ -66,7 +66,8 @@ def align(
     def best(counts: Any) -> int:
         return TradeOff(CoverageCurve.of(counts), target.architecture, alpha).optimum.k
 
+    compared: dict[str, Any] = compare(ours, theirs, best)
     return Alignment(
-        ours.key, theirs.key, **compare(ours, theirs, best), tokens_original=ours.tokens,
+        ours.key, theirs.key, **compared, tokens_original=ours.tokens,
         tokens_regenerated=theirs.tokens, alpha=alpha,
     )  # fmt: skip

@@ -34,6 +34,7 @@ from vocabtrim_core.drafts.target import DEMO, TOY, demo_folder
 from vocabtrim_core.drafts.toy_tokenizer import TOKENIZER, TOKENIZER_CONFIG, write_tokenizer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.folders import new_folder
+from vocabtrim_core.machine import cores
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -145,7 +146,7 @@ def build(
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or cores())
     try:
         model, run = _train(shape, sequences, scratch, progress)
         loss = held_out_loss(model, sequences, shape.context, progress)

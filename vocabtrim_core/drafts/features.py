@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -87,7 +87,7 @@ def capture(
 
 
 @contextmanager
-def _alone(folder: Path, progress: Progress) -> Iterator[None]:
+def _alone(folder: Path, progress: Progress) -> Generator[None]:
     """One capture of the same features at a time; a second waits, and finds them."""
     lock = filelock.FileLock(folder / ".lock")
     while not lock.is_locked:

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 LOSS = "specforge.core.loss"
 PEAK = "peak bytes on the GPU: "
@@ -94,11 +95,11 @@ def replace_loss() -> None:
     sys.modules[LOSS] = module
 
 
-def probe() -> dict:
+def probe() -> dict[str, Any]:
     """Versions and devices here, and how fast a product of bfloat16 matrices is (FLOP/s)."""
     import importlib.metadata as metadata
 
-    found: dict = {"python": sys.version.split()[0], "versions": {}}
+    found: dict[str, Any] = {"python": sys.version.split()[0], "versions": {}}
     for name in ("torch", "transformers", "specforge", "triton", "accelerate", "tensorboard"):
         try:
             found["versions"][name] = metadata.version(name)
@@ -181,10 +182,10 @@ def _tensor(folder: str, name: str):
 def evaluate(
     draft: str, target: str, head_key: str, embedding_key: str, features: str,
     ttt_length: int, max_length: int, attention: str,
-) -> dict:  # fmt: skip
+) -> dict[str, list[list[float]]]:  # fmt: skip
     """Per-position accuracy of a draft folder on captured features, counted as SpecForge does.
 
-    correct[n][i], counted[n][i]: tokens of conversation n at draft position i that equal the
+    `correct[n][i]`, `counted[n][i]`: tokens of conversation n at draft position i that equal the
     target's own choice, of its assistant tokens; ratios are of sums over conversations.
     """
     import torch

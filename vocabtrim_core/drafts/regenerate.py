@@ -177,7 +177,7 @@ async def _answer_group(
             while waiting[i] and waiting[i][0]["role"] == ASSISTANT:
                 waiting[i].pop(0)
             if not any(m["role"] == ASSISTANT for m in waiting[i]):
-                row = {"row": group[i].number, "conversations": chats[i]}
+                row: dict[str, Any] = {"row": group[i].number, "conversations": chats[i]}
                 if group[i].domain is not None:
                     row["domain"] = group[i].domain
                 kept.write(json.dumps(row, ensure_ascii=False) + "\n")

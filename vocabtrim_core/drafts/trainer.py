@@ -20,6 +20,7 @@ from typing import Any
 
 from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.machine import cores
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SETTING, FOUND, VARIABLE = "trainer.json", "trainer-found.json", "VOCABTRIM_TRAINER"
@@ -158,13 +159,12 @@ def settings_for(device: str, threads: int | None = None) -> dict[str, str]:
                 "HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}  # fmt: skip
     if device == "cuda":
         return {**settings, "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
-    cores = threads or len(os.sched_getaffinity(0))
     # torch.compile needs a C++ compiler and pays off only on a GPU. Large blocks stay with the
     # process: giving them back after every step costs more than the mathematics.
     return {
         **settings,
         "TORCHDYNAMO_DISABLE": "1",
-        "OMP_NUM_THREADS": str(cores),
+        "OMP_NUM_THREADS": str(threads or cores()),
         "OMP_WAIT_POLICY": "PASSIVE",
         "MALLOC_MMAP_THRESHOLD_": str(2**33),
         "MALLOC_TRIM_THRESHOLD_": str(2**33),

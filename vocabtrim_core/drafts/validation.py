@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[st
 
 
 @contextmanager
-def _folder(request: TrainingRequest, k: int) -> Iterator[tuple[Path, str]]:
+def _folder(request: TrainingRequest, k: int) -> Generator[tuple[Path, str]]:
     """A folder with what SpecForge opens for its check, and the target as it reads it."""
     with tempfile.TemporaryDirectory(dir=workspace.home()) as home:
         folder = Path(home) / f"k-{k}"

@@ -1,4 +1,4 @@
-"""The table of all formats for README.md, made from the registry so that it cannot go stale."""
+"""The table of all formats for docs/exports.md, from the registry so that it cannot go stale."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def log_sizes(vocab_size: int, *marks: int, points: int = POINTS) -> np.ndarray:
 
 def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> go.Figure:
     """The look that all figures share."""
-    axis = {
+    axis: dict[str, Any] = {
         "gridcolor": palette.line, "linecolor": palette.muted, "zeroline": False,
         "tickfont": {"color": palette.muted},
         "title": {"font": {"color": palette.muted, "size": 13}},

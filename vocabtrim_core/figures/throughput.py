@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -44,7 +44,7 @@ def _colour(kind: str, palette: Palette) -> str:
     )
 
 
-def styles_of(roles: Sequence[str], palette: Palette) -> list[dict]:
+def styles_of(roles: Sequence[str], palette: Palette) -> list[dict[str, Any]]:
     """Lines told apart: the baselines grey as in the bars, drafts in the accent by their dashes."""
     dashes = itertools.cycle(DASHES)
     return [
@@ -86,7 +86,7 @@ def names_of(measurements: Sequence[Measurement]) -> list[str]:
     return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
 
 
-def error_bars(found: Sequence[Interval], colour: str) -> dict:
+def error_bars(found: Sequence[Interval], colour: str) -> dict[str, Any]:
     """Plotly's error bars; nothing where there is no interval."""
     return {"type": "data", "array": [each.half or 0 for each in found], "color": colour,
             "thickness": 1.6, "width": 5, "visible": any(each.half for each in found)}  # fmt: skip
@@ -130,7 +130,7 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
     """Bars from zero with error bars."""
     several = len({bar.where for bar in info.bars}) > 1
 
-    def places(bars: Sequence[Bar]) -> list:
+    def places(bars: Sequence[Bar]) -> list[Any]:
         labels = [bar.label for bar in bars]
         return [[bar.where for bar in bars], labels] if several else labels
 

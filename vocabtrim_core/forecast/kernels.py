@@ -5,12 +5,16 @@ ids: uint32[n].  at: int64[conversations + 1], tokens of conversation c are ids[
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 
+Array = np.ndarray[Any, np.dtype[Any]]
+
 
 @numba.njit(cache=True, nogil=True)
-def weighted_counts(ids, at, times, size):  # pragma: no cover - compiled
+def weighted_counts(ids: Array, at: Array, times: Array, size: int) -> Array:
     """int64[size]: occurrences with conversation c taken times[c] times."""
     counts = np.zeros(size, np.int64)
     for c in range(len(times)):
@@ -22,7 +26,7 @@ def weighted_counts(ids, at, times, size):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def hits_of(ids, at, kept):  # pragma: no cover - compiled
+def hits_of(ids: Array, at: Array, kept: Array) -> Array:
     """int64[conversations]: tokens of each conversation that are kept."""
     hits = np.zeros(len(at) - 1, np.int64)
     for c in range(len(at) - 1):
@@ -32,7 +36,7 @@ def hits_of(ids, at, kept):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def only_owner(ids, at, size):  # pragma: no cover - compiled
+def only_owner(ids: Array, at: Array, size: int) -> Array:
     """int64[size]: the only conversation a token occurs in; -1 for none, -2 for several."""
     owner = np.full(size, -1, np.int64)
     for c in range(len(at) - 1):
@@ -45,7 +49,7 @@ def only_owner(ids, at, size):  # pragma: no cover - compiled
 
 
 @numba.njit(cache=True, nogil=True)
-def count_windows(text, offsets, windows, totals):  # pragma: no cover - compiled
+def count_windows(text: Array, offsets: Array, windows: Array, totals: Array) -> None:
     """Histogram of the worst rank in every window of 1, 2, … tokens within a response."""
     depths = len(totals)
     for r in range(len(offsets) - 1):
@@ -60,7 +64,7 @@ def count_windows(text, offsets, windows, totals):  # pragma: no cover - compile
 
 
 @numba.njit(cache=True, nogil=True)
-def merge_runs(text, offsets, change):  # pragma: no cover - compiled
+def merge_runs(text: Array, offsets: Array, change: Array) -> None:
     """How the number of cycles changes as tokens join the vocabulary in rank order.
 
     A missing token always ends its cycle (the target adds it), so a run of g kept tokens and the

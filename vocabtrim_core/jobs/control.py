@@ -6,16 +6,18 @@ Commands keep what they finished: `resume` runs the same command again and it co
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -114,25 +116,36 @@ def wait(job_id: str, timeout: float) -> Job:
 
 
 @contextmanager
-def _registry() -> Iterator[Path]:
+def _registry() -> Generator[Path]:
     """One starter at a time, across tabs and processes; the lock dies with its holder."""
     root = workspace.folder("jobs")
     with filelock.FileLock(root / ".lock"):
         yield root
 
 
+@functools.cache
+def _require_package() -> None:
+    """InputError unless a process that starts anywhere finds this package; asked once."""
+    look = (
+        "import importlib.util, sys; sys.exit(importlib.util.find_spec('vocabtrim_core') is None)"
+    )
+    if subprocess.run([*COMMAND[:2], "-c", look], check=False).returncode:
+        raise InputError(
+            f"vocabtrim-explorer is not installed for {sys.executable}, so jobs cannot start; run "
+            "`make setup` in the checkout, or `pip install --editable .`."
+        )
+
+
 def _spawn(folder: Path) -> None:
+    _require_package()
     spec = json.loads((folder / "spec.json").read_text("utf-8"))
     for leftover in ("process.json", "cancel"):
         (folder / leftover).unlink(missing_ok=True)
     Status(updated=time.time()).write(folder)
-    package_parent = str(Path(__file__).resolve().parents[2])
-    search = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
         "VOCABTRIM_JOB": str(folder),
         "VOCABTRIM_HOME": str(workspace.home()),
-        "PYTHONPATH": os.pathsep.join(search),
         "PYTHONUNBUFFERED": "1",
     }
     processes.start(

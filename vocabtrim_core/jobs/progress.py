@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -176,7 +176,7 @@ def of_this_process() -> Progress:
 
 
 @contextmanager
-def stopping_on_sigterm(progress: Progress) -> Iterator[None]:
+def stopping_on_sigterm(progress: Progress) -> Generator[None]:
     """Within the block the first SIGTERM raises Cancelled; later ones leave the clean-up alone."""
 
     def stop(signum: int, frame: FrameType | None) -> None:

@@ -6,7 +6,7 @@ The waiting is done by the job's own process, so the queue needs no server.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 
 import filelock
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.5
 
 
 @contextmanager
-def turn(progress: Progress) -> Iterator[None]:
+def turn(progress: Progress) -> Generator[None]:
     """Hold what the job of this process names; `queued`, oldest job first, until all of it is free.
 
     The locks belong to the operating system, so they end with the process, however it ends.
@@ -52,7 +52,7 @@ def _take(lock: filelock.BaseFileLock, *, first: bool, name: str, mine: jobs.Job
 
 
 @contextmanager
-def hold(name: str, progress: Progress) -> Iterator[None]:
+def hold(name: str, progress: Progress) -> Generator[None]:
     """Hold one resource where the job of this process, if it is one, does not hold it already."""
     if progress.folder and name in jobs.get(progress.folder.name).resources:
         yield

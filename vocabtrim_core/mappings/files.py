@@ -15,42 +15,18 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.mappings.origin import Origin, origin_beside, origin_in
+from vocabtrim_core.mappings.origin import origin_beside, origin_in
+from vocabtrim_core.mappings.raw import RawMapping, integers, mask, plain
 
 NAMES = ("vocab_mapping.pt", "cache.pt", "d2t.npy", "d2t.pt", "draft_token_map.pt", "ids.json",
          "ids.txt", "draft_vocabulary.npz")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RawMapping:
-    """What a file holds, not yet understood.
-
-    numbers: int64[k], offsets or ids as `expected` says that this kind of file should hold; label:
-    what the file calls them.  t2d: bool[V].  any_order: readers of this kind need no order.
-    resolved: the numbers are ids already, read by the format that `label` names.
-    vocab_size, head_rows, draft_vocab_size, origin, about: as far as the file tells.
-    """
-
-    name: str
-    kind: str
-    numbers: np.ndarray | None
-    expected: str = "absolute"
-    label: str = "The list"
-    t2d: np.ndarray | None = None
-    any_order: bool = False
-    resolved: bool = False
-    vocab_size: int | None = None
-    head_rows: int | None = None
-    draft_vocab_size: int | None = None
-    origin: Origin | None = None
-    about: str = ""
 
 
 def read_raw(path: Path) -> RawMapping:
@@ -157,7 +133,7 @@ def _torch(path: Path) -> RawMapping:
     value = _load_torch(path)
     if isinstance(value, dict):
         return _from_dict(path, value)
-    return _plain(path, value, "token map (.pt)")
+    return plain(path, value, "token map (.pt)")
 
 
 def _load_torch(path: Path) -> Any:
@@ -185,7 +161,7 @@ def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
     if "selected_token_ids" in value:
         size = value.get("target_vocab_size")
         return RawMapping(
-            path.name, "NeMo token map", _integers(path, value["selected_token_ids"]),
+            path.name, "NeMo token map", integers(path, value["selected_token_ids"]),
             label="selected_token_ids", any_order=True,
             vocab_size=size if isinstance(size, int) else None,
         )  # fmt: skip
@@ -195,10 +171,10 @@ def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
         return RawMapping(
             path.name,
             "d2t and t2d (.pt)",
-            _integers(path, named["d2t"]),
+            integers(path, named["d2t"]),
             "offset",
             "d2t",
-            _mask(path, named["t2d"]) if "t2d" in named else None,
+            mask(path, named["t2d"]) if "t2d" in named else None,
             any_order="t2d" not in named,
             head_rows=head.shape[0] if isinstance(head, torch.Tensor) else None,
         )
@@ -219,12 +195,12 @@ def _npy(path: Path) -> RawMapping:
         beside = path.with_name(path.name.replace("t2d", "d2t"))
         if beside != path and beside.is_file():
             return _npy(beside)
-        return RawMapping(path.name, "t2d (.npy)", None, t2d=_mask(path, array))
+        return RawMapping(path.name, "t2d (.npy)", None, t2d=mask(path, array))
     if "d2t" not in path.name:
-        return _plain(path, array, "ids (.npy)")
+        return plain(path, array, "ids (.npy)")
     beside = path.with_name(path.name.replace("d2t", "t2d"))
-    t2d = _mask(beside, load_arrays(beside)) if beside.is_file() else None
-    numbers = _integers(path, array)
+    t2d = mask(beside, load_arrays(beside)) if beside.is_file() else None
+    numbers = integers(path, array)
     return RawMapping(path.name, "d2t and t2d (.npy)", numbers, "offset", "d2t", t2d, t2d is None)
 
 
@@ -232,12 +208,12 @@ def _npz(path: Path) -> RawMapping:
     from vocabtrim_core.exports.files import load_arrays
 
     arrays = load_arrays(path)
-    t2d = _mask(path, arrays["t2d"]) if "t2d" in arrays else None
+    t2d = mask(path, arrays["t2d"]) if "t2d" in arrays else None
     if "d2t" in arrays:
-        numbers = _integers(path, arrays["d2t"])
+        numbers = integers(path, arrays["d2t"])
         return RawMapping(path.name, "NumPy archive", numbers, "offset", "d2t", t2d, t2d is None)
     if "ids" in arrays:
-        return replace(_plain(path, arrays["ids"], "NumPy archive"), t2d=t2d)
+        return replace(plain(path, arrays["ids"], "NumPy archive"), t2d=t2d)
     raise InputError(f"{path} has neither d2t nor ids; it holds {', '.join(arrays) or 'nothing'}.")
 
 
@@ -248,7 +224,7 @@ def _json(path: Path) -> RawMapping:
         raise InputError(f"{path} is not readable JSON ({error}).") from error
     size = value.get("vocab_size") if isinstance(value, dict) else None
     ids = value.get("ids") if isinstance(value, dict) else value
-    raw = _plain(path, ids, "ids (.json)")
+    raw = plain(path, ids, "ids (.json)")
     about = value.get("about") if isinstance(value, dict) else None
     return replace(
         raw,
@@ -261,38 +237,9 @@ def _json(path: Path) -> RawMapping:
 def _txt(path: Path) -> RawMapping:
     try:
         lines = path.read_text("utf-8").split()
-        return _plain(path, [int(line) for line in lines], "ids (.txt)")
+        return plain(path, [int(line) for line in lines], "ids (.txt)")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} must hold one whole number per line ({error}).") from error
-
-
-def _plain(path: Path, value: Any, kind: str) -> RawMapping:
-    """A bare list: offsets where it is called d2t (Model-Optimizer), else ids in any order."""
-    numbers = _integers(path, value)
-    if path.name.startswith("d2t"):
-        return RawMapping(path.name, "d2t alone", numbers, "offset", "d2t", any_order=True)
-    return RawMapping(path.name, kind, numbers, any_order=True)
-
-
-def _integers(path: Path, value: Any) -> np.ndarray:
-    """int64[k]; InputError unless it is a flat list of whole numbers."""
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"{path}: token ids must be a flat list ({error}).") from error
-    if array.ndim != 1 or not len(array) or not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"{path}: token ids must be a flat list of whole numbers.")
-    return array.astype(np.int64)
-
-
-def _mask(path: Path, value: Any) -> np.ndarray:
-    """bool[V]; InputError unless it is a flat mask."""
-    array = np.asarray(value)
-    if array.ndim != 1 or not len(array) or array.dtype not in (np.bool_, np.uint8, np.int64):
-        raise InputError(f"{path}: t2d must be a flat array of true and false.")
-    if array.dtype == np.int64 and array.max() > 1:
-        raise InputError(f"{path}: t2d holds numbers, not true and false.")
-    return array.astype(bool)
 
 
 READERS: Mapping[str, Callable[[Path], RawMapping]] = {

@@ -13,8 +13,9 @@ import numpy as np
 
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.mappings.files import RawMapping, read_raw
+from vocabtrim_core.mappings.files import read_raw
 from vocabtrim_core.mappings.origin import Origin
+from vocabtrim_core.mappings.raw import RawMapping
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 OFFSET, ABSOLUTE = "offset", "absolute"

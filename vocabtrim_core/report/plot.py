@@ -7,7 +7,7 @@ escaped, and one SVG stands in a page, in print and as a file of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -106,11 +106,15 @@ class Sheet:
         """A dot."""
         self._add("circle", cx=x, cy=y, r=r, **more)
 
-    def text(self, x: float, y: float, words: str, class_: str = "", anchor: str = "", **more):
+    def text(
+        self, x: float, y: float, words: str, class_: str = "", anchor: str = "", **more: object
+    ):
         """Words at a baseline; anchor: "" for the start, middle or end."""
         self._add("text", x=x, y=y, class_=class_, text_anchor=anchor, **more).text = words
 
-    def x_axis(self, scale: Scale, y: float, top: float, title: str, show) -> None:
+    def x_axis(
+        self, scale: Scale, y: float, top: float, title: str, show: Callable[[float], str]
+    ) -> None:
         """Ticks, labels and grid lines below a plot that starts at `top`."""
         for value in scale.ticks(6):
             self.line(scale(value), top, scale(value), y, "grid")
@@ -120,7 +124,9 @@ class Sheet:
         self.line(scale.start, y, scale.stop, y, "axis")
         self.text((scale.start + scale.stop) / 2, y + 38, title, anchor="middle")
 
-    def y_axis(self, scale: Scale, left: float, right: float, title: str, show) -> None:
+    def y_axis(
+        self, scale: Scale, left: float, right: float, title: str, show: Callable[[float], str]
+    ) -> None:
         """Labels and grid lines; the title stands above the axis, to be read without turning."""
         for value in scale.ticks(5):
             self.line(left, scale(value), right, scale(value), "grid")

@@ -12,7 +12,10 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import atomic, write_atomic
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
-         "microsoft-edge")  # fmt: skip
+         "microsoft-edge",
+         "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+         "/Applications/Chromium.app/Contents/MacOS/Chromium",
+         "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge")  # fmt: skip
 QUIET = ("--headless", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-quic", "--hide-scrollbars",
          "--disable-extensions")  # fmt: skip

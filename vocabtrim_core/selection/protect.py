@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -160,6 +161,7 @@ def listed_ids(path: str | Path, tokenizer: Tokenizer | None, vocab_size: int) -
     if not isinstance(items, list):
         raise InputError(f"{path} must hold an array of ids and texts.")
     found: set[int] = set()
+    item: Any  # JSON's
     for line, item in enumerate(items, 1):
         if isinstance(item, str) and path.suffix != ".json":
             item = int(item) if item.strip().isdecimal() else item

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from pathlib import Path
+
+from vocabtrim_core.machine import cores
 
 CPU_INFO = Path("/proc/cpuinfo")
 
@@ -20,8 +21,8 @@ def device_name(device: str) -> str:
         lines = CPU_INFO.read_text("utf-8", errors="replace").splitlines()
         found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         name = found[0] if found else name
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} core{'s' if cores != 1 else ''}"
+    count = cores()
+    return f"{name}, {count} core{'s' if count != 1 else ''}"
 
 
 def free_memory(device: str) -> int:

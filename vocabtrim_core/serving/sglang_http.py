@@ -11,7 +11,7 @@ import hashlib
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,7 +98,7 @@ class SglangHttp:
     def healthy(self) -> bool:
         """Whether it is ready to answer; False while it starts or ends."""
         with self._explained("/health"):
-            return self._client.get("/health").status_code == httpx.codes.OK
+            return self._client.get("/health").status_code == 200
 
     def flush(self) -> None:
         """Empty the prefix cache, as soon as other requests are done."""
@@ -106,7 +106,7 @@ class SglangHttp:
         while True:
             with self._explained("/flush_cache"):
                 reply = self._client.post("/flush_cache")
-            if reply.status_code != httpx.codes.BAD_REQUEST:
+            if reply.status_code != 400:
                 self._ok(reply, "/flush_cache")
                 return
             if time.monotonic() > until:
@@ -219,7 +219,7 @@ class SglangHttp:
             )
 
     @contextmanager
-    def _explained(self, path: str) -> Iterator[None]:
+    def _explained(self, path: str) -> Generator[None]:
         try:
             yield
         except httpx.ConnectError as error:

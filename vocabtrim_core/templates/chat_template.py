@@ -163,7 +163,7 @@ class ChatTemplate:
             return Reading(rendered.text, own._narrow(
                 rendered.text, spans, rule, reasoning, last_turn_only))  # fmt: skip
         turns = own.turns(rendered, messages, tools)
-        notes = unwritten(rendered, turns)
+        notes = unwritten(rendered, turns, reasoning=reasoning)
         turns = joined(turn for turn in turns if not weightless(messages[turn.message]))
         spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
         narrowed = own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)

@@ -26,7 +26,8 @@ def generated(
     answer alone.
     """
     before, after = text(messages[:i], True), text(messages[: i + 1], False)
-    if header and after.startswith(before + header):
+    written = before.endswith(header) and before != text(messages[:i], False)
+    if header and not written and after.startswith(before + header):
         before += header
     if after.startswith(before):
         return after[len(before) :]

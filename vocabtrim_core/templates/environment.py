@@ -55,7 +55,13 @@ def environment() -> ImmutableSandboxedEnvironment:
     def raise_exception(message: str) -> None:
         raise TemplateError(message)
 
-    def to_json(value: Any, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    def to_json(
+        value: Any,
+        ensure_ascii: bool = False,
+        indent: Any = None,
+        separators: Any = None,
+        sort_keys: bool = False,
+    ) -> str:
         return json.dumps(
             value,
             ensure_ascii=ensure_ascii,
@@ -66,9 +72,10 @@ def environment() -> ImmutableSandboxedEnvironment:
 
     made = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
     made.filters["tojson"] = to_json
-    made.globals |= {
+    ours: dict[str, Any] = {
         "raise_exception": raise_exception,
         "strftime_now": lambda form: datetime.now().strftime(form),
         "dict": lambda *items, **more: dict(*items, **more),  # the class has too many attributes
     }
+    made.globals.update(ours)
     return made

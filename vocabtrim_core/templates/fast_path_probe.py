@@ -9,7 +9,7 @@ import functools
 import itertools
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -109,11 +109,11 @@ class _Prober:
                 return Frame(tuple(turn[:at]), tuple(turn[at + len(content) :]))
         return None
 
-    def _turns(self, messages: list[dict], rule: str) -> list[np.ndarray]:
+    def _turns(self, messages: list[dict[str, Any]], rule: str) -> list[np.ndarray]:
         text, spans = self.template.spans(messages, rule)
         return span_ids(self.tokenizer, text, spans, masks=self.template.masks)
 
-    def _expected(self, messages: list[dict], rule: str) -> list[list[int]]:
+    def _expected(self, messages: list[dict[str, Any]], rule: str) -> list[list[int]]:
         """Ids per assistant message as the fast path counts them."""
         turns = []
         for at, message in enumerate(messages):
@@ -123,7 +123,7 @@ class _Prober:
                 turns.append([*before, *self.tokenizer.ids(content), *after])
         return turns
 
-    def same(self, messages: list[dict], rule: str = "assistant") -> bool:
+    def same(self, messages: list[dict[str, Any]], rule: str = "assistant") -> bool:
         """Are the ids of every assistant turn the same both ways? Not where rendering fails."""
         try:
             turns = self._turns(messages, rule)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vocabtrim_core.templates.environment import CLOSE, OPEN, environment
@@ -39,8 +39,9 @@ def instrumented(jinja: str) -> Template:
     from jinja2 import nodes, pass_context
 
     # As filters, which the sandbox calls without looking at them each time.
-    filters = {_BEGIN: _message_begins, _END: _loop_ends}
-    environment().filters.update({name: pass_context(mark) for name, mark in filters.items()})
+    filters: dict[str, Callable[..., str]] = {_BEGIN: _message_begins, _END: _loop_ends}
+    for name, mark in filters.items():
+        environment().filters[name] = pass_context(mark)
     tree = environment().parse(jinja)
     for number, loop in enumerate(list(tree.find_all(nodes.For))):
         if isinstance(loop.target, nodes.Name):
@@ -51,7 +52,7 @@ def instrumented(jinja: str) -> Template:
     return environment().from_string(tree)
 
 
-def render_parts(template: Template, chat: Sequence[Mapping], **context: Any) -> str:
+def render_parts(template: Template, chat: Sequence[Mapping[str, Any]], **context: Any) -> str:
     """The text of an instrumented template, marks included (see `split`)."""
     return template.render(messages=chat, **context, **{_MARKS: _Marks(chat)})
 
@@ -59,7 +60,7 @@ def render_parts(template: Template, chat: Sequence[Mapping], **context: Any) ->
 class _Marks:
     """What is written in one rendering at the beginning of a loop's body and behind the loop."""
 
-    def __init__(self, chat: Sequence[Mapping]) -> None:
+    def __init__(self, chat: Sequence[Mapping[str, Any]]) -> None:
         self._chat = chat
         self._number = {id(message): i for i, message in enumerate(chat)}
         self._running: set[int] = set()
@@ -92,7 +93,7 @@ def _loop_ends(context: Context, loop: int) -> str:
     return context[_MARKS].end(loop)
 
 
-def _same(copy: Mapping, message: Mapping) -> bool:
+def _same(copy: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
     return copy["role"] == message.get("role") and all(
         (copy.get(key) or None) == (message.get(key) or None) for key in ("content", "tool_calls")
     )

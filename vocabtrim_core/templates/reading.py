@@ -30,8 +30,10 @@ def weightless(message: Mapping[str, Any]) -> bool:
     return weight is not None and not weight
 
 
-def unwritten(rendered: Rendered, turns: Sequence[Turn]) -> tuple[tuple[str, int], ...]:
-    """What messages carry and their turns do not show."""
+def unwritten(
+    rendered: Rendered, turns: Sequence[Turn], *, reasoning: bool = True
+) -> tuple[tuple[str, int], ...]:
+    """What messages carry and their turns do not show; without reasoning, where none counts."""
     lost = {LOST_REASONING: 0, LOST_CALLS: 0, LOST_TURNS: 0}
     written: dict[int, str] = {}
     for turn in turns:
@@ -43,6 +45,6 @@ def unwritten(rendered: Rendered, turns: Sequence[Turn]) -> tuple[tuple[str, int
             if text is None:
                 lost[LOST_TURNS] += speaks(message)
                 continue
-            lost[LOST_REASONING] += bool(thought) and thought not in text
+            lost[LOST_REASONING] += reasoning and bool(thought) and thought not in text
             lost[LOST_CALLS] += any(name not in text for name in call_names(message))
     return tuple((reason, count) for reason, count in lost.items() if count)

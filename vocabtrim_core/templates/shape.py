@@ -10,6 +10,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, repeat
+from typing import Any
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.render import Renderer
@@ -47,7 +48,7 @@ class Shape:
     reasoning: bool
 
 
-def conversation(roles: str, assistants: Sequence[str] = ASSISTANTS) -> list[dict]:
+def conversation(roles: str, assistants: Sequence[str] = ASSISTANTS) -> list[dict[str, Any]]:
     """Messages with marked contents for a role order: "suta" is system, user, tool, assistant."""
     supply = {
         "s": ("system", repeat(SYSTEM)),
@@ -151,7 +152,7 @@ def _drops_thinking(render: Renderer) -> bool:
     return render.text(conversation("uaua", thoughtful)).count(THOUGHT) < 2
 
 
-def _thoughtful() -> list[dict]:
+def _thoughtful() -> list[dict[str, Any]]:
     chat = conversation("ua")
     chat[1]["reasoning_content"] = THOUGHT
     return chat

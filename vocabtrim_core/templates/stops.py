@@ -20,7 +20,7 @@ from vocabtrim_core.templates.turns import MARKUP
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 CALLED = "Wulfenite"
-CALL = {
+CALL: dict[str, Any] = {
     "id": "abcdefghi",
     "type": "function",
     "function": {"name": CALLED, "arguments": {CALLED: CALLED}},
@@ -87,7 +87,10 @@ def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
 def _between_calls(renderer: Renderer, special: re.Pattern[str]) -> set[str]:
     """Special tokens between two calls of one turn, behind which the model goes on."""
     chat = conversation("ua")
-    second = {**CALL, "function": {**CALL["function"], "name": THOUGHT.partition(" ")[0]}}
+    second: dict[str, Any] = {
+        **CALL,
+        "function": {**CALL["function"], "name": THOUGHT.partition(" ")[0]},
+    }
     chat[1] = {"role": "assistant", "content": None, "tool_calls": [CALL, second]}
     try:
         text = renderer.text(chat)

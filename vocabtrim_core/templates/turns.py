@@ -107,7 +107,12 @@ class TurnFinder:
         return text[len(closed) :] if text.startswith(closed) else self.header
 
     def _start(
-        self, text: str, part: Part, chat: Sequence[Mapping], i: int, tools: list[Any] | None
+        self,
+        text: str,
+        part: Part,
+        chat: Sequence[Mapping[str, Any]],
+        i: int,
+        tools: list[Any] | None,
     ) -> int:
         prompt, own = self.prompt(chat[:i], tools), text[part.start : part.end]
         if own.startswith(prompt) and prompt:

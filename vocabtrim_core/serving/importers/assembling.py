@@ -9,7 +9,7 @@ of the files, so runs that were made in turns are paired when their files are na
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,15 +18,14 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.serving.importers.formats import FORMATS
 from vocabtrim_core.serving.importers.importer import Importer, Piece
+from vocabtrim_core.serving.importers.naming import Told, identity, kept_apart, named
 from vocabtrim_core.serving.importers.sources import Source
 from vocabtrim_core.serving.measurement import (
-    Configuration,
     Measurement,
     decode,
     save,
     stored,
 )
-from vocabtrim_core.serving.statistics import listed
 
 MANY = 12  # measurements out of one import; more only when the user says which
 OWN = ("configurations", "runs", "prompts", "engine")
@@ -52,16 +51,6 @@ class Hints:
     pool: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A piece with what the hints say of it."""
-
-    piece: Piece
-    k: int | None
-    label: str
-    file: tuple[int, str]  # number and name; (0, "") where files are pooled
-
-
 def import_results(
     sources: Sequence[Source], format: str = "auto", hints: Hints = Hints(), command: str = ""
 ) -> list[Measurement]:
@@ -79,7 +68,7 @@ def import_results(
     for name, size in (("--vocab-size", hints.vocab_size), ("--concurrency", hints.concurrency)):
         if size is not None and not 1 <= size <= LARGEST:
             raise InputError(f"{name} must lie within 1..{LARGEST:,}, but it is {size:,}.")
-    groups: dict[tuple[str, ...], list[_Told]] = {}
+    groups: dict[tuple[str, ...], list[Told]] = {}
     notes: dict[tuple[str, ...], dict[str, None]] = {}
     for i, source in enumerate(sources):
         importer = recognised(source, format)
@@ -157,7 +146,7 @@ def _completed(piece: Piece, source: Source, hints: Hints) -> tuple[Piece, tuple
 
 def _told(
     piece: Piece, file: int, name: str, hints: Hints, drafts: bool, files: int
-) -> tuple[_Told, tuple[str, ...]]:
+) -> tuple[Told, tuple[str, ...]]:
     """The piece with its k and label, and what must be said of that.
 
     drafts: whether any run of the file says that it drafted; a size given for the file is theirs
@@ -166,10 +155,10 @@ def _told(
     """
     label = hints.labels[file] if hints.labels else ""
     at = (0, "") if hints.pool or label else (file + 1, name)
-    named = [each.rpartition("=") for each in hints.ks if "=" in each]
+    sized = [each.rpartition("=") for each in hints.ks if "=" in each]
     plain = [each for each in hints.ks if "=" not in each]
-    matching = [k for part, _, k in named if part.lower() in f"{piece.draft} {label}".lower()]
-    if not matching and plain and not named:
+    matching = [k for part, _, k in sized if part.lower() in f"{piece.draft} {label}".lower()]
+    if not matching and plain and not sized:
         one = len(plain) == 1
         meant = piece.drafted or not drafts
         if meant and not (one and files > 1 and piece.drafted is False):
@@ -177,14 +166,14 @@ def _told(
     size = _size(matching[0]) if matching else None
     if size == 0 or (size is None and not piece.drafted):
         run = replace(piece.run, verified=None, acceptance_length=None, accepted=())
-        return _Told(replace(piece, drafted=False, run=run), None, label, at), ()
+        return Told(replace(piece, drafted=False, run=run), None, label, at), ()
     noted: tuple[str, ...] = ()
     if size is not None and not piece.drafted:
         piece = replace(piece, drafted=True)
         noted = (f"{name} tells no acceptance length; that of k = {size:,} is not known.",)
     if size is None and not piece.draft:  # drafts nobody names are not taken for one
         piece = replace(piece, draft=label or name)
-    return _Told(piece, size, label, at), noted
+    return Told(piece, size, label, at), noted
 
 
 def _size(text: str) -> int:
@@ -201,19 +190,19 @@ def _size(text: str) -> int:
 
 def _measurement(
     key: tuple[str, ...],
-    told: Sequence[_Told],
+    told: Sequence[Told],
     notes: tuple[str, ...],
     hints: Hints,
     command: str,
 ) -> Measurement:
     prompts, target, engine, device = key
     pieces = [each.piece for each in told]
-    configurations = _named(dict.fromkeys(_identity(each) for each in told))
-    notes += _apart(configurations)
+    configurations = named(dict.fromkeys(identity(each) for each in told))
+    notes += kept_apart(configurations)
     numbered: Counter[tuple[str, int]] = Counter()
     runs = []
     for each in told:
-        label, run = configurations[_identity(each)].label, each.piece.run
+        label, run = configurations[identity(each)].label, each.piece.run
         runs.append(replace(run, configuration=label, index=numbered[label, run.concurrency]))
         numbered[label, run.concurrency] += 1
     shared = set.intersection(*(set(piece.settings.items()) for piece in pieces))
@@ -228,66 +217,6 @@ def _measurement(
         command=command, notes=notes,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )  # fmt: skip
-
-
-# What makes a configuration one, its label aside: what the user calls it, shape, file.
-Identity = tuple[str, Configuration, tuple[int, str]]
-
-
-def _identity(told: _Told) -> Identity:
-    piece = told.piece
-    if not piece.drafted:
-        return told.label, Configuration(""), told.file
-    draft = piece.draft or "draft of an unknown name"
-    shape = Configuration("", told.k, draft, piece.steps, piece.topk, piece.draft_tokens)
-    return told.label, shape, told.file
-
-
-def _named(identities: Iterable[Identity]) -> dict[Identity, Configuration]:
-    """Labels: the user's, else the size, else the draft's name; with the shape and the file where
-    they clash."""
-    bases = {each: _base(each[0], each[1]) for each in identities}
-    shapes: dict[str, set[tuple[int, int, int]]] = {}
-    for (_, one, _), base in bases.items():
-        shapes.setdefault(base, set()).add((one.steps, one.topk, one.draft_tokens))
-    labels = {}
-    for each, base in bases.items():
-        one = each[1]
-        shaped = len(shapes[base]) > 1 and one.steps
-        labels[each] = base + f" ({one.steps}-{one.topk}-{one.draft_tokens})" * bool(shaped)
-    clashes = Counter(labels.values())
-    taken: Counter[str] = Counter()
-    named = {}
-    for each, label in labels.items():
-        _, one, (_, file) = each
-        if clashes[label] > 1 and file and file != label:
-            label = f"{label}, {file}"
-        taken[label] += 1
-        if taken[label] > 1:  # e.g. two drafts of one size without names
-            label = f"{label} #{taken[label]}"
-        named[each] = replace(one, label=label)
-    return named
-
-
-def _apart(named: Mapping[Identity, Configuration]) -> tuple[str, ...]:
-    """That runs which are alike in several files are kept apart."""
-    files: dict[tuple[str, Configuration], list[str]] = {}
-    for label, one, (_, file) in named:
-        files.setdefault((label, one), []).append(file)
-    return tuple(
-        f"{listed(names)} hold runs of {_base(label, one)}, which are kept apart; --pool makes "
-        "them runs of one configuration."
-        for (label, one), names in files.items()
-        if len(names) > 1
-    )
-
-
-def _base(label: str, one: Configuration) -> str:
-    if label:
-        return label
-    if one.k is not None:
-        return f"{one.k:,}"
-    return one.draft.rstrip("/").rpartition("/")[2] if one.draft else "no speculation"
 
 
 def own(content: bytes, name: str) -> Measurement | None:

@@ -1,0 +1,59 @@
+"""Sentences of the library name a setting by its flag; a page names its own field instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pages.ui.words import plain
+
+# Flag -> the label of the field that sets it.
+FIELDS = {
+    "--api": "It speaks",
+    "--batch-size": "Batch",
+    "--context": "Tokens attention looks back on",
+    "--device": "Device",
+    "--draft-tokens": "Tokens verified per cycle",
+    "--drop-missing": "Keep what an already reduced draft still has",
+    "--engine": "Attached to",
+    "--insist": "Compare servers that differ",
+    "--interpreter": "Engine",
+    "--map": "Columns",
+    "--master-addr": "First node's address",
+    "--max-length": "Length limit",
+    "--max-refused": "Refused at most, %",
+    "--name": "Name of the run",
+    "--only": "Only what has this in its name",
+    "--pool": "Add up what is alike in several files",
+    "--target": "Folder of the target",
+    "--template": "Template",
+    "--ttt-length": "Draft positions",
+    "--url": "Servers, one per line",
+    "--vocab-size": "Model's V",
+}
+# What only a shell can set: the sentence says so.
+SHELL_ONLY = {
+    "--cluster", "--compact-teacher", "--draft", "--draft-folder", "--mem-fraction", "--model",
+    "--out", "--tokenizer",
+}  # fmt: skip
+FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
+
+
+def told(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
+    """A sentence of the library as a page shows it, in Markdown: flags by their fields' labels.
+
+    own: labels where a page has others. What stands between backticks is a command to type and
+    stays.
+    """
+    labels = {**FIELDS, **own}
+
+    def named(found: re.Match[str]) -> str:
+        command, flag, pairs = found.groups()
+        if command:
+            return command
+        if flag in labels:
+            return f"“{labels[flag]}”{': ' if pairs else ''}"
+        return f"{flag} in a shell" if flag in SHELL_ONLY else found[0]
+
+    return plain(FLAG.sub(named, sentence))

@@ -1,0 +1,86 @@
+"""The command app: the pages in a browser. This process becomes the server."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocabtrim_core import programs
+from vocabtrim_core.cli.command import Command, Result
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.jobs.progress import Progress
+
+ADDRESS, PORT = "127.0.0.1", 8501
+PACKAGE = Path(__file__).resolve().parents[1]  # vocabtrim_core
+
+
+def app_file() -> Path:
+    """The script that Streamlit runs, with its guard and pages beside it.
+
+    An installed package has it in `vocabtrim_app`, a checkout at its top. InputError without both.
+    """
+    for folder in (PACKAGE.with_name("vocabtrim_app"), PACKAGE.parent):
+        if (folder / "pages" / "ui" / "guard.py").is_file() and (folder / "app.py").is_file():
+            return folder / "app.py"
+    raise InputError(
+        f"The app's files are not beside {PACKAGE}; install the package again, or start the app in "
+        "a checkout with `make app`."
+    )
+
+
+def command_line(address: str, port: int) -> list[str]:
+    """The arguments of the server's process.
+
+    Settings are those of `.streamlit/config.toml` beside the script, which Streamlit places above
+    one in the caller's folder. -P: a file there that is named like a module is not imported.
+    InputError when Streamlit is not installed.
+    """
+    script = app_file()
+    if importlib.util.find_spec("streamlit") is None:
+        raise InputError(
+            f"The app needs Streamlit, which {sys.executable} does not have; run `pip install "
+            "streamlit`, or install the package again."
+        )
+    return [sys.executable, "-P", "-m", "streamlit", "run", str(script),
+            "--server.address", address, "--server.port", str(port)]  # fmt: skip
+
+
+def _app(arguments: argparse.Namespace, progress: Progress) -> Result:
+    if programs.as_job():
+        raise InputError("The app is started from a shell only, never from a page.")
+    argv = command_line(arguments.address, arguments.port)
+    if arguments.json:  # the one object, before the server takes over and prints lines
+        place = {"address": arguments.address, "port": arguments.port, "script": str(app_file())}
+        print(json.dumps(place), file=sys.__stdout__, flush=True)
+        os.dup2(2, 1)
+    progress.clear()
+    sys.stderr.flush()
+    os.execv(argv[0], argv)  # signals and the exit code are the server's from here on
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to 65535")
+    return int(text)
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--address",
+        default=ADDRESS,
+        help=f"address to listen on (default {ADDRESS}, this machine alone); there is no sign-in, "
+        "so read who may reach the app before giving another",
+    )
+    parser.add_argument("--port", type=_port, default=PORT, help=f"port (default {PORT})")
+
+
+COMMANDS = (
+    Command("app", "start the app and print its address", _app, _arguments, str, "app --port 8600"),
+)

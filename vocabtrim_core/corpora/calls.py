@@ -1,0 +1,88 @@
+"""Tool calls and tool definitions in OpenAI's shape, from any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vocabtrim_core.corpora.batches import UnusableError
+from vocabtrim_core.corpora.shapes import from_text
+
+# Roles that ShareGPT gives to turns whose whole text is a call.
+CALL_ROLES = ("function_call", "tool_call")
+
+
+def calls_from(value: Any, field: str) -> list[dict[str, Any]]:
+    """Tool calls in OpenAI's shape, from any; UnusableError where it holds none."""
+    value = from_text(value)
+    calls = [value] if isinstance(value, dict) else value
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        raise UnusableError(f"`{field}` is not a list of tool calls")
+    return [_call(call, field) for call in calls]
+
+
+def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
+    inner = call.get("function")
+    function = inner if isinstance(inner, dict) else call.get("custom")
+    if not isinstance(function, dict):
+        function = call  # the name stands beside the arguments
+    name = function.get("name") or inner
+    arguments = next((function[key] for key in ("arguments", "input", "parameters")
+                      if function.get(key) is not None), {})  # fmt: skip
+    if not isinstance(name, str):
+        raise UnusableError(f"a tool call in `{field}` has no name")
+    if not isinstance(arguments, str | dict | list):
+        raise UnusableError(f"the arguments of a tool call in `{field}` are no object")
+    if function is inner and "arguments" in function and call.get("type") == "function":
+        return call  # as it should be
+    made = {"type": "function", "function": {"name": name, "arguments": arguments}}
+    id_ = call.get("call_id") or call.get("id")
+    return {"id": id_, **made} if isinstance(id_, str) else made
+
+
+def says_call(role: Any) -> bool:
+    """Whether a role, as it is written, says that the turn is a call."""
+    return str(role).strip().lower() in CALL_ROLES
+
+
+def call_in_text(text: str, message: dict[str, Any]) -> None:
+    """A turn of role function_call holds a call as JSON; any other text stays text."""
+    value = from_text(text)
+    calls = value if isinstance(value, list) else [value]
+    if calls and all(isinstance(c, dict) and isinstance(c.get("name"), str) for c in calls):
+        message["content"], message["tool_calls"] = None, calls_from(calls, "value")
+
+
+def tools_from(value: Any, remarks: list[str]) -> list[dict[str, Any]] | None:
+    """Tool definitions in OpenAI's shape; None, and a remark, where there are none.
+
+    transformers takes a list of objects and hands it to the template as it is. A list stored as
+    JSON text is read as such; one definition outside of a list, and bare functions, which
+    transformers refuses or templates overlook, are put into that shape with a remark.
+    """
+    value = from_text(value)
+    if isinstance(value, dict) and value:
+        if not (isinstance(value.get("name"), str) or "function" in value or "type" in value):
+            value = "an object of something else"
+        else:
+            value = [value]
+            remarks.append("tools that are one definition were read as a list of it")
+    if not value:
+        return None
+    given = [from_text(tool) for tool in value] if isinstance(value, list) else [value]
+    tools = [tool for tool in given if isinstance(tool, dict)]
+    if len(tools) < len(given):
+        remarks.append("tools that are not a list of definitions were dropped")
+        return None
+    found = [_tool(tool) for tool in tools]
+    if found != tools:
+        remarks.append("tools that are bare functions were read as tools of type function")
+    return found
+
+
+def _tool(tool: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(tool.get("function"), dict) or not isinstance(tool.get("name"), str):
+        return tool
+    function = {key: value for key, value in tool.items() if key not in ("type", "input_schema")}
+    if "input_schema" in tool:
+        function["parameters"] = tool["input_schema"]
+    return {"type": "function", "function": function}

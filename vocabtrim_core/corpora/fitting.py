@@ -1,0 +1,110 @@
+"""Whether the columns that somebody mapped hold what they were mapped as."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vocabtrim_core.corpora.parts import kind_in
+from vocabtrim_core.corpora.recognise import Recognition
+from vocabtrim_core.corpora.seen import odd_messages, seen
+from vocabtrim_core.corpora.shapes import Mapping, from_text, value_at
+from vocabtrim_core.errors import InputError
+
+Rows = Sequence[dict[str, Any]]
+
+
+def require_fitting(given: Mapping, guess: Recognition, head: Rows, called: str) -> None:
+    """InputError for a column of which no value in the first rows is what it was mapped as.
+
+    called: the file in a sentence. What the guess says as well is not looked at.
+    """
+    for field, (wanted, fits) in FIELDS.items():
+        named = getattr(given, field)
+        if not named or named == getattr(guess.mapping, field):
+            continue
+        for column in named.split("+"):
+            values = [v for row in head if (v := value_at(row, column)) is not None]
+            if values and not any(fits(from_text(value)) for value in values):
+                raise InputError(
+                    f"{called}: `{column}` holds {kind_in(from_text(values[0]))}, but it is mapped "
+                    f"as {field}, which is {wanted}; {_advice(column, guess, head)}."
+                )
+    if given.shape == "conversation":
+        _require_keys(given, head, called)
+
+
+def _require_keys(given: Mapping, head: Rows, called: str) -> None:
+    """InputError where no message has the keys that are mapped."""
+    lists = [
+        from_text(value_at(row, name)) for row in head for name in given.conversation.split("+")
+    ]
+    turns = [turn for each in lists if isinstance(each, list) for turn in each]
+    keys = list(dict.fromkeys(key for turn in turns if isinstance(turn, dict) for key in turn))
+    for field in ("role", "content"):
+        if keys and getattr(given, field) not in keys and not _calls_only(keys, field):
+            raise InputError(
+                f"{called}: no message in `{given.conversation}` has `{getattr(given, field)}`, "
+                f"which is mapped as its {field}; map one of its keys: {', '.join(keys[:8])}."
+            )
+
+
+def _calls_only(keys: Sequence[str], field: str) -> bool:
+    return field == "content" and not {"tool_calls", "function_call"}.isdisjoint(keys)
+
+
+def _advice(column: str, guess: Recognition, head: Rows) -> str:
+    """What to map instead."""
+    value = next(from_text(v) for row in head if (v := value_at(row, column)) is not None)
+    if kind_in(value) == "a list of messages":
+        return f"map it as the conversation (--map conversation={column})"
+    if odd := odd_messages(head, column):
+        return f"map the keys of its objects (--map {odd})"
+    if guess.mapping.shape:
+        return f"without this mapping the file is read: {guess.mapping.sentence()}"
+    columns = tuple(dict.fromkeys(key for row in head for key in row))
+    return f"map another column, of {seen(columns, head)}"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) or (
+        isinstance(value, list)
+        and any(isinstance(p, str) or (isinstance(p, dict) and "type" in p) for p in value)
+    )
+
+
+def _is_said(value: Any) -> bool:
+    """A prompt or a response: text, a number, a message, messages, texts."""
+    if isinstance(value, list):
+        return all(isinstance(each, str | dict) for each in value)
+    if isinstance(value, dict):
+        return not {"role", "from", "content", "value", "type", "text"}.isdisjoint(value)
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _is_chat(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(isinstance(each, list) for each in value.values())
+    return isinstance(value, list) and (
+        all(isinstance(each, dict) for each in value) or all(isinstance(e, str) for e in value)
+    )
+
+
+def _are_objects(value: Any) -> bool:
+    """An object, or a list of them or of their JSON texts."""
+    items = value if isinstance(value, list) else [value]
+    return all(isinstance(from_text(each), dict) for each in items)
+
+
+# Field of a mapping -> what it takes, in words, and whether a value is that.
+FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "conversation": ("a list of messages", _is_chat),
+    "prompt": ("text or messages", _is_said),
+    "response": ("text or messages", _is_said),
+    "history": ("a list of pairs of texts", lambda v: isinstance(v, list) or v == ""),
+    "text": ("a rendered conversation", _is_text),
+    "system": ("text", _is_text),
+    "domain": ("a label", lambda v: isinstance(v, str | int)),
+    "tools": ("a list of definitions", lambda v: v == "" or _are_objects(v)),
+    "calls": ("a list of tool calls", lambda v: v == "" or _are_objects(v)),
+}
