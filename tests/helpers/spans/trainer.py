@@ -7,10 +7,8 @@ is the mask alone and no system prompt or reading of arguments.
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 from helpers import ROOT
 from helpers.spans.definition import Counted, counted
@@ -174,6 +172,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(Path(folder)), "utf-8")
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(page(), "utf-8")
