@@ -11,8 +11,13 @@ import numpy as np
 import pytest
 from helpers import ROOT
 from helpers.real_data import new_home, shared_folder
+from hypothesis import HealthCheck, settings
 
 from vocabtrim_core.counts import Provenance, TokenCounts
+
+# A busy machine is slow, not broken.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def _is_installed() -> bool:

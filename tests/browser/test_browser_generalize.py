@@ -28,11 +28,6 @@ from vocabtrim_core.selection.tailored import Demand, tailor
 pytestmark = NEEDS_BROWSER
 LLAMA = PRESETS["llama-3.1-8b"]
 ALPHA = 0.05
-TOLD = """() => {
-  const live = document.querySelector(".live");
-  const size = Number(live?.dataset.k).toLocaleString("en-US");
-  return document.body.innerText.includes(size + " tokens keep");
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +119,7 @@ def test_wishes_and_multiples_count_in_the_browser_too(page, app, sets):
         path = page.locator(".curve.coverage").get_attribute("d")
         page.keyboard.press(key)
         changed(page, ".curve.coverage", "d", path)
-        page.wait_for_function(TOLD)
+        page.get_by_text(f"{shown(page):,} tokens keep").first.wait_for()
         settled(page)
         assert shown(page) == told(page), key
 

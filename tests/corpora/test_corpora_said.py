@@ -9,14 +9,13 @@ import json
 import re
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
+from helpers.lazy import Lazy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streamlit.testing.v1 import AppTest
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import Mapping, SkipReport, open_corpus
@@ -25,6 +24,9 @@ from vocabtrim_core.corpora.from_rows import batch_from_rows
 from vocabtrim_core.corpora.shapes import from_python
 from vocabtrim_core.corpora.skips import OTHERS
 from vocabtrim_core.errors import InputError
+
+pd = Lazy("pandas")
+testing = Lazy("streamlit.testing.v1")
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 ASK = {"role": "user", "content": "Name a lake."}
@@ -77,7 +79,8 @@ def home(tmp_path, monkeypatch) -> Path:
 
 def page(path: Path) -> str:
     """The text of the Corpus page on a file, without Markdown's escapes."""
-    app = AppTest.from_file(str(APP), default_timeout=40).run().switch_page("pages/corpus.py").run()
+    app = testing.AppTest.from_file(str(APP), default_timeout=40).run()
+    app.switch_page("pages/corpus.py").run()
     app.segmented_control(key="corpus_source").set_value("Path").run()
     app.text_area(key="corpus_paths").set_value(str(path)).run()
     assert not app.exception

@@ -63,14 +63,13 @@ def settled(page) -> None:
                   "requestAnimationFrame(done)))")  # fmt: skip
 
 
-def changed(page, selector: str, attribute: str, before: str | None) -> str:
+def changed(page, selector: str, attribute: str, before: str) -> str:
     """An attribute's value once it is another than `before`."""
-    page.wait_for_function(
-        "([selector, name, before]) =>"
-        " document.querySelector(selector)?.getAttribute(name) !== before",
-        arg=[selector, attribute, before],
-    )
-    return page.locator(selector).first.get_attribute(attribute)
+    from playwright.sync_api import expect
+
+    found = page.locator(selector).first
+    expect(found).not_to_have_attribute(attribute, before, timeout=PATIENCE)
+    return found.get_attribute(attribute)
 
 
 def overflow(page) -> int:

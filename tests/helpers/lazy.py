@@ -11,12 +11,9 @@ class Lazy:
     """`torch = Lazy("torch")` stands where `import torch` would; submodules by their full names."""
 
     def __init__(self, name: str) -> None:
-        object.__setattr__(self, "_name", name)
+        self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("_") and self._name not in sys.modules:
             raise AttributeError(attribute)  # pytest asks every global of a test file for some
         return getattr(importlib.import_module(self._name), attribute)
-
-    def __setattr__(self, attribute: str, value: Any) -> None:  # for monkeypatch
-        setattr(importlib.import_module(self._name), attribute, value)

@@ -202,7 +202,7 @@ def test_memory_is_checked_before(monkeypatch):
     assert 2 * weights < latency_timing.needed_bytes(request) < 2.2 * weights
     with_target = replace(request, with_target=True)
     assert latency_timing.needed_bytes(with_target) == pytest.approx(16.1e9, rel=0.02)
-    monkeypatch.setattr(latency_timing, "free_memory", lambda device: 10**9)
+    monkeypatch.setattr(f"{latency_timing.__name__}.free_memory", lambda device: 10**9)
     with pytest.raises(InputError, match=r"GB, but 1\.0 GB are free.*lower the largest batch"):
         latency_timing.run_probe(request)
 

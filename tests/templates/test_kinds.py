@@ -13,6 +13,7 @@ from helpers.lazy import Lazy
 from helpers.real_data import new_home
 from helpers.span_kinds import KINDS, Kind
 
+from vocabtrim_core import workspace
 from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.count import count
@@ -24,7 +25,10 @@ testing = Lazy("streamlit.testing.v1")
 
 @pytest.fixture(params=KINDS)
 def kind(request, tmp_path, monkeypatch) -> Kind:
+    """In a workspace of its own that knows what was found out about templates, as any later one."""
+    probed = workspace.folder("templates")
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
+    (workspace.home() / "templates").symlink_to(probed)
     return KINDS[request.param]
 
 
