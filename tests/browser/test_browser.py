@@ -293,10 +293,10 @@ def test_the_search_runs_live_against_the_exact_answer(page, app):
 
 
 def test_a_cancelled_search_is_followed_again_when_it_goes_on(page, app):
-    start_search(page, app, "tool-calls", "300")
+    start_search(page, app, "tool-calls", "120")
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Resume").click()
-    wait_for(page, "After 300 trials")
+    wait_for(page, "After 120 trials")
     page.get_by_text("done in").wait_for()
 
 

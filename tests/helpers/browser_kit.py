@@ -15,7 +15,7 @@ pytest.importorskip("playwright")
 from benchmarks.browser import CHROMIUM, chromium
 
 SCREENSHOTS = TESTS / "screenshots"  # git ignores it
-PATIENCE = 180_000  # ms, until a wait is given up: a busy machine is slow, not broken
+PATIENCE = 300_000  # ms, until a wait is given up: a busy machine is slow, not broken
 NEEDS_BROWSER = [
     pytest.mark.browser,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
