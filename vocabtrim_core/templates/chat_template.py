@@ -235,7 +235,11 @@ class ChatTemplate:
             start = len(common_start(whole.removesuffix(own), text))
             tail = len(common_start(whole, text))
             if not text[start:tail].strip():
-                self._lose(i)
+                # Written anew in the whole, as its own part says.
+                part = [] if self.literal else self.finder.turns_of(i, rendered, tools)
+                if not part:
+                    self._lose(i)
+                found += part
                 continue
             found.append(ended(text, i, start, tail, self.finder.stops))
         return found

@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -30,6 +31,13 @@ from vocabtrim_core.templates.render import Messages, Rendered, Renderer
 # What is one unit in rendered text, so that no boundary falls inside it.
 MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
 USUAL = ({"role": "user", "content": "Quartz asks once"},)  # what most answers follow
+CALLED = "Wulfenite"
+CALL: dict[str, Any] = {
+    "id": "abcdefghi",
+    "type": "function",
+    "function": {"name": CALLED, "arguments": {CALLED: CALLED}},
+}
+CALLING = "what stops a call"
 CONTEXT = 3  # messages whose roles decide what opens an answer
 LONGEST_ENDING = 256  # characters at the end of a turn that are searched for its stop token
 
@@ -66,20 +74,44 @@ class TurnFinder:
     def turns(self, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn] | None:
         """The assistant turns of a rendered conversation that have text; None where an assistant
         message has no one part of its own in the text."""
-        chat, text, found = rendered.chat, rendered.text, []
-        parts: dict[int, list[Part]] = {}
-        for part in rendered.parts:
-            parts.setdefault(part.message, []).append(part)
-        for i, message in enumerate(chat):
+        found: list[Turn] = []
+        for i, message in enumerate(rendered.chat):
             if message.get("role") != "assistant":
                 continue
-            own = [p for p in parts.get(i, ()) if text[p.start : p.end].strip()]
-            if len(own) != 1:
+            if not (own := self.turns_of(i, rendered, tools)):
                 return None
-            for part in own:
-                start = self._start(text, part, chat, i, tools)
-                found.append(ended(text, i, start, part.end, self.stops))
+            found += own
         return found
+
+    def turns_of(self, i: int, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn]:
+        """The turn that message i is, in two where results of tools stand inside of it; none where
+        it has no part of its own."""
+        chat, text = rendered.chat, rendered.text
+        own = [p for p in rendered.parts if p.message == i and text[p.start : p.end].strip()]
+        if not own or not _apart_by_later(own, rendered.parts):
+            return []
+        starts = [self._start(text, own[0], chat, i, tools), *(part.start for part in own[1:])]
+        turns = [ended(text, i, at, p.end, self.stops) for at, p in zip(starts, own, strict=True)]
+        return [self._stopped_by_result(text, turn, chat, i) for turn in turns]
+
+    def _stopped_by_result(self, text: str, turn: Turn, chat: Sequence[Mapping], i: int) -> Turn:
+        """The turn with its stop token where that is what the next message's part begins with
+        (Gemma 4: <|tool_response>)."""
+        stop = self._stop_of_calls() if "tool_calls" in chat[i] and turn.stop == turn.end else ""
+        if not stop or not text.startswith(stop, turn.tail):
+            return turn
+        end = turn.tail + len(stop)
+        return turn._replace(stop=turn.tail, end=end, tail=end)
+
+    def _stop_of_calls(self) -> str:
+        """The stop token of a call that is the last message; "" where none is written."""
+        if CALLING not in self._prompts:
+            self._prompts[CALLING] = ""
+            with suppress(InputError):  # a template without tools
+                rendered = self.renderer.render([*USUAL, {"role": "assistant", "tool_calls": [CALL]}])
+                if turns := self.turns(rendered):
+                    self._prompts[CALLING] = rendered.text[turns[-1].stop : turns[-1].end]
+        return self._prompts[CALLING]
 
     def usual_prompt(self) -> str:
         """What opens an answer to a user."""
@@ -97,14 +129,18 @@ class TurnFinder:
         return self._prompts[key]
 
     def _render_prompt(self, chat: Messages, tools: list[Any] | None) -> str:
+        """What stands behind the last message, or is added to its part where the template writes
+        the prompt while it goes through the messages."""
         try:
             text, parts, *_ = self.renderer.render(chat, tools, prompt=True)
-            if parts:
+            if parts and parts[-1].end < len(text):
                 return text[parts[-1].end :]
             closed = self.renderer.text(chat, tools)
         except InputError:  # many templates refuse an empty conversation
             return self.header
-        return text[len(closed) :] if text.startswith(closed) else self.header
+        if text.startswith(closed):
+            return text[len(closed) :]
+        return "" if parts else self.header
 
     def _start(
         self,
@@ -121,6 +157,17 @@ class TurnFinder:
         if i == 0 and usual in own:  # a default system prompt
             return part.start + own.index(usual) + len(usual)
         return part.start + max(len(common_start(other, own)) for other in (prompt, usual))
+
+
+def _apart_by_later(own: Sequence[Part], parts: Sequence[Part]) -> bool:
+    """Between the parts of a message stand those of later ones alone, as tool results may."""
+    between = [p for p in parts if own[0].end <= p.start and p.end <= own[-1].start]
+    at = own[0].end
+    for part in sorted({*between, *own[1:]}, key=lambda p: p.start):
+        if part.start != at or part.message < own[0].message:
+            return False
+        at = part.end
+    return True
 
 
 def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]) -> Turn:
