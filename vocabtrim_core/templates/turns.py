@@ -129,18 +129,16 @@ class TurnFinder:
         return self._prompts[key]
 
     def _render_prompt(self, chat: Messages, tools: list[Any] | None) -> str:
-        """What stands behind the last message, or is added to its part where the template writes
-        the prompt while it goes through the messages."""
+        """What the template adds when it is asked to; what stands behind the last message where
+        it leaves something out for it."""
         try:
             text, parts, *_ = self.renderer.render(chat, tools, prompt=True)
-            if parts and parts[-1].end < len(text):
-                return text[parts[-1].end :]
             closed = self.renderer.text(chat, tools)
         except InputError:  # many templates refuse an empty conversation
             return self.header
         if text.startswith(closed):
             return text[len(closed) :]
-        return "" if parts else self.header
+        return text[parts[-1].end :] if parts else self.header
 
     def _start(
         self,
