@@ -161,7 +161,9 @@ def _item(loop: For, target: str) -> Expr:
     for there in loop.find_all(nodes.Getitem):
         at, listed = there.arg, there.node
         if isinstance(at, nodes.Name) and at.name == target and isinstance(listed, nodes.Name):
-            return nodes.Getitem(nodes.Name(listed.name, "load"), nodes.Name(target, "load"), "load")
+            return nodes.Getitem(
+                nodes.Name(listed.name, "load"), nodes.Name(target, "load"), "load"
+            )
     return nodes.Name(target, "load")
 
 

@@ -94,7 +94,7 @@ class TurnFinder:
         turns = [ended(text, i, at, p.end, self.stops) for at, p in zip(starts, own, strict=True)]
         return [self._stopped_by_result(text, turn, chat, i) for turn in turns]
 
-    def _stopped_by_result(self, text: str, turn: Turn, chat: Sequence[Mapping], i: int) -> Turn:
+    def _stopped_by_result(self, text: str, turn: Turn, chat: Messages, i: int) -> Turn:
         """The turn with its stop token where that is what the next message's part begins with
         (Gemma 4: <|tool_response>)."""
         stop = self._stop_of_calls() if "tool_calls" in chat[i] and turn.stop == turn.end else ""
@@ -108,7 +108,9 @@ class TurnFinder:
         if CALLING not in self._prompts:
             self._prompts[CALLING] = ""
             with suppress(InputError):  # a template without tools
-                rendered = self.renderer.render([*USUAL, {"role": "assistant", "tool_calls": [CALL]}])
+                rendered = self.renderer.render(
+                    [*USUAL, {"role": "assistant", "tool_calls": [CALL]}]
+                )
                 if turns := self.turns(rendered):
                     self._prompts[CALLING] = rendered.text[turns[-1].stop : turns[-1].end]
         return self._prompts[CALLING]
