@@ -87,6 +87,12 @@ WIDE_MARKS = """\
 {% endif -%}
 {%- endfor -%}"""
 
+# A mark of its own behind the last answer.
+MARK_BEHIND = WIDE_MARKS + (
+    "{%- if messages[-1].role == 'assistant' -%}"
+    "{% generation %}</s>{% endgeneration %}{%- endif -%}"
+)
+
 TOOL_USE = """\
 {%- for m in messages -%}
 <|im_start|>{{ m.role }}
@@ -214,9 +220,7 @@ LAST_BEHIND = """\
 {%- endif -%}"""
 
 # An instruction stands behind all messages.
-INSTRUCTED = CHATML.replace(
-    "{%- if add", "<|im_start|>system\nNow answer.<|im_end|>\n{% if add"
-)
+INSTRUCTED = CHATML.replace("{%- if add", "<|im_start|>system\nNow answer.<|im_end|>\n{% if add")
 
 # It cannot do without tools, and names them before the conversation.
 ONLY_TOOLS = "{%- for t in tools -%}({{ t.function.name }}){%- endfor -%}\n" + TOOL_USE
@@ -395,6 +399,12 @@ KINDS = {
         {"messages": [SUM, FIVE]},
         PLAIN_TURNS.replace("⟦5", "⟦(says)5").removesuffix("\n"),
         WIDE_MARKS,
+    ),
+    "a mark behind all messages": Kind(
+        {"messages": [SUM, FIVE, SUM, FIVE]},
+        PLAIN_TURNS.replace("⟦5", "⟦(says)5").replace("⟧\n", "⟧")
+        + PLAIN_TURNS.replace("⟦5", "⟦(says)5").removesuffix("\n") + "⟦</s>⟧",
+        MARK_BEHIND,
     ),
     "a list of templates": Kind(
         {"messages": [ASK, call(OBJECT), RESULT, SAY], "tools": TOOLS},

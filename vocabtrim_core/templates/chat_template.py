@@ -181,6 +181,9 @@ class ChatTemplate:
         found = []
         for start, end in rendered.generated:
             holder = [t.message for t in turns if t.start < end and start < t.tail]
+            if rendered.parts and start >= rendered.parts[-1].end:  # behind all messages
+                last = rendered.parts[-1].message
+                holder = [last] if messages[last].get("role") == "assistant" else []
             if holder:
                 stopped = ended(rendered.text, holder[0], start, end, self.finder.stops)
                 found.append(stopped._replace(end=end, tail=end))
