@@ -183,11 +183,10 @@ def _thought_channel(renderer: Renderer, finder: TurnFinder) -> tuple[str, str] 
 
 
 def _finds_turns(template: ChatTemplate) -> bool:
-    """Both answers of a conversation are in a turn, and nothing of the user is."""
+    """Both answers of a conversation are in a turn, and nothing of another message is."""
     chat = conversation("uaua")
     text, spans = template.spans(chat, "content")
     found = [text[start:end] for start, end in spans]
-    return len(found) == 2 and all(
-        answer["content"] in turn and not any(m["content"] in turn for m in chat if m is not answer)
-        for answer, turn in zip(chat[1::2], found, strict=True)
-    )
+    held = [[m["content"] for m in chat if m["content"] in turn] for turn in found]
+    # A mark of its own may stand behind the last answer.
+    return held[:2] == [[chat[1]["content"]], [chat[3]["content"]]] and not any(held[2:])

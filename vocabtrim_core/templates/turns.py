@@ -69,7 +69,7 @@ class TurnFinder:
     stops: tuple[str, ...]
     opens: bool
     header: str
-    _prompts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _prompts: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)
 
     def turns(self, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn] | None:
         """The assistant turns of a rendered conversation that have text; None where an assistant
@@ -106,14 +106,15 @@ class TurnFinder:
     def _stop_of_calls(self) -> str:
         """The stop token of a call that is the last message; "" where none is written."""
         if CALLING not in self._prompts:
-            self._prompts[CALLING] = ""
+            stop = ""
             with suppress(InputError):  # a template without tools
-                rendered = self.renderer.render(
-                    [*USUAL, {"role": "assistant", "tool_calls": [CALL]}]
-                )
-                if turns := self.turns(rendered):
-                    self._prompts[CALLING] = rendered.text[turns[-1].stop : turns[-1].end]
-        return self._prompts[CALLING]
+                calling = {"role": "assistant", "tool_calls": [CALL]}
+                rendered = self.renderer.render([*USUAL, calling])
+                if own := [p for p in rendered.parts if p.message == len(USUAL)]:
+                    turn = ended(rendered.text, 0, own[-1].start, own[-1].end, self.stops)
+                    stop = rendered.text[turn.stop : turn.end]
+            self._prompts[CALLING] = stop, stop
+        return self._prompts[CALLING][0]
 
     def usual_prompt(self) -> str:
         """What opens an answer to a user."""
@@ -121,8 +122,15 @@ class TurnFinder:
 
     def prompt(self, chat: Messages, tools: list[Any] | None = None) -> str:
         """What the template writes behind the last message of these to open an answer."""
+        behind, added = self._openings(chat, tools)
+        return added if added.strip() else behind
+
+    def _openings(self, chat: Messages, tools: list[Any] | None) -> tuple[str, str]:
+        """What stands behind the last message when an answer is asked for, and what of it is added
+        for that alone: the rest may belong to the answer's part (DeepSeek closes tool results
+        there) or not (an instruction behind all messages)."""
         if not self.opens:
-            return self.header
+            return self.header, self.header
         last = chat[-1] if chat else {}
         roles = [str(message.get("role")) for message in chat[-CONTEXT:]]
         key = f"{' '.join(roles)} {'tool_calls' in last:d}{bool(tools):d}{len(chat) > CONTEXT:d}"
@@ -130,33 +138,25 @@ class TurnFinder:
             self._prompts[key] = self._render_prompt(chat, tools)
         return self._prompts[key]
 
-    def _render_prompt(self, chat: Messages, tools: list[Any] | None) -> str:
-        """What the template adds when it is asked to; what stands behind the last message where
-        it leaves something out for it."""
+    def _render_prompt(self, chat: Messages, tools: list[Any] | None) -> tuple[str, str]:
         try:
             text, parts, *_ = self.renderer.render(chat, tools, prompt=True)
             closed = self.renderer.text(chat, tools)
         except InputError:  # many templates refuse an empty conversation
-            return self.header
+            return self.header, self.header
+        behind = text[parts[-1].end :] if parts else ""
         if text.startswith(closed):
-            return text[len(closed) :]
-        return text[parts[-1].end :] if parts else self.header
+            return behind, text[len(closed) :]
+        return (behind, behind) if parts else (self.header, self.header)
 
-    def _start(
-        self,
-        text: str,
-        part: Part,
-        chat: Sequence[Mapping[str, Any]],
-        i: int,
-        tools: list[Any] | None,
-    ) -> int:
-        prompt, own = self.prompt(chat[:i], tools), text[part.start : part.end]
-        if own.startswith(prompt) and prompt:
-            return part.start + len(prompt)
+    def _start(self, text: str, part: Part, chat: Messages, i: int, tools: list[Any] | None) -> int:
+        openings, own = self._openings(chat[:i], tools), text[part.start : part.end]
+        if opening := next((each for each in openings if each and own.startswith(each)), ""):
+            return part.start + len(opening)
         usual = self.usual_prompt()
         if i == 0 and usual in own:  # a default system prompt
             return part.start + own.index(usual) + len(usual)
-        return part.start + max(len(common_start(other, own)) for other in (prompt, usual))
+        return part.start + max(len(common_start(other, own)) for other in (*openings, usual))
 
 
 def _apart_by_later(own: Sequence[Part], parts: Sequence[Part]) -> bool:
