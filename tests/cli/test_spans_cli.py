@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.span_kinds import Kind
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import open_corpus
@@ -52,8 +53,8 @@ def cli(capsys):
 def spans(cli):
     """`spans("--template", "qwen")` -> what --json prints."""
 
-    def call(*argv):
-        code, out, err = cli("spans", "--tokenizer", "llama-3.1", *argv, "--json")
+    def call(*argv, tokenizer="llama-3.1"):
+        code, out, err = cli("spans", "--tokenizer", tokenizer, *argv, "--json")
         assert code == 0, err
         return json.loads(out)
 
@@ -104,6 +105,40 @@ def test_own_conversations_are_shown_with_what_is_lost(spans, tmp_path):
     assert (refused["text"], refused["specforge"]) == ("", None)
     assert "a Llama turn calls one tool, but this one has 2" in refused["said"][0]
     assert len(spans("--template", "llama3", "--data", data, "--first", 2)["conversations"]) == 2
+
+
+# gpt-oss and Llama 3.1 write the first call alone, and no words beside it.
+ONE_CALL = """\
+{%- for m in messages -%}
+<|im_start|>{{ m.role }}
+{% if m.tool_calls -%}{{ m.tool_calls[0].function.name }}{%- else -%}{{ m.content }}{%- endif -%}
+<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}"""
+CALLS = "1 turn: tool calls that the chat template does not write."
+WORDS = "1 turn: text beside tool calls that the chat template does not write."
+
+
+@pytest.mark.parametrize(
+    ("names", "content", "said"),
+    [
+        (["look"], None, []),
+        (["look", "look"], None, [CALLS]),
+        (["look", "find"], "", [CALLS]),
+        (["look"], "I look.", [WORDS]),
+        (["look", "look"], "I look.", [CALLS, WORDS]),
+        (["look"], "<think>\nHm.\n</think>\n\nlook", []),
+    ],
+)
+def test_what_is_beside_the_first_call_is_said(spans, tmp_path, names, content, said):
+    calls = [{"type": "function", "function": {"name": name, "arguments": {}}} for name in names]
+    answer = {"role": "assistant", "content": content, "tool_calls": calls}
+    chat = [{"role": "user", "content": "Hey"}, answer]
+    folder = Kind({}, "", ONE_CALL).folder(tmp_path / "model")
+    data = rows(tmp_path / "a.jsonl", chat)
+    (found,) = spans("--data", data, tokenizer=folder)["conversations"]
+    assert found["said"] == said
 
 
 def test_text_for_people_has_its_spans_between_brackets(cli):

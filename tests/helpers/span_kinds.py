@@ -87,6 +87,12 @@ WIDE_MARKS = """\
 {% endif -%}
 {%- endfor -%}"""
 
+# A mark of its own behind the last answer.
+MARK_BEHIND = WIDE_MARKS + (
+    "{%- if messages[-1].role == 'assistant' -%}"
+    "{% generation %}</s>{% endgeneration %}{%- endif -%}"
+)
+
 TOOL_USE = """\
 {%- for m in messages -%}
 <|im_start|>{{ m.role }}
@@ -146,6 +152,79 @@ MERGED = """\
 {% endfor -%}
 {%- if add_generation_prompt -%}<|im_start|>assistant
 {% endif -%}"""
+
+# The prompt of an answer is written by the loop over messages.
+OPENED_INSIDE = """\
+{%- for m in messages -%}
+<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% if loop.last and add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}
+{%- endfor -%}"""
+
+# Results of tools stand inside the model's turn, found by their positions, and their marker stops
+# the call; what is said beside the call stands behind them.
+BY_POSITION = """\
+{%- for m in messages -%}
+{%- if m.role == 'user' -%}<|im_start|>user
+{{ m.content }}<|im_end|>
+{% elif m.role == 'assistant' -%}
+{%- if not loop.index0 or messages[loop.index0 - 1].role != 'tool' -%}<|im_start|>assistant
+{% endif -%}
+{%- for c in m.tool_calls or [] -%}
+<call>{{ c.function.name }} {{ c.function.arguments | tojson }}</call>
+{%- endfor -%}
+{%- if m.tool_calls -%}
+{%- set ns = namespace(over=false) -%}
+{%- for k in range(loop.index0 + 1, messages | length) -%}
+{%- if messages[k].role != 'tool' -%}{%- set ns.over = true -%}
+{%- elif not ns.over -%}<|observation|>{{ messages[k].content }}<|end|>{%- endif -%}
+{%- endfor -%}
+{%- if loop.last -%}<|observation|>{%- endif -%}
+{%- endif -%}
+{%- if m.content -%}{{ m.content }}<|im_end|>
+{% endif -%}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt and messages[-1].role != 'tool' -%}<|im_start|>assistant
+{% endif -%}"""
+
+# A result is written with the name of the call it answers, looked for in the messages before.
+LOOKS_BACK = """\
+{%- for m in messages -%}
+<|im_start|>{{ m.role }}
+{% if m.role == 'tool' -%}
+{%- for before in messages -%}{%- for c in before.tool_calls or [] -%}
+{%- if c.id == m.tool_call_id -%}{{ c.function.name }} says {% endif -%}
+{%- endfor -%}{%- endfor -%}
+{%- endif -%}
+{{ m.content or '' }}{% for c in m.tool_calls or [] %}<call>{{ c.function.name }}:\
+{{ c.function.arguments | tojson }}</call>{% endfor %}<|im_end|>
+{% endfor -%}
+{%- if add_generation_prompt -%}<|im_start|>assistant
+{% endif -%}"""
+
+# The last answer is written behind the loop, after a thought that the prompt has opened.
+LAST_BEHIND = """\
+{%- set ns = namespace(last='') -%}
+{%- for m in messages -%}
+{%- if loop.last and m.role == 'assistant' -%}{%- set ns.last = m.content -%}
+{%- else -%}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt or ns.last -%}<|im_start|>assistant
+<think>{{ ns.last }}
+{%- if ns.last -%}<|im_end|>
+{% endif -%}
+{%- endif -%}"""
+
+# An instruction stands behind all messages.
+INSTRUCTED = CHATML.replace("{%- if add", "<|im_start|>system\nNow answer.<|im_end|>\n{% if add")
+
+# It cannot do without tools, and names them before the conversation.
+ONLY_TOOLS = "{%- for t in tools -%}({{ t.function.name }}){%- endfor -%}\n" + TOOL_USE
+NAMED_BEFORE = "{%- for t in tools or [] -%}({{ t.function.name }}){%- endfor -%}\n" + NULL_CONTENT
 
 LLAMA = """\
 {{- bos_token -}}
@@ -321,6 +400,12 @@ KINDS = {
         PLAIN_TURNS.replace("⟦5", "⟦(says)5").removesuffix("\n"),
         WIDE_MARKS,
     ),
+    "a mark behind all messages": Kind(
+        {"messages": [SUM, FIVE, SUM, FIVE]},
+        PLAIN_TURNS.replace("⟦5", "⟦(says)5").replace("⟧\n", "⟧")
+        + PLAIN_TURNS.replace("⟦5", "⟦(says)5").removesuffix("\n") + "⟦</s>⟧",
+        MARK_BEHIND,
+    ),
     "a list of templates": Kind(
         {"messages": [ASK, call(OBJECT), RESULT, SAY], "tools": TOOLS},
         TOOL_TURNS, TOOL_USE, tool_use="list",
@@ -331,6 +416,47 @@ KINDS = {
     "additional templates": Kind(
         {"messages": [ASK, call(OBJECT), RESULT, SAY], "tools": TOOLS},
         TOOL_TURNS, TOOL_USE, tool_use="files",
+    ),
+    "a list of templates, one for tools alone": Kind(
+        {"messages": [ASK, call(OBJECT), RESULT, SAY], "tools": TOOLS},
+        "(peak)" + TOOL_TURNS, ONLY_TOOLS, tool_use="list",
+    ),
+    "a tool that is named before a call that is lost": Kind(
+        {"messages": [ASK, call(STRING, ""), RESULT, SAY], "tools": TOOLS},
+        "(peak)" + NULL_TURNS, NAMED_BEFORE,
+    ),
+    "answers opened by the loop": Kind(
+        {"messages": [SUM, FIVE, SUM, FIVE]}, PLAIN_TURNS * 2, OPENED_INSIDE
+    ),
+    "results inside of the turn, by position": Kind(
+        {"messages": [ASK, call(OBJECT), RESULT, SAY, SUM, FIVE]},
+        "<|im_start|>user\nHeight of Elbrus?<|im_end|>\n<|im_start|>assistant\n"
+        f"⟦<call>peak {STRING}</call><|observation|>⟧5642 metres<|end|>"
+        "⟦It is 5642 m high.<|im_end|>⟧\n" + PLAIN_TURNS, BY_POSITION,
+    ),
+    "results inside of the turn, words behind them": Kind(
+        {"messages": [ASK, call(OBJECT, "I look."), RESULT, RESULT, SAY]},
+        "<|im_start|>user\nHeight of Elbrus?<|im_end|>\n<|im_start|>assistant\n"
+        f"⟦<call>peak {STRING}</call><|observation|>⟧5642 metres<|end|>"
+        "<|observation|>5642 metres<|end|>⟦I look.<|im_end|>⟧\n"
+        "⟦It is 5642 m high.<|im_end|>⟧\n", BY_POSITION,
+    ),
+    "a call that is the last": Kind(
+        {"messages": [ASK, call(OBJECT)]},
+        "<|im_start|>user\nHeight of Elbrus?<|im_end|>\n<|im_start|>assistant\n"
+        f"⟦<call>peak {STRING}</call><|observation|>⟧", BY_POSITION,
+    ),
+    "results that name their call": Kind(
+        {"messages": [ASK, call(OBJECT), RESULT, SAY]},
+        TOOL_TURNS.replace("tool\n", "tool\npeak says "), LOOKS_BACK,
+    ),
+    "the last answer behind the loop": Kind(
+        {"messages": [SUM, FIVE, SUM, FIVE]},
+        PLAIN_TURNS + PLAIN_TURNS.replace("⟦", "<think>⟦"), LAST_BEHIND,
+    ),
+    "an instruction behind the conversation": Kind(
+        {"messages": [SUM, FIVE, SUM, FIVE]},
+        PLAIN_TURNS * 2 + "<|im_start|>system\nNow answer.<|im_end|>\n", INSTRUCTED,
     ),
     "rendered text, another end for calls": Kind(
         {"text": unmarked(LLAMA_TURNS)}, LLAMA_TURNS, LLAMA,

@@ -191,6 +191,28 @@ def test_a_finder_that_errs_is_not_believed(home, monkeypatch, name):
     assert f"Not used: {passed}" in proof["details"]
 
 
+def test_a_turn_that_holds_a_result_is_not_believed(home, monkeypatch):
+    """Each turn alone is right; with what follows it, it reaches to the next message."""
+    kind = KINDS["no end token"]
+    tokenizer = load_tokenizer(kind.folder(home / "model"))
+    template = resolve_template(tokenizer, kind.named)
+    corpus = open_corpus(kind.file(home / "row.jsonl"))
+    right = count(corpus, tokenizer, template)
+
+    def reaching(finder, rendered, *arguments, find=TurnFinder.turns):
+        found = find(finder, rendered, *arguments)
+        later = [turn.start for turn in found[1:]]
+        return [
+            t._replace(stop=at, end=at, tail=at) for t, at in zip(found, later, strict=False)
+        ] + (found[-1:])
+
+    monkeypatch.setattr(TurnFinder, "turns", reaching)
+    found = count(corpus, tokenizer, template, cache=False)
+    assert as_counter(found) == as_counter(right)
+    (passed,) = found.provenance.proof["passed"]
+    assert "(role tool): its text '5642 metres' would count as the assistant's" in passed
+
+
 @pytest.mark.parametrize("last", [False, True])
 def test_a_frame_that_errs_is_not_believed(home, last):
     tokenizer = load_tokenizer(model(home, CHATML))

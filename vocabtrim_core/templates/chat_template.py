@@ -181,6 +181,9 @@ class ChatTemplate:
         found = []
         for start, end in rendered.generated:
             holder = [t.message for t in turns if t.start < end and start < t.tail]
+            if rendered.parts and start >= rendered.parts[-1].end:  # behind all messages
+                last = rendered.parts[-1].message
+                holder = [last] if messages[last].get("role") == "assistant" else []
             if holder:
                 stopped = ended(rendered.text, holder[0], start, end, self.finder.stops)
                 found.append(stopped._replace(end=end, tail=end))
@@ -235,7 +238,11 @@ class ChatTemplate:
             start = len(common_start(whole.removesuffix(own), text))
             tail = len(common_start(whole, text))
             if not text[start:tail].strip():
-                self._lose(i)
+                # Written anew in the whole, as its own part says.
+                part = [] if self.literal else self.finder.turns_of(i, rendered, tools)
+                if not part:
+                    self._lose(i)
+                found += part
                 continue
             found.append(ended(text, i, start, tail, self.finder.stops))
         return found

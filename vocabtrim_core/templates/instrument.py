@@ -18,7 +18,7 @@ from vocabtrim_core.templates.environment import CLOSE, OPEN, environment
 
 if TYPE_CHECKING:
     from jinja2 import Template
-    from jinja2.nodes import Expr, Node, Stmt
+    from jinja2.nodes import Expr, For, Node, Stmt
     from jinja2.runtime import Context
 
 _MARK = re.compile(f"{OPEN}(?:(\\d+)(?::(\\d+))?|([<>])){CLOSE}")
@@ -45,7 +45,7 @@ def instrumented(jinja: str) -> Template:
     tree = environment().parse(jinja)
     for number, loop in enumerate(list(tree.find_all(nodes.For))):
         if isinstance(loop.target, nodes.Name):
-            item = nodes.Name(loop.target.name, "load")
+            item = _item(loop, loop.target.name)
             loop.body.insert(0, _mark(_BEGIN, item, nodes.Const(number)))
     for number, loop in enumerate(list(tree.find_all(nodes.For))):
         _insert_after(tree, loop, _mark(_END, nodes.Const(number)))
@@ -109,7 +109,8 @@ class Split(NamedTuple):
 
 
 def split(marked: str) -> Split:
-    """Take the marks out. What a loop inside a message's part writes is of that loop's message."""
+    """Take the marks out. What a loop inside a message's part writes is of that loop's message, if
+    it is a later one."""
     texts: list[str] = []
     parts: list[Part] = []
     loops: list[tuple[str, int]] = []  # loops that run, innermost last, and their messages
@@ -140,7 +141,9 @@ def split(marked: str) -> Split:
             running = [name for name, _ in loops]
             if loop in running:
                 del loops[running.index(loop) :]
-            loops.append((loop, int(message)))
+            # A loop that looks back at earlier messages writes for the one it stands in.
+            outer = max((number for _, number in loops), default=0)
+            loops.append((loop, max(int(message), outer)))
     return Split("".join(texts), tuple(parts), tuple(generated))
 
 
@@ -148,6 +151,20 @@ def _mark(name: str, first: Expr, *others: Expr) -> Stmt:
     from jinja2 import nodes
 
     return nodes.Output([nodes.Filter(first, name, [*others], [], None, None)])
+
+
+def _item(loop: For, target: str) -> Expr:
+    """What a loop goes through: its target, or, where that is a position, what stands there in the
+    list it is used with (`messages[i]`)."""
+    from jinja2 import nodes
+
+    for there in loop.find_all(nodes.Getitem):
+        at, listed = there.arg, there.node
+        if isinstance(at, nodes.Name) and at.name == target and isinstance(listed, nodes.Name):
+            return nodes.Getitem(
+                nodes.Name(listed.name, "load"), nodes.Name(target, "load"), "load"
+            )
+    return nodes.Name(target, "load")
 
 
 def _insert_after(tree: Node, loop: Node, mark: Node) -> None:

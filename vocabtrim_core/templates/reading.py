@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from vocabtrim_core.templates.turns import Turn, speaks
 
 LOST_REASONING = "reasoning that the chat template does not write"
 LOST_CALLS = "tool calls that the chat template does not write"
+LOST_TEXT = "text beside tool calls that the chat template does not write"
 LOST_TURNS = "assistant turns that the chat template does not write as such"
 
 
@@ -30,11 +32,17 @@ def weightless(message: Mapping[str, Any]) -> bool:
     return weight is not None and not weight
 
 
+def _stands_in(content: Any, text: str) -> bool:
+    """A turn's text is there: its last line, for a template may cut thoughts off its beginning."""
+    said = content.strip().rpartition("\n")[2] if isinstance(content, str) else ""
+    return said in text
+
+
 def unwritten(
     rendered: Rendered, turns: Sequence[Turn], *, reasoning: bool = True
 ) -> tuple[tuple[str, int], ...]:
     """What messages carry and their turns do not show; without reasoning, where none counts."""
-    lost = {LOST_REASONING: 0, LOST_CALLS: 0, LOST_TURNS: 0}
+    lost = {LOST_REASONING: 0, LOST_CALLS: 0, LOST_TEXT: 0, LOST_TURNS: 0}
     written: dict[int, str] = {}
     for turn in turns:
         text = rendered.text[turn.start : turn.end]
@@ -46,5 +54,7 @@ def unwritten(
                 lost[LOST_TURNS] += speaks(message)
                 continue
             lost[LOST_REASONING] += reasoning and bool(thought) and thought not in text
-            lost[LOST_CALLS] += any(name not in text for name in call_names(message))
+            names = Counter(call_names(message))
+            lost[LOST_CALLS] += any(count > text.count(name) for name, count in names.items())
+            lost[LOST_TEXT] += bool(names) and not _stands_in(message.get("content"), text)
     return tuple((reason, count) for reason, count in lost.items() if count)

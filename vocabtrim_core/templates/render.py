@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -39,6 +40,7 @@ class Renderer:
     """A jinja chat template and what it is given.
 
     special_tokens: `bos_token` … -> text.  parts: it wants contents as lists of parts.
+    tools: given with conversations that have none, to a template that is there for tools alone.
     marks: its {% generation %} blocks are looked at.
     name: for messages, "The tokenizer's chat template".
     """
@@ -46,6 +48,7 @@ class Renderer:
     jinja: str = field(repr=False)
     special_tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     parts: bool = False
+    tools: tuple[Any, ...] = ()
     marks: bool = True
     habits: Habits = field(default_factory=Habits)
     name: str = "the tokenizer's chat template"
@@ -95,7 +98,7 @@ class Renderer:
 
     def _text(self, chat: list[dict[str, Any]], tools: list[Any] | None, prompt: bool) -> str:
         return render_parts(
-            instrumented(self.jinja), chat, tools=tools or None, documents=None,
+            instrumented(self.jinja), chat, tools=tools or [*self.tools] or None, documents=None,
             add_generation_prompt=prompt, **self.special_tokens,
         )  # fmt: skip
 
@@ -122,7 +125,12 @@ class Renderer:
 
 
 def _loses_calls(rendered: Rendered) -> bool:
-    """A turn calls a function whose name does not stand in the text."""
-    return any(
-        name not in rendered.text for message in rendered.chat for name in call_names(message)
-    )
+    """A turn calls a function whose name does not stand in what it wrote (in the whole text, where
+    it has no part), as often as it is called."""
+    text = rendered.text
+    for i, message in enumerate(rendered.chat):
+        if names := call_names(message):
+            own = "".join(text[p.start : p.end] for p in rendered.parts if p.message == i)
+            if any(count > (own or text).count(name) for name, count in Counter(names).items()):
+                return True
+    return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import ChatTemplate
@@ -15,7 +17,7 @@ from vocabtrim_core.templates.preformatted import Markers
 from vocabtrim_core.templates.render import Renderer
 from vocabtrim_core.templates.shape import THOUGHT, TOOL, Shape, conversation, probe_shape
 from vocabtrim_core.templates.spans import SPAN_ENDS
-from vocabtrim_core.templates.stops import CALL, CALLED, Stops, opens_answers, probe_stops
+from vocabtrim_core.templates.stops import CALL, CALLED, TOOLS, Stops, opens_answers, probe_stops
 from vocabtrim_core.templates.turns import MARKUP, TurnFinder
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -57,15 +59,19 @@ def _probed(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
     else:
         template = _own(tokenizer, tokenizer.chat_template)
         if tokenizer.tool_template and tokenizer.tool_template != tokenizer.chat_template:
-            with_tools = replace(_own(tokenizer, tokenizer.tool_template), span_end=span_end)
-            template = replace(template, with_tools=with_tools)
+            with_tools = _own(tokenizer, tokenizer.tool_template, TOOLS)
+            template = replace(template, with_tools=replace(with_tools, span_end=span_end))
     template = replace(template, span_end=span_end)
     return replace(template, fast_path=prove(template, tokenizer))
 
 
-def _own(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
-    """The tokenizer's jinja; contents are given as lists of parts where plain text does not do."""
-    renderer = Renderer(jinja, tokenizer.special_tokens, name="The tokenizer's chat template")
+def _own(tokenizer: Tokenizer, jinja: str, tools: Sequence[Any] = ()) -> ChatTemplate:
+    """The tokenizer's jinja; contents are given as lists of parts where plain text does not do.
+
+    tools: what it is probed with, where every conversation it is for has tools.
+    """
+    named = "The tokenizer's chat template"
+    renderer = Renderer(jinja, tokenizer.special_tokens, tools=(*tools,), name=named)
     try:
         shape = probe_shape(renderer)
     except InputError as error:
@@ -177,11 +183,10 @@ def _thought_channel(renderer: Renderer, finder: TurnFinder) -> tuple[str, str] 
 
 
 def _finds_turns(template: ChatTemplate) -> bool:
-    """Both answers of a conversation are in a turn, and nothing of the user is."""
+    """Both answers of a conversation are in a turn, and nothing of another message is."""
     chat = conversation("uaua")
     text, spans = template.spans(chat, "content")
     found = [text[start:end] for start, end in spans]
-    return len(found) == 2 and all(
-        answer["content"] in turn and not any(m["content"] in turn for m in chat if m is not answer)
-        for answer, turn in zip(chat[1::2], found, strict=True)
-    )
+    held = [[m["content"] for m in chat if m["content"] in turn] for turn in found]
+    # A mark of its own may stand behind the last answer.
+    return held[:2] == [[chat[1]["content"]], [chat[3]["content"]]] and not any(held[2:])

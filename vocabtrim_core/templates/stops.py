@@ -16,16 +16,8 @@ from typing import Any
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.render import Renderer
 from vocabtrim_core.templates.shape import ASSISTANTS, THOUGHT, conversation
-from vocabtrim_core.templates.turns import MARKUP
+from vocabtrim_core.templates.turns import CALL, CALLED, MARKUP
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
-
-CALLED = "Wulfenite"
-CALL: dict[str, Any] = {
-    "id": "abcdefghi",
-    "type": "function",
-    "function": {"name": CALLED, "arguments": {CALLED: CALLED}},
-}
-
 
 TOOLS = [{"type": "function", "function": {"name": "Wolframite", "description": "Wolframite",
           "parameters": {"type": "object", "properties": {}}}}]  # fmt: skip
@@ -74,6 +66,8 @@ def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
         for part in parts:
             written = text[part.start : part.end]
             if chat[part.message]["role"] == "assistant":
+                if text.startswith(tuple(last), part.end):
+                    continue  # it stands at the beginning of what follows
                 stops = _stop(written, special, calls, {**last, **inside})
                 (last if part.message == len(chat) - 1 else inside).update(dict.fromkeys(stops))
             elif opening := _opening(written, chat[part.message]):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -30,6 +31,13 @@ from vocabtrim_core.templates.render import Messages, Rendered, Renderer
 # What is one unit in rendered text, so that no boundary falls inside it.
 MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
 USUAL = ({"role": "user", "content": "Quartz asks once"},)  # what most answers follow
+CALLED = "Wulfenite"
+CALL: dict[str, Any] = {
+    "id": "abcdefghi",
+    "type": "function",
+    "function": {"name": CALLED, "arguments": {CALLED: CALLED}},
+}
+CALLING = "what stops a call"
 CONTEXT = 3  # messages whose roles decide what opens an answer
 LONGEST_ENDING = 256  # characters at the end of a turn that are searched for its stop token
 
@@ -61,25 +69,52 @@ class TurnFinder:
     stops: tuple[str, ...]
     opens: bool
     header: str
-    _prompts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _prompts: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)
 
     def turns(self, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn] | None:
         """The assistant turns of a rendered conversation that have text; None where an assistant
         message has no one part of its own in the text."""
-        chat, text, found = rendered.chat, rendered.text, []
-        parts: dict[int, list[Part]] = {}
-        for part in rendered.parts:
-            parts.setdefault(part.message, []).append(part)
-        for i, message in enumerate(chat):
+        found: list[Turn] = []
+        for i, message in enumerate(rendered.chat):
             if message.get("role") != "assistant":
                 continue
-            own = [p for p in parts.get(i, ()) if text[p.start : p.end].strip()]
-            if len(own) != 1:
+            if not (own := self.turns_of(i, rendered, tools)):
                 return None
-            for part in own:
-                start = self._start(text, part, chat, i, tools)
-                found.append(ended(text, i, start, part.end, self.stops))
+            found += own
         return found
+
+    def turns_of(self, i: int, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn]:
+        """The turn that message i is, in two where results of tools stand inside of it; none where
+        it has no part of its own."""
+        chat, text = rendered.chat, rendered.text
+        own = [p for p in rendered.parts if p.message == i and text[p.start : p.end].strip()]
+        if not own or not _apart_by_later(own, rendered.parts):
+            return []
+        starts = [self._start(text, own[0], chat, i, tools), *(part.start for part in own[1:])]
+        turns = [ended(text, i, at, p.end, self.stops) for at, p in zip(starts, own, strict=True)]
+        return [self._stopped_by_result(text, turn, chat, i) for turn in turns]
+
+    def _stopped_by_result(self, text: str, turn: Turn, chat: Messages, i: int) -> Turn:
+        """The turn with its stop token where that is what the next message's part begins with
+        (Gemma 4: <|tool_response>)."""
+        stop = self._stop_of_calls() if "tool_calls" in chat[i] and turn.stop == turn.end else ""
+        if not stop or not text.startswith(stop, turn.tail):
+            return turn
+        end = turn.tail + len(stop)
+        return turn._replace(stop=turn.tail, end=end, tail=end)
+
+    def _stop_of_calls(self) -> str:
+        """The stop token of a call that is the last message; "" where none is written."""
+        if CALLING not in self._prompts:
+            stop = ""
+            with suppress(InputError):  # a template without tools
+                calling = {"role": "assistant", "tool_calls": [CALL]}
+                rendered = self.renderer.render([*USUAL, calling])
+                if own := [p for p in rendered.parts if p.message == len(USUAL)]:
+                    turn = ended(rendered.text, 0, own[-1].start, own[-1].end, self.stops)
+                    stop = rendered.text[turn.stop : turn.end]
+            self._prompts[CALLING] = stop, stop
+        return self._prompts[CALLING][0]
 
     def usual_prompt(self) -> str:
         """What opens an answer to a user."""
@@ -87,8 +122,15 @@ class TurnFinder:
 
     def prompt(self, chat: Messages, tools: list[Any] | None = None) -> str:
         """What the template writes behind the last message of these to open an answer."""
+        behind, added = self._openings(chat, tools)
+        return added if added.strip() else behind
+
+    def _openings(self, chat: Messages, tools: list[Any] | None) -> tuple[str, str]:
+        """What stands behind the last message when an answer is asked for, and what of it is added
+        for that alone: the rest may belong to the answer's part (DeepSeek closes tool results
+        there) or not (an instruction behind all messages)."""
         if not self.opens:
-            return self.header
+            return self.header, self.header
         last = chat[-1] if chat else {}
         roles = [str(message.get("role")) for message in chat[-CONTEXT:]]
         key = f"{' '.join(roles)} {'tool_calls' in last:d}{bool(tools):d}{len(chat) > CONTEXT:d}"
@@ -96,31 +138,36 @@ class TurnFinder:
             self._prompts[key] = self._render_prompt(chat, tools)
         return self._prompts[key]
 
-    def _render_prompt(self, chat: Messages, tools: list[Any] | None) -> str:
+    def _render_prompt(self, chat: Messages, tools: list[Any] | None) -> tuple[str, str]:
         try:
             text, parts, *_ = self.renderer.render(chat, tools, prompt=True)
-            if parts:
-                return text[parts[-1].end :]
             closed = self.renderer.text(chat, tools)
         except InputError:  # many templates refuse an empty conversation
-            return self.header
-        return text[len(closed) :] if text.startswith(closed) else self.header
+            return self.header, self.header
+        behind = text[parts[-1].end :] if parts else ""
+        if text.startswith(closed):
+            return behind, text[len(closed) :]
+        return (behind, behind) if parts else (self.header, self.header)
 
-    def _start(
-        self,
-        text: str,
-        part: Part,
-        chat: Sequence[Mapping[str, Any]],
-        i: int,
-        tools: list[Any] | None,
-    ) -> int:
-        prompt, own = self.prompt(chat[:i], tools), text[part.start : part.end]
-        if own.startswith(prompt) and prompt:
-            return part.start + len(prompt)
+    def _start(self, text: str, part: Part, chat: Messages, i: int, tools: list[Any] | None) -> int:
+        openings, own = self._openings(chat[:i], tools), text[part.start : part.end]
+        if opening := next((each for each in openings if each and own.startswith(each)), ""):
+            return part.start + len(opening)
         usual = self.usual_prompt()
         if i == 0 and usual in own:  # a default system prompt
             return part.start + own.index(usual) + len(usual)
-        return part.start + max(len(common_start(other, own)) for other in (prompt, usual))
+        return part.start + max(len(common_start(other, own)) for other in (*openings, usual))
+
+
+def _apart_by_later(own: Sequence[Part], parts: Sequence[Part]) -> bool:
+    """Between the parts of a message stand those of later ones alone, as tool results may."""
+    between = [p for p in parts if own[0].end <= p.start and p.end <= own[-1].start]
+    at = own[0].end
+    for part in sorted({*between, *own[1:]}, key=lambda p: p.start):
+        if part.start != at or part.message < own[0].message:
+            return False
+        at = part.end
+    return True
 
 
 def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]) -> Turn:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from vocabtrim_core.templates.chat_template import ChatTemplate
 
 
+SHORT = 4  # characters of a text that may stand anywhere by chance
+
+
 class SpanError(Exception):
     """A turn was found elsewhere than the definition has it; the message says which."""
 
@@ -21,6 +24,7 @@ def check_spans(template: ChatTemplate, messages: Messages, tools: list[Any] | N
     Every turn is compared as the last one of the conversation up to it. Not compared are turns the
     template refuses to have last or first, those before which it writes the conversation anew, and
     those of a template that marks the assistant's text itself, whose marks are the definition.
+    In the whole conversation no turn may hold what only another role says.
     SpanError for the first that differs.
     """
     template = template.for_tools(tools)
@@ -47,4 +51,26 @@ def check_spans(template: ChatTemplate, messages: Messages, tools: list[Any] | N
                 f"definition's {expected[:60]!r}"
             )
         checked += 1
+    _check_roles(template, messages, tools)
     return checked
+
+
+def _check_roles(template: ChatTemplate, messages: Messages, tools: list[Any] | None) -> None:
+    """SpanError where a turn holds a text of another role that stands nowhere else."""
+    try:
+        rendered = template.renderer.render(messages, tools)
+        turns = template.turns(rendered, messages, tools)
+    except InputError:
+        return
+    spoken = str([m for m in rendered.chat if m.get("role") == "assistant"])
+    for i, message in enumerate(rendered.chat):
+        said = str(message.get("content") or "").strip()
+        if message.get("role") == "assistant" or len(said) < SHORT or said in spoken:
+            continue
+        at = rendered.text.find(said)
+        alone = at >= 0 and rendered.text.find(said, at + 1) < 0
+        if alone and any(turn.start <= at < turn.end for turn in turns):
+            raise SpanError(
+                f"message {i + 1} (role {message.get('role')}): its text {said[:60]!r} would count "
+                "as the assistant's"
+            )
