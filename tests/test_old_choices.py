@@ -1,0 +1,49 @@
+"""Files and links that earlier versions wrote still open: tests/choices holds some of each.
+
+They were written over `counts`, 400 small numbers, before settings, links and options had one
+table of fields.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vocabtrim_core.choice import SavedChoice
+from vocabtrim_core.choice_link import from_query, to_query
+from vocabtrim_core.mappings.stored import keep
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+KEPT = Path(__file__).parent / "choices"
+NAMES = ("optimum", "everything", "own")
+LINKS = json.loads((KEPT / "links.json").read_text("utf-8"))
+
+
+@pytest.fixture
+def counts(make_counts, tmp_path, monkeypatch):
+    """The counts they were made on, in a workspace that keeps the vocabulary of `own`."""
+    monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
+    made = make_counts(9000 // np.arange(1, 401))
+    own = DraftVocabulary.of([3, 5, 6, 7, 399], 400)
+    keep(own, made, "imported from a friend")
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_open_and_are_written_as_they_were(counts, name):
+    path = KEPT / f"{name}.json"
+    choice = SavedChoice.load(path)
+    opened = choice.open(counts)
+    text = path.read_text("utf-8")
+    assert opened.vocabulary.sha256 == json.loads(text)["vocabulary_sha256"]
+    assert choice.dumps() == text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_open_the_choice_of_the_file(counts, name):
+    saved = SavedChoice.load(KEPT / f"{name}.json")
+    assert from_query(LINKS[name]["query"], counts) == saved
+    assert to_query(saved) == LINKS[name]["query"]
