@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vocabtrim_core.choice import SavedChoice
-from vocabtrim_core.choice_link import from_query, to_query
 from vocabtrim_core.mappings.stored import keep
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 KEPT = Path(__file__).parent / "choices"
@@ -35,7 +34,7 @@ def counts(make_counts, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_files_open_and_are_written_as_they_were(counts, name):
     path = KEPT / f"{name}.json"
-    choice = SavedChoice.load(path)
+    choice = SelectionSpec.load(path)
     opened = choice.open(counts)
     text = path.read_text("utf-8")
     assert opened.vocabulary.sha256 == json.loads(text)["vocabulary_sha256"]
@@ -44,6 +43,6 @@ def test_files_open_and_are_written_as_they_were(counts, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_links_open_the_choice_of_the_file(counts, name):
-    saved = SavedChoice.load(KEPT / f"{name}.json")
-    assert from_query(LINKS[name]["query"], counts) == saved
-    assert to_query(saved) == LINKS[name]["query"]
+    saved = SelectionSpec.load(KEPT / f"{name}.json")
+    assert SelectionSpec.from_query(LINKS[name]["query"], counts) == saved
+    assert saved.query() == LINKS[name]["query"]

@@ -58,16 +58,15 @@ def ceiling_of(chooser: str, served: str, _curve, _responses) -> Ceiling:
 def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> Answer:
     """The forecast of these assumptions."""
     curve = state.curve_of(stored.key, stored.counts)
-    settings = state.settings(curve.vocab_size)
-    tradeoff = state.tradeoff_of(settings, curve)
-    served = assumed.served
+    tradeoff = state.tradeoff_of(state.settings(curve.vocab_size), curve)
+    served, settings = assumed.served, assumed.settings
     responses = traffic.responses_of(served.key, served.counts)
     limit = None
     if responses is not None and responses.tokens:
-        limit = ceiling_of(stored.key, served.key, curve, responses).length(assumed.depth)
+        limit = ceiling_of(stored.key, served.key, curve, responses).length(settings.depth)
     acceptance, said = acceptance_on(
-        curve, served.counts, responses, assumed.depth, assumed.full_length, assumed.measured,
-        limit,
+        curve, served.counts, responses, settings.depth, settings.full_length,
+        dict(settings.measured), limit,
     )  # fmt: skip
     found = forecast(
         acceptance, assumed.cycles(tradeoff.architecture), baseline_k=_baseline(curve.vocab_size),

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vocabtrim_core.choice import Opened, Settings
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, GENERAL_K, NER_K, SHIPPED_K
 from vocabtrim_core.forecast.throughput import Forecast
@@ -15,6 +14,8 @@ from vocabtrim_core.generalization.missing import Missing, missing
 from vocabtrim_core.generalization.uncertainty import Interval
 from vocabtrim_core.report.material import Material
 from vocabtrim_core.report.outlook import as_many_covering, predict, ratios
+from vocabtrim_core.selection_spec.opened import Opened
+from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.text import visible
 from vocabtrim_core.tradeoff import Choice

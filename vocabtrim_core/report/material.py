@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vocabtrim_core.choice import SavedChoice
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.uncertainty import Interval
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
@@ -44,7 +44,7 @@ class Material:
     """
 
     counts: TokenCounts
-    choice: SavedChoice
+    choice: SelectionSpec
     others: Sequence[TokenCounts] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     tokenizer: Tokenizer | None = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from vocabtrim_core.choice_flags import choice_flags
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.report.facts import Facts, Option
 
@@ -244,7 +243,7 @@ def commands(facts: Facts) -> tuple[str, ...]:
     count += ["--last-turn-only"] if made.last_turn_only else []
     if made.max_length:
         count += ["--max-length", str(made.max_length)]
-    own = ["choice", "save", "counts.npz", *choice_flags(facts.material.choice),
+    own = ["choice", "save", "counts.npz", *facts.material.choice.argv(),
            "--out", "choice.json"]  # fmt: skip
     export = ["export", "counts.npz", "--choice", "choice.json", "--format", "specforge",
               "--format", "ids", "--out", "draft-vocabulary"]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.selection.selection import Rules
+from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.tokenizers.kinds import BYTES, NUMBER, WHITESPACE, TokenKinds, token_kinds
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
