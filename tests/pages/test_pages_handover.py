@@ -345,6 +345,30 @@ def test_links_to_nothing_are_one_sentence(counted, page):
     assert "names other tokens" in errors(app)
 
 
+def test_a_short_link_opens_the_same_choice(counted, other):
+    """It names the choice that the workspace keeps; the long one beside it carries everything."""
+    app = opened("explore", counts=counted.key, k="777")
+    app.button(key="pin").click().run()
+    app.number_input(key="k").set_value(5_000).run()
+    app.switch_page("pages/handover.py").run()
+    app.text_area(key="note").set_value("for the pilot").run()
+    short = next(code.value for code in app.code if "present?spec=" in code.value)
+    digest = short.rpartition("=")[2]
+    kept = json.loads((workspace.home() / "choices" / f"{digest}.json").read_text("utf-8"))
+    assert (kept["settings"]["k"], kept["note"], kept["on"]) == (5_000, "for the pilot",
+                                                                [other.key])  # fmt: skip
+    again = opened("present", spec=digest)
+    assert not again.error
+    assert stage(again)["hero"]["headline"][1] == "5,000"
+    assert [row["name"] for row in stage(again)["elsewhere"]["rows"]] == ["broad", "narrow"]
+    assert "spec" not in again.query_params
+    long = dict(parse_qsl(unquote(linked(app).partition("choice=")[2])))
+    assert dict(parse_qsl(again.query_params["choice"])) == long
+    gone = opened("present", spec="0" * 16)
+    assert not gone.exception
+    assert "is not in this workspace; open the long form" in errors(gone)
+
+
 # ---------------------------------------------------------------- trim a draft
 
 

@@ -40,9 +40,7 @@ def _slice_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the draft was reduced before, keep what it still has of the vocabulary",
     )
     group = parser.add_argument_group("expected loss", "left out without --counts")
-    group.add_argument(
-        "--counts", metavar="COUNTS", help="counts of your traffic"
-    )
+    group.add_argument("--counts", metavar="COUNTS", help="counts of your traffic")
     add_options(group, ForecastSettings, "full_length", "depth")
 
 

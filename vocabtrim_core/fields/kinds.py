@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import msgspec
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import UNSET, At, Leaf
+from vocabtrim_core.id_runs import from_runs, to_runs
 
 
 def integer(text: str) -> int:
@@ -19,7 +20,7 @@ def integer(text: str) -> int:
     try:
         return int(text.replace(",", "").replace("_", ""))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+        raise ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
 def number(text: str) -> float:
@@ -30,14 +31,14 @@ def number(text: str) -> float:
             return value
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    raise ArgumentTypeError(f"{text!r} is not a number")
 
 
 def pair(text: str) -> tuple[int, float]:
     """K=VALUE as (k, value)."""
     left, equals, right = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not K=VALUE, such as 13264=2.65")
+        raise ArgumentTypeError(f"{text!r} is not K=VALUE, such as 13264=2.65")
     return integer(left), number(right)
 
 
@@ -45,59 +46,74 @@ def budget(text: str) -> tuple[str, int]:
     """SCRIPT=N as (script, n)."""
     script, equals, many = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not SCRIPT=N, such as cjk=2000")
+        raise ArgumentTypeError(f"{text!r} is not SCRIPT=N, such as cjk=2000")
     return script, integer(many)
 
 
 def digits(value: float, places: int = 0) -> str:
     """A number times 10 ** places, digit for digit and without an exponent."""
-    return f"{Decimal(repr(value)).scaleb(places).normalize():f}"
+    return f"{Decimal(repr(float(value))).scaleb(places).normalize():f}"
 
 
 def percent_of(share: float) -> float:
     """0.937 -> 93.7, exact in decimal."""
-    return float(digits(float(share), 2))
+    return float(digits(share, 2))
 
 
 def share_of(percent: float) -> float:
     """93.7 -> 0.937, exact in decimal."""
-    return float(digits(float(percent), -2))
+    return float(digits(percent, -2))
+
+
+def _decimal(leaf: Leaf, text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise InputError(f"The link's {leaf.param} must be a number, not {text!r}.")
+    return value
+
+
+def _whole(leaf: Leaf, text: str) -> Any:
+    if text and not text.isdecimal():
+        raise InputError(f"The link's {leaf.param} must be a whole number, not {text!r}.")
+    return int(text) if text else UNSET
 
 
 class Kind:
-    """A text: one option, one parameter, one widget. Other kinds change what differs."""
+    """How values of a kind are read and written: one option, one parameter, one widget.
 
-    metavar: str | None = None
+    parse, show: the option's text; link: a parameter's text to a value; fits: whether a value is in
+    range, given V; more: of argparse. Other kinds change what differs.
+    """
 
-    def parse(self, text: str) -> Any:
-        """From an option; argparse.ArgumentTypeError for what is none."""
-        return text
+    def __init__(
+        self,
+        metavar: str | None = None,
+        parse: Callable[[str], Any] = str,
+        show: Callable[[Any], str] = str,
+        link: Callable[[Leaf, str], Any] = lambda leaf, text: text,
+        fits: Callable[[Any, int], bool] = lambda value, vocab_size: True,
+        **more: Any,
+    ) -> None:
+        self.metavar, self.parse, self.show = metavar, parse, show
+        self.link, self.fits, self.more = link, fits, more
 
-    def text(self, value: Any) -> str:
-        """For an option, digit for digit."""
-        return str(value)
-
-    def fits(self, value: Any, at: At) -> bool:
-        """Whether a value is within its range."""
-        return True
-
-    # --- command lines
+    # command lines
 
     def add(self, to: Any, leaf: Leaf, default: Any, given: bool) -> None:
         """Declare the option on a parser or group."""
         usual = default not in (None, "", (), frozenset())
-        shown = self.text(default) if usual else leaf.unset
+        shown = self.show(default) if usual else leaf.unset
         to.add_argument(
             leaf.flag,
+            type=self.parse,
             default=default if usual and not given else None,
             metavar=leaf.metavar or self.metavar,
             help=f"{leaf.help} (default {shown})" if shown else leaf.help,
-            **self.keywords(),
+            **self.more,
         )
-
-    def keywords(self) -> dict[str, Any]:
-        """How argparse reads the option."""
-        return {"type": self.parse}
 
     def dests(self, leaf: Leaf) -> list[str]:
         """Its names in a namespace."""
@@ -105,30 +121,29 @@ class Kind:
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         """The option with its value."""
-        text = self.text(value)
+        text = self.show(value)
         return [f"{leaf.flag}={text}"] if text.startswith("-") else [leaf.flag, text]
 
-    def from_argv(self, leaf: Leaf, arguments: argparse.Namespace, at: At) -> Any:
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
         """The value, UNSET without the option."""
         value = getattr(arguments, leaf.dest, None)
-        return UNSET if value is None else value
+        return UNSET if value is None else self.found(value, at)
 
-    # --- addresses
+    def found(self, value: Any, at: At) -> Any:
+        """What an option's value stands for."""
+        return value
+
+    # addresses
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
         """The parameter with its value."""
-        return {leaf.param: self.text(value)}
+        return {leaf.param: self.show(value)}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
         """The value, UNSET without the parameter; InputError names the parameter."""
-        text = query.get(leaf.param)
-        return UNSET if text is None else self.from_text(leaf, text, at)
+        return self.link(leaf, query[leaf.param]) if leaf.param in query else UNSET
 
-    def from_text(self, leaf: Leaf, text: str, at: At) -> Any:
-        """From the text of a parameter."""
-        return text
-
-    # --- sessions
+    # sessions
 
     def session(self, leaf: Leaf, value: Any) -> dict[str, Any]:
         """The widget with its value."""
@@ -139,66 +154,11 @@ class Kind:
         return session[leaf.widget]
 
 
-class Whole(Kind):
-    """A whole number."""
-
-    metavar = "N"
-
-    def parse(self, text: str) -> int:
-        return integer(text)
-
-    def from_text(self, leaf: Leaf, text: str, at: At) -> Any:
-        if text and not text.isdecimal():
-            raise InputError(f"The link's {leaf.param} must be a whole number, not {text!r}.")
-        return int(text) if text else UNSET
-
-
-class Size(Whole):
-    """A number of tokens, 1..V."""
-
-    metavar = "K"
-
-    def fits(self, value: Any, at: At) -> bool:
-        return value is None or 1 <= value <= at.vocab_size
-
-
-class Number(Kind):
-    """A number."""
-
-    def parse(self, text: str) -> float:
-        return number(text)
-
-    def text(self, value: Any) -> str:
-        return digits(float(value))
-
-    def from_text(self, leaf: Leaf, text: str, at: At) -> Any:
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite():
-            raise InputError(f"The link's {leaf.param} must be a number, not {text!r}.")
-        return float(value)
-
-
-class Weight(Number):
-    """A number within 0..1."""
-
-    def fits(self, value: Any, at: At) -> bool:
-        return 0 <= value <= 1
-
-
-class Share(Weight):
+class Share(Kind):
     """A share within 0..1, in percent in addresses and widgets."""
-
-    metavar = "SHARE"
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
         return {leaf.param: digits(value, 2)}
-
-    def from_text(self, leaf: Leaf, text: str, at: At) -> Any:
-        super().from_text(leaf, text, at)
-        return float(Decimal(text).scaleb(-2))
 
     def session(self, leaf: Leaf, value: Any) -> dict[str, Any]:
         return {leaf.widget: percent_of(value)}
@@ -210,104 +170,87 @@ class Share(Weight):
 class Several(Kind):
     """Several values of a kind after one option, as a tuple."""
 
-    def __init__(self, each: Any = str, show: Any = str) -> None:
-        self.each, self.show = each, show
-
-    def keywords(self) -> dict[str, Any]:
-        return {"type": self.each, "nargs": "+", "action": "extend"}
+    def __init__(self, metavar: str, parse: Any = str, show: Any = str, **more: Any) -> None:
+        super().__init__(metavar, parse, show, **{"nargs": "+", "action": "extend", **more})
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         return [leaf.flag, *map(self.show, value)] if value else []
 
-    def from_argv(self, leaf: Leaf, arguments: argparse.Namespace, at: At) -> Any:
-        value = getattr(arguments, leaf.dest, None)
-        return UNSET if value is None else tuple(value)
-
-
-def named(pair: tuple[object, float]) -> str:
-    """(k, value) as K=VALUE."""
-    left, right = pair
-    return f"{left}={digits(right) if isinstance(right, float) else right}"
-
-
-PAIRS, BUDGETS = Several(pair, named), Several(budget, named)
-NAMES, NUMBERS = Several(), Several(number, digits)
-
-
-class Keys(Several):
-    """Keys of counts; options take whatever `find_counts` takes."""
-
-    metavar = "COUNTS"
-
-    def from_argv(self, leaf: Leaf, arguments: argparse.Namespace, at: At) -> Any:
-        from vocabtrim_core.workspace import find_counts
-
-        specs = getattr(arguments, leaf.dest, None)
-        return UNSET if specs is None else tuple(find_counts(spec).key for spec in specs)
-
-    def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
-        return {leaf.param: ",".join(value)}
-
-    def from_text(self, leaf: Leaf, text: str, at: At) -> Any:
-        return tuple(filter(None, text.split(",")))
+    def found(self, value: Any, at: At) -> Any:
+        return tuple(value)
 
 
 class Key(Kind):
     """The key of counts; its option takes whatever `find_counts` takes."""
 
-    metavar = "COUNTS"
-
-    def from_argv(self, leaf: Leaf, arguments: argparse.Namespace, at: At) -> Any:
+    def found(self, value: Any, at: At) -> Any:
         from vocabtrim_core.workspace import find_counts
 
-        spec = getattr(arguments, leaf.dest, None)
-        return UNSET if spec is None else find_counts(spec).key
+        return find_counts(value).key
 
 
-class Ids(Kind):
-    """A set of token ids: in a file for options, as runs 3,10-19 in addresses."""
+class Keys(Several):
+    """Keys of counts, with commas between them in addresses."""
 
-    metavar = "FILE"
+    def found(self, value: Any, at: At) -> Any:
+        return tuple(KEY.found(each, at) for each in value)
 
-    def parse(self, text: str) -> Path:
-        return Path(text)
+    def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
+        return {leaf.param: ",".join(value)}
+
+
+class File(Kind):
+    """What stands in a file for options."""
+
+    def __init__(self, *how: Any) -> None:
+        super().__init__("FILE", Path, *how)
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         return [leaf.flag, str(files.get(leaf.flag, leaf.dest.upper()))]
 
-    def from_argv(self, leaf: Leaf, arguments: argparse.Namespace, at: At) -> Any:
+
+class Ids(File):
+    """A set of token ids, as runs 3,10-19 in addresses."""
+
+    def found(self, value: Any, at: At) -> Any:
         from vocabtrim_core.selection.protect import listed_ids
 
-        path = getattr(arguments, leaf.dest, None)
-        return UNSET if path is None else frozenset(listed_ids(path, None, at.vocab_size).tolist())
-
-    def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
-        from vocabtrim_core.id_runs import to_runs
-
-        return {leaf.param: to_runs(value)}
-
-    def from_text(self, leaf: Leaf, text: str, at: At) -> Any:
-        from vocabtrim_core.id_runs import from_runs
-
-        return from_runs(text, f"The link's {leaf.param}")
+        return frozenset(listed_ids(value, None, at.vocab_size).tolist())
 
 
 class Json(Kind):
     """A whole value of a type, as JSON in addresses and as it is in sessions."""
 
-    def __init__(self, of: Any) -> None:
+    def __init__(self, of: Any = Any) -> None:
         self.of = of
+        super().__init__(None, str, lambda value: msgspec.json.encode(value).decode(), self.read)
 
-    def text(self, value: Any) -> str:
-        return msgspec.json.encode(value).decode()
-
-    def from_text(self, leaf: Leaf, text: str, at: At) -> Any:
+    def read(self, leaf: Leaf, text: str) -> Any:
+        """From the text of a parameter."""
         try:
             return msgspec.json.decode(text, type=self.of)
         except msgspec.DecodeError as error:
             raise InputError(f"The link's {leaf.param} cannot be read ({error}).") from error
 
 
-TEXT, WHOLE, SIZE, NUMBER, WEIGHT, SHARE, IDS, KEY, KEYS = (
-    Kind(), Whole(), Size(), Number(), Weight(), Share(), Ids(), Key(), Keys(),
-)  # fmt: skip
+def _named(pair: tuple[object, float]) -> str:
+    left, right = pair
+    return f"{left}={digits(right)}"
+
+
+def _in_range(value: Any, vocab_size: int) -> bool:
+    return 0 <= value <= 1
+
+
+TEXT, WHOLE = Kind("TEXT"), Kind("N", integer, link=_whole)
+SIZE = Kind("K", integer, link=_whole, fits=lambda value, size: value is None or 1 <= value <= size)
+NUMBER = Kind(None, number, digits, lambda leaf, text: float(_decimal(leaf, text)))
+WEIGHT = Kind(None, number, digits, NUMBER.link, _in_range)
+SHARE = Share(
+    "SHARE", number, digits, lambda leaf, text: float(_decimal(leaf, text).scaleb(-2)), _in_range
+)
+PAIRS, BUDGETS = Several("K=VALUE", pair, _named), Several("SCRIPT=N", budget, _named)
+NAMES, NUMBERS = Several("NAME"), Several("N", number, digits)
+KEY = Key("COUNTS")
+KEYS = Keys("COUNTS", link=lambda leaf, text: tuple(filter(None, text.split(","))))
+IDS = Ids(to_runs, lambda leaf, text: from_runs(text, f"The link's {leaf.param}"))

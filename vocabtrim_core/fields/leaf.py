@@ -6,16 +6,15 @@ the fields of a class; none of them knows a field by name.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    import argparse
     from pathlib import Path
 
     from vocabtrim_core.counts import TokenCounts
@@ -65,11 +64,53 @@ class Leaf:
 
 
 @functools.cache
-def table(of: type) -> tuple[tuple[dataclasses.Field[Any], Leaf], ...]:
+def table(of: type) -> tuple[tuple[Field[Any], Leaf], ...]:
     """The fields of a class that have a leaf, in their order."""
     hints = get_type_hints(of, include_extras=True)
     marks = ((field, getattr(hints[field.name], "__metadata__", ())) for field in fields(of))
     return tuple((field, *about) for field, about in marks if about)
+
+
+def _written(
+    value: Any, form: str, *, leave: Sequence[str] = (), stated: bool = True, usual: bool = False
+) -> Iterator[tuple[Leaf, Any]]:
+    """The leaves of a value that a form ("flag", "param", "widget") has, with their values.
+
+    stated: with those that are written even at their default; usual: with all at their default.
+    """
+    for field, about in table(type(value)):
+        item = getattr(value, field.name)
+        skipped = item == field.default and not usual and not (stated and about.stated)
+        if skipped or field.name in leave:
+            continue
+        if about.kind and getattr(about, form):
+            yield about, item
+        elif about.part:
+            yield from _written(item, form, leave=leave, stated=stated, usual=usual)
+
+
+def _read(
+    of: type,
+    form: str,
+    read: Callable[[Leaf], Any],
+    wanted: Callable[[type], bool] = bool,
+    names: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The fields (of these names, or all) that `read` finds in a form.
+
+    wanted: whether it says anything about a part, asked for parts with a default.
+    """
+    found: dict[str, Any] = {}
+    for field, about in table(of):
+        if names and field.name not in names:
+            continue
+        if about.kind and getattr(about, form):
+            value = read(about)
+            if value is not UNSET:
+                found[field.name] = value
+        elif about.part and (field.default is MISSING or wanted(about.part)):
+            found[field.name] = about.part(**_read(about.part, form, read, wanted))
+    return found
 
 
 # --- command lines ------------------------------------------------------------------------------
@@ -81,31 +122,28 @@ def add_options(to: Any, of: type, *names: str, given: bool = False) -> None:
     given: None where an option is not given, instead of the field's default.
     """
     for field, about in table(of):
-        if names and field.name not in names:
-            continue
-        if about.flag and about.kind:
+        if about.kind and about.flag and (field.name in names or not names):
             about.kind.add(to, about, field.default, given)
-        elif about.part:
+        elif about.part and not names:
             group = to.add_argument_group(*about.help.split("; ")) if about.help else to
             add_options(group, about.part, given=given)
 
 
-def options_of(of: type, leave: Sequence[str] = ()) -> list[str]:
-    """The names in a namespace of a class's options."""
-    found = []
-    for field, about in table(of):
-        if about.flag and about.kind and field.name not in leave:
-            found += about.kind.dests(about)
-        elif about.part and not about.flag:
-            found += options_of(about.part, leave)
-    return found
+def options_of(of: type) -> list[str]:
+    """The names in a namespace of a class's own options."""
+    return [name for _, a in table(of) if a.kind and a.flag for name in a.kind.dests(a)]
 
 
-def refuse(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
+def given(arguments: Namespace, of: type) -> bool:
+    """Whether any of a class's own options is given."""
+    return any(getattr(arguments, name, None) is not None for name in options_of(of))
+
+
+def refuse(arguments: Namespace, names: Sequence[str], why: str) -> None:
     """InputError where any of these arguments is given; {flags} in `why` names them."""
-    given = [name for name in names if getattr(arguments, name, None) not in (None, "")]
-    if given:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    found = [name for name in names if getattr(arguments, name, None) not in (None, "")]
+    if found:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in found)
         raise InputError(f"{why.format(flags=flags)}; leave out one of the two.")
 
 
@@ -121,40 +159,17 @@ def to_argv(
     files: option -> path, for what stands in files; what is not there is a name in capitals, to be
     filled in.  stated: with the fields that are written even at their default.
     """
-    found: list[str] = []
-    for field, about in table(type(value)):
-        item = getattr(value, field.name)
-        usual = item == field.default and not (stated and about.stated)
-        if usual or field.name in leave:
-            continue
-        if about.flag and about.kind:
-            found += about.kind.argv(about, item, files or {})
-        elif about.part:
-            found += to_argv(item, files, leave=leave, stated=stated)
-    return found
+    leaves = _written(value, "flag", leave=leave, stated=stated)
+    return [word for at, item in leaves if at.kind for word in at.kind.argv(at, item, files or {})]
 
 
-def from_argv(of: type, arguments: argparse.Namespace, at: At, *names: str) -> dict[str, Any]:
+def from_argv(of: type, arguments: Namespace, at: At, *names: str) -> dict[str, Any]:
     """The fields (of these names, or all) that the options of a namespace give."""
-    found: dict[str, Any] = {}
-    for field, about in table(of):
-        if names and field.name not in names:
-            continue
-        if about.flag and about.kind:
-            _put(found, field.name, about.kind.from_argv(about, arguments, at))
-        elif about.part and (field.default is MISSING or given(arguments, about.part)):
-            found[field.name] = about.part(**from_argv(about.part, arguments, at))
-    return found
 
+    def read(leaf: Leaf) -> Any:
+        return leaf.kind.from_argv(leaf, arguments, at) if leaf.kind else UNSET
 
-def given(arguments: argparse.Namespace, of: type) -> bool:
-    """Whether any option of a class is given."""
-    return any(getattr(arguments, name, None) is not None for name in options_of(of))
-
-
-def _put(found: dict[str, Any], name: str, value: Any) -> None:
-    if value is not UNSET:
-        found[name] = value
+    return _read(of, "flag", read, functools.partial(given, arguments), names)
 
 
 # --- addresses and sessions ---------------------------------------------------------------------
@@ -163,14 +178,8 @@ def _put(found: dict[str, Any], name: str, value: Any) -> None:
 def to_query(value: Any) -> dict[str, str]:
     """The parameters of a value, without those at their default."""
     found: dict[str, str] = {}
-    for field, about in table(type(value)):
-        item = getattr(value, field.name)
-        if item == field.default and not about.stated:
-            continue
-        if about.param and about.kind:
-            found |= about.kind.query(about, item)
-        elif about.part:
-            found |= to_query(item)
+    for leaf, item in _written(value, "param"):
+        found |= leaf.kind.query(leaf, item) if leaf.kind else {}
     return found
 
 
@@ -182,44 +191,35 @@ def from_query(
     wrong: takes the names of parameters that cannot be followed, and of values out of range; these
     are then left out instead.
     """
-    found: dict[str, Any] = {}
-    for field, about in table(of):
-        if about.param and about.kind:
-            try:
-                value = about.kind.from_query(about, query, at)
-                if wrong is not None and value is not UNSET and not about.kind.fits(value, at):
-                    raise InputError(f"{about.param} is out of range.")
-            except InputError:
-                if wrong is None:
-                    raise
-                wrong.append(about.param)
-            else:
-                _put(found, field.name, value)
-        elif about.part:
-            found[field.name] = about.part(**from_query(about.part, query, at, wrong))
-    return found
+
+    def read(leaf: Leaf) -> Any:
+        assert leaf.kind
+        try:
+            value = leaf.kind.from_query(leaf, query, at)
+            if wrong is None or value is UNSET or leaf.kind.fits(value, at.vocab_size):
+                return value
+        except InputError:
+            if wrong is None:
+                raise
+        wrong.append(leaf.param)
+        return UNSET
+
+    return _read(of, "param", read)
 
 
 def to_session(value: Any) -> dict[str, Any]:
     """The values of a session's keys, the widgets' among them; every one, defaults too."""
     found: dict[str, Any] = {}
-    for field, about in table(type(value)):
-        item = getattr(value, field.name)
-        if about.widget:
-            found |= about.kind.session(about, item) if about.kind else {about.widget: item}
-        elif about.part:
-            found |= to_session(item)
+    for leaf, item in _written(value, "widget", usual=True):
+        found |= leaf.kind.session(leaf, item) if leaf.kind else {}
     return found
 
 
 def from_session(of: type, session: Mapping[str, Any], at: At) -> dict[str, Any]:
     """The fields that a session's keys give."""
-    found: dict[str, Any] = {}
-    for field, about in table(of):
-        if about.widget and about.widget in session:
-            item = session[about.widget]
-            value = about.kind.from_session(about, session, at) if about.kind else item
-            found[field.name] = value
-        elif about.part and not about.widget:
-            found[field.name] = about.part(**from_session(about.part, session, at))
-    return found
+
+    def read(leaf: Leaf) -> Any:
+        known = leaf.kind and leaf.widget in session
+        return leaf.kind.from_session(leaf, session, at) if leaf.kind and known else UNSET
+
+    return _read(of, "widget", read)

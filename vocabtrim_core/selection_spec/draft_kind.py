@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -118,7 +118,7 @@ class Draft(Kind):
         found = ["--draft", name] if name else ["--draft-config", str(file)]
         return found if value.fusion_per_step else [*found, "--fusion-per-cycle"]
 
-    def from_argv(self, leaf: Leaf, arguments: argparse.Namespace, at: At) -> Any:
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
         """What is named, else the first preset with this V; notes go to stderr."""
         from vocabtrim_core.draft_config import fitted, preset_of
 
@@ -139,14 +139,14 @@ class Draft(Kind):
         found = {"draft": value.name}
         if not value.fusion_per_step:
             found["fusion"] = "false"
-        return found if preset_name(value) else found | {"shape": Json(None).text(value)}
+        return found if preset_name(value) else found | {"shape": Json().show(value)}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
         from vocabtrim_core.draft_config import fitted
         from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 
         if shape := query.get("shape"):
-            return Json(DraftArchitecture).from_text(Leaf(param="shape"), shape, at)
+            return Json(DraftArchitecture).read(Leaf(param="shape"), shape)
         name, fusion = query.get("draft"), query.get("fusion", "true")
         if fusion not in ("true", "false"):
             raise InputError(f"The link's fusion must be true or false, not {fusion!r}.")
@@ -165,7 +165,7 @@ class Draft(Kind):
         return replace(found, fusion_per_step=session["fusion"])
 
 
-def _named(arguments: argparse.Namespace) -> DraftArchitecture | None:
+def _named(arguments: Namespace) -> DraftArchitecture | None:
     from vocabtrim_core.draft_config import load_architecture, published
     from vocabtrim_core.draft_cost import PRESETS
 
@@ -182,12 +182,12 @@ def _named(arguments: argparse.Namespace) -> DraftArchitecture | None:
     return PRESETS[arguments.draft] if arguments.draft else None
 
 
-def chosen_draft(arguments: argparse.Namespace, vocab_size: int) -> DraftArchitecture:
+def chosen_draft(arguments: Namespace, vocab_size: int) -> DraftArchitecture:
     """What --draft or --draft-config name, else the first preset with this V."""
     return DRAFT.from_argv(Leaf(), arguments, At(vocab_size))
 
 
-def draft_or_none(arguments: argparse.Namespace, vocab_size: int) -> DraftArchitecture | None:
+def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | None:
     """The draft asked for; without one, what fits, or none when nothing does."""
     try:
         return chosen_draft(arguments, vocab_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -11,91 +11,70 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import Json, Kind, integer
+from vocabtrim_core.fields.kinds import File, Json, Several, integer
 from vocabtrim_core.fields.leaf import UNSET, At, Leaf, from_argv
 from vocabtrim_core.selection_spec.draft_kind import DRAFT
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
 
+FIRST = 5  # settings that stand before a draft's shapes in a packed pin; later ones follow them
 
-class Pins(Kind):
+
+class Pins(Several):
     """Pinned choices: their k alone in commands; packed, a list of values each, in addresses."""
 
-    metavar = "K"
-
-    def keywords(self) -> dict[str, Any]:
-        return {"type": integer, "action": "append"}
-
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
-        return [
-            part for pin in value if pin.settings.k for part in (leaf.flag, str(pin.settings.k))
-        ]
+        ks = (str(pin.settings.k) for pin in value if pin.settings.k)
+        return [part for k in ks for part in (leaf.flag, k)]
 
-    def from_argv(self, leaf: Leaf, arguments: argparse.Namespace, at: At) -> Any:
-        if leaf.dest not in arguments or arguments.pin is None or at.counts is None:
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+        if getattr(arguments, "pin", None) is None or at.counts is None:
             return UNSET
-        kept = {name: None for name in ("min_coverage", "k", "k_min", "k_max")}
-        plain = argparse.Namespace(**vars(arguments) | kept)
-        found = from_argv(Settings, plain, at)
-        return tuple(
-            Pin(at.counts.key, at.counts.name, Settings(**found, k=k)) for k in arguments.pin
-        )
+        plain = Namespace(**vars(arguments) | dict.fromkeys(("min_coverage", "k_min", "k_max")))
+        made = (from_argv(Settings, Namespace(**vars(plain) | {"k": k}), at) for k in arguments.pin)
+        return tuple(Pin(at.counts.key, at.counts.name, Settings(**found)) for found in made)
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
-        return {leaf.param: Json(None).text([_packed(pin) for pin in value])}
+        return {leaf.param: Json().show([_packed(pin) for pin in value])}
 
-    def from_text(self, leaf: Leaf, text: str, at: At) -> Any:
-        rows = Json(list[list[Any]]).from_text(leaf, text, at)
-        return tuple(_unpacked(leaf, row, at) for row in rows)
+    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+        if leaf.param not in query:
+            return UNSET
+        try:
+            rows = msgspec.json.decode(query[leaf.param], type=list[list[Any]])
+            return tuple(_unpacked(row, at) for row in rows)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise InputError(f"The link's {leaf.param} cannot be read ({error}).") from error
 
 
-FIRST = 5  # settings that stand before a draft's shapes; later ones follow them
-
-
-def _packed(pin: Any) -> list[Any]:
+def _packed(pin: Pin) -> list[Any]:
     draft = DRAFT.query(Leaf(), pin.settings.architecture)
     numbers = [getattr(pin.settings, field.name) for field in fields(pin.settings)[1:]]
     head = [pin.counts, pin.name, draft["draft"], "fusion" not in draft]
     return [*head, *numbers[:FIRST], draft.get("shape", ""), *numbers[FIRST:]]
 
 
-def _unpacked(leaf: Leaf, row: list[Any], at: At) -> Any:
-    if len(row) < 5 + FIRST:
-        raise InputError(f"The link's {leaf.param} cannot be read ({len(row)} values of a pin).")
+def _unpacked(row: list[Any], at: At) -> Pin:
+    """ValueError for what is no packed pin."""
     counts, name, draft, fusion, *numbers = row
-    query = {"draft": draft, "fusion": "true" if fusion else "false", "shape": numbers.pop(FIRST)}
+    shape = numbers.pop(FIRST) if len(numbers) > FIRST else ""
+    query = {"draft": draft, "fusion": "true" if fusion else "false", "shape": shape}
+    known = msgspec.to_builtins(DRAFT.from_query(Leaf(), query, at))
     names = [field.name for field in fields(Settings)[1:]]
-    values = dict(zip(names, numbers, strict=False))
-    try:
-        known = DRAFT.from_query(Leaf(), query, at)
-        return msgspec.convert(
-            {"counts": counts, "name": name,
-             "settings": {"architecture": msgspec.to_builtins(known), **values}}, Pin,
-        )  # fmt: skip
-    except msgspec.ValidationError as error:
-        raise InputError(f"The link's {leaf.param} cannot be read ({error}).") from error
+    settings = {"architecture": known, **dict(zip(names, numbers, strict=False))}
+    return msgspec.convert({"counts": counts, "name": name, "settings": settings}, Pin)
 
 
-class Own(Kind):
+class Own(File):
     """Tokens of one's own: a file in commands; by their sha256 in addresses, which the workspace
     has the tokens of (thousands of ids are too many for an address)."""
 
-    metavar = "FILE"
-
-    def parse(self, text: str) -> Path:
-        return Path(text)
-
-    def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
-        return [leaf.flag, str(files.get(leaf.flag, leaf.dest.upper()))]
-
-    def from_argv(self, leaf: Leaf, arguments: argparse.Namespace, at: At) -> Any:
+    def found(self, value: Any, at: At) -> Any:
         """The tokens of the file; kept in the workspace, where links look for them."""
-        path = getattr(arguments, leaf.dest, None)
-        if path is None or at.counts is None:
-            return UNSET
         from vocabtrim_core.mappings.importing import sound_for
         from vocabtrim_core.mappings.stored import keep
 
-        found = sound_for(path, at.counts)
+        assert at.counts
+        found = sound_for(value, at.counts)
         about = found.about or f"imported from {found.name} ({found.kind})"
         keep(found.vocabulary, at.counts, about)
         return OwnTokens.of(found.vocabulary, about)
@@ -117,4 +96,4 @@ class Own(Kind):
         return OwnTokens.of(found.vocabulary, found.about)
 
 
-PINS, OWN = Pins(), Own()
+PINS, OWN = Pins("K", integer, nargs=None, action="append"), Own()
