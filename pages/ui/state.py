@@ -11,11 +11,12 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.words import PRESET_SIZES, what_counts
+from pages.ui.words import what_counts
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.fields.leaf import At, from_query, from_session, to_argv, to_session
+from vocabtrim_core.forecast.paper import KNOWN_SIZES
 from vocabtrim_core.selection_spec.draft_kind import (
     default_draft,
     draft_file,
@@ -160,7 +161,7 @@ def slider_sizes(vocab_size: int) -> list[int]:
 
 def presets(vocab_size: int) -> list[tuple[int, str]]:
     """The marked sizes below V, and V itself."""
-    return [(k, name) for k, name in PRESET_SIZES if k < vocab_size] + [(vocab_size, "all")]
+    return [(k, name) for k, _, name in KNOWN_SIZES if k < vocab_size] + [(vocab_size, "all")]
 
 
 def nearest_size(k: int | None, vocab_size: int) -> int:

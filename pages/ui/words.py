@@ -17,15 +17,6 @@ FROM_PAPER = ":blue-badge[from the paper]"
 
 PAPER = "Ben Shoham, Balancing Coverage and Draft Latency in Vocabulary Trimming (arXiv 2603.05210)"
 
-# Sizes worth a mark: the paper's three results and what shipped EAGLE-3 heads use.
-PRESET_SIZES = (
-    (13_264, "paper, general"),
-    (6_521, "paper, NER"),
-    (4_380, "paper, function calling"),
-    (32_000, "common"),
-)
-
-
 def percent(share: float, digits: int = 1) -> str:
     """0.9447 -> '94.5%'; a share below one never reads as 100%."""
     text = f"{100 * share:.{digits}f}%"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vocabtrim_core.coverage import HeldOut, coverage_on
-from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, GENERAL_K, NER_K, SHIPPED_K
+from vocabtrim_core.forecast.paper import KNOWN_SIZES
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.generalization.missing import Missing, missing
 from vocabtrim_core.generalization.uncertainty import Interval
@@ -21,12 +21,6 @@ from vocabtrim_core.tokenizers.text import visible
 from vocabtrim_core.tradeoff import Choice
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-KNOWN_SIZES = (
-    (GENERAL_K, "paper, general"),
-    (NER_K, "paper, NER"),
-    (FUNCTION_CALLING_K, "paper, function calling"),
-    (SHIPPED_K, "shipped EAGLE-3 heads"),
-)
 SHOWN_TOKENS = 20  # of each list
 
 
@@ -144,7 +138,7 @@ def _options(
         labels[chosen] = ["as many, the most frequent"]
     else:
         labels[chosen] = ["chosen"]
-    for k, label in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *KNOWN_SIZES):
+    for k, label, *_ in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *KNOWN_SIZES):
         if k < size:
             labels.setdefault(k, []).append(label)
     for pin in material.choice.pins:

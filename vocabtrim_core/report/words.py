@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from vocabtrim_core.counts import EARLIER_VERSION
+from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.report.facts import Facts, Option
 
 
@@ -103,7 +104,7 @@ def _speed(facts: Facts) -> list[str]:
         return ["Its effect on tokens per second has been neither measured nor forecast."]
     text = f"Forecast throughput: {_between(facts, facts.full.k)} against all {facts.full.k:,} "
     text += "tokens"
-    shipped = facts.option(32_000)
+    shipped = facts.option(SHIPPED_K)
     if shipped and not shipped.chosen:
         text += f", {_between(facts, shipped.k)} against the usual {shipped.k:,}"
     return [f"{text}; it has not been measured."]
