@@ -17,6 +17,7 @@ FROM_PAPER = ":blue-badge[from the paper]"
 
 PAPER = "Ben Shoham, Balancing Coverage and Draft Latency in Vocabulary Trimming (arXiv 2603.05210)"
 
+
 def percent(share: float, digits: int = 1) -> str:
     """0.9447 -> '94.5%'; a share below one never reads as 100%."""
     text = f"{100 * share:.{digits}f}%"

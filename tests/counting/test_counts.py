@@ -64,7 +64,7 @@ OTHER_WAYS = [
 
 @pytest.mark.parametrize("way", OTHER_WAYS, ids=lambda way: next(iter(way)))
 def test_what_may_be_compared_is_one_rule(make_counts, tmp_path, capsys, way):
-    """Whatever keeps two counts apart keeps them apart in a mix, a matrix, a report and commands."""
+    """Whatever keeps two counts apart does so in a mix, a matrix, a report and commands."""
     ours, other = make_counts([4, 3, 2]), make_counts([1, 2, 3], **way)
     what = next(iter(way)).removesuffix("_sha256").replace("_", " ")
     with pytest.raises(InputError, match=f"cannot be compared with corpus: its {what} is"):

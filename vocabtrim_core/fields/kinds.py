@@ -6,13 +6,13 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import UNSET, At, Leaf
-from vocabtrim_core.id_runs import from_runs, to_runs
 
 
 def integer(text: str) -> int:
@@ -85,8 +85,10 @@ class Kind:
     """How values of a kind are read and written: one option, one parameter, one widget.
 
     parse, show: the option's text; link: a parameter's text to a value; fits: whether a value is in
-    range, given V; more: of argparse. Other kinds change what differs.
+    range, given V. Other kinds change what differs.
     """
+
+    more: Mapping[str, Any] = MappingProxyType({})  # of argparse
 
     def __init__(
         self,
@@ -95,10 +97,9 @@ class Kind:
         show: Callable[[Any], str] = str,
         link: Callable[[Leaf, str], Any] = lambda leaf, text: text,
         fits: Callable[[Any, int], bool] = lambda value, vocab_size: True,
-        **more: Any,
     ) -> None:
         self.metavar, self.parse, self.show = metavar, parse, show
-        self.link, self.fits, self.more = link, fits, more
+        self.link, self.fits = link, fits
 
     # command lines
 
@@ -170,8 +171,7 @@ class Share(Kind):
 class Several(Kind):
     """Several values of a kind after one option, as a tuple."""
 
-    def __init__(self, metavar: str, parse: Any = str, show: Any = str, **more: Any) -> None:
-        super().__init__(metavar, parse, show, **{"nargs": "+", "action": "extend", **more})
+    more: Mapping[str, Any] = MappingProxyType({"nargs": "+", "action": "extend"})
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         return [leaf.flag, *map(self.show, value)] if value else []
@@ -202,20 +202,15 @@ class Keys(Several):
 class File(Kind):
     """What stands in a file for options."""
 
-    def __init__(self, *how: Any) -> None:
-        super().__init__("FILE", Path, *how)
+    def __init__(
+        self,
+        show: Callable[[Any], str] = str,
+        link: Callable[[Leaf, str], Any] = lambda leaf, text: text,
+    ) -> None:
+        super().__init__("FILE", Path, show, link)
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         return [leaf.flag, str(files.get(leaf.flag, leaf.dest.upper()))]
-
-
-class Ids(File):
-    """A set of token ids, as runs 3,10-19 in addresses."""
-
-    def found(self, value: Any, at: At) -> Any:
-        from vocabtrim_core.selection.protect import listed_ids
-
-        return frozenset(listed_ids(value, None, at.vocab_size).tolist())
 
 
 class Json(Kind):
@@ -253,4 +248,3 @@ PAIRS, BUDGETS = Several("K=VALUE", pair, _named), Several("SCRIPT=N", budget, _
 NAMES, NUMBERS = Several("NAME"), Several("N", number, digits)
 KEY = Key("COUNTS")
 KEYS = Keys("COUNTS", link=lambda leaf, text: tuple(filter(None, text.split(","))))
-IDS = Ids(to_runs, lambda leaf, text: from_runs(text, f"The link's {leaf.param}"))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import IDS, WHOLE
-from vocabtrim_core.fields.leaf import Leaf
+from vocabtrim_core.fields.kinds import WHOLE, File
+from vocabtrim_core.fields.leaf import At, Leaf
+from vocabtrim_core.id_runs import from_runs, to_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,8 +16,20 @@ if TYPE_CHECKING:
 PROTECTED, FREE, EXCLUDED = 0, 1, 2  # tiers of tokens, in the order a selection takes them
 NO_IDS: frozenset[int] = frozenset()
 KEPT = "ids to keep, one per line or a JSON array"
-LEFT_OUT = "what to leave out, a file as for --protect"
+LEFT_OUT = "what to leave out, in a file likewise"
 UP_TO = "round k up to a multiple, such as 64 x tensor parallel"
+
+
+class Ids(File):
+    """A set of token ids, as runs 3,10-19 in addresses."""
+
+    def found(self, value: Any, at: At) -> Any:
+        from vocabtrim_core.selection.lists import listed_ids
+
+        return frozenset(listed_ids(value, None, at.vocab_size).tolist())
+
+
+IDS = Ids(to_runs, lambda leaf, text: from_runs(text, f"The link's {leaf.param}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -21,6 +22,8 @@ FIRST = 5  # settings that stand before a draft's shapes in a packed pin; later 
 
 class Pins(Several):
     """Pinned choices: their k alone in commands; packed, a list of values each, in addresses."""
+
+    more = MappingProxyType({"action": "append"})
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         ks = (str(pin.settings.k) for pin in value if pin.settings.k)
@@ -96,4 +99,4 @@ class Own(File):
         return OwnTokens.of(found.vocabulary, found.about)
 
 
-PINS, OWN = Pins("K", integer, nargs=None, action="append"), Own()
+PINS, OWN = Pins("K", integer), Own()

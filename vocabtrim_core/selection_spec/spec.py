@@ -32,7 +32,7 @@ FORECAST = Leaf(
     Json(ForecastSettings),
     "",
     "forecast",
-    "the forecast; left out without --accept-length",
+    "the forecast; left out without an acceptance length",
     "forecast_settings",
     part=ForecastSettings,
 )
