@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import integer as integer
 from vocabtrim_core.fields.kinds import number as number
-from vocabtrim_core.fields.kinds import pair as pair
 from vocabtrim_core.fields.leaf import At, add_options, from_argv, given, options_of, refuse
+from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import Settings
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
-    from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.selection_spec.settings import Settings
-    from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 
 def counts_argument(parser: argparse.ArgumentParser) -> None:
@@ -29,31 +29,18 @@ def counts_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def k_argument(parser: argparse.ArgumentParser) -> None:
-    """The --k of commands that take a made choice."""
-    parser.add_argument(
-        "--k", type=integer, required=True, help="draft vocabulary size, in tokens (1..V)"
-    )
-
-
 def settings_arguments(to: Any, *names: str, given: bool = False) -> None:
     """Options of these settings of a trade-off, on a parser or a group; see `add_options`."""
-    from vocabtrim_core.selection_spec.settings import Settings
-
     add_options(to, Settings, *names, given=given)
 
 
 def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
     """The settings that these options give; without a draft, the first preset with this V."""
-    from vocabtrim_core.selection_spec.settings import Settings
-
     return Settings(**from_argv(Settings, arguments, At(vocab_size)))
 
 
 def spec_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that decides a choice."""
-    from vocabtrim_core.selection_spec.spec import SelectionSpec
-
     add_options(parser, SelectionSpec, given=True)
 
 
@@ -70,11 +57,6 @@ def choice_argument(parser: argparse.ArgumentParser) -> None:
 
 def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
     """The saved choice, or the one that the options make on these counts."""
-    from vocabtrim_core.forecast.settings import ForecastSettings
-    from vocabtrim_core.selection.rules import Rules
-    from vocabtrim_core.selection_spec.settings import Settings
-    from vocabtrim_core.selection_spec.spec import SelectionSpec
-
     sized = ["k", "k_min", "k_max", *options_of(Rules)]
     weighed = [name for name in options_of(Settings) if name not in sized]
     at = At(counts.vocab_size, counts)
@@ -94,14 +76,3 @@ def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
     saved = SelectionSpec.load(arguments.choice)
     more = from_argv(SelectionSpec, arguments, at, "forecast", "on", "served")
     return replace(saved, **more)
-
-
-def padding_note(curve: CoverageCurve, k: int) -> str | None:
-    """What a k above the number of seen tokens means; None for a smaller k."""
-    if k <= curve.distinct:
-        return None
-    return (
-        f"Only {curve.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
-        f"{k - curve.distinct:,} tokens that never occurred, the unseen ones with the lowest ids: "
-        "they add rows to the draft head and no coverage."
-    )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli.arguments import (
     counts_argument,
     integer,
-    padding_note,
     settings_arguments,
     settings_of,
 )
@@ -68,7 +67,7 @@ def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
         "draft": tradeoff.architecture.name,
         "vocab_size": counts.vocab_size,
         "counts": counts.key,
-        "note": padding_note(curve, found["k"]),
+        "note": curve.padding_note(found["k"]),
     }
 
 

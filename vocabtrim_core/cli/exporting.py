@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, padding_note, settings_arguments
+from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import refuse
@@ -77,7 +77,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     manifest = export(vocabulary, arguments.formats, arguments.out, context)
     notes = [*manifest.notes]
     if arguments.vocabulary is None:
-        notes.append(padding_note(curve, manifest.k) or "")
+        notes.append(curve.padding_note(manifest.k) or "")
     return {
         "out": str(arguments.out),
         "k": manifest.k,

@@ -12,6 +12,7 @@ from vocabtrim_core.cli.calibrating import against_measured, calibrated, check_t
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.forecast.settings import ForecastSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    from vocabtrim_core.forecast.settings import ForecastSettings
-
     counts_argument(parser)
     settings_arguments(parser, "architecture")
     group = parser.add_argument_group("acceptance")
@@ -68,7 +67,6 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.forecast.cycle_model import CycleRange, check_against_paper
     from vocabtrim_core.forecast.inputs import PAPER_DEPTH, acceptance_on
     from vocabtrim_core.forecast.paper import SHIPPED_K
-    from vocabtrim_core.forecast.settings import ForecastSettings
     from vocabtrim_core.forecast.throughput import forecast, implied_alpha
     from vocabtrim_core.tradeoff import TradeOff
     from vocabtrim_core.workspace import find_counts

@@ -12,6 +12,8 @@ from vocabtrim_core.cli.arguments import integer, number
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.selection_spec.draft_kind import draft_options
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -21,9 +23,6 @@ DEFAULT = "llama-3.2-1b"  # the largest that a laptop probes in two minutes
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    from vocabtrim_core.forecast.settings import ForecastSettings
-    from vocabtrim_core.selection_spec.draft_kind import draft_options
-
     draft_options(parser, f"(default {DEFAULT})")
     group = parser.add_argument_group("what is timed")
     add = group.add_argument

@@ -17,6 +17,8 @@ from vocabtrim_core.cli.at_hand import (
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import Mix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,9 +30,6 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    from vocabtrim_core.selection.rules import Rules
-    from vocabtrim_core.selection_spec.settings import Mix
-
     parser.add_argument(
         "counts",
         nargs="+",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.forecast.settings import ForecastSettings
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 
 def _slice_arguments(parser: argparse.ArgumentParser) -> None:
-    from vocabtrim_core.forecast.settings import ForecastSettings
-
     add = parser.add_argument
     add("draft", type=Path, metavar="DRAFT", help="folder of an EAGLE-3 draft checkpoint")
     add(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -75,31 +75,34 @@ def _decimal(leaf: Leaf, text: str) -> Decimal:
     return value
 
 
+def _text(leaf: Leaf, text: str) -> Any:
+    return text
+
+
+def _any(value: Any, vocab_size: int) -> bool:
+    return True
+
+
 def _whole(leaf: Leaf, text: str) -> Any:
     if text and not text.isdecimal():
         raise InputError(f"The link's {leaf.param} must be a whole number, not {text!r}.")
     return int(text) if text else UNSET
 
 
+@dataclass(frozen=True, slots=True)
 class Kind:
     """How values of a kind are read and written: one option, one parameter, one widget.
 
     parse, show: the option's text; link: a parameter's text to a value; fits: whether a value is in
-    range, given V. Other kinds change what differs.
+    range, given V; more: of argparse. Other kinds change what differs.
     """
 
-    more: Mapping[str, Any] = MappingProxyType({})  # of argparse
-
-    def __init__(
-        self,
-        metavar: str | None = None,
-        parse: Callable[[str], Any] = str,
-        show: Callable[[Any], str] = str,
-        link: Callable[[Leaf, str], Any] = lambda leaf, text: text,
-        fits: Callable[[Any, int], bool] = lambda value, vocab_size: True,
-    ) -> None:
-        self.metavar, self.parse, self.show = metavar, parse, show
-        self.link, self.fits = link, fits
+    metavar: str | None = None
+    parse: Callable[[str], Any] = str
+    show: Callable[[Any], str] = str
+    link: Callable[[Leaf, str], Any] = _text
+    fits: Callable[[Any, int], bool] = _any
+    more: tuple[tuple[str, str], ...] = ()
 
     # command lines
 
@@ -113,7 +116,7 @@ class Kind:
             default=default if usual and not given else None,
             metavar=leaf.metavar or self.metavar,
             help=f"{leaf.help} (default {shown})" if shown else leaf.help,
-            **self.more,
+            **dict(self.more),
         )
 
     def dests(self, leaf: Leaf) -> list[str]:
@@ -171,8 +174,6 @@ class Share(Kind):
 class Several(Kind):
     """Several values of a kind after one option, as a tuple."""
 
-    more: Mapping[str, Any] = MappingProxyType({"nargs": "+", "action": "extend"})
-
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         return [leaf.flag, *map(self.show, value)] if value else []
 
@@ -202,30 +203,20 @@ class Keys(Several):
 class File(Kind):
     """What stands in a file for options."""
 
-    def __init__(
-        self,
-        show: Callable[[Any], str] = str,
-        link: Callable[[Leaf, str], Any] = lambda leaf, text: text,
-    ) -> None:
-        super().__init__("FILE", Path, show, link)
-
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         return [leaf.flag, str(files.get(leaf.flag, leaf.dest.upper()))]
 
 
-class Json(Kind):
-    """A whole value of a type, as JSON in addresses and as it is in sessions."""
+def json_of(of: Any) -> Kind:
+    """Whole values of a type, as JSON in addresses and as they are in sessions."""
 
-    def __init__(self, of: Any = Any) -> None:
-        self.of = of
-        super().__init__(None, str, lambda value: msgspec.json.encode(value).decode(), self.read)
-
-    def read(self, leaf: Leaf, text: str) -> Any:
-        """From the text of a parameter."""
+    def read(leaf: Leaf, text: str) -> Any:
         try:
-            return msgspec.json.decode(text, type=self.of)
+            return msgspec.json.decode(text, type=of)
         except msgspec.DecodeError as error:
             raise InputError(f"The link's {leaf.param} cannot be read ({error}).") from error
+
+    return Kind(show=lambda value: msgspec.json.encode(value).decode(), link=read)
 
 
 def _named(pair: tuple[object, float]) -> str:
@@ -233,18 +224,17 @@ def _named(pair: tuple[object, float]) -> str:
     return f"{left}={digits(right)}"
 
 
-def _in_range(value: Any, vocab_size: int) -> bool:
-    return 0 <= value <= 1
-
-
-TEXT, WHOLE = Kind("TEXT"), Kind("N", integer, link=_whole)
-SIZE = Kind("K", integer, link=_whole, fits=lambda value, size: value is None or 1 <= value <= size)
+MANY = (("nargs", "+"), ("action", "extend"))
+TEXT, WHOLE, FILE = Kind("TEXT"), Kind("N", integer, link=_whole), File("FILE", Path)
+SIZE = replace(WHOLE, metavar="K", fits=lambda value, size: value is None or 1 <= value <= size)
 NUMBER = Kind(None, number, digits, lambda leaf, text: float(_decimal(leaf, text)))
-WEIGHT = Kind(None, number, digits, NUMBER.link, _in_range)
+WEIGHT = replace(NUMBER, fits=lambda value, size: 0 <= value <= 1)
 SHARE = Share(
-    "SHARE", number, digits, lambda leaf, text: float(_decimal(leaf, text).scaleb(-2)), _in_range
+    "SHARE", number, digits, lambda leaf, text: float(_decimal(leaf, text).scaleb(-2)), WEIGHT.fits
 )
-PAIRS, BUDGETS = Several("K=VALUE", pair, _named), Several("SCRIPT=N", budget, _named)
-NAMES, NUMBERS = Several("NAME"), Several("N", number, digits)
+PAIRS = Several("K=VALUE", pair, _named, more=MANY)
+BUDGETS = Several("SCRIPT=N", budget, _named, more=MANY)
+NAMES, NUMBERS = Several("NAME", more=MANY), Several("N", number, digits, more=MANY)
 KEY = Key("COUNTS")
-KEYS = Keys("COUNTS", link=lambda leaf, text: tuple(filter(None, text.split(","))))
+KEYS = Keys("COUNTS", link=lambda leaf, text: tuple(filter(None, text.split(","))), more=MANY)
+JSON = json_of(Any)

@@ -73,8 +73,8 @@ def table(of: type) -> tuple[tuple[Field[Any], Leaf], ...]:
 
 def _written(
     value: Any, form: str, *, leave: Sequence[str] = (), stated: bool = True, usual: bool = False
-) -> Iterator[tuple[Leaf, Any]]:
-    """The leaves of a value that a form ("flag", "param", "widget") has, with their values.
+) -> Iterator[tuple[Kind, Leaf, Any]]:
+    """Kind, leaf and value of each field that a form ("flag", "param", "widget") has.
 
     stated: with those that are written even at their default; usual: with all at their default.
     """
@@ -84,7 +84,7 @@ def _written(
         if skipped or field.name in leave:
             continue
         if about.kind and getattr(about, form):
-            yield about, item
+            yield about.kind, about, item
         elif about.part:
             yield from _written(item, form, leave=leave, stated=stated, usual=usual)
 
@@ -92,7 +92,7 @@ def _written(
 def _read(
     of: type,
     form: str,
-    read: Callable[[Leaf], Any],
+    read: Callable[[Kind, Leaf], Any],
     wanted: Callable[[type], bool] = bool,
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _read(
         if names and field.name not in names:
             continue
         if about.kind and getattr(about, form):
-            value = read(about)
+            value = read(about.kind, about)
             if value is not UNSET:
                 found[field.name] = value
         elif about.part and (field.default is MISSING or wanted(about.part)):
@@ -160,14 +160,14 @@ def to_argv(
     filled in.  stated: with the fields that are written even at their default.
     """
     leaves = _written(value, "flag", leave=leave, stated=stated)
-    return [word for at, item in leaves if at.kind for word in at.kind.argv(at, item, files or {})]
+    return [word for kind, leaf, item in leaves for word in kind.argv(leaf, item, files or {})]
 
 
 def from_argv(of: type, arguments: Namespace, at: At, *names: str) -> dict[str, Any]:
     """The fields (of these names, or all) that the options of a namespace give."""
 
-    def read(leaf: Leaf) -> Any:
-        return leaf.kind.from_argv(leaf, arguments, at) if leaf.kind else UNSET
+    def read(kind: Kind, leaf: Leaf) -> Any:
+        return kind.from_argv(leaf, arguments, at)
 
     return _read(of, "flag", read, functools.partial(given, arguments), names)
 
@@ -178,8 +178,8 @@ def from_argv(of: type, arguments: Namespace, at: At, *names: str) -> dict[str, 
 def to_query(value: Any) -> dict[str, str]:
     """The parameters of a value, without those at their default."""
     found: dict[str, str] = {}
-    for leaf, item in _written(value, "param"):
-        found |= leaf.kind.query(leaf, item) if leaf.kind else {}
+    for kind, leaf, item in _written(value, "param"):
+        found |= kind.query(leaf, item)
     return found
 
 
@@ -192,11 +192,10 @@ def from_query(
     are then left out instead.
     """
 
-    def read(leaf: Leaf) -> Any:
-        assert leaf.kind
+    def read(kind: Kind, leaf: Leaf) -> Any:
         try:
-            value = leaf.kind.from_query(leaf, query, at)
-            if wrong is None or value is UNSET or leaf.kind.fits(value, at.vocab_size):
+            value = kind.from_query(leaf, query, at)
+            if wrong is None or value is UNSET or kind.fits(value, at.vocab_size):
                 return value
         except InputError:
             if wrong is None:
@@ -210,16 +209,15 @@ def from_query(
 def to_session(value: Any) -> dict[str, Any]:
     """The values of a session's keys, the widgets' among them; every one, defaults too."""
     found: dict[str, Any] = {}
-    for leaf, item in _written(value, "widget", usual=True):
-        found |= leaf.kind.session(leaf, item) if leaf.kind else {}
+    for kind, leaf, item in _written(value, "widget", usual=True):
+        found |= kind.session(leaf, item)
     return found
 
 
 def from_session(of: type, session: Mapping[str, Any], at: At) -> dict[str, Any]:
     """The fields that a session's keys give."""
 
-    def read(leaf: Leaf) -> Any:
-        known = leaf.kind and leaf.widget in session
-        return leaf.kind.from_session(leaf, session, at) if leaf.kind and known else UNSET
+    def read(kind: Kind, leaf: Leaf) -> Any:
+        return kind.from_session(leaf, session, at) if leaf.widget in session else UNSET
 
     return _read(of, "widget", read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from vocabtrim_core.errors import InputError
@@ -29,7 +30,7 @@ class Ids(File):
         return frozenset(listed_ids(value, None, at.vocab_size).tolist())
 
 
-IDS = Ids(to_runs, lambda leaf, text: from_runs(text, f"The link's {leaf.param}"))
+IDS = Ids("FILE", Path, to_runs, lambda leaf, text: from_runs(text, f"The link's {leaf.param}"))
 
 
 @dataclass(frozen=True, slots=True)

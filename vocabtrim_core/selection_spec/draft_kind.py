@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import Json, Kind
+from vocabtrim_core.fields.kinds import JSON, Kind, json_of
 from vocabtrim_core.fields.leaf import At, Leaf
 
 if TYPE_CHECKING:
@@ -139,14 +139,14 @@ class Draft(Kind):
         found = {"draft": value.name}
         if not value.fusion_per_step:
             found["fusion"] = "false"
-        return found if preset_name(value) else found | {"shape": Json().show(value)}
+        return found if preset_name(value) else found | {"shape": JSON.show(value)}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
         from vocabtrim_core.draft_config import fitted
         from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 
         if shape := query.get("shape"):
-            return Json(DraftArchitecture).read(Leaf(param="shape"), shape)
+            return json_of(DraftArchitecture).link(Leaf(param="shape"), shape)
         name, fusion = query.get("draft"), query.get("fusion", "true")
         if fusion not in ("true", "false"):
             raise InputError(f"The link's fusion must be true or false, not {fusion!r}.")

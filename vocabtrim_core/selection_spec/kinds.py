@@ -6,13 +6,12 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import File, Json, Several, integer
+from vocabtrim_core.fields.kinds import JSON, File, Several, integer
 from vocabtrim_core.fields.leaf import UNSET, At, Leaf, from_argv
 from vocabtrim_core.selection_spec.draft_kind import DRAFT
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
@@ -22,8 +21,6 @@ FIRST = 5  # settings that stand before a draft's shapes in a packed pin; later 
 
 class Pins(Several):
     """Pinned choices: their k alone in commands; packed, a list of values each, in addresses."""
-
-    more = MappingProxyType({"action": "append"})
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
         ks = (str(pin.settings.k) for pin in value if pin.settings.k)
@@ -37,7 +34,7 @@ class Pins(Several):
         return tuple(Pin(at.counts.key, at.counts.name, Settings(**found)) for found in made)
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
-        return {leaf.param: Json().show([_packed(pin) for pin in value])}
+        return {leaf.param: JSON.show([_packed(pin) for pin in value])}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
         if leaf.param not in query:
@@ -99,4 +96,4 @@ class Own(File):
         return OwnTokens.of(found.vocabulary, found.about)
 
 
-PINS, OWN = Pins("K", integer), Own()
+PINS, OWN = Pins("K", integer, more=(("action", "append"),)), Own("FILE", Path)

@@ -15,7 +15,7 @@ import msgspec
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields import leaf as codec
-from vocabtrim_core.fields.kinds import KEY, KEYS, TEXT, Json
+from vocabtrim_core.fields.kinds import KEY, KEYS, TEXT, json_of
 from vocabtrim_core.fields.leaf import At, Leaf
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.selection.rules import NO_RULES, Rules
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = "vocabtrim-choice-1"
 FORECAST = Leaf(
-    Json(ForecastSettings),
+    json_of(ForecastSettings),
     "",
     "forecast",
     "the forecast; left out without an acceptance length",
@@ -88,7 +88,7 @@ class SelectionSpec:
     note: Annotated[str, Leaf(TEXT, "--note", "note", NOTE, metavar="TEXT")] = ""
     forecast: Annotated[ForecastSettings, FORECAST] = NO_FORECAST
     own: Annotated[OwnTokens | None, Leaf(OWN, "--vocabulary", "own", VOCABULARY)] = None
-    mix: Annotated[Mix, Leaf(Json(Mix), "", "mix", later=True)] = NO_MIX
+    mix: Annotated[Mix, Leaf(json_of(Mix), "", "mix", later=True)] = NO_MIX
     on: Annotated[Keys, Leaf(KEYS, "--on", "on", ON, "measured_on", later=True)] = None
     served: Annotated[str, Leaf(KEY, "--served", "served", SERVED, later=True)] = ""
     format: Literal["vocabtrim-choice-1"] = FORMAT
