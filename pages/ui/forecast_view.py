@@ -17,9 +17,8 @@ from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast, forecast, implied_alpha
 from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.wording import signed
 from vocabtrim_core.workspace import StoredCounts
-
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +81,7 @@ def _baseline(size: int) -> int:
 
 def gain(low: float, high: float) -> str:
     """A relative gain as people read it: '+2.1% to +9.0%'; a real minus sign."""
-    ends = [f"{100 * value:+.1f}%".replace("-", MINUS) for value in (low, high)]
+    ends = [signed(value) for value in (low, high)]
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
