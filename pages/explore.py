@@ -1,6 +1,7 @@
 """Explore: move the trade-off, watch the best vocabulary size follow."""
 
 import math
+from dataclasses import replace
 
 import streamlit as st
 
@@ -10,7 +11,7 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.router import require_router
 from pages.ui.words import choice_sentence
-from vocabtrim_core.cli.arguments import padding_note
+from vocabtrim_core.fields.kinds import share_of
 
 require_router()
 
@@ -48,7 +49,7 @@ def explore(stored) -> None:
             on_pick=picked,
         )
         choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
-        said = choice_sentence(choice, curve, tradeoff.architecture), padding_note(curve, choice.k)
+        said = choice_sentence(choice, curve, tradeoff.architecture), curve.padding_note(choice.k)
         st.markdown(" ".join(filter(None, said)))
     with actions:
         buttons(stored, settings, tradeoff, choice)
@@ -63,10 +64,10 @@ def explore(stored) -> None:
 
 def buttons(stored, settings, tradeoff, choice) -> None:
     start = state.defaults(stored.counts.vocab_size)
-    pin = (stored.key, stored.counts.name, settings, choice, tradeoff)
     st.button(
         "Pin", key="pin", icon=":material/keep:", type="primary", shortcut="P",
-        on_click=pins.pin, args=pin, disabled=choice is None, width="stretch",
+        on_click=pins.pin, args=(stored, settings, choice), disabled=choice is None,
+        width="stretch",
     )  # fmt: skip
     with st.container(horizontal=True, gap="small"):
         st.button(
@@ -82,13 +83,13 @@ def buttons(stored, settings, tradeoff, choice) -> None:
 def way_out(settings, tradeoff) -> None:
     """The button that puts right what leaves no size to choose: crossed bounds, or the floor."""
     if tradeoff is None:
-        title = f"Search from {settings.kmax:,} to {settings.kmin:,}"
-        change = {"kmin": settings.kmax, "kmax": settings.kmin}
+        title = f"Search from {settings.k_max:,} to {settings.k_min:,}"
+        change = {"k_min": settings.k_max, "k_max": settings.k_min}
     else:
         reach = math.floor(1000 * tradeoff.curve.at(tradeoff.last_k)) / 10
-        title, change = f"Lower the floor to {reach:.1f}%", {"floor": reach}
+        title, change = f"Lower the floor to {reach:.1f}%", {"floor": share_of(reach)}
     st.button(title, key="way_out", type="primary",
-              on_click=state.apply, args=(state.replace(settings, **change),))  # fmt: skip
+              on_click=state.apply, args=(replace(settings, **change),))  # fmt: skip
 
 
 def details(stored, settings, tradeoff, choice) -> None:

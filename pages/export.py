@@ -11,6 +11,7 @@ from pages.ui.words import ESTIMATED, MEASURED, choice_sentence, counted, percen
 from vocabtrim_core import exports
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.exports.exporter import PROOFS
+from vocabtrim_core.selection_spec.settings import Settings
 
 require_router()
 
@@ -65,14 +66,14 @@ def whole_drafts() -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Writing and reading back", max_size="200MB")
-def bundle(key: str, _counts, settings: state.Settings, k: int, formats: tuple[str, ...],
+def bundle(key: str, _counts, settings: Settings, k: int, formats: tuple[str, ...],
            command: str, sha256: str = "", _own: traffic.OwnVocabulary | None = None):  # fmt: skip
     """The zip and what its manifest says; _own (with its sha256) instead of the top k."""
     curve = state.curve_of(key, _counts)
     how = _own.about if _own else "by hand" if settings.k else "exact"
     context = exports.ExportContext(
-        _counts, state.architecture_of(settings, curve.vocab_size), settings.alpha,
-        settings.floor / 100, how, command,
+        _counts, settings.over(curve.vocab_size).architecture, settings.alpha, settings.floor, how,
+        command,
     )  # fmt: skip
     vocabulary = _own.vocabulary if _own else curve.vocabulary(k)
     made = exports.export_zip(vocabulary, formats, context)
@@ -91,7 +92,7 @@ def page(stored) -> None:
     argv = ["export", stored.key, *view.arguments()]
     for name in formats:
         argv += ["--format", name]
-    argv += [*state.arguments(state.replace(settings, kmin=1, kmax=None)), "--out", "DIR"]
+    argv += [*state.arguments(settings, "k", "k_min", "k_max"), "--out", "DIR"]
     with left.container(border=True):
         st.metric("Draft vocabulary", f"{k:,} tokens")
         st.markdown(origin(view, settings))
@@ -106,7 +107,7 @@ def page(stored) -> None:
     footer(*([view.own.command] if view.own and made else []), argv)
 
 
-def origin(view: traffic.InView, settings: state.Settings) -> str:
+def origin(view: traffic.InView, settings: Settings) -> str:
     """Where the vocabulary comes from, in a few words."""
     if view.own:
         return ":gray-badge[made on Generalize]"

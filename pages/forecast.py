@@ -1,6 +1,6 @@
 """Forecast: what will a draft vocabulary do to tokens per second?"""
 
-from dataclasses import asdict
+from dataclasses import replace
 
 import streamlit as st
 
@@ -9,7 +9,9 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from pages.ui.size_chart import forecast_chart
+from vocabtrim_core.fields.leaf import to_query
 from vocabtrim_core.forecast.inputs import paper_length
+from vocabtrim_core.selection_spec.settings import Settings
 
 require_router()
 
@@ -27,11 +29,10 @@ def start_over() -> None:
     st.session_state.forecast_k = None
 
 
-def use_on_explore(settings: state.Settings) -> None:
+def use_on_explore(settings: Settings) -> None:
     """Hand a size or an alpha to Explore."""
     state.bring(settings)
-    link = {name: str(value) for name, value in asdict(settings).items() if value is not None}
-    st.switch_page(page_of("explore"), query_params=link)
+    st.switch_page(page_of("explore"), query_params=to_query(settings))
 
 
 @st.fragment
@@ -70,7 +71,7 @@ def page(stored) -> None:
         return
     details(made, assumed)
     settings = state.settings(size)
-    argv = ["forecast", stored.key, *state.arguments(state.replace(settings, alpha=0.5, floor=0))]
+    argv = ["forecast", stored.key, *state.arguments(settings, "k", "alpha", "floor")]
     footer([*argv, *assumed.arguments(stored)])
 
 
@@ -79,12 +80,12 @@ def actions(made) -> None:
     with st.container(horizontal=True, gap="small"):
         if st.button(f"Use {made.k:,} tokens on Explore", type="primary", icon=":material/tune:",
                      key="use_k"):  # fmt: skip
-            use_on_explore(state.replace(settings, k=made.k))
+            use_on_explore(replace(settings, k=made.k))
         alpha = min(1.0, max(0.0, round(made.alpha, 2)))
         told = "The alpha whose optimum is the recommended size, to the slider's step."
         if st.button(f"Use alpha {alpha:.2f} on Explore", key="use_alpha", help=told,
                      icon=":material/balance:"):  # fmt: skip
-            use_on_explore(state.replace(settings, alpha=alpha, k=None))
+            use_on_explore(replace(settings, alpha=alpha, k=None))
 
 
 def details(made, assumed) -> None:

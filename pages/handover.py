@@ -12,8 +12,6 @@ from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from pages.ui.words import ESTIMATED, MEASURED, counted, percent, plain
 from vocabtrim_core import workspace
-from vocabtrim_core.choice import NO_RULES, SavedChoice
-from vocabtrim_core.choice_flags import choice_flags
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report import printing, words
 from vocabtrim_core.report.card import model_card
@@ -21,6 +19,9 @@ from vocabtrim_core.report.drawings import figures
 from vocabtrim_core.report.facts import Facts
 from vocabtrim_core.report.page import report_html
 from vocabtrim_core.report.tables import tables
+from vocabtrim_core.selection.rules import NO_RULES
+from vocabtrim_core.selection_spec.spec import SelectionSpec
+from vocabtrim_core.selection_spec.store import keep
 
 require_router()
 
@@ -46,7 +47,7 @@ def ingredients(stored) -> bool:
                   placeholder="the decision itself")  # fmt: skip
     st.text_area("Note", key="note", persist_state="session", height=80,
                  placeholder="why this choice, for whom, until when")  # fmt: skip
-    rules = handed.extras(stored.key).rules
+    rules = handed.rules_of(stored.key)
     if rules != NO_RULES and not view.own:
         parts = [
             f"{len(rules.protected):,} protected tokens" if rules.protected else "",
@@ -54,7 +55,7 @@ def ingredients(stored) -> bool:
             f"sizes in multiples of {rules.multiple}" if rules.multiple > 1 else "",
         ]
         st.caption(f"The opened choice also holds {', '.join(filter(None, parts))}.")
-        st.button("Go on without", key="forget", on_click=handed.forget_extras, type="tertiary")
+        st.button("Go on without", key="forget", on_click=handed.forget_rules, type="tertiary")
     return with_pins
 
 
@@ -121,10 +122,10 @@ def printed(argv: list[str], name: str) -> None:
         )  # fmt: skip
 
 
-def report_arguments(choice: SavedChoice, stored, others) -> list[str]:
+def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
     """The command that prints it, into a folder of the workspace named by its content."""
     title = str(st.session_state.get("report_title") or "").strip()
-    line = ["report", stored.key, "--choice", str(handed.file_of(choice))]
+    line = ["report", stored.key, "--choice", str(keep(choice))]
     line += ["--on", *(other.key for other in others)] if others else []
     line += measurement_arguments(choice, stored)
     line += [f"--title={title}"] if title else []
@@ -134,13 +135,13 @@ def report_arguments(choice: SavedChoice, stored, others) -> list[str]:
             str(folder / "figures"), "--png"]  # fmt: skip
 
 
-def measurement_arguments(choice: SavedChoice, stored) -> list[str]:
+def measurement_arguments(choice: SelectionSpec, stored) -> list[str]:
     """The measurements in the report, as the command line names them."""
     found = outlook.chosen(choice.k, stored.counts.vocab_size)
     return ["--measurement", *(each.key for each in found)] if found else []
 
 
-def files(facts: Facts, choice: SavedChoice) -> None:
+def files(facts: Facts, choice: SelectionSpec) -> None:
     """Everything else that can be taken along."""
     k = choice.k
     drawn = len(figures(facts))
@@ -168,15 +169,20 @@ def files(facts: Facts, choice: SavedChoice) -> None:
             "README.md", "text/markdown", "markdown", "get_card", width="stretch")  # fmt: skip
 
 
-def link(choice: SavedChoice, others) -> None:
-    """The address that opens all this where the counts are."""
+def link(choice: SelectionSpec) -> None:
+    """The addresses that open all this: a short one here, a long one where the counts are."""
     base = str(st.context.url or "").rpartition("/")[0]
+    short, whole = handed.links(choice, base)
     st.subheader("Link", anchor=False)
-    st.code(f"{base}/present?choice={handed.quoted(choice, others)}", language=None)
-    st.caption(
-        "Opens the presentation, on this app or another one that has the counts "
-        f"`{choice.counts.key}`; elsewhere it says which are missing."
-    )
+    left, right = st.columns([3, 1], vertical_alignment="center")
+    left.code(short, language=None)
+    with right.popover("Long link", icon=":material/link:", type="tertiary", key="long_link"):
+        st.code(whole, language=None, wrap_lines=True)
+        st.caption(
+            f"For another app that has the counts `{choice.counts.key}`; elsewhere it says which "
+            "are missing."
+        )
+    st.caption("Opens the presentation on this app. The long link does it on another one, too.")
 
 
 # --- the page -----------------------------------------------------------------------------------
@@ -208,12 +214,12 @@ def handing(stored) -> list[list[str]]:
             lambda: [j for j in jobpanel.of_verb("report") if j.state != "done"], "report"
         )
         files(facts, choice)
-        link(choice, others)
-    handed.show_in_address(choice, others)
-    named = {"--draft-config": state.draft_file(state.settings(facts.full.k))}
+        link(choice)
+    handed.show_in_address(choice)
+    named = state.files_of(choice.settings)
     if choice.own:
-        named["--vocabulary"] = traffic.view_of(stored).file
-    save = ["choice", "save", stored.key, *choice_flags(choice, named)]
+        named["--vocabulary"] = str(traffic.view_of(stored).file)
+    save = ["choice", "save", stored.key, *choice.argv(named)]
     on = ["--on", *(other.key for other in others)] if others else []
     on += measurement_arguments(choice, stored)
     tail = [stored.key, "--choice", "choice.json", *on, "--out"]

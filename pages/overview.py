@@ -62,8 +62,8 @@ def story(sets) -> None:
         st.markdown(
             f"The narrower the domain, the smaller the best vocabulary: {narrow.best.k:,} tokens "
             f"for {narrow.name} against {broad.best.k:,} for {broad.name}, both at alpha "
-            f"{settings.alpha:g} with the {settings.draft} draft. In the paper a general blend "
-            f"takes 13,264 and function calling 4,380 of 128,256 {FROM_PAPER}."
+            f"{settings.alpha:g} with the {settings.architecture.name} draft. In the paper a "
+            f"general blend takes 13,264 and function calling 4,380 of 128,256 {FROM_PAPER}."
         )
     footer(*(["optimize", stored.key] for stored in sets))
 

@@ -45,7 +45,7 @@ def page(stored) -> None:
         stage.foot(facts)
     with right:
         stage.beside(facts)
-    handed.show_in_address(choice, others)
+    handed.show_in_address(choice)
 
 
 st.html(STYLE)

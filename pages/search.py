@@ -1,5 +1,7 @@
 """Search: the paper's TPE, watched live and held against the exact optimum."""
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
@@ -8,7 +10,9 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
 from pages.ui.words import ESTIMATED, MEASURED, counted, percent, plain
 from vocabtrim_core import figures, workspace
+from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.selection_spec.settings import Settings
 
 require_router()
 
@@ -19,7 +23,7 @@ PURPOSE = (
 )
 
 
-def form(settings: state.Settings, vocab_size: int) -> tuple[state.Settings, int, int]:
+def form(settings: Settings, vocab_size: int) -> tuple[Settings, int, int]:
     """The study's own bounds, trials and seed; the paper's code by default."""
     from vocabtrim_core.tpe import PAPER_SEED, PAPER_TRIALS, paper_bounds
 
@@ -34,7 +38,7 @@ def form(settings: state.Settings, vocab_size: int) -> tuple[state.Settings, int
         int(column.number_input(title, least, most, start, key=key, persist_state="session"))
         for column, (title, least, most, start, key) in zip(st.columns(4), fields, strict=True)
     )
-    return state.replace(settings, kmin=k_min, kmax=k_max), trials, seed
+    return replace(settings, k_min=k_min, k_max=k_max), trials, seed
 
 
 def results(tradeoff, study: str, asked: int) -> None:
@@ -99,7 +103,7 @@ def page(stored) -> None:
     settings = state.settings(curve.vocab_size)
     st.markdown(
         f"The objective is the one of Explore: alpha {settings.alpha:.2f}, coverage floor "
-        f"{settings.floor:g}%, draft {plain(settings.draft)}."
+        f"{percent_of(settings.floor):g}%, draft {plain(settings.architecture.name)}."
     )
     searched, trials, seed = form(settings, curve.vocab_size)
     tradeoff = state.tradeoff_of(searched, curve)

@@ -137,6 +137,20 @@ class TokenCounts:
                 "count both the same way first."
             )
 
+    def check_comparable(self, other: TokenCounts, names: tuple[str, str] | None = None) -> None:
+        """Raise InputError, naming the field, unless coverage of the two may be compared.
+
+        That is so where both were counted the same way. names: as in `check_same_kind`.
+        """
+        first, second = names or (self.name, other.name)
+        for what, *both in self.differences(other):
+            mine, its = (f"{v:,}" if type(v) is int else str(v).replace("…", "") for v in both)
+            raise InputError(
+                f"{second} cannot be compared with {first}: its "
+                f"{'V' if what == 'vocab size' else what} is {its}, not {mine}; count both the "
+                "same way."
+            )
+
     def differences(self, other: TokenCounts) -> list[tuple[str, object, object]]:
         """(field, here, there) of all that keeps the two from being added, as people know it."""
         mine, theirs = self.provenance.mergeable(), other.provenance.mergeable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,9 +57,20 @@ class CoverageCurve:
         """C(k), the share of counted tokens among the k most frequent."""
         return float(self.coverage[self.check_k(k) - 1])
 
-    def smallest_k(self, floor: float) -> int:
-        """Fewest tokens whose coverage reaches `floor` (0..1)."""
-        return min(int(np.searchsorted(self.coverage, floor)) + 1, self.vocab_size)
+    def smallest_k(self, floor: float | np.ndarray) -> Any:
+        """Fewest tokens whose coverage reaches `floor` (0..1); int64 of its shape for an array."""
+        found = np.minimum(np.searchsorted(self.coverage, floor) + 1, self.vocab_size)
+        return found if np.ndim(floor) else int(found)
+
+    def padding_note(self, k: int) -> str | None:
+        """What a k above the number of seen tokens means; None for a smaller k."""
+        if k <= self.distinct:
+            return None
+        return (
+            f"Only {self.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
+            f"{k - self.distinct:,} tokens that never occurred, the unseen ones with the lowest "
+            "ids: they add rows to the draft head and no coverage."
+        )
 
     def ranks(self) -> np.ndarray:
         """int64[V], 0-based rank of each token id (inverse of `order`)."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.layer_weights import LatentAttention
 from vocabtrim_core.model_config import LARGEST
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FEATURE_LAYERS = 3  # EAGLE-3 fuses hidden states of a low, a middle and a high target layer
 

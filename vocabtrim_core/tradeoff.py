@@ -134,8 +134,7 @@ class TradeOff:
 
     def landscape(self, alphas: np.ndarray, floors: np.ndarray) -> np.ndarray:
         """float64[floors, alphas]: k* for each pair, NaN where the floor is unreachable."""
-        needed = np.searchsorted(self.curve.coverage, floors) + 1
-        first = np.maximum(self.k_min, needed)[:, None]
+        first = np.maximum(self.k_min, self.curve.smallest_k(np.asarray(floors)))[:, None]
         grid = np.clip(self._unbounded(np.asarray(alphas))[None, :], first, self.last_k)
         return np.where(first > self.last_k, np.nan, grid)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import streamlit as st
 
 from pages.ui import state
 from pages.ui.frame import plain_errors
 from pages.ui.words import plain
-from vocabtrim_core import workspace
 from vocabtrim_core.draft_config import architecture_from_config, fitted, published
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.model_config import parse_config
+from vocabtrim_core.selection_spec.draft_kind import (
+    default_draft,
+    keep_config,
+    load_draft,
+    own_drafts,
+)
+from vocabtrim_core.selection_spec.settings import Settings
 
 ALPHA_HELP = (
     "How much coverage weighs against draft latency. At 1 only coverage counts, at 0 only the "
@@ -34,7 +38,7 @@ def _preset_picked() -> None:
     st.session_state.k = st.session_state.preset
 
 
-def controls(vocab_size: int) -> state.Settings:
+def controls(vocab_size: int) -> Settings:
     """Draw the sliders and the size; returns the settings, those of `draft_menu` included."""
     state.clip("k", vocab_size)
     st.slider(
@@ -78,12 +82,12 @@ def controls(vocab_size: int) -> state.Settings:
     st.segmented_control(
         "Size axis", ["log", "linear"], default="log", key="x", required=True, bind="query-params"
     )
-    return state.from_widgets()
+    return state.from_widgets(vocab_size)
 
 
 def draft_menu(vocab_size: int) -> None:
     """The draft's architecture and the search bounds: changed rarely, so behind one button."""
-    name = str(st.session_state.get("draft", state.default_draft(vocab_size)))
+    name = str(st.session_state.get("draft", default_draft(vocab_size).name))
     with st.popover(name, icon=":material/memory:", width="stretch", key="draft_menu",
                     help="Draft architecture and search bounds"):  # fmt: skip
         _draft(vocab_size)
@@ -94,11 +98,11 @@ def _draft(vocab_size: int) -> None:
     state.clip("kmax", vocab_size)
     fitting = [name for name, d in PRESETS.items() if d.vocab_size == vocab_size]
     others = [name for name in PRESETS if name not in fitting]
-    options = [*fitting, *state.own_drafts(), *others]
+    options = [*fitting, *own_drafts(), *others]
     if "pending_draft" in st.session_state:
         st.session_state.draft = st.session_state.pop("pending_draft")
     st.selectbox("Draft architecture", options, key="draft", bind="query-params")
-    shape = state.load_draft(st.session_state.draft)
+    shape = load_draft(st.session_state.draft)
     for note in filter(None, (fitted(shape, vocab_size)[1], published(shape))):
         st.caption(plain(note))
     st.toggle(
@@ -131,6 +135,4 @@ def _draft(vocab_size: int) -> None:
 def _keep_config(content: bytes, label: str) -> str:
     """Store an uploaded config under its content's name; InputError when it is none."""
     architecture_from_config(parse_config(content, label), label)
-    name = f"config-{hashlib.sha256(content).hexdigest()[:8]}.json"
-    workspace.write_atomic(workspace.folder("drafts") / name, content)
-    return name
+    return keep_config(content)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -11,10 +12,12 @@ from pages.ui import forecast_measured, traffic
 from pages.ui.words import plain
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import to_argv
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
-from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
+from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange
 from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.serving.calibration import Calibration
 from vocabtrim_core.workspace import StoredCounts
 
@@ -24,73 +27,40 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assumed:
-    """The controls' values. full_length None: as often accepted as in the paper.
+    """The controls' values. settings: full_length None is as often accepted as in the paper.
 
-    points: (k, tokens/s of one sequence, acceptance length) of what was measured, None with a data
-    sheet.  calibration: the measurement they come from, None where they were typed in.
+    calibration: the measurement that cycles and lengths come from, None where they were typed in.
     """
 
     served: StoredCounts
-    depth: int
-    full_length: float | None
-    measured: dict[int, float]
-    hardware: str
-    batch: int
-    width: int
-    verified: int | None
-    points: tuple[tuple[int, float, float], ...] | None
+    settings: ForecastSettings
     calibration: Calibration | None = None
 
     def cycles(self, shape: DraftArchitecture) -> CycleRange:
         """The cycle model; InputError for measurements that make none."""
-        if self.calibration:
-            return self.calibration.cycles()
-        if self.points is None:
-            return roofline(
-                shape, HARDWARE[self.hardware], self.depth, batch=self.batch, width=self.width,
-                verified=self.verified,
-            )  # fmt: skip
-        return CycleRange.measured([(k, seconds(rate, length)) for k, rate, length in self.points])
+        made = self.calibration
+        return made.cycles() if made else CycleRange.of(self.settings, shape)
 
     @property
     def title(self) -> str:
         """Where the cycle time comes from, to go into a sentence."""
         if self.calibration:
             return f"From the measurement on {plain(self.calibration.where)}"
-        if self.points is not None:
+        if self.settings.cycles:
             return "With your two measurements"
-        some = f", {self.batch} sequences at once" if self.batch > 1 else ""
-        return f"On {HARDWARE[self.hardware].name}{some}"
+        batch = self.settings.batch
+        some = f", {batch} sequences at once" if batch > 1 else ""
+        return f"On {HARDWARE[self.settings.hardware].name}{some}"
 
     def arguments(self, chooser: StoredCounts) -> list[str]:
         """As arguments of `forecast`, defaults left out."""
         argv = [] if self.served.key == chooser.key else ["--on", self.served.key]
-        if self.calibration:
-            made = self.calibration
+        if made := self.calibration:
             argv += ["--measurement", made.measurement.key, "--batch", str(made.concurrency)]
-            argv += [] if made.steps else ["--depth", str(self.depth)]
-            own = {k: v for k, v in self.measured.items() if made.lengths.get(k) != v}
-            return [*argv, *_lengths(own)]
-        argv += ["--depth", str(self.depth)] if self.depth != PAPER_DEPTH else []
-        if self.full_length is not None:
-            argv += ["--accept-length", f"{self.full_length:g}"]
-        argv += _lengths(self.measured)
-        if self.points is not None:
-            return [*argv, "--measured", *(f"{k}={seconds(r, n):.6g}" for k, r, n in self.points)]
-        argv += ["--hardware", self.hardware]
-        for flag, value, start in (("--batch", self.batch, 1), ("--tree-width", self.width, 1),
-                                   ("--verified", self.verified, None)):  # fmt: skip
-            argv += [flag, str(value)] if value != start else []
-        return argv
-
-
-def _lengths(measured: dict[int, float]) -> list[str]:
-    return ["--measured-length", *(f"{k}={v:g}" for k, v in measured.items())] if measured else []
-
-
-def seconds(rate: float, length: float) -> float:
-    """Seconds per cycle: tokens per cycle over tokens per second."""
-    return length / rate
+            own = tuple((k, v) for k, v in self.settings.measured if made.lengths.get(k) != v)
+            depth = NO_FORECAST.depth if made.steps else self.settings.depth
+            return [*argv, *to_argv(ForecastSettings(depth=depth, measured=own))]
+        return [*argv, *to_argv(self.settings)]
 
 
 def _depth_moved() -> None:
@@ -105,14 +75,9 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     depth = _depth()
     full_length = _full_length(depth)
     served = _served(stored)
-    hardware, batch, width, verified = "a100-80g", 1, 1, None
-    points = None
-    if source == SOURCES[1]:
-        points = _points(vocab_size)
-    else:
-        hardware, batch, width, verified = _sheet(depth)
-    measured = _measured(vocab_size)
-    return Assumed(served, depth, full_length, measured, hardware, batch, width, verified, points)
+    how: dict[str, Any] = {"cycles": _points(vocab_size)} if source == SOURCES[1] else _sheet(depth)
+    measured = tuple(_measured(vocab_size).items())
+    return Assumed(served, ForecastSettings(full_length, depth, measured, **how))
 
 
 def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
@@ -122,11 +87,12 @@ def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
         return None
     depth = found.steps or _depth()
     served = _served(stored)
-    measured = {**found.lengths, **_measured(vocab_size)}
-    points = tuple((p.k, p.length / p.cycle.mean, p.length) for p in found.points)
-    full = found.lengths.get(vocab_size)
-    return Assumed(served, depth, full, measured, "a100-80g", found.concurrency, 1, None, points,
-                   found)  # fmt: skip
+    measured = tuple((found.lengths | _measured(vocab_size)).items())
+    cycles = tuple((p.k, p.cycle.mean) for p in found.points)
+    settings = ForecastSettings(
+        found.lengths.get(vocab_size), depth, measured, batch=found.concurrency, cycles=cycles
+    )
+    return Assumed(served, settings, found)
 
 
 def _depth() -> int:
@@ -161,7 +127,7 @@ def _served(stored: StoredCounts) -> StoredCounts:
     return by_key[key]
 
 
-def _sheet(depth: int) -> tuple[str, int, int, int | None]:
+def _sheet(depth: int) -> dict[str, Any]:
     hardware = st.selectbox("Hardware", list(HARDWARE), format_func=lambda n: HARDWARE[n].name,
                             key="hardware", bind="query-params")  # fmt: skip
     sheet = HARDWARE[hardware]
@@ -177,10 +143,12 @@ def _sheet(depth: int) -> tuple[str, int, int, int | None]:
             "Tokens verified per cycle and sequence", depth + 1, 1024, None, key="verified",
             placeholder=f"{least:,}, all drafted and one", persist_state="session",
         )  # fmt: skip
-    return hardware, int(batch), int(width), None if verified is None else int(verified)
+    verified = None if verified is None else int(verified)
+    return {"hardware": hardware, "batch": int(batch), "width": int(width), "verified": verified}
 
 
-def _points(vocab_size: int) -> tuple[tuple[int, float, float], ...]:
+def _points(vocab_size: int) -> tuple[tuple[int, float], ...]:
+    """(k, seconds per cycle): tokens per cycle over tokens per second."""
     paper = RESULTS[0]
     full = min(FULL_K, vocab_size)
     starts = (
@@ -197,7 +165,7 @@ def _points(vocab_size: int) -> tuple[tuple[int, float, float], ...]:
                                 persist_state="session")  # fmt: skip
         tokens = right.number_input("Acceptance", 1.0, None, length, key=f"run{i}_length",
                                     persist_state="session")  # fmt: skip
-        found.append((int(size), float(tps), float(tokens)))
+        found.append((int(size), float(tokens) / float(tps)))
     st.caption("The start is the paper's MT-Bench on an A100; put in your own runs at one engine "
                "and batch size.")  # fmt: skip
     return tuple(found)

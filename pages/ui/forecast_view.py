@@ -17,9 +17,8 @@ from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast, forecast, implied_alpha
 from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.wording import signed
 from vocabtrim_core.workspace import StoredCounts
-
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,16 +57,15 @@ def ceiling_of(chooser: str, served: str, _curve, _responses) -> Ceiling:
 def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> Answer:
     """The forecast of these assumptions."""
     curve = state.curve_of(stored.key, stored.counts)
-    settings = state.settings(curve.vocab_size)
-    tradeoff = state.tradeoff_of(settings, curve)
-    served = assumed.served
+    tradeoff = state.tradeoff_of(state.settings(curve.vocab_size), curve)
+    served, settings = assumed.served, assumed.settings
     responses = traffic.responses_of(served.key, served.counts)
     limit = None
     if responses is not None and responses.tokens:
-        limit = ceiling_of(stored.key, served.key, curve, responses).length(assumed.depth)
+        limit = ceiling_of(stored.key, served.key, curve, responses).length(settings.depth)
     acceptance, said = acceptance_on(
-        curve, served.counts, responses, assumed.depth, assumed.full_length, assumed.measured,
-        limit,
+        curve, served.counts, responses, settings.depth, settings.full_length,
+        dict(settings.measured), limit,
     )  # fmt: skip
     found = forecast(
         acceptance, assumed.cycles(tradeoff.architecture), baseline_k=_baseline(curve.vocab_size),
@@ -83,7 +81,7 @@ def _baseline(size: int) -> int:
 
 def gain(low: float, high: float) -> str:
     """A relative gain as people read it: '+2.1% to +9.0%'; a real minus sign."""
-    ends = [f"{100 * value:+.1f}%".replace("-", MINUS) for value in (low, high)]
+    ends = [signed(value) for value in (low, high)]
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 

@@ -6,20 +6,25 @@ was opened since.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
 from pages.ui.fields import told
-from pages.ui.forecast_form import Assumed, seconds
+from pages.ui.forecast_form import Assumed
 from pages.ui.forecast_view import ceiling_of
 from pages.ui.traffic import responses_of
 from pages.ui.words import ESTIMATED, plain
-from vocabtrim_core.choice import NO_FORECAST, NO_RULES, ForecastSettings, Opened, SavedChoice
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.cycle_model import HARDWARE
 from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
+from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.report.outlook import check
+from vocabtrim_core.selection.rules import NO_RULES
+from vocabtrim_core.selection_spec.opened import Opened
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving import measurement
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.workspace import StoredCounts
@@ -32,11 +37,7 @@ ON, CHOSEN = "with_forecast", "report_measurements"
 
 def assume(found: Assumed, full_length: float) -> None:
     """Take over what the Forecast page assumes, the full draft's acceptance length among it."""
-    cycles = tuple((k, seconds(rate, length)) for k, rate, length in found.points or ())
-    st.session_state.forecast_settings = ForecastSettings(
-        full_length, found.depth, tuple(found.measured.items()), found.hardware, found.batch,
-        cycles, width=found.width, verified=found.verified,
-    )  # fmt: skip
+    st.session_state.forecast_settings = replace(found.settings, full_length=full_length)
 
 
 def bring(settings: ForecastSettings) -> None:
@@ -82,7 +83,7 @@ def toggle(problem: str) -> None:
         )
 
 
-def ceiling(choice: SavedChoice, opened: Opened, stored: StoredCounts) -> np.ndarray | None:
+def ceiling(choice: SelectionSpec, opened: Opened, stored: StoredCounts) -> np.ndarray | None:
     """float64[V] the exact ceiling where a forecast is wanted and the responses are at hand."""
     responses = responses_of(stored.key, stored.counts)
     if choice.forecast.full_length is None or responses is None or not responses.tokens:

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from pages.ui.state import Settings
+from pages.ui import state
 from pages.ui.words import plain
-from vocabtrim_core.tradeoff import Choice, TradeOff
+from vocabtrim_core.fields.kinds import percent_of
+from vocabtrim_core.selection_spec.settings import Pin, Settings
+from vocabtrim_core.tradeoff import Choice
+from vocabtrim_core.workspace import StoredCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Pin:
-    """One choice with the settings that led to it."""
+class Pinned:
+    """A pin and the choice that its settings make."""
 
-    counts_key: str
-    counts_name: str
-    settings: Settings
+    pin: Pin
     choice: Choice
-    head_bytes: int
 
     @property
     def title(self) -> str:
         """How it is named in the list of baselines."""
-        return f"{self.choice.k:,} on {self.counts_name}"
+        return f"{self.choice.k:,} on {self.pin.name}"
 
 
 def pinned() -> list[Pin]:
@@ -33,12 +33,25 @@ def pinned() -> list[Pin]:
     return st.session_state.setdefault("pins", [])
 
 
-def pin(counts_key: str, name: str, settings: Settings, choice: Choice, tradeoff: TradeOff) -> None:
+def chosen(pins: list[Pin]) -> list[Pinned]:
+    """The pins with their choices, without those whose counts are no longer here."""
+    sets = {stored.key: stored.counts for stored in state.counted_sets()}
+    found = []
+    for pin in pins:
+        if counts := sets.get(pin.counts):
+            tradeoff = state.tradeoff_of(pin.settings, state.curve_of(pin.counts, counts))
+            k = pin.settings.k
+            found.append(Pinned(pin, tradeoff.at(k) if k else tradeoff.optimum))
+    return found
+
+
+def pin(stored: StoredCounts, settings: Settings, choice: Choice) -> None:
     """Keep a choice, once, and say so."""
-    made = Pin(counts_key, name, settings, choice, tradeoff.architecture.head_bytes(choice.k))
+    made = Pin(stored.key, stored.counts.name, settings)
     if made not in pinned():
         pinned().append(made)
-    st.toast(f"Pinned {plain(made.title)}; compare under Pinned choices.", icon=":material/keep:")
+    title = Pinned(made, choice).title
+    st.toast(f"Pinned {plain(title)}; compare under Pinned choices.", icon=":material/keep:")
 
 
 def unpin_all() -> None:
@@ -46,13 +59,13 @@ def unpin_all() -> None:
     st.session_state.pins = []
 
 
-def table(pins: list[Pin], baseline: Pin) -> pd.DataFrame:
+def table(pins: list[Pinned], baseline: Pinned) -> pd.DataFrame:
     """The pins with their differences from `baseline`; shares in percent, differences in points."""
     first = baseline.choice
     return pd.DataFrame(
         [
             {
-                "Counted set": p.counts_name,
+                "Counted set": p.pin.name,
                 "Size k": p.choice.k,
                 "vs baseline": p.choice.k - first.k,
                 "Coverage": 100 * p.choice.coverage,
@@ -60,10 +73,10 @@ def table(pins: list[Pin], baseline: Pin) -> pd.DataFrame:
                 "FLOPs saved": 100 * p.choice.latency_reduction,
                 "Δ saved": 100 * (p.choice.latency_reduction - first.latency_reduction),
                 "Utility": p.choice.utility,
-                "LM head": p.head_bytes / 1e6,
-                "alpha": p.settings.alpha,
-                "Floor": p.settings.floor,
-                "Draft": p.settings.draft,
+                "LM head": p.pin.settings.architecture.head_bytes(p.choice.k) / 1e6,
+                "alpha": p.pin.settings.alpha,
+                "Floor": percent_of(p.pin.settings.floor),
+                "Draft": p.pin.settings.architecture.name,
             }
             for p in pins
         ]
@@ -72,7 +85,9 @@ def table(pins: list[Pin], baseline: Pin) -> pd.DataFrame:
 
 def panel() -> None:
     """The comparison, or how to start one."""
-    pins = pinned()
+    pins = chosen(pinned())
+    if gone := len(pinned()) - len(pins):
+        st.caption(f"{gone} more cannot be shown: their counts are not in this workspace any more.")
     if not pins:
         st.caption("Nothing is pinned yet. Pin a choice to compare it with the next one.")
         return

@@ -1,44 +1,33 @@
 """What the user looks at: a counted set, the settings of the trade-off, undo and pins.
 
-The settings live in widgets bound to the URL, so a link reproduces the view; `Settings` is their
-value, kept in the session for the pages that do not show the widgets.
+The settings live in widgets bound to the URL, so a link reproduces the view; their value is kept in
+the session for the pages that do not show the widgets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.words import PRESET_SIZES, what_counts
+from pages.ui.words import what_counts
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.draft_config import fitted, load_architecture, preset_of
-from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.fields.leaf import At, from_query, from_session, to_argv, to_session
+from vocabtrim_core.forecast.paper import KNOWN_SIZES
+from vocabtrim_core.selection_spec.draft_kind import (
+    default_draft,
+    draft_file,
+    draft_name,
+    preset_name,
+)
+from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.workspace import StoredCounts
 
 UNDO_STEPS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The trade-off's settings. floor in percent; k None follows the optimum, k_max None is V."""
-
-    alpha: float = 0.5
-    floor: float = 0.0
-    k: int | None = None
-    draft: str = "llama-3.1-8b"
-    fusion: bool = True  # charged to every draft step, as the paper does
-    kmin: int = 1
-    kmax: int | None = None
-
-
-NAMES = tuple(field.name for field in fields(Settings))
 
 
 # --- counted sets -------------------------------------------------------------------------------
@@ -75,19 +64,14 @@ def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
 # --- settings -----------------------------------------------------------------------------------
 
 
-def default_draft(vocab_size: int) -> str:
-    """The first preset whose model has this V, as in commands; else Llama's shapes over it."""
-    return (preset_of(vocab_size) or PRESETS["llama-3.1-8b"]).name
-
-
 def defaults(vocab_size: int) -> Settings:
     """Where a new visitor starts."""
-    return Settings(draft=default_draft(vocab_size))
+    return Settings(default_draft(vocab_size))
 
 
-def from_widgets() -> Settings:
+def from_widgets(vocab_size: int) -> Settings:
     """The settings as the widgets of this run hold them; remembered for the other pages."""
-    settings = Settings(**{name: st.session_state[name] for name in NAMES})
+    settings = Settings(**from_session(Settings, st.session_state.to_dict(), At(vocab_size)))
     st.session_state.settings = settings
     return settings
 
@@ -95,48 +79,15 @@ def from_widgets() -> Settings:
 def settings(vocab_size: int) -> Settings:
     """The settings on a page without the widgets: the session's, else the link's, else defaults."""
     kept = st.session_state.get("settings")
-    return kept or replace(defaults(vocab_size), **_link(vocab_size)[0])
+    return kept.over(vocab_size) if kept else replace(defaults(vocab_size), **_link(vocab_size)[0])
 
 
 def _link(vocab_size: int) -> tuple[dict[str, Any], list[str]]:
     """What the address says of the settings, and the names of those it says wrongly."""
-    found: dict[str, Any] = {}
-    wrong = []
-    for name, read in LINKED.items():
-        if text := st.query_params.get(name):
-            try:
-                found[name] = read(text, vocab_size)
-            except (KeyError, ValueError):
-                wrong.append(name)
-    return found, wrong
-
-
-def _number(read: type, least: float, most: float | None) -> Callable[[str, int], Any]:
-    def within(text: str, vocab_size: int) -> Any:
-        value = read(text)
-        if not least <= value <= (vocab_size if most is None else most):
-            raise ValueError(text)
-        return value
-
-    return within
-
-
-def _draft(text: str, _: int) -> str:
-    if text not in PRESETS and text not in own_drafts():
-        raise ValueError(text)
-    return text
-
-
-# How the address is read, per setting: (text, V) -> value; most None is V.
-LINKED: dict[str, Callable[[str, int], Any]] = {
-    "alpha": _number(float, 0, 1),
-    "floor": _number(float, 0, 100),
-    "k": _number(int, 1, None),
-    "kmin": _number(int, 1, None),
-    "kmax": _number(int, 1, None),
-    "draft": _draft,
-    "fusion": lambda text, _: {"true": True, "false": False}[text],
-}
+    query = {name: text for name, text in st.query_params.to_dict().items() if text}
+    wrong: list[str] = []
+    found = from_query(Settings, query, At(vocab_size), wrong)
+    return found, [name for name in query if name in wrong]
 
 
 def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
@@ -153,10 +104,11 @@ def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
 
 def apply(settings: Settings) -> None:
     """Set every widget (from a callback, before they are drawn)."""
+    values = to_session(settings)
     elsewhere = ("draft", "fusion", "kmin", "kmax")
-    if any(st.session_state[name] != getattr(settings, name) for name in elsewhere):
+    if any(st.session_state[name] != values[name] for name in elsewhere):
         st.session_state.redraw_page = True  # those widgets stand outside the fragment
-    for name, value in asdict(settings).items():
+    for name, value in values.items():
         st.session_state[name] = value
 
 
@@ -169,61 +121,23 @@ def take_up() -> None:
     """First on the page with the widgets: the browser follows what is set in the run that draws."""
     brought = st.session_state.pop("brought", None)
     if brought and brought == st.session_state.settings:
-        st.session_state.update(asdict(brought))
-
-
-def load_draft(name: str) -> DraftArchitecture:
-    """A preset, or a config.json uploaded to this workspace."""
-    return load_architecture(
-        name if name in PRESETS else workspace.folder("drafts") / Path(name).name
-    )
-
-
-def architecture_of(settings: Settings, vocab_size: int) -> DraftArchitecture:
-    """The draft's shapes over the counted set's V, with the chosen way to charge the fusion."""
-    shape, _ = fitted(load_draft(settings.draft), vocab_size)
-    return replace(shape, fusion_per_step=settings.fusion)
+        st.session_state.update(to_session(brought))
 
 
 def tradeoff_of(settings: Settings, curve: CoverageCurve) -> TradeOff:
     """The trade-off these settings describe; InputError for values out of range."""
-    size = curve.vocab_size
-    return TradeOff(
-        curve,
-        architecture_of(settings, size),
-        settings.alpha,
-        settings.floor / 100,
-        min(settings.kmin, size),
-        min(settings.kmax or size, size),
-    )
+    return settings.over(curve.vocab_size).tradeoff(curve)
 
 
-def arguments(settings: Settings) -> list[str]:
-    """The settings as arguments of `optimize`, defaults left out."""
-    start = Settings()
-    if settings.draft in PRESETS:
-        found = ["--draft", settings.draft]
-    else:
-        found = ["--draft-config", str(draft_file(settings))]
-    options = {
-        "--alpha": (f"{settings.alpha:g}", settings.alpha != start.alpha),
-        "--min-coverage": (f"{settings.floor / 100:g}", settings.floor != start.floor),
-        "--k-min": (str(settings.kmin), settings.kmin != start.kmin),
-        "--k-max": (str(settings.kmax), settings.kmax is not None),
-    }
-    for name, (value, wanted) in options.items():
-        found += [name, value] if wanted else []
-    return found if settings.fusion else [*found, "--fusion-per-cycle"]
+def arguments(settings: Settings, *leave: str) -> list[str]:
+    """The settings as arguments of commands, without defaults and the fields in `leave`."""
+    return to_argv(settings, files_of(settings), leave=leave or ("k",))
 
 
-def own_drafts() -> list[str]:
-    """The config.json files of this workspace that are no presets, by name."""
-    return sorted(path.name for path in workspace.folder("drafts").glob("*.json"))
-
-
-def draft_file(settings: Settings) -> Path:
-    """Where the config.json of a draft lies that is no preset."""
-    return workspace.folder("drafts") / settings.draft
+def files_of(settings: Settings) -> dict[str, str]:
+    """Where the config.json of a draft lies that is no preset, for `to_argv`."""
+    shape = settings.architecture
+    return {} if preset_name(shape) else {"--draft-config": str(draft_file(draft_name(shape)))}
 
 
 def clip(name: str, vocab_size: int) -> None:
@@ -247,7 +161,7 @@ def slider_sizes(vocab_size: int) -> list[int]:
 
 def presets(vocab_size: int) -> list[tuple[int, str]]:
     """The marked sizes below V, and V itself."""
-    return [(k, name) for k, name in PRESET_SIZES if k < vocab_size] + [(vocab_size, "all")]
+    return [(k, name) for k, _, name in KNOWN_SIZES if k < vocab_size] + [(vocab_size, "all")]
 
 
 def nearest_size(k: int | None, vocab_size: int) -> int:

@@ -9,7 +9,11 @@ import streamlit as st
 
 from pages.ui import state, traffic
 from pages.ui.words import plain
+from vocabtrim_core.fields.kinds import share_of
+from vocabtrim_core.fields.leaf import to_argv
 from vocabtrim_core.selection.protect import SETS
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import Mix
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.workspace import StoredCounts
@@ -19,15 +23,12 @@ MULTIPLES = (1, 64, 128, 256, 512)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wanted:
-    """What the controls ask for. sets: on, by name; files: lists of tokens; scripts: budgets."""
+    """What the controls ask for. keep, drop: lists of tokens beside the mix's named sets."""
 
-    weights: tuple[int, ...]
-    sets: tuple[str, ...]
-    scripts: tuple[tuple[str, int], ...]
+    mix: Mix
     keep: Path | None
     drop: Path | None
     multiple: int
-    floor_everywhere: float | None
 
 
 def slider_key(stored: StoredCounts) -> str:
@@ -105,8 +106,9 @@ def wishes(
             help="Engines pad an LM head to 64 rows per GPU, so a multiple of 64 times the tensor "
             "parallel size is free. The rows are filled with the next most frequent tokens.",
         )  # fmt: skip
-    floor = every / 100 if every else None
-    return places, Wanted(weights, tuple(on), scripts, keep, drop, multiple, floor)
+    keys = tuple(stored.key for stored in sets)
+    mix = Mix(keys, weights, tuple(on), scripts, share_of(every) if every else None)
+    return places, Wanted(mix, keep, drop, multiple)
 
 
 def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | None, Path | None]:
@@ -156,16 +158,10 @@ def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
 
 def arguments(sets: list[StoredCounts], wanted: Wanted) -> list[str]:
     """The same as a command."""
-    size = sets[0].counts.vocab_size
-    settings = replace(state.settings(size), kmin=1)
-    argv = ["select", *(stored.key for stored in sets), *state.arguments(settings)]
-    argv += ["--k", str(settings.k)] if settings.k else []
-    argv += ["--weights", *map(str, wanted.weights)]
-    protect = [*wanted.sets, *([str(wanted.keep)] if wanted.keep else [])]
-    argv += ["--protect", *protect] if protect else []
-    argv += ["--script", *(f"{s}={n}" for s, n in wanted.scripts)] if wanted.scripts else []
+    mix, settings = wanted.mix, state.settings(sets[0].counts.vocab_size)
+    if wanted.keep:
+        mix = replace(mix, protect=(*mix.protect, str(wanted.keep)))
+    argv = ["select", *mix.sets, *state.arguments(settings, "k_min"), *to_argv(mix)]
     argv += ["--exclude", str(wanted.drop)] if wanted.drop else []
-    argv += ["--multiple", str(wanted.multiple)] if wanted.multiple > 1 else []
-    if wanted.floor_everywhere:
-        argv += ["--min-coverage-every", f"{wanted.floor_everywhere:g}"]
+    argv += to_argv(Rules(multiple=wanted.multiple))
     return [*argv, "--out", "ids.json"]

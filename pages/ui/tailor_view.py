@@ -90,14 +90,14 @@ def _demand(
     """InputError for weights that are all zero, lists that cannot be read, and the like."""
     counts = [stored.counts for stored in sets]
     size, t = counts[0].vocab_size, view.tradeoff
-    frequencies = mix(counts, wanted.weights)
+    frequencies = mix(counts, wanted.mix.weights)
     wishes = []
     if tokenizer:
         known = traffic.protected_sets(sets[0].key, counts[0], tokenizer)
-        wishes += [Wish(name, known[name]) for name in wanted.sets]
+        wishes += [Wish(name, known[name]) for name in wanted.mix.protect]
         kinds = token_kinds(tokenizer)
         wishes += [Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
-                   for script, n in wanted.scripts]  # fmt: skip
+                   for script, n in wanted.mix.scripts]  # fmt: skip
     try:
         if wanted.keep:
             wishes.append(Wish(OWN, listed_ids(wanted.keep, tokenizer, size)))
@@ -107,7 +107,7 @@ def _demand(
         raise InputError(str(error).replace(path, "Your list")) from error
     settings = state.settings(size)
     return Demand(
-        counts, wanted.weights, t.architecture, t.alpha, t.floor, wanted.floor_everywhere,
+        counts, wanted.mix.weights, t.architecture, t.alpha, t.floor, wanted.mix.floor_every,
         settings.k, t.k_min, t.k_max, tuple(wishes), drop, wanted.multiple,
     )  # fmt: skip
 
@@ -143,7 +143,7 @@ def _chart_data(
         "sets": [
             {"id": stored.key, "name": names[stored.key], "slider": slider_key(stored),
              "weight": weight}
-            for stored, weight in zip(sets, wanted.weights, strict=True)
+            for stored, weight in zip(sets, wanted.mix.weights, strict=True)
         ],
         "vocab_size": shape.vocab_size,
         "alpha": t.alpha,
@@ -191,6 +191,7 @@ def _told(
         sets[0].key,
         result.vocabulary,
         tuple(arguments(sets, wanted)),
+        wanted.mix,
     )
     with st.container(horizontal=True, gap="small"):
         st.button("Use this vocabulary", type="primary", icon=":material/check:", key="use_made",

@@ -13,8 +13,8 @@ from vocabtrim_core.forecast.paper import FULL_K, SECONDS
 from vocabtrim_core.serving.beside_paper import Beside, Side, beside_paper
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import Interval
+from vocabtrim_core.wording import signed
 
-MINUS = "\N{MINUS SIGN}"
 NOTHING = "·"
 AT_V = f"At {FULL_K:,}"
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def _pair(value: float, half: float) -> str:
 
 def change(value: float) -> str:
     """0.0299 -> '+3.0%', with a real minus sign."""
-    return f"{100 * value:+.1f}%".replace("-", MINUS)
+    return signed(value)
 
 
 def ratio(found: Interval | None) -> str:

@@ -20,6 +20,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.selection.protect import SETS, protected_ids
+from vocabtrim_core.selection_spec.settings import NO_MIX, Mix
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.tradeoff import TradeOff
@@ -115,13 +116,17 @@ def protected_sets(key: str, _counts: TokenCounts, _tokenizer: Tokenizer) -> dic
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OwnVocabulary:
-    """A vocabulary that is not top-k: how it came about, and the command that makes it again."""
+    """A vocabulary that is not top-k: how it came about, and the command that makes it again.
+
+    mix: what it was tailored to.
+    """
 
     title: str
     about: str
     counts_key: str
     vocabulary: DraftVocabulary
     command: tuple[str, ...]
+    mix: Mix = NO_MIX
 
 
 def user_tokens(counts: TokenCounts) -> list[int]:
@@ -245,8 +250,8 @@ def view_of(stored: StoredCounts) -> InView:
         return InView(known[kind], curve.vocabulary(k), k, tradeoff, counts)
     mine = user_tokens(counts)
     grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *mine], curve.vocab_size)
-    settings = state.replace(state.settings(curve.vocab_size), kmin=1)
-    argv = ["select", stored.key, *state.arguments(settings), "--k", str(len(grown)),
+    plain_settings = state.arguments(state.settings(curve.vocab_size), "k", "k_min")
+    argv = ["select", stored.key, *plain_settings, "--k", str(len(grown)),
             "--protect", str(file_of_list(mine)), "--out", "ids.json"]  # fmt: skip
     about = f"the {k:,} most frequent tokens and {len(mine):,} added by hand"
     own = OwnVocabulary(known[kind], about, stored.key, grown, tuple(argv))

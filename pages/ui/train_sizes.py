@@ -10,13 +10,14 @@ import streamlit as st
 
 from pages.ui import jobpanel, state
 from pages.ui.train_target import ChosenCorpus, ChosenTarget
-from pages.ui.words import PRESET_SIZES, plain
+from pages.ui.words import plain
 from vocabtrim_core.cli.slicing import vocabulary_in
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, KNOWN_SIZES
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.workspace import StoredCounts
 
-DEMO_SIZE = 4_380
+DEMO_SIZE = FUNCTION_CALLING_K
 TRAINED_ON = "the training conversations"
 
 
@@ -126,7 +127,7 @@ def _explored(stored: StoredCounts) -> int | None:
 
 def _labels(size: int | None, best: int | None) -> dict[int, str]:
     """The sizes to pick and what each is called, the largest first."""
-    labels = {k: f"{k:,}" for k, _ in PRESET_SIZES if size is None or k < size}
+    labels = {k: f"{k:,}" for k, *_ in KNOWN_SIZES if size is None or k < size}
     if best:
         labels[best] = f"k* {best:,}"
     if size:

@@ -22,6 +22,7 @@ from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
+from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace import StoredCounts, size
 
@@ -76,7 +77,7 @@ def _vocabulary(stored: StoredCounts) -> tuple[DraftVocabulary, Path]:
     if view.plain_k is None:
         return view.vocabulary, view.file
     choice = handed.choice_of(stored)
-    return choice.open(stored.counts).vocabulary, handed.file_of(choice)
+    return choice.open(stored.counts).vocabulary, keep(choice)
 
 
 def _folder(label: str, key: str, example: str) -> Path | None:

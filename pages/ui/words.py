@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 
+from vocabtrim_core import wording
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.tokenizers.text import visible as visible
 from vocabtrim_core.tradeoff import Choice
+from vocabtrim_core.wording import counted as counted
+from vocabtrim_core.wording import megabytes as megabytes
+from vocabtrim_core.wording import percent as percent
 
 # The three kinds of number. Streamlit badge markdown; the live chart draws the same three.
 MEASURED = ":green-badge[measured]"
@@ -17,34 +21,10 @@ FROM_PAPER = ":blue-badge[from the paper]"
 
 PAPER = "Ben Shoham, Balancing Coverage and Draft Latency in Vocabulary Trimming (arXiv 2603.05210)"
 
-# Sizes worth a mark: the paper's three results and what shipped EAGLE-3 heads use.
-PRESET_SIZES = (
-    (13_264, "paper, general"),
-    (6_521, "paper, NER"),
-    (4_380, "paper, function calling"),
-    (32_000, "common"),
-)
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """0.9447 -> '94.5%'; a share below one never reads as 100%."""
-    text = f"{100 * share:.{digits}f}%"
-    return percent(share, digits + 1) if share < 1 and float(text[:-1]) == 100 else text
-
-
-def megabytes(count: float) -> str:
-    """Bytes in decimal megabytes, '91.4 MB'."""
-    return f"{count / 1e6:,.1f} MB"
-
 
 def one_in(share: float) -> str:
     """A small share as 'about 1 in 18'; 'none' for zero."""
-    return f"about 1 in {round(1 / share):,}" if share > 0 else "none"
-
-
-def counted(number: int, noun: str) -> str:
-    """'1 figure', '4,000 figures'."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"about {wording.one_in(share)}" if share > 0 else "none"
 
 
 def code_span(text: str) -> str:

@@ -22,8 +22,9 @@ from helpers.talks import zipf
 
 from benchmarks.browser import serving, slider
 from vocabtrim_core import workspace
-from vocabtrim_core.choice import SavedChoice, Settings
 from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.selection_spec.settings import Settings
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 pytestmark = NEEDS_BROWSER
 
@@ -41,10 +42,10 @@ def home(tmp_path_factory) -> Path:
         os.environ["VOCABTRIM_HOME"] = before
 
 
-def saved() -> SavedChoice:
+def saved() -> SelectionSpec:
     """A choice on the broad set, with settings of its own."""
     counts = next(s.counts for s in workspace.list_counts() if s.counts.name == "broad")
-    return SavedChoice.make(counts, Settings(PRESETS["llama-3.2-1b"], 0.61, 0.937, None, 20))
+    return SelectionSpec.make(counts, Settings(PRESETS["llama-3.2-1b"], 0.61, 0.937, None, 20))
 
 
 def test_a_choice_travels_and_is_presented(home, tmp_path):

@@ -10,21 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core.choice import (
-    CountsNote,
-    ForecastSettings,
-    OwnTokens,
-    Pin,
-    SavedChoice,
-    Settings,
-)
-from vocabtrim_core.choice_flags import choice_flags
-from vocabtrim_core.choice_link import from_query, to_query
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.mappings import stored
 from vocabtrim_core.mappings.origin import Origin, write_ids
-from vocabtrim_core.selection.selection import Rules
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
+from vocabtrim_core.selection_spec.spec import CountsNote, SelectionSpec
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
 
@@ -78,7 +71,7 @@ def choices(draw, counts):
         own = OwnTokens.of(vocabulary, about)
         write_ids(stored._path(vocabulary.sha256[:16], counts), vocabulary, Origin.of(counts),
                   about)  # fmt: skip
-    return SavedChoice.make(counts, made, rules=rules, pins=tuple(pins), note=draw(texts),
+    return SelectionSpec.make(counts, made, rules=rules, pins=tuple(pins), note=draw(texts),
                             forecast=forecast, own=own)  # fmt: skip
 
 
@@ -94,12 +87,12 @@ def home(tmp_path_factory):
 @given(st.data())
 def test_file_and_link_reopen_exactly(counts, data):
     choice = data.draw(choices(counts))
-    again = SavedChoice.loads(choice.dumps())
+    again = SelectionSpec.loads(choice.dumps())
     assert again == choice
     assert again.dumps() == choice.dumps()
-    query = to_query(choice)
+    query = choice.query()
     assert all(isinstance(value, str) for value in query.values())
-    assert from_query(query, counts) == choice
+    assert SelectionSpec.from_query(query, counts) == choice
     opened = again.open(counts)
     assert opened.vocabulary.sha256 == choice.vocabulary_sha256
     assert len(opened.vocabulary) == choice.k
@@ -110,21 +103,21 @@ def test_file_and_link_reopen_exactly(counts, data):
 def test_the_optimum_is_kept_as_the_optimum(counts):
     from vocabtrim_core.coverage import CoverageCurve
 
-    choice = SavedChoice.make(counts, Settings(TINY, 0.6))
+    choice = SelectionSpec.make(counts, Settings(TINY, 0.6))
     best = TradeOff(CoverageCurve.of(counts), TINY, 0.6).optimum
     assert (choice.k, choice.settings.k) == (best.k, None)
     assert choice.open(counts).choice == best
-    assert to_query(choice).keys() == {"counts", "alpha", "draft", "shape", "ids"}
-    link = to_query(SavedChoice.make(counts, Settings(PRESET, 0.6, 0.905, k=7)))
+    assert choice.query().keys() == {"counts", "alpha", "draft", "shape", "ids"}
+    link = SelectionSpec.make(counts, Settings(PRESET, 0.6, 0.905, k=7)).query()
     assert (link["draft"], link["fusion"], link["floor"], link["k"]) == (
         "qwen3-8b", "false", "90.5", "7",
     )  # fmt: skip
 
 
 def test_saved_to_disk(tmp_path, counts):
-    choice = SavedChoice.make(counts, Settings(TINY), note="for the pilot ✓ v1")
+    choice = SelectionSpec.make(counts, Settings(TINY), note="for the pilot ✓ v1")
     path = choice.save(tmp_path / "choice.json")
-    assert SavedChoice.load(path) == choice
+    assert SelectionSpec.load(path) == choice
     value = json.loads(path.read_text("utf-8"))
     assert value["format"] == "vocabtrim-choice-1"
     assert value["counts"]["tokenizer_sha256"] == "t"
@@ -144,29 +137,29 @@ def test_saved_to_disk(tmp_path, counts):
     ],
 )
 def test_other_counts_are_recognised(counts, make_counts_of, changes, message):
-    choice = SavedChoice.make(counts, Settings(TINY))
+    choice = SelectionSpec.make(counts, Settings(TINY))
     other = make_counts_of(counts.counts, **changes)
     with pytest.raises(InputError, match=message):
         choice.open(other)
 
 
 def test_counts_that_grew_are_stale(counts, make_counts_of):
-    choice = SavedChoice.make(counts, Settings(TINY))
+    choice = SelectionSpec.make(counts, Settings(TINY))
     grown = make_counts_of(counts.counts + 1)
     with pytest.raises(InputError, match=rf"9,000 tokens, key {counts.key}\), but .*9,400 tokens"):
         choice.open(grown)
     with pytest.raises(InputError, match=f"about the counts {counts.key}, not {grown.key}"):
-        from_query(to_query(choice), grown)
+        SelectionSpec.from_query(choice.query(), grown)
 
 
 def test_an_edited_choice_is_recognised(counts):
-    choice = SavedChoice.make(counts, Settings(TINY, k=50))
+    choice = SelectionSpec.make(counts, Settings(TINY, k=50))
     with pytest.raises(InputError, match=r"names 50 tokens .* gives? 51 others"):
         replace(choice, settings=replace(choice.settings, k=51)).open(counts)
     with pytest.raises(InputError, match="names other tokens"):
-        from_query({**to_query(choice), "k": "51"}, counts)
+        SelectionSpec.from_query({**choice.query(), "k": "51"}, counts)
     with pytest.raises(InputError, match="unreachable"):
-        SavedChoice.make(counts, Settings(TINY, floor=1.0, k_max=3))
+        SelectionSpec.make(counts, Settings(TINY, floor=1.0, k_max=3))
 
 
 def edited(choice, **changes):
@@ -193,11 +186,11 @@ def edited(choice, **changes):
     ],
 )
 def test_bad_files_name_the_field(counts, tmp_path, changes, message):
-    choice = SavedChoice.make(counts, Settings(TINY))
+    choice = SelectionSpec.make(counts, Settings(TINY))
     path = tmp_path / "choice.json"
     path.write_text(edited(choice, **changes))
     with pytest.raises(InputError, match=message) as raised:
-        SavedChoice.load(path)
+        SelectionSpec.load(path)
     assert "choice.json" in str(raised.value)
 
 
@@ -206,9 +199,9 @@ def test_not_a_choice(tmp_path, text):
     path = tmp_path / "choice.json"
     path.write_text(text)
     with pytest.raises(InputError, match=r"choice\.json"):
-        SavedChoice.load(path)
+        SelectionSpec.load(path)
     with pytest.raises(InputError, match="not a readable"):
-        SavedChoice.load(tmp_path / "gone.json")
+        SelectionSpec.load(tmp_path / "gone.json")
 
 
 @pytest.mark.parametrize(
@@ -231,9 +224,9 @@ def test_not_a_choice(tmp_path, text):
     ],
 )
 def test_bad_links_name_the_parameter(counts, changes, message):
-    query = {**to_query(SavedChoice.make(counts, Settings(TINY))), **changes}
+    query = {**SelectionSpec.make(counts, Settings(TINY)).query(), **changes}
     with pytest.raises(InputError, match=message):
-        from_query(query, counts)
+        SelectionSpec.from_query(query, counts)
 
 
 def test_the_note_of_counts(counts):
@@ -248,35 +241,35 @@ def test_own_tokens_are_the_choice(counts):
     vocabulary = DraftVocabulary.of([3, 5, 6, 7, 399], SIZE)
     own = OwnTokens.of(vocabulary, "imported")
     assert own.ids == "3,5-7,399"
-    choice = SavedChoice.make(counts, Settings(TINY, 0.6, k=17), own=own)
+    choice = SelectionSpec.make(counts, Settings(TINY, 0.6, k=17), own=own)
     assert (choice.k, choice.settings.k) == (5, 5)
     opened = choice.open(counts)
     assert opened.vocabulary == vocabulary
     found, plain = opened.choice, TradeOff(opened.tradeoff.curve, TINY, 0.6).at(5)
     assert found.coverage == counts.counts[vocabulary.ids].sum() / counts.tokens < plain.coverage
     assert found.utility == pytest.approx(0.6 * found.coverage + 0.4 * plain.latency_reduction)
-    stale = {**to_query(choice), "ids": "0" * 16}
+    stale = {**choice.query(), "ids": "0" * 16}
     with pytest.raises(InputError, match="not in this workspace"):
-        from_query(stale, counts)
+        SelectionSpec.from_query(stale, counts)
     edited = choice.dumps().replace("3,5-7,399", "3,5-7,400")
     with pytest.raises(InputError, match="Token id 400 lies outside"):
-        SavedChoice.loads(edited).open(counts)
+        SelectionSpec.loads(edited).open(counts)
     with pytest.raises(InputError, match="own ids must be ids such as 3,10-19"):
-        SavedChoice.loads(choice.dumps().replace("5-7", "x")).open(counts)
+        SelectionSpec.loads(choice.dumps().replace("5-7", "x")).open(counts)
 
 
 def test_flags_make_the_same_choice(counts):
     """What the report tells to run."""
     forecast = ForecastSettings(2.5, 4, ((100, 2.4),), "h200", 8, width=2, verified=9)
-    saved = SavedChoice.make(counts, Settings(PRESET, 0.6, 0.9, 40, 3, 80), forecast=forecast,
+    saved = SelectionSpec.make(counts, Settings(PRESET, 0.6, 0.9, 40, 3, 80), forecast=forecast,
                              rules=Rules(frozenset({1}), frozenset({2}), 8))  # fmt: skip
-    flags = choice_flags(saved, {"--protect": "keep.txt"})
+    flags = saved.argv({"--protect": "keep.txt"})
     assert " ".join(flags) == (
-        "--draft qwen3-8b --alpha 0.6 --min-coverage 0.9 --k 40 --k-min 3 --k-max 80 --protect "
-        "keep.txt --exclude EXCLUDE --multiple 8 --fusion-per-cycle --accept-length 2.5 --depth 4 "
-        "--measured-length 100=2.4 --hardware h200 --batch 8 --tree-width 2 --verified 9"
+        "--draft qwen3-8b --fusion-per-cycle --alpha 0.6 --min-coverage 0.9 --k 40 --k-min 3 "
+        "--k-max 80 --protect keep.txt --exclude EXCLUDE --multiple 8 --accept-length 2.5 "
+        "--depth 4 --measured-length 100=2.4 --hardware h200 --batch 8 --tree-width 2 --verified 9"
     )
     own = OwnTokens("imported", "1-9")
-    assert choice_flags(SavedChoice.make(counts, Settings(TINY), own=own)) == [
+    assert SelectionSpec.make(counts, Settings(TINY), own=own).argv() == [
         "--draft-config", "DRAFT_CONFIG", "--alpha", "0.5", "--vocabulary", "VOCABULARY",
     ]  # fmt: skip

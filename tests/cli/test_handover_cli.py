@@ -19,8 +19,6 @@ from helpers.model_folders import (
     write_target,
 )
 
-from vocabtrim_core.choice import SavedChoice
-from vocabtrim_core.choice_link import from_query
 from vocabtrim_core.cli import COMMANDS, main
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
@@ -28,6 +26,7 @@ from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.throughput import acceptance_rate
 from vocabtrim_core.generalization.uncertainty import coverage_interval
 from vocabtrim_core.report import printing
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run, save
 from vocabtrim_core.serving.statistics import compare
 
@@ -116,7 +115,7 @@ def test_a_choice_is_saved_and_shown(ok, counts, shapes, capsys):
     best = ok("optimize", "counts.npz", *shapes, "--alpha", ".6")
     assert saved["k"] == best["k"]
     assert saved["utility"] == pytest.approx(best["utility"])
-    choice = SavedChoice.load("choice.json")
+    choice = SelectionSpec.load("choice.json")
     assert choice.pins[0].settings.k == 40
     assert choice.forecast.full_length == 2.5
     shown_ = ok("choice", "show", "choice.json", "--counts", "counts.npz")
@@ -130,7 +129,7 @@ def test_protected_and_excluded_ids(ok, counts, shapes, tmp_path):
     (tmp_path / "drop.json").write_text("[1, 2]")
     ok("choice", "save", "counts.npz", *shapes, "--k", 20, "--protect", "keep.txt", "--exclude",
        "drop.json", "--multiple", 16, "--out", "choice.json")  # fmt: skip
-    ids = SavedChoice.load("choice.json").open(counts).vocabulary.ids.tolist()
+    ids = SelectionSpec.load("choice.json").open(counts).vocabulary.ids.tolist()
     assert len(ids) == 32
     assert {498, 499} <= set(ids)
     assert not {1, 2} & set(ids)
@@ -304,9 +303,9 @@ def test_an_own_vocabulary_gets_report_and_card(ok, refused, counts, other, draf
     assert saved["coverage"] == pytest.approx(covered)
     assert covered < CoverageCurve.of(counts).at(60)
     assert saved["own"] == "tailored to 50% corpus, 50% corpus"
-    choice = SavedChoice.load("choice.json")
+    choice = SelectionSpec.load("choice.json")
     assert choice.open(counts).vocabulary.ids.tolist() == ids
-    assert from_query(saved["query"], counts) == choice
+    assert SelectionSpec.from_query(saved["query"], counts) == choice
     for source in (("--choice", "choice.json"), (*shapes, "--vocabulary", "ids.json")):
         result = ok("report", "counts.npz", *source, "--on", "other.npz", "--accept-length", 2.5,
                     "--measured", "60=.010", "500=.012", "--out", "r.html")  # fmt: skip
@@ -472,7 +471,7 @@ def test_a_saved_choice_is_exported_exactly(ok, refused, counts, shapes, tmp_pat
     (tmp_path / "keep.txt").write_text("499\n")
     ok("choice", "save", "counts.npz", *shapes, "--alpha", ".6", "--protect", "keep.txt",
        "--multiple", 16, "--out", "choice.json")  # fmt: skip
-    saved = SavedChoice.load("choice.json")
+    saved = SelectionSpec.load("choice.json")
     base = ("export", "counts.npz", "--choice", "choice.json", "--format", "ids")
     result = ok(*base, "--out", "out")
     assert result["vocabulary_sha256"] == saved.vocabulary_sha256

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vocabtrim_core.cli import main
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.generalization.compare import transfer_matrix
+from vocabtrim_core.report.material import Material
+from vocabtrim_core.selection_spec.settings import Settings
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 COUNTS = st.lists(st.integers(0, 10**9), min_size=5, max_size=5)
 
@@ -48,6 +54,31 @@ def test_differently_counted_sets_do_not_merge(make_counts, field):
 def test_vocab_sizes_must_agree(make_counts):
     with pytest.raises(InputError, match="vocab size is 2 against 3"):
         make_counts([1, 2]) + make_counts([1, 2, 3])
+
+
+OTHER_WAYS = [
+    {"rule": "content"}, {"span_end": "template"}, {"tokenizer_sha256": "x"},
+    {"template_sha256": "x"}, {"reasoning": False}, {"last_turn_only": True}, {"max_length": 9},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", OTHER_WAYS, ids=lambda way: next(iter(way)))
+def test_what_may_be_compared_is_one_rule(make_counts, tmp_path, capsys, way):
+    """Whatever keeps two counts apart does so in a mix, a matrix, a report and commands."""
+    ours, other = make_counts([4, 3, 2]), make_counts([1, 2, 3], **way)
+    what = next(iter(way)).removesuffix("_sha256").replace("_", " ")
+    with pytest.raises(InputError, match=f"cannot be compared with corpus: its {what} is"):
+        ours.check_comparable(other)
+    with pytest.raises(InputError, match=f"{what} is"):
+        transfer_matrix([ours, other], 2)
+    choice = SelectionSpec.make(ours, Settings(with_vocab_size(PRESETS["llama-3.1-8b"], 3)))
+    with pytest.raises(InputError, match=f"its {what} is"):
+        Material(ours, choice, [other]).check()
+    ours.save(tmp_path / "ours.npz")
+    other.save(tmp_path / "other.npz")
+    argv = ["coverage", str(tmp_path / "ours.npz"), "--k", "2", "--on", str(tmp_path / "other.npz")]
+    assert main(argv) == main([*argv, "--matrix"]) == 2
+    assert capsys.readouterr().err.count(f"its {what} is") == 2
 
 
 def test_key_follows_content(make_counts):

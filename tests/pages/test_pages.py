@@ -275,10 +275,10 @@ def test_pins_are_compared(counted):
     app.pills(key="preset").set_value(32_000).run()
     app.button(key="pin").click().run()
     assert app.toast[0].value.startswith("Pinned 32,000 on broad")
-    pins = app.session_state["pins"]
-    assert [pin.choice.k for pin in pins] == [best(counted).k, 32_000]
-    from pages.ui.pins import table
+    from pages.ui.pins import chosen, table
 
+    pins = chosen(app.session_state["pins"])
+    assert [pin.choice.k for pin in pins] == [best(counted).k, 32_000]
     rows = table(pins, pins[0])
     assert rows["vs baseline"].tolist() == [0, 32_000 - best(counted).k]
     assert rows["Δ coverage"].iloc[1] == pytest.approx(
@@ -346,9 +346,10 @@ def test_export_hands_over_the_choice_made_on_explore(counted):
     assert not app.exception
     assert "777 tokens" in [metric.value for metric in app.metric]
     from pages.export import bundle
-    from pages.ui.state import Settings
+    from vocabtrim_core.selection_spec.settings import Settings
 
-    content, manifest = bundle(counted.key, counted, Settings(k=777), 777, ("ids",), "export")
+    settings = Settings(PRESETS["llama-3.1-8b"], k=777)
+    content, manifest = bundle(counted.key, counted, settings, 777, ("ids",), "export")
     ids = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("draft-vocabulary-777/ids/ids.json"))
     assert ids["ids"] == CoverageCurve.of(counted).vocabulary(777).ids.tolist()
     assert manifest.k == 777

@@ -268,7 +268,7 @@ def test_tailored_vocabularies_follow_the_library(sets):
 
 def test_a_tailored_vocabulary_is_what_export_writes(sets):
     from pages.export import bundle
-    from pages.ui.state import Settings
+    from pages.ui.state import defaults
     from pages.ui.traffic import OwnVocabulary
 
     own = OwnVocabulary(
@@ -277,7 +277,7 @@ def test_a_tailored_vocabulary_is_what_export_writes(sets):
     content, manifest = bundle(
         sets["chat"].key,
         sets["chat"],
-        Settings(),
+        defaults(SIZE),
         3,
         ("ids",),
         "select",

@@ -19,17 +19,19 @@ from helpers.talks import zipf
 from test_pages import best, counted, errors, home, opened, started, words  # noqa: F401
 
 from vocabtrim_core import workspace
-from vocabtrim_core.choice import ForecastSettings, OwnTokens, SavedChoice, Settings
-from vocabtrim_core.choice_link import to_query
 from vocabtrim_core.counting.response_files import keep_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.fields.leaf import to_session
 from vocabtrim_core.forecast.cycle_model import HARDWARE
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.generalization.uncertainty import coverage_interval
 from vocabtrim_core.report import printing
-from vocabtrim_core.selection.selection import Rules
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import OwnTokens, Settings
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run, save
 from vocabtrim_core.vocabulary import DraftVocabulary
 
@@ -42,7 +44,7 @@ def other(counted) -> TokenCounts:
     return next(s.counts for s in workspace.list_counts() if s.key != counted.key)
 
 
-def upload(app, choice: SavedChoice | bytes):
+def upload(app, choice: SelectionSpec | bytes):
     """The app after this choice.json was opened."""
     content = choice if isinstance(choice, bytes) else choice.dumps().encode()
     app.file_uploader(key="choice_file").upload("choice.json", content, "application/json")
@@ -51,8 +53,8 @@ def upload(app, choice: SavedChoice | bytes):
 
 def view(app) -> dict:
     """The settings in view."""
-    kept = app.session_state["settings"]
-    return {name: getattr(kept, name) for name in ("alpha", "floor", "k", "draft", "kmin", "kmax")}
+    kept = to_session(app.session_state["settings"])
+    return {name: kept[name] for name in ("alpha", "floor", "k", "draft", "kmin", "kmax")}
 
 
 def stage(app) -> dict:
@@ -105,7 +107,7 @@ def test_downloads_are_what_the_library_makes(counted, other):
     from vocabtrim_core.report.facts import gather
     from vocabtrim_core.report.material import Material
 
-    facts = gather(Material(counted, SavedChoice.make(counted, Settings(SHAPE)), [other]))
+    facts = gather(Material(counted, SelectionSpec.make(counted, Settings(SHAPE)), [other]))
     content = packed(figures(facts), "svg", "figures-1")
     names = zipfile.ZipFile(io.BytesIO(content)).namelist()
     assert set(names) == {f"figures-1/{name}.svg" for name in figures(facts)}
@@ -118,7 +120,7 @@ def test_a_pdf_is_printed_in_the_background(counted, started, monkeypatch):
     app.button(key="print").click().run()
     argv = started[-1]
     assert argv[:3] == ["report", counted.key, "--choice"]
-    assert SavedChoice.load(argv[3]).k == best(counted).k
+    assert SelectionSpec.load(argv[3]).k == best(counted).k
     assert "--title=--help <b>" in argv
     assert "--pdf" in argv
     assert argv[-1] == "--png"
@@ -207,7 +209,7 @@ def test_an_own_vocabulary_is_handed_over_as_it_is(counted):
 def test_a_choice_with_its_own_tokens_reopens(counted):
     vocabulary = DraftVocabulary.of(range(100, 150), counted.vocab_size)
     own = OwnTokens.of(vocabulary, "imported from a friend")
-    saved = SavedChoice.make(counted, Settings(SHAPE, 0.7), own=own)
+    saved = SelectionSpec.make(counted, Settings(SHAPE, 0.7), own=own)
     app = upload(opened("handover", counts=counted.key), saved)
     assert not app.error
     assert "50 tokens" in [metric.value for metric in app.metric]
@@ -222,7 +224,7 @@ def test_a_choice_with_its_own_tokens_reopens(counted):
 
 def test_a_choice_reopens_exactly(counted):
     settings = Settings(PRESETS["llama-3.2-1b"], 0.61, 0.937, None, 20, 90_000)
-    app = upload(opened("handover"), SavedChoice.make(counted, settings, note="mine"))
+    app = upload(opened("handover"), SelectionSpec.make(counted, settings, note="mine"))
     assert not app.exception
     assert "the same tokens as when saved" in app.success[0].value
     assert view(app) == {"alpha": 0.61, "floor": 93.7, "k": None, "draft": "llama-3.2-1b",
@@ -237,7 +239,7 @@ def test_a_choice_reopens_exactly(counted):
 def test_own_shapes_and_rules_reopen(counted):
     shape = replace(SHAPE, name="ours", hidden_size=1024, fusion_per_step=False)
     rules = Rules(protected=frozenset({5, 6}), multiple=64)
-    saved = SavedChoice.make(counted, Settings(shape, 0.5, k=1000), rules=rules)
+    saved = SelectionSpec.make(counted, Settings(shape, 0.5, k=1000), rules=rules)
     app = upload(opened("handover"), saved)
     assert f"{saved.k:,} tokens" in [metric.value for metric in app.metric]
     assert "2 protected tokens, sizes in multiples of 64" in words(app)
@@ -256,7 +258,7 @@ def test_own_shapes_and_rules_reopen(counted):
     ],
 )
 def test_stale_choices_are_one_sentence(counted, change, said):
-    saved = SavedChoice.make(counted, Settings(SHAPE, 0.9))
+    saved = SelectionSpec.make(counted, Settings(SHAPE, 0.9))
     app = opened("handover", counts=counted.key)
     stale = replace(saved, counts=replace(saved.counts, key="0" * 16, **change))
     app = upload(app, stale)
@@ -273,7 +275,7 @@ def test_other_files_are_no_choices(counted, content):
 
 
 def test_an_edited_choice_is_refused(counted):
-    saved = SavedChoice.make(counted, Settings(SHAPE))
+    saved = SelectionSpec.make(counted, Settings(SHAPE))
     app = upload(opened("handover"), replace(saved, vocabulary_sha256="0" * 64))
     assert "it was edited" in errors(app)
 
@@ -315,8 +317,8 @@ def test_intervals_come_from_responses_at_hand(small):
 
 @pytest.mark.parametrize("page", ["present", "handover"])
 def test_a_link_opens_the_same_choice(counted, page):
-    saved = SavedChoice.make(counted, Settings(SHAPE, 0.7, 0.5, 9_999), note="n")
-    app = opened(page, choice=urlencode(to_query(saved) | {"on": ""}))
+    saved = SelectionSpec.make(counted, Settings(SHAPE, 0.7, 0.5, 9_999), note="n")
+    app = opened(page, choice=urlencode(saved.query() | {"on": ""}))
     assert not app.exception
     assert not app.error
     assert (view(app)["k"], view(app)["alpha"], view(app)["floor"]) == (9_999, 0.7, 50.0)
@@ -328,19 +330,43 @@ def test_a_link_opens_the_same_choice(counted, page):
 
 
 def test_a_link_as_the_command_line_prints_it(counted):
-    saved = SavedChoice.make(counted, Settings(SHAPE, 0.7, k=321))
-    app = opened("present", **to_query(saved))
+    saved = SelectionSpec.make(counted, Settings(SHAPE, 0.7, k=321))
+    app = opened("present", **saved.query())
     assert stage(app)["hero"]["headline"][1] == "321"
 
 
 @pytest.mark.parametrize("page", ["present", "handover"])
 def test_links_to_nothing_are_one_sentence(counted, page):
-    link = to_query(SavedChoice.make(counted, Settings(SHAPE)))
+    link = SelectionSpec.make(counted, Settings(SHAPE)).query()
     app = opened(page, choice=urlencode(link | {"counts": "f" * 16}))
     assert not app.exception
     assert "not in this workspace" in errors(app)
     app = opened(page, choice=urlencode(link | {"ids": "0" * 16}))
     assert "names other tokens" in errors(app)
+
+
+def test_a_short_link_opens_the_same_choice(counted, other):
+    """It names the choice that the workspace keeps; the long one beside it carries everything."""
+    app = opened("explore", counts=counted.key, k="777")
+    app.button(key="pin").click().run()
+    app.number_input(key="k").set_value(5_000).run()
+    app.switch_page("pages/handover.py").run()
+    app.text_area(key="note").set_value("for the pilot").run()
+    short = next(code.value for code in app.code if "present?spec=" in code.value)
+    digest = short.rpartition("=")[2]
+    kept = json.loads((workspace.home() / "choices" / f"{digest}.json").read_text("utf-8"))
+    assert (kept["settings"]["k"], kept["note"], kept["on"]) == (5_000, "for the pilot",
+                                                                [other.key])  # fmt: skip
+    again = opened("present", spec=digest)
+    assert not again.error
+    assert stage(again)["hero"]["headline"][1] == "5,000"
+    assert [row["name"] for row in stage(again)["elsewhere"]["rows"]] == ["broad", "narrow"]
+    assert "spec" not in again.query_params
+    long = dict(parse_qsl(unquote(linked(app).partition("choice=")[2])))
+    assert dict(parse_qsl(again.query_params["choice"])) == long
+    gone = opened("present", spec="0" * 16)
+    assert not gone.exception
+    assert "is not in this workspace; open the long form" in errors(gone)
 
 
 # ---------------------------------------------------------------- trim a draft

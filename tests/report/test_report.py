@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import yaml
 
-from vocabtrim_core.choice import ForecastSettings, Pin, SavedChoice, Settings
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.generalization.uncertainty import Interval
 from vocabtrim_core.report import printing, words
 from vocabtrim_core.report.card import model_card
@@ -29,7 +29,9 @@ from vocabtrim_core.report.material import Material, Measured
 from vocabtrim_core.report.page import report_html
 from vocabtrim_core.report.plot import Scale, free_places, sampled
 from vocabtrim_core.report.tables import tables
-from vocabtrim_core.selection.selection import Rules
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import Pin, Settings
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tradeoff import TradeOff
 
 SIZE = 40_000
@@ -65,7 +67,7 @@ def full(counts):
         Pin(counts.key, "corpus", Settings(LLAMA, 0.8)),
         Pin("0" * 16, "b", Settings(LLAMA, k=77)),
     )
-    choice = SavedChoice.make(counts, Settings(LLAMA, 0.5, k=13_264), pins=pins, note="a pilot",
+    choice = SelectionSpec.make(counts, Settings(LLAMA, 0.5, k=13_264), pins=pins, note="a pilot",
                               forecast=FORECAST)  # fmt: skip
     intervals = {others[0].key: Interval(0.9, 0.88, 0.92)}
     measured = [
@@ -78,7 +80,7 @@ def full(counts):
 @pytest.fixture(scope="module")
 def plain(counts):
     """A report with as little as there can be."""
-    return gather(Material(counts, SavedChoice.make(counts, Settings(TINY, 0.7))))
+    return gather(Material(counts, SelectionSpec.make(counts, Settings(TINY, 0.7))))
 
 
 # ---------------------------------------------------------------- facts
@@ -107,7 +109,7 @@ def test_facts_are_the_curves_own(counts, full):
 
 def test_protected_tokens_and_multiples_are_what_is_written(counts):
     rare = int(CoverageCurve.of(counts).order[-1])
-    choice = SavedChoice.make(counts, Settings(LLAMA, k=1000), rules=Rules(frozenset([rare]),
+    choice = SelectionSpec.make(counts, Settings(LLAMA, k=1000), rules=Rules(frozenset([rare]),
                               frozenset([0]), 64))  # fmt: skip
     facts = gather(Material(counts, choice))
     assert facts.chosen.k == 1024
@@ -119,7 +121,7 @@ def test_protected_tokens_and_multiples_are_what_is_written(counts):
 
 
 def test_stale_and_foreign_counts_are_refused(counts, make_counts_of):
-    choice = SavedChoice.make(counts, Settings(LLAMA))
+    choice = SelectionSpec.make(counts, Settings(LLAMA))
     with pytest.raises(InputError, match="choose again"):
         gather(Material(named(counts, "corpus", counts.counts + 1), choice))
     for changes, message in (
@@ -133,7 +135,7 @@ def test_stale_and_foreign_counts_are_refused(counts, make_counts_of):
 
 def test_forecast_settings_are_checked(counts):
     def forecast(**settings):
-        choice = SavedChoice.make(counts, Settings(LLAMA), forecast=ForecastSettings(**settings))
+        choice = SelectionSpec.make(counts, Settings(LLAMA), forecast=ForecastSettings(**settings))
         return gather(Material(counts, choice)).forecast
 
     assert forecast() is None
@@ -169,7 +171,7 @@ def test_the_verdict_names_decision_price_and_risk(full, plain):
 def test_how_it_was_chosen(counts, full, plain):
     assert "13,264 tokens were chosen by hand; the exact optimum is" in words.how_chosen(full)
     assert "the exact optimum, found over every size" in words.how_chosen(plain)
-    hard = SavedChoice.make(counts, Settings(LLAMA, floor=0.9, k=50))
+    hard = SelectionSpec.make(counts, Settings(LLAMA, floor=0.9, k=50))
     said = words.how_chosen(gather(Material(counts, hard)))
     assert "at least 90.0\u202f% coverage" in said
     assert "does not meet the floor" in said
@@ -177,7 +179,7 @@ def test_how_it_was_chosen(counts, full, plain):
 
 def test_padding_is_said(make_counts_of):
     counts = make_counts_of(np.bincount([1, 2, 3, 3], minlength=SIZE))
-    facts = gather(Material(counts, SavedChoice.make(counts, Settings(LLAMA, k=10))))
+    facts = gather(Material(counts, SelectionSpec.make(counts, Settings(LLAMA, k=10))))
     assert words.padding(facts).startswith("Only 3 distinct tokens were seen, so 7 of")
     page = report_html(facts)
     assert "so every one of them can be drafted." in page
@@ -268,7 +270,7 @@ def test_how_it_was_counted_is_said_and_made_again(counts, made, said, command):
     corpus = {**counts.provenance.corpora[0], "notes": [["images", 7, ["a.jsonl:9"]]],
               "skipped": [["no assistant text", 2, ["a.jsonl:4"]]]}  # fmt: skip
     about = replace(counts.provenance, corpora=(corpus,), **made)
-    facts = gather(Material(replace(counts, provenance=about), SavedChoice.make(
+    facts = gather(Material(replace(counts, provenance=about), SelectionSpec.make(
         replace(counts, provenance=about), Settings(TINY, 0.7))))  # fmt: skip
     text = Page(report_html(facts)).text
     assert f"Turns: {said}." in text
@@ -303,7 +305,7 @@ def test_text_from_data_stays_text(counts):
                    engine=EVIL, versions={EVIL: EVIL}, proof={"sentence": EVIL}))  # fmt: skip
     architecture = replace(LLAMA, name=EVIL)
     pins = (Pin("0" * 16, EVIL, Settings(architecture, k=99)),)
-    choice = SavedChoice.make(evil, Settings(architecture, k=200), pins=pins, note=EVIL,
+    choice = SelectionSpec.make(evil, Settings(architecture, k=200), pins=pins, note=EVIL,
                               forecast=FORECAST)  # fmt: skip
     measured = [Measured(EVIL, 200, EVIL, 0.1, 0.0, 0.2, on=EVIL)]
     facts = gather(Material(evil, choice, [evil], measured=measured, title=EVIL, created=EVIL,
@@ -325,7 +327,7 @@ def test_text_from_data_stays_text(counts):
 
 def test_size_stays_small_with_many_corpora(counts):
     others = [named(counts, f"corpus {i}", zipf(i)) for i in range(60)]
-    choice = SavedChoice.make(counts, Settings(LLAMA, k=5000), forecast=FORECAST)
+    choice = SelectionSpec.make(counts, Settings(LLAMA, k=5000), forecast=FORECAST)
     assert len(report_html(gather(Material(counts, choice, others)))) < 6_000_000 / 20
 
 
@@ -364,7 +366,7 @@ def test_the_curve_goes_through_the_numbers(full):
 
 
 def test_floors_and_bounds_are_drawn(counts):
-    choice = SavedChoice.make(counts, Settings(LLAMA, 0.5, 0.8, k_min=100, k_max=20_000))
+    choice = SelectionSpec.make(counts, Settings(LLAMA, 0.5, 0.8, k_min=100, k_max=20_000))
     svg = figures(gather(Material(counts, choice)))
     assert "floor 80.0" in svg["curve"]
     assert "below it nothing qualifies" in svg["frontier"]
@@ -408,7 +410,7 @@ def test_tables_hold_the_same_numbers(full):
 
 def test_no_cell_is_a_formula(counts):
     other = named(counts, "=SUM(A1)")
-    facts = gather(Material(counts, SavedChoice.make(counts, Settings(LLAMA, k=9)), [other]))
+    facts = gather(Material(counts, SelectionSpec.make(counts, Settings(LLAMA, k=9)), [other]))
     assert read(tables(facts)["elsewhere"])[0]["corpus"] == "'=SUM(A1)"
 
 

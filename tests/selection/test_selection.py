@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.selection.selection import Rules, apply_rules, mix, shares
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection.selection import apply_rules, mix, shares
 from vocabtrim_core.selection.worst_domain import worst_domain
 
 SIZE = 8

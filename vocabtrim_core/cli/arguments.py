@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import integer as integer
+from vocabtrim_core.fields.kinds import number as number
+from vocabtrim_core.fields.leaf import At, add_options, from_argv, given, options_of, refuse
+from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import Settings
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 if TYPE_CHECKING:
-    from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.draft_cost import DraftArchitecture
-
-
-def integer(text: str) -> int:
-    """A whole number, as people write it: 13264, 13,264 or 13_264."""
-    try:
-        return int(text.replace(",", "").replace("_", ""))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
-
-
-def number(text: str) -> float:
-    """A plain number (nan and inf are none)."""
-    try:
-        value = float(text)
-        if value - value == 0:
-            return value
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-
-
-def pair(text: str) -> tuple[int, float]:
-    """K=VALUE as (k, value)."""
-    left, equals, right = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not K=VALUE, such as 13264=2.65")
-    return integer(left), number(right)
+    from vocabtrim_core.counts import TokenCounts
 
 
 def counts_argument(parser: argparse.ArgumentParser) -> None:
@@ -50,83 +29,50 @@ def counts_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def k_argument(parser: argparse.ArgumentParser) -> None:
-    """The --k of commands that take a made choice."""
-    parser.add_argument(
-        "--k", type=integer, required=True, help="draft vocabulary size, in tokens (1..V)"
-    )
+def settings_arguments(to: Any, *names: str, given: bool = False) -> None:
+    """Options of these settings of a trade-off, on a parser or a group; see `add_options`."""
+    add_options(to, Settings, *names, given=given)
 
 
-def draft_arguments(parser: argparse.ArgumentParser) -> None:
-    """--draft and --draft-config, and what a draft step is charged with."""
+def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
+    """The settings that these options give; without a draft, the first preset with this V."""
+    return Settings(**from_argv(Settings, arguments, At(vocab_size)))
+
+
+def spec_arguments(parser: argparse.ArgumentParser) -> None:
+    """Everything that decides a choice."""
+    add_options(parser, SelectionSpec, given=True)
+
+
+def choice_argument(parser: argparse.ArgumentParser) -> None:
+    """--choice, in place of everything above but the forecast."""
     parser.add_argument(
-        "--fusion-per-cycle",
-        action="store_true",
-        default=None,
-        help="charge the feature fusion to the cycle, as engines run it, instead of to every draft "
-        "step, as the paper does",
-    )
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--draft",
-        metavar="PRESET",
-        help="draft architecture by name, see `drafts` (default: the first preset whose V is that "
-        "of the counts)",
-    )
-    group.add_argument(
-        "--draft-config",
-        metavar="FILE",
+        "--choice",
         type=Path,
-        help="draft architecture from the config.json of the draft, or of the target: then the "
-        "dense one-layer draft that SpecForge derives from it",
+        metavar="FILE",
+        help="a choice.json of these counts, instead of the settings below; a forecast given here "
+        "replaces its own",
     )
 
 
-def chosen_draft(arguments: argparse.Namespace, vocab_size: int) -> DraftArchitecture:
-    """What --draft or --draft-config name, else the first preset with this V.
-
-    Shapes of another V are used over this one, which is said on stderr.
-    """
-    from dataclasses import replace
-
-    from vocabtrim_core.draft_config import fitted, preset_of
-
-    named = _named_draft(arguments) or preset_of(vocab_size)
-    if named is None:
+def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
+    """The saved choice, or the one that the options make on these counts."""
+    sized = ["k", "k_min", "k_max", *options_of(Rules)]
+    weighed = [name for name in options_of(Settings) if name not in sized]
+    at = At(counts.vocab_size, counts)
+    if getattr(arguments, "choice", None) is None:
+        if arguments.vocabulary:
+            refuse(
+                arguments, sized, "--vocabulary names the tokens, and {flags} would choose others"
+            )
+        return SelectionSpec.make(counts, **from_argv(SelectionSpec, arguments, at))
+    settled = (*weighed, "pin", "note", *sized, "vocabulary")
+    refuse(arguments, settled, "--choice already settles {flags}")
+    if given(arguments, ForecastSettings) and arguments.accept_length is None:
         raise InputError(
-            f"No draft preset has V = {vocab_size:,}, the vocabulary size of these counts; give "
-            "the target's config.json with --draft-config FILE, or name a preset with --draft."
+            "A forecast in place of the choice's own needs --accept-length, the acceptance length "
+            "of the full draft."
         )
-    found, note = fitted(named, vocab_size)
-    if note:
-        print(note, file=sys.stderr)
-    per_cycle = getattr(arguments, "fusion_per_cycle", None)
-    return replace(found, fusion_per_step=False) if per_cycle else found
-
-
-def _named_draft(arguments: argparse.Namespace) -> DraftArchitecture | None:
-    from vocabtrim_core.draft_config import load_architecture, published
-    from vocabtrim_core.draft_cost import PRESETS
-
-    if arguments.draft_config:
-        found = load_architecture(arguments.draft_config)
-        if note := published(found):
-            print(note, file=sys.stderr)
-        return found
-    if arguments.draft and arguments.draft not in PRESETS:
-        raise InputError(
-            f"There is no draft architecture {arguments.draft!r}; choose one of "
-            f"{', '.join(PRESETS)}, or give --draft-config FILE."
-        )
-    return PRESETS[arguments.draft] if arguments.draft else None
-
-
-def padding_note(curve: CoverageCurve, k: int) -> str | None:
-    """What a k above the number of seen tokens means; None for a smaller k."""
-    if k <= curve.distinct:
-        return None
-    return (
-        f"Only {curve.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
-        f"{k - curve.distinct:,} tokens that never occurred, the unseen ones with the lowest ids: "
-        "they add rows to the draft head and no coverage."
-    )
+    saved = SelectionSpec.load(arguments.choice)
+    more = from_argv(SelectionSpec, arguments, at, "forecast", "on", "served")
+    return replace(saved, **more)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vocabtrim_core.counting.responses import Responses
-    from vocabtrim_core.counts import Provenance, TokenCounts
+    from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.generalization.stability import Sample
     from vocabtrim_core.templates.chat_template import ChatTemplate
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -74,28 +74,8 @@ def comparable_counts(specs: Sequence[str]) -> list[TokenCounts]:
 
     sets = [find_counts(spec) for spec in specs]
     for spec, other in zip(specs[1:], sets[1:], strict=True):
-        _check_comparable(specs[0], sets[0], spec, other)
+        sets[0].check_comparable(other, (specs[0], spec))
     return sets
-
-
-def _check_comparable(ours: str, counts: TokenCounts, theirs: str, other: TokenCounts) -> None:
-    """Coverage compares only tokens of one vocabulary, counted under one rule."""
-    a, b = counts.provenance, other.provenance
-    for field, mine, its in (
-        ("V", f"{counts.vocab_size:,}", f"{other.vocab_size:,}"),
-        ("tokenizer", _tokenizer(a), _tokenizer(b)),
-        ("rule", a.rule, b.rule),
-        ("span end", a.span_end, b.span_end),
-    ):
-        if mine != its:
-            raise InputError(
-                f"{theirs} cannot be compared with {ours}: its {field} is {its}, not {mine}; "
-                "count both corpora the same way."
-            )
-
-
-def _tokenizer(provenance: Provenance) -> str:
-    return f"{provenance.tokenizer} ({provenance.tokenizer_sha256[:8]})"
 
 
 def responses_of(specs: Sequence[str], sets: Sequence[TokenCounts]) -> list[Responses | None]:

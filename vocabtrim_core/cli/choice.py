@@ -7,12 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import (
-    chosen_draft,
     counts_argument,
-    draft_arguments,
     integer,
-    number,
-    padding_note,
+    settings_arguments,
+    settings_of,
 )
 from vocabtrim_core.cli.command import Command, Result, facts, table
 
@@ -27,28 +25,8 @@ if TYPE_CHECKING:
 
 def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
-    draft_arguments(parser)
+    settings_arguments(parser, "architecture", "alpha", "floor", "k_min", "k_max")
     add = parser.add_argument
-    add(
-        "--alpha",
-        type=number,
-        default=0.5,
-        help="weight of coverage against latency reduction, 0..1 (default %(default)s)",
-    )
-    add(
-        "--min-coverage",
-        type=number,
-        default=0.0,
-        metavar="SHARE",
-        help="coverage floor, 0..1 (default %(default)s)",
-    )
-    add("--k-min", type=integer, default=1, metavar="K", help="smallest k (default %(default)s)")
-    add(
-        "--k-max",
-        type=integer,
-        metavar="K",
-        help="largest k (default V; the paper's code searches 50 to 50,000)",
-    )
     add(
         "--method",
         choices=("exact", "tpe"),
@@ -70,19 +48,11 @@ def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.tradeoff import TradeOff
     from vocabtrim_core.workspace import find_counts
 
     counts = find_counts(arguments.counts)
     curve = CoverageCurve.of(counts)
-    tradeoff = TradeOff(
-        curve,
-        chosen_draft(arguments, counts.vocab_size),
-        arguments.alpha,
-        arguments.min_coverage,
-        arguments.k_min,
-        arguments.k_max,
-    )
+    tradeoff = settings_of(arguments, counts.vocab_size).tradeoff(curve)
     if arguments.method == "tpe":
         found = _tpe(arguments, progress, tradeoff, counts)
     else:
@@ -97,7 +67,7 @@ def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
         "draft": tradeoff.architecture.name,
         "vocab_size": counts.vocab_size,
         "counts": counts.key,
-        "note": padding_note(curve, found["k"]),
+        "note": curve.padding_note(found["k"]),
     }
 
 

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import chosen_draft, draft_arguments, integer, number
+from vocabtrim_core.cli.arguments import integer, settings_arguments
 from vocabtrim_core.cli.at_hand import comparable_counts, tokenizer_argument, tokenizer_of
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.errors import InputError
@@ -33,10 +33,7 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNTS",
         help="counts to measure on; gained and lost tokens are weighted by the first",
     )
-    draft_arguments(parser)
-    parser.add_argument(
-        "--alpha", type=number, default=0.5, help="of the utility, 0..1 (default %(default)s)"
-    )
+    settings_arguments(parser, "architecture", "alpha")
     parser.add_argument(
         "--tokens", type=integer, default=10, metavar="N",
         help="gained and lost tokens to list (default %(default)s)",
@@ -47,6 +44,7 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.generalization.compare import compare
     from vocabtrim_core.mappings.importing import import_for
+    from vocabtrim_core.selection_spec.draft_kind import draft_or_none
 
     if not 0 <= arguments.alpha <= 1:
         raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
@@ -56,7 +54,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
     rows = compare(
         [(mapping.name, mapping.vocabulary) for mapping in found],
         sets,
-        _draft_or_none(arguments, sets[0].vocab_size),
+        draft_or_none(arguments, sets[0].vocab_size),
         arguments.alpha,
         reference,
     )
@@ -101,16 +99,6 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
             for mapping, row in zip(found, rows, strict=True)
         ],
     }
-
-
-def _draft_or_none(arguments: argparse.Namespace, vocab_size: int):
-    """The draft asked for; without one, what fits, or none when nothing does."""
-    try:
-        return chosen_draft(arguments, vocab_size)
-    except InputError:
-        if arguments.draft or arguments.draft_config:
-            raise
-        return None
 
 
 def _compare_text(result: Result) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, padding_note
+from vocabtrim_core.cli.arguments import counts_argument, integer
 from vocabtrim_core.cli.at_hand import (
     NO_RESPONSES,
     comparable_counts,
@@ -108,7 +108,7 @@ def _vocabulary(
 ) -> tuple[DraftVocabulary, str | None]:
     """The tokens, and what is to be said of them."""
     if arguments.k is not None:
-        return curve.vocabulary(arguments.k), padding_note(curve, arguments.k)
+        return curve.vocabulary(arguments.k), curve.padding_note(arguments.k)
     from vocabtrim_core.mappings.importing import import_for
 
     found = import_for(arguments.vocabulary, counts)

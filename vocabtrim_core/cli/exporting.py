@@ -8,16 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import (
-    chosen_draft,
-    counts_argument,
-    draft_arguments,
-    integer,
-    number,
-    padding_note,
-)
+from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import refuse
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -46,7 +40,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         help="format to write, see `formats`; may be given several times",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    draft_arguments(parser)
+    settings_arguments(parser, "architecture")
     group = parser.add_argument_group("formats that are whole drafts", "vllm, sglang-eagle3, …")
     group.add_argument(
         "--draft-folder", type=Path, metavar="DIR", help="the EAGLE-3 draft checkpoint to cut"
@@ -55,8 +49,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         "--target", type=Path, metavar="DIR", help="its target, where it uses the target's head"
     )
     group = parser.add_argument_group("for the record", "how k was chosen, kept in manifest.json")
-    group.add_argument("--alpha", type=number, help="weight of coverage, 0..1")
-    group.add_argument("--min-coverage", type=number, metavar="SHARE", help="coverage floor, 0..1")
+    settings_arguments(group, "alpha", "floor", given=True)
     group.add_argument("--method", default="", metavar="NAME", help="exact, tpe, by hand")
 
 
@@ -84,7 +77,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     manifest = export(vocabulary, arguments.formats, arguments.out, context)
     notes = [*manifest.notes]
     if arguments.vocabulary is None:
-        notes.append(padding_note(curve, manifest.k) or "")
+        notes.append(curve.padding_note(manifest.k) or "")
     return {
         "out": str(arguments.out),
         "k": manifest.k,
@@ -101,21 +94,21 @@ def _chosen(
     arguments: argparse.Namespace, counts: TokenCounts, curve: CoverageCurve
 ) -> tuple[DraftVocabulary, dict[str, Any]]:
     """The tokens, and how they were chosen: by a saved choice, or as the arguments say."""
+    from vocabtrim_core.selection_spec.draft_kind import draft_or_none
+
     if arguments.choice is None:
         vocabulary, about = _named(arguments, counts, curve)
         return vocabulary, {
-            "architecture": _draft(arguments, counts.vocab_size),
+            "architecture": draft_or_none(arguments, counts.vocab_size),
             "alpha": arguments.alpha,
             "floor": arguments.min_coverage,
             "method": arguments.method or about,
         }
-    from vocabtrim_core.choice import SavedChoice
+    from vocabtrim_core.selection_spec.spec import SelectionSpec
 
-    for name in ("draft", "draft_config", "fusion_per_cycle", "alpha", "min_coverage", "method"):
-        if getattr(arguments, name) not in (None, ""):
-            flag = name.replace("_", "-")
-            raise InputError(f"--choice already settles --{flag}; leave out one of the two.")
-    choice = SavedChoice.load(arguments.choice)
+    settled = ("draft", "draft_config", "fusion_per_cycle", "alpha", "min_coverage", "method")
+    refuse(arguments, settled, "--choice already settles {flags}")
+    choice = SelectionSpec.load(arguments.choice)
     settings = choice.settings
     return choice.open(counts).vocabulary, {
         "architecture": settings.architecture,
@@ -135,16 +128,6 @@ def _named(
 
     found = sound_for(arguments.vocabulary, counts)
     return found.vocabulary, found.about
-
-
-def _draft(arguments: argparse.Namespace, vocab_size: int):
-    """The draft asked for; without one, what fits, or none when nothing does."""
-    if arguments.draft or arguments.draft_config:
-        return chosen_draft(arguments, vocab_size)
-    try:
-        return chosen_draft(arguments, vocab_size)
-    except InputError:
-        return None  # most formats need no draft; those that do say so in a note
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -3,77 +3,37 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import (
-    chosen_draft,
-    counts_argument,
-    draft_arguments,
-    integer,
-    number,
-    pair,
-)
+from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, settings_of
 from vocabtrim_core.cli.at_hand import comparable_counts
 from vocabtrim_core.cli.calibrating import against_measured, calibrated, check_text, probed
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.forecast.settings import ForecastSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from vocabtrim_core.draft_cost import DraftArchitecture
     from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
     from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
     from vocabtrim_core.jobs.progress import Progress
-    from vocabtrim_core.serving.calibration import Calibration
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
-    draft_arguments(parser)
-    add = parser.add_argument_group("acceptance").add_argument
-    add(
+    settings_arguments(parser, "architecture")
+    group = parser.add_argument_group("acceptance")
+    group.add_argument(
         "--on",
         metavar="COUNTS",
         help="counts of the text to be served, where that is another (same tokenizer and rule)",
     )
-    add(
-        "--depth",
-        type=integer,
-        metavar="K",
-        help="tokens drafted per cycle (default 3, the paper's, or the measurement's)",
-    )
-    add(
-        "--accept-length",
-        type=number,
-        metavar="TAU",
-        help="acceptance length of the full-vocabulary draft, 1..K+1 (default: as on MT-Bench in "
-        "the paper, 2.89 at depth 3)",
-    )
-    add(
-        "--measured-length",
-        type=pair,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="K=TAU",
-        help="acceptance lengths measured at other k; they narrow the interval",
-    )
+    add_options(group, ForecastSettings, "depth", "full_length", "measured", given=True)
     group = parser.add_argument_group("cycle time, one of").add_mutually_exclusive_group()
-    group.add_argument(
-        "--hardware",
-        metavar="NAME",
-        help="from a data sheet: a100-80g (default), h100, h200, l4, rtx-4090, laptop-cpu",
-    )
-    group.add_argument(
-        "--measured",
-        type=pair,
-        nargs="+",
-        action="extend",
-        metavar="K=SECONDS",
-        help="seconds per cycle at two or more k: acceptance length / throughput",
-    )
+    add_options(group, ForecastSettings, "hardware", "cycles", given=True)
     group.add_argument(
         "--measurement",
         metavar="KEY|FILE",
@@ -85,27 +45,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY|FILE",
         help="from the steps and the verification that `probe --with-target` timed",
     )
-    add = parser.add_argument_group("with --hardware").add_argument
-    add(
-        "--batch",
-        type=integer,
-        metavar="N",
-        help="sequences decoded together (default 1); with --measurement or --probe theirs",
-    )
-    add(
-        "--tree-width",
-        type=integer,
-        default=1,
-        metavar="N",
-        help="branches extended per draft step (default 1, a chain)",
-    )
-    add(
-        "--verified",
-        type=integer,
-        metavar="N",
-        help="tokens verified per cycle and sequence (default depth x width + 1)",
-    )
-    add = parser.add_argument_group("result").add_argument
+    group = parser.add_argument_group("with --hardware", "--batch also picks a measurement's")
+    add_options(group, ForecastSettings, "batch", "width", "verified", given=True)
+    group = parser.add_argument_group("result")
+    add = group.add_argument
     add(
         "--baseline",
         type=integer,
@@ -115,14 +58,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="compare with these k besides V and 32,000",
     )
     add("--at", type=integer, nargs="+", default=[], metavar="K", help="list these k too")
-    add("--k-min", type=integer, default=1, metavar="K", help="smallest k (default %(default)s)")
-    add("--k-max", type=integer, metavar="K", help="largest k (default V)")
+    settings_arguments(group, "k_min", "k_max")
 
 
 def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.forecast.cycle_model import check_against_paper
+    from vocabtrim_core.forecast.cycle_model import CycleRange, check_against_paper
     from vocabtrim_core.forecast.inputs import PAPER_DEPTH, acceptance_on
     from vocabtrim_core.forecast.paper import SHIPPED_K
     from vocabtrim_core.forecast.throughput import forecast, implied_alpha
@@ -132,27 +74,34 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     progress(0, None, "reading the counts")
     counts = find_counts(arguments.counts)
     size = counts.vocab_size
-    draft = chosen_draft(arguments, size)
+    settings = settings_of(arguments, size)
+    draft = settings.architecture
     curve = CoverageCurve.of(counts)
     tradeoff = TradeOff(curve, draft)
+    given = ForecastSettings(**from_argv(ForecastSettings, arguments, At(size)))
     measured = calibrated(arguments, size)
-    depth = arguments.depth
-    if depth is None:
-        depth = (measured.steps if measured else 0) or PAPER_DEPTH
-    cycles = _cycles(arguments, draft, depth, measured)
-    for k, _ in arguments.measured_length:
-        _within(k, size, "--measured-length")
+    if arguments.depth is None:
+        given = replace(given, depth=(measured.steps if measured else 0) or PAPER_DEPTH)
+    depth = given.depth
+    for flag, points in (("--measured-length", given.measured), ("--measured", given.cycles)):
+        _within(points, size, flag)
+    if measured:
+        cycles = measured.cycles()
+    elif arguments.probe:
+        cycles = probed(arguments, draft, depth)
+    else:
+        cycles = CycleRange.of(given, draft)
     served = comparable_counts([arguments.counts, *filter(None, [arguments.on])])[-1]
     acceptance, assumed = acceptance_on(
         curve,
         served,
         find_responses(arguments.on or arguments.counts, served),
         depth,
-        arguments.accept_length,
-        {**(measured.lengths if measured else {}), **dict(arguments.measured_length)},
+        given.full_length,
+        {**(measured.lengths if measured else {}), **dict(given.measured)},
         progress=progress,
     )
-    result = forecast(acceptance, cycles, k_min=arguments.k_min, k_max=arguments.k_max)
+    result = forecast(acceptance, cycles, k_min=settings.k_min, k_max=settings.k_max)
     best, bests = result.recommended_k, result.recommended_range
     baselines = dict.fromkeys(k for k in (size, SHIPPED_K, *arguments.baseline) if k <= size)
     for k in (*arguments.baseline, *arguments.at):
@@ -186,7 +135,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         ],
         "measurement": measured.measurement.key if measured else None,
         "measured_where": measured.where if measured else None,
-        "measured_check": against_measured(measured, acceptance, arguments.accept_length)
+        "measured_check": against_measured(measured, acceptance, given.full_length)
         if measured
         else [],
         "draft": draft.name,
@@ -215,39 +164,10 @@ def _ends(value: Callable[[CycleModel], float], cycles: CycleRange) -> list[floa
     return sorted((value(cycles.fast), value(cycles.slow)))
 
 
-def _cycles(
-    arguments: argparse.Namespace,
-    draft: DraftArchitecture,
-    depth: int,
-    measured: Calibration | None,
-) -> CycleRange:
-    """The cycle model of the source that was named."""
-    from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
-
-    if measured:
-        return measured.cycles()
-    if arguments.probe:
-        return probed(arguments, draft, depth)
-    if arguments.measured:
-        for k, _ in arguments.measured:
-            _within(k, draft.vocab_size, "--measured")
-        return CycleRange.measured(arguments.measured)
-    name = arguments.hardware or "a100-80g"
-    if name not in HARDWARE:
-        raise InputError(f"There is no hardware {name!r}; choose one of {', '.join(HARDWARE)}.")
-    return roofline(
-        draft,
-        HARDWARE[name],
-        depth,
-        batch=1 if arguments.batch is None else arguments.batch,
-        width=arguments.tree_width,
-        verified=arguments.verified,
-    )
-
-
-def _within(k: int, size: int, flag: str) -> None:
-    if not 1 <= k <= size:
-        raise InputError(f"{flag} names k = {k:,}, which is outside 1..{size:,}.")
+def _within(points: Iterable[tuple[int, float]], size: int, flag: str) -> None:
+    for k, _ in points:
+        if not 1 <= k <= size:
+            raise InputError(f"{flag} names k = {k:,}, which is outside 1..{size:,}.")
 
 
 def _text(result: Result) -> str:

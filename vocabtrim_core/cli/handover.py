@@ -9,40 +9,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli import saving
-from vocabtrim_core.cli.arguments import counts_argument
+from vocabtrim_core.cli.arguments import choice_argument, chosen, counts_argument, spec_arguments
 from vocabtrim_core.cli.at_hand import (
     comparable_counts,
     responses_of,
     tokenizer_argument,
     tokenizer_of,
 )
-from vocabtrim_core.cli.chosen import choice_argument, chosen, settings_arguments
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from vocabtrim_core.choice import SavedChoice
     from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.report.facts import Facts
     from vocabtrim_core.report.material import Measured
+    from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 # --- arguments ----------------------------------------------------------------------------------
 
 
 def _material_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
-    parser.add_argument(
-        "--on",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="COUNTS",
-        help="counts of other corpora, to show what the choice covers there",
-    )
     parser.add_argument(
         "--measurement",
         dest="measurements",
@@ -54,7 +45,7 @@ def _material_arguments(parser: argparse.ArgumentParser) -> None:
     )
     choice_argument(parser)
     tokenizer_argument(parser)
-    settings_arguments(parser)
+    spec_arguments(parser)
 
 
 def _report_arguments(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +130,7 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     from vocabtrim_core.report.material import Material
 
     progress(0, 4, "reading the counts")
-    specs = [arguments.counts, *arguments.on]
+    specs = [arguments.counts, *(arguments.on or ())]
     counts, *others = comparable_counts(specs)
     choice = chosen(arguments, counts)
     kept = choice.open(counts)
@@ -161,7 +152,7 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     )
 
 
-def _measured(specs: list[str], choice: SavedChoice, vocab_size: int) -> list[Measured]:
+def _measured(specs: list[str], choice: SelectionSpec, vocab_size: int) -> list[Measured]:
     from vocabtrim_core.report.outlook import comparisons
     from vocabtrim_core.serving.measurement import find
 
@@ -180,7 +171,7 @@ def _intervals(
     }
 
 
-def _ceiling(choice: SavedChoice, responses: Responses | None, ranks: np.ndarray) -> Any:
+def _ceiling(choice: SelectionSpec, responses: Responses | None, ranks: np.ndarray) -> Any:
     """The exact ceiling where the counted responses are at hand and a forecast is wanted."""
     if responses is None or choice.forecast.full_length is None:
         return None

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli.arguments import integer, number
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.selection_spec.draft_kind import draft_options
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -20,16 +23,9 @@ DEFAULT = "llama-3.2-1b"  # the largest that a laptop probes in two minutes
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "--draft", metavar="PRESET",
-        help=f"draft architecture by name, see `drafts` (default {DEFAULT})",
-    )  # fmt: skip
-    group.add_argument(
-        "--draft-config", metavar="FILE", type=Path,
-        help="draft architecture from the config.json of the target or the draft",
-    )  # fmt: skip
-    add = parser.add_argument_group("what is timed").add_argument
+    draft_options(parser, f"(default {DEFAULT})")
+    group = parser.add_argument_group("what is timed")
+    add = group.add_argument
     add(
         "--k",
         type=integer,
@@ -65,13 +61,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="time a verification by a random target of these shapes too",
     )
-    add(
-        "--depth",
-        type=integer,
-        default=3,
-        metavar="N",
-        help="draft steps per cycle, for the time of a cycle (default %(default)s)",
-    )
+    add_options(group, ForecastSettings, "depth")
     add(
         "--verify-seconds",
         type=number,

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.chosen import chosen, settings_arguments
+from vocabtrim_core.cli.arguments import chosen, spec_arguments
 from vocabtrim_core.cli.command import Command, Result, facts
 from vocabtrim_core.errors import InputError
 
@@ -20,12 +20,11 @@ def _choice_arguments(parser: argparse.ArgumentParser) -> None:
     add("what", metavar="COUNTS|FILE", help="save: the counts; show: the choice.json")
     add("--out", type=Path, metavar="FILE", help="save: the choice.json to write")
     add("--counts", metavar="COUNTS", help="show: the counts (default: those of the workspace)")
-    settings_arguments(parser)
+    spec_arguments(parser)
 
 
 def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.choice import SavedChoice
-    from vocabtrim_core.choice_link import to_query
+    from vocabtrim_core.selection_spec.spec import SelectionSpec
     from vocabtrim_core.workspace import find_counts
 
     if arguments.action == "save":
@@ -35,7 +34,7 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
         choice = chosen(arguments, counts)
         choice.save(arguments.out)
     else:
-        choice = SavedChoice.load(arguments.what)
+        choice = SelectionSpec.load(arguments.what)
         counts = find_counts(arguments.counts or choice.counts.key)
     opened = choice.open(counts)
     return {
@@ -52,7 +51,7 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
         "own": choice.own.about if choice.own else None,
         "pins": len(choice.pins),
         "note": choice.note,
-        "query": to_query(choice),
+        "query": choice.query(),
         "out": str(arguments.out) if arguments.out else None,
     }
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import chosen_draft, draft_arguments, integer, number
+from vocabtrim_core.cli.arguments import settings_arguments, settings_of
 from vocabtrim_core.cli.at_hand import (
     comparable_counts,
     template_of,
@@ -16,6 +16,9 @@ from vocabtrim_core.cli.at_hand import (
 )
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import Mix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,14 +29,6 @@ if TYPE_CHECKING:
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
-def _budget(text: str) -> tuple[str, int]:
-    """SCRIPT=N as (script, n)."""
-    script, equals, budget = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not SCRIPT=N, such as cjk=2000")
-    return script, integer(budget)
-
-
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "counts",
@@ -41,58 +36,15 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNTS",
         help="counts of every corpus to serve (same tokenizer, V and rule)",
     )
-    draft_arguments(parser)
-    add = parser.add_argument_group("what is weighed").add_argument
-    add(
-        "--weights",
-        type=number,
-        nargs="+",
-        metavar="W",
-        help="traffic share of each corpus (default: all equal)",
-    )
-    add("--k", type=integer, help="size (default: the one with the best utility)")
-    add("--alpha", type=number, default=0.5, help="weight of coverage, 0..1 (default %(default)s)")
-    add(
-        "--min-coverage",
-        type=number,
-        default=0.0,
-        metavar="SHARE",
-        help="least coverage of the mix, 0..1",
-    )
-    add(
-        "--min-coverage-every",
-        type=number,
-        metavar="SHARE",
-        help="least coverage of every corpus, 0..1",
-    )
-    add("--k-max", type=integer, metavar="K", help="largest size")
-    add = parser.add_argument_group("what must be in it, or out of it").add_argument
-    add(
-        "--protect",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="SET",
-        help="end-of-turn, specials, bytes, digits, numbers, whitespace, tool-calls, thoughts, or "
-        "a file of ids and texts (.json array, or .txt with one per line)",
-    )
-    add(
-        "--script",
-        type=_budget,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="SCRIPT=N",
-        help="at least the N most frequent tokens of a script: cjk, cyrillic, arabic, …",
-    )
-    add("--exclude", type=Path, metavar="FILE", help="ids and texts to leave out, as in --protect")
-    add(
-        "--multiple",
-        type=integer,
-        default=1,
-        metavar="N",
-        help="round the size up to a multiple, such as 64 x tensor parallel",
-    )
+    settings_arguments(parser, "architecture")
+    group = parser.add_argument_group("what is weighed")
+    add_options(group, Mix, "weights")
+    settings_arguments(group, "k", "alpha", "floor")
+    add_options(group, Mix, "floor_every")
+    settings_arguments(group, "k_max")
+    group = parser.add_argument_group("what must be in it, or out of it")
+    add_options(group, Mix, "protect", "scripts")
+    add_options(group, Rules, "excluded", "multiple")
     tokenizer_argument(parser)
     parser.add_argument(
         "--out",
@@ -117,15 +69,16 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
     progress(0, 2, "reading the tokenizer")
     wishes, excluded = _wishes(arguments, sets, mix(sets, weights))
     progress(1, 2, "choosing")
+    settings = settings_of(arguments, size)
     demand = Demand(
         sets,
         weights,
-        chosen_draft(arguments, size),
-        arguments.alpha,
-        arguments.min_coverage,
+        settings.architecture,
+        settings.alpha,
+        settings.floor,
         arguments.min_coverage_every,
-        arguments.k,
-        k_max=arguments.k_max,
+        settings.k,
+        k_max=settings.k_max,
         wishes=wishes,
         excluded=excluded,
         multiple=arguments.multiple,
@@ -162,8 +115,8 @@ def _wishes(
     from vocabtrim_core.tokenizers.kinds import token_kinds
 
     counts, size = sets[0], sets[0].vocab_size
-    named = [name for name in arguments.protect if name in SETS]
-    files = [name for name in arguments.protect if name not in SETS]
+    named = [name for name in arguments.protect or () if name in SETS]
+    files = [name for name in arguments.protect or () if name not in SETS]
     for name in files:
         if not Path(name).is_file():
             raise InputError(f"--protect {name} is neither a file nor one of {', '.join(SETS)}.")

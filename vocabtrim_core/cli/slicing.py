@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer, number
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.forecast.settings import ForecastSettings
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -38,16 +39,8 @@ def _slice_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the draft was reduced before, keep what it still has of the vocabulary",
     )
     group = parser.add_argument_group("expected loss", "left out without --counts")
-    add = group.add_argument
-    add("--counts", metavar="COUNTS", help="counts of the traffic, to say what is lost on it")
-    add(
-        "--accept-length",
-        type=number,
-        metavar="TAU",
-        help="acceptance length of the draft as it is, to forecast that of the trimmed one",
-    )
-    add("--depth", type=integer, default=3, metavar="K",
-        help="tokens drafted per cycle (default %(default)s)")  # fmt: skip
+    group.add_argument("--counts", metavar="COUNTS", help="counts of your traffic")
+    add_options(group, ForecastSettings, "full_length", "depth")
 
 
 def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -97,10 +90,10 @@ def vocabulary_in(
 ) -> DraftVocabulary:
     """The tokens of a saved choice, or of a mapping in any format that is understood."""
     if path.suffix == ".json" and _is_choice(path):
-        from vocabtrim_core.choice import SavedChoice
+        from vocabtrim_core.selection_spec.spec import SelectionSpec
         from vocabtrim_core.workspace import find_counts
 
-        choice = SavedChoice.load(path)
+        choice = SelectionSpec.load(path)
         return choice.open(counts or find_counts(choice.counts.key)).vocabulary
     from vocabtrim_core.mappings.importing import import_mapping
 
@@ -113,7 +106,7 @@ def vocabulary_in(
 
 
 def _is_choice(path: Path) -> bool:
-    from vocabtrim_core.choice import FORMAT
+    from vocabtrim_core.selection_spec.spec import FORMAT
 
     return path.is_file() and FORMAT in path.read_text("utf-8", errors="replace")[:10_000_000]
 

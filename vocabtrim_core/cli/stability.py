@@ -6,13 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import (
-    chosen_draft,
-    counts_argument,
-    draft_arguments,
-    integer,
-    number,
-)
+from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, settings_of
 from vocabtrim_core.cli.at_hand import sample_of
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
@@ -23,12 +17,8 @@ if TYPE_CHECKING:
 
 def _stability_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
-    draft_arguments(parser)
+    settings_arguments(parser, "architecture", "alpha", "floor", "k_min", "k_max")
     add = parser.add_argument
-    add("--alpha", type=number, default=0.5, help="weight of coverage, 0..1 (default %(default)s)")
-    add("--min-coverage", type=number, default=0.0, metavar="SHARE", help="coverage floor, 0..1")
-    add("--k-min", type=integer, default=1, metavar="K", help="smallest k (default %(default)s)")
-    add("--k-max", type=integer, metavar="K", help="largest k (default V)")
     add(
         "--sizes",
         type=integer,
@@ -48,21 +38,14 @@ def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.generalization.stability import stability
     from vocabtrim_core.generalization.uncertainty import held_out_coverage, unseen_mass
-    from vocabtrim_core.tradeoff import TradeOff
     from vocabtrim_core.workspace import find_counts
 
     for name in ("repeats", "draws"):
         if getattr(arguments, name) < 2:
             raise InputError(f"{name} must be 2 or more, but it is {getattr(arguments, name)}.")
     counts = find_counts(arguments.counts)
-    tradeoff = TradeOff(
-        CoverageCurve.of(counts),
-        chosen_draft(arguments, counts.vocab_size),
-        arguments.alpha,
-        arguments.min_coverage,
-        arguments.k_min,
-        arguments.k_max,
-    )
+    settings = settings_of(arguments, counts.vocab_size)
+    tradeoff = settings.tradeoff(CoverageCurve.of(counts))
     sample, drawn_from = sample_of(arguments.counts, counts)
     found = stability(
         sample,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer, number
+from vocabtrim_core.cli.arguments import integer, number, settings_arguments
 from vocabtrim_core.cli.command import Command, Result, facts
 from vocabtrim_core.cli.training_arguments import (
     conversations,
@@ -88,9 +88,7 @@ def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
         "--compare", action="store_true",
         help="count both corpora with the target's tokenizer, and say how k* moves",
     )  # fmt: skip
-    parser.add_argument(
-        "--alpha", type=number, default=0.5, help="of that k* (default %(default)s)"
-    )
+    settings_arguments(parser, "alpha")
 
 
 def answerer(

@@ -1,41 +1,17 @@
-"""What all figures share: palettes, sampled sizes, axes. Palettes are data, so that the same
-figure serves a light page, a dark page and a printed report."""
+"""What all figures share: palettes, sampled sizes, axes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
+from vocabtrim_core.palette import DARK as DARK
+from vocabtrim_core.palette import LIGHT as LIGHT
+from vocabtrim_core.palette import Palette as Palette
+
 POINTS = 320  # sizes per curve; an SVG line gains nothing from more
-
-
-@dataclass(frozen=True, slots=True)
-class Palette:
-    """Colours by role; `parts` are told apart side by side, `scale` runs from low to high."""
-
-    ink: str
-    muted: str
-    line: str
-    accent: str
-    warn: str
-    ground: str
-    parts: tuple[str, ...] = field(default=())
-    scale: tuple[str, ...] = field(default=())
-
-
-LIGHT = Palette(
-    ink="#16202A", muted="#667482", line="#E3E8EC", accent="#0B7A75", warn="#C2570C",
-    ground="#FFFFFF", parts=("#B9C4CC", "#8B9AA6", "#5D6D7A", "#0B7A75"),
-    scale=("#F2F5F6", "#CFE5E3", "#98CECA", "#4FA8A2", "#0B7A75", "#043E3C"),
-)  # fmt: skip
-DARK = Palette(
-    ink="#E8EDF1", muted="#95A3AF", line="#2B353E", accent="#2DB8AF", warn="#F0924E",
-    ground="#0E1317", parts=("#4A5864", "#6B7A87", "#93A1AD", "#2DB8AF"),
-    scale=("#141B21", "#0C3D3B", "#116663", "#1A918B", "#4BBDB6", "#BEE9E6"),
-)  # fmt: skip
 
 
 def log_sizes(vocab_size: int, *marks: int, points: int = POINTS) -> np.ndarray:

@@ -8,14 +8,12 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from vocabtrim_core.drafts.metrics import LENGTH, Metrics
-from vocabtrim_core.figures.base import DARK, LIGHT, Palette, layout
+from vocabtrim_core.figures.base import LIGHT, Palette, layout
 
 HEIGHT = 270
 POSITION = "eval/per_position_acc/"
 SECONDS = "perf/optimizer_step_time_s"
 # Colours of the trimmed sizes, from the first on; the full vocabulary is drawn in ink, dashed.
-SERIES = {"light": ("#0B7A75", "#C2570C", "#2F5FB3", "#8A5A9E", "#8B97A3"),
-          "dark": ("#2DB8AF", "#F0924E", "#7FA8F0", "#C397D8", "#7B8994")}  # fmt: skip
 
 
 class Course(NamedTuple):
@@ -67,7 +65,7 @@ def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Co
 
 def colours(courses: Sequence[Course], palette: Palette) -> list[str]:
     """One colour per course, the same in every figure."""
-    shades = iter(SERIES["dark" if palette == DARK else "light"] * len(courses))
+    shades = iter(palette.series * len(courses))
     return [palette.ink if each.full else next(shades) for each in courses]
 
 

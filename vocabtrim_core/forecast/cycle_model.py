@@ -14,6 +14,7 @@ import numpy as np
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.settings import ForecastSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,24 @@ class CycleRange:
             model,
             model,
             "Holds for the engine, batch size and tree shape that were measured.",
+        )
+
+    @classmethod
+    def of(cls, settings: ForecastSettings, architecture: DraftArchitecture) -> CycleRange:
+        """From measured cycles, else from hardware; InputError where they give none."""
+        if settings.cycles:
+            return cls.measured(settings.cycles)
+        if settings.hardware not in HARDWARE:
+            raise InputError(
+                f"There is no hardware {settings.hardware!r}; choose one of {', '.join(HARDWARE)}."
+            )
+        return roofline(
+            architecture,
+            HARDWARE[settings.hardware],
+            settings.depth,
+            batch=settings.batch,
+            width=settings.width,
+            verified=settings.verified,
         )
 
 

@@ -11,6 +11,13 @@ from dataclasses import dataclass
 FULL_K = 128_256
 GENERAL_K, NER_K, FUNCTION_CALLING_K = 13_264, 6_521, 4_380
 SHIPPED_K = 32_000  # what published EAGLE-3 drafts use; not the paper's
+# Sizes worth a mark, what they are called, and shorter beside a chart.
+KNOWN_SIZES = (
+    (GENERAL_K, "paper, general", "paper, general"),
+    (NER_K, "paper, NER", "paper, NER"),
+    (FUNCTION_CALLING_K, "paper, function calling", "paper, function calling"),
+    (SHIPPED_K, "shipped EAGLE-3 heads", "common"),
+)
 
 
 @dataclass(frozen=True, slots=True)

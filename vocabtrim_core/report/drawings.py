@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report.dots import elsewhere, measured
 from vocabtrim_core.report.facts import Facts, Option
 from vocabtrim_core.report.plot import (
@@ -28,7 +29,7 @@ from vocabtrim_core.report.plot import (
 from vocabtrim_core.report.words import percent
 
 LEFT, RIGHT = 52, 96  # room for the labels of the y axis, and of the lines' ends
-PARTS = ("#c3ccd3", "#97a4af", "#6b7a87", ACCENT)  # fusion, attention, feed-forward, head
+PARTS = LIGHT.parts  # fusion, attention, feed-forward, head
 SMALLEST = 100  # sizes drawn begin here: nobody ships fewer
 
 

@@ -7,25 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from vocabtrim_core.choice import Opened, Settings
 from vocabtrim_core.coverage import HeldOut, coverage_on
-from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, GENERAL_K, NER_K, SHIPPED_K
+from vocabtrim_core.forecast.paper import KNOWN_SIZES
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.generalization.missing import Missing, missing
 from vocabtrim_core.generalization.uncertainty import Interval
 from vocabtrim_core.report.material import Material
 from vocabtrim_core.report.outlook import as_many_covering, predict, ratios
+from vocabtrim_core.selection_spec.opened import Opened
+from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.text import visible
 from vocabtrim_core.tradeoff import Choice
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-KNOWN_SIZES = (
-    (GENERAL_K, "paper, general"),
-    (NER_K, "paper, NER"),
-    (FUNCTION_CALLING_K, "paper, function calling"),
-    (SHIPPED_K, "shipped EAGLE-3 heads"),
-)
 SHOWN_TOKENS = 20  # of each list
 
 
@@ -143,7 +138,7 @@ def _options(
         labels[chosen] = ["as many, the most frequent"]
     else:
         labels[chosen] = ["chosen"]
-    for k, label in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *KNOWN_SIZES):
+    for k, label, *_ in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *KNOWN_SIZES):
         if k < size:
             labels.setdefault(k, []).append(label)
     for pin in material.choice.pins:

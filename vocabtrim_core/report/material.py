@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vocabtrim_core.choice import SavedChoice
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.uncertainty import Interval
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 
@@ -44,7 +44,7 @@ class Material:
     """
 
     counts: TokenCounts
-    choice: SavedChoice
+    choice: SelectionSpec
     others: Sequence[TokenCounts] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     tokenizer: Tokenizer | None = None
@@ -57,27 +57,11 @@ class Material:
     def check(self) -> None:
         """InputError for counts of another tokenizer or rule, and for another tokenizer."""
         for other in self.others:
-            _check_comparable(self.counts, other)
+            self.counts.check_comparable(other)
         tokenizer, counts = self.tokenizer, self.counts
         if tokenizer and tokenizer.fingerprint != counts.provenance.tokenizer_sha256:
             raise InputError(
                 f"{counts.name} was counted with the tokenizer {counts.provenance.tokenizer} "
                 f"({counts.provenance.tokenizer_sha256[:8]}), but {tokenizer.name} "
                 f"({tokenizer.fingerprint[:8]}) is given."
-            )
-
-
-def _check_comparable(counts: TokenCounts, other: TokenCounts) -> None:
-    a, b = counts.provenance, other.provenance
-    pairs = (
-        ("tokenizer", f"{a.tokenizer} ({a.tokenizer_sha256[:8]})",
-         f"{b.tokenizer} ({b.tokenizer_sha256[:8]})"),
-        ("rule", a.rule, b.rule),
-        ("span end", a.span_end, b.span_end),
-    )  # fmt: skip
-    for name, mine, its in pairs:
-        if mine != its:
-            raise InputError(
-                f"{other.name} cannot stand beside {counts.name}: its {name} is {its}, not {mine}; "
-                "count both the same way."
             )

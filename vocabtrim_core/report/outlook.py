@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from vocabtrim_core.choice import ForecastSettings, Opened
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
+from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import (
     AcceptanceModel,
     Forecast,
@@ -17,6 +17,7 @@ from vocabtrim_core.forecast.throughput import (
     order_free_ceiling,
 )
 from vocabtrim_core.report.material import Measured
+from vocabtrim_core.selection_spec.opened import Opened
 from vocabtrim_core.serving.measurement import Measurement
 
 
@@ -35,28 +36,14 @@ def predict(
         dict(settings.measured),
     )
     return forecast(
-        acceptance, cycles_of(settings, tradeoff.architecture), baseline_k=settings.baseline_k,
+        acceptance, CycleRange.of(settings, tradeoff.architecture), baseline_k=settings.baseline_k,
         k_min=tradeoff.k_min, k_max=tradeoff.k_max,
-    )  # fmt: skip
-
-
-def cycles_of(settings: ForecastSettings, architecture: DraftArchitecture) -> CycleRange:
-    """The time of cycles; InputError where hardware or measurements give none."""
-    if settings.cycles:
-        return CycleRange.measured(settings.cycles)
-    if settings.hardware not in HARDWARE:
-        raise InputError(
-            f"There is no hardware {settings.hardware!r}; choose one of {', '.join(HARDWARE)}."
-        )
-    return roofline(
-        architecture, HARDWARE[settings.hardware], settings.depth, batch=settings.batch,
-        width=settings.width, verified=settings.verified,
     )  # fmt: skip
 
 
 def check(settings: ForecastSettings, architecture: DraftArchitecture) -> None:
     """InputError where these assumptions, made elsewhere, give no forecast for this draft."""
-    cycles_of(settings, architecture)
+    CycleRange.of(settings, architecture)
     size = architecture.vocab_size
     if settings.full_length is not None:
         most = np.full(size, settings.depth + 1.0)
@@ -76,7 +63,7 @@ def as_many_covering(opened: Opened) -> int:
     if opened.vocabulary == opened.tradeoff.curve.vocabulary(len(opened.vocabulary)):
         return len(opened.vocabulary)
     curve = opened.tradeoff.curve
-    return min(int(np.searchsorted(curve.coverage, opened.choice.coverage)) + 1, curve.vocab_size)
+    return curve.smallest_k(opened.choice.coverage)
 
 
 def ratios(predicted: Forecast, k: int, like_k: int, other_k: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 import vocabtrim_core
+from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report import words
 from vocabtrim_core.report.drawings import figures
 from vocabtrim_core.report.facts import Facts
@@ -64,7 +65,7 @@ def _content(facts: Facts) -> dict[str, Any]:
         "recommended": facts.forecast.recommended_range if facts.forecast else None,
         "figures": drawn,
         "number": lambda name: order.index(name) + 1,
-        "css": (HERE / "page.css").read_text("utf-8"),
+        "css": _css(),
         "version": vocabtrim_core.__version__,
         "title": words.title(facts),
         "verdict": [_typeset(line) for line in words.verdict(facts)],
@@ -78,6 +79,14 @@ def _content(facts: Facts) -> dict[str, Any]:
         **{name: getattr(words, name) for name in
            ("percent", "signed", "between", "megabytes", "one_in", "labels")},
     }  # fmt: skip
+
+
+def _css() -> str:
+    """The style sheet with the palette's colours in it."""
+    names = ("ink", "muted", "line", "accent", "warn")
+    colours = ";".join(f"--{name}:{getattr(LIGHT, name)}" for name in names)
+    text = (HERE / "page.css").read_text("utf-8")
+    return text.replace("ROOT", f":root{{{colours}}}").replace("MUTED", LIGHT.muted)
 
 
 def _typeset(text: str) -> str:

@@ -13,13 +13,15 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from vocabtrim_core.palette import LIGHT
+
 INK, MUTED, LINE, ACCENT, SOFT, WARN = (
-    "#16202a",
-    "#5b6875",
-    "#dfe5ea",
-    "#0b7a75",
-    "#d5ebe9",
-    "#b9500a",
+    LIGHT.ink,
+    LIGHT.muted,
+    LIGHT.line,
+    LIGHT.accent,
+    LIGHT.soft,
+    LIGHT.warn,
 )
 SANS = "'Inter','Helvetica Neue',Helvetica,Arial,'Liberation Sans',sans-serif"
 WIDTH = 720

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Sequence
 
-from vocabtrim_core.choice_flags import choice_flags
+from vocabtrim_core import wording
 from vocabtrim_core.counts import EARLIER_VERSION
+from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.report.facts import Facts, Option
+from vocabtrim_core.wording import GAP, one_in
 
-
-def percent(share: float, digits: int = 1) -> str:
-    """0.9447 -> '94.5 %', with a narrow no-break space; a share below one never reads as 100 %."""
-    number = f"{100 * share:.{digits}f}"
-    return percent(share, digits + 1) if share < 1 and float(number) == 100 else f"{number}\u202f%"
-
-
-def signed(share: float) -> str:
-    """A relative change, '+3.0 %' or, with a true minus, '-1.2 %'."""
-    return f"{100 * share:+.1f}\u202f%".replace("-", "\u2212")
+percent = functools.partial(wording.percent, gap=GAP)
+signed = functools.partial(wording.signed, gap=GAP)
+megabytes = functools.partial(wording.megabytes, gap=GAP)
 
 
 def between(low: float, high: float) -> str:
     """An interval of relative changes."""
     return f"{signed(low)} to {signed(high)}"
-
-
-def megabytes(count: float) -> str:
-    """Bytes in decimal megabytes."""
-    return f"{count / 1e6:,.1f}\u202fMB"
-
-
-def one_in(share: float) -> str:
-    """A share as '1 in 18'; 'none' for zero."""
-    return f"1 in {round(1 / share):,}" if share > 0 else "none"
 
 
 def title(facts: Facts) -> str:
@@ -104,7 +90,7 @@ def _speed(facts: Facts) -> list[str]:
         return ["Its effect on tokens per second has been neither measured nor forecast."]
     text = f"Forecast throughput: {_between(facts, facts.full.k)} against all {facts.full.k:,} "
     text += "tokens"
-    shipped = facts.option(32_000)
+    shipped = facts.option(SHIPPED_K)
     if shipped and not shipped.chosen:
         text += f", {_between(facts, shipped.k)} against the usual {shipped.k:,}"
     return [f"{text}; it has not been measured."]
@@ -244,7 +230,7 @@ def commands(facts: Facts) -> tuple[str, ...]:
     count += ["--last-turn-only"] if made.last_turn_only else []
     if made.max_length:
         count += ["--max-length", str(made.max_length)]
-    own = ["choice", "save", "counts.npz", *choice_flags(facts.material.choice),
+    own = ["choice", "save", "counts.npz", *facts.material.choice.argv(),
            "--out", "choice.json"]  # fmt: skip
     export = ["export", "counts.npz", "--choice", "choice.json", "--format", "specforge",
               "--format", "ids", "--out", "draft-vocabulary"]  # fmt: skip

@@ -11,6 +11,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.selection.rules import EXCLUDED, Rules
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
 
@@ -40,43 +41,6 @@ def mix(sets: Sequence[TokenCounts], weights: Sequence[float]) -> np.ndarray:
     if not values.sum():
         raise InputError("All domain weights are zero; give one corpus a weight above zero.")
     return values / values.sum() @ shares(sets)
-
-
-PROTECTED, FREE, EXCLUDED = 0, 1, 2  # tiers of tokens, in the order a selection takes them
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a selection must and must not contain. multiple: k is rounded up to it (64 x TP)."""
-
-    protected: frozenset[int] = frozenset()
-    excluded: frozenset[int] = frozenset()
-    multiple: int = 1
-
-    def check(self, vocab_size: int) -> None:
-        """InputError when the rules contradict each other or name ids outside 0..V-1."""
-        both = self.protected & self.excluded
-        if both:
-            raise InputError(
-                f"Token id {min(both)} is both protected and excluded ({len(both)} such ids); "
-                "remove it from one of the lists."
-            )
-        outside = [i for i in self.protected | self.excluded if not 0 <= i < vocab_size]
-        if outside:
-            raise InputError(
-                f"Token id {min(outside)} in the protected or excluded list lies outside "
-                f"0..{vocab_size - 1}."
-            )
-        if not 1 <= self.multiple <= vocab_size:
-            raise InputError(f"The size multiple must lie within 1..{vocab_size}.")
-
-    def tiers(self, vocab_size: int) -> np.ndarray:
-        """int8[V]: PROTECTED, FREE or EXCLUDED per token; InputError as `check`."""
-        self.check(vocab_size)
-        tiers = np.full(vocab_size, FREE, np.int8)
-        tiers[list(self.protected)] = PROTECTED
-        tiers[list(self.excluded)] = EXCLUDED
-        return tiers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

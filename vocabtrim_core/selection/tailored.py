@@ -12,7 +12,8 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.selection.protect import Wish, rules_of
-from vocabtrim_core.selection.selection import RuledCurve, Rules, apply_rules, mix
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection.selection import RuledCurve, apply_rules, mix
 from vocabtrim_core.selection.worst_domain import WorstDomain, worst_domain
 from vocabtrim_core.tradeoff import Choice
 from vocabtrim_core.vocabulary import DraftVocabulary

@@ -14,7 +14,8 @@ import numpy as np
 
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.selection.selection import EXCLUDED, FREE, PROTECTED, Rules, apply_rules, shares
+from vocabtrim_core.selection.rules import EXCLUDED, FREE, PROTECTED, Rules
+from vocabtrim_core.selection.selection import apply_rules, shares
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 ROUNDS = 100

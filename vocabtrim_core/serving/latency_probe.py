@@ -16,12 +16,13 @@ import numpy as np
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, GENERAL_K, SHIPPED_K
 from vocabtrim_core.serving.store import Store
 
 FORMAT = 1
 FOLDER = "probes"
 LEAST = 6  # repeats that a 95 % interval of a median needs
-ANCHORS = (4_380, 13_264, 32_000)  # the paper's two sizes, and the one drafts are shipped with
+ANCHORS = (FUNCTION_CALLING_K, GENERAL_K, SHIPPED_K)  # the paper's two, and the usual one
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""One table for every form of a setting: the fields of a dataclass, each with its `Leaf`."""

@@ -1,0 +1,1 @@
+"""A whole selection as one value, and its forms."""

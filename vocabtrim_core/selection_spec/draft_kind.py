@@ -1,0 +1,200 @@
+"""A draft architecture in commands, addresses and sessions: a name where it has one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import JSON, Kind, json_of
+from vocabtrim_core.fields.leaf import At, Leaf
+
+if TYPE_CHECKING:
+    from vocabtrim_core.draft_cost import DraftArchitecture
+
+
+def own_drafts() -> list[str]:
+    """The config.json files of this workspace that are no presets, by name."""
+    return sorted(path.name for path in workspace.folder("drafts").glob("*.json"))
+
+
+def load_draft(name: str) -> DraftArchitecture:
+    """A preset, or a config.json of this workspace, over its own V."""
+    from vocabtrim_core.draft_config import load_architecture
+    from vocabtrim_core.draft_cost import PRESETS
+
+    return load_architecture(name if name in PRESETS else draft_file(name))
+
+
+def draft_file(name: str) -> Path:
+    """Where the config.json of a draft lies that is no preset."""
+    return workspace.folder("drafts") / Path(name).name
+
+
+def keep_config(content: bytes) -> str:
+    """Store a config.json under its content's name; returns the name."""
+    name = f"config-{hashlib.sha256(content).hexdigest()[:8]}.json"
+    workspace.write_atomic(draft_file(name), content)
+    return name
+
+
+def default_draft(vocab_size: int) -> DraftArchitecture:
+    """The first preset whose model has this V, as in commands; else Llama's shapes over it."""
+    from vocabtrim_core.draft_config import preset_of
+    from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
+
+    return preset_of(vocab_size) or with_vocab_size(PRESETS["llama-3.1-8b"], vocab_size)
+
+
+def preset_name(shape: DraftArchitecture) -> str:
+    """The preset of these shapes; "" for other shapes."""
+    from vocabtrim_core.draft_cost import PRESETS
+
+    preset = PRESETS.get(shape.name)
+    return shape.name if preset and _alike(preset, shape) else ""
+
+
+def draft_name(shape: DraftArchitecture) -> str:
+    """The preset of these shapes, or a config of the workspace, which is kept there if need be."""
+    from vocabtrim_core.draft_config import kept_config
+
+    if name := preset_name(shape):
+        return name
+    for name in sorted(own_drafts(), key=lambda name: name != f"{shape.name}.json"):
+        try:
+            if _alike(load_draft(name), shape):
+                return name
+        except InputError:
+            continue  # a file that is none any more
+    config = kept_config(replace(shape, fusion_per_step=True))  # its own switch has it
+    return keep_config(json.dumps(config, indent=1).encode())
+
+
+def _alike(known: DraftArchitecture, shape: DraftArchitecture) -> bool:
+    own = {"vocab_size": shape.vocab_size, "fusion_per_step": shape.fusion_per_step}
+    return replace(known, **own) == shape
+
+
+def draft_options(to: Any, usual: str) -> None:
+    """--draft and --draft-config, of which one may be given. usual: what is taken without."""
+    group = to.add_mutually_exclusive_group()
+    group.add_argument(
+        "--draft", metavar="PRESET", help=f"draft architecture by name, see `drafts` {usual}"
+    )
+    group.add_argument(
+        "--draft-config",
+        metavar="FILE",
+        type=Path,
+        help="draft architecture from the config.json of the draft, or of the target: then the "
+        "dense one-layer draft that SpecForge derives from it",
+    )
+
+
+class Draft(Kind):
+    """--draft or --draft-config, and what a draft step is charged with."""
+
+    def add(self, to: Any, leaf: Leaf, default: Any, given: bool) -> None:
+        to.add_argument(
+            "--fusion-per-cycle",
+            action="store_true",
+            default=None,
+            help="charge the feature fusion to the cycle, as engines run it, instead of to every "
+            "draft step, as the paper does",
+        )
+        draft_options(to, "(default: the first preset whose V is that of the counts)")
+
+    def dests(self, leaf: Leaf) -> list[str]:
+        return ["draft", "draft_config", "fusion_per_cycle"]
+
+    def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
+        name, file = preset_name(value), files.get("--draft-config", "DRAFT_CONFIG")
+        found = ["--draft", name] if name else ["--draft-config", str(file)]
+        return found if value.fusion_per_step else [*found, "--fusion-per-cycle"]
+
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+        """What is named, else the first preset with this V; notes go to stderr."""
+        from vocabtrim_core.draft_config import fitted, preset_of
+
+        named = _named(arguments) or preset_of(at.vocab_size)
+        if named is None:
+            raise InputError(
+                f"No draft preset has V = {at.vocab_size:,}, the vocabulary size of these counts; "
+                "give the target's config.json with --draft-config FILE, or name a preset with "
+                "--draft."
+            )
+        found, note = fitted(named, at.vocab_size)
+        if note:
+            print(note, file=sys.stderr)
+        per_cycle = getattr(arguments, "fusion_per_cycle", None)
+        return replace(found, fusion_per_step=False) if per_cycle else found
+
+    def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
+        found = {"draft": value.name}
+        if not value.fusion_per_step:
+            found["fusion"] = "false"
+        return found if preset_name(value) else found | {"shape": JSON.show(value)}
+
+    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+        from vocabtrim_core.draft_config import fitted
+        from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+
+        if shape := query.get("shape"):
+            return json_of(DraftArchitecture).link(Leaf(param="shape"), shape)
+        name, fusion = query.get("draft"), query.get("fusion", "true")
+        if fusion not in ("true", "false"):
+            raise InputError(f"The link's fusion must be true or false, not {fusion!r}.")
+        if name is not None and name not in PRESETS and name not in own_drafts():
+            raise InputError(f"The link's draft {name!r} is no draft architecture known by name.")
+        found = default_draft(at.vocab_size) if name is None else load_draft(name)
+        return replace(fitted(found, at.vocab_size)[0], fusion_per_step=fusion == "true")
+
+    def session(self, leaf: Leaf, value: Any) -> dict[str, Any]:
+        return {"draft": draft_name(value), "fusion": value.fusion_per_step}
+
+    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
+        from vocabtrim_core.draft_config import fitted
+
+        found, _ = fitted(load_draft(session["draft"]), at.vocab_size)
+        return replace(found, fusion_per_step=session["fusion"])
+
+
+def _named(arguments: Namespace) -> DraftArchitecture | None:
+    from vocabtrim_core.draft_config import load_architecture, published
+    from vocabtrim_core.draft_cost import PRESETS
+
+    if arguments.draft_config:
+        found = load_architecture(arguments.draft_config)
+        if note := published(found):
+            print(note, file=sys.stderr)
+        return found
+    if arguments.draft and arguments.draft not in PRESETS:
+        raise InputError(
+            f"There is no draft architecture {arguments.draft!r}; choose one of "
+            f"{', '.join(PRESETS)}, or give --draft-config FILE."
+        )
+    return PRESETS[arguments.draft] if arguments.draft else None
+
+
+def chosen_draft(arguments: Namespace, vocab_size: int) -> DraftArchitecture:
+    """What --draft or --draft-config name, else the first preset with this V."""
+    return DRAFT.from_argv(Leaf(), arguments, At(vocab_size))
+
+
+def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | None:
+    """The draft asked for; without one, what fits, or none when nothing does."""
+    try:
+        return chosen_draft(arguments, vocab_size)
+    except InputError:
+        if arguments.draft or arguments.draft_config:
+            raise
+        return None
+
+
+DRAFT = Draft()

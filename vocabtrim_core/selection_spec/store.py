@@ -1,0 +1,32 @@
+"""Selections of the workspace, under the hash of their choice.json: what short links name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.selection_spec.spec import SelectionSpec
+from vocabtrim_core.workspace import folder, write_atomic
+
+
+def keep(spec: SelectionSpec) -> Path:
+    """Its choice.json, written once; the stem is the hash, 16 digits."""
+    text = spec.dumps().encode()
+    path = folder("choices") / f"{hashlib.sha256(text).hexdigest()[:16]}.json"
+    return path if path.is_file() else write_atomic(path, text)
+
+
+def find(digest: str) -> SelectionSpec:
+    """The selection under a hash; InputError where the workspace has none."""
+    path = folder("choices") / f"{digest}.json"
+    if not re.fullmatch(r"[0-9a-f]{16}", digest) or not path.is_file():
+        raise InputError(
+            f"The link is about the choice {digest[:20]}, which is not in this workspace; open the "
+            "long form of the link, or its choice.json."
+        )
+    text = path.read_bytes()
+    if hashlib.sha256(text).hexdigest()[:16] != digest:
+        raise InputError(f"{path} was changed since it was kept; open its choice.json instead.")
+    return SelectionSpec.loads(text.decode(errors="replace"), str(path))

@@ -1,0 +1,34 @@
+"""Numbers as people read them, with their unit. gap: what stands between the two; pages have none,
+reports a narrow no-break space."""
+
+from __future__ import annotations
+
+GAP = "\N{NARROW NO-BREAK SPACE}"
+
+
+def percent(share: float, digits: int = 1, gap: str = "") -> str:
+    """0.9447 -> '94.5%'; a share below one never reads as 100%."""
+    number = f"{100 * share:.{digits}f}"
+    if share < 1 and float(number) == 100:
+        return percent(share, digits + 1, gap)
+    return f"{number}{gap}%"
+
+
+def signed(share: float, gap: str = "") -> str:
+    """A relative change, '+3.0%' or, with a true minus, '-1.2%'."""
+    return f"{100 * share:+.1f}{gap}%".replace("-", "\N{MINUS SIGN}")
+
+
+def megabytes(count: float, gap: str = " ") -> str:
+    """Bytes in decimal megabytes, '91.4 MB'."""
+    return f"{count / 1e6:,.1f}{gap}MB"
+
+
+def one_in(share: float) -> str:
+    """A share as '1 in 18'; 'none' for zero."""
+    return f"1 in {round(1 / share):,}" if share > 0 else "none"
+
+
+def counted(number: int, noun: str) -> str:
+    """'1 figure', '4,000 figures'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
