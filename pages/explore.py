@@ -10,7 +10,7 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.router import require_router
 from pages.ui.words import choice_sentence
-from vocabtrim_core.cli.arguments import padding_note
+from vocabtrim_core.coverage import padding_note
 
 require_router()
 

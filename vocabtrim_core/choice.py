@@ -20,7 +20,7 @@ from vocabtrim_core.id_runs import from_runs, to_runs
 from vocabtrim_core.selection.selection import RuledCurve, Rules, apply_rules
 from vocabtrim_core.tradeoff import Choice, TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
-from vocabtrim_core.workspace import write_atomic
+from vocabtrim_core.workspace.files import write_atomic
 
 FORMAT = "vocabtrim-choice-1"
 NO_RULES = Rules()

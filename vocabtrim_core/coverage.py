@@ -104,3 +104,14 @@ def coverage_on(vocabulary: DraftVocabulary, counts: TokenCounts) -> HeldOut:
         seen / counts.distinct,
         counts.distinct - seen,
     )
+
+
+def padding_note(curve: CoverageCurve, k: int) -> str | None:
+    """What a k above the number of seen tokens means; None for a smaller k."""
+    if k <= curve.distinct:
+        return None
+    return (
+        f"Only {curve.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
+        f"{k - curve.distinct:,} tokens that never occurred, the unseen ones with the lowest ids: "
+        "they add rows to the draft head and no coverage."
+    )

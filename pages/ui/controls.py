@@ -13,6 +13,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.draft_config import architecture_from_config, fitted, published
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.model_config import parse_config
+from vocabtrim_core.workspace.files import write_atomic
 
 ALPHA_HELP = (
     "How much coverage weighs against draft latency. At 1 only coverage counts, at 0 only the "
@@ -132,5 +133,5 @@ def _keep_config(content: bytes, label: str) -> str:
     """Store an uploaded config under its content's name; InputError when it is none."""
     architecture_from_config(parse_config(content, label), label)
     name = f"config-{hashlib.sha256(content).hexdigest()[:8]}.json"
-    workspace.write_atomic(workspace.folder("drafts") / name, content)
+    write_atomic(workspace.folder("drafts") / name, content)
     return name

@@ -17,13 +17,14 @@ from vocabtrim_core import choice as core
 from vocabtrim_core import workspace
 from vocabtrim_core.choice import NO_RULES, OwnTokens, SavedChoice
 from vocabtrim_core.choice_link import to_query
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.uncertainty import Interval, coverage_interval
 from vocabtrim_core.report.facts import Facts, gather
 from vocabtrim_core.report.material import Material
 from vocabtrim_core.report.outlook import comparisons
 from vocabtrim_core.selection.selection import Rules
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.workspace import StoredCounts
+from vocabtrim_core.workspace.files import write_atomic
 
 PARAMETER = "choice"  # of the address: one, since those of the controls belong to Explore
 ON = "on"  # within it: the sets measured on
@@ -146,4 +147,4 @@ def file_of(choice: SavedChoice):
     """The choice as a file of the workspace, under its content's name, for commands to read."""
     text = choice.dumps().encode()
     name = f"{hashlib.sha256(text).hexdigest()[:16]}.json"
-    return workspace.write_atomic(workspace.folder("choices") / name, text)
+    return write_atomic(workspace.folder("choices") / name, text)

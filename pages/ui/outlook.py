@@ -15,6 +15,7 @@ from pages.ui.forecast_view import ceiling_of
 from pages.ui.traffic import responses_of
 from pages.ui.words import ESTIMATED, plain
 from vocabtrim_core.choice import NO_FORECAST, NO_RULES, ForecastSettings, Opened, SavedChoice
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.cycle_model import HARDWARE
@@ -22,7 +23,6 @@ from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
 from vocabtrim_core.report.outlook import check
 from vocabtrim_core.serving import measurement
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.workspace import StoredCounts
 
 ON, CHOSEN = "with_forecast", "report_measurements"
 

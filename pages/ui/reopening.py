@@ -20,13 +20,14 @@ from vocabtrim_core import workspace
 from vocabtrim_core.choice import OwnTokens, SavedChoice
 from vocabtrim_core.choice_link import from_query
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_config import fitted, kept_config
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.workspace import StoredCounts
+from vocabtrim_core.workspace.files import write_atomic
 
 MOST_BYTES = 10_000_000  # of a choice.json; one with every id protected is smaller
 
@@ -128,7 +129,7 @@ def _draft_name(shape: DraftArchitecture) -> str:
     config = kept_config(replace(shape, fusion_per_step=True))  # the app's own switch has it
     text = json.dumps(config, indent=1).encode()
     name = f"config-{hashlib.sha256(text).hexdigest()[:8]}.json"
-    workspace.write_atomic(workspace.folder("drafts") / name, text)
+    write_atomic(workspace.folder("drafts") / name, text)
     return name
 
 

@@ -16,11 +16,11 @@ import streamlit as st
 from pages.ui.words import PRESET_SIZES, what_counts
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_config import fitted, load_architecture, preset_of
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.workspace import StoredCounts
 
 UNDO_STEPS = 20
 
@@ -46,7 +46,7 @@ NAMES = tuple(field.name for field in fields(Settings))
 
 def counted_sets() -> list[StoredCounts]:
     """Counts of the workspace, newest first."""
-    return workspace.list_counts()
+    return list_counts()
 
 
 def current_key(sets: list[StoredCounts]) -> str:

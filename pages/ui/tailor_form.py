@@ -9,10 +9,10 @@ import streamlit as st
 
 from pages.ui import state, traffic
 from pages.ui.words import plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.selection.protect import SETS
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
-from vocabtrim_core.workspace import StoredCounts
 
 MULTIPLES = (1, 64, 128, 256, 512)
 

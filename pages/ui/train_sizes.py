@@ -11,10 +11,10 @@ import streamlit as st
 from pages.ui import jobpanel, state
 from pages.ui.train_target import ChosenCorpus, ChosenTarget
 from pages.ui.words import PRESET_SIZES, plain
-from vocabtrim_core.cli.slicing import vocabulary_in
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs.job import Job
-from vocabtrim_core.workspace import StoredCounts
+from vocabtrim_core.vocabulary_file import vocabulary_in
 
 DEMO_SIZE = 4_380
 TRAINED_ON = "the training conversations"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.draft_cost import DraftArchitecture
 
 
@@ -119,14 +118,3 @@ def _named_draft(arguments: argparse.Namespace) -> DraftArchitecture | None:
             f"{', '.join(PRESETS)}, or give --draft-config FILE."
         )
     return PRESETS[arguments.draft] if arguments.draft else None
-
-
-def padding_note(curve: CoverageCurve, k: int) -> str | None:
-    """What a k above the number of seen tokens means; None for a smaller k."""
-    if k <= curve.distinct:
-        return None
-    return (
-        f"Only {curve.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
-        f"{k - curve.distinct:,} tokens that never occurred, the unseen ones with the lowest ids: "
-        "they add rows to the draft head and no coverage."
-    )

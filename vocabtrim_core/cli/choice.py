@@ -12,9 +12,9 @@ from vocabtrim_core.cli.arguments import (
     draft_arguments,
     integer,
     number,
-    padding_note,
 )
 from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.coverage import padding_note
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -69,9 +69,9 @@ def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.tradeoff import TradeOff
-    from vocabtrim_core.workspace import find_counts
 
     counts = find_counts(arguments.counts)
     curve = CoverageCurve.of(counts)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, padding_note
+from vocabtrim_core.cli.arguments import counts_argument, integer
 from vocabtrim_core.cli.at_hand import (
     NO_RESPONSES,
     comparable_counts,
@@ -16,6 +16,7 @@ from vocabtrim_core.cli.at_hand import (
     tokenizer_of,
 )
 from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.coverage import padding_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ def _choice_arguments(parser: argparse.ArgumentParser) -> None:
 def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.choice import SavedChoice
     from vocabtrim_core.choice_link import to_query
-    from vocabtrim_core.workspace import find_counts
+    from vocabtrim_core.counts_store import find_counts
 
     if arguments.action == "save":
         if arguments.out is None:

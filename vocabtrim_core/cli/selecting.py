@@ -8,14 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import chosen_draft, draft_arguments, integer, number
-from vocabtrim_core.cli.at_hand import (
-    comparable_counts,
-    template_of,
-    tokenizer_argument,
-    tokenizer_of,
-)
+from vocabtrim_core.cli.at_hand import comparable_counts, tokenizer_argument, tokenizer_of
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.resolve import template_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,7 +15,6 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.jobs.progress import Progress
-    from vocabtrim_core.vocabulary import DraftVocabulary
 
 # --- slice --------------------------------------------------------------------------------------
 
@@ -53,6 +52,7 @@ def _slice_arguments(parser: argparse.ArgumentParser) -> None:
 def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
     from vocabtrim_core.drafts.slicing import slice_draft
+    from vocabtrim_core.vocabulary_file import vocabulary_in
 
     size = open_checkpoint(arguments.draft).size("vocab_size")
     counts = _counts(arguments)
@@ -87,35 +87,9 @@ def _counts(arguments: argparse.Namespace) -> TokenCounts | None:
         if arguments.accept_length is not None:
             raise InputError("--accept-length needs --counts, the traffic to forecast for.")
         return None
-    from vocabtrim_core.workspace import find_counts
+    from vocabtrim_core.counts_store import find_counts
 
     return find_counts(arguments.counts)
-
-
-def vocabulary_in(
-    path: Path, vocab_size: int | None, counts: TokenCounts | None
-) -> DraftVocabulary:
-    """The tokens of a saved choice, or of a mapping in any format that is understood."""
-    if path.suffix == ".json" and _is_choice(path):
-        from vocabtrim_core.choice import SavedChoice
-        from vocabtrim_core.workspace import find_counts
-
-        choice = SavedChoice.load(path)
-        return choice.open(counts or find_counts(choice.counts.key)).vocabulary
-    from vocabtrim_core.mappings.importing import import_mapping
-
-    found = import_mapping(path, vocab_size)
-    if counts is not None and found.origin:
-        found.origin.check(counts, str(path))
-    if not found.valid:
-        raise InputError(f"{path} is not sound: {found.problems[0]}")
-    return found.vocabulary
-
-
-def _is_choice(path: Path) -> bool:
-    from vocabtrim_core.choice import FORMAT
-
-    return path.is_file() and FORMAT in path.read_text("utf-8", errors="replace")[:10_000_000]
 
 
 def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Result | None:

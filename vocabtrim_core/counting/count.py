@@ -41,6 +41,7 @@ from vocabtrim_core.machine import cores
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.templates.verify import SpanError
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+from vocabtrim_core.workspace.files import write_atomic
 
 Progress = Callable[..., None]  # progress(done, total, message, **rates); may raise Cancelled
 
@@ -118,7 +119,7 @@ def _begin(root: Path, run: str) -> None:
     mark = root / "run.txt"
     if not (run and mark.is_file() and mark.read_text("utf-8") == run):
         PartFolder(root).remove()
-        workspace.write_atomic(mark, run.encode())
+        write_atomic(mark, run.encode())
 
 
 def encoded_responses(
