@@ -79,7 +79,8 @@ def _cost(asked: Asked, cost: Estimate) -> None:
     if not cost.fits:
         st.error(
             f"It does not fit: {format_bytes(cost.feature_bytes + cost.checkpoint_bytes)} are "
-            f"needed and {format_bytes(cost.free_bytes)} are free; lower the tokens or the number of drafts.",
+            f"needed and {format_bytes(cost.free_bytes)} are free; lower the tokens or the number "
+            "of drafts.",
             icon=":material/hard_drive:",
         )  # fmt: skip
 
