@@ -10,7 +10,6 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.router import require_router
 from pages.ui.words import choice_sentence
-from vocabtrim_core.coverage import padding_note
 
 require_router()
 
@@ -48,7 +47,7 @@ def explore(stored) -> None:
             on_pick=picked,
         )
         choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
-        said = choice_sentence(choice, curve, tradeoff.architecture), padding_note(curve, choice.k)
+        said = choice_sentence(choice, curve, tradeoff.architecture), curve.padding_note(choice.k)
         st.markdown(" ".join(filter(None, said)))
     with actions:
         buttons(stored, settings, tradeoff, choice)

@@ -60,6 +60,16 @@ class CoverageCurve:
         """Fewest tokens whose coverage reaches `floor` (0..1)."""
         return min(int(np.searchsorted(self.coverage, floor)) + 1, self.vocab_size)
 
+    def padding_note(self, k: int) -> str | None:
+        """What a k above the number of seen tokens means; None for a smaller k."""
+        if k <= self.distinct:
+            return None
+        return (
+            f"Only {self.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
+            f"{k - self.distinct:,} tokens that never occurred, the unseen ones with the lowest "
+            "ids: they add rows to the draft head and no coverage."
+        )
+
     def ranks(self) -> np.ndarray:
         """int64[V], 0-based rank of each token id (inverse of `order`)."""
         ranks = np.empty(self.vocab_size, np.int64)
@@ -103,15 +113,4 @@ def coverage_on(vocabulary: DraftVocabulary, counts: TokenCounts) -> HeldOut:
         float(kept.sum() / counts.tokens),
         seen / counts.distinct,
         counts.distinct - seen,
-    )
-
-
-def padding_note(curve: CoverageCurve, k: int) -> str | None:
-    """What a k above the number of seen tokens means; None for a smaller k."""
-    if k <= curve.distinct:
-        return None
-    return (
-        f"Only {curve.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
-        f"{k - curve.distinct:,} tokens that never occurred, the unseen ones with the lowest ids: "
-        "they add rows to the draft head and no coverage."
     )

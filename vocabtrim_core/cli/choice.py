@@ -14,7 +14,6 @@ from vocabtrim_core.cli.arguments import (
     number,
 )
 from vocabtrim_core.cli.command import Command, Result, facts, table
-from vocabtrim_core.coverage import padding_note
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -97,7 +96,7 @@ def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
         "draft": tradeoff.architecture.name,
         "vocab_size": counts.vocab_size,
         "counts": counts.key,
-        "note": padding_note(curve, found["k"]),
+        "note": curve.padding_note(found["k"]),
     }
 
 

@@ -16,7 +16,6 @@ from vocabtrim_core.cli.at_hand import (
     tokenizer_of,
 )
 from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.coverage import padding_note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +108,7 @@ def _vocabulary(
 ) -> tuple[DraftVocabulary, str | None]:
     """The tokens, and what is to be said of them."""
     if arguments.k is not None:
-        return curve.vocabulary(arguments.k), padding_note(curve, arguments.k)
+        return curve.vocabulary(arguments.k), curve.padding_note(arguments.k)
     from vocabtrim_core.mappings.importing import import_for
 
     found = import_for(arguments.vocabulary, counts)

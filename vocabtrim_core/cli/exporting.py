@@ -16,7 +16,6 @@ from vocabtrim_core.cli.arguments import (
     number,
 )
 from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.coverage import padding_note
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     manifest = export(vocabulary, arguments.formats, arguments.out, context)
     notes = [*manifest.notes]
     if arguments.vocabulary is None:
-        notes.append(padding_note(curve, manifest.k) or "")
+        notes.append(curve.padding_note(manifest.k) or "")
     return {
         "out": str(arguments.out),
         "k": manifest.k,
