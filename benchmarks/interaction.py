@@ -69,8 +69,8 @@ def synthetic_workspace(home: Path) -> None:
     import os
 
     os.environ["VOCABTRIM_HOME"] = str(home)
-    from vocabtrim_core import workspace
     from vocabtrim_core.counts import Provenance, TokenCounts
+    from vocabtrim_core.counts_store import save_counts
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     tokenizer = load_tokenizer("llama-3.1")
@@ -81,7 +81,7 @@ def synthetic_workspace(home: Path) -> None:
         corpora=({"name": "zipf", "sha256": "0" * 64, "conversations": 1},),
     )  # fmt: skip
     shuffled = np.random.default_rng(0).permutation(counts)
-    workspace.save_counts(TokenCounts(shuffled, 1, 0, about))
+    save_counts(TokenCounts(shuffled, 1, 0, about))
 
 
 def measure(address: str, drags: int, moves: int) -> dict:

@@ -56,10 +56,10 @@ WATCH = """() => {
 def synthetic_workspace(home: Path) -> str:
     """One counted set with its answers in a workspace of its own; its key."""
     os.environ["VOCABTRIM_HOME"] = str(home)
-    from vocabtrim_core import workspace
     from vocabtrim_core.counting.response_files import keep_responses
     from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import Provenance, TokenCounts
+    from vocabtrim_core.counts_store import save_counts
 
     rng = np.random.default_rng(0)
     ids = rng.permutation(SIZE)[rng.zipf(1.25, TOKENS) % SIZE].astype(np.uint32)
@@ -72,7 +72,7 @@ def synthetic_workspace(home: Path) -> str:
         corpora=({"name": "zipf", "sha256": "0" * 64, "conversations": CONVERSATIONS},),
     )  # fmt: skip
     counts = TokenCounts(responses.counts(), CONVERSATIONS, 0, about)
-    workspace.save_counts(counts)
+    save_counts(counts)
     keep_responses(counts.key, responses)
     return counts.key
 

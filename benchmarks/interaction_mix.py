@@ -29,8 +29,8 @@ WATCH_MIX = WATCH.replace("p.textContent.startsWith('Keeping')",
 def synthetic_workspace(home: Path) -> list[str]:
     """Eight counted sets in a workspace of its own; their keys."""
     os.environ["VOCABTRIM_HOME"] = str(home)
-    from vocabtrim_core import workspace
     from vocabtrim_core.counts import Provenance, TokenCounts
+    from vocabtrim_core.counts_store import save_counts
 
     keys = []
     for i in range(SETS):
@@ -44,7 +44,7 @@ def synthetic_workspace(home: Path) -> list[str]:
         # Half of the order is shared, as between corpora of one language.
         order = np.argsort(np.argsort(ranks + rng.permutation(SIZE)))
         made = TokenCounts(counts[order], 1, 0, about)
-        workspace.save_counts(made)
+        save_counts(made)
         keys.append(made.key)
     return keys
 

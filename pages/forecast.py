@@ -4,7 +4,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui import forecast_form, forecast_measured, forecast_view, outlook, state
+from pages.ui import (
+    forecast_checks,
+    forecast_form,
+    forecast_measured,
+    forecast_view,
+    outlook,
+    state,
+)
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
@@ -93,7 +100,7 @@ def details(made, assumed) -> None:
     drawers = (
         lambda: forecast_view.acceptance(made, assumed),
         lambda: forecast_view.cycle_time(made),
-        lambda: forecast_measured.against(made, assumed),
+        lambda: forecast_checks.against(made, assumed),
         forecast_view.paper,
         lambda: forecast_view.assumptions(made),
     )

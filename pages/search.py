@@ -9,7 +9,7 @@ from pages.ui import jobpanel, plots, state
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
 from pages.ui.words import ESTIMATED, MEASURED, counted, percent, plain
-from vocabtrim_core import figures, workspace
+from vocabtrim_core import figures
 from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.selection_spec.settings import Settings
@@ -120,7 +120,7 @@ def page(stored) -> None:
         st.rerun()
     watch(tradeoff, study, trials, mine)
     st.caption(PURPOSE)
-    st.caption(f"Study `{study}`; open it with `optuna-dashboard {workspace.studies_url()}`.")
+    st.caption(f"Study `{study}`; open it with `optuna-dashboard {studies_url()}`.")
     footer(argv)
 
 

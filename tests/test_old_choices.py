@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from test_pages import opened
 
-from vocabtrim_core import workspace
+from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -55,7 +55,7 @@ def test_links_open_the_choice_of_the_file(counts, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_addresses_open_the_choice_of_the_file(counts, name, form):
     """As a page gave them, in one parameter, and as the command line printed them."""
-    workspace.save_counts(counts)
+    save_counts(counts)
     link = LINKS[name][form]
     app = opened("handover", **({"choice": link} if form == "packed" else link))
     assert not app.exception

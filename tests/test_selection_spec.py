@@ -22,6 +22,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.cli import COMMANDS
 from vocabtrim_core.cli.arguments import chosen
 from vocabtrim_core.cli.run import parser
+from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_config import kept_config
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
@@ -64,14 +65,14 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def counts(home, make_counts_of):
     made = make_counts_of(9000 // np.arange(1, SIZE + 1))
-    workspace.save_counts(made)
+    save_counts(made)
     return made
 
 
 @pytest.fixture(scope="module")
 def served(home, make_counts_of):
     made = make_counts_of(7000 // np.arange(1, SIZE + 1)[::-1])
-    workspace.save_counts(made)
+    save_counts(made)
     return made
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import write_atomic
+from vocabtrim_core.workspace.files import write_atomic
 
 FORMAT = "vocabtrim-counts-1"
 EARLIER_VERSION = "as an earlier version of this program had it"

@@ -17,6 +17,7 @@ from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 FILE = "programs.json"
 TRAINER, ENGINE = KINDS = ("trainer", "engine")
@@ -102,4 +103,4 @@ def _read() -> dict[str, dict[str, str]]:
 
 def _write(found: dict[str, dict[str, str]]) -> None:
     text = json.dumps(found, indent=1, sort_keys=True)
-    workspace.write_atomic(workspace.home() / FILE, text.encode())
+    write_atomic(workspace.home() / FILE, text.encode())

@@ -8,11 +8,16 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-import filelock
 import optuna
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.locks import named_lock
+
+
+def studies_url() -> str:
+    """The Optuna storage of this workspace; `optuna-dashboard` opens this URL as it is."""
+    return f"sqlite:///{workspace.folder('studies') / 'studies.db'}"
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def held(storage: str, name: str) -> Generator[None]:
     A storage that fails within the block becomes an InputError.
     """
     turn = hashlib.sha256(f"{storage} {name}".encode()).hexdigest()[:16]
-    with filelock.FileLock(workspace.folder("locks") / f"study-{turn}.lock"):
+    with named_lock(f"study-{turn}"):
         try:
             yield
         except optuna.exceptions.StorageInternalError as error:
@@ -69,7 +74,7 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
     wait = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None
     try:
         # Two processes that create the tables of a new database together trip over each other.
-        with filelock.FileLock(workspace.folder("locks") / "studies.lock"):
+        with named_lock("studies"):
             return optuna.storages.RDBStorage(url, engine_kwargs=wait)
     except Exception as error:  # SQLAlchemy and database drivers have no common ancestor
         reason = str(error).splitlines()[0]

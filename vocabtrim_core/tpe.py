@@ -21,9 +21,8 @@ from typing import Any
 
 import optuna
 
-from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.studies import held, load_study, open_study
+from vocabtrim_core.studies import held, load_study, open_study, studies_url
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 PAPER_BOUNDS = (50, 50_000)  # k_min, k_max of the released code
@@ -97,7 +96,7 @@ def search(
     if not 0 <= seed < 2**32:
         raise InputError(f"seed must lie within 0..{2**32 - 1}, but it is {seed}.")
     exact = tradeoff.optimum
-    storage = storage or workspace.studies_url()
+    storage = storage or studies_url()
     name = study or study_name(tradeoff, counts_key, seed)
     question = _question(tradeoff, counts_key, seed)
     with held(storage, name):
@@ -119,7 +118,7 @@ def read(study: str, storage: str | None = None, *, trials: int | None = None) -
 
     None when there is no such study yet.
     """
-    storage = storage or workspace.studies_url()
+    storage = storage or studies_url()
     stored = load_study(storage, study)
     return _search(stored, storage, trials) if stored else None
 

@@ -9,7 +9,6 @@ import streamlit as st
 
 from pages.ui import demo
 from pages.ui.words import code_span
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora import (
     ROLES,
     SHAPES,
@@ -20,11 +19,13 @@ from vocabtrim_core.corpora import (
     open_corpus,
 )
 from vocabtrim_core.corpora.places import message_keys
-from vocabtrim_core.corpora.preflight import LOOKED_AT
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
 from vocabtrim_core.corpora.shapes import DEFAULTS
 from vocabtrim_core.corpora.skips import NoConversationsError
+from vocabtrim_core.corpora.uploads import UPLOAD_CAP, list_uploads, remove_upload, store_upload
+from vocabtrim_core.counting.preflight import LOOKED_AT
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.formatting import format_bytes
 
 MOST_ROLES = 6  # that are asked for at a time
 SOURCES = ("Demo", "Path", "Upload", "Hub")
@@ -133,15 +134,15 @@ def _path() -> list[str]:
 
 
 def _upload() -> list[str]:
-    cap = workspace.UPLOAD_CAP // 2**20
+    cap = UPLOAD_CAP // 2**20
     file = st.file_uploader(
         "JSONL, JSON, Parquet or CSV, plain or compressed", SUFFIXES, key="corpus_file",
         max_upload_size=cap,
     )  # fmt: skip
     if file and st.session_state.get("corpus_file_seen") != file.file_id:
-        st.session_state.corpus_upload = workspace.store_upload(file, file.name).key
+        st.session_state.corpus_upload = store_upload(file, file.name).key
         st.session_state.corpus_file_seen = file.file_id
-    uploads = {upload.key: upload for upload in workspace.list_uploads()}
+    uploads = {upload.key: upload for upload in list_uploads()}
     if not uploads:
         st.caption(f"Up to {cap} MB; larger corpora are opened by their path instead.")
         return []
@@ -150,10 +151,10 @@ def _upload() -> list[str]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = st.selectbox(
             "Uploaded corpus", list(uploads), key="corpus_upload", persist_state="session",
-            format_func=lambda k: f"{uploads[k].label} ({workspace.size(uploads[k].bytes)})",
+            format_func=lambda k: f"{uploads[k].label} ({format_bytes(uploads[k].bytes)})",
         )  # fmt: skip
         st.button("Remove", type="tertiary", icon=":material/delete:", key="drop_upload",
-                  on_click=workspace.remove_upload, args=(key,),
+                  on_click=remove_upload, args=(key,),
                   help="Delete this upload; what was counted of it stays.")  # fmt: skip
     return [str(uploads[key].path)]
 
@@ -196,7 +197,7 @@ def _about(info: CorpusInfo) -> None:
     first = info.files[0]
     files = f"{len(info.files):,} files" if len(info.files) > 1 else first.name
     st.markdown(
-        f"- {files}, {workspace.size(info.bytes)}, {', '.join(kinds)}\n"
+        f"- {files}, {format_bytes(info.bytes)}, {', '.join(kinds)}\n"
         f"- Read as: {shape}{'' if info.sure else ' (please check the columns)'}\n"
         f"- Columns: {', '.join(map(code_span, first.columns))}"
     )

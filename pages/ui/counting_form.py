@@ -14,7 +14,7 @@ from pages.ui.corpus_choice import Chosen
 from pages.ui.router import page
 from pages.ui.tokens import spec_of
 from pages.ui.words import MEASURED, counted, plain, what_counts
-from vocabtrim_core import workspace
+from vocabtrim_core.counts_store import remove_counts
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.templates.chat_template import RULES, SPAN_ENDS, ChatTemplate
 from vocabtrim_core.templates.resolve import NAMED, resolve_template
@@ -181,5 +181,5 @@ def counted_list() -> None:
         if st.button("Use this", type="primary", icon=":material/tune:", key="use_counts"):
             _explore(chosen.key)
         if st.button("Remove", type="tertiary", icon=":material/delete:", key="drop_counts"):
-            workspace.remove_counts(chosen.key)
+            remove_counts(chosen.key)
             st.rerun()

@@ -11,6 +11,7 @@ from pages.ui.router import page
 from pages.ui.traffic import InView
 from pages.ui.words import MEASURED, percent, plain
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.figures import traffic as figures
 from vocabtrim_core.generalization.compare import TransferMatrix, transfer_matrix
@@ -22,7 +23,6 @@ from vocabtrim_core.generalization.uncertainty import (
     held_out_coverage,
     unseen_mass,
 )
-from vocabtrim_core.workspace import StoredCounts
 
 NO_INTERVAL = (
     "An interval needs the answers themselves, which this workspace has not kept for {names}: "

@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from vocabtrim_core import workspace
+from vocabtrim_core.counts_store import list_counts
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 
@@ -54,7 +55,7 @@ def start() -> None:
     if len(built) < len(DOMAINS):
         jobs.start(["demo", "--out", str(folder())], "Build the demo conversations")
         return
-    counted = {stored.counts.name for stored in workspace.list_counts()}
+    counted = {stored.counts.name for stored in list_counts()}
     for name, path in built.items():
         if name not in counted:
             jobs.start(count_arguments(path), f"Count {name}")

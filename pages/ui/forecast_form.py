@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui import forecast_measured, traffic
 from pages.ui.words import plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import to_argv
@@ -19,7 +20,6 @@ from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.serving.calibration import Calibration
-from vocabtrim_core.workspace import StoredCounts
 
 SOURCES = ("Data sheet", "Two measurements", "A measurement")
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -1,33 +1,20 @@
-"""Forecasts that rest on a measurement: which one, and predicted against measured."""
+"""The measurement that a forecast rests on: which one, and bringing a result."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pandas as pd
 import streamlit as st
 
-from pages.ui import plots
 from pages.ui.fields import told
 from pages.ui.router import page as page_of
-from pages.ui.words import ESTIMATED, MEASURED, percent, plain
+from pages.ui.words import MEASURED
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.figures import calibration as figures
-from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.serving import measurement as measurements
-from vocabtrim_core.serving.calibration import Calibration, Check, calibration, checks, with_lengths
+from vocabtrim_core.serving.calibration import Calibration, calibration
 from vocabtrim_core.serving.importers import Hints, import_results, keep, own, read_source
 from vocabtrim_core.serving.measurement import Measurement
 
-if TYPE_CHECKING:
-    from pages.ui.forecast_form import Assumed
-    from pages.ui.forecast_view import Answer
-
 MOST_MB = 50
-
-
-# --- which one ----------------------------------------------------------------------------------
 
 
 def choose(vocab_size: int) -> Calibration | None:

@@ -10,6 +10,7 @@ from pages.ui import plots, state, traffic
 from pages.ui.forecast_form import Assumed
 from pages.ui.size_chart import known_sizes
 from pages.ui.words import ESTIMATED, FROM_PAPER, MEASURED, percent, plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import forecast as figures
 from vocabtrim_core.forecast.acceptance import Ceiling, ceiling
 from vocabtrim_core.forecast.cycle_model import CycleModel, check_against_paper
@@ -18,7 +19,6 @@ from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast, forecast, implied_alpha
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.wording import signed
-from vocabtrim_core.workspace import StoredCounts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,9 +14,9 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.ui import demo, state
 from pages.ui.fields import told
 from pages.ui.words import code_span, plain, what_counts
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.extras import missing_package
-from vocabtrim_core.workspace import StoredCounts
 
 # Where the header's two halves have no room beside each other they stand one above the other.
 STYLE = """<style>

@@ -20,7 +20,7 @@ from vocabtrim_core.selection_spec.settings import NO_MIX, OwnTokens, Pin
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.workspace import StoredCounts
+from vocabtrim_core.workspace.files import write_atomic
 
 PARAMETER, SHORT = "choice", "spec"  # of the address: one, since the controls' belong to Explore
 

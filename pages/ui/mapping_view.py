@@ -14,11 +14,12 @@ from pages.ui.memory import freeze
 from pages.ui.traffic import InView, OwnVocabulary
 from pages.ui.words import ESTIMATED, MEASURED, percent, plain, visible
 from vocabtrim_core import workspace
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.compare import Compared, compare
 from vocabtrim_core.mappings.files import READERS
 from vocabtrim_core.mappings.importing import ImportedMapping, import_for
-from vocabtrim_core.workspace import StoredCounts
+from vocabtrim_core.workspace.files import write_atomic
 
 CAP_MB = 50
 SHOWN = 40
@@ -95,7 +96,7 @@ def _store(files: list[tuple[str, bytes]]) -> Path:
     digest = hashlib.sha256(b"".join(name.encode() + named[name] for name in sorted(named)))
     folder = workspace.folder("mappings") / digest.hexdigest()[:16]
     for name, content in named.items():
-        workspace.write_atomic(folder / name, content)
+        write_atomic(folder / name, content)
     return folder / min(named)  # d2t before mapping before t2d
 
 

@@ -8,11 +8,11 @@ import streamlit as st
 from pages.ui import plots, traffic
 from pages.ui.traffic import InView
 from pages.ui.words import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.figures import missing as figures
 from vocabtrim_core.generalization.missing import Example, Missing, add_tokens, examples, missing
 from vocabtrim_core.tokenizers.kinds import token_kinds
-from vocabtrim_core.workspace import StoredCounts
 
 ROWS = 300
 NO_TOKENIZER = (

@@ -27,7 +27,6 @@ from vocabtrim_core.selection_spec.opened import Opened
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving import measurement
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.workspace import StoredCounts
 
 ON, CHOSEN = "with_forecast", "report_measurements"
 

@@ -9,10 +9,10 @@ import streamlit as st
 
 from pages.ui import state
 from pages.ui.words import plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.selection_spec.settings import Pin, Settings
 from vocabtrim_core.tradeoff import Choice
-from vocabtrim_core.workspace import StoredCounts
 
 
 @dataclass(frozen=True, slots=True)

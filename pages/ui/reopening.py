@@ -11,13 +11,13 @@ from pages.ui.fields import told
 from pages.ui.handed import PARAMETER, SHORT
 from pages.ui.traffic import OwnVocabulary
 from pages.ui.words import plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.selection_spec.opened import check_counts
 from vocabtrim_core.selection_spec.settings import OwnTokens
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.selection_spec.store import find
-from vocabtrim_core.workspace import StoredCounts
 
 MOST_BYTES = 10_000_000  # of a choice.json; one with every id protected is smaller
 

@@ -9,8 +9,8 @@ import streamlit as st
 from pages.ui.corpus_choice import Chosen, ask_for_roles
 from pages.ui.marked_text import marked_text, span_pieces
 from pages.ui.words import ESTIMATED, MEASURED, code_span, counted, percent, plain
-from vocabtrim_core.corpora.preflight import Preflight, preflight
 from vocabtrim_core.corpora.preview import Preview, preview
+from vocabtrim_core.counting.preflight import Preflight, preflight
 from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
 from vocabtrim_core.templates.render import Messages
 from vocabtrim_core.templates.samples import SAMPLES, show

@@ -7,11 +7,11 @@ import streamlit as st
 from pages.ui import jobpanel, plots, state, traffic
 from pages.ui.traffic import InView
 from pages.ui.words import MEASURED, percent, plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures
 from vocabtrim_core.generalization.uncertainty import Optimism, optimism, unseen_mass
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
-from vocabtrim_core.workspace import StoredCounts
 
 WHY = (
     "k* is chosen again from many smaller samples of your conversations, and from random halves of "

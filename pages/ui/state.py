@@ -12,8 +12,8 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.words import what_counts
-from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.fields.leaf import At, from_query, from_session, to_argv, to_session
 from vocabtrim_core.forecast.paper import KNOWN_SIZES
@@ -25,7 +25,6 @@ from vocabtrim_core.selection_spec.draft_kind import (
 )
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.workspace import StoredCounts
 
 UNDO_STEPS = 20
 
@@ -35,7 +34,7 @@ UNDO_STEPS = 20
 
 def counted_sets() -> list[StoredCounts]:
     """Counts of the workspace, newest first."""
-    return workspace.list_counts()
+    return list_counts()
 
 
 def current_key(sets: list[StoredCounts]) -> str:

@@ -16,7 +16,6 @@ from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import Mix
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
-from vocabtrim_core.workspace import StoredCounts
 
 MULTIPLES = (1, 64, 128, 256, 512)
 

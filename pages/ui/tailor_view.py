@@ -18,13 +18,13 @@ from pages.ui.size_chart import known_sizes, mix_chart, mix_payload, mix_store, 
 from pages.ui.tailor_form import Wanted, arguments, slider_key
 from pages.ui.traffic import InView, OwnVocabulary
 from pages.ui.words import ESTIMATED, MEASURED, percent, plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection.protect import Wish, listed_ids, script_ids
 from vocabtrim_core.selection.selection import mix
 from vocabtrim_core.selection.tailored import Demand, Price, Tailored, about, offers, tailor
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
-from vocabtrim_core.workspace import StoredCounts
 
 OWN = "Your tokens"
 

@@ -7,7 +7,7 @@ import shlex
 import streamlit as st
 
 from pages.ui import demo
-from vocabtrim_core import workspace
+from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.serving.prompt_presets import PROMPT_PRESETS
 
 PATH = "files on this machine"
@@ -15,7 +15,7 @@ PATH = "files on this machine"
 
 def choose() -> list[str]:
     """The values of --prompts."""
-    uploads = {upload.key: upload.label for upload in workspace.list_uploads()}
+    uploads = {upload.key: upload.label for upload in list_uploads()}
     titles = {name: f"demo: {name}" for name in reversed(demo.DOMAINS)}
     titles |= {name: f"{preset.title} (from the hub)" for name, preset in PROMPT_PRESETS.items()}
     titles |= {key: f"uploaded: {label}" for key, label in uploads.items()}

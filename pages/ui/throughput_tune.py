@@ -12,12 +12,12 @@ from pages.ui.frame import footer, plain_errors
 from pages.ui.throughput_form import LAUNCH, Engine, answers, open_jobs, search, start
 from pages.ui.throughput_store import TOY as TOY_BADGE
 from pages.ui.words import MEASURED, plain
-from vocabtrim_core import workspace
 from vocabtrim_core.figures import tuning as figures
 from vocabtrim_core.figures.throughput import TOY
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving import tuning
 from vocabtrim_core.serving.tuning import Tuning
+from vocabtrim_core.studies import studies_url
 
 ABOUT = (
     "For one known corpus every size can be tried exactly, so TPE is not needed there. Here each "
@@ -137,4 +137,4 @@ def _trials(found: Tuning) -> None:
             "Acceptance length": st.column_config.NumberColumn(format="%.3f"),
         },
     )  # fmt: skip
-    st.caption(f"Study `{found.study}`; `optuna-dashboard {workspace.studies_url()}` opens it.")
+    st.caption(f"Study `{found.study}`; `optuna-dashboard {studies_url()}` opens it.")

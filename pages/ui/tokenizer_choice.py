@@ -18,6 +18,7 @@ from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer
 from vocabtrim_core.tokenizers.vocab_size import ASSUMED, least, padded
+from vocabtrim_core.workspace.files import write_atomic
 
 SOURCES = ("Bundled", "Path", "Upload", "Hub")
 # An upload is stored under these names only; what the browser calls a file never becomes a path.
@@ -109,7 +110,7 @@ def _upload() -> tuple[str, None]:
     digest = hashlib.sha256(b"".join(name.encode() + known[name] for name in sorted(known)))
     folder = workspace.folder("tokenizers") / f"upload-{digest.hexdigest()[:12]}"
     for name, content in known.items():
-        workspace.write_atomic(folder / name, content)
+        write_atomic(folder / name, content)
     st.session_state.tok_uploaded = str(folder)
     return str(folder), None
 

@@ -13,10 +13,11 @@ from pages.ui.memory import freeze
 from pages.ui.words import MEASURED, code_span, visible
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer, load_tokenizer
-from vocabtrim_core.workspace import StoredCounts
+from vocabtrim_core.workspace.files import write_atomic
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the tokenizer")
@@ -38,7 +39,7 @@ def spec_of(source: str) -> tuple[str, str | None]:
 def note_source(tokenizer: Tokenizer) -> None:
     """Remember where a tokenizer came from, so that its counts can show token texts later."""
     path = workspace.folder("tokenizers") / f"{tokenizer.fingerprint}.source"
-    workspace.write_atomic(path, tokenizer.source.encode())
+    write_atomic(path, tokenizer.source.encode())
 
 
 def of_counts(about: Provenance) -> Tokenizer | None:

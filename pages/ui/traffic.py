@@ -13,19 +13,20 @@ import streamlit as st
 from pages.ui import state, tokens
 from pages.ui.words import counted, plain
 from vocabtrim_core import workspace
-from vocabtrim_core.cli.at_hand import template_of
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.selection.protect import SETS, protected_ids
 from vocabtrim_core.selection_spec.settings import NO_MIX, Mix
 from vocabtrim_core.templates.chat_template import ChatTemplate
+from vocabtrim_core.templates.resolve import template_of
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
-from vocabtrim_core.workspace import StoredCounts
+from vocabtrim_core.workspace.files import write_atomic
 
 MOST_SETS = 8
 
@@ -197,7 +198,7 @@ def file_of_list(entries: Sequence[int | str]) -> Path:
     text = "\n".join(map(str, entries))
     path = workspace.folder("lists") / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.txt"
     if not path.is_file():
-        workspace.write_atomic(path, text.encode())
+        write_atomic(path, text.encode())
     return path
 
 

@@ -12,10 +12,10 @@ from pages.ui.words import ESTIMATED, MEASURED
 from vocabtrim_core.drafts.estimate import Estimate
 from vocabtrim_core.drafts.trainer import Trainer, known_trainer
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration
-from vocabtrim_core.workspace import size
 
 DEMO_WORDS = (
     "**What will happen.** A small target is trained for about four minutes on the demo's "
@@ -69,17 +69,18 @@ def _cost(asked: Asked, cost: Estimate) -> None:
         f"{duration(seconds)} for {k:,}" for k, seconds in sorted(cost.train_seconds.items())[::-1]
     )
     st.markdown(
-        f"- Features on disk: **{size(cost.feature_bytes)}**, 8 x {width:,} bytes per token, "
-        f"captured once for every size {ESTIMATED}\n"
-        f"- Checkpoints: {size(cost.checkpoint_bytes)}; free on this disk: "
-        f"{size(cost.free_bytes)}\n"
+        f"- Features on disk: **{format_bytes(cost.feature_bytes)}**, 8 x {width:,} bytes per "
+        f"token, captured once for every size {ESTIMATED}\n"
+        f"- Checkpoints: {format_bytes(cost.checkpoint_bytes)}; free on this disk: "
+        f"{format_bytes(cost.free_bytes)}\n"
         f"- Time: capture {duration(cost.capture_seconds)}, training {times}, on {cost.device}; "
         f"speed {kind}"
     )
     if not cost.fits:
         st.error(
-            f"It does not fit: {size(cost.feature_bytes + cost.checkpoint_bytes)} are needed and "
-            f"{size(cost.free_bytes)} are free; lower the tokens or the number of drafts.",
+            f"It does not fit: {format_bytes(cost.feature_bytes + cost.checkpoint_bytes)} are "
+            f"needed and {format_bytes(cost.free_bytes)} are free; lower the tokens or the number "
+            "of drafts.",
             icon=":material/hard_drive:",
         )  # fmt: skip
 

@@ -11,11 +11,10 @@ import streamlit as st
 from pages.ui import jobpanel, state
 from pages.ui.train_target import ChosenCorpus, ChosenTarget
 from pages.ui.words import plain
-from vocabtrim_core.cli.slicing import vocabulary_in
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, KNOWN_SIZES
 from vocabtrim_core.jobs.job import Job
-from vocabtrim_core.workspace import StoredCounts
+from vocabtrim_core.vocabulary_file import vocabulary_in
 
 DEMO_SIZE = FUNCTION_CALLING_K
 TRAINED_ON = "the training conversations"

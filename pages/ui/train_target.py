@@ -11,9 +11,11 @@ from pages.ui import demo, jobpanel
 from pages.ui.words import MEASURED, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, open_corpus
+from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.drafts.demo_target import DemoShape
 from vocabtrim_core.drafts.target import DEMO, TOY, Target, demo_folder, load_target
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.formatting import format_bytes
 
 TARGETS = ("Demo, a toy", "Folder", "Hub")
 SOURCES = ("Demo", "Path", "Uploaded", "Own answers")
@@ -167,7 +169,7 @@ def corpus(
         )  # fmt: skip
         paths = [line.strip() for line in (text or "").splitlines() if line.strip()]
     elif source == "Uploaded":
-        uploads = {upload.label: str(upload.path) for upload in workspace.list_uploads()}
+        uploads = {upload.label: str(upload.path) for upload in list_uploads()}
         if not uploads:
             st.caption("Upload conversations on Corpus; they can then be chosen here.")
             return None
@@ -206,6 +208,6 @@ def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
     info = found.describe()
     names = [file.name for file in info.files]
     files = f"{len(names):,} files" if len(names) > 1 else names[0]
-    st.caption(plain(f"{files}, {workspace.size(info.bytes)}"))
+    st.caption(plain(f"{files}, {format_bytes(info.bytes)}"))
     some = ["--limit", str(limit)] if limit else []
     return ChosenCorpus(found.name, ("--data", *paths, *some), found)

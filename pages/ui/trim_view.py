@@ -15,6 +15,7 @@ from pages.ui import handed, jobpanel, traffic
 from pages.ui.fields import told
 from pages.ui.words import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
 from vocabtrim_core import workspace
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.drafts.expected import expected_length
 from vocabtrim_core.drafts.inspecting import inspect_draft
@@ -24,7 +25,6 @@ from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
 from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.vocabulary import DraftVocabulary
-from vocabtrim_core.workspace import StoredCounts, size
 
 FIRST = ("vllm", "sglang-eagle3")  # most drafts are served by one of these
 SERVED = sorted((f.name for f in FORMATS.values() if f.needs_draft), key=lambda n: n not in FIRST)
@@ -171,7 +171,7 @@ def _act(draft: Path, argv: list[str], made: Plan) -> None:
     done = (_out(argv) / NAME).is_file()
     running = any(job.active and list(job.argv) == argv for job in jobpanel.of_verb("slice"))
     st.button(
-        "Trimmed, see below" if done else f"Trim it: write {size(made.size)}", key="trim",
+        "Trimmed, see below" if done else f"Trim it: write {format_bytes(made.size)}", key="trim",
         type="primary",
         icon=":material/content_cut:", disabled=done or running,
         on_click=jobpanel.begin, args=(argv, f"Trim {draft.name} to {len(made.rows):,} tokens"),

@@ -29,7 +29,8 @@ from helpers.real_data import new_home
 
 from benchmarks.browser import drag, serving, slider, thumb
 from pages.ui.router import PAGES
-from vocabtrim_core import exports, workspace
+from vocabtrim_core import exports
+from vocabtrim_core.counts_store import list_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -120,13 +121,13 @@ def wait_until_told(page, size: int) -> None:
 
 def exact(name: str, alpha: float) -> int:
     """The library's optimum for one counted set of the workspace."""
-    stored = next(s for s in workspace.list_counts() if s.counts.name == name)
+    stored = next(s for s in list_counts() if s.counts.name == name)
     return TradeOff(CoverageCurve.of(stored.counts), PRESETS["llama-3.1-8b"], alpha).optimum.k
 
 
 def key_of(name: str) -> str:
     """Key of one counted set."""
-    return next(s.key for s in workspace.list_counts() if s.counts.name == name)
+    return next(s.key for s in list_counts() if s.counts.name == name)
 
 
 def test_first_visit_by_a_deep_link_counts_the_demo(page, app, home):

@@ -21,7 +21,7 @@ from helpers.browser_kit import (
 from helpers.talks import zipf
 
 from benchmarks.browser import serving, slider
-from vocabtrim_core import workspace
+from vocabtrim_core.counts_store import list_counts
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
@@ -36,7 +36,7 @@ def home(tmp_path_factory) -> Path:
     before = os.environ.get("VOCABTRIM_HOME")
     os.environ["VOCABTRIM_HOME"] = str(home)
     for name, slope, seen in (("broad", 1.1, 50_000), ("narrow", 1.3, 6_000)):
-        workspace.save_counts(zipf(name, slope, seen))
+        save_counts(zipf(name, slope, seen))
     yield home
     if before is not None:
         os.environ["VOCABTRIM_HOME"] = before
@@ -44,7 +44,7 @@ def home(tmp_path_factory) -> Path:
 
 def saved() -> SelectionSpec:
     """A choice on the broad set, with settings of its own."""
-    counts = next(s.counts for s in workspace.list_counts() if s.counts.name == "broad")
+    counts = next(s.counts for s in list_counts() if s.counts.name == "broad")
     return SelectionSpec.make(counts, Settings(PRESETS["llama-3.2-1b"], 0.61, 0.937, None, 20))
 
 

@@ -11,8 +11,8 @@ from helpers.span_kinds import Kind
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import open_corpus
-from vocabtrim_core.corpora.preflight import preflight
 from vocabtrim_core.counting.count import count
+from vocabtrim_core.counting.preflight import preflight
 from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.bundle import export

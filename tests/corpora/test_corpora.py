@@ -18,7 +18,6 @@ from helpers.real_data import OWN, real_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora import (
     Mapping,
     SkipReport,
@@ -30,10 +29,11 @@ from vocabtrim_core.corpora import (
 )
 from vocabtrim_core.corpora.batches import ROLES, Skip
 from vocabtrim_core.corpora.from_rows import batch_from_rows
-from vocabtrim_core.corpora.preflight import preflight
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
 from vocabtrim_core.corpora.preview import preview
 from vocabtrim_core.corpora.read_json import decode_lines
+from vocabtrim_core.corpora.uploads import store_upload
+from vocabtrim_core.counting.preflight import preflight
 from vocabtrim_core.errors import InputError
 
 CHAT = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello, wörld 🙂"}]
@@ -474,7 +474,7 @@ def test_what_an_uploader_called_a_file_is_what_messages_say(tmp_path, monkeypat
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
 
     def stored(label: str, data: bytes) -> Path:
-        return workspace.store_upload(io.BytesIO(data), label).path
+        return store_upload(io.BytesIO(data), label).path
 
     corpus = open_corpus(stored("../My chats.jsonl", GOOD))
     assert (corpus.name, corpus.labels) == ("My chats", ("My chats.jsonl",))
@@ -847,7 +847,7 @@ def test_the_package_imports_nothing_heavy():
 
     code = (
         "import sys, vocabtrim_core.corpora, vocabtrim_core.corpora.hub, "
-        "vocabtrim_core.corpora.preflight; "
+        "vocabtrim_core.counting.preflight; "
         "print({'datasets', 'torch', 'transformers', 'streamlit', 'pandas'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

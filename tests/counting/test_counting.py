@@ -43,6 +43,8 @@ from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.templates.chat_template import RULES, span_ids
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace.files import write_atomic
 
 TEMPLATES = {
     "llama-3.1": "auto",
@@ -429,15 +431,15 @@ def test_corpus_that_changes_meanwhile_is_not_kept(tmp_path):
 def test_full_disk_is_said_and_finished_parts_stay(tmp_path, small_parts, monkeypatch):
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(1500)))
     corpus.fingerprint()  # is remembered on disk too
-    write, written = workspace.write_atomic, []
+    write, written = write_atomic, []
 
     def full(path, content):
         if len(written) == 2:
-            raise InputError(workspace.full_disk(path.parent))
+            raise InputError(disk.full_disk(path.parent))
         written.append(path)
         return write(path, content)
 
-    monkeypatch.setattr(workspace, "write_atomic", full)
+    monkeypatch.setattr("vocabtrim_core.counting.parts.write_atomic", full)
     with pytest.raises(InputError, match=r"The disk that holds .* is full"):
         count(corpus, *kit(), parts=tmp_path, responses=False)
     assert len(list(tmp_path.rglob("*.part.npz"))) == 2

@@ -28,6 +28,7 @@ from vocabtrim_core.counting.response_files import (
     responses_beside,
 )
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import remove_counts
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.templates.fast_path import Frame
 from vocabtrim_core.templates.resolve import resolve_template
@@ -273,7 +274,7 @@ def test_responses_travel_beside_their_counts_and_only_those(home, kit):
     with pytest.raises(InputError, match=r"one\.responses\.npz holds the responses of other"):
         find_responses(file, first)
     find_responses(first.key, first).save(responses_beside(file))
-    workspace.remove_counts(first.key)
+    remove_counts(first.key)
     assert (find_responses(file, first).counts() == first.counts).all()
     responses_beside(file).unlink()
     assert find_responses(file, first) is None

@@ -14,7 +14,6 @@ import pytest
 from helpers import ROOT
 from helpers.tokenizer_makers import byte_level
 
-from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates import kept
 from vocabtrim_core.templates import resolve as resolving
@@ -185,7 +184,7 @@ def test_a_workspace_that_cannot_be_written_keeps_nothing(home, folder, probed, 
     def refuse(*_):
         raise InputError("The disk is full.")
 
-    monkeypatch.setattr(workspace, "write_atomic", refuse)
+    monkeypatch.setattr("vocabtrim_core.templates.kept.write_atomic", refuse)
     assert alike(resolve(folder), resolve(folder))
     assert len(probed) == 2
 

@@ -293,9 +293,9 @@ def test_capture_continues_where_it_stopped(toy, toy_corpus, toy_recipe, toy_fea
 
 
 def test_capture_says_what_will_not_fit(toy, toy_corpus, toy_recipe, monkeypatch) -> None:
-    from vocabtrim_core import workspace
+    from vocabtrim_core.workspace import disk
 
-    monkeypatch.setattr(workspace, "free_bytes", lambda path: 1000)
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 1000)
     with pytest.raises(InputError, match="full"):
         capture(load_target(toy.folder), toy_corpus, toy_recipe, held_out=0.25, device="cpu")
 

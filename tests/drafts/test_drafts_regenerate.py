@@ -225,7 +225,7 @@ def test_comparison_of_the_choices() -> None:
 
 
 def test_command_compares_the_best_sizes(toy, toy_corpus, server, tmp_path, capsys) -> None:
-    from vocabtrim_core.workspace import find_counts
+    from vocabtrim_core.counts_store import find_counts
 
     base = ["regenerate", "--target", str(toy.folder), "--data", str(toy_corpus.files[0]),
             "--limit", "5", "--by", server.url, "--compare"]  # fmt: skip

@@ -26,7 +26,7 @@ from vocabtrim_core.drafts.target import trainer_folder
 from vocabtrim_core.drafts.tensor_files import read_tensors
 from vocabtrim_core.drafts.trainer import Trainer
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.exports.layouts import load_pair
+from vocabtrim_core.id_mapping import load_pair
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.vocabulary import DraftVocabulary
 

@@ -12,7 +12,6 @@ import pytest
 from helpers import ROOT
 from helpers.lazy import Lazy
 
-from vocabtrim_core import workspace
 from vocabtrim_core.drafts import demo_target, features, training
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.request import TrainingRequest
@@ -28,6 +27,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.progress import Progress, Status
 from vocabtrim_core.jobs.turns import turn
+from vocabtrim_core.workspace import disk
 
 torch = Lazy("torch")
 
@@ -47,7 +47,7 @@ def request_for(toy_target, toy_corpus, toy_recipe, toy_features):
 
 
 def test_a_disk_too_full_for_checkpoints_is_said_before(request_for, monkeypatch) -> None:
-    monkeypatch.setattr(workspace, "free_bytes", lambda path: 1000)
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 1000)
     with pytest.raises(InputError, match=r"full: .* are needed and 1.0 kB are left"):
         training.train(request_for("full"), lambda *_, **__: None)
     assert not (run_folder("full") / "k-100").exists()
@@ -55,7 +55,7 @@ def test_a_disk_too_full_for_checkpoints_is_said_before(request_for, monkeypatch
 
 
 def test_a_disk_too_full_for_the_toy_target_is_said_before(toy, toy_corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(workspace, "free_bytes", lambda path: 1000)
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 1000)
     with pytest.raises(InputError, match="full"):
         demo_target.build(toy.shape, corpus=toy_corpus, out=tmp_path / "t")
     assert not (tmp_path / "t").exists()

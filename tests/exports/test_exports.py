@@ -33,10 +33,10 @@ from vocabtrim_core.exports import (
     zip_bytes,
 )
 from vocabtrim_core.exports.bundle import exporters_named
-from vocabtrim_core.exports.checks import check_ids, offsets_to_ids
 from vocabtrim_core.exports.exporter import PROOFS
-from vocabtrim_core.exports.files import load_arrays, load_torch, save_torch
 from vocabtrim_core.exports.overview import renewed
+from vocabtrim_core.id_mapping import check_ids, offsets_to_ids
+from vocabtrim_core.reproducible_files import load_arrays, load_torch, save_torch
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 PAGE = ROOT / "docs" / "exports.md"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from vocabtrim_core import workspace
 from vocabtrim_core.counting.response_files import keep_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -38,6 +38,6 @@ def talk(name: str, slope: float, seed: int, rule: str = "assistant") -> TokenCo
         span_end="stop", corpora=({"name": name, "sha256": name, "conversations": n},),
     )  # fmt: skip
     counts = TokenCounts(responses.counts(), n, 0, about)
-    workspace.save_counts(counts)
+    save_counts(counts)
     keep_responses(counts.key, responses)
     return counts

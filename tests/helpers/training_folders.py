@@ -19,6 +19,7 @@ from vocabtrim_core.drafts.runs import DONE, PENDING, RUNNING, Stage
 from vocabtrim_core.drafts.trainer import FOUND, Trainer, trainer_command
 from vocabtrim_core.jobs.progress import Status
 from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.workspace.files import write_atomic
 
 torch = Lazy("torch")
 
@@ -31,7 +32,7 @@ def write_trainer(**found) -> Trainer:
     """What the last look at the trainer found."""
     made = Trainer(trainer_command(), **{"versions": {"torch": "2.13", "specforge": "0.2.0"},
                                          "flops_per_second": 1e11, **found})  # fmt: skip
-    workspace.write_atomic(workspace.home() / FOUND, json.dumps(asdict(made)).encode())
+    write_atomic(workspace.home() / FOUND, json.dumps(asdict(made)).encode())
     return made
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from vocabtrim_core import workspace
+from vocabtrim_core.corpora.uploads import list_uploads, remove_upload, store_upload
+from vocabtrim_core.counts_store import find_counts, list_counts, remove_counts, save_counts
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.formatting import format_bytes
+from vocabtrim_core.studies import studies_url
+from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace.files import write_atomic
 
 
 @pytest.fixture
@@ -38,21 +44,21 @@ def test_home_that_cannot_be_made_is_a_sentence(tmp_path, monkeypatch):
 @pytest.mark.parametrize("content", [b"new", lambda file: file.write(b"new")])
 def test_write_atomic_replaces_whole_files(tmp_path, content):
     path = tmp_path / "deep" / "file"
-    workspace.write_atomic(path, b"old")
-    assert workspace.write_atomic(path, content) == path
+    write_atomic(path, b"old")
+    assert write_atomic(path, content) == path
     assert path.read_bytes() == b"new"
     assert files(tmp_path) == ["deep/file"]
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = workspace.write_atomic(tmp_path / "file", b"old")
+    path = write_atomic(tmp_path / "file", b"old")
 
     def broken(file):
         file.write(b"half")
         raise KeyError("bug")
 
     with pytest.raises(KeyError):
-        workspace.write_atomic(path, broken)
+        write_atomic(path, broken)
     assert path.read_bytes() == b"old"
     assert files(tmp_path) == ["file"]
 
@@ -64,18 +70,18 @@ def test_a_disk_that_is_read_only_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", refuse)
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(InputError, match=r"Cannot write .*file: Read-only file system\."):
-        workspace.write_atomic(tmp_path / "file", b"new")
+        write_atomic(tmp_path / "file", b"new")
 
 
-@pytest.mark.parametrize("number", sorted(workspace.FULL))
+@pytest.mark.parametrize("number", sorted(disk.FULL))
 def test_full_disk_names_folder_needed_and_left(tmp_path, monkeypatch, number):
     def full(self, *arguments, **options):
         raise OSError(number, "no room")
 
-    monkeypatch.setattr(workspace, "free_bytes", lambda path: 1_500_000)
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 1_500_000)
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(InputError) as caught:
-        workspace.write_atomic(tmp_path / "file", bytes(2_000_000))
+        write_atomic(tmp_path / "file", bytes(2_000_000))
     sentence = str(caught.value)
     assert str(tmp_path) in sentence
     assert "2.0 MB are needed" in sentence
@@ -86,10 +92,10 @@ def test_full_disk_names_folder_needed_and_left(tmp_path, monkeypatch, number):
 def test_a_real_write_error_of_the_system_leaves_nothing(tmp_path):
     """RLIMIT_FSIZE makes the kernel refuse a write half-way, as a full disk does."""
     code = (
-        "import resource, sys; from vocabtrim_core import workspace\n"
+        "import resource, sys; from vocabtrim_core.workspace import files\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "try: workspace.write_atomic(sys.argv[1], bytes(1_000_000))\n"
-        "except workspace.InputError as error: print(error)"
+        "try: files.write_atomic(sys.argv[1], bytes(1_000_000))\n"
+        "except files.InputError as error: print(error)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "file")], capture_output=True, text=True
@@ -99,23 +105,23 @@ def test_a_real_write_error_of_the_system_leaves_nothing(tmp_path):
 
 
 def test_require_space_and_free_bytes_work_before_the_folder_exists(tmp_path):
-    assert workspace.free_bytes(tmp_path / "not" / "yet") > 0
-    workspace.require_space(tmp_path / "not" / "yet", 1)
+    assert disk.free_bytes(tmp_path / "not" / "yet") > 0
+    disk.require_space(tmp_path / "not" / "yet", 1)
     with pytest.raises(InputError, match="are needed"):
-        workspace.require_space(tmp_path / "not" / "yet", 10**18)
+        disk.require_space(tmp_path / "not" / "yet", 10**18)
 
 
 def test_other_write_errors_are_sentences_too(tmp_path):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "x").touch()
     with pytest.raises(InputError, match="Cannot write"):
-        workspace.write_atomic(tmp_path / "taken", b"")
+        write_atomic(tmp_path / "taken", b"")
     assert files(tmp_path) == ["taken/x"]
 
 
 def test_an_error_of_another_file_is_not_taken_for_ours(tmp_path):
     with pytest.raises(FileNotFoundError):
-        workspace.write_atomic(tmp_path / "file", lambda file: (tmp_path / "none").read_bytes())
+        write_atomic(tmp_path / "file", lambda file: (tmp_path / "none").read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -124,7 +130,7 @@ def test_an_error_of_another_file_is_not_taken_for_ours(tmp_path):
      (999_999, "1.0 MB"), (1_234_567_890, "1.2 GB"), (10**16, "10000.0 TB")],
 )  # fmt: skip
 def test_size(count, text):
-    assert workspace.size(count) == text
+    assert format_bytes(count) == text
 
 
 # --- counts -------------------------------------------------------------------------------------
@@ -132,69 +138,69 @@ def test_size(count, text):
 
 def test_counts_are_kept_once_and_found_by_key_and_path(home, make_counts, tmp_path):
     counts = make_counts([3, 0, 5])
-    path = workspace.save_counts(counts)
+    path = save_counts(counts)
     before = path.stat().st_mtime_ns
-    assert workspace.save_counts(counts) == path
+    assert save_counts(counts) == path
     assert path.stat().st_mtime_ns == before
-    assert [stored.key for stored in workspace.list_counts()] == [counts.key]
+    assert [stored.key for stored in list_counts()] == [counts.key]
     for spec in (path, str(path), counts.key, counts.key[:6]):
-        assert workspace.find_counts(spec).key == counts.key
-    workspace.remove_counts(counts.key)
-    assert workspace.list_counts() == []
+        assert find_counts(spec).key == counts.key
+    remove_counts(counts.key)
+    assert list_counts() == []
 
 
 def test_counts_newest_first_and_a_broken_file_is_named_not_hidden(home, make_counts, caplog):
     import os
 
     for age, values in enumerate(([1, 2], [2, 1], [5, 5])):
-        path = workspace.save_counts(make_counts(values))
+        path = save_counts(make_counts(values))
         os.utime(path, (1000 - age, 1000 - age))
     (home / "counts" / "0000000000000000.npz").write_bytes(b"not counts")
-    found = workspace.list_counts()
+    found = list_counts()
     assert [stored.counts.counts[0] for stored in found] == [1, 2, 5]
     assert "0000000000000000.npz" in caplog.text
 
 
 def test_unknown_and_ambiguous_counts(home, make_counts):
     with pytest.raises(InputError, match="no counts at nowhere"):
-        workspace.find_counts("nowhere")
+        find_counts("nowhere")
     with pytest.raises(InputError, match="no counts at abcdef"):
-        workspace.find_counts("abcdef")
+        find_counts("abcdef")
     for name in ("abcd000000000000", "abcd000000000001"):
         make_counts([1]).save(home / "counts" / f"{name}.npz")
     with pytest.raises(InputError, match="2 counts"):
-        workspace.find_counts("abcd")
+        find_counts("abcd")
 
 
 def test_a_changed_file_is_read_again(home, make_counts, tmp_path):
     path = tmp_path / "c.npz"
     make_counts([1, 2]).save(path)
-    assert workspace.find_counts(path).tokens == 3
+    assert find_counts(path).tokens == 3
     make_counts([1, 2, 4]).save(path)
-    assert workspace.find_counts(path).tokens == 7
+    assert find_counts(path).tokens == 7
 
 
 # --- uploads ------------------------------------------------------------------------------------
 
 
 def test_upload_keeps_the_label_but_never_makes_it_a_path(home):
-    upload = workspace.store_upload(io.BytesIO(b'{"a": 1}\n'), "../../etc/my chats.JSONL.gz")
+    upload = store_upload(io.BytesIO(b'{"a": 1}\n'), "../../etc/my chats.JSONL.gz")
     assert upload.label == "my chats.JSONL.gz"
     assert upload.path == home / "corpora" / upload.key / "data.jsonl.gz"
     assert upload.path.read_bytes() == b'{"a": 1}\n'
-    assert workspace.list_uploads() == [upload]
+    assert list_uploads() == [upload]
     inside = files(home / "corpora")
     assert inside == [f"{upload.key}/data.jsonl.gz", f"{upload.key}/upload.json"]
-    workspace.remove_upload(upload.key)
+    remove_upload(upload.key)
     assert files(home) == []
 
 
 def test_the_same_upload_is_stored_once(home):
-    first = workspace.store_upload(io.BytesIO(b"x"), "a.jsonl")
-    second = workspace.store_upload(io.BytesIO(b"x"), "b.jsonl")
-    other = workspace.store_upload(io.BytesIO(b"x"), "a.csv")
+    first = store_upload(io.BytesIO(b"x"), "a.jsonl")
+    second = store_upload(io.BytesIO(b"x"), "b.jsonl")
+    other = store_upload(io.BytesIO(b"x"), "a.csv")
     assert first.key == second.key != other.key
-    assert {upload.label for upload in workspace.list_uploads()} == {"b.jsonl", "a.csv"}
+    assert {upload.label for upload in list_uploads()} == {"b.jsonl", "a.csv"}
 
 
 @pytest.mark.parametrize(
@@ -208,7 +214,7 @@ def test_the_same_upload_is_stored_once(home):
 )
 def test_refused_uploads_leave_nothing(home, content, label, message):
     with pytest.raises(InputError, match=message):
-        workspace.store_upload(io.BytesIO(content), label, cap=100)
+        store_upload(io.BytesIO(content), label, cap=100)
     assert not home.exists() or files(home) == []
 
 
@@ -218,16 +224,16 @@ def test_upload_on_a_full_disk_leaves_nothing(home):
             raise OSError(errno.ENOSPC, "full")
 
     with pytest.raises(InputError, match="is full"):
-        workspace.store_upload(Endless(), "a.jsonl")
+        store_upload(Endless(), "a.jsonl")
     assert files(home) == []
 
 
 @pytest.mark.parametrize("key", ["..", "", "../../home", "0" * 15, "G" * 16])
 def test_keys_from_links_cannot_leave_the_workspace(home, key):
-    for remove in (workspace.remove_upload, workspace.remove_counts):
+    for remove in (remove_upload, remove_counts):
         with pytest.raises(InputError, match="is not a key"):
             remove(key)
 
 
 def test_studies_url_is_a_database_in_the_workspace(home):
-    assert workspace.studies_url() == f"sqlite:///{home}/studies/studies.db"
+    assert studies_url() == f"sqlite:///{home}/studies/studies.db"

@@ -15,8 +15,9 @@ from helpers import APP
 from helpers.lazy import Lazy
 from helpers.talks import SIZE, zipf
 
-from vocabtrim_core import tpe, workspace
+from vocabtrim_core import tpe
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import list_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.jobs import control as jobs
@@ -39,8 +40,8 @@ def home(tmp_path, monkeypatch) -> Path:
 def counted(home) -> TokenCounts:
     """A workspace with a broad and a narrow set; the narrow one is the newest."""
     broad, narrow = zipf("broad", 1.1, 50_000), zipf("narrow", 1.3, 6_000)
-    workspace.save_counts(broad)
-    workspace.save_counts(narrow)
+    save_counts(broad)
+    save_counts(narrow)
     return broad
 
 
@@ -129,7 +130,7 @@ def test_a_demo_that_was_stopped_says_so_and_goes_on_by_one_button(home, monkeyp
 def test_overview_sets_the_domains_side_by_side(counted):
     app = opened()
     shown = [metric.value for metric in app.metric]
-    expected = [f"{best(s.counts).k:,} tokens" for s in workspace.list_counts()]
+    expected = [f"{best(s.counts).k:,} tokens" for s in list_counts()]
     assert shown == expected
     assert "smaller the best vocabulary" in words(app)
 

@@ -16,7 +16,9 @@ from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import open_corpus
+from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.counting.count import count
+from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
@@ -104,7 +106,7 @@ def ended(state: str, **result) -> Job:
 def test_a_new_upload_is_the_one_that_is_read_and_counted(started):
     app = upload(opened("Upload"), "first.jsonl", chat("Ho"))
     app = upload(app, "second.jsonl", chat("He", "Ha"))
-    keys = {each.label: each.key for each in workspace.list_uploads()}
+    keys = {each.label: each.key for each in list_uploads()}
     assert app.selectbox(key="corpus_upload").value == keys["second.jsonl"]
     assert "- second.jsonl," in words(app)
     app.button(key="count").click().run()
@@ -126,7 +128,7 @@ def test_an_upload_is_removed_in_the_app():
     app = upload(app, "second.jsonl", chat("He"))
     app.button(key="drop_upload").click().run()
     assert not app.exception
-    assert [each.label for each in workspace.list_uploads()] == ["first.jsonl"]
+    assert [each.label for each in list_uploads()] == ["first.jsonl"]
     assert "- first.jsonl," in words(app)
 
 
@@ -272,7 +274,7 @@ def test_the_title_of_a_count_says_what_is_counted(home, started):
 def test_counted_sets_are_told_apart(make_counts):
     for narrower in ({}, {"max_length": 512}, {"last_turn_only": True},
                      {"template": "qwen", "template_sha256": "q"}):  # fmt: skip
-        workspace.save_counts(make_counts([3, 1], **narrower))
+        save_counts(make_counts([3, 1], **narrower))
     table = opened("Path").dataframe[0].value
     assert set(zip(table["Counted"], table["Template"], strict=True)) == {
         ("assistant", "llama3"),
@@ -284,8 +286,8 @@ def test_counted_sets_are_told_apart(make_counts):
 
 def test_a_count_that_is_done_says_its_result_and_leads_to_explore(make_counts, monkeypatch):
     counts = make_counts(np.arange(128_256) % 7)
-    workspace.save_counts(counts)
-    workspace.save_counts(make_counts(np.arange(128_256) % 5))
+    save_counts(counts)
+    save_counts(make_counts(np.arange(128_256) % 5))
     job = ended("done", key=counts.key, tokens=counts.tokens, conversations=2, engine="gigatoken 1",
                 proof={"sentence": "2 of 2 texts were encoded again",
                        "details": ["All of it."]})  # fmt: skip
@@ -537,7 +539,7 @@ def test_the_pre_flight_says_what_the_template_refuses_and_does_not_write(home):
 
 def test_a_count_that_is_done_says_what_it_left_out(make_counts, monkeypatch):
     counts = make_counts([3, 1])
-    workspace.save_counts(counts)
+    save_counts(counts)
     job = ended(
         "done", key=counts.key, tokens=4, conversations=2, engine="e", proof={"sentence": "equal"},
         skips=[{"reason": "no assistant text", "rows": 2, "places": ["a.jsonl:4"]}],
@@ -562,7 +564,7 @@ def test_a_counted_set_says_how_far_its_turns_go_and_what_is_not_in_it(make_coun
     for span_end, told in expected.items():
         about = replace(made.provenance, span_end=span_end, corpora=(corpus,))
         stored = TokenCounts(made.counts, 2, 0, about)
-        workspace.save_counts(stored)
+        save_counts(stored)
         app = testing.AppTest.from_file(str(APP), default_timeout=40)
         app.query_params["counts"] = stored.key
         app = app.run().switch_page("pages/explore.py").run()

@@ -19,6 +19,7 @@ from helpers.talks import SIZE, talk
 
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
+from vocabtrim_core.counts_store import remove_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.exports import ExportContext, export
@@ -122,13 +123,13 @@ def test_other_traffic_is_measured_with_intervals(sets):
 def test_sets_whose_turns_end_elsewhere_are_not_measured_on(sets):
     counts = sets["code"]
     earlier = replace(counts, provenance=replace(counts.provenance, span_end=EARLIER_VERSION))
-    workspace.save_counts(earlier)
+    save_counts(earlier)
     try:
         app = opened("generalize", sets)
         assert set(app.dataframe[0].value["Set"]) == {"chat", "code", "calls"}
         said = words(app)
     finally:
-        workspace.remove_counts(earlier.key)
+        remove_counts(earlier.key)
     assert "2 more counted sets were counted in another way than chat" in said
     assert "span end" in said
 
@@ -466,7 +467,7 @@ def test_the_paper_check_is_shown_with_what_it_rests_on(sets):
 
 def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
-    workspace.save_counts(sets["chat"])
+    save_counts(sets["chat"])
     from pages.ui import traffic
 
     traffic.responses_of.clear()

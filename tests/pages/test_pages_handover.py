@@ -22,6 +22,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.counting.response_files import keep_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import list_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.fields.leaf import to_session
@@ -41,7 +42,7 @@ SHAPE = PRESETS["llama-3.1-8b"]
 @pytest.fixture
 def other(counted) -> TokenCounts:
     """The narrow set that stands beside the broad one."""
-    return next(s.counts for s in workspace.list_counts() if s.key != counted.key)
+    return next(s.counts for s in list_counts() if s.key != counted.key)
 
 
 def upload(app, choice: SelectionSpec | bytes):
@@ -303,7 +304,7 @@ def test_intervals_come_from_responses_at_hand(small):
     conversations, length = 40, 50
     ids = (np.random.default_rng(0).zipf(1.3, conversations * length) % V).astype(np.uint32)
     seen = TokenCounts(np.bincount(ids, minlength=V), conversations, 0, small.provenance)
-    workspace.save_counts(seen)
+    save_counts(seen)
     one_each = np.arange(conversations)
     responses = Responses(ids, np.arange(conversations + 1) * length, one_each,
                           np.full(conversations, -1, np.int16), (), V)  # fmt: skip
@@ -378,7 +379,7 @@ def small(home) -> TokenCounts:
     made = zipf("traffic", 1.1, V)
     counts = np.sort(made.counts)[::-1][:V].copy()
     made = TokenCounts(counts, 10, 0, made.provenance)
-    workspace.save_counts(made)
+    save_counts(made)
     return made
 
 

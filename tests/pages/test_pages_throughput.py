@@ -15,6 +15,7 @@ from helpers.training_folders import write_run, write_target
 
 from vocabtrim_core import workspace
 from vocabtrim_core.cli.bench_arguments import parsed
+from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.programs import ENGINE, add, remove
@@ -354,8 +355,8 @@ def test_a_measurement_calibrates_the_forecast_on_counts_of_its_v(make_counts):
     app = opened()
     assert button(app, "calibrate").disabled
     assert "Needs a corpus counted with this target's tokenizer, V = 128,256" in words(app)
-    other = workspace.save_counts(make_counts([5] * V)).stem
-    workspace.save_counts(make_counts([5, 4]))
+    other = save_counts(make_counts([5] * V)).stem
+    save_counts(make_counts([5, 4]))
     app.run()
     button(app, "calibrate").click().run()
     assert app.title[0].value == "Forecast"

@@ -22,9 +22,11 @@ from test_pages import errors, home, opened, started, words  # noqa: F401
 
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.drafts.runs import run_lock
 from vocabtrim_core.drafts.target import demo_folder
 from vocabtrim_core.programs import TRAINER, add, remove
+from vocabtrim_core.workspace import disk
 
 TOY = "toy: demonstrates the mechanism, not a result"
 
@@ -116,7 +118,7 @@ def test_the_cost_is_known_before_anything_starts(demo, talk, started):
 
 
 def test_a_disk_that_is_too_small_is_said_before(demo, talk, monkeypatch):
-    monkeypatch.setattr(workspace, "free_bytes", lambda path: 1000)
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 1000)
     app = choose_talk(opened("train"), talk)
     assert "It does not fit" in errors(app)
     assert app.button(key="train_start").disabled
@@ -154,7 +156,7 @@ def test_sizes_that_cannot_be_are_a_sentence(demo, talk, key, text, said):
 def test_the_size_of_explore_can_be_trained(demo, talk, started):
     counts = TokenCounts(np.arange(SIZE)[::-1] ** 3, 9, 0,
                          Provenance("assistant", "own", "t" * 64, "llama3", "m" * 64))  # fmt: skip
-    workspace.save_counts(counts)
+    save_counts(counts)
     app = choose_talk(opened("train"), talk)
     app.selectbox(key=f"train_counts_{SIZE}").set_value(counts.key).run()
     (pills,) = (p for p in app.pills if p.key.startswith(f"train_k_{SIZE}"))

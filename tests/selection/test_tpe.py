@@ -15,6 +15,7 @@ from vocabtrim_core import tpe, workspace
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.studies import studies_url
 from vocabtrim_core.tradeoff import TradeOff
 
 V = 4000
@@ -112,7 +113,7 @@ def test_a_study_of_another_question_is_refused(change, field):
 
 def test_a_study_of_somebody_else_is_refused():
     tpe.search(tradeoff(), KEY, trials=1, study="ours")
-    other = optuna.create_study(study_name="theirs", storage=workspace.studies_url())
+    other = optuna.create_study(study_name="theirs", storage=studies_url())
     other.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     with pytest.raises(InputError, match="another kind of search"):
         tpe.search(tradeoff(), KEY, trials=1, study="theirs")
@@ -121,7 +122,7 @@ def test_a_study_of_somebody_else_is_refused():
 def test_trials_the_sampler_does_not_propose_are_not_built_upon():
     trade = tradeoff()
     tpe.search(trade, KEY, trials=3, study="edited")
-    study = optuna.load_study(study_name="edited", storage=workspace.studies_url())
+    study = optuna.load_study(study_name="edited", storage=studies_url())
     space = {"k": optuna.distributions.IntDistribution(50, V)}
     study.add_trial(optuna.trial.create_trial(params={"k": 123}, distributions=space, value=0.99))
     with pytest.raises(InputError, match="its trial 3 has k = 123"):
@@ -131,7 +132,7 @@ def test_trials_the_sampler_does_not_propose_are_not_built_upon():
 def test_the_stored_study_carries_its_provenance_and_opens_in_optuna():
     trade = tradeoff(floor=0.5)
     _, search = tpe.search(trade, KEY, trials=12)
-    assert search.storage == workspace.studies_url()
+    assert search.storage == studies_url()
     study = optuna.load_study(study_name=search.study, storage=search.storage)
     question = study.user_attrs["question"]
     assert (question["counts"], question["alpha"], question["min_coverage"]) == (KEY, 0.5, 0.5)
@@ -225,7 +226,7 @@ def test_a_full_disk_is_a_sentence_and_finished_trials_stay(home):
         "import resource; from pathlib import Path\n"
         "import test_tpe as t; from test_tpe import tpe\n"
         "tpe.search(t.tradeoff(), t.KEY, trials=3, study='s')\n"
-        "size = Path(tpe.workspace.studies_url().removeprefix('sqlite:///')).stat().st_size\n"
+        "size = Path(tpe.studies_url().removeprefix('sqlite:///')).stat().st_size\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))\n"
         "try: tpe.search(t.tradeoff(), t.KEY, trials=400, study='s')\n"
         "except tpe.InputError as error: print(error)"

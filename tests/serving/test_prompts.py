@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from helpers.tokenizer_makers import byte_level, write_folder
 
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora import open_corpus
+from vocabtrim_core.corpora.uploads import store_upload
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import prompts as prompts_
 from vocabtrim_core.serving.prompt_presets import PROMPT_PRESETS
@@ -166,7 +166,7 @@ def test_an_upload_by_its_key(tmp_path, llama) -> None:
     path = tmp_path / "mine.jsonl"
     lines(path, [{"prompt": "Hi", "response": "Hello"}])
     with path.open("rb") as file:
-        upload = workspace.store_upload(file, "mine.jsonl")
+        upload = store_upload(file, "mine.jsonl")
     found = load_prompts(upload.key, *llama)
     assert (found.name, found.prompts[0].text) == ("mine.jsonl", asked("Hi"))
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.generalization.stability import Sample
-    from vocabtrim_core.templates.chat_template import ChatTemplate
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 NO_RESPONSES = (
@@ -57,20 +56,9 @@ def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
     return replace(tokenizer, vocab_size=counts.vocab_size)  # V came from a config.json
 
 
-def template_of(counts: TokenCounts, tokenizer: Tokenizer) -> ChatTemplate | None:
-    """The chat template of counts, None when the tokenizer no longer has it."""
-    from vocabtrim_core.templates.resolve import NAMED, resolve_template
-
-    name = counts.provenance.template
-    try:
-        return resolve_template(tokenizer, name if name in NAMED else "auto")
-    except InputError:
-        return None
-
-
 def comparable_counts(specs: Sequence[str]) -> list[TokenCounts]:
     """The counts, once it is sure that they may be compared."""
-    from vocabtrim_core.workspace import find_counts
+    from vocabtrim_core.counts_store import find_counts
 
     sets = [find_counts(spec) for spec in specs]
     for spec, other in zip(specs[1:], sets[1:], strict=True):

@@ -139,6 +139,7 @@ def _made_up(given: argparse.Namespace, vocab_size: int | None) -> list[Path]:
     from vocabtrim_core import workspace
     from vocabtrim_core.cli.training_arguments import size
     from vocabtrim_core.draft_config import load_architecture
+    from vocabtrim_core.workspace.files import write_atomic
 
     architecture = load_architecture(_folder(given.target)[0])
     folders = []
@@ -148,7 +149,7 @@ def _made_up(given: argparse.Namespace, vocab_size: int | None) -> list[Path]:
             raise InputError(f"k must lie within 1..{architecture.vocab_size:,}, not {k:,}.")
         content = json.dumps(architecture.draft_config(k), sort_keys=True).encode()
         folder = workspace.folder("made-up-drafts") / f"{architecture.name}-k-{k}".replace("/", "-")
-        workspace.write_atomic(folder / "config.json", content)
+        write_atomic(folder / "config.json", content)
         folders.append(folder)
     return folders
 

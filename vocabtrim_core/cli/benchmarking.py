@@ -46,9 +46,9 @@ def bench(given: argparse.Namespace, progress: Progress) -> Result:
     if before is not None:
         found = _joined(before, found, given.insist)
     if given.out:
-        from vocabtrim_core import workspace
+        from vocabtrim_core.workspace.files import write_atomic
 
-        workspace.write_atomic(given.out, found.encoded())
+        write_atomic(given.out, found.encoded())
     return {
         **shown(found),
         "missing": list(setup.missing),

@@ -47,8 +47,8 @@ def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.workspace import find_counts
 
     counts = find_counts(arguments.counts)
     curve = CoverageCurve.of(counts)

@@ -202,7 +202,7 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
 def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.kept import keep_merged
     from vocabtrim_core.counting.response_files import find_responses
-    from vocabtrim_core.workspace import find_counts
+    from vocabtrim_core.counts_store import find_counts
 
     sets = [find_counts(spec) for spec in arguments.counts]
     merged, *others = sets

@@ -54,9 +54,9 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve, coverage_on
     from vocabtrim_core.exports import ExportContext, export
-    from vocabtrim_core.workspace import find_counts
 
     for name in ("alpha", "min_coverage"):
         value = getattr(arguments, name)
@@ -182,7 +182,7 @@ def _formats(arguments: argparse.Namespace, progress: Progress) -> Result:
 def _renew(path: Path) -> None:
     from vocabtrim_core.exports import FORMATS
     from vocabtrim_core.exports.overview import renewed
-    from vocabtrim_core.workspace import write_atomic
+    from vocabtrim_core.workspace.files import write_atomic
 
     try:
         text = renewed(path.read_text("utf-8"), FORMATS.values())

@@ -63,13 +63,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.forecast.cycle_model import CycleRange, check_against_paper
     from vocabtrim_core.forecast.inputs import PAPER_DEPTH, acceptance_on
     from vocabtrim_core.forecast.paper import SHIPPED_K
     from vocabtrim_core.forecast.throughput import forecast, implied_alpha
     from vocabtrim_core.tradeoff import TradeOff
-    from vocabtrim_core.workspace import find_counts
 
     progress(0, None, "reading the counts")
     counts = find_counts(arguments.counts)

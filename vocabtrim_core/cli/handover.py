@@ -61,12 +61,11 @@ def _report_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.folders import new_folder
     from vocabtrim_core.report import printing
     from vocabtrim_core.report.drawings import figures
     from vocabtrim_core.report.page import report_html
     from vocabtrim_core.report.tables import tables
-    from vocabtrim_core.workspace import write_atomic
+    from vocabtrim_core.workspace.files import new_folder, write_atomic
 
     if arguments.out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{arguments.out} must end in .html; --pdf writes a PDF beside it.")
@@ -110,7 +109,7 @@ def _card_arguments(parser: argparse.ArgumentParser) -> None:
 def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.slicing import SlicedDraft
     from vocabtrim_core.report.card import model_card
-    from vocabtrim_core.workspace import write_atomic
+    from vocabtrim_core.workspace.files import write_atomic
 
     sliced = SlicedDraft.load(arguments.draft_folder) if arguments.draft_folder else None
     found = _facts(arguments, progress)

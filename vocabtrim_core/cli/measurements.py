@@ -78,14 +78,14 @@ def _replay(found: Measurement, progress: Progress) -> Result:
 
 
 def _export(found: Measurement, out: Path | None) -> str:
-    from vocabtrim_core import workspace
+    from vocabtrim_core.workspace.files import write_atomic
 
     if out is None:
         raise InputError("`measurements export` needs --out, a .json file or a folder.")
     if out.suffix == ".json":
-        return str(workspace.write_atomic(out, found.encoded()))
-    from vocabtrim_core.folders import new_folder
+        return str(write_atomic(out, found.encoded()))
     from vocabtrim_core.report.measured import take_along
+    from vocabtrim_core.workspace.files import new_folder
 
     with new_folder(out) as folder:
         for name, content in take_along([found], found.concurrencies[0]).items():

@@ -97,7 +97,7 @@ def _probe(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.draft_config import load_architecture
     from vocabtrim_core.draft_cost import PRESETS
     from vocabtrim_core.serving import latency_probe
-    from vocabtrim_core.workspace import write_atomic
+    from vocabtrim_core.workspace.files import write_atomic
 
     name = arguments.draft or DEFAULT
     if arguments.draft_config is None and name not in PRESETS:

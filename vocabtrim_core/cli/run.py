@@ -112,14 +112,14 @@ def _turn(progress: Any) -> Any:
 
 def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:
     """A full disk and a missing package are named as such; everything else is a bug of ours."""
-    from vocabtrim_core import workspace
     from vocabtrim_core.extras import missing_package
+    from vocabtrim_core.workspace import disk
 
     if sentence := missing_package(error):
         return BAD_INPUT, sentence
 
-    if isinstance(error, OSError) and error.errno in workspace.FULL:
-        return BAD_INPUT, workspace.full_disk(os.path.dirname(error.filename or "") or ".")  # noqa: PTH120
+    if isinstance(error, OSError) and error.errno in disk.FULL:
+        return BAD_INPUT, disk.full_disk(os.path.dirname(error.filename or "") or ".")  # noqa: PTH120
     if show:
         traceback.print_exception(error)
     where = "see the traceback above" if show else "run again with --debug for the traceback"

@@ -24,8 +24,8 @@ def _choice_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.selection_spec.spec import SelectionSpec
-    from vocabtrim_core.workspace import find_counts
 
     if arguments.action == "save":
         if arguments.out is None:

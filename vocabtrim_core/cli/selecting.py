@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import settings_arguments, settings_of
-from vocabtrim_core.cli.at_hand import (
-    comparable_counts,
-    template_of,
-    tokenizer_argument,
-    tokenizer_of,
-)
+from vocabtrim_core.cli.at_hand import comparable_counts, tokenizer_argument, tokenizer_of
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
@@ -112,6 +107,7 @@ def _wishes(
 ) -> tuple[tuple[Wish, ...], np.ndarray | None]:
     """What must be kept, and what must not."""
     from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+    from vocabtrim_core.templates.resolve import template_of
     from vocabtrim_core.tokenizers.kinds import token_kinds
 
     counts, size = sets[0], sets[0].vocab_size

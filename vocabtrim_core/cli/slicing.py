@@ -16,7 +16,6 @@ from vocabtrim_core.forecast.settings import ForecastSettings
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.jobs.progress import Progress
-    from vocabtrim_core.vocabulary import DraftVocabulary
 
 # --- slice --------------------------------------------------------------------------------------
 
@@ -46,6 +45,7 @@ def _slice_arguments(parser: argparse.ArgumentParser) -> None:
 def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
     from vocabtrim_core.drafts.slicing import slice_draft
+    from vocabtrim_core.vocabulary_file import vocabulary_in
 
     size = open_checkpoint(arguments.draft).size("vocab_size")
     counts = _counts(arguments)
@@ -80,7 +80,7 @@ def _counts(arguments: argparse.Namespace) -> TokenCounts | None:
         if arguments.accept_length is not None:
             raise InputError("--accept-length needs --counts, the traffic to forecast for.")
         return None
-    from vocabtrim_core.workspace import find_counts
+    from vocabtrim_core.counts_store import find_counts
 
     return find_counts(arguments.counts)
 
@@ -90,8 +90,8 @@ def vocabulary_in(
 ) -> DraftVocabulary:
     """The tokens of a saved choice, or of a mapping in any format that is understood."""
     if path.suffix == ".json" and _is_choice(path):
+        from vocabtrim_core.counts_store import find_counts
         from vocabtrim_core.selection_spec.spec import SelectionSpec
-        from vocabtrim_core.workspace import find_counts
 
         choice = SelectionSpec.load(path)
         return choice.open(counts or find_counts(choice.counts.key)).vocabulary

@@ -35,10 +35,10 @@ def _stability_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.generalization.stability import stability
     from vocabtrim_core.generalization.uncertainty import held_out_coverage, unseen_mass
-    from vocabtrim_core.workspace import find_counts
 
     for name in ("repeats", "draws"):
         if getattr(arguments, name) < 2:

@@ -66,10 +66,10 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
 
-    from vocabtrim_core.cli.slicing import vocabulary_in
+    from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.drafts.request import TrainingRequest
     from vocabtrim_core.drafts.trainer import probe, trainer_command
-    from vocabtrim_core.workspace import find_counts
+    from vocabtrim_core.vocabulary_file import vocabulary_in
 
     if not arguments.check:
         _make_demo_target(arguments, progress)

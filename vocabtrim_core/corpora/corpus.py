@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard
+from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.formats import LINES, format_of, look
 from vocabtrim_core.corpora.seen import seen
@@ -19,7 +20,6 @@ from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.skips import SkipReport
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import label_of
 
 READER = 5  # raise when the same files would be read as other messages, shards or parts
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from vocabtrim_core import workspace
+from vocabtrim_core.workspace.files import write_atomic
 
 SEGMENT = 8 * 2**20  # hashed on its own, and of JSON lines what lies between two cuts, about
 PIECE = 2**20
@@ -40,7 +41,7 @@ def scan(path: Path, *, lines: bool = False) -> FileScan:
     except (OSError, msgspec.DecodeError):
         pass
     found = _read(path, lines)
-    workspace.write_atomic(memo, msgspec.json.encode(found))
+    write_atomic(memo, msgspec.json.encode(found))
     return found
 
 

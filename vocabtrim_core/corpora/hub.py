@@ -19,6 +19,7 @@ from vocabtrim_core.corpora.opening import open_corpus
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.workspace.files import atomic
 
 BATCH_ROWS = 2_000
 GROUP_BYTES = 32 * 2**20  # a row group, so that several threads can read the result
@@ -112,7 +113,7 @@ def _store(
         raise InputError("The dataset has no rows; check its config and split.")
     schema, rows = first.schema.remove_metadata(), 0
     with (
-        workspace.atomic(path) as scratch,
+        atomic(path) as scratch,
         pq.ParquetWriter(scratch, schema, compression="zstd") as writer,
     ):
         waiting: list[pa.Table] = []

@@ -11,13 +11,13 @@ from typing import Any
 
 from vocabtrim_core.corpora.corpus import Corpus
 from vocabtrim_core.corpora.dataset_folders import Found, files_in, require_content
+from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fitting import require_fitting
 from vocabtrim_core.corpora.formats import SUFFIXES, look
 from vocabtrim_core.corpora.places import message_keys
 from vocabtrim_core.corpora.shapes import DEFAULTS, Mapping
 from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import label_of
 
 
 def open_corpus(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.from_rows import batch_from_rows, whole
 from vocabtrim_core.corpora.read_json import (
     DECODER,
@@ -28,7 +29,6 @@ from vocabtrim_core.corpora.skips import TOO_DEEP
 from vocabtrim_core.corpora.streams import CHUNK, Stream, not_utf8, open_stream, peek
 from vocabtrim_core.corpora.wrapped import rows_inside
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import label_of
 
 BRACKETS = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # and whole texts
 GAP = re.compile(r"[ \t\r\n,]*")

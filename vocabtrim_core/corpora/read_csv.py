@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.from_arrow import batch_from_arrow
 from vocabtrim_core.corpora.read_json import PART_BLOCKS
 from vocabtrim_core.corpora.shapes import Mapping
@@ -87,12 +87,12 @@ def _csv_batches(stream: Stream, path: Path, mapping: Mapping | None) -> Iterato
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         if "UTF8" in reason or "UTF-8" in reason:
-            raise not_utf8(f"{workspace.label_of(path)}, line {_bad_line(path)}") from None
+            raise not_utf8(f"{label_of(path)}, line {_bad_line(path)}") from None
         checked()
         where = f"after row {row}"
         if told := re.search(r"Row #(\d+): (.*)", reason):  # the header is the first
             where, reason = f"row {int(told[1]) - 1}", told[2]
-        raise InputError(f"{workspace.label_of(path)}, {where}: not CSV ({reason}).") from None
+        raise InputError(f"{label_of(path)}, {where}: not CSV ({reason}).") from None
     except OSError as error:
         raise InputError(f"{damage(path, error)}, after line {whole_lines(path)}.") from None
 
@@ -181,7 +181,7 @@ def _read_strictly(path: Path, delimiter: str) -> None:
 
 def _unclosed(path: Path, line: int) -> InputError:
     return InputError(
-        f"{workspace.label_of(path)}, line {line}: a quote opens a field that no quote closes "
+        f"{label_of(path)}, line {line}: a quote opens a field that no quote closes "
         "before a delimiter or a line end, so the lines after it would be lost in it; close it, "
         'and write quotes inside a quoted field twice ("").'
     )

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, UnusableError, place
+from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.from_arrow import batch_from_arrow
 from vocabtrim_core.corpora.from_rows import batch_from_rows, whole
@@ -37,7 +38,6 @@ from vocabtrim_core.corpora.streams import (
 )
 from vocabtrim_core.corpora.unread import RICH, unread_keys
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import label_of
 
 LONGEST_LINE = 256 * 2**20
 SHARD_CUTS = 2  # blocks per shard of a plain file: enough shards for threads, few to checkpoint

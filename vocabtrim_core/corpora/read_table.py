@@ -14,12 +14,14 @@ from pyarrow import ipc
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.from_arrow import batch_from_arrow
 from vocabtrim_core.corpora.read_json import PART_BLOCKS
 from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.streams import CHUNK, is_compressed, open_stream
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 SHARD_BYTES = 16 * 2**20  # uncompressed bytes of the columns in the row groups of a shard
 BATCH_BYTES = 5 * 2**20  # of text per batch, about: what a thread counts at once takes ten times it
@@ -39,7 +41,7 @@ def _parquet(path: Path) -> Generator[pq.ParquetFile]:
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
-            f"{workspace.label_of(path)} cannot be read as Parquet ({reason}); write it again."
+            f"{label_of(path)} cannot be read as Parquet ({reason}); write it again."
         ) from None
 
 
@@ -55,7 +57,7 @@ def _plain(path: Path) -> Path:
                 while piece := stream.read(CHUNK):
                     file.write(piece)
 
-        workspace.write_atomic(target, unpack)
+        write_atomic(target, unpack)
     return target
 
 
@@ -137,7 +139,7 @@ def _arrow(path: Path) -> Generator[Iterator[pa.RecordBatch]]:
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
-            f"{workspace.label_of(path)} cannot be read as Arrow ({reason}); write it again."
+            f"{label_of(path)} cannot be read as Arrow ({reason}); write it again."
         ) from None
 
 

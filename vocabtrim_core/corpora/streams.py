@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import label_of
 
 CHUNK = 8 * 2**20
 PIECE = 2**14  # decompressed at once to find where a file is damaged

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vocabtrim_core.corpora import Corpus, Shard
-from vocabtrim_core.counting.count import pieces_per_block, work
 from vocabtrim_core.counting.feed import Feed
 from vocabtrim_core.counting.parts import Part, PartFolder, PartInfo
 from vocabtrim_core.counting.proof import ExactEngine, Sample
 from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.worker import pieces_per_block, work
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:

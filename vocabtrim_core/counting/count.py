@@ -27,33 +27,26 @@ from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.candidates import candidates, proved
 from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import PARALLELISM
-from vocabtrim_core.counting.feed import PART_TEXT, Feed, Found, text_bytes
+from vocabtrim_core.counting.feed import Feed, text_bytes
 from vocabtrim_core.counting.parts import PartFolder
 from vocabtrim_core.counting.proof import ExactEngine, MismatchError, Proof
 from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.response_files import ResponseFiles, keep_responses
-from vocabtrim_core.counting.shard_counts import MOST_PIECES
-from vocabtrim_core.counting.span_proof import check_sample
+from vocabtrim_core.counting.worker import pieces_per_block, work
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import Cancelled
 from vocabtrim_core.machine import cores
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.templates.verify import SpanError
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+from vocabtrim_core.workspace.files import write_atomic
 
 Progress = Callable[..., None]  # progress(done, total, message, **rates); may raise Cancelled
 
 POLL = 0.25  # seconds between looks at the threads
-PART_BLOCKS = 4  # blocks in a part of PART_TEXT
 # Loading an engine takes about as long as encoding this much text with it.
 THREAD_TEXT = 100 * 2**20
-# Memory of this process above which a thread gives freed pages back: seldom, for it takes time to
-# get them again. gigatoken's cache has no bound of its own, so a thread takes a new engine, at the
-# price of loading it, when more than RENEW is allocated and ROOM more than with the engine new.
-# Together they keep two threads at some 600 MB.
-TRIM, RENEW, ROOM = 552_000_000, 340_000_000, 60_000_000
-ENGINE_TEXT = 64 * 2**20  # but not before the old one has read this much
 
 
 def count(
@@ -118,7 +111,7 @@ def _begin(root: Path, run: str) -> None:
     mark = root / "run.txt"
     if not (run and mark.is_file() and mark.read_text("utf-8") == run):
         PartFolder(root).remove()
-        workspace.write_atomic(mark, run.encode())
+        write_atomic(mark, run.encode())
 
 
 def encoded_responses(
@@ -251,48 +244,9 @@ def count_here(
             raise
 
 
-def work(
-    feed: Feed,
-    recipe: Recipe,
-    exact: ExactEngine,
-    pieces: int,
-    check: Callable[[], None] = lambda: None,
-    keep: ResponseFiles | None = None,
-) -> None:
-    """Count blocks of the feed with one engine, each in so many pieces, until none is left.
-
-    keep: gets the counted ids of every block, before the block is given back.
-    """
-    read, most = 0, max(RENEW, memory.allocated() + ROOM)
-    while block := feed.take():
-        batch = block.batch()
-        encoded = encode_batch(batch, recipe, exact, check)
-        if keep:
-            keep.add(block.part, block.first_row, batch, encoded.sizes(), encoded.responses)
-        proof = encoded.proof + check_sample(batch, recipe, encoded)
-        size, found = batch.contents.nbytes, Found(encoded.report, encoded.notes, proof)
-        counts = encoded.counts(pieces, recipe.tokenizer.vocab_size)
-        del batch, encoded  # before memory is looked at, and before the next block is read
-        feed.give(block, size, counts, found)
-        del block
-        read += size
-        if memory.private() > TRIM:
-            memory.release()
-            if exact.engine.grows and read > ENGINE_TEXT and memory.allocated() > most:
-                exact.renew()
-                memory.release()
-                read, most = 0, max(RENEW, memory.allocated() + ROOM)
-
-
 def _files(folder: PartFolder, recipe: Recipe) -> ResponseFiles:
     """The responses that belong to the parts of a folder."""
     return ResponseFiles(folder.path, recipe.tokenizer.vocab_size)
-
-
-def pieces_per_block(corpus: Corpus) -> int:
-    """Into how many pieces each block's counts go, so that a corpus has about MOST_PIECES."""
-    blocks = max(1, text_bytes(corpus) * PART_BLOCKS // PART_TEXT)
-    return max(1, MOST_PIECES // blocks)
 
 
 def _threads(corpus: Corpus) -> int:

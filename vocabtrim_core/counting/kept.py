@@ -22,7 +22,10 @@ from vocabtrim_core.counting.response_files import CAP, keep_responses
 from vocabtrim_core.counting.responses import Responses, concatenate
 from vocabtrim_core.counting.shard_counts import ShardCounts, compact, load_shards, save_shards
 from vocabtrim_core.counts import Provenance, TokenCounts
+from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.locks import named_lock
 
 LIBRARIES = ("tokenizers", "gigatoken", "fastokens", "transformers", "pyarrow", "numpy")
 POLL = 0.2  # seconds between looks at the lock
@@ -31,7 +34,7 @@ POLL = 0.2  # seconds between looks at the lock
 @contextmanager
 def alone(key: str, progress: Callable[..., None]) -> Generator[None]:
     """Wait until nobody else on this machine is counting the same; progress may end the wait."""
-    lock = filelock.FileLock(workspace.folder("locks") / f"count-{key}.lock")
+    lock = named_lock(f"count-{key}")
     while True:
         try:
             lock.acquire(timeout=POLL)
@@ -61,8 +64,8 @@ def find(key: str, corpus: Corpus) -> TokenCounts | None:
 def keep(key: str, counts: TokenCounts, pieces: ShardCounts) -> None:
     """Keep counts and their pieces in the workspace under a recipe's key."""
     save_shards(counts.key, pieces)
-    workspace.save_counts(counts)
-    workspace.write_atomic(_note(key), counts.key.encode("ascii"))
+    save_counts(counts)
+    write_atomic(_note(key), counts.key.encode("ascii"))
 
 
 def keep_merged(
@@ -72,7 +75,7 @@ def keep_merged(
 
     Responses are joined while all together are few enough to be held completely.
     """
-    workspace.save_counts(merged)
+    save_counts(merged)
     pieces = [load_shards(counts.key) for counts in sets]
     if None not in pieces:
         known = [found for found in pieces if found is not None]

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora import SkipReport
 from vocabtrim_core.counting.proof import Proof
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 SUFFIX = ".part.npz"  # other files may lie beside
 
@@ -63,7 +63,7 @@ class PartFolder:
         """Write a part. InputError when the disk is full."""
         meta = msgspec.json.encode(part.info)
         write = functools.partial(part.pieces.write, meta=meta)
-        workspace.write_atomic(self._file(part.info.key), write)
+        write_atomic(self._file(part.info.key), write)
         self.finished[part.info.key] = part.info
 
     def parts(self) -> Iterator[Part]:

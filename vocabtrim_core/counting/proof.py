@@ -18,8 +18,8 @@ import pyarrow as pa
 from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.engines import Encoded, Engine, Reference
 from vocabtrim_core.counting.guards import buffers, with_unicode_17
+from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
-from vocabtrim_core.workspace import size
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import MessageBatch
@@ -131,7 +131,7 @@ class Proof:
             for why, count in self.routed.items()
         ]
         if not self.engine.startswith("tokenizers"):
-            share = f"{size(self.checked_bytes)} of {size(self.text_bytes)}"
+            share = f"{format_bytes(self.checked_bytes)} of {format_bytes(self.text_bytes)}"
             found.insert(0, f"Encoded again: {share} of text, the first texts of the corpus and "
                          "some from all over it; the token ids are equal.")  # fmt: skip
         if self.turns:

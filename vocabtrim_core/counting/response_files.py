@@ -25,6 +25,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.counting.response_batch import unpacked
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import MessageBatch
@@ -94,7 +95,7 @@ class ResponseFiles:
             with ipc.new_file(file, held.schema) as writer:
                 writer.write(held)
 
-        workspace.write_atomic(self.folder / name, write)
+        write_atomic(self.folder / name, write)
 
     def join(self, parts: Collection[str], tokens: int) -> Responses | None:
         """The responses of these parts in order.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import write_atomic
+from vocabtrim_core.workspace.files import write_atomic
 
 BATCH_TOKENS = 1_000_000
 
@@ -75,7 +75,7 @@ class Responses:
 
     def weighted(self, times: np.ndarray) -> np.ndarray:
         """int64[V] with every conversation taken times[c] times (uint8[conversations])."""
-        from vocabtrim_core.forecast.kernels import weighted_counts
+        from vocabtrim_core.counting.kernels import weighted_counts
 
         at = self.conversation_offsets()
         return weighted_counts(self.ids, at, times, self.vocab_size)

@@ -12,6 +12,7 @@ import numpy as np
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 MOST_PIECES = 64  # of a whole corpus: enough for resampling, and some 30 MB at the most
 
@@ -129,7 +130,7 @@ def compact(
 
 def save_shards(key: str, pieces: ShardCounts) -> Path:
     """Keep the pieces of the counts with this key in the workspace."""
-    return workspace.write_atomic(_path(key), pieces.write)
+    return write_atomic(_path(key), pieces.write)
 
 
 def load_shards(key: str) -> ShardCounts | None:

@@ -33,10 +33,11 @@ from vocabtrim_core.drafts.sequences import Sequences, read_sequences
 from vocabtrim_core.drafts.target import DEMO, TOY, demo_folder
 from vocabtrim_core.drafts.toy_tokenizer import TOKENIZER, TOKENIZER_CONFIG, write_tokenizer
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.folders import new_folder
 from vocabtrim_core.machine import cores
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace.files import new_folder, write_atomic
 
 LABEL = "toy target: demonstrates the mechanism, not a result"
 HELD_OUT = 0.05
@@ -130,13 +131,13 @@ def build(
     corpus = corpus or demo_corpus(progress)
     scratch = out.parent / f".{out.name}.building"
     scratch.mkdir(parents=True, exist_ok=True)
-    workspace.require_space(scratch, shape.disk_bytes)
+    disk.require_space(scratch, shape.disk_bytes)
     fingerprint = json.dumps([asdict(shape), corpus.fingerprint()])
     note = scratch / "shape.json"
     if note.is_file() and note.read_text("utf-8") != fingerprint:
         for path in scratch.iterdir():
             path.unlink()
-    workspace.write_atomic(note, fingerprint.encode())
+    write_atomic(note, fingerprint.encode())
     if not (scratch / TOKENIZER_CONFIG).is_file():
         progress(0, None, "Training the tokenizer")
         write_tokenizer(scratch, corpus, shape.vocab_size, shape.context)
@@ -240,7 +241,7 @@ def _train(
                        "run": asdict(run)}  # fmt: skip
             buffer = io.BytesIO()
             torch.save(content, buffer)
-            workspace.write_atomic(state, buffer.getvalue())
+            write_atomic(state, buffer.getvalue())
     return model.eval(), run
 
 

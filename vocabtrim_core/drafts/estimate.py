@@ -15,6 +15,7 @@ from vocabtrim_core.drafts.sequences import survey
 from vocabtrim_core.drafts.specforge_run import checkpoint_bytes
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.trainer import Trainer
+from vocabtrim_core.workspace import disk
 
 EFFICIENCY = {"cpu": 0.5, "cuda": 0.35}  # of the matrix product's own speed, reached in training
 # The loss and its metrics pass over every logit this many bytes' worth, at this many bytes/s.
@@ -86,7 +87,7 @@ def estimate(
         steps=steps,
         feature_bytes=estimate_bytes(tokens, conversations, target.hidden_size),
         checkpoint_bytes=sum(checkpoint_bytes(target, k) for k in ks),
-        free_bytes=workspace.free_bytes(workspace.home()),
+        free_bytes=disk.free_bytes(workspace.home()),
         capture_seconds=2 * weights * tokens / speed + START_SECONDS / 2,
         train_seconds=seconds,
         device=(trainer.devices or ("cpu",))[0] if device == "cuda" else "cpu",

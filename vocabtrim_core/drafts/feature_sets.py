@@ -21,6 +21,7 @@ from vocabtrim_core.corpora import SkipReport
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.drafts.sequences import Sequences
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 MANIFEST, SEQUENCES = "features.json", "sequences.npz"
 FORMAT = "vocabtrim-features-1"
@@ -81,7 +82,7 @@ class FeatureSet:
         record = {"format": FORMAT, **asdict(self)}
         del record["folder"]
         content = json.dumps(record, indent=1, default=str).encode()
-        workspace.write_atomic(self.folder / MANIFEST, content)
+        write_atomic(self.folder / MANIFEST, content)
 
 
 def load_features(key: str) -> FeatureSet:
@@ -110,7 +111,7 @@ def save_sequences(sequences: Sequences, path: Path) -> None:
     arrays = {name: getattr(sequences, name) for name in ("ids", "counted", "offsets", "held_out")}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays, left_out=sequences.left_out)
-    workspace.write_atomic(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())
 
 
 def load_sequences(path: Path) -> Sequences:

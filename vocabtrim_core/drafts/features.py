@@ -34,6 +34,8 @@ from vocabtrim_core.drafts.sequences import Sequences, read_sequences
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.trainer import out_of_memory
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace.files import write_atomic
 
 PER_FOLDER = 1000  # samples
 SAMPLE_BYTES = 2500  # what torch.save adds to a sample's tensors
@@ -149,7 +151,7 @@ def capture_sequences(
     if not missing:
         return device
     todo = int(lengths[missing].sum())
-    workspace.require_space(out, estimate_bytes(todo, len(missing), target.hidden_size))
+    disk.require_space(out, estimate_bytes(todo, len(missing), target.hidden_size))
     device = choose_device(device)
     for path in {paths[i].parent for i in missing}:
         path.mkdir(parents=True, exist_ok=True)
@@ -164,7 +166,7 @@ def capture_sequences(
             for i, sample in zip(batch, _samples(model, target, sequences, batch), strict=True):
                 buffer = io.BytesIO()
                 torch.save(sample, buffer)
-                workspace.write_atomic(paths[i], buffer.getvalue())
+                write_atomic(paths[i], buffer.getvalue())
             done += int(lengths[batch].sum())
     progress(done, total, "Capturing features")
     return device

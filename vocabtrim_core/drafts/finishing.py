@@ -18,7 +18,7 @@ from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.tensor_files import read_tensors, stored, write_safetensors
 from vocabtrim_core.drafts.trainer import Trainer, run_tool
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.files import load_json, save_json
+from vocabtrim_core.reproducible_files import load_json, save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 WEIGHTS, DRAFT_CONFIG, MAPPING_TENSORS = "model.safetensors", "config.json", {"d2t", "t2d"}

@@ -9,7 +9,7 @@ import numpy as np
 from vocabtrim_core.drafts.checkpoint import Checkpoint
 from vocabtrim_core.drafts.tensor_files import FLOATS, StoredTensor
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.checks import check_ids, offsets_to_ids
+from vocabtrim_core.id_mapping import check_ids, offsets_to_ids
 from vocabtrim_core.model_config import CONFIG
 
 HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"

@@ -7,13 +7,12 @@ import json
 import os
 from pathlib import Path
 
-from vocabtrim_core import workspace
 from vocabtrim_core.drafts.plan import MAPPING
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.checks import offsets_to_ids
-from vocabtrim_core.exports.files import load_torch
-from vocabtrim_core.exports.layouts import save_pair
+from vocabtrim_core.id_mapping import offsets_to_ids, save_pair
+from vocabtrim_core.reproducible_files import load_torch
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace.files import write_atomic
 
 NOTE = "mapping.json"
 
@@ -32,7 +31,7 @@ def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
         save_pair(path, vocabulary)
         record = {"vocabulary": vocabulary.sha256, "sha256": _sha256(path),
                   "mtime_ns": path.stat().st_mtime_ns}  # fmt: skip
-        workspace.write_atomic(note, json.dumps(record).encode())
+        write_atomic(note, json.dumps(record).encode())
         return
     record = json.loads(note.read_text("utf-8"))
     changed = "start another run with --name, because the trained head rows keep their old meaning."

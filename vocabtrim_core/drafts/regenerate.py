@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.drafts.answers import Answerer, Refused, Sampling
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace.files import write_atomic
 
 Progress = Callable[..., Any]
 ASSISTANT = "assistant"
@@ -84,8 +85,8 @@ async def _regenerate(
         done = _finished(partial, settings)
         refused = await _answer_all(corpus, answerer, partial, done, progress)
     except OSError as error:
-        if error.errno in workspace.FULL:
-            raise InputError(workspace.full_disk(partial.parent)) from error
+        if error.errno in disk.FULL:
+            raise InputError(disk.full_disk(partial.parent)) from error
         raise
     finally:
         await answerer.close()
@@ -94,11 +95,11 @@ async def _regenerate(
         why = next(iter(refused), "the corpus has no prompts")
         raise InputError(f"No prompt of {corpus.name} got an answer ({why}).")
     lines = [json.dumps(kept[number], ensure_ascii=False) for number in sorted(kept)]
-    workspace.write_atomic(out, ("\n".join(lines) + "\n").encode())
+    write_atomic(out, ("\n".join(lines) + "\n").encode())
     answers = sum(m["role"] == ASSISTANT for row in kept.values() for m in row["conversations"])
     record = {"settings": settings, "conversations": len(kept), "answers": answers,
               "refused": refused, "source": corpus.name}  # fmt: skip
-    workspace.write_atomic(about, json.dumps(record, indent=1).encode())
+    write_atomic(about, json.dumps(record, indent=1).encode())
     partial.unlink()
     return Regenerated(out, len(kept), answers, refused, settings)
 
@@ -218,7 +219,7 @@ def _finished(partial: Path, settings: dict[str, Any]) -> dict[int, dict[str, An
     """Rows that are there; the first line says with which settings they were made."""
     found: dict[int, dict[str, Any]] = {}
     if not partial.is_file():
-        workspace.write_atomic(partial, (json.dumps({"settings": settings}) + "\n").encode())
+        write_atomic(partial, (json.dumps({"settings": settings}) + "\n").encode())
         return found
     for line in partial.read_text("utf-8").splitlines():
         with suppress(ValueError, KeyError):  # the line that was being written when it stopped

@@ -22,6 +22,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.metrics import Metrics
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 SPEC, STATE, RESULT, DRAFT = "run.json", "state.json", "result.json", "draft"
 PENDING, RUNNING, DONE, FAILED = "pending", "running", "done", "failed"
@@ -211,4 +212,4 @@ class StageLog:
     def _write(self) -> None:
         self._written = time.monotonic()
         content = {"stages": [asdict(stage) for stage in self.stages], "updated": time.time()}
-        workspace.write_atomic(self.folder / STATE, json.dumps(content).encode())
+        write_atomic(self.folder / STATE, json.dumps(content).encode())

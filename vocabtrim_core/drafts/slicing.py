@@ -31,10 +31,10 @@ from vocabtrim_core.drafts.tensor_files import (
     write_safetensors,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.files import load_json, save_json
-from vocabtrim_core.folders import new_folder
 from vocabtrim_core.model_config import CONFIG
+from vocabtrim_core.reproducible_files import load_json, save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace.files import new_folder
 
 NAME, FORMAT, TRAINED = "vocabtrim.json", "vocabtrim-draft-1", "vocabtrim-trained-draft-1"
 # Other weights beside the ones that are read would still have the old head.

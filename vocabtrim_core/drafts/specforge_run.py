@@ -23,7 +23,6 @@ from typing import Any
 
 import psutil
 
-from vocabtrim_core import workspace
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.aux_layers import same_draft
 from vocabtrim_core.drafts.feature_sets import FeatureSet
@@ -48,8 +47,10 @@ from vocabtrim_core.drafts.trainer import (
     settings_for,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.files import save_json
+from vocabtrim_core.reproducible_files import save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace.files import write_atomic
 
 LOG, START = "log.txt", "start"
 STOP_SECONDS = 15.0  # SpecForge unwinds on SIGTERM; then its processes are killed
@@ -120,7 +121,7 @@ class SpecForgeRun:
             )
         if self.plan.start == "target":
             save_json(self.folder / "start.json", self._start())
-        workspace.write_atomic(self.folder / RUN_FILE, self.run_file().encode())
+        write_atomic(self.folder / RUN_FILE, self.run_file().encode())
 
     def run_file(self) -> str:
         """The YAML of the next start, which resumes when there is a checkpoint."""
@@ -213,7 +214,7 @@ class SpecForgeRun:
             log.seek(begin)
             said = log.read().decode("utf-8", "replace")
         if out_of_space(said):
-            raise InputError(workspace.full_disk(self.folder))
+            raise InputError(disk.full_disk(self.folder))
         if code in (-signal.SIGKILL, 137) or out_of_memory(said):
             raise InputError(
                 f"Out of memory while training k = {self.k:,} on the {self.deployment.device}; "
@@ -263,7 +264,7 @@ def _norm_key(target: Target) -> str:
 def _note(pid: int, path: Path) -> None:
     with suppress(psutil.Error):
         record = {"pid": pid, "began": psutil.Process(pid).create_time()}
-        workspace.write_atomic(path, json.dumps(record).encode())
+        write_atomic(path, json.dumps(record).encode())
 
 
 def _kill_leftover(path: Path) -> None:

@@ -17,6 +17,7 @@ from vocabtrim_core.drafts.aux_layers import default, with_layers
 from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
+from vocabtrim_core.workspace.files import write_atomic
 
 TOY = "toy.json"  # beside the weights of a target that only demonstrates the mechanism
 DEMO = "demo"  # how the workspace's own toy target is named in commands
@@ -135,7 +136,7 @@ def trainer_folder(target: Target, home: Path) -> Path:
     path = view / "model.safetensors.index.json"
     # Resuming compares the files of the target, so an equal file is left as it is.
     if not path.is_file() or path.read_bytes() != content:
-        workspace.write_atomic(path, content)
+        write_atomic(path, content)
     return view
 
 

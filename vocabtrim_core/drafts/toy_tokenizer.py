@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.workspace.files import write_atomic
 
 SPECIALS = ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
             "<|eot_id|>")  # fmt: skip
@@ -19,11 +19,11 @@ TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 def write_tokenizer(out: Path, corpus: Corpus, vocab_size: int, context: int) -> None:
     """The tokenizer of a toy target as a folder: tokenizer.json, then its config."""
     out.mkdir(parents=True, exist_ok=True)
-    workspace.write_atomic(out / TOKENIZER, train_tokenizer(corpus, vocab_size).encode())
+    write_atomic(out / TOKENIZER, train_tokenizer(corpus, vocab_size).encode())
     roles = {"bos_token": SPECIALS[0], "eos_token": SPECIALS[4], "pad_token": SPECIALS[1]}
     about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles,
              "chat_template": NAMED["llama3"].jinja, "model_max_length": context}  # fmt: skip
-    workspace.write_atomic(out / TOKENIZER_CONFIG, json.dumps(about, indent=1).encode())
+    write_atomic(out / TOKENIZER_CONFIG, json.dumps(about, indent=1).encode())
 
 
 def train_tokenizer(corpus: Corpus, vocab_size: int) -> str:

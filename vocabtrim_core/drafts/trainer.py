@@ -21,6 +21,8 @@ from typing import Any
 from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.machine import cores
+from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace.files import write_atomic
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 SETTING, FOUND, VARIABLE = "trainer.json", "trainer-found.json", "VOCABTRIM_TRAINER"
@@ -100,12 +102,12 @@ def choose_trainer(asked: str | None) -> Trainer:
         found = probe(command)
         if command not in programs.configured(programs.TRAINER).values():
             programs.add(programs.TRAINER, programs.name_for(asked), asked)
-        workspace.write_atomic(path, json.dumps({"command": shlex.join(command)}).encode())
+        write_atomic(path, json.dumps({"command": shlex.join(command)}).encode())
     else:
         if asked is not None:
             path.unlink(missing_ok=True)
         found = probe(trainer_command())
-    workspace.write_atomic(workspace.home() / FOUND, json.dumps(asdict(found)).encode())
+    write_atomic(workspace.home() / FOUND, json.dumps(asdict(found)).encode())
     return found
 
 
@@ -179,7 +181,7 @@ def run_tool(trainer: Trainer, folder: Path, settings: Mapping[str, str], *argum
         argv, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL
     )
     if done.returncode and out_of_space(done.stderr):
-        raise InputError(workspace.full_disk(folder))
+        raise InputError(disk.full_disk(folder))
     if done.returncode:
         raise InputError(f"SpecForge refuses `{arguments[0]}`: {complaint(done.stderr)}")
     return done.stdout

@@ -17,7 +17,6 @@ import filelock
 import numpy as np
 
 import vocabtrim_core
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.drafts import metrics
@@ -45,7 +44,10 @@ from vocabtrim_core.drafts.specforge_run import (
 from vocabtrim_core.drafts.target import Target, trainer_folder
 from vocabtrim_core.drafts.watching import Overall, watching
 from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace import disk
+from vocabtrim_core.workspace.files import write_atomic
 
 LOOK_SECONDS = 1.0  # a page that looks whether the run is being trained holds its lock for less
 Progress = Callable[..., Any]
@@ -77,7 +79,7 @@ def _train(request: TrainingRequest, folder: Path, progress: Progress) -> Traini
         features = _captured(request, corpus, log, progress)
         runs = _runs(request, folder, target_folder, features, ks)
         _write_spec(request, folder, features, runs)
-        workspace.require_space(folder, _space(runs))
+        disk.require_space(folder, _space(runs))
         for i, run in enumerate(runs):
             _one(request, run, log, Overall(runs, i, progress))
     except (InputError, Cancelled) as error:
@@ -103,7 +105,7 @@ def _regenerated(
     corpus = request.regenerate(folder / "regenerated.jsonl", tell)
     recipe = replace(request.recipe, max_length=None)
     found = align(request.corpus, corpus, recipe, request.target, progress=tell)
-    workspace.write_atomic(folder / FILE, json.dumps(found.json()).encode())
+    write_atomic(folder / FILE, json.dumps(found.json()).encode())
     log.leave("regenerate", message=found.sentence)
     return corpus
 
@@ -119,7 +121,7 @@ def _captured(
     log.leave(
         "capture",
         message=f"{features.train_tokens:,} tokens to train on, {features.eval_tokens:,} held out, "
-        f"{workspace.size(features.bytes)}",
+        f"{format_bytes(features.bytes)}",
     )
     return features
 
@@ -212,7 +214,7 @@ def _write_spec(
         "notes": request.notes,
     }
     spec |= {"vocabularies": vocabularies, **{n: before.get(n, v) for n, v in once.items()}}
-    workspace.write_atomic(path, json.dumps(spec, indent=1).encode())
+    write_atomic(path, json.dumps(spec, indent=1).encode())
 
 
 def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: Overall) -> None:
@@ -240,9 +242,9 @@ def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: Overa
     log.enter("export", run.k)
     result = _result(request, run, measured, seconds)
     record = {"format": TRAINED, **result}
-    workspace.write_atomic(scratch / NAME, json.dumps(record, indent=1).encode())
+    write_atomic(scratch / NAME, json.dumps(record, indent=1).encode())
     scratch.rename(run.folder / DRAFT)
-    workspace.write_atomic(run.folder / RESULT, json.dumps(result, indent=1).encode())
+    write_atomic(run.folder / RESULT, json.dumps(result, indent=1).encode())
     log.leave("export", run.k, str(run.folder / DRAFT))
 
 

@@ -25,9 +25,9 @@ from vocabtrim_core.drafts.specforge_run import plan_check
 from vocabtrim_core.drafts.target import trainer_folder
 from vocabtrim_core.drafts.trainer import settings_for
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.files import save_json
-from vocabtrim_core.exports.formats.specforge import TEMPLATES
-from vocabtrim_core.exports.layouts import save_pair
+from vocabtrim_core.id_mapping import save_pair
+from vocabtrim_core.reproducible_files import save_json
+from vocabtrim_core.templates.data import SPECFORGE_TEMPLATES
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 
@@ -58,10 +58,10 @@ def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[st
     checked, not started from here. InputError when SpecForge does not know the chat template.
     """
     template = request.recipe.template.name
-    if template not in TEMPLATES:
+    if template not in SPECFORGE_TEMPLATES:
         raise InputError(
             f"An online run renders the conversations itself and SpecForge does not know the "
-            f"template {template}; give --template with one of {', '.join(TEMPLATES)}."
+            f"template {template}; give --template with one of {', '.join(SPECFORGE_TEMPLATES)}."
         )
     found = {}
     for k in request.sizes:

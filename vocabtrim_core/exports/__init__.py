@@ -5,9 +5,9 @@ To add a consumer, add one module to `formats/` that defines EXPORTER.
 
 from vocabtrim_core.exports.bundle import Inspection, export, export_zip, inspect_export, verify
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
-from vocabtrim_core.exports.files import zip_bytes
 from vocabtrim_core.exports.formats import FORMATS
 from vocabtrim_core.exports.manifest import ExportedFile, Manifest
+from vocabtrim_core.reproducible_files import zip_bytes
 
 __all__ = [
     "FORMATS",

@@ -11,14 +11,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.checks import check_export, check_ids
+from vocabtrim_core.exports.checks import check_export
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
-from vocabtrim_core.exports.files import save_text, zip_bytes
 from vocabtrim_core.exports.formats import FORMATS
 from vocabtrim_core.exports.manifest import NAME, ExportedFile, Manifest, describe
 from vocabtrim_core.exports.readme import readme
-from vocabtrim_core.folders import new_folder
+from vocabtrim_core.id_mapping import check_ids
+from vocabtrim_core.reproducible_files import save_text, zip_bytes
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace.files import new_folder
 
 README = "README.txt"
 

@@ -13,7 +13,7 @@ import vocabtrim_core
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
-from vocabtrim_core.exports.files import load_json, save_json
+from vocabtrim_core.reproducible_files import load_json, save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 FORMAT = "vocabtrim-export-1"

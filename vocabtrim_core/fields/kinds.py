@@ -185,7 +185,7 @@ class Key(Kind):
     """The key of counts; its option takes whatever `find_counts` takes."""
 
     def found(self, value: Any, at: At) -> Any:
-        from vocabtrim_core.workspace import find_counts
+        from vocabtrim_core.counts_store import find_counts
 
         return find_counts(value).key
 

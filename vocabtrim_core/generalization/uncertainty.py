@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vocabtrim_core.counting.kernels import hits_of, only_owner
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.kernels import hits_of, only_owner
 
 LEVEL = 0.95
 

@@ -28,6 +28,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import processes
 from vocabtrim_core.jobs.job import Job, read_job
 from vocabtrim_core.jobs.progress import Status
+from vocabtrim_core.workspace.files import write_atomic
 
 __all__ = ["Job", "cancel", "get", "list_jobs", "remove", "resume", "start", "wait"]
 
@@ -58,7 +59,7 @@ def start(argv: Sequence[str], title: str, *, resources: Sequence[str] = ()) -> 
             "folder": str(Path.cwd()),  # relative paths in argv start here
         }
         try:
-            workspace.write_atomic(folder / "spec.json", json.dumps(spec, indent=1).encode())
+            write_atomic(folder / "spec.json", json.dumps(spec, indent=1).encode())
             _spawn(folder)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

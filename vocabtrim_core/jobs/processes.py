@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import write_atomic
+from vocabtrim_core.workspace.files import write_atomic
 
 CLOCK_SECONDS = 2.0  # clock corrections move the boot time that start times are counted from
 

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TextIO
 
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.workspace import write_atomic
+from vocabtrim_core.workspace.files import write_atomic
 
 STATUS_SECONDS = 0.25  # at most four status files a second
 LINE_SECONDS = 2.0  # at most one stderr line in two seconds, four a second on a terminal

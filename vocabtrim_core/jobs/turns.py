@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 
 import filelock
 
-from vocabtrim_core import workspace
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.progress import Progress
+from vocabtrim_core.workspace.locks import named_lock
 
 POLL_SECONDS = 0.5
 
@@ -28,7 +28,7 @@ def turn(progress: Progress) -> Generator[None]:
     mine = jobs.get(progress.folder.name)
     with ExitStack() as held:
         for name in mine.resources:  # sorted, so that no two jobs wait for each other
-            lock = filelock.FileLock(workspace.folder("locks") / f"{name}.lock")
+            lock = named_lock(name)
             while not _take(lock, first=name == mine.resources[0], name=name, mine=mine):
                 progress.check()
                 progress.enter("queued", f"Waiting until another job releases: {name}.")
@@ -57,7 +57,7 @@ def hold(name: str, progress: Progress) -> Generator[None]:
     if progress.folder and name in jobs.get(progress.folder.name).resources:
         yield
         return
-    lock = filelock.FileLock(workspace.folder("locks") / f"{name}.lock", blocking=False)
+    lock = named_lock(name, blocking=False)
     while True:
         try:
             lock.acquire()

@@ -188,7 +188,7 @@ def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
 
 
 def _npy(path: Path) -> RawMapping:
-    from vocabtrim_core.exports.files import load_arrays
+    from vocabtrim_core.reproducible_files import load_arrays
 
     array = load_arrays(path)
     if array.dtype == bool:
@@ -205,7 +205,7 @@ def _npy(path: Path) -> RawMapping:
 
 
 def _npz(path: Path) -> RawMapping:
-    from vocabtrim_core.exports.files import load_arrays
+    from vocabtrim_core.reproducible_files import load_arrays
 
     arrays = load_arrays(path)
     t2d = mask(path, arrays["t2d"]) if "t2d" in arrays else None

@@ -15,7 +15,7 @@ from typing import Any
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
-from vocabtrim_core.workspace import write_atomic
+from vocabtrim_core.workspace.files import write_atomic
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import atomic, write_atomic
+from vocabtrim_core.workspace.files import atomic, write_atomic
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
          "microsoft-edge",

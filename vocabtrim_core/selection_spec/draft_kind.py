@@ -15,6 +15,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import JSON, Kind, json_of
 from vocabtrim_core.fields.leaf import At, Leaf
+from vocabtrim_core.workspace.files import write_atomic
 
 if TYPE_CHECKING:
     from vocabtrim_core.draft_cost import DraftArchitecture
@@ -41,7 +42,7 @@ def draft_file(name: str) -> Path:
 def keep_config(content: bytes) -> str:
     """Store a config.json under its content's name; returns the name."""
     name = f"config-{hashlib.sha256(content).hexdigest()[:8]}.json"
-    workspace.write_atomic(draft_file(name), content)
+    write_atomic(draft_file(name), content)
     return name
 
 

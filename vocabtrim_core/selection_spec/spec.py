@@ -21,7 +21,7 @@ from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.selection.rules import NO_RULES, Rules
 from vocabtrim_core.selection_spec.kinds import OWN, PINS
 from vocabtrim_core.selection_spec.settings import NO_MIX, Mix, OwnTokens, Pin, Settings
-from vocabtrim_core.workspace import write_atomic
+from vocabtrim_core.workspace.files import write_atomic
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts

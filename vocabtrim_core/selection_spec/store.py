@@ -8,7 +8,8 @@ from pathlib import Path
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection_spec.spec import SelectionSpec
-from vocabtrim_core.workspace import folder, write_atomic
+from vocabtrim_core.workspace import folder
+from vocabtrim_core.workspace.files import write_atomic
 
 
 def keep(spec: SelectionSpec) -> Path:

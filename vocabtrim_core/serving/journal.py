@@ -14,6 +14,7 @@ import msgspec
 
 from vocabtrim_core import workspace
 from vocabtrim_core.serving.measurement import Run
+from vocabtrim_core.workspace.files import write_atomic
 
 Place = tuple[str, int, int]  # configuration, concurrency, index
 
@@ -54,7 +55,7 @@ class Journal:
         self.runs[run.configuration, run.concurrency, run.index] = run
         self.began = self.began or run.started
         kept = _Kept(list(self.runs.values()), self.clocks, self.began)
-        workspace.write_atomic(self._path, msgspec.json.encode(kept))
+        write_atomic(self._path, msgspec.json.encode(kept))
 
     def forget(self) -> None:
         """The measurement is saved, so the next one begins anew."""

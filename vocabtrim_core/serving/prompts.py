@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vocabtrim_core import workspace
+from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import asked
 from vocabtrim_core.serving.attached import Prompt
@@ -82,7 +83,7 @@ def load_prompts(
     else:
         if name in demo.NAMES:
             spec = _demo_file(name, progress)
-        elif upload := next((u for u in workspace.list_uploads() if u.key == name), None):
+        elif upload := next((u for u in list_uploads() if u.key == name), None):
             spec, title = upload.path, upload.label
         corpus = _opened(spec)
     pool = list(islice(asked.pool(corpus, template, turns == "last"), asked.POOL))

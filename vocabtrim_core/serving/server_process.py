@@ -21,6 +21,7 @@ from vocabtrim_core.drafts.trainer import complaint
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs.processes import Process
 from vocabtrim_core.serving.attached import EngineError
+from vocabtrim_core.workspace.files import write_atomic
 
 STOP_SECONDS = 30.0  # SGLang's own watchdog takes up to 20 s to drain and end
 DYING_SECONDS = 2.0
@@ -65,7 +66,7 @@ class ServerProcess:
         with suppress(psutil.Error):
             began = psutil.Process(self._child.pid).create_time()
             known = asdict(Process(self._child.pid, began))
-            workspace.write_atomic(self._note, json.dumps(known).encode())
+            write_atomic(self._note, json.dumps(known).encode())
 
     @property
     def alive(self) -> bool:

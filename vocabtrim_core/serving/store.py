@@ -12,6 +12,7 @@ import msgspec
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 
 class Kept(Protocol):
@@ -59,7 +60,7 @@ class Store(Generic[Result]):
     def save(self, result: Result) -> Path:
         """Into the workspace, under its key."""
         path = workspace.folder(self.folder) / f"{result.key}.json"
-        return workspace.write_atomic(path, result.encoded())
+        return write_atomic(path, result.encoded())
 
     def stored(self) -> list[Result]:
         """All of the workspace, newest first; a file that does not decode is an InputError."""

@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 import optuna
 
-from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.attached import EngineError
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import acceptance_length, interval
-from vocabtrim_core.studies import held, load_study, open_study
+from vocabtrim_core.studies import held, load_study, open_study, studies_url
 
 MOST_FAILURES = 3  # in a row; more would only spend the GPU
 MOST_REPEATS = 8  # proposals of something measured before what is left is drawn at random
@@ -161,7 +160,7 @@ def tune(
     """
     if trials < 1:
         raise InputError(f"trials must be at least 1, but it is {trials}.")
-    storage = storage or workspace.studies_url()
+    storage = storage or studies_url()
     axes = {"drafts": {str(k): v for k, v in sorted(space.drafts.items())}} | {
         name: sorted(getattr(space, name)) for name in ("steps", "topks", "draft_tokens")
     }
@@ -191,7 +190,7 @@ def tune(
 
 def read(study: str, storage: str | None = None) -> Tuning | None:
     """The study as stored now, also while another process runs it; None when there is none."""
-    storage = storage or workspace.studies_url()
+    storage = storage or studies_url()
     stored = load_study(storage, study)
     return _tuning(stored, storage) if stored else None
 

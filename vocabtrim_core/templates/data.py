@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL, llama
+
 
 @dataclass(frozen=True, slots=True)
 class NamedTemplate:
@@ -25,40 +27,6 @@ class NamedTemplate:
     user_header: str
     end_of_turn: str
     jinja: str
-
-
-_LLAMA = """\
-{{- bos_token }}
-{%- for message in messages %}
-{%- set calls = message.tool_calls | default([]) %}
-{%- set role = 'ipython' if message.role == 'tool' else message.role %}
-{{- OPEN + role + CLOSE + '\\n\\n' }}
-{%- if calls %}
-{%- if calls | length > 1 %}
-{{- raise_exception('a Llama turn calls one tool, but this one has ' ~ calls | length ~ ' calls') }}
-{%- endif %}
-{{- '{"name": "' + calls[0].function.name + '", "parameters": ' }}
-{{- calls[0].function.arguments | tojson }}
-{{- '}' }}
-{%- elif role == 'ipython' %}
-{{- message.content | tojson }}
-{%- else %}
-{{- message.content | trim }}
-{%- endif %}
-{{- EOT }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-{{- OPEN + 'assistant' + CLOSE + '\\n\\n' }}
-{%- endif %}
-"""
-
-
-def _llama(open_: str, close: str, eot: str) -> str:
-    return (
-        _LLAMA.replace("OPEN", f"'{open_}'")
-        .replace("CLOSE", f"'{close}'")
-        .replace("EOT", f"'{eot}'")
-    )
 
 
 # Calls stand in <tool_call> tags, results in <tool_response> tags inside a user turn.
@@ -151,30 +119,9 @@ _GEMMA = """\
 {%- endif %}
 """
 
-# Mistral's tekken format: no blanks around contents, the system message opens the first user turn.
-_MISTRAL = """\
-{{- '<s>' }}
-{%- set ns = namespace(prefix='') %}
-{%- for message in messages %}
-{%- if message.role == 'system' %}
-{%- set ns.prefix = message.content + '\\n\\n' %}
-{%- elif message.role == 'user' %}
-{{- '[INST]' + ns.prefix + message.content + '[/INST]' }}
-{%- set ns.prefix = '' %}
-{%- elif message.role == 'tool' %}
-{{- '[TOOL_RESULTS]' + ({'content': message.content} | tojson) + '[/TOOL_RESULTS]' }}
-{%- else %}
-{{- message.content or '' }}
-{%- for call in message.tool_calls | default([]) %}
-{{- '[TOOL_CALLS][' if loop.first }}
-{{- {'name': call.function.name, 'arguments': call.function.arguments} | tojson }}
-{{- ', ' if not loop.last else ']' }}
-{%- endfor %}
-{{- '</s>' }}
-{%- endif %}
-{%- endfor %}
-"""
 
+# Names of ours that SpecForge's registry knows under the same name.
+SPECFORGE_TEMPLATES = ("llama3", "llama4", "qwen", "phi3", "phi4", "gemma")
 
 NAMED: dict[str, NamedTemplate] = {
     "llama3": NamedTemplate(
@@ -182,14 +129,14 @@ NAMED: dict[str, NamedTemplate] = {
         header="<|start_header_id|>assistant<|end_header_id|>\n\n",
         user_header="<|start_header_id|>user<|end_header_id|>",
         end_of_turn="<|eot_id|>",
-        jinja=_llama("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        jinja=LLAMA3,
     ),
     "llama4": NamedTemplate(
         "Llama 4",
         header="<|header_start|>assistant<|header_end|>\n\n",
         user_header="<|header_start|>user<|header_end|>",
         end_of_turn="<|eot|>",
-        jinja=_llama("<|header_start|>", "<|header_end|>", "<|eot|>"),
+        jinja=llama("<|header_start|>", "<|header_end|>", "<|eot|>"),
     ),
     "qwen": NamedTemplate(
         "Qwen 2, 2.5, 3 and other ChatML models",
@@ -231,6 +178,6 @@ NAMED: dict[str, NamedTemplate] = {
         header="[/INST]",
         user_header="[INST]",
         end_of_turn="</s>",
-        jinja=_MISTRAL,
+        jinja=MISTRAL,
     ),
 }  # fmt: skip

@@ -22,6 +22,7 @@ import numpy as np
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace.files import write_atomic
 
 if TYPE_CHECKING:
     from vocabtrim_core.templates.chat_template import ChatTemplate
@@ -48,7 +49,7 @@ def kept(
     template = probe()
     found = msgspec.json.encode(template, enc_hook=_plain)
     with suppress(InputError):
-        workspace.write_atomic(workspace.folder("templates") / file, _digest(found) + b"\n" + found)
+        write_atomic(workspace.folder("templates") / file, _digest(found) + b"\n" + found)
     return template
 
 

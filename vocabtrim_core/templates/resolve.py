@@ -21,7 +21,10 @@ from vocabtrim_core.templates.stops import CALL, CALLED, TOOLS, Stops, opens_ans
 from vocabtrim_core.templates.turns import MARKUP, TurnFinder
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-__all__ = ["NAMED", "SPAN_ENDS", "NamedTemplate", "resolve_template"]
+if TYPE_CHECKING:
+    from vocabtrim_core.counts import TokenCounts
+
+__all__ = ["NAMED", "SPAN_ENDS", "NamedTemplate", "resolve_template", "template_of"]
 
 MARKS_MISS = (
     "The template's {% generation %} marks miss assistant text; the turns are found without them."
@@ -39,6 +42,15 @@ def resolve_template(
     if span_end not in SPAN_ENDS:
         raise InputError(f"There is no span end {span_end}; choose one of {', '.join(SPAN_ENDS)}.")
     return _resolve(tokenizer, name, span_end)
+
+
+def template_of(counts: TokenCounts, tokenizer: Tokenizer) -> ChatTemplate | None:
+    """The chat template of counts, None when the tokenizer no longer has it."""
+    name = counts.provenance.template
+    try:
+        return resolve_template(tokenizer, name if name in NAMED else "auto")
+    except InputError:
+        return None
 
 
 @functools.lru_cache(maxsize=8)

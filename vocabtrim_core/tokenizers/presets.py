@@ -14,7 +14,8 @@ from pathlib import Path
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL
+from vocabtrim_core.workspace.files import write_atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Preset:
         key = hashlib.sha256(b"\0".join(p if isinstance(p, bytes) else p.encode() for p in state))
         kept = workspace.folder("tokenizers") / f"{self.name}-{key.hexdigest()[:16]}.json"
         if not kept.is_file():
-            workspace.write_atomic(kept, self.convert(source).encode())
+            write_atomic(kept, self.convert(source).encode())
         return kept.read_text("utf-8")
 
 
@@ -88,7 +89,7 @@ PRESETS: dict[str, Preset] = {
             file="llama3/tokenizer.model",
             convert=_llama3,
             special_tokens={"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
-            chat_template=NAMED["llama3"].jinja,
+            chat_template=LLAMA3,
         ),
         Preset(
             name="tekken",
@@ -99,7 +100,7 @@ PRESETS: dict[str, Preset] = {
             file="data/tekken_240911.json",
             convert=_tekken,
             special_tokens={"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
-            chat_template=NAMED["mistral"].jinja,
+            chat_template=MISTRAL,
         ),
     )
 }

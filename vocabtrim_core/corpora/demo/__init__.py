@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 import zstandard
 
-from vocabtrim_core import workspace
 from vocabtrim_core.corpora.demo import assistant, calls
 from vocabtrim_core.corpora.demo.library import Class, Function, Harvest, Module, harvest, sources
+from vocabtrim_core.workspace.files import write_atomic
 
 NAMES = ("python-assistant", "tool-calls")
 PIECES = 40  # progress is told, and stopping heard, this often
@@ -44,7 +44,7 @@ def build(out: Path, progress: Callable[..., None] | None = None) -> dict[str, P
     for name, (lines, domains) in texts.items():
         files[name] = out / f"{name}.jsonl.zst"
         data = zstandard.ZstdCompressor(level=9).compress(lines)
-        workspace.write_atomic(files[name], data)
+        write_atomic(files[name], data)
         manifest[name] = {
             "file": files[name].name,
             "conversations": sum(domains.values()),
@@ -52,7 +52,7 @@ def build(out: Path, progress: Callable[..., None] | None = None) -> dict[str, P
             "domains": dict(sorted(domains.items())),
         }
     about = {"python": platform.python_version(), "packages": found.versions, "corpora": manifest}
-    workspace.write_atomic(out / "manifest.json", json.dumps(about, indent=1).encode())
+    write_atomic(out / "manifest.json", json.dumps(about, indent=1).encode())
     return files
 
 

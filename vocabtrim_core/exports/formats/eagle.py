@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
-from vocabtrim_core.exports.layouts import load_pair, save_pair
+from vocabtrim_core.id_mapping import load_pair, save_pair
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 

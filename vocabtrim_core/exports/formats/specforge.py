@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
-from vocabtrim_core.exports.files import save_json, save_text
-from vocabtrim_core.exports.layouts import load_pair, save_pair
+from vocabtrim_core.id_mapping import load_pair, save_pair
+from vocabtrim_core.reproducible_files import save_json, save_text
+from vocabtrim_core.templates.data import SPECFORGE_TEMPLATES
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 MAPPING, CONFIG, RUN = "vocab_mapping.pt", "config.json", "run.yaml"
-# Our template names that SpecForge's registry knows under the same name.
-TEMPLATES = ("llama3", "llama4", "qwen", "phi3", "phi4", "gemma")
 NO_TEMPLATE = "# chat_template: its name in SpecForge (an offline run does not read it)"
 
 
@@ -32,7 +31,7 @@ def run_file(k: int, context: ExportContext) -> str:
     counted = context.counts.provenance if context.counts else None
     length = (counted.max_length if counted else None) or 4096
     template = counted.template if counted else ""
-    chat = f"chat_template: {template}" if template in TEMPLATES else NO_TEMPLATE
+    chat = f"chat_template: {template}" if template in SPECFORGE_TEMPLATES else NO_TEMPLATE
     return f"""\
 # EAGLE-3 draft with {k:,} tokens. Fill in the two paths, then, in this folder:
 #   specforge train -c {RUN} --plan     checks this file

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports.checks import offsets_to_ids
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
-from vocabtrim_core.exports.files import load_arrays, save_npy, save_torch
+from vocabtrim_core.id_mapping import offsets_to_ids
+from vocabtrim_core.reproducible_files import load_arrays, save_npy, save_torch
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 

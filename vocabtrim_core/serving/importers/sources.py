@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vocabtrim_core.corpora.uploads import UPLOAD_CAP
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.workspace import UPLOAD_CAP, size
+from vocabtrim_core.formatting import format_bytes
 
 # What Model-Optimizer's benchmark leaves in its folder; other files of a folder are not results.
 FOLDER_FILES = ("configuration.json", "timing.json", "acceptance_rate.json")
@@ -48,7 +49,9 @@ def open_sources(paths: Sequence[str | Path]) -> list[Source]:
 def _content(path: Path) -> bytes:
     try:
         if path.stat().st_size > UPLOAD_CAP:
-            raise InputError(f"{path} is larger than {size(UPLOAD_CAP)}; that is no result file.")
+            raise InputError(
+                f"{path} is larger than {format_bytes(UPLOAD_CAP)}; that is no result file."
+            )
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
 from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
 from vocabtrim_core.serving.measurement import Answer, Configuration
-from vocabtrim_core.workspace import size
 
 if TYPE_CHECKING:
     from vocabtrim_core.serving.torch_loop.decoding import Decoded, Decoder
@@ -120,9 +120,9 @@ class TorchLoop:
         free = free_memory(self._device)
         if needed > free:
             raise InputError(
-                f"The weights of {self.target} take about {size(needed)} in {self.dtype}, but "
-                f"{size(free)} are free on the {self._device} device; use bfloat16, or a smaller "
-                "target."
+                f"The weights of {self.target} take about {format_bytes(needed)} in "
+                f"{self.dtype}, but {format_bytes(free)} are free on the {self._device} device; "
+                "use bfloat16, or a smaller target."
             )
 
     def flush(self) -> None:

@@ -1,0 +1,86 @@
+"""What a forecast predicts, held against what was measured."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import plots
+from pages.ui.forecast_form import Assumed
+from pages.ui.forecast_view import Answer
+from pages.ui.words import ESTIMATED, percent, plain
+from vocabtrim_core.figures import calibration as figures
+from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.serving.calibration import Check, checks, with_lengths
+
+
+def against(made: Answer, assumed: Assumed) -> None:
+    """Every measured size against the forecast from the other sizes, and what it recommends now."""
+    found = assumed.calibration
+    if found is None:
+        st.info(
+            "Choose A measurement as the source of the cycle time: the forecast is then held "
+            "against every size that was measured.", icon=":material/speed:",
+        )  # fmt: skip
+        return
+    full = None if made.size in found.lengths else assumed.full_length
+
+    def predict(lengths, cycles):
+        return forecast(with_lengths(made.acceptance, lengths, full), cycles)
+
+    rows = checks(found, predict)
+    best = made.found.recommended_k
+    first, last = made.found.recommended_range
+    span = f" ({first:,} to {last:,})" if first != last else ""
+    st.markdown(
+        f"{_said(rows)} With all of them the forecast recommends **{best:,} tokens**{span}. "
+        + ESTIMATED
+    )
+    alt = "Output tokens per second against vocabulary size: forecast, measured, predicted"
+    info = figures.measured_info(made.found, rows, found.concurrency, toy=found.measurement.toy)
+    plots.draw(figures.measured_figure(info, plots.palette()), "against_measured", alt)
+    st.dataframe(_table(rows), hide_index=True, width="content")
+    st.caption(
+        f"Acceptance lengths are those of {plain(found.measurement.prompts)}; coverage and ceiling "
+        f"are those of {plain(assumed.served.counts.name)}. Where the two differ, predictions of "
+        "sizes that were left out suffer; choose the text that was asked."
+    )
+
+
+def _said(rows: tuple[Check, ...]) -> str:
+    """What was predicted, how far it is off, and what proves nothing."""
+    predicted = [row for row in rows if not row.fitted]
+    if not predicted:
+        return (
+            f"{len(rows)} sizes were measured and all are in the fit, so their agreement proves "
+            "nothing; with a third size each is predicted from the others."
+        )
+    worst = max(abs(row.error) for row in predicted)
+    inside = sum(row.low <= row.measured.mean <= row.high for row in predicted)
+    fitted = len(rows) - len(predicted)
+    also = f" {fitted} could not be left out of the fit and prove nothing." if fitted else ""
+    return (
+        f"Each of {len(predicted)} sizes, predicted from the others alone, is off by "
+        f"{percent(worst)} at most; {inside} of {len(predicted)} within the forecast's range.{also}"
+    )
+
+
+def _table(rows: tuple[Check, ...]) -> pd.DataFrame:
+    def sure(row: Check) -> str:
+        half = row.measured.half
+        return f"{row.measured.mean:,.1f}" + (
+            f" ± {half:,.1f}" if half is not None else ", one run"
+        )
+
+    return pd.DataFrame(
+        {
+            "Size k": [f"{row.k:,}" for row in rows],
+            "Measured, tokens/s": [sure(row) for row in rows],
+            "Forecast, tokens/s": [f"{row.predicted:,.1f}" for row in rows],
+            "Range": [f"{row.low:,.1f} to {row.high:,.1f}" for row in rows],
+            "Error": [f"{100 * row.error:+.1f}%" for row in rows],
+            "Acceptance length": [f"{row.length:.3f}" for row in rows],
+            "Its forecast": ["{:.3f} to {:.3f}".format(*row.lengths) for row in rows],
+            "How": ["in the fit" if row.fitted else "from the other sizes" for row in rows],
+        }
+    )

@@ -1,0 +1,17 @@
+"""What messages call a corpus file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from vocabtrim_core import workspace
+
+NOTE = "upload.json"  # beside an uploaded file: its `Upload` as JSON
+
+
+def label_of(path: Path) -> str:
+    """The name its uploader gave a file, else its own."""
+    note = path.with_name(NOTE)
+    uploaded = path.parent.parent == workspace.folder("corpora") and note.is_file()
+    return str(json.loads(note.read_text("utf-8"))["label"]) if uploaded else path.name

@@ -1,0 +1,85 @@
+"""Files and folders that appear complete or not at all.
+
+A hidden scratch file or folder in the same folder is filled, then takes the name (`os.replace`): a
+reader sees the old file, the new one, or none.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import disk
+
+
+@contextmanager
+def atomic(path: str | Path, needed: int | None = None) -> Generator[Path]:
+    """A scratch path beside `path` that takes its name when the block ends well, else vanishes.
+
+    A full disk becomes an InputError naming the folder, what was needed and what is left.
+    """
+    path = Path(path)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield scratch
+        scratch.replace(path)
+    except OSError as error:
+        if error.errno not in disk.FULL:
+            if error.filename not in (None, str(scratch), str(path.parent)):
+                raise  # about another file that the block touched
+            raise InputError(f"Cannot write {path}: {error.strerror or error}.") from error
+        written = scratch.stat().st_size if scratch.exists() else 0
+        scratch.unlink(missing_ok=True)  # before the free space is measured for the sentence
+        raise InputError(disk.full_disk(path.parent, needed or written or None)) from error
+    finally:
+        with suppress(OSError):  # a disk that cannot be written to says so above
+            scratch.unlink(missing_ok=True)
+
+
+def write_atomic(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> Path:
+    """Write bytes, or what `content(file)` writes, to `path` in one step."""
+    needed = len(content) if isinstance(content, bytes) else None
+    with atomic(path, needed) as scratch, scratch.open("wb") as file:
+        file.write(content) if isinstance(content, bytes) else content(file)
+    return Path(path)
+
+
+@contextmanager
+def new_folder(out: str | Path, *, needed: int = 0) -> Generator[Path]:
+    """A scratch folder beside `out` that takes its name when the block ends well, else vanishes.
+
+    out: a folder that does not exist, or an empty one; anything else is an InputError, because
+    nothing is ever overwritten. needed: bytes the disk must have free.
+    """
+    out = Path(out).resolve()
+    scratch = out.parent / f".{out.name}.{secrets.token_hex(4)}.tmp"
+    try:
+        _check_free(out)
+        disk.require_space(out.parent, needed)
+        scratch.mkdir(parents=True)
+        yield scratch
+        if out.exists():
+            out.rmdir()
+        scratch.replace(out)
+    except OSError as error:
+        if error.errno in disk.FULL:
+            shutil.rmtree(scratch, ignore_errors=True)  # before the free space is measured
+            raise InputError(disk.full_disk(out.parent, needed or None)) from error
+        raise InputError(f"Cannot write {out}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _check_free(out: Path) -> None:
+    if out.is_dir():
+        if any(out.iterdir()):
+            raise InputError(f"{out} is not empty and nothing is overwritten; name a new folder.")
+    elif out.exists():
+        raise InputError(f"{out} is a file; name a new folder.")
