@@ -13,6 +13,7 @@ from vocabtrim_core import figures
 from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.selection_spec.settings import Settings
+from vocabtrim_core.studies import studies_url
 
 require_router()
 

@@ -72,16 +72,6 @@ class CoverageCurve:
             "ids: they add rows to the draft head and no coverage."
         )
 
-    def padding_note(self, k: int) -> str | None:
-        """What a k above the number of seen tokens means; None for a smaller k."""
-        if k <= self.distinct:
-            return None
-        return (
-            f"Only {self.distinct:,} distinct tokens were seen, so k = {k:,} keeps "
-            f"{k - self.distinct:,} tokens that never occurred, the unseen ones with the lowest "
-            "ids: they add rows to the draft head and no coverage."
-        )
-
     def ranks(self) -> np.ndarray:
         """int64[V], 0-based rank of each token id (inverse of `order`)."""
         ranks = np.empty(self.vocab_size, np.int64)

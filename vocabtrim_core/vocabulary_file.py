@@ -17,10 +17,10 @@ def vocabulary_in(
 ) -> DraftVocabulary:
     """The tokens of a saved choice, or of a mapping in any format that is understood."""
     if path.suffix == ".json" and _is_choice(path):
-        from vocabtrim_core.choice import SavedChoice
         from vocabtrim_core.counts_store import find_counts
+        from vocabtrim_core.selection_spec.spec import SelectionSpec
 
-        choice = SavedChoice.load(path)
+        choice = SelectionSpec.load(path)
         return choice.open(counts or find_counts(choice.counts.key)).vocabulary
     from vocabtrim_core.mappings.importing import import_mapping
 
@@ -33,6 +33,6 @@ def vocabulary_in(
 
 
 def _is_choice(path: Path) -> bool:
-    from vocabtrim_core.choice import FORMAT
+    from vocabtrim_core.selection_spec.spec import FORMAT
 
     return path.is_file() and FORMAT in path.read_text("utf-8", errors="replace")[:10_000_000]

@@ -23,7 +23,7 @@ def against(made: Answer, assumed: Assumed) -> None:
             "against every size that was measured.", icon=":material/speed:",
         )  # fmt: skip
         return
-    full = None if made.size in found.lengths else assumed.full_length
+    full = None if made.size in found.lengths else assumed.settings.full_length
 
     def predict(lengths, cycles):
         return forecast(with_lengths(made.acceptance, lengths, full), cycles)

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 
 from pages.ui import outlook, pins, state, traffic
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.uncertainty import Interval, coverage_interval
 from vocabtrim_core.report.facts import Facts, gather
 from vocabtrim_core.report.material import Material
@@ -20,7 +21,6 @@ from vocabtrim_core.selection_spec.settings import NO_MIX, OwnTokens, Pin
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.workspace.files import write_atomic
 
 PARAMETER, SHORT = "choice", "spec"  # of the address: one, since the controls' belong to Explore
 

@@ -16,6 +16,7 @@ from pages.ui.forecast_form import Assumed
 from pages.ui.forecast_view import ceiling_of
 from pages.ui.traffic import responses_of
 from pages.ui.words import ESTIMATED, plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.cycle_model import HARDWARE

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui import state, traffic
 from pages.ui.words import plain
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.fields.kinds import share_of
 from vocabtrim_core.fields.leaf import to_argv
 from vocabtrim_core.selection.protect import SETS

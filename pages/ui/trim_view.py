@@ -23,6 +23,7 @@ from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
+from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.vocabulary import DraftVocabulary
 

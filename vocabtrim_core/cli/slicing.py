@@ -85,32 +85,6 @@ def _counts(arguments: argparse.Namespace) -> TokenCounts | None:
     return find_counts(arguments.counts)
 
 
-def vocabulary_in(
-    path: Path, vocab_size: int | None, counts: TokenCounts | None
-) -> DraftVocabulary:
-    """The tokens of a saved choice, or of a mapping in any format that is understood."""
-    if path.suffix == ".json" and _is_choice(path):
-        from vocabtrim_core.counts_store import find_counts
-        from vocabtrim_core.selection_spec.spec import SelectionSpec
-
-        choice = SelectionSpec.load(path)
-        return choice.open(counts or find_counts(choice.counts.key)).vocabulary
-    from vocabtrim_core.mappings.importing import import_mapping
-
-    found = import_mapping(path, vocab_size)
-    if counts is not None and found.origin:
-        found.origin.check(counts, str(path))
-    if not found.valid:
-        raise InputError(f"{path} is not sound: {found.problems[0]}")
-    return found.vocabulary
-
-
-def _is_choice(path: Path) -> bool:
-    from vocabtrim_core.selection_spec.spec import FORMAT
-
-    return path.is_file() and FORMAT in path.read_text("utf-8", errors="replace")[:10_000_000]
-
-
 def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Result | None:
     """What the tokens that were written cover of the counts, and what that may cost."""
     if counts is None:
