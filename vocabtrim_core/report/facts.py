@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from vocabtrim_core.generalization.uncertainty import Interval
 from vocabtrim_core.report.material import Material
 from vocabtrim_core.report.outlook import as_many_covering, predict, ratios
 from vocabtrim_core.selection_spec.opened import Opened
-from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.text import visible
 from vocabtrim_core.tradeoff import Choice
@@ -144,7 +143,7 @@ def _options(
     for pin in material.choice.pins:
         k, own = pin.settings.k, pin.counts == material.counts.key
         if k is None and own:
-            k = opened.ruled.padded(_optimum(opened, pin.settings))
+            k = opened.ruled.padded(pin.settings.tradeoff(tradeoff.curve).optimum.k)
         if k is not None and k <= size:
             labels.setdefault(k, []).append("pinned" if own else f"pinned on {pin.name}")
     labels.setdefault(size, []).append("all tokens")
@@ -165,13 +164,6 @@ def _options(
         like = like_k if is_chosen else k
         found.append(option(tradeoff.at(k), names, is_chosen, like))
     return tuple(sorted(found, key=lambda o: (o.k, not o.chosen)))
-
-
-def _optimum(opened: Opened, settings: Settings) -> int:
-    return replace(
-        opened.tradeoff, architecture=settings.architecture, alpha=settings.alpha,
-        floor=settings.floor, k_min=settings.k_min, k_max=settings.k_max,
-    ).optimum.k  # fmt: skip
 
 
 def _next_in_line(material: Material, lost: Missing) -> tuple[LeftOut, ...]:

@@ -183,15 +183,10 @@ def _named(arguments: Namespace) -> DraftArchitecture | None:
     return PRESETS[arguments.draft] if arguments.draft else None
 
 
-def chosen_draft(arguments: Namespace, vocab_size: int) -> DraftArchitecture:
-    """What --draft or --draft-config name, else the first preset with this V."""
-    return DRAFT.from_argv(Leaf(), arguments, At(vocab_size))
-
-
 def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | None:
     """The draft asked for; without one, what fits, or none when nothing does."""
     try:
-        return chosen_draft(arguments, vocab_size)
+        return DRAFT.from_argv(Leaf(), arguments, At(vocab_size))
     except InputError:
         if arguments.draft or arguments.draft_config:
             raise

@@ -10,7 +10,7 @@ import pytest
 from vocabtrim_core.palette import DARK, LIGHT
 
 THEME = tomllib.loads(
-    (Path(__file__).parents[1] / ".streamlit" / "config.toml").read_text("utf-8")
+    (Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text("utf-8")
 )["theme"]
 
 

@@ -1,7 +1,7 @@
-"""Files and links that earlier versions wrote still open: tests/choices holds some of each.
+"""Files and links that earlier versions wrote still open.
 
-They were written over `counts`, 400 small numbers, before settings, links and options had one
-table of fields.
+tests/data/choices holds some of each. They were written over `counts`, 400 small numbers, before
+settings, links and options had one table of fields.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vocabtrim_core.mappings.stored import keep
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-KEPT = Path(__file__).parent / "choices"
+KEPT = Path(__file__).parents[1] / "data" / "choices"
 NAMES = ("optimum", "everything", "own")
 LINKS = json.loads((KEPT / "links.json").read_text("utf-8"))
 
