@@ -11,7 +11,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import RULES, ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-SEMANTICS = 2  # raise when the same recipe would give other counts than before
+SEMANTICS = 3  # raise when the same recipe would give other counts than before
 
 
 @dataclass(frozen=True, slots=True)
