@@ -32,3 +32,14 @@ def one_in(share: float) -> str:
 def counted(number: int, noun: str) -> str:
     """'1 figure', '4,000 figures'."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def format_bytes(count: int) -> str:
+    """Bytes for people: '812 bytes', '1.3 MB' (decimal units)."""
+    if count < 1000:
+        return f"{count} bytes"
+    value, units = count / 1000, iter(("kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while value >= 999.95 and unit != "TB":
+        value, unit = value / 1000, next(units)
+    return f"{value:.1f} {unit}"

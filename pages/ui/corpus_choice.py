@@ -25,7 +25,7 @@ from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.corpora.uploads import UPLOAD_CAP, list_uploads, remove_upload, store_upload
 from vocabtrim_core.counting.preflight import LOOKED_AT
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.formatting import format_bytes
+from vocabtrim_core.wording import format_bytes
 
 MOST_ROLES = 6  # that are asked for at a time
 SOURCES = ("Demo", "Path", "Upload", "Hub")

@@ -14,7 +14,7 @@ from pages.ui.words import plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.stored import keep
-from vocabtrim_core.selection_spec.opened import check_counts
+from vocabtrim_core.selection_spec.counts_note import check_counts
 from vocabtrim_core.selection_spec.settings import OwnTokens
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.selection_spec.store import find

@@ -12,10 +12,10 @@ from pages.ui.words import ESTIMATED, MEASURED
 from vocabtrim_core.drafts.estimate import Estimate
 from vocabtrim_core.drafts.trainer import Trainer, known_trainer
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration
+from vocabtrim_core.wording import format_bytes
 
 DEMO_WORDS = (
     "**What will happen.** A small target is trained for about four minutes on the demo's "

@@ -15,7 +15,7 @@ from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.drafts.demo_target import DemoShape
 from vocabtrim_core.drafts.target import DEMO, TOY, Target, demo_folder, load_target
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.formatting import format_bytes
+from vocabtrim_core.wording import format_bytes
 
 TARGETS = ("Demo, a toy", "Folder", "Hub")
 SOURCES = ("Demo", "Path", "Uploaded", "Own answers")

@@ -23,9 +23,9 @@ from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
-from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.wording import format_bytes
 
 FIRST = ("vllm", "sglang-eagle3")  # most drafts are served by one of these
 SERVED = sorted((f.name for f in FORMATS.values() if f.needs_draft), key=lambda n: n not in FIRST)

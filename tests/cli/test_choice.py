@@ -16,8 +16,9 @@ from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.mappings import stored
 from vocabtrim_core.mappings.origin import Origin, write_ids
 from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.counts_note import CountsNote
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
-from vocabtrim_core.selection_spec.spec import CountsNote, SelectionSpec
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
 

@@ -12,8 +12,8 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora.uploads import list_uploads, remove_upload, store_upload
 from vocabtrim_core.counts_store import find_counts, list_counts, remove_counts, save_counts
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.studies import studies_url
+from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
 

@@ -16,7 +16,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora.file_names import NOTE
 from vocabtrim_core.corpora.formats import FORMATS, SUFFIXES
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.formatting import format_bytes
+from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace.files import write_atomic
 
 UPLOAD_CAP = 50 * 2**20  # bytes; larger corpora are opened by path, not through a browser

@@ -18,8 +18,8 @@ import pyarrow as pa
 from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.engines import Encoded, Engine, Reference
 from vocabtrim_core.counting.guards import buffers, with_unicode_17
-from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+from vocabtrim_core.wording import format_bytes
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import MessageBatch

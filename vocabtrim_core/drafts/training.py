@@ -44,8 +44,8 @@ from vocabtrim_core.drafts.specforge_run import (
 from vocabtrim_core.drafts.target import Target, trainer_folder
 from vocabtrim_core.drafts.watching import Overall, watching
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.formatting import format_bytes
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vocabtrim_core.counts import TokenCounts
-    from vocabtrim_core.fields.kinds import Kind
 
 UNSET = object()  # what a form does not say
 
@@ -29,6 +28,83 @@ class At:
 
     vocab_size: int
     counts: TokenCounts | None = None
+
+
+def _text(leaf: Leaf, text: str) -> Any:
+    return text
+
+
+def _any(value: Any, vocab_size: int) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How values of a kind are read and written: one option, one parameter, one widget.
+
+    parse, show: the option's text; link: a parameter's text to a value; fits: whether a value is in
+    range, given V; more: of argparse. Other kinds change what differs.
+    """
+
+    metavar: str | None = None
+    parse: Callable[[str], Any] = str
+    show: Callable[[Any], str] = str
+    link: Callable[[Leaf, str], Any] = _text
+    fits: Callable[[Any, int], bool] = _any
+    more: tuple[tuple[str, str], ...] = ()
+
+    # command lines
+
+    def add(self, to: Any, leaf: Leaf, default: Any, given: bool) -> None:
+        """Declare the option on a parser or group."""
+        usual = default not in (None, "", (), frozenset())
+        shown = self.show(default) if usual else leaf.unset
+        to.add_argument(
+            leaf.flag,
+            type=self.parse,
+            default=default if usual and not given else None,
+            metavar=leaf.metavar or self.metavar,
+            help=f"{leaf.help} (default {shown})" if shown else leaf.help,
+            **dict(self.more),
+        )
+
+    def dests(self, leaf: Leaf) -> list[str]:
+        """Its names in a namespace."""
+        return [leaf.dest]
+
+    def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
+        """The option with its value."""
+        text = self.show(value)
+        return [f"{leaf.flag}={text}"] if text.startswith("-") else [leaf.flag, text]
+
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+        """The value, UNSET without the option."""
+        value = getattr(arguments, leaf.dest, None)
+        return UNSET if value is None else self.found(value, at)
+
+    def found(self, value: Any, at: At) -> Any:
+        """What an option's value stands for."""
+        return value
+
+    # addresses
+
+    def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
+        """The parameter with its value."""
+        return {leaf.param: self.show(value)}
+
+    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+        """The value, UNSET without the parameter; InputError names the parameter."""
+        return self.link(leaf, query[leaf.param]) if leaf.param in query else UNSET
+
+    # sessions
+
+    def session(self, leaf: Leaf, value: Any) -> dict[str, Any]:
+        """The widget with its value."""
+        return {leaf.widget: value}
+
+    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
+        """The value again."""
+        return session[leaf.widget]
 
 
 @dataclass(frozen=True, slots=True)

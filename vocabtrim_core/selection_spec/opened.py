@@ -6,11 +6,9 @@ from dataclasses import dataclass, replace
 
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import coverage_on
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection.selection import RuledCurve, apply_rules
 from vocabtrim_core.selection_spec.settings import OwnTokens, Settings
-from vocabtrim_core.selection_spec.spec import CountsNote
 from vocabtrim_core.tradeoff import Choice, TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
 
@@ -46,30 +44,3 @@ def _as_it_is(vocabulary: DraftVocabulary, counts: TokenCounts, tradeoff: TradeO
     coverage, plain = coverage_on(vocabulary, counts).coverage, tradeoff.at(len(vocabulary))
     utility = plain.utility + tradeoff.alpha * (coverage - plain.coverage)
     return replace(plain, coverage=coverage, utility=utility)
-
-
-def check_counts(ours: CountsNote, counts: TokenCounts) -> None:
-    """InputError unless these are the counts a choice was made on."""
-    theirs = CountsNote.of(counts)
-    if ours.key == theirs.key:
-        return
-    for field, name in (
-        ("tokenizer_sha256", "tokenizer"),
-        ("vocab_size", "V"),
-        ("rule", "rule"),
-        ("template_sha256", "template"),
-    ):
-        mine, its = getattr(ours, field), getattr(theirs, field)
-        if mine != its:
-            if name in ("tokenizer", "template"):
-                mine = f"{getattr(ours, name)} ({mine[:8]})"
-                its = f"{getattr(theirs, name)} ({its[:8]})"
-            raise InputError(
-                f"The choice was made with {name} {mine}, but {counts.name} was counted with "
-                f"{its}; give the counts {ours.key}."
-            )
-    raise InputError(
-        f"The choice was made on {ours.name} ({ours.tokens:,} tokens, key {ours.key}), but "
-        f"these counts are {theirs.name} ({theirs.tokens:,} tokens, key {theirs.key}); choose "
-        "again on them, or give the counts it was made on."
-    )

@@ -19,6 +19,7 @@ from vocabtrim_core.fields.kinds import KEY, KEYS, TEXT, json_of
 from vocabtrim_core.fields.leaf import At, Leaf
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.selection.rules import NO_RULES, Rules
+from vocabtrim_core.selection_spec.counts_note import CountsNote, check_counts
 from vocabtrim_core.selection_spec.kinds import OWN, PINS
 from vocabtrim_core.selection_spec.settings import NO_MIX, Mix, OwnTokens, Pin, Settings
 from vocabtrim_core.workspace.files import write_atomic
@@ -43,29 +44,6 @@ ON = "counts of other corpora, to show what the choice covers there"
 SERVED = "counts of the text to be served, where that is another"
 
 Keys = tuple[str, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class CountsNote:
-    """Which counts a choice was made on: the key decides, the rest says what differs."""
-
-    key: str
-    name: str
-    tokens: int
-    vocab_size: int
-    tokenizer: str
-    tokenizer_sha256: str
-    rule: str
-    template: str
-    template_sha256: str
-
-    @classmethod
-    def of(cls, counts: TokenCounts) -> CountsNote:
-        """The note of these counts."""
-        about = counts.provenance
-        names = ("tokenizer", "tokenizer_sha256", "rule", "template", "template_sha256")
-        made = {name: getattr(about, name) for name in names}
-        return cls(counts.key, counts.name, counts.tokens, counts.vocab_size, **made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +92,7 @@ class SelectionSpec:
         InputError, saying what differs, for any other counts and for a result that is not found
         again.
         """
-        from vocabtrim_core.selection_spec.opened import check_counts, opened
+        from vocabtrim_core.selection_spec.opened import opened
 
         check_counts(self.counts, counts)
         found = opened(counts, self.settings, self.rules, self.own)

@@ -16,13 +16,13 @@ import torch.nn.functional as F  # noqa: N812 - how everybody calls it
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.formatting import format_bytes as in_words
 from vocabtrim_core.serving.clocks import gpus
 from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
 from vocabtrim_core.serving.latency_probe import LEAST, Probe, ProbeRow, Timing, VerifyRow
 from vocabtrim_core.serving.random_target import random_target, verification
 from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped
 from vocabtrim_core.serving.torch_loop.graphs import captured
+from vocabtrim_core.wording import format_bytes as in_words
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Written between timings, so that weights come from memory as they do in a cycle, whose target is

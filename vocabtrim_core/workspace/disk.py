@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.formatting import format_bytes
+from vocabtrim_core.wording import format_bytes
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # no space, over quota, over the file size limit
 

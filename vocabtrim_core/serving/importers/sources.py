@@ -10,7 +10,7 @@ from typing import Any
 
 from vocabtrim_core.corpora.uploads import UPLOAD_CAP
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.formatting import format_bytes
+from vocabtrim_core.wording import format_bytes
 
 # What Model-Optimizer's benchmark leaves in its folder; other files of a folder are not results.
 FOLDER_FILES = ("configuration.json", "timing.json", "acceptance_rate.json")
