@@ -47,6 +47,7 @@ def test_from_a_verdict_to_an_import(home, tmp_path):
         assert page.locator(".st-key-rates .bars .point").count() == 4
         page.locator(".st-key-measured_at").get_by_text("8", exact=True).click()
         page.get_by_text(verdict(found, "13,264", 8)).wait_for()
+        settled(page)
         page.get_by_role("tab", name="Concurrency").click()
         page.locator(".st-key-concurrency .scatterlayer .trace").nth(3).wait_for()
         page.screenshot(path=SCREENSHOTS / "throughput.png", full_page=True)
@@ -57,9 +58,11 @@ def test_from_a_verdict_to_an_import(home, tmp_path):
              "latency_seconds": 10.0, "output_tokens": 1000, "samples": 8,
              "spec_verify_count": None, "throughput_tokens_per_second": 100.0}
         ))  # fmt: skip
+        settled(page)
         page.locator(".st-key-attached input").click()
         page.get_by_role("option", name="Nothing: import results").click()
         page.locator(".st-key-result_files input[type=file]").set_input_files(str(file))
+        settled(page)
         page.get_by_role("button", name="Import 1").click()
         page.get_by_text("No draft was measured on mine").wait_for()
         with another(context, **PHONE) as phone:
