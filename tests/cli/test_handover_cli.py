@@ -19,6 +19,7 @@ from helpers.model_folders import (
     write_target,
 )
 
+from vocabtrim_core import workspace
 from vocabtrim_core.cli import COMMANDS, main
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
@@ -204,6 +205,22 @@ def test_responses_at_hand_give_intervals_and_a_tight_ceiling(ok, make_counts, s
     assert without["elsewhere"][0]["interval"] is None
     assert "bound a perfect draft only loosely" in (tmp_path / "without.html").read_text()
     assert result["throughput"][1] < without["throughput"][1]
+
+
+def test_a_report_covers_the_sets_that_the_choice_names(ok, counts, other, shapes, capsys):
+    """Those of the workspace; what is not there is said, and --on names others instead."""
+    workspace.save_counts(other)
+    ok("choice", "save", "counts.npz", *shapes, "--on", other.key, "--out", "choice.json")
+    choice = SelectionSpec.load("choice.json")
+    assert choice.on == (other.key,)
+    base = ("report", "counts.npz", "--choice", "choice.json", "--out", "r.html")
+    kept = CoverageCurve.of(counts).vocabulary(choice.k).t2d
+    expected = other.counts[kept].sum() / other.tokens
+    assert [row["coverage"] for row in ok(*base)["elsewhere"]] == [pytest.approx(expected)]
+    assert len(ok(*base, "--on", "counts.npz")["elsewhere"]) == 1
+    replace(choice, on=(other.key, "0" * 16)).save("choice.json")
+    assert main([*base]) == 0
+    assert f"does not have them: the counts {'0' * 16}" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(printing.chromium() is None, reason="needs Chromium or Chrome")

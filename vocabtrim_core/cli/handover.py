@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from vocabtrim_core.cli.at_hand import (
 )
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.workspace import find_counts, list_counts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,14 +126,26 @@ def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
     return {**_summary(found), "out": str(arguments.out), "bytes": len(text.encode())}
 
 
+def _at_hand(choice: SelectionSpec) -> list[str]:
+    """Keys of the sets that a choice is measured on, those of this workspace; others are named."""
+    here = {stored.key for stored in list_counts()}
+    if gone := [key for key in choice.on or () if key not in here]:
+        print(
+            f"Left out, since this workspace does not have them: the counts {', '.join(gone)}; "
+            "give their files with --on.",
+            file=sys.stderr,
+        )
+    return [key for key in choice.on or () if key in here]
+
+
 def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     from vocabtrim_core.report.facts import gather
     from vocabtrim_core.report.material import Material
 
     progress(0, 4, "reading the counts")
-    specs = [arguments.counts, *(arguments.on or ())]
+    choice = chosen(arguments, find_counts(arguments.counts))
+    specs = [arguments.counts, *(arguments.on or _at_hand(choice))]
     counts, *others = comparable_counts(specs)
-    choice = chosen(arguments, counts)
     kept = choice.open(counts)
     responses = responses_of(specs, [counts, *others])
     progress(1, 4, "intervals over conversations")
