@@ -16,8 +16,8 @@ MARK = Path(__file__).parent / "pages" / "ui" / "mark.svg"
 def show() -> None:
     """The frame of every page, and the page."""
     from pages.ui.frame import plain_errors
-    from pages.ui.memory import settle
     from pages.ui.router import PRESENT, pages
+    from pages.ui.warmup import settle
 
     st.set_page_config(page_title="VocabTrim Explorer", page_icon=str(MARK), layout="wide")
     require_guard()

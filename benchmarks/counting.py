@@ -66,18 +66,24 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
     """The run in a fresh process with a fresh workspace."""
     home = tempfile.mkdtemp(prefix="counting-home-")
     environment = {
-        **os.environ, "VOCABTRIM_HOME": home, "RAYON_NUM_THREADS": str(run.threads),
+        **os.environ,
+        "VOCABTRIM_HOME": home,
+        "RAYON_NUM_THREADS": str(run.threads),
         "HF_HUB_OFFLINE": "1",
-    }  # fmt: skip
+    }
     if specforge_folder:
         environment["PYTHONPATH"] = str(specforge_folder)
     argv = [sys.executable, __file__, "--run", run.name, "--folder", str(folder)]
     pin = _one_core if run.threads == 1 else None
     try:
         child = subprocess.Popen(
-            argv, env=environment, preexec_fn=pin, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            argv,
+            env=environment,
+            preexec_fn=pin,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         with ThreadPoolExecutor(1) as pool:
             said, peak = pool.submit(child.communicate), 0
             while not said.done():  # from outside: a thread in there would take the lock from ours
@@ -153,11 +159,14 @@ def row(name: str, found: Found, sizes: Sizes) -> dict[str, object]:
     seconds = median(results, "seconds")
     faster = less = ""
     if run.baseline in found:
-        faster, less = (f"{ratio(found, sizes, run.baseline, name, what):.1f}x"
-                        for what in ("seconds", "cpu"))  # fmt: skip
+        faster, less = (
+            f"{ratio(found, sizes, run.baseline, name, what):.1f}x" for what in ("seconds", "cpu")
+        )
     elif run.how == "specforge" and "ours" in found:
-        faster, less = (f"ours {ratio(found, sizes, name, 'ours', what, per=1):,.0f}x"
-                        for what in ("seconds", "cpu"))  # fmt: skip
+        faster, less = (
+            f"ours {ratio(found, sizes, name, 'ours', what, per=1):,.0f}x"
+            for what in ("seconds", "cpu")
+        )
     return {
         "run": name,
         "threads": run.threads,
@@ -233,15 +242,20 @@ def conclusions(found: Found, sizes: Sizes, two: list[float]) -> list[str]:
 
 def wrong(found: Found) -> list[str]:
     """Corpora of which not all who counted them found the same."""
-    return [corpus for corpus, names in counted_alike(found).items()
-            if len({r["sha"] for name in names for r in found[name]}) > 1]  # fmt: skip
+    return [
+        corpus
+        for corpus, names in counted_alike(found).items()
+        if len({r["sha"] for name in names for r in found[name]}) > 1
+    ]
 
 
 def counted_alike(found: Found) -> dict[str, list[str]]:
     """Corpus -> runs that counted it."""
     names = [name for name in found if RUNS[name].how != "alone"]
-    return {corpus: [name for name in names if RUNS[name].corpus == corpus]
-            for corpus in dict.fromkeys(RUNS[name].corpus for name in names)}  # fmt: skip
+    return {
+        corpus: [name for name in names if RUNS[name].corpus == corpus]
+        for corpus in dict.fromkeys(RUNS[name].corpus for name in names)
+    }
 
 
 def median(results: list[dict], what: str) -> float:

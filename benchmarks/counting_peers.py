@@ -93,9 +93,12 @@ def specforge(threads: int, path: Path) -> Counting:
     def counted():
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             built = preprocessing.build_eagle3_dataset(
-                data, tokenizer, chat_template="llama3", max_length=1_000_000,
+                data,
+                tokenizer,
+                chat_template="llama3",
+                max_length=1_000_000,
                 num_proc=threads if threads > 1 else None,
-            )  # fmt: skip
+            )
             with contextlib.suppress(Counted), tempfile.TemporaryDirectory() as folder:
                 preprocessing.generate_vocab_mapping_file(built, len(tokenizer), 32_000, folder)
         total = np.zeros(len(tokenizer), np.int64)

@@ -54,8 +54,14 @@ MB = "<= 600 MB"
 RUNS = {
     run.name: run
     for run in (
-        Run(KEPT, "ours", "text.parquet", baseline=HF, responses=True,
-            goal="<= 1.7x the engine's CPU"),
+        Run(
+            KEPT,
+            "ours",
+            "text.parquet",
+            baseline=HF,
+            responses=True,
+            goal="<= 1.7x the engine's CPU",
+        ),
         Run("ours", "ours", "text.parquet", baseline=HF),
         Run("ours, 1 thread", "ours", "text.parquet", threads=1, baseline=HF),
         Run("ours, zstd JSON lines", "ours", "text.jsonl.zst", baseline=HF),
@@ -76,13 +82,25 @@ RUNS = {
         Run("ours, 1,000 conversations", "ours", "sample.parquet"),
         Run("SpecForge, 1,000 conversations", "specforge", "sample.parquet"),
         Run(PLAIN, "ours", "plain.jsonl", responses=True, tokenizer="chatml"),
-        Run(TOOLS, "ours", "tools.jsonl", responses=True, tokenizer="chatml",
-            goal="<= 3x plain, CPU per byte"),
-        Run(REASONING, "ours", "reasoning.jsonl", responses=True, tokenizer="chatml",
-            goal="<= 1.5x plain, CPU per byte"),
+        Run(
+            TOOLS,
+            "ours",
+            "tools.jsonl",
+            responses=True,
+            tokenizer="chatml",
+            goal="<= 3x plain, CPU per byte",
+        ),
+        Run(
+            REASONING,
+            "ours",
+            "reasoning.jsonl",
+            responses=True,
+            tokenizer="chatml",
+            goal="<= 1.5x plain, CPU per byte",
+        ),
         Run(SMALL, "command", "small.jsonl", goal="<= 1.5 s, idle machine"),
     )
-}  # fmt: skip
+}
 
 
 def ours(run: Run, path: Path) -> Counting:
@@ -126,9 +144,13 @@ def ours(run: Run, path: Path) -> Counting:
 
     def counted():
         counts = count(
-            open_corpus(path), tokenizer, template,
-            workers=run.threads, engine=run.engine or "gigatoken", responses=run.responses,
-        )  # fmt: skip
+            open_corpus(path),
+            tokenizer,
+            template,
+            workers=run.threads,
+            engine=run.engine or "gigatoken",
+            responses=run.responses,
+        )
         about = {"proof": counts.provenance.proof["sentence"], "asked": sum(asked)}
         return counts.counts, about
 
@@ -168,8 +190,20 @@ def command(run: Run, path: Path) -> Counting:
     from vocabtrim_core.counts import TokenCounts
 
     out = path.with_name("small.npz")
-    argv = [sys.executable, "-m", "vocabtrim_core", "count", "--tokenizer", "llama-3.1",
-            "--data", str(path), "--out", str(out), "--fresh", "--json"]  # fmt: skip
+    argv = [
+        sys.executable,
+        "-m",
+        "vocabtrim_core",
+        "count",
+        "--tokenizer",
+        "llama-3.1",
+        "--data",
+        str(path),
+        "--out",
+        str(out),
+        "--fresh",
+        "--json",
+    ]
 
     def counted():
         done = subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=True)

@@ -220,9 +220,13 @@ def _write(path: Path, pairs: Pairs) -> list[int]:
             size += sum(len(answer.encode()) for _, answer in some)
             count += len(some)
             rows = [
-                {"conversations": [{"role": "user", "content": question},
-                                   {"role": "assistant", "content": answer}]}
+                {
+                    "conversations": [
+                        {"role": "user", "content": question},
+                        {"role": "assistant", "content": answer},
+                    ]
+                }
                 for question, answer in some
-            ]  # fmt: skip
+            ]
             writer.write_table(pa.Table.from_pylist(rows, SCHEMA), row_group_size=GROUP)
     return [size, count]

@@ -92,23 +92,34 @@ class Writer:
 def plain(writer: Writer, question: int = 200, answer: int = 1000, most: int = 3) -> dict[str, Any]:
     """Some questions and answers."""
     turns = int(writer.random.integers(1, most + 1))
-    return {"messages": [
-        {"role": role, "content": writer.prose(size)}
-        for _ in range(turns) for role, size in (("user", question), ("assistant", answer))
-    ]}  # fmt: skip
+    return {
+        "messages": [
+            {"role": role, "content": writer.prose(size)}
+            for _ in range(turns)
+            for role, size in (("user", question), ("assistant", answer))
+        ]
+    }
 
 
 def agent(writer: Writer) -> dict[str, Any]:
     """A task done with tools: calls, some of them two at once, their results, and an answer."""
     tools = [
-        {"type": "function", "function": {
-            "name": "_".join(writer.some(2)), "description": writer.prose(120),
-            "parameters": {"type": "object", "properties": {
-                name: {"type": "string", "description": writer.prose(50)} for name in writer.some(3)
-            }},
-        }}
+        {
+            "type": "function",
+            "function": {
+                "name": "_".join(writer.some(2)),
+                "description": writer.prose(120),
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        name: {"type": "string", "description": writer.prose(50)}
+                        for name in writer.some(3)
+                    },
+                },
+            },
+        }
         for _ in range(int(writer.random.integers(4, 9)))
-    ]  # fmt: skip
+    ]
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": writer.prose(800)},
         {"role": "user", "content": writer.prose(250)},
@@ -116,19 +127,26 @@ def agent(writer: Writer) -> dict[str, Any]:
     for step in range(int(writer.random.integers(2, 6))):
         names = [f"call_{step}_{i}" for i in range(1 + int(writer.random.random() < 0.2))]
         calls = [
-            {"id": name, "type": "function", "function": {
-                "name": tools[int(writer.random.integers(len(tools)))]["function"]["name"],
-                "arguments": json.dumps(writer.record(4)),
-            }}
+            {
+                "id": name,
+                "type": "function",
+                "function": {
+                    "name": tools[int(writer.random.integers(len(tools)))]["function"]["name"],
+                    "arguments": json.dumps(writer.record(4)),
+                },
+            }
             for name in names
-        ]  # fmt: skip
+        ]
         said = writer.prose(100) if writer.random.random() < 0.4 else None
         messages.append({"role": "assistant", "content": said, "tool_calls": calls})
         messages += [
-            {"role": "tool", "tool_call_id": name,
-             "content": json.dumps([writer.record(8, 60) for _ in range(6)])}
+            {
+                "role": "tool",
+                "tool_call_id": name,
+                "content": json.dumps([writer.record(8, 60) for _ in range(6)]),
+            }
             for name in names
-        ]  # fmt: skip
+        ]
     messages.append({"role": "assistant", "content": writer.prose(600)})
     return {"messages": messages, "tools": tools}
 
@@ -139,9 +157,12 @@ def thinker(writer: Writer) -> dict[str, Any]:
     for _ in range(int(writer.random.integers(1, 3))):
         messages += [
             {"role": "user", "content": writer.prose(300)},
-            {"role": "assistant", "reasoning_content": writer.prose(4000),
-             "content": writer.prose(1000)},
-        ]  # fmt: skip
+            {
+                "role": "assistant",
+                "reasoning_content": writer.prose(4000),
+                "content": writer.prose(1000),
+            },
+        ]
     return {"messages": messages}
 
 

@@ -33,8 +33,11 @@ def run(home: str, *argv: str) -> tuple[dict[str, Any], float, float]:
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "vocabtrim_core", *argv, "--json"],
-        cwd=ROOT, env={**os.environ, "VOCABTRIM_HOME": home}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "VOCABTRIM_HOME": home},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     result = json.loads(done.stdout)
     if done.returncode:
@@ -46,9 +49,11 @@ def run(home: str, *argv: str) -> tuple[dict[str, Any], float, float]:
 def told(name: str, result: dict[str, Any]) -> str:
     """What a command's result says about the demo, in a few words."""
     if name == "demo-target":
-        return (f"held-out loss {result['held_out_loss']:.3f}, unigram "
-                f"{result['unigram_loss']:.3f} nats per token; {result['tokens']:,} tokens seen, "
-                f"{result['parameters'] / 1e6:.1f} M weights")  # fmt: skip
+        return (
+            f"held-out loss {result['held_out_loss']:.3f}, unigram "
+            f"{result['unigram_loss']:.3f} nats per token; {result['tokens']:,} tokens seen, "
+            f"{result['parameters'] / 1e6:.1f} M weights"
+        )
     if name == "capture":
         tokens = result["train_tokens"] + result["eval_tokens"]
         return f"{tokens:,} tokens, {result['bytes'] / 1e6:.0f} MB"
@@ -81,12 +86,24 @@ def main() -> None:
         for argv in commands:
             result, wall, cpu = run(home, *argv)
             total_wall, total_cpu = total_wall + wall, total_cpu + cpu
-            rows.append({"step": argv[0], "wall s": round(wall), "CPU s": round(cpu),
-                         "what came out": told(argv[0], result)})  # fmt: skip
+            rows.append(
+                {
+                    "step": argv[0],
+                    "wall s": round(wall),
+                    "CPU s": round(cpu),
+                    "what came out": told(argv[0], result),
+                }
+            )
             print(rows[-1], flush=True)
     verdict = "within" if total_wall < GOAL else "beyond"
-    rows.append({"step": "all", "wall s": round(total_wall), "CPU s": round(total_cpu),
-                 "what came out": f"{verdict} the goal of {GOAL} s"})  # fmt: skip
+    rows.append(
+        {
+            "step": "all",
+            "wall s": round(total_wall),
+            "CPU s": round(total_cpu),
+            "what came out": f"{verdict} the goal of {GOAL} s",
+        }
+    )
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     note = (
         "A toy target that demonstrates the mechanism, not a result. Acceptance length: simulated "

@@ -35,7 +35,7 @@ from safetensors.torch import load_file, save_file
 from benchmarks.report import write_report
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.attached import EngineError
+from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.serving.server_process import ServerProcess, free_port
 
 DRAFTED, READY_SECONDS, ANSWER_SECONDS, SETTLE_SECONDS = 3, 900, 600, 0.2
@@ -89,8 +89,17 @@ def command(given: argparse.Namespace, port: int, draft: Path | None) -> list[st
 
 def _gguf(given: argparse.Namespace, draft: Path) -> Path:
     out = given.home / f"{draft.name}.gguf"
-    line = [sys.executable, given.converter / "convert_hf_to_gguf.py", draft, "--outfile", out,
-            "--target-model-dir", given.target, "--outtype", "q8_0"]  # fmt: skip
+    line = [
+        sys.executable,
+        given.converter / "convert_hf_to_gguf.py",
+        draft,
+        "--outfile",
+        out,
+        "--target-model-dir",
+        given.target,
+        "--outtype",
+        "q8_0",
+    ]
     subprocess.run(line, check=True, capture_output=True)
     return out
 
@@ -127,8 +136,13 @@ def measured(given: argparse.Namespace, draft: Path | None, prompts: list[str]) 
         counts, texts, tokens = [counters(url)], [], 0
         for prompt in prompts:
             message = {"role": "user", "content": prompt}
-            body = {"model": "m", "messages": [message], "temperature": 0, "cache_prompt": False,
-                    "max_tokens": given.tokens}  # fmt: skip
+            body = {
+                "model": "m",
+                "messages": [message],
+                "temperature": 0,
+                "cache_prompt": False,
+                "max_tokens": given.tokens,
+            }
             answer = json.loads(fetch(f"{url}/v1/chat/completions", body))
             texts.append(answer["choices"][0]["message"]["content"])
             tokens += answer["usage"]["completion_tokens"]
@@ -157,13 +171,15 @@ def _row(name: str, every: dict[str, dict]) -> dict[str, object]:
         more = f"{differences.mean():+.2f} ± {error:.2f}"
     same = list(map(str.__eq__, found.get("texts", ()), plain["texts"]))
     return {
-        "draft": name, "answer tokens": found.get("tokens", ""), "verifications": steps or "",
+        "draft": name,
+        "answer tokens": found.get("tokens", ""),
+        "verifications": steps or "",
         "accepted": accepted if steps else "",
         "1 + accepted / verifications": f"{1 + accepted / steps:.3f}" if steps else "",
         "accepted a prompt, against as exported": more,
         "answers as without": f"{sum(same)} of {len(same)}" if same else "",
         "error": found.get("error", ""),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

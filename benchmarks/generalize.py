@@ -34,13 +34,21 @@ from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.missing import missing
 from vocabtrim_core.generalization.stability import stability
 from vocabtrim_core.generalization.uncertainty import coverage_interval, held_out_coverage, optimism
+from vocabtrim_core.selection.covering import worst_domain
 from vocabtrim_core.selection.selection import Rules, apply_rules, mix
-from vocabtrim_core.selection.worst_domain import worst_domain
 from vocabtrim_core.tradeoff import TradeOff
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-NAMES = ("blend_train", "gsm8k_test", "mt_bench", "humaneval", "math500", "aime",
-         "function_calling_test", "ner_test")  # fmt: skip
+NAMES = (
+    "blend_train",
+    "gsm8k_test",
+    "mt_bench",
+    "humaneval",
+    "math500",
+    "aime",
+    "function_calling_test",
+    "ner_test",
+)
 LLAMA = PRESETS["llama-3.1-8b"]
 
 Corpora = tuple[list[TokenCounts], Responses]
@@ -72,9 +80,13 @@ def synthetic() -> Corpora:
     ids = np.minimum(rng.zipf(1.2, n) - 1, LLAMA.vocab_size - 1).astype(np.uint32)
     offsets = np.linspace(0, n, conversations + 1).astype(np.int64)
     responses = Responses(
-        ids, offsets, np.arange(conversations), np.full(conversations, -1, np.int16), (),
+        ids,
+        offsets,
+        np.arange(conversations),
+        np.full(conversations, -1, np.int16),
+        (),
         LLAMA.vocab_size,
-    )  # fmt: skip
+    )
     made = Provenance("content", "zipf", "", "none", "", corpora=({"name": "zipf", "sha256": ""},))
     counts = responses.counts()
     sets = [TokenCounts(np.roll(counts, 500 * i), 1, 0, made) for i in range(8)]
@@ -141,9 +153,12 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
     for name, call in calls.items():
         times = seconds(call, repeats)
         rows.append(
-            {"operation": name, "median s": round(statistics.median(times), 4),
-             "fastest s": round(min(times), 4)}
-        )  # fmt: skip
+            {
+                "operation": name,
+                "median s": round(statistics.median(times), 4),
+                "fastest s": round(min(times), 4),
+            }
+        )
         print(rows[-1], file=sys.stderr)
     return rows
 
@@ -162,9 +177,13 @@ def calibration(responses: Responses, samples: int) -> list[dict[str, object]]:
             ids = np.concatenate([responses.ids[at[c] : at[c + 1]] for c in chosen])
             offsets = np.concatenate([[0], np.cumsum(np.diff(at)[chosen])])
             part = Responses(
-                ids, offsets, np.arange(size), np.full(size, -1, np.int16), (),
+                ids,
+                offsets,
+                np.arange(size),
+                np.full(size, -1, np.int16),
+                (),
                 responses.vocab_size,
-            )  # fmt: skip
+            )
             found = stability(part, truth, sizes=[], draws=60, seed=seed)
             inside += found.k.low <= truth.optimum.k <= found.k.high
             widths.append(found.plus_minus / found.k.value)
@@ -202,9 +221,11 @@ def main() -> None:
         if arguments.samples:
             rows = calibration(corpora[1], arguments.samples)
             write_report(
-                "generalize_calibration", "Do the intervals hold?", rows,
+                "generalize_calibration",
+                "Do the intervals hold?",
+                rows,
                 "Random samples of the blend as the corpus, all of it as the truth; alpha 0.5.",
-            )  # fmt: skip
+            )
 
 
 if __name__ == "__main__":

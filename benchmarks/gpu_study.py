@@ -39,18 +39,18 @@ from benchmarks.gpu_study_rows import DEPTH
 from benchmarks.report import write_report
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, demo, open_corpus
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.drafts import demo_target
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.trainer import probe as look_at_trainer
-from vocabtrim_core.serving.attached import Generation
+from vocabtrim_core.drafts.training_env import probe as look_at_trainer
 from vocabtrim_core.serving.devices import device_name
+from vocabtrim_core.serving.engine import Generation
 from vocabtrim_core.serving.latency_probe import Probe, default_sizes
 from vocabtrim_core.serving.latency_timing import Request, run_probe
 from vocabtrim_core.serving.measurement import Configuration
-from vocabtrim_core.serving.prompts import PromptSet, load_prompts
+from vocabtrim_core.serving.prompts.prompt_set import PromptSet, load_prompts
 from vocabtrim_core.serving.runner import measure
 from vocabtrim_core.serving.torch_loop import TorchLoop
 from vocabtrim_core.templates.resolve import resolve_template
@@ -75,9 +75,14 @@ class Size:
 
 
 GPU = Size(
-    PRESETS["llama-3.1-8b"], (1, 8, 64), 512, 15.0,
-    replace(gpu_train.GPU, minutes=2.0, answers=1500, answer_tokens=128, draft_steps=300), 16, 128,
-)  # fmt: skip
+    PRESETS["llama-3.1-8b"],
+    (1, 8, 64),
+    512,
+    15.0,
+    replace(gpu_train.GPU, minutes=2.0, answers=1500, answer_tokens=128, draft_steps=300),
+    16,
+    128,
+)
 TOY = DraftArchitecture("toy", 64, 96, 4, 2, 16, 600, target_layers=4)
 CPU = Size(TOY, (1, 2), 16, 0.2, replace(gpu_train.CPU, answers=60), 3, 12)
 
@@ -103,17 +108,26 @@ class Study:
         """(a), (b) and (c)."""
         size = self.size
         request = Request(
-            size.shape, default_sizes(size.shape.vocab_size), size.batches, size.context,
-            depth=DEPTH, device=self.device, seconds=size.seconds, with_target=True,
-        )  # fmt: skip
+            size.shape,
+            default_sizes(size.shape.vocab_size),
+            size.batches,
+            size.context,
+            depth=DEPTH,
+            device=self.device,
+            seconds=size.seconds,
+            with_target=True,
+        )
         found = run_probe(request, _tell, command="python benchmarks/gpu_study.py")
         self.whole["probe"] = msgspec.to_builtins(found)
         for batch in found.batches:
             self.say("a: draft step", *rows.steps(found, batch))
-        self.say("b: verification", *(
-            {"batch": row.batch, "what": f"{row.tokens} tokens", **rows.times(row.step)}
-            for row in found.verify
-        ))  # fmt: skip
+        self.say(
+            "b: verification",
+            *(
+                {"batch": row.batch, "what": f"{row.tokens} tokens", **rows.times(row.step)}
+                for row in found.verify
+            ),
+        )
         for batch in found.batches:
             self.say("c: cycle", *rows.cycles(found, batch))
         return found
@@ -121,9 +135,14 @@ class Study:
     # --- a small target -------------------------------------------------------------------------
 
     def target(
-        self, home: Path, trainer: Any, recipe: Recipe, inside: Corpus, outside: Corpus,
+        self,
+        home: Path,
+        trainer: Any,
+        recipe: CountConfig,
+        inside: Corpus,
+        outside: Corpus,
         learned: Corpus,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """(d): train, then measure in the domain of the drafts and out of it."""
         training = Training(self.size.training, trainer, inside, recipe, learned)
         training.study = self
@@ -136,9 +155,7 @@ class Study:
         for prompts in sets:
             self.measure(target, drafts, prompts)
 
-    def _prompts(
-        self, name: str, corpus: Corpus, recipe: Recipe, seen: set[str]
-    ) -> PromptSet:  # fmt: skip
+    def _prompts(self, name: str, corpus: Corpus, recipe: CountConfig, seen: set[str]) -> PromptSet:
         """Prompts that no draft was trained on."""
         size = self.size
         limit = size.prompts + len(seen)
@@ -152,14 +169,20 @@ class Study:
         """Plain decoding and every draft over these prompts, as rows."""
         configurations = [
             Configuration("no speculation"),
-            *(Configuration(f"{k:,}", k, str(folder), DEPTH, 1, DEPTH + 1)
-              for k, folder in drafts.items()),
-        ]  # fmt: skip
+            *(
+                Configuration(f"{k:,}", k, str(folder), DEPTH, 1, DEPTH + 1)
+                for k, folder in drafts.items()
+            ),
+        ]
         loop = TorchLoop(target, device=self.device)
         found = measure(
-            loop, configurations, prompts, generation=Generation(self.size.new_tokens), runs=RUNS,
+            loop,
+            configurations,
+            prompts,
+            generation=Generation(self.size.new_tokens),
+            runs=RUNS,
             command="python benchmarks/gpu_study.py",
-        )  # fmt: skip
+        )
         loop.close()
         self.whole["measurements"].append(msgspec.to_builtins(found))
         self.say("d: small target", *rows.measured(found))
@@ -177,9 +200,14 @@ class Training(gpu_train.Bench):
         self.study.say("d: training", {**row, "what": row["what"].removeprefix(self.stamp)})
 
     def train(
-        self, target: Target, corpus: Corpus, ks: Sequence[int], plan: Any, name: str,
+        self,
+        target: Target,
+        corpus: Corpus,
+        ks: Sequence[int],
+        plan: Any,
+        name: str,
         tokens: int | None,
-    ) -> Path:  # fmt: skip
+    ) -> Path:
         return super().train(target, corpus, ks, plan, self.stamp + name, tokens)
 
 
@@ -220,9 +248,12 @@ def _target(study: Study, arguments: argparse.Namespace) -> None:
     )
     learned = open_corpus([*inside.files, *outside.files], name="both domains", limit=limit)
     with tempfile.TemporaryDirectory() as scratch:
-        tokenizer = load_tokenizer(arguments.tokenizer) if not study.tiny else (
-            gpu_train.tiny_tokenizer(Path(scratch), learned))  # fmt: skip
-        recipe = Recipe(tokenizer, resolve_template(tokenizer))
+        tokenizer = (
+            load_tokenizer(arguments.tokenizer)
+            if not study.tiny
+            else (gpu_train.tiny_tokenizer(Path(scratch), learned))
+        )
+        recipe = CountConfig(tokenizer, resolve_template(tokenizer))
         study.target(Path(scratch), trainer, recipe, inside, outside, learned)
 
 

@@ -19,9 +19,13 @@ def steps(found: Probe, batch: int) -> list[dict[str, Any]]:
     full = rows[-1]
     return [
         {
-            "batch": batch, "k": row.k, **times(row.step),
-            **{f"{name}_ms": _ms(getattr(row, name).seconds)
-               for name in ("fusion", "layer", "head", "pick")},
+            "batch": batch,
+            "k": row.k,
+            **times(row.step),
+            **{
+                f"{name}_ms": _ms(getattr(row, name).seconds)
+                for name in ("fusion", "layer", "head", "pick")
+            },
             "ratio_to_V": _share(row.step.seconds / full.step.seconds),
             "flops_ratio": _share(shape.flops(row.k) / shape.flops(full.k)),
             "bytes_ratio": _share(
@@ -29,7 +33,7 @@ def steps(found: Probe, batch: int) -> list[dict[str, Any]]:
             ),
         }
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def cycles(found: Probe, batch: int) -> list[dict[str, Any]]:
@@ -41,14 +45,17 @@ def cycles(found: Probe, batch: int) -> list[dict[str, Any]]:
     paper = {r.k: paper_ratio(r) for r in RESULTS[:1] if (batch, size) == (1, FULL_K)}
     return [
         {
-            "batch": batch, "k": k, "median_ms": _ms(seconds), "ratio_to_V": _share(seconds / full),
+            "batch": batch,
+            "k": k,
+            "median_ms": _ms(seconds),
+            "ratio_to_V": _share(seconds / full),
             "bytes_ratio": " to ".join(
                 _share(float(m.cycle_s(k) / m.cycle_s(size))) for m in (model.fast, model.slow)
             ),
             "paper_ratio": _share(paper[k]) if k in paper else "",
         }
         for k, seconds in points
-    ]  # fmt: skip
+    ]
 
 
 def paper_ratio(result: Any) -> float:
@@ -67,21 +74,27 @@ def measured(found: Measurement) -> list[dict[str, Any]]:
         length = acceptance_length(runs)
         rows.append(
             {
-                "what": f"{found.prompts}: {each.label}", "k": each.k or "", "runs": len(runs),
+                "what": f"{found.prompts}: {each.label}",
+                "k": each.k or "",
+                "runs": len(runs),
                 "tokens_per_s": f"{speed.mean:.1f} ± {speed.half or 0:.1f}" if speed else failed,
                 "acceptance_length": f"{length:.3f}" if length else "",
                 "position_acceptance": ", ".join(
                     f"{share:.0%}" for share in (runs[0].position_acceptance if runs else ())
                 ),
             }
-        )  # fmt: skip
+        )
     return [*rows, {"what": " ".join(found.notes)}]
 
 
 def times(timing: Any) -> dict[str, Any]:
     """Median and its interval in milliseconds."""
-    return {"median_ms": _ms(timing.seconds), "low_ms": _ms(timing.low),
-            "high_ms": _ms(timing.high), "n": timing.n}  # fmt: skip
+    return {
+        "median_ms": _ms(timing.seconds),
+        "low_ms": _ms(timing.low),
+        "high_ms": _ms(timing.high),
+        "n": timing.n,
+    }
 
 
 def _ms(seconds: float) -> float:

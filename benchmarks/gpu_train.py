@@ -26,18 +26,18 @@ from typing import Any
 
 from benchmarks.report import write_report
 from vocabtrim_core.corpora import Corpus, open_corpus
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.drafts import demo_target, language_model, toy_tokenizer
-from vocabtrim_core.drafts.answers import LocalAnswerer, Sampling
+from vocabtrim_core.drafts.completion_clients import LocalAnswerer, Sampling
 from vocabtrim_core.drafts.launcher import PEAK
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.regenerate import regenerate
 from vocabtrim_core.drafts.request import TrainingRequest
-from vocabtrim_core.drafts.sequences import read_sequences
 from vocabtrim_core.drafts.target import Target, load_target
-from vocabtrim_core.drafts.trainer import Trainer, probe
+from vocabtrim_core.drafts.tokenized_dataset import read_sequences
 from vocabtrim_core.drafts.training import train
+from vocabtrim_core.drafts.training_env import Trainer, probe
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
@@ -66,27 +66,67 @@ class Size:
     rows: int | None
 
 
-LLAMA_1B = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
-            "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64}  # fmt: skip
-LLAMA_8B = {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
-            "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 128}  # fmt: skip
-SMALL = {"hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 8,
-         "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 64}  # fmt: skip
-TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4,
-        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}  # fmt: skip
+LLAMA_1B = {
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 64,
+}
+LLAMA_8B = {
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+}
+SMALL = {
+    "hidden_size": 512,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 64,
+}
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+}
 KS = (128_256, 32_000, 13_264, 4_380)
-GPU = Size([("Llama-3.2-1B", LLAMA_1B), ("Llama-3.1-8B", LLAMA_8B)], KS, 200, 300_000, 2048,
-           SMALL, 5.0, 64, 3000, 256, 1500, None)  # fmt: skip
+GPU = Size(
+    [("Llama-3.2-1B", LLAMA_1B), ("Llama-3.1-8B", LLAMA_8B)],
+    KS,
+    200,
+    300_000,
+    2048,
+    SMALL,
+    5.0,
+    64,
+    3000,
+    256,
+    1500,
+    None,
+)
 CPU = Size([("tiny", TINY)], (300, 100), 4, 4000, 128, TINY, 0.05, 4, 16, 8, 6, 120)
 
 
 def config(shape: dict[str, int], vocab_size: int, length: int) -> dict[str, Any]:
     """config.json of a Llama-architecture target."""
     return {
-        "vocab_size": vocab_size, "max_position_embeddings": max(4096, 2 * length),
-        "rms_norm_eps": 1e-5, "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 1,
+        "vocab_size": vocab_size,
+        "max_position_embeddings": max(4096, 2 * length),
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": False,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
         **shape,
-    }  # fmt: skip
+    }
 
 
 def make_target(
@@ -118,9 +158,13 @@ class Bench:
     """One run of the script: its sizes, its data, and the rows so far."""
 
     def __init__(
-        self, size: Size, trainer: Trainer, corpus: Corpus, recipe: Recipe,
+        self,
+        size: Size,
+        trainer: Trainer,
+        corpus: Corpus,
+        recipe: CountConfig,
         learned: Corpus | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """learned: what the small target learns, where that is more than the corpus."""
         self.size, self.trainer, self.corpus, self.recipe = size, trainer, corpus, recipe
         self.learned = learned or corpus
@@ -173,9 +217,12 @@ class Bench:
         drafts = {}
         for k in sorted({target.vocab_size, min(32_000, target.vocab_size), best}, reverse=True):
             plan = TrainingPlan(
-                epochs=1000, max_steps=size.draft_steps, batch_size=min(4, size.batch),
-                learning_rate=5e-4, start="target",
-            )  # fmt: skip
+                epochs=1000,
+                max_steps=size.draft_steps,
+                batch_size=min(4, size.batch),
+                learning_rate=5e-4,
+                start="target",
+            )
             drafts[k] = self.train(target, own, [k], plan, f"small-{k}", None)
         return target, drafts, own
 
@@ -208,19 +255,34 @@ class Bench:
         return save(model, self.recipe.tokenizer, out, "small target of this benchmark"), losses
 
     def train(
-        self, target: Target, corpus: Corpus, ks: Sequence[int], plan: TrainingPlan, name: str,
+        self,
+        target: Target,
+        corpus: Corpus,
+        ks: Sequence[int],
+        plan: TrainingPlan,
+        name: str,
         tokens: int | None,
-    ) -> Path:  # fmt: skip
+    ) -> Path:
         """One training as a row; the draft's directory."""
         request = TrainingRequest(
-            target=target, corpus=corpus, recipe=replace(self.recipe, max_length=self.size.length),
-            ks=ks, plan=plan, deployment=Deployment(self.device), trainer=self.trainer, name=name,
-            max_tokens=tokens, held_out=0.05 if self.trainer.devices else 0.2,
-        )  # fmt: skip
+            target=target,
+            corpus=corpus,
+            recipe=replace(self.recipe, max_length=self.size.length),
+            ks=ks,
+            plan=plan,
+            deployment=Deployment(self.device),
+            trainer=self.trainer,
+            name=name,
+            max_tokens=tokens,
+            held_out=0.05 if self.trainer.devices else 0.2,
+        )
         run = train(request, lambda *_, **__: None)
         (draft,) = run.drafts
-        times = [m.values["perf/optimizer_step_time_s"] for m in draft.metrics()
-                 if "perf/optimizer_step_time_s" in m.values]  # fmt: skip
+        times = [
+            m.values["perf/optimizer_step_time_s"]
+            for m in draft.metrics()
+            if "perf/optimizer_step_time_s" in m.values
+        ]
         seconds = statistics.median(times[len(times) // 2 :])
         (capture,) = [stage for stage in run.stages if stage.name == "capture"]
         log = (draft.folder / "log.txt").read_text("utf-8")
@@ -260,7 +322,7 @@ def main() -> None:
         tokenizer = load_tokenizer(arguments.tokenizer)
         if arguments.tiny:
             tokenizer = tiny_tokenizer(Path(home), corpus)
-        recipe = Recipe(tokenizer, resolve_template(tokenizer))
+        recipe = CountConfig(tokenizer, resolve_template(tokenizer))
         bench = Bench(size, trainer, corpus, recipe)
         if arguments.part != "target":
             bench.shapes(Path(home))

@@ -77,9 +77,13 @@ def synthetic_workspace(home: Path) -> None:
     size = tokenizer.vocab_size
     counts = (2e6 / (np.arange(1, size + 1) + 8) ** 1.15).astype(np.int64)
     about = Provenance(
-        "assistant", "llama-3.1", tokenizer.fingerprint, "tokenizer", "none",
+        "assistant",
+        "llama-3.1",
+        tokenizer.fingerprint,
+        "tokenizer",
+        "none",
         corpora=({"name": "zipf", "sha256": "0" * 64, "conversations": 1},),
-    )  # fmt: skip
+    )
     shuffled = np.random.default_rng(0).permutation(counts)
     save_counts(TokenCounts(shuffled, 1, 0, about))
 

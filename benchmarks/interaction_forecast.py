@@ -68,9 +68,13 @@ def synthetic_workspace(home: Path) -> str:
         ids, offsets, np.arange(CONVERSATIONS), np.full(CONVERSATIONS, -1, np.int16), (), SIZE
     )
     about = Provenance(
-        "assistant", "synthetic", "0" * 64, "tokenizer", "none",
+        "assistant",
+        "synthetic",
+        "0" * 64,
+        "tokenizer",
+        "none",
         corpora=({"name": "zipf", "sha256": "0" * 64, "conversations": CONVERSATIONS},),
-    )  # fmt: skip
+    )
     counts = TokenCounts(responses.counts(), CONVERSATIONS, 0, about)
     save_counts(counts)
     keep_responses(counts.key, responses)

@@ -22,8 +22,9 @@ from benchmarks.interaction import WATCH, row
 from benchmarks.report import write_report
 
 SIZE, SETS = 151_936, 8
-WATCH_MIX = WATCH.replace("p.textContent.startsWith('Keeping')",
-                          "p.textContent.includes('of this mix')")  # fmt: skip
+WATCH_MIX = WATCH.replace(
+    "p.textContent.startsWith('Keeping')", "p.textContent.includes('of this mix')"
+)
 
 
 def synthetic_workspace(home: Path) -> list[str]:
@@ -38,9 +39,13 @@ def synthetic_workspace(home: Path) -> list[str]:
         ranks = np.arange(1, SIZE + 1)
         counts = (3e6 / (ranks + 8) ** (1.1 + 0.03 * i)).astype(np.int64)
         about = Provenance(
-            "assistant", "synthetic", "0" * 64, "tokenizer", "none",
+            "assistant",
+            "synthetic",
+            "0" * 64,
+            "tokenizer",
+            "none",
             corpora=({"name": f"set {i}", "sha256": str(i), "conversations": 1},),
-        )  # fmt: skip
+        )
         # Half of the order is shared, as between corpora of one language.
         order = np.argsort(np.argsort(ranks + rng.permutation(SIZE)))
         made = TokenCounts(counts[order], 1, 0, about)

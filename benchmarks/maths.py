@@ -55,8 +55,14 @@ def rows(vocab_size: int, repeats: int) -> list[dict[str, object]]:
     out = []
     for name, call in calls.items():
         median, fastest = milliseconds(call, repeats)
-        out.append({"V": vocab_size, "operation": name, "median ms": round(median, 3),
-                    "fastest ms": round(fastest, 3)})  # fmt: skip
+        out.append(
+            {
+                "V": vocab_size,
+                "operation": name,
+                "median ms": round(median, 3),
+                "fastest ms": round(fastest, 3),
+            }
+        )
     return out
 
 

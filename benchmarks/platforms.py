@@ -34,12 +34,29 @@ MACOS = "14.0"  # the oldest that torch has wheels for
 def resolve(platform: str, python: str, what: list[str]) -> str:
     """How many packages it comes to, or the resolver's complaint."""
     done = subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "compile", *what, "--python-platform", platform,
-         "--python-version", python, "--only-binary", ":all:", "--no-header", "--no-annotate",
-         "--quiet"],
-        cwd=ROOT, env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": MACOS},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "compile",
+            *what,
+            "--python-platform",
+            platform,
+            "--python-version",
+            python,
+            "--only-binary",
+            ":all:",
+            "--no-header",
+            "--no-annotate",
+            "--quiet",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": MACOS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         return " ".join(done.stderr.split())
     return f"{sum('==' in line for line in done.stdout.splitlines())} packages"

@@ -51,8 +51,14 @@ def write_report(
     """
     where = machine()
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    data = {"title": title, "command": command, "machine": where, "note": note, "rows": rows,
-            **more}  # fmt: skip
+    data = {
+        "title": title,
+        "command": command,
+        "machine": where,
+        "note": note,
+        "rows": rows,
+        **more,
+    }
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
     versions = ", ".join(f"{p} {v}" for p, v in where["versions"].items())  # type: ignore[union-attr]

@@ -7,10 +7,10 @@ import streamlit as st
 
 from pages.ui import pins, plots, state, tokens
 from pages.ui.controls import controls, draft_menu
+from pages.ui.format import choice_sentence
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.router import require_router
-from pages.ui.words import choice_sentence
 from vocabtrim_core.fields.kinds import share_of
 
 require_router()
@@ -65,19 +65,35 @@ def explore(stored) -> None:
 def buttons(stored, settings, tradeoff, choice) -> None:
     start = state.defaults(stored.counts.vocab_size)
     st.button(
-        "Pin", key="pin", icon=":material/keep:", type="primary", shortcut="P",
-        on_click=pins.pin, args=(stored, settings, choice), disabled=choice is None,
+        "Pin",
+        key="pin",
+        icon=":material/keep:",
+        type="primary",
+        shortcut="P",
+        on_click=pins.pin,
+        args=(stored, settings, choice),
+        disabled=choice is None,
         width="stretch",
-    )  # fmt: skip
+    )
     with st.container(horizontal=True, gap="small"):
         st.button(
-            "Undo", key="undo", icon=":material/undo:", type="tertiary", shortcut="U",
-            on_click=state.undo, disabled=not state.can_undo(),
-        )  # fmt: skip
+            "Undo",
+            key="undo",
+            icon=":material/undo:",
+            type="tertiary",
+            shortcut="U",
+            on_click=state.undo,
+            disabled=not state.can_undo(),
+        )
         st.button(
-            "Reset", key="reset", icon=":material/restart_alt:", type="tertiary",
-            on_click=state.apply, args=(start,), disabled=settings == start,
-        )  # fmt: skip
+            "Reset",
+            key="reset",
+            icon=":material/restart_alt:",
+            type="tertiary",
+            on_click=state.apply,
+            args=(start,),
+            disabled=settings == start,
+        )
 
 
 def way_out(settings, tradeoff) -> None:
@@ -88,13 +104,23 @@ def way_out(settings, tradeoff) -> None:
     else:
         reach = math.floor(1000 * tradeoff.curve.at(tradeoff.last_k)) / 10
         title, change = f"Lower the floor to {reach:.1f}%", {"floor": share_of(reach)}
-    st.button(title, key="way_out", type="primary",
-              on_click=state.apply, args=(replace(settings, **change),))  # fmt: skip
+    st.button(
+        title,
+        key="way_out",
+        type="primary",
+        on_click=state.apply,
+        args=(replace(settings, **change),),
+    )
 
 
 def details(stored, settings, tradeoff, choice) -> None:
-    names = ["Tokens at the cut", "Pinned choices", "Pareto frontier", "Cost per component",
-             "Alpha and floor"]  # fmt: skip
+    names = [
+        "Tokens at the cut",
+        "Pinned choices",
+        "Pareto frontier",
+        "Cost per component",
+        "Alpha and floor",
+    ]
     cut, pinned, frontier, cost, landscape = st.tabs(names, key="view", on_change="rerun")
     if cut.open:
         with cut:

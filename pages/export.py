@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.ui import state, traffic
+from pages.ui import eval_sets, state
+from pages.ui.format import ESTIMATED, MEASURED, choice_sentence, counted, percent, plain
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
-from pages.ui.memory import freeze
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from pages.ui.words import ESTIMATED, MEASURED, choice_sentence, counted, percent, plain
+from pages.ui.warmup import freeze
 from vocabtrim_core import exports
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.exports.exporter import PROOFS
@@ -32,13 +32,20 @@ def choose_formats(k: int) -> list[str]:
     chosen = []
     for stage, title in STAGES.items():
         st.subheader(title, anchor=False)
-        formats = [form for form in exports.FORMATS.values()
-                   if form.stage == stage and not form.needs_draft]  # fmt: skip
+        formats = [
+            form
+            for form in exports.FORMATS.values()
+            if form.stage == stage and not form.needs_draft
+        ]
         for form in sorted(formats, key=lambda form: form.name not in FIRST):
             texts = form.texts(k)
             with st.container(border=True, gap="xsmall"):
-                if st.checkbox(f"**{texts['title']}** · {texts['consumer']}", form.name in TICKED,
-                               key=f"as_{form.name}", persist_state="session"):  # fmt: skip
+                if st.checkbox(
+                    f"**{texts['title']}** · {texts['consumer']}",
+                    form.name in TICKED,
+                    key=f"as_{form.name}",
+                    persist_state="session",
+                ):
                     chosen.append(form.name)
                 st.caption(
                     f"{texts['how']} Holds {MEANING[form.semantics]}, {ORDER[form.order]}. "
@@ -66,15 +73,27 @@ def whole_drafts() -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner="Writing and reading back", max_size="200MB")
-def bundle(key: str, _counts, settings: Settings, k: int, formats: tuple[str, ...],
-           command: str, sha256: str = "", _own: traffic.OwnVocabulary | None = None):  # fmt: skip
+def bundle(
+    key: str,
+    _counts,
+    settings: Settings,
+    k: int,
+    formats: tuple[str, ...],
+    command: str,
+    sha256: str = "",
+    _own: eval_sets.OwnVocabulary | None = None,
+):
     """The zip and what its manifest says; _own (with its sha256) instead of the top k."""
     curve = state.curve_of(key, _counts)
     how = _own.about if _own else "by hand" if settings.k else "exact"
     context = exports.ExportContext(
-        _counts, settings.over(curve.vocab_size).architecture, settings.alpha, settings.floor, how,
+        _counts,
+        settings.over(curve.vocab_size).architecture,
+        settings.alpha,
+        settings.floor,
+        how,
         command,
-    )  # fmt: skip
+    )
     vocabulary = _own.vocabulary if _own else curve.vocabulary(k)
     made = exports.export_zip(vocabulary, formats, context)
     freeze()  # writing tensors has imported torch
@@ -85,7 +104,7 @@ def page(stored) -> None:
     settings = state.settings(stored.counts.vocab_size)
     left, right = st.columns([1, 1.5], gap="large")  # as the heading's
     with left:
-        view = traffic.in_view(stored, always=False)
+        view = eval_sets.in_view(stored, always=False)
     k = len(view.vocabulary)
     with right:
         formats = choose_formats(k)
@@ -101,20 +120,22 @@ def page(stored) -> None:
             download(stored, settings, view, tuple(formats), argv)
         else:
             st.caption("Tick at least one format to download it.")
-        st.markdown("**Checked before anything is handed over**\n" + "".join(
-            f"\n- {line}" for line in INVARIANTS))  # fmt: skip
+        st.markdown(
+            "**Checked before anything is handed over**\n"
+            + "".join(f"\n- {line}" for line in INVARIANTS)
+        )
     made = view.own and view.own.command[0] == "select"
     footer(*([view.own.command] if view.own and made else []), argv)
 
 
-def origin(view: traffic.InView, settings: Settings) -> str:
+def origin(view: eval_sets.InView, settings: Settings) -> str:
     """Where the vocabulary comes from, in a few words."""
     if view.own:
         return ":gray-badge[made on Generalize]"
     return ":gray-badge[your choice]" if settings.k else f"the exact optimum {ESTIMATED}"
 
 
-def sentence(view: traffic.InView, stored) -> str:
+def sentence(view: eval_sets.InView, stored) -> str:
     """What it keeps and what it costs."""
     if view.plain_k:
         choice = view.tradeoff.at(view.plain_k)
@@ -127,17 +148,29 @@ def sentence(view: traffic.InView, stored) -> str:
     )
 
 
-def download(stored, settings, view: traffic.InView, formats: tuple[str, ...], argv) -> None:
+def download(stored, settings, view: eval_sets.InView, formats: tuple[str, ...], argv) -> None:
     k = len(view.vocabulary)
     content, manifest = bundle(
-        stored.key, stored.counts, settings, k, formats, " ".join(map(str, argv)),
-        view.vocabulary.sha256, view.own,
-    )  # fmt: skip
+        stored.key,
+        stored.counts,
+        settings,
+        k,
+        formats,
+        " ".join(map(str, argv)),
+        view.vocabulary.sha256,
+        view.own,
+    )
     st.download_button(
-        f"Download {counted(len(manifest.files), 'file')} and their manifest", content,
-        f"draft-vocabulary-{k}.zip", "application/zip", key="download", type="primary",
-        icon=":material/download:", on_click="ignore", shortcut="E",
-    )  # fmt: skip
+        f"Download {counted(len(manifest.files), 'file')} and their manifest",
+        content,
+        f"draft-vocabulary-{k}.zip",
+        "application/zip",
+        key="download",
+        type="primary",
+        icon=":material/download:",
+        on_click="ignore",
+        shortcut="E",
+    )
     st.caption(f"Vocabulary sha256 `{manifest.vocabulary_sha256}`")
     for line in manifest.notes:
         st.warning(plain(line), icon=":material/warning:")

@@ -9,7 +9,7 @@ from pages.ui import (
     forecast_form,
     forecast_measured,
     forecast_view,
-    outlook,
+    report_forecast,
     state,
 )
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
@@ -22,8 +22,13 @@ from vocabtrim_core.selection_spec.settings import Settings
 
 require_router()
 
-TABS = ("Acceptance length", "Cycle time", "Against measurements", "Against the paper",
-        "Assumptions")  # fmt: skip
+TABS = (
+    "Acceptance length",
+    "Cycle time",
+    "Against measurements",
+    "Against the paper",
+    "Assumptions",
+)
 
 
 def picked() -> None:
@@ -50,17 +55,22 @@ def page(stored) -> None:
     waiting = False
     k = st.session_state.get("forecast_k")
     with side:
-        st.segmented_control("Compared with", ["V", "32,000"], default="V", required=True,
-                             key="base", bind="query-params",
-                             help="What the chart's zero line is: all tokens, or what shipped "
-                             "EAGLE-3 heads keep.")  # fmt: skip
+        st.segmented_control(
+            "Compared with",
+            ["V", "32,000"],
+            default="V",
+            required=True,
+            key="base",
+            bind="query-params",
+            help="What the chart's zero line is: all tokens, or what shipped EAGLE-3 heads keep.",
+        )
         with plain_errors():
             assumed = forecast_form.form(stored, size)
             waiting = assumed is None
     with chart, plain_errors():
         if assumed:
             made = forecast_view.answer(stored, assumed, k)
-            outlook.assume(assumed, made.acceptance.full_length)
+            report_forecast.assume(assumed, made.acceptance.full_length)
             forecast_chart(forecast_view.chart_data(made, k), picked)
             st.markdown(forecast_view.verdict(made, assumed))
             actions(made)
@@ -85,13 +95,18 @@ def page(stored) -> None:
 def actions(made) -> None:
     settings = state.settings(made.size)
     with st.container(horizontal=True, gap="small"):
-        if st.button(f"Use {made.k:,} tokens on Explore", type="primary", icon=":material/tune:",
-                     key="use_k"):  # fmt: skip
+        if st.button(
+            f"Use {made.k:,} tokens on Explore", type="primary", icon=":material/tune:", key="use_k"
+        ):
             use_on_explore(replace(settings, k=made.k))
         alpha = min(1.0, max(0.0, round(made.alpha, 2)))
         told = "The alpha whose optimum is the recommended size, to the slider's step."
-        if st.button(f"Use alpha {alpha:.2f} on Explore", key="use_alpha", help=told,
-                     icon=":material/balance:"):  # fmt: skip
+        if st.button(
+            f"Use alpha {alpha:.2f} on Explore",
+            key="use_alpha",
+            help=told,
+            icon=":material/balance:",
+        ):
             use_on_explore(replace(settings, alpha=alpha, k=None))
 
 

@@ -2,7 +2,14 @@
 
 import streamlit as st
 
-from pages.ui import coverage_view, mapping_view, missing_view, stability_view, tailor_view, traffic
+from pages.ui import (
+    coverage_view,
+    eval_sets,
+    mapping_view,
+    missing_view,
+    stability_view,
+    tailor_view,
+)
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
 
@@ -14,9 +21,9 @@ SECTIONS = ("Other traffic", "Missing tokens", "Stability", "Tailor", "Compare")
 def page(stored) -> None:
     left, right = st.columns([1, 2.2], gap="large", vertical_alignment="bottom")
     with left:
-        view = traffic.in_view(stored)
+        view = eval_sets.in_view(stored)
     with right:
-        others = traffic.choose_others(stored)
+        others = eval_sets.choose_others(stored)
     tabs = st.tabs(SECTIONS, key="section", on_change="rerun", bind="query-params")
     commands = {
         "Other traffic": lambda: coverage_view.arguments(view, stored, others),

@@ -6,17 +6,26 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import handed, jobpanel, outlook, pins, reopening, state, traffic, trim_view
+from pages.ui import (
+    eval_sets,
+    jobpanel,
+    pins,
+    report_forecast,
+    report_state,
+    restore,
+    state,
+    trim_view,
+)
+from pages.ui.format import ESTIMATED, MEASURED, counted, percent, plain
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from pages.ui.words import ESTIMATED, MEASURED, counted, percent, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.exports import zip_bytes
-from vocabtrim_core.report import printing, words
+from vocabtrim_core.report import pdf, phrasing
 from vocabtrim_core.report.card import model_card
-from vocabtrim_core.report.drawings import figures
-from vocabtrim_core.report.facts import Facts
+from vocabtrim_core.report.charts import figures
+from vocabtrim_core.report.data import Facts
 from vocabtrim_core.report.page import report_html
 from vocabtrim_core.report.tables import tables
 from vocabtrim_core.selection.rules import NO_RULES
@@ -33,21 +42,35 @@ VIEWS = ("Report and files", "Trim a draft you have")
 
 def ingredients(stored) -> bool:
     """Everything that is told beside the choice; returns whether the pins are."""
-    traffic.choose_others(stored)
+    eval_sets.choose_others(stored)
     count = len(pins.pinned())
     with_pins = st.toggle(
-        f"Pinned choices as alternatives ({count})", True, key="with_pins", disabled=not count,
-        persist_state="session", help="Pin choices on Explore to compare them in the report.",
-    )  # fmt: skip
-    view = traffic.view_of(stored)
-    _, problem = outlook.in_report(view.architecture)
-    outlook.toggle(problem)
-    outlook.choose(len(view.vocabulary), stored.counts.vocab_size)
-    st.text_input("Title", key="report_title", persist_state="session", max_chars=120,
-                  placeholder="the decision itself")  # fmt: skip
-    st.text_area("Note", key="note", persist_state="session", height=80,
-                 placeholder="why this choice, for whom, until when")  # fmt: skip
-    rules = handed.rules_of(stored.key)
+        f"Pinned choices as alternatives ({count})",
+        True,
+        key="with_pins",
+        disabled=not count,
+        persist_state="session",
+        help="Pin choices on Explore to compare them in the report.",
+    )
+    view = eval_sets.view_of(stored)
+    _, problem = report_forecast.in_report(view.architecture)
+    report_forecast.toggle(problem)
+    report_forecast.choose(len(view.vocabulary), stored.counts.vocab_size)
+    st.text_input(
+        "Title",
+        key="report_title",
+        persist_state="session",
+        max_chars=120,
+        placeholder="the decision itself",
+    )
+    st.text_area(
+        "Note",
+        key="note",
+        persist_state="session",
+        height=80,
+        placeholder="why this choice, for whom, until when",
+    )
+    rules = report_state.rules_of(stored.key)
     if rules != NO_RULES and not view.own:
         parts = [
             f"{len(rules.protected):,} protected tokens" if rules.protected else "",
@@ -55,7 +78,9 @@ def ingredients(stored) -> bool:
             f"sizes in multiples of {rules.multiple}" if rules.multiple > 1 else "",
         ]
         st.caption(f"The opened choice also holds {', '.join(filter(None, parts))}.")
-        st.button("Go on without", key="forget", on_click=handed.forget_rules, type="tertiary")
+        st.button(
+            "Go on without", key="forget", on_click=report_state.forget_rules, type="tertiary"
+        )
     return with_pins
 
 
@@ -83,18 +108,30 @@ def report(facts: Facts, argv: list[str]) -> None:
     """The page to read, with what it says first."""
     name = f"draft-vocabulary-{facts.chosen.k}"
     with st.container(border=True):
-        st.markdown(f"#### {plain(words.title(facts))}")
+        st.markdown(f"#### {plain(phrasing.title(facts))}")
         st.markdown(
-            f"{plain(' '.join(words.verdict(facts)))}  \nCoverage is {MEASURED}; FLOPs, weights "
+            f"{plain(' '.join(phrasing.verdict(facts)))}  \nCoverage is {MEASURED}; FLOPs, weights "
             f"and forecasts are {ESTIMATED}"
         )
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            get("Report, one HTML file", lambda: report_html(facts).encode(), f"{name}.html",
-                "text/html", "description", "get_report", type="primary",
-                shortcut="D")  # fmt: skip
+            get(
+                "Report, one HTML file",
+                lambda: report_html(facts).encode(),
+                f"{name}.html",
+                "text/html",
+                "description",
+                "get_report",
+                type="primary",
+                shortcut="D",
+            )
             printed(argv, name)
-            if st.button("Present", icon=":material/slideshow:", key="present", help="One clean "
-                         "page in large type; Esc comes back.", shortcut="P"):  # fmt: skip
+            if st.button(
+                "Present",
+                icon=":material/slideshow:",
+                key="present",
+                help="One clean page in large type; Esc comes back.",
+                shortcut="P",
+            ):
                 st.switch_page(page_of("present"))
         pinned = sum("pinned" in " ".join(option.labels) for option in facts.options)
         st.caption(
@@ -110,16 +147,26 @@ def printed(argv: list[str], name: str) -> None:
     file, drawn = folder / "report.pdf", folder / "figures"
     if file.is_file() and drawn.is_dir():
         get("PDF", file.read_bytes, f"{name}.pdf", "application/pdf", "picture_as_pdf", "get_pdf")
-        get("Figures, PNG", lambda: zip_bytes(drawn), f"figures-{name}.zip", "application/zip",
-            "image", "get_png")  # fmt: skip
-    elif printing.chromium() is None:
+        get(
+            "Figures, PNG",
+            lambda: zip_bytes(drawn),
+            f"figures-{name}.zip",
+            "application/zip",
+            "image",
+            "get_png",
+        )
+    elif pdf.chromium() is None:
         st.caption("No PDF: it needs Chromium or Chrome. The HTML prints well from any browser.")
     else:
         running = any(job.active and list(job.argv) == argv for job in jobpanel.of_verb("report"))
         st.button(
-            "Print PDF and PNG", key="print", icon=":material/picture_as_pdf:", disabled=running,
-            on_click=jobpanel.begin, args=(argv, "Print the report"),
-        )  # fmt: skip
+            "Print PDF and PNG",
+            key="print",
+            icon=":material/picture_as_pdf:",
+            disabled=running,
+            on_click=jobpanel.begin,
+            args=(argv, "Print the report"),
+        )
 
 
 def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
@@ -131,13 +178,20 @@ def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
     line += [f"--title={title}"] if title else []
     digest = hashlib.sha256("\0".join(line).encode()).hexdigest()[:16]
     folder = workspace.folder("reports") / digest
-    return [*line, "--out", str(folder / "report.html"), "--pdf", "--figures",
-            str(folder / "figures"), "--png"]  # fmt: skip
+    return [
+        *line,
+        "--out",
+        str(folder / "report.html"),
+        "--pdf",
+        "--figures",
+        str(folder / "figures"),
+        "--png",
+    ]
 
 
 def measurement_arguments(choice: SelectionSpec, stored) -> list[str]:
     """The measurements in the report, as the command line names them."""
-    found = outlook.chosen(choice.k, stored.counts.vocab_size)
+    found = report_forecast.chosen(choice.k, stored.counts.vocab_size)
     return ["--measurement", *(each.key for each in found)] if found else []
 
 
@@ -148,31 +202,61 @@ def files(facts: Facts, choice: SelectionSpec) -> None:
     kept = 3 + bool(facts.elsewhere) + bool(facts.material.measured)
     st.subheader("Files", anchor=False)
     with st.container(horizontal=True, gap="small"):
-        get("choice.json", choice.dumps().encode(), "choice.json", "application/json",
-            "data_object", "get_choice")  # fmt: skip
-        get(f"{drawn} figures, SVG", lambda: packed(figures(facts), "svg", f"figures-{k}"),
-            f"figures-{k}.zip", "application/zip", "insert_chart", "get_figures")  # fmt: skip
-        get(f"{kept} tables, CSV", lambda: packed(tables(facts), "csv", f"tables-{k}"),
-            f"tables-{k}.zip", "application/zip", "table", "get_tables")  # fmt: skip
+        get(
+            "choice.json",
+            choice.dumps().encode(),
+            "choice.json",
+            "application/json",
+            "data_object",
+            "get_choice",
+        )
+        get(
+            f"{drawn} figures, SVG",
+            lambda: packed(figures(facts), "svg", f"figures-{k}"),
+            f"figures-{k}.zip",
+            "application/zip",
+            "insert_chart",
+            "get_figures",
+        )
+        get(
+            f"{kept} tables, CSV",
+            lambda: packed(tables(facts), "csv", f"tables-{k}"),
+            f"tables-{k}.zip",
+            "application/zip",
+            "table",
+            "get_tables",
+        )
     st.caption(
         "choice.json holds everything that decides the tokens, and opens again here or with "
         f"`--choice`. Vocabulary sha256 `{choice.vocabulary_sha256[:16]}`."
     )
     st.subheader("Model card", anchor=False)
     left, middle, right = st.columns([1.4, 1, 1.7], vertical_alignment="bottom")
-    target = left.text_input("Target model on the hub", key="card_target", persist_state="session",
-                             placeholder="org/name, optional")  # fmt: skip
-    licence = middle.text_input("Licence", key="card_licence", persist_state="session",
-                                placeholder="such as mit")  # fmt: skip
+    target = left.text_input(
+        "Target model on the hub",
+        key="card_target",
+        persist_state="session",
+        placeholder="org/name, optional",
+    )
+    licence = middle.text_input(
+        "Licence", key="card_licence", persist_state="session", placeholder="such as mit"
+    )
     with right:
-        get("Card, Markdown", model_card(facts, target=target, licence=licence).encode(),
-            "README.md", "text/markdown", "markdown", "get_card", width="stretch")  # fmt: skip
+        get(
+            "Card, Markdown",
+            model_card(facts, target=target, licence=licence).encode(),
+            "README.md",
+            "text/markdown",
+            "markdown",
+            "get_card",
+            width="stretch",
+        )
 
 
 def link(choice: SelectionSpec) -> None:
     """The addresses that open all this: a short one here, a long one where the counts are."""
     base = str(st.context.url or "").rpartition("/")[0]
-    short, whole = handed.links(choice, base)
+    short, whole = report_state.links(choice, base)
     st.subheader("Link", anchor=False)
     left, right = st.columns([3, 1], vertical_alignment="center")
     left.code(short, language=None)
@@ -191,14 +275,14 @@ def link(choice: SelectionSpec) -> None:
 def handing(stored) -> list[list[str]]:
     left, right = st.columns([1, 1.7], gap="large")
     with left:
-        traffic.in_view(stored, always=False)
+        eval_sets.in_view(stored, always=False)
         place = st.container(border=True)
         with_pins = ingredients(stored)
-        reopening.opener()
-    choice = handed.choice_of(stored, with_pins=with_pins)
-    others = handed.others(stored)
+        restore.opener()
+    choice = report_state.choice_of(stored, with_pins=with_pins)
+    others = report_state.others(stored)
     title = str(st.session_state.get("report_title") or "").strip()
-    facts = handed.facts_of(choice, stored, others, title)
+    facts = report_state.facts_of(choice, stored, others, title)
     argv = report_arguments(choice, stored, others)
     with place:
         how = "your own" if choice.own else "your choice" if choice.settings.k else "the optimum"
@@ -215,18 +299,29 @@ def handing(stored) -> list[list[str]]:
         )
         files(facts, choice)
         link(choice)
-    handed.show_in_address(choice)
+    report_state.show_in_address(choice)
     named = state.files_of(choice.settings)
     if choice.own:
-        named["--vocabulary"] = str(traffic.view_of(stored).file)
+        named["--vocabulary"] = str(eval_sets.view_of(stored).file)
     save = ["choice", "save", stored.key, *choice.argv(named)]
     on = ["--on", *(other.key for other in others)] if others else []
     on += measurement_arguments(choice, stored)
     tail = [stored.key, "--choice", "choice.json", *on, "--out"]
-    return [[*save, "--out", "choice.json"],
-            ["report", *tail, "report.html", "--pdf", "--figures", "figures", "--png",
-             "--tables", "tables"],
-            ["card", *tail, "README.md"]]  # fmt: skip
+    return [
+        [*save, "--out", "choice.json"],
+        [
+            "report",
+            *tail,
+            "report.html",
+            "--pdf",
+            "--figures",
+            "figures",
+            "--png",
+            "--tables",
+            "tables",
+        ],
+        ["card", *tail, "README.md"],
+    ]
 
 
 def page(stored) -> None:
@@ -242,7 +337,7 @@ def page(stored) -> None:
 
 
 with plain_errors():
-    reopening.follow_link()
+    restore.follow_link()
 with heading("Hand over", "The choice for those who decide, train and serve."):
     stored = choose_counts()
 if stored:

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from pages.ui import demo, jobpanel, plots, state
+from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, PAPER, counted, megabytes, percent
 from pages.ui.frame import footer, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from pages.ui.words import ESTIMATED, FROM_PAPER, MEASURED, PAPER, counted, megabytes, percent
 from vocabtrim_core import figures
 
 require_router()
@@ -55,8 +55,11 @@ def story(sets) -> None:
     }
     lines = figures.domains_info(tradeoffs)
     cards(lines, tradeoffs.values())
-    plots.draw(figures.domains_figure(lines, plots.palette()), "domains",
-               "Coverage against draft vocabulary size per domain, best sizes marked")  # fmt: skip
+    plots.draw(
+        figures.domains_figure(lines, plots.palette()),
+        "domains",
+        "Coverage against draft vocabulary size per domain, best sizes marked",
+    )
     if len(lines) == 2:
         broad, narrow = sorted(lines, key=lambda line: -line.best.k)
         st.markdown(

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.ui import demo, handed, reopening, stage, state
+from pages.ui import demo, presentation, report_state, restore, state
 from pages.ui.frame import plain_errors
 from pages.ui.live_chart import curve_payload, curve_store, still_chart
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from vocabtrim_core.report.facts import Facts
+from vocabtrim_core.report.data import Facts
 
 require_router()
 
@@ -30,22 +30,25 @@ def payload(name: str, _facts: Facts) -> dict[str, object]:
 
 
 def page(stored) -> None:
-    choice, others = handed.choice_of(stored), handed.others(stored)
-    facts = handed.facts_of(choice, stored, others)
+    choice, others = report_state.choice_of(stored), report_state.others(stored)
+    facts = report_state.facts_of(choice, stored, others)
     opened, best = facts.opened, facts.opened.tradeoff.optimum.k
     name = f"still-{choice.vocabulary_sha256[:16]}-{stored.key}"
     curve_store(payload(name, facts))
-    stage.hero(facts)
+    presentation.hero(facts)
     left, right = st.columns([1.6, 1], gap="large")
     with left:
         still_chart(
-            opened.tradeoff, name, k=None if opened.choice.k == best else opened.choice.k,
-            presets=state.presets(facts.full.k)[-2:], zoom=ZOOM,
-        )  # fmt: skip
-        stage.foot(facts)
+            opened.tradeoff,
+            name,
+            k=None if opened.choice.k == best else opened.choice.k,
+            presets=state.presets(facts.full.k)[-2:],
+            zoom=ZOOM,
+        )
+        presentation.foot(facts)
     with right:
-        stage.beside(facts)
-    handed.show_in_address(choice)
+        presentation.beside(facts)
+    report_state.show_in_address(choice)
 
 
 st.html(STYLE)
@@ -53,7 +56,7 @@ with st.container(key="exit"):
     if st.button("Exit", icon=":material/close:", type="tertiary", shortcut="Escape", key="leave"):
         st.switch_page(page_of("handover"))
 with plain_errors():
-    reopening.follow_link()
+    restore.follow_link()
     if sets := state.counted_sets():
         key = state.current_key(sets)
         st.query_params["counts"] = key

@@ -6,14 +6,14 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import jobpanel, plots, state
+from pages.ui.format import ESTIMATED, MEASURED, counted, percent, plain
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
-from pages.ui.words import ESTIMATED, MEASURED, counted, percent, plain
 from vocabtrim_core import figures
 from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.optuna_storage import studies_url
 from vocabtrim_core.selection_spec.settings import Settings
-from vocabtrim_core.studies import studies_url
 
 require_router()
 
@@ -55,25 +55,41 @@ def results(tradeoff, study: str, asked: int) -> None:
     exact = info.exact
     cards = (
         ("Trials finished", f"{len(trials):,}", f"of {asked:,}", MEASURED),
-        ("Best size so far", f"{best.k:,} tokens" if best else "none yet",
-         f"utility {best.value:.4f}" if best else "", ESTIMATED),
-        ("Exact optimum", f"{exact.k:,} tokens",
-         f"utility {exact.utility:.4f}, within k = {tradeoff.k_min:,} to {tradeoff.last_k:,}",
-         ESTIMATED),
-        ("Regret", regret(exact.utility - best.value) if best else "none yet",
-         "the optimum's utility less the best trial's", ESTIMATED),
-    )  # fmt: skip
+        (
+            "Best size so far",
+            f"{best.k:,} tokens" if best else "none yet",
+            f"utility {best.value:.4f}" if best else "",
+            ESTIMATED,
+        ),
+        (
+            "Exact optimum",
+            f"{exact.k:,} tokens",
+            f"utility {exact.utility:.4f}, within k = {tradeoff.k_min:,} to {tradeoff.last_k:,}",
+            ESTIMATED,
+        ),
+        (
+            "Regret",
+            regret(exact.utility - best.value) if best else "none yet",
+            "the optimum's utility less the best trial's",
+            ESTIMATED,
+        ),
+    )
     for column, (title, number, about, badge) in zip(st.columns(4), cards, strict=True):
         with column.container(gap="xxsmall"):
             st.metric(title, number)
             st.caption(f"{about} {badge}")
-    plots.draw(figures.trials_figure(info, plots.palette()), "trials",
-               "Utility of the trials over the exact utility of every size")  # fmt: skip
+    plots.draw(
+        figures.trials_figure(info, plots.palette()),
+        "trials",
+        "Utility of the trials over the exact utility of every size",
+    )
     if best:
         behind = (
             f"the exact optimum is {exact.k:,}, better by {regret(exact.utility - best.value)} in "
-            "utility" if best.k != exact.k else "that is the exact optimum"
-        )  # fmt: skip
+            "utility"
+            if best.k != exact.k
+            else "that is the exact optimum"
+        )
         st.markdown(
             f"After {counted(len(trials), 'trial')} the search has found {best.k:,} tokens, "
             f"{percent(tradeoff.curve.at(best.k))} coverage {MEASURED}; {behind} {ESTIMATED}."
@@ -109,14 +125,28 @@ def page(stored) -> None:
     searched, trials, seed = form(settings, curve.vocab_size)
     tradeoff = state.tradeoff_of(searched, curve)
     study = tpe.study_name(tradeoff, stored.key, seed)
-    argv = ["optimize", stored.key, *state.arguments(searched), "--method", "tpe",
-            "--trials", str(trials), "--seed", str(seed)]  # fmt: skip
+    argv = [
+        "optimize",
+        stored.key,
+        *state.arguments(searched),
+        "--method",
+        "tpe",
+        "--trials",
+        str(trials),
+        "--seed",
+        str(seed),
+    ]
 
     def mine() -> list:
         return [job for job in jobpanel.of_verb("optimize") if job.argv == tuple(argv)]
 
-    if st.button("Start the search", type="primary", icon=":material/play_arrow:", key="tpe_start",
-                 disabled=any(job.active for job in mine())):  # fmt: skip
+    if st.button(
+        "Start the search",
+        type="primary",
+        icon=":material/play_arrow:",
+        key="tpe_start",
+        disabled=any(job.active for job in mine()),
+    ):
         jobs.start(argv, f"TPE, {trials:,} trials")
         st.rerun()
     watch(tradeoff, study, trials, mine)

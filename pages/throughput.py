@@ -21,7 +21,7 @@ require_router()
 SECTIONS = ("Measure", "Latency probe", "Tune")
 
 
-def measure(shown: list[throughput_store.Shown]) -> None:
+def measure(shown: list[throughput_store.ShownMeasurement]) -> None:
     """Results at the left, what to measure at the right, tables below."""
     left, right = st.columns([2.5, 1], gap="large")
     asked = looked = None
@@ -51,8 +51,12 @@ def nothing_yet() -> None:
             "fresh machine the demo trains both in a few minutes, a toy that shows the mechanism. "
             "Results from elsewhere can be imported at the right."
         )
-        if st.button("Train the demo drafts", type="primary", icon=":material/model_training:",
-                     key="train_first"):  # fmt: skip
+        if st.button(
+            "Train the demo drafts",
+            type="primary",
+            icon=":material/model_training:",
+            key="train_first",
+        ):
             st.switch_page(page_of("train"))
     st.markdown("Until then, what the paper measured:")
     throughput_paper.tables((), 1)

@@ -20,8 +20,11 @@ def set_up() -> list[str]:
         asked = train_form.form()
     with right, plain_errors():
         if asked is None:
-            st.info("Choose a target and conversations; what a training costs is shown here before "
-                    "anything starts.", icon=":material/model_training:")  # fmt: skip
+            st.info(
+                "Choose a target and conversations; what a training costs is shown here before "
+                "anything starts.",
+                icon=":material/model_training:",
+            )
             return EXAMPLE
         train_cost.panel(asked)
     online = left.expander("Online training on two GPUs or more", icon=":material/lan:")

@@ -51,8 +51,14 @@ def workspace_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def counts_of(values, **provenance) -> TokenCounts:
     """TokenCounts over the given numbers with plain provenance."""
-    fields = {"rule": "assistant", "tokenizer": "tiny", "tokenizer_sha256": "t",
-              "template": "llama3", "template_sha256": "m", "span_end": "stop"}  # fmt: skip
+    fields = {
+        "rule": "assistant",
+        "tokenizer": "tiny",
+        "tokenizer_sha256": "t",
+        "template": "llama3",
+        "template_sha256": "m",
+        "span_end": "stop",
+    }
     corpora = ({"name": "corpus", "sha256": "c", "conversations": 2},)
     meta = Provenance(**{**fields, **provenance}, corpora=corpora)
     return TokenCounts(np.array(values, np.int64), 2, 0, meta)

@@ -45,11 +45,16 @@ def architecture_from_config(
     heads, groups, dim = head_shapes(config)
     size = config.required("vocab_size")
     shared: dict[str, Any] = {
-        "name": name, "hidden_size": hidden, "query_heads": heads, "key_value_heads": groups,
-        "head_dim": dim, "vocab_size": size,
+        "name": name,
+        "hidden_size": hidden,
+        "query_heads": heads,
+        "key_value_heads": groups,
+        "head_dim": dim,
+        "vocab_size": size,
         "max_position_embeddings": config.positive("max_position_embeddings") or 131_072,
-        "rms_norm_eps": config.number("rms_norm_eps") or 1e-5, "rope_theta": _rope_theta(config),
-    }  # fmt: skip
+        "rms_norm_eps": config.number("rms_norm_eps") or 1e-5,
+        "rope_theta": _rope_theta(config),
+    }
     if config.is_draft:
         layers = decoder_layers(config) if config.stated("num_hidden_layers") else 1
         widths = {feed_forward_width(config, layer) for layer in range(layers or 1)}
@@ -60,15 +65,21 @@ def architecture_from_config(
             )
         target = config.size("target_hidden_size")
         return DraftArchitecture(
-            **shared, intermediate_size=widths.pop(), layers=layers or 1,
+            **shared,
+            intermediate_size=widths.pop(),
+            layers=layers or 1,
             target_hidden_size=None if target == hidden else target,
-            draft_experts=max(1, experts(config)), latent=LatentAttention.of(config),
-        )  # fmt: skip
+            draft_experts=max(1, experts(config)),
+            latent=LatentAttention.of(config),
+        )
     body = layer_weights(config)
     found = DraftArchitecture(
-        **shared, intermediate_size=width, active_experts=max(1, experts(config)),
-        target_layers=None if body is None else decoder_layers(config), target_layer_weights=body,
-    )  # fmt: skip
+        **shared,
+        intermediate_size=width,
+        active_experts=max(1, experts(config)),
+        target_layers=None if body is None else decoder_layers(config),
+        target_layer_weights=body,
+    )
     alike = replace(found, active_experts=1, target_layer_weights=None)
     same = body is not None and alike.target_weights == found.target_weights
     return replace(found, target_layer_weights=None) if same and experts(config) == 0 else found

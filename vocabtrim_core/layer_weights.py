@@ -47,9 +47,12 @@ class LatentAttention:
         if rank is None:
             return None
         return cls(
-            config.size("q_lora_rank"), rank, config.required("qk_nope_head_dim"),
-            config.required("qk_rope_head_dim"), config.required("v_head_dim"),
-        )  # fmt: skip
+            config.size("q_lora_rank"),
+            rank,
+            config.required("qk_nope_head_dim"),
+            config.required("qk_rope_head_dim"),
+            config.required("v_head_dim"),
+        )
 
 
 def head_shapes(config: ModelConfig) -> tuple[int, int, int]:
@@ -62,8 +65,9 @@ def head_shapes(config: ModelConfig) -> tuple[int, int, int]:
 
 def experts(config: ModelConfig) -> int:
     """Experts that a token passes besides the shared ones; 0 for a dense model."""
-    count = _first(config, "n_routed_experts", "num_local_experts", "num_experts",
-                   "moe_num_experts")  # fmt: skip
+    count = _first(
+        config, "n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts"
+    )
     active = _first(config, "num_experts_per_tok", "experts_per_token", "moe_k")
     return active if count and count > 1 and active else 0
 
@@ -161,8 +165,12 @@ def _attention(config: ModelConfig, hidden: int) -> int:
 def _linear_attention(config: ModelConfig, hidden: int) -> int | None:
     """A gated delta layer (Qwen3-Next, Qwen3.5): queries, keys, values, gate, two scalars per
     head, and the projection back."""
-    names = ("linear_num_key_heads", "linear_key_head_dim", "linear_num_value_heads",
-             "linear_value_head_dim")  # fmt: skip
+    names = (
+        "linear_num_key_heads",
+        "linear_key_head_dim",
+        "linear_num_value_heads",
+        "linear_value_head_dim",
+    )
     key_heads, key_dim, value_heads, value_dim = (config.size(name) for name in names)
     if not (key_heads and key_dim and value_heads and value_dim):
         return None

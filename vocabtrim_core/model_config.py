@@ -20,8 +20,13 @@ from vocabtrim_core.errors import InputError
 CONFIG = "config.json"
 # Where a config keeps its language model: Gemma 3, Qwen-VL; speculators; DeepSeek-VL; InternVL;
 # Qwen-Omni. Sections may hold sections (thinker_config.text_config).
-SECTIONS = ("text_config", "transformer_layer_config", "language_config", "llm_config",
-            "thinker_config")  # fmt: skip
+SECTIONS = (
+    "text_config",
+    "transformer_layer_config",
+    "language_config",
+    "llm_config",
+    "thinker_config",
+)
 OUTERMOST = ("tie_word_embeddings",)  # transformers asks the whole model, not its language part
 # Written by trainers of drafts; transformers has no default for them.
 OF_DRAFTS = ("draft_vocab_size", "target_hidden_size", "speculators_model_type")

@@ -46,8 +46,15 @@ def load_torch(path: Path) -> Any:
 
     try:
         return arrays(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError,
-            pickle.UnpicklingError) as error:  # fmt: skip
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} is not a torch file of plain tensors ({first}).") from error
 

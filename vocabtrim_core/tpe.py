@@ -22,7 +22,7 @@ from typing import Any
 import optuna
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.studies import held, load_study, open_study, studies_url
+from vocabtrim_core.optuna_storage import held, load_study, open_study, studies_url
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 PAPER_BOUNDS = (50, 50_000)  # k_min, k_max of the released code

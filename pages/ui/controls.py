@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import state
+from pages.ui.format import plain
 from pages.ui.frame import plain_errors
-from pages.ui.words import plain
 from vocabtrim_core.draft_config import architecture_from_config, fitted, published
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.model_config import parse_config
@@ -51,8 +51,17 @@ def controls(vocab_size: int) -> Settings:
         help=ALPHA_HELP,
         bind="query-params",
     )
-    st.slider("Coverage floor", 0.0, 100.0, 0.0, 0.1, format="%g%%", key="floor",
-              help=FLOOR_HELP, bind="query-params")  # fmt: skip
+    st.slider(
+        "Coverage floor",
+        0.0,
+        100.0,
+        0.0,
+        0.1,
+        format="%g%%",
+        key="floor",
+        help=FLOOR_HELP,
+        bind="query-params",
+    )
     sizes = st.container(gap="small")
     st.number_input(
         "Exact size k", 1, vocab_size, None, key="k", placeholder="the optimum", bind="query-params"
@@ -88,8 +97,13 @@ def controls(vocab_size: int) -> Settings:
 def draft_menu(vocab_size: int) -> None:
     """The draft's architecture and the search bounds: changed rarely, so behind one button."""
     name = str(st.session_state.get("draft", default_draft(vocab_size).name))
-    with st.popover(name, icon=":material/memory:", width="stretch", key="draft_menu",
-                    help="Draft architecture and search bounds"):  # fmt: skip
+    with st.popover(
+        name,
+        icon=":material/memory:",
+        width="stretch",
+        key="draft_menu",
+        help="Draft architecture and search bounds",
+    ):
         _draft(vocab_size)
 
 

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from pages.ui import demo
-from pages.ui.words import code_span
+from pages.ui.format import code_span
 from vocabtrim_core.corpora import (
     ROLES,
     SHAPES,
+    ColumnMapping,
     Corpus,
     CorpusInfo,
-    Mapping,
     SkipReport,
     open_corpus,
 )
 from vocabtrim_core.corpora.places import message_keys
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
-from vocabtrim_core.corpora.shapes import DEFAULTS
+from vocabtrim_core.corpora.schema import DEFAULTS
 from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.corpora.uploads import UPLOAD_CAP, list_uploads, remove_upload, store_upload
 from vocabtrim_core.counting.preflight import LOOKED_AT
@@ -38,7 +38,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenCorpus:
     """A corpus and the arguments of `count` that name it; a hub dataset is fetched by the count."""
 
     name: str
@@ -47,12 +47,16 @@ class Chosen:
     paths: tuple[str, ...] = ()
 
 
-def choose() -> Chosen | None:
+def choose() -> ChosenCorpus | None:
     """Draw the choice; None until there is one. InputError for what cannot be opened."""
     source = st.segmented_control(
-        "Where from", SOURCES, default="Demo", required=True, key="corpus_source",
+        "Where from",
+        SOURCES,
+        default="Demo",
+        required=True,
+        key="corpus_source",
         persist_state="session",
-    )  # fmt: skip
+    )
     if source == "Hub":
         return _hub()
     paths = {"Demo": _demo, "Path": _path, "Upload": _upload}[source or "Demo"]()
@@ -68,10 +72,10 @@ def choose() -> Chosen | None:
         arguments += _mapping_arguments(mapping)
     with about:
         _about(corpus.describe())
-    return Chosen(corpus.name, corpus, tuple(arguments), tuple(paths))
+    return ChosenCorpus(corpus.name, corpus, tuple(arguments), tuple(paths))
 
 
-def ask_for_roles(chosen: Chosen, report: SkipReport) -> None:
+def ask_for_roles(chosen: ChosenCorpus, report: SkipReport) -> None:
     """Roles nobody knows, for which rows are left out, get a field under Columns."""
     asked = _unknown_roles(chosen.paths)
     if new := [role for role in report.unknown_roles() if role not in asked][:MOST_ROLES]:
@@ -79,7 +83,7 @@ def ask_for_roles(chosen: Chosen, report: SkipReport) -> None:
         st.rerun()
 
 
-def problem(chosen: Chosen) -> InputError | None:
+def problem(chosen: ChosenCorpus) -> InputError | None:
     """Why a corpus cannot be counted, as far as its first rows say; None when nothing is known."""
     if chosen.corpus is None:
         return None
@@ -106,9 +110,14 @@ def _unknown_roles(paths: Sequence[str]) -> list[str]:
 
 def _limit() -> int | None:
     return st.number_input(
-        "Row limit", 1, None, None, key="corpus_limit", placeholder="all rows",
+        "Row limit",
+        1,
+        None,
+        None,
+        key="corpus_limit",
+        placeholder="all rows",
         persist_state="session",
-    )  # fmt: skip
+    )
 
 
 def _limit_argument(limit: int | None) -> list[str]:
@@ -127,18 +136,23 @@ def _demo() -> list[str]:
 
 def _path() -> list[str]:
     text = st.text_area(
-        "Files, folders or globs on this machine, one per line", key="corpus_paths", height=80,
-        placeholder="/data/conversations/*.jsonl.zst", persist_state="session",
-    )  # fmt: skip
+        "Files, folders or globs on this machine, one per line",
+        key="corpus_paths",
+        height=80,
+        placeholder="/data/conversations/*.jsonl.zst",
+        persist_state="session",
+    )
     return [line.strip() for line in (text or "").splitlines() if line.strip()]
 
 
 def _upload() -> list[str]:
     cap = UPLOAD_CAP // 2**20
     file = st.file_uploader(
-        "JSONL, JSON, Parquet or CSV, plain or compressed", SUFFIXES, key="corpus_file",
+        "JSONL, JSON, Parquet or CSV, plain or compressed",
+        SUFFIXES,
+        key="corpus_file",
         max_upload_size=cap,
-    )  # fmt: skip
+    )
     if file and st.session_state.get("corpus_file_seen") != file.file_id:
         st.session_state.corpus_upload = store_upload(file, file.name).key
         st.session_state.corpus_file_seen = file.file_id
@@ -150,21 +164,33 @@ def _upload() -> list[str]:
         st.session_state.corpus_upload = next(iter(uploads))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = st.selectbox(
-            "Uploaded corpus", list(uploads), key="corpus_upload", persist_state="session",
+            "Uploaded corpus",
+            list(uploads),
+            key="corpus_upload",
+            persist_state="session",
             format_func=lambda k: f"{uploads[k].label} ({format_bytes(uploads[k].bytes)})",
-        )  # fmt: skip
-        st.button("Remove", type="tertiary", icon=":material/delete:", key="drop_upload",
-                  on_click=remove_upload, args=(key,),
-                  help="Delete this upload; what was counted of it stays.")  # fmt: skip
+        )
+        st.button(
+            "Remove",
+            type="tertiary",
+            icon=":material/delete:",
+            key="drop_upload",
+            on_click=remove_upload,
+            args=(key,),
+            help="Delete this upload; what was counted of it stays.",
+        )
     return [str(uploads[key].path)]
 
 
-def _hub() -> Chosen | None:
+def _hub() -> ChosenCorpus | None:
     presets, own = DATASET_PRESETS, "another dataset"
     name = st.selectbox(
-        "Dataset", [*presets, own], key="hub_preset", persist_state="session",
+        "Dataset",
+        [*presets, own],
+        key="hub_preset",
+        persist_state="session",
         format_func=lambda n: presets[n].title if n in presets else "Another dataset",
-    )  # fmt: skip
+    )
     arguments: list[str] = []
     if name == own:
         title = st.text_input("Id on the hub", key="hub_id", placeholder="org/name")
@@ -172,9 +198,11 @@ def _hub() -> Chosen | None:
         options = (
             ("--split", columns[0].text_input("Split", "train", key="hub_split")),
             ("--dataset-config", columns[1].text_input("Configuration", key="hub_config")),
-            ("--dataset-revision",
-             columns[2].text_input("Revision", key="hub_revision", placeholder="main")),
-        )  # fmt: skip
+            (
+                "--dataset-revision",
+                columns[2].text_input("Revision", key="hub_revision", placeholder="main"),
+            ),
+        )
         arguments += [part for flag, value in options if value for part in (flag, value.strip())]
         name = title.strip()
     else:
@@ -183,12 +211,15 @@ def _hub() -> Chosen | None:
         about = f"`{preset.dataset}`, split {preset.split}, licence {preset.licence}."
         st.caption(f"{about} {preset.note if preset.responses else ''}")
         if not preset.responses:
-            st.info(f"Nothing to count here. {preset.note} Open the answers as a file, by Path or "
-                    "Upload.", icon=":material/info:")  # fmt: skip
+            st.info(
+                f"Nothing to count here. {preset.note} Open the answers as a file, by Path or "
+                "Upload.",
+                icon=":material/info:",
+            )
             return None
     st.caption("Needs internet: the rows are downloaded, then counted, in the background.")
     arguments += _limit_argument(_limit())
-    return Chosen(title, None, ("--dataset", name, *arguments)) if name else None
+    return ChosenCorpus(title, None, ("--dataset", name, *arguments)) if name else None
 
 
 def _about(info: CorpusInfo) -> None:
@@ -207,16 +238,19 @@ def _about(info: CorpusInfo) -> None:
         st.caption(f"Left out: {', '.join(info.left_out[:5])}")
 
 
-def _mapping(info: CorpusInfo, unknown: Sequence[str]) -> Mapping:
+def _mapping(info: CorpusInfo, unknown: Sequence[str]) -> ColumnMapping:
     """The recognised mapping, or the one chosen by hand; unknown: roles to be explained in it."""
     open_it = not info.sure or bool(unknown)
     with st.expander("Columns", expanded=open_it, icon=":material/view_column:"):
         names = list(SHAPES)
         guess = info.mapping
         shape = st.selectbox(
-            "Each row holds", names, names.index(guess.shape) if guess.shape else None,
-            format_func=SHAPES.__getitem__, placeholder="choose what",
-        )  # fmt: skip
+            "Each row holds",
+            names,
+            names.index(guess.shape) if guess.shape else None,
+            format_func=SHAPES.__getitem__,
+            placeholder="choose what",
+        )
         if shape is None:
             return guess
         columns = list(info.files[0].columns)
@@ -232,17 +266,24 @@ def _mapping(info: CorpusInfo, unknown: Sequence[str]) -> Mapping:
         roles = [
             (name, role)
             for name in unknown
-            if (role := st.selectbox(f"Role {code_span(name)} is", ROLES, None,
-                                     key=f"role_{name}", placeholder="choose its role"))
-        ]  # fmt: skip
+            if (
+                role := st.selectbox(
+                    f"Role {code_span(name)} is",
+                    ROLES,
+                    None,
+                    key=f"role_{name}",
+                    placeholder="choose its role",
+                )
+            )
+        ]
     if shape != guess.shape or any(chosen[f] != getattr(guess, f) for f in chosen):
         keys = message_keys(info.head, chosen.get("conversation", ""))
         role, content = keys or ("role", "content")
-        guess = Mapping(shape, role=role, content=content, **chosen)
+        guess = ColumnMapping(shape, role=role, content=content, **chosen)
     return replace(guess, roles=tuple(roles))
 
 
-def _mapping_arguments(mapping: Mapping) -> list[str]:
+def _mapping_arguments(mapping: ColumnMapping) -> list[str]:
     """What of a mapping is not the default, as arguments of `count`."""
     plain = [name for name in DEFAULTS if name not in ("shape", "roles")]
     named = {name: getattr(mapping, name) for name in plain}

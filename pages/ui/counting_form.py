@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import jobpanel, state
-from pages.ui.corpus_choice import Chosen
+from pages.ui.corpus_choice import ChosenCorpus
+from pages.ui.format import MEASURED, counted, plain, what_counts
 from pages.ui.router import page
 from pages.ui.tokens import spec_of
-from pages.ui.words import MEASURED, counted, plain, what_counts
 from vocabtrim_core.counts_store import remove_counts
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.templates.chat_template import RULES, SPAN_ENDS, ChatTemplate
@@ -48,29 +48,61 @@ def options() -> dict:
     st.caption(RULE_HELP[rule])
     span_end = "stop"
     if rule == "assistant":
-        span_end = st.segmented_control(
-            "A turn ends with", SPAN_ENDS, default="stop", required=True, key="span_end",
-            format_func=SPAN_END_NAMES.__getitem__, persist_state="session",
-        ) or "stop"  # fmt: skip
+        span_end = (
+            st.segmented_control(
+                "A turn ends with",
+                SPAN_ENDS,
+                default="stop",
+                required=True,
+                key="span_end",
+                format_func=SPAN_END_NAMES.__getitem__,
+                persist_state="session",
+            )
+            or "stop"
+        )
         st.caption(SPAN_END_HELP[span_end])
     left, right = st.columns(2)
-    template = left.selectbox("Template", ["auto", *NAMED], key="template", persist_state="session",
-                              help="auto: the tokenizer's own")  # fmt: skip
-    length = right.number_input("Length limit, tokens", 1, None, None, key="max_length",
-                                placeholder="none", persist_state="session")  # fmt: skip
-    refused = left.number_input("Refused at most, %", 0.0, 100.0, REFUSED, 0.5,
-                                key="most_refused", persist_state="session",
-                                help="Conversations that the template may refuse to render. They "
-                                "are left out and reported; with more of them nothing is counted.",
-                                )  # fmt: skip
+    template = left.selectbox(
+        "Template",
+        ["auto", *NAMED],
+        key="template",
+        persist_state="session",
+        help="auto: the tokenizer's own",
+    )
+    length = right.number_input(
+        "Length limit, tokens",
+        1,
+        None,
+        None,
+        key="max_length",
+        placeholder="none",
+        persist_state="session",
+    )
+    refused = left.number_input(
+        "Refused at most, %",
+        0.0,
+        100.0,
+        REFUSED,
+        0.5,
+        key="most_refused",
+        persist_state="session",
+        help="Conversations that the template may refuse to render. They "
+        "are left out and reported; with more of them nothing is counted.",
+    )
     reasoning = st.toggle("Count reasoning content", True, key="reasoning", persist_state="session")
     last = st.toggle("Last turn only", False, key="last_turn", persist_state="session")
-    return {"rule": rule, "template": template, "max_length": length, "reasoning": reasoning,
-            "last_turn_only": last, "span_end": span_end,
-            "most_refused": (REFUSED if refused is None else refused) / 100}  # fmt: skip
+    return {
+        "rule": rule,
+        "template": template,
+        "max_length": length,
+        "reasoning": reasoning,
+        "last_turn_only": last,
+        "span_end": span_end,
+        "most_refused": (REFUSED if refused is None else refused) / 100,
+    }
 
 
-def arguments(tokenizer: Tokenizer, chosen: Chosen, wanted: dict) -> list[str]:
+def arguments(tokenizer: Tokenizer, chosen: ChosenCorpus, wanted: dict) -> list[str]:
     """The `count` command of these choices, defaults left out."""
     argv = _command("count", tokenizer, chosen.arguments, wanted)
     if wanted["max_length"]:
@@ -109,9 +141,15 @@ def count_button(argv: list[str], name: str, wanted: dict, *, possible: bool) ->
     template = wanted["template"]
     how = [what_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
     busy = any(job.active and job.argv == tuple(argv) for job in jobpanel.of_verb("count"))
-    st.button("Count the tokens", type="primary", icon=":material/calculate:", key="count",
-              disabled=busy or not possible, on_click=jobpanel.begin,
-              args=(argv, f"Count {name}: {', '.join(how)}"))  # fmt: skip
+    st.button(
+        "Count the tokens",
+        type="primary",
+        icon=":material/calculate:",
+        key="count",
+        disabled=busy or not possible,
+        on_click=jobpanel.begin,
+        args=(argv, f"Count {name}: {', '.join(how)}"),
+    )
 
 
 def progress() -> None:
@@ -131,8 +169,9 @@ def _outcome(job: Job) -> None:
     for each in (*found.get("skips", ()), *found.get("notes", ())):
         st.caption(plain(_left_out(each)))
     known = [stored.key for stored in state.counted_sets()]
-    if found["key"] in known and st.button("Explore", icon=":material/tune:",
-                                           key=f"explore_{job.id}"):  # fmt: skip
+    if found["key"] in known and st.button(
+        "Explore", icon=":material/tune:", key=f"explore_{job.id}"
+    ):
         _explore(found["key"])
 
 
@@ -169,10 +208,14 @@ def counted_list() -> None:
     )
     number = st.column_config.NumberColumn(format="localized")
     picked = st.dataframe(
-        rows, hide_index=True, key="counted", on_select="rerun", selection_mode="single-row",
+        rows,
+        hide_index=True,
+        key="counted",
+        on_select="rerun",
+        selection_mode="single-row",
         column_config={name: number for name in ("Tokens", "Distinct", "Conversations")},
         alt="Counted sets of this workspace",
-    ).selection.rows  # fmt: skip
+    ).selection.rows
     if not picked:
         st.caption("Select a row to use it or to remove it.")
         return

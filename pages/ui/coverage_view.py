@@ -5,19 +5,19 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import plots, traffic
+from pages.ui import eval_sets, plots
+from pages.ui.eval_sets import InView
+from pages.ui.format import MEASURED, percent, plain
 from pages.ui.frame import plain_errors
 from pages.ui.router import page
-from pages.ui.traffic import InView
-from pages.ui.words import MEASURED, percent, plain
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.figures import traffic as figures
 from vocabtrim_core.generalization.compare import TransferMatrix, transfer_matrix
 from vocabtrim_core.generalization.uncertainty import (
+    CoverageInterval,
     DomainCoverage,
-    Interval,
     coverage_by_domain,
     coverage_interval,
     held_out_coverage,
@@ -31,18 +31,18 @@ NO_INTERVAL = (
 
 
 @st.cache_data(max_entries=200, show_spinner="Drawing conversations again for the intervals")
-def interval(key: str, sha: str, _counts, _vocabulary) -> Interval | None:
+def interval(key: str, sha: str, _counts, _vocabulary) -> CoverageInterval | None:
     """95 % interval of the coverage, None without responses or with one conversation."""
-    responses = traffic.responses_of(key, _counts)
+    responses = eval_sets.responses_of(key, _counts)
     if responses is None or responses.conversations < 2:
         return None
     return coverage_interval(responses, _vocabulary.t2d)
 
 
 @st.cache_data(max_entries=50, show_spinner="Choosing without each tenth of the conversations")
-def held_out(key: str, k: int, _counts) -> Interval | None:
+def held_out(key: str, k: int, _counts) -> CoverageInterval | None:
     """Coverage of k tokens on conversations that had no part in choosing them."""
-    responses = traffic.responses_of(key, _counts)
+    responses = eval_sets.responses_of(key, _counts)
     if responses is None or responses.conversations < 2:
         return None
     return held_out_coverage(responses, k)
@@ -51,7 +51,7 @@ def held_out(key: str, k: int, _counts) -> Interval | None:
 @st.cache_data(max_entries=100, show_spinner=False)
 def by_domain(key: str, sha: str, _counts, _vocabulary) -> list[DomainCoverage]:
     """Coverage per domain label; empty without labels."""
-    responses = traffic.responses_of(key, _counts)
+    responses = eval_sets.responses_of(key, _counts)
     if responses is None or not responses.domains:
         return []
     return coverage_by_domain(responses, _vocabulary.t2d)
@@ -65,10 +65,10 @@ def matrix(keys: tuple[str, ...], k: int, _sets: list[TokenCounts]) -> TransferM
 
 def measured(
     view: InView, sets: list[StoredCounts]
-) -> list[tuple[StoredCounts, HeldOut, Interval | None]]:
+) -> list[tuple[StoredCounts, HeldOut, CoverageInterval | None]]:
     """Coverage of the vocabulary in view on each set."""
     sha = view.vocabulary.sha256
-    names = traffic.names_of(sets)
+    names = eval_sets.names_of(sets)
     rows = []
     for stored in sets:
         found = coverage_on(view.vocabulary, stored.counts)
@@ -79,8 +79,12 @@ def measured(
 
 def _fields(found: HeldOut) -> tuple:
     return (
-        found.name, found.tokens, found.coverage, found.unique_coverage, found.missing_tokens,
-    )  # fmt: skip
+        found.name,
+        found.tokens,
+        found.coverage,
+        found.unique_coverage,
+        found.missing_tokens,
+    )
 
 
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
@@ -110,7 +114,7 @@ def _matrix(view: InView, sets: list[StoredCounts]) -> None:
     st.markdown(f"**Chosen on the row, measured on the column**, {k:,} tokens each {MEASURED}")
     with plain_errors():
         found = matrix(tuple(s.key for s in sets), k, [s.counts for s in sets])
-        names = tuple(traffic.names_of(sets).values())
+        names = tuple(eval_sets.names_of(sets).values())
         named = TransferMatrix(names, found.k, found.coverage, found.unique)
         alt = "Transfer matrix: coverage of each set by the top tokens of each other set"
         plots.draw(figures.matrix_figure(named, plots.palette()), "matrix", alt)
@@ -126,7 +130,7 @@ def _count_more() -> None:
         st.switch_page(page("corpus"))
 
 
-def _verdict(view: InView, rows: list, outside: Interval | None) -> None:
+def _verdict(view: InView, rows: list, outside: CoverageInterval | None) -> None:
     own, others = rows[0][1], [row[1] for row in rows[1:]]
     text = (
         f"The {len(view.vocabulary):,} tokens in view keep {percent(own.coverage)} of the "
@@ -195,7 +199,7 @@ def _table(rows: list, chosen_on: str | None) -> None:
 
 
 def _domains(view: InView, sets: list[StoredCounts]) -> None:
-    sha, names = view.vocabulary.sha256, traffic.names_of(sets)
+    sha, names = view.vocabulary.sha256, eval_sets.names_of(sets)
     found = [
         (names[stored.key], row)
         for stored in sets
@@ -221,11 +225,18 @@ def _domains(view: InView, sets: list[StoredCounts]) -> None:
     number = st.column_config.NumberColumn
     share = number(format="%.2f%%")
     st.dataframe(
-        frame, hide_index=True, placeholder="", alt="Coverage by the domain labels of the rows",
-        column_config={"Coverage": share, "From": share, "To": share,
-                       "Tokens": number(format="localized"),
-                       "Conversations": number(format="localized")},
-    )  # fmt: skip
+        frame,
+        hide_index=True,
+        placeholder="",
+        alt="Coverage by the domain labels of the rows",
+        column_config={
+            "Coverage": share,
+            "From": share,
+            "To": share,
+            "Tokens": number(format="localized"),
+            "Conversations": number(format="localized"),
+        },
+    )
 
 
 def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:

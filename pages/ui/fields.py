@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pages.ui.words import plain
+from pages.ui.format import plain
 
 # Flag -> the label of the field that sets it.
 FIELDS = {
@@ -34,9 +34,15 @@ FIELDS = {
 }
 # What only a shell can set: the sentence says so.
 SHELL_ONLY = {
-    "--cluster", "--compact-teacher", "--draft", "--draft-folder", "--mem-fraction", "--model",
-    "--out", "--tokenizer",
-}  # fmt: skip
+    "--cluster",
+    "--compact-teacher",
+    "--draft",
+    "--draft-folder",
+    "--mem-fraction",
+    "--model",
+    "--out",
+    "--tokenizer",
+}
 FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
 
 

@@ -7,21 +7,22 @@ import streamlit as st
 
 from pages.ui import plots
 from pages.ui.forecast_form import Assumed
-from pages.ui.forecast_view import Answer
-from pages.ui.words import ESTIMATED, percent, plain
+from pages.ui.forecast_view import ForecastAnswer
+from pages.ui.format import ESTIMATED, percent, plain
 from vocabtrim_core.figures import calibration as figures
 from vocabtrim_core.forecast.throughput import forecast
-from vocabtrim_core.serving.calibration import Check, checks, with_lengths
+from vocabtrim_core.serving.calibration import CalibrationCheck, checks, with_lengths
 
 
-def against(made: Answer, assumed: Assumed) -> None:
+def against(made: ForecastAnswer, assumed: Assumed) -> None:
     """Every measured size against the forecast from the other sizes, and what it recommends now."""
     found = assumed.calibration
     if found is None:
         st.info(
             "Choose A measurement as the source of the cycle time: the forecast is then held "
-            "against every size that was measured.", icon=":material/speed:",
-        )  # fmt: skip
+            "against every size that was measured.",
+            icon=":material/speed:",
+        )
         return
     full = None if made.size in found.lengths else assumed.settings.full_length
 
@@ -47,7 +48,7 @@ def against(made: Answer, assumed: Assumed) -> None:
     )
 
 
-def _said(rows: tuple[Check, ...]) -> str:
+def _said(rows: tuple[CalibrationCheck, ...]) -> str:
     """What was predicted, how far it is off, and what proves nothing."""
     predicted = [row for row in rows if not row.fitted]
     if not predicted:
@@ -65,8 +66,8 @@ def _said(rows: tuple[Check, ...]) -> str:
     )
 
 
-def _table(rows: tuple[Check, ...]) -> pd.DataFrame:
-    def sure(row: Check) -> str:
+def _table(rows: tuple[CalibrationCheck, ...]) -> pd.DataFrame:
+    def sure(row: CalibrationCheck) -> str:
         half = row.measured.half
         return f"{row.measured.mean:,.1f}" + (
             f" ± {half:,.1f}" if half is not None else ", one run"

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import forecast_measured, traffic
-from pages.ui.words import plain
+from pages.ui import eval_sets, forecast_measured
+from pages.ui.format import plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -96,9 +96,16 @@ def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
 
 
 def _depth() -> int:
-    return st.slider("Draft depth K", 1, MAX_DEPTH, PAPER_DEPTH, key="depth", bind="query-params",
-                     on_change=_depth_moved, help="Tokens drafted per verification. The paper's "
-                     "cycle times and lengths imply 3.")  # fmt: skip
+    return st.slider(
+        "Draft depth K",
+        1,
+        MAX_DEPTH,
+        PAPER_DEPTH,
+        key="depth",
+        bind="query-params",
+        on_change=_depth_moved,
+        help="Tokens drafted per verification. The paper's cycle times and lengths imply 3.",
+    )
 
 
 def _full_length(depth: int) -> float | None:
@@ -107,42 +114,71 @@ def _full_length(depth: int) -> float | None:
     if kept is not None and not 1 <= kept <= depth + 1:
         st.session_state.tau = start
     value = st.slider(
-        "Acceptance length with all tokens", 1.0, float(depth + 1), start, 0.01, key="tau",
-        bind="query-params", help="Tokens per verification of the full-vocabulary draft, the "
+        "Acceptance length with all tokens",
+        1.0,
+        float(depth + 1),
+        start,
+        0.01,
+        key="tau",
+        bind="query-params",
+        help="Tokens per verification of the full-vocabulary draft, the "
         "target's own included. The start is the paper's on MT-Bench, 2.89 at depth 3.",
-    )  # fmt: skip
+    )
     return None if value == start else value
 
 
 def _served(stored: StoredCounts) -> StoredCounts:
-    others, _ = traffic.comparable(stored)
+    others, _ = eval_sets.comparable(stored)
     sets = [stored, *others]
-    by_key, names = {each.key: each for each in sets}, traffic.names_of(sets)
+    by_key, names = {each.key: each for each in sets}, eval_sets.names_of(sets)
     if st.session_state.get("served") not in (None, *by_key):
         del st.session_state["served"]
-    key = st.selectbox("Text to be served", list(by_key), format_func=names.__getitem__,
-                       key="served", persist_state="session",
-                       help="Its answers give the ceiling; the counted set above chooses the "
-                       "tokens.")  # fmt: skip
+    key = st.selectbox(
+        "Text to be served",
+        list(by_key),
+        format_func=names.__getitem__,
+        key="served",
+        persist_state="session",
+        help="Its answers give the ceiling; the counted set above chooses the tokens.",
+    )
     return by_key[key]
 
 
 def _sheet(depth: int) -> dict[str, Any]:
-    hardware = st.selectbox("Hardware", list(HARDWARE), format_func=lambda n: HARDWARE[n].name,
-                            key="hardware", bind="query-params")  # fmt: skip
+    hardware = st.selectbox(
+        "Hardware",
+        list(HARDWARE),
+        format_func=lambda n: HARDWARE[n].name,
+        key="hardware",
+        bind="query-params",
+    )
     sheet = HARDWARE[hardware]
-    st.caption(f"{sheet.bandwidth / 1e12:.3g} TB/s, {sheet.flops / 1e12:,.0f} TFLOP/s: "
-               f"{sheet.source}.")  # fmt: skip
-    batch = st.select_slider("Batch, sequences at once", BATCHES, 1, key="batch",
-                             bind="query-params")  # fmt: skip
+    st.caption(
+        f"{sheet.bandwidth / 1e12:.3g} TB/s, {sheet.flops / 1e12:,.0f} TFLOP/s: {sheet.source}."
+    )
+    batch = st.select_slider(
+        "Batch, sequences at once", BATCHES, 1, key="batch", bind="query-params"
+    )
     with st.popover("Tree shape", icon=":material/account_tree:", type="tertiary", key="tree"):
-        width = st.number_input("Branches per draft step", 1, 64, 1, key="width",
-                                persist_state="session", help="1 is a chain.")  # fmt: skip
+        width = st.number_input(
+            "Branches per draft step",
+            1,
+            64,
+            1,
+            key="width",
+            persist_state="session",
+            help="1 is a chain.",
+        )
         least = depth * int(width) + 1
         verified = st.number_input(
-            "Tokens verified per cycle and sequence", depth + 1, 1024, None, key="verified",
-            placeholder=f"{least:,}, all drafted and one", persist_state="session",
-        )  # fmt: skip
+            "Tokens verified per cycle and sequence",
+            depth + 1,
+            1024,
+            None,
+            key="verified",
+            placeholder=f"{least:,}, all drafted and one",
+            persist_state="session",
+        )
     verified = None if verified is None else int(verified)
     return {"hardware": hardware, "batch": int(batch), "width": int(width), "verified": verified}
 
@@ -159,15 +195,18 @@ def _points(vocab_size: int) -> tuple[tuple[int, float], ...]:
     for i, (k, rate, length) in enumerate(starts):
         st.markdown(f"**Run {i + 1}**")
         left, right = st.columns(2, gap="small")
-        size = st.number_input("Size k", 1, vocab_size, k, key=f"run{i}_k",
-                               persist_state="session")  # fmt: skip
-        tps = left.number_input("Tokens/s", 0.01, None, rate, key=f"run{i}_rate",
-                                persist_state="session")  # fmt: skip
-        tokens = right.number_input("Acceptance", 1.0, None, length, key=f"run{i}_length",
-                                    persist_state="session")  # fmt: skip
+        size = st.number_input("Size k", 1, vocab_size, k, key=f"run{i}_k", persist_state="session")
+        tps = left.number_input(
+            "Tokens/s", 0.01, None, rate, key=f"run{i}_rate", persist_state="session"
+        )
+        tokens = right.number_input(
+            "Acceptance", 1.0, None, length, key=f"run{i}_length", persist_state="session"
+        )
         found.append((int(size), float(tokens) / float(tps)))
-    st.caption("The start is the paper's MT-Bench on an A100; put in your own runs at one engine "
-               "and batch size.")  # fmt: skip
+    st.caption(
+        "The start is the paper's MT-Bench on an A100; put in your own runs at one engine "
+        "and batch size."
+    )
     return tuple(found)
 
 
@@ -177,13 +216,16 @@ def _measured(vocab_size: int) -> dict[int, float]:
         st.caption("Of trained drafts at some k. They narrow the interval around it.")
         rows = st.data_editor(
             pd.DataFrame({"k": pd.Series(dtype="Int64"), "Length": pd.Series(dtype="float")}),
-            num_rows="dynamic", hide_index=True, key="measured_rows",
+            num_rows="dynamic",
+            hide_index=True,
+            key="measured_rows",
             column_config={
-                "k": st.column_config.NumberColumn("Size k", min_value=1, max_value=vocab_size,
-                                                   step=1),
+                "k": st.column_config.NumberColumn(
+                    "Size k", min_value=1, max_value=vocab_size, step=1
+                ),
                 "Length": st.column_config.NumberColumn("Acceptance length", min_value=1.0),
             },
-        ).dropna()  # fmt: skip
+        ).dropna()
     if rows["k"].duplicated().any():
         raise InputError("A size k is given twice among the measured acceptance lengths.")
     return {int(k): float(length) for k, length in zip(rows["k"], rows["Length"], strict=True)}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.fields import told
+from pages.ui.format import MEASURED
 from pages.ui.router import page as page_of
-from pages.ui.words import MEASURED
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import measurement as measurements
@@ -24,16 +24,22 @@ def choose(vocab_size: int) -> Calibration | None:
     if found:
         if st.session_state.get("calibrated_on") not in (None, *found):
             del st.session_state["calibrated_on"]
-        key = st.selectbox("Measurement", list(found), format_func=lambda k: title(found[k]),
-                           key="calibrated_on", persist_state="session")  # fmt: skip
+        key = st.selectbox(
+            "Measurement",
+            list(found),
+            format_func=lambda k: title(found[k]),
+            key="calibrated_on",
+            persist_state="session",
+        )
         chosen = found[key]
     _bring(vocab_size)
     if chosen is None:
         return None
     concurrency = None
     if len(chosen.concurrencies) > 1:
-        concurrency = st.select_slider("Requests at once", chosen.concurrencies,
-                                       key=f"at_once_{chosen.key}")  # fmt: skip
+        concurrency = st.select_slider(
+            "Requests at once", chosen.concurrencies, key=f"at_once_{chosen.key}"
+        )
     made = calibration(chosen, concurrency)
     made.cycles()  # refused here, beside the control
     toy = " of the toy target, which demonstrates the mechanism" if chosen.toy else ""
@@ -57,8 +63,9 @@ def nothing_yet(vocab_size: int) -> None:
     """Instead of a forecast, while there is no measurement to rest it on."""
     st.info(
         f"No measurement of a target with {vocab_size:,} tokens yet: measure drafts of two sizes "
-        "or more on Throughput, or bring a result file.", icon=":material/speed:",
-    )  # fmt: skip
+        "or more on Throughput, or bring a result file.",
+        icon=":material/speed:",
+    )
     if st.button("Measure on Throughput", type="primary", key="to_throughput"):
         st.switch_page(page_of("throughput"))
 
@@ -72,17 +79,31 @@ def title(each: Measurement) -> str:
 
 def _bring(vocab_size: int) -> None:
     """A result file of another tool, or a measurement from another workspace."""
-    with st.popover("Bring a result file", icon=":material/upload_file:", type="tertiary",
-                    key="bring_result"):  # fmt: skip
-        files = st.file_uploader("Result files", ["json", "jsonl"], key="forecast_results",
-                                 accept_multiple_files=True, max_upload_size=MOST_MB,
-                                 help="Of SpecForge, SGLang, NeMo or SpecBundle, or a measurement "
-                                 "of this program.")  # fmt: skip
-        ks = st.text_input("Their draft vocabulary sizes", key="forecast_results_k",
-                           placeholder="13264 32000 128256",
-                           help="One per file; 0 where nothing is drafted.")  # fmt: skip
-        st.button("Import", type="primary", key="import_for_forecast", disabled=not files,
-                  on_click=_keep, args=(files, ks, vocab_size))  # fmt: skip
+    with st.popover(
+        "Bring a result file", icon=":material/upload_file:", type="tertiary", key="bring_result"
+    ):
+        files = st.file_uploader(
+            "Result files",
+            ["json", "jsonl"],
+            key="forecast_results",
+            accept_multiple_files=True,
+            max_upload_size=MOST_MB,
+            help="Of SpecForge, SGLang, NeMo or SpecBundle, or a measurement of this program.",
+        )
+        ks = st.text_input(
+            "Their draft vocabulary sizes",
+            key="forecast_results_k",
+            placeholder="13264 32000 128256",
+            help="One per file; 0 where nothing is drafted.",
+        )
+        st.button(
+            "Import",
+            type="primary",
+            key="import_for_forecast",
+            disabled=not files,
+            on_click=_keep,
+            args=(files, ks, vocab_size),
+        )
 
 
 def _keep(files, ks: str | None, vocab_size: int) -> None:

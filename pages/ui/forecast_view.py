@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import plots, state, traffic
+from pages.ui import eval_sets, plots, state
 from pages.ui.forecast_form import Assumed
+from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, percent, plain
 from pages.ui.size_chart import known_sizes
-from pages.ui.words import ESTIMATED, FROM_PAPER, MEASURED, percent, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import forecast as figures
 from vocabtrim_core.forecast.acceptance import Ceiling, ceiling
@@ -22,7 +22,7 @@ from vocabtrim_core.wording import signed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class ForecastAnswer:
     """A forecast at one k: the one picked, else the recommended one."""
 
     tradeoff: TradeOff
@@ -54,25 +54,33 @@ def ceiling_of(chooser: str, served: str, _curve, _responses) -> Ceiling:
     return ceiling(_responses.batches(), _curve.ranks())
 
 
-def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> Answer:
+def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAnswer:
     """The forecast of these assumptions."""
     curve = state.curve_of(stored.key, stored.counts)
     tradeoff = state.tradeoff_of(state.settings(curve.vocab_size), curve)
     served, settings = assumed.served, assumed.settings
-    responses = traffic.responses_of(served.key, served.counts)
+    responses = eval_sets.responses_of(served.key, served.counts)
     limit = None
     if responses is not None and responses.tokens:
         limit = ceiling_of(stored.key, served.key, curve, responses).length(settings.depth)
     acceptance, said = acceptance_on(
-        curve, served.counts, responses, settings.depth, settings.full_length,
-        dict(settings.measured), limit,
-    )  # fmt: skip
+        curve,
+        served.counts,
+        responses,
+        settings.depth,
+        settings.full_length,
+        dict(settings.measured),
+        limit,
+    )
     found = forecast(
-        acceptance, assumed.cycles(tradeoff.architecture), baseline_k=_baseline(curve.vocab_size),
-        k_min=tradeoff.k_min, k_max=tradeoff.k_max,
-    )  # fmt: skip
+        acceptance,
+        assumed.cycles(tradeoff.architecture),
+        baseline_k=_baseline(curve.vocab_size),
+        k_min=tradeoff.k_min,
+        k_max=tradeoff.k_max,
+    )
     k = min(k, curve.vocab_size) if k else found.recommended_k
-    return Answer(tradeoff, acceptance, found, said, k, limit is not None)
+    return ForecastAnswer(tradeoff, acceptance, found, said, k, limit is not None)
 
 
 def _baseline(size: int) -> int:
@@ -90,7 +98,7 @@ def shipped(size: int) -> int:
     return min(SHIPPED_K, size)
 
 
-def chart_data(made: Answer, picked: int | None) -> dict:
+def chart_data(made: ForecastAnswer, picked: int | None) -> dict:
     """Everything `forecast_chart.js` draws."""
     found, size = made.found, made.size
     marks = [k for k, _ in state.presets(size)]
@@ -98,15 +106,22 @@ def chart_data(made: Answer, picked: int | None) -> dict:
     low, high = found.tokens_per_s(made.k)
     first, last = found.recommended_range
     tiles = [
-        ("k", f"{made.k:,}",
-         f"best between {first:,} and {last:,}" if first != last else f"of {size:,} tokens",
-         "your choice" if picked else "recommended"),
+        (
+            "k",
+            f"{made.k:,}",
+            f"best between {first:,} and {last:,}" if first != last else f"of {size:,} tokens",
+            "your choice" if picked else "recommended",
+        ),
         ("full", gain(*found.against(made.k, size)), f"at {made.k:,} of {size:,} tokens", ""),
         ("shipped", gain(*found.against(made.k, shipped(size))), "what shipped heads keep", ""),
-        ("rate", f"{low:,.0f} to {high:,.0f}" if round(low) != round(high) else f"{low:,.0f}",
-         "of one sequence", ""),
+        (
+            "rate",
+            f"{low:,.0f} to {high:,.0f}" if round(low) != round(high) else f"{low:,.0f}",
+            "of one sequence",
+            "",
+        ),
         ("alpha", f"{made.alpha:.3f}", f"its optimum is {found.recommended_k:,}", ""),
-    ]  # fmt: skip
+    ]
     series = {name: getattr(info, name).tolist() for name in info._fields}
     return {
         **series,
@@ -120,7 +135,7 @@ def chart_data(made: Answer, picked: int | None) -> dict:
     }
 
 
-def verdict(made: Answer, assumed: Assumed) -> str:
+def verdict(made: ForecastAnswer, assumed: Assumed) -> str:
     """One sentence, and one on what could be gained at all."""
     found, size, k = made.found, made.size, made.k
     loss = sorted(model.break_even_loss(k, size) for model in made.models)
@@ -147,7 +162,7 @@ def _share(ends: list[float]) -> str:
 # --- what stands behind it ----------------------------------------------------------------------
 
 
-def acceptance(made: Answer, assumed: Assumed) -> None:
+def acceptance(made: ForecastAnswer, assumed: Assumed) -> None:
     """Ceiling beside coverage, and the model's interval."""
     model, k = made.acceptance, made.k
     info = figures.acceptance_info(model, k)
@@ -175,7 +190,7 @@ def _burstiness(ceiling: float, at_random: float) -> str:
     return "they lie further apart than chance would have them."
 
 
-def cycle_time(made: Answer) -> None:
+def cycle_time(made: ForecastAnswer) -> None:
     """Where the time of a cycle goes."""
     size, cycles = made.size, made.found.cycles
     ks = {size: "all", shipped(size): "shipped heads", made.k: "this size"}
@@ -214,7 +229,7 @@ def paper() -> None:
         )
 
 
-def assumptions(made: Answer) -> None:
+def assumptions(made: ForecastAnswer) -> None:
     """Every assumption, a sentence each."""
     st.markdown("\n".join(f"- {plain(text)}" for text in made.assumed))
     st.markdown(f"- {plain(made.found.cycles.regime)}")

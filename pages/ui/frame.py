@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import demo, state
 from pages.ui.fields import told
-from pages.ui.words import code_span, plain, what_counts
+from pages.ui.format import code_span, plain, what_counts
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.extras import missing_package

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import traffic
+from pages.ui import eval_sets
+from pages.ui.eval_sets import InView, OwnVocabulary
+from pages.ui.format import ESTIMATED, MEASURED, percent, plain, visible
 from pages.ui.frame import plain_errors
-from pages.ui.memory import freeze
-from pages.ui.traffic import InView, OwnVocabulary
-from pages.ui.words import ESTIMATED, MEASURED, percent, plain, visible
+from pages.ui.warmup import freeze
 from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
@@ -57,19 +57,28 @@ def _read(path: Path, chooser: StoredCounts) -> ImportedMapping:
 def _choose() -> Path | None:
     """The path of the mapping; uploads are stored under names of ours."""
     source = st.segmented_control(
-        "Where from", ("Path", "Upload"), default="Path", required=True, key="mapping_source",
+        "Where from",
+        ("Path", "Upload"),
+        default="Path",
+        required=True,
+        key="mapping_source",
         persist_state="session",
-    )  # fmt: skip
+    )
     if source == "Path":
         text = st.text_input(
-            "File or folder on this machine", key="mapping_path", persist_state="session",
+            "File or folder on this machine",
+            key="mapping_path",
+            persist_state="session",
             placeholder="/models/eagle3-draft/vocab_mapping.pt",
-        )  # fmt: skip
+        )
         return Path(text.strip()).expanduser() if text and text.strip() else None
     files = st.file_uploader(
-        "One file, or d2t and t2d together", [suffix[1:] for suffix in READERS],
-        accept_multiple_files=True, key="mapping_files", max_upload_size=CAP_MB,
-    )  # fmt: skip
+        "One file, or d2t and t2d together",
+        [suffix[1:] for suffix in READERS],
+        accept_multiple_files=True,
+        key="mapping_files",
+        max_upload_size=CAP_MB,
+    )
     if files:
         with plain_errors():
             stored = _store([(file.name, file.getvalue()) for file in files])
@@ -103,11 +112,16 @@ def _store(files: list[tuple[str, bytes]]) -> Path:
 def _soundness(found: ImportedMapping) -> None:
     name = plain(found.name)
     if found.valid:
-        st.success(f"{name} is sound: {len(found.ids):,} tokens, {plain(found.kind)}.",
-                   icon=":material/check_circle:")  # fmt: skip
+        st.success(
+            f"{name} is sound: {len(found.ids):,} tokens, {plain(found.kind)}.",
+            icon=":material/check_circle:",
+        )
     else:
-        st.warning(f"{name} has problems: {len(found.ids):,} entries, {plain(found.kind)}. It is "
-                   "compared below as what it holds.", icon=":material/warning:")  # fmt: skip
+        st.warning(
+            f"{name} has problems: {len(found.ids):,} entries, {plain(found.kind)}. It is "
+            "compared below as what it holds.",
+            icon=":material/warning:",
+        )
     st.markdown("\n".join(f"- {ICONS[c.ok]} {plain(c.detail)}" for c in found.checks))
 
 
@@ -116,7 +130,7 @@ def _compared(
 ) -> None:
     sets = [chooser, *others]
     counts = [stored.counts for stored in sets]
-    names = list(traffic.names_of(sets).values())
+    names = list(eval_sets.names_of(sets).values())
     vocabularies = [(found.name, found.vocabulary), (view.title, view.vocabulary)]
     mine, ours = compare(vocabularies, counts, view.architecture, view.tradeoff.alpha)
     rows = pd.DataFrame(
@@ -137,15 +151,24 @@ def _compared(
     left, right = st.columns([1.2, 1], gap="large")
     with left:
         st.dataframe(
-            rows, hide_index=True, alt="Coverage of the imported mapping and of the one in view",
-            column_config={found.name: share, "In view": share,
-                           "Difference": number(format="%+.2f pt"),
-                           "Its missing tokens": number(format="localized")},
-        )  # fmt: skip
+            rows,
+            hide_index=True,
+            alt="Coverage of the imported mapping and of the one in view",
+            column_config={
+                found.name: share,
+                "In view": share,
+                "Difference": number(format="%+.2f pt"),
+                "Its missing tokens": number(format="localized"),
+            },
+        )
         st.button(
-            "Use this vocabulary", type="primary", icon=":material/check:", key="use_mapping",
-            on_click=_use, args=(found, chooser),
-        )  # fmt: skip
+            "Use this vocabulary",
+            type="primary",
+            icon=":material/check:",
+            key="use_mapping",
+            on_click=_use,
+            args=(found, chooser),
+        )
     with right:
         (against,) = compare(
             vocabularies[:1], counts, view.architecture, view.tradeoff.alpha, view.vocabulary
@@ -169,7 +192,7 @@ def _sentence(
 
 
 def _differences(row: Compared, chooser: StoredCounts, name: str) -> None:
-    tokenizer = traffic.tokenizer_of(chooser.counts)
+    tokenizer = eval_sets.tokenizer_of(chooser.counts)
 
     def table(ids) -> pd.DataFrame:
         head = [int(i) for i in ids[:SHOWN]]
@@ -185,9 +208,13 @@ def _differences(row: Compared, chooser: StoredCounts, name: str) -> None:
             st.markdown(f"**{title}**: {len(ids):,}")
             st.caption(f"{percent(share, 3)} of {plain(name)}")
             if len(ids):
-                st.dataframe(table(ids), hide_index=True, height=260, alt=title,
-                             column_config={"Count": st.column_config.NumberColumn(
-                                 format="localized")})  # fmt: skip
+                st.dataframe(
+                    table(ids),
+                    hide_index=True,
+                    height=260,
+                    alt=title,
+                    column_config={"Count": st.column_config.NumberColumn(format="localized")},
+                )
 
 
 def _use(found: ImportedMapping, chooser: StoredCounts) -> None:
@@ -198,7 +225,7 @@ def _use(found: ImportedMapping, chooser: StoredCounts) -> None:
         found.vocabulary,
         tuple(arguments(chooser, [])),
     )
-    traffic.keep_vocabulary("imported", own, chooser.counts)
+    eval_sets.keep_vocabulary("imported", own, chooser.counts)
     st.toast("It is now the vocabulary in view, and on Export.")
 
 

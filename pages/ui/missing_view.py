@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import plots, traffic
-from pages.ui.traffic import InView
-from pages.ui.words import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from pages.ui import eval_sets, plots
+from pages.ui.eval_sets import InView
+from pages.ui.format import ESTIMATED, MEASURED, megabytes, percent, plain, visible
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.figures import missing as figures
@@ -30,7 +30,7 @@ def find(key: str, sha: str, _counts, _vocabulary, _tokenizer) -> Missing:
 @st.cache_resource(max_entries=12, show_spinner="Looking for examples")
 def shown(key: str, sha: str, _counts, _found: Missing, _tokenizer) -> dict[int, Example]:
     """One occurrence of each token of the table."""
-    responses = traffic.responses_of(key, _counts)
+    responses = eval_sets.responses_of(key, _counts)
     if responses is None or _tokenizer is None:
         return {}
     found = examples(responses, _found.ids[:ROWS], _tokenizer, 1)
@@ -40,20 +40,25 @@ def shown(key: str, sha: str, _counts, _found: Missing, _tokenizer) -> dict[int,
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
     """Everything of this section."""
     sets = [chooser, *others]
-    names, by_key = traffic.names_of(sets), {stored.key: stored for stored in sets}
+    names, by_key = eval_sets.names_of(sets), {stored.key: stored for stored in sets}
     if st.session_state.get("missing_of") not in by_key:
         worst = min(sets, key=lambda s: coverage_on(view.vocabulary, s.counts).coverage)
         st.session_state.missing_of = worst.key
     key = st.selectbox(
-        "What is missing from", list(by_key), format_func=names.__getitem__, key="missing_of",
+        "What is missing from",
+        list(by_key),
+        format_func=names.__getitem__,
+        key="missing_of",
         persist_state="session",
-    )  # fmt: skip
+    )
     stored, sha = by_key[key], view.vocabulary.sha256
-    tokenizer = traffic.tokenizer_of(stored.counts)
+    tokenizer = eval_sets.tokenizer_of(stored.counts)
     found = find(key, sha, stored.counts, view.vocabulary, tokenizer)
     if not len(found.ids):
-        st.success(f"Nothing: every token that {plain(names[key])} says is kept.",
-                   icon=":material/check_circle:")  # fmt: skip
+        st.success(
+            f"Nothing: every token that {plain(names[key])} says is kept.",
+            icon=":material/check_circle:",
+        )
         return
     st.markdown(
         f"{len(found.ids):,} tokens of {plain(names[key])} are not in the vocabulary; they make up "
@@ -91,14 +96,20 @@ def _table(found: Missing, stored: StoredCounts, sha: str, tokenizer) -> list[in
     )
     number = st.column_config.NumberColumn
     picked = st.dataframe(
-        frame, hide_index=True, key=f"missing_{stored.key}_{sha[:8]}", on_select="rerun",
+        frame,
+        hide_index=True,
+        key=f"missing_{stored.key}_{sha[:8]}",
+        on_select="rerun",
         height=360,
-        selection_mode="multi-row", alt="The most frequent missing tokens",
-        column_config={"Count": number(format="localized"),
-                       "Share": number(format="%.4f%%", help="of the set's tokens"),
-                       "Kind": st.column_config.TextColumn(width=140),
-                       "In context": st.column_config.TextColumn(width="large")},
-    ).selection.rows  # fmt: skip
+        selection_mode="multi-row",
+        alt="The most frequent missing tokens",
+        column_config={
+            "Count": number(format="localized"),
+            "Share": number(format="%.4f%%", help="of the set's tokens"),
+            "Kind": st.column_config.TextColumn(width=140),
+            "In context": st.column_config.TextColumn(width="large"),
+        },
+    ).selection.rows
     if len(found.ids) > ROWS:
         st.caption(f"The {ROWS:,} most frequent of {len(found.ids):,}.")
     return [int(ids[row]) for row in picked if row < len(ids)]
@@ -115,7 +126,7 @@ def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
     shape = view.architecture
     alpha = view.tradeoff.alpha
     made = add_tokens(view.vocabulary, ids, [s.counts for s in sets], shape, alpha)
-    names = list(traffic.names_of(sets).values())
+    names = list(eval_sets.names_of(sets).values())
     with st.container(border=True):
         more = shape.head_bytes(len(made.vocabulary)) - shape.head_bytes(len(view.vocabulary))
         cost, utility = made.latency_reduction, made.utility
@@ -137,21 +148,29 @@ def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
         )
         number = st.column_config.NumberColumn
         st.dataframe(
-            gains, hide_index=True, alt="Coverage before and after",
-            column_config={"Coverage now": number(format="%.3f%%"),
-                           "With them": number(format="%.3f%%"),
-                           "Gain": number(format="%+.4f pt")},
-        )  # fmt: skip
+            gains,
+            hide_index=True,
+            alt="Coverage before and after",
+            column_config={
+                "Coverage now": number(format="%.3f%%"),
+                "With them": number(format="%.3f%%"),
+                "Gain": number(format="%+.4f pt"),
+            },
+        )
         st.button(
-            "Add these to the vocabulary", type="primary", icon=":material/add:", key="add_missing",
-            on_click=_keep, args=(sets[0], ids),
-        )  # fmt: skip
+            "Add these to the vocabulary",
+            type="primary",
+            icon=":material/add:",
+            key="add_missing",
+            on_click=_keep,
+            args=(sets[0], ids),
+        )
         st.caption("They are kept for this session, and count as your own tokens under Tailor.")
 
 
 def _keep(chooser: StoredCounts, ids: list[int]) -> None:
-    kept = {*traffic.user_tokens(chooser.counts), *ids}
-    traffic.keep_user_tokens(chooser.counts, sorted(kept))
+    kept = {*eval_sets.user_tokens(chooser.counts), *ids}
+    eval_sets.keep_user_tokens(chooser.counts, sorted(kept))
     if st.session_state.get("kind_in_view", "choice") == "choice":
         st.session_state.kind_in_view = "grown"
     st.toast(f"{len(kept):,} tokens of yours are kept whatever their counts.")

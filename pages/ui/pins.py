@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
-from pages.ui.words import plain
+from pages.ui.format import plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.selection_spec.settings import Pin, Settings
@@ -119,4 +119,4 @@ def panel() -> None:
             "alpha": number(format="%.2f"),
             "Floor": number(format="%g%%"),
         },
-    )  # fmt: skip
+    )

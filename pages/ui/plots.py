@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import words
+from pages.ui import format
 from pages.ui.fields import told
 from vocabtrim_core import figures
 from vocabtrim_core.errors import InputError
@@ -43,7 +43,7 @@ def _chosen_on_frontier() -> None:
 def frontier(tradeoff: TradeOff, chosen: Choice) -> None:
     """Coverage against cost; a click chooses the size."""
     st.markdown(
-        f"Coverage {words.MEASURED} against draft FLOPs saved {words.ESTIMATED}. "
+        f"Coverage {format.MEASURED} against draft FLOPs saved {format.ESTIMATED}. "
         "Every dot is a vocabulary size; click one to choose it."
     )
     figure = figures.frontier_figure(figures.frontier_info(tradeoff), palette(), chosen)
@@ -58,8 +58,8 @@ def breakdown(tradeoff: TradeOff, choice: Choice) -> None:
     head = 2 * shape.hidden_size * shape.vocab_size / full
     st.markdown(
         f"One draft step of {shape.name} takes {full / 1e6:,.1f} M FLOPs with all "
-        f"{shape.vocab_size:,} tokens, {words.percent(head)} of them in the LM head; with "
-        f"{choice.k:,} it takes {shape.flops(choice.k) / 1e6:,.1f} M. {words.ESTIMATED}"
+        f"{shape.vocab_size:,} tokens, {format.percent(head)} of them in the LM head; with "
+        f"{choice.k:,} it takes {shape.flops(choice.k) / 1e6:,.1f} M. {format.ESTIMATED}"
     )
     alt = f"FLOPs and weight bytes per component for {shape.vocab_size:,} and {choice.k:,} tokens"
     draw(
@@ -67,7 +67,7 @@ def breakdown(tradeoff: TradeOff, choice: Choice) -> None:
         "breakdown",
         alt,
     )
-    st.caption(f"{TABLE_1} {words.FROM_PAPER}")
+    st.caption(f"{TABLE_1} {format.FROM_PAPER}")
 
 
 def landscape(tradeoff: TradeOff) -> None:
@@ -77,7 +77,7 @@ def landscape(tradeoff: TradeOff) -> None:
         here = (tradeoff.alpha, tradeoff.floor) if tradeoff.floor >= 0.5 else None
         dot = "; the dot is where the sliders stand" if here else ""
         st.markdown(
-            f"**Best utility for every alpha and floor** {words.ESTIMATED}  \n"
+            f"**Best utility for every alpha and floor** {format.ESTIMATED}  \n"
             f"Lines join equal best sizes{dot}."
         )
         figure = figures.landscape_figure(figures.landscape_info(tradeoff), here, palette())
@@ -88,8 +88,8 @@ def landscape(tradeoff: TradeOff) -> None:
             )
     with right:
         st.markdown(
-            f"**Best size along alpha** {words.ESTIMATED}  \n"
-            f"With the floor at {words.percent(tradeoff.floor)} and the bounds as set."
+            f"**Best size along alpha** {format.ESTIMATED}  \n"
+            f"With the floor at {format.percent(tradeoff.floor)} and the bounds as set."
         )
         try:
             path = figures.alpha_path_info(tradeoff)

@@ -22,7 +22,7 @@ PAGES = (
     ("throughput", "Throughput", "monitoring", "Measured tokens per second, beside the paper's."),
     ("export", "Export", "ios_share", "Write the choice for the trainer or engine you use."),
     ("handover", "Hand over", "assignment", "Report, files and link of the choice; trim a draft."),
-)  # fmt: skip
+)
 PRESENT = "present"  # stands alone: not in the navigation, and without it
 ALONE = (PRESENT, "Present", "slideshow", "The choice on one clean page, for a demo.")
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from pages.ui.corpus_choice import Chosen, ask_for_roles
+from pages.ui.corpus_choice import ChosenCorpus, ask_for_roles
+from pages.ui.format import ESTIMATED, MEASURED, code_span, counted, percent, plain
 from pages.ui.marked_text import marked_text, span_pieces
-from pages.ui.words import ESTIMATED, MEASURED, code_span, counted, percent, plain
 from vocabtrim_core.corpora.preview import Preview, preview
 from vocabtrim_core.counting.preflight import Preflight, preflight
 from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
@@ -37,15 +37,17 @@ class Read(NamedTuple):
     tools: list | None
 
 
-def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict, template: ChatTemplate) -> list[Read]:
+def look(
+    tokenizer: Tokenizer, chosen: ChosenCorpus, wanted: dict, template: ChatTemplate
+) -> list[Read]:
     """Conversations with their counted spans marked, and the pre-flight; returns the first one and
     the samples."""
     narrower = {name: wanted[name] for name in ("reasoning", "last_turn_only")}
     rule, length = wanted["rule"], wanted["max_length"]
     samples = [
-        Read(sample.title, *show(template, sample, rule, **narrower), sample.messages,
-              sample.tools) for sample in SAMPLES.values()
-    ]  # fmt: skip
+        Read(sample.title, *show(template, sample, rule, **narrower), sample.messages, sample.tools)
+        for sample in SAMPLES.values()
+    ]
     spans, check = st.tabs(["Counted spans", "Pre-flight"], key="look", on_change="rerun")
     found: list[Preview] = []
     if chosen.corpus is not None:
@@ -62,8 +64,9 @@ def look(tokenizer: Tokenizer, chosen: Chosen, wanted: dict, template: ChatTempl
         check.caption(HUB)
     elif check.open and chosen.corpus:
         with check, st.spinner("Reading the rows"):
-            seen = preflight(chosen.corpus, tokenizer, template, rule, sample=500,
-                             max_length=length, **narrower)  # fmt: skip
+            seen = preflight(
+                chosen.corpus, tokenizer, template, rule, sample=500, max_length=length, **narrower
+            )
             ask_for_roles(chosen, seen.skipped)
             _report(seen, wanted["most_refused"])
     own = [Read(FIRST, p.reading, p.said, p.messages, p.tools) for p in found[:1]]
@@ -172,13 +175,18 @@ def beside_trainer(template: ChatTemplate, shown: list[Read]) -> None:
         _warnings(list(compared.values()), [entry.name for entry in entries])
         left, right = st.columns(2, gap="medium")
         name = left.selectbox(
-            "Template of SpecForge", [entry.name for entry in entries], key="specforge_template",
+            "Template of SpecForge",
+            [entry.name for entry in entries],
+            key="specforge_template",
             help="Those whose header opens the answers of the chosen chat template.",
-        )  # fmt: skip
+        )
         title = right.segmented_control(
-            "Conversation", [each.title for each in read], default=read[0].title if read else None,
-            required=True, key="specforge_sample",
-        )  # fmt: skip
+            "Conversation",
+            [each.title for each in read],
+            default=read[0].title if read else None,
+            required=True,
+            key="specforge_sample",
+        )
         for each in read:
             if name and each.title == title:
                 _pair(each, compared[each.title, name])
@@ -203,8 +211,9 @@ def _pair(each: Read, other: Trained) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Counted**")
-        _marked(each.reading.text, each.reading.spans, "beside_counted",
-                f"{each.title}: counted spans")  # fmt: skip
+        _marked(
+            each.reading.text, each.reading.spans, "beside_counted", f"{each.title}: counted spans"
+        )
     with right:
         st.markdown(f"**Loss in SpecForge** ({plain(other.entry.name)})")
         _marked(other.text, other.spans, "beside_loss", f"{each.title}: loss in SpecForge")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import jobpanel, plots, state, traffic
-from pages.ui.traffic import InView
-from pages.ui.words import MEASURED, percent, plain
+from pages.ui import eval_sets, jobpanel, plots, state
+from pages.ui.eval_sets import InView
+from pages.ui.format import MEASURED, percent, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures
 from vocabtrim_core.generalization.uncertainty import Optimism, optimism, unseen_mass
@@ -22,7 +22,7 @@ WHY = (
 @st.cache_resource(max_entries=6, show_spinner="Choosing on one half, measuring on the other")
 def halves(key: str, _counts) -> Optimism | None:
     """In-sample against held-out coverage; None without responses."""
-    responses = traffic.responses_of(key, _counts)
+    responses = eval_sets.responses_of(key, _counts)
     if responses is None or responses.conversations < 2:
         return None
     return optimism(responses, repeats=6)
@@ -49,8 +49,13 @@ def panel(view: InView, stored: StoredCounts) -> None:
         else:
             st.markdown(WHY)
             busy = any(job.active for job in mine())
-            if st.button("Measure how stable k* is", type="primary", icon=":material/query_stats:",
-                         key="stability_start", disabled=busy):  # fmt: skip
+            if st.button(
+                "Measure how stable k* is",
+                type="primary",
+                icon=":material/query_stats:",
+                key="stability_start",
+                disabled=busy,
+            ):
                 jobs.start(argv, f"Stability of k* on {stored.counts.name}")
                 st.rerun()
             jobpanel.watch(lambda: [job for job in mine() if job.state != "done"], "stability")

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.words import what_counts
+from pages.ui.format import what_counts
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import state, traffic
-from pages.ui.words import plain
+from pages.ui import eval_sets, state
+from pages.ui.format import plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.fields.kinds import share_of
 from vocabtrim_core.fields.leaf import to_argv
@@ -53,13 +53,18 @@ def _starts(sets: list[StoredCounts]) -> None:
     }
     with st.container(horizontal=True, gap="small"):
         for name, values in starts.items():
-            st.button(name, key=f"mix_{name.split()[0].lower()}", type="tertiary",
-                      on_click=_set_weights, args=(sets, values))  # fmt: skip
+            st.button(
+                name,
+                key=f"mix_{name.split()[0].lower()}",
+                type="tertiary",
+                on_click=_set_weights,
+                args=(sets, values),
+            )
 
 
 def weights_of(sets: list[StoredCounts]) -> tuple[int, ...]:
     """One slider per set."""
-    names = traffic.names_of(sets)
+    names = eval_sets.names_of(sets)
     st.markdown("**Your traffic**, in shares of the mix")
     _starts(sets)
     weights = []
@@ -67,9 +72,15 @@ def weights_of(sets: list[StoredCounts]) -> tuple[int, ...]:
         if slider_key(stored) not in st.session_state:
             st.session_state[slider_key(stored)] = 0 if i else 100
         weights.append(
-            st.slider(plain(names[stored.key]), 0, 100, step=1, key=slider_key(stored),
-                      persist_state="session")
-        )  # fmt: skip
+            st.slider(
+                plain(names[stored.key]),
+                0,
+                100,
+                step=1,
+                key=slider_key(stored),
+                persist_state="session",
+            )
+        )
     return tuple(weights)
 
 
@@ -80,14 +91,17 @@ def wishes(
     st.markdown("**Keep whatever the counts**")
     places, on = {}, []
     if tokenizer is None:
-        st.caption("Named sets of tokens need the tokenizer, which is not at hand; choose it on "
-                   "the Corpus page.")  # fmt: skip
+        st.caption(
+            "Named sets of tokens need the tokenizer, which is not at hand; choose it on "
+            "the Corpus page."
+        )
     else:
         columns = st.columns(4, gap="medium")
         for i, entry in enumerate(SETS.values()):
             with columns[i % 4].container(gap=None):
-                if st.toggle(entry.title, key=f"keep_{entry.name}", help=entry.why,
-                             persist_state="session"):  # fmt: skip
+                if st.toggle(
+                    entry.title, key=f"keep_{entry.name}", help=entry.why, persist_state="session"
+                ):
                     on.append(entry.name)
                 places[entry.name] = st.empty()
     left, middle, right = st.columns(3, gap="large")
@@ -96,16 +110,27 @@ def wishes(
     with middle:
         scripts = _scripts(tokenizer)
     with right:
-        every = st.slider("Coverage floor on every set", 0.0, 100.0, 0.0, 0.5, format="%.1f%%",
-                          key="floor_every", persist_state="session",
-                          help="The smallest vocabulary that keeps this much of each set, whatever "
-                          "its weight; 0 for none.")  # fmt: skip
+        every = st.slider(
+            "Coverage floor on every set",
+            0.0,
+            100.0,
+            0.0,
+            0.5,
+            format="%.1f%%",
+            key="floor_every",
+            persist_state="session",
+            help="The smallest vocabulary that keeps this much of each set, whatever "
+            "its weight; 0 for none.",
+        )
         multiple = st.selectbox(
-            "Round the size up to", MULTIPLES, key="multiple", persist_state="session",
+            "Round the size up to",
+            MULTIPLES,
+            key="multiple",
+            persist_state="session",
             format_func=lambda n: f"a multiple of {n}" if n > 1 else "no multiple",
             help="Engines pad an LM head to 64 rows per GPU, so a multiple of 64 times the tensor "
             "parallel size is free. The rows are filled with the next most frequent tokens.",
-        )  # fmt: skip
+        )
     keys = tuple(stored.key for stored in sets)
     mix = Mix(keys, weights, tuple(on), scripts, share_of(every) if every else None)
     return places, Wanted(mix, keep, drop, multiple)
@@ -113,22 +138,25 @@ def wishes(
 
 def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | None, Path | None]:
     """Files of the user's own tokens and of those to leave out."""
-    mine = traffic.user_tokens(stored.counts)
+    mine = eval_sets.user_tokens(stored.counts)
     hint = "one per line: a text, or an id"
     with st.expander("Tokens of your own", expanded=bool(mine)):
-        keep = st.text_area("Keep", key="keep_list", placeholder=hint, height=80,
-                            persist_state="session")  # fmt: skip
+        keep = st.text_area(
+            "Keep", key="keep_list", placeholder=hint, height=80, persist_state="session"
+        )
         if mine:
             st.caption(f"And {len(mine):,} tokens that you added under Missing tokens.")
-            st.button("Forget those", key="forget_own", type="tertiary", on_click=_forget,
-                      args=(stored,))  # fmt: skip
-        drop = st.text_area("Leave out", key="drop_list", placeholder=hint, height=80,
-                            persist_state="session")  # fmt: skip
+            st.button(
+                "Forget those", key="forget_own", type="tertiary", on_click=_forget, args=(stored,)
+            )
+        drop = st.text_area(
+            "Leave out", key="drop_list", placeholder=hint, height=80, persist_state="session"
+        )
     return _file([*mine, *_entries(keep)]), _file(_entries(drop))
 
 
 def _forget(stored: StoredCounts) -> None:
-    traffic.keep_user_tokens(stored.counts, [])
+    eval_sets.keep_user_tokens(stored.counts, [])
     st.session_state.redraw_generalize = True  # the page's selector of vocabularies names them
 
 
@@ -137,7 +165,7 @@ def _entries(text: str | None) -> list[str]:
 
 
 def _file(entries: list) -> Path | None:
-    return traffic.file_of_list(entries) if entries else None
+    return eval_sets.file_of_list(entries) if entries else None
 
 
 def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
@@ -146,14 +174,28 @@ def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
             st.caption("This needs the tokenizer.")
             return ()
         chosen = st.multiselect(
-            "Scripts", token_kinds(tokenizer).scripts, key="scripts", persist_state="session",
+            "Scripts",
+            token_kinds(tokenizer).scripts,
+            key="scripts",
+            persist_state="session",
             placeholder="cyrillic, cjk, …",
-        )  # fmt: skip
+        )
         return tuple(
-            (script, int(st.number_input(f"Tokens of {script}", 1, None, 500, key=f"room_{script}",
-                                         persist_state="session")))
+            (
+                script,
+                int(
+                    st.number_input(
+                        f"Tokens of {script}",
+                        1,
+                        None,
+                        500,
+                        key=f"room_{script}",
+                        persist_state="session",
+                    )
+                ),
+            )
             for script in chosen
-        )  # fmt: skip
+        )
 
 
 def arguments(sets: list[StoredCounts], wanted: Wanted) -> list[str]:

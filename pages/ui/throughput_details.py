@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui import plots
 from pages.ui.throughput_paper import tables as paper_tables
-from pages.ui.throughput_store import Shown
+from pages.ui.throughput_store import ShownMeasurement
 from pages.ui.throughput_view import forget, where
 from vocabtrim_core.figures import acceptance, load
 from vocabtrim_core.report.measured import summary_rows
@@ -18,7 +18,7 @@ from vocabtrim_core.serving.measurement import Measurement
 TABS = ("Beside the paper", "Acceptance", "Concurrency", "Latency", "All numbers")
 
 
-def details(shown: Sequence[Shown], concurrency: int) -> None:
+def details(shown: Sequence[ShownMeasurement], concurrency: int) -> None:
     """Tables and further figures."""
     measured = [each.measurement for each in shown]
     tabs = st.tabs(TABS, key="measured_tab", on_change="rerun", bind="query-params")
@@ -41,8 +41,11 @@ def _acceptance(measured: Sequence[Measurement], concurrency: int) -> None:
         st.markdown("**Acceptance length against k**: generated tokens over verifications, summed")
         lengths = acceptance.length_info(measured, concurrency)
         if lengths.lines:
-            plots.draw(acceptance.length_figure(lengths, plots.palette()), "lengths",
-                       "Acceptance length against draft vocabulary size")  # fmt: skip
+            plots.draw(
+                acceptance.length_figure(lengths, plots.palette()),
+                "lengths",
+                "Acceptance length against draft vocabulary size",
+            )
         else:
             st.caption("No acceptance length is known for these runs.")
     with right:
@@ -50,8 +53,11 @@ def _acceptance(measured: Sequence[Measurement], concurrency: int) -> None:
         positions = acceptance.position_info(each, concurrency)
         st.markdown("**Acceptance by draft position**: cycles that accepted it and all before it")
         if positions.lines:
-            plots.draw(acceptance.position_figure(positions, plots.palette()), "positions",
-                       "Share of cycles that accepted each draft position")  # fmt: skip
+            plots.draw(
+                acceptance.position_figure(positions, plots.palette()),
+                "positions",
+                "Share of cycles that accepted each draft position",
+            )
         else:
             st.caption("This engine does not tell acceptance by position.")
 
@@ -65,8 +71,11 @@ def _concurrency(measured: Sequence[Measurement]) -> None:
         )
         return
     info = load.concurrency_info(each)
-    plots.draw(load.concurrency_figure(info, plots.palette()), "concurrency",
-               "Output tokens per second against requests at once, by configuration")  # fmt: skip
+    plots.draw(
+        load.concurrency_figure(info, plots.palette()),
+        "concurrency",
+        "Output tokens per second against requests at once, by configuration",
+    )
 
 
 def _latency(measured: Sequence[Measurement], concurrency: int) -> None:
@@ -90,8 +99,13 @@ def _one(measured: Sequence[Measurement], key: str) -> Measurement:
         return measured[0]
     by_key = {each.key: each for each in measured}
     forget(key, list(by_key))
-    chosen = st.selectbox("Measurement", list(by_key), key=key, persist_state="session",
-                          format_func=lambda k: where(by_key[k]))  # fmt: skip
+    chosen = st.selectbox(
+        "Measurement",
+        list(by_key),
+        key=key,
+        persist_state="session",
+        format_func=lambda k: where(by_key[k]),
+    )
     return by_key[chosen]
 
 
@@ -100,10 +114,20 @@ def _numbers(measured: Sequence[Measurement]) -> None:
     whole, one, three = (
         st.column_config.NumberColumn(format=form) for form in ("localized", "%.1f", "%.3f")
     )
-    columns = {"k": whole, "Tokens/s": one, "± tokens/s": one, "Acceptance length": three,
-               "± length": three}  # fmt: skip
+    columns = {
+        "k": whole,
+        "Tokens/s": one,
+        "± tokens/s": one,
+        "Acceptance length": three,
+        "± length": three,
+    }
     rows = pd.DataFrame(summary_rows(measured))
     columns |= {name: one for name in rows if name.endswith(", ms")}
-    st.dataframe(rows, hide_index=True, key="numbers", column_config=columns,
-                 alt="Throughput, acceptance and latency of every configuration")  # fmt: skip
+    st.dataframe(
+        rows,
+        hide_index=True,
+        key="numbers",
+        column_config=columns,
+        alt="Throughput, acceptance and latency of every configuration",
+    )
     st.caption("± is half a 95% interval over the runs; without one there was a single run.")

@@ -80,15 +80,20 @@ def choose_target() -> str | None:
     if st.session_state.get("measure_target") not in (None, *options):
         del st.session_state["measure_target"]
     spec = st.selectbox(
-        "Target", options, key="measure_target", persist_state="session",
+        "Target",
+        options,
+        key="measure_target",
+        persist_state="session",
         format_func=lambda s: known[s].name if s in known else "Another folder",
-    )  # fmt: skip
+    )
     if spec != ANOTHER:
         return spec
     text = st.text_input(
-        "Folder of the target", key="measure_target_folder", persist_state="session",
+        "Folder of the target",
+        key="measure_target_folder",
+        persist_state="session",
         placeholder="/models/Llama-3.1-8B-Instruct",
-    )  # fmt: skip
+    )
     return text.strip() or None
 
 
@@ -106,14 +111,26 @@ def choose_drafts(target: str | None) -> list[str]:
         return f"{options[folder].k:,} · {options[folder].name}"
 
     chosen = st.multiselect(
-        "Drafts to compare", list(options), own, format_func=said, key="measure_drafts",
+        "Drafts to compare",
+        list(options),
+        own,
+        format_func=said,
+        key="measure_drafts",
         persist_state="session",
         placeholder="drafts of this workspace" if options else "none in this workspace yet",
-    )  # fmt: skip
-    place = st.popover("Other drafts", icon=":material/folder_open:", type="tertiary",
-                       key="other_drafts") if options else st.container()  # fmt: skip
+    )
+    place = (
+        st.popover(
+            "Other drafts", icon=":material/folder_open:", type="tertiary", key="other_drafts"
+        )
+        if options
+        else st.container()
+    )
     more = place.text_area(
-        "Folders of other drafts, one per line", key="measure_folders", height=68,
-        placeholder="/models/eagle3-draft", persist_state="session",
-    )  # fmt: skip
+        "Folders of other drafts, one per line",
+        key="measure_folders",
+        height=68,
+        placeholder="/models/eagle3-draft",
+        persist_state="session",
+    )
     return [*chosen, *filter(None, (line.strip() for line in (more or "").splitlines()))]

@@ -10,8 +10,8 @@ import streamlit as st
 
 from pages.ui import jobpanel, throughput_drafts, throughput_import, throughput_prompts
 from pages.ui.fields import told
+from pages.ui.format import code_span, plain
 from pages.ui.frame import shell
-from pages.ui.words import code_span, plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
@@ -38,7 +38,7 @@ CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineChoice:
     """What is attached, as arguments. missing: what has to be named first, empty when nothing."""
 
     name: str
@@ -47,7 +47,7 @@ class Engine:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MeasurementRequest:
     """The command of the choices made."""
 
     argv: list[str]
@@ -68,42 +68,62 @@ def can_measure() -> bool:
     )
 
 
-def form() -> Asked | None:
+def form() -> MeasurementRequest | None:
     """Draw the choices and the button that measures; None where nothing can be started."""
-    kind = st.selectbox("Attached to", list(ATTACHED), key="attached", persist_state="session",
-                        format_func=ATTACHED.__getitem__)  # fmt: skip
+    kind = st.selectbox(
+        "Attached to",
+        list(ATTACHED),
+        key="attached",
+        persist_state="session",
+        format_func=ATTACHED.__getitem__,
+    )
     st.caption(ABOUT[kind])
     if kind == IMPORT:
-        return Asked(throughput_import.panel())
+        return MeasurementRequest(throughput_import.panel())
     engine = {TORCH: _loop, SGLANG: _servers, LAUNCH: _launched}[kind]()
     argv = ["bench", *engine.arguments, *_load(engine), *_more(engine)]
     start(argv, engine, "Measure", ":material/speed:", "measure", f"Measure: {ATTACHED[kind]}")
-    return Asked(argv)
+    return MeasurementRequest(argv)
 
 
-def search(draw: Callable[[Engine], list[str]]) -> tuple[list[str], Engine]:
+def search(draw: Callable[[EngineChoice], list[str]]) -> tuple[list[str], EngineChoice]:
     """The same for a search, which has to change drafts by itself: so no servers by URL.
 
     draw: what is searched, below the choices both share; returns its arguments.
     """
-    kind = st.selectbox("Attached to", [TORCH, LAUNCH], key="tune_attached",
-                        persist_state="session", format_func=ATTACHED.__getitem__)  # fmt: skip
+    kind = st.selectbox(
+        "Attached to",
+        [TORCH, LAUNCH],
+        key="tune_attached",
+        persist_state="session",
+        format_func=ATTACHED.__getitem__,
+    )
     engine = _loop() if kind == TORCH else _launched()
     return ["tune", *engine.arguments, *_load(engine), *draw(engine)], engine
 
 
-def start(argv: list[str], engine: Engine, label: str, icon: str, key: str, title: str) -> None:
+def start(
+    argv: list[str], engine: EngineChoice, label: str, icon: str, key: str, title: str
+) -> None:
     """The button that starts the command as a job, and what it still lacks."""
     busy = any(job.active and list(job.argv) == argv for job in open_jobs(argv[0]))
-    st.button(label, type="primary", icon=icon, key=key, width="stretch",
-              disabled=busy or bool(engine.missing), on_click=_begin, args=(argv, engine, title),
-              help="Runs in the background, survives closing this page, and keeps finished runs "
-              "when it is stopped.")  # fmt: skip
+    st.button(
+        label,
+        type="primary",
+        icon=icon,
+        key=key,
+        width="stretch",
+        disabled=busy or bool(engine.missing),
+        on_click=_begin,
+        args=(argv, engine, title),
+        help="Runs in the background, survives closing this page, and keeps finished runs "
+        "when it is stopped.",
+    )
     if engine.missing:
         st.caption(plain(engine.missing))
 
 
-def _begin(argv: list[str], engine: Engine, title: str) -> None:
+def _begin(argv: list[str], engine: EngineChoice, title: str) -> None:
     try:
         jobs.start(argv, title, resources=resources(engine.name))
     except InputError as error:
@@ -113,24 +133,28 @@ def _begin(argv: list[str], engine: Engine, title: str) -> None:
 # --- what is attached ---------------------------------------------------------------------------
 
 
-def _loop() -> Engine:
+def _loop() -> EngineChoice:
     target = throughput_drafts.choose_target()
     drafts = throughput_drafts.choose_drafts(target)
     missing = "" if target else "Name the target."
     missing = missing or ("" if drafts else "Choose the drafts to compare.")
     arguments = ["--target", target or "TARGET"]
     arguments += ["--draft", *drafts] if drafts else []
-    return Engine(TORCH, tuple(arguments), missing)
+    return EngineChoice(TORCH, tuple(arguments), missing)
 
 
-def _launched() -> Engine:
+def _launched() -> EngineChoice:
     known = configured(ENGINE)
     if st.session_state.get("engine_name") not in (None, *known):
         del st.session_state["engine_name"]  # removed in a shell meanwhile
     name = st.selectbox(
-        "Engine", list(known), key="engine_name", persist_state="session",
-        placeholder="none is configured", disabled=not known,
-    )  # fmt: skip
+        "Engine",
+        list(known),
+        key="engine_name",
+        persist_state="session",
+        placeholder="none is configured",
+        disabled=not known,
+    )
     if name in known:
         st.caption(code_span(shlex.join(known[name])))
     with st.popover("Add an engine", icon=":material/terminal:", type="tertiary", key="engine_add"):
@@ -142,65 +166,84 @@ def _launched() -> Engine:
     engine = _loop()
     missing = "" if name else "Add an engine first, in a shell."
     arguments = ("--engine", LAUNCH, "--interpreter", name or "NAME", *engine.arguments)
-    return Engine(LAUNCH, arguments, missing or engine.missing)
+    return EngineChoice(LAUNCH, arguments, missing or engine.missing)
 
 
-def _servers() -> Engine:
+def _servers() -> EngineChoice:
     text = st.text_area(
-        "Servers, one per line", key="sglang_urls", height=100, persist_state="session",
+        "Servers, one per line",
+        key="sglang_urls",
+        height=100,
+        persist_state="session",
         placeholder="13264=http://gpu-1:30000\n128256=http://gpu-1:30001\nhttp://gpu-1:30002",
         help="A number before = is the draft vocabulary size that the server must have; any other "
         "name is what to call it.",
-    )  # fmt: skip
+    )
     urls = [line.strip() for line in (text or "").splitlines() if line.strip()]
     target = st.text_input(
-        "Target they serve, for its tokenizer", key="sglang_target", persist_state="session",
+        "Target they serve, for its tokenizer",
+        key="sglang_target",
+        persist_state="session",
         placeholder="as the servers name it",
-    ).strip()  # fmt: skip
+    ).strip()
     insist = st.toggle(
-        "Compare servers that differ", key="sglang_insist", persist_state="session",
+        "Compare servers that differ",
+        key="sglang_insist",
+        persist_state="session",
         help="Servers with another target, tokenizer, steps, top-k or draft tokens are refused "
         "unless this is on; what differs is noted beside the numbers.",
-    )  # fmt: skip
+    )
     arguments = [part for url in urls or ["URL"] for part in ("--url", url)]
     arguments += ["--target", target] if target else []
     arguments += ["--insist"] if insist else []
     missing = "" if urls else "Give the address of at least one server."
-    return Engine(SGLANG, tuple(arguments), missing)
+    return EngineChoice(SGLANG, tuple(arguments), missing)
 
 
 # --- how it is measured -------------------------------------------------------------------------
 
 
-def _load(engine: Engine) -> list[str]:
+def _load(engine: EngineChoice) -> list[str]:
     """Prompts, runs and what else all configurations share, defaults left out."""
     prompts = throughput_prompts.choose()
     left, right = st.columns(2)
     runs = left.number_input(
-        "Runs", 1, 100, 3, key="measure_runs", persist_state="session",
+        "Runs",
+        1,
+        100,
+        3,
+        key="measure_runs",
+        persist_state="session",
         help="Of each configuration. With one there is no interval.",
-    )  # fmt: skip
+    )
     limit = right.number_input(
-        "How many", 1, 10_000, 16, key="measure_limit", persist_state="session",
+        "How many",
+        1,
+        10_000,
+        16,
+        key="measure_limit",
+        persist_state="session",
         help="Prompts, drawn once with a fixed seed.",
-    )  # fmt: skip
+    )
     argv = ["--prompts", *prompts, "--limit", str(int(limit))]
     argv += ["--runs", str(int(runs))] if runs != 3 else []
     return argv
 
 
-def _more(engine: Engine) -> list[str]:
+def _more(engine: EngineChoice) -> list[str]:
     """What seldom changes."""
-    with st.popover("Decoding and load", icon=":material/tune:", type="tertiary",
-                    key="measure_more"):  # fmt: skip
+    with st.popover(
+        "Decoding and load", icon=":material/tune:", type="tertiary", key="measure_more"
+    ):
         argv = answers()
         if engine.name == TORCH:
             st.caption("The torch loop decodes one request at a time.")
         else:
             argv += _at_once()
         if engine.name != SGLANG:  # servers that run already have decided how they draft
-            steps = st.number_input("Draft steps per cycle", 1, 16, 3, key="measure_steps",
-                                    persist_state="session")  # fmt: skip
+            steps = st.number_input(
+                "Draft steps per cycle", 1, 16, 3, key="measure_steps", persist_state="session"
+            )
             argv += ["--steps", str(int(steps))] if steps != 3 else []
             argv += _tree(int(steps)) if engine.name == LAUNCH else []
     return argv
@@ -208,24 +251,44 @@ def _more(engine: Engine) -> list[str]:
 
 def answers() -> list[str]:
     """How long answers may be."""
-    tokens = st.number_input("Tokens of an answer, at most", 1, 8192, 128, key="measure_tokens",
-                             persist_state="session")  # fmt: skip
+    tokens = st.number_input(
+        "Tokens of an answer, at most", 1, 8192, 128, key="measure_tokens", persist_state="session"
+    )
     return ["--max-new-tokens", str(int(tokens))] if tokens != 128 else []
 
 
 def _at_once() -> list[str]:
-    chosen = st.multiselect("Requests at once", CONCURRENCIES, [1], key="measure_at_once",
-                            persist_state="session", help="Several make a sweep.")  # fmt: skip
+    chosen = st.multiselect(
+        "Requests at once",
+        CONCURRENCIES,
+        [1],
+        key="measure_at_once",
+        persist_state="session",
+        help="Several make a sweep.",
+    )
     numbers = sorted(chosen) or [1]
     return ["--concurrency", *map(str, numbers)] if numbers != [1] else []
 
 
 def _tree(steps: int) -> list[str]:
     """Branches of a draft tree; the torch loop drafts chains only."""
-    topk = st.number_input("Branches per draft step", 1, 64, 1, key="measure_topk",
-                           persist_state="session", help="1 is a chain.")  # fmt: skip
+    topk = st.number_input(
+        "Branches per draft step",
+        1,
+        64,
+        1,
+        key="measure_topk",
+        persist_state="session",
+        help="1 is a chain.",
+    )
     if topk == 1:
         return []
-    tokens = st.number_input("Tokens verified per cycle", steps + 1, 1024, 8, key="measure_width",
-                             persist_state="session")  # fmt: skip
+    tokens = st.number_input(
+        "Tokens verified per cycle",
+        steps + 1,
+        1024,
+        8,
+        key="measure_width",
+        persist_state="session",
+    )
     return ["--topk", str(int(topk)), "--draft-tokens", str(int(tokens))]

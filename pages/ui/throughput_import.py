@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui.fields import told
-from pages.ui.words import plain
+from pages.ui.format import plain
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.importers import (
     FORMATS,
@@ -23,19 +23,32 @@ from vocabtrim_core.serving.measurement import Measurement
 
 MOST_MB = 50
 # Flags whose fields have another label here than elsewhere.
-LABELS = {"--k": "Draft vocabulary sizes k", "--label": "Names, one per file, separated by commas",
-          "--vocab-size": "V of the target", "--concurrency": "Requests at once"}  # fmt: skip
+LABELS = {
+    "--k": "Draft vocabulary sizes k",
+    "--label": "Names, one per file, separated by commas",
+    "--vocab-size": "V of the target",
+    "--concurrency": "Requests at once",
+}
 
 
 def panel() -> list[str]:
     """Files, what they do not tell, what is in them; returns the command of the same."""
     titles = ", ".join(each.title for each in FORMATS.values())
-    files = st.file_uploader("Result files", ["json", "jsonl", "txt"], key="result_files",
-                             accept_multiple_files=True, max_upload_size=MOST_MB,
-                             help=f"{titles}; or a measurement of this program.")  # fmt: skip
-    paths = st.text_area("Or files and folders on this machine, one per line", height=68,
-                         key="result_paths", persist_state="session",
-                         placeholder="/results/mtbench_*.jsonl")  # fmt: skip
+    files = st.file_uploader(
+        "Result files",
+        ["json", "jsonl", "txt"],
+        key="result_files",
+        accept_multiple_files=True,
+        max_upload_size=MOST_MB,
+        help=f"{titles}; or a measurement of this program.",
+    )
+    paths = st.text_area(
+        "Or files and folders on this machine, one per line",
+        height=68,
+        key="result_paths",
+        persist_state="session",
+        placeholder="/results/mtbench_*.jsonl",
+    )
     named = [line.strip() for line in (paths or "").splitlines() if line.strip()]
     uploads = [(file.name, file.getvalue()) for file in files]
     hints = _hints()
@@ -49,34 +62,65 @@ def panel() -> list[str]:
 
 def _hints() -> Hints:
     """What result files leave out."""
-    with st.popover("What the files do not tell", icon=":material/edit_note:", type="tertiary",
-                    key="result_hints"):  # fmt: skip
-        ks = st.text_input("Draft vocabulary sizes k", key="result_k", persist_state="session",
-                           placeholder="one per file, one for all, or draft=13264",
-                           help="Separated by spaces; 0 where nothing is drafted.")  # fmt: skip
-        labels = st.text_input("Names, one per file, separated by commas", key="result_labels",
-                               persist_state="session")  # fmt: skip
-        size = st.number_input("V of the target", 1, None, None, key="result_v",
-                               placeholder="not known", persist_state="session")  # fmt: skip
+    with st.popover(
+        "What the files do not tell",
+        icon=":material/edit_note:",
+        type="tertiary",
+        key="result_hints",
+    ):
+        ks = st.text_input(
+            "Draft vocabulary sizes k",
+            key="result_k",
+            persist_state="session",
+            placeholder="one per file, one for all, or draft=13264",
+            help="Separated by spaces; 0 where nothing is drafted.",
+        )
+        labels = st.text_input(
+            "Names, one per file, separated by commas", key="result_labels", persist_state="session"
+        )
+        size = st.number_input(
+            "V of the target",
+            1,
+            None,
+            None,
+            key="result_v",
+            placeholder="not known",
+            persist_state="session",
+        )
         target = st.text_input("Target", key="result_target", persist_state="session")
-        device = st.text_input("Device", key="result_device", placeholder="NVIDIA A100-80GB",
-                               persist_state="session")  # fmt: skip
+        device = st.text_input(
+            "Device", key="result_device", placeholder="NVIDIA A100-80GB", persist_state="session"
+        )
         at_once = st.number_input(
-            "Requests at once", 1, None, None, key="result_at_once", persist_state="session",
+            "Requests at once",
+            1,
+            None,
+            None,
+            key="result_at_once",
+            persist_state="session",
             placeholder="as the file says",
-        )  # fmt: skip
-        only = st.text_input("Only what has this in its name", key="result_only",
-                             persist_state="session")  # fmt: skip
+        )
+        only = st.text_input(
+            "Only what has this in its name", key="result_only", persist_state="session"
+        )
         pool = st.toggle(
-            "Add up what is alike in several files", False, key="result_pool",
-            persist_state="session", help="Runs of one configuration, paired when files that were "
+            "Add up what is alike in several files",
+            False,
+            key="result_pool",
+            persist_state="session",
+            help="Runs of one configuration, paired when files that were "
             "made in turns are named in turns. Otherwise every file stands for itself.",
-        )  # fmt: skip
+        )
     return Hints(
-        tuple((ks or "").split()), tuple(filter(None, map(str.strip, (labels or "").split(",")))),
-        (target or "").strip(), int(size) if size else None, int(at_once) if at_once else None,
-        (device or "").strip(), (only or "").strip(), pool,
-    )  # fmt: skip
+        tuple((ks or "").split()),
+        tuple(filter(None, map(str.strip, (labels or "").split(",")))),
+        (target or "").strip(),
+        int(size) if size else None,
+        int(at_once) if at_once else None,
+        (device or "").strip(),
+        (only or "").strip(),
+        pool,
+    )
 
 
 def arguments(names: Sequence[str], hints: Hints) -> list[str]:
@@ -84,9 +128,13 @@ def arguments(names: Sequence[str], hints: Hints) -> list[str]:
     argv = ["import-results", *(names or ["FILE"])]
     for flag, values in (("--k", hints.ks), ("--label", hints.labels)):
         argv += [flag, *values] if values else []
-    for flag, value in (("--vocab-size", hints.vocab_size), ("--target", hints.target),
-                        ("--device", hints.device), ("--concurrency", hints.concurrency),
-                        ("--only", hints.only)):  # fmt: skip
+    for flag, value in (
+        ("--vocab-size", hints.vocab_size),
+        ("--target", hints.target),
+        ("--device", hints.device),
+        ("--concurrency", hints.concurrency),
+        ("--only", hints.only),
+    ):
         argv += [flag, str(value)] if value else []
     return [*argv, "--pool"] if hints.pool else argv
 
@@ -125,8 +173,15 @@ def _found(
         st.markdown(f"- **{plain(each.prompts)}**, {plain(each.engine)}: {plain(sizes)}; {count}")
         for note in each.notes:
             st.caption(plain(note))
-    st.button(f"Import {len(found)}", type="primary", icon=":material/download_done:",
-              key="import", on_click=_keep, args=(found,), width="stretch")  # fmt: skip
+    st.button(
+        f"Import {len(found)}",
+        type="primary",
+        icon=":material/download_done:",
+        key="import",
+        on_click=_keep,
+        args=(found,),
+        width="stretch",
+    )
 
 
 def _keep(found: Sequence[Measurement]) -> None:

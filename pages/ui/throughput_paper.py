@@ -8,11 +8,11 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from pages.ui.words import FROM_PAPER, MEASURED, percent, plain
+from pages.ui.format import FROM_PAPER, MEASURED, percent, plain
 from vocabtrim_core.forecast.paper import FULL_K, SECONDS
-from vocabtrim_core.serving.beside_paper import Beside, Side, beside_paper
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.statistics import Interval
+from vocabtrim_core.serving.paper_comparison import Beside, Side, beside_paper
+from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.wording import signed
 
 NOTHING = "·"
@@ -33,8 +33,10 @@ def tables(measured: Sequence[Measurement], concurrency: int) -> None:
     if measured and not ours:
         st.caption("No trimmed draft was measured at this number of requests at once.")
     if any(row.toy for row in rows):
-        st.warning("Rows of the toy target demonstrate the mechanism; they are not a result.",
-                   icon=":material/toys:")  # fmt: skip
+        st.warning(
+            "Rows of the toy target demonstrate the mechanism; they are not a result.",
+            icon=":material/toys:",
+        )
     timed = [row for row in rows if row.task in SECONDS or (row.trimmed and row.trimmed.seconds)]
     for title, columns, found in (
         ("Table 2: output tokens per second, trimmed draft against all of V", _table_2, rows),
@@ -70,38 +72,59 @@ def _task(row: Beside) -> str:
 
 def _table_2(row: Beside) -> Columns:
     ours, full = row.trimmed, row.full
-    measured = {"k": _size(ours), "At k": _said(ours and ours.rate),
-                "At V": _said(full and full.rate), "Gain": ratio(row.gain)}  # fmt: skip
-    return measured, _theirs(row.paper, {
-        "k": lambda p: f"{p.k:,}",
-        "At k": lambda p: _pair(p.throughput_trimmed, p.throughput_trimmed_ci),
-        AT_V: lambda p: _pair(p.throughput_full, p.throughput_full_ci),
-        "Gain": lambda p: change(p.gain),
-    })  # fmt: skip
+    measured = {
+        "k": _size(ours),
+        "At k": _said(ours and ours.rate),
+        "At V": _said(full and full.rate),
+        "Gain": ratio(row.gain),
+    }
+    return measured, _theirs(
+        row.paper,
+        {
+            "k": lambda p: f"{p.k:,}",
+            "At k": lambda p: _pair(p.throughput_trimmed, p.throughput_trimmed_ci),
+            AT_V: lambda p: _pair(p.throughput_full, p.throughput_full_ci),
+            "Gain": lambda p: change(p.gain),
+        },
+    )
 
 
 def _table_3(row: Beside) -> Columns:
     ours, full = row.trimmed, row.full
-    measured = {"k": _size(ours), "At k": _said(ours and ours.seconds),
-                "At V": _said(full and full.seconds), "Change": ratio(row.slower)}  # fmt: skip
-    return measured, _theirs(SECONDS.get(row.task), {
-        "At k": lambda seconds: _pair(*seconds[1]),
-        AT_V: lambda seconds: _pair(*seconds[0]),
-        "Change": lambda seconds: change(seconds[1][0] / seconds[0][0] - 1),
-    })  # fmt: skip
+    measured = {
+        "k": _size(ours),
+        "At k": _said(ours and ours.seconds),
+        "At V": _said(full and full.seconds),
+        "Change": ratio(row.slower),
+    }
+    return measured, _theirs(
+        SECONDS.get(row.task),
+        {
+            "At k": lambda seconds: _pair(*seconds[1]),
+            AT_V: lambda seconds: _pair(*seconds[0]),
+            "Change": lambda seconds: change(seconds[1][0] / seconds[0][0] - 1),
+        },
+    )
 
 
 def _table_6(row: Beside) -> Columns:
     ours, full = row.trimmed, row.full
-    measured = {"k": _size(ours), "Length at k": _said(ours and ours.length),
-                "At V": _said(full and full.length), "Gain": ratio(row.gain)}  # fmt: skip
-    return measured, _theirs(row.paper, {
-        "k": lambda p: f"{p.k:,}",
-        "Coverage": lambda p: percent(p.coverage),
-        "Length at k": lambda p: f"{p.length_trimmed:.2f}",
-        AT_V: lambda p: f"{p.length_full:.2f}",
-        "Gain": lambda p: change(p.gain),
-    })  # fmt: skip
+    measured = {
+        "k": _size(ours),
+        "Length at k": _said(ours and ours.length),
+        "At V": _said(full and full.length),
+        "Gain": ratio(row.gain),
+    }
+    return measured, _theirs(
+        row.paper,
+        {
+            "k": lambda p: f"{p.k:,}",
+            "Coverage": lambda p: percent(p.coverage),
+            "Length at k": lambda p: f"{p.length_trimmed:.2f}",
+            AT_V: lambda p: f"{p.length_full:.2f}",
+            "Gain": lambda p: change(p.gain),
+        },
+    )
 
 
 def _theirs(paper: T | None, cells: Mapping[str, Callable[[T], str]]) -> dict[str, str]:
@@ -113,7 +136,7 @@ def _size(side: Side | None) -> str:
     return f"{side.k:,}" if side else NOTHING
 
 
-def _said(found: Interval | None) -> str:
+def _said(found: RatioInterval | None) -> str:
     if found is None:
         return NOTHING
     half = f" ± {found.half:,.2f}" if found.half is not None else ""
@@ -129,7 +152,7 @@ def change(value: float) -> str:
     return signed(value)
 
 
-def ratio(found: Interval | None) -> str:
+def ratio(found: RatioInterval | None) -> str:
     """A ratio with its interval as a change: '+4.1% ± 1.2'."""
     if found is None:
         return NOTHING

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import jobpanel, plots
+from pages.ui.format import ESTIMATED, MEASURED, plain
 from pages.ui.frame import footer
 from pages.ui.throughput_store import committed, here
-from pages.ui.words import ESTIMATED, MEASURED, plain
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.figures import latency as figures
 from vocabtrim_core.jobs.job import Job
@@ -38,8 +38,11 @@ def panel() -> None:
             _results(shown)
         else:
             st.markdown(ABOUT)
-            st.info("Nothing is timed here yet. **Time the draft step** at the right takes about "
-                    "two minutes on a laptop.", icon=":material/timer:")  # fmt: skip
+            st.info(
+                "Nothing is timed here yet. **Time the draft step** at the right takes about "
+                "two minutes on a laptop.",
+                icon=":material/timer:",
+            )
     footer(argv)
 
 
@@ -49,34 +52,64 @@ def _open_jobs() -> list[Job]:
 
 def _form() -> list[str]:
     names = list(PRESETS)
-    draft = st.selectbox("Draft architecture", names, names.index(START), key="probe_draft",
-                         persist_state="session")  # fmt: skip
-    batches = st.multiselect("Sequences at once", BATCHES, [1, 8, 64], key="probe_batches",
-                             persist_state="session")  # fmt: skip
-    target = st.toggle("Also a verification by the target", key="probe_target",
-                       persist_state="session", help="A target of these shapes with random "
-                       "weights; with it the time of a whole cycle is known.")  # fmt: skip
+    draft = st.selectbox(
+        "Draft architecture", names, names.index(START), key="probe_draft", persist_state="session"
+    )
+    batches = st.multiselect(
+        "Sequences at once", BATCHES, [1, 8, 64], key="probe_batches", persist_state="session"
+    )
+    target = st.toggle(
+        "Also a verification by the target",
+        key="probe_target",
+        persist_state="session",
+        help="A target of these shapes with random "
+        "weights; with it the time of a whole cycle is known.",
+    )
     with st.popover("How it is timed", icon=":material/tune:", type="tertiary", key="probe_more"):
-        context = st.number_input("Tokens attention looks back on", 1, 131_072, 512,
-                                  key="probe_context", persist_state="session")  # fmt: skip
-        topk = st.number_input("Branches per step", 1, 64, 1, key="probe_topk",
-                               persist_state="session", help="1 is a chain.")  # fmt: skip
-        depth = st.number_input("Draft steps per cycle", 1, 16, 3, key="probe_depth",
-                                persist_state="session")  # fmt: skip
+        context = st.number_input(
+            "Tokens attention looks back on",
+            1,
+            131_072,
+            512,
+            key="probe_context",
+            persist_state="session",
+        )
+        topk = st.number_input(
+            "Branches per step",
+            1,
+            64,
+            1,
+            key="probe_topk",
+            persist_state="session",
+            help="1 is a chain.",
+        )
+        depth = st.number_input(
+            "Draft steps per cycle", 1, 16, 3, key="probe_depth", persist_state="session"
+        )
     argv = ["probe", "--draft", draft, "--batch", *map(str, sorted(batches) or [1])]
-    for flag, value, start in (("--context", context, 512), ("--topk", topk, 1),
-                               ("--depth", depth, 3)):  # fmt: skip
+    for flag, value, start in (
+        ("--context", context, 512),
+        ("--topk", topk, 1),
+        ("--depth", depth, 3),
+    ):
         argv += [flag, str(int(value))] if value != start else []
     argv += ["--with-target"] if target else []
     busy = any(job.active and list(job.argv) == argv for job in _open_jobs())
-    st.button("Time the draft step", type="primary", icon=":material/timer:", key="probe",
-              width="stretch", disabled=busy or not batches, on_click=jobpanel.begin,
-              args=(argv, f"Time the draft step of {draft}"))  # fmt: skip
+    st.button(
+        "Time the draft step",
+        type="primary",
+        icon=":material/timer:",
+        key="probe",
+        width="stretch",
+        disabled=busy or not batches,
+        on_click=jobpanel.begin,
+        args=(argv, f"Time the draft step of {draft}"),
+    )
     return argv
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ProbeChoice:
     """A probe and the batch size in view."""
 
     probe: Probe
@@ -84,7 +117,7 @@ class Chosen:
     committed: bool
 
 
-def _choose() -> Chosen | None:
+def _choose() -> ProbeChoice | None:
     own = {probe.key: probe for probe in latency_probe.stored()}
     found = {**own, **{probe.key: probe for probe in committed()[1]}}
     if not found:
@@ -92,17 +125,26 @@ def _choose() -> Chosen | None:
     if st.session_state.get("probe_key") not in (None, *found):
         del st.session_state["probe_key"]
     left, right = st.columns([3, 1.4], vertical_alignment="bottom")
-    key = left.selectbox("Timed", list(found), key="probe_key", persist_state="session",
-                         format_func=lambda key: _title(found[key]))  # fmt: skip
+    key = left.selectbox(
+        "Timed",
+        list(found),
+        key="probe_key",
+        persist_state="session",
+        format_func=lambda key: _title(found[key]),
+    )
     probe = found[key]
     if st.session_state.get("probe_batch") not in (None, *probe.batches):
         del st.session_state["probe_batch"]
     with right:
         batch = st.segmented_control(
-            "Sequences at once", probe.batches, default=probe.batches[0], required=True,
-            key="probe_batch", persist_state="session",
-        )  # fmt: skip
-    return Chosen(probe, batch or probe.batches[0], key not in own)
+            "Sequences at once",
+            probe.batches,
+            default=probe.batches[0],
+            required=True,
+            key="probe_batch",
+            persist_state="session",
+        )
+    return ProbeChoice(probe, batch or probe.batches[0], key not in own)
 
 
 def _title(probe: Probe) -> str:
@@ -111,7 +153,7 @@ def _title(probe: Probe) -> str:
     return f"{probe.architecture.name} · {probe.device}, {probe.dtype}{graphs} · {when}"
 
 
-def _results(shown: Chosen) -> None:
+def _results(shown: ProbeChoice) -> None:
     """The curve beside FLOPs and bytes, and every size as a row."""
     probe, batch = shown.probe, shown.batch
     rows = probe.at(batch)
@@ -127,25 +169,42 @@ def _results(shown: Chosen) -> None:
         f"{ESTIMATED}"
     )
     info = figures.latency_info(probe, batch)
-    plots.draw(figures.latency_figure(info, plots.palette()), "probe_curve",
-               figures.latency_alt(info))  # fmt: skip
+    plots.draw(
+        figures.latency_figure(info, plots.palette()), "probe_curve", figures.latency_alt(info)
+    )
     number = st.column_config.NumberColumn(format="%.3f")
     share_of = st.column_config.NumberColumn(format="%.0f")
     table = _table(probe, batch)
     columns = {name: share_of if name.endswith("%") else number for name in table}
     columns["k"] = st.column_config.NumberColumn(format="localized")
-    st.dataframe(table, hide_index=True, key="probe_rows", column_config=columns,
-                 alt="Time of a draft step by draft vocabulary size")  # fmt: skip
+    st.dataframe(
+        table,
+        hide_index=True,
+        key="probe_rows",
+        column_config=columns,
+        alt="Time of a draft step by draft vocabulary size",
+    )
     for note in probe.notes:
         st.caption(plain(note))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
-            "JSON", probe.encoded(), f"probe-{probe.key}.json", "application/json",
-            key="get_probe", icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            "JSON",
+            probe.encoded(),
+            f"probe-{probe.key}.json",
+            "application/json",
+            key="get_probe",
+            icon=":material/download:",
+            on_click="ignore",
+        )
         if not shown.committed:
-            st.button("Remove", key="drop_probe", type="tertiary", icon=":material/delete:",
-                      on_click=latency_probe.remove, args=(probe.key,))  # fmt: skip
+            st.button(
+                "Remove",
+                key="drop_probe",
+                type="tertiary",
+                icon=":material/delete:",
+                on_click=latency_probe.remove,
+                args=(probe.key,),
+            )
     st.caption(f"`{probe.command}`")
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui import demo
 from vocabtrim_core.corpora.uploads import list_uploads
-from vocabtrim_core.serving.prompt_presets import PROMPT_PRESETS
+from vocabtrim_core.serving.prompts.presets import PROMPT_PRESETS
 
 PATH = "files on this machine"
 
@@ -22,16 +22,25 @@ def choose() -> list[str]:
     titles[PATH] = "Files on this machine"
     if st.session_state.get("measure_prompts") not in (None, *titles):
         del st.session_state["measure_prompts"]
-    chosen = st.selectbox("Prompts", list(titles), key="measure_prompts", persist_state="session",
-                          format_func=titles.__getitem__,
-                          help="The same ones in the same order for every run.")  # fmt: skip
+    chosen = st.selectbox(
+        "Prompts",
+        list(titles),
+        key="measure_prompts",
+        persist_state="session",
+        format_func=titles.__getitem__,
+        help="The same ones in the same order for every run.",
+    )
     if chosen in PROMPT_PRESETS:
         note = PROMPT_PRESETS[chosen].note
         st.caption(f"Needs internet the first time. {note}")
     if chosen != PATH:
         return [chosen]
-    text = st.text_input("Files or folders", key="measure_paths", persist_state="session",
-                         placeholder="/data/questions.jsonl")  # fmt: skip
+    text = st.text_input(
+        "Files or folders",
+        key="measure_paths",
+        persist_state="session",
+        placeholder="/data/questions.jsonl",
+    )
     try:
         return shlex.split(text) or ["FILE"]
     except ValueError:  # an unclosed quotation mark: the command will say what is missing

@@ -11,7 +11,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import jobpanel
-from pages.ui.words import MEASURED, code_span, plain
+from pages.ui.format import MEASURED, code_span, plain
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving import measurement as measurements
@@ -26,7 +26,7 @@ MOST = 8  # measurements in view at once
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownMeasurement:
     """A measurement, and whether it came with the program rather than from this workspace."""
 
     measurement: Measurement
@@ -38,8 +38,11 @@ class Shown:
         kind = MEASURED
         if self.committed:
             kind = here(self.measurement.device)
-        return (kind, *([IMPORTED] if self.measurement.origin == "imported" else []),
-                *([TOY] if self.measurement.toy else []))  # fmt: skip
+        return (
+            kind,
+            *([IMPORTED] if self.measurement.origin == "imported" else []),
+            *([TOY] if self.measurement.toy else []),
+        )
 
     @property
     def title(self) -> str:
@@ -47,8 +50,13 @@ class Shown:
         each = self.measurement
         labels = [c.label for c in each.configurations]
         sizes = ", ".join(labels[:4]) + (", …" if len(labels) > 4 else "")
-        parts = [each.prompts, "toy target" if each.toy else each.target, sizes,
-                 each.engine.split(",")[0], each.created[:16].replace("T", " ")]  # fmt: skip
+        parts = [
+            each.prompts,
+            "toy target" if each.toy else each.target,
+            sizes,
+            each.engine.split(",")[0],
+            each.created[:16].replace("T", " "),
+        ]
         return " · ".join(filter(None, parts))
 
 
@@ -57,14 +65,14 @@ def here(device: str) -> str:
     return f":green-badge[measured here, {plain(device.removeprefix('NVIDIA '))}]"
 
 
-def available() -> list[Shown]:
+def available() -> list[ShownMeasurement]:
     """The workspace's, newest first, then what was measured on a GPU and came along.
 
     Those of one configuration, such as a search's trials, compare nothing and stand behind others.
     """
     found = sorted(measurements.stored(), key=lambda each: len(each.configurations) == 1)
-    own = [Shown(each) for each in found]
-    return [*own, *(Shown(each, committed=True) for each in committed()[0])]
+    own = [ShownMeasurement(each) for each in found]
+    return [*own, *(ShownMeasurement(each, committed=True) for each in committed()[0])]
 
 
 @st.cache_data(show_spinner=False)
@@ -93,16 +101,21 @@ def committed() -> tuple[list[Measurement], list[Probe]]:
     return _study((stat.st_mtime_ns, stat.st_size))
 
 
-def choose() -> list[Shown]:
+def choose() -> list[ShownMeasurement]:
     """Draw the choice of the measurements in view; the newest one is, until others are chosen."""
     found = {each.measurement.key: each for each in available()}
     if not found:
         return []
     _take_up_new(list(found))
     chosen, source = st.columns([5.6, 2.3], vertical_alignment="bottom", gap="small")
-    keys = chosen.multiselect("Measurements in view", list(found), key="measured",
-                              format_func=lambda key: found[key].title, max_selections=MOST,
-                              persist_state="session")  # fmt: skip
+    keys = chosen.multiselect(
+        "Measurements in view",
+        list(found),
+        key="measured",
+        format_func=lambda key: found[key].title,
+        max_selections=MOST,
+        persist_state="session",
+    )
     st.query_params["measured"] = ",".join(keys)
     shown = [found[key] for key in keys]
     with source:
@@ -127,10 +140,15 @@ def _take_up_new(keys: list[str]) -> None:
 # --- where they come from -----------------------------------------------------------------------
 
 
-def provenance(shown: Sequence[Shown]) -> None:
+def provenance(shown: Sequence[ShownMeasurement]) -> None:
     """Engine, versions, settings and command of what is in view; download and removal."""
-    with st.popover("Source", icon=":material/fingerprint:", key="measured_source",
-                    width="stretch", help="Provenance, download"):  # fmt: skip
+    with st.popover(
+        "Source",
+        icon=":material/fingerprint:",
+        key="measured_source",
+        width="stretch",
+        help="Provenance, download",
+    ):
         for each in shown:
             st.markdown(f"**{plain(each.title)}** {' '.join(each.badges)}")
             st.markdown("\n".join(f"- **{name}**: {value}" for name, value in facts(each)))
@@ -145,32 +163,42 @@ def _actions(measurement: Measurement) -> None:
     with st.container(horizontal=True, gap="small"):
         if measurement.origin == "measured" and BENCH in measurement.command:
             st.button(
-                "Measure again", key=f"replay_{key}", icon=":material/replay:",
+                "Measure again",
+                key=f"replay_{key}",
+                icon=":material/replay:",
                 help="Runs its command once more; the new measurement stands beside it.",
                 on_click=jobpanel.begin,
                 args=(["measurements", "replay", key], f"{measurement.prompts} once more"),
-            )  # fmt: skip
-        st.button("Remove", key=f"drop_{key}", type="tertiary", icon=":material/delete:",
-                  on_click=measurements.remove, args=(key,))  # fmt: skip
+            )
+        st.button(
+            "Remove",
+            key=f"drop_{key}",
+            type="tertiary",
+            icon=":material/delete:",
+            on_click=measurements.remove,
+            args=(key,),
+        )
 
 
-def facts(shown: Shown) -> list[tuple[str, str]]:
+def facts(shown: ShownMeasurement) -> list[tuple[str, str]]:
     """Name and value, in Markdown, of everything recorded with a measurement."""
     each = shown.measurement
     rows = {
-        "Engine": each.engine, "Device": each.device or "not recorded", "Target": each.target,
+        "Engine": each.engine,
+        "Device": each.device or "not recorded",
+        "Target": each.target,
         "Target vocabulary": f"V = {each.vocab_size:,}" if each.vocab_size else "not recorded",
         "Prompts": f"{each.prompts} (sha256 {each.prompts_key[:12] or 'not recorded'})",
         "Settings": ", ".join(f"{name} {value}" for name, value in each.settings.items()),
         "Versions": ", ".join(f"{name} {value}" for name, value in each.versions.items()),
         "Measured": each.created,
-    }  # fmt: skip
+    }
     said = [(name, plain(str(value))) for name, value in rows.items() if value]
     command = [("Command", code_span(each.command))] if each.command else []
     return [*said, *command, ("Key", each.key)]
 
 
-def commands(shown: Sequence[Shown]) -> list[list[str]]:
+def commands(shown: Sequence[ShownMeasurement]) -> list[list[str]]:
     """What does with the measurements in view in a shell what this page does."""
     keys = [each.measurement.key for each in shown if not each.committed]
     return [["measurements", action, key] for key in keys[:1] for action in ("show", "replay")]
@@ -179,11 +207,16 @@ def commands(shown: Sequence[Shown]) -> list[list[str]]:
 def take_along(measured: Sequence[Measurement]) -> None:
     """CSV, SVG and JSON of what is in view, as one zip."""
     st.download_button(
-        "Tables, figure and data", lambda: _zipped(measured), "throughput.zip", "application/zip",
-        key="get_measured", icon=":material/download:", on_click="ignore",
+        "Tables, figure and data",
+        lambda: _zipped(measured),
+        "throughput.zip",
+        "application/zip",
+        key="get_measured",
+        icon=":material/download:",
+        on_click="ignore",
         help="CSV of every run, of the summary and beside the paper; SVG; JSON. Every figure also "
         "saves itself as SVG: the camera above it.",
-    )  # fmt: skip
+    )
 
 
 def _zipped(measured: Sequence[Measurement]) -> bytes:

@@ -8,16 +8,16 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import jobpanel, plots
+from pages.ui.format import MEASURED, plain
 from pages.ui.frame import footer, plain_errors
-from pages.ui.throughput_form import LAUNCH, Engine, answers, open_jobs, search, start
+from pages.ui.throughput_form import LAUNCH, EngineChoice, answers, open_jobs, search, start
 from pages.ui.throughput_store import TOY as TOY_BADGE
-from pages.ui.words import MEASURED, plain
 from vocabtrim_core.figures import tuning as figures
 from vocabtrim_core.figures.throughput import TOY
+from vocabtrim_core.optuna_storage import studies_url
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving import tuning
 from vocabtrim_core.serving.tuning import Tuning
-from vocabtrim_core.studies import studies_url
 
 ABOUT = (
     "For one known corpus every size can be tried exactly, so TPE is not needed there. Here each "
@@ -42,18 +42,30 @@ def panel() -> None:
     footer(argv)
 
 
-def _space(engine: Engine) -> list[str]:
+def _space(engine: EngineChoice) -> list[str]:
     """What is searched besides the drafts."""
-    steps = st.multiselect("Draft steps to try", range(1, 11), [2, 3, 4, 5], key="tune_steps",
-                           persist_state="session")  # fmt: skip
+    steps = st.multiselect(
+        "Draft steps to try", range(1, 11), [2, 3, 4, 5], key="tune_steps", persist_state="session"
+    )
     argv = ["--steps", *map(str, sorted(steps) or [3])]
     if engine.name == LAUNCH:
-        topks = st.multiselect("Branches per step to try", (1, 2, 4, 8), [1], key="tune_topk",
-                               persist_state="session", help="1 is a chain.")  # fmt: skip
+        topks = st.multiselect(
+            "Branches per step to try",
+            (1, 2, 4, 8),
+            [1],
+            key="tune_topk",
+            persist_state="session",
+            help="1 is a chain.",
+        )
         argv += ["--topk", *map(str, sorted(topks) or [1])]
         if max(topks, default=1) > 1:
-            widths = st.multiselect("Tokens verified per cycle to try", (4, 8, 16, 32, 64), [8, 16],
-                                    key="tune_widths", persist_state="session")  # fmt: skip
+            widths = st.multiselect(
+                "Tokens verified per cycle to try",
+                (4, 8, 16, 32, 64),
+                [8, 16],
+                key="tune_widths",
+                persist_state="session",
+            )
             argv += ["--draft-tokens", *map(str, sorted(widths) or [8])]
     left, right = st.columns(2, vertical_alignment="bottom")
     trials = left.number_input("Trials", 1, 1000, 12, key="tune_trials", persist_state="session")
@@ -129,12 +141,16 @@ def _trials(found: Tuning) -> None:
                 "Failed because": [t.error for t in found.trials],
             }
         ),
-        hide_index=True, key="tune_rows", alt="Every trial of the search",
+        hide_index=True,
+        key="tune_rows",
+        alt="Every trial of the search",
         column_config={
             "k": st.column_config.NumberColumn(format="localized"),
-            **{name: st.column_config.NumberColumn(format="%.1f")
-               for name in ("Tokens/s", "± tokens/s")},
+            **{
+                name: st.column_config.NumberColumn(format="%.1f")
+                for name in ("Tokens/s", "± tokens/s")
+            },
             "Acceptance length": st.column_config.NumberColumn(format="%.3f"),
         },
-    )  # fmt: skip
+    )
     st.caption(f"Study `{found.study}`; `optuna-dashboard {studies_url()}` opens it.")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui import plots, state
+from pages.ui.format import plain
 from pages.ui.router import page as page_of
-from pages.ui.throughput_store import Shown
-from pages.ui.words import plain
+from pages.ui.throughput_store import ShownMeasurement
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import ONE_RUN, drafts_nothing, verdict
@@ -32,7 +32,7 @@ class Looked:
     draft: str
 
 
-def results(shown: Sequence[Shown]) -> Looked:
+def results(shown: Sequence[ShownMeasurement]) -> Looked:
     """Verdicts, rates and gains of the measurements in view."""
     measured = [each.measurement for each in shown]
     looked = _controls(measured)
@@ -64,17 +64,27 @@ def _controls(measured: Sequence[Measurement]) -> Looked:
     forget("measured_base", baselines)
     forget("measured_draft", drafts)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        draft = st.selectbox("Verdict about", drafts, key="measured_draft", width=240,
-                             persist_state="session")  # fmt: skip
-        base = st.segmented_control("Compared with", baselines, default=baselines[0],
-                                    required=True, key="measured_base",
-                                    persist_state="session")  # fmt: skip
+        draft = st.selectbox(
+            "Verdict about", drafts, key="measured_draft", width=240, persist_state="session"
+        )
+        base = st.segmented_control(
+            "Compared with",
+            baselines,
+            default=baselines[0],
+            required=True,
+            key="measured_base",
+            persist_state="session",
+        )
         concurrency = at_once[0]
         if len(at_once) > 1:
             concurrency = st.segmented_control(
-                "Requests at once", at_once, default=at_once[0], required=True, key="measured_at",
+                "Requests at once",
+                at_once,
+                default=at_once[0],
+                required=True,
+                key="measured_at",
                 persist_state="session",
-            )  # fmt: skip
+            )
     kind = next(kind for kind, name in BASELINES.items() if name == (base or baselines[0]))
     return Looked(concurrency or at_once[0], kind, draft)
 
@@ -110,7 +120,7 @@ def in_question(measurement: Measurement, looked: Looked) -> Configuration | Non
 # --- the verdict --------------------------------------------------------------------------------
 
 
-def _headline(shown: Shown, looked: Looked) -> None:
+def _headline(shown: ShownMeasurement, looked: Looked) -> None:
     """The verdict of one measurement, and everything that limits it."""
     measurement = shown.measurement
     draft = in_question(measurement, looked)
@@ -128,22 +138,28 @@ def _headline(shown: Shown, looked: Looked) -> None:
         _failed(measurement)
 
 
-def calibrate(shown: Sequence[Shown]) -> None:
+def calibrate(shown: Sequence[ShownMeasurement]) -> None:
     """From drafts of two sizes or more to a forecast for every size, on counts of the same V."""
     own = [each.measurement for each in shown if not each.committed]
     fitting = [each for each in own if len({c.k for c in _good(each) if c.k}) > 1]
     if not fitting:
         return
     chosen = fitting[0]
-    sets = [each for each in state.counted_sets()
-            if chosen.vocab_size in (None, each.counts.vocab_size)]  # fmt: skip
+    sets = [
+        each for each in state.counted_sets() if chosen.vocab_size in (None, each.counts.vocab_size)
+    ]
     told = (
         "Forecast then predicts every size from these runs, and shows predicted against measured."
     )
     if not sets:
         told = f"Needs a corpus counted with this target's tokenizer, V = {chosen.vocab_size:,}."
-    if st.button("Use this measurement to calibrate the forecast", key="calibrate", help=told,
-                 icon=":material/speed:", disabled=not sets):  # fmt: skip
+    if st.button(
+        "Use this measurement to calibrate the forecast",
+        key="calibrate",
+        help=told,
+        icon=":material/speed:",
+        disabled=not sets,
+    ):
         st.session_state.update(calibrated_on=chosen.key, counts_key=sets[0].key)
         st.switch_page(page_of("forecast"), query_params={"timing": "A measurement"})
     if not sets:
@@ -152,8 +168,12 @@ def calibrate(shown: Sequence[Shown]) -> None:
 
 def where(measurement: Measurement) -> str:
     """Prompts, engine and device in one line."""
-    parts = [measurement.prompts, f"target {measurement.target}", measurement.engine,
-             measurement.device]  # fmt: skip
+    parts = [
+        measurement.prompts,
+        f"target {measurement.target}",
+        measurement.engine,
+        measurement.device,
+    ]
     return " · ".join(filter(None, parts))
 
 
@@ -178,8 +198,11 @@ def missing_baselines(measurement: Measurement, concurrency: int) -> list[str]:
         if measurement.good(c.label, concurrency)
     }
     small = measurement.vocab_size is not None and measurement.vocab_size <= 32_000
-    return [name for kind, name in BASELINES.items()
-            if kind not in found and not (kind == figures.SHIPPED and small)]  # fmt: skip
+    return [
+        name
+        for kind, name in BASELINES.items()
+        if kind not in found and not (kind == figures.SHIPPED and small)
+    ]
 
 
 def _failed(measurement: Measurement) -> None:

@@ -9,9 +9,9 @@ import streamlit as st
 
 from pages.ui import state, tokens
 from pages.ui.fields import told
+from pages.ui.format import counted, plain
 from pages.ui.frame import plain_errors
 from pages.ui.marked_text import marked_text
-from pages.ui.words import counted, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST
@@ -22,17 +22,26 @@ from vocabtrim_core.workspace.files import write_atomic
 
 SOURCES = ("Bundled", "Path", "Upload", "Hub")
 # An upload is stored under these names only; what the browser calls a file never becomes a path.
-UPLOADS = ("tokenizer.json", "tokenizer_config.json", "config.json", "special_tokens_map.json",
-           "chat_template.jinja")  # fmt: skip
+UPLOADS = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+)
 SAMPLE = "def hello(name):\n    print(f'Good morning, {name}!')"
 
 
 def choose() -> Tokenizer | None:
     """Draw the choice and what is known about it; None until there is one."""
     source = st.segmented_control(
-        "Where from", SOURCES, default="Bundled", required=True, key="tok_source",
+        "Where from",
+        SOURCES,
+        default="Bundled",
+        required=True,
+        key="tok_source",
         persist_state="session",
-    )  # fmt: skip
+    )
     with plain_errors():
         spec, revision = {"Bundled": _bundled, "Path": _path, "Upload": _upload, "Hub": _hub}[
             source or "Bundled"
@@ -53,15 +62,26 @@ def _with_v(found: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
     key = f"model_v_{found.fingerprint[:16]}"
     sizes, needed = padded(found.backend), least(found.backend)
     if sizes:
-        st.pills("Models with this tokenizer have V", sizes, key=f"{key}_known",
-                          format_func=lambda size: f"{size:,}", persist_state="session",
-                          on_change=_take, args=(key,))  # fmt: skip
+        st.pills(
+            "Models with this tokenizer have V",
+            sizes,
+            key=f"{key}_known",
+            format_func=lambda size: f"{size:,}",
+            persist_state="session",
+            on_change=_take,
+            args=(key,),
+        )
     size = st.number_input(
-        "Model's V", None, LARGEST, None, key=key, persist_state="session",
+        "Model's V",
+        None,
+        LARGEST,
+        None,
+        key=key,
+        persist_state="session",
         placeholder=f"{found.vocab_size:,}, the tokenizer's own",
         help="The vocab_size of the model's config.json: rows of its head, and of every mapping. "
         f"At least {needed:,}, the largest id + 1.",
-    )  # fmt: skip
+    )
     return tokens.load(spec, revision, int(size)) if size is not None else found
 
 
@@ -73,24 +93,30 @@ def _take(key: str) -> None:
 
 def _bundled() -> tuple[str, None]:
     name = st.selectbox(
-        "Tokenizer", list(PRESETS), format_func=lambda n: f"{PRESETS[n].title}", key="tok_preset",
+        "Tokenizer",
+        list(PRESETS),
+        format_func=lambda n: f"{PRESETS[n].title}",
+        key="tok_preset",
         persist_state="session",
-    )  # fmt: skip
+    )
     return name, None
 
 
 def _path() -> tuple[str, None]:
     hint = "a folder with tokenizer.json, or the file itself"
-    return st.text_input("Path on this machine", key="tok_path", placeholder=hint,
-                         persist_state="session").strip(), None  # fmt: skip
+    return st.text_input(
+        "Path on this machine", key="tok_path", placeholder=hint, persist_state="session"
+    ).strip(), None
 
 
 def _hub() -> tuple[str, str | None]:
     left, right = st.columns([2, 1])
-    hub_id = left.text_input("Model on the hub", key="tok_hub", placeholder="Qwen/Qwen3-8B",
-                             persist_state="session")  # fmt: skip
-    revision = right.text_input("Revision", key="tok_revision", placeholder="main",
-                                persist_state="session")  # fmt: skip
+    hub_id = left.text_input(
+        "Model on the hub", key="tok_hub", placeholder="Qwen/Qwen3-8B", persist_state="session"
+    )
+    revision = right.text_input(
+        "Revision", key="tok_revision", placeholder="main", persist_state="session"
+    )
     st.caption("Needs internet. Only small text files are downloaded; no code of theirs is run.")
     return hub_id.strip(), revision.strip() or None
 
@@ -98,8 +124,11 @@ def _hub() -> tuple[str, str | None]:
 def _upload() -> tuple[str, None]:
     files = st.file_uploader(
         "tokenizer.json, and beside it tokenizer_config.json and config.json",
-        ["json", "jinja"], accept_multiple_files=True, key="tok_files", max_upload_size=50,
-    )  # fmt: skip
+        ["json", "jinja"],
+        accept_multiple_files=True,
+        key="tok_files",
+        max_upload_size=50,
+    )
     if not files:
         return st.session_state.get("tok_uploaded", ""), None
     known = {file.name: file.getvalue() for file in files if file.name in UPLOADS}
@@ -138,8 +167,10 @@ def try_it(tokenizer: Tokenizer) -> None:
     pieces = tokenizer.pieces(text or "")
     name, kept = _chosen(tokenizer) or ("", None)
     kinds = ["token" if kept is None else "in" if kept[i] else "out" for _, i in pieces]
-    marked = [(piece, kind, f"id {i}{', left out' * (kind == 'out')}")
-              for (piece, i), kind in zip(pieces, kinds, strict=True)]  # fmt: skip
+    marked = [
+        (piece, kind, f"id {i}{', left out' * (kind == 'out')}")
+        for (piece, i), kind in zip(pieces, kinds, strict=True)
+    ]
     marked_text(marked, key="try_marked", alt="The text cut into its tokens")
     if kept is None:
         st.caption(
@@ -157,8 +188,11 @@ def try_it(tokenizer: Tokenizer) -> None:
 def _chosen(tokenizer: Tokenizer) -> tuple[str, np.ndarray] | None:
     """(set, bool[V] of the vocabulary chosen on it): the set in view if this tokenizer counted it,
     else the newest that it did; None where there is none."""
-    sets = [s for s in state.counted_sets()
-            if s.counts.provenance.tokenizer_sha256 == tokenizer.fingerprint]  # fmt: skip
+    sets = [
+        s
+        for s in state.counted_sets()
+        if s.counts.provenance.tokenizer_sha256 == tokenizer.fingerprint
+    ]
     if not sets:
         return None
     by_key = {stored.key: stored for stored in sets}

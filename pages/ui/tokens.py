@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import state
-from pages.ui.memory import freeze
-from pages.ui.words import MEASURED, code_span, visible
+from pages.ui.format import MEASURED, code_span, visible
+from pages.ui.warmup import freeze
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.counts_store import StoredCounts

@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import jobpanel, train_cost, train_target
+from pages.ui.format import MEASURED, percent, plain
 from pages.ui.train_options import answer_arguments
-from pages.ui.words import MEASURED, percent, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.jobs.job import Job
 
@@ -31,8 +31,9 @@ def panel() -> list[str]:
         corpus = train_target.corpus(target, "answers", ROWS) if target else None
         who = answer_arguments("answers_by", "--by") if corpus else []
         api = _api(who)
-        several = st.number_input("Prompts at once", 1, 512, 16, key="answers_many",
-                                  persist_state="session")  # fmt: skip
+        several = st.number_input(
+            "Prompts at once", 1, 512, 16, key="answers_many", persist_state="session"
+        )
     if target is None or corpus is None:
         return ["regenerate", "--target", "MODEL", "--data", "PATH", "--out", "own.jsonl"]
     argv = ["regenerate", "--target", target.spec, *corpus.arguments, *who, *api]
@@ -53,11 +54,14 @@ def panel() -> list[str]:
         held = train_cost.resources() if "local" in who else ()
         done = any(job.state == "done" for job in mine())
         st.button(
-            "Answered, see the right" if done else "Let the target answer", type="primary",
-            key="answers_start", icon=":material/autorenew:", on_click=train_cost.begin,
+            "Answered, see the right" if done else "Let the target answer",
+            type="primary",
+            key="answers_start",
+            icon=":material/autorenew:",
+            on_click=train_cost.begin,
             args=(argv, f"Own answers of {target.name} on {corpus.name}", held),
             disabled=target.to_be_made or done or any(job.active for job in mine()),
-        )  # fmt: skip
+        )
         jobpanel.watch(lambda: [job for job in mine() if job.state != "done"], "answers")
     with right:
         _results()
@@ -67,10 +71,15 @@ def panel() -> list[str]:
 def _api(who: list[str]) -> list[str]:
     if not who or who[1] == "local":
         return []
-    api = st.segmented_control("It speaks", ("openai", "sglang"), default="openai", required=True,
-                               key="answers_api", persist_state="session",
-                               help="openai: chat completions with the server's template. sglang: "
-                               "/generate with ours.")  # fmt: skip
+    api = st.segmented_control(
+        "It speaks",
+        ("openai", "sglang"),
+        default="openai",
+        required=True,
+        key="answers_api",
+        persist_state="session",
+        help="openai: chat completions with the server's template. sglang: /generate with ours.",
+    )
     return ["--api", str(api)] if api != "openai" else []
 
 
@@ -78,8 +87,10 @@ def _results() -> None:
     """Every regenerated corpus, newest first, with what it says of the best size."""
     files = train_target.own_answers()
     if not files:
-        st.info("Nothing is regenerated yet. A few hundred prompts show which way it goes.",
-                icon=":material/forum:")  # fmt: skip
+        st.info(
+            "Nothing is regenerated yet. A few hundred prompts show which way it goes.",
+            icon=":material/forum:",
+        )
         return
     compared = {
         Path(found["out"]): found["alignment"]
@@ -107,10 +118,19 @@ def _results() -> None:
 
 def _compared(found: dict) -> None:
     a, b, c = st.columns(3)
-    a.metric("k* on the original", f"{found['k_original']:,}",
-             help=f"{found['tokens_original']:,} tokens counted")  # fmt: skip
-    b.metric("k* on its own answers", f"{found['k_regenerated']:,}",
-             help=f"{found['tokens_regenerated']:,} tokens counted")  # fmt: skip
-    c.metric("Covered of what it says", percent(found["coverage_of_regenerated"]),
-             help="By the vocabulary chosen on the original.")  # fmt: skip
+    a.metric(
+        "k* on the original",
+        f"{found['k_original']:,}",
+        help=f"{found['tokens_original']:,} tokens counted",
+    )
+    b.metric(
+        "k* on its own answers",
+        f"{found['k_regenerated']:,}",
+        help=f"{found['tokens_regenerated']:,} tokens counted",
+    )
+    c.metric(
+        "Covered of what it says",
+        percent(found["coverage_of_regenerated"]),
+        help="By the vocabulary chosen on the original.",
+    )
     st.caption(f"{plain(found['sentence'])} At alpha {found['alpha']:g}. {MEASURED}")

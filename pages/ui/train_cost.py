@@ -6,11 +6,11 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.fields import told
-from pages.ui.train_form import Asked
+from pages.ui.format import ESTIMATED, MEASURED
+from pages.ui.train_form import TrainingRequest
 from pages.ui.train_options import trainer_words
-from pages.ui.words import ESTIMATED, MEASURED
 from vocabtrim_core.drafts.estimate import Estimate
-from vocabtrim_core.drafts.trainer import Trainer, known_trainer
+from vocabtrim_core.drafts.training_env import Trainer, known_trainer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
@@ -33,7 +33,7 @@ def known() -> Trainer | None:
     return found
 
 
-def panel(asked: Asked) -> None:
+def panel(asked: TrainingRequest) -> None:
     """Cost, check and start."""
     trainer = known()
     cost = asked.estimate(trainer) if trainer else None
@@ -55,13 +55,19 @@ def panel(asked: Asked) -> None:
     _check(asked)
 
 
-def _cost(asked: Asked, cost: Estimate) -> None:
+def _cost(asked: TrainingRequest, cost: Estimate) -> None:
     a, b, c = st.columns([1.3, 1, 1])
-    a.metric("Tokens to learn from", f"{cost.tokens:,}",
-             help=f"About, in {cost.conversations:,} conversations.")  # fmt: skip
+    a.metric(
+        "Tokens to learn from",
+        f"{cost.tokens:,}",
+        help=f"About, in {cost.conversations:,} conversations.",
+    )
     b.metric("Steps per draft", f"{cost.steps:,}")
-    c.metric("Time, about", _rough(cost.seconds),
-             help="Good to a factor of two, until a run has been measured here.")  # fmt: skip
+    c.metric(
+        "Time, about",
+        _rough(cost.seconds),
+        help="Good to a factor of two, until a run has been measured here.",
+    )
     target = asked.target.target
     width = target.hidden_size if target else 0
     kind = MEASURED if cost.measured else ESTIMATED
@@ -82,7 +88,7 @@ def _cost(asked: Asked, cost: Estimate) -> None:
             f"needed and {format_bytes(cost.free_bytes)} are free; lower the tokens or the number "
             "of drafts.",
             icon=":material/hard_drive:",
-        )  # fmt: skip
+        )
 
 
 def _rough(seconds: float) -> str:
@@ -92,19 +98,29 @@ def _rough(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _start(asked: Asked, trainer: Trainer | None, cost: Estimate | None) -> None:
+def _start(asked: TrainingRequest, trainer: Trainer | None, cost: Estimate | None) -> None:
     busy = any(job.active for job in of_run(asked.run))
     ready = bool(asked.sizes.all) and trainer is not None and (cost is None or cost.fits)
     with st.container(horizontal=True, gap="small"):
         st.button(
-            "Training, see Runs" if busy else asked.title, type="primary", key="train_start",
-            icon=":material/model_training:", disabled=busy or not ready, on_click=_begin,
-            args=(asked,), help="One job in the background; it survives closing this page.",
-        )  # fmt: skip
-        st.button("Validate", key="train_check", icon=":material/fact_check:", on_click=begin,
-                  args=(check_arguments(asked), "Validate the run files"),
-                  disabled=asked.target.to_be_made or not asked.sizes.all,
-                  help="SpecForge's own check (train --plan); nothing is started.")  # fmt: skip
+            "Training, see Runs" if busy else asked.title,
+            type="primary",
+            key="train_start",
+            icon=":material/model_training:",
+            disabled=busy or not ready,
+            on_click=_begin,
+            args=(asked,),
+            help="One job in the background; it survives closing this page.",
+        )
+        st.button(
+            "Validate",
+            key="train_check",
+            icon=":material/fact_check:",
+            on_click=begin,
+            args=(check_arguments(asked), "Validate the run files"),
+            disabled=asked.target.to_be_made or not asked.sizes.all,
+            help="SpecForge's own check (train --plan); nothing is started.",
+        )
 
 
 def resources() -> tuple[str, ...]:
@@ -113,7 +129,7 @@ def resources() -> tuple[str, ...]:
     return trainer.resources if trainer else ("train",)
 
 
-def _begin(asked: Asked) -> None:
+def _begin(asked: TrainingRequest) -> None:
     begin(asked.argv, asked.title, resources())
     st.session_state.train_view = "Runs"
     st.session_state.train_run = asked.run
@@ -130,9 +146,10 @@ def begin(argv: list[str], title: str, held: tuple[str, ...] = ()) -> None:
 def of_run(name: str) -> list[Job]:
     """The jobs that train the run of this name, newest first."""
     return [
-        job for job in jobpanel.of_verb("train")
+        job
+        for job in jobpanel.of_verb("train")
         if "--check" not in job.argv and value_of(job.argv, "--name") == name
-    ]  # fmt: skip
+    ]
 
 
 def value_of(argv: tuple[str, ...], flag: str) -> str:
@@ -143,12 +160,12 @@ def value_of(argv: tuple[str, ...], flag: str) -> str:
 # --- SpecForge's check ----------------------------------------------------------------------------
 
 
-def check_arguments(asked: Asked, online: str = "") -> list[str]:
+def check_arguments(asked: TrainingRequest, online: str = "") -> list[str]:
     """The command that validates, for an online run on these GPUs too."""
     return [*asked.argv, "--check", *(["--online", online] if online else [])]
 
 
-def _check(asked: Asked) -> None:
+def _check(asked: TrainingRequest) -> None:
     """What SpecForge said of exactly these settings."""
     outcome(check_arguments(asked), "plans", "validate")
 
@@ -168,8 +185,14 @@ def outcome(argv: list[str], part: str, key: str) -> None:
     for k, plan in plans.items():
         with st.expander(f"Run file for k = {int(k):,}", type="compact"):
             st.code(plan["yaml"], language="yaml")
-            st.download_button("Download", plan["yaml"], f"run-{k}.yaml", "application/yaml",
-                               key=f"{key}_{k}", on_click="ignore")  # fmt: skip
+            st.download_button(
+                "Download",
+                plan["yaml"],
+                f"run-{k}.yaml",
+                "application/yaml",
+                key=f"{key}_{k}",
+                on_click="ignore",
+            )
             st.caption(
                 "The features' folder and the steps are filled in once they are captured. What "
                 "SpecForge would start:"
@@ -177,7 +200,7 @@ def outcome(argv: list[str], part: str, key: str) -> None:
             st.json(plan["plan"], expanded=False)
 
 
-def online(asked: Asked) -> None:
+def online(asked: TrainingRequest) -> None:
     """The disaggregated run: SGLang servers capture on some GPUs while others train."""
     st.caption(
         "For two GPUs or more, with SpecForge's source checkout, SGLang and Mooncake: nothing is "
@@ -186,10 +209,16 @@ def online(asked: Asked) -> None:
     )
     left, right = st.columns(2)
     trains = left.text_input("GPUs that train", "1", key="online_train", persist_state="session")
-    serves = right.text_input("GPUs that serve the target", "0", key="online_serve",
-                              persist_state="session")  # fmt: skip
+    serves = right.text_input(
+        "GPUs that serve the target", "0", key="online_serve", persist_state="session"
+    )
     argv = check_arguments(asked, f"{trains.strip()}:{serves.strip()}")
-    st.button("Make and check the run file", key="online_check", icon=":material/lan:",
-              on_click=begin, args=(argv, "Check the online run file"),
-              disabled=asked.target.to_be_made or not asked.sizes.all)  # fmt: skip
+    st.button(
+        "Make and check the run file",
+        key="online_check",
+        icon=":material/lan:",
+        on_click=begin,
+        args=(argv, "Check the online run file"),
+        disabled=asked.target.to_be_made or not asked.sizes.all,
+    )
     outcome(argv, "online", "online")

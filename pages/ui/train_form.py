@@ -12,15 +12,15 @@ from pages.ui.train_options import Options
 from pages.ui.train_sizes import Sizes
 from pages.ui.train_target import ChosenCorpus, ChosenTarget
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.estimate import Estimate, estimate
-from vocabtrim_core.drafts.sequences import survey
-from vocabtrim_core.drafts.trainer import Trainer
+from vocabtrim_core.drafts.tokenized_dataset import survey
+from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.templates.resolve import resolve_template
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class TrainingRequest:
     """Everything the form says."""
 
     target: ChosenTarget
@@ -31,8 +31,14 @@ class Asked:
     @property
     def settings(self) -> list[str]:
         """What the run is, without its vocabularies: more of them continue the same run."""
-        return ["train", "--target", self.target.spec, *self.corpus.arguments,
-                *self.options.arguments, *self.options.run_arguments]  # fmt: skip
+        return [
+            "train",
+            "--target",
+            self.target.spec,
+            *self.corpus.arguments,
+            *self.options.arguments,
+            *self.options.run_arguments,
+        ]
 
     @property
     def run(self) -> str:
@@ -64,21 +70,44 @@ class Asked:
         options = self.options
         tokenizer = tokens.load(options.tokenizer or str(target.folder))
         template = resolve_template(tokenizer, options.template)
-        recipe = Recipe(replace(tokenizer, vocab_size=target.vocab_size), template,
-                        max_length=options.max_length)  # fmt: skip
-        seen = _survey(_stamp(corpus), tokenizer.fingerprint, template.name, options.max_length,
-                       options.max_tokens, corpus, recipe)  # fmt: skip
+        recipe = CountConfig(
+            replace(tokenizer, vocab_size=target.vocab_size),
+            template,
+            max_length=options.max_length,
+        )
+        seen = _survey(
+            _stamp(corpus),
+            tokenizer.fingerprint,
+            template.name,
+            options.max_length,
+            options.max_tokens,
+            corpus,
+            recipe,
+        )
         return estimate(
-            target, corpus, recipe, self.sizes.all, options.plan, options.deployment, trainer,
-            max_tokens=options.max_tokens, held_out=options.held_out, surveyed=seen,
-        )  # fmt: skip
+            target,
+            corpus,
+            recipe,
+            self.sizes.all,
+            options.plan,
+            options.deployment,
+            trainer,
+            max_tokens=options.max_tokens,
+            held_out=options.held_out,
+            surveyed=seen,
+        )
 
 
 @st.cache_data(max_entries=32, show_spinner="Reading the head of the corpus")
 def _survey(
-    stamp: tuple, tokenizer: str, template: str, length: int, most: int | None, _corpus: Corpus,
-    _recipe: Recipe,
-) -> tuple[int, int]:  # fmt: skip
+    stamp: tuple,
+    tokenizer: str,
+    template: str,
+    length: int,
+    most: int | None,
+    _corpus: Corpus,
+    _recipe: CountConfig,
+) -> tuple[int, int]:
     """Conversations and tokens a capture would read."""
     return survey(_corpus, _recipe, max_tokens=most)
 
@@ -88,7 +117,7 @@ def _stamp(corpus: Corpus) -> tuple:
     return (corpus.limit, *((name, s.st_size, s.st_mtime_ns) for name, s in stats))
 
 
-def form() -> Asked | None:
+def form() -> TrainingRequest | None:
     """Draw it; None until target and conversations are chosen. InputError for what cannot be."""
     target = train_target.target()
     if target is None:
@@ -97,4 +126,4 @@ def form() -> Asked | None:
     if corpus is None:
         return None
     sizes = train_sizes.choose(target, corpus)
-    return Asked(target, corpus, sizes, train_options.choose(target.toy))
+    return TrainingRequest(target, corpus, sizes, train_options.choose(target.toy))

@@ -10,8 +10,8 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import jobpanel
+from pages.ui.format import code_span, plain
 from pages.ui.frame import shell
-from pages.ui.words import code_span, plain
 from vocabtrim_core.drafts.plan import (
     MAX_LENGTH,
     STARTS,
@@ -21,10 +21,10 @@ from vocabtrim_core.drafts.plan import (
     Deployment,
     TrainingPlan,
 )
-from vocabtrim_core.drafts.trainer import Trainer, known_trainer, trainer_command
+from vocabtrim_core.drafts.training_env import Trainer, known_trainer, trainer_command
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.programs import TRAINER, configured
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 
 WHO = ("The target here", "A server")
 HELD_OUT = 0.05
@@ -52,21 +52,43 @@ def choose(toy: bool) -> Options:
     with st.expander("Training settings", icon=":material/tune:"):
         plan = _plan(toy, argv)
         length, tokens, held_out, template, tokenizer = _reading(toy, argv)
-        name = st.text_input("Name of the run", key="train_name", persist_state="session",
-                             placeholder="from its settings").strip()  # fmt: skip
+        name = st.text_input(
+            "Name of the run",
+            key="train_name",
+            persist_state="session",
+            placeholder="from its settings",
+        ).strip()
     with st.expander("The target's own answers first", icon=":material/autorenew:"):
         argv += _answers()
     with st.expander("GPU and cluster", icon=":material/memory:"):
         deployment, where = _where()
-    return Options(plan, deployment, length, tokens, held_out, template, tokenizer, name,
-                   tuple(argv), tuple(where))  # fmt: skip
+    return Options(
+        plan,
+        deployment,
+        length,
+        tokens,
+        held_out,
+        template,
+        tokenizer,
+        name,
+        tuple(argv),
+        tuple(where),
+    )
 
 
 def _number(column, label: str, key: str, usual, least, argv: list[str], flag: str, **more) -> Any:
     """A number whose usual value stands in it greyed; the argument only where it was changed."""
     shown = f"{usual:,}" if isinstance(usual, int) else "none" if usual is None else f"{usual:g}"
-    value = column.number_input(label, least, None, None, key=f"train_{key}", placeholder=shown,
-                                persist_state="session", **more)  # fmt: skip
+    value = column.number_input(
+        label,
+        least,
+        None,
+        None,
+        key=f"train_{key}",
+        placeholder=shown,
+        persist_state="session",
+        **more,
+    )
     if value is None:
         return usual
     argv += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
@@ -78,44 +100,118 @@ def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
     a, b, c, d = st.columns(4, gap="small")
     epochs = _number(a, "Epochs", "epochs", usual.epochs, 1, argv, "--epochs")
     steps = _number(b, "Steps at most", "steps", usual.max_steps, 1, argv, "--max-steps")
-    batch = _number(c, "Batch", "batch", usual.batch_size, 1, argv, "--batch-size",
-                    help="Conversations per optimizer step.")  # fmt: skip
-    accumulation = _number(d, "Accumulation", "accumulation", usual.accumulation, 1, argv,
-                           "--accumulation")  # fmt: skip
+    batch = _number(
+        c,
+        "Batch",
+        "batch",
+        usual.batch_size,
+        1,
+        argv,
+        "--batch-size",
+        help="Conversations per optimizer step.",
+    )
+    accumulation = _number(
+        d, "Accumulation", "accumulation", usual.accumulation, 1, argv, "--accumulation"
+    )
     a, b, c, d = st.columns(4, gap="small")
-    rate = _number(a, "Learning rate", "rate", usual.learning_rate, 1e-7, argv, "--learning-rate",
-                   format="%.1e")  # fmt: skip
-    positions = _number(b, "Draft positions", "ttt", usual.ttt_length, 1, argv, "--ttt-length",
-                        help="Unrolled in training; SpecForge's ttt_length.")  # fmt: skip
-    evaluations = _number(c, "Evaluations", "evaluations", usual.evaluations, 1, argv,
-                          "--evaluations", help="And checkpoints, per training.")  # fmt: skip
-    start = d.selectbox("Head starts", STARTS, STARTS.index(usual.start),
-                        key=f"train_start_{toy}", persist_state="session",
-                        help="scratch: random, as in the paper. target: the target's rows of the "
-                        "kept tokens.")  # fmt: skip
+    rate = _number(
+        a,
+        "Learning rate",
+        "rate",
+        usual.learning_rate,
+        1e-7,
+        argv,
+        "--learning-rate",
+        format="%.1e",
+    )
+    positions = _number(
+        b,
+        "Draft positions",
+        "ttt",
+        usual.ttt_length,
+        1,
+        argv,
+        "--ttt-length",
+        help="Unrolled in training; SpecForge's ttt_length.",
+    )
+    evaluations = _number(
+        c,
+        "Evaluations",
+        "evaluations",
+        usual.evaluations,
+        1,
+        argv,
+        "--evaluations",
+        help="And checkpoints, per training.",
+    )
+    start = d.selectbox(
+        "Head starts",
+        STARTS,
+        STARTS.index(usual.start),
+        key=f"train_start_{toy}",
+        persist_state="session",
+        help="scratch: random, as in the paper. target: the target's rows of the kept tokens.",
+    )
     argv += ["--start", start] if start != usual.start else []
     return TrainingPlan(
-        epochs=epochs, max_steps=steps, batch_size=batch, accumulation=accumulation,
-        learning_rate=rate, ttt_length=positions, evaluations=evaluations, start=start,
-    )  # fmt: skip
+        epochs=epochs,
+        max_steps=steps,
+        batch_size=batch,
+        accumulation=accumulation,
+        learning_rate=rate,
+        ttt_length=positions,
+        evaluations=evaluations,
+        start=start,
+    )
 
 
 def _reading(toy: bool, argv: list[str]) -> tuple[int, int | None, float, str, str | None]:
     a, b, c, d = st.columns(4, gap="small")
     usual = TOY_MAX_LENGTH if toy else MAX_LENGTH
-    length = _number(a, "Length limit", "length", usual, 2, argv, "--max-length",
-                     help="Tokens of a conversation that are used.")  # fmt: skip
-    tokens = _number(b, "Tokens at most", "tokens", TOY_MAX_TOKENS if toy else None, 100, argv,
-                     "--max-tokens", help="Read in all.")  # fmt: skip
-    held_out = _number(c, "Held out", "held_out", HELD_OUT, 0.001, argv, "--held-out",
-                       help="Share of conversations kept from training.")  # fmt: skip
-    template = d.selectbox("Template", ["auto", *NAMED], key="train_template",
-                           persist_state="session", help="auto: the tokenizer's own")  # fmt: skip
+    length = _number(
+        a,
+        "Length limit",
+        "length",
+        usual,
+        2,
+        argv,
+        "--max-length",
+        help="Tokens of a conversation that are used.",
+    )
+    tokens = _number(
+        b,
+        "Tokens at most",
+        "tokens",
+        TOY_MAX_TOKENS if toy else None,
+        100,
+        argv,
+        "--max-tokens",
+        help="Read in all.",
+    )
+    held_out = _number(
+        c,
+        "Held out",
+        "held_out",
+        HELD_OUT,
+        0.001,
+        argv,
+        "--held-out",
+        help="Share of conversations kept from training.",
+    )
+    template = d.selectbox(
+        "Template",
+        ["auto", *NAMED],
+        key="train_template",
+        persist_state="session",
+        help="auto: the tokenizer's own",
+    )
     argv += ["--template", template] if template != "auto" else []
     tokenizer = st.text_input(
-        "Tokenizer, where it is not beside the weights", key="train_tok", persist_state="session",
+        "Tokenizer, where it is not beside the weights",
+        key="train_tok",
+        persist_state="session",
         placeholder="beside the weights",
-    ).strip()  # fmt: skip
+    ).strip()
     argv += ["--tokenizer", tokenizer] if tokenizer else []
     return length, tokens, held_out, template, tokenizer or None
 
@@ -133,17 +229,27 @@ def _answers() -> list[str]:
 
 def answer_arguments(key: str, flag: str) -> list[str]:
     """Who answers, how warm and how long: arguments of `train` and `regenerate`."""
-    who = st.segmented_control("Who answers", WHO, default=WHO[0], required=True, key=key,
-                               persist_state="session")  # fmt: skip
+    who = st.segmented_control(
+        "Who answers", WHO, default=WHO[0], required=True, key=key, persist_state="session"
+    )
     by = "local"
     if who == WHO[1]:
-        by = st.text_input("Address of the server", key=f"{key}_url", persist_state="session",
-                           placeholder="http://127.0.0.1:30000").strip() or "URL"  # fmt: skip
+        by = (
+            st.text_input(
+                "Address of the server",
+                key=f"{key}_url",
+                persist_state="session",
+                placeholder="http://127.0.0.1:30000",
+            ).strip()
+            or "URL"
+        )
     left, right = st.columns(2)
-    warm = left.number_input("Temperature", 0.0, 2.0, 0.0, 0.1, key=f"{key}_warm",
-                             persist_state="session")  # fmt: skip
-    most = right.number_input("Tokens per answer", 1, None, 128, key=f"{key}_most",
-                              persist_state="session")  # fmt: skip
+    warm = left.number_input(
+        "Temperature", 0.0, 2.0, 0.0, 0.1, key=f"{key}_warm", persist_state="session"
+    )
+    most = right.number_input(
+        "Tokens per answer", 1, None, 128, key=f"{key}_most", persist_state="session"
+    )
     return [flag, by, "--temperature", f"{warm:g}", "--answer-tokens", str(most)]
 
 
@@ -153,22 +259,54 @@ def answer_arguments(key: str, flag: str) -> list[str]:
 def _where() -> tuple[Deployment, list[str]]:
     found = known_trainer()
     _environment(found)
-    device = st.segmented_control("Device", ("auto", "cpu", "cuda"), default="auto", required=True,
-                                  key="train_device", persist_state="session")  # fmt: skip
+    device = st.segmented_control(
+        "Device",
+        ("auto", "cpu", "cuda"),
+        default="auto",
+        required=True,
+        key="train_device",
+        persist_state="session",
+    )
     a, b, c = st.columns([1, 1, 2], gap="small")
-    processes = a.number_input("GPUs per node", 1, None, 1, key="train_processes",
-                               persist_state="session", help="nproc_per_node")  # fmt: skip
-    nodes = b.number_input("Nodes", 1, None, 1, key="train_nodes", persist_state="session",
-                           help="nnodes; the same command is started on each")  # fmt: skip
-    address = c.text_input("First node's address", key="train_address", persist_state="session",
-                           placeholder="only for several nodes").strip()  # fmt: skip
+    processes = a.number_input(
+        "GPUs per node",
+        1,
+        None,
+        1,
+        key="train_processes",
+        persist_state="session",
+        help="nproc_per_node",
+    )
+    nodes = b.number_input(
+        "Nodes",
+        1,
+        None,
+        1,
+        key="train_nodes",
+        persist_state="session",
+        help="nnodes; the same command is started on each",
+    )
+    address = c.text_input(
+        "First node's address",
+        key="train_address",
+        persist_state="session",
+        placeholder="only for several nodes",
+    ).strip()
     rank = None
     if nodes > 1:
-        rank = int(st.number_input("Rank of this node", 0, nodes - 1, 0, key="train_rank",
-                                   persist_state="session"))  # fmt: skip
+        rank = int(
+            st.number_input(
+                "Rank of this node", 0, nodes - 1, 0, key="train_rank", persist_state="session"
+            )
+        )
     known = found.device if found else "cpu"
-    made = Deployment(known if device == "auto" else str(device), int(processes), int(nodes), rank,
-                      address or None)  # fmt: skip
+    made = Deployment(
+        known if device == "auto" else str(device),
+        int(processes),
+        int(nodes),
+        rank,
+        address or None,
+    )
     argv = [] if device == "auto" else ["--device", str(device)]
     argv += ["--processes", str(processes)] if processes > 1 else []
     argv += ["--nodes", str(nodes), "--node-rank", str(rank)] if nodes > 1 else []
@@ -188,8 +326,9 @@ def _environment(found: Trainer | None) -> None:
             "that starts one on another host, where this workspace has the same path."
         )
         shell(["trainer", "--add", "gpu", "ssh gpu-host /opt/specforge/bin/python"])
-    jobpanel.watch(lambda: [j for j in jobpanel.of_verb("trainer") if j.state != "done"][:1],
-                   "trainer")  # fmt: skip
+    jobpanel.watch(
+        lambda: [j for j in jobpanel.of_verb("trainer") if j.state != "done"][:1], "trainer"
+    )
 
 
 def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:
@@ -200,9 +339,13 @@ def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     options = ["", *known]
     name = left.selectbox(
-        "Trainer", options, options.index(now), key="train_with", persist_state="session",
+        "Trainer",
+        options,
+        options.index(now),
+        key="train_with",
+        persist_state="session",
         format_func=lambda n: n or "the app's own environment",
-    )  # fmt: skip
+    )
     if name in known:
         st.caption(code_span(shlex.join(known[name])))
     if right.button("Use it", key="train_use", width="stretch", disabled=name == now):

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from pages.ui.format import ESTIMATED, MEASURED, code_span, megabytes, percent, plain
 from pages.ui.train_target import TOY_WORDS
 from pages.ui.trim_view import SERVED
-from pages.ui.words import ESTIMATED, MEASURED, code_span, megabytes, percent, plain
 from vocabtrim_core.drafts import alignment
 from vocabtrim_core.drafts.runs import TrainedDraft, TrainingRun
 from vocabtrim_core.exports import FORMATS
@@ -27,8 +27,13 @@ def table(run: TrainingRun) -> None:
     st.markdown(_sentence(done, full, run.toy))
     rows = pd.DataFrame([_row(draft, full) for draft in done])
     number = st.column_config.NumberColumn(format="localized")
-    st.dataframe(rows, hide_index=True, key="train_table", alt="Trained drafts of this run",
-                 column_config={"k": number})  # fmt: skip
+    st.dataframe(
+        rows,
+        hide_index=True,
+        key="train_table",
+        alt="Trained drafts of this run",
+        column_config={"k": number},
+    )
     some = done[0].result
     st.caption(
         f"Simulated on {some['held_out_tokens']:,} tokens of {some['held_out_conversations']:,} "
@@ -93,9 +98,15 @@ def drafts(run: TrainingRun) -> None:
         return
     st.subheader("The drafts", anchor=False)
     by_k = {draft.k: draft for draft in done}
-    k = st.segmented_control("Draft", list(by_k), default=min(by_k), required=True,
-                             format_func=lambda k: f"k = {k:,}", key=f"train_draft_{run.name}",
-                             label_visibility="collapsed")  # fmt: skip
+    k = st.segmented_control(
+        "Draft",
+        list(by_k),
+        default=min(by_k),
+        required=True,
+        format_func=lambda k: f"k = {k:,}",
+        key=f"train_draft_{run.name}",
+        label_visibility="collapsed",
+    )
     draft = by_k.get(k or 0, done[-1])
     left, right = st.columns([1, 1.25], gap="large")
     with left:

@@ -8,9 +8,9 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui import jobpanel, plots, train_cost, train_results
+from pages.ui.format import MEASURED, code_span, plain
 from pages.ui.frame import plain_errors
 from pages.ui.train_target import TOY_WORDS, loaded, toy_losses
-from pages.ui.words import MEASURED, code_span, plain
 from vocabtrim_core.drafts.runs import (
     DONE,
     FAILED,
@@ -31,21 +31,34 @@ from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration
 
 POLL_SECONDS = 1.5
-TITLES = {"toy": "Toy target", "target": "Target check", "regenerate": "Own answers",
-          "capture": "Capture", "train": "Train", "evaluate": "Evaluate",
-          "export": "Export"}  # fmt: skip
+TITLES = {
+    "toy": "Toy target",
+    "target": "Target check",
+    "regenerate": "Own answers",
+    "capture": "Capture",
+    "train": "Train",
+    "evaluate": "Evaluate",
+    "export": "Export",
+}
 STOPPED = "stopped"
-MARKS = {DONE: ("check", "green"), RUNNING: ("progress_activity", "primary"),
-         STOPPED: ("pause", "orange"),
-         FAILED: ("error", "red"), PENDING: ("schedule", "gray")}  # fmt: skip
+MARKS = {
+    DONE: ("check", "green"),
+    RUNNING: ("progress_activity", "primary"),
+    STOPPED: ("pause", "orange"),
+    FAILED: ("error", "red"),
+    PENDING: ("schedule", "gray"),
+}
 PER_SIZE = ("train", "evaluate", "export")
 LOG_LINES = 60
 
 
 def names() -> list[str]:
     """Runs on disk and runs of jobs that have not written anything yet, newest first."""
-    asked = (train_cost.value_of(j.argv, "--name") for j in jobpanel.of_verb("train")
-             if "--check" not in j.argv)  # fmt: skip
+    asked = (
+        train_cost.value_of(j.argv, "--name")
+        for j in jobpanel.of_verb("train")
+        if "--check" not in j.argv
+    )
     known = [run.name for run in list_runs()]
     return list(dict.fromkeys([*(name for name in asked if name and name not in known), *known]))
 
@@ -56,8 +69,9 @@ def panel() -> list[str]:
     if not found:
         st.info(
             "Nothing is trained yet. Set up offers the demo: a toy target and two drafts, in "
-            "under ten minutes on two cores.", icon=":material/model_training:",
-        )  # fmt: skip
+            "under ten minutes on two cores.",
+            icon=":material/model_training:",
+        )
         return ["train", "--target", DEMO, "--k", "full", "--k", "4380"]
     if st.session_state.get("train_run") not in found:
         running = [n for n in found if any(j.active for j in train_cost.of_run(n))]
@@ -185,31 +199,46 @@ def _charts(courses: list[figures.Course]) -> None:
             "Simulated by SpecForge on text nobody trained on; the ring is the best checkpoint, "
             "which is kept. 1 is a draft that never helps."
         )
-        plots.draw(figures.acceptance_figure(courses, palette), "train_length",
-                   "Held-out acceptance length over the steps, one line per size")  # fmt: skip
+        plots.draw(
+            figures.acceptance_figure(courses, palette),
+            "train_length",
+            "Held-out acceptance length over the steps, one line per size",
+        )
     with right:
         st.markdown(
             f"**Loss, held-out conversations** {MEASURED}  \n"
             "Faint: the training steps. Every size chooses among other tokens, so losses of "
             "different sizes are not comparable; acceptance lengths are."
         )
-        plots.draw(figures.loss_figure(courses, palette), "train_loss",
-                   "Held-out and training loss over the steps, one line per size")  # fmt: skip
+        plots.draw(
+            figures.loss_figure(courses, palette),
+            "train_loss",
+            "Held-out and training loss over the steps, one line per size",
+        )
     st.markdown(
         f"**Accuracy by draft position, held-out** {MEASURED}  \nHow often the first, second, … "
         "drafted token is the target's own choice."
     )
-    plots.draw(figures.accuracy_figure(courses, palette), "train_accuracy",
-               "Held-out accuracy by draft position over the steps, per size")  # fmt: skip
+    plots.draw(
+        figures.accuracy_figure(courses, palette),
+        "train_accuracy",
+        "Held-out accuracy by draft position over the steps, per size",
+    )
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**Speed** {MEASURED}")
-        plots.draw(figures.speed_figure(courses, palette), "train_speed",
-                   "Optimizer steps per second, one line per size")  # fmt: skip
+        plots.draw(
+            figures.speed_figure(courses, palette),
+            "train_speed",
+            "Optimizer steps per second, one line per size",
+        )
     with right:
         st.markdown("**Learning rate**")
-        plots.draw(figures.rate_figure(courses, palette), "train_rate",
-                   "Learning rate over the steps, one line per size")  # fmt: skip
+        plots.draw(
+            figures.rate_figure(courses, palette),
+            "train_rate",
+            "Learning rate over the steps, one line per size",
+        )
 
 
 # --- what else there is ---------------------------------------------------------------------------
@@ -228,9 +257,15 @@ def _go_on(run: TrainingRun) -> None:
     """A run that stopped without a job in sight, from a shell or with its card dismissed."""
     argv = _command(run.name)
     st.warning("This run is not finished, and nothing works on it.", icon=":material/pause_circle:")
-    st.button("Go on", key="train_go_on", type="primary", icon=":material/play_arrow:",
-              on_click=train_cost.begin, disabled=argv[0] != "train" or "--target" not in argv,
-              args=(argv, f"Go on with {run.name}", train_cost.resources()))  # fmt: skip
+    st.button(
+        "Go on",
+        key="train_go_on",
+        type="primary",
+        icon=":material/play_arrow:",
+        on_click=train_cost.begin,
+        disabled=argv[0] != "train" or "--target" not in argv,
+        args=(argv, f"Go on with {run.name}", train_cost.resources()),
+    )
 
 
 def _log(name: str, run: TrainingRun | None, job: Job | None) -> None:
@@ -246,9 +281,13 @@ def _log(name: str, run: TrainingRun | None, job: Job | None) -> None:
         return
     with st.expander("Log", icon=":material/notes:", key="train_log"):
         which = st.segmented_control(
-            "Of", list(logs), default=next(iter(logs)), required=True, key=f"train_log_{name}",
+            "Of",
+            list(logs),
+            default=next(iter(logs)),
+            required=True,
+            key=f"train_log_{name}",
             label_visibility="collapsed",
-        )  # fmt: skip
+        )
         st.code(logs.get(which or "") or "Nothing yet.", language=None, height=320)
     if run:
         st.caption(

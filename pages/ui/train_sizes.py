@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import jobpanel, state
+from pages.ui.format import plain
 from pages.ui.train_target import ChosenCorpus, ChosenTarget
-from pages.ui.words import plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, KNOWN_SIZES
@@ -52,20 +52,32 @@ def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
     best = _explored(counts) if counts else None
     labels = _labels(size, best)
     usual = [k for k in (size, best or _usual(labels, size)) if k]
-    picked = st.pills(
-        "Draft vocabularies", list(labels), selection_mode="multi", default=sorted(usual)[::-1],
-        format_func=labels.__getitem__, key=f"train_k_{size}_{best}", persist_state="session",
-        help="One draft is trained per size, on the same features. All of V is the baseline the "
-        "others are compared with.",
-    ) or []  # fmt: skip
+    picked = (
+        st.pills(
+            "Draft vocabularies",
+            list(labels),
+            selection_mode="multi",
+            default=sorted(usual)[::-1],
+            format_func=labels.__getitem__,
+            key=f"train_k_{size}_{best}",
+            persist_state="session",
+            help="One draft is trained per size, on the same features. All of V is the baseline "
+            "the others are compared with.",
+        )
+        or []
+    )
     left, right = st.columns(2, gap="small")
-    more = left.text_input("Sizes of your own", key="train_more", placeholder="8,000  2,048",
-                           persist_state="session")  # fmt: skip
+    more = left.text_input(
+        "Sizes of your own", key="train_more", placeholder="8,000  2,048", persist_state="session"
+    )
     path = right.text_input(
-        "A vocabulary file", key="train_file", placeholder="choice.json or a mapping",
-        persist_state="session", help="A saved choice, or a mapping in any of the formats that "
+        "A vocabulary file",
+        key="train_file",
+        placeholder="choice.json or a mapping",
+        persist_state="session",
+        help="A saved choice, or a mapping in any of the formats that "
         "Export writes. It is trained as it is.",
-    ).strip()  # fmt: skip
+    ).strip()
     ks = tuple(sorted({*picked, *_numbers(more, size)}, reverse=True))
     files, of_files = (), ()
     if path:
@@ -85,10 +97,13 @@ def _counts(chosen: ChosenTarget, corpus: ChosenCorpus) -> StoredCounts | None:
     options = sorted(sets, key=lambda key: key != in_view)
     start = options.index(in_view) + 1 if in_view in sets else 0
     key = st.selectbox(
-        "Tokens chosen from", ["", *options], start, key=f"train_counts_{chosen.vocab_size}",
+        "Tokens chosen from",
+        ["", *options],
+        start,
+        key=f"train_counts_{chosen.vocab_size}",
         format_func=lambda k: state.label(sets[k].counts) if k else TRAINED_ON,
         persist_state="session",
-    )  # fmt: skip
+    )
     return sets.get(key)
 
 
@@ -99,19 +114,30 @@ def _count_first(chosen: ChosenTarget, corpus: ChosenCorpus) -> None:
     folder = chosen.target.folder
     files = [str(path) for path in corpus.corpus.files]
     rows = ["--limit", str(corpus.corpus.limit)] if corpus.corpus.limit else []
-    argv = ["count", "--tokenizer", str(folder), "--data", *files, *rows,
-            "--model-config", str(folder / "config.json")]  # fmt: skip
+    argv = [
+        "count",
+        "--tokenizer",
+        str(folder),
+        "--data",
+        *files,
+        *rows,
+        "--model-config",
+        str(folder / "config.json"),
+    ]
 
     def mine() -> list[Job]:
         return [job for job in jobpanel.of_verb("count") if job.argv == tuple(argv)][:1]
 
     st.button(
-        "Count these conversations to find k*", key="train_count", type="tertiary",
-        icon=":material/calculate:", on_click=jobpanel.begin,
+        "Count these conversations to find k*",
+        key="train_count",
+        type="tertiary",
+        icon=":material/calculate:",
+        on_click=jobpanel.begin,
         args=(argv, f"Count {corpus.name} with the tokenizer of {chosen.name}"),
         disabled=any(job.active for job in mine()),
         help="With this target's tokenizer. The set can then be explored, too.",
-    )  # fmt: skip
+    )
     jobpanel.watch(lambda: [job for job in mine() if job.state != "done"], "train_count")
 
 

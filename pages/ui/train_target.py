@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui import demo, jobpanel
-from pages.ui.words import MEASURED, plain
+from pages.ui.format import MEASURED, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.corpora.uploads import list_uploads
@@ -77,16 +77,24 @@ def loaded(spec: str) -> Target:
 def target() -> ChosenTarget | None:
     """Draw the choice; None until there is one. InputError for what is no target."""
     kind = st.segmented_control(
-        "Target", TARGETS, default=TARGETS[0], required=True, key="train_target",
-        persist_state="session", help="The large model whose tokens the draft proposes.",
-    )  # fmt: skip
+        "Target",
+        TARGETS,
+        default=TARGETS[0],
+        required=True,
+        key="train_target",
+        persist_state="session",
+        help="The large model whose tokens the draft proposes.",
+    )
     if kind == "Hub":
         return _hub()
     if kind == "Folder":
         text = st.text_input(
-            "Folder of the target", key="train_folder", persist_state="session",
-            placeholder="/models/Llama-3.2-1B-Instruct", label_visibility="collapsed",
-        ).strip()  # fmt: skip
+            "Folder of the target",
+            key="train_folder",
+            persist_state="session",
+            placeholder="/models/Llama-3.2-1B-Instruct",
+            label_visibility="collapsed",
+        ).strip()
         if not text:
             st.caption("A folder with config.json, safetensors and the tokenizer; only read.")
             return None
@@ -112,9 +120,12 @@ def _demo() -> ChosenTarget:
 
 def _hub() -> ChosenTarget | None:
     text = st.text_input(
-        "Model on the hub", key="train_hub", placeholder="meta-llama/Llama-3.2-1B-Instruct",
-        persist_state="session", label_visibility="collapsed",
-    ).strip()  # fmt: skip
+        "Model on the hub",
+        key="train_hub",
+        placeholder="meta-llama/Llama-3.2-1B-Instruct",
+        persist_state="session",
+        label_visibility="collapsed",
+    ).strip()
     st.caption(
         "Needs internet: the weights are downloaded when the training starts, and its cost is "
         "known then. No code of theirs is run."
@@ -156,17 +167,24 @@ def corpus(
     own = own_answers()
     sources = [name for name in SOURCES if own or name != "Own answers"]
     source = st.segmented_control(
-        "Conversations", sources, default="Demo", required=True, key=f"{key}_source",
+        "Conversations",
+        sources,
+        default="Demo",
+        required=True,
+        key=f"{key}_source",
         persist_state="session",
-    )  # fmt: skip
+    )
     if source == "Demo":
         return _demo_corpus(chosen, key, rows)
     if source == "Path":
         text = st.text_area(
-            "Files, folders or globs, one per line", key=f"{key}_paths", height=80,
-            placeholder="/data/conversations/*.jsonl.zst", persist_state="session",
+            "Files, folders or globs, one per line",
+            key=f"{key}_paths",
+            height=80,
+            placeholder="/data/conversations/*.jsonl.zst",
+            persist_state="session",
             label_visibility="collapsed",
-        )  # fmt: skip
+        )
         paths = [line.strip() for line in (text or "").splitlines() if line.strip()]
     elif source == "Uploaded":
         uploads = {upload.label: str(upload.path) for upload in list_uploads()}
@@ -180,8 +198,9 @@ def corpus(
 
 
 def _pick(label: str, options: list[str], key: str) -> str:
-    return st.selectbox(label, options, key=key, persist_state="session",
-                        label_visibility="collapsed")  # fmt: skip
+    return st.selectbox(
+        label, options, key=key, persist_state="session", label_visibility="collapsed"
+    )
 
 
 def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> ChosenCorpus | None:
@@ -202,8 +221,15 @@ def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> ChosenCorp
 
 
 def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
-    limit = st.number_input("Row limit", 1, None, rows, key=f"{key}_limit",
-                            placeholder="all rows", persist_state="session")  # fmt: skip
+    limit = st.number_input(
+        "Row limit",
+        1,
+        None,
+        rows,
+        key=f"{key}_limit",
+        placeholder="all rows",
+        persist_state="session",
+    )
     found = open_corpus(paths, limit=limit)
     info = found.describe()
     names = [file.name for file in info.files]

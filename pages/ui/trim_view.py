@@ -11,14 +11,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import handed, jobpanel, traffic
+from pages.ui import eval_sets, jobpanel, report_state
 from pages.ui.fields import told
-from pages.ui.words import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
+from pages.ui.format import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
 from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.drafts.expected import expected_length
-from vocabtrim_core.drafts.inspecting import inspect_draft
+from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
 from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS
@@ -49,18 +49,20 @@ def panel(stored: StoredCounts) -> list[list[str]]:
             "optional",
         )
         drop = st.toggle(
-            "Keep what an already reduced draft still has", key="trim_drop",
+            "Keep what an already reduced draft still has",
+            key="trim_drop",
             persist_state="session",
             help="A draft that was reduced before has no rows for some tokens. Off: that is an "
             "error. On: the tokens it lacks are left out.",
-        )  # fmt: skip
+        )
     argv = _arguments(draft, target, file, stored.key, drop)
     with right:
         if draft is None:
             st.info(
                 "Name the folder that holds the draft's config.json and safetensors. It is only "
-                "read; the trimmed draft goes to a new folder.", icon=":material/folder_open:",
-            )  # fmt: skip
+                "read; the trimmed draft goes to a new folder.",
+                icon=":material/folder_open:",
+            )
         else:
             made = plan(draft, vocabulary, target=target, drop_missing=drop)
             _found(draft, made, stored)
@@ -74,10 +76,10 @@ def panel(stored: StoredCounts) -> list[list[str]]:
 
 def _vocabulary(stored: StoredCounts) -> tuple[DraftVocabulary, Path]:
     """The tokens to keep and the file that names them: the choice, or an own vocabulary."""
-    view = traffic.in_view(stored)
+    view = eval_sets.in_view(stored)
     if view.plain_k is None:
         return view.vocabulary, view.file
-    choice = handed.choice_of(stored)
+    choice = report_state.choice_of(stored)
     return choice.open(stored.counts).vocabulary, keep(choice)
 
 
@@ -90,8 +92,14 @@ def _arguments(
     draft: Path | None, target: Path | None, file: Path, key: str, drop: bool
 ) -> list[str]:
     """`slice`, into a folder of the workspace named by what is asked."""
-    line = ["slice", str(draft.resolve()) if draft else "DRAFT", "--vocabulary", str(file),
-            "--counts", key]  # fmt: skip
+    line = [
+        "slice",
+        str(draft.resolve()) if draft else "DRAFT",
+        "--vocabulary",
+        str(file),
+        "--counts",
+        key,
+    ]
     line += ["--target", str(target.resolve())] if target else []
     line += ["--drop-missing"] if drop else []
     digest = hashlib.sha256("\0".join(line).encode()).hexdigest()[:16]
@@ -123,12 +131,23 @@ def _found(draft: Path, made: Plan, stored: StoredCounts) -> None:
     held = coverage_on(made.vocabulary, stored.counts)
     first, second, third = st.columns(3)
     rows = f"{len(made.rows):,}"
-    first.metric("Head rows", rows, f"of {len(made.head.ids):,}", delta_color="off",
-                 delta_arrow="off")  # fmt: skip
-    second.metric("LM head on disk", megabytes(after), f"instead of {megabytes(before)}",
-                  delta_color="off", delta_arrow="off")  # fmt: skip
-    third.metric("Coverage", percent(held.coverage), f"of {held.tokens:,} tokens",
-                 delta_color="off", delta_arrow="off")  # fmt: skip
+    first.metric(
+        "Head rows", rows, f"of {len(made.head.ids):,}", delta_color="off", delta_arrow="off"
+    )
+    second.metric(
+        "LM head on disk",
+        megabytes(after),
+        f"instead of {megabytes(before)}",
+        delta_color="off",
+        delta_arrow="off",
+    )
+    third.metric(
+        "Coverage",
+        percent(held.coverage),
+        f"of {held.tokens:,} tokens",
+        delta_color="off",
+        delta_arrow="off",
+    )
     lost = f"{one_in(1 - held.coverage)} tokens" if held.coverage < 1 else "No token"
     st.markdown(
         f"{lost[0].upper()}{lost[1:]} of {plain(stored.counts.name)} can no longer be drafted "
@@ -137,8 +156,9 @@ def _found(draft: Path, made: Plan, stored: StoredCounts) -> None:
     if made.dropped:
         st.warning(
             f"{len(made.dropped):,} of the chosen tokens have no row in this draft and are left "
-            "out.", icon=":material/warning:",
-        )  # fmt: skip
+            "out.",
+            icon=":material/warning:",
+        )
     _expected(held.coverage)
     source = "the target's" if made.head.from_target else f"the draft's, {dtype}, mapping {mapping}"
     st.caption(f"Head: {source}. Checked: {'; '.join(map(plain, checks))}.")
@@ -149,12 +169,19 @@ def _expected(coverage: float) -> None:
     one, two = st.columns([2, 1])
     with one:
         full = st.number_input(
-            "Acceptance length of the draft as it is (optional)", 1.0, MAX_DEPTH + 1.0, None, 0.05,
-            key="trim_length", placeholder="tokens per cycle", persist_state="session",
-        )  # fmt: skip
+            "Acceptance length of the draft as it is (optional)",
+            1.0,
+            MAX_DEPTH + 1.0,
+            None,
+            0.05,
+            key="trim_length",
+            placeholder="tokens per cycle",
+            persist_state="session",
+        )
     with two:
-        depth = st.number_input("At draft depth", 1, MAX_DEPTH, 3, key="trim_depth",
-                                persist_state="session")  # fmt: skip
+        depth = st.number_input(
+            "At draft depth", 1, MAX_DEPTH, 3, key="trim_depth", persist_state="session"
+        )
     if full is None:
         return
     try:
@@ -172,12 +199,15 @@ def _act(draft: Path, argv: list[str], made: Plan) -> None:
     done = (_out(argv) / NAME).is_file()
     running = any(job.active and list(job.argv) == argv for job in jobpanel.of_verb("slice"))
     st.button(
-        "Trimmed, see below" if done else f"Trim it: write {format_bytes(made.size)}", key="trim",
+        "Trimmed, see below" if done else f"Trim it: write {format_bytes(made.size)}",
+        key="trim",
         type="primary",
-        icon=":material/content_cut:", disabled=done or running,
-        on_click=jobpanel.begin, args=(argv, f"Trim {draft.name} to {len(made.rows):,} tokens"),
+        icon=":material/content_cut:",
+        disabled=done or running,
+        on_click=jobpanel.begin,
+        args=(argv, f"Trim {draft.name} to {len(made.rows):,} tokens"),
         help="Runs in the background and survives closing this page.",
-    )  # fmt: skip
+    )
 
 
 def _result(folder: Path) -> None:

@@ -46,10 +46,14 @@ def demo_files(folder: Path, words: list[str]) -> None:
     for name, slope in (("python-assistant", 1.15), ("tool-calls", 1.6)):
         chosen = np.array(words)[rng.zipf(slope, (6000, 120)) % len(words)]
         rows = (
-            {"conversations": [{"role": "user", "content": "Go on"},
-                               {"role": "assistant", "content": "".join(row)}]}
+            {
+                "conversations": [
+                    {"role": "user", "content": "Go on"},
+                    {"role": "assistant", "content": "".join(row)},
+                ]
+            }
             for row in chosen
-        )  # fmt: skip
+        )
         lines = "\n".join(map(json.dumps, rows)).encode()
         (folder / f"{name}.jsonl.zst").write_bytes(zstandard.compress(lines))
 

@@ -23,7 +23,7 @@ from helpers.talks import talk
 
 from benchmarks.browser import serving, slider, thumb
 from vocabtrim_core.draft_cost import PRESETS
-from vocabtrim_core.selection.tailored import Demand, tailor
+from vocabtrim_core.selection.constrained import Problem, solve
 
 pytestmark = NEEDS_BROWSER
 LLAMA = PRESETS["llama-3.1-8b"]
@@ -43,8 +43,10 @@ def home(tmp_path_factory) -> Path:
 def sets(home):
     """Newest first, as the app lists the others after the chosen one."""
     assert os.environ["VOCABTRIM_HOME"] == str(home)
-    return [talk(name, slope, i) for i, (name, slope) in enumerate(
-        (("chat", 1.25), ("code", 1.35), ("calls", 1.7)))]  # fmt: skip
+    return [
+        talk(name, slope, i)
+        for i, (name, slope) in enumerate((("chat", 1.25), ("code", 1.35), ("calls", 1.7)))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,7 @@ def test_the_mix_follows_its_sliders_exactly(page, app, sets):
     assert told(page) == before
     page.mouse.up()
     page.get_by_text(f"{shown(page):,} tokens keep").first.wait_for()
-    found = tailor(Demand(sets, weights(page, sets), LLAMA, ALPHA))
+    found = solve(Problem(sets, weights(page, sets), LLAMA, ALPHA))
     assert shown(page) == found.choice.k
     kept = [row.inner_text() for row in page.locator(".sets li output").all()]
     names = [row.inner_text() for row in page.locator(".sets li .name").all()]

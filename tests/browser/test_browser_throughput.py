@@ -53,11 +53,20 @@ def test_from_a_verdict_to_an_import(home, tmp_path):
         page.screenshot(path=SCREENSHOTS / "throughput.png", full_page=True)
 
         file = tmp_path / "result.jsonl"
-        file.write_text(json.dumps(
-            {"average_acceptance_length": None, "backend": "sglang", "dataset": "mine",
-             "latency_seconds": 10.0, "output_tokens": 1000, "samples": 8,
-             "spec_verify_count": None, "throughput_tokens_per_second": 100.0}
-        ))  # fmt: skip
+        file.write_text(
+            json.dumps(
+                {
+                    "average_acceptance_length": None,
+                    "backend": "sglang",
+                    "dataset": "mine",
+                    "latency_seconds": 10.0,
+                    "output_tokens": 1000,
+                    "samples": 8,
+                    "spec_verify_count": None,
+                    "throughput_tokens_per_second": 100.0,
+                }
+            )
+        )
         settled(page)
         page.locator(".st-key-attached input").click()
         page.get_by_role("option", name="Nothing: import results").click()

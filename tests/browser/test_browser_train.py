@@ -49,9 +49,13 @@ def job(home) -> Path:
         [sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True
     )
     folder = workspace.folder("jobs") / write_job(
-        ARGV, "running", done=150, total=200, message="k = 100, loss 6.5, held-out 1.33",
+        ARGV,
+        "running",
+        done=150,
+        total=200,
+        message="k = 100, loss 6.5, held-out 1.33",
         rates={"steps_per_s": 2.0},
-    )  # fmt: skip
+    )
     began = psutil.Process(child.pid).create_time()
     (folder / "process.json").write_text(json.dumps({"pid": child.pid, "began": began}))
     yield folder
@@ -91,8 +95,13 @@ def test_a_training_is_found_again_and_watched(page, home, job):
         drawn(page)
         before = points(page, "train_length")
         metrics = home / "runs" / "demo-1" / "k-100" / "metrics.jsonl"
-        line = {"step": 100, "kind": "eval", "time": 2.0, "eval/simulated_acc_len": 0.7,
-                "eval/per_position_acc/0": 0.5}  # fmt: skip
+        line = {
+            "step": 100,
+            "kind": "eval",
+            "time": 2.0,
+            "eval/simulated_acc_len": 0.7,
+            "eval/per_position_acc/0": 0.5,
+        }
         metrics.write_text(f"{metrics.read_text()}\n{json.dumps(line)}")
         page.locator(POINTS.format("train_length")).nth(before).wait_for()  # untouched
         _cancel(page, job)

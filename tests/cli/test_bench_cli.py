@@ -14,10 +14,10 @@ from helpers.training_folders import SPECIALS
 
 from vocabtrim_core import workspace
 from vocabtrim_core.cli import main
-from vocabtrim_core.cli.bench_arguments import command_line, parsed
+from vocabtrim_core.cli.bench_options import command_line, parsed
 from vocabtrim_core.errors import Cancelled
 from vocabtrim_core.serving import measurement
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 
 torch = Lazy("torch")
 transformers = Lazy("transformers")
@@ -33,11 +33,19 @@ def models(tmp_path_factory):
     torch.manual_seed(0)
     home = tmp_path_factory.mktemp("models")
     write_folder(home / "target", byte_level(SPECIALS, V - len(SPECIALS)), NAMED["llama3"].jinja)
-    transformers.LlamaForCausalLM(transformers.LlamaConfig(
-        vocab_size=V, hidden_size=H, intermediate_size=2 * H, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
-        bos_token_id=None, eos_token_id=None,
-    )).save_pretrained(home / "target")  # fmt: skip
+    transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=V,
+            hidden_size=H,
+            intermediate_size=2 * H,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=512,
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+    ).save_pretrained(home / "target")
     for k in (100, V):
         write_draft(home / f"run/k-{k}/draft", range(k))
     rows = [{"prompt": f"word {n} .", "response": "a"} for n in range(9)]
@@ -172,17 +180,35 @@ def test_servers_by_url(models, run, monkeypatch, tmp_path) -> None:
     with serving(target=target) as base, serving(target=target, draft=trimmed) as drafted:
         base.key = drafted.key = "k3y-for-all"
         found = run(
-            "bench", "--url", f"base={base.url}", "--url", f"100={drafted.url}",
-            "--header", "X-Team=MY_TOKEN", "--prompts", models / "asked.jsonl", *FAST,
-            "--concurrency", 1, 2, "--runs", 2, "--out", tmp_path / "kept.json",
-        )  # fmt: skip
+            "bench",
+            "--url",
+            f"base={base.url}",
+            "--url",
+            f"100={drafted.url}",
+            "--header",
+            "X-Team=MY_TOKEN",
+            "--prompts",
+            models / "asked.jsonl",
+            *FAST,
+            "--concurrency",
+            1,
+            2,
+            "--runs",
+            2,
+            "--out",
+            tmp_path / "kept.json",
+        )
         sent = [headers for path, _, headers in drafted.requests if path == "/generate"]
         assert {headers["X-Team"] for headers in sent} == {"an0ther"}
         # Two warm-ups of one and two prompts a round, three prompts a run; ids, not text.
         assert len(sent) == 2 * (1 + 2 + 3 + 3)
         assert all("input_ids" in body for body in drafted.generated)
     assert [(r["label"], r["concurrency"]) for r in found["rows"]] == [
-        ("base", 1), ("100", 1), ("base", 2), ("100", 2)]  # fmt: skip
+        ("base", 1),
+        ("100", 1),
+        ("base", 2),
+        ("100", 2),
+    ]
     assert (found["target"], found["engine"]) == (target, "SGLang 0.5.14")
     assert any("all of V" in sentence for sentence in found["missing"])
     written = "".join(p.read_text() for p in workspace.home().rglob("*") if p.is_file())
@@ -195,8 +221,18 @@ def test_failed_servers_stand_beside_good_ones(models, run) -> None:
     target = str(models / "target")
     with serving(target=target) as base, serving(target=target, draft="a/b") as bad:
         bad.misbehave = "garbage"
-        argv = ["bench", "--url", base.url, "--url", f"100={bad.url}", "--prompts",
-                models / "asked.jsonl", *FAST, "--runs", 1]  # fmt: skip
+        argv = [
+            "bench",
+            "--url",
+            base.url,
+            "--url",
+            f"100={bad.url}",
+            "--prompts",
+            models / "asked.jsonl",
+            *FAST,
+            "--runs",
+            1,
+        ]
         found = run(*argv)
         assert found["rows"][1]["throughput"] is None
         assert "answers garbage" in found["rows"][1]["failed"][0]
@@ -208,8 +244,18 @@ def test_servers_are_launched(models, run, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     write_nvidia_smi(tmp_path, "0x0")
     python = write_interpreter(tmp_path)
-    found = run("bench", "--interpreter", python, "--simulate-acceptance", "2.5", "--k", "100",
-                "--k", "full", *asked(models, "--runs", 1))  # fmt: skip
+    found = run(
+        "bench",
+        "--interpreter",
+        python,
+        "--simulate-acceptance",
+        "2.5",
+        "--k",
+        "100",
+        "--k",
+        "full",
+        *asked(models, "--runs", 1),
+    )
     assert [row["label"] for row in found["rows"]] == ["no speculation", "100", "500"]
     assert found["settings"]["simulated_acceptance_length"] == 2.5
     assert "only its times mean something" in found["notes"][0]
@@ -224,9 +270,25 @@ def test_servers_are_launched(models, run, tmp_path, monkeypatch) -> None:
 def test_a_command_line_says_what_was_given(models, monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(models)
     (models / "gsm8k").touch()
-    given = parsed(["--target", "target", "--draft", "run/k-100/draft", "small/500", "--prompts",
-                    "gsm8k", "--url=http://x:1", "--concurrency", "1", "4", "--only",
-                    "--server-argument=--disable-cuda-graph", "--out", "x.json"])  # fmt: skip
+    given = parsed(
+        [
+            "--target",
+            "target",
+            "--draft",
+            "run/k-100/draft",
+            "small/500",
+            "--prompts",
+            "gsm8k",
+            "--url=http://x:1",
+            "--concurrency",
+            "1",
+            "4",
+            "--only",
+            "--server-argument=--disable-cuda-graph",
+            "--out",
+            "x.json",
+        ]
+    )
     line = command_line(given)
     words = shlex.split(line)
     assert words[:4] == ["python", "-m", "vocabtrim_core", "bench"]
@@ -262,5 +324,7 @@ def test_one_server_at_a_time(models, run) -> None:
         fake.info = info(target, "a/c", speculative_num_steps=5)
         said = run("bench", "--url", f"200={fake.url}", *asks, "--join", both["key"], code=2)
         assert "differ in draft steps" in said["error"]
-        assert "no measurements" in run("bench", "--url", fake.url, *asks, "--join", "f" * 16,
-                                        code=2)["error"].lower()  # fmt: skip
+        assert (
+            "no measurements"
+            in run("bench", "--url", fake.url, *asks, "--join", "f" * 16, code=2)["error"].lower()
+        )

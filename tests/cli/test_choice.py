@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.mappings import stored
-from vocabtrim_core.mappings.origin import Origin, write_ids
+from vocabtrim_core.mappings import store
+from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.counts_note import CountsNote
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
@@ -57,23 +57,36 @@ def choices(draw, counts):
     protected = draw(st.frozensets(st.integers(0, SIZE - 1), max_size=9))
     excluded = draw(st.frozensets(st.integers(0, SIZE - 1), max_size=3)) - protected
     made = draw(any_settings())
-    made = replace(made, k=min(made.k, SIZE - 3) if made.k else None,
-                   k_min=min(made.k_min, SIZE - 3), k_max=SIZE - 3)  # fmt: skip
-    pins = draw(st.lists(st.builds(Pin, st.just("0123456789abcdef"), texts,
-                                   any_settings(feasible=False)), max_size=3))  # fmt: skip
+    made = replace(
+        made,
+        k=min(made.k, SIZE - 3) if made.k else None,
+        k_min=min(made.k_min, SIZE - 3),
+        k_max=SIZE - 3,
+    )
+    pins = draw(
+        st.lists(
+            st.builds(Pin, st.just("0123456789abcdef"), texts, any_settings(feasible=False)),
+            max_size=3,
+        )
+    )
     forecast = ForecastSettings(
-        draw(st.none() | st.floats(1, 4)), 3, ((draw(sizes), 2.5),), "h200", draw(sizes),
-        ((100, 0.01), (SIZE, 0.02)), draw(st.none() | sizes),
-    )  # fmt: skip
+        draw(st.none() | st.floats(1, 4)),
+        3,
+        ((draw(sizes), 2.5),),
+        "h200",
+        draw(sizes),
+        ((100, 0.01), (SIZE, 0.02)),
+        draw(st.none() | sizes),
+    )
     rules = Rules(protected, excluded, draw(st.integers(1, 9)))
     own = draw(st.none() | st.sets(st.integers(0, SIZE - 1), min_size=1))
     if own is not None:
         vocabulary, about = DraftVocabulary.of(own, SIZE), draw(texts)
         own = OwnTokens.of(vocabulary, about)
-        write_ids(stored._path(vocabulary.sha256[:16], counts), vocabulary, Origin.of(counts),
-                  about)  # fmt: skip
-    return SelectionSpec.make(counts, made, rules=rules, pins=tuple(pins), note=draw(texts),
-                            forecast=forecast, own=own)  # fmt: skip
+        write_ids(store._path(vocabulary.sha256[:16], counts), vocabulary, Origin.of(counts), about)
+    return SelectionSpec.make(
+        counts, made, rules=rules, pins=tuple(pins), note=draw(texts), forecast=forecast, own=own
+    )
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -111,8 +124,11 @@ def test_the_optimum_is_kept_as_the_optimum(counts):
     assert choice.query().keys() == {"counts", "alpha", "draft", "shape", "ids"}
     link = SelectionSpec.make(counts, Settings(PRESET, 0.6, 0.905, k=7)).query()
     assert (link["draft"], link["fusion"], link["floor"], link["k"]) == (
-        "qwen3-8b", "false", "90.5", "7",
-    )  # fmt: skip
+        "qwen3-8b",
+        "false",
+        "90.5",
+        "7",
+    )
 
 
 def test_saved_to_disk(tmp_path, counts):
@@ -233,8 +249,11 @@ def test_bad_links_name_the_parameter(counts, changes, message):
 def test_the_note_of_counts(counts):
     note = CountsNote.of(counts)
     assert (note.key, note.tokens, note.vocab_size, note.rule) == (
-        counts.key, 9000, SIZE, "assistant",
-    )  # fmt: skip
+        counts.key,
+        9000,
+        SIZE,
+        "assistant",
+    )
 
 
 def test_own_tokens_are_the_choice(counts):
@@ -262,8 +281,12 @@ def test_own_tokens_are_the_choice(counts):
 def test_flags_make_the_same_choice(counts):
     """What the report tells to run."""
     forecast = ForecastSettings(2.5, 4, ((100, 2.4),), "h200", 8, width=2, verified=9)
-    saved = SelectionSpec.make(counts, Settings(PRESET, 0.6, 0.9, 40, 3, 80), forecast=forecast,
-                             rules=Rules(frozenset({1}), frozenset({2}), 8))  # fmt: skip
+    saved = SelectionSpec.make(
+        counts,
+        Settings(PRESET, 0.6, 0.9, 40, 3, 80),
+        forecast=forecast,
+        rules=Rules(frozenset({1}), frozenset({2}), 8),
+    )
     flags = saved.argv({"--protect": "keep.txt"})
     assert " ".join(flags) == (
         "--draft qwen3-8b --fusion-per-cycle --alpha 0.6 --min-coverage 0.9 --k 40 --k-min 3 "
@@ -272,5 +295,10 @@ def test_flags_make_the_same_choice(counts):
     )
     own = OwnTokens("imported", "1-9")
     assert SelectionSpec.make(counts, Settings(TINY), own=own).argv() == [
-        "--draft-config", "DRAFT_CONFIG", "--alpha", "0.5", "--vocabulary", "VOCABULARY",
-    ]  # fmt: skip
+        "--draft-config",
+        "DRAFT_CONFIG",
+        "--alpha",
+        "0.5",
+        "--vocabulary",
+        "VOCABULARY",
+    ]

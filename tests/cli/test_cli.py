@@ -105,8 +105,17 @@ def counts(tmp_path, make_counts):
 
 def test_every_command_has_help_worth_reading(cli, capsys):
     names = {c.name for c in COMMANDS}
-    issue = {"count", "optimize", "merge", "coverage", "export", "demo", "tokenizers", "drafts",
-             "formats"}  # fmt: skip
+    issue = {
+        "count",
+        "optimize",
+        "merge",
+        "coverage",
+        "export",
+        "demo",
+        "tokenizers",
+        "drafts",
+        "formats",
+    }
     assert issue <= names
     assert len(names) == len(COMMANDS)
     with pytest.raises(SystemExit) as left:
@@ -140,9 +149,12 @@ def test_help_imports_nothing_heavy():
 def test_a_result_that_cannot_be_written_is_a_sentence(counts, more):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [*MODULE, "optimize", counts, *more], stdout=full, stderr=subprocess.PIPE, text=True,
+            [*MODULE, "optimize", counts, *more],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
             check=False,
-        )  # fmt: skip
+        )
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "The result cannot be written to standard output (No space left on device); choose another "
@@ -261,16 +273,25 @@ def test_optimize_follows_alpha_floor_bounds_and_draft(ok, counts, tmp_path):
     assert ok("optimize", counts, "--k-max", "7")["k"] == 7
     assert ok("optimize", counts, "--k-min", "4,000")["k"] == 4000
     assert ok("optimize", counts, "--draft", "llama-3.2-1b")["k"] < ks[1]
-    config = {"hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
-              "num_key_value_heads": 8, "vocab_size": V}  # fmt: skip
+    config = {
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": V,
+    }
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     assert ok("optimize", counts, "--draft-config", path)["k"] == ks[1]
 
 
 def test_a_draft_of_another_v_is_used_over_the_counts_as_on_the_page(cli, tmp_path, make_counts):
-    config = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
-              "vocab_size": 500}  # fmt: skip
+    config = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_attention_heads": 4,
+        "vocab_size": 500,
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     make_counts([5, 3, 2, 1]).save(tmp_path / "small.npz")
     for draft, name, size in (
@@ -371,9 +392,11 @@ def test_k_beyond_the_seen_tokens_is_explained(ok, cli, counts):
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"rule": "content"}, "rule is content, not assistant"),
-     ({"tokenizer_sha256": "zz"}, "tokenizer is tiny (zz), not tiny (t)")],
-)  # fmt: skip
+    [
+        ({"rule": "content"}, "rule is content, not assistant"),
+        ({"tokenizer_sha256": "zz"}, "tokenizer is tiny (zz), not tiny (t)"),
+    ],
+)
 def test_coverage_refuses_counts_of_another_kind(refused, counts, make_counts, change, field):
     make_counts(np.ones(V), **change).save("other.npz")
     sentence = refused("coverage", counts, "--k", 5, "--on", "other.npz")
@@ -546,19 +569,31 @@ WRONG = {"role": "assistant", "content": "Wrong wrong wrong."}
 
 # name of the file -> (row, what is counted, words of the warnings)
 SHAPED = {
-    "dpo.jsonl": ({"rejected": [ASKED, WRONG], "prompt": [ASKED], "chosen": [ASKED, SAID]},
-                  ["Hello"], "Answers in `rejected` are not counted."),
-    "arena.jsonl": ({"conversation_a": [ASKED, WRONG], "conversation_b": [ASKED, SAID],
-                     "winner": "model_b"}, ["Hello"], "`winner` names is counted"),
+    "dpo.jsonl": (
+        {"rejected": [ASKED, WRONG], "prompt": [ASKED], "chosen": [ASKED, SAID]},
+        ["Hello"],
+        "Answers in `rejected` are not counted.",
+    ),
+    "arena.jsonl": (
+        {"conversation_a": [ASKED, WRONG], "conversation_b": [ASKED, SAID], "winner": "model_b"},
+        ["Hello"],
+        "`winner` names is counted",
+    ),
     "kto.jsonl": ({"prompt": "Hi", "completion": "Hello", "label": True}, ["Hello"], "`label`"),
-    "ultrachat.jsonl": ({"id": "0", "data": ["Hi", "Hello", "So?", "Yes"]}, ["Hello", "Yes"],
-                        "user and assistant in turn"),
-    "batch.jsonl": ({"custom_id": "c", "response": {"body": {"choices": [{"message": SAID}]}}},
-                    ["Hello"], "empty user turn"),
+    "ultrachat.jsonl": (
+        {"id": "0", "data": ["Hi", "Hello", "So?", "Yes"]},
+        ["Hello", "Yes"],
+        "user and assistant in turn",
+    ),
+    "batch.jsonl": (
+        {"custom_id": "c", "response": {"body": {"choices": [{"message": SAID}]}}},
+        ["Hello"],
+        "empty user turn",
+    ),
     "wrapped.json": ({"conversation": {"messages": [ASKED, SAID]}}, ["Hello"], ""),
     "output.jsonl": ({"messages": [ASKED], "output": "Hello"}, ["Hello"], ""),
     "columns.json": ({"prompt": ["Hi", "So?"], "response": ["Hello", "Yes"]}, ["Hello", "Yes"], ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SHAPED)
@@ -590,8 +625,9 @@ def test_count_reads_a_saved_dataset(ok, tmp_path, llama):
 
 def bad_corpora(folder: Path) -> dict[str, str]:
     """File name -> what its sentence must say."""
-    good = json.dumps({"messages": [{"role": "user", "content": "a"},
-                                    {"role": "assistant", "content": "b"}]}).encode()  # fmt: skip
+    good = json.dumps(
+        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    ).encode()
     (folder / "empty.jsonl").touch()
     (folder / "syntax.jsonl").write_bytes(good + b"\n{oops\n" + good)
     (folder / "latin.jsonl").write_bytes(good + b"\n" + good.replace(b'"b"', b'"\xe9"'))
@@ -684,12 +720,25 @@ def test_v_given_by_hand_is_in_counts_and_exports(ok, refused, tmp_path):
     assert (given["vocab_size"], given["vocab_size_from"]) == (1024, "given by hand")
     made = TokenCounts.load("v.npz")
     assert (made.vocab_size, made.provenance.vocab_size_from) == (1024, "given by hand")
-    ok("export", "v.npz", "--k", "30", "--format", "ids", "--format", "specforge",
-       "--draft", "llama-3.2-1b", "--out", "out")  # fmt: skip
+    ok(
+        "export",
+        "v.npz",
+        "--k",
+        "30",
+        "--format",
+        "ids",
+        "--format",
+        "specforge",
+        "--draft",
+        "llama-3.2-1b",
+        "--out",
+        "out",
+    )
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert (manifest["vocab_size"], manifest["counts"]["vocab_size_from"]) == (
-        1024, "given by hand"
-    )  # fmt: skip
+        1024,
+        "given by hand",
+    )
     assert "V:          1,024, given by hand" in Path("out/README.txt").read_text()
     assert json.loads(Path("out/ids/ids.json").read_text())["vocab_size"] == 1024
     assert json.loads(Path("out/specforge/config.json").read_text())["vocab_size"] == 1024

@@ -32,8 +32,13 @@ def draft(tmp_path_factory, tokenizer):
     """config.json of a target whose V is the small tokenizer's."""
     path = tmp_path_factory.mktemp("draft") / "config.json"
     size = load_once(tokenizer).vocab_size
-    fields = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4,
-              "vocab_size": size, "num_hidden_layers": 2}  # fmt: skip
+    fields = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_attention_heads": 4,
+        "vocab_size": size,
+        "num_hidden_layers": 2,
+    }
     path.write_text(json.dumps(fields))
     return path
 
@@ -100,8 +105,17 @@ def counted(tmp_path, ok, tokenizer):
                 turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": text}]
                 row = {"messages": turns, "domain": name if i % 3 else "other"}
                 file.write(json.dumps(row) + "\n")
-        ok("count", "--tokenizer", tokenizer, "--template", "qwen", "--data", f"{name}.jsonl",
-           "--out", f"{name}.npz")  # fmt: skip
+        ok(
+            "count",
+            "--tokenizer",
+            tokenizer,
+            "--template",
+            "qwen",
+            "--data",
+            f"{name}.jsonl",
+            "--out",
+            f"{name}.npz",
+        )
     return [TokenCounts.load(f"{name}.npz") for name in WORDS]
 
 
@@ -122,9 +136,20 @@ def test_count_says_what_it_kept_and_writes_it_beside(ok, refused, counted, toke
 
 def test_coverage_with_everything(ok, counted, tokenizer):
     result = ok(
-        "coverage", "chat.npz", "--k", 20, "--on", "code.npz", "--matrix", "--domains",
-        "--missing", 3, "--tokenizer", tokenizer, text="chosen on (row)",
-    )  # fmt: skip
+        "coverage",
+        "chat.npz",
+        "--k",
+        20,
+        "--on",
+        "code.npz",
+        "--matrix",
+        "--domains",
+        "--missing",
+        3,
+        "--tokenizer",
+        tokenizer,
+        text="chosen on (row)",
+    )
     chat, code = result["sets"]
     assert chat["in_sample"]
     assert not code["in_sample"]
@@ -136,8 +161,11 @@ def test_coverage_with_everything(ok, counted, tokenizer):
     assert matrix[0, 1] == pytest.approx(code["coverage"])
     assert matrix[0, 1] < matrix[1, 1]
     assert {(d["name"], d["domain"]) for d in result["domains"]} == {
-        ("chat", "chat"), ("chat", "other"), ("code", "code"), ("code", "other")
-    }  # fmt: skip
+        ("chat", "chat"),
+        ("chat", "other"),
+        ("code", "code"),
+        ("code", "other"),
+    }
     missing = result["missing"][1]
     assert missing["share"] == pytest.approx(1 - code["coverage"])
     first = missing["tokens"][0]
@@ -182,9 +210,21 @@ def test_missing_tokens_need_the_tokenizer_of_the_counts(refused, counted, tmp_p
 
 def test_stability(ok, counted, draft):
     result = ok(
-        "stability", "chat.npz", "--draft-config", draft, "--alpha", 0.9, "--sizes", 20, 60,
-        "--repeats", 3, "--draws", 20, text="is known to ±",
-    )  # fmt: skip
+        "stability",
+        "chat.npz",
+        "--draft-config",
+        draft,
+        "--alpha",
+        0.9,
+        "--sizes",
+        20,
+        60,
+        "--repeats",
+        3,
+        "--draws",
+        20,
+        text="is known to ±",
+    )
     assert [s["conversations"] for s in result["samples"]] == [20, 60, 120]
     assert result["samples"][-1]["ks"] == [result["k"]] * 3
     assert result["interval"][0] <= result["k"] <= result["interval"][1]
@@ -212,9 +252,18 @@ def test_compare_two_vocabularies(ok, refused, counted, draft, tokenizer):
         Path(f"{name}.json").write_text(json.dumps({"vocab_size": size, "ids": ids.tolist()}))
     np.save("d2t.npy", np.arange(0, 60, 2))  # absolute, where offsets belong
     result = ok(
-        "compare", "chat.json", "code.json", "--counts", "chat.npz", "code.npz",
-        "--draft-config", draft, "--tokenizer", tokenizer, text="against chat.json",
-    )  # fmt: skip
+        "compare",
+        "chat.json",
+        "code.json",
+        "--counts",
+        "chat.npz",
+        "code.npz",
+        "--draft-config",
+        draft,
+        "--tokenizer",
+        tokenizer,
+        text="against chat.json",
+    )
     assert result["reference"] == "chat.json"
     chat, code = result["mappings"]
     assert (chat["gained"], chat["lost"]) == (0, 0)
@@ -226,8 +275,7 @@ def test_compare_two_vocabularies(ok, refused, counted, draft, tokenizer):
     assert not bad["mappings"][0]["valid"]
     assert bad["mappings"][0]["utility"] is None
     assert "There is no mapping" in refused("compare", "x.pt", "--counts", "chat.npz")
-    assert "alpha must lie" in refused("compare", "chat.json", "--counts", "chat.npz",
-                                       "--alpha", 2)  # fmt: skip
+    assert "alpha must lie" in refused("compare", "chat.json", "--counts", "chat.npz", "--alpha", 2)
 
 
 # --- select --------------------------------------------------------------------------------------
@@ -235,10 +283,29 @@ def test_compare_two_vocabularies(ok, refused, counted, draft, tokenizer):
 
 def test_select_writes_what_it_reports(ok, counted, draft, tokenizer):
     result = ok(
-        "select", "chat.npz", "code.npz", "--weights", 3, 1, "--draft-config", draft, "--alpha",
-        0.9, "--protect", "specials", "digits", "--multiple", 8, "--min-coverage-every", 0.8,
-        "--tokenizer", tokenizer, "--out", "out/ids.json", text="on every corpus",
-    )  # fmt: skip
+        "select",
+        "chat.npz",
+        "code.npz",
+        "--weights",
+        3,
+        1,
+        "--draft-config",
+        draft,
+        "--alpha",
+        0.9,
+        "--protect",
+        "specials",
+        "digits",
+        "--multiple",
+        8,
+        "--min-coverage-every",
+        0.8,
+        "--tokenizer",
+        tokenizer,
+        "--out",
+        "out/ids.json",
+        text="on every corpus",
+    )
     written = json.loads(Path("out/ids.json").read_text())
     vocabulary = DraftVocabulary(np.array(written["ids"]), written["vocab_size"])
     assert vocabulary.sha256 == result["sha256"]
@@ -273,9 +340,19 @@ def test_select_with_lists(ok, refused, counted, draft):
 
 def test_a_selection_is_exported(ok, refused, counted, draft, tokenizer):
     chosen = ok(
-        "select", "chat.npz", "--draft-config", draft, "--protect", "digits", "--k", 40,
-        "--tokenizer", tokenizer, "--out", "ids.json",
-    )  # fmt: skip
+        "select",
+        "chat.npz",
+        "--draft-config",
+        draft,
+        "--protect",
+        "digits",
+        "--k",
+        40,
+        "--tokenizer",
+        tokenizer,
+        "--out",
+        "ids.json",
+    )
     argv = ("export", "chat.npz", "--format", "ids", "--out")
     written = ok(*argv, "out", "--vocabulary", "ids.json")
     assert written["vocabulary_sha256"] == chosen["sha256"]
@@ -318,10 +395,21 @@ def llama(make_counts):
 
 def test_forecast_from_measurements(ok, llama):
     result = ok(
-        "forecast", llama, "--measured", "13264=0.01493", "128256=0.01677", "--accept-length",
-        2.89, "--measured-length", "13264=2.65", "--baseline", 64000, "--at", 13264,
+        "forecast",
+        llama,
+        "--measured",
+        "13264=0.01493",
+        "128256=0.01677",
+        "--accept-length",
+        2.89,
+        "--measured-length",
+        "13264=2.65",
+        "--baseline",
+        64000,
+        "--at",
+        13264,
         text="against 128,256",
-    )  # fmt: skip
+    )
     assert [g["baseline"] for g in result["gains"]] == [128_256, 32_000, 64_000]
     low, high = result["recommended_range"]
     assert low <= result["recommended_k"] <= high

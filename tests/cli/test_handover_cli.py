@@ -26,7 +26,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.throughput import acceptance_rate
 from vocabtrim_core.generalization.uncertainty import coverage_interval
-from vocabtrim_core.report import printing
+from vocabtrim_core.report import pdf
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run, save
 from vocabtrim_core.serving.statistics import compare
@@ -111,8 +111,22 @@ def shown(capsys, *argv) -> str:
 
 
 def test_a_choice_is_saved_and_shown(ok, counts, shapes, capsys):
-    saved = ok("choice", "save", "counts.npz", *shapes, "--alpha", ".6", "--pin", 40, "--note",
-               "pilot", "--accept-length", "2.5", "--out", "choice.json")  # fmt: skip
+    saved = ok(
+        "choice",
+        "save",
+        "counts.npz",
+        *shapes,
+        "--alpha",
+        ".6",
+        "--pin",
+        40,
+        "--note",
+        "pilot",
+        "--accept-length",
+        "2.5",
+        "--out",
+        "choice.json",
+    )
     best = ok("optimize", "counts.npz", *shapes, "--alpha", ".6")
     assert saved["k"] == best["k"]
     assert saved["utility"] == pytest.approx(best["utility"])
@@ -128,8 +142,22 @@ def test_a_choice_is_saved_and_shown(ok, counts, shapes, capsys):
 def test_protected_and_excluded_ids(ok, counts, shapes, tmp_path):
     (tmp_path / "keep.txt").write_text("499\n498\n")
     (tmp_path / "drop.json").write_text("[1, 2]")
-    ok("choice", "save", "counts.npz", *shapes, "--k", 20, "--protect", "keep.txt", "--exclude",
-       "drop.json", "--multiple", 16, "--out", "choice.json")  # fmt: skip
+    ok(
+        "choice",
+        "save",
+        "counts.npz",
+        *shapes,
+        "--k",
+        20,
+        "--protect",
+        "keep.txt",
+        "--exclude",
+        "drop.json",
+        "--multiple",
+        16,
+        "--out",
+        "choice.json",
+    )
     ids = SelectionSpec.load("choice.json").open(counts).vocabulary.ids.tolist()
     assert len(ids) == 32
     assert {498, 499} <= set(ids)
@@ -154,11 +182,39 @@ def test_stale_choices_are_refused(ok, refused, counts, other, shapes, tmp_path,
 
 
 def test_a_report_with_tables_and_figures(ok, counts, other, shapes, tmp_path):
-    ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--accept-length", "2.5", "--measured",
-       "60=0.010", "500=0.012", "--out", "choice.json")  # fmt: skip
-    result = ok("report", "counts.npz", "--choice", "choice.json", "--on", "other.npz", "--out",
-                "report.html", "--figures", "figures", "--tables", "tables", "--title", "Pilot <1>",
-                "--date", "today")  # fmt: skip
+    ok(
+        "choice",
+        "save",
+        "counts.npz",
+        *shapes,
+        "--k",
+        60,
+        "--accept-length",
+        "2.5",
+        "--measured",
+        "60=0.010",
+        "500=0.012",
+        "--out",
+        "choice.json",
+    )
+    result = ok(
+        "report",
+        "counts.npz",
+        "--choice",
+        "choice.json",
+        "--on",
+        "other.npz",
+        "--out",
+        "report.html",
+        "--figures",
+        "figures",
+        "--tables",
+        "tables",
+        "--title",
+        "Pilot <1>",
+        "--date",
+        "today",
+    )
     page = (tmp_path / "report.html").read_text("utf-8")
     assert result["bytes"] == len(page.encode())
     assert "Pilot &lt;1&gt;" in page
@@ -168,8 +224,13 @@ def test_a_report_with_tables_and_figures(ok, counts, other, shapes, tmp_path):
     low, high = result["throughput"]
     assert low <= high
     names = {p.name for p in (tmp_path / "figures").iterdir()}
-    assert names == {"curve.svg", "frontier.svg", "breakdown.svg", "elsewhere.svg",
-                     "throughput.svg"}  # fmt: skip
+    assert names == {
+        "curve.svg",
+        "frontier.svg",
+        "breakdown.svg",
+        "elsewhere.svg",
+        "throughput.svg",
+    }
     tables = ("sizes", "curve", "left_out", "elsewhere")
     assert {p.stem for p in (tmp_path / "tables").iterdir()} == set(tables)
     expected = {
@@ -188,14 +249,32 @@ def test_responses_at_hand_give_intervals_and_a_tight_ceiling(ok, make_counts, s
         made = make_counts(np.bincount(ids, minlength=V))
         made.save(tmp_path / f"{name}.npz")
         one_each = np.arange(conversations)
-        responses = Responses(ids, np.arange(conversations + 1) * length, one_each,
-                              np.full(conversations, -1, np.int16), (), V)  # fmt: skip
+        responses = Responses(
+            ids,
+            np.arange(conversations + 1) * length,
+            one_each,
+            np.full(conversations, -1, np.int16),
+            (),
+            V,
+        )
         if name == "other":
             kept = CoverageCurve.of(TokenCounts.load("counts.npz")).vocabulary(60)
             expected = coverage_interval(responses, kept.t2d)
         responses.save(tmp_path / f"{name}.responses.npz")
-    base = ("report", "counts.npz", *shapes, "--k", 60, "--accept-length", "3.5", "--measured",
-            "60=.01", "500=0.012", "--on", "other.npz")  # fmt: skip
+    base = (
+        "report",
+        "counts.npz",
+        *shapes,
+        "--k",
+        60,
+        "--accept-length",
+        "3.5",
+        "--measured",
+        "60=.01",
+        "500=0.012",
+        "--on",
+        "other.npz",
+    )
     result = ok(*base, "--out", "with.html")
     assert result["elsewhere"][0]["interval"] == [expected.low, expected.high]
     assert "what a perfect draft reaches" in (tmp_path / "with.html").read_text()
@@ -223,15 +302,16 @@ def test_a_report_covers_the_sets_that_the_choice_names(ok, counts, other, shape
     assert f"does not have them: the counts {'0' * 16}" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(printing.chromium() is None, reason="needs Chromium or Chrome")
+@pytest.mark.skipif(pdf.chromium() is None, reason="needs Chromium or Chrome")
 def test_a_report_as_pdf(ok, counts, shapes, tmp_path):
     result = ok("report", "counts.npz", *shapes, "--out", "report.html", "--pdf")
     assert result["files"] == ["report.html", "report.pdf"]
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_reports_that_cannot_be_made(refused, counts, other, shapes, tmp_path, monkeypatch,
-                                     make_counts):  # fmt: skip
+def test_reports_that_cannot_be_made(
+    refused, counts, other, shapes, tmp_path, monkeypatch, make_counts
+):
     base = ("report", "counts.npz", *shapes)
     assert "must end in .html" in refused(*base, "--out", "report.pdf")
     assert "--png needs --figures" in refused(*base, "--png", "--out", "r.html")
@@ -242,7 +322,7 @@ def test_reports_that_cannot_be_made(refused, counts, other, shapes, tmp_path, m
     assert "not empty" in refused(*base, "--out", "r.html", "--figures", "figures")
     assert "unreachable" in refused(*base, "--min-coverage", "1", "--k-max", 9, "--out", "r.html")
     assert "13264=2.65" in refused(*base, "--measured-length", "2.65", "--out", "r.html")
-    monkeypatch.setattr(printing, "NAMES", ())
+    monkeypatch.setattr(pdf, "NAMES", ())
     monkeypatch.delenv("CHROME", raising=False)
     assert "none was found" in refused(*base, "--pdf", "--out", "late.html")
     assert not (tmp_path / "late.html").exists()
@@ -279,8 +359,9 @@ def measurement(counts):
         Configuration("60", 60, "d60", 3),
         Configuration("500", V, "d500", 3),
     )
-    return Measurement("MT-Bench", "tiny", "SGLang 0.5", configurations, tuple(runs), V,
-                       device="a GPU")  # fmt: skip
+    return Measurement(
+        "MT-Bench", "tiny", "SGLang 0.5", configurations, tuple(runs), V, device="a GPU"
+    )
 
 
 def test_measured_results_enter_the_report(ok, refused, counts, shapes, measurement, tmp_path):
@@ -308,14 +389,27 @@ def test_measured_results_enter_the_report(ok, refused, counts, shapes, measurem
     assert "V = 501, but the choice has V = 500" in said
 
 
-def test_an_own_vocabulary_gets_report_and_card(ok, refused, counts, other, draft, shapes,
-                                                 tmp_path, make_counts):  # fmt: skip
+def test_an_own_vocabulary_gets_report_and_card(
+    ok, refused, counts, other, draft, shapes, tmp_path, make_counts
+):
     """Tailored or imported tokens, which no size gives, are handed over like any choice."""
-    ok("select", "counts.npz", "other.npz", *shapes, "--weights", 1, 1, "--k", 60, "--out",
-       "ids.json")  # fmt: skip
+    ok(
+        "select",
+        "counts.npz",
+        "other.npz",
+        *shapes,
+        "--weights",
+        1,
+        1,
+        "--k",
+        60,
+        "--out",
+        "ids.json",
+    )
     ids = json.loads((tmp_path / "ids.json").read_text())["ids"]
-    saved = ok("choice", "save", "counts.npz", *shapes, "--vocabulary", "ids.json", "--out",
-               "choice.json")  # fmt: skip
+    saved = ok(
+        "choice", "save", "counts.npz", *shapes, "--vocabulary", "ids.json", "--out", "choice.json"
+    )
     covered = float(counts.counts[ids].sum() / counts.tokens)
     assert saved["coverage"] == pytest.approx(covered)
     assert covered < CoverageCurve.of(counts).at(60)
@@ -324,8 +418,20 @@ def test_an_own_vocabulary_gets_report_and_card(ok, refused, counts, other, draf
     assert choice.open(counts).vocabulary.ids.tolist() == ids
     assert SelectionSpec.from_query(saved["query"], counts) == choice
     for source in (("--choice", "choice.json"), (*shapes, "--vocabulary", "ids.json")):
-        result = ok("report", "counts.npz", *source, "--on", "other.npz", "--accept-length", 2.5,
-                    "--measured", "60=.010", "500=.012", "--out", "r.html")  # fmt: skip
+        result = ok(
+            "report",
+            "counts.npz",
+            *source,
+            "--on",
+            "other.npz",
+            "--accept-length",
+            2.5,
+            "--measured",
+            "60=.010",
+            "500=.012",
+            "--out",
+            "r.html",
+        )
         assert result["coverage"] == pytest.approx(covered)
         page = (tmp_path / "r.html").read_text("utf-8")
         assert "not taken by frequency alone: tailored to 50% corpus" in page
@@ -337,14 +443,26 @@ def test_an_own_vocabulary_gets_report_and_card(ok, refused, counts, other, draf
     assert "tailored to 50% corpus" in (tmp_path / "c.md").read_text("utf-8")
     ok("export", "counts.npz", "--choice", "choice.json", "--format", "ids", "--out", "out")
     assert json.loads((tmp_path / "out/ids/ids.json").read_text())["ids"] == ids
-    said = refused("choice", "save", "counts.npz", *shapes, "--vocabulary", "ids.json", "--k", 5,
-                   "--out", "x.json")  # fmt: skip
+    said = refused(
+        "choice",
+        "save",
+        "counts.npz",
+        *shapes,
+        "--vocabulary",
+        "ids.json",
+        "--k",
+        5,
+        "--out",
+        "x.json",
+    )
     assert "names the tokens, and --k would choose others" in said
     make_counts(counts.counts, tokenizer_sha256="x").save(tmp_path / "foreign.npz")
-    for argv in (("choice", "save", "foreign.npz", *shapes, "--out", "x.json"),
-                 ("report", "foreign.npz", *shapes, "--out", "x.html"),
-                 ("coverage", "foreign.npz"),
-                 ("export", "foreign.npz", "--format", "ids", "--out", "x")):  # fmt: skip
+    for argv in (
+        ("choice", "save", "foreign.npz", *shapes, "--out", "x.json"),
+        ("report", "foreign.npz", *shapes, "--out", "x.html"),
+        ("coverage", "foreign.npz"),
+        ("export", "foreign.npz", "--format", "ids", "--out", "x"),
+    ):
         assert "ids.json holds ids of the tokenizer" in refused(*argv, "--vocabulary", "ids.json")
     assert "ids.json holds ids" in refused("compare", "ids.json", "--counts", "foreign.npz")
     assert not list(tmp_path.glob("x*"))
@@ -356,8 +474,10 @@ def test_ids_out_of_order_are_not_exported(refused, counts, shapes, tmp_path):
     kept = torch.zeros(V, dtype=torch.bool)
     kept[ids] = True
     torch.save({"d2t": ids - torch.arange(3), "t2d": kept}, tmp_path / "shuffled.pt")
-    for argv in (("export", "counts.npz", "--format", "specforge", "--out", "out"),
-                 ("report", "counts.npz", *shapes, "--out", "r.html")):  # fmt: skip
+    for argv in (
+        ("export", "counts.npz", "--format", "specforge", "--out", "out"),
+        ("report", "counts.npz", *shapes, "--out", "r.html"),
+    ):
         said = refused(*argv, "--vocabulary", "shuffled.pt")
         assert "Ids do not ascend: draft id 0 maps to 9, draft id 1 to 5" in said
     assert not (tmp_path / "out").exists()
@@ -366,8 +486,20 @@ def test_ids_out_of_order_are_not_exported(refused, counts, shapes, tmp_path):
 def test_a_card_for_a_trimmed_draft(ok, refused, counts, draft, shapes, tmp_path):
     ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--out", "choice.json")
     ok("slice", draft, "--vocabulary", "choice.json", "--counts", "counts.npz", "--out", "cut")
-    ok("card", "counts.npz", "--choice", "choice.json", "--draft-folder", "cut", "--target",
-       "org/model", "--licence", "mit", "--out", "README.md")  # fmt: skip
+    ok(
+        "card",
+        "counts.npz",
+        "--choice",
+        "choice.json",
+        "--draft-folder",
+        "cut",
+        "--target",
+        "org/model",
+        "--licence",
+        "mit",
+        "--out",
+        "README.md",
+    )
     text = (tmp_path / "README.md").read_text("utf-8")
     assert "cut from full-draft without training" in text
     assert 'base_model: "org/model"' in text
@@ -378,14 +510,37 @@ def test_a_card_for_a_trimmed_draft(ok, refused, counts, draft, shapes, tmp_path
 # ---------------------------------------------------------------- slice, inspect
 
 
-@pytest.mark.parametrize("kind", ["choice.json", "exported", "exported/ids/ids.txt",
-                                  "exported/specforge/vocab_mapping.pt"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    ["choice.json", "exported", "exported/ids/ids.txt", "exported/specforge/vocab_mapping.pt"],
+)
 def test_slice_takes_any_vocabulary(ok, counts, draft, shapes, kind, tmp_path):
     ok("choice", "save", "counts.npz", *shapes, "--k", 60, "--out", "choice.json")
-    ok("export", "counts.npz", *shapes, "--k", 60, "--format", "ids", "--format", "specforge",
-       "--out", "exported")  # fmt: skip
-    result = ok("slice", draft, "--vocabulary", kind, "--counts", "counts.npz", "--out", "cut",
-                "--accept-length", "2.5")  # fmt: skip
+    ok(
+        "export",
+        "counts.npz",
+        *shapes,
+        "--k",
+        60,
+        "--format",
+        "ids",
+        "--format",
+        "specforge",
+        "--out",
+        "exported",
+    )
+    result = ok(
+        "slice",
+        draft,
+        "--vocabulary",
+        kind,
+        "--counts",
+        "counts.npz",
+        "--out",
+        "cut",
+        "--accept-length",
+        "2.5",
+    )
     ids = CoverageCurve.of(counts).vocabulary(60).ids
     tensors = safetensors_torch.load_file(tmp_path / "cut/model.safetensors")
     assert (tensors["d2t"] + torch.arange(60)).tolist() == ids.tolist()
@@ -405,8 +560,19 @@ def test_slice_takes_any_vocabulary(ok, counts, draft, shapes, kind, tmp_path):
 
 def test_slice_reads_well(capsys, counts, draft, shapes):
     assert main(["choice", "save", "counts.npz", *shapes, "--k", "60", "--out", "choice.json"]) == 0
-    text = shown(capsys, "slice", draft, "--vocabulary", "choice.json", "--counts", "counts.npz",
-                 "--accept-length", "2.5", "--out", "cut")  # fmt: skip
+    text = shown(
+        capsys,
+        "slice",
+        draft,
+        "--vocabulary",
+        "choice.json",
+        "--counts",
+        "counts.npz",
+        "--accept-length",
+        "2.5",
+        "--out",
+        "cut",
+    )
     assert "logits of kept tokens are unchanged" in text
     assert "Acceptance length 2.5 is expected to become" in text
     assert "sound" in shown(capsys, "inspect", "cut")
@@ -486,8 +652,20 @@ def test_draft_formats_are_exported(ok, refused, counts, draft, shapes, tmp_path
 
 def test_a_saved_choice_is_exported_exactly(ok, refused, counts, shapes, tmp_path):
     (tmp_path / "keep.txt").write_text("499\n")
-    ok("choice", "save", "counts.npz", *shapes, "--alpha", ".6", "--protect", "keep.txt",
-       "--multiple", 16, "--out", "choice.json")  # fmt: skip
+    ok(
+        "choice",
+        "save",
+        "counts.npz",
+        *shapes,
+        "--alpha",
+        ".6",
+        "--protect",
+        "keep.txt",
+        "--multiple",
+        16,
+        "--out",
+        "choice.json",
+    )
     saved = SelectionSpec.load("choice.json")
     base = ("export", "counts.npz", "--choice", "choice.json", "--format", "ids")
     result = ok(*base, "--out", "out")

@@ -217,8 +217,11 @@ def test_a_length_limit_leaves_refused_conversations_out(tmp_path, llama):
 
 def told(made: TokenCounts, span_end: str, rule: str = "assistant") -> TokenCounts:
     """The counts with a remark, and turns that end there."""
-    corpus = {**made.provenance.corpora[0], "notes": [["images", 7, ["a.jsonl:9"]]],
-              "skipped": [["no assistant text", 2, ["a.jsonl:4"]]]}  # fmt: skip
+    corpus = {
+        **made.provenance.corpora[0],
+        "notes": [["images", 7, ["a.jsonl:9"]]],
+        "skipped": [["no assistant text", 2, ["a.jsonl:4"]]],
+    }
     about = replace(made.provenance, span_end=span_end, rule=rule, corpora=(corpus,))
     return replace(made, provenance=about, skipped=2)
 

@@ -16,8 +16,11 @@ def test_trials_are_measurements_that_resume_and_the_best_is_confirmed(models, r
     assert found["study"] == first["study"]
     assert found["trials"][:2] == first["trials"]
     assert {(row["k"], row["steps"], row["draft_tokens"]) for row in found["trials"]} == {
-        (100, 1, 2), (100, 2, 3), (500, 1, 2), (500, 2, 3)
-    }  # fmt: skip
+        (100, 1, 2),
+        (100, 2, 3),
+        (500, 1, 2),
+        (500, 2, 3),
+    }
     for row in found["trials"]:
         kept = measurement.find(row["measurement"])
         assert [c.label for c in kept.configurations] == [row["label"]]

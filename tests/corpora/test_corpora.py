@@ -18,20 +18,13 @@ from helpers.real_data import OWN, real_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core.corpora import (
-    Mapping,
-    SkipReport,
-    fingerprint,
-    hub,
-    open_corpus,
-    read_json,
-    read_table,
-)
+from vocabtrim_core.corpora import ColumnMapping, SkipReport, fingerprint, hub, open_corpus
 from vocabtrim_core.corpora.batches import ROLES, Skip
-from vocabtrim_core.corpora.from_rows import batch_from_rows
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
 from vocabtrim_core.corpora.preview import preview
-from vocabtrim_core.corpora.read_json import decode_lines
+from vocabtrim_core.corpora.readers import json_lines, tables
+from vocabtrim_core.corpora.readers.json_lines import decode_lines
 from vocabtrim_core.corpora.uploads import store_upload
 from vocabtrim_core.counting.preflight import preflight
 from vocabtrim_core.errors import InputError
@@ -42,8 +35,10 @@ CHAT = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "He
 def rows_of(n: int, **more) -> list[dict]:
     def chat(i: int) -> list[dict]:
         answer = f"answer {i} " * (i % 5 + 1)
-        return [{"role": "user", "content": f"question {i}"},
-                {"role": "assistant", "content": answer}]  # fmt: skip
+        return [
+            {"role": "user", "content": f"question {i}"},
+            {"role": "assistant", "content": answer},
+        ]
 
     return [{"id": i, "messages": chat(i), **more} for i in range(1, n + 1)]
 
@@ -123,8 +118,18 @@ def test_roles_of_a_real_corpus(shared):
 
 # --- formats ------------------------------------------------------------------------------------
 
-FORMATS = ["a.jsonl", "a.ndjson", "a.json", "a.parquet", "a.jsonl.gz", "a.jsonl.zst", "a.json.gz",
-           "a.json.zst", "a.parquet.zst", "a.parquet.gz"]  # fmt: skip
+FORMATS = [
+    "a.jsonl",
+    "a.ndjson",
+    "a.json",
+    "a.parquet",
+    "a.jsonl.gz",
+    "a.jsonl.zst",
+    "a.json.gz",
+    "a.json.zst",
+    "a.parquet.zst",
+    "a.parquet.gz",
+]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -199,37 +204,56 @@ def test_limit_runs_over_files(tmp_path):
 SHAPES = {
     "messages": ({"messages": CHAT}, [("user", "Hi?"), ("assistant", "Hello, wörld 🙂")]),
     "sharegpt": (
-        {"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"},
-                           {"from": "function_call", "value": "{}"},
-                           {"from": "observation", "value": "42"}, {"from": "gpt", "value": "a"}]},
+        {
+            "conversations": [
+                {"from": "system", "value": "s"},
+                {"from": "human", "value": "q"},
+                {"from": "function_call", "value": "{}"},
+                {"from": "observation", "value": "42"},
+                {"from": "gpt", "value": "a"},
+            ]
+        },
         [("system", "s"), ("user", "q"), ("assistant", "{}"), ("tool", "42"), ("assistant", "a")],
     ),
-    "prompt and response": (
-        {"prompt": "q", "response": "a"}, [("user", "q"), ("assistant", "a")]),
+    "prompt and response": ({"prompt": "q", "response": "a"}, [("user", "q"), ("assistant", "a")]),
     "alpaca": (
         {"instruction": "do", "input": "this", "output": "done"},
-        [("user", "do\n\nthis"), ("assistant", "done")]),
+        [("user", "do\n\nthis"), ("assistant", "done")],
+    ),
     "alpaca without input": (
         {"instruction": "do", "input": "", "output": "done"},
-        [("user", "do"), ("assistant", "done")]),
+        [("user", "do"), ("assistant", "done")],
+    ),
     "system prompt": (
         {"system_prompt": "be kind", "question": "q", "response": "a"},
-        [("system", "be kind"), ("user", "q"), ("assistant", "a")]),
+        [("system", "be kind"), ("user", "q"), ("assistant", "a")],
+    ),
     "any case": ({"Problem": "q", "Solution": "a"}, [("user", "q"), ("assistant", "a")]),
     "parts": (
-        {"messages": [{"role": "user", "content": [{"type": "text", "text": "see "},
-                                                   {"type": "text", "text": "this"}]},
-                      {"role": "assistant", "content": [{"type": "text", "text": "ok"}]}]},
-        [("user", "see this"), ("assistant", "ok")]),
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "text", "text": "see "}, {"type": "text", "text": "this"}],
+                },
+                {"role": "assistant", "content": [{"type": "text", "text": "ok"}]},
+            ]
+        },
+        [("user", "see this"), ("assistant", "ok")],
+    ),
     "messages as JSON text": (
-        {"messages": json.dumps(CHAT)}, [("user", "Hi?"), ("assistant", "Hello, wörld 🙂")]),
+        {"messages": json.dumps(CHAT)},
+        [("user", "Hi?"), ("assistant", "Hello, wörld 🙂")],
+    ),
     "conversational completion": (
         {"prompt": CHAT[:1], "completion": CHAT[1:]},
-        [("user", "Hi?"), ("assistant", "Hello, wörld 🙂")]),
+        [("user", "Hi?"), ("assistant", "Hello, wörld 🙂")],
+    ),
     "system column beside a conversation": (
         {"conversations": CHAT, "system": "be kind"},
-        [("system", "be kind"), ("user", "Hi?"), ("assistant", "Hello, wörld 🙂")]),
-}  # fmt: skip
+        [("system", "be kind"), ("user", "Hi?"), ("assistant", "Hello, wörld 🙂")],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet"])
@@ -259,7 +283,7 @@ def test_unsure_columns_are_said_and_can_be_mapped(tmp_path):
     assert not info.sure
     assert dict(info.candidates)["response"] == ("query", "answer", "solution", "topic")
     assert info.notes == ("Other columns would fit as response: solution.",)
-    mapping = Mapping.parse(["prompt=query", "response=solution", "domain=topic"])
+    mapping = ColumnMapping.parse(["prompt=query", "response=solution", "domain=topic"])
     opened = open_corpus(path, mapping=mapping)
     (batch,) = opened.batches()
     assert pairs(batch.messages(0)) == [("user", "q"), ("assistant", "a2")]
@@ -270,14 +294,14 @@ def test_unsure_columns_are_said_and_can_be_mapped(tmp_path):
 def test_what_a_mapping_leaves_open_is_recognised(tmp_path):
     messages = [{"role": "wizard", "content": "x"}, {"role": "assistant", "content": "y"}]
     path = write(tmp_path / "a.jsonl", [{"messages": messages, "kind": "magic"}])
-    corpus = open_corpus(path, mapping=Mapping.parse(["roles.wizard=user", "domain=kind"]))
+    corpus = open_corpus(path, mapping=ColumnMapping.parse(["roles.wizard=user", "domain=kind"]))
     (batch,) = corpus.batches()
     assert batch.messages(0)[0] == {"role": "user", "content": "x"}
     assert batch.domains.to_pylist() == ["magic"]
     with pytest.raises(InputError, match="no column nothing"):
-        open_corpus(path, mapping=Mapping.parse(["domain=nothing"]))
+        open_corpus(path, mapping=ColumnMapping.parse(["domain=nothing"]))
     with pytest.raises(InputError, match="needs a column for response"):
-        Mapping.parse(["prompt=nothing"])
+        ColumnMapping.parse(["prompt=nothing"])
 
 
 def test_own_role_names_can_be_mapped(tmp_path):
@@ -285,15 +309,19 @@ def test_own_role_names_can_be_mapped(tmp_path):
     path = write(tmp_path / "a.parquet", [row])
     with pytest.raises(InputError, match=r"unknown role 'Klient' in 1 of 1 row \(a.parquet:1\)"):
         conversations(open_corpus(path))
-    mapping = Mapping.parse(["conversation=chat", "roles.klient=user", "roles.helper=assistant"])
+    mapping = ColumnMapping.parse(
+        ["conversation=chat", "roles.klient=user", "roles.helper=assistant"]
+    )
     assert pairs(conversations(open_corpus(path, mapping=mapping))[0][1]) == [
-        ("user", "q"), ("assistant", "a")]  # fmt: skip
+        ("user", "q"),
+        ("assistant", "a"),
+    ]
 
 
 @pytest.mark.parametrize("bad", ["shape=x", "prompt", "nose=a", "roles.x=king"])
 def test_bad_mapping_words(bad):
     with pytest.raises(InputError):
-        Mapping.parse([bad, "conversation=c"])
+        ColumnMapping.parse([bad, "conversation=c"])
 
 
 CALL = {"type": "function", "function": {"name": "now", "arguments": {"zone": "utc"}}}
@@ -303,11 +331,18 @@ CALL = {"type": "function", "function": {"name": "now", "arguments": {"zone": "u
 def test_structured_rows_keep_what_a_template_needs(tmp_path, name):
     tool = {"type": "function", "function": {"name": "now", "description": "the time"}}
     plain = {"messages": CHAT, "tools": None}
-    called = {"messages": [CHAT[0], {"role": "assistant", "content": None, "tool_calls": [CALL]},
-                           {"role": "tool", "content": "12:00"},
-                           {"role": "assistant", "content": "Noon."}], "tools": [tool]}  # fmt: skip
-    thought = {"messages": [CHAT[0], {"role": "assistant", "content": "x",
-                                      "reasoning_content": "because"}]}  # fmt: skip
+    called = {
+        "messages": [
+            CHAT[0],
+            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "tool", "content": "12:00"},
+            {"role": "assistant", "content": "Noon."},
+        ],
+        "tools": [tool],
+    }
+    thought = {
+        "messages": [CHAT[0], {"role": "assistant", "content": "x", "reasoning_content": "because"}]
+    }
     opened = open_corpus(write(tmp_path / name, [plain, called, plain, thought]))
     (batch,) = opened.batches()
     assert sorted(batch.structured) == [1, 3]
@@ -438,7 +473,7 @@ def test_bad_files(tmp_path, name, data, words):
 
 
 def test_bad_rows_far_down_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(read_json, "CHUNK", 2000)
+    monkeypatch.setattr(json_lines, "CHUNK", 2000)
     data = lines(rows_of(300)) + b'{"messages": [{"role": "bot?", "content": "x"}]}\n' + GOOD
     (tmp_path / "a.jsonl").write_bytes(data)
     skipped = [
@@ -447,7 +482,7 @@ def test_bad_rows_far_down_are_named(tmp_path, monkeypatch):
     assert skipped == [Skip(301, "unknown role 'bot?'")]
     (tmp_path / "b.jsonl").write_bytes(lines(rows_of(300)) + b"{]\n" + GOOD)
     stops(tmp_path / "b.jsonl", "b.jsonl, line 301, column 2: not JSON")
-    monkeypatch.setattr(read_json, "LONGEST_LINE", 900)
+    monkeypatch.setattr(json_lines, "LONGEST_LINE", 900)
     long = lines([{"messages": CHAT, "x": "x" * 5000}])
     for path in (tmp_path / "d.jsonl", tmp_path / "d.jsonl.gz"):
         path.write_bytes(gzip.compress(GOOD + long) if path.suffix == ".gz" else GOOD + long)
@@ -501,7 +536,7 @@ def test_a_parquet_prompt_without_response(tmp_path):
 
 
 def test_mapping_to_a_column_that_is_not_there(tmp_path):
-    mapping = Mapping("prompt_response", prompt="q", response="reply")
+    mapping = ColumnMapping("prompt_response", prompt="q", response="reply")
     path = write(tmp_path / "a.jsonl", [{"q": "1", "a": "2"}])
     stops(path, "has no column reply", "columns found: q, a", mapping=mapping)
 
@@ -536,9 +571,24 @@ TEXT = st.one_of(
 OTHER_CALL = {"type": "function", "function": {"name": "far", "arguments": {"a": None, "b": [1]}}}
 CALL_TEXTS = ['{"name": "now", "arguments": {}}', '[{"name": "x"}]', '{"no": "name"}']
 MESSAGE = st.fixed_dictionaries(
-    {"role": st.sampled_from(["user", "assistant", "Human", "gpt", "tool", "system", None,
-                              "function_call", "function", "tool_call", "narrator"]),
-     "content": st.one_of(TEXT, st.sampled_from(CALL_TEXTS))},
+    {
+        "role": st.sampled_from(
+            [
+                "user",
+                "assistant",
+                "Human",
+                "gpt",
+                "tool",
+                "system",
+                None,
+                "function_call",
+                "function",
+                "tool_call",
+                "narrator",
+            ]
+        ),
+        "content": st.one_of(TEXT, st.sampled_from(CALL_TEXTS)),
+    },
     optional={
         "reasoning_content": TEXT,
         "reasoning": TEXT,
@@ -554,13 +604,19 @@ MESSAGE = st.fixed_dictionaries(
         "translation": TEXT,
         "notes": st.sampled_from([None, [], ["x"], [" "]]),
         "timestamp": TEXT,
-        "reasoning_details": st.sampled_from([None, [], [{"type": "reasoning.text", "text": "x"}],
-                                              [{"type": "reasoning.encrypted", "data": "x"}]]),
+        "reasoning_details": st.sampled_from(
+            [
+                None,
+                [],
+                [{"type": "reasoning.text", "text": "x"}],
+                [{"type": "reasoning.encrypted", "data": "x"}],
+            ]
+        ),
         "audio": st.sampled_from([None, {"transcript": "x"}, {"transcript": None}]),
         "name": st.sampled_from([None, "now"]),
         "tool_call_id": st.sampled_from([None, "c1"]),
     },
-)  # fmt: skip
+)
 ROW = st.fixed_dictionaries(
     {"messages": st.one_of(st.none(), st.lists(MESSAGE, max_size=4))},
     optional={
@@ -586,40 +642,47 @@ def seen(batch):
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ROW, min_size=1, max_size=8))
 def test_the_fast_path_means_what_the_slow_path_says(rows):
-    mapping = Mapping("conversation", conversation="messages", domain="domain", tools="tools")
+    mapping = ColumnMapping("conversation", conversation="messages", domain="domain", tools="tools")
     slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
     assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
     table = pa.Table.from_pylist(rows)
     padded = list(enumerate(table.to_pylist(), 1))
     slow = seen(batch_from_rows(padded, mapping, "f", padded=True))
-    assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
+    assert seen(tables.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 
-PART = st.fixed_dictionaries({
-    "type": st.sampled_from(["text", "thinking", "image", "output_text", "refusal", None]),
-    "text": TEXT, "thinking": TEXT, "refusal": TEXT,
-})  # fmt: skip
-IN_PARTS = st.fixed_dictionaries({
-    "role": st.sampled_from(["user", "assistant", "system"]),
-    "content": st.one_of(st.none(), st.lists(PART, max_size=3)),
-    "reasoning": TEXT, "weight": st.sampled_from([None, 0, 1.0]),
-})  # fmt: skip
+PART = st.fixed_dictionaries(
+    {
+        "type": st.sampled_from(["text", "thinking", "image", "output_text", "refusal", None]),
+        "text": TEXT,
+        "thinking": TEXT,
+        "refusal": TEXT,
+    }
+)
+IN_PARTS = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["user", "assistant", "system"]),
+        "content": st.one_of(st.none(), st.lists(PART, max_size=3)),
+        "reasoning": TEXT,
+        "weight": st.sampled_from([None, 0, 1.0]),
+    }
+)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.fixed_dictionaries({"messages": st.lists(IN_PARTS, max_size=3)}), min_size=1))
 def test_parts_mean_the_same_on_every_path(rows):
-    mapping = Mapping("conversation", conversation="messages")
+    mapping = ColumnMapping("conversation", conversation="messages")
     slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
     assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
     table = pa.Table.from_pylist(rows)
-    assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
+    assert seen(tables.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 
 def test_plain_rows_take_the_fast_path(monkeypatch):
-    monkeypatch.setattr(read_json, "_parse_lines", lambda *_: pytest.fail("line by line"))
-    monkeypatch.setattr("vocabtrim_core.corpora.from_arrow.batch_from_rows", None)
-    mapping = Mapping("conversation", conversation="messages", tools="tools", domain="domain")
+    monkeypatch.setattr(json_lines, "_parse_lines", lambda *_: pytest.fail("line by line"))
+    monkeypatch.setattr("vocabtrim_core.corpora.decoders.arrow.batch_from_rows", None)
+    mapping = ColumnMapping("conversation", conversation="messages", tools="tools", domain="domain")
     batch = decode_lines(lines(rows_of(9, extra={"deep": [1]})), 1, 9, mapping, "f")
     assert len(batch) == 9
 
@@ -633,11 +696,13 @@ PAIR = st.fixed_dictionaries({"p": SAID, "q": TEXT, "r": SAID, "s": TEXT, "domai
 @given(st.lists(PAIR, min_size=1, max_size=8))
 def test_pairs_mean_the_same_on_both_paths(rows):
     prompt = "p+q" if rows[0]["q"] else "p"
-    mapping = Mapping("prompt_response", prompt=prompt, response="r", system="s", domain="domain")
+    mapping = ColumnMapping(
+        "prompt_response", prompt=prompt, response="r", system="s", domain="domain"
+    )
     slow = seen(batch_from_rows(list(enumerate(rows, 1)), mapping, "f"))
     assert seen(decode_lines(lines(rows), 1, len(rows), mapping, "f")) == slow
     table = pa.Table.from_pylist(rows)
-    assert seen(read_table.batch_from_arrow(table, mapping, "f", 1)) == slow
+    assert seen(tables.batch_from_arrow(table, mapping, "f", 1)) == slow
 
 
 # --- shards -------------------------------------------------------------------------------------
@@ -647,10 +712,10 @@ def test_pairs_mean_the_same_on_both_paths(rows):
 def small_pieces(monkeypatch):
     monkeypatch.setattr(fingerprint, "SEGMENT", 1500)
     monkeypatch.setattr(fingerprint, "PIECE", 1000)
-    monkeypatch.setattr(read_table, "SHARD_BYTES", 600)
-    monkeypatch.setattr(read_json, "CHUNK", 700)
-    monkeypatch.setattr(read_table, "CHUNK", 700)
-    monkeypatch.setattr(read_table, "BATCH_BYTES", 700)
+    monkeypatch.setattr(tables, "SHARD_BYTES", 600)
+    monkeypatch.setattr(json_lines, "CHUNK", 700)
+    monkeypatch.setattr(tables, "CHUNK", 700)
+    monkeypatch.setattr(tables, "BATCH_BYTES", 700)
 
 
 @pytest.mark.parametrize("ending", [b"\n", b""])
@@ -680,9 +745,9 @@ def test_shards_of_parquet_are_a_partition(tmp_path, small_pieces):
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.json", "b.parquet"])
 def test_finished_parts_of_a_sequential_file_are_not_decoded(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(read_json, "CHUNK", 700)
-    monkeypatch.setattr(read_table, "MOST_ROWS", 4)
-    monkeypatch.setattr("vocabtrim_core.corpora.read_array.CHUNK", 700)
+    monkeypatch.setattr(json_lines, "CHUNK", 700)
+    monkeypatch.setattr(tables, "MOST_ROWS", 4)
+    monkeypatch.setattr("vocabtrim_core.corpora.readers.json_array.CHUNK", 700)
     path = tmp_path / name
     if name == "b.parquet":
         pq.write_table(pa.Table.from_pylist(rows_of(200)), path)  # one row group
@@ -718,15 +783,21 @@ def test_fingerprint_is_of_what_is_read(tmp_path, monkeypatch):
     other = write(tmp_path / "c.jsonl", rows_of(6))
     base = open_corpus(one).fingerprint()
     assert open_corpus(same).fingerprint() == base
-    assert len({
-        base,
-        open_corpus(other).fingerprint(),
-        open_corpus(one, limit=3).fingerprint(),
-        open_corpus([one, other]).fingerprint(),
-        open_corpus([other, one]).fingerprint(),
-        open_corpus(one, mapping=Mapping("conversation", conversation="messages",
-                                         domain="id")).fingerprint(),
-    }) == 6  # fmt: skip
+    assert (
+        len(
+            {
+                base,
+                open_corpus(other).fingerprint(),
+                open_corpus(one, limit=3).fingerprint(),
+                open_corpus([one, other]).fingerprint(),
+                open_corpus([other, one]).fingerprint(),
+                open_corpus(
+                    one, mapping=ColumnMapping("conversation", conversation="messages", domain="id")
+                ).fingerprint(),
+            }
+        )
+        == 6
+    )
     monkeypatch.setattr(fingerprint, "_read", lambda *_: pytest.fail("the file was read again"))
     assert open_corpus(one).fingerprint() == base
     monkeypatch.undo()

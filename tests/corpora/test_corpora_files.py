@@ -20,22 +20,31 @@ from helpers.lazy import Lazy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core.corpora import Mapping, open_corpus, read_array, read_csv, read_table
+from vocabtrim_core.corpora import ColumnMapping, open_corpus
+from vocabtrim_core.corpora.readers import csv_files, json_array, tables
 from vocabtrim_core.errors import InputError
 
 datasets = Lazy("datasets")
 
 
 def row(i: int) -> dict:
-    return {"messages": [{"role": "user", "content": f"q{i}"},
-                         {"role": "assistant", "content": f"a{i}"}]}  # fmt: skip
+    return {
+        "messages": [
+            {"role": "user", "content": f"q{i}"},
+            {"role": "assistant", "content": f"a{i}"},
+        ]
+    }
 
 
 def answers(path: Path | str | list, **options) -> list[str]:
     """The assistant's texts in order."""
-    return [m["content"] for batch in open_corpus(path, **options).batches()
-            for i in range(len(batch)) for m in batch.messages(i)
-            if m["role"] == "assistant"]  # fmt: skip
+    return [
+        m["content"]
+        for batch in open_corpus(path, **options).batches()
+        for i in range(len(batch))
+        for m in batch.messages(i)
+        if m["role"] == "assistant"
+    ]
 
 
 def refused(path: Path) -> str:
@@ -57,7 +66,9 @@ ARRANGED = {
     "one object, indented": (PRETTY, ["a1"]),
     "objects, indented": (f"{PRETTY}\n{PRETTY}\n", ["a1", "a1"]),
     "objects, indented with a first line of their own": (
-        "{ " + PRETTY[1:].lstrip() + "\n" + PRETTY, ["a1", "a1"]),
+        "{ " + PRETTY[1:].lstrip() + "\n" + PRETTY,
+        ["a1", "a1"],
+    ),
     "objects on one line": (f"{A}{B} {C}", ["a1", "a2", "a3"]),
     "lines": (f"{A}\n{B}\n", ["a1", "a2"]),
     "CR line ends": (f"{A}\r{B}\r", ["a1", "a2"]),
@@ -68,11 +79,14 @@ ARRANGED = {
     "columns": ('{"prompt": ["p", "q"], "response": ["a1", "a2"]}', ["a1", "a2"]),
     "columns of messages": (
         f'{{"messages": [{json.dumps(row(1)["messages"])}, {json.dumps(row(2)["messages"])}]}}',
-        ["a1", "a2"]),
+        ["a1", "a2"],
+    ),
     "columns as pandas writes them": (
-        '{"prompt": {"0": "p", "1": "q"}, "response": {"0": "a1", "1": "a2"}}', ["a1", "a2"]),
+        '{"prompt": {"0": "p", "1": "q"}, "response": {"0": "a1", "1": "a2"}}',
+        ["a1", "a2"],
+    ),
     "one conversation": (json.dumps(row(1)["messages"]), None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -83,7 +97,7 @@ def test_json_in_every_arrangement(tmp_path, monkeypatch, name, packed):
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     assert answers(path) == expected
     assert answers(path, limit=1) == expected[:1]
-    monkeypatch.setattr(read_array, "CHUNK", 7)
+    monkeypatch.setattr(json_array, "CHUNK", 7)
     assert answers(path) == expected
 
 
@@ -104,7 +118,7 @@ def test_json_in_every_arrangement(tmp_path, monkeypatch, name, packed):
 )
 @pytest.mark.parametrize("chunk", [5, 8 * 2**20])
 def test_json_that_would_lose_rows_is_refused(tmp_path, monkeypatch, text, words, chunk):
-    monkeypatch.setattr(read_array, "CHUNK", chunk)
+    monkeypatch.setattr(json_array, "CHUNK", chunk)
     (tmp_path / "a.json").write_text(text)
     assert words in refused(tmp_path / "a.json")
 
@@ -153,7 +167,7 @@ def test_what_is_advised_for_json_helps(tmp_path):
 def test_a_quote_that_swallows_lines_is_refused_with_its_line(
     tmp_path, monkeypatch, text, line, chunk
 ):
-    monkeypatch.setattr(read_csv, "CHUNK", chunk)
+    monkeypatch.setattr(csv_files, "CHUNK", chunk)
     path = tmp_path / ("a.tsv" if "\t" in text else "a.csv")
     path.write_bytes(text.encode())
     assert f"{path.name}, line {line}: a quote opens a field" in refused(path)
@@ -188,7 +202,7 @@ def test_csv_is_what_pythons_csv_module_reads(tmp_path_factory, pieces, chunk):
     except csv.Error:
         rows = None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(read_csv, "CHUNK", chunk)
+        patch.setattr(csv_files, "CHUNK", chunk)
         try:
             found = [list(each.values()) for each in _all_rows(path)]
         except InputError:
@@ -197,14 +211,14 @@ def test_csv_is_what_pythons_csv_module_reads(tmp_path_factory, pieces, chunk):
     assert found == (rows[1:] if rows and good else None)
 
 
-PAIR = Mapping("prompt_response", prompt="prompt", response="response")
+PAIR = ColumnMapping("prompt_response", prompt="prompt", response="response")
 
 
 def _all_rows(path: Path):
     from vocabtrim_core.corpora.streams import open_stream
 
     with open_stream(path) as stream:
-        for batch in read_csv._csv_batches(stream, path, PAIR):
+        for batch in csv_files._csv_batches(stream, path, PAIR):
             yield from batch.to_pylist()
 
 
@@ -217,8 +231,13 @@ TEXTS = {
     "a.csv": 'prompt,response\nq1,a1\n"q2",a2\n',
     "a.tsv": 'prompt\tresponse\nq1\ta1\n"q2"\ta2\n',
 }
-UTF16 = [("utf-16", b"", "UTF-16"), ("utf-16-le", b"", "UTF-16LE"), ("utf-16-be", b"", "UTF-16BE"),
-         ("utf-16-be", codecs.BOM_UTF16_BE, "UTF-16"), ("utf-32", b"", "UTF-32")]  # fmt: skip
+UTF16 = [
+    ("utf-16", b"", "UTF-16"),
+    ("utf-16-le", b"", "UTF-16LE"),
+    ("utf-16-be", b"", "UTF-16BE"),
+    ("utf-16-be", codecs.BOM_UTF16_BE, "UTF-16"),
+    ("utf-32", b"", "UTF-32"),
+]
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -253,7 +272,7 @@ def test_other_encodings_are_refused_with_what_helps(tmp_path, name, encoding, m
 @pytest.mark.parametrize("kind", ["stream", "file"])
 @pytest.mark.parametrize("limit", [None, 1, 7, 100])
 def test_arrow_files(tmp_path, monkeypatch, kind, limit):
-    monkeypatch.setattr(read_table, "MOST_ROWS", 3)
+    monkeypatch.setattr(tables, "MOST_ROWS", 3)
     table = pa.Table.from_pylist([row(i) for i in range(20)])
     make = pa.ipc.new_stream if kind == "stream" else pa.ipc.new_file
     path = tmp_path / "a.arrow"
@@ -374,8 +393,11 @@ def test_a_pointer_of_git_lfs_is_refused_with_what_helps(tmp_path, name, folder)
         with pa.ipc.new_stream(path, table.schema) as writer:
             writer.write_table(table)
     else:
-        path.write_text("prompt,response\nq,pulled\n" if name == "a.csv" else
-                        json.dumps({"prompt": "q", "response": "pulled"}) + "\n")  # fmt: skip
+        path.write_text(
+            "prompt,response\nq,pulled\n"
+            if name == "a.csv"
+            else json.dumps({"prompt": "q", "response": "pulled"}) + "\n"
+        )
     assert answers(path) == ["pulled"]
 
 

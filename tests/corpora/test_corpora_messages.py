@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.corpora import open_corpus
-from vocabtrim_core.corpora.from_rows import batch_from_rows
-from vocabtrim_core.corpora.read_json import decode_lines
-from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows
+from vocabtrim_core.corpora.readers.json_lines import decode_lines
+from vocabtrim_core.corpora.schema import ColumnMapping
 
-CHAT = Mapping("conversation", conversation="messages", tools="tools")
-SHAREGPT = Mapping("conversation", conversation="messages", role="from", content="value")
+CHAT = ColumnMapping("conversation", conversation="messages", tools="tools")
+SHAREGPT = ColumnMapping("conversation", conversation="messages", role="from", content="value")
 ASK = {"role": "user", "content": "Wind in Bergen?"}
 SAY = {"role": "assistant", "content": "Strong."}
 
@@ -44,10 +44,18 @@ TURNS = {
         [],
     ),
     "no content beside a call": (
-        [ASK, {"role": "assistant", "tool_calls": [call({}, id="c")]},
-         {"role": "tool", "tool_call_id": "c", "name": "wind", "content": None}, SAY],
-        [ASK, {"role": "assistant", "content": None, "tool_calls": [call({}, id="c")]},
-         {"role": "tool", "content": None, "name": "wind", "tool_call_id": "c"}, SAY],
+        [
+            ASK,
+            {"role": "assistant", "tool_calls": [call({}, id="c")]},
+            {"role": "tool", "tool_call_id": "c", "name": "wind", "content": None},
+            SAY,
+        ],
+        [
+            ASK,
+            {"role": "assistant", "content": None, "tool_calls": [call({}, id="c")]},
+            {"role": "tool", "content": None, "name": "wind", "tool_call_id": "c"},
+            SAY,
+        ],
         [],
     ),
     "calls as JSON text": (
@@ -56,28 +64,72 @@ TURNS = {
         [],
     ),
     "bare calls": (
-        [ASK, {"role": "assistant", "content": "", "tool_calls": [
-            {"name": "wind", "arguments": {"at": 1}}, {"name": "wind", "parameters": "x"},
-            {"id": "t", "type": "tool_use", "name": "wind", "input": {"a": 2}},
-            {"type": "function", "function": {"name": "wind"}},
-            {"type": "custom", "custom": {"name": "wind", "input": "free"}}]}],
-        [ASK, {"role": "assistant", "content": "", "tool_calls": [
-            call({"at": 1}), call("x"), call({"a": 2}, id="t"), call({}), call("free")]}],
+        [
+            ASK,
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [
+                    {"name": "wind", "arguments": {"at": 1}},
+                    {"name": "wind", "parameters": "x"},
+                    {"id": "t", "type": "tool_use", "name": "wind", "input": {"a": 2}},
+                    {"type": "function", "function": {"name": "wind"}},
+                    {"type": "custom", "custom": {"name": "wind", "input": "free"}},
+                ],
+            },
+        ],
+        [
+            ASK,
+            {
+                "role": "assistant",
+                "content": "",
+                "tool_calls": [
+                    call({"at": 1}),
+                    call("x"),
+                    call({"a": 2}, id="t"),
+                    call({}),
+                    call("free"),
+                ],
+            },
+        ],
         [],
     ),
     "legacy function_call and role function": (
-        [ASK, {"role": "assistant", "content": None,
-               "function_call": {"name": "wind", "arguments": "{}"}},
-         {"role": "function", "name": "wind", "content": "9"}, SAY],
-        [ASK, {"role": "assistant", "content": None, "tool_calls": [call("{}")]},
-         {"role": "tool", "content": "9", "name": "wind"}, SAY],
+        [
+            ASK,
+            {
+                "role": "assistant",
+                "content": None,
+                "function_call": {"name": "wind", "arguments": "{}"},
+            },
+            {"role": "function", "name": "wind", "content": "9"},
+            SAY,
+        ],
+        [
+            ASK,
+            {"role": "assistant", "content": None, "tool_calls": [call("{}")]},
+            {"role": "tool", "content": "9", "name": "wind"},
+            SAY,
+        ],
         [],
     ),
     "reasoning by its other names": (
-        [ASK, {**SAY, "reasoning": "Autumn."}, ASK, {**SAY, "thinking": "Coast."}, ASK,
-         {**SAY, "reasoning_content": "Rain.", "reasoning": "Rain."}],
-        [ASK, {**SAY, "reasoning_content": "Autumn."}, ASK, {**SAY, "reasoning_content": "Coast."},
-         ASK, {**SAY, "reasoning_content": "Rain."}],
+        [
+            ASK,
+            {**SAY, "reasoning": "Autumn."},
+            ASK,
+            {**SAY, "thinking": "Coast."},
+            ASK,
+            {**SAY, "reasoning_content": "Rain.", "reasoning": "Rain."},
+        ],
+        [
+            ASK,
+            {**SAY, "reasoning_content": "Autumn."},
+            ASK,
+            {**SAY, "reasoning_content": "Coast."},
+            ASK,
+            {**SAY, "reasoning_content": "Rain."},
+        ],
         [],
     ),
     "reasoning twice": (
@@ -91,95 +143,228 @@ TURNS = {
         ["reasoning in `thinking` is not text and was dropped"],
     ),
     "Anthropic's parts": (
-        [{"role": "user", "content": [{"type": "text", "text": "Wind in "},
-                                      {"type": "text", "text": "Bergen?"}]},
-         {"role": "assistant", "content": [
-             {"type": "thinking", "thinking": "Ask.", "signature": "s"},
-             {"type": "text", "text": "Let me see."},
-             {"type": "tool_use", "id": "c", "name": "wind", "input": {"at": "Bergen"}}]},
-         {"role": "user", "content": [
-             {"type": "tool_result", "tool_use_id": "c",
-              "content": [{"type": "text", "text": "9 "}, {"type": "text", "text": "m/s"}]},
-             {"type": "text", "text": "And?"}]},
-         {"role": "assistant", "content": [{"type": "text", "text": "Strong."}]}],
-        [ASK, {"role": "assistant", "content": "Let me see.", "reasoning_content": "Ask.",
-               "tool_calls": [call({"at": "Bergen"}, id="c")]},
-         {"role": "tool", "content": "9 m/s", "tool_call_id": "c"},
-         {"role": "user", "content": "And?"}, SAY],
+        [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "Wind in "},
+                    {"type": "text", "text": "Bergen?"},
+                ],
+            },
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": "Ask.", "signature": "s"},
+                    {"type": "text", "text": "Let me see."},
+                    {"type": "tool_use", "id": "c", "name": "wind", "input": {"at": "Bergen"}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": "c",
+                        "content": [
+                            {"type": "text", "text": "9 "},
+                            {"type": "text", "text": "m/s"},
+                        ],
+                    },
+                    {"type": "text", "text": "And?"},
+                ],
+            },
+            {"role": "assistant", "content": [{"type": "text", "text": "Strong."}]},
+        ],
+        [
+            ASK,
+            {
+                "role": "assistant",
+                "content": "Let me see.",
+                "reasoning_content": "Ask.",
+                "tool_calls": [call({"at": "Bergen"}, id="c")],
+            },
+            {"role": "tool", "content": "9 m/s", "tool_call_id": "c"},
+            {"role": "user", "content": "And?"},
+            SAY,
+        ],
         [],
     ),
     "a turn of nothing but results": (
-        [ASK, {"role": "assistant", "content": [
-            {"type": "tool_use", "id": "a", "name": "wind", "input": {}},
-            {"type": "tool_use", "id": "b", "name": "wind", "input": {}}]},
-         {"role": "user", "content": [
-             {"type": "tool_result", "tool_use_id": "a", "content": "1"},
-             {"type": "tool_result", "tool_use_id": "b"}]}, SAY],
-        [ASK, {"role": "assistant", "content": None,
-               "tool_calls": [call({}, id="a"), call({}, id="b")]},
-         {"role": "tool", "content": "1", "tool_call_id": "a"},
-         {"role": "tool", "content": "", "tool_call_id": "b"}, SAY],
+        [
+            ASK,
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "tool_use", "id": "a", "name": "wind", "input": {}},
+                    {"type": "tool_use", "id": "b", "name": "wind", "input": {}},
+                ],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": "a", "content": "1"},
+                    {"type": "tool_result", "tool_use_id": "b"},
+                ],
+            },
+            SAY,
+        ],
+        [
+            ASK,
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [call({}, id="a"), call({}, id="b")],
+            },
+            {"role": "tool", "content": "1", "tool_call_id": "a"},
+            {"role": "tool", "content": "", "tool_call_id": "b"},
+            SAY,
+        ],
         [],
     ),
     "a server's tool inside the answer": (
-        [ASK, {"role": "assistant", "content": [
-            {"type": "server_tool_use", "id": "s", "name": "wind", "input": {"q": "x"}},
-            {"type": "web_search_tool_result", "tool_use_id": "s",
-             "content": [{"type": "text", "text": "gale"}]},
-            {"type": "text", "text": "Strong."}]}],
-        [ASK, {"role": "assistant", "content": None, "tool_calls": [call({"q": "x"}, id="s")]},
-         {"role": "tool", "content": "gale", "tool_call_id": "s"}, SAY],
+        [
+            ASK,
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "server_tool_use", "id": "s", "name": "wind", "input": {"q": "x"}},
+                    {
+                        "type": "web_search_tool_result",
+                        "tool_use_id": "s",
+                        "content": [{"type": "text", "text": "gale"}],
+                    },
+                    {"type": "text", "text": "Strong."},
+                ],
+            },
+        ],
+        [
+            ASK,
+            {"role": "assistant", "content": None, "tool_calls": [call({"q": "x"}, id="s")]},
+            {"role": "tool", "content": "gale", "tool_call_id": "s"},
+            SAY,
+        ],
         [],
     ),
     "parts of the Responses API and others": (
-        [{"role": "user", "content": [{"type": "input_text", "text": "Wind in Bergen?"}]},
-         {"role": "assistant", "content": [
-             {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Rain."}]},
-             {"type": "output_text", "text": "Strong.", "annotations": []}]},
-         ASK, {"role": "assistant", "content": [{"type": "refusal", "refusal": "I will not."}]},
-         ASK, {"role": "assistant", "content": None, "refusal": "Nor this."},
-         ASK, {"role": "assistant", "content": [
-             {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, "Strong."]}],
-        [ASK, {**SAY, "reasoning_content": "Rain."},
-         ASK, {"role": "assistant", "content": "I will not."},
-         ASK, {"role": "assistant", "content": "Nor this."},
-         ASK, {**SAY, "reasoning_content": "Hm."}],
+        [
+            {"role": "user", "content": [{"type": "input_text", "text": "Wind in Bergen?"}]},
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Rain."}]},
+                    {"type": "output_text", "text": "Strong.", "annotations": []},
+                ],
+            },
+            ASK,
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "I will not."}]},
+            ASK,
+            {"role": "assistant", "content": None, "refusal": "Nor this."},
+            ASK,
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]},
+                    "Strong.",
+                ],
+            },
+        ],
+        [
+            ASK,
+            {**SAY, "reasoning_content": "Rain."},
+            ASK,
+            {"role": "assistant", "content": "I will not."},
+            ASK,
+            {"role": "assistant", "content": "Nor this."},
+            ASK,
+            {**SAY, "reasoning_content": "Hm."},
+        ],
         [],
     ),
     "what cannot be carried": (
-        [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}},
-                                      {"type": "text", "text": "Wind in Bergen?"}, 7]},
-         {"role": "assistant", "content": [
-             {"type": "redacted_thinking", "data": "x"}, {"type": "text", "text": "Strong."},
-             {"type": "text", "text": 5}], "reasoning": "Rain."}],
+        [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "image_url", "image_url": {"url": "u"}},
+                    {"type": "text", "text": "Wind in Bergen?"},
+                    7,
+                ],
+            },
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "redacted_thinking", "data": "x"},
+                    {"type": "text", "text": "Strong."},
+                    {"type": "text", "text": 5},
+                ],
+                "reasoning": "Rain.",
+            },
+        ],
         [ASK, {**SAY, "reasoning_content": "Rain."}],
-        ["a part of type image_url was dropped", "a part of type int was dropped",
-         "a part of type redacted_thinking was dropped", "a part of type text was dropped"],
+        [
+            "a part of type image_url was dropped",
+            "a part of type int was dropped",
+            "a part of type redacted_thinking was dropped",
+            "a part of type text was dropped",
+        ],
     ),
     "parts out of order": (
-        [ASK, {"role": "assistant", "content": [
-            {"type": "text", "text": "Stro"}, {"type": "thinking", "thinking": "Rain."},
-            {"type": "text", "text": "ng."}]}],
+        [
+            ASK,
+            {
+                "role": "assistant",
+                "content": [
+                    {"type": "text", "text": "Stro"},
+                    {"type": "thinking", "thinking": "Rain."},
+                    {"type": "text", "text": "ng."},
+                ],
+            },
+        ],
         [ASK, {**SAY, "reasoning_content": "Rain."}],
         ["parts of a message were put in the order reasoning, text, calls"],
     ),
     "weights as trainers write them": (
-        [ASK, {**SAY, "weight": 0}, ASK, {**SAY, "weight": 1}, ASK, {**SAY, "train": False},
-         ASK, {**SAY, "masked": True}, ASK, {**SAY, "loss": False}, {**ASK, "weight": 0},
-         {**SAY, "loss": 1.0, "train": True}],
-        [ASK, {**SAY, "weight": 0}, ASK, {**SAY, "weight": 1}, ASK, {**SAY, "weight": 0},
-         ASK, {**SAY, "weight": 0}, ASK, {**SAY, "weight": 0}, ASK, SAY],
-        ["an assistant turn is not counted: its `weight` is 0",
-         "an assistant turn is not counted: its `train` is False",
-         "an assistant turn is not counted: its `masked` is True",
-         "an assistant turn is not counted: its `loss` is False"],
+        [
+            ASK,
+            {**SAY, "weight": 0},
+            ASK,
+            {**SAY, "weight": 1},
+            ASK,
+            {**SAY, "train": False},
+            ASK,
+            {**SAY, "masked": True},
+            ASK,
+            {**SAY, "loss": False},
+            {**ASK, "weight": 0},
+            {**SAY, "loss": 1.0, "train": True},
+        ],
+        [
+            ASK,
+            {**SAY, "weight": 0},
+            ASK,
+            {**SAY, "weight": 1},
+            ASK,
+            {**SAY, "weight": 0},
+            ASK,
+            {**SAY, "weight": 0},
+            ASK,
+            {**SAY, "weight": 0},
+            ASK,
+            SAY,
+        ],
+        [
+            "an assistant turn is not counted: its `weight` is 0",
+            "an assistant turn is not counted: its `train` is False",
+            "an assistant turn is not counted: its `masked` is True",
+            "an assistant turn is not counted: its `loss` is False",
+        ],
     ),
     "calls of a user": (
         [{**ASK, "tool_calls": [call({})]}, {**SAY, "reasoning": "Rain."}],
         [ASK, {**SAY, "reasoning_content": "Rain."}],
         ["tool calls of a user message were dropped"],
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", TURNS)
@@ -198,10 +383,13 @@ def test_turns_in_every_dialect(kind):
 
 def test_sharegpt_roles_that_say_call():
     said = json.dumps({"name": "wind", "arguments": {"at": 1}})
-    turns = [{"from": "human", "value": "Wind in Bergen?"},
-             {"from": "function_call", "value": said}, {"from": "observation", "value": "9"},
-             {"from": "gpt", "value": "Strong."},
-             {"from": "tool_call", "value": "{not json}"}]  # fmt: skip
+    turns = [
+        {"from": "human", "value": "Wind in Bergen?"},
+        {"from": "function_call", "value": said},
+        {"from": "observation", "value": "9"},
+        {"from": "gpt", "value": "Strong."},
+        {"from": "tool_call", "value": "{not json}"},
+    ]
     _, messages = read(turns, SHAREGPT)
     assert messages == [
         ASK,
@@ -258,16 +446,22 @@ def test_tools_in_every_form(tools, expected, notes):
         ({"content": "x", "tool_calls": "soon"}, "`tool_calls` is not a list of tool calls"),
         ({"content": "x", "tool_calls": [["a"]]}, "`tool_calls` is not a list of tool calls"),
         ({"content": "x", "tool_calls": [{}]}, "a tool call in `tool_calls` has no name"),
-        ({"content": "x", "tool_calls": [{"function": {"name": 4}}]},
-         "a tool call in `tool_calls` has no name"),
-        ({"content": "x", "tool_calls": [call(5)]},
-         "the arguments of a tool call in `tool_calls` are no object"),
+        (
+            {"content": "x", "tool_calls": [{"function": {"name": 4}}]},
+            "a tool call in `tool_calls` has no name",
+        ),
+        (
+            {"content": "x", "tool_calls": [call(5)]},
+            "the arguments of a tool call in `tool_calls` are no object",
+        ),
         ({"content": [{"type": "tool_use", "input": {}}]}, "a tool call in `content` has no name"),
-        ({"content": "x", "weight": 0},
-         "no assistant turn that is trained (all are masked by their weight)"),
+        (
+            {"content": "x", "weight": 0},
+            "no assistant turn that is trained (all are masked by their weight)",
+        ),
         ({"content": " ", "reasoning": ""}, "no assistant text"),
     ],
-)  # fmt: skip
+)
 def test_wrong_types_skip_the_row_with_a_reason(answer, reason):
     batch, messages = read([ASK, {"role": "assistant", **answer}])
     assert messages is None
@@ -275,19 +469,60 @@ def test_wrong_types_skip_the_row_with_a_reason(answer, reason):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=4)
     | st.sampled_from(["text", "tool_use", "tool_result", "thinking", "[1]", "{}"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["type", "text", "name", "input", "function", "arguments", "content",
-                         "thinking", "summary", "tool_use_id", "custom"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "text",
+                    "name",
+                    "input",
+                    "function",
+                    "arguments",
+                    "content",
+                    "thinking",
+                    "summary",
+                    "tool_use_id",
+                    "custom",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dictionaries(st.sampled_from(["content", "tool_calls", "function_call", "reasoning",
-                                        "thinking", "weight", "train", "masked", "refusal", "name",
-                                        "tool_call_id"]), JSON), JSON)  # fmt: skip
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "content",
+                "tool_calls",
+                "function_call",
+                "reasoning",
+                "thinking",
+                "weight",
+                "train",
+                "masked",
+                "refusal",
+                "name",
+                "tool_call_id",
+            ]
+        ),
+        JSON,
+    ),
+    JSON,
+)
 def test_anything_inside_a_message_is_read_or_skipped(answer, tools):
     batch, messages = read([ASK, {"role": "assistant", **answer}], tools=tools)
     assert len(batch) + len(batch.skipped) == 1
@@ -330,18 +565,28 @@ def test_deep_nesting_is_read_or_skipped(tmp_path, depth, place):
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
 def test_long_numbers_and_half_surrogates(tmp_path, name):
     def row(answer: str, more: str = "") -> str:
-        return (f'{{"messages": [{json.dumps(ASK)}, {{"role": "assistant", "content": {answer}}}]'
-                f"{more}}}")  # fmt: skip
+        return (
+            f'{{"messages": [{json.dumps(ASK)}, {{"role": "assistant", "content": {answer}}}]'
+            f"{more}}}"
+        )
 
-    rows = [row('"Strong."', f', "n": {"7" * 9000}'), row("7" * 9000), row("7" * 40),
-            row(r'"\ud800"'), row('""', r', "tools": [{"name": "\udc00"}]')]  # fmt: skip
+    rows = [
+        row('"Strong."', f', "n": {"7" * 9000}'),
+        row("7" * 9000),
+        row("7" * 40),
+        row(r'"\ud800"'),
+        row('""', r', "tools": [{"name": "\udc00"}]'),
+    ]
     text = "\n".join([*rows, ""]) if name == "a.jsonl" else f"[{','.join(rows)}]"
     (tmp_path / name).write_text(text)
     (batch,) = open_corpus(tmp_path / name).batches()
     assert batch.contents.to_pylist()[1::2] == ["Strong.", "7" * 40]
     half = "not valid Unicode (half a surrogate pair)"
     assert [(s.row, s.reason) for s in batch.skipped] == [
-        (2, "`content` is not text but a number"), (4, half), (5, half)]  # fmt: skip
+        (2, "`content` is not text but a number"),
+        (4, half),
+        (5, half),
+    ]
 
 
 def test_null_fields_of_arrow_structs_are_padding(tmp_path):
@@ -358,4 +603,6 @@ def test_null_fields_of_arrow_structs_are_padding(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n".join([*map(json.dumps, rows), ""]))
     (batch,) = open_corpus(tmp_path / "a.jsonl").batches()
     assert batch.messages(1)[1]["tool_calls"][0]["function"]["arguments"] == {
-        "speed": 9.0, "at": None}  # fmt: skip
+        "speed": 9.0,
+        "at": None,
+    }

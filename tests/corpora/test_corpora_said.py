@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.cli import main
-from vocabtrim_core.corpora import Mapping, SkipReport, open_corpus
+from vocabtrim_core.corpora import ColumnMapping, SkipReport, open_corpus
 from vocabtrim_core.corpora.batches import Skip
-from vocabtrim_core.corpora.from_rows import batch_from_rows
-from vocabtrim_core.corpora.shapes import from_python
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows
+from vocabtrim_core.corpora.schema import from_python
 from vocabtrim_core.corpora.skips import OTHERS
 from vocabtrim_core.errors import InputError
 
@@ -202,10 +202,22 @@ def test_reports_add_up_in_any_order(reports, random):
 
 # --- columns of the wrong type -------------------------------------------------------------------
 
-ROW = {"messages": [ASK, SAY], "half": 0.5, "numbers": [1, 2], "object": {"a": 1}, "words": "Lake",
-       "prompt": "Name a lake.", "response": "Baikal."}  # fmt: skip
-KINDS = {"messages": "a list of messages", "half": "a number", "numbers": "a list of numbers",
-         "object": "an object", "words": "text"}  # fmt: skip
+ROW = {
+    "messages": [ASK, SAY],
+    "half": 0.5,
+    "numbers": [1, 2],
+    "object": {"a": 1},
+    "words": "Lake",
+    "prompt": "Name a lake.",
+    "response": "Baikal.",
+}
+KINDS = {
+    "messages": "a list of messages",
+    "half": "a number",
+    "numbers": "a list of numbers",
+    "object": "an object",
+    "words": "text",
+}
 PAIR = ["prompt=prompt", "response=response"]
 WRONG = {  # mapped field -> (columns that it cannot be, what is mapped beside it)
     "conversation": (("half", "numbers", "words"), []),
@@ -229,7 +241,7 @@ def test_a_column_that_is_not_what_it_is_mapped_as(tmp_path, name, field):
         if name == "a.csv" and column == "half":
             continue  # everything is text there
         with pytest.raises(InputError) as caught:
-            open_corpus(path, mapping=Mapping.parse([*beside, f"{field}={column}"]))
+            open_corpus(path, mapping=ColumnMapping.parse([*beside, f"{field}={column}"]))
         says = f"`{column}` holds {KINDS[column]}, but it is mapped as {field}, which is"
         assert says in str(caught.value)
         assert name in str(caught.value)
@@ -247,32 +259,76 @@ def test_messages_mapped_as_text_are_advised_to_be_the_conversation(tmp_path, ca
 @pytest.mark.parametrize("field", ["role", "content"])
 def test_a_key_that_no_message_has(tmp_path, field):
     path = write(tmp_path / "a.jsonl", [GOOD])
-    with pytest.raises(InputError, match=rf"has `body`, which is mapped as its {field}; map one of "
-                       "its keys: role, content"):  # fmt: skip
-        open_corpus(path, mapping=Mapping.parse(["conversation=messages", f"{field}=body"]))
+    with pytest.raises(
+        InputError,
+        match=rf"has `body`, which is mapped as its {field}; map one of "
+        "its keys: role, content",
+    ):
+        open_corpus(path, mapping=ColumnMapping.parse(["conversation=messages", f"{field}=body"]))
 
 
 # --- what an answer says about itself ------------------------------------------------------------
 
-OFF = ("weight", 0), ("weight", 0.0), ("weight", "0"), ("weight", False), ("train", 0), (
-    "train", False), ("train", "false"), ("training", "False"), ("train_on_turn", False), (
-    "trainable", False), ("trainable", 0), ("loss", 0), ("loss", False), ("loss", "0"), (
-    "masked", True), ("masked", 1), ("masked", "true"), ("train_detail", []), (
-    "train_detail", [{"begin_offset": 0, "end_offset": 6, "train": False}])  # fmt: skip
-ON = ("weight", 1), ("weight", "1"), ("train", 1), ("train", True), ("train", "true"), (
-    "trainable", True), ("loss", 1.0), ("masked", False), ("masked", 0), ("weight", None), (
-    "train_detail", [{"begin_offset": 0, "end_offset": 6, "train": True}])  # fmt: skip
-ODD = ("weight", 0.5), ("weight", -1), ("weight", 10**400), ("train", "perhaps"), (
-    "loss", [0]), ("trainable", {}), ("train_detail", "all"), ("train_detail", [
-        {"begin_offset": 0, "end_offset": 2, "train": True},
-        {"begin_offset": 3, "end_offset": 6, "train": False}])  # fmt: skip
+OFF = (
+    ("weight", 0),
+    ("weight", 0.0),
+    ("weight", "0"),
+    ("weight", False),
+    ("train", 0),
+    ("train", False),
+    ("train", "false"),
+    ("training", "False"),
+    ("train_on_turn", False),
+    ("trainable", False),
+    ("trainable", 0),
+    ("loss", 0),
+    ("loss", False),
+    ("loss", "0"),
+    ("masked", True),
+    ("masked", 1),
+    ("masked", "true"),
+    ("train_detail", []),
+    ("train_detail", [{"begin_offset": 0, "end_offset": 6, "train": False}]),
+)
+ON = (
+    ("weight", 1),
+    ("weight", "1"),
+    ("train", 1),
+    ("train", True),
+    ("train", "true"),
+    ("trainable", True),
+    ("loss", 1.0),
+    ("masked", False),
+    ("masked", 0),
+    ("weight", None),
+    ("train_detail", [{"begin_offset": 0, "end_offset": 6, "train": True}]),
+)
+ODD = (
+    ("weight", 0.5),
+    ("weight", -1),
+    ("weight", 10**400),
+    ("train", "perhaps"),
+    ("loss", [0]),
+    ("trainable", {}),
+    ("train_detail", "all"),
+    (
+        "train_detail",
+        [
+            {"begin_offset": 0, "end_offset": 2, "train": True},
+            {"begin_offset": 3, "end_offset": 6, "train": False},
+        ],
+    ),
+)
 
 
-@pytest.mark.parametrize(("flag", "counts", "said"), [
-    *((flag, False, "is not counted: its `") for flag in OFF),
-    *((flag, True, "" if not isinstance(flag[1], str) else "read as") for flag in ON),
-    *((flag, True, "counts in full") for flag in ODD),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("flag", "counts", "said"),
+    [
+        *((flag, False, "is not counted: its `") for flag in OFF),
+        *((flag, True, "" if not isinstance(flag[1], str) else "read as") for flag in ON),
+        *((flag, True, "counts in full") for flag in ODD),
+    ],
+)
 def test_flags_of_trainers(tmp_path, flag, counts, said):
     key, value = flag
     row = {"messages": [ASK, {**SAY, key: value}, ASK, SAY]}
@@ -291,31 +347,61 @@ def test_flags_of_trainers(tmp_path, flag, counts, said):
     assert set(map(str, found.values())) == {str([counts, True])}
 
 
-DETAILS = [{"type": "reasoning.text", "text": "It is "}, {"type": "reasoning.summary",
-           "summary": "deep."}, {"type": "reasoning.encrypted", "data": "x"}]  # fmt: skip
-STREAMED = [{"type": "reasoning.text", "text": "It is ", "index": 0},
-            {"type": "reasoning.text", "text": "deep.", "index": 0}]  # fmt: skip
-BLOCKS = [{"type": "thinking", "thinking": "It is deep.", "signature": "s"},
-          {"type": "redacted_thinking", "data": "x"}]  # fmt: skip
-ITEMS = [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "It is deep."}],
-          "encrypted_content": "x"}]  # fmt: skip
+DETAILS = [
+    {"type": "reasoning.text", "text": "It is "},
+    {"type": "reasoning.summary", "summary": "deep."},
+    {"type": "reasoning.encrypted", "data": "x"},
+]
+STREAMED = [
+    {"type": "reasoning.text", "text": "It is ", "index": 0},
+    {"type": "reasoning.text", "text": "deep.", "index": 0},
+]
+BLOCKS = [
+    {"type": "thinking", "thinking": "It is deep.", "signature": "s"},
+    {"type": "redacted_thinking", "data": "x"},
+]
+ITEMS = [
+    {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "It is deep."}],
+        "encrypted_content": "x",
+    }
+]
 SEALED = "reasoning in `{}` is encrypted and cannot be counted"
 THOUGHTS = {  # keys -> (reasoning, notes)
-    "OpenRouter": ({"reasoning_details": DETAILS}, "It is \n\ndeep.",
-                   [SEALED.format("reasoning_details")]),
+    "OpenRouter": (
+        {"reasoning_details": DETAILS},
+        "It is \n\ndeep.",
+        [SEALED.format("reasoning_details")],
+    ),
     "OpenRouter, streamed": ({"reasoning_details": STREAMED}, "It is deep.", []),
-    "both of OpenRouter": ({"reasoning": "It is deep.", "reasoning_details": STREAMED},
-                           "It is deep.", []),
-    "both of LiteLLM": ({"reasoning_content": "It is deep.", "thinking_blocks": BLOCKS},
-                        "It is deep.", [SEALED.format("thinking_blocks")]),
+    "both of OpenRouter": (
+        {"reasoning": "It is deep.", "reasoning_details": STREAMED},
+        "It is deep.",
+        [],
+    ),
+    "both of LiteLLM": (
+        {"reasoning_content": "It is deep.", "thinking_blocks": BLOCKS},
+        "It is deep.",
+        [SEALED.format("thinking_blocks")],
+    ),
     "LiteLLM's items": ({"reasoning_items": ITEMS}, "It is deep.", []),
-    "nothing but secrets": ({"reasoning_details": DETAILS[2:]}, None,
-                            [SEALED.format("reasoning_details")]),
-    "two": ({"reasoning": "Deep.", "thinking_blocks": BLOCKS[:1]}, "Deep.",
-            ["reasoning in `thinking_blocks` is a second one of its message and was dropped"]),
-    "something else": ({"reasoning_details": {"a": 1}}, None,
-                       ["reasoning in `reasoning_details` is not text and was dropped"]),
-}  # fmt: skip
+    "nothing but secrets": (
+        {"reasoning_details": DETAILS[2:]},
+        None,
+        [SEALED.format("reasoning_details")],
+    ),
+    "two": (
+        {"reasoning": "Deep.", "thinking_blocks": BLOCKS[:1]},
+        "Deep.",
+        ["reasoning in `thinking_blocks` is a second one of its message and was dropped"],
+    ),
+    "something else": (
+        {"reasoning_details": {"a": 1}},
+        None,
+        ["reasoning in `reasoning_details` is not text and was dropped"],
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", THOUGHTS)
@@ -339,23 +425,46 @@ def test_notes_on_reasoning_are_due_only_where_it_counts(tmp_path, capsys):
 
 UNREAD = "`{}` of an assistant turn holds text that is not read"
 SAID = {  # keys of the answer -> (content, notes)
-    "a refusal beside text": ({"refusal": "No."}, "Baikal.",
-                              ["`refusal` beside the content of a message was dropped"]),
+    "a refusal beside text": (
+        {"refusal": "No."},
+        "Baikal.",
+        ["`refusal` beside the content of a message was dropped"],
+    ),
     "a refusal": ({"content": None, "refusal": "No."}, "No.", []),
-    "a spoken answer": ({"content": None, "audio": {"id": "a", "transcript": "Baikal!"}},
-                        "Baikal!", ["the content of a message was taken from `audio.transcript`"]),
-    "text under another key": ({"translation": "Der Baikal."}, "Baikal.",
-                               [UNREAD.format("translation")]),
+    "a spoken answer": (
+        {"content": None, "audio": {"id": "a", "transcript": "Baikal!"}},
+        "Baikal!",
+        ["the content of a message was taken from `audio.transcript`"],
+    ),
+    "text under another key": (
+        {"translation": "Der Baikal."},
+        "Baikal.",
+        [UNREAD.format("translation")],
+    ),
     "a key of two words": ({"second answer": "x"}, "Baikal.", [UNREAD.format("second answer")]),
     "a key in another script": ({"考": "x"}, "Baikal.", [UNREAD.format("考")]),
-    "text inside of another key": ({"drafts": [{"v": ["Ladoga."]}]}, "Baikal.",
-                                   [UNREAD.format("drafts")]),
-    "keys without text": ({"translation": None, "drafts": [], "seen": {"n": 1}, "x": "  "},
-                          "Baikal.", []),
-    "what is about the message": ({"id": "m1", "timestamp": "2026-01-01", "model": "m",
-                                   "annotations": [{"url": "u"}], "metadata": {"a": "b"}},
-                                  "Baikal.", []),
-}  # fmt: skip
+    "text inside of another key": (
+        {"drafts": [{"v": ["Ladoga."]}]},
+        "Baikal.",
+        [UNREAD.format("drafts")],
+    ),
+    "keys without text": (
+        {"translation": None, "drafts": [], "seen": {"n": 1}, "x": "  "},
+        "Baikal.",
+        [],
+    ),
+    "what is about the message": (
+        {
+            "id": "m1",
+            "timestamp": "2026-01-01",
+            "model": "m",
+            "annotations": [{"url": "u"}],
+            "metadata": {"a": "b"},
+        },
+        "Baikal.",
+        [],
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", SAID)
@@ -470,7 +579,9 @@ HISTORIES = {  # value -> turns before the prompt, or why the row is left out
 @pytest.mark.parametrize("kind", HISTORIES)
 def test_histories(kind):
     value, expected = HISTORIES[kind]
-    mapping = Mapping("prompt_response", prompt="instruction", response="output", history="history")
+    mapping = ColumnMapping(
+        "prompt_response", prompt="instruction", response="output", history="history"
+    )
     row = {"instruction": "Q", "output": "A", "history": value}
     batch = batch_from_rows([(1, row)], mapping, "f")
     if isinstance(expected, str):
@@ -482,10 +593,14 @@ def test_histories(kind):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_history_counts_in_every_format(tmp_path, capsys, name):
-    rows = [{"instruction": "Q", "input": "", "output": "A", "history": [["Hi", "Baikal."]]},
-            {"instruction": "Q", "input": "", "output": "A", "history": []}]  # fmt: skip
+    rows = [
+        {"instruction": "Q", "input": "", "output": "A", "history": [["Hi", "Baikal."]]},
+        {"instruction": "Q", "input": "", "output": "A", "history": []},
+    ]
     found = counted(write(tmp_path / name, rows), capsys)
-    flat = [{"messages": [ASK, SAY, ASK, {**SAY, "content": "A"}]},
-            {"messages": [ASK, {**SAY, "content": "A"}]}]  # fmt: skip
+    flat = [
+        {"messages": [ASK, SAY, ASK, {**SAY, "content": "A"}]},
+        {"messages": [ASK, {**SAY, "content": "A"}]},
+    ]
     assert found["tokens"] == counted(write(tmp_path / "flat.jsonl", flat), capsys)["tokens"]
     assert any("`history` come before the prompt" in each for each in found["warnings"])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vocabtrim_core.corpora import Mapping, open_corpus
+from vocabtrim_core.corpora import ColumnMapping, open_corpus
 from vocabtrim_core.errors import InputError
 
 ASK = {"role": "user", "content": "Name a lake."}
@@ -43,13 +43,17 @@ def write(path: Path, rows: list[dict]) -> Path:
     return path
 
 
-def said(path: Path, mapping: Mapping | None = None) -> list[list[tuple[str, str]]]:
+def said(path: Path, mapping: ColumnMapping | None = None) -> list[list[tuple[str, str]]]:
     """Role and content of every conversation; a call stands for a missing content."""
     found = []
     for batch in open_corpus(path, mapping=mapping).batches():
         for i in range(len(batch)):
-            found.append([(m["role"], m["content"] if m.get("content") is not None
-                           else m["tool_calls"]) for m in batch.messages(i)])  # fmt: skip
+            found.append(
+                [
+                    (m["role"], m["content"] if m.get("content") is not None else m["tool_calls"])
+                    for m in batch.messages(i)
+                ]
+            )
     return found
 
 
@@ -64,77 +68,173 @@ SHAPES = {
     "messages and a response message": ({"messages": [ASK], "response": SAY}, TWO, ""),
     "whole messages beside an output": ({"messages": [ASK, SAY], "output": "x"}, TWO, ""),
     "prompt and chosen messages": (
-        {"prompt": [ASK], "chosen": [SAY], "rejected": [BAD]}, TWO, "`rejected` are not counted"),
+        {"prompt": [ASK], "chosen": [SAY], "rejected": [BAD]},
+        TWO,
+        "`rejected` are not counted",
+    ),
     "chosen holds the prompt": (
-        {"rejected": [ASK, BAD], "chosen": [ASK, SAY], "prompt": "Name a lake."}, TWO, "rejected"),
+        {"rejected": [ASK, BAD], "chosen": [ASK, SAY], "prompt": "Name a lake."},
+        TWO,
+        "rejected",
+    ),
     "both hold the prompt": (
-        {"rejected": [ASK, BAD], "prompt": [ASK], "chosen": [ASK, SAY]}, TWO, "rejected"),
+        {"rejected": [ASK, BAD], "prompt": [ASK], "chosen": [ASK, SAY]},
+        TWO,
+        "rejected",
+    ),
     "chosen holds the last of a longer prompt": (
-        {"prompt": [ASK, SAY, MORE[0]], "chosen": MORE, "rejected": [BAD]}, FOUR, "rejected"),
+        {"prompt": [ASK, SAY, MORE[0]], "chosen": MORE, "rejected": [BAD]},
+        FOUR,
+        "rejected",
+    ),
     "chosen alone": ({"rejected": [ASK, BAD], "chosen": [ASK, SAY]}, TWO, "rejected"),
     "chosen as texts": (
-        {"rejected": "Lake.", "chosen": "Baikal.", "prompt": "Name a lake."}, TWO, "rejected"),
+        {"rejected": "Lake.", "chosen": "Baikal.", "prompt": "Name a lake."},
+        TWO,
+        "rejected",
+    ),
     "ShareGPT conversations and a chosen message": (
-        {"conversations": FROM[:1], "rejected": {"from": "gpt", "value": "Lake."},
-         "chosen": {"from": "gpt", "value": "Baikal."}}, TWO, "rejected"),
+        {
+            "conversations": FROM[:1],
+            "rejected": {"from": "gpt", "value": "Lake."},
+            "chosen": {"from": "gpt", "value": "Baikal."},
+        },
+        TWO,
+        "rejected",
+    ),
     "texts in turn": (
-        {"id": "0", "data": ["Name a lake.", "Baikal.", "Another?", "Ladoga."]}, FOUR, "in turn"),
+        {"id": "0", "data": ["Name a lake.", "Baikal.", "Another?", "Ladoga."]},
+        FOUR,
+        "in turn",
+    ),
     "an id beside a text": ({"id": "a1", "text": "<|im_start|>"}, [("text", "<|im_start|>")], ""),
     "prompts and responses in lists": (
-        {"prompt": ["Name a lake.", "Another?"], "response": ["Baikal.", "Ladoga."]}, FOUR, ""),
+        {"prompt": ["Name a lake.", "Another?"], "response": ["Baikal.", "Ladoga."]},
+        FOUR,
+        "",
+    ),
     "a struct of lists": (
         {"messages": {"role": ["user", "assistant"], "content": ["Name a lake.", "Baikal."]}},
-        TWO, ""),
+        TWO,
+        "",
+    ),
     "wrapped": ({"conversation": {"messages": [ASK, SAY], "id": "1"}}, TWO, ""),
     "wrapped as JSON text": ({"log": json.dumps({"chat": {"messages": [ASK, SAY]}})}, TWO, ""),
     "batch output": (
-        {"id": "b", "custom_id": "c", "error": None,
-         "response": {"status_code": 200, "request_id": "q", "body": body(SAY)}},
-        [("user", ""), TWO[1]], "empty user turn"),
+        {
+            "id": "b",
+            "custom_id": "c",
+            "error": None,
+            "response": {"status_code": 200, "request_id": "q", "body": body(SAY)},
+        },
+        [("user", ""), TWO[1]],
+        "empty user turn",
+    ),
     "a completion": (body(SAY), [("user", ""), TWO[1]], "empty user turn"),
     "a text completion": (
-        {"prompt": "Name a lake.", "choices": [{"text": "Baikal.", "index": 0}]}, TWO, ""),
+        {"prompt": "Name a lake.", "choices": [{"text": "Baikal.", "index": 0}]},
+        TWO,
+        "",
+    ),
     "request and response": (
-        {"request": {"model": "m", "messages": [ASK]}, "response": body(SAY)}, TWO, ""),
+        {"request": {"model": "m", "messages": [ASK]}, "response": body(SAY)},
+        TWO,
+        "",
+    ),
     "messages and choices": ({**body(SAY), "messages": [ASK]}, TWO, ""),
     "a Responses log": (
-        {"input": "Name a lake.", "object": "response", "output": [
-            {"type": "message", "role": "assistant",
-             "content": [{"type": "output_text", "text": "Baikal."}]}]}, TWO, ""),
+        {
+            "input": "Name a lake.",
+            "object": "response",
+            "output": [
+                {
+                    "type": "message",
+                    "role": "assistant",
+                    "content": [{"type": "output_text", "text": "Baikal."}],
+                }
+            ],
+        },
+        TWO,
+        "",
+    ),
     "Anthropic's batch results": (
-        {"custom_id": "c", "result": {"type": "succeeded", "message": {
-            "role": "assistant", "type": "message",
-            "content": [{"type": "text", "text": "Baikal."}]}}},
-        [("user", ""), TWO[1]], "empty user turn"),
+        {
+            "custom_id": "c",
+            "result": {
+                "type": "succeeded",
+                "message": {
+                    "role": "assistant",
+                    "type": "message",
+                    "content": [{"type": "text", "text": "Baikal."}],
+                },
+            },
+        },
+        [("user", ""), TWO[1]],
+        "empty user turn",
+    ),
     "batch requests that hold answers": (
         {"custom_id": "c", "method": "POST", "body": {"model": "m", "messages": [ASK, SAY]}},
-        TWO, ""),
+        TWO,
+        "",
+    ),
     "xLAM": (
-        {"id": 0, "query": "Name a lake.",
-         "answers": json.dumps([{"name": "lake", "arguments": {"n": 1}}]),
-         "tools": json.dumps([{"name": "lake", "parameters": {"n": {"type": "int"}}}])},
-        [TWO[0], ("assistant", calling("lake", {"n": 1}))], ""),
+        {
+            "id": 0,
+            "query": "Name a lake.",
+            "answers": json.dumps([{"name": "lake", "arguments": {"n": 1}}]),
+            "tools": json.dumps([{"name": "lake", "parameters": {"n": {"type": "int"}}}]),
+        },
+        [TWO[0], ("assistant", calling("lake", {"n": 1}))],
+        "",
+    ),
     "arena conversations": (
         {"winner": "model_b", "conversation_a": [ASK, BAD], "conversation_b": [ASK, SAY]},
-        TWO, "`winner` names"),
+        TWO,
+        "`winner` names",
+    ),
     "arena responses": (
-        {"prompt": '["Name a lake."]', "response_a": '["Baikal."]', "response_b": '["Lake."]',
-         "winner_model_a": 1, "winner_model_b": 0, "winner_tie": 0}, TWO, "names is counted"),
+        {
+            "prompt": '["Name a lake."]',
+            "response_a": '["Baikal."]',
+            "response_b": '["Lake."]',
+            "winner_model_a": 1,
+            "winner_model_b": 0,
+            "winner_tie": 0,
+        },
+        TWO,
+        "names is counted",
+    ),
     "alpaca with a history": (
-        {"instruction": "Name a lake.", "input": "", "output": "Baikal.",
-         "history": [["Name a sea.", "Aral."]]}, [("user", "Name a sea."), ("assistant", "Aral."),
-                                                  *TWO], "come before the prompt and count too"),
+        {
+            "instruction": "Name a lake.",
+            "input": "",
+            "output": "Baikal.",
+            "history": [["Name a sea.", "Aral."]],
+        },
+        [("user", "Name a sea."), ("assistant", "Aral."), *TWO],
+        "come before the prompt and count too",
+    ),
     "a history as JSON text": (
-        {"query": "Name a lake.", "response": "Baikal.",
-         "history": json.dumps([["Name a sea.", "Aral."]])},
-        [("user", "Name a sea."), ("assistant", "Aral."), *TWO], "count too"),
+        {
+            "query": "Name a lake.",
+            "response": "Baikal.",
+            "history": json.dumps([["Name a sea.", "Aral."]]),
+        },
+        [("user", "Name a sea."), ("assistant", "Aral."), *TWO],
+        "count too",
+    ),
     "a history that is empty": (
-        {"instruction": "Name a lake.", "output": "Baikal.", "history": ""}, TWO, ""),
+        {"instruction": "Name a lake.", "output": "Baikal.", "history": ""},
+        TWO,
+        "",
+    ),
     "a history of something else": (
-        {"instruction": "Name a lake.", "output": "Baikal.", "history": "none so far"}, TWO,
-        "`history` is not read and not counted"),
+        {"instruction": "Name a lake.", "output": "Baikal.", "history": "none so far"},
+        TWO,
+        "`history` is not read and not counted",
+    ),
     "KTO": ({"prompt": [ASK], "completion": [SAY], "label": True}, TWO, "false"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.parquet", "a.arrow"])
@@ -167,8 +267,10 @@ def test_the_first_of_several_choices_is_counted_and_the_others_are_noted(tmp_pa
 
 def test_pairs_without_a_winner_are_skipped_and_said(tmp_path):
     winners = ("model_a", "tie", "tie (bothbad)", None, "A", "gpt-4", " Model_A ")
-    rows = [{"conversation_a": [ASK, SAY], "conversation_b": [ASK, BAD], "winner": winner}
-            for winner in winners]  # fmt: skip
+    rows = [
+        {"conversation_a": [ASK, SAY], "conversation_b": [ASK, BAD], "winner": winner}
+        for winner in winners
+    ]
     path = write(tmp_path / "a.jsonl", rows)
     (batch,) = open_corpus(path).batches()
     assert batch.rows.tolist() == [1, 5, 7]
@@ -179,8 +281,10 @@ def test_pairs_without_a_winner_are_skipped_and_said(tmp_path):
 
 
 def test_answers_to_be_avoided_are_skipped_and_said(tmp_path):
-    rows = [{"prompt": "Name a lake.", "completion": text, "label": good}
-            for text, good in (("Baikal.", True), ("Lake.", False))]  # fmt: skip
+    rows = [
+        {"prompt": "Name a lake.", "completion": text, "label": good}
+        for text, good in (("Baikal.", True), ("Lake.", False))
+    ]
     path = write(tmp_path / "a.jsonl", rows)
     assert said(path) == [TWO]
     (batch,) = open_corpus(path).batches()
@@ -201,7 +305,7 @@ def test_answers_to_be_avoided_are_skipped_and_said(tmp_path):
 def test_pairs_that_are_none(tmp_path, row, reason):
     good = {"prompt": "Name a lake.", "response": "Baikal."}
     path = write(tmp_path / "a.jsonl", [good, row])
-    mapping = Mapping("prompt_response", prompt="prompt", response="response")
+    mapping = ColumnMapping("prompt_response", prompt="prompt", response="response")
     corpus = open_corpus(path, mapping=mapping)
     assert said(path, mapping) == [TWO]
     (skip,) = [skip for batch in corpus.batches() for skip in batch.skipped]
@@ -227,7 +331,7 @@ def test_a_text_that_looks_like_a_list_stays_text(tmp_path):
 # --- nothing recognised: what was seen, and advice that helps -----------------------------------
 
 
-def refused(path: Path, mapping: Mapping | None = None) -> str:
+def refused(path: Path, mapping: ColumnMapping | None = None) -> str:
     with pytest.raises(InputError) as caught:
         said(path, mapping)
     assert "\n" not in str(caught.value)
@@ -237,27 +341,46 @@ def refused(path: Path, mapping: Mapping | None = None) -> str:
 @pytest.mark.parametrize(
     ("row", "seen", "words"),
     [
-        ({"id": "1", "ask": "Name a lake.", "say": "Baikal."}, "`ask` (text)",
-         ["prompt=ask", "response=say"]),
-        ({"prompt": "Name a lake.", "reply": "Baikal."}, "`reply` (text)",
-         ["prompt=prompt", "response=reply"]),
-        ({"n": 4, "log": [{"speaker": "user", "said": "Name a lake."},
-                          {"speaker": "assistant", "said": "Baikal."}]},
-         "`log` (list of objects with speaker, said)",
-         ["conversation=log", "role=speaker", "content=said"]),
-        ({"conversation_a": [ASK, SAY], "conversation_b": [ASK, BAD], "score": 3},
-         "`score` (number)", ["conversation=conversation_a"]),
-        ({"prompt": "Name a lake.", "response_a": "Baikal.", "response_b": "Lake."},
-         "`response_b` (text)", ["response=response_a", "prompt=prompt"]),
+        (
+            {"id": "1", "ask": "Name a lake.", "say": "Baikal."},
+            "`ask` (text)",
+            ["prompt=ask", "response=say"],
+        ),
+        (
+            {"prompt": "Name a lake.", "reply": "Baikal."},
+            "`reply` (text)",
+            ["prompt=prompt", "response=reply"],
+        ),
+        (
+            {
+                "n": 4,
+                "log": [
+                    {"speaker": "user", "said": "Name a lake."},
+                    {"speaker": "assistant", "said": "Baikal."},
+                ],
+            },
+            "`log` (list of objects with speaker, said)",
+            ["conversation=log", "role=speaker", "content=said"],
+        ),
+        (
+            {"conversation_a": [ASK, SAY], "conversation_b": [ASK, BAD], "score": 3},
+            "`score` (number)",
+            ["conversation=conversation_a"],
+        ),
+        (
+            {"prompt": "Name a lake.", "response_a": "Baikal.", "response_b": "Lake."},
+            "`response_b` (text)",
+            ["response=response_a", "prompt=prompt"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_mapping_that_is_advised_works(tmp_path, row, seen, words):
     path = write(tmp_path / "a.jsonl", [row, row])
     sentence = refused(path)
     assert "no column that is known to hold conversations" in sentence
     assert seen in sentence
     assert " ".join(words) in sentence
-    assert said(path, Mapping.parse(words)) == [TWO, TWO]
+    assert said(path, ColumnMapping.parse(words)) == [TWO, TWO]
 
 
 def test_one_text_column_is_advised_as_rendered_conversations(tmp_path):
@@ -266,7 +389,7 @@ def test_one_text_column_is_advised_as_rendered_conversations(tmp_path):
     sentence = refused(path)
     assert "`id` (text), `body` (text)" in sentence
     assert "map text=body if that holds rendered conversations" in sentence
-    assert said(path, Mapping.parse(["text=body"])) == [[("text", row["body"])]]
+    assert said(path, ColumnMapping.parse(["text=body"])) == [[("text", row["body"])]]
 
 
 def test_rows_written_as_advised_are_read(tmp_path):
@@ -292,21 +415,21 @@ def test_an_unknown_role_is_mapped_as_advised(tmp_path):
     assert "unknown role 'Narrator'" in sentence
     advised = re.search(r"--map (\S+)\)", sentence)
     assert advised, sentence
-    assert said(path, Mapping.parse([advised[1]])) == [TWO]
+    assert said(path, ColumnMapping.parse([advised[1]])) == [TWO]
 
 
 def test_keys_of_messages_are_found_for_a_column_that_is_named(tmp_path):
     path = write(tmp_path / "a.jsonl", [{"x": FROM, "messages": [ASK, BAD]}])
-    assert said(path, Mapping.parse(["conversation=x"])) == [TWO]
+    assert said(path, ColumnMapping.parse(["conversation=x"])) == [TWO]
 
 
 def test_paths_can_be_mapped(tmp_path):
     row = {"a.b": "Name a lake.", "deep": {"list": [{"text": "no"}, {"text": "Baikal."}]}}
     for name in ("a.jsonl", "a.parquet", "a.arrow"):
-        mapping = Mapping.parse(["prompt=a.b", "response=deep.list.1.text"])
+        mapping = ColumnMapping.parse(["prompt=a.b", "response=deep.list.1.text"])
         assert said(write(tmp_path / name, [row]), mapping) == [TWO]
     assert "has no column nowhere.x" in refused(
-        tmp_path / "a.parquet", Mapping.parse(["conversation=nowhere.x"])
+        tmp_path / "a.parquet", ColumnMapping.parse(["conversation=nowhere.x"])
     )
 
 
@@ -315,8 +438,12 @@ def test_paths_can_be_mapped(tmp_path):
 
 def test_cases(shared):
     cases = shared / "cases"
-    lake = [("user", "Name a river."), ("assistant", "The Danube."), ("user", "Another?"),
-            ("assistant", "The Volga.")]  # fmt: skip
+    lake = [
+        ("user", "Name a river."),
+        ("assistant", "The Danube."),
+        ("user", "Another?"),
+        ("assistant", "The Volga."),
+    ]
     chile = [("user", "Capital of Chile?"), ("assistant", "Santiago.")]
     assert said(cases / "ultrachat_raw.jsonl") == [lake]
     assert said(cases / "dpo_rej_first.jsonl") == [chile]
@@ -335,26 +462,88 @@ def test_cases(shared):
     assert xlam.messages(0)[1]["tool_calls"] == calling("weather", {"city": "Oslo"})
     assert xlam.tools(0)[0]["function"]["name"] == "weather"
     (hermes,) = open_corpus(cases / "hermes_fc.jsonl").batches()
-    assert [m["role"] for m in hermes.messages(0)] == ["system", "user", "assistant", "tool",
-                                                       "assistant"]  # fmt: skip
+    assert [m["role"] for m in hermes.messages(0)] == [
+        "system",
+        "user",
+        "assistant",
+        "tool",
+        "assistant",
+    ]
     assert hermes.tools(0) == [{"type": "function", "function": {"name": "weather"}}]
 
 
 # --- anything at all ----------------------------------------------------------------------------
 
 VALUE = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab{[\"", max_size=3)
-    | st.sampled_from(["user", "assistant", "gpt", "model_a", json.dumps([ASK, SAY]), "tie",
-                       '["x", "y"]', '[{"name": "f", "arguments": {}}]', "<|im_start|>"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["role", "content", "from", "value", "messages", "choices", "message",
-                         "text", "output", "type", "tool_calls", "name"]), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.text('ab{["', max_size=3)
+    | st.sampled_from(
+        [
+            "user",
+            "assistant",
+            "gpt",
+            "model_a",
+            json.dumps([ASK, SAY]),
+            "tie",
+            '["x", "y"]',
+            '[{"name": "f", "arguments": {}}]',
+            "<|im_start|>",
+        ]
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "role",
+                    "content",
+                    "from",
+                    "value",
+                    "messages",
+                    "choices",
+                    "message",
+                    "text",
+                    "output",
+                    "type",
+                    "tool_calls",
+                    "name",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=9,
-)  # fmt: skip
-NAMES = ("messages", "conversation", "conversation_a", "conversation_b", "winner", "prompt", "data",
-         "response", "response_a", "response_b", "chosen", "rejected", "label", "choices", "output",
-         "query", "answers", "tools", "system", "text", "input", "instruction", "id", "domain",
-         "n")  # fmt: skip
+)
+NAMES = (
+    "messages",
+    "conversation",
+    "conversation_a",
+    "conversation_b",
+    "winner",
+    "prompt",
+    "data",
+    "response",
+    "response_a",
+    "response_b",
+    "chosen",
+    "rejected",
+    "label",
+    "choices",
+    "output",
+    "query",
+    "answers",
+    "tools",
+    "system",
+    "text",
+    "input",
+    "instruction",
+    "id",
+    "domain",
+    "n",
+)
 
 
 @settings(max_examples=400, deadline=None)

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from helpers import ROOT, TESTS
 
-from vocabtrim_core.corpora import Mapping, demo, open_corpus
+from vocabtrim_core.corpora import ColumnMapping, demo, open_corpus
 from vocabtrim_core.corpora.demo import assistant, calls, library
 from vocabtrim_core.corpora.demo.docstrings import parse
 from vocabtrim_core.errors import Cancelled
@@ -55,7 +55,7 @@ def test_both_corpora_are_large_and_say_what_they_are(built, talks):
         assert len(about["domains"]) > 20
         info = open_corpus(built[name]).describe()
         assert info.sure
-        assert info.mapping == Mapping(
+        assert info.mapping == ColumnMapping(
             "conversation", conversation="conversations", domain="domain"
         )
 
@@ -211,8 +211,17 @@ def test_docstrings_of_every_style(text):
     assert doc.example == ">>> area(1)\n3.14"
 
 
-@pytest.mark.parametrize("text", [None, "", "x", "lower case words here", "TODO: write this text",
-                                  "See object at 0x7f00aa11bb22 for more"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "x",
+        "lower case words here",
+        "TODO: write this text",
+        "See object at 0x7f00aa11bb22 for more",
+    ],
+)
 def test_docstrings_without_a_sentence(text):
     assert parse(text) is None
 
@@ -270,7 +279,11 @@ def test_a_function_as_it_is_harvested():
     assert calls.usable(found)
     schema = calls.schema(found)["parameters"]
     assert {name: p["type"] for name, p in schema["properties"].items()} == {
-        "src": "string", "dst": "string", "limit": "integer", "force": "boolean"}  # fmt: skip
+        "src": "string",
+        "dst": "string",
+        "limit": "integer",
+        "force": "boolean",
+    }
     assert schema["required"] == ["src", "dst"]
 
 

@@ -28,15 +28,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core import workspace
-from vocabtrim_core.corpora import Mapping, batches, fingerprint, open_corpus, read_json, read_table
-from vocabtrim_core.corpora.from_rows import batch_from_rows
+from vocabtrim_core.corpora import ColumnMapping, batches, fingerprint, open_corpus
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows
+from vocabtrim_core.corpora.readers import json_lines, tables
 from vocabtrim_core.counting import candidates
 from vocabtrim_core.counting import count as counting
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.count import count, encoded_responses
 from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import ENGINES, Reference
-from vocabtrim_core.counting.proof import ExactEngine, Sample, block_of
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.proof import ExactEngine, ProofSample, block_of
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.shard_counts import MOST_PIECES, ShardCounts, compact, load_shards
 from vocabtrim_core.errors import Cancelled, InputError
@@ -56,7 +57,7 @@ TEMPLATES = {
 }
 SECOND_LAYER = [name for name in TEMPLATES if name not in BUNDLED]
 SMALL = ("humaneval.ref", "mt_bench.ref_gpt4", "mt_bench.2turn", "function_calling_test")
-CHAT = Mapping("conversation", conversation="messages")
+CHAT = ColumnMapping("conversation", conversation="messages")
 
 
 @functools.cache
@@ -72,7 +73,7 @@ def exact_of(name: str = "llama-3.1") -> ExactEngine:
     return ExactEngine(next(iter(ENGINES.values()))(tokenizer), tokenizer)
 
 
-def rendered_counts(corpus, recipe: Recipe) -> tuple[Counter, int]:
+def rendered_counts(corpus, recipe: CountConfig) -> tuple[Counter, int]:
     """(occurrences of each id, conversations) by the definition: render, find spans, encode."""
     found, conversations = Counter(), 0
     for batch, i in batches.iter_conversations(corpus.batches()):
@@ -82,7 +83,7 @@ def rendered_counts(corpus, recipe: Recipe) -> tuple[Counter, int]:
     return found, conversations
 
 
-def rendered_ids(batch, i: int, recipe: Recipe) -> list[int]:
+def rendered_ids(batch, i: int, recipe: CountConfig) -> list[int]:
     template, rule = recipe.template, recipe.rule
     options = {"reasoning": recipe.reasoning, "last_turn_only": recipe.last_turn_only}
     if batch.preformatted:
@@ -180,7 +181,7 @@ def test_small_corpora_equal_rendering_with_hf(name):
     for file in files:
         corpus = open_corpus(file, limit=40)
         for rule in RULES if file.name.startswith(("plain", "mt_bench.2turn")) else ("assistant",):
-            recipe = Recipe(tokenizer, template, rule)
+            recipe = CountConfig(tokenizer, template, rule)
             counts = count(corpus, tokenizer, template, rule=rule)
             expected, conversations = rendered_counts(corpus, recipe)
             assert as_counter(counts) == expected, (file.name, rule)
@@ -197,25 +198,50 @@ def test_every_corpus_equals_hf(shared, name):
     tokenizer, template = kit(name)
     for path in sorted((shared / "data" / "corpora").glob("*.jsonl.*")):
         corpus = open_corpus(path)
-        recipe = Recipe(tokenizer, template, "assistant" if template.fast else "all")
+        recipe = CountConfig(tokenizer, template, "assistant" if template.fast else "all")
         mine = encoded_responses(corpus, recipe, engine="gigatoken")
         theirs = encoded_responses(corpus, recipe, engine="tokenizers")
         for a, b in zip(mine, theirs, strict=True):
             assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True)), path.name
         if path.stat().st_size < 400_000:
-            counts, recipe = count(corpus, tokenizer, template), Recipe(tokenizer, template)
+            counts, recipe = count(corpus, tokenizer, template), CountConfig(tokenizer, template)
             assert as_counter(counts) == rendered_counts(corpus, recipe)[0], path.name
 
 
 # --- the fast path is the slow path -------------------------------------------------------------
 
-PIECES = st.sampled_from([
-    "word", " ", "\n", "\n\n", "\t", ".", "'s", "1234", "é", "你好", "😀", "\u0301", "\u088f",
-    "\u3000",
-    "<|eot_id|>", "<|im_end|>", "<|im_start|>assistant\n", "</s>", "[/INST]", "<think>", "</think>",
-    "<|start_header_id|>assistant<|end_header_id|>\n\n", "<|start_header_id|>user<|end_header_id|>",
-    "<|", "|>", "```", "</", "{{ x }}",
-])  # fmt: skip
+PIECES = st.sampled_from(
+    [
+        "word",
+        " ",
+        "\n",
+        "\n\n",
+        "\t",
+        ".",
+        "'s",
+        "1234",
+        "é",
+        "你好",
+        "😀",
+        "\u0301",
+        "\u088f",
+        "\u3000",
+        "<|eot_id|>",
+        "<|im_end|>",
+        "<|im_start|>assistant\n",
+        "</s>",
+        "[/INST]",
+        "<think>",
+        "</think>",
+        "<|start_header_id|>assistant<|end_header_id|>\n\n",
+        "<|start_header_id|>user<|end_header_id|>",
+        "<|",
+        "|>",
+        "```",
+        "</",
+        "{{ x }}",
+    ]
+)
 CONTENT = st.lists(PIECES, max_size=5).map("".join)
 ORDER = st.sampled_from(["ua", "uaua", "sua", "uaa", "uatua", "uuaua", "uau", "ussa"])
 
@@ -233,7 +259,7 @@ ORDER = st.sampled_from(["ua", "uaua", "sua", "uaa", "uatua", "uuaua", "uau", "u
 def test_any_conversation_counts_as_if_rendered(name, chats, rule, reasoning, last_turn_only):
     rows = [(i, {"messages": chat(*turns, roles=order)}) for i, (order, *turns) in enumerate(chats)]
     batch = batch_from_rows(rows, CHAT, "hypothesis.jsonl")
-    recipe = Recipe(*kit(name), rule, reasoning, last_turn_only)
+    recipe = CountConfig(*kit(name), rule, reasoning, last_turn_only)
     encoded = encode_batch(batch, recipe, exact_of(name))
     responses = encoded.responses()
     for i in range(len(batch)):
@@ -255,7 +281,7 @@ def test_most_conversations_are_not_rendered():
     rows = [(i, {"messages": chat("Hi", f" Some answer {i}. ", "More", "Yes")}) for i in range(20)]
     rows[3][1]["messages"][1]["content"] = "a literal <|eot_id|> inside"
     batch = batch_from_rows(rows, CHAT, "chats.jsonl")
-    encoded = encode_batch(batch, Recipe(*kit()), exact_of())
+    encoded = encode_batch(batch, CountConfig(*kit()), exact_of())
     assert encoded.rendered.conversation.tolist() == [3, 3]
     assert encoded.proof.routed == {}  # both its spans stand beside added tokens
     assert encoded.proof.texts == 20 * 2
@@ -287,7 +313,7 @@ def test_spans_that_begin_inside_a_token_are_cut_out_of_what_the_engine_gives():
     long = " and more words that follow" * 9
     turns = [first + rest for first in OPENINGS for rest in ("", "x", "\n" * 70, long)]
     rows = [(i, {"messages": chat("Hi", said, "Go on", said)}) for i, said in enumerate(turns)]
-    recipe = Recipe(tokenizer, replace(template, fast_path=None))  # all of them are rendered
+    recipe = CountConfig(tokenizer, replace(template, fast_path=None))  # all of them are rendered
     batch = batch_from_rows(rows, CHAT, "chats.jsonl")
     encoded = encode_batch(batch, recipe, exact_of("shared:qwen-151k"))
     assert encoded.proof.routed == {}
@@ -307,13 +333,16 @@ def test_length_limit_counts_what_lies_within():
     whole = tokenizer.backend.encode(text, add_special_tokens=False)
     for limit in (1, 30, 40, 45, 50, 55, 10_000):
         inside = [
-            id_ for id_, (at, _) in list(zip(whole.ids, whole.offsets, strict=True))[:limit]
+            id_
+            for id_, (at, _) in list(zip(whole.ids, whole.offsets, strict=True))[:limit]
             if any(start <= at < end for start, end in spans)
-        ]  # fmt: skip
-        encoded = encode_batch(batch, Recipe(tokenizer, template, max_length=limit), exact_of())
+        ]
+        encoded = encode_batch(
+            batch, CountConfig(tokenizer, template, max_length=limit), exact_of()
+        )
         assert encoded.responses().ids.tolist() == inside
         assert encoded.report.skipped == (not inside)
-        everything = Recipe(tokenizer, template, "all", max_length=limit)
+        everything = CountConfig(tokenizer, template, "all", max_length=limit)
         found = encode_batch(batch, everything, exact_of()).responses()
         assert found.ids.tolist() == whole.ids[:limit]
 
@@ -345,7 +374,7 @@ def test_tool_calls_are_rendered(tmp_path):
     chats = [chat("Plain", "answer"), [{"role": "user", "content": "1+?"}, call]]
     corpus = open_corpus(write_chats(tmp_path / "tools.jsonl", chats))
     counts = count(corpus, tokenizer, template)
-    assert as_counter(counts) == rendered_counts(corpus, Recipe(tokenizer, template))[0]
+    assert as_counter(counts) == rendered_counts(corpus, CountConfig(tokenizer, template))[0]
     proof = counts.provenance.proof
     assert proof["routed"] == {}  # rendered, but its span begins and ends with added tokens
     assert (proof["conversations_rendered_again"], proof["turns_by_definition"]) == (2, 2)
@@ -448,9 +477,9 @@ def test_full_disk_is_said_and_finished_parts_stay(tmp_path, small_parts, monkey
 
 def test_wrong_arguments():
     with pytest.raises(InputError, match="no counting rule some"):
-        Recipe(*kit(), "some")
+        CountConfig(*kit(), "some")
     with pytest.raises(InputError, match="at least 1 token"):
-        Recipe(*kit(), max_length=0)
+        CountConfig(*kit(), max_length=0)
 
 
 # --- proof and fall-back ------------------------------------------------------------------------
@@ -483,13 +512,13 @@ def wrong_first(monkeypatch):
 def test_wrong_engine_is_dropped_for_the_whole_count(tmp_path, wrong_first):
     tokenizer, template = kit()
     block = block_of(next(open_corpus(write_chats(tmp_path / "x.jsonl", many_chats(1))).batches()))
-    later = int(Sample.of(0).rows(3500, block)[-1])
+    later = int(ProofSample.of(0).rows(3500, block)[-1])
     assert later > 2000
     for at in (5, later):  # among the first texts, and in the sample taken while counting
         chats = [chat("Hi", f"banana {i}" if i == at else f"apple {i}") for i in range(3500)]
         corpus = open_corpus(write_chats(tmp_path / f"{at}.jsonl", chats))
         counts = count(corpus, tokenizer, template, engine="gigatoken")
-        assert as_counter(counts) == rendered_counts(corpus, Recipe(tokenizer, template))[0]
+        assert as_counter(counts) == rendered_counts(corpus, CountConfig(tokenizer, template))[0]
         assert counts.provenance.engine.startswith("tokenizers ")
         (passed,) = counts.provenance.proof["passed"]
         assert passed.startswith(
@@ -499,7 +528,7 @@ def test_wrong_engine_is_dropped_for_the_whole_count(tmp_path, wrong_first):
 
 
 def test_wrong_engine_encodes_no_responses(tmp_path, wrong_first):
-    recipe = Recipe(*kit())
+    recipe = CountConfig(*kit())
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", [chat("Hi", "apple, banana")]))
     (found,) = encoded_responses(corpus, recipe, engine="wrong")
     assert found.ids[:-1].tolist() == recipe.tokenizer.ids("apple, banana")
@@ -524,7 +553,7 @@ def test_what_was_counted_before_hf_disagrees_is_dropped(
 
     monkeypatch.setattr(candidates, "Reference", Late)
     counts = count(corpus, tokenizer, template, engine="wrong", progress=watch)
-    assert as_counter(counts) == rendered_counts(corpus, Recipe(tokenizer, template))[0]
+    assert as_counter(counts) == rendered_counts(corpus, CountConfig(tokenizer, template))[0]
     assert len(counts.provenance.proof["passed"]) == 1
 
 
@@ -553,8 +582,8 @@ def small_parts(monkeypatch):
     """Parts of 100 kB, so that a small corpus has many."""
     monkeypatch.setattr(fingerprint, "SEGMENT", 50_000)
     monkeypatch.setattr(fingerprint, "PIECE", 20_000)
-    monkeypatch.setattr(read_json, "CHUNK", 25_000)
-    monkeypatch.setattr(read_table, "SHARD_BYTES", 100_000)
+    monkeypatch.setattr(json_lines, "CHUNK", 25_000)
+    monkeypatch.setattr(tables, "SHARD_BYTES", 100_000)
 
 
 def test_second_time_nothing_is_counted(tmp_path, monkeypatch):
@@ -657,11 +686,12 @@ DRIVER = """
 
 def start(corpus: Path, home: Path, pause: float) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(DRIVER),
-         "llama-3.1", corpus, str(pause)],
-        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        [sys.executable, "-c", textwrap.dedent(DRIVER), "llama-3.1", corpus, str(pause)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
         env={**os.environ, "VOCABTRIM_HOME": str(home)},
-    )  # fmt: skip
+    )
 
 
 def test_killed_process_is_resumed_with_identical_counts(tmp_path, small_parts, monkeypatch):
@@ -778,7 +808,7 @@ def test_responses_sum_to_the_counts_in_order(tmp_path, small_parts):
     chats = [*many_chats(900), chat("Hi", "with <|eot_id|> inside", "More", "Yes"), chat("a", "b")]
     corpus = open_corpus(write_chats(tmp_path / "x.jsonl", chats))
     tokenizer, template = kit()
-    found = list(encoded_responses(corpus, Recipe(tokenizer, template)))
+    found = list(encoded_responses(corpus, CountConfig(tokenizer, template)))
     assert len(found) > 1
     total = sum(np.bincount(b.ids, minlength=tokenizer.vocab_size) for b in found)
     assert total.tolist() == count(corpus, tokenizer, template).counts.tolist()

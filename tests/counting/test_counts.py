@@ -12,7 +12,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.compare import transfer_matrix
-from vocabtrim_core.report.material import Material
+from vocabtrim_core.report.inputs import Material
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 
@@ -57,9 +57,14 @@ def test_vocab_sizes_must_agree(make_counts):
 
 
 OTHER_WAYS = [
-    {"rule": "content"}, {"span_end": "template"}, {"tokenizer_sha256": "x"},
-    {"template_sha256": "x"}, {"reasoning": False}, {"last_turn_only": True}, {"max_length": 9},
-]  # fmt: skip
+    {"rule": "content"},
+    {"span_end": "template"},
+    {"tokenizer_sha256": "x"},
+    {"template_sha256": "x"},
+    {"reasoning": False},
+    {"last_turn_only": True},
+    {"max_length": 9},
+]
 
 
 @pytest.mark.parametrize("way", OTHER_WAYS, ids=lambda way: next(iter(way)))

@@ -17,20 +17,34 @@ from tokenizers import Tokenizer as Backend
 from vocabtrim_core.counting import engines as engines_module
 from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.engines import ENGINES, Reference, engines, make_engine, objection
-from vocabtrim_core.counting.guards import unicode_17_ranges, with_unicode_17
-from vocabtrim_core.counting.proof import MARKUP, UNICODE, ExactEngine, MismatchError, Sample
+from vocabtrim_core.counting.proof import MARKUP, UNICODE, ExactEngine, MismatchError, ProofSample
+from vocabtrim_core.counting.unicode_exceptions import unicode_17_ranges, with_unicode_17
 from vocabtrim_core.errors import InputError
 
 NAMES = (*BUNDLED, "shared:qwen-151k", "shared:llama4-200k")
 FAST = tuple(name for name in ENGINES if name != engines_module.REFERENCE)
 TRICKY = [
-    "", " ", "\n", "  \n\n \t", "Hello, world!", "don't we'LL I'm", " leading and trailing  ",
-    "a\u00a0b\u2003c\u3000d\x0b\x0c\x85e", "1234567 ٣٤٥ ½ Ⅷ", "e\u0301 é \u1e9b\u0323 ﬁ Å \u212b",
-    "нормально ελληνικά עברית العربية", "สวัสดี नमस्ते 안녕하세요 你好 こんにちは", "👩‍👧‍👦 🏳️‍🌈 😀",
-    "def f(x):\n\treturn x  # \r\n", "<|eot_id|>x<|im_end|></s>[INST]<think>",
+    "",
+    " ",
+    "\n",
+    "  \n\n \t",
+    "Hello, world!",
+    "don't we'LL I'm",
+    " leading and trailing  ",
+    "a\u00a0b\u2003c\u3000d\x0b\x0c\x85e",
+    "1234567 ٣٤٥ ½ Ⅷ",
+    "e\u0301 é \u1e9b\u0323 ﬁ Å \u212b",
+    "нормально ελληνικά עברית العربية",
+    "สวัสดี नमस्ते 안녕하세요 你好 こんにちは",
+    "👩‍👧‍👦 🏳️‍🌈 😀",
+    "def f(x):\n\treturn x  # \r\n",
+    "<|eot_id|>x<|im_end|></s>[INST]<think>",
     "\ufeff\u200b\x00\x7f\ufffd",
-    "x" * 3000, " " * 300 + "end", "\n" * 50, "$\\frac{a}{b}$ https://example.org/?q=1&r=2",
-]  # fmt: skip
+    "x" * 3000,
+    " " * 300 + "end",
+    "\n" * 50,
+    "$\\frac{a}{b}$ https://example.org/?q=1&r=2",
+]
 
 
 @functools.cache
@@ -142,8 +156,10 @@ def test_anything_else_is_left_to_hf():
         backend = byte_level()
         backend.pre_tokenizer = pre_tokenizers.Sequence([step, pre_tokenizers.ByteLevel()])
         assert type(step).__name__ in objects_to(backend)
-    for steps in ([pre_tokenizers.ByteLevel(add_prefix_space=True)],
-                  [pre_tokenizers.Split(Regex(r"\d"), "isolated")]):  # fmt: skip
+    for steps in (
+        [pre_tokenizers.ByteLevel(add_prefix_space=True)],
+        [pre_tokenizers.Split(Regex(r"\d"), "isolated")],
+    ):
         backend = byte_level()
         backend.pre_tokenizer = pre_tokenizers.Sequence(steps)
         assert "byte-level step" in objects_to(backend)
@@ -253,20 +269,24 @@ def test_texts_among_the_first_are_not_reported_twice():
 def test_the_size_of_a_sample_follows_its_rule():
     kb, mb, gb = 2**10, 2**20, 2**30
     for text, first, one_in in (
-        (0, 64 * kb, 1000), (mb, 64 * kb, 1000), (5 * mb, 256 * kb, 1000),
-        (10 * mb, 512 * kb, 1000), (200 * mb, 512 * kb, 1000), (500 * mb, 512 * kb, 2000),
+        (0, 64 * kb, 1000),
+        (mb, 64 * kb, 1000),
+        (5 * mb, 256 * kb, 1000),
+        (10 * mb, 512 * kb, 1000),
+        (200 * mb, 512 * kb, 1000),
+        (500 * mb, 512 * kb, 2000),
         (10 * gb, 512 * kb, 40960),
-    ):  # fmt: skip
-        assert Sample.of(text) == Sample(first, one_in)
+    ):
+        assert ProofSample.of(text) == ProofSample(first, one_in)
         # Texts of a kilobyte, a thousand to a block: no more is checked however large the corpus.
         blocks = text // kb // 1000
-        spread = sum(len(Sample.of(text).rows(1000, f"0000@{i}")) for i in range(blocks))
+        spread = sum(len(ProofSample.of(text).rows(1000, f"0000@{i}")) for i in range(blocks))
         assert spread <= 1.3 * min(max(text // kb / 1000, 1), 256) + 20
 
 
 def test_a_sample_is_spread_over_every_block_alike():
     """One text in a thousand of blocks with a hundred: a tenth of the blocks, all places alike."""
-    sample = Sample(0, 1000)
+    sample = ProofSample(0, 1000)
     found = [sample.rows(100, f"0000-00000@{first}") for first in range(1, 400_001, 100)]
     share = sum(map(len, found)) / len(found)
     assert 0.08 < share < 0.12
@@ -301,9 +321,17 @@ def test_every_code_point_reads_alike_but_for_the_table(name, engine):
     made = engine_of(name, engine)
     reference = Reference(real_tokenizer(name))
     contexts = (
-        "a{0}b 1{0}2 .{0}\n", "{0}{0} {0}'s", "A{0}\u0301{0}é", "e{0}", "{0} x\n{0}",
-        "a\u0345{0}", "a{0}\u0334", "a{0}\u0323", "\U00011935{0}", "{0}\U00011930",
-    )  # fmt: skip
+        "a{0}b 1{0}2 .{0}\n",
+        "{0}{0} {0}'s",
+        "A{0}\u0301{0}é",
+        "e{0}",
+        "{0} x\n{0}",
+        "a\u0345{0}",
+        "a{0}\u0334",
+        "a{0}\u0323",
+        "\U00011935{0}",
+        "{0}\U00011930",
+    )
     table = {c for first, last in unicode_17_ranges() for c in range(first, last + 1)}
     newer = table if made.newer_unicode else set()
     codes = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]

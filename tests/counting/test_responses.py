@@ -16,9 +16,9 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora import MessageBatch, SkipReport, open_corpus
 from vocabtrim_core.corpora.batches import ASSISTANT, role_array
 from vocabtrim_core.counting import response_files
+from vocabtrim_core.counting.cache import keep_merged
 from vocabtrim_core.counting.count import count
 from vocabtrim_core.counting.encoding import EncodedBatch
-from vocabtrim_core.counting.kept import keep_merged
 from vocabtrim_core.counting.proof import Proof
 from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.response_files import (
@@ -42,9 +42,13 @@ def block(first: int, lengths: list[int], domains: list[str | None] | None = Non
     rows = np.arange(first, first + len(lengths))
     n = len(rows)
     batch = MessageBatch(
-        role_array(np.full(n, ASSISTANT)), pa.array([""] * n, pa.large_string()), np.arange(n + 1),
-        rows, "x.jsonl", domains=None if domains is None else pa.array(domains),
-    )  # fmt: skip
+        role_array(np.full(n, ASSISTANT)),
+        pa.array([""] * n, pa.large_string()),
+        np.arange(n + 1),
+        rows,
+        "x.jsonl",
+        domains=None if domains is None else pa.array(domains),
+    )
     spans = np.array([n for n in lengths if n], np.int64)
     ids = np.repeat(rows, lengths).astype(np.uint32)
     offsets = np.concatenate([[0], np.cumsum(spans)]).astype(np.int64)
@@ -134,8 +138,10 @@ def listed(found: ResponseBatch) -> list[tuple[int, list[int]]]:
     return list(zip(conversation.tolist(), spans, strict=True))
 
 
-@given(st.lists(st.tuples(SPANS, st.booleans(), st.booleans()), min_size=1, max_size=6),
-       st.tuples(IDS, IDS, IDS, IDS))  # fmt: skip
+@given(
+    st.lists(st.tuples(SPANS, st.booleans(), st.booleans()), min_size=1, max_size=6),
+    st.tuples(IDS, IDS, IDS, IDS),
+)
 @settings(deadline=None)
 def test_spans_in_their_frames_and_rendered_ones_are_in_order(chats, ends):
     """Against Python lists; a conversation is rendered or not, and wanted or not."""
@@ -145,9 +151,15 @@ def test_spans_in_their_frames_and_rendered_ones_are_in_order(chats, ends):
     slow = {i: spans for i, (spans, rendered, _) in enumerate(chats) if rendered}
     last = np.array([k == len(s) - 1 for s in fast.values() for k in range(len(s))], bool)
     encoded = EncodedBatch(
-        contents=batch_of(fast), last=last, frames=frames, rendered=batch_of(slow),
-        counted=np.ones(n, bool), report=SkipReport(), notes=SkipReport(), proof=Proof(),
-    )  # fmt: skip
+        contents=batch_of(fast),
+        last=last,
+        frames=frames,
+        rendered=batch_of(slow),
+        counted=np.ones(n, bool),
+        report=SkipReport(),
+        notes=SkipReport(),
+        proof=Proof(),
+    )
     wanted = np.array([wanted for *_, wanted in chats], bool)
     expected = []
     for i, (spans, rendered, _) in enumerate(chats):

@@ -15,7 +15,7 @@ from helpers import ROOT
 from helpers.tokenizer_makers import byte_level
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates import kept
+from vocabtrim_core.templates import probe_cache
 from vocabtrim_core.templates import resolve as resolving
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -24,9 +24,23 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 HEAVY = (
-    "torch", "transformers", "jinja2", "pandas", "datasets", "huggingface_hub", "httpx", "numba",
-    "optuna", "plotly", "altair", "streamlit", "sklearn", "scipy", "distributed", "safetensors",
-)  # fmt: skip
+    "torch",
+    "transformers",
+    "jinja2",
+    "pandas",
+    "datasets",
+    "huggingface_hub",
+    "httpx",
+    "numba",
+    "optuna",
+    "plotly",
+    "altair",
+    "streamlit",
+    "sklearn",
+    "scipy",
+    "distributed",
+    "safetensors",
+)
 
 
 @pytest.fixture
@@ -110,38 +124,39 @@ def test_another_template_or_tokenizer_is_probed_anew(home, folder, probed):
 
 def test_other_libraries_and_other_code_probe_anew(home, folder, probed, monkeypatch):
     resolve(folder)
-    for library in kept.LIBRARIES:
-        installed = kept.version
+    for library in probe_cache.LIBRARIES:
+        installed = probe_cache.version
         with monkeypatch.context() as patch:
             patch.setattr(
-                kept, "version",
+                probe_cache,
+                "version",
                 lambda p, changed=library, was=installed: "0" if p == changed else was(p),
-            )  # fmt: skip
+            )
             resolve(folder)
-    assert len(probed) == 1 + len(kept.LIBRARIES)
-    monkeypatch.setattr(kept, "_code", lambda: "another state of our code")
+    assert len(probed) == 1 + len(probe_cache.LIBRARIES)
+    monkeypatch.setattr(probe_cache, "_code", lambda: "another state of our code")
     resolve(folder)
-    assert len(probed) == 2 + len(kept.LIBRARIES)
+    assert len(probed) == 2 + len(probe_cache.LIBRARIES)
 
 
 def test_the_code_that_probes_is_all_of_its_packages(tmp_path, monkeypatch):
-    monkeypatch.setattr(kept, "__file__", str(tmp_path / "templates" / "kept.py"))
+    monkeypatch.setattr(probe_cache, "__file__", str(tmp_path / "templates" / "kept.py"))
     for file in ("templates/a.py", "tokenizers/b.py", "counting/c.py"):
         (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).write_text("1")
-    before = kept._code.__wrapped__()
+    before = probe_cache._code.__wrapped__()
     (tmp_path / "counting" / "c.py").write_text("2")
-    assert kept._code.__wrapped__() == before
+    assert probe_cache._code.__wrapped__() == before
     for file in ("templates/a.py", "tokenizers/b.py"):
         (tmp_path / file).write_text("2")
-        assert kept._code.__wrapped__() != before
-        before = kept._code.__wrapped__()
+        assert probe_cache._code.__wrapped__() != before
+        before = probe_cache._code.__wrapped__()
 
 
 def test_a_template_that_writes_the_date_is_probed_every_day(home, folder, probed, monkeypatch):
     (folder / "chat_template.jinja").write_text("{{ strftime_now('%Y') }}" + CHATML)
 
-    class Tomorrow(kept.datetime.date):
+    class Tomorrow(probe_cache.datetime.date):
         @classmethod
         def today(cls):
             return cls(2099, 1, 1)
@@ -149,7 +164,7 @@ def test_a_template_that_writes_the_date_is_probed_every_day(home, folder, probe
     resolve(folder)
     resolve(folder)
     assert len(probed) == 1
-    monkeypatch.setattr(kept.datetime, "date", Tomorrow)
+    monkeypatch.setattr(probe_cache.datetime, "date", Tomorrow)
     resolve(folder)
     assert len(probed) == 2
 
@@ -184,7 +199,7 @@ def test_a_workspace_that_cannot_be_written_keeps_nothing(home, folder, probed, 
     def refuse(*_):
         raise InputError("The disk is full.")
 
-    monkeypatch.setattr("vocabtrim_core.templates.kept.write_atomic", refuse)
+    monkeypatch.setattr("vocabtrim_core.templates.probe_cache.write_atomic", refuse)
     assert alike(resolve(folder), resolve(folder))
     assert len(probed) == 2
 
@@ -214,10 +229,14 @@ def test_help_imports_nothing_heavy(home):
 def test_a_plain_count_imports_nothing_heavy(home, folder, tmp_path):
     """Of any size and with any engine: jinja for the template, and nothing slower."""
     rows = [
-        {"messages": [{"role": "user", "content": f"Say {i}"},
-                      {"role": "assistant", "content": f"Here it is: {i * i}"}]}
+        {
+            "messages": [
+                {"role": "user", "content": f"Say {i}"},
+                {"role": "assistant", "content": f"Here it is: {i * i}"},
+            ]
+        }
         for i in range(50)
-    ]  # fmt: skip
+    ]
     file = tmp_path / "chats.jsonl"
     file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     argv = ["count", "--tokenizer", str(folder), "--data", str(file), "--fresh"]

@@ -117,10 +117,14 @@ class Writer:
         self.random = random.Random(seed)
         one = self.random.choice
         self.kinds: dict[str, Callable[[], str]] = {
-            "prose": self.prose, "code": self.code, "arithmetic": self.arithmetic,
-            "list": self.list, "json": lambda: json.dumps(self.record(), ensure_ascii=False),
-            "script": lambda: one(SCRIPTS), "markup": lambda: one(MARKUP),
-        }  # fmt: skip
+            "prose": self.prose,
+            "code": self.code,
+            "arithmetic": self.arithmetic,
+            "list": self.list,
+            "json": lambda: json.dumps(self.record(), ensure_ascii=False),
+            "script": lambda: one(SCRIPTS),
+            "markup": lambda: one(MARKUP),
+        }
 
     def common(self, words: tuple[str, ...] | list[str]) -> str:
         """One of the words, the first of them much more often than the last."""
@@ -211,20 +215,29 @@ def tools(n: int) -> list[dict]:
     for i in range(n):
         name = f"find_{w.common(NOUNS)}"
         properties = {"name": {"type": "string"}, "limit": {"type": "integer"}}
-        tool = {"type": "function", "function": {
-            "name": name, "description": f"Looks up a {w.common(NOUNS)}.",
-            "parameters": {"type": "object", "properties": properties, "required": ["name"]},
-        }}  # fmt: skip
+        tool = {
+            "type": "function",
+            "function": {
+                "name": name,
+                "description": f"Looks up a {w.common(NOUNS)}.",
+                "parameters": {"type": "object", "properties": properties, "required": ["name"]},
+            },
+        }
         arguments = {"name": w.random.choice(NAMES), "limit": w.random.randint(1, 9)}
         called = {"name": name, "arguments": arguments}
         call = {"id": f"call{i:05d}", "type": "function", "function": called}
         result = json.dumps(w.record(), ensure_ascii=False)
-        rows.append({"tools": [tool], "messages": [
-            {"role": "user", "content": w.question()},
-            {"role": "assistant", "content": "", "tool_calls": [call]},
-            {"role": "tool", "content": result, "tool_call_id": call["id"], "name": name},
-            {"role": "assistant", "content": w.prose()},
-        ]})  # fmt: skip
+        rows.append(
+            {
+                "tools": [tool],
+                "messages": [
+                    {"role": "user", "content": w.question()},
+                    {"role": "assistant", "content": "", "tool_calls": [call]},
+                    {"role": "tool", "content": result, "tool_call_id": call["id"], "name": name},
+                    {"role": "assistant", "content": w.prose()},
+                ],
+            }
+        )
     return rows
 
 

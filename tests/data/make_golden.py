@@ -17,15 +17,23 @@ from pathlib import Path
 from helpers.spans.definition import RefusedError, Rules, counted, ids_in
 from tokenizers import Tokenizer
 
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 
 HERE = Path(__file__).resolve().parent
 LLAMA = [
-    "<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>",
-    "<|reserved_special_token_1|>", "<|finetune_right_pad_id|>", "<|reserved_special_token_2|>",
-    "<|start_header_id|>", "<|end_header_id|>", "<|eom_id|>", "<|eot_id|>", "<|python_tag|>",
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|reserved_special_token_0|>",
+    "<|reserved_special_token_1|>",
+    "<|finetune_right_pad_id|>",
+    "<|reserved_special_token_2|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eom_id|>",
+    "<|eot_id|>",
+    "<|python_tag|>",
     *(f"<|reserved_special_token_{i}|>" for i in range(3, 248)),
-]  # fmt: skip
+]
 
 
 def vendors_file(package: str, file: str) -> str:
@@ -47,10 +55,14 @@ def tekken() -> Tokenizer:
 
 # tokenizer: how it is made, its template, the template's special tokens, the one that ends a turn
 MODELS = {
-    "llama-3.1": (llama, "llama3", {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
-                  "<|eot_id|>"),
+    "llama-3.1": (
+        llama,
+        "llama3",
+        {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
+        "<|eot_id|>",
+    ),
     "tekken": (tekken, "mistral", {"bos_token": "<s>", "eos_token": "</s>"}, "</s>"),
-}  # fmt: skip
+}
 
 
 def counted_ids(corpus: Path, backend: Tokenizer, rules, content: bool) -> tuple[Counter, int, int]:
@@ -95,10 +107,13 @@ def golden() -> dict[str, dict]:
             file = HERE / f"{corpus}.jsonl"
             counts, conversations, refused = counted_ids(file, backend, rules, rule == "content")
             found[f"{name} {corpus} {rule}"] = {
-                "most_common": dict(counts.most_common(8)), "tokens": counts.total(),
-                "distinct": len(counts), "conversations": conversations, "refused": refused,
+                "most_common": dict(counts.most_common(8)),
+                "tokens": counts.total(),
+                "distinct": len(counts),
+                "conversations": conversations,
+                "refused": refused,
                 "sha256": digest(counts),
-            }  # fmt: skip
+            }
     return found
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from vocabtrim_core.corpora import Corpus, open_corpus
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.demo_target import DemoShape, build
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
@@ -41,9 +41,12 @@ def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         verb, noun = rng.choice(WORDS[:4]), rng.choice(WORDS[6:12])
         turns = [
             {"role": "user", "content": f"How do I {verb} the {noun} number {i}?"},
-            {"role": "assistant", "content": f'Call {verb}_{noun}(). {{"name": "{noun}"}} '
-             + " ".join(rng.choices(WORDS, k=rng.randint(2, 9)))},
-        ]  # fmt: skip
+            {
+                "role": "assistant",
+                "content": f'Call {verb}_{noun}(). {{"name": "{noun}"}} '
+                + " ".join(rng.choices(WORDS, k=rng.randint(2, 9))),
+            },
+        ]
         lines.append(json.dumps({"id": i, "conversations": turns * rng.choice((1, 1, 2))}))
     path = tmp_path_factory.mktemp("toy-corpus") / "toy.jsonl"
     path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -53,14 +56,24 @@ def toy_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 @pytest.fixture(scope="session")
 def toy(toy_corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The toy target: folder, shape, losses."""
-    shape = DemoShape(vocab_size=700, hidden_size=64, layers=4, length=64, batch=4, steps=150,
-                      max_epochs=20, context=512)  # fmt: skip
+    shape = DemoShape(
+        vocab_size=700,
+        hidden_size=64,
+        layers=4,
+        length=64,
+        batch=4,
+        steps=150,
+        max_epochs=20,
+        context=512,
+    )
     out = tmp_path_factory.mktemp("targets") / "toy"
     made = build(shape, corpus=toy_corpus, out=out, threads=1)
     return SimpleNamespace(
-        folder=made.folder, shape=shape, held_out_loss=made.held_out_loss,
+        folder=made.folder,
+        shape=shape,
+        held_out_loss=made.held_out_loss,
         unigram_loss=made.unigram_loss,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")
@@ -69,13 +82,13 @@ def toy_target(toy: SimpleNamespace) -> Target:
 
 
 @pytest.fixture(scope="session")
-def toy_recipe(toy: SimpleNamespace) -> Recipe:
+def toy_recipe(toy: SimpleNamespace) -> CountConfig:
     tokenizer = load_tokenizer(toy.folder)
-    return Recipe(tokenizer, resolve_template(tokenizer), max_length=128)
+    return CountConfig(tokenizer, resolve_template(tokenizer), max_length=128)
 
 
 @pytest.fixture(scope="session")
-def toy_features(toy_target: Target, toy_corpus: Corpus, toy_recipe: Recipe) -> FeatureSet:
+def toy_features(toy_target: Target, toy_corpus: Corpus, toy_recipe: CountConfig) -> FeatureSet:
     return capture(
         toy_target, toy_corpus, toy_recipe, held_out=0.2, device="cpu", max_tokens=TOY_MAX_TOKENS
     )

@@ -12,7 +12,7 @@ import pytest
 from vocabtrim_core.cli import main
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.drafts import demo_target
-from vocabtrim_core.drafts import trainer as trainer_
+from vocabtrim_core.drafts import training_env as trainer_
 from vocabtrim_core.drafts.estimate import estimate
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import (
@@ -25,7 +25,7 @@ from vocabtrim_core.drafts.runs import (
     run_folder,
 )
 from vocabtrim_core.drafts.target import demo_folder
-from vocabtrim_core.drafts.trainer import Trainer
+from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
 
 
@@ -57,8 +57,19 @@ def found_trainer(monkeypatch) -> Trainer:
 
 
 def test_capture_twice_is_one_capture(call, toy, toy_corpus) -> None:
-    arguments = ("capture", "--target", toy.folder, "--data", toy_corpus.files[0],
-                 "--max-length", 64, "--held-out", 0.25, "--device", "cpu")  # fmt: skip
+    arguments = (
+        "capture",
+        "--target",
+        toy.folder,
+        "--data",
+        toy_corpus.files[0],
+        "--max-length",
+        64,
+        "--held-out",
+        0.25,
+        "--device",
+        "cpu",
+    )
     code, made = call(*arguments)
     assert code == 0
     assert made["toy"]
@@ -86,8 +97,14 @@ def test_capture_twice_is_one_capture(call, toy, toy_corpus) -> None:
 def test_bad_input_is_one_sentence(
     call, toy, toy_corpus, found_trainer, change: dict[str, str], sentence: str
 ) -> None:
-    usual = {"--target": toy.folder, "--data": toy_corpus.files[0], "--k": "64",
-             "--max-length": "128", "--held-out": "0.2", "--device": "cpu"}  # fmt: skip
+    usual = {
+        "--target": toy.folder,
+        "--data": toy_corpus.files[0],
+        "--k": "64",
+        "--max-length": "128",
+        "--held-out": "0.2",
+        "--device": "cpu",
+    }
     code, said = call("train", *(part for pair in {**usual, **change}.items() for part in pair))
     assert code == 2
     assert sentence in said["error"]
@@ -96,8 +113,9 @@ def test_bad_input_is_one_sentence(
 def test_counts_of_another_vocabulary(call, toy, toy_corpus, found_trainer, tmp_path) -> None:
     path = tmp_path / "other.npz"
     TokenCounts([3, 2, 1], 1, 0, Provenance("assistant", "t", "t", "m", "m")).save(path)
-    code, said = call("train", "--target", toy.folder, "--data", toy_corpus.files[0], "--k", 2,
-                      "--counts", path)  # fmt: skip
+    code, said = call(
+        "train", "--target", toy.folder, "--data", toy_corpus.files[0], "--k", 2, "--counts", path
+    )
     assert code == 2
     assert "count with the target's tokenizer" in said["error"]
 
@@ -124,8 +142,17 @@ def test_training_for_the_demo_makes_its_target_first(
         shutil.copytree(toy.folder, demo_folder())
 
     monkeypatch.setattr(demo_target, "build", build)
-    arguments = ("train", "--target", "demo", "--k", 701, "--threads", 1,
-                 "--data", toy_corpus.files[0])  # fmt: skip
+    arguments = (
+        "train",
+        "--target",
+        "demo",
+        "--k",
+        701,
+        "--threads",
+        1,
+        "--data",
+        toy_corpus.files[0],
+    )
     assert "k must lie within 1..700" in call(*arguments)[1]["error"]  # it is there, and read
     assert "k must lie within 1..700" in call(*arguments)[1]["error"]
     assert made == [1]
@@ -133,8 +160,17 @@ def test_training_for_the_demo_makes_its_target_first(
 
 def test_a_vocabulary_file_is_trained_as_it_is(call, toy, toy_corpus, found_trainer, tmp_path):
     file = tmp_path / "own.json"
-    base = ("train", "--target", toy.folder, "--data", toy_corpus.files[0], "--held-out", 0.2,
-            "--vocabulary", file)  # fmt: skip
+    base = (
+        "train",
+        "--target",
+        toy.folder,
+        "--data",
+        toy_corpus.files[0],
+        "--held-out",
+        0.2,
+        "--vocabulary",
+        file,
+    )
     file.write_text(json.dumps({"vocab_size": 700, "ids": list(range(0, 700, 7))}))
     assert "Two vocabularies have 100 tokens" in call(*base, "--k", 100)[1]["error"]
     file.write_text(json.dumps({"vocab_size": 600, "ids": [1, 2]}))
@@ -163,10 +199,26 @@ def test_the_trainer_is_chosen_and_remembered(call, elsewhere, monkeypatch) -> N
 
 def test_demo_target_command(call, toy_corpus, tmp_path) -> None:
     code, made = call(
-        "demo-target", "--data", toy_corpus.files[0], "--out", tmp_path / "t", "--steps", 8,
-        "--vocab-size", 600, "--hidden-size", 64, "--layers", 4, "--length", 32, "--batch", 2,
-        "--threads", 1,
-    )  # fmt: skip
+        "demo-target",
+        "--data",
+        toy_corpus.files[0],
+        "--out",
+        tmp_path / "t",
+        "--steps",
+        8,
+        "--vocab-size",
+        600,
+        "--hidden-size",
+        64,
+        "--layers",
+        4,
+        "--length",
+        32,
+        "--batch",
+        2,
+        "--threads",
+        1,
+    )
     assert code == 0
     assert made["label"].startswith("toy target")
     assert made["unigram_perplexity"] > 1
@@ -178,9 +230,15 @@ def test_estimate_grows_with_k_and_says_what_is_needed(
     toy_target, toy_corpus, toy_recipe, toy_features, found_trainer
 ) -> None:
     cost = estimate(
-        toy_target, toy_corpus, toy_recipe, [700, 64], TrainingPlan(epochs=2), Deployment(),
-        found_trainer, held_out=0.2,
-    )  # fmt: skip
+        toy_target,
+        toy_corpus,
+        toy_recipe,
+        [700, 64],
+        TrainingPlan(epochs=2),
+        Deployment(),
+        found_trainer,
+        held_out=0.2,
+    )
     tokens = toy_features.train_tokens + toy_features.eval_tokens
     assert cost.tokens == pytest.approx(tokens, rel=0.02)
     assert cost.feature_bytes == pytest.approx(toy_features.bytes, rel=0.06)
@@ -188,9 +246,15 @@ def test_estimate_grows_with_k_and_says_what_is_needed(
     assert cost.train_seconds[700] > cost.train_seconds[64] > 0
     assert cost.fits
     some = estimate(
-        toy_target, toy_corpus, toy_recipe, [64], TrainingPlan(), Deployment(), found_trainer,
+        toy_target,
+        toy_corpus,
+        toy_recipe,
+        [64],
+        TrainingPlan(),
+        Deployment(),
+        found_trainer,
         max_tokens=1000,
-    )  # fmt: skip
+    )
     assert some.tokens == 1000
 
 

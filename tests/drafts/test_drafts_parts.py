@@ -11,11 +11,11 @@ import pytest
 from helpers.lazy import Lazy
 
 from vocabtrim_core.corpora import open_corpus
-from vocabtrim_core.counting.recipe import Recipe
-from vocabtrim_core.drafts import demo_target, language_model, metrics, trainer
+from vocabtrim_core.counting.config import CountConfig
+from vocabtrim_core.drafts import demo_target, language_model, metrics, training_env
+from vocabtrim_core.drafts.evaluate_export import acceptance
 from vocabtrim_core.drafts.feature_sets import load_features
 from vocabtrim_core.drafts.features import capture, estimate_bytes
-from vocabtrim_core.drafts.finishing import acceptance
 from vocabtrim_core.drafts.plan import (
     Deployment,
     OnlineServers,
@@ -23,8 +23,8 @@ from vocabtrim_core.drafts.plan import (
     online_run_file,
     run_file,
 )
-from vocabtrim_core.drafts.sequences import is_held_out, mask_of, read_sequences
 from vocabtrim_core.drafts.target import aux_layers, load_target, trainer_folder
+from vocabtrim_core.drafts.tokenized_dataset import is_held_out, mask_of, read_sequences
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.spans import ids_inside
@@ -44,8 +44,9 @@ def test_parses_train_and_eval_lines() -> None:
     assert train is not None
     assert (train.step, train.kind) == (5, "train")
     assert train.values == {"loss": 0.42, "acc_0": 0.17, "lr": 1e-4}
-    listed = metrics.parse("step 10: {'eval/per_position_acc': [0.5, 0.25], "
-                           "'eval/simulated_acc_len': 0.625}")  # fmt: skip
+    listed = metrics.parse(
+        "step 10: {'eval/per_position_acc': [0.5, 0.25], 'eval/simulated_acc_len': 0.625}"
+    )
     assert listed is not None
     assert listed.kind == "eval"
     assert listed.values["eval/per_position_acc/1"] == 0.25
@@ -84,8 +85,10 @@ def test_recorded_output(shared: Path) -> None:
 
 def test_a_step_trained_again_counts_once(tmp_path: Path) -> None:
     path = tmp_path / metrics.FILE
-    lines = [metrics.Metrics(step, "train", {"loss": loss}) for step, loss in
-             ((1, 3.0), (2, 2.0), (3, 9.0), (3, 1.0))]  # fmt: skip
+    lines = [
+        metrics.Metrics(step, "train", {"loss": loss})
+        for step, loss in ((1, 3.0), (2, 2.0), (3, 9.0), (3, 1.0))
+    ]
     path.write_text("".join(m.json() + "\n" for m in lines), "utf-8")
     assert [m.values["loss"] for m in metrics.read_metrics(path)] == [3.0, 2.0, 1.0]
     assert metrics.read_metrics(tmp_path / "none") == []
@@ -206,10 +209,14 @@ def test_what_is_no_target_is_said(tmp_path: Path) -> None:
 
 def test_mask_marks_the_ids_that_counting_counts(toy, toy_recipe) -> None:
     text, spans = toy_recipe.template.spans(
-        [{"role": "user", "content": "Call it."}, {"role": "assistant", "content": "{}, done"},
-         {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "Because."}],
+        [
+            {"role": "user", "content": "Call it."},
+            {"role": "assistant", "content": "{}, done"},
+            {"role": "user", "content": "Why?"},
+            {"role": "assistant", "content": "Because."},
+        ],
         "assistant",
-    )  # fmt: skip
+    )
     encoding = toy_recipe.tokenizer.backend.encode(text, add_special_tokens=False)
     bounds = np.array(encoding.offsets, np.int64).reshape(-1, 2)
     for masks in (False, True):
@@ -226,8 +233,11 @@ def test_held_out_is_decided_by_content(toy_corpus, toy_recipe) -> None:
     assert fewer.held_out.tolist() == first.held_out[:n].tolist()
     assert 0.1 < np.mean([is_held_out(str(i), 0.3) for i in range(1000)]) < 0.5
     with pytest.raises(InputError, match="within 2 tokens"):
-        read_sequences(toy_corpus, Recipe(toy_recipe.tokenizer, toy_recipe.template, max_length=2),
-                       held_out=0.3)  # fmt: skip
+        read_sequences(
+            toy_corpus,
+            CountConfig(toy_recipe.tokenizer, toy_recipe.template, max_length=2),
+            held_out=0.3,
+        )
 
 
 def test_a_token_limit_takes_from_every_file(toy_corpus, toy_recipe, tmp_path) -> None:
@@ -304,28 +314,56 @@ def test_capture_says_what_will_not_fit(toy, toy_corpus, toy_recipe, monkeypatch
 
 FILES = {
     "specforge-cpu.yaml": run_file(
-        TrainingPlan(max_steps=40, ttt_length=3, start="target"), Deployment(), run_id="k4380",
-        steps=40, target="target", head_key="lm_head.weight",
-        embedding_key="model.embed_tokens.weight", features="features/train",
-        held_out="features/eval", max_length=512, start="start",
+        TrainingPlan(max_steps=40, ttt_length=3, start="target"),
+        Deployment(),
+        run_id="k4380",
+        steps=40,
+        target="target",
+        head_key="lm_head.weight",
+        embedding_key="model.embed_tokens.weight",
+        features="features/train",
+        held_out="features/eval",
+        max_length=512,
+        start="start",
     ),
     "specforge-cpu-resumed.yaml": run_file(
-        TrainingPlan(max_steps=40, ttt_length=3, start="target"), Deployment(), run_id="k4380",
-        steps=40, target="target", head_key="lm_head.weight",
-        embedding_key="model.embed_tokens.weight", features="features/train",
-        held_out="features/eval", max_length=512, start="start", resume=True,
+        TrainingPlan(max_steps=40, ttt_length=3, start="target"),
+        Deployment(),
+        run_id="k4380",
+        steps=40,
+        target="target",
+        head_key="lm_head.weight",
+        embedding_key="model.embed_tokens.weight",
+        features="features/train",
+        held_out="features/eval",
+        max_length=512,
+        start="start",
+        resume=True,
     ),
     "specforge-two-nodes.yaml": run_file(
-        TrainingPlan(), Deployment("cuda", 8, 2, 0, "10.0.0.1"), run_id="k13264", steps=5000,
-        target="target", head_key="lm_head.weight", embedding_key="model.embed_tokens.weight",
-        features="features/train", held_out="features/eval", max_length=4096,
+        TrainingPlan(),
+        Deployment("cuda", 8, 2, 0, "10.0.0.1"),
+        run_id="k13264",
+        steps=5000,
+        target="target",
+        head_key="lm_head.weight",
+        embedding_key="model.embed_tokens.weight",
+        features="features/train",
+        held_out="features/eval",
+        max_length=4096,
     ),
     "specforge-online.yaml": online_run_file(
-        TrainingPlan(), OnlineServers((2, 3), ((0,), (1,))), run_id="k13264", target="target",
-        head_key="lm_head.weight", embedding_key="model.embed_tokens.weight",
-        corpus="train.jsonl", template="llama3", max_length=4096,
+        TrainingPlan(),
+        OnlineServers((2, 3), ((0,), (1,))),
+        run_id="k13264",
+        target="target",
+        head_key="lm_head.weight",
+        embedding_key="model.embed_tokens.weight",
+        corpus="train.jsonl",
+        template="llama3",
+        max_length=4096,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -349,14 +387,14 @@ def test_plans_that_cannot_be() -> None:
 def test_the_last_error_of_a_traceback_is_what_people_read() -> None:
     error = "pydantic_core._pydantic_core.ValidationError: 1 error"
     said = f"[rank0]: Traceback (most recent call last):\n[rank0]:   File x\n[rank0]: {error}\n"
-    assert trainer.complaint(said + "[rank0]:   epochs: bad") == f"{error} epochs: bad"
+    assert training_env.complaint(said + "[rank0]:   epochs: bad") == f"{error} epochs: bad"
 
 
 def test_a_trainer_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not start"):
-        trainer.probe((str(tmp_path / "python"),))
+        training_env.probe((str(tmp_path / "python"),))
     with pytest.raises(InputError, match="does not start"):
-        trainer.probe(("/bin/echo",))
+        training_env.probe(("/bin/echo",))
 
 
 # --- the toy target -----------------------------------------------------------------------------
@@ -364,11 +402,12 @@ def test_a_trainer_that_is_none(tmp_path: Path) -> None:
 
 def test_unigram_loss_of_even_counts() -> None:
     from vocabtrim_core.corpora import SkipReport
-    from vocabtrim_core.drafts.sequences import Sequences
+    from vocabtrim_core.drafts.tokenized_dataset import Sequences
 
     ids = np.arange(8, dtype=np.int32) % 4
-    sequences = Sequences(ids, np.ones(8, bool), np.array([0, 4, 8]), np.array([False, True]), 0,
-                          SkipReport())  # fmt: skip
+    sequences = Sequences(
+        ids, np.ones(8, bool), np.array([0, 4, 8]), np.array([False, True]), 0, SkipReport()
+    )
     assert language_model.unigram_loss(sequences, 4) == pytest.approx(math.log(4))  # all 4 alike
 
 
@@ -392,8 +431,9 @@ def test_demo_training_continues_from_its_checkpoint(toy_corpus, tmp_path: Path)
     class Stop(Exception):  # noqa: N818
         pass
 
-    shape = demo_target.DemoShape(vocab_size=650, hidden_size=64, layers=4, length=64, batch=4,
-                                  steps=24, context=512)  # fmt: skip
+    shape = demo_target.DemoShape(
+        vocab_size=650, hidden_size=64, layers=4, length=64, batch=4, steps=24, context=512
+    )
     seen: list[int] = []
 
     def stop(done, total=None, message="", **rates) -> None:
@@ -407,10 +447,13 @@ def test_demo_training_continues_from_its_checkpoint(toy_corpus, tmp_path: Path)
     assert (tmp_path / ".t.building" / "state.pt").is_file()
     stopped, seen[:] = seen[-1], []
     made = demo_target.build(
-        shape, corpus=toy_corpus, out=tmp_path / "t",
-        progress=lambda done, total=None, message="", **rates: seen.append(done)
-        if message.startswith("Training the toy target") else None,
-    )  # fmt: skip
+        shape,
+        corpus=toy_corpus,
+        out=tmp_path / "t",
+        progress=lambda done, total=None, message="", **rates: (
+            seen.append(done) if message.startswith("Training the toy target") else None
+        ),
+    )
     assert 10 < seen[0] <= stopped + 5  # per cent
     assert (seen[-1], made.steps) == (100, 24)
     assert not (tmp_path / ".t.building").exists()

@@ -18,7 +18,7 @@ from helpers.training_folders import SPECIALS
 
 from vocabtrim_core.cli import main
 from vocabtrim_core.serving.server_process import free_port
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 
 torch = Lazy("torch")
 transformers = Lazy("transformers")
@@ -34,10 +34,18 @@ def target(tmp_path_factory) -> Path:
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("models") / "target"
     write_folder(folder, byte_level(SPECIALS, 496), NAMED["llama3"].jinja)
-    transformers.LlamaForCausalLM(transformers.LlamaConfig(
-        vocab_size=500, hidden_size=64, intermediate_size=128, num_hidden_layers=4,
-        num_attention_heads=4, max_position_embeddings=512, bos_token_id=None, eos_token_id=None,
-    )).save_pretrained(folder)  # fmt: skip
+    transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=500,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            max_position_embeddings=512,
+            bos_token_id=None,
+            eos_token_id=None,
+        )
+    ).save_pretrained(folder)
     return folder
 
 
@@ -45,14 +53,21 @@ def target(tmp_path_factory) -> Path:
 def url(target, tmp_path_factory):
     """The server; it has loaded the target, and lists the empty hub cache as its models."""
     cache, port = tmp_path_factory.mktemp("hub"), free_port()
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache),
-                   "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}  # fmt: skip
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_CACHE": str(cache),
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+    }
     command = [str(Path(sys.executable).with_name("transformers")), "serve", str(target)]
     with (cache / "log.txt").open("wb") as log:
         server = subprocess.Popen(
             [*command, "--host", "127.0.0.1", "--port", str(port)],
-            env=environment, stdout=log, stderr=log,
-        )  # fmt: skip
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
     try:
         until = time.monotonic() + READY_SECONDS
         while not _healthy(port):
@@ -76,8 +91,19 @@ def test_answers_of_a_real_server(url, target, tmp_path, capsys) -> None:
     turns = [{"role": role, "content": "word ."} for role in ("user", "assistant") * 2]
     asked, out = tmp_path / "asked.jsonl", tmp_path / "own.jsonl"
     asked.write_text(json.dumps({"conversations": turns}) + "\n")
-    argv = ["regenerate", "--target", target, "--data", asked, "--by", url, "--answer-tokens", 8,
-            "--out", out]  # fmt: skip
+    argv = [
+        "regenerate",
+        "--target",
+        target,
+        "--data",
+        asked,
+        "--by",
+        url,
+        "--answer-tokens",
+        8,
+        "--out",
+        out,
+    ]
     assert main([*map(str, argv)]) == 2
     assert "lists no model; name the one to ask with --model" in capsys.readouterr().err
     assert main([*map(str, [*argv, "--model", target])]) == 0

@@ -13,7 +13,7 @@ import pytest
 from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counts import Provenance, TokenCounts
-from vocabtrim_core.drafts.answers import LocalAnswerer, Sampling, ServerAnswerer
+from vocabtrim_core.drafts.completion_clients import LocalAnswerer, Sampling, ServerAnswerer
 from vocabtrim_core.drafts.regenerate import compare, regenerate
 from vocabtrim_core.errors import Cancelled, InputError
 
@@ -73,10 +73,15 @@ def _corpus(tmp_path: Path, conversations: list[list[str]]):
     """Each list alternates user and assistant."""
     roles = ("user", "assistant")
     lines = [
-        json.dumps({"conversations": [{"role": roles[i % 2], "content": text}
-                                      for i, text in enumerate(texts)]})
+        json.dumps(
+            {
+                "conversations": [
+                    {"role": roles[i % 2], "content": text} for i, text in enumerate(texts)
+                ]
+            }
+        )
         for texts in conversations
-    ]  # fmt: skip
+    ]
     path = tmp_path / "asked.jsonl"
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return open_corpus(path)
@@ -91,8 +96,9 @@ def test_answers_follow_the_new_history(server, tmp_path) -> None:
     assert [m["content"] for m in first["conversations"]] == ["a", "About a", "b", "About b"]
     assert [m["content"] for m in second["conversations"]] == ["c", "About c"]
     bodies = [body for _, body in server.requests]
-    assert all(b["model"] == "tiny" and b["temperature"] == 0.7 and b["max_tokens"] == 9
-               for b in bodies)  # fmt: skip
+    assert all(
+        b["model"] == "tiny" and b["temperature"] == 0.7 and b["max_tokens"] == 9 for b in bodies
+    )
     histories = [len(b["messages"]) for b in bodies]
     assert sorted(histories) == [1, 1, 3]
     settings = json.loads((tmp_path / "new.jsonl.about.json").read_text("utf-8"))["settings"]
@@ -194,16 +200,25 @@ def test_the_local_target_says_what_it_says_alone(toy, toy_target, toy_recipe, t
         text = toy_recipe.template.render([{"role": "user", "content": prompt}])
         ids = torch.tensor([toy_recipe.tokenizer.ids(text + toy_recipe.template.header)])
         with torch.inference_mode():
-            out = model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=4,
-                                 pad_token_id=1)[0, ids.shape[1] :]  # fmt: skip
+            out = model.generate(
+                ids, max_new_tokens=12, do_sample=False, eos_token_id=4, pad_token_id=1
+            )[0, ids.shape[1] :]
         alone = toy_recipe.tokenizer.backend.decode(out.tolist(), skip_special_tokens=True)
         same += alone == row["conversations"][1]["content"]
     assert same >= 1
 
 
 def test_command_regenerates(toy, toy_corpus, server, tmp_path, capsys) -> None:
-    base = ["regenerate", "--target", str(toy.folder), "--data", str(toy_corpus.files[0]),
-            "--limit", "5", "--json"]  # fmt: skip
+    base = [
+        "regenerate",
+        "--target",
+        str(toy.folder),
+        "--data",
+        str(toy_corpus.files[0]),
+        "--limit",
+        "5",
+        "--json",
+    ]
     out = tmp_path / "own.jsonl"
     assert main([*base, "--by", server.url, "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["conversations"] == 5
@@ -227,8 +242,18 @@ def test_comparison_of_the_choices() -> None:
 def test_command_compares_the_best_sizes(toy, toy_corpus, server, tmp_path, capsys) -> None:
     from vocabtrim_core.counts_store import find_counts
 
-    base = ["regenerate", "--target", str(toy.folder), "--data", str(toy_corpus.files[0]),
-            "--limit", "5", "--by", server.url, "--compare"]  # fmt: skip
+    base = [
+        "regenerate",
+        "--target",
+        str(toy.folder),
+        "--data",
+        str(toy_corpus.files[0]),
+        "--limit",
+        "5",
+        "--by",
+        server.url,
+        "--compare",
+    ]
     out = tmp_path / "own.jsonl"
     assert main([*base, "--out", str(out), "--alpha", "0.8", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["alignment"]

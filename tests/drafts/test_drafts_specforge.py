@@ -15,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vocabtrim_core.drafts import trainer as trainer_
-from vocabtrim_core.drafts.finishing import check_draft, evaluate_draft
-from vocabtrim_core.drafts.inspecting import inspect_draft
-from vocabtrim_core.drafts.kept_mapping import keep_mapping
+from vocabtrim_core.drafts import training_env as trainer_
+from vocabtrim_core.drafts.evaluate_export import check_draft, evaluate_draft
+from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
+from vocabtrim_core.drafts.mapping_lock import keep_mapping
 from vocabtrim_core.drafts.plan import MAPPING, Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import list_drafts, list_runs, read_run
 from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import trainer_folder
 from vocabtrim_core.drafts.tensor_files import read_tensors
-from vocabtrim_core.drafts.trainer import Trainer
+from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.id_mapping import load_pair
 from vocabtrim_core.jobs import control as jobs
@@ -49,11 +49,36 @@ def _wait(condition, seconds: float) -> None:
 def trained(toy, toy_corpus, toy_features):
     """A run by a job whose processes are killed after the first checkpoint, then resumed."""
     argv = [
-        "train", "--target", str(toy.folder), "--data", str(toy_corpus.files[0]), "--name", "kill",
-        "--k", str(K), "--max-length", "128", "--held-out", "0.2", "--device", "cpu",
-        "--max-steps", str(STEPS), "--batch-size", "2", "--ttt-length", "3", "--evaluations", "4",
-        "--learning-rate", "2e-3", "--start", "target", "--threads", "1",
-    ]  # fmt: skip
+        "train",
+        "--target",
+        str(toy.folder),
+        "--data",
+        str(toy_corpus.files[0]),
+        "--name",
+        "kill",
+        "--k",
+        str(K),
+        "--max-length",
+        "128",
+        "--held-out",
+        "0.2",
+        "--device",
+        "cpu",
+        "--max-steps",
+        str(STEPS),
+        "--batch-size",
+        "2",
+        "--ttt-length",
+        "3",
+        "--evaluations",
+        "4",
+        "--learning-rate",
+        "2e-3",
+        "--start",
+        "target",
+        "--threads",
+        "1",
+    ]
     job = jobs.start(argv, "Train", resources=["train"])
 
     def saved() -> list[Path]:
@@ -291,8 +316,16 @@ def test_features_of_other_layers_cannot_evaluate_a_draft(run_with, toy_target, 
     fields = {"eagle_config": {"eagle_aux_hidden_state_layer_ids": layers}}
     (draft / "config.json").write_text(json.dumps(fields), "utf-8")
     with pytest.raises(InputError, match="they cannot tell how it does"):
-        evaluate_draft(draft, toy_target, toy_target.folder, run.features, run.trainer, "cpu",
-                       ttt_length=3, settings={})  # fmt: skip
+        evaluate_draft(
+            draft,
+            toy_target,
+            toy_target.folder,
+            run.features,
+            run.trainer,
+            "cpu",
+            ttt_length=3,
+            settings={},
+        )
 
 
 def test_too_wide_a_head_for_the_gpu_is_said(run_with, toy_target) -> None:
@@ -306,8 +339,12 @@ def test_too_wide_a_head_for_the_gpu_is_said(run_with, toy_target) -> None:
 def test_commands_for_another_machine_are_quoted(tmp_path) -> None:
     here = Trainer(("srun", "--gres=gpu:1", "/opt/sf/bin/python"))
     assert here.argv(tmp_path, {"A": "b c"}, "probe")[3:] == [
-        str(trainer_.LAUNCHER), str(tmp_path), "A=b c", "--", "probe"
-    ]  # fmt: skip
+        str(trainer_.LAUNCHER),
+        str(tmp_path),
+        "A=b c",
+        "--",
+        "probe",
+    ]
     there = Trainer(("ssh", "gpu", "/opt/sf/bin/python"))
     assert "'A=b c'" in there.argv(tmp_path, {"A": "b c"}, "probe")
 
@@ -339,8 +376,21 @@ def test_check_says_cost_and_plans_and_starts_nothing(
     """The real trainer is asked; the online file needs a template that SpecForge knows."""
     from vocabtrim_core.cli import main
 
-    base = ["train", "--target", str(toy.folder), "--data", str(toy_corpus.files[0]), "--k", "64",
-            "--device", "cpu", "--name", "unborn", "--check", "--json"]  # fmt: skip
+    base = [
+        "train",
+        "--target",
+        str(toy.folder),
+        "--data",
+        str(toy_corpus.files[0]),
+        "--k",
+        "64",
+        "--device",
+        "cpu",
+        "--name",
+        "unborn",
+        "--check",
+        "--json",
+    ]
     assert main([*base, "--template", "llama3", "--online", "1:0"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["plans"]["64"]["plan"]["kind"] == "worker"

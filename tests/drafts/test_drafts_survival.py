@@ -22,7 +22,7 @@ from vocabtrim_core.drafts.runs import (
     run_folder,
     run_lock,
 )
-from vocabtrim_core.drafts.trainer import Trainer, out_of_memory, out_of_space, run_tool
+from vocabtrim_core.drafts.training_env import Trainer, out_of_memory, out_of_space, run_tool
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.progress import Progress, Status
@@ -38,10 +38,17 @@ def request_for(toy_target, toy_corpus, toy_recipe, toy_features):
 
     def make(name: str) -> TrainingRequest:
         return TrainingRequest(
-            target=toy_target, corpus=toy_corpus, recipe=toy_recipe, ks=[100],
-            plan=TrainingPlan(max_steps=4), deployment=Deployment(), trainer=Trainer(("python",)),
-            name=name, held_out=0.2, max_tokens=60_000,
-        )  # fmt: skip
+            target=toy_target,
+            corpus=toy_corpus,
+            recipe=toy_recipe,
+            ks=[100],
+            plan=TrainingPlan(max_steps=4),
+            deployment=Deployment(),
+            trainer=Trainer(("python",)),
+            name=name,
+            held_out=0.2,
+            max_tokens=60_000,
+        )
 
     return make
 
@@ -63,14 +70,29 @@ def test_a_disk_too_full_for_the_toy_target_is_said_before(toy, toy_corpus, tmp_
 
 def test_a_disk_that_fills_up_during_capture_is_one_sentence(toy, toy_corpus, tmp_path) -> None:
     """A limit on the size of files fails writes as a full disk does."""
-    command = [sys.executable, "-m", "vocabtrim_core", "capture", "--target", str(toy.folder),
-               "--data", str(toy_corpus.files[0]), "--max-length", "128", "--held-out", "0.2",
-               "--device", "cpu"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "vocabtrim_core",
+        "capture",
+        "--target",
+        str(toy.folder),
+        "--data",
+        str(toy_corpus.files[0]),
+        "--max-length",
+        "128",
+        "--held-out",
+        "0.2",
+        "--device",
+        "cpu",
+    ]
     done = subprocess.run(
         ["bash", "-c", 'ulimit -f 16; trap "" XFSZ; exec "$@"', "limited", *command],
-        cwd=ROOT, env={**os.environ, "VOCABTRIM_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "VOCABTRIM_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2
     assert "is full" in done.stderr
     assert "Traceback" not in done.stderr
@@ -130,8 +152,9 @@ def test_two_trainings_take_turns(monkeypatch, tmp_path) -> None:
     """Jobs of the page name what they hold; the second waits and says so."""
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
     monkeypatch.setattr(jobs, "_spawn", lambda folder: None)
-    first, second = (jobs.start(["train", "--name", name], name, resources=("train", "gpu"))
-                     for name in "ab")  # fmt: skip
+    first, second = (
+        jobs.start(["train", "--name", name], name, resources=("train", "gpu")) for name in "ab"
+    )
     assert first.id != second.id
     events: list[str] = []
 

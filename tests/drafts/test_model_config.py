@@ -22,18 +22,30 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import ModelConfig, parse_config, read_config
 
 SMALL = {
-    "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4, "num_key_value_heads": 2,
-    "head_dim": 24, "vocab_size": 700, "num_hidden_layers": 5,
-}  # fmt: skip
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 24,
+    "vocab_size": 700,
+    "num_hidden_layers": 5,
+}
 MIXTURE = {"moe_intermediate_size": 40, "num_experts_per_tok": 3}
 LATENT = {
-    "q_lora_rank": 20, "kv_lora_rank": 12, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4,
-    "v_head_dim": 6, "num_key_value_heads": 4, "head_dim": None,
-}  # fmt: skip
+    "q_lora_rank": 20,
+    "kv_lora_rank": 12,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 6,
+    "num_key_value_heads": 4,
+    "head_dim": None,
+}
 LINEAR = {
-    "linear_num_key_heads": 2, "linear_key_head_dim": 8, "linear_num_value_heads": 4,
+    "linear_num_key_heads": 2,
+    "linear_key_head_dim": 8,
+    "linear_num_value_heads": 4,
     "linear_value_head_dim": 8,
-}  # fmt: skip
+}
 # Small models of each family; what is not stated is transformers' default, as in real files.
 FAMILIES: dict[str, dict[str, Any]] = {
     "llama": SMALL,
@@ -42,25 +54,65 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "phi3": {**SMALL, "pad_token_id": 0},
     "starcoder2": SMALL,
     "gpt_neox": {n: v for n, v in SMALL.items() if n not in ("head_dim", "num_key_value_heads")},
-    "qwen2_moe": {**SMALL, **MIXTURE, "num_experts": 6, "shared_expert_intermediate_size": 56,
-                  "decoder_sparse_step": 2},
+    "qwen2_moe": {
+        **SMALL,
+        **MIXTURE,
+        "num_experts": 6,
+        "shared_expert_intermediate_size": 56,
+        "decoder_sparse_step": 2,
+    },
     "qwen3_moe": {**SMALL, **MIXTURE, "num_experts": 6, "mlp_only_layers": [0, 3]},
     "mixtral": {**SMALL, "num_local_experts": 6, "num_experts_per_tok": 2},
     "gpt_oss": {**SMALL, "num_local_experts": 6, "num_experts_per_tok": 2},
-    "llama4_text": {**SMALL, "intermediate_size_mlp": 72, "num_local_experts": 6,
-                    "num_experts_per_tok": 1, "interleave_moe_layer_step": 2},
-    "glm4_moe": {**SMALL, **MIXTURE, "n_routed_experts": 6, "n_shared_experts": 2,
-                 "first_k_dense_replace": 2},
-    "deepseek_v2": {**SMALL, **MIXTURE, **LATENT, "q_lora_rank": None, "n_routed_experts": 6,
-                    "n_shared_experts": 2, "first_k_dense_replace": 1},
-    "deepseek_v3": {**SMALL, **MIXTURE, **LATENT, "n_routed_experts": 6, "n_shared_experts": 1,
-                    "n_group": 1, "topk_group": 1, "first_k_dense_replace": 3},
-    "qwen3_next": {**SMALL, **MIXTURE, **LINEAR, "num_experts": 6,
-                   "shared_expert_intermediate_size": 56},
-    "qwen3_5_moe_text": {**SMALL, **MIXTURE, **LINEAR, "num_experts": 6,
-                         "shared_expert_intermediate_size": 56},
+    "llama4_text": {
+        **SMALL,
+        "intermediate_size_mlp": 72,
+        "num_local_experts": 6,
+        "num_experts_per_tok": 1,
+        "interleave_moe_layer_step": 2,
+    },
+    "glm4_moe": {
+        **SMALL,
+        **MIXTURE,
+        "n_routed_experts": 6,
+        "n_shared_experts": 2,
+        "first_k_dense_replace": 2,
+    },
+    "deepseek_v2": {
+        **SMALL,
+        **MIXTURE,
+        **LATENT,
+        "q_lora_rank": None,
+        "n_routed_experts": 6,
+        "n_shared_experts": 2,
+        "first_k_dense_replace": 1,
+    },
+    "deepseek_v3": {
+        **SMALL,
+        **MIXTURE,
+        **LATENT,
+        "n_routed_experts": 6,
+        "n_shared_experts": 1,
+        "n_group": 1,
+        "topk_group": 1,
+        "first_k_dense_replace": 3,
+    },
+    "qwen3_next": {
+        **SMALL,
+        **MIXTURE,
+        **LINEAR,
+        "num_experts": 6,
+        "shared_expert_intermediate_size": 56,
+    },
+    "qwen3_5_moe_text": {
+        **SMALL,
+        **MIXTURE,
+        **LINEAR,
+        "num_experts": 6,
+        "shared_expert_intermediate_size": 56,
+    },
     "qwen3_5_text": {**SMALL, **LINEAR},
-}  # fmt: skip
+}
 
 
 def passed_by_one_token(kind: str, fields: dict[str, Any]) -> int:
@@ -83,8 +135,10 @@ def passed_by_one_token(kind: str, fields: dict[str, Any]) -> int:
             count += weight.numel() // 6 * config.num_experts_per_tok
         else:
             count += weight.numel()
-    tied = not any(name.endswith(("lm_head.weight", "embed_out.weight"))
-                   for name, _ in model.named_parameters())  # fmt: skip
+    tied = not any(
+        name.endswith(("lm_head.weight", "embed_out.weight"))
+        for name, _ in model.named_parameters()
+    )
     return count + (config.hidden_size * config.vocab_size if tied else 0)
 
 
@@ -105,53 +159,207 @@ def matrices(*shapes: tuple[int, int]) -> int:
 # The shapes of every matrix of a draft layer and its fusion, as (out, in), written from the draft
 # configs that SpecForge publishes or, where there is none, from the target's config.json.
 DRAFTS = {
-    "llama-3.1-8b": [(4096, 3 * 4096), (4096, 8192), (1024, 8192), (1024, 8192), (4096, 4096),
-                     (14336, 4096), (14336, 4096), (4096, 14336)],
-    "llama-3.2-1b": [(2048, 3 * 2048), (2048, 4096), (512, 4096), (512, 4096), (2048, 2048),
-                     (8192, 2048), (8192, 2048), (2048, 8192)],
-    "llama-3.2-3b": [(3072, 3 * 3072), (3072, 6144), (1024, 6144), (1024, 6144), (3072, 3072),
-                     (8192, 3072), (8192, 3072), (3072, 8192)],
-    "llama-3.3-70b": [(8192, 3 * 8192), (8192, 16384), (1024, 16384), (1024, 16384), (8192, 8192),
-                      (28672, 8192), (28672, 8192), (8192, 28672)],
-    "qwen3-4b": [(2560, 3 * 2560), (4096, 5120), (1024, 5120), (1024, 5120), (2560, 4096),
-                 (9728, 2560), (9728, 2560), (2560, 9728)],
-    "qwen3-8b": [(4096, 3 * 4096), (4096, 8192), (1024, 8192), (1024, 8192), (4096, 4096),
-                 (12288, 4096), (12288, 4096), (4096, 12288)],
-    "qwen3-32b": [(5120, 3 * 5120), (8192, 10240), (1024, 10240), (1024, 10240), (5120, 8192),
-                  (25600, 5120), (25600, 5120), (5120, 25600)],
-    "qwen3-30b-a3b": [(2048, 3 * 2048), (4096, 4096), (512, 4096), (512, 4096), (2048, 4096),
-                      (12288, 2048), (12288, 2048), (2048, 12288)],
-    "qwen3-235b-a22b": [(4096, 3 * 4096), (8192, 8192), (512, 8192), (512, 8192), (4096, 8192),
-                        (24576, 4096), (24576, 4096), (4096, 24576)],
-    "qwen2.5-7b": [(3584, 3 * 3584), (3584, 7168), (512, 7168), (512, 7168), (3584, 3584),
-                   (18944, 3584), (18944, 3584), (3584, 18944)],
-    "gpt-oss-20b": [(2880, 3 * 2880), (4096, 5760), (512, 5760), (512, 5760), (2880, 4096),
-                    (17280, 2880), (17280, 2880), (2880, 17280)],
-    "gpt-oss-120b": [(2880, 3 * 2880), (4096, 5760), (512, 5760), (512, 5760), (2880, 4096),
-                     (17280, 2880), (17280, 2880), (2880, 17280)],
-    "mistral-nemo": [(5120, 3 * 5120), (4096, 10240), (1024, 10240), (1024, 10240), (5120, 4096),
-                     (14336, 5120), (14336, 5120), (5120, 14336)],
-    "gemma-3-4b": [(2560, 3 * 2560), (2048, 5120), (1024, 5120), (1024, 5120), (2560, 2048),
-                   (10240, 2560), (10240, 2560), (2560, 10240)],
-    "gemma-3-12b": [(3840, 3 * 3840), (4096, 7680), (2048, 7680), (2048, 7680), (3840, 4096),
-                    (15360, 3840), (15360, 3840), (3840, 15360)],
-    "gemma-3-27b": [(5376, 3 * 5376), (4096, 10752), (2048, 10752), (2048, 10752), (5376, 4096),
-                    (21504, 5376), (21504, 5376), (5376, 21504)],
-    "llama-4-scout": [(5120, 3 * 5120), (5120, 10240), (1024, 10240), (1024, 10240), (5120, 5120),
-                      (32768, 5120), (32768, 5120), (5120, 32768)],
-    "deepseek-v3": [(7168, 3 * 7168), (7168, 14336), (1024, 14336), (1024, 14336), (7168, 7168),
-                    (40960, 7168), (40960, 7168), (7168, 40960)],
-}  # fmt: skip
+    "llama-3.1-8b": [
+        (4096, 3 * 4096),
+        (4096, 8192),
+        (1024, 8192),
+        (1024, 8192),
+        (4096, 4096),
+        (14336, 4096),
+        (14336, 4096),
+        (4096, 14336),
+    ],
+    "llama-3.2-1b": [
+        (2048, 3 * 2048),
+        (2048, 4096),
+        (512, 4096),
+        (512, 4096),
+        (2048, 2048),
+        (8192, 2048),
+        (8192, 2048),
+        (2048, 8192),
+    ],
+    "llama-3.2-3b": [
+        (3072, 3 * 3072),
+        (3072, 6144),
+        (1024, 6144),
+        (1024, 6144),
+        (3072, 3072),
+        (8192, 3072),
+        (8192, 3072),
+        (3072, 8192),
+    ],
+    "llama-3.3-70b": [
+        (8192, 3 * 8192),
+        (8192, 16384),
+        (1024, 16384),
+        (1024, 16384),
+        (8192, 8192),
+        (28672, 8192),
+        (28672, 8192),
+        (8192, 28672),
+    ],
+    "qwen3-4b": [
+        (2560, 3 * 2560),
+        (4096, 5120),
+        (1024, 5120),
+        (1024, 5120),
+        (2560, 4096),
+        (9728, 2560),
+        (9728, 2560),
+        (2560, 9728),
+    ],
+    "qwen3-8b": [
+        (4096, 3 * 4096),
+        (4096, 8192),
+        (1024, 8192),
+        (1024, 8192),
+        (4096, 4096),
+        (12288, 4096),
+        (12288, 4096),
+        (4096, 12288),
+    ],
+    "qwen3-32b": [
+        (5120, 3 * 5120),
+        (8192, 10240),
+        (1024, 10240),
+        (1024, 10240),
+        (5120, 8192),
+        (25600, 5120),
+        (25600, 5120),
+        (5120, 25600),
+    ],
+    "qwen3-30b-a3b": [
+        (2048, 3 * 2048),
+        (4096, 4096),
+        (512, 4096),
+        (512, 4096),
+        (2048, 4096),
+        (12288, 2048),
+        (12288, 2048),
+        (2048, 12288),
+    ],
+    "qwen3-235b-a22b": [
+        (4096, 3 * 4096),
+        (8192, 8192),
+        (512, 8192),
+        (512, 8192),
+        (4096, 8192),
+        (24576, 4096),
+        (24576, 4096),
+        (4096, 24576),
+    ],
+    "qwen2.5-7b": [
+        (3584, 3 * 3584),
+        (3584, 7168),
+        (512, 7168),
+        (512, 7168),
+        (3584, 3584),
+        (18944, 3584),
+        (18944, 3584),
+        (3584, 18944),
+    ],
+    "gpt-oss-20b": [
+        (2880, 3 * 2880),
+        (4096, 5760),
+        (512, 5760),
+        (512, 5760),
+        (2880, 4096),
+        (17280, 2880),
+        (17280, 2880),
+        (2880, 17280),
+    ],
+    "gpt-oss-120b": [
+        (2880, 3 * 2880),
+        (4096, 5760),
+        (512, 5760),
+        (512, 5760),
+        (2880, 4096),
+        (17280, 2880),
+        (17280, 2880),
+        (2880, 17280),
+    ],
+    "mistral-nemo": [
+        (5120, 3 * 5120),
+        (4096, 10240),
+        (1024, 10240),
+        (1024, 10240),
+        (5120, 4096),
+        (14336, 5120),
+        (14336, 5120),
+        (5120, 14336),
+    ],
+    "gemma-3-4b": [
+        (2560, 3 * 2560),
+        (2048, 5120),
+        (1024, 5120),
+        (1024, 5120),
+        (2560, 2048),
+        (10240, 2560),
+        (10240, 2560),
+        (2560, 10240),
+    ],
+    "gemma-3-12b": [
+        (3840, 3 * 3840),
+        (4096, 7680),
+        (2048, 7680),
+        (2048, 7680),
+        (3840, 4096),
+        (15360, 3840),
+        (15360, 3840),
+        (3840, 15360),
+    ],
+    "gemma-3-27b": [
+        (5376, 3 * 5376),
+        (4096, 10752),
+        (2048, 10752),
+        (2048, 10752),
+        (5376, 4096),
+        (21504, 5376),
+        (21504, 5376),
+        (5376, 21504),
+    ],
+    "llama-4-scout": [
+        (5120, 3 * 5120),
+        (5120, 10240),
+        (1024, 10240),
+        (1024, 10240),
+        (5120, 5120),
+        (32768, 5120),
+        (32768, 5120),
+        (5120, 32768),
+    ],
+    "deepseek-v3": [
+        (7168, 3 * 7168),
+        (7168, 14336),
+        (1024, 14336),
+        (1024, 14336),
+        (7168, 7168),
+        (40960, 7168),
+        (40960, 7168),
+        (7168, 40960),
+    ],
+}
 HEADS = {
-    "llama-3.1-8b": (128_256, 4096), "llama-3.2-1b": (128_256, 2048),
-    "llama-3.2-3b": (128_256, 3072), "llama-3.3-70b": (128_256, 8192),
-    "qwen3-4b": (151_936, 2560), "qwen3-8b": (151_936, 4096), "qwen3-32b": (151_936, 5120),
-    "qwen3-30b-a3b": (151_936, 2048), "qwen3-235b-a22b": (151_936, 4096),
-    "qwen2.5-7b": (152_064, 3584), "gpt-oss-20b": (201_088, 2880), "gpt-oss-120b": (201_088, 2880),
-    "mistral-nemo": (131_072, 5120), "gemma-3-4b": (262_208, 2560), "gemma-3-12b": (262_208, 3840),
-    "gemma-3-27b": (262_208, 5376), "llama-4-scout": (202_048, 5120),
+    "llama-3.1-8b": (128_256, 4096),
+    "llama-3.2-1b": (128_256, 2048),
+    "llama-3.2-3b": (128_256, 3072),
+    "llama-3.3-70b": (128_256, 8192),
+    "qwen3-4b": (151_936, 2560),
+    "qwen3-8b": (151_936, 4096),
+    "qwen3-32b": (151_936, 5120),
+    "qwen3-30b-a3b": (151_936, 2048),
+    "qwen3-235b-a22b": (151_936, 4096),
+    "qwen2.5-7b": (152_064, 3584),
+    "gpt-oss-20b": (201_088, 2880),
+    "gpt-oss-120b": (201_088, 2880),
+    "mistral-nemo": (131_072, 5120),
+    "gemma-3-4b": (262_208, 2560),
+    "gemma-3-12b": (262_208, 3840),
+    "gemma-3-27b": (262_208, 5376),
+    "llama-4-scout": (202_048, 5120),
     "deepseek-v3": (129_280, 7168),
-}  # fmt: skip
+}
 
 
 def test_every_preset_is_counted_by_hand():
@@ -176,9 +384,16 @@ def test_the_head_of_gpt_oss_is_what_the_published_draft_leaves_it():
 # input embedding does not here, so a card may be a little above.
 @pytest.mark.parametrize(
     ("name", "billions"),
-    [("gpt-oss-20b", 3.6), ("gpt-oss-120b", 5.1), ("qwen3-30b-a3b", 3.3), ("qwen3-235b-a22b", 22),
-     ("llama-4-scout", 17), ("deepseek-v3", 37), ("llama-3.1-8b", 8.03)],
-)  # fmt: skip
+    [
+        ("gpt-oss-20b", 3.6),
+        ("gpt-oss-120b", 5.1),
+        ("qwen3-30b-a3b", 3.3),
+        ("qwen3-235b-a22b", 22),
+        ("llama-4-scout", 17),
+        ("deepseek-v3", 37),
+        ("llama-3.1-8b", 8.03),
+    ],
+)
 def test_presets_read_as_many_weights_as_their_targets_cards_say(name, billions):
     shape = PRESETS[name]
     embedding = shape.vocab_size * shape.hidden_size
@@ -189,8 +404,14 @@ def test_presets_read_as_many_weights_as_their_targets_cards_say(name, billions)
 # --- drafts -----------------------------------------------------------------------------------
 
 
-DRAFT = {**SMALL, "architectures": ["LlamaForCausalLMEagle3"], "model_type": "llama",
-         "num_hidden_layers": 1, "draft_vocab_size": 100, "pad_token_id": 0}  # fmt: skip
+DRAFT = {
+    **SMALL,
+    "architectures": ["LlamaForCausalLMEagle3"],
+    "model_type": "llama",
+    "num_hidden_layers": 1,
+    "draft_vocab_size": 100,
+    "pad_token_id": 0,
+}
 
 
 @pytest.mark.parametrize(
@@ -234,8 +455,14 @@ def test_a_targets_draft_has_the_shapes_that_specforge_derives(kind, tmp_path):
 
     theirs = loading._generate_draft_config(Run, Provider)
     ours = architecture_from_config(fields, kind).draft_config(100)
-    for name in ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
-                 "head_dim", "vocab_size"):  # fmt: skip
+    for name in (
+        "hidden_size",
+        "intermediate_size",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "vocab_size",
+    ):
         assert ours[name] == getattr(theirs, name), name
 
 
@@ -255,8 +482,11 @@ def test_drafts_of_other_kinds_are_counted_matrix_by_matrix():
     assert latent.weights["Attention"] == matrices(
         (20, 2 * h), (4 * 12, 20), (12 + 4, 2 * h), (4 * (8 + 6), 12), (h, 4 * 6)
     )
-    for shape, kind in ((two, "2 layers"), (found, "2 experts per token"),
-                        (latent, "low-rank attention")):  # fmt: skip
+    for shape, kind in (
+        (two, "2 layers"),
+        (found, "2 experts per token"),
+        (latent, "low-rank attention"),
+    ):
         with pytest.raises(InputError, match=f"draft of {kind}, and SpecForge"):
             shape.draft_config(100)
     mixed = {**mixture, "num_hidden_layers": 2, "first_k_dense_replace": 1}
@@ -265,14 +495,30 @@ def test_drafts_of_other_kinds_are_counted_matrix_by_matrix():
 
 
 def test_a_draft_of_a_wider_target_reads_its_three_states():
-    config = {"architectures": ["LlamaForCausalLMEagle3"], "draft_vocab_size": 32_000,
-              "hidden_size": 2048, "target_hidden_size": 5120, "intermediate_size": 8192,
-              "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64,
-              "num_hidden_layers": 1, "vocab_size": 151_936}  # fmt: skip
+    config = {
+        "architectures": ["LlamaForCausalLMEagle3"],
+        "draft_vocab_size": 32_000,
+        "hidden_size": 2048,
+        "target_hidden_size": 5120,
+        "intermediate_size": 8192,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "num_hidden_layers": 1,
+        "vocab_size": 151_936,
+    }
     shape = architecture_from_config(config, "wide")
     assert shape.weights["Feature fusion"] == 3 * 5120 * 2048
-    body = matrices((2048, 3 * 5120), (2048, 4096), (512, 4096), (512, 4096), (2048, 2048),
-                    (8192, 2048), (8192, 2048), (2048, 8192))  # fmt: skip
+    body = matrices(
+        (2048, 3 * 5120),
+        (2048, 4096),
+        (512, 4096),
+        (512, 4096),
+        (2048, 2048),
+        (8192, 2048),
+        (8192, 2048),
+        (2048, 8192),
+    )
     by_hand = 1 - (body + 2048 * 5761) / (body + 2048 * 151_936)
     assert shape.latency_reduction(5761) == pytest.approx(by_hand)
     assert by_hand == pytest.approx(0.7306, abs=5e-5)
@@ -283,11 +529,22 @@ def test_a_draft_of_a_wider_target_reads_its_three_states():
 
 
 def test_eight_experts_of_768_read_as_much_as_one_feed_forward_of_6144():
-    same = {"hidden_size": 2048, "intermediate_size": 6144, "num_attention_heads": 32,
-            "num_key_value_heads": 4, "head_dim": 128, "num_hidden_layers": 48,
-            "vocab_size": 151_936}  # fmt: skip
-    mixture = {**same, "model_type": "qwen3_moe", "moe_intermediate_size": 768,
-               "num_experts": 128, "num_experts_per_tok": 8}  # fmt: skip
+    same = {
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 4,
+        "head_dim": 128,
+        "num_hidden_layers": 48,
+        "vocab_size": 151_936,
+    }
+    mixture = {
+        **same,
+        "model_type": "qwen3_moe",
+        "moe_intermediate_size": 768,
+        "num_experts": 128,
+        "num_experts_per_tok": 8,
+    }
     dense = architecture_from_config({**same, "architectures": ["Qwen3ForCausalLM"]}, "dense")
     experts = architecture_from_config(mixture, "experts")
     assert dense.target_weights == experts.target_weights
@@ -304,10 +561,14 @@ NESTINGS: dict[str, dict[str, Any]] = {
     "llm_config": {"model_type": "internvl_chat", "llm_config": TEXT, "hidden_size": 999},
     "language_config": {"model_type": "deepseek_vl_v2", "language_config": TEXT},
     "two deep": {"model_type": "qwen3_omni_moe", "thinker_config": {"text_config": TEXT}},
-    "speculators": {"speculators_model_type": "eagle3", "target_hidden_size": None,
-                    "draft_vocab_size": 100, "architectures": ["Eagle3Speculator"],
-                    "transformer_layer_config": {**TEXT, "num_hidden_layers": 1}},
-}  # fmt: skip
+    "speculators": {
+        "speculators_model_type": "eagle3",
+        "target_hidden_size": None,
+        "draft_vocab_size": 100,
+        "architectures": ["Eagle3Speculator"],
+        "transformer_layer_config": {**TEXT, "num_hidden_layers": 1},
+    },
+}
 
 
 @pytest.mark.parametrize("name", NESTINGS)
@@ -315,7 +576,7 @@ def test_every_reader_finds_the_language_model_wherever_it_stands(name, tmp_path
     from safetensors.numpy import save_file
 
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
-    from vocabtrim_core.serving.sglang_facts import draft_size
+    from vocabtrim_core.serving.sglang_server_info import draft_size
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     (tmp_path / "config.json").write_text(json.dumps(NESTINGS[name]))
@@ -340,25 +601,52 @@ def test_every_reader_finds_the_language_model_wherever_it_stands(name, tmp_path
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({"model_type": "gemma3", "text_config": {"hidden_size": 2560, "intermediate_size": 10240,
-                                                  "num_hidden_layers": 34}},
-         PRESETS["gemma-3-4b"]),
-        ({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text", "hidden_size": 2560,
-                                                  "intermediate_size": 10240,
-                                                  "num_hidden_layers": 34}},
-         PRESETS["gemma-3-4b"]),
-        ({"model_type": "mistral", "vocab_size": 131_072, "hidden_size": 5120, "head_dim": 128,
-          "num_hidden_layers": 40, "rope_theta": 1e6, "rms_norm_eps": 1e-5},
-         PRESETS["mistral-nemo"]),
+        (
+            {
+                "model_type": "gemma3",
+                "text_config": {
+                    "hidden_size": 2560,
+                    "intermediate_size": 10240,
+                    "num_hidden_layers": 34,
+                },
+            },
+            PRESETS["gemma-3-4b"],
+        ),
+        (
+            {
+                "model_type": "gemma3",
+                "text_config": {
+                    "model_type": "gemma3_text",
+                    "hidden_size": 2560,
+                    "intermediate_size": 10240,
+                    "num_hidden_layers": 34,
+                },
+            },
+            PRESETS["gemma-3-4b"],
+        ),
+        (
+            {
+                "model_type": "mistral",
+                "vocab_size": 131_072,
+                "hidden_size": 5120,
+                "head_dim": 128,
+                "num_hidden_layers": 40,
+                "rope_theta": 1e6,
+                "rms_norm_eps": 1e-5,
+            },
+            PRESETS["mistral-nemo"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_config_leaves_out_is_transformers_default(config, expected):
     found = architecture_from_config(config, expected.name)
     assert found.breakdown(1000) == expected.breakdown(1000)
     assert found.target_weights == expected.target_weights
     assert (found.vocab_size, found.rms_norm_eps, found.rope_theta) == (
-        expected.vocab_size, expected.rms_norm_eps, expected.rope_theta
-    )  # fmt: skip
+        expected.vocab_size,
+        expected.rms_norm_eps,
+        expected.rope_theta,
+    )
 
 
 def test_a_tied_head_is_the_models_not_its_sections():
@@ -383,22 +671,38 @@ def test_no_code_that_a_config_names_is_loaded(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        *(({name: value}, rf"^c\.json: {name} must be a whole positive number up to 16,777,216")
-          for name in ("hidden_size", "intermediate_size", "num_attention_heads", "head_dim",
-                       "num_key_value_heads", "vocab_size")
-          for value in (2**63, 0, -4, "64", 6.5, True, [64], {"a": 1})),
+        *(
+            ({name: value}, rf"^c\.json: {name} must be a whole positive number up to 16,777,216")
+            for name in (
+                "hidden_size",
+                "intermediate_size",
+                "num_attention_heads",
+                "head_dim",
+                "num_key_value_heads",
+                "vocab_size",
+            )
+            for value in (2**63, 0, -4, "64", 6.5, True, [64], {"a": 1})
+        ),
         ({"num_hidden_layers": 2**63}, "num_hidden_layers must be a whole positive number"),
         ({"num_hidden_layers": 10_001}, "num_hidden_layers must be a whole .* up to 10,000"),
         ({"rope_theta": "big"}, "rope_theta must be a positive number"),
         ({"rms_norm_eps": -1e-6}, "rms_norm_eps must be a positive number"),
         ({"rope_parameters": {"rope_theta": "x"}}, "rope_parameters: rope_theta must be"),
         ({"max_position_embeddings": "long"}, "max_position_embeddings must be a positive number"),
-        ({"hidden_size": 2**24, "intermediate_size": 2**24, "vocab_size": 2**24,
-          "num_attention_heads": 2**24, "head_dim": 2**24}, "which is no model"),
+        (
+            {
+                "hidden_size": 2**24,
+                "intermediate_size": 2**24,
+                "vocab_size": 2**24,
+                "num_attention_heads": 2**24,
+                "head_dim": 2**24,
+            },
+            "which is no model",
+        ),
         ({"num_experts": 8, "num_experts_per_tok": -2}, "num_experts_per_tok must be a whole"),
         ({"kv_lora_rank": 8}, "has no 'qk_nope_head_dim'"),
     ],
-)  # fmt: skip
+)
 def test_wrong_fields_are_refused_in_one_sentence(change, message):
     content = json.dumps({**SMALL, **change}).encode()
     with pytest.raises(InputError, match=message) as raised:
@@ -406,8 +710,9 @@ def test_wrong_fields_are_refused_in_one_sentence(change, message):
     assert len(str(raised.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("missing", ["hidden_size", "intermediate_size", "num_attention_heads",
-                                     "vocab_size"])  # fmt: skip
+@pytest.mark.parametrize(
+    "missing", ["hidden_size", "intermediate_size", "num_attention_heads", "vocab_size"]
+)
 @pytest.mark.parametrize("kind", [None, "never_heard_of", 3, ["qwen3"]])
 def test_a_field_that_nobody_knows_is_named(missing, kind):
     config = {name: value for name, value in SMALL.items() if name != missing}
@@ -417,9 +722,14 @@ def test_a_field_that_nobody_knows_is_named(missing, kind):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"{", "not readable JSON"), (b"[]", "not a list"), (b"\xff\xfe", "not readable JSON"),
-     (b"[" * 100_000, "nested too deeply"), (b"3", "not a int")],
-)  # fmt: skip
+    [
+        (b"{", "not readable JSON"),
+        (b"[]", "not a list"),
+        (b"\xff\xfe", "not readable JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"3", "not a int"),
+    ],
+)
 def test_what_is_no_config_is_refused(tmp_path, content, message):
     path = tmp_path / "config.json"
     path.write_bytes(content)
@@ -430,14 +740,29 @@ def test_what_is_no_config_is_refused(tmp_path, content, message):
 
 
 JUNK = st.one_of(
-    st.none(), st.booleans(), st.integers(-3, 2**70), st.floats(), st.text(max_size=3),
-    st.lists(st.integers(0, 9), max_size=3), st.dictionaries(st.text(max_size=3), st.integers()),
-)  # fmt: skip
-NAMES = sorted({name for fields in FAMILIES.values() for name in fields} | {
-    "layer_types", "mlp_layer_types", "moe_layers", "rope_parameters", "architectures",
-    "draft_vocab_size", "target_hidden_size", "text_config", "llm_config",
-    "max_position_embeddings",
-})  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 2**70),
+    st.floats(),
+    st.text(max_size=3),
+    st.lists(st.integers(0, 9), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.integers()),
+)
+NAMES = sorted(
+    {name for fields in FAMILIES.values() for name in fields}
+    | {
+        "layer_types",
+        "mlp_layer_types",
+        "moe_layers",
+        "rope_parameters",
+        "architectures",
+        "draft_vocab_size",
+        "target_hidden_size",
+        "text_config",
+        "llm_config",
+        "max_position_embeddings",
+    }
+)
 
 
 @given(

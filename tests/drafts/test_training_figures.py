@@ -17,8 +17,12 @@ def logged(steps: int, top: float) -> list[Metrics]:
         found.append(Metrics(step, "train", values))
         if step % 2 == 0:
             length = top if step == steps - 2 else top / 2
-            held = {"eval/simulated_acc_len": length, "eval/avg_loss": 5.0,
-                    "eval/per_position_acc/0": 0.5, "eval/per_position_acc/1": 0.4}  # fmt: skip
+            held = {
+                "eval/simulated_acc_len": length,
+                "eval/avg_loss": 5.0,
+                "eval/per_position_acc/0": 0.5,
+                "eval/per_position_acc/1": 0.4,
+            }
             found.append(Metrics(step, "eval", held))
     return found
 

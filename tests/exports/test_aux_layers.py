@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
-from vocabtrim_core.drafts.inspecting import inspect_draft
+from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
 from vocabtrim_core.drafts.slicing import slice_draft
 from vocabtrim_core.drafts.target import load_target
 from vocabtrim_core.errors import InputError
@@ -175,8 +175,9 @@ def test_sglang_captures_these_layers():
     for ids, expected in ((config["eagle_config"][KEY], [2, 15, 27]), (None, by_default(30))):
         model = SimpleNamespace(
             pp_group=SimpleNamespace(is_last_rank=True),
-            config=SimpleNamespace(num_hidden_layers=30), model=SimpleNamespace(),
-        )  # fmt: skip
+            config=SimpleNamespace(num_hidden_layers=30),
+            model=SimpleNamespace(),
+        )
         take(model, ids)
         assert model.model.layers_to_capture == expected == sglang({"eagle_config": {KEY: ids}}, 30)
 
@@ -195,13 +196,18 @@ def test_speculators_reads_our_config_back(tmp_path):
     models = pytest.importorskip("speculators.models.eagle3", exc_type=ImportError)
     layer = {"model_type": "llama", "hidden_size": 64, "vocab_size": V, "num_hidden_layers": 1}
     proposal = {"proposal_type": "greedy", "speculative_tokens": 3}
-    about = {"algorithm": "eagle3", "proposal_methods": [proposal],
-             "default_proposal_method": "greedy",
-             "verifier": {"name_or_path": "target", "architectures": []}}  # fmt: skip
+    about = {
+        "algorithm": "eagle3",
+        "proposal_methods": [proposal],
+        "default_proposal_method": "greedy",
+        "verifier": {"name_or_path": "target", "architectures": []},
+    }
     config = models.Eagle3SpeculatorConfig(
-        transformer_layer_config=layer, draft_vocab_size=60, speculators_config=about,
+        transformer_layer_config=layer,
+        draft_vocab_size=60,
+        speculators_config=about,
         eagle_aux_hidden_state_layer_ids=[2, 15, 27],
-    )  # fmt: skip
+    )
     config.save_pretrained(tmp_path)
     path = tmp_path / "config.json"
     fields = json.loads(path.read_text())

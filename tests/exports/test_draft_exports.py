@@ -76,8 +76,12 @@ def weights(exported) -> dict[str, torch.Tensor]:
 
 
 def test_one_folder_serves_every_engine(exported, vocabulary):
-    assert {path.name for path in exported.iterdir()} == {"draft", "ids", "README.txt",
-                                                         "manifest.json"}  # fmt: skip
+    assert {path.name for path in exported.iterdir()} == {
+        "draft",
+        "ids",
+        "README.txt",
+        "manifest.json",
+    }
     manifest = verify(exported)
     paths = [file.path for file in manifest.files]
     assert len(paths) == len(set(paths))
@@ -191,13 +195,24 @@ def recorder():
 
 
 def test_sglang_loads_the_draft(weights):
-    load = function_of("sglang", "srt/models/llama_eagle3.py", "load_weights", torch=torch,
-                       default_weight_loader=None)  # fmt: skip
-    names = ["fc.weight", "norm.weight", "layers.0.self_attn.qkv_proj.weight",
-             "layers.0.self_attn.o_proj.weight", "layers.0.mlp.gate_up_proj.weight",
-             "layers.0.mlp.down_proj.weight", "layers.0.hidden_norm.weight",
-             "layers.0.input_layernorm.weight",
-             "layers.0.post_attention_layernorm.weight"]  # fmt: skip
+    load = function_of(
+        "sglang",
+        "srt/models/llama_eagle3.py",
+        "load_weights",
+        torch=torch,
+        default_weight_loader=None,
+    )
+    names = [
+        "fc.weight",
+        "norm.weight",
+        "layers.0.self_attn.qkv_proj.weight",
+        "layers.0.self_attn.o_proj.weight",
+        "layers.0.mlp.gate_up_proj.weight",
+        "layers.0.mlp.down_proj.weight",
+        "layers.0.hidden_norm.weight",
+        "layers.0.input_layernorm.weight",
+        "layers.0.post_attention_layernorm.weight",
+    ]
     parameters = {f"model.{name}": recorder() for name in names} | {"lm_head.weight": recorder()}
     model = SimpleNamespace(named_parameters=parameters.items, hot_token_id=None)
     load(model, weights.items())
@@ -220,10 +235,14 @@ def test_vllm_loads_the_draft(weights):
             loaded.update(weights)
 
     load = function_of(
-        "vllm", "model_executor/models/llama_eagle3.py", "load_weights",
-        AutoWeightsLoader=Loader, WeightsMapper=lambda **_: None, logger=None,
+        "vllm",
+        "model_executor/models/llama_eagle3.py",
+        "load_weights",
+        AutoWeightsLoader=Loader,
+        WeightsMapper=lambda **_: None,
+        logger=None,
         process_eagle_weight=lambda model, name: None,
-    )  # fmt: skip
+    )
     inner = SimpleNamespace(use_aux_hidden_state=True, norm_before_fc=False)
     load(SimpleNamespace(use_parallel_drafting=False, model=inner), weights.items())
     offsets = loaded.pop("draft_id_to_target_id")
@@ -236,8 +255,10 @@ def test_vllm_loads_the_draft(weights):
 
 
 def test_sglang_and_vllm_know_the_architecture_by_name():
-    for package, path in (("sglang", "srt/models/llama_eagle3.py"),
-                          ("vllm", "model_executor/models/registry.py")):  # fmt: skip
+    for package, path in (
+        ("sglang", "srt/models/llama_eagle3.py"),
+        ("vllm", "model_executor/models/registry.py"),
+    ):
         spec = importlib.util.find_spec(package)
         if spec is None:
             continue
@@ -271,10 +292,21 @@ def test_llama_cpp_converts_the_draft(tmp_path, shared, k, monkeypatch):
     wanted = DraftVocabulary(np.sort(np.random.default_rng(0).choice(size, k, False)), size)
     slice_draft(source, wanted, tmp_path / "trimmed")
     made = subprocess.run(
-        [sys.executable, f"{checkout}/convert_hf_to_gguf.py", tmp_path / "trimmed",
-         "--target-model-dir", target, "--outtype", "f32", "--outfile", tmp_path / "draft.gguf"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            f"{checkout}/convert_hf_to_gguf.py",
+            tmp_path / "trimmed",
+            "--target-model-dir",
+            target,
+            "--outtype",
+            "f32",
+            "--outfile",
+            tmp_path / "draft.gguf",
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert made.returncode == 0, made.stderr[-2000:]
     monkeypatch.syspath_prepend(f"{checkout}/gguf-py")
     from gguf import GGUFReader

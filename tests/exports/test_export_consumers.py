@@ -135,9 +135,15 @@ def speculators_args(tmp_path):
     (target / "config.json").write_text(json.dumps({"model_type": "llama", "vocab_size": SIZE}))
 
     def args(**given):
-        defaults = {"d2t_path": None, "t2d_path": None, "data_path": str(tmp_path),
-                    "token_freq_path": None, "draft_vocab_size": None,
-                    "verifier_name_or_path": str(target), "trust_remote_code": False}  # fmt: skip
+        defaults = {
+            "d2t_path": None,
+            "t2d_path": None,
+            "data_path": str(tmp_path),
+            "token_freq_path": None,
+            "draft_vocab_size": None,
+            "verifier_name_or_path": str(target),
+            "trust_remote_code": False,
+        }
         return argparse.Namespace(**{**defaults, **given})
 
     return args
@@ -164,12 +170,18 @@ def test_speculators_train_finds_the_mapping(exported, vocabulary, speculators_a
 def test_speculators_draft_loads_the_mapping(exported, vocabulary):
     models = consumer("speculators.models.eagle3")
     transformers = pytest.importorskip("transformers")
-    layer = transformers.LlamaConfig(hidden_size=64, intermediate_size=128, vocab_size=SIZE,
-                                     num_attention_heads=4, num_hidden_layers=1)  # fmt: skip
+    layer = transformers.LlamaConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        vocab_size=SIZE,
+        num_attention_heads=4,
+        num_hidden_layers=1,
+    )
     config = models.Eagle3SpeculatorConfig(transformer_layer_config=layer, draft_vocab_size=K)
     draft = models.Eagle3DraftModel(config)
-    d2t, t2d = (torch.from_numpy(np.load(exported / f"speculators/{n}.npy")) for n in
-                ("d2t", "t2d"))  # fmt: skip
+    d2t, t2d = (
+        torch.from_numpy(np.load(exported / f"speculators/{n}.npy")) for n in ("d2t", "t2d")
+    )
     draft.load_vocab_mappings(t2d, d2t)
     assert draft.lm_head.weight.shape[0] == K
     assert np.array_equal(draft.d2t.numpy() + np.arange(K), vocabulary.ids)

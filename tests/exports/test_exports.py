@@ -42,8 +42,17 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 PAGE = ROOT / "docs" / "exports.md"
 SIZE = 1000
 TINY = DraftArchitecture("tiny", 64, 128, 4, 2, 16, SIZE, max_position_embeddings=4096)
-EXPECTED = {"eagle", "fr-spec", "ids", "modelopt", "nemo", "npz", "sglang", "specforge",
-            "speculators"}  # fmt: skip
+EXPECTED = {
+    "eagle",
+    "fr-spec",
+    "ids",
+    "modelopt",
+    "nemo",
+    "npz",
+    "sglang",
+    "specforge",
+    "speculators",
+}
 OF_DRAFTS = {"llama-cpp", "sglang-eagle3", "tensorrt-llm", "vllm"}  # see test_draft_exports.py
 
 
@@ -66,8 +75,11 @@ def vocabulary(counts):
 
 
 def bytes_under(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes()
-            for p in sorted(folder.rglob("*")) if p.is_file()}  # fmt: skip
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 # ---------------------------------------------------------------- registry

@@ -12,7 +12,7 @@ from helpers.lazy import Lazy
 from helpers.model_folders import H, V, draft_config, draft_tensors, write_draft, write_model
 
 from vocabtrim_core.draft_cost import DraftArchitecture
-from vocabtrim_core.drafts.finishing import check_draft, for_engines
+from vocabtrim_core.drafts.evaluate_export import check_draft, for_engines
 from vocabtrim_core.drafts.slicing import read_sliced, slice_draft
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS, ExportContext, export, inspect_export, verify
@@ -102,10 +102,14 @@ def test_vllm_finds_no_mapping_to_load(exported):
             loaded.update(weights)
 
     load = function_of(
-        "vllm", "model_executor/models/llama_eagle3.py", "load_weights",
-        AutoWeightsLoader=Loader, logger=None, process_eagle_weight=lambda model, name: None,
+        "vllm",
+        "model_executor/models/llama_eagle3.py",
+        "load_weights",
+        AutoWeightsLoader=Loader,
+        logger=None,
+        process_eagle_weight=lambda model, name: None,
         WeightsMapper=lambda **given: dropped.update(given.get("orig_to_new_substr", {})),
-    )  # fmt: skip
+    )
     inner = SimpleNamespace(use_aux_hidden_state=True, norm_before_fc=False)
     weights = safetensors_torch.load_file(exported / "draft/model.safetensors")
     load(SimpleNamespace(use_parallel_drafting=False, model=inner), weights.items())
@@ -114,8 +118,13 @@ def test_vllm_finds_no_mapping_to_load(exported):
 
 
 def test_sglang_takes_draft_ids_for_target_ids(exported):
-    load = function_of("sglang", "srt/models/llama_eagle3.py", "load_weights", torch=torch,
-                       default_weight_loader=lambda parameter, loaded: None)  # fmt: skip
+    load = function_of(
+        "sglang",
+        "srt/models/llama_eagle3.py",
+        "load_weights",
+        torch=torch,
+        default_weight_loader=lambda parameter, loaded: None,
+    )
     weights = safetensors_torch.load_file(exported / "draft/model.safetensors")
     head = {"lm_head.weight": torch.nn.Parameter(torch.zeros(1))}
     model = SimpleNamespace(named_parameters=head.items, hot_token_id=None)
@@ -152,8 +161,9 @@ def test_specforge_does_not_train_on_from_a_folder_without_a_mapping(exported, s
     config = specforge.AutoDraftModelConfig.from_file(f"{folder}/config.json")
     draft = specforge.AutoDraftModel.from_config(config, attention_backend="sdpa")
     with pytest.raises(ValueError, match=r"missing draft weights .*'d2t', 't2d'"):
-        loading.warm_start_draft_model(draft, folder, draft_config=config, strategy="eagle3",
-                                       allow_missing_embedding=True)  # fmt: skip
+        loading.warm_start_draft_model(
+            draft, folder, draft_config=config, strategy="eagle3", allow_missing_embedding=True
+        )
     assert "draft_checkpoint_path" in FORMATS["specforge"].full
 
 
@@ -206,8 +216,13 @@ def test_trainers_take_the_identity_or_pass_over_it(mappings):
     models = pytest.importorskip("speculators.models.eagle3", exc_type=ImportError)
     from transformers import LlamaConfig
 
-    layer = LlamaConfig(hidden_size=64, intermediate_size=128, vocab_size=V, num_attention_heads=4,
-                        num_hidden_layers=1)  # fmt: skip
+    layer = LlamaConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        vocab_size=V,
+        num_attention_heads=4,
+        num_hidden_layers=1,
+    )
     draft = models.Eagle3DraftModel(
         models.Eagle3SpeculatorConfig(transformer_layer_config=layer, draft_vocab_size=V)
     )

@@ -39,8 +39,11 @@ def vocabulary():
 
 
 def all_tensors(folder):
-    return {name: t for path in sorted(folder.glob("*.safetensors"))
-            for name, t in safetensors_torch.load_file(path).items()}  # fmt: skip
+    return {
+        name: t
+        for path in sorted(folder.glob("*.safetensors"))
+        for name, t in safetensors_torch.load_file(path).items()
+    }
 
 
 def bits(tensor):
@@ -89,8 +92,11 @@ def test_shards_keep_their_names_and_the_index_is_right(tmp_path, vocabulary):
     source = write_draft(tmp_path / "draft", shards=3)
     slice_draft(source, vocabulary, tmp_path / "out")
     index = json.loads((tmp_path / "out/model.safetensors.index.json").read_text())
-    found = {name: path.name for path in (tmp_path / "out").glob("*.safetensors")
-             for name in safetensors_torch.load_file(path)}  # fmt: skip
+    found = {
+        name: path.name
+        for path in (tmp_path / "out").glob("*.safetensors")
+        for name in safetensors_torch.load_file(path)
+    }
     assert index["weight_map"] == found
     tensors = all_tensors(tmp_path / "out").values()
     assert index["metadata"]["total_size"] == sum(t.nbytes for t in tensors)
@@ -105,8 +111,13 @@ def test_everything_else_is_copied_and_stale_weights_are_not(tmp_path, vocabular
     (source / ".cache").write_text("")
     sliced = slice_draft(source, vocabulary, tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"config.json", "model.safetensors", "README.md", "generation_config.json",
-                     "vocabtrim.json"}  # fmt: skip
+    assert names == {
+        "config.json",
+        "model.safetensors",
+        "README.md",
+        "generation_config.json",
+        "vocabtrim.json",
+    }
     assert set(sliced.left_out) == {"pytorch_model.bin", "logs"}
 
 
@@ -260,22 +271,26 @@ REFUSED = {
     "EAGLE-1 draft": (without("fc.weight"), "lacks an fc.weight.*token map"),
     "attention of H": (
         lambda tensors, config: tensors.update(
-            {n: t[:, :H].clone() for n, t in tensors.items() if "self_attn" in n}),
+            {n: t[:, :H].clone() for n, t in tensors.items() if "self_attn" in n}
+        ),
         "lacks attention over 2 x 64",
     ),
     "fusion of another width": (
-        changed("fc.weight", lambda t: t[:32].clone()), "fc.weight has shape"
+        changed("fc.weight", lambda t: t[:32].clone()),
+        "fc.weight has shape",
     ),
     "no head": (without("lm_head.weight"), "no lm_head.weight of its own"),
     "tied": (said(tie_word_embeddings=True), "ties its head"),
     "narrow head": (changed("lm_head.weight", lambda t: t[:, :8].clone()), r"shape \[500, 8\]"),
     "flat head": (changed("lm_head.weight", lambda t: t.flatten()), r"shape \[32000\]"),
     "quantised head": (
-        changed("lm_head.weight", lambda t: t.to(torch.float8_e4m3fn)), "F8_E4M3, a quantised head"
+        changed("lm_head.weight", lambda t: t.to(torch.float8_e4m3fn)),
+        "F8_E4M3, a quantised head",
     ),
     "packed head": (changed("lm_head.weight", lambda t: t.to(torch.int8)), "I8, a quantised head"),
     "scales beside the head": (
-        added("lm_head.weight_scale", V, 1), "beside lm_head.weight there is lm_head"
+        added("lm_head.weight_scale", V, 1),
+        "beside lm_head.weight there is lm_head",
     ),
     "bias": (added("lm_head.bias", V), r"lm_head\.bias"),
     "V of the config": (said(vocab_size=512), r"V = 500, but .* says vocab_size = 512|500 .* 512"),
@@ -283,15 +298,18 @@ REFUSED = {
     "V not a number": (said(vocab_size="big"), "whole positive number"),
     "size of the config": (said(draft_vocab_size=32), "draft_vocab_size = 32, but .* 500 rows"),
     "unknown rows": (
-        changed("lm_head.weight", lambda t: t[:40].clone()), "40 rows .* 500, but no d2t says"
+        changed("lm_head.weight", lambda t: t[:40].clone()),
+        "40 rows .* 500, but no d2t says",
     ),
     "too many rows": (
-        changed("lm_head.weight", lambda t: torch.cat([t, t])), "1,000 rows, more than vocab_size"
+        changed("lm_head.weight", lambda t: torch.cat([t, t])),
+        "1,000 rows, more than vocab_size",
     ),
     "embedding of another V": (
-        added("embed_tokens.weight", 480, H), r"embed_tokens\.weight has .*480, 64"
+        added("embed_tokens.weight", 480, H),
+        r"embed_tokens\.weight has .*480, 64",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -313,14 +331,14 @@ MAPPINGS = {
     "another t2d": (lambda t: t.update(t2d=~t["t2d"]), "t2d marks 450 tokens"),
     "t2d of another V": (lambda t: t.update(t2d=t["t2d"][:90].clone()), "t2d has 90 .* is 500"),
     "never loaded": (
-        lambda t: t.update(d2t=torch.zeros(50, dtype=torch.int64),
-                           t2d=torch.ones(V, dtype=torch.bool)), "t2d marks 500 tokens"
+        lambda t: t.update(
+            d2t=torch.zeros(50, dtype=torch.int64), t2d=torch.ones(V, dtype=torch.bool)
+        ),
+        "t2d marks 500 tokens",
     ),
     "out of range": (lambda t: (t.update(d2t=t["d2t"] + 2), t.pop("t2d")), "outside 0"),
-    "twice": (
-        lambda t: (t.update(d2t=-torch.arange(50)), t.pop("t2d")), "occurs more than once"
-    ),
-}  # fmt: skip
+    "twice": (lambda t: (t.update(d2t=-torch.arange(50)), t.pop("t2d")), "occurs more than once"),
+}
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
@@ -406,8 +424,12 @@ def test_a_folder_in_use_is_never_overwritten(tmp_path, vocabulary):
 def test_progress_counts_and_a_wish_to_stop_leaves_nothing(tmp_path, monkeypatch, vocabulary):
     source = write_draft(tmp_path / "draft")
     seen = []
-    slice_draft(source, vocabulary, tmp_path / "out",
-                progress=lambda done, total, message: seen.append((done, total)))  # fmt: skip
+    slice_draft(
+        source,
+        vocabulary,
+        tmp_path / "out",
+        progress=lambda done, total, message: seen.append((done, total)),
+    )
     assert seen == sorted(seen)
     assert seen[-1][0] <= seen[-1][1]
 

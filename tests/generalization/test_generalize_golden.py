@@ -25,7 +25,7 @@ from vocabtrim_core.generalization.uncertainty import (
     unseen_in_new_conversation,
     unseen_mass,
 )
-from vocabtrim_core.selection.worst_domain import worst_domain
+from vocabtrim_core.selection.covering import worst_domain
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import token_kinds
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -122,8 +122,11 @@ def test_the_blend_in_and_out_of_sample(blend, curve):
     assert unseen_in_new_conversation(responses) == pytest.approx(1.04e-3, rel=0.02)
     rows = {row.domain: row for row in coverage_by_domain(responses, curve.vocabulary(K).t2d)}
     assert {name: row.tokens for name, row in rows.items()} == {
-        "math": 5_068_233, "code": 7_444_887, "instruction_following": 983_455, "chat": 2_726_077
-    }  # fmt: skip
+        "math": 5_068_233,
+        "code": 7_444_887,
+        "instruction_following": 983_455,
+        "chat": 2_726_077,
+    }
     assert rows["instruction_following"].coverage < 0.88 < 0.96 < rows["code"].coverage
 
 
@@ -170,8 +173,21 @@ def test_ceiling_against_a_plain_walk(corpus, curve):
 
 
 def test_one_floor_for_every_corpus(blend, corpus):
-    sets = [blend[0], *(corpus(name)[0] for name in ("gsm8k_test", "mt_bench", "humaneval",
-            "math500", "aime", "function_calling_test", "ner_test"))]  # fmt: skip
+    sets = [
+        blend[0],
+        *(
+            corpus(name)[0]
+            for name in (
+                "gsm8k_test",
+                "mt_bench",
+                "humaneval",
+                "math500",
+                "aime",
+                "function_calling_test",
+                "ner_test",
+            )
+        ),
+    ]
     found = worst_domain(sets, 0.9)
     assert (found.coverages >= 0.9 - 1e-9).all()
     assert found.least_k <= found.smallest_k <= 1.002 * found.least_k

@@ -27,15 +27,34 @@ def tokenizer(tmp_path_factory):
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        (" Canberra", "word"), ("naïve", "word"), ("'t", "word"), ("ING", "word"),
-        ("-like", "word"), (" isError", CODE), ("_shift", CODE), ("<<", CODE), (" x1", CODE),
-        ("});", CODE), ("123", "number"), (" 7", "number"), ("٣", "number"),
-        ("\n\n", "whitespace"), ("\u3000", "whitespace"),
-        ("<0xE2 0x96>", "byte fragment"), ("<0x0A>", "byte fragment"),
-        ("的", "han"), (" です", "kana"), ("한국", "hangul"), (" это", "cyrillic"),
-        ("ा", "devanagari"), ("ς", "greek"), ("。", "symbol"), ("😀", "symbol"), (" ∈", "symbol"),
+        (" Canberra", "word"),
+        ("naïve", "word"),
+        ("'t", "word"),
+        ("ING", "word"),
+        ("-like", "word"),
+        (" isError", CODE),
+        ("_shift", CODE),
+        ("<<", CODE),
+        (" x1", CODE),
+        ("});", CODE),
+        ("123", "number"),
+        (" 7", "number"),
+        ("٣", "number"),
+        ("\n\n", "whitespace"),
+        ("\u3000", "whitespace"),
+        ("<0xE2 0x96>", "byte fragment"),
+        ("<0x0A>", "byte fragment"),
+        ("的", "han"),
+        (" です", "kana"),
+        ("한국", "hangul"),
+        (" это", "cyrillic"),
+        ("ा", "devanagari"),
+        ("ς", "greek"),
+        ("。", "symbol"),
+        ("😀", "symbol"),
+        (" ∈", "symbol"),
     ],
-)  # fmt: skip
+)
 def test_kind_of_a_text(text, kind):
     assert kind_of(text) == kind
 

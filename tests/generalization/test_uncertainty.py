@@ -103,9 +103,13 @@ def test_stability_ends_at_the_full_sample(zipf):
     tradeoff = TradeOff(CoverageCurve.of(zipf.counts()), ARCHITECTURE, alpha=0.6)
     steps = []
     result = stability(
-        zipf, tradeoff, sizes=[20, 100], repeats=5, draws=50,
+        zipf,
+        tradeoff,
+        sizes=[20, 100],
+        repeats=5,
+        draws=50,
         progress=lambda done, total, message: steps.append((done, total)),
-    )  # fmt: skip
+    )
     assert result.sizes.tolist() == [20, 100, 300]
     assert set(result.ks[-1]) == {tradeoff.optimum.k}
     assert result.k.value == tradeoff.optimum.k
@@ -181,13 +185,22 @@ def test_responses_survive_a_file_and_bad_files_are_named(tmp_path, zipf):
 
 def test_concatenated_responses_keep_their_conversations_and_labels():
     first = Responses(
-        np.array([1, 2, 3], np.uint32), np.array([0, 2, 3]), np.array([0, 0]),
-        np.array([0], np.int16), ("math",), SIZE,
-    )  # fmt: skip
+        np.array([1, 2, 3], np.uint32),
+        np.array([0, 2, 3]),
+        np.array([0, 0]),
+        np.array([0], np.int16),
+        ("math",),
+        SIZE,
+    )
     second = Responses(
-        np.array([4, 5], np.uint32), np.array([0, 1, 2]), np.array([0, 1]),
-        np.array([1, -1], np.int16), ("code", "math"), SIZE, complete=False,
-    )  # fmt: skip
+        np.array([4, 5], np.uint32),
+        np.array([0, 1, 2]),
+        np.array([0, 1]),
+        np.array([1, -1], np.int16),
+        ("code", "math"),
+        SIZE,
+        complete=False,
+    )
     joined = concatenate([first, second])
     assert joined.conversation_offsets().tolist() == [0, 3, 4, 5]
     assert [joined.domains[code] for code in joined.domain[:2]] == ["math", "math"]

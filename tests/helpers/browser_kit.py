@@ -20,8 +20,11 @@ NEEDS_BROWSER = [
     pytest.mark.browser,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium at /usr/bin/chromium"),
 ]
-PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark",
-         "reduced_motion": "reduce"}  # fmt: skip
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "color_scheme": "dark",
+    "reduced_motion": "reduce",
+}
 AT_REST = (
     "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
 )
@@ -59,8 +62,9 @@ def tab(context) -> Iterator:
 def settled(page) -> None:
     """Until Streamlit says that the page's script has run to its end and all is drawn."""
     page.locator(AT_REST).wait_for(state="attached")
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => "
-                  "requestAnimationFrame(done)))")  # fmt: skip
+    page.evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
 
 
 def changed(page, selector: str, attribute: str, before: str) -> str:

@@ -20,10 +20,18 @@ def configuration(k: int | None) -> Configuration:
 def run(label: str, index: int, rate: float, length: float | None, concurrency: int = 1) -> Run:
     tokens = 20_000
     return Run(
-        label, concurrency, index, rate, tokens, tokens / rate,
-        round(tokens / length) if length else None, length,
-        Latency(2.0, 1.8, 3.5), Latency(0.05, 0.04, 0.09), HISTOGRAM if length else (),
-    )  # fmt: skip
+        label,
+        concurrency,
+        index,
+        rate,
+        tokens,
+        tokens / rate,
+        round(tokens / length) if length else None,
+        length,
+        Latency(2.0, 1.8, 3.5),
+        Latency(0.05, 0.04, 0.09),
+        HISTOGRAM if length else (),
+    )
 
 
 def made(
@@ -44,15 +52,20 @@ def made(
                 length = None if k is None else 2.6 + 0.05 * math.log10(k) + noise.gauss(0, 0.005)
                 spread = 1 + noise.gauss(0, 0.005)
                 found.append(
-                    run(configuration(k).label, index, rate * at_once**0.8 * spread, length,
-                        at_once)
-                )  # fmt: skip
+                    run(
+                        configuration(k).label, index, rate * at_once**0.8 * spread, length, at_once
+                    )
+                )
     fields = {
-        "target": "made-up-8b", "engine": "made-up engine 0.1", "vocab_size": V,
-        "device": "made-up device", "created": "2026-01-02T03:04:05Z",
+        "target": "made-up-8b",
+        "engine": "made-up engine 0.1",
+        "vocab_size": V,
+        "device": "made-up device",
+        "created": "2026-01-02T03:04:05Z",
         "command": "python -m vocabtrim_core bench --target demo",
-        "versions": {"torch": "2.13"}, "settings": {"max_new_tokens": 64},
-    }  # fmt: skip
+        "versions": {"torch": "2.13"},
+        "settings": {"max_new_tokens": 64},
+    }
     return Measurement(
         prompts, configurations=tuple(map(configuration, ks)), runs=tuple(found), **fields | more
     )

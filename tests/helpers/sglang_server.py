@@ -31,12 +31,22 @@ def info(target: str = "models/tiny", draft: str = "", **changes) -> dict:
         "speculative_num_draft_tokens": 4 if draft else None,
     }
     return {
-        "model_path": target, "tokenizer_path": target, "dtype": "auto", "device": "cuda",
-        "tp_size": 1, "api_key": SECRET, "admin_api_key": SECRET, "mem_fraction_static": 0.75,
-        "disable_radix_cache": False, "context_length": None, "max_running_requests": 1,
-        **speculation, "version": VERSION,
-        "internal_states": [{"last_gen_throughput": 0.0, "api_key": SECRET}], **changes,
-    }  # fmt: skip
+        "model_path": target,
+        "tokenizer_path": target,
+        "dtype": "auto",
+        "device": "cuda",
+        "tp_size": 1,
+        "api_key": SECRET,
+        "admin_api_key": SECRET,
+        "mem_fraction_static": 0.75,
+        "disable_radix_cache": False,
+        "context_length": None,
+        "max_running_requests": 1,
+        **speculation,
+        "version": VERSION,
+        "internal_states": [{"last_gen_throughput": 0.0, "api_key": SECRET}],
+        **changes,
+    }
 
 
 class FakeSglang(ThreadingHTTPServer):
@@ -166,8 +176,11 @@ class _Handler(BaseHTTPRequestHandler):
                 cycles = -(-n // fake.per_cycle)
                 accepted = [0] * fake.per_cycle
                 accepted[-1] = cycles
-                meta |= {"spec_verify_ct": cycles, "spec_accept_length": n / cycles,
-                         "spec_correct_drafts_histogram": accepted}  # fmt: skip
+                meta |= {
+                    "spec_verify_ct": cycles,
+                    "spec_accept_length": n / cycles,
+                    "spec_correct_drafts_histogram": accepted,
+                }
         return {"text": "word " * n, "output_ids": list(range(n)), "meta_info": meta}
 
     def event(self, value: dict) -> None:

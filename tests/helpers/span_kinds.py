@@ -18,11 +18,31 @@ from tokenizers import Tokenizer
 from helpers.tokenizer_makers import byte_level, write_folder
 
 MARKERS = [
-    "<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|user|>", "<|assistant|>", "<|observation|>",
-    "<|start|>", "<|channel|>", "<|message|>", "<|call|>", "<|end|>", "<|return|>", "[INST]",
-    "[/INST]", "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]", "<|begin_of_text|>",
-    "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>", "<|python_tag|>",
-]  # fmt: skip
+    "<s>",
+    "</s>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|observation|>",
+    "<|start|>",
+    "<|channel|>",
+    "<|message|>",
+    "<|call|>",
+    "<|end|>",
+    "<|return|>",
+    "[INST]",
+    "[/INST]",
+    "[TOOL_CALLS]",
+    "[TOOL_RESULTS]",
+    "[/TOOL_RESULTS]",
+    "<|begin_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|python_tag|>",
+]
 
 # No token ends a turn: the next role's marker does.
 NO_END = """\
@@ -240,8 +260,16 @@ LLAMA = """\
 ASK = {"role": "user", "content": "Height of Elbrus?"}
 RESULT = {"role": "tool", "tool_call_id": "c7", "name": "peak", "content": "5642 metres"}
 SAY = {"role": "assistant", "content": "It is 5642 m high."}
-TOOLS = [{"type": "function", "function": {"name": "peak", "description": "A mountain's height",
-          "parameters": {"type": "object", "properties": {"of": {"type": "string"}}}}}]  # fmt: skip
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "peak",
+            "description": "A mountain's height",
+            "parameters": {"type": "object", "properties": {"of": {"type": "string"}}},
+        },
+    }
+]
 SUM, FIVE = {"role": "user", "content": "2+3?"}, {"role": "assistant", "content": "5"}
 FIVE_PART = {"type": "text", "text": "5"}
 THOUGHT = "One more than four."
@@ -249,8 +277,11 @@ THOUGHT = "One more than four."
 
 def call(arguments: Any, content: str | None = None) -> dict:
     function = {"name": "peak", "arguments": arguments}
-    return {"role": "assistant", "content": content,
-            "tool_calls": [{"id": "c7", "type": "function", "function": function}]}  # fmt: skip
+    return {
+        "role": "assistant",
+        "content": content,
+        "tool_calls": [{"id": "c7", "type": "function", "function": function}],
+    }
 
 
 @functools.cache
@@ -292,8 +323,10 @@ class Kind:
         config: dict[str, Any] = dict(self.specials)
         jinja: str | None = self.jinja
         if self.tool_use == "list":
-            config["chat_template"] = [{"name": "default", "template": CHATML},
-                                       {"name": "tool_use", "template": self.jinja}]  # fmt: skip
+            config["chat_template"] = [
+                {"name": "default", "template": CHATML},
+                {"name": "tool_use", "template": self.jinja},
+            ]
             jinja = None
         elif self.tool_use == "files":
             more = path / "additional_chat_templates"
@@ -389,11 +422,13 @@ KINDS = {
     ),
     "answers written as one": Kind(
         {"messages": [SUM, FIVE, SAY, SUM, FIVE]},
-        PLAIN_TURNS.replace("5<", f"5/{SAY['content']}<") + PLAIN_TURNS, MERGED,
+        PLAIN_TURNS.replace("5<", f"5/{SAY['content']}<") + PLAIN_TURNS,
+        MERGED,
     ),
     "answers written as one, the first of weight 0": Kind(
         {"messages": [SUM, FIVE | {"weight": 0}, SAY, SUM, FIVE]},
-        PLAIN_TURNS.replace("⟦5<", f"5⟦/{SAY['content']}<") + PLAIN_TURNS, MERGED,
+        PLAIN_TURNS.replace("⟦5<", f"5⟦/{SAY['content']}<") + PLAIN_TURNS,
+        MERGED,
     ),
     "marks that hold more": Kind(
         {"messages": [SUM, FIVE]},
@@ -403,27 +438,35 @@ KINDS = {
     "a mark behind all messages": Kind(
         {"messages": [SUM, FIVE, SUM, FIVE]},
         PLAIN_TURNS.replace("⟦5", "⟦(says)5").replace("⟧\n", "⟧")
-        + PLAIN_TURNS.replace("⟦5", "⟦(says)5").removesuffix("\n") + "⟦</s>⟧",
+        + PLAIN_TURNS.replace("⟦5", "⟦(says)5").removesuffix("\n")
+        + "⟦</s>⟧",
         MARK_BEHIND,
     ),
     "a list of templates": Kind(
         {"messages": [ASK, call(OBJECT), RESULT, SAY], "tools": TOOLS},
-        TOOL_TURNS, TOOL_USE, tool_use="list",
+        TOOL_TURNS,
+        TOOL_USE,
+        tool_use="list",
     ),
     "a list of templates, no tools": Kind(
         {"messages": [SUM, FIVE]}, PLAIN_TURNS, TOOL_USE, tool_use="list"
     ),
     "additional templates": Kind(
         {"messages": [ASK, call(OBJECT), RESULT, SAY], "tools": TOOLS},
-        TOOL_TURNS, TOOL_USE, tool_use="files",
+        TOOL_TURNS,
+        TOOL_USE,
+        tool_use="files",
     ),
     "a list of templates, one for tools alone": Kind(
         {"messages": [ASK, call(OBJECT), RESULT, SAY], "tools": TOOLS},
-        "(peak)" + TOOL_TURNS, ONLY_TOOLS, tool_use="list",
+        "(peak)" + TOOL_TURNS,
+        ONLY_TOOLS,
+        tool_use="list",
     ),
     "a tool that is named before a call that is lost": Kind(
         {"messages": [ASK, call(STRING, ""), RESULT, SAY], "tools": TOOLS},
-        "(peak)" + NULL_TURNS, NAMED_BEFORE,
+        "(peak)" + NULL_TURNS,
+        NAMED_BEFORE,
     ),
     "answers opened by the loop": Kind(
         {"messages": [SUM, FIVE, SUM, FIVE]}, PLAIN_TURNS * 2, OPENED_INSIDE
@@ -432,34 +475,42 @@ KINDS = {
         {"messages": [ASK, call(OBJECT), RESULT, SAY, SUM, FIVE]},
         "<|im_start|>user\nHeight of Elbrus?<|im_end|>\n<|im_start|>assistant\n"
         f"⟦<call>peak {STRING}</call><|observation|>⟧5642 metres<|end|>"
-        "⟦It is 5642 m high.<|im_end|>⟧\n" + PLAIN_TURNS, BY_POSITION,
+        "⟦It is 5642 m high.<|im_end|>⟧\n" + PLAIN_TURNS,
+        BY_POSITION,
     ),
     "results inside of the turn, words behind them": Kind(
         {"messages": [ASK, call(OBJECT, "I look."), RESULT, RESULT, SAY]},
         "<|im_start|>user\nHeight of Elbrus?<|im_end|>\n<|im_start|>assistant\n"
         f"⟦<call>peak {STRING}</call><|observation|>⟧5642 metres<|end|>"
         "<|observation|>5642 metres<|end|>⟦I look.<|im_end|>⟧\n"
-        "⟦It is 5642 m high.<|im_end|>⟧\n", BY_POSITION,
+        "⟦It is 5642 m high.<|im_end|>⟧\n",
+        BY_POSITION,
     ),
     "a call that is the last": Kind(
         {"messages": [ASK, call(OBJECT)]},
         "<|im_start|>user\nHeight of Elbrus?<|im_end|>\n<|im_start|>assistant\n"
-        f"⟦<call>peak {STRING}</call><|observation|>⟧", BY_POSITION,
+        f"⟦<call>peak {STRING}</call><|observation|>⟧",
+        BY_POSITION,
     ),
     "results that name their call": Kind(
         {"messages": [ASK, call(OBJECT), RESULT, SAY]},
-        TOOL_TURNS.replace("tool\n", "tool\npeak says "), LOOKS_BACK,
+        TOOL_TURNS.replace("tool\n", "tool\npeak says "),
+        LOOKS_BACK,
     ),
     "the last answer behind the loop": Kind(
         {"messages": [SUM, FIVE, SUM, FIVE]},
-        PLAIN_TURNS + PLAIN_TURNS.replace("⟦", "<think>⟦"), LAST_BEHIND,
+        PLAIN_TURNS + PLAIN_TURNS.replace("⟦", "<think>⟦"),
+        LAST_BEHIND,
     ),
     "an instruction behind the conversation": Kind(
         {"messages": [SUM, FIVE, SUM, FIVE]},
-        PLAIN_TURNS * 2 + "<|im_start|>system\nNow answer.<|im_end|>\n", INSTRUCTED,
+        PLAIN_TURNS * 2 + "<|im_start|>system\nNow answer.<|im_end|>\n",
+        INSTRUCTED,
     ),
     "rendered text, another end for calls": Kind(
-        {"text": unmarked(LLAMA_TURNS)}, LLAMA_TURNS, LLAMA,
+        {"text": unmarked(LLAMA_TURNS)},
+        LLAMA_TURNS,
+        LLAMA,
         specials={"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
     ),
     "rendered text, channels": Kind({"text": unmarked(CHANNEL_TURNS)}, CHANNEL_TURNS, CHANNELS),
@@ -507,4 +558,4 @@ KINDS = {
         {"messages": [SUM, FIVE | {"content": f"a{FORGED}b"}, SUM, FIVE]},
         PLAIN_TURNS.replace("⟦5", f"⟦a{FORGED}b") + PLAIN_TURNS,
     ),
-}  # fmt: skip
+}

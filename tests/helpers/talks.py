@@ -19,10 +19,15 @@ def zipf(name: str, slope: float, seen: int) -> TokenCounts:
     ranks = np.arange(1, SIZE + 1)
     counts = (3e6 / (ranks + 8) ** slope + 1).astype(np.int64) * (ranks <= seen)
     about = Provenance(
-        "assistant", "a-tokenizer", "f" * 64, "llama3", "e" * 64, span_end="stop",
+        "assistant",
+        "a-tokenizer",
+        "f" * 64,
+        "llama3",
+        "e" * 64,
+        span_end="stop",
         corpora=({"name": name, "sha256": name, "conversations": 10},),
         proof={"sentence": "5 of 10 texts encoded again by HF tokenizers: equal"},
-    )  # fmt: skip
+    )
     return TokenCounts(np.random.default_rng(1).permutation(counts), 10, 2, about)
 
 
@@ -34,9 +39,14 @@ def talk(name: str, slope: float, seed: int, rule: str = "assistant") -> TokenCo
     n = len(offsets) - 1
     responses = Responses(ids, offsets, np.arange(n), np.full(n, -1, np.int16), (), SIZE)
     about = Provenance(
-        rule, "llama-3.1", load_tokenizer("llama-3.1").fingerprint, "llama3", "e" * 64,
-        span_end="stop", corpora=({"name": name, "sha256": name, "conversations": n},),
-    )  # fmt: skip
+        rule,
+        "llama-3.1",
+        load_tokenizer("llama-3.1").fingerprint,
+        "llama3",
+        "e" * 64,
+        span_end="stop",
+        corpora=({"name": name, "sha256": name, "conversations": n},),
+    )
     counts = TokenCounts(responses.counts(), n, 0, about)
     save_counts(counts)
     keep_responses(counts.key, responses)

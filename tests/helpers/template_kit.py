@@ -10,11 +10,24 @@ from vocabtrim_core.templates.chat_template import span_ids
 
 SPECIALS = {"bos_token": "<s>", "eos_token": "</s>"}
 NAMED_MARKERS = [
-    "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eot|>",
-    "<|header_start|>", "<|header_end|>", "<|im_sep|>", "<|user|>", "<|assistant|>", "<|system|>",
-    "<start_of_turn>", "<end_of_turn>", "<｜end▁of▁sentence｜>", "[TOOL_RESULTS]",
-    "[/TOOL_RESULTS]", "[TOOL_CALLS]",
-]  # fmt: skip
+    "<|begin_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<|eot|>",
+    "<|header_start|>",
+    "<|header_end|>",
+    "<|im_sep|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|system|>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<｜end▁of▁sentence｜>",
+    "[TOOL_RESULTS]",
+    "[/TOOL_RESULTS]",
+    "[TOOL_CALLS]",
+]
 TWO_TURNS = [
     {"role": "user", "content": "one?"},
     {"role": "assistant", "content": "One."},
@@ -26,8 +39,10 @@ THOUGHTFUL = "<think>\nhm\n</think>\n\nYes."
 
 
 def user(*assistants: str, **more) -> list[dict]:
-    turns = ([{"role": "user", "content": "Q"}, {"role": "assistant", "content": a} | more]
-             for a in assistants)  # fmt: skip
+    turns = (
+        [{"role": "user", "content": "Q"}, {"role": "assistant", "content": a} | more]
+        for a in assistants
+    )
     return [message for turn in turns for message in turn]
 
 

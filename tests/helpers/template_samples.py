@@ -1,8 +1,21 @@
 # ruff: noqa: RUF001, E501 - DeepSeek's bars, and jinja that must not be broken
 """Chat templates in the manner of well-known ones, each with the habit it is here for."""
 
-MARKERS = ["<s>", "</s>", "<|im_start|>", "<|im_end|>", "[INST]", "[/INST]", "<|start|>",
-           "<|channel|>", "<|message|>", "<|end|>", "<|return|>", "<｜User｜>", "<｜Assistant｜>"]  # fmt: skip
+MARKERS = [
+    "<s>",
+    "</s>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "[INST]",
+    "[/INST]",
+    "<|start|>",
+    "<|channel|>",
+    "<|message|>",
+    "<|end|>",
+    "<|return|>",
+    "<｜User｜>",
+    "<｜Assistant｜>",
+]
 
 CHATML = """\
 {%- for m in messages %}

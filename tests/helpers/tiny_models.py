@@ -37,12 +37,20 @@ def make_target(
     torch.manual_seed(seed)
     return transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
-            vocab_size=vocab_size, hidden_size=H, intermediate_size=48, num_hidden_layers=LAYERS,
-            num_attention_heads=4, num_key_value_heads=key_value_heads, initializer_range=0.4,
-            max_position_embeddings=256, bos_token_id=None, eos_token_id=None, pad_token_id=0,
+            vocab_size=vocab_size,
+            hidden_size=H,
+            intermediate_size=48,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=4,
+            num_key_value_heads=key_value_heads,
+            initializer_range=0.4,
+            max_position_embeddings=256,
+            bos_token_id=None,
+            eos_token_id=None,
+            pad_token_id=0,
             rope_parameters={"rope_type": "default", "rope_theta": 5000.0},
         )
-    ).eval()  # fmt: skip
+    ).eval()
 
 
 def make_draft(
@@ -138,8 +146,12 @@ def write_folders(home: Path) -> SimpleNamespace:
         drafts[k] = home / f"k-{k}" / "draft"
         drafts[k].mkdir(parents=True)
         safetensors_torch.save_file(tensors, drafts[k] / "model.safetensors", {"format": "pt"})
-        fields = {**model.config.to_dict(), "architectures": ["LlamaForCausalLMEagle3"],
-                  "num_hidden_layers": 1, "draft_vocab_size": k,
-                  "eagle_config": {"eagle_aux_hidden_state_layer_ids": list(AUX)}}  # fmt: skip
+        fields = {
+            **model.config.to_dict(),
+            "architectures": ["LlamaForCausalLMEagle3"],
+            "num_hidden_layers": 1,
+            "draft_vocab_size": k,
+            "eagle_config": {"eagle_aux_hidden_state_layer_ids": list(AUX)},
+        }
         (drafts[k] / "config.json").write_text(json.dumps(fields))
     return SimpleNamespace(target=home / "target", drafts=drafts, model=model, home=home)

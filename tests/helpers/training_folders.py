@@ -16,9 +16,9 @@ from helpers.tokenizer_makers import byte_level, write_folder
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts.plan import TOY_PLAN
 from vocabtrim_core.drafts.runs import DONE, PENDING, RUNNING, Stage
-from vocabtrim_core.drafts.trainer import FOUND, Trainer, trainer_command
+from vocabtrim_core.drafts.training_env import FOUND, Trainer, trainer_command
 from vocabtrim_core.jobs.progress import Status
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.workspace.files import write_atomic
 
 torch = Lazy("torch")
@@ -30,8 +30,10 @@ SPECIALS = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|
 
 def write_trainer(**found) -> Trainer:
     """What the last look at the trainer found."""
-    made = Trainer(trainer_command(), **{"versions": {"torch": "2.13", "specforge": "0.2.0"},
-                                         "flops_per_second": 1e11, **found})  # fmt: skip
+    made = Trainer(
+        trainer_command(),
+        **{"versions": {"torch": "2.13", "specforge": "0.2.0"}, "flops_per_second": 1e11, **found},
+    )
     write_atomic(workspace.home() / FOUND, json.dumps(asdict(made)).encode())
     return made
 
@@ -43,10 +45,17 @@ def write_target(folder: Path, *, toy: bool = False) -> Path:
     names = ("model.embed_tokens.weight", "lm_head.weight")
     tensors = {name: torch.ones(SIZE, WIDTH).bfloat16() for name in names}
     config = {
-        "model_type": "llama", "hidden_size": WIDTH, "intermediate_size": 128, "vocab_size": SIZE,
-        "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
-        "max_position_embeddings": 512, "rms_norm_eps": 1e-5, "tie_word_embeddings": False,
-    }  # fmt: skip
+        "model_type": "llama",
+        "hidden_size": WIDTH,
+        "intermediate_size": 128,
+        "vocab_size": SIZE,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": False,
+    }
     write_model(folder, tensors, config)
     if toy:
         about = {"label": LABEL, "held_out_loss": 3.21, "unigram_loss": 6.54}
@@ -66,8 +75,13 @@ def write_job(argv: list[str], state: str = "done", result: dict | None = None, 
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{argv[0]}-{os.urandom(2).hex()}"
     folder = workspace.folder("jobs") / name
     folder.mkdir()
-    spec = {"argv": argv, "title": "A job", "created": time.time(), "resources": ["train"],
-            "folder": str(Path.cwd())}  # fmt: skip
+    spec = {
+        "argv": argv,
+        "title": "A job",
+        "created": time.time(),
+        "resources": ["train"],
+        "folder": str(Path.cwd()),
+    }
     (folder / "spec.json").write_text(json.dumps(spec))
     Status(state=state, updated=time.time(), started=time.time() - 60, **status).write(folder)
     if state == "running":
@@ -79,15 +93,20 @@ def write_job(argv: list[str], state: str = "done", result: dict | None = None, 
 
 
 def write_run(
-    name: str, finished: dict[int, float], unfinished: dict[int, int] | None = None,
-    *, toy: bool = True, command: str = "",
-) -> Path:  # fmt: skip
+    name: str,
+    finished: dict[int, float],
+    unfinished: dict[int, int] | None = None,
+    *,
+    toy: bool = True,
+    command: str = "",
+) -> Path:
     """A run; finished: k -> acceptance length, unfinished: k -> step it has reached, of 100."""
     unfinished = unfinished or {}
     home = workspace.folder("runs") / name
-    stages = [Stage("target", state=DONE, message="toy target, 4 layers", began=1.0, ended=3.0),
-              Stage("capture", state=DONE, message="900 tokens, 1.2 MB", began=3.0,
-                    ended=9.0)]  # fmt: skip
+    stages = [
+        Stage("target", state=DONE, message="toy target, 4 layers", began=1.0, ended=3.0),
+        Stage("capture", state=DONE, message="900 tokens, 1.2 MB", began=3.0, ended=9.0),
+    ]
     for k in (*finished, *unfinished):
         states = (DONE,) * 3 if k in finished else (RUNNING, PENDING, PENDING)
         names = ("train", "evaluate", "export")
@@ -97,14 +116,28 @@ def write_run(
         ]
         _write_draft(home / f"k-{k}", k, finished.get(k), unfinished.get(k, 100))
     spec = {
-        "format": "vocabtrim-run-1", "features": "f" * 16, "corpus": "talk", "regenerated_by": "",
-        "target": {"name": "demo" if toy else "real", "folder": "x", "sha256": "a" * 64,
-                   "vocab_size": SIZE, "toy": {"label": LABEL} if toy else {}},
-        "recipe": {}, "plan": asdict(TOY_PLAN), "deployment": {"device": "cpu"},
-        "trainer": {"flops_per_second": 0}, "command": command, "notes": [],
-        "vocabularies": {str(k): {"sha256": f"{k:064d}", "steps": 100, "counts": "features"}
-                         for k in (*finished, *unfinished)},
-    }  # fmt: skip
+        "format": "vocabtrim-run-1",
+        "features": "f" * 16,
+        "corpus": "talk",
+        "regenerated_by": "",
+        "target": {
+            "name": "demo" if toy else "real",
+            "folder": "x",
+            "sha256": "a" * 64,
+            "vocab_size": SIZE,
+            "toy": {"label": LABEL} if toy else {},
+        },
+        "recipe": {},
+        "plan": asdict(TOY_PLAN),
+        "deployment": {"device": "cpu"},
+        "trainer": {"flops_per_second": 0},
+        "command": command,
+        "notes": [],
+        "vocabularies": {
+            str(k): {"sha256": f"{k:064d}", "steps": 100, "counts": "features"}
+            for k in (*finished, *unfinished)
+        },
+    }
     (home / "run.json").write_text(json.dumps(spec))
     (home / "state.json").write_text(json.dumps({"stages": [asdict(s) for s in stages]}))
     return home
@@ -115,14 +148,29 @@ def _write_draft(folder: Path, k: int, length: float | None, steps: int) -> None
     lines = []
     for step in range(10, steps + 1, 10):
         seconds = {"perf/optimizer_step_time_s": 0.5}
-        lines.append({"step": step, "kind": "train", "time": 1.0, "loss": 9.0 - step / 20,
-                      "lr": 1e-3 * (1 - step / 101), **seconds})  # fmt: skip
+        lines.append(
+            {
+                "step": step,
+                "kind": "train",
+                "time": 1.0,
+                "loss": 9.0 - step / 20,
+                "lr": 1e-3 * (1 - step / 101),
+                **seconds,
+            }
+        )
         if step % 50 == 0:
             accuracy = {
                 f"eval/per_position_acc/{i}": (0.4 - 0.1 * i) * step / 100 for i in range(3)
             }
-            lines.append({"step": step, "kind": "eval", "time": 1.0, **accuracy,
-                          "eval/simulated_acc_len": step / 150})  # fmt: skip
+            lines.append(
+                {
+                    "step": step,
+                    "kind": "eval",
+                    "time": 1.0,
+                    **accuracy,
+                    "eval/simulated_acc_len": step / 150,
+                }
+            )
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (folder / "log.txt").write_text("$ specforge train\nsomething it said\n")
     if length is None:
@@ -130,11 +178,21 @@ def _write_draft(folder: Path, k: int, length: float | None, steps: int) -> None
     (folder / "draft").mkdir()
     (folder / "draft" / "config.json").write_text("{}")
     result = {
-        "k": k, "vocab_size": SIZE, "coverage": 1.0 if k == SIZE else 0.9, "flops_reduction": 0.4,
-        "head_bytes": 2 * k * WIDTH, "steps": 100, "best_step": 50, "acceptance_length": length,
+        "k": k,
+        "vocab_size": SIZE,
+        "coverage": 1.0 if k == SIZE else 0.9,
+        "flops_reduction": 0.4,
+        "head_bytes": 2 * k * WIDTH,
+        "steps": 100,
+        "best_step": 50,
+        "acceptance_length": length,
         "acceptance_interval": [length - 0.1, length + 0.1],
-        "per_position_accuracy": [0.4, 0.3, 0.2], "held_out_tokens": 1234,
-        "held_out_conversations": 12, "seconds": 61.0, "draft": str(folder / "draft"),
-        "trainer": {"torch": "2.13", "specforge": "0.2.0"}, "device": "cpu",
-    }  # fmt: skip
+        "per_position_accuracy": [0.4, 0.3, 0.2],
+        "held_out_tokens": 1234,
+        "held_out_conversations": 12,
+        "seconds": 61.0,
+        "draft": str(folder / "draft"),
+        "trainer": {"torch": "2.13", "specforge": "0.2.0"},
+        "device": "cpu",
+    }
     (folder / "result.json").write_text(json.dumps(result))

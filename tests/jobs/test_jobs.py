@@ -93,8 +93,10 @@ def test_it_survives_the_process_that_started_it(tmp_path, home):
     )
     out = subprocess.run(
         [sys.executable, "-c", code, str(STEPS), str(tmp_path / "f")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     job_id = out.stdout.strip()
     assert jobs.get(job_id).active
     assert jobs.wait(job_id, WAIT).state == "done"

@@ -14,9 +14,9 @@ import pytest
 from helpers import ROOT
 
 from vocabtrim_core import cli, programs, workspace
-from vocabtrim_core.drafts import trainer as trainer_
+from vocabtrim_core.drafts import training_env as trainer_
 from vocabtrim_core.drafts.plan import Deployment
-from vocabtrim_core.drafts.trainer import Trainer
+from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.programs import ENGINE, KINDS, TRAINER
@@ -91,8 +91,10 @@ def test_what_is_no_command_is_refused(command):
         programs.add(ENGINE, "x", command)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"engine": []}', '{"engine": {"a": 1}}',
-                                  '{"engine": 3}', "null", "\ud800"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"engine": []}', '{"engine": {"a": 1}}', '{"engine": 3}', "null", "\ud800"],
+)
 def test_a_damaged_file_is_said(home, text):
     (home / "programs.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     for kind in KINDS:
@@ -162,17 +164,29 @@ def hostile(program: Path, models: Path) -> dict[str, list[str]]:
         "an engine of a search": ["tune", *bench[1:], f"--interpreter={program}"],
         "an engine, added": ["engine", "--add", "x", str(program)],
         "a trainer of one run": [*train, "--trainer", str(program)],
-        "a trainer to evaluate": ["draft-eval", str(models), "--target", "demo", "--features", "x",
-                                  "--trainer", str(program)],
+        "a trainer to evaluate": [
+            "draft-eval",
+            str(models),
+            "--target",
+            "demo",
+            "--features",
+            "x",
+            "--trainer",
+            str(program),
+        ],
         "typed as a draft": [*bench, "--draft", "a", f"--interpreter={program}"],
         "typed as a draft, short": [*bench, "--draft", "a", f"--interp={program}"],
         "typed as a folder of data": [*train, "--data", "a", f"--trainer={program}"],
-        "an argument of a server": [*bench, "--engine", "launch",
-                                    "--server-argument=--trust-remote-code"],
+        "an argument of a server": [
+            *bench,
+            "--engine",
+            "launch",
+            "--server-argument=--trust-remote-code",
+        ],
         "a scheduler": ["count", "--tokenizer", "x", "--data", "a", "--cluster=tcp://evil.test:1"],
         "a database": ["optimize", "x", "--method", "tpe", "--storage=sqlite:////tmp/x.db"],
         "a header": [*bench, "--url", "http://evil.test", "--header", "A=HOME"],
-    }  # fmt: skip
+    }
 
 
 def test_no_job_starts_a_program_that_nobody_configured(spy):
@@ -196,9 +210,19 @@ def test_a_job_takes_a_name_at_run_time(spy, home):
     assert "does not start" in job.message  # and is no trainer
 
 
-@pytest.mark.parametrize("out", ["/tmp/x/y.npz", "~/.bashrc", "../x.npz", "{home}/programs.json",
-                                 "{home}/trainer.json", "{home}/counts/../trainer.json",
-                                 "{home}", "{home}/link/x.npz"])  # fmt: skip
+@pytest.mark.parametrize(
+    "out",
+    [
+        "/tmp/x/y.npz",
+        "~/.bashrc",
+        "../x.npz",
+        "{home}/programs.json",
+        "{home}/trainer.json",
+        "{home}/counts/../trainer.json",
+        "{home}",
+        "{home}/link/x.npz",
+    ],
+)
 def test_a_job_writes_in_folders_of_the_workspace_only(home, tmp_path, monkeypatch, out):
     monkeypatch.setenv("VOCABTRIM_JOB", str(home / "jobs" / "20260101-000000-x-ab"))
     (tmp_path / "elsewhere").mkdir()

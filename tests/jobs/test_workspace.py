@@ -12,7 +12,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.corpora.uploads import list_uploads, remove_upload, store_upload
 from vocabtrim_core.counts_store import find_counts, list_counts, remove_counts, save_counts
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.studies import studies_url
+from vocabtrim_core.optuna_storage import studies_url
 from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
@@ -126,9 +126,16 @@ def test_an_error_of_another_file_is_not_taken_for_ours(tmp_path):
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (999_949, "999.9 kB"),
-     (999_999, "1.0 MB"), (1_234_567_890, "1.2 GB"), (10**16, "10000.0 TB")],
-)  # fmt: skip
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_999, "1.0 MB"),
+        (1_234_567_890, "1.2 GB"),
+        (10**16, "10000.0 TB"),
+    ],
+)
 def test_size(count, text):
     assert format_bytes(count) == text
 

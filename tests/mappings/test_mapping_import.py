@@ -16,10 +16,10 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.exports import FORMATS, ExportContext, export
 from vocabtrim_core.generalization.compare import compare, transfer_matrix
-from vocabtrim_core.mappings import stored
+from vocabtrim_core.mappings import store
 from vocabtrim_core.mappings.importing import _read, import_for, import_mapping, sound_for
-from vocabtrim_core.mappings.origin import Origin, write_ids
 from vocabtrim_core.mappings.raw import RawMapping
+from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 torch = Lazy("torch")
@@ -97,10 +97,24 @@ def written(folder, name: str):
 
 
 KINDS = (
-    "vocab_mapping.pt", "cache.pt", "old_layout.pt", "freq_30.pt", "d2t.pt", "draft_token_map.pt",
-    "pair", "d2t-30.npy", "t2d-30.npy", "t2d.npy", "ids.npz", "ids.json", "array.json", "ids.txt",
-    "checkpoint", "file.safetensors", "with_prefix.safetensors",
-)  # fmt: skip
+    "vocab_mapping.pt",
+    "cache.pt",
+    "old_layout.pt",
+    "freq_30.pt",
+    "d2t.pt",
+    "draft_token_map.pt",
+    "pair",
+    "d2t-30.npy",
+    "t2d-30.npy",
+    "t2d.npy",
+    "ids.npz",
+    "ids.json",
+    "array.json",
+    "ids.txt",
+    "checkpoint",
+    "file.safetensors",
+    "with_prefix.safetensors",
+)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -143,12 +157,22 @@ def foreign(make_counts):
     return make_counts(np.arange(SIZE), tokenizer="other", tokenizer_sha256="f" * 64)
 
 
-@pytest.mark.parametrize("part", ["", "specforge", "specforge/vocab_mapping.pt", "ids/ids.txt",
-                                  "speculators/d2t-30.npy", "nemo/draft_token_map.pt"])  # fmt: skip
+@pytest.mark.parametrize(
+    "part",
+    [
+        "",
+        "specforge",
+        "specforge/vocab_mapping.pt",
+        "ids/ids.txt",
+        "speculators/d2t-30.npy",
+        "nemo/draft_token_map.pt",
+    ],
+)
 def test_an_exports_tokenizer_must_be_the_counts(tmp_path, counts, foreign, part):
     """The manifest beside a mapping knows whose ids it holds: equal V is not enough."""
-    export(KEPT, ["specforge", "ids", "speculators", "nemo"], tmp_path / "out",
-           ExportContext(counts))  # fmt: skip
+    export(
+        KEPT, ["specforge", "ids", "speculators", "nemo"], tmp_path / "out", ExportContext(counts)
+    )
     path = tmp_path / "out" / part
     found = import_for(path, counts)
     assert found.vocabulary == KEPT
@@ -186,14 +210,14 @@ def test_a_selection_says_whose_ids_it_holds(tmp_path, counts, foreign):
 
 def test_kept_vocabularies_are_found_again(tmp_path, monkeypatch, counts, foreign):
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
-    path = stored.keep(KEPT, counts, "by hand")
-    assert stored.keep(KEPT, counts, "otherwise") == path
-    found = stored.find(KEPT.sha256, counts)
+    path = store.keep(KEPT, counts, "by hand")
+    assert store.keep(KEPT, counts, "otherwise") == path
+    found = store.find(KEPT.sha256, counts)
     assert found is not None
     assert (found.vocabulary, found.about) == (KEPT, "by hand")
-    assert stored.find(KEPT.sha256, foreign) is None
-    assert stored.find("../../etc/passwd", counts) is None
-    assert stored.find("", counts) is None
+    assert store.find(KEPT.sha256, foreign) is None
+    assert store.find("../../etc/passwd", counts) is None
+    assert store.find("", counts) is None
 
 
 # --- mistakes ------------------------------------------------------------------------------------
@@ -225,9 +249,12 @@ def test_offsets_where_absolute_ids_belong(tmp_path):
 def test_what_a_list_holds_is_decided_by_its_numbers(ids, absolute, expected_absolute):
     kept = DraftVocabulary.of({*ids, 7, 8, 9}, 300)  # some neighbours, as frequent tokens are
     raw = RawMapping(
-        "x", "list", kept.ids if absolute else kept.d2t,
-        "absolute" if expected_absolute else "offset", vocab_size=300,
-    )  # fmt: skip
+        "x",
+        "list",
+        kept.ids if absolute else kept.d2t,
+        "absolute" if expected_absolute else "offset",
+        vocab_size=300,
+    )
     found, stored_as, checks = _read(raw)
     assert stored_as == ("absolute" if absolute else "offset")
     assert (found == kept.ids).all()

@@ -27,22 +27,62 @@ forward_msg = Lazy("streamlit.proto.ForwardMsg_pb2")
 SETTING = "VOCABTRIM_ALLOWED_HOSTS"
 OWN = ("localhost", "127.0.0.1", "[::1]", "LocalHost", "[0:0:0:0:0:0:0:1]")
 FOREIGN = (
-    "evil.test", "EVIL.TEST", "evil.test.", "127.0.0.1.evil.com", "localhost.evil.com",
-    "evil.com#localhost", "localhost@evil.com", "user:pass@localhost", "localhost/evil.com",
-    "localhost.", "127.0.0.1.", "127.1", "2130706433", "0x7f.0.0.1", "0.0.0.0", "127.0.0.2", "[::]",
-    "::1", "[::1", "[::1]evil", "[::ffff:127.0.0.1]", "[::1%25lo]", "localhost,evil.test",
-    "localhost evil.test", "xn--localhost-.test", "l\u00f6calhost", "*", "-",
-)  # fmt: skip
+    "evil.test",
+    "EVIL.TEST",
+    "evil.test.",
+    "127.0.0.1.evil.com",
+    "localhost.evil.com",
+    "evil.com#localhost",
+    "localhost@evil.com",
+    "user:pass@localhost",
+    "localhost/evil.com",
+    "localhost.",
+    "127.0.0.1.",
+    "127.1",
+    "2130706433",
+    "0x7f.0.0.1",
+    "0.0.0.0",
+    "127.0.0.2",
+    "[::]",
+    "::1",
+    "[::1",
+    "[::1]evil",
+    "[::ffff:127.0.0.1]",
+    "[::1%25lo]",
+    "localhost,evil.test",
+    "localhost evil.test",
+    "xn--localhost-.test",
+    "l\u00f6calhost",
+    "*",
+    "-",
+)
 ORIGINS = (  # foreign to http://127.0.0.1:PORT
-    "null", "", "file://", "https://evil.test", "http://evil.test:{port}", "http://127.0.0.1",
-    "http://127.0.0.1:1", "http://localhost:{port}", "http://127.0.0.1.evil.com:{port}",
-    "http://127.0.0.1:{port}@evil.test", "http://u@127.0.0.1:{port}", "http://127.0.0.1:{port}/",
-    "http://evil.test#http://127.0.0.1:{port}", "127.0.0.1:{port}", "//127.0.0.1:{port}",
-    "ws://127.0.0.1:{port}", "chrome-extension://127.0.0.1:{port}",
-    "http://127.0.0.1:{port}, http://evil.test", "http://127.0.0.1:{port}.evil.test",
-)  # fmt: skip
-UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")  # fmt: skip
+    "null",
+    "",
+    "file://",
+    "https://evil.test",
+    "http://evil.test:{port}",
+    "http://127.0.0.1",
+    "http://127.0.0.1:1",
+    "http://localhost:{port}",
+    "http://127.0.0.1.evil.com:{port}",
+    "http://127.0.0.1:{port}@evil.test",
+    "http://u@127.0.0.1:{port}",
+    "http://127.0.0.1:{port}/",
+    "http://evil.test#http://127.0.0.1:{port}",
+    "127.0.0.1:{port}",
+    "//127.0.0.1:{port}",
+    "ws://127.0.0.1:{port}",
+    "chrome-extension://127.0.0.1:{port}",
+    "http://127.0.0.1:{port}, http://evil.test",
+    "http://127.0.0.1:{port}.evil.test",
+)
+UPGRADE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
 SERVER_TOO = {400, 403}  # what the server underneath may refuse as malformed before the guard does
 
 
@@ -63,8 +103,15 @@ def test_own_names_pass_at_any_port(host, port):
     assert judged(host + port, f"http://{host}{port}", websocket=True)
 
 
-NO_HOST = ("", "localhost:", "localhost:0", "localhost:65536", "localhost:8501:8501",
-           "localhost:85a1", " localhost")  # fmt: skip
+NO_HOST = (
+    "",
+    "localhost:",
+    "localhost:0",
+    "localhost:65536",
+    "localhost:8501:8501",
+    "localhost:85a1",
+    " localhost",
+)
 
 
 @pytest.mark.parametrize("host", [*FOREIGN, *NO_HOST])
@@ -133,9 +180,25 @@ def test_the_setting_adds_names(given_, more, monkeypatch):
     assert allowed_hosts() == LOOPBACK | more
 
 
-WRONG = ("http://gpu-box", "gpu-box:8501", "*", "*.example", "gpu-box/x", "gpu-box.", ".example",
-         "a..b", "-a", "10.0.0.256", "10.1", "0x0a.0.0.5", "host.0x7f", "[10.0.0.5", "gpü-box",
-         "a" * 64, "fe80::1%lo")  # fmt: skip
+WRONG = (
+    "http://gpu-box",
+    "gpu-box:8501",
+    "*",
+    "*.example",
+    "gpu-box/x",
+    "gpu-box.",
+    ".example",
+    "a..b",
+    "-a",
+    "10.0.0.256",
+    "10.1",
+    "0x0a.0.0.5",
+    "host.0x7f",
+    "[10.0.0.5",
+    "gpü-box",
+    "a" * 64,
+    "fe80::1%lo",
+)
 
 
 @pytest.mark.parametrize("entry", WRONG)
@@ -148,9 +211,12 @@ def test_a_setting_that_is_no_name_is_said_in_one_sentence(entry, monkeypatch):
 def test_the_app_does_not_start_with_a_wrong_setting(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(free_port())],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
         env={**os.environ, "VOCABTRIM_HOME": str(tmp_path), SETTING: "http://gpu-box"},
-    )  # fmt: skip
+    )
     assert done.returncode == 2
     assert done.stderr.strip().splitlines() == [
         "VOCABTRIM_ALLOWED_HOSTS: 'http://gpu-box' is not a host name or an IP address; give names "
@@ -228,18 +294,33 @@ def paths(port) -> list[str]:
     """One path of every kind of route."""
     index = ask(port, "/", f"Host: localhost:{port}", "Connection: close").decode()
     script = re.search(r'src="\.?(/static/[^"]+\.js)"', index)[1]
-    return ["/", "/explore", "/?counts=0", "/_stcore/health", "/_stcore/host-config", script,
-            "/static/missing.js", "/media/missing.png", "/component/x/index.html", "/nothing/here",
-            "/_stcore/upload_file/s/f", STREAM, "/_stcore/metrics"]  # fmt: skip
+    return [
+        "/",
+        "/explore",
+        "/?counts=0",
+        "/_stcore/health",
+        "/_stcore/host-config",
+        script,
+        "/static/missing.js",
+        "/media/missing.png",
+        "/component/x/index.html",
+        "/nothing/here",
+        "/_stcore/upload_file/s/f",
+        STREAM,
+        "/_stcore/metrics",
+    ]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_no_route_answers_to_a_foreign_host_or_origin(port, paths, method):
     close = ("Connection: close", "Content-Length: 0")
     for path in paths:
-        for headers in (["Host: evil.test"], [f"Host: evil.test:{port}", "Origin: http://evil.test"],
-                        [f"Host: localhost:{port}", "Origin: http://evil.test"],
-                        [f"Host: localhost:{port}", "Origin: null"]):  # fmt: skip
+        for headers in (
+            ["Host: evil.test"],
+            [f"Host: evil.test:{port}", "Origin: http://evil.test"],
+            [f"Host: localhost:{port}", "Origin: http://evil.test"],
+            [f"Host: localhost:{port}", "Origin: null"],
+        ):
             answer = ask(port, path, *headers, *close, method=method)
             assert status(answer) == 403, (path, headers)
             assert method == "HEAD" or b"\r\n\r\nRefused: " in answer
@@ -262,9 +343,15 @@ def test_a_request_without_a_host_or_with_two_is_refused(port):
 
 
 def test_an_upload_needs_the_token_of_our_own_page(port):
-    answer = ask(port, "/_stcore/upload_file/session/file", f"Host: localhost:{port}",
-                 f"Origin: http://localhost:{port}", "Content-Length: 0", "Connection: close",
-                 method="PUT")  # fmt: skip
+    answer = ask(
+        port,
+        "/_stcore/upload_file/session/file",
+        f"Host: localhost:{port}",
+        f"Origin: http://localhost:{port}",
+        "Content-Length: 0",
+        "Connection: close",
+        method="PUT",
+    )
     assert status(answer) == 403
     assert b"XSRF" in answer
 

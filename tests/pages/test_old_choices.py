@@ -15,7 +15,7 @@ import pytest
 from test_pages import opened
 
 from vocabtrim_core.counts_store import save_counts
-from vocabtrim_core.mappings.stored import keep
+from vocabtrim_core.mappings.store import keep
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.vocabulary import DraftVocabulary
 

@@ -117,8 +117,23 @@ def test_the_demo_stands_below_the_title_over_the_full_width(home):
 
 def test_a_demo_that_was_stopped_says_so_and_goes_on_by_one_button(home, monkeypatch):
     argv = ("demo", "--out", str(home / "demo"))
-    stopped = Job(home / "jobs" / "one", argv, "Build the demo conversations", 0.0, (),
-                  "cancelled", 3, 10, "", {}, None, None, 0.0, 0.0, False)  # fmt: skip
+    stopped = Job(
+        home / "jobs" / "one",
+        argv,
+        "Build the demo conversations",
+        0.0,
+        (),
+        "cancelled",
+        3,
+        10,
+        "",
+        {},
+        None,
+        None,
+        0.0,
+        0.0,
+        False,
+    )
     monkeypatch.setattr(jobs, "list_jobs", lambda: [stopped])
     app = opened("explore")
     assert app.subheader[0].value == "The demo is not finished"
@@ -313,9 +328,24 @@ def test_what_is_said_of_a_choice_carries_its_badges(counted):
 def test_search_starts_the_command_it_shows(counted, started):
     app = opened("search", counts=counted.key, alpha="0.6")
     app.button(key="tpe_start").click().run()
-    expected = ["optimize", counted.key, "--draft", "llama-3.1-8b", "--alpha", "0.6",
-                "--k-min", "50", "--k-max", "50000", "--method", "tpe", "--trials", "100",
-                "--seed", "42"]  # fmt: skip
+    expected = [
+        "optimize",
+        counted.key,
+        "--draft",
+        "llama-3.1-8b",
+        "--alpha",
+        "0.6",
+        "--k-min",
+        "50",
+        "--k-max",
+        "50000",
+        "--method",
+        "tpe",
+        "--trials",
+        "100",
+        "--seed",
+        "42",
+    ]
     assert started == [expected]
 
 
@@ -384,8 +414,18 @@ def test_corpus_counts_what_it_shows(counted, started, tmp_path):
     app.toggle(key="reasoning").set_value(False)
     app.number_input(key="corpus_limit").set_value(2).run()
     app.button(key="count").click().run()
-    assert started[-1] == ["count", "--tokenizer", "llama-3.1", "--data", str(file),
-                           "--limit", "2", "--rule", "content", "--no-reasoning"]  # fmt: skip
+    assert started[-1] == [
+        "count",
+        "--tokenizer",
+        "llama-3.1",
+        "--data",
+        str(file),
+        "--limit",
+        "2",
+        "--rule",
+        "content",
+        "--no-reasoning",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,9 @@ def ended(state: str, **result) -> Job:
     folder = workspace.folder("jobs") / "20260101-000000-count"
     folder.mkdir()
     (folder / "result.json").write_text(json.dumps(result))
-    return Job(folder, ("count",), "Count chats", 0.0, (), state, 1, 1, "", {}, None, None, 0.0,
-               6.0, False)  # fmt: skip
+    return Job(
+        folder, ("count",), "Count chats", 0.0, (), state, 1, 1, "", {}, None, None, 0.0, 6.0, False
+    )
 
 
 # --- uploads ------------------------------------------------------------------------------------
@@ -191,8 +192,14 @@ def test_a_dataset_is_counted_at_its_revision(started):
     app.text_input(key="hub_id").set_value("org/name")
     app.text_input(key="hub_revision").set_value("v2").run()
     app.button(key="count").click().run()
-    assert started[-1][0][3:] == ["--dataset", "org/name", "--split", "train",
-                                  "--dataset-revision", "v2"]  # fmt: skip
+    assert started[-1][0][3:] == [
+        "--dataset",
+        "org/name",
+        "--split",
+        "train",
+        "--dataset-revision",
+        "v2",
+    ]
 
 
 # --- the tokenizer ------------------------------------------------------------------------------
@@ -207,8 +214,16 @@ def test_token_boundaries_show_before_anything_is_counted():
 
 
 def test_the_models_v_is_asked_for_where_no_config_says_it(home, shared, started):
-    (home / "a.jsonl").write_text(json.dumps({"messages": [
-        {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes"}]}))  # fmt: skip
+    (home / "a.jsonl").write_text(
+        json.dumps(
+            {
+                "messages": [
+                    {"role": "user", "content": "Hi"},
+                    {"role": "assistant", "content": "Yes"},
+                ]
+            }
+        )
+    )
     app = reading(home / "a.jsonl")
     assert not [field for field in app.number_input if field.label == "Model's V"]
     app.segmented_control(key="tok_source").set_value("Path").run()
@@ -272,8 +287,12 @@ def test_the_title_of_a_count_says_what_is_counted(home, started):
 
 
 def test_counted_sets_are_told_apart(make_counts):
-    for narrower in ({}, {"max_length": 512}, {"last_turn_only": True},
-                     {"template": "qwen", "template_sha256": "q"}):  # fmt: skip
+    for narrower in (
+        {},
+        {"max_length": 512},
+        {"last_turn_only": True},
+        {"template": "qwen", "template_sha256": "q"},
+    ):
         save_counts(make_counts([3, 1], **narrower))
     table = opened("Path").dataframe[0].value
     assert set(zip(table["Counted"], table["Template"], strict=True)) == {
@@ -288,9 +307,14 @@ def test_a_count_that_is_done_says_its_result_and_leads_to_explore(make_counts, 
     counts = make_counts(np.arange(128_256) % 7)
     save_counts(counts)
     save_counts(make_counts(np.arange(128_256) % 5))
-    job = ended("done", key=counts.key, tokens=counts.tokens, conversations=2, engine="gigatoken 1",
-                proof={"sentence": "2 of 2 texts were encoded again",
-                       "details": ["All of it."]})  # fmt: skip
+    job = ended(
+        "done",
+        key=counts.key,
+        tokens=counts.tokens,
+        conversations=2,
+        engine="gigatoken 1",
+        proof={"sentence": "2 of 2 texts were encoded again", "details": ["All of it."]},
+    )
     monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
     app = opened("Path")
     assert f"{counts.tokens:,} tokens of 2 conversations" in words(app)
@@ -410,9 +434,11 @@ def test_a_file_that_is_not_recognised_switches_the_button_off_until_its_columns
 
 
 def test_what_is_not_counted_is_said_before_the_count(home, started):
-    talk = [{"role": "user", "content": [{"type": "image", "url": "u"}]},
-            {"role": "assistant", "content": "No", "weight": 0},
-            {"role": "assistant", "content": "Ho"}]  # fmt: skip
+    talk = [
+        {"role": "user", "content": [{"type": "image", "url": "u"}]},
+        {"role": "assistant", "content": "No", "weight": 0},
+        {"role": "assistant", "content": "Ho"},
+    ]
     file = home / "pairs.jsonl"
     file.write_text(json.dumps({"rejected": talk[:1], "prompt": talk[:1], "chosen": talk[1:]}))
     app = reading(file)
@@ -476,8 +502,10 @@ def test_where_a_turn_ends_and_how_many_rows_may_be_refused_go_into_the_command(
     assert argv[argv.index("--max-refused") + 1] == "0.125"
     assert title == "Count chats: assistant, turns to the template's end, template qwen"
     commands = [code.value for code in app.code]
-    assert any("count " in c and "--span-end template" in c and "--max-refused 0.125" in c
-               for c in commands)  # fmt: skip
+    assert any(
+        "count " in c and "--span-end template" in c and "--max-refused 0.125" in c
+        for c in commands
+    )
     assert any("spans " in c and "--span-end template" in c for c in commands)
     assert green(app, "Conversation of row 1") == "Ho<|im_end|>↵\n"
     app.segmented_control(key="rule").set_value("content").run()
@@ -541,10 +569,15 @@ def test_a_count_that_is_done_says_what_it_left_out(make_counts, monkeypatch):
     counts = make_counts([3, 1])
     save_counts(counts)
     job = ended(
-        "done", key=counts.key, tokens=4, conversations=2, engine="e", proof={"sentence": "equal"},
+        "done",
+        key=counts.key,
+        tokens=4,
+        conversations=2,
+        engine="e",
+        proof={"sentence": "equal"},
         skips=[{"reason": "no assistant text", "rows": 2, "places": ["a.jsonl:4"]}],
         notes=[{"note": "images", "times": 7, "places": ["a.jsonl:9"]}],
-    )  # fmt: skip
+    )
     monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
     said = words(opened("Path"))
     assert "2 rows skipped: no assistant text (a.jsonl:4)" in said

@@ -17,15 +17,22 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAG = re.compile(r"--[a-z][a-z-]*[a-z]")
 # Lines for a shell or another program, not sentences: commands, recipes, launch arguments.
 COMMANDS = (
-    "exports/formats", "cli", "report", "serving/sglang_launch.py", "selection_spec/draft_kind.py",
-)  # fmt: skip
+    "exports/formats",
+    "cli",
+    "report",
+    "serving/sglang_launch.py",
+    "selection_spec/draft_kind.py",
+)
 
 
 def texts(tree: ast.AST) -> Iterator[str]:
     """String constants with words in them, docstrings left out."""
     documented = ast.Module | ast.ClassDef | ast.FunctionDef
-    docs = {id(n.body[0].value) for n in ast.walk(tree)
-            if isinstance(n, documented) and isinstance(n.body[0], ast.Expr)}  # fmt: skip
+    docs = {
+        id(n.body[0].value)
+        for n in ast.walk(tree)
+        if isinstance(n, documented) and isinstance(n.body[0], ast.Expr)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             said = re.sub(r"`[^`]*`", "", node.value)
@@ -49,8 +56,11 @@ def labels() -> set[str]:
     found = set()
     for path in (ROOT / "pages").rglob("*.py"):
         if path.name != "fields.py":
-            found |= {n.value for n in ast.walk(ast.parse(path.read_text("utf-8")))
-                      if isinstance(n, ast.Constant) and isinstance(n.value, str)}  # fmt: skip
+            found |= {
+                n.value
+                for n in ast.walk(ast.parse(path.read_text("utf-8")))
+                if isinstance(n, ast.Constant) and isinstance(n.value, str)
+            }
     return found
 
 

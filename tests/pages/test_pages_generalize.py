@@ -29,10 +29,10 @@ from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.mappings.importing import import_mapping
+from vocabtrim_core.selection.constrained import Problem, solve
+from vocabtrim_core.selection.covering import worst_domain
 from vocabtrim_core.selection.protect import SETS
 from vocabtrim_core.selection.selection import mix
-from vocabtrim_core.selection.tailored import Demand, tailor
-from vocabtrim_core.selection.worst_domain import worst_domain
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -200,10 +200,16 @@ def test_a_finished_stability_job_is_told(sets, monkeypatch):
             {"conversations": 100, "ks": [900, 1000, 1100]},
             {"conversations": 200, "ks": [950, 950, 950]},
         ],
-        "k": 950, "interval": [900, 1000], "sentence": "k* = 950 is known to ± 50.",
-        "coverage": 0.9, "drawn_from": "conversations", "alpha": 0.5, "draft": "llama-3.1-8b",
-        "held_out": {"value": 0.88, "low": 0.87, "high": 0.89}, "optimism": 0.02,
-    }  # fmt: skip
+        "k": 950,
+        "interval": [900, 1000],
+        "sentence": "k* = 950 is known to ± 50.",
+        "coverage": 0.9,
+        "drawn_from": "conversations",
+        "alpha": 0.5,
+        "draft": "llama-3.1-8b",
+        "held_out": {"value": 0.88, "low": 0.87, "high": 0.89},
+        "optimism": 0.02,
+    }
 
     class Done:
         argv = ("stability", sets["chat"].key, "--draft", "llama-3.1-8b", "--alpha", "0.05")
@@ -251,8 +257,8 @@ def test_tailored_vocabularies_follow_the_library(sets):
     from vocabtrim_core.selection.protect import Wish, protected_ids
 
     digits = Wish("digits", protected_ids("digits", load_tokenizer("llama-3.1"), None))
-    found = tailor(
-        Demand([sets[n] for n in order], weights, LLAMA, ALPHA, wishes=(digits,), multiple=64)
+    found = solve(
+        Problem([sets[n] for n in order], weights, LLAMA, ALPHA, wishes=(digits,), multiple=64)
     )
     assert f"{found.choice.k:,} tokens keep {found.choice.coverage:.1%} of this mix" in words(app)
     assert component(app, "alpha")["own"] == found.choice.k
@@ -269,8 +275,8 @@ def test_tailored_vocabularies_follow_the_library(sets):
 
 def test_a_tailored_vocabulary_is_what_export_writes(sets):
     from pages.export import bundle
+    from pages.ui.eval_sets import OwnVocabulary
     from pages.ui.state import defaults
-    from pages.ui.traffic import OwnVocabulary
 
     own = OwnVocabulary(
         "Tailored", "by hand", sets["chat"].key, DraftVocabulary.of([5, 9, 7], SIZE), ("select",)
@@ -293,8 +299,11 @@ def test_a_tailored_vocabulary_is_what_export_writes(sets):
 def test_every_protected_set_has_a_toggle_and_a_price(sets):
     app = opened("generalize", sets, "Tailor")
     assert {toggle.key for toggle in app.toggle} == {f"keep_{name}" for name in SETS}
-    tags = [c.value for c in app.caption if "utility" in c.value or "free" in c.value
-            or "no such tokens" in c.value]  # fmt: skip
+    tags = [
+        c.value
+        for c in app.caption
+        if "utility" in c.value or "free" in c.value or "no such tokens" in c.value
+    ]
     assert len(tags) == len(SETS)
 
 
@@ -425,8 +434,13 @@ def test_forecast_follows_its_controls(sets):
     found = expected(sets, "h200", 5, 3.5, 64, "calls")
     assert component(app, "recommended")["recommended"] == found.recommended_k
     command = app.code[0].value
-    for part in ("--depth 5", "--accept-length 3.5", "--batch 64", "--hardware h200",
-                 f"--on {sets['calls'].key}"):  # fmt: skip
+    for part in (
+        "--depth 5",
+        "--accept-length 3.5",
+        "--batch 64",
+        "--hardware h200",
+        f"--on {sets['calls'].key}",
+    ):
         assert part in command
 
 
@@ -468,9 +482,9 @@ def test_the_paper_check_is_shown_with_what_it_rests_on(sets):
 def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
     save_counts(sets["chat"])
-    from pages.ui import traffic
+    from pages.ui import eval_sets
 
-    traffic.responses_of.clear()
+    eval_sets.responses_of.clear()
     app = opened("forecast", sets)
     assert "a bound from coverage" in words(app)
     from pages.ui import coverage_view
@@ -479,4 +493,4 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     coverage_view.held_out.clear()
     app = opened("generalize", sets)
     assert "An interval needs the answers themselves" in words(app)
-    traffic.responses_of.clear()
+    eval_sets.responses_of.clear()

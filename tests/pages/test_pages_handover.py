@@ -29,7 +29,7 @@ from vocabtrim_core.fields.leaf import to_session
 from vocabtrim_core.forecast.cycle_model import HARDWARE
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.generalization.uncertainty import coverage_interval
-from vocabtrim_core.report import printing
+from vocabtrim_core.report import pdf
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import OwnTokens, Settings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
@@ -104,9 +104,9 @@ def test_pins_and_note_go_into_the_choice(counted):
 
 def test_downloads_are_what_the_library_makes(counted, other):
     from pages.handover import packed
-    from vocabtrim_core.report.drawings import figures
-    from vocabtrim_core.report.facts import gather
-    from vocabtrim_core.report.material import Material
+    from vocabtrim_core.report.charts import figures
+    from vocabtrim_core.report.data import gather
+    from vocabtrim_core.report.inputs import Material
 
     facts = gather(Material(counted, SelectionSpec.make(counted, Settings(SHAPE)), [other]))
     content = packed(figures(facts), "svg", "figures-1")
@@ -115,7 +115,7 @@ def test_downloads_are_what_the_library_makes(counted, other):
 
 
 def test_a_pdf_is_printed_in_the_background(counted, started, monkeypatch):
-    monkeypatch.setattr(printing, "chromium", lambda: "/usr/bin/chromium")
+    monkeypatch.setattr(pdf, "chromium", lambda: "/usr/bin/chromium")
     app = opened("handover", counts=counted.key)
     app.text_input(key="report_title").set_value("--help <b>").run()
     app.button(key="print").click().run()
@@ -127,7 +127,7 @@ def test_a_pdf_is_printed_in_the_background(counted, started, monkeypatch):
     assert argv[-1] == "--png"
     for flag in ("--out", "--figures"):
         assert Path(argv[argv.index(flag) + 1]).is_relative_to(workspace.home() / "reports")
-    monkeypatch.setattr(printing, "chromium", lambda: None)
+    monkeypatch.setattr(pdf, "chromium", lambda: None)
     assert "needs Chromium" in words(app.run())
 
 
@@ -164,8 +164,11 @@ def test_assumptions_of_another_target_are_left_out(counted):
 
 def test_measurements_of_this_size_enter_the_report(counted):
     k, size = best(counted).k, counted.vocab_size
-    runs = [Run(label, 1, i, throughput=speed + i, acceptance_length=2.5)
-            for label, speed in (("ours", 104.0), ("full", 100.0)) for i in range(3)]  # fmt: skip
+    runs = [
+        Run(label, 1, i, throughput=speed + i, acceptance_length=2.5)
+        for label, speed in (("ours", 104.0), ("full", 100.0))
+        for i in range(3)
+    ]
     sizes = (Configuration("ours", k, "d"), Configuration("full", size, "d"))
     save(Measurement("MT-Bench", "tiny", "SGLang", sizes, tuple(runs), size, toy=True))
     save(Measurement("GSM8K", "tiny", "SGLang", sizes, tuple(runs), size + 1))
@@ -192,8 +195,7 @@ def test_an_own_vocabulary_is_handed_over_as_it_is(counted):
     assert "3 added by hand" in words(app)
     link = dict(parse_qsl(app.query_params["choice"]))
     assert link["own"] == "true"
-    assert any("--vocabulary" in code.value and "/vocabularies/" in code.value
-               for code in app.code)  # fmt: skip
+    assert any("--vocabulary" in code.value and "/vocabularies/" in code.value for code in app.code)
     again = opened("present", choice=urlencode(link))
     assert not again.error
     assert stage(again)["hero"]["headline"][1] == f"{k:,}"
@@ -228,8 +230,14 @@ def test_a_choice_reopens_exactly(counted):
     app = upload(opened("handover"), SelectionSpec.make(counted, settings, note="mine"))
     assert not app.exception
     assert "the same tokens as when saved" in app.success[0].value
-    assert view(app) == {"alpha": 0.61, "floor": 93.7, "k": None, "draft": "llama-3.2-1b",
-                         "kmin": 20, "kmax": 90_000}  # fmt: skip
+    assert view(app) == {
+        "alpha": 0.61,
+        "floor": 93.7,
+        "k": None,
+        "draft": "llama-3.2-1b",
+        "kmin": 20,
+        "kmax": 90_000,
+    }
     assert app.session_state["counts_key"] == counted.key
     assert app.text_area(key="note").value == "mine"
     app.switch_page("pages/explore.py").run()
@@ -290,8 +298,13 @@ def test_present_shows_the_choice_without_controls(counted, other):
     assert not app.exception
     shown = stage(app)
     assert "".join(shown["hero"]["headline"]) == "Keep 4,380 of 128,256 tokens"
-    assert [n["kind"] for n in shown["hero"]["numbers"]] == ["plain", "measured", "estimated",
-                                                             "estimated", "estimated"]  # fmt: skip
+    assert [n["kind"] for n in shown["hero"]["numbers"]] == [
+        "plain",
+        "measured",
+        "estimated",
+        "estimated",
+        "estimated",
+    ]
     assert [row["name"] for row in shown["elsewhere"]["rows"]] == ["broad", "narrow"]
     assert [row["chosen"] for row in shown["options"]["rows"]].count(True) == 1
     assert not app.slider
@@ -306,8 +319,14 @@ def test_intervals_come_from_responses_at_hand(small):
     seen = TokenCounts(np.bincount(ids, minlength=V), conversations, 0, small.provenance)
     save_counts(seen)
     one_each = np.arange(conversations)
-    responses = Responses(ids, np.arange(conversations + 1) * length, one_each,
-                          np.full(conversations, -1, np.int16), (), V)  # fmt: skip
+    responses = Responses(
+        ids,
+        np.arange(conversations + 1) * length,
+        one_each,
+        np.full(conversations, -1, np.int16),
+        (),
+        V,
+    )
     keep_responses(seen.key, responses)
     app = opened("present", counts=small.key, k="60")
     kept = CoverageCurve.of(small).vocabulary(60).t2d
@@ -356,8 +375,11 @@ def test_a_short_link_opens_the_same_choice(counted, other):
     short = next(code.value for code in app.code if "present?spec=" in code.value)
     digest = short.rpartition("=")[2]
     kept = json.loads((workspace.home() / "choices" / f"{digest}.json").read_text("utf-8"))
-    assert (kept["settings"]["k"], kept["note"], kept["on"]) == (5_000, "for the pilot",
-                                                                [other.key])  # fmt: skip
+    assert (kept["settings"]["k"], kept["note"], kept["on"]) == (
+        5_000,
+        "for the pilot",
+        [other.key],
+    )
     again = opened("present", spec=digest)
     assert not again.error
     assert stage(again)["hero"]["headline"][1] == "5,000"

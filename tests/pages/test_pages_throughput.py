@@ -14,7 +14,7 @@ from helpers.made_measurements import SMALL, V, made
 from helpers.training_folders import write_run, write_target
 
 from vocabtrim_core import workspace
-from vocabtrim_core.cli.bench_arguments import parsed
+from vocabtrim_core.cli.bench_options import parsed
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.jobs import control as jobs
@@ -208,11 +208,23 @@ def test_a_new_measurement_comes_into_view():
 
 def result_file(rate: float) -> bytes:
     """As SpecForge's `bench_eagle3.py` writes it."""
-    metrics = {"latency": 100.0, "output_throughput": rate, "accept_length": 2.5,
-               "num_questions": 80, "accuracy": None, "num_valid_predictions": 0,
-               "categorical_performance": None}  # fmt: skip
-    found = {"batch_size": 1, "steps": 3, "topk": 1, "num_draft_tokens": 4, "num_samples": 80,
-             "metrics": [metrics]}  # fmt: skip
+    metrics = {
+        "latency": 100.0,
+        "output_throughput": rate,
+        "accept_length": 2.5,
+        "num_questions": 80,
+        "accuracy": None,
+        "num_valid_predictions": 0,
+        "categorical_performance": None,
+    }
+    found = {
+        "batch_size": 1,
+        "steps": 3,
+        "topk": 1,
+        "num_draft_tokens": 4,
+        "num_samples": 80,
+        "metrics": [metrics],
+    }
     return json.dumps({"model": "draft", "mtbench": [found]}, indent=1).encode()
 
 
@@ -263,8 +275,21 @@ def test_measure_starts_the_command_it_shows(trained, started):
     app.number_input(key="measure_runs").set_value(5)
     app.number_input(key="measure_steps").set_value(2).run()
     button(app, "measure").click().run()
-    argv = ["bench", "--target", "demo", "--draft", *trained, "--prompts", "tool-calls",
-            "--limit", "16", "--runs", "5", "--steps", "2"]  # fmt: skip
+    argv = [
+        "bench",
+        "--target",
+        "demo",
+        "--draft",
+        *trained,
+        "--prompts",
+        "tool-calls",
+        "--limit",
+        "16",
+        "--runs",
+        "5",
+        "--steps",
+        "2",
+    ]
     assert started == [argv]
     assert shlex.join(argv) in app.code[0].value
     assert parsed(argv[1:]).runs == 5  # the command takes these arguments
@@ -316,12 +341,21 @@ def test_servers_launched_here_by_an_engine_that_a_shell_named(trained, started)
 
 def test_files_that_are_alike_are_two_drafts_unless_the_page_is_told(home):
     result = {
-        "endpoint_type": "openai", "tokenizer_id": "m", "model_id": "m", "burstiness": 1.0,
-        "num_prompts": 8, "max_concurrency": 4, "duration": 10.0, "completed": 8,
-        "total_output_tokens": 4000, "output_throughput": 400.0, "spec_decode_num_drafts": 1000,
-        "spec_decode_draft_tokens": 3000, "spec_decode_acceptance_length": 2.5,
+        "endpoint_type": "openai",
+        "tokenizer_id": "m",
+        "model_id": "m",
+        "burstiness": 1.0,
+        "num_prompts": 8,
+        "max_concurrency": 4,
+        "duration": 10.0,
+        "completed": 8,
+        "total_output_tokens": 4000,
+        "output_throughput": 400.0,
+        "spec_decode_num_drafts": 1000,
+        "spec_decode_draft_tokens": 3000,
+        "spec_decode_acceptance_length": 2.5,
         "spec_decode_per_position_acceptance_rates": [0.7, 0.5, 0.3],
-    }  # fmt: skip
+    }
     for name in ("a.json", "b.json"):
         (home / name).write_text(json.dumps(result))
     app = opened()
@@ -375,8 +409,17 @@ def probe(device: str = "some CPU, 2 cores") -> Probe:
         ProbeRow(1, k, timed(2 + k / 1e5), *map(timed, (0.1, 1.0, 0.9 + k / 1e5, 0.01)))
         for k in (4_380, 32_000, V)
     )
-    return Probe(PRESETS["llama-3.1-8b"], device, "bfloat16", 512, 1, False, rows,
-                 command="python -m vocabtrim_core probe", created="2026-01-01")  # fmt: skip
+    return Probe(
+        PRESETS["llama-3.1-8b"],
+        device,
+        "bfloat16",
+        512,
+        1,
+        False,
+        rows,
+        command="python -m vocabtrim_core probe",
+        created="2026-01-01",
+    )
 
 
 def test_the_draft_step_is_timed_and_drawn(started):
@@ -396,7 +439,7 @@ def test_the_draft_step_is_timed_and_drawn(started):
 
 def test_a_search_starts_and_its_trials_are_shown(trained, started, monkeypatch):
     from vocabtrim_core.serving import tuning
-    from vocabtrim_core.serving.tuning import Trial, Tuning
+    from vocabtrim_core.serving.tuning import Tuning, TuningTrial
 
     app = opened({"section": "Tune"})
     app.number_input(key="tune_trials").set_value(3).run()
@@ -405,8 +448,8 @@ def test_a_search_starts_and_its_trials_are_shown(trained, started, monkeypatch)
     study = argv[argv.index("--study") + 1]
     assert argv[-4:] == ["--trials", "3", "--study", study]
     found = (
-        Trial(0, Configuration("64 (2-1-3)", 64, "x", 2, 1, 3), 50.0, 1.5, 3, 2.0),
-        Trial(1, Configuration("500 (2-1-3)", 500, "y", 2, 1, 3), None, error="it stalled"),
+        TuningTrial(0, Configuration("64 (2-1-3)", 64, "x", 2, 1, 3), 50.0, 1.5, 3, 2.0),
+        TuningTrial(1, Configuration("500 (2-1-3)", 500, "y", 2, 1, 3), None, error="it stalled"),
     )
     monkeypatch.setattr(tuning, "read", lambda name: Tuning(name, "", found, {}))
     app.run()

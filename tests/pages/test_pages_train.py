@@ -154,8 +154,12 @@ def test_sizes_that_cannot_be_are_a_sentence(demo, talk, key, text, said):
 
 
 def test_the_size_of_explore_can_be_trained(demo, talk, started):
-    counts = TokenCounts(np.arange(SIZE)[::-1] ** 3, 9, 0,
-                         Provenance("assistant", "own", "t" * 64, "llama3", "m" * 64))  # fmt: skip
+    counts = TokenCounts(
+        np.arange(SIZE)[::-1] ** 3,
+        9,
+        0,
+        Provenance("assistant", "own", "t" * 64, "llama3", "m" * 64),
+    )
     save_counts(counts)
     app = choose_talk(opened("train"), talk)
     app.selectbox(key=f"train_counts_{SIZE}").set_value(counts.key).run()
@@ -311,8 +315,14 @@ def test_a_finished_run_shows_what_the_smaller_draft_keeps(demo):
 def test_a_run_under_way_is_found_again(demo):
     write_run("a", {SIZE: 1.8}, {100: 40})
     argv = ["train", "--target", "demo", "--k", "full", "--k", "100", "--name", "a"]
-    write_job(argv, "running", done=140, total=200, message="k = 100, loss 2.1",
-              rates={"steps_per_s": 2.0})  # fmt: skip
+    write_job(
+        argv,
+        "running",
+        done=140,
+        total=200,
+        message="k = 100, loss 2.1",
+        rates={"steps_per_s": 2.0},
+    )
     app = opened("train")
     assert app.session_state["train_view"] == "Runs"
     assert app.selectbox(key="train_run").value == "a"
@@ -388,13 +398,24 @@ def test_the_target_answers_and_k_is_compared(demo, talk, started):
     out = Path(value(argv, "--out"))
     assert out.parent == workspace.folder("answers")
     settings = {"model": "m", "temperature": 0.0, "template": "llama3", "toy": True}
-    about = {"settings": settings, "answers": 8, "conversations": 4, "refused": {"busy": 2},
-             "source": "talk"}  # fmt: skip
+    about = {
+        "settings": settings,
+        "answers": 8,
+        "conversations": 4,
+        "refused": {"busy": 2},
+        "source": "talk",
+    }
     write_conversations(out)
     out.with_name(f"{out.name}.about.json").write_text(json.dumps(about))
-    found = {"k_original": 300, "k_regenerated": 200, "coverage_of_regenerated": 0.97,
-             "tokens_original": 10, "tokens_regenerated": 9, "alpha": 0.5,
-             "sentence": "k* moves."}  # fmt: skip
+    found = {
+        "k_original": 300,
+        "k_regenerated": 200,
+        "coverage_of_regenerated": 0.97,
+        "tokens_original": 10,
+        "tokens_regenerated": 9,
+        "alpha": 0.5,
+        "sentence": "k* moves.",
+    }
     write_job(argv, result={"out": str(out), "alignment": found})
     app.run()
     assert metrics(app)["k* on its own answers"] == "200"

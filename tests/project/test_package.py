@@ -51,9 +51,14 @@ class Installed:
     def run(self, *line: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
         """A command in a folder of its own."""
         return subprocess.run(
-            [self.bin / str(line[0]), *line[1:]], cwd=self.home, env=self.environment(**more),
-            capture_output=True, text=True, check=False, timeout=240,
-        )  # fmt: skip
+            [self.bin / str(line[0]), *line[1:]],
+            cwd=self.home,
+            env=self.environment(**more),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
 
     def environment(self, **more: str) -> dict[str, str]:
         """Nothing in it leads to the checkout."""
@@ -66,9 +71,12 @@ class Installed:
         port = free_port()
         with (self.home / "server.log").open("wb") as log:
             server = subprocess.Popen(
-                [self.bin / "vocabtrim", "app", "--port", str(port)], cwd=self.home,
-                env=self.environment(**more), stdout=log, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                [self.bin / "vocabtrim", "app", "--port", str(port)],
+                cwd=self.home,
+                env=self.environment(**more),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
             address = f"http://127.0.0.1:{port}"
             try:
                 while server.poll() is None:
@@ -90,8 +98,11 @@ def wheel(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", out],
-        cwd=ROOT, check=True, capture_output=True, timeout=120,
-    )  # fmt: skip
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     (built,) = out.glob("*.whl")
     return built
 
@@ -108,10 +119,23 @@ def installed(wheel, tmp_path_factory) -> Installed:
     (packages,) = (folder / "env" / "lib").glob("python*/site-packages")
     (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib"))
     subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps",
-         "--python", python, wheel],
-        check=True, capture_output=True, timeout=120,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--offline",
+            "--no-deps",
+            "--python",
+            python,
+            wheel,
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
     return Installed(python.parent, packages, folder)
 
 
@@ -146,8 +170,11 @@ def test_the_wheel_has_every_file_of_the_checkout(wheel):
     """By git's own list, not by the build's settings."""
     listed = subprocess.run(
         ["git", "ls-files", "app.py", "pages", "vocabtrim_core", ".streamlit/config.toml"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if listed.returncode:
         pytest.skip("this is no git checkout")
     lines = listed.stdout.splitlines()
@@ -298,9 +325,14 @@ def test_a_job_without_the_package_is_a_sentence(tmp_path):
     environment = {**os.environ, "VOCABTRIM_HOME": str(tmp_path / "home")}
     environment.pop("PYTHONPATH", None)
     done = subprocess.run(
-        [tmp_path / "env" / "bin" / "python", "-c", code], cwd=ROOT, env=environment,
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        [tmp_path / "env" / "bin" / "python", "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.stdout.startswith("vocabtrim-explorer is not installed for "), done.stderr
     assert list((tmp_path / "home" / "jobs").glob("*/spec.json")) == []
 
@@ -344,8 +376,9 @@ def test_the_app_of_the_wheel_starts_behind_its_guard(installed):
 
 
 def test_a_setting_that_is_wrong_ends_the_start_with_a_sentence(installed):
-    done = installed.run("vocabtrim", "app", "--port", str(free_port()),
-                         VOCABTRIM_ALLOWED_HOSTS="http://gpu-box")  # fmt: skip
+    done = installed.run(
+        "vocabtrim", "app", "--port", str(free_port()), VOCABTRIM_ALLOWED_HOSTS="http://gpu-box"
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("VOCABTRIM_ALLOWED_HOSTS: 'http://gpu-box' is not a host name")
 

@@ -16,18 +16,38 @@ import pytest
 from helpers.tokenizer_makers import byte_level
 
 from vocabtrim_core.counting import memory
-from vocabtrim_core.drafts.trainer import settings_for
+from vocabtrim_core.drafts.training_env import settings_for
 from vocabtrim_core.extras import missing_package
 from vocabtrim_core.machine import cores
 from vocabtrim_core.serving import devices
 
 # Functions of os that its documentation marks as Linux's or as missing on macOS.
 LINUX_ALONE = (
-    "sched_getaffinity", "sched_setaffinity", "sched_getscheduler", "sched_setscheduler",
-    "posix_fadvise", "posix_fallocate", "fdatasync", "memfd_create", "eventfd", "splice",
-    "copy_file_range", "getxattr", "setxattr", "listxattr", "removexattr", "setns", "unshare",
-    "pidfd_open", "getrandom", "getresuid", "setresuid", "getresgid", "setresgid", "pipe2",
-)  # fmt: skip
+    "sched_getaffinity",
+    "sched_setaffinity",
+    "sched_getscheduler",
+    "sched_setscheduler",
+    "posix_fadvise",
+    "posix_fallocate",
+    "fdatasync",
+    "memfd_create",
+    "eventfd",
+    "splice",
+    "copy_file_range",
+    "getxattr",
+    "setxattr",
+    "listxattr",
+    "removexattr",
+    "setns",
+    "unshare",
+    "pidfd_open",
+    "getrandom",
+    "getresuid",
+    "setresuid",
+    "getresgid",
+    "setresgid",
+    "pipe2",
+)
 WITHOUT = f"""
 import ctypes, os, pathlib, sys
 import psutil
@@ -137,25 +157,46 @@ def test_the_commands_give_the_same_without_what_linux_alone_has(tmp_path):
     byte_level(["<|im_start|>", "<|im_end|>"]).save(str(tokenizer / "tokenizer.json"))
     (tokenizer / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|im_end|>"}))
     rows = [
-        {"messages": [{"role": "user", "content": f"Say {i}"},
-                      {"role": "assistant", "content": f"It is {i * i}"}]}
+        {
+            "messages": [
+                {"role": "user", "content": f"Say {i}"},
+                {"role": "assistant", "content": f"It is {i * i}"},
+            ]
+        }
         for i in range(40)
-    ]  # fmt: skip
+    ]
     (tmp_path / "chats.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     lines = [
-        ["count", "--tokenizer", "tiny", "--template", "qwen", "--data", "chats.jsonl", "--fresh",
-         "--out", "{name}.npz", "--json"],
+        [
+            "count",
+            "--tokenizer",
+            "tiny",
+            "--template",
+            "qwen",
+            "--data",
+            "chats.jsonl",
+            "--fresh",
+            "--out",
+            "{name}.npz",
+            "--json",
+        ],
         ["coverage", "{name}.npz", "--k", "100", "--json"],
-    ]  # fmt: skip
+    ]
     said: dict[str, list] = {}
-    for name, code in (("with", "import sys; from vocabtrim_core.cli import main\n"
-                                "sys.exit(main(sys.argv[1:]))"), ("without", WITHOUT)):  # fmt: skip
+    for name, code in (
+        ("with", "import sys; from vocabtrim_core.cli import main\nsys.exit(main(sys.argv[1:]))"),
+        ("without", WITHOUT),
+    ):
         for line in lines:
             done = subprocess.run(
                 [sys.executable, "-c", code, *(part.format(name=name) for part in line)],
-                cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=240,
                 env={**os.environ, "VOCABTRIM_HOME": str(tmp_path / name)},
-            )  # fmt: skip
+            )
             assert done.returncode == 0, done.stderr
             result = json.loads(done.stdout)
             said.setdefault(name, []).append(

@@ -20,14 +20,14 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.generalization.uncertainty import Interval
-from vocabtrim_core.report import printing, words
+from vocabtrim_core.generalization.uncertainty import CoverageInterval
+from vocabtrim_core.report import pdf, phrasing
 from vocabtrim_core.report.card import model_card
-from vocabtrim_core.report.drawings import figures
-from vocabtrim_core.report.facts import gather
-from vocabtrim_core.report.material import Material, Measured
+from vocabtrim_core.report.charts import figures
+from vocabtrim_core.report.data import gather
+from vocabtrim_core.report.inputs import Material, Measured
 from vocabtrim_core.report.page import report_html
-from vocabtrim_core.report.plot import Scale, free_places, sampled
+from vocabtrim_core.report.svg import Scale, free_places, sampled
 from vocabtrim_core.report.tables import tables
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import Pin, Settings
@@ -67,14 +67,24 @@ def full(counts):
         Pin(counts.key, "corpus", Settings(LLAMA, 0.8)),
         Pin("0" * 16, "b", Settings(LLAMA, k=77)),
     )
-    choice = SelectionSpec.make(counts, Settings(LLAMA, 0.5, k=13_264), pins=pins, note="a pilot",
-                              forecast=FORECAST)  # fmt: skip
-    intervals = {others[0].key: Interval(0.9, 0.88, 0.92)}
+    choice = SelectionSpec.make(
+        counts, Settings(LLAMA, 0.5, k=13_264), pins=pins, note="a pilot", forecast=FORECAST
+    )
+    intervals = {others[0].key: CoverageInterval(0.9, 0.88, 0.92)}
     measured = [
         Measured("MT-Bench", 13_264, f"{SIZE:,}", 0.03, 0.021, 0.041, 2.65, 2.89, "SGLang, A100")
     ]
-    return gather(Material(counts, choice, others, intervals, measured=measured,
-                           created="22 November 2026", commands=["report …"]))  # fmt: skip
+    return gather(
+        Material(
+            counts,
+            choice,
+            others,
+            intervals,
+            measured=measured,
+            created="22 November 2026",
+            commands=["report …"],
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +99,18 @@ def plain(counts):
 def test_facts_are_the_curves_own(counts, full):
     curve = CoverageCurve.of(counts)
     tradeoff = TradeOff(curve, LLAMA, 0.5)
-    assert [o.k for o in full.options] == sorted({4380, 6521, 13_264, 32_000, 77, SIZE,
-        tradeoff.optimum.k, TradeOff(curve, LLAMA, 0.8).optimum.k})  # fmt: skip
+    assert [o.k for o in full.options] == sorted(
+        {
+            4380,
+            6521,
+            13_264,
+            32_000,
+            77,
+            SIZE,
+            tradeoff.optimum.k,
+            TradeOff(curve, LLAMA, 0.8).optimum.k,
+        }
+    )
     for option in full.options:
         assert option.choice == tradeoff.at(option.k)
         assert option.head_bytes == LLAMA.head_bytes(option.k)
@@ -109,13 +129,14 @@ def test_facts_are_the_curves_own(counts, full):
 
 def test_protected_tokens_and_multiples_are_what_is_written(counts):
     rare = int(CoverageCurve.of(counts).order[-1])
-    choice = SelectionSpec.make(counts, Settings(LLAMA, k=1000), rules=Rules(frozenset([rare]),
-                              frozenset([0]), 64))  # fmt: skip
+    choice = SelectionSpec.make(
+        counts, Settings(LLAMA, k=1000), rules=Rules(frozenset([rare]), frozenset([0]), 64)
+    )
     facts = gather(Material(counts, choice))
     assert facts.chosen.k == 1024
     assert rare in facts.opened.vocabulary.ids
     assert 0 not in facts.opened.vocabulary.ids
-    said = words.how_chosen(facts)
+    said = phrasing.how_chosen(facts)
     assert "rounded up from 1,000 to 1,024" in said
     assert "1 tokens protected, 1 excluded, a multiple of 64" in said
 
@@ -152,27 +173,31 @@ def test_forecast_settings_are_checked(counts):
 
 
 def test_the_verdict_names_decision_price_and_risk(full, plain):
-    said = " ".join(words.verdict(full))
-    for part in ("keeps 13,264 of the target's 40,000 tokens (33.2\u202f%)", "never a wrong answer",
-                 "On 2 corpora", "It is not made for traffic like far",
-                 "Measured throughput changes by +3.0\u202f% (MT-Bench)"):  # fmt: skip
+    said = " ".join(phrasing.verdict(full))
+    for part in (
+        "keeps 13,264 of the target's 40,000 tokens (33.2\u202f%)",
+        "never a wrong answer",
+        "On 2 corpora",
+        "It is not made for traffic like far",
+        "Measured throughput changes by +3.0\u202f% (MT-Bench)",
+    ):
         assert part in said
     order = [Page(report_html(full)).text.find(f"Figure {i}.") for i in range(1, 7)]
     assert order == sorted(order)
     other = replace(full.material, measured=[replace(full.material.measured[0], k=77)])
-    said = " ".join(words.verdict(gather(other)))
+    said = " ".join(phrasing.verdict(gather(other)))
     assert "Measured" not in said
     assert "Forecast throughput" in said
-    said = " ".join(words.verdict(plain))
+    said = " ".join(phrasing.verdict(plain))
     assert "neither measured nor forecast" in said
     assert "corpora" not in said
 
 
 def test_how_it_was_chosen(counts, full, plain):
-    assert "13,264 tokens were chosen by hand; the exact optimum is" in words.how_chosen(full)
-    assert "the exact optimum, found over every size" in words.how_chosen(plain)
+    assert "13,264 tokens were chosen by hand; the exact optimum is" in phrasing.how_chosen(full)
+    assert "the exact optimum, found over every size" in phrasing.how_chosen(plain)
     hard = SelectionSpec.make(counts, Settings(LLAMA, floor=0.9, k=50))
-    said = words.how_chosen(gather(Material(counts, hard)))
+    said = phrasing.how_chosen(gather(Material(counts, hard)))
     assert "at least 90.0\u202f% coverage" in said
     assert "does not meet the floor" in said
 
@@ -180,7 +205,7 @@ def test_how_it_was_chosen(counts, full, plain):
 def test_padding_is_said(make_counts_of):
     counts = make_counts_of(np.bincount([1, 2, 3, 3], minlength=SIZE))
     facts = gather(Material(counts, SelectionSpec.make(counts, Settings(LLAMA, k=10))))
-    assert words.padding(facts).startswith("Only 3 distinct tokens were seen, so 7 of")
+    assert phrasing.padding(facts).startswith("Only 3 distinct tokens were seen, so 7 of")
     page = report_html(facts)
     assert "so every one of them can be drafted." in page
     assert "Nothing: every token that occurs is kept." in page
@@ -188,12 +213,12 @@ def test_padding_is_said(make_counts_of):
 
 
 def test_numbers_as_people_read_them():
-    assert words.signed(-0.012) == "\u22121.2\u202f%"
-    assert words.between(-0.01, 0.02) == "\u22121.0\u202f% to +2.0\u202f%"
-    assert words.percent(0.9999) == "99.99\u202f%"
-    assert words.percent(1.0) == "100.0\u202f%"
-    assert words.one_in(0.046) == "1 in 22"
-    assert words.one_in(0.0) == "none"
+    assert phrasing.signed(-0.012) == "\u22121.2\u202f%"
+    assert phrasing.between(-0.01, 0.02) == "\u22121.0\u202f% to +2.0\u202f%"
+    assert phrasing.percent(0.9999) == "99.99\u202f%"
+    assert phrasing.percent(1.0) == "100.0\u202f%"
+    assert phrasing.one_in(0.046) == "1 in 22"
+    assert phrasing.one_in(0.0) == "none"
 
 
 # ---------------------------------------------------------------- the page
@@ -234,13 +259,26 @@ def test_every_section_is_there(full, plain):
     page = Page(report_html(full))
     assert not page.open
     for words_ in (
-        "Keep 13,264 of 40,000 tokens", "The question", "What was counted", "The trade-off",
-        "The choice and its alternatives", "Will it hold on other traffic?",
-        "What will it do to tokens per second?", "What is left out", "What this does not say",
-        "Provenance", "Reproduce it", "22 November 2026", "a pilot", "paper, function calling",
-        "shipped EAGLE-3 heads", "88.0", "SGLang, A100", full.material.choice.vocabulary_sha256,
+        "Keep 13,264 of 40,000 tokens",
+        "The question",
+        "What was counted",
+        "The trade-off",
+        "The choice and its alternatives",
+        "Will it hold on other traffic?",
+        "What will it do to tokens per second?",
+        "What is left out",
+        "What this does not say",
+        "Provenance",
+        "Reproduce it",
+        "22 November 2026",
+        "a pilot",
+        "paper, function calling",
+        "shipped EAGLE-3 heads",
+        "88.0",
+        "SGLang, A100",
+        full.material.choice.vocabulary_sha256,
         "python -m vocabtrim_core export counts.npz --choice choice.json",
-    ):  # fmt: skip
+    ):
         assert words_ in page.text, words_
     assert "&#" not in page.text
     less = Page(report_html(plain)).text
@@ -253,8 +291,12 @@ def test_every_section_is_there(full, plain):
     [
         ({"span_end": "stop"}, "through the stop token", "--template llama3 --out"),
         (
-            {"span_end": "template", "template": "tokenizer", "reasoning": False,
-             "last_turn_only": True},
+            {
+                "span_end": "template",
+                "template": "tokenizer",
+                "reasoning": False,
+                "last_turn_only": True,
+            },
             "through all that the template writes for the turn",
             "--template auto --out counts.npz --span-end template --no-reasoning --last-turn-only",
         ),
@@ -264,19 +306,26 @@ def test_every_section_is_there(full, plain):
             "--template llama3 --out",
         ),
     ],
-)  # fmt: skip
+)
 def test_how_it_was_counted_is_said_and_made_again(counts, made, said, command):
     """How far turns go and what is not in the counts, in the report, and the command for it."""
-    corpus = {**counts.provenance.corpora[0], "notes": [["images", 7, ["a.jsonl:9"]]],
-              "skipped": [["no assistant text", 2, ["a.jsonl:4"]]]}  # fmt: skip
+    corpus = {
+        **counts.provenance.corpora[0],
+        "notes": [["images", 7, ["a.jsonl:9"]]],
+        "skipped": [["no assistant text", 2, ["a.jsonl:4"]]],
+    }
     about = replace(counts.provenance, corpora=(corpus,), **made)
-    facts = gather(Material(replace(counts, provenance=about), SelectionSpec.make(
-        replace(counts, provenance=about), Settings(TINY, 0.7))))  # fmt: skip
+    facts = gather(
+        Material(
+            replace(counts, provenance=about),
+            SelectionSpec.make(replace(counts, provenance=about), Settings(TINY, 0.7)),
+        )
+    )
     text = Page(report_html(facts)).text
     assert f"Turns: {said}." in text
     assert f"Counted turns {said}" in text
     assert "Left out of the counts 2 times no assistant text; 7 times images" in text
-    assert command in words.commands(facts)[0]
+    assert command in phrasing.commands(facts)[0]
     assert f"rule assistant, {said}" in model_card(facts)
 
 
@@ -301,15 +350,26 @@ def test_nothing_is_loaded_and_nothing_runs(full):
 
 def test_text_from_data_stays_text(counts):
     evil = named(counts, EVIL)
-    evil = replace(evil, provenance=replace(evil.provenance, tokenizer=EVIL, template=EVIL,
-                   engine=EVIL, versions={EVIL: EVIL}, proof={"sentence": EVIL}))  # fmt: skip
+    evil = replace(
+        evil,
+        provenance=replace(
+            evil.provenance,
+            tokenizer=EVIL,
+            template=EVIL,
+            engine=EVIL,
+            versions={EVIL: EVIL},
+            proof={"sentence": EVIL},
+        ),
+    )
     architecture = replace(LLAMA, name=EVIL)
     pins = (Pin("0" * 16, EVIL, Settings(architecture, k=99)),)
-    choice = SelectionSpec.make(evil, Settings(architecture, k=200), pins=pins, note=EVIL,
-                              forecast=FORECAST)  # fmt: skip
+    choice = SelectionSpec.make(
+        evil, Settings(architecture, k=200), pins=pins, note=EVIL, forecast=FORECAST
+    )
     measured = [Measured(EVIL, 200, EVIL, 0.1, 0.0, 0.2, on=EVIL)]
-    facts = gather(Material(evil, choice, [evil], measured=measured, title=EVIL, created=EVIL,
-                            commands=[EVIL]))  # fmt: skip
+    facts = gather(
+        Material(evil, choice, [evil], measured=measured, title=EVIL, created=EVIL, commands=[EVIL])
+    )
     source = report_html(facts)
     page = Page(source)
     assert not page.open
@@ -340,8 +400,14 @@ def test_equal_facts_give_equal_bytes(full):
 
 
 def test_figures_are_well_formed_and_finite(full, plain):
-    assert list(figures(full)) == ["curve", "frontier", "breakdown", "elsewhere", "measured",
-                                   "throughput"]  # fmt: skip
+    assert list(figures(full)) == [
+        "curve",
+        "frontier",
+        "breakdown",
+        "elsewhere",
+        "measured",
+        "throughput",
+    ]
     assert list(figures(plain)) == ["curve", "frontier", "breakdown"]
     for facts in (full, plain):
         for name, svg in figures(facts).items():
@@ -423,9 +489,16 @@ def test_the_card_has_front_matter_numbers_and_commands(full):
     assert front["license"] == "llama3.1"
     assert front["base_model"] == "meta-llama/Llama-3.1-8B-Instruct"
     assert "speculative-decoding" in front["tags"]
-    for part in ("with 13,264 tokens", "13,264 of 40,000", "--speculative-draft-model-path draft",
-                 '"method": "eagle3"', "convert_hf_to_gguf.py", full.material.counts.key,
-                 full.material.choice.vocabulary_sha256, "| near |"):  # fmt: skip
+    for part in (
+        "with 13,264 tokens",
+        "13,264 of 40,000",
+        "--speculative-draft-model-path draft",
+        '"method": "eagle3"',
+        "convert_hf_to_gguf.py",
+        full.material.counts.key,
+        full.material.choice.vocabulary_sha256,
+        "| near |",
+    ):
         assert part in card
     assert "license" not in yaml.safe_load(model_card(full).split("---")[1])
 
@@ -433,15 +506,15 @@ def test_the_card_has_front_matter_numbers_and_commands(full):
 # ---------------------------------------------------------------- PDF and PNG
 
 
-@pytest.mark.skipif(printing.chromium() is None, reason="needs Chromium or Chrome")
+@pytest.mark.skipif(pdf.chromium() is None, reason="needs Chromium or Chrome")
 def test_pages_and_pictures_are_printed(tmp_path, monkeypatch, full):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "report.html").write_text(report_html(full), "utf-8")
-    printing.print_pdf("report.html", "report.pdf")
+    pdf.print_pdf("report.html", "report.pdf")
     data = (tmp_path / "report.pdf").read_bytes()
     assert data.startswith(b"%PDF")
     assert 4 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 12
-    printing.print_png(figures(full)["breakdown"], "figure.png")
+    pdf.print_png(figures(full)["breakdown"], "figure.png")
     data = (tmp_path / "figure.png").read_bytes()
     assert data.startswith(b"\x89PNG")
     size = [int.from_bytes(data[i : i + 4], "big") for i in (16, 20)]
@@ -450,16 +523,16 @@ def test_pages_and_pictures_are_printed(tmp_path, monkeypatch, full):
 
 
 def test_without_chromium_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(printing, "NAMES", ())
+    monkeypatch.setattr(pdf, "NAMES", ())
     monkeypatch.delenv("CHROME", raising=False)
     with pytest.raises(InputError, match="needs Chromium or Chrome, and none was found"):
-        printing.print_pdf(tmp_path / "a.html", tmp_path / "a.pdf")
+        pdf.print_pdf(tmp_path / "a.html", tmp_path / "a.pdf")
     monkeypatch.setenv("CHROME", sys.executable)
     with pytest.raises(InputError, match="could not print"):
-        printing.print_pdf(tmp_path / "a.html", tmp_path / "a.pdf")
+        pdf.print_pdf(tmp_path / "a.html", tmp_path / "a.pdf")
     monkeypatch.setenv("CHROME", str(tmp_path / "gone"))
     with pytest.raises(InputError, match="could not print"):
-        printing.print_pdf(tmp_path / "a.html", tmp_path / "a.pdf")
+        pdf.print_pdf(tmp_path / "a.html", tmp_path / "a.pdf")
     assert not list(tmp_path.iterdir())
 
 

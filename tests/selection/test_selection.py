@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.selection.covering import worst_domain
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection.selection import apply_rules, mix, shares
-from vocabtrim_core.selection.worst_domain import worst_domain
 
 SIZE = 8
 COUNTS = st.lists(st.integers(0, 30), min_size=SIZE, max_size=SIZE).filter(any)

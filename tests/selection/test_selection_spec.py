@@ -39,7 +39,7 @@ from vocabtrim_core.fields.leaf import (
     to_session,
 )
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.mappings.origin import Origin, write_ids
+from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec import store
 from vocabtrim_core.selection_spec.settings import Mix, OwnTokens, Pin, Settings
@@ -83,18 +83,27 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(str.s
 lengths = st.floats(1, 9)
 points = st.lists(st.tuples(sizes, lengths), max_size=3).map(tuple)
 forecasts = st.builds(
-    ForecastSettings, st.none() | lengths, st.integers(1, 9), points,
-    st.sampled_from(["a100-80g", "h200"]), st.integers(1, 64), points, st.none() | sizes,
-    st.integers(1, 9), st.none() | sizes,
-)  # fmt: skip
+    ForecastSettings,
+    st.none() | lengths,
+    st.integers(1, 9),
+    points,
+    st.sampled_from(["a100-80g", "h200"]),
+    st.integers(1, 64),
+    points,
+    st.none() | sizes,
+    st.integers(1, 9),
+    st.none() | sizes,
+)
 mixes = st.builds(
-    Mix, st.lists(st.text("0123456789abcdef", min_size=16, max_size=16), max_size=3).map(tuple),
+    Mix,
+    st.lists(st.text("0123456789abcdef", min_size=16, max_size=16), max_size=3).map(tuple),
     st.lists(st.floats(0, 100), max_size=3).map(tuple),
     st.lists(st.sampled_from(["digits", "specials"]), max_size=2).map(tuple),
-    st.lists(st.tuples(st.sampled_from(["cjk", "arabic"]), st.integers(0, 999)), max_size=2)
-    .map(tuple),
+    st.lists(st.tuples(st.sampled_from(["cjk", "arabic"]), st.integers(0, 999)), max_size=2).map(
+        tuple
+    ),
     st.none() | shares,
-)  # fmt: skip
+)
 
 
 @st.composite
@@ -115,14 +124,15 @@ def specs(draw, counts, served):
     own = draw(st.none() | st.sets(st.integers(0, SIZE - 1), min_size=1))
     if own is not None:
         own = OwnTokens.of(DraftVocabulary.of(own, SIZE), draw(texts.filter(bool)))
-        from vocabtrim_core.mappings import stored
+        from vocabtrim_core.mappings import store
 
-        path = stored._path(own.vocabulary(SIZE).sha256[:16], counts)
+        path = store._path(own.vocabulary(SIZE).sha256[:16], counts)
         write_ids(path, own.vocabulary(SIZE), Origin.of(counts), own.about)
     protected = draw(ids)
     excluded = draw(ids) - protected
-    pin = st.builds(Pin, st.sampled_from([counts.key, "0" * 16]), texts,
-                    any_settings(feasible=False))  # fmt: skip
+    pin = st.builds(
+        Pin, st.sampled_from([counts.key, "0" * 16]), texts, any_settings(feasible=False)
+    )
     keys = [counts.key, served.key]
     return SelectionSpec.make(
         counts,
@@ -192,9 +202,13 @@ def carried(spec: SelectionSpec, counts) -> SelectionSpec:
         if pin.settings.k
     )
     return replace(
-        spec, settings=own, pins=pins, mix=Mix(), on=spec.on or None,
+        spec,
+        settings=own,
+        pins=pins,
+        mix=Mix(),
+        on=spec.on or None,
         forecast=replace(spec.forecast, baseline_k=None),
-    )  # fmt: skip
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -229,14 +243,30 @@ def test_sessions_give_the_same_selection(counts, served, data):
     assert session["floor"] == pytest.approx(100 * floor)
     found = from_session(SelectionSpec, session, At(SIZE, counts))
     assert found == {name: getattr(spec, name) for name in found}
-    assert set(found) == {"settings", "rules", "pins", "note", "forecast", "own", "mix", "on",
-                          "served"}  # fmt: skip
+    assert set(found) == {
+        "settings",
+        "rules",
+        "pins",
+        "note",
+        "forecast",
+        "own",
+        "mix",
+        "on",
+        "served",
+    }
 
 
 def test_widgets_show_percent_and_names(counts):
     values = to_session(Settings(PRESET, 0.61, 0.937, None, 20))
-    assert values == {"alpha": 0.61, "floor": 93.7, "k": None, "draft": "qwen3-8b", "fusion": False,
-                      "kmin": 20, "kmax": None}  # fmt: skip
+    assert values == {
+        "alpha": 0.61,
+        "floor": 93.7,
+        "k": None,
+        "draft": "qwen3-8b",
+        "fusion": False,
+        "kmin": 20,
+        "kmax": None,
+    }
     own = to_session(Settings(OTHER))
     kept = workspace.folder("drafts") / own["draft"]
     assert json.loads(kept.read_text())["draft"]["hidden_size"] == 72

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.selection.constrained import Problem, solve
 from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
-from vocabtrim_core.selection.tailored import Demand, tailor
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import TokenKinds, token_kinds
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -143,10 +143,15 @@ def test_a_demand_is_met_with_the_best_utility(make_counts_of, rows, kept, dropp
     sets = [make_counts_of(row) for row in rows]
     weights = [1.0] * len(sets)
     excluded = np.array(sorted(dropped), np.int64)
-    demand = Demand(
-        sets, weights, DRAFT, alpha, floor_everywhere=floor or None,
-        wishes=(wish(kept),) if kept else (), excluded=excluded,
-    )  # fmt: skip
+    demand = Problem(
+        sets,
+        weights,
+        DRAFT,
+        alpha,
+        floor_everywhere=floor or None,
+        wishes=(wish(kept),) if kept else (),
+        excluded=excluded,
+    )
     shares = np.stack([c.counts / c.tokens for c in sets])
     mean, allowed = shares.mean(axis=0), sorted(set(range(SIZE)) - dropped)
 
@@ -161,9 +166,9 @@ def test_a_demand_is_met_with_the_best_utility(make_counts_of, rows, kept, dropp
     ]
     if not fits:
         with pytest.raises(InputError, match="out of reach without the excluded"):
-            tailor(demand)
+            solve(demand)
         return
-    found = tailor(demand)
+    found = solve(demand)
     ids = set(found.vocabulary.ids.tolist())
     assert kept <= ids
     assert not dropped & ids
@@ -178,11 +183,17 @@ def test_a_demand_is_met_with_the_best_utility(make_counts_of, rows, kept, dropp
 def test_prices_by_hand(make_counts):
     # Each token costs 1/32 of the utility's other half; the mix is the first corpus alone.
     counts = make_counts([40, 20, 20, 10, 5, 5, 0, 0])
-    demand = Demand(
-        [counts, make_counts([1] * SIZE)], [1, 0], DRAFT, 0.5, k=3,
-        wishes=(wish({7}), Wish("free", np.array([0]))), excluded=np.array([2]), multiple=2,
-    )  # fmt: skip
-    found = tailor(demand)
+    demand = Problem(
+        [counts, make_counts([1] * SIZE)],
+        [1, 0],
+        DRAFT,
+        0.5,
+        k=3,
+        wishes=(wish({7}), Wish("free", np.array([0]))),
+        excluded=np.array([2]),
+        multiple=2,
+    )
+    found = solve(demand)
     assert found.vocabulary.ids.tolist() == [0, 1, 3, 7]
     assert found.choice.coverage == pytest.approx(0.7)
     prices = {price.name: price for price in found.prices}
@@ -198,8 +209,8 @@ def test_prices_by_hand(make_counts):
 
 def test_a_wish_costs_its_rows_at_the_optimum(make_counts):
     counts = make_counts([1000, 500, 1, 1, 1, 1, 1, 1])
-    demand = Demand([counts], [1], DRAFT, 0.5, wishes=(wish({5, 6, 7}),))
-    plain, found = tailor(replace(demand, wishes=())), tailor(demand)
+    demand = Problem([counts], [1], DRAFT, 0.5, wishes=(wish({5, 6, 7}),))
+    plain, found = solve(replace(demand, wishes=())), solve(demand)
     assert found.choice.k == plain.choice.k + 3
     assert found.prices[0].k == 3
     assert found.prices[0].utility == pytest.approx(found.choice.utility - plain.choice.utility)
@@ -208,21 +219,21 @@ def test_a_wish_costs_its_rows_at_the_optimum(make_counts):
 
 def test_a_floor_everywhere_at_a_given_size(make_counts):
     sets = [make_counts([60, 30, 0, 0, 5, 5, 0, 0]), make_counts([0, 0, 60, 30, 5, 5, 0, 0])]
-    demand = Demand(sets, [1, 0], DRAFT, 0.5, k=4)
-    assert coverage_on(tailor(demand).vocabulary, sets[1]).coverage < 0.2
-    found = tailor(replace(demand, floor_everywhere=0.9))
+    demand = Problem(sets, [1, 0], DRAFT, 0.5, k=4)
+    assert coverage_on(solve(demand).vocabulary, sets[1]).coverage < 0.2
+    found = solve(replace(demand, floor_everywhere=0.9))
     assert found.vocabulary.ids.tolist() == [0, 1, 2, 3]
     assert found.worst.smallest_k == found.worst.least_k == 4
     assert found.prices[-1].name == "0.9 on every corpus"
     assert found.prices[-1].utility < 0
     with pytest.raises(InputError, match=r"0\.9500 on every corpus is out of reach within k = 4"):
-        tailor(replace(demand, floor_everywhere=0.95))
+        solve(replace(demand, floor_everywhere=0.95))
 
 
 def test_protected_tokens_must_fit(make_counts):
-    demand = Demand([make_counts([1] * SIZE)], [1], DRAFT, wishes=(wish({1, 2, 3}),), k_max=2)
+    demand = Problem([make_counts([1] * SIZE)], [1], DRAFT, wishes=(wish({1, 2, 3}),), k_max=2)
     with pytest.raises(InputError, match="3 tokens are protected"):
-        tailor(demand)
+        solve(demand)
 
 
 def test_real_sets_on_a_real_corpus(make_counts):

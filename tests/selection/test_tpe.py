@@ -15,7 +15,7 @@ from vocabtrim_core import tpe, workspace
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.studies import studies_url
+from vocabtrim_core.optuna_storage import studies_url
 from vocabtrim_core.tradeoff import TradeOff
 
 V = 4000
@@ -99,9 +99,15 @@ def test_a_finished_study_answers_again_and_more_trials_extend_it():
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"alpha": 0.6}, "alpha"), ({"floor": 0.1}, "min_coverage"), ({"k_min": 51}, "k_min"),
-     ({"k_max": V - 1}, "k_max"), ({}, "counts"), ({}, "seed")],
-)  # fmt: skip
+    [
+        ({"alpha": 0.6}, "alpha"),
+        ({"floor": 0.1}, "min_coverage"),
+        ({"k_min": 51}, "k_min"),
+        ({"k_max": V - 1}, "k_max"),
+        ({}, "counts"),
+        ({}, "seed"),
+    ],
+)
 def test_a_study_of_another_question_is_refused(change, field):
     tpe.search(tradeoff(), KEY, trials=2, study="mine")
     key = "f" * 16 if field == "counts" else KEY

@@ -36,10 +36,16 @@ def measured(cycles: dict[int, list[float]], lengths=None, concurrency=1, **abou
     for k, times in cycles.items():
         length = (lengths or {}).get(k, 2.0)
         runs += [
-            Run(f"{k:,}", concurrency, i, throughput=length * concurrency / seconds,
-                acceptance_length=length, verified=100)
+            Run(
+                f"{k:,}",
+                concurrency,
+                i,
+                throughput=length * concurrency / seconds,
+                acceptance_length=length,
+                verified=100,
+            )
             for i, seconds in enumerate(times)
-        ]  # fmt: skip
+        ]
     configurations = tuple(Configuration(f"{k:,}", k, f"draft-{k}", 3, 1, 4) for k in cycles)
     made = {"vocab_size": SIZE, "device": "H200", **about}
     return Measurement("MT-Bench", "t", "engine 1.0", configurations, tuple(runs), **made)
@@ -182,9 +188,7 @@ def test_measured_lengths_enter_the_acceptance_model():
 @given(st.integers(200, 999), st.floats(1.2, 3.0))
 def test_an_unmeasured_full_draft_is_inferred_between_both_extremes(k, length):
     model = with_lengths(MODEL, {k: length})
-    most = sum(
-        min(acceptance_rate(length, 3) / COVERAGE[k - 1], 1) ** j for j in range(4)
-    )  # fmt: skip
+    most = sum(min(acceptance_rate(length, 3) / COVERAGE[k - 1], 1) ** j for j in range(4))
     assert length - 1e-9 <= model.full_length <= most + 1e-9
 
 

@@ -13,10 +13,10 @@ from helpers.tiny_models import write_folders
 from benchmarks import report
 from vocabtrim_core.drafts.target import load_target
 from vocabtrim_core.forecast.paper import RESULTS
-from vocabtrim_core.serving.attached import Prompt
+from vocabtrim_core.serving.engine import Prompt
 from vocabtrim_core.serving.latency_probe import Probe
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.prompts import PromptSet
+from vocabtrim_core.serving.prompts.prompt_set import PromptSet
 
 torch = Lazy("torch")
 gpu_study = Lazy("benchmarks.gpu_study")

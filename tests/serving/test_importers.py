@@ -25,72 +25,157 @@ from vocabtrim_core.serving.statistics import acceptance_length, verdict
 EAGLE3 = {
     "model": "org/llama-eagle3",
     "mtbench": [
-        {"batch_size": 1, "steps": 0, "topk": 0, "num_draft_tokens": 0, "num_samples": 80,
-         "metrics": [{"latency": 100.0, "output_throughput": 100.0, "accept_length": 1.0}]},
-        {"batch_size": 1, "steps": 3, "topk": 1, "num_draft_tokens": 4, "num_samples": 80,
-         "metrics": [{"latency": 10.0, "output_throughput": 170.0, "accept_length": 1700 / 600},
-                     {"latency": 10.0, "output_throughput": 180.0, "accept_length": 1800 / 650,
-                      "accuracy": None, "num_questions": 80}]},
+        {
+            "batch_size": 1,
+            "steps": 0,
+            "topk": 0,
+            "num_draft_tokens": 0,
+            "num_samples": 80,
+            "metrics": [{"latency": 100.0, "output_throughput": 100.0, "accept_length": 1.0}],
+        },
+        {
+            "batch_size": 1,
+            "steps": 3,
+            "topk": 1,
+            "num_draft_tokens": 4,
+            "num_samples": 80,
+            "metrics": [
+                {"latency": 10.0, "output_throughput": 170.0, "accept_length": 1700 / 600},
+                {
+                    "latency": 10.0,
+                    "output_throughput": 180.0,
+                    "accept_length": 1800 / 650,
+                    "accuracy": None,
+                    "num_questions": 80,
+                },
+            ],
+        },
     ],
-}  # fmt: skip
+}
 SERVING = {
-    "dataset_name": "custom", "request_rate": float("inf"), "max_concurrency": 4, "duration": 10.0,
-    "completed": 20, "total_output_tokens": 4000, "output_throughput": 400.0,
-    "mean_e2e_latency_ms": 900.0, "median_e2e_latency_ms": 800.0, "p95_e2e_latency_ms": 2000.0,
-    "concurrency": 3.7, "accept_length": 2.5,
-    "server_info": {"version": "0.5.14", "model_path": "meta/llama", "speculative_num_steps": 3,
-                    "speculative_algorithm": "EAGLE3", "speculative_eagle_topk": 1,
-                    "speculative_num_draft_tokens": 4,
-                    "speculative_draft_model_path": "drafts/k-13264"},
-}  # fmt: skip
+    "dataset_name": "custom",
+    "request_rate": float("inf"),
+    "max_concurrency": 4,
+    "duration": 10.0,
+    "completed": 20,
+    "total_output_tokens": 4000,
+    "output_throughput": 400.0,
+    "mean_e2e_latency_ms": 900.0,
+    "median_e2e_latency_ms": 800.0,
+    "p95_e2e_latency_ms": 2000.0,
+    "concurrency": 3.7,
+    "accept_length": 2.5,
+    "server_info": {
+        "version": "0.5.14",
+        "model_path": "meta/llama",
+        "speculative_num_steps": 3,
+        "speculative_algorithm": "EAGLE3",
+        "speculative_eagle_topk": 1,
+        "speculative_num_draft_tokens": 4,
+        "speculative_draft_model_path": "drafts/k-13264",
+    },
+}
 ONE_BATCH = {
-    "run_name": "default", "batch_size": 8, "input_len": 256, "output_len": 128, "latency": 2.0,
-    "input_throughput": 1e4, "output_throughput": 600.0, "overall_throughput": 1536.0,
-    "last_gen_throughput": 590.0, "acc_length": 2.0, "total_output_tokens": None,
-}  # fmt: skip
+    "run_name": "default",
+    "batch_size": 8,
+    "input_len": 256,
+    "output_len": 128,
+    "latency": 2.0,
+    "input_throughput": 1e4,
+    "output_throughput": 600.0,
+    "overall_throughput": 1536.0,
+    "last_gen_throughput": 590.0,
+    "acc_length": 2.0,
+    "total_output_tokens": None,
+}
 VLLM = {
-    "model": "meta/llama", "num_prompts": 64, "completed": 64, "failed": 0, "output_tokens": 6400,
-    "wall_clock_s": 10.0, "output_throughput_tok_s": 640.0, "accept_length": 2.4,
-    "num_drafts": 2500, "num_draft_tokens": 7500, "num_accepted_tokens": 3500,
-    "baseline_throughput_tok_s": 320.0, "speedup": 2.0,
-}  # fmt: skip
+    "model": "meta/llama",
+    "num_prompts": 64,
+    "completed": 64,
+    "failed": 0,
+    "output_tokens": 6400,
+    "wall_clock_s": 10.0,
+    "output_throughput_tok_s": 640.0,
+    "accept_length": 2.4,
+    "num_drafts": 2500,
+    "num_draft_tokens": 7500,
+    "num_accepted_tokens": 3500,
+    "baseline_throughput_tok_s": 320.0,
+    "speedup": 2.0,
+}
 # In the shape of `vllm bench serve --save-result`, with numbers of our own.
 SERVE = {
-    "date": "20260901-101500", "endpoint_type": "openai-chat", "backend": "openai-chat",
-    "label": None, "model_id": "meta/Ex-8B", "tokenizer_id": "meta/Ex-8B", "num_prompts": 80,
-    "request_rate": "inf", "burstiness": 1.0, "max_concurrency": 4, "duration": 40.5,
-    "completed": 80, "failed": 0, "total_input_tokens": 6400, "total_output_tokens": 20480,
-    "request_throughput": 1.97, "request_goodput": None, "output_throughput": 505.7,
-    "total_token_throughput": 663.7, "mean_ttft_ms": 41.0, "median_ttft_ms": 39.0,
-    "std_ttft_ms": 5.0, "p99_ttft_ms": 60.0, "mean_tpot_ms": 7.7,
-}  # fmt: skip
+    "date": "20260901-101500",
+    "endpoint_type": "openai-chat",
+    "backend": "openai-chat",
+    "label": None,
+    "model_id": "meta/Ex-8B",
+    "tokenizer_id": "meta/Ex-8B",
+    "num_prompts": 80,
+    "request_rate": "inf",
+    "burstiness": 1.0,
+    "max_concurrency": 4,
+    "duration": 40.5,
+    "completed": 80,
+    "failed": 0,
+    "total_input_tokens": 6400,
+    "total_output_tokens": 20480,
+    "request_throughput": 1.97,
+    "request_goodput": None,
+    "output_throughput": 505.7,
+    "total_token_throughput": 663.7,
+    "mean_ttft_ms": 41.0,
+    "median_ttft_ms": 39.0,
+    "std_ttft_ms": 5.0,
+    "p99_ttft_ms": 60.0,
+    "mean_tpot_ms": 7.7,
+}
 SPEC = {
-    "spec_decode_acceptance_rate": 61.3, "spec_decode_acceptance_length": 2.84,
-    "spec_decode_num_drafts": 1000, "spec_decode_draft_tokens": 3000,
+    "spec_decode_acceptance_rate": 61.3,
+    "spec_decode_acceptance_length": 2.84,
+    "spec_decode_num_drafts": 1000,
+    "spec_decode_draft_tokens": 3000,
     "spec_decode_accepted_tokens": 1840,
     "spec_decode_per_position_acceptance_rates": [0.81, 0.61, 0.42],
-}  # fmt: skip
+}
 SGL_NULL = {
-    "backend": "sglang", "dataset_name": "sharegpt", "request_rate": float("inf"),
-    "max_concurrency": 1, "duration": 100.0, "completed": 40, "total_input_tokens": 5000,
-    "total_output_tokens": 20000, "total_output_tokens_retokenized": 19990,
-    "output_throughput": 200.0, "accept_length": None,
-}  # fmt: skip
+    "backend": "sglang",
+    "dataset_name": "sharegpt",
+    "request_rate": float("inf"),
+    "max_concurrency": 1,
+    "duration": 100.0,
+    "completed": 40,
+    "total_input_tokens": 5000,
+    "total_output_tokens": 20000,
+    "total_output_tokens_retokenized": 19990,
+    "output_throughput": 200.0,
+    "accept_length": None,
+}
 SPECBUNDLE = {
     "Llama-3.1-8B": {
         "mtbench": {
             "benchmark_name": "mtbench",
             "results": [
-                {"batch_size": 8, "steps": steps, "topk": 1, "num_draft_tokens": steps + 1,
-                 "metrics": [
-                     {"Name": "Wihtout EAGLE3", "output_throughput": 500.0, "accept_length": 1.0},
-                     {"Name": "org/A", "output_throughput": 900.0, "accept_length": 2.6},
-                     {"Name": "org/B", "output_throughput": 800.0, "accept_length": 2.4}]}
+                {
+                    "batch_size": 8,
+                    "steps": steps,
+                    "topk": 1,
+                    "num_draft_tokens": steps + 1,
+                    "metrics": [
+                        {
+                            "Name": "Wihtout EAGLE3",
+                            "output_throughput": 500.0,
+                            "accept_length": 1.0,
+                        },
+                        {"Name": "org/A", "output_throughput": 900.0, "accept_length": 2.6},
+                        {"Name": "org/B", "output_throughput": 800.0, "accept_length": 2.4},
+                    ],
+                }
                 for steps in (3, 5)
             ],
         }
     }
-}  # fmt: skip
+}
 
 
 def source(value, name="results.json"):
@@ -139,9 +224,16 @@ def test_the_recorded_specforge_benchmark(shared):
 
 
 def test_specforge_acceptance_is_tokens_over_verifications_not_its_mean():
-    value = {"average_acceptance_length": 3.0, "backend": "sglang", "dataset": "mt-bench",
-             "latency_seconds": 10.0, "output_tokens": 1000, "samples": 80,
-             "spec_verify_count": 400, "throughput_tokens_per_second": 100.0}  # fmt: skip
+    value = {
+        "average_acceptance_length": 3.0,
+        "backend": "sglang",
+        "dataset": "mt-bench",
+        "latency_seconds": 10.0,
+        "output_tokens": 1000,
+        "samples": 80,
+        "spec_verify_count": 400,
+        "throughput_tokens_per_second": 100.0,
+    }
     found = imported(value, ks=("4380",))
     assert (found.prompts, found.runs[0].acceptance_length) == ("MT-Bench", 2.5)
 
@@ -187,8 +279,9 @@ def test_vllms_own_benchmark_is_two_drafts_on_vllm():
     (found,) = import_results(sources, hints=Hints(ks=("128256", "13264")))
     assert (found.engine, found.target) == ("vLLM", "meta/Ex-8B")
     assert [(c.label, c.k, c.steps, c.draft_tokens) for c in found.configurations] == [
-        ("128,256", 128_256, 3, 4), ("13,264", 13_264, 3, 4)
-    ]  # fmt: skip
+        ("128,256", 128_256, 3, 4),
+        ("13,264", 13_264, 3, 4),
+    ]
     for label, rate, length in (("128,256", 430.2, 2.91), ("13,264", 505.7, 2.84)):
         (run,) = found.good(label, 4)
         assert (run.throughput, run.verified) == (rate, 1000)
@@ -205,22 +298,44 @@ def test_vllms_own_benchmark_is_two_drafts_on_vllm():
 
 # What each tool writes where it does not know of any speculation.
 SILENT = {
-    "bench-eagle3": {"model": None, "gsm8k": [
-        {"batch_size": 2, "steps": None, "topk": None, "num_draft_tokens": None,
-         "metrics": [{"latency": 1.0, "output_throughput": 9.0, "accept_length": 1.0}]}]},
+    "bench-eagle3": {
+        "model": None,
+        "gsm8k": [
+            {
+                "batch_size": 2,
+                "steps": None,
+                "topk": None,
+                "num_draft_tokens": None,
+                "metrics": [{"latency": 1.0, "output_throughput": 9.0, "accept_length": 1.0}],
+            }
+        ],
+    },
     "bench-serving": SGL_NULL,
     "bench-one-batch-server": {**ONE_BATCH, "acc_length": -1},
     "modelopt": [{"Output TPS": 300.0}],
-    "nemo-automodel": {**VLLM, "accept_length": None, "num_drafts": None,
-                       "baseline_throughput_tok_s": None},
-    "specforge-benchmark": {"dataset": "gsm8k", "latency_seconds": 10.0, "samples": 8,
-                            "output_tokens": 1000, "throughput_tokens_per_second": 100.0},
+    "nemo-automodel": {
+        **VLLM,
+        "accept_length": None,
+        "num_drafts": None,
+        "baseline_throughput_tok_s": None,
+    },
+    "specforge-benchmark": {
+        "dataset": "gsm8k",
+        "latency_seconds": 10.0,
+        "samples": 8,
+        "output_tokens": 1000,
+        "throughput_tokens_per_second": 100.0,
+    },
     "vllm-bench-serve": SERVE,
-}  # fmt: skip
+}
 LOUD = {
-    "bench-eagle3": EAGLE3, "bench-serving": SERVING, "bench-one-batch-server": ONE_BATCH,
-    "nemo-automodel": VLLM, "vllm-bench-serve": {**SERVE, **SPEC}, "specbundle": SPECBUNDLE,
-}  # fmt: skip
+    "bench-eagle3": EAGLE3,
+    "bench-serving": SERVING,
+    "bench-one-batch-server": ONE_BATCH,
+    "nemo-automodel": VLLM,
+    "vllm-bench-serve": {**SERVE, **SPEC},
+    "specbundle": SPECBUNDLE,
+}
 
 
 @pytest.mark.parametrize("name", SILENT)
@@ -248,8 +363,9 @@ def test_one_size_for_several_files_leaves_the_baseline_alone():
     sources = [source(plain, "plain.json"), source(SERVING, "draft.json")]
     (found,) = import_results(sources, hints=Hints(ks=("13264",)))
     assert [(c.label, c.k) for c in found.configurations] == [
-        ("no speculation", None), ("13,264", 13_264)
-    ]  # fmt: skip
+        ("no speculation", None),
+        ("13,264", 13_264),
+    ]
     assert imported(plain, ks=("13264",)).configurations[0].k == 13_264
     assert imported(EAGLE3, ks=("13264",)).configurations[0].label == "no speculation"
 
@@ -272,16 +388,27 @@ def test_two_files_of_any_tool_are_never_one_configuration_unless_said(name):
     "value",
     [
         # TensorRT-LLM's and others' descendants of the same script share these fields.
-        {"date": "x", "backend": "openai", "model_id": "m", "tokenizer_id": "m", "num_prompts": 4,
-         "request_rate": "inf", "burstiness": 1.0, "duration": 1.0, "completed": 4,
-         "total_output_tokens": 9, "output_throughput": 9.0, "mean_ttft_ms": 1.0},
+        {
+            "date": "x",
+            "backend": "openai",
+            "model_id": "m",
+            "tokenizer_id": "m",
+            "num_prompts": 4,
+            "request_rate": "inf",
+            "burstiness": 1.0,
+            "duration": 1.0,
+            "completed": 4,
+            "total_output_tokens": 9,
+            "output_throughput": 9.0,
+            "mean_ttft_ms": 1.0,
+        },
         {"output_throughput": 9.0, "total_output_tokens": 9, "duration": 1.0},
         {"batch_size": 1, "input_len": 9, "output_len": 9, "latency": 1.0},
         {"results": [], "aggregate": {}},
         {"results": [{"score": 1}], "aggregate": {"mean": 1}},
         {"endpoint_type": "openai", "burstiness": 1.0, "tokenizer_id": "m"},
     ],
-)  # fmt: skip
+)
 def test_fields_that_several_tools_write_recognise_none(value):
     with pytest.raises(InputError, match="is no result that can be imported"):
         imported(value)
@@ -304,9 +431,13 @@ def test_bad_fields_of_vllm_are_named(change, field):
 
 
 def test_a_nemo_sweep_is_a_measurement_per_data_set_and_keeps_failures():
-    sweep = {"results": [{"dataset": "gsm8k", **VLLM},
-                         {"dataset": "alpaca", "error": "connection refused"}],
-             "aggregate": {"num_datasets": 2}}  # fmt: skip
+    sweep = {
+        "results": [
+            {"dataset": "gsm8k", **VLLM},
+            {"dataset": "alpaca", "error": "connection refused"},
+        ],
+        "aggregate": {"num_datasets": 2},
+    }
     good, bad = import_results([source(sweep)])
     assert (good.prompts, good.runs[0].throughput, good.runs[0].concurrency) == ("gsm8k", 640.0, 16)
     assert bad.runs[0].error == "connection refused"
@@ -315,17 +446,26 @@ def test_a_nemo_sweep_is_a_measurement_per_data_set_and_keeps_failures():
 def test_a_modelopt_folder(tmp_path):
     files = {
         "configuration.json": {
-            "engine": "VLLM", "engine_version": "0.19.1", "speculative_algorithm": "EAGLE3",
-            "draft_length": 3, "draft_model_dir": "drafts/a", "model_dir": "meta/llama",
-            "concurrency": 2, "mtbench": "question.jsonl", "gpu": "H200", "output_length": 4096,
+            "engine": "VLLM",
+            "engine_version": "0.19.1",
+            "speculative_algorithm": "EAGLE3",
+            "draft_length": 3,
+            "draft_model_dir": "drafts/a",
+            "model_dir": "meta/llama",
+            "concurrency": 2,
+            "mtbench": "question.jsonl",
+            "gpu": "H200",
+            "output_length": 4096,
         },
-        "timing.json": [{"Output TPS": 300.0, "E2E Request Time": {"mean": "2.5000"}},
-                        {"Output TPS": 310.0}],
+        "timing.json": [
+            {"Output TPS": 300.0, "E2E Request Time": {"mean": "2.5000"}},
+            {"Output TPS": 310.0},
+        ],
         "acceptance_rate.json": [
             {"Average_AL": 9.9, "Acceptance_Length_Histogram": {"1": 10, "2": 20, "4": 10}},
             {"Average_AL": 9.9, "Acceptance_Length_Histogram": {"1": 20, "3": 20}},
         ],
-    }  # fmt: skip
+    }
     for name, value in files.items():
         (tmp_path / name).write_text(json.dumps(value))
     (found,) = import_results(open_sources([tmp_path]), hints=Hints(ks=("13264",)))
@@ -343,8 +483,12 @@ def test_specbundle_repeats_its_baseline_which_is_one_run():
     found = imported(SPECBUNDLE, ks=("org/A=32000", "org/B=128256"))
     assert len(found.good("no speculation")) == 1
     assert [c.label for c in found.configurations] == [
-        "no speculation", "32,000 (3-1-4)", "128,256 (3-1-4)", "32,000 (5-1-6)", "128,256 (5-1-6)"
-    ]  # fmt: skip
+        "no speculation",
+        "32,000 (3-1-4)",
+        "128,256 (3-1-4)",
+        "32,000 (5-1-6)",
+        "128,256 (5-1-6)",
+    ]
     many = {f"target {i}": SPECBUNDLE["Llama-3.1-8B"] for i in range(13)}
     with pytest.raises(InputError, match="13 measurements; say which with --only"):
         import_results([source(many)])
@@ -368,9 +512,15 @@ def test_files_of_one_workload_make_one_measurement_in_pairs():
 
 
 def test_drafts_that_nobody_names_are_not_taken_for_one():
-    value = {"backend": "sglang", "dataset": "gsm8k", "latency_seconds": 10.0, "samples": 8,
-             "output_tokens": 1000, "spec_verify_count": 400,
-             "throughput_tokens_per_second": 100.0}  # fmt: skip
+    value = {
+        "backend": "sglang",
+        "dataset": "gsm8k",
+        "latency_seconds": 10.0,
+        "samples": 8,
+        "output_tokens": 1000,
+        "spec_verify_count": 400,
+        "throughput_tokens_per_second": 100.0,
+    }
     sources = [source(value, "a.json"), source(value, "b.json")]
     (found,) = import_results(sources)
     assert [c.label for c in found.configurations] == ["a.json", "b.json"]
@@ -422,11 +572,13 @@ def test_what_is_no_result_is_refused_in_a_sentence(content, message):
         ({**SERVING, "output_throughput": float("nan")}, r"\$\.output_throughput"),
         ({**SERVING, "total_output_tokens": -1}, r"\$\.total_output_tokens"),
         ({"model": "m", "mtbench": [{"batch_size": 0, "metrics": []}]}, r"\$\.batch_size"),
-        ({"model": "m", "mtbench": [{"batch_size": 1, "metrics": [{"latency": 1.0}]}]},
-         r"mtbench entry 1, .*output_throughput.*\$\.metrics\[0\]"),
+        (
+            {"model": "m", "mtbench": [{"batch_size": 1, "metrics": [{"latency": 1.0}]}]},
+            r"mtbench entry 1, .*output_throughput.*\$\.metrics\[0\]",
+        ),
         ([{"Output TPS": "fast"}], r"entry 1 .*\$\.`?Output TPS"),
     ],
-)  # fmt: skip
+)
 def test_bad_fields_are_named_with_file_and_place(value, field):
     with pytest.raises(InputError, match=field):
         import_results([source(value, "r.jsonl")])

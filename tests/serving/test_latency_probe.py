@@ -56,10 +56,17 @@ def timing(seconds: float) -> Timing:
 def made() -> Probe:
     """A probe whose every number is known: a step takes 2 + k / 100 ms."""
     rows = tuple(
-        ProbeRow(1, k, timing(2e-3 + 1e-5 * k), timing(5e-4), timing(1e-3), timing(1e-5 * k),
-                 timing(1e-4))
+        ProbeRow(
+            1,
+            k,
+            timing(2e-3 + 1e-5 * k),
+            timing(5e-4),
+            timing(1e-3),
+            timing(1e-5 * k),
+            timing(1e-4),
+        )
         for k in (600, 10, 100)
-    )  # fmt: skip
+    )
     return Probe(TINY, "cpu", "float32", 16, 1, False, rows, (VerifyRow(1, 4, timing(0.02)),))
 
 
@@ -234,11 +241,30 @@ def test_requests_that_make_no_sense(changes, says):
 
 
 def test_the_command_keeps_the_probe_and_prints_it(capsys, tmp_path):
-    config = {"hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
-              "num_key_value_heads": 2, "vocab_size": 600, "num_hidden_layers": 4}  # fmt: skip
+    config = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 600,
+        "num_hidden_layers": 4,
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
-    argv = ["probe", "--draft-config", str(tmp_path / "config.json"), "--k", "10", "600", "--batch",
-            "1", "--repeats", "6", "--with-target", "--out", str(tmp_path / "p.json")]  # fmt: skip
+    argv = [
+        "probe",
+        "--draft-config",
+        str(tmp_path / "config.json"),
+        "--k",
+        "10",
+        "600",
+        "--batch",
+        "1",
+        "--repeats",
+        "6",
+        "--with-target",
+        "--out",
+        str(tmp_path / "p.json"),
+    ]
     assert main([*argv, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     found = latency_probe.find(result["key"])

@@ -14,9 +14,9 @@ from helpers.tokenizer_makers import byte_level, write_folder
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.corpora.uploads import store_upload
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving import prompts as prompts_
-from vocabtrim_core.serving.prompt_presets import PROMPT_PRESETS
-from vocabtrim_core.serving.prompts import load_prompts
+from vocabtrim_core.serving.prompts import prompt_set as prompts_
+from vocabtrim_core.serving.prompts.presets import PROMPT_PRESETS
+from vocabtrim_core.serving.prompts.prompt_set import load_prompts
 from vocabtrim_core.templates.resolve import NAMED, resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -191,11 +191,15 @@ def test_benchmarks_by_name(tmp_path, llama, monkeypatch) -> None:
         "mt-bench": {"category": "writing", "prompt": ["Compose.", "Rewrite."], "reference": []},
         "humaneval": {"prompt": "def f():\n", "canonical_solution": "    pass\n"},
         "ner": {"idx": "1", "text": "Ada was in London.", "tokens": ["Ada"]},
-        "function-calling": {"conversations": [
-            {"from": "system", "value": "You call functions."},
-            {"from": "human", "value": "Weather?"}, {"from": "gpt", "value": "call()"}]},
+        "function-calling": {
+            "conversations": [
+                {"from": "system", "value": "You call functions."},
+                {"from": "human", "value": "Weather?"},
+                {"from": "gpt", "value": "call()"},
+            ]
+        },
         "aime": {"problem": "1 + 1?", "answer": "2"},
-    }  # fmt: skip
+    }
 
     def fetched(name, limit, progress):
         path = lines(tmp_path / f"{name}.jsonl", [rows[name]])
@@ -210,8 +214,13 @@ def test_benchmarks_by_name(tmp_path, llama, monkeypatch) -> None:
     assert texts["ner"].endswith(f"Text: Ada was in London.<|eot_id|>{OPEN}")
     assert "You call functions." in texts["function-calling"]
     assert texts["function-calling"].endswith(f"Weather?<|eot_id|>{OPEN}")
-    assert [each.name for each in found.values()] == ["MT-Bench", "HumanEval", "NER",
-                                                      "Function calling", "AIME"]  # fmt: skip
+    assert [each.name for each in found.values()] == [
+        "MT-Bench",
+        "HumanEval",
+        "NER",
+        "Function calling",
+        "AIME",
+    ]
     assert "stand-in" in found["ner"].notes[0]
 
 

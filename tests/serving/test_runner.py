@@ -10,10 +10,10 @@ from helpers.sglang_server import serving, write_nvidia_smi
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.serving import clocks, measurement
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving import hardware, measurement
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer, Configuration
-from vocabtrim_core.serving.prompts import PromptSet
+from vocabtrim_core.serving.prompts.prompt_set import PromptSet
 from vocabtrim_core.serving.runner import measure, resources, schedule
 from vocabtrim_core.serving.sglang_client import SglangServers
 
@@ -60,8 +60,16 @@ def _own_workspace(tmp_path, monkeypatch) -> None:
 
 def test_every_second_round_goes_backwards() -> None:
     turns = [(c.label, n, i) for c, n, i in schedule([A, B], (1, 2), 2, alternate=True)]
-    assert turns == [("A", 1, 0), ("B", 1, 0), ("A", 2, 0), ("B", 2, 0),
-                     ("B", 1, 1), ("A", 1, 1), ("B", 2, 1), ("A", 2, 1)]  # fmt: skip
+    assert turns == [
+        ("A", 1, 0),
+        ("B", 1, 0),
+        ("A", 2, 0),
+        ("B", 2, 0),
+        ("B", 1, 1),
+        ("A", 1, 1),
+        ("B", 2, 1),
+        ("A", 2, 1),
+    ]
 
 
 @pytest.mark.parametrize(("runs", "starts"), [(1, "AB"), (2, "ABA"), (3, "ABA"), (5, "ABA")])
@@ -76,8 +84,16 @@ def test_blocks_start_few_servers_and_face_each_other(runs, starts) -> None:
 
 def test_runs_are_warmed_up_flushed_and_counted() -> None:
     engine = Engine()
-    found = measure(engine, [A, B], PROMPTS, runs=2, concurrencies=(1, 3), local=False,
-                    generation=Generation(9), command="bench …")  # fmt: skip
+    found = measure(
+        engine,
+        [A, B],
+        PROMPTS,
+        runs=2,
+        concurrencies=(1, 3),
+        local=False,
+        generation=Generation(9),
+        command="bench …",
+    )
     once = [("use", "A", 3), ("answer", 2, 1), ("flush",), ("answer", 5, 1)]
     assert engine.did[:4] == once
     # B before it was B: no loading, but another load to get used to.
@@ -88,9 +104,13 @@ def test_runs_are_warmed_up_flushed_and_counted() -> None:
     assert (first.tokens, first.throughput, first.acceptance_length) == (20, 10.0, 2.0)
     assert first.accepted == (0, 10)
     assert found.settings == {
-        "dtype": "float32", "max_new_tokens": 9, "temperature": 0.0, "ignore_eos": False,
-        "prompts": 5, "warm_up_prompts": 2,
-    }  # fmt: skip
+        "dtype": "float32",
+        "max_new_tokens": 9,
+        "temperature": 0.0,
+        "ignore_eos": False,
+        "prompts": 5,
+        "warm_up_prompts": 2,
+    }
     assert found.notes == ("As fast as it gets.", "Two were long.")
     assert (found.prompts_key, found.toy, found.command) == (PROMPTS.key, True, "bench …")
     assert measurement.find(found.key) == found
@@ -206,7 +226,7 @@ def test_settings_that_mean_nothing(settings, words) -> None:
 def test_clocks_stand_beside_results(tmp_path, monkeypatch) -> None:
     write_nvidia_smi(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    (gpu,) = clocks.gpus()
+    (gpu,) = hardware.gpus()
     assert (gpu.name, gpu.driver, gpu.slowed_by) == ("NVIDIA H200", "580.65", ("the power cap",))
     found = measure(Engine(), [A], PROMPTS, runs=1)
     assert found.settings["clocks_first"] == (
@@ -214,7 +234,7 @@ def test_clocks_stand_beside_results(tmp_path, monkeypatch) -> None:
     )
     assert found.notes[-1] == "NVIDIA H200 was slowed by the power cap in run 1 of A."
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    assert clocks.gpus() == ()
+    assert hardware.gpus() == ()
     assert "clocks_first" not in measure(Engine(), [A], PROMPTS, runs=1).settings
 
 

@@ -10,9 +10,9 @@ import pytest
 from helpers.sglang_server import SECRET, info, serving
 
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.serving import sglang_facts, sglang_http
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving import sglang_http, sglang_server_info
 from vocabtrim_core.serving.configurations import NO_SPECULATION
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Configuration, Run
 from vocabtrim_core.serving.sglang_client import SglangServers
 from vocabtrim_core.serving.sglang_http import SglangHttp
@@ -47,7 +47,7 @@ def test_a_recorded_server_is_read(shared) -> None:
     body, _ = (shared / "reference/specforge_sglang/o_server_info.txt").read_text().split("\nHTTP")
     with serving() as fake:
         fake.info = json.loads(body)
-        found = sglang_facts.read(SglangHttp(fake.url))
+        found = sglang_server_info.read(SglangHttp(fake.url))
     assert (found.version, found.target, found.tokenizer) == ("0.5.14", "exp/target", "exp/target")
     assert (found.algorithm, found.draft, found.steps) == ("", "", 0)
     assert found.arguments["attention_backend"] == "torch_native"
@@ -171,8 +171,11 @@ def test_what_is_no_sglang_server_is_said(pages, words) -> None:
 def test_an_older_name_of_server_info() -> None:
     with serving() as fake:
         old = json.dumps(info(target="models/old"))
-        fake.pages = {"/server_info": HTML, "/get_server_info": (200, "application/json", old),
-                      "/model_info": HTML}  # fmt: skip
+        fake.pages = {
+            "/server_info": HTML,
+            "/get_server_info": (200, "application/json", old),
+            "/model_info": HTML,
+        }
         assert SglangServers([("", fake.url)]).target == "models/old"
 
 
@@ -216,11 +219,17 @@ def test_answers_are_counted_from_the_last_event() -> None:
         run = Run.of("k", 1, 0, answers, seconds)
         assert run.acceptance_length == 39 / 14
         bodies = fake.generated
-        assert [b.get("input_ids") or b["text"] for b in bodies] == [[1, 2], [3, 4, 5],
-                                                                     "text alone"]  # fmt: skip
+        assert [b.get("input_ids") or b["text"] for b in bodies] == [
+            [1, 2],
+            [3, 4, 5],
+            "text alone",
+        ]
         assert all(b["stream"] for b in bodies)
-        assert bodies[0]["sampling_params"] == {"temperature": 0.0, "max_new_tokens": 20,
-                                                "ignore_eos": False}  # fmt: skip
+        assert bodies[0]["sampling_params"] == {
+            "temperature": 0.0,
+            "max_new_tokens": 20,
+            "ignore_eos": False,
+        }
         assert sum(path == "/flush_cache" for path, _, _ in fake.requests) == 1
         servers.close()
 

@@ -15,9 +15,9 @@ from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.jobs.processes import Process
 from vocabtrim_core.serving import server_process
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Configuration
-from vocabtrim_core.serving.prompts import PromptSet
+from vocabtrim_core.serving.prompts.prompt_set import PromptSet
 from vocabtrim_core.serving.runner import measure
 from vocabtrim_core.serving.server_process import ServerProcess
 from vocabtrim_core.serving.sglang_interpreter import add_engine, sglang_command

@@ -155,8 +155,10 @@ def test_a_run_adds_up_answers_that_drafted_and_others():
 def test_baselines_are_those_that_were_measured():
     made = measured({"none": [50.0], "13264": [110.0], "32000": [108.0], str(V): [100.0]})
     assert baselines(made, "13264") == {
-        "no speculation": "none", "128,256": str(V), "32,000": "32000"
-    }  # fmt: skip
+        "no speculation": "none",
+        "128,256": str(V),
+        "32,000": "32000",
+    }
     assert baselines(made, "32000") == {"no speculation": "none", "128,256": str(V)}
     assert baselines(measured({"13264": [1.0]}), "13264") == {}
 
@@ -164,11 +166,15 @@ def test_baselines_are_those_that_were_measured():
 def test_of_two_drafts_of_one_size_the_one_of_the_same_shape_is_the_baseline():
     shapes = {"short": (V, 3, 4), "long": (V, 5, 6), "ours": (13_264, 5, 6)}
     made = Measurement(
-        "MT-Bench", "t", "e",
-        tuple(Configuration(name, k, "d", steps, 1, tokens)
-              for name, (k, steps, tokens) in shapes.items()),
+        "MT-Bench",
+        "t",
+        "e",
+        tuple(
+            Configuration(name, k, "d", steps, 1, tokens)
+            for name, (k, steps, tokens) in shapes.items()
+        ),
         vocab_size=V,
-    )  # fmt: skip
+    )
     assert baselines(made, "ours") == {"128,256": "long"}
 
 

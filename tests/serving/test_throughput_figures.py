@@ -16,10 +16,10 @@ from vocabtrim_core.figures.base import DARK, LIGHT
 from vocabtrim_core.figures.tuning import tuning_figure, tuning_info
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.report.measured import summary_rows, take_along
-from vocabtrim_core.serving.beside_paper import beside_paper, paper_result
 from vocabtrim_core.serving.measurement import Measurement
+from vocabtrim_core.serving.paper_comparison import beside_paper, paper_result
 from vocabtrim_core.serving.statistics import compare, interval, paired_ratio
-from vocabtrim_core.serving.tuning import Trial, Tuning
+from vocabtrim_core.serving.tuning import Tuning, TuningTrial
 
 LABELS = ["no speculation", "128,256", "32,000", "13,264"]
 
@@ -81,10 +81,17 @@ def test_gains_are_paired_and_say_whether_they_are_told_apart():
 
 def test_a_gain_that_may_be_chance_is_hollow():
     close = Measurement(
-        "p", "t", "e", (configuration(V), configuration(SMALL)),
-        tuple(run(f"{k:,}", i, rate, 2.5) for k, rates in ((V, (100, 110, 90)),
-              (SMALL, (101, 100, 99))) for i, rate in enumerate(rates)), V,
-    )  # fmt: skip
+        "p",
+        "t",
+        "e",
+        (configuration(V), configuration(SMALL)),
+        tuple(
+            run(f"{k:,}", i, rate, 2.5)
+            for k, rates in ((V, (100, 110, 90)), (SMALL, (101, 100, 99)))
+            for i, rate in enumerate(rates)
+        ),
+        V,
+    )
     info = figures.gain_info([close], figures.FULL, 1)
     assert info.gains[0].distinguishable is False
     assert figures.gain_figure(info, "V").data[0].marker.symbol == ("circle-open",)
@@ -145,9 +152,15 @@ def test_a_toy_among_others_is_named_so_itself():
 
 @pytest.mark.parametrize(
     ("name", "task"),
-    [("MT-Bench", "MT-Bench"), ("math500", "MATH-500"), ("AIME 2024", "AIME"), ("ner", "NER"),
-     ("function-calling", "Function calling"), ("my own", None)],
-)  # fmt: skip
+    [
+        ("MT-Bench", "MT-Bench"),
+        ("math500", "MATH-500"),
+        ("AIME 2024", "AIME"),
+        ("ner", "NER"),
+        ("function-calling", "Function calling"),
+        ("my own", None),
+    ],
+)
 def test_prompt_sets_find_their_row(name, task):
     found = paper_result(name)
     assert (found.task if found else None) == task
@@ -228,11 +241,16 @@ def test_summary_rows_are_one_per_configuration_and_concurrency():
 
 
 def test_trials_are_drawn_with_the_failed_ones_and_the_best_so_far():
-    found = Tuning("s", "", (
-        Trial(0, configuration(SMALL), 50.0, 1.0, 3, 2.5),
-        Trial(1, configuration(V), None, error="it stalled"),
-        Trial(2, configuration(32_000), 60.0, 90.0, 2, 2.6),
-    ), {})  # fmt: skip
+    found = Tuning(
+        "s",
+        "",
+        (
+            TuningTrial(0, configuration(SMALL), 50.0, 1.0, 3, 2.5),
+            TuningTrial(1, configuration(V), None, error="it stalled"),
+            TuningTrial(2, configuration(32_000), 60.0, 90.0, 2, 2.6),
+        ),
+        {},
+    )
     info = tuning_info(found)
     assert (info.numbers, info.rates, info.best) == ((1, 3), (50.0, 60.0), 1)
     assert info.best_so_far == (50.0, 50.0, 60.0)

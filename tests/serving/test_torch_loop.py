@@ -26,7 +26,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Configuration, Run
 
 torch = Lazy("torch")
@@ -83,9 +83,14 @@ def greedy(model, ids, new, ends=()):
     """transformers' own greedy answer, and its nearest tie."""
     prompt = torch.tensor([ids])
     found = model.generate(
-        prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=new, do_sample=False,
-        eos_token_id=list(ends) or None, output_logits=True, return_dict_in_generate=True,
-    )  # fmt: skip
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=new,
+        do_sample=False,
+        eos_token_id=list(ends) or None,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
     best = torch.cat(found.logits).topk(2).values
     return found.sequences[0, len(ids) :].tolist(), float((best[:, 0] - best[:, 1]).min())
 
@@ -291,8 +296,9 @@ def test_an_answer_that_differs_is_said(folders):
     loop.decode((3, 4), Generation(8))
     assert not any("differ" in note for note in loop.notes)
     loop._decoder.target.forward = lambda ids, at, visible, rows, aux: (
-        torch.zeros(1, rows, dtype=torch.long), torch.zeros(1, ids.shape[1], 3 * H).bfloat16()
-    )  # fmt: skip
+        torch.zeros(1, rows, dtype=torch.long),
+        torch.zeros(1, ids.shape[1], 3 * H).bfloat16(),
+    )
     loop.decode((1, 2), Generation(8))
     assert "1 of 2 answers differ" in loop.notes[-1]
 
@@ -401,9 +407,14 @@ def test_a_draft_of_speculators_is_read(folders, loop, tmp_path):
     from safetensors.torch import load_file
 
     fields = json.loads((folders.drafts[11] / "config.json").read_text())
-    about = {"speculators_model_type": "eagle3", "architectures": ["Eagle3Speculator"],
-             "draft_vocab_size": 11, KEY: [1, 2, 3], "norm_before_residual": True,
-             "transformer_layer_config": fields}  # fmt: skip
+    about = {
+        "speculators_model_type": "eagle3",
+        "architectures": ["Eagle3Speculator"],
+        "draft_vocab_size": 11,
+        KEY: [1, 2, 3],
+        "norm_before_residual": True,
+        "transformer_layer_config": fields,
+    }
     del fields["eagle_config"], fields["draft_vocab_size"]
     tensors = load_file(folders.drafts[11] / "model.safetensors")
     named = {n.replace("midlayer.", "layers.0."): t for n, t in tensors.items()}

@@ -9,7 +9,7 @@ import optuna
 import pytest
 
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer, Configuration, Measurement, Run
 from vocabtrim_core.serving.tuning import Space, read, rivals, tune
 
@@ -118,8 +118,11 @@ def test_a_small_space_is_measured_whole_and_once(storage):
     space = Space({1000: "a", 4000: "b"}, steps=(2, 3))
     found = run(engine, storage, 50, space)
     assert {t.configuration.label for t in found.trials} == {
-        "1,000 (2-1-3)", "1,000 (3-1-4)", "4,000 (2-1-3)", "4,000 (3-1-4)"
-    }  # fmt: skip
+        "1,000 (2-1-3)",
+        "1,000 (3-1-4)",
+        "4,000 (2-1-3)",
+        "4,000 (3-1-4)",
+    }
     assert len(engine.used) == 4
     assert run(engine, storage, 50, space) == found
     assert len(engine.used) == 4
@@ -176,8 +179,10 @@ def test_another_question_under_the_same_name_is_refused(storage):
 
 
 def test_shapes_that_engines_take():
-    shapes = [(c.steps, c.topk, c.draft_tokens) for c in Space(
-        {5: "a"}, (1, 3), (1, 2), (2, 4, 100)).configurations()]  # fmt: skip
+    shapes = [
+        (c.steps, c.topk, c.draft_tokens)
+        for c in Space({5: "a"}, (1, 3), (1, 2), (2, 4, 100)).configurations()
+    ]
     # A chain of n verifies n + 1; a tree of one step of two has at most 3, of three steps 11.
     assert shapes == [(1, 1, 2), (1, 2, 2), (1, 2, 3), (3, 1, 4), (3, 2, 4), (3, 2, 11)]
     assert Space({5: "a"}, (3,), (2,), (6,)).configurations()[0].label == "5 (3-2-6)"
@@ -208,8 +213,12 @@ def test_bad_input_is_one_sentence(call, message):
 def test_the_best_is_measured_again_beside_its_baselines():
     best = SPACE.configuration(13_000, 4, 1)
     assert [c.label for c in rivals(best, SPACE, 128_000)] == [
-        "13,000 (4-1-5)", "no speculation", "128,000 (4-1-5)", "32,000 (4-1-5)"
-    ]  # fmt: skip
+        "13,000 (4-1-5)",
+        "no speculation",
+        "128,000 (4-1-5)",
+        "32,000 (4-1-5)",
+    ]
     assert [c.label for c in rivals(SPACE.configuration(32_000, 4, 1), SPACE, None)] == [
-        "32,000 (4-1-5)", "no speculation"
-    ]  # fmt: skip
+        "32,000 (4-1-5)",
+        "no speculation",
+    ]

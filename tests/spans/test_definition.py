@@ -152,9 +152,11 @@ def test_sentinels_of_the_table(rules):
 
 def test_sentinels_of_random_conversations(rules):
     @settings(
-        max_examples=25, deadline=None, derandomize=True,
+        max_examples=25,
+        deadline=None,
+        derandomize=True,
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     @given(conversations())
     def holds(conversation):
         try:
@@ -175,9 +177,12 @@ def test_marked_templates_against_transformers_masks(name):
         if any(message.get("weight") == 0 for message in conversation.messages):
             continue
         out = family.hf.apply_chat_template(
-            found.messages, tools=conversation.tools, chat_template=family.rules.jinja,
-            return_assistant_tokens_mask=True, return_dict=True,
-        )  # fmt: skip
+            found.messages,
+            tools=conversation.tools,
+            chat_template=family.rules.jinja,
+            return_assistant_tokens_mask=True,
+            return_dict=True,
+        )
         mask = out["assistant_masks"]
         theirs = [i for i, marked in zip(out["input_ids"], mask, strict=True) if marked]
         ids, offsets = family.encode(found.text)
@@ -194,9 +199,11 @@ def test_the_definition_without_marks_finds_what_the_marks_say():
     for name in ("marks_llama3", "marks_qwen3"):
         rules = load(name).rules
         unmarked = dataclasses.replace(
-            rules, jinja=re.sub(r"\{%-? (end)?generation -?%\}", "{%- if true -%}{%- endif %}",
-                                rules.jinja)
-        )  # fmt: skip
+            rules,
+            jinja=re.sub(
+                r"\{%-? (end)?generation -?%\}", "{%- if true -%}{%- endif %}", rules.jinja
+            ),
+        )
         for conversation in CONVERSATIONS:
             by_marks = counted(rules, conversation.messages, conversation.tools)
             by_prompts = counted(unmarked, conversation.messages, conversation.tools)

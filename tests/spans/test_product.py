@@ -29,9 +29,17 @@ from vocabtrim_core.templates.verify import check_spans
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer, load_tokenizer
 
 CONVERSATIONS = table()
-UNCLEAR_IN_TEXT = ("forged", "literal", "markup", "opening", "only_assistant", "two_assistants",
-                   "result_then_user", "ends_with_result",
-                   "assistant_after_system")  # fmt: skip
+UNCLEAR_IN_TEXT = (
+    "forged",
+    "literal",
+    "markup",
+    "opening",
+    "only_assistant",
+    "two_assistants",
+    "result_then_user",
+    "ends_with_result",
+    "assistant_after_system",
+)
 
 
 @pytest.fixture(scope="module", params=PARAMS)
@@ -109,11 +117,15 @@ def test_random_conversations(family, resolved):
     @given(conversations())
     def holds(conversation):
         # Messages with nothing in them are in the table; Mistral refuses one and joins two.
-        assume(all(m.get("content") or m.get("tool_calls") or m.get("reasoning_content")
-                   for m in conversation.messages if m["role"] == "assistant"))  # fmt: skip
+        assume(
+            all(
+                m.get("content") or m.get("tool_calls") or m.get("reasoning_content")
+                for m in conversation.messages
+                if m["role"] == "assistant"
+            )
+        )
         # A prompt that opens a thought and an answer that begins as its tag does share characters.
-        assume(not any((m.get("content") or "").startswith("<")
-                       for m in conversation.messages))  # fmt: skip
+        assume(not any((m.get("content") or "").startswith("<") for m in conversation.messages))
         right = expected(family, conversation)
         found = product(resolved, conversation)
         answers = [m for m in conversation.messages if m["role"] == "assistant"]

@@ -20,16 +20,22 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 NO_PROMPT = {
-    "CHATML": "<|im_start|>assistant\n", "SYSTEM_PROMPT": "<|im_start|>assistant\n",
-    "MARKED": "<|im_start|>assistant\n", "HALF_MARKED": "<|im_start|>assistant\n",
-    "THINKING": "<|im_start|>assistant\n", "R1": "<｜Assistant｜>",
-    "CHANNELS": "<|start|>assistant<|channel|>", "PLAIN": "Assistant:", "STRICT": "", "BARE": "",
-}  # fmt: skip
+    "CHATML": "<|im_start|>assistant\n",
+    "SYSTEM_PROMPT": "<|im_start|>assistant\n",
+    "MARKED": "<|im_start|>assistant\n",
+    "HALF_MARKED": "<|im_start|>assistant\n",
+    "THINKING": "<|im_start|>assistant\n",
+    "R1": "<｜Assistant｜>",
+    "CHANNELS": "<|start|>assistant<|channel|>",
+    "PLAIN": "Assistant:",
+    "STRICT": "",
+    "BARE": "",
+}
 """Samples that write no generation prompt, and the one that would be right."""
 MARKS = re.compile(r"\{%-? (?:end)?generation -?%\}")
 
@@ -55,10 +61,18 @@ JINJA["MACRO_MARKED"] = (
 )
 CONVERSATIONS = table()
 STOPS = {
-    "R1": ["</s>"], "CHANNELS": ["<|return|>", "<|end|>"], "STRICT": ["</s>"],
-    "llama3": ["<|eot_id|>"], "llama4": ["<|eot|>"], "deepseek": ["<｜end▁of▁sentence｜>"],
-    "phi3": ["<|end|>"], "gemma": ["<end_of_turn>"], "mistral": ["</s>"], "PLAIN": [], "BARE": [],
-}  # fmt: skip
+    "R1": ["</s>"],
+    "CHANNELS": ["<|return|>", "<|end|>"],
+    "STRICT": ["</s>"],
+    "llama3": ["<|eot_id|>"],
+    "llama4": ["<|eot|>"],
+    "deepseek": ["<｜end▁of▁sentence｜>"],
+    "phi3": ["<|end|>"],
+    "gemma": ["<end_of_turn>"],
+    "mistral": ["</s>"],
+    "PLAIN": [],
+    "BARE": [],
+}
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from helpers.template_kit import NAMED_MARKERS, SPECIALS
 from helpers.template_samples import MARKERS, SAMPLES
 from helpers.tokenizer_makers import byte_level, sentence_piece, write_folder
 
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 

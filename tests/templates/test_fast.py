@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.templates.chat_template import RULES, ids_inside, span_ids
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.templates.spans import SPAN_ENDS
 
@@ -29,12 +29,31 @@ CONTENTS = st.one_of(
     st.text(max_size=12),
     st.text(alphabet=" \n\r\t.a<|>Q1'你😀\u00a0\u0301\u0338", max_size=8),
     st.sampled_from(["<|im_end|>", "x</s>y", THOUGHTFUL, "<|im_start|>user\nhi", "[/INST]"]),
-)  # fmt: skip
+)
 ROLES = st.lists(st.sampled_from(["system", "user", "assistant", "tool"]), min_size=1, max_size=6)
 
 
-EDGES = ["", "\n", "\n\n", " \n", " ", "\t", "\u00a0", ".", "(", "'s", ">", "<|", "x", "你", "7",
-         "😀", "\u0301", "\u0338", ".\n"]  # fmt: skip
+EDGES = [
+    "",
+    "\n",
+    "\n\n",
+    " \n",
+    " ",
+    "\t",
+    "\u00a0",
+    ".",
+    "(",
+    "'s",
+    ">",
+    "<|",
+    "x",
+    "你",
+    "7",
+    "😀",
+    "\u0301",
+    "\u0338",
+    ".\n",
+]
 
 
 @pytest.mark.parametrize("kind", ["bytes", "pieces"])
@@ -80,8 +99,16 @@ def test_the_fast_path_is_taken(sample):
 
 def test_what_needs_rendering(sample):
     _, chatml = sample("CHATML")
-    asked = {"\nx": True, " x": True, "x\n": False, "x": False, "a<|im_end|>b": True,
-             "<|im_start|>": True, "": False, "</s>": True}  # fmt: skip
+    asked = {
+        "\nx": True,
+        " x": True,
+        "x\n": False,
+        "x": False,
+        "a<|im_end|>b": True,
+        "<|im_start|>": True,
+        "": False,
+        "</s>": True,
+    }
     assert {text: chatml.needs_rendering(text) for text in asked} == asked
     mask = chatml.needs_rendering_mask(pa.array(list(asked), pa.large_string()))
     assert mask.tolist() == list(asked.values())
@@ -119,19 +146,29 @@ def test_rows_are_rendered_where_the_template_would_refuse(sample):
 
 @pytest.mark.parametrize(
     ("source", "name"),
-    [("llama-3.1", "auto"), ("tekken", "auto"), ("shared:llama-3.1", "auto"),
-     ("shared:qwen-151k", "qwen"), ("shared:tekken-131k", "mistral"),
-     ("shared:llama4-200k", "llama4")],
-)  # fmt: skip
+    [
+        ("llama-3.1", "auto"),
+        ("tekken", "auto"),
+        ("shared:llama-3.1", "auto"),
+        ("shared:qwen-151k", "qwen"),
+        ("shared:tekken-131k", "mistral"),
+        ("shared:llama4-200k", "llama4"),
+    ],
+)
 def test_fast_and_reference_path_agree_on_real_conversations(source, name):
     tokenizer = real_tokenizer(source)
     template = resolve_template(tokenizer, name)
     chats = messages(OWN / "plain.jsonl", 260)
     if source not in BUNDLED:
-        chats = [chat for at, n, step in (
-            ("blend_train_20k", 120, 163), ("mt_bench.2turn", 40, 4),
-            ("function_calling_test", 100, 9),
-        ) for chat in messages(shared_corpus(at), n, step)]  # fmt: skip
+        chats = [
+            chat
+            for at, n, step in (
+                ("blend_train_20k", 120, 163),
+                ("mt_bench.2turn", 40, 4),
+                ("function_calling_test", 100, 9),
+            )
+            for chat in messages(shared_corpus(at), n, step)
+        ]
     texts = [template.render(chat) for chat in chats]
     encodings = tokenizer.backend.encode_batch(texts, add_special_tokens=False)
     taken = 0
@@ -165,10 +202,14 @@ def test_spans_are_those_that_specforge_trains_on(source, name):
     parser = parse.GeneralParser(tokenizer.hf, TEMPLATE_REGISTRY.get(name))
     real = [(OWN / "plain.jsonl", 40, 10)]
     if source not in BUNDLED:
-        real = [(shared_corpus(at), n, step) for at, n, step in (
-            ("blend_train_20k", 12, 1601), ("mt_bench.2turn", 8, 19),
-            ("function_calling_test", 20, 49),
-        )]  # fmt: skip
+        real = [
+            (shared_corpus(at), n, step)
+            for at, n, step in (
+                ("blend_train_20k", 12, 1601),
+                ("mt_bench.2turn", 8, 19),
+                ("function_calling_test", 20, 49),
+            )
+        ]
     chats = [
         *(chat for path, n, step in real for chat in messages(path, n, step) if not marked(chat)),
         user("\n\nleading newlines", " blank", "trailing \n"),

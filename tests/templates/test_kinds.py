@@ -66,8 +66,18 @@ def test_spans_text_and_ids(kind, tmp_path):
 
 def test_on_the_command_line(kind, tmp_path, capsys):
     folder, file = kind.folder(tmp_path / "model"), kind.file(tmp_path / "row.jsonl")
-    line = ["count", "--tokenizer", str(folder), "--data", str(file), "--json",
-            "--template", kind.named, "--span-end", kind.span_end]  # fmt: skip
+    line = [
+        "count",
+        "--tokenizer",
+        str(folder),
+        "--data",
+        str(file),
+        "--json",
+        "--template",
+        kind.named,
+        "--span-end",
+        kind.span_end,
+    ]
     assert main(line) == 0
     made = json.loads(capsys.readouterr().out)
     right = right_ids(folder, kind)

@@ -14,7 +14,7 @@ from helpers.template_kit import (
 from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
@@ -94,9 +94,11 @@ def test_llama_against_the_real_template(shared):
     assert theirs.preamble != ours.preamble  # Meta's adds dates; no rule but `all` sees them
     chats = [
         *messages(shared / "data/corpora/function_calling_test.jsonl.gz", 200),
-        user("  padded\n\n", "\t\u00a0x\u3000"), user("", "last"), TOOLS,
+        user("  padded\n\n", "\t\u00a0x\u3000"),
+        user("", "last"),
+        TOOLS,
         [{"role": "system", "content": " Be brief. "}, *TWO_TURNS],
-    ]  # fmt: skip
+    ]
     for chat in chats:
         for rule in ("assistant", "content", "reference"):
             assert counted(ours, chat, rule) == counted(theirs, chat, rule)

@@ -10,7 +10,7 @@ from helpers.template_samples import SAMPLES
 from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 

@@ -7,7 +7,7 @@ from helpers.template_kit import THOUGHTFUL, TWO_TURNS, counted, fast_ids, refer
 from helpers.template_samples import SAMPLES
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.templates.spans import SPAN_ENDS
 
 

@@ -247,8 +247,10 @@ def test_reasoning_that_the_parser_drops_is_said(tmp_path):
     sample = SAMPLES["reasoning"]
     found = show(template, sample)
     assert found.said == (
-        "Tool calls: counted.", "Reasoning: counted.", "Tool results: not counted.",
-    )  # fmt: skip
+        "Tool calls: counted.",
+        "Reasoning: counted.",
+        "Tool results: not counted.",
+    )
     assert next(entry.name for entry in matching(template)) == "qwen3-thinking"
     told = {
         name: trained(template, found.reading, BY_NAME[name], sample.messages, sample.tools)

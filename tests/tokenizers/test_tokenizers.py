@@ -64,8 +64,9 @@ def vendors_own(name: str):
         from tiktoken.load import load_tiktoken_bpe
 
         ranks = load_tiktoken_bpe(str(PRESETS[name].path()))
-        return Encoding("llama", pat_str=LLAMA_SPLIT, mergeable_ranks=ranks,
-                        special_tokens={}).encode_ordinary  # fmt: skip
+        return Encoding(
+            "llama", pat_str=LLAMA_SPLIT, mergeable_ranks=ranks, special_tokens={}
+        ).encode_ordinary
     from mistral_common.tokens.tokenizers.tekken import Tekkenizer
 
     made = Tekkenizer.from_file(str(PRESETS[name].path()))
@@ -158,10 +159,12 @@ assert not {"torch", "models", "llama_models"} & set(sys.modules)
 
 def test_folder(tmp_path):
     folder = write_folder(
-        tmp_path / "tiny", byte_level(["<s>", "</s>"]), "{{ messages }}",
+        tmp_path / "tiny",
+        byte_level(["<s>", "</s>"]),
+        "{{ messages }}",
         tokenizer_config={"bos_token": "<s>", "chat_template": "older"},
         special_tokens_map={"eos_token": {"content": "</s>"}},
-    )  # fmt: skip
+    )
     tokenizer = load_tokenizer(folder)
     assert (tokenizer.name, tokenizer.vocab_size) == ("tiny", 602)
     assert tokenizer.specials == {600: "<s>", 601: "</s>"}
@@ -213,9 +216,13 @@ def test_config_given_apart(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "offered"),
-    [("qwen-151k", (151_936, 152_064)), ("llama-3.1", (128_256,)), ("llama4-200k", (202_048,)),
-     ("tekken-131k", ())],
-)  # fmt: skip
+    [
+        ("qwen-151k", (151_936, 152_064)),
+        ("llama-3.1", (128_256,)),
+        ("llama4-200k", (202_048,)),
+        ("tekken-131k", ()),
+    ],
+)
 def test_the_sizes_known_for_a_tokenizer_are_offered(shared, name, offered):
     tokenizer = load_tokenizer(shared / "data" / "tokenizers" / name)
     assert tokenizer.vocab_size_from == ASSUMED

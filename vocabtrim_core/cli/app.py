@@ -48,8 +48,18 @@ def command_line(address: str, port: int) -> list[str]:
             f"The app needs Streamlit, which {sys.executable} does not have; run `pip install "
             "streamlit`, or install the package again."
         )
-    return [sys.executable, "-P", "-m", "streamlit", "run", str(script),
-            "--server.address", address, "--server.port", str(port)]  # fmt: skip
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "streamlit",
+        "run",
+        str(script),
+        "--server.address",
+        address,
+        "--server.port",
+        str(port),
+    ]
 
 
 def _app(arguments: argparse.Namespace, progress: Progress) -> Result:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli import bench_arguments as given_
-from vocabtrim_core.cli.bench_arguments import SGLANG, TORCH
+from vocabtrim_core.cli import bench_options as given_
+from vocabtrim_core.cli.bench_options import SGLANG, TORCH
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
-    from vocabtrim_core.serving.attached import Attached
+    from vocabtrim_core.serving.engine import Attached
     from vocabtrim_core.serving.measurement import Configuration
-    from vocabtrim_core.serving.prompts import PromptSet
+    from vocabtrim_core.serving.prompts.prompt_set import PromptSet
     from vocabtrim_core.serving.sglang_client import SglangServers
     from vocabtrim_core.serving.sglang_launch import SglangLauncher
     from vocabtrim_core.serving.torch_loop import TorchLoop
@@ -84,14 +84,24 @@ def _launcher(given: argparse.Namespace, progress: Progress) -> SglangLauncher:
 
     require_gpu()
     launch = Launch(
-        given.mem_fraction, "bfloat16" if given.dtype == "auto" else given.dtype, given.context,
-        tuple(given.server_argument), given.simulate_acceptance, given.seed, given.ready,
-    )  # fmt: skip
+        given.mem_fraction,
+        "bfloat16" if given.dtype == "auto" else given.dtype,
+        given.context,
+        tuple(given.server_argument),
+        given.simulate_acceptance,
+        given.seed,
+        given.ready,
+    )
     folder, toy = _folder(given.target)
     return SglangLauncher(
-        folder, command=sglang_command(given.interpreter), launch=launch, toy=toy,
-        vocab_size=_tokenizer(given).vocab_size, stall=given.stall, check=progress.check,
-    )  # fmt: skip
+        folder,
+        command=sglang_command(given.interpreter),
+        launch=launch,
+        toy=toy,
+        vocab_size=_tokenizer(given).vocab_size,
+        stall=given.stall,
+        check=progress.check,
+    )
 
 
 def _servers(given: argparse.Namespace, drafts: Sequence[Path]) -> SglangServers:
@@ -103,10 +113,15 @@ def _servers(given: argparse.Namespace, drafts: Sequence[Path]) -> SglangServers
         urls.append((name, url) if equals and "/" not in name else ("", text))
     folder, toy = _folder(given.target) if given.target else ("", False)
     return SglangServers(
-        urls, drafts=drafts, target=folder, toy=toy, headers=given_.headers(given),
+        urls,
+        drafts=drafts,
+        target=folder,
+        toy=toy,
+        headers=given_.headers(given),
         vocab_size=_tokenizer(given).vocab_size if given.target or given.tokenizer else None,
-        stall=given.stall, insist=given.insist,
-    )  # fmt: skip
+        stall=given.stall,
+        insist=given.insist,
+    )
 
 
 def _missing(servers: SglangServers) -> list[str]:
@@ -137,7 +152,7 @@ def _folder(target: str) -> tuple[str, bool]:
 def _made_up(given: argparse.Namespace, vocab_size: int | None) -> list[Path]:
     """Folders of drafts without weights, one per --k, which a server fills at random."""
     from vocabtrim_core import workspace
-    from vocabtrim_core.cli.training_arguments import size
+    from vocabtrim_core.cli.train_options import size
     from vocabtrim_core.draft_config import load_architecture
     from vocabtrim_core.workspace.files import write_atomic
 
@@ -179,7 +194,7 @@ def prompts(given: argparse.Namespace, setup: Setup, progress: Progress) -> Prom
     """What --prompts names, as the target's template renders it; what fits."""
     from vocabtrim_core.corpora import demo
     from vocabtrim_core.drafts.target import DEMO
-    from vocabtrim_core.serving.prompts import load_prompts
+    from vocabtrim_core.serving.prompts.prompt_set import load_prompts
     from vocabtrim_core.templates.resolve import resolve_template
 
     spec = given.prompts or ([demo.NAMES[0]] if given.target == DEMO else [])
@@ -189,8 +204,12 @@ def prompts(given: argparse.Namespace, setup: Setup, progress: Progress) -> Prom
     progress(0, None, "Reading prompts")
     most = [given.max_prompt_tokens, setup.room and setup.room - given.max_new_tokens]
     return load_prompts(
-        spec[0] if len(spec) == 1 else spec, tokenizer,
-        resolve_template(tokenizer, given.template), limit=given.limit, seed=given.seed,
-        turns=given.turns, max_tokens=min((m for m in most if m is not None), default=None),
+        spec[0] if len(spec) == 1 else spec,
+        tokenizer,
+        resolve_template(tokenizer, given.template),
+        limit=given.limit,
+        seed=given.seed,
+        turns=given.turns,
+        max_tokens=min((m for m in most if m is not None), default=None),
         progress=progress,
-    )  # fmt: skip
+    )

@@ -1,157 +1,88 @@
-"""Commands about the choice of k: optimize, drafts."""
+"""The command that keeps a choice as a file: choice."""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import (
-    counts_argument,
-    integer,
-    settings_arguments,
-    settings_of,
-)
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.arguments import chosen, spec_arguments
+from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
-    from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.jobs.progress import Progress
-    from vocabtrim_core.tradeoff import TradeOff
 
 
-# --- optimize -----------------------------------------------------------------------------------
-
-
-def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
-    counts_argument(parser)
-    settings_arguments(parser, "architecture", "alpha", "floor", "k_min", "k_max")
+def _choice_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "--method",
-        choices=("exact", "tpe"),
-        default="exact",
-        help="exact: the best of all k, in milliseconds; tpe: the paper's search, resumable, with "
-        "its regret against the exact optimum (default %(default)s)",
-    )
-    add = parser.add_argument_group("tpe").add_argument
-    add("--trials", type=integer, default=100, metavar="N", help="(default %(default)s)")
-    add("--seed", type=integer, default=42, metavar="N", help="(default %(default)s)")
-    add(
-        "--storage",
-        metavar="URL",
-        help="Optuna storage, such as sqlite:////folder/studies.db, which optuna-dashboard opens "
-        "(default: one in the workspace)",
-    )
-    add("--study", metavar="NAME", help="name of the study (default: made from its question)")
+    add("action", choices=("save", "show"), help="save a choice to a file, or show a saved one")
+    add("what", metavar="COUNTS|FILE", help="save: the counts; show: the choice.json")
+    add("--out", type=Path, metavar="FILE", help="save: the choice.json to write")
+    add("--counts", metavar="COUNTS", help="show: the counts (default: those of the workspace)")
+    spec_arguments(parser)
 
 
-def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
+def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counts_store import find_counts
-    from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.selection_spec.spec import SelectionSpec
 
-    counts = find_counts(arguments.counts)
-    curve = CoverageCurve.of(counts)
-    tradeoff = settings_of(arguments, counts.vocab_size).tradeoff(curve)
-    if arguments.method == "tpe":
-        found = _tpe(arguments, progress, tradeoff, counts)
+    if arguments.action == "save":
+        if arguments.out is None:
+            raise InputError("`choice save` needs --out, the choice.json to write.")
+        counts = find_counts(arguments.what)
+        choice = chosen(arguments, counts)
+        choice.save(arguments.out)
     else:
-        found = asdict(tradeoff.optimum)
+        choice = SelectionSpec.load(arguments.what)
+        counts = find_counts(arguments.counts or choice.counts.key)
+    opened = choice.open(counts)
     return {
-        **found,
-        "method": arguments.method,
-        "alpha": tradeoff.alpha,
-        "min_coverage": tradeoff.floor,
-        "k_min": tradeoff.k_min,
-        "k_max": tradeoff.last_k,
-        "draft": tradeoff.architecture.name,
-        "vocab_size": counts.vocab_size,
+        "k": choice.k,
+        "coverage": opened.choice.coverage,
+        "latency_reduction": opened.choice.latency_reduction,
+        "utility": opened.choice.utility,
+        "alpha": choice.settings.alpha,
+        "min_coverage": choice.settings.floor,
+        "draft": choice.settings.architecture.name,
         "counts": counts.key,
-        "note": curve.padding_note(found["k"]),
+        "counted": counts.name,
+        "vocabulary_sha256": choice.vocabulary_sha256,
+        "own": choice.own.about if choice.own else None,
+        "pins": len(choice.pins),
+        "note": choice.note,
+        "query": choice.query(),
+        "out": str(arguments.out) if arguments.out else None,
     }
 
 
-def _tpe(
-    arguments: argparse.Namespace, progress: Progress, tradeoff: TradeOff, counts: TokenCounts
-) -> dict[str, Any]:
-    from vocabtrim_core import tpe
-
-    choice, search = tpe.search(
-        tradeoff,
-        counts.key,
-        trials=arguments.trials,
-        seed=arguments.seed,
-        storage=arguments.storage,
-        study=arguments.study,
-        progress=progress,
+def _choice_text(result: Result) -> str:
+    return facts(
+        result,
+        "k",
+        "coverage",
+        "latency_reduction",
+        "utility",
+        "alpha",
+        "min_coverage",
+        "draft",
+        "counted",
+        "counts",
+        "vocabulary_sha256",
+        "own",
+        "pins",
+        "note",
+        "out",
     )
-    exact = tradeoff.optimum
-    return {
-        **asdict(choice),
-        "regret": exact.utility - choice.utility,
-        "trials": len(search.trials),
-        "exact": asdict(exact),
-        "seed": arguments.seed,
-        "storage": search.storage,
-        "study": search.study,
-    }
-
-
-def _optimize_text(result: Result) -> str:
-    r = result
-    lines = [
-        f"k = {r['k']:,} of {r['vocab_size']:,} tokens ({r['k'] / r['vocab_size']:.1%}), "
-        f"{r['method']}, alpha {r['alpha']:g}, coverage floor {r['min_coverage']:g}",
-        facts(r, "coverage", "latency_reduction", "utility", "draft", "counts"),
-    ]
-    if r["method"] == "tpe":
-        lines += [
-            f"{r['trials']:,} trials leave {r['regret']:.2g} of utility to the exact optimum, "
-            f"k = {r['exact']['k']:,}",
-            f"optuna-dashboard {r['storage']}    (study {r['study']})",
-        ]
-    return "\n".join([*lines, *filter(None, [r["note"]])])
-
-
-# --- drafts -------------------------------------------------------------------------------------
-
-
-def _drafts(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.draft_cost import PRESETS
-
-    return {
-        "drafts": [
-            {**asdict(draft), "flops": draft.flops(draft.vocab_size),
-             "head_share": 2 * draft.hidden_size * draft.vocab_size / draft.flops(draft.vocab_size)}
-            for draft in PRESETS.values()
-        ]
-    }  # fmt: skip
-
-
-def _drafts_text(result: Result) -> str:
-    head = ("draft", "V", "hidden", "feed-forward", "MFLOPs per step", "LM head share")
-    rows = (
-        (d["name"], d["vocab_size"], d["hidden_size"], d["intermediate_size"],
-         round(d["flops"] / 1e6, 1), f"{d['head_share']:.1%}")
-        for d in result["drafts"]
-    )  # fmt: skip
-    return table([head, *rows])
 
 
 COMMANDS = (
     Command(
-        "optimize",
-        "find the draft vocabulary size with the best coverage/latency trade-off",
-        _optimize,
-        _optimize_arguments,
-        _optimize_text,
-        "optimize blend.npz --alpha 0.5 --min-coverage 0.9",
-    ),
-    Command(
-        "drafts",
-        "list the draft architectures that are known by name",
-        _drafts,
-        lambda parser: None,
-        _drafts_text,
+        "choice",
+        "keep a whole choice as choice.json, or check and show one",
+        _choice,
+        _choice_arguments,
+        _choice_text,
+        "choice save blend.npz --alpha 0.5 --out choice.json",
     ),
 )

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import counts_argument, integer
-from vocabtrim_core.cli.at_hand import (
+from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.resolve import (
     NO_RESPONSES,
     comparable_counts,
     responses_of,
     tokenizer_argument,
     tokenizer_of,
 )
-from vocabtrim_core.cli.command import Command, Result, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -205,12 +205,16 @@ def _coverage_text(result: Result) -> str:
     head = ("counts", "tokens", "coverage", "95 % interval", "unique", "missing", "")
     rows = [
         (
-            s["name"], s["tokens"], f"{s['coverage']:.2%}", _between(s["interval"]),
-            f"{s['unique_coverage']:.2%}", s["missing_tokens"],
+            s["name"],
+            s["tokens"],
+            f"{s['coverage']:.2%}",
+            _between(s["interval"]),
+            f"{s['unique_coverage']:.2%}",
+            s["missing_tokens"],
             "in sample" if s["in_sample"] else "",
         )
         for s in result["sets"]
-    ]  # fmt: skip
+    ]
     lines = [f"k = {result['k']:,} of {result['vocab_size']:,}", table([head, *rows])]
     for s in result["sets"]:
         if "held_out" in s:
@@ -242,10 +246,15 @@ def _missing_text(missing: Result) -> str:
     groups = ", ".join(f"{g['kind']} {g['share']:.2%}" for g in missing["groups"])
     head = f"{missing['name']} lacks {missing['distinct']:,} tokens ({missing['share']:.2%})"
     rows = [
-        (t["id"], repr(t["token"]), t["kind"], t["count"],
-         next((repr(f"{e['before']}[{e['token']}]{e['after']}") for e in t["examples"]), ""))
+        (
+            t["id"],
+            repr(t["token"]),
+            t["kind"],
+            t["count"],
+            next((repr(f"{e['before']}[{e['token']}]{e['after']}") for e in t["examples"]), ""),
+        )
         for t in missing["tokens"]
-    ]  # fmt: skip
+    ]
     return "\n".join([f"{head}: {groups}", table([("id", "token", "kind", "count", ""), *rows])])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli import as_job
-from vocabtrim_core.cli.benchmarking import bench, shown, text
+from vocabtrim_core.cli.bench import bench, shown, text
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 
@@ -23,8 +23,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("action", nargs="?", choices=ACTIONS, default="list", help="(default %(default)s)")
     add("key", nargs="?", metavar="KEY", help="of a measurement, for all but list")
-    add("--out", type=Path, metavar="PATH", help="export: a .json file, or a folder for tables as "
-        "CSV and a figure too")  # fmt: skip
+    add(
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="export: a .json file, or a folder for tables as CSV and a figure too",
+    )
 
 
 def _measurements(given: argparse.Namespace, progress: Progress) -> Result:
@@ -47,16 +51,23 @@ def _measurements(given: argparse.Namespace, progress: Progress) -> Result:
 
 def _row(each: Measurement) -> Result:
     return {
-        "key": each.key, "created": each.created, "prompts": each.prompts, "target": each.target,
-        "toy": each.toy, "engine": each.engine, "device": each.device, "origin": each.origin,
+        "key": each.key,
+        "created": each.created,
+        "prompts": each.prompts,
+        "target": each.target,
+        "toy": each.toy,
+        "engine": each.engine,
+        "device": each.device,
+        "origin": each.origin,
         "configurations": [c.label for c in each.configurations],
-        "runs": len(each.runs), "failed": sum(bool(run.error) for run in each.runs),
-    }  # fmt: skip
+        "runs": len(each.runs),
+        "failed": sum(bool(run.error) for run in each.runs),
+    }
 
 
 def _replay(found: Measurement, progress: Progress) -> Result:
     """The same command again; the new measurement stands beside the old one."""
-    from vocabtrim_core.cli.bench_arguments import parsed
+    from vocabtrim_core.cli.bench_options import parsed
     from vocabtrim_core.programs import ENGINE, configured
 
     words = shlex.split(found.command)
@@ -100,10 +111,17 @@ def _text(result: Result) -> str:
         return result.get("out") or f"{result['key']} is removed."
     head = ("key", "when", "prompts", "target", "engine", "configurations", "runs")
     rows = [
-        (m["key"], m["created"][:16], m["prompts"], m["target"] + " (toy)" * m["toy"], m["engine"],
-         ", ".join(m["configurations"]), m["runs"])
+        (
+            m["key"],
+            m["created"][:16],
+            m["prompts"],
+            m["target"] + " (toy)" * m["toy"],
+            m["engine"],
+            ", ".join(m["configurations"]),
+            m["runs"],
+        )
         for m in result["measurements"]
-    ]  # fmt: skip
+    ]
     return table([head, *rows]) if rows else "Nothing was measured in this workspace yet."
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import integer
 from vocabtrim_core.cli.command import Command, Result, facts
-from vocabtrim_core.cli.reading import (
+from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
     corpus_of,
     span_arguments,
@@ -30,12 +30,19 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     corpus_arguments(parser)
     span_arguments(parser)
     add = parser.add_argument_group("what is shown").add_argument
-    add("--first", type=integer, default=3, metavar="N",
+    add(
+        "--first",
+        type=integer,
+        default=3,
+        metavar="N",
         help="conversations of --data or --dataset; without either, two samples with tool calls "
-        "and reasoning are shown (default %(default)s)")  # fmt: skip
-    add("--specforge", metavar="NAME",
-        help="the template of SpecForge to compare with (default: the one with the same header)"
-        )  # fmt: skip
+        "and reasoning are shown (default %(default)s)",
+    )
+    add(
+        "--specforge",
+        metavar="NAME",
+        help="the template of SpecForge to compare with (default: the one with the same header)",
+    )
 
 
 def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -55,10 +62,15 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
     def add(title: str, reading: Reading, said: Sequence[str], messages: Any, tools: Any) -> None:
         found = [trained(template, reading, e, messages, tools) for e in entries if reading.text]
         compared.extend(found)
-        shown.append({
-            "title": title, "text": reading.text, "spans": [list(s) for s in reading.spans],
-            "said": list(said), "specforge": _trained(found[0]) if found else None,
-        })  # fmt: skip
+        shown.append(
+            {
+                "title": title,
+                "text": reading.text,
+                "spans": [list(s) for s in reading.spans],
+                "said": list(said),
+                "specforge": _trained(found[0]) if found else None,
+            }
+        )
 
     if arguments.data or arguments.dataset:
         from vocabtrim_core.corpora.preview import preview
@@ -94,9 +106,12 @@ def _named(name: str) -> Entry:
 
 
 def _trained(found: Trained) -> Result:
-    return {"template": found.entry.name, "text": found.text,
-            "spans": [list(span) for span in found.spans],
-            "differences": list(found.differences)}  # fmt: skip
+    return {
+        "template": found.entry.name,
+        "text": found.text,
+        "spans": [list(span) for span in found.spans],
+        "differences": list(found.differences),
+    }
 
 
 def marked(text: str, spans: Sequence[Sequence[int]]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, settings_of
-from vocabtrim_core.cli.at_hand import sample_of
 from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.resolve import sample_of
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,10 +26,20 @@ def _stability_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="sample sizes in conversations (default 100, 200, 500, 1,000, …)",
     )
-    add("--repeats", type=integer, default=20, metavar="N",
-        help="subsamples of each size (default %(default)s)")  # fmt: skip
-    add("--draws", type=integer, default=200, metavar="N",
-        help="random halves for the interval (default %(default)s)")  # fmt: skip
+    add(
+        "--repeats",
+        type=integer,
+        default=20,
+        metavar="N",
+        help="subsamples of each size (default %(default)s)",
+    )
+    add(
+        "--draws",
+        type=integer,
+        default=200,
+        metavar="N",
+        help="random halves for the interval (default %(default)s)",
+    )
     add("--seed", type=integer, default=0, metavar="N", help="(default %(default)s)")
 
 
@@ -66,13 +76,18 @@ def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
         "unseen_mass": unseen_mass(counts.counts),
         "drawn_from": drawn_from,
         "samples": [
-            {"conversations": int(size), "mean": float(ks.mean()), "low": int(ks.min()),
-             "high": int(ks.max()), "ks": ks}
+            {
+                "conversations": int(size),
+                "mean": float(ks.mean()),
+                "low": int(ks.min()),
+                "high": int(ks.max()),
+                "ks": ks,
+            }
             for size, ks in zip(found.sizes, found.ks, strict=True)
         ],
         "draft": tradeoff.architecture.name,
         "alpha": tradeoff.alpha,
-    }  # fmt: skip
+    }
     responses = find_responses(arguments.counts, counts)
     if responses is not None and responses.conversations > 1:
         held_out = held_out_coverage(responses, best.k, counts=counts.counts, seed=arguments.seed)

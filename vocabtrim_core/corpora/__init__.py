@@ -8,18 +8,18 @@ from vocabtrim_core.corpora.batches import (
     Skip,
 )
 from vocabtrim_core.corpora.corpus import Corpus, CorpusInfo, FileInfo
-from vocabtrim_core.corpora.opening import open_corpus
-from vocabtrim_core.corpora.shapes import SHAPES, Mapping
+from vocabtrim_core.corpora.load import open_corpus
+from vocabtrim_core.corpora.schema import SHAPES, ColumnMapping
 from vocabtrim_core.corpora.skips import SkipReport
 
 __all__ = [
     "ROLES",
     "SHAPES",
     "Block",
+    "ColumnMapping",
     "Corpus",
     "CorpusInfo",
     "FileInfo",
-    "Mapping",
     "MessageBatch",
     "Shard",
     "Skip",

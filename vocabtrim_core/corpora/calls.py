@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vocabtrim_core.corpora.batches import UnusableError
-from vocabtrim_core.corpora.shapes import from_text
+from vocabtrim_core.corpora.schema import from_text
 
 # Roles that ShareGPT gives to turns whose whole text is a call.
 CALL_ROLES = ("function_call", "tool_call")
@@ -26,8 +26,14 @@ def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
     if not isinstance(function, dict):
         function = call  # the name stands beside the arguments
     name = function.get("name") or inner
-    arguments = next((function[key] for key in ("arguments", "input", "parameters")
-                      if function.get(key) is not None), {})  # fmt: skip
+    arguments = next(
+        (
+            function[key]
+            for key in ("arguments", "input", "parameters")
+            if function.get(key) is not None
+        ),
+        {},
+    )
     if not isinstance(name, str):
         raise UnusableError(f"a tool call in `{field}` has no name")
     if not isinstance(arguments, str | dict | list):

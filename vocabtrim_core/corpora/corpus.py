@@ -15,8 +15,8 @@ from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.formats import LINES, format_of, look
+from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.corpora.seen import seen
-from vocabtrim_core.corpora.shapes import Mapping
 from vocabtrim_core.corpora.skips import SkipReport
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
@@ -32,7 +32,7 @@ class FileInfo:
     bytes: int
     format: str
     columns: tuple[str, ...]
-    mapping: Mapping
+    mapping: ColumnMapping
     sure: bool
     notes: tuple[str, ...]
 
@@ -48,7 +48,7 @@ class CorpusInfo:
     name: str
     bytes: int
     files: tuple[FileInfo, ...]
-    mapping: Mapping
+    mapping: ColumnMapping
     sure: bool
     candidates: tuple[tuple[str, tuple[str, ...]], ...]
     notes: tuple[str, ...]
@@ -62,13 +62,13 @@ class Corpus:
 
     name: str
     files: tuple[Path, ...]
-    mappings: tuple[Mapping, ...]
+    mappings: tuple[ColumnMapping, ...]
     limit: int | None = None
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # about which files are read
 
     @property
-    def mapping(self) -> Mapping:
+    def mapping(self) -> ColumnMapping:
         """The mapping of the first file; of all where the files are alike."""
         return self.mappings[0]
 
@@ -182,7 +182,7 @@ class Corpus:
             left_out=self.left_out,
         )
 
-    def _checked(self, file: int) -> Mapping:
+    def _checked(self, file: int) -> ColumnMapping:
         """The mapping of a file; InputError when it has none that could be read."""
         mapping = self.mappings[file]
         if mapping.shape:

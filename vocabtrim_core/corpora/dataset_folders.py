@@ -22,7 +22,7 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DatasetFiles:
     """Files to read, in order; what was left out, and why; what to say about the choice."""
 
     files: tuple[Path, ...]
@@ -30,7 +30,7 @@ class Found:
     notes: tuple[str, ...]
 
 
-def files_in(folder: Path) -> Found:
+def files_in(folder: Path) -> DatasetFiles:
     """The data files of a folder and all below it, sorted; splits in the order of the dataset.
 
     InputError where none can be read, or a dataset lacks a file it names.
@@ -48,7 +48,7 @@ def files_in(folder: Path) -> Found:
             f"The folder {folder} has no file that can be read "
             f"({', '.join(left_out[:5]) or 'it is empty'}); it needs {', '.join(FORMATS)}."
         )
-    return Found(tuple(files), tuple(left_out), _notes(folder, files, list(order)))
+    return DatasetFiles(tuple(files), tuple(left_out), _notes(folder, files, list(order)))
 
 
 def require_content(path: Path, called: str) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from vocabtrim_core.corpora.parts import kind_in
 from vocabtrim_core.corpora.recognise import Recognition
+from vocabtrim_core.corpora.schema import ColumnMapping, from_text, value_at
 from vocabtrim_core.corpora.seen import odd_messages, seen
-from vocabtrim_core.corpora.shapes import Mapping, from_text, value_at
 from vocabtrim_core.errors import InputError
 
 Rows = Sequence[dict[str, Any]]
 
 
-def require_fitting(given: Mapping, guess: Recognition, head: Rows, called: str) -> None:
+def require_fitting(given: ColumnMapping, guess: Recognition, head: Rows, called: str) -> None:
     """InputError for a column of which no value in the first rows is what it was mapped as.
 
     called: the file in a sentence. What the guess says as well is not looked at.
@@ -34,7 +34,7 @@ def require_fitting(given: Mapping, guess: Recognition, head: Rows, called: str)
         _require_keys(given, head, called)
 
 
-def _require_keys(given: Mapping, head: Rows, called: str) -> None:
+def _require_keys(given: ColumnMapping, head: Rows, called: str) -> None:
     """InputError where no message has the keys that are mapped."""
     lists = [
         from_text(value_at(row, name)) for row in head for name in given.conversation.split("+")

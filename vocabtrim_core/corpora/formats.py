@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vocabtrim_core.corpora import read_array, read_csv, read_json, read_table
 from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.readers import csv_files, json_array, json_lines, tables
 from vocabtrim_core.corpora.recognise import Recognition, recognise
-from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.corpora.streams import require_utf8
 from vocabtrim_core.errors import InputError
 
@@ -26,29 +26,34 @@ class Format:
     name: str
     head: Callable[[Path, int], list[dict[str, Any]]]
     shards: Callable[[Path, int, int | None], list[Shard]]
-    blocks: Callable[[Path, str, Shard, Mapping], Iterator[Block]]
+    blocks: Callable[[Path, str, Shard, ColumnMapping], Iterator[Block]]
 
 
-def _values(name: str, read: read_array.Reader) -> Format:
+def _values(name: str, read: json_array.Reader) -> Format:
     partial = functools.partial
     return Format(
         name,
-        partial(read_array.head, read=read),
-        partial(read_array.shards, read=read),
-        partial(read_array.blocks, read=read),
+        partial(json_array.head, read=read),
+        partial(json_array.shards, read=read),
+        partial(json_array.blocks, read=read),
     )
 
 
-LINES = Format("JSON lines", read_json.line_head, read_json.line_shards, read_json.line_blocks)
-ARRAY = _values("JSON array", read_array.array_rows)
-OBJECTS = _values("JSON objects", read_array.object_rows)
-PARQUET = Format(
-    "Parquet", read_table.parquet_head, read_table.parquet_shards, read_table.parquet_blocks
-)
-ARROW = Format("Arrow", read_table.arrow_head, read_table.arrow_shards, read_table.arrow_blocks)
-CSV = Format("CSV", read_csv.csv_head, read_csv.csv_shards, read_csv.csv_blocks)
-FORMATS = {".jsonl": LINES, ".ndjson": LINES, ".json": ARRAY, ".parquet": PARQUET,
-           ".csv": CSV, ".tsv": CSV, ".arrow": ARROW}  # fmt: skip
+LINES = Format("JSON lines", json_lines.line_head, json_lines.line_shards, json_lines.line_blocks)
+ARRAY = _values("JSON array", json_array.array_rows)
+OBJECTS = _values("JSON objects", json_array.object_rows)
+PARQUET = Format("Parquet", tables.parquet_head, tables.parquet_shards, tables.parquet_blocks)
+ARROW = Format("Arrow", tables.arrow_head, tables.arrow_shards, tables.arrow_blocks)
+CSV = Format("CSV", csv_files.csv_head, csv_files.csv_shards, csv_files.csv_blocks)
+FORMATS = {
+    ".jsonl": LINES,
+    ".ndjson": LINES,
+    ".json": ARRAY,
+    ".parquet": PARQUET,
+    ".csv": CSV,
+    ".tsv": CSV,
+    ".arrow": ARROW,
+}
 SUFFIXES = re.compile(rf"({'|'.join(map(re.escape, FORMATS))})(\.gz|\.zst)?$", re.IGNORECASE)
 TEXTS = (LINES, ARRAY, OBJECTS, CSV)
 
@@ -71,8 +76,8 @@ def format_of(path: Path) -> Format:
 @functools.lru_cache(maxsize=1024)
 def _json_kind(path: Path, named_json: bool, size: int, mtime_ns: int) -> Format:
     if named_json:
-        return {"array": ARRAY, "lines": LINES, "objects": OBJECTS}[read_array.begins(path)]
-    return OBJECTS if read_array.has_cr_ends(path) else LINES
+        return {"array": ARRAY, "lines": LINES, "objects": OBJECTS}[json_array.begins(path)]
+    return OBJECTS if json_array.has_cr_ends(path) else LINES
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.corpus import Corpus
-from vocabtrim_core.corpora.opening import open_corpus
+from vocabtrim_core.corpora.load import open_corpus
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
-from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.workspace.files import atomic
 
@@ -52,7 +52,7 @@ def fetch_hub(
     split: str = "train",
     revision: str | None = None,
     limit: int | None = None,
-    mapping: Mapping | None = None,
+    mapping: ColumnMapping | None = None,
     streaming: bool = True,
     refresh: bool = False,
     progress: Callable[..., None] | None = None,
@@ -146,8 +146,15 @@ def _sentence(error: Exception, dataset: str, split: str) -> str:
         return f"The hub has no public dataset {dataset}; check its id."
     if "RevisionNotFoundError" in names:
         return f"The dataset {dataset} has no such revision; check the revision."
-    if names & {"ConnectionError", "ConnectError", "TimeoutException", "NetworkError", "Timeout",
-                "OfflineModeIsEnabled", "LocalEntryNotFoundError"}:  # fmt: skip
+    if names & {
+        "ConnectionError",
+        "ConnectError",
+        "TimeoutException",
+        "NetworkError",
+        "Timeout",
+        "OfflineModeIsEnabled",
+        "LocalEntryNotFoundError",
+    }:
         return (
             f"The dataset {dataset} could not be fetched: no connection to the hub; "
             "connect to the internet, or download it elsewhere and open the files."

@@ -20,8 +20,18 @@ TRAINED: dict[str, int] = {
 # Axolotl: the ranges of characters of a turn that are trained on, or not.
 DETAILS = ("train_detail", "training_detail")
 FLAGS = (*TRAINED, *DETAILS)
-SPELLED = {"0": 0, "0.0": 0, "false": 0, "no": 0, "off": 0,
-           "1": 1, "1.0": 1, "true": 1, "yes": 1, "on": 1}  # fmt: skip
+SPELLED = {
+    "0": 0,
+    "0.0": 0,
+    "false": 0,
+    "no": 0,
+    "off": 0,
+    "1": 1,
+    "1.0": 1,
+    "true": 1,
+    "yes": 1,
+    "on": 1,
+}
 
 
 def is_untrained(turn: dict[str, Any], remarks: list[str]) -> bool:

@@ -36,6 +36,12 @@ def kind_in(value: Any) -> str:
             return "a list of messages" if messages else "a list of objects"
         many = {str: "texts", list: "lists", int: "numbers", float: "numbers"}
         return f"a list of {many.get(type(first), 'values')}"
-    kinds = {str: "text", dict: "an object", bool: "yes or no", int: "a number",
-             float: "a number", type(None): "null"}  # fmt: skip
+    kinds = {
+        str: "text",
+        dict: "an object",
+        bool: "yes or no",
+        int: "a number",
+        float: "a number",
+        type(None): "null",
+    }
     return kinds.get(type(value), "a value")

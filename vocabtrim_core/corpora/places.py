@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vocabtrim_core.corpora.batches import canonical_role
-from vocabtrim_core.corpora.shapes import as_list, from_text, value_at
+from vocabtrim_core.corpora.schema import as_list, from_text, value_at
 
 ROLE_KEYS = ("role", "from")
 CONTENT_KEYS = ("content", "value")
@@ -76,9 +76,11 @@ def list_of_calls(sample: Sequence[dict[str, Any]], name: str) -> bool:
     lists = [as_list(row.get(name)) for row in sample if row.get(name) is not None]
     calls = [call for found in lists for call in found or ()]
     return bool(calls) and all(
-        isinstance(call, dict) and isinstance(call.get("function", call), dict)
-        and isinstance(call.get("function", call).get("name"), str) for call in calls
-    )  # fmt: skip
+        isinstance(call, dict)
+        and isinstance(call.get("function", call), dict)
+        and isinstance(call.get("function", call).get("name"), str)
+        for call in calls
+    )
 
 
 def list_of_pairs(sample: Sequence[dict[str, Any]], name: str) -> bool:

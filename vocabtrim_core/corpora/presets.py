@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from vocabtrim_core.corpora.shapes import Mapping
+from vocabtrim_core.corpora.schema import ColumnMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,16 @@ class DatasetPreset:
     title: str
     dataset: str
     split: str
-    mapping: Mapping
+    mapping: ColumnMapping
     licence: str
     config: str | None = None
     responses: bool = True
     note: str = ""
 
 
-_SHAREGPT = Mapping("conversation", conversation="conversations", role="from", content="value")
+_SHAREGPT = ColumnMapping(
+    "conversation", conversation="conversations", role="from", content="value"
+)
 
 DATASET_PRESETS: dict[str, DatasetPreset] = {
     "open-perfectblend": DatasetPreset(
@@ -39,7 +41,7 @@ DATASET_PRESETS: dict[str, DatasetPreset] = {
         "UltraChat 200k (208 k conversations)",
         "HuggingFaceH4/ultrachat_200k",
         "train_sft",
-        Mapping("conversation", conversation="messages"),
+        ColumnMapping("conversation", conversation="messages"),
         "mit",
     ),
     "sharegpt": DatasetPreset(
@@ -53,7 +55,7 @@ DATASET_PRESETS: dict[str, DatasetPreset] = {
         "MT-Bench (80 two-turn prompts)",
         "HuggingFaceH4/mt_bench_prompts",
         "train",
-        Mapping("prompt_response", prompt="prompt", response="reference", domain="category"),
+        ColumnMapping("prompt_response", prompt="prompt", response="reference", domain="category"),
         "apache-2.0",
         responses=False,
         note="Prompts only: answers must be generated with the target model before anything can be "
@@ -63,7 +65,7 @@ DATASET_PRESETS: dict[str, DatasetPreset] = {
         "GSM8K test (1,319 problems)",
         "openai/gsm8k",
         "test",
-        Mapping("prompt_response", prompt="question", response="answer"),
+        ColumnMapping("prompt_response", prompt="question", response="answer"),
         "mit",
         config="main",
         note="Answers were written by people, so their words differ from a model's.",
@@ -72,7 +74,7 @@ DATASET_PRESETS: dict[str, DatasetPreset] = {
         "HumanEval (164 functions)",
         "openai/openai_humaneval",
         "test",
-        Mapping("prompt_response", prompt="prompt", response="canonical_solution"),
+        ColumnMapping("prompt_response", prompt="prompt", response="canonical_solution"),
         "mit",
         note="Responses are bare function bodies, without the words a model puts around code.",
     ),
@@ -80,7 +82,7 @@ DATASET_PRESETS: dict[str, DatasetPreset] = {
         "MATH-500 (500 problems)",
         "HuggingFaceH4/MATH-500",
         "test",
-        Mapping("prompt_response", prompt="problem", response="solution", domain="subject"),
+        ColumnMapping("prompt_response", prompt="problem", response="solution", domain="subject"),
         "unknown: see the dataset's page",
         note="Solutions were written by people.",
     ),
@@ -88,7 +90,7 @@ DATASET_PRESETS: dict[str, DatasetPreset] = {
         "AIME 2024 (30 problems)",
         "Maxwell-Jia/AIME_2024",
         "train",
-        Mapping("prompt_response", prompt="Problem", response="Solution"),
+        ColumnMapping("prompt_response", prompt="Problem", response="Solution"),
         "mit",
         note="Solutions were written by people.",
     ),
@@ -96,7 +98,7 @@ DATASET_PRESETS: dict[str, DatasetPreset] = {
         "AIME 2025 (30 problems)",
         "math-ai/aime25",
         "test",
-        Mapping("prompt_response", prompt="problem", response="answer"),
+        ColumnMapping("prompt_response", prompt="problem", response="answer"),
         "apache-2.0",
         responses=False,
         note="The answers are bare numbers: generate solutions with the target model first.",

@@ -11,9 +11,13 @@ from vocabtrim_core.corpora.skips import SkipReport
 # Texts (vLLM, DeepSeek, gpt-oss), then lists of objects: `reasoning_details` of OpenRouter,
 # `thinking_blocks` and `reasoning_items` of LiteLLM. The first that holds text is carried.
 REASONING = (
-    "reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks",
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "reasoning_details",
+    "thinking_blocks",
     "reasoning_items",
-)  # fmt: skip
+)
 # How every remark about reasoning begins: none is due where reasoning does not count.
 REMARK = "reasoning "
 

@@ -15,8 +15,8 @@ from vocabtrim_core.corpora.places import (
     list_of_pairs,
     list_of_texts,
 )
+from vocabtrim_core.corpora.schema import ColumnMapping, unread_because, value_at
 from vocabtrim_core.corpora.seen import odd_messages
-from vocabtrim_core.corpora.shapes import Mapping, unread_because, value_at
 from vocabtrim_core.corpora.skips import remedy_of
 
 # Names in order of preference; a guess is sure when exactly one of a row's columns fits.
@@ -35,9 +35,15 @@ DOMAINS = ("domain", "category", "subject", "source", "task", "dataset")
 WINNERS = ("winner", "preference", "winner_model_a")
 IDENTITY = re.compile(r"(.*[_-])?(id|ids|uuid|guid|idx|index|hash|md5|sha\d*|url|timestamp)", re.I)
 CHAT_MARKS = (
-    "<|im_start|>", "<|start_header_id|>", "<|header_start|>", "<start_of_turn>",
-    "[INST]", "<|assistant|>", "<｜Assistant｜>", "<|start|>",  # noqa: RUF001
-)  # fmt: skip
+    "<|im_start|>",
+    "<|start_header_id|>",
+    "<|header_start|>",
+    "<start_of_turn>",
+    "[INST]",
+    "<|assistant|>",
+    "<\uff5cAssistant\uff5c>",
+    "<|start|>",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Recognition:
     advice: what to map, or to change, where nothing was recognised.
     """
 
-    mapping: Mapping
+    mapping: ColumnMapping
     sure: bool
     candidates: tuple[tuple[str, tuple[str, ...]], ...] = ()  # field of Mapping -> columns
     notes: tuple[str, ...] = ()
@@ -67,24 +73,34 @@ class _Guess:
         self.rejected = _fitting(REJECTED, columns)
         kept = [name for name in columns if name not in self.rejected]
         self.chats = chats_among(kept, sample)
-        self.texts = [name for name in kept if _all(sample, name, str)
-                      and name not in self.chats and not IDENTITY.fullmatch(name)]  # fmt: skip
+        self.texts = [
+            name
+            for name in kept
+            if _all(sample, name, str) and name not in self.chats and not IDENTITY.fullmatch(name)
+        ]
         self.lists = [name for name in kept if list_of_texts(sample, name)]
         self.histories = [name for name in kept if list_of_pairs(sample, name)]
         self.nested = find_places([name for name in kept if name not in self.chats], sample)
-        self.base = Mapping(
+        self.base = ColumnMapping(
             domain=next((n for n in _fitting(DOMAINS, self.texts) if _is_label(sample, n)), ""),
             system=_first(SYSTEMS, self.texts),
             tools=_first(TOOLS, columns),
         )
-        self.candidates = (("conversation", (*self.chats, *self.nested.chats)),
-                           *((f, tuple(self.texts)) for f in
-                             ("prompt", "response", "text", "domain")))  # fmt: skip
+        self.candidates = (
+            ("conversation", (*self.chats, *self.nested.chats)),
+            *((f, tuple(self.texts)) for f in ("prompt", "response", "text", "domain")),
+        )
 
     def made(self) -> Recognition:
         """The first try that finds something."""
-        tries = (self._two_answers, self._pair_of_chats, self._conversation, self._pair,
-                 self._inside, self._text)  # fmt: skip
+        tries = (
+            self._two_answers,
+            self._pair_of_chats,
+            self._conversation,
+            self._pair,
+            self._inside,
+            self._text,
+        )
         found = next((guess for attempt in tries if (guess := attempt())), None)
         if found is None:
             found = self._nothing()
@@ -93,15 +109,18 @@ class _Guess:
             found = replace(found, notes=(*found.notes, f"Answers in {names} are not counted."))
         return replace(found, candidates=self.candidates)
 
-    def _mapping(self, keys: tuple[str, str] | None = None, **found: str) -> Mapping:
+    def _mapping(self, keys: tuple[str, str] | None = None, **found: str) -> ColumnMapping:
         role, content = keys or ("role", "content")
         return replace(self.base, role=role, content=content, **found)
 
     def _two_answers(self) -> Recognition | None:
         """Arena pairs: two conversations or responses and a column that names the winner."""
         usable = {*self.chats, *self.texts, *self.lists}
-        firsts = [name for name in self.columns if name.lower().endswith("_a")
-                  and name in usable and f"{name[:-1]}b" in usable]  # fmt: skip
+        firsts = [
+            name
+            for name in self.columns
+            if name.lower().endswith("_a") and name in usable and f"{name[:-1]}b" in usable
+        ]
         bases = (*CONVERSATIONS, *RESPONSES)
         first = next((name for name in firsts if name[:-2].lower() in bases), "")
         if not first:
@@ -115,11 +134,15 @@ class _Guess:
             field = "conversation" if keys else "response"
             more = f" prompt={prompt}" * bool(prompt and not keys)
             return Recognition(
-                Mapping(), False, notes=(f"`{first}` has a twin, and no column names a winner.",),
+                ColumnMapping(),
+                False,
+                notes=(f"`{first}` has a twin, and no column names a winner.",),
                 advice=f"Map the one to read: {field}={first}{more}.",
-            )  # fmt: skip
-        note = (f"Of two answers the one that `{winner}` names is counted; rows without a winner, "
-                "such as ties, are skipped.")  # fmt: skip
+            )
+        note = (
+            f"Of two answers the one that `{winner}` names is counted; rows without a winner, "
+            "such as ties, are skipped."
+        )
         if keys:
             mapping = self._mapping(keys, shape="conversation", conversation=both, winner=winner)
         else:
@@ -167,30 +190,37 @@ class _Guess:
         """A prompt and a response column, or tool calls in place of the response."""
         prompts = _fitting(PROMPTS, self.texts) or _fitting(PROMPTS, self.lists)
         responses = _fitting(RESPONSES, self.texts) or _fitting(RESPONSES, self.lists)
-        calls = [name for name in _fitting(CALLS, self.columns)
-                 if list_of_calls(self.sample, name)][:1]  # fmt: skip
+        calls = [
+            name for name in _fitting(CALLS, self.columns) if list_of_calls(self.sample, name)
+        ][:1]
         if not prompts or not (responses or calls):
             return None
         prompt = prompts[0]
         if prompt == "instruction" and "input" in prompts:
             prompt, prompts = "instruction+input", [p for p in prompts if p != "input"]
         mapping = self._mapping(
-            shape="prompt_response", prompt=prompt, response="".join(responses[:1]),
-            calls="".join(calls), history=_first(HISTORY, self.histories),
-        )  # fmt: skip
+            shape="prompt_response",
+            prompt=prompt,
+            response="".join(responses[:1]),
+            calls="".join(calls),
+            history=_first(HISTORY, self.histories),
+        )
         others = [f"response: {', '.join(responses[1:])}"] * (len(responses) > 1)
         others += [f"prompt: {', '.join(prompts[1:])}"] * (len(prompts) > 1)
         notes = (f"Other columns would fit as {'; '.join(others)}.",) if others else ()
         if mapping.history:
             notes += (f"The turns in `{mapping.history}` come before the prompt and count too.",)
-        held = [n for n in _fitting(UNREAD, self.columns)
-                if n != mapping.history and any(r.get(n) for r in self.sample)]  # fmt: skip
+        held = [
+            n
+            for n in _fitting(UNREAD, self.columns)
+            if n != mapping.history and any(r.get(n) for r in self.sample)
+        ]
         if held:
             notes += (f"Text in `{'`, `'.join(held)}` is not read and not counted.",)
         found = self._labelled(mapping)
         return replace(found, sure=not others, notes=(*notes, *found.notes))
 
-    def _labelled(self, mapping: Mapping) -> Recognition:
+    def _labelled(self, mapping: ColumnMapping) -> Recognition:
         """The mapping of a pair; of KTO's rows those whose label is true."""
         label = _first(("label",), self.columns)
         if label and _all(self.sample, label, bool) and not mapping.winner:
@@ -205,8 +235,10 @@ class _Guess:
         prompt, answer = next(iter(chats), ""), next(iter(found.answers), "")
         if not prompt and not answer:
             return None
-        beside = {field: self._beside(prompt, names) for field, names in
-                  (("tools", TOOLS), ("system", SYSTEMS))}  # fmt: skip
+        beside = {
+            field: self._beside(prompt, names)
+            for field, names in (("tools", TOOLS), ("system", SYSTEMS))
+        }
         more = {field: path for field, path in beside.items() if path}
         keys = chats.get(prompt) or found.answers[answer]
         prompt = prompt or _first(PROMPTS, self.texts)
@@ -233,7 +265,7 @@ class _Guess:
             return None
         notes = () if text in marked else (f"No chat template marks were seen in `{text}`.",)
         domain = self.base.domain if self.base.domain != text else ""
-        mapping = Mapping("text", text=text, domain=domain)
+        mapping = ColumnMapping("text", text=text, domain=domain)
         return Recognition(mapping, text in marked and text in TEXTS, notes=notes)
 
     def _nothing(self) -> Recognition:
@@ -241,8 +273,10 @@ class _Guess:
         others = [name for name in self.texts if name not in prompts]
         odd = next(filter(None, (odd_messages(self.sample, n) for n in self.columns)), "")
         if prompts and not others:
-            note, advice = "There are prompts but no responses.", (
-                "Answer them with the target model first, and give a file with both.")  # fmt: skip
+            note, advice = (
+                "There are prompts but no responses.",
+                ("Answer them with the target model first, and give a file with both."),
+            )
         elif why := next(filter(None, (_unread(self.sample, name) for name in self.texts)), ""):
             remedy = remedy_of(why)
             note, advice = f"{why}.", f"{remedy[:1].upper()}{remedy[1:]}."
@@ -252,17 +286,18 @@ class _Guess:
             note = "There are prompts but no responses." * bool(prompts)
             prompt = prompts[0] if prompts else self.texts[0]
             other = next(name for name in self.texts if name != prompt)
-            advice = ("Map a prompt and a response, for example "
-                      f"prompt={prompt} response={other}.")  # fmt: skip
+            advice = f"Map a prompt and a response, for example prompt={prompt} response={other}."
         else:
             note = "No column was recognised."
-            advice = ('Write every row as {"messages": [{"role": "user", "content": "…"}, '
-                      '{"role": "assistant", "content": "…"}]}')  # fmt: skip
+            advice = (
+                'Write every row as {"messages": [{"role": "user", "content": "…"}, '
+                '{"role": "assistant", "content": "…"}]}'
+            )
             if self.texts:
                 advice += f", or map text={self.texts[0]} if that holds rendered conversations"
             advice += "."
         return Recognition(
-            Mapping(), False, notes=(note or "No column was recognised.",), advice=advice
+            ColumnMapping(), False, notes=(note or "No column was recognised.",), advice=advice
         )
 
 

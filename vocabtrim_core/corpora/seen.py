@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from vocabtrim_core.corpora.batches import canonical_role
-from vocabtrim_core.corpora.shapes import as_list
+from vocabtrim_core.corpora.schema import as_list
 
 MOST_SEEN = 8  # columns in a sentence
-KINDS = {str: "text", dict: "object", list: "list", bool: "yes or no", int: "number",
-         float: "number", type(None): "empty"}  # fmt: skip
+KINDS = {
+    str: "text",
+    dict: "object",
+    list: "list",
+    bool: "yes or no",
+    int: "number",
+    float: "number",
+    type(None): "empty",
+}
 
 
 def seen(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> str:
@@ -38,8 +45,13 @@ def odd_messages(sample: Sequence[dict[str, Any]], name: str) -> str:
         turns = as_list(row.get(name)) or []
         if len(turns) > 1 and all(isinstance(turn, dict) for turn in turns):
             keys = [k for k in turns[0] if all(isinstance(t.get(k), str) for t in turns)]
-            keys.sort(key=lambda k: (not all(canonical_role(t[k]) for t in turns),
-                                     len({t[k] for t in turns}), len(turns[0][k])))  # fmt: skip
+            keys.sort(
+                key=lambda k: (
+                    not all(canonical_role(t[k]) for t in turns),
+                    len({t[k] for t in turns}),
+                    len(turns[0][k]),
+                )
+            )
             if len(keys) > 1:
                 return f"conversation={name} role={keys[0]} content={keys[1]}"
     return ""

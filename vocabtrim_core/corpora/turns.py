@@ -14,13 +14,21 @@ from typing import Any
 from vocabtrim_core.corpora.batches import UnusableError, canonical_role
 from vocabtrim_core.corpora.calls import calls_from
 from vocabtrim_core.corpora.parts import kind_in
-from vocabtrim_core.corpora.shapes import Mapping, as_list, from_text, unread_because, value_at
+from vocabtrim_core.corpora.schema import (
+    ColumnMapping,
+    as_list,
+    from_text,
+    unread_because,
+    value_at,
+)
 
 NO_WINNER = "no winner of the two answers (a tie, or none named)"
 WINNER = re.compile(r"(?:(?:model|assistant|response|answer|conversation|chosen)[ _-]?)?([ab])")
 
 
-def turns_of(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> tuple[str, list[Any]]:
+def turns_of(
+    row: dict[str, Any], mapping: ColumnMapping, remarks: list[str]
+) -> tuple[str, list[Any]]:
     """(column, its turns) of a row of shape conversation or prompt_response.
 
     What is left out goes to remarks; UnusableError where there is no turn.
@@ -31,7 +39,7 @@ def turns_of(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> tuple
     return mapping.prompt or mapping.response, _pair(row, mapping, remarks)
 
 
-def _winning(columns: str, row: dict[str, Any], mapping: Mapping) -> str:
+def _winning(columns: str, row: dict[str, Any], mapping: ColumnMapping) -> str:
     """The column to read: the one of two that the row's winner names, where there is one."""
     if not mapping.winner:
         return columns
@@ -51,7 +59,7 @@ def _winning(columns: str, row: dict[str, Any], mapping: Mapping) -> str:
     return columns.split("+")[chosen]
 
 
-def _turns(value: Any, column: str, mapping: Mapping) -> list[Any]:
+def _turns(value: Any, column: str, mapping: ColumnMapping) -> list[Any]:
     """The turns of a conversation: dicts as they are, texts in turn, a struct of lists by row."""
     if value is None:
         raise UnusableError(f"`{column}` is null or missing")
@@ -77,12 +85,12 @@ def _by_turn(columns: dict[str, Any], column: str) -> list[dict[str, Any]]:
     return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
-def _alternating(texts: Sequence[str], mapping: Mapping) -> list[dict[str, Any]]:
+def _alternating(texts: Sequence[str], mapping: ColumnMapping) -> list[dict[str, Any]]:
     roles = ("user", "assistant")
     return [{mapping.role: roles[i % 2], mapping.content: text} for i, text in enumerate(texts)]
 
 
-def _pair(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> list[Any]:
+def _pair(row: dict[str, Any], mapping: ColumnMapping, remarks: list[str]) -> list[Any]:
     """The turns of a prompt and a response, each a text, a message, messages or texts in turn."""
     column = _winning(mapping.response, row, mapping)
     response = value_at(row, column) if column else None
@@ -108,7 +116,7 @@ def _pair(row: dict[str, Any], mapping: Mapping, remarks: list[str]) -> list[Any
     return [*earlier, *_joined(turns, answers, mapping)]
 
 
-def _earlier(value: Any, mapping: Mapping) -> list[dict[str, Any]]:
+def _earlier(value: Any, mapping: ColumnMapping) -> list[dict[str, Any]]:
     """The turns before a prompt: pairs of texts, texts in turn, or messages; none of nothing."""
     listed = as_list(value)
     if value in (None, "") or listed == []:
@@ -123,7 +131,7 @@ def _earlier(value: Any, mapping: Mapping) -> list[dict[str, Any]]:
     return _alternating(pairs, mapping)
 
 
-def _in_turn(prompt: Any, response: Any, mapping: Mapping) -> list[dict[str, Any]] | None:
+def _in_turn(prompt: Any, response: Any, mapping: ColumnMapping) -> list[dict[str, Any]] | None:
     """Lists of texts, one of prompts and one of responses, as turns; None where they are not."""
     given, said = _list_in(prompt), _list_in(response)
     alike = given and said and len(given) == len(said) and _are_texts(given + said)
@@ -150,14 +158,14 @@ def _others(row: dict[str, Any], column: str) -> int:
     return len(as_list(value_at(row, column.partition(".0.")[0])) or [0]) - 1
 
 
-def _listed(value: Any, mapping: Mapping) -> list[dict[str, Any]] | None:
+def _listed(value: Any, mapping: ColumnMapping) -> list[dict[str, Any]] | None:
     """A list of messages, also when it was stored as JSON text."""
     turns = _list_in(value)
     is_chat = turns and all(isinstance(turn, dict) and mapping.role in turn for turn in turns)
     return turns if is_chat else None
 
 
-def _prompt(prompts: Sequence[Any], mapping: Mapping) -> list[dict[str, Any]]:
+def _prompt(prompts: Sequence[Any], mapping: ColumnMapping) -> list[dict[str, Any]]:
     turns = _listed(prompts[0], mapping) if prompts else None
     if turns:
         return turns
@@ -167,7 +175,7 @@ def _prompt(prompts: Sequence[Any], mapping: Mapping) -> list[dict[str, Any]]:
     return [{mapping.role: "user", mapping.content: user}]
 
 
-def _answer(response: Any, mapping: Mapping) -> list[dict[str, Any]]:
+def _answer(response: Any, mapping: ColumnMapping) -> list[dict[str, Any]]:
     """The messages of a response: messages, one message, items of OpenAI's Responses, a text."""
     if response is None:
         return []
@@ -187,7 +195,7 @@ def _answer(response: Any, mapping: Mapping) -> list[dict[str, Any]]:
 
 
 def _joined(
-    turns: list[dict[str, Any]], answers: list[dict[str, Any]], mapping: Mapping
+    turns: list[dict[str, Any]], answers: list[dict[str, Any]], mapping: ColumnMapping
 ) -> list[dict[str, Any]]:
     """Prompt and answer as one conversation; what the answer repeats of the prompt stands once."""
 

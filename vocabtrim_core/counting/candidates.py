@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting import memory
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.encoding import first_texts
 from vocabtrim_core.counting.engines import (
     ENGINES,
@@ -23,17 +24,16 @@ from vocabtrim_core.counting.engines import (
     engines,
     objection,
 )
-from vocabtrim_core.counting.feed import text_bytes
-from vocabtrim_core.counting.guards import buffers
 from vocabtrim_core.counting.proof import (
     LONGEST,
     ExactEngine,
     MismatchError,
     Proof,
-    Sample,
+    ProofSample,
     block_of,
 )
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.unicode_exceptions import buffers
+from vocabtrim_core.counting.work_queue import text_bytes
 
 LOOK = 4  # blocks looked at for the first texts that an engine is to encode
 MOST_TEXTS = 2000  # of them, from one block
@@ -41,7 +41,7 @@ HF_TEXT = 4 * 2**20  # HF tokenizers has encoded this much before a faster engin
 
 
 def candidates(
-    corpus: Corpus, recipe: Recipe, engine: str | None, failed: list[str]
+    corpus: Corpus, recipe: CountConfig, engine: str | None, failed: list[str]
 ) -> Iterator[tuple[ExactEngine, Future[Proof]]]:
     """(engine, the proof it starts with); the future may hold a MismatchError instead.
 
@@ -51,7 +51,7 @@ def candidates(
     if not engine and text_bytes(corpus) < HF_TEXT:
         prefer = (REFERENCE,)
     only_hf = prefer == (REFERENCE,) or bool(objection(recipe.tokenizer))
-    sample = Sample.of(text_bytes(corpus))
+    sample = ProofSample.of(text_bytes(corpus))
     texts, first = _first_texts(corpus, recipe, 0 if only_hf else sample.first)
     pool = ThreadPoolExecutor(1, thread_name_prefix="proof")
     try:
@@ -71,7 +71,7 @@ def candidates(
 
 
 def proved(
-    corpus: Corpus, recipe: Recipe, engine: str | None, failed: list[str]
+    corpus: Corpus, recipe: CountConfig, engine: str | None, failed: list[str]
 ) -> Iterator[ExactEngine]:
     """The same, but only those that passed the check."""
     for exact, proof in candidates(corpus, recipe, engine, failed):
@@ -88,7 +88,7 @@ def _checked(agrees: Callable[[Encoded], Proof], truth: Future[Encoded]) -> Proo
 
 
 def _first_texts(
-    corpus: Corpus, recipe: Recipe, most: int
+    corpus: Corpus, recipe: CountConfig, most: int
 ) -> tuple[pa.LargeStringArray, dict[str, int]]:
     """The first texts of the corpus that an engine is to encode, about so many bytes, but for very
     long ones; and how many of them each block has. None behind a block of rendered rows alone."""

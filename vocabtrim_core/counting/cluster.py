@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vocabtrim_core.corpora import Corpus, Shard
-from vocabtrim_core.counting.feed import Feed
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.parts import Part, PartFolder, PartInfo
-from vocabtrim_core.counting.proof import ExactEngine, Sample
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.proof import ExactEngine, ProofSample
+from vocabtrim_core.counting.work_queue import WorkQueue
 from vocabtrim_core.counting.worker import pieces_per_block, work
 from vocabtrim_core.errors import InputError
 
@@ -33,14 +33,14 @@ ADDRESS = re.compile(r"[a-z]+://\S+:\d+")
 
 # (corpus, recipe, kind of engine, its `first` and `sample`, finished parts): what every task needs,
 # sent to each worker once
-Job = tuple[Corpus, Recipe, type, Mapping[str, int], Sample, dict[str, PartInfo]]
+Job = tuple[Corpus, CountConfig, type, Mapping[str, int], ProofSample, dict[str, PartInfo]]
 _own = threading.local()  # an engine of the last recipe, for the worker's thread
 
 
 def count_parts(
     address: str,
     corpus: Corpus,
-    recipe: Recipe,
+    recipe: CountConfig,
     exact: ExactEngine,
     folder: PartFolder,
     progress: Callable[..., None],
@@ -75,7 +75,7 @@ def count_shard(shard: Shard, job: Job) -> list[Part]:
     _own.exact.first, _own.exact.sample = first, sample  # of this corpus
     parts: list[Part] = []
     try:
-        feed = Feed(corpus, [shard], finished, recipe.tokenizer.vocab_size, parts.append)
+        feed = WorkQueue(corpus, [shard], finished, recipe.tokenizer.vocab_size, parts.append)
         work(feed, recipe, _own.exact, pieces_per_block(corpus))
     except OSError as error:
         raise InputError(
@@ -123,10 +123,12 @@ def _collect(
                 folder.save(part)
         seconds = time.perf_counter() - started
         progress(
-            min(sum(i.file_bytes for i in infos()), total), total, "Counting on the cluster",
+            min(sum(i.file_bytes for i in infos()), total),
+            total,
+            "Counting on the cluster",
             rows_per_s=(sum(i.rows for i in infos()) - rows) / seconds,
             MB_per_s=(sum(i.text_bytes for i in infos()) - text) / 1e6 / seconds,
-        )  # fmt: skip
+        )
 
 
 @contextmanager

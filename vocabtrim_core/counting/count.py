@@ -22,17 +22,17 @@ from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.counting import kept as kept_counts
+from vocabtrim_core.counting import cache as kept_counts
 from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.candidates import candidates, proved
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import PARALLELISM
-from vocabtrim_core.counting.feed import Feed, text_bytes
 from vocabtrim_core.counting.parts import PartFolder
 from vocabtrim_core.counting.proof import ExactEngine, MismatchError, Proof
-from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.response_files import ResponseFiles, keep_responses
+from vocabtrim_core.counting.work_queue import WorkQueue, text_bytes
 from vocabtrim_core.counting.worker import pieces_per_block, work
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import Cancelled
@@ -81,7 +81,9 @@ def count(
     intervals and forecasts need (see `response_files`); not from a cluster.  InputError; Cancelled,
     and then finished parts stay.
     """
-    recipe = Recipe(tokenizer, template, rule, reasoning, last_turn_only, max_length, most_refused)
+    recipe = CountConfig(
+        tokenizer, template, rule, reasoning, last_turn_only, max_length, most_refused
+    )
     progress = progress or (lambda *args, **rates: None)
     progress(0, None, "Reading the corpus for its fingerprint")
     key = recipe.key(corpus.fingerprint())
@@ -115,7 +117,7 @@ def _begin(root: Path, run: str) -> None:
 
 
 def encoded_responses(
-    corpus: Corpus, recipe: Recipe, *, engine: str | None = None
+    corpus: Corpus, recipe: CountConfig, *, engine: str | None = None
 ) -> Iterator[ResponseBatch]:
     """The counted ids themselves, span by span; conversations are numbered through the corpus.
 
@@ -131,7 +133,7 @@ def encoded_responses(
 
 def _count(
     corpus: Corpus,
-    recipe: Recipe,
+    recipe: CountConfig,
     root: Path,
     engine: str | None,
     threads: int,
@@ -162,7 +164,7 @@ def _slower(template: ChatTemplate) -> Iterator[ChatTemplate]:
 
 def _count_with(
     corpus: Corpus,
-    recipe: Recipe,
+    recipe: CountConfig,
     root: Path,
     engine: str | None,
     threads: int,
@@ -194,7 +196,7 @@ def _count_with(
 
 def count_here(
     corpus: Corpus,
-    recipe: Recipe,
+    recipe: CountConfig,
     exact: ExactEngine,
     folder: PartFolder,
     threads: int,
@@ -209,7 +211,7 @@ def count_here(
     using its core.
     """
     vocab_size = recipe.tokenizer.vocab_size
-    feed = Feed(corpus, corpus.shards(), folder.finished, vocab_size, folder.save)
+    feed = WorkQueue(corpus, corpus.shards(), folder.finished, vocab_size, folder.save)
     stopped = threading.Event()
 
     def check() -> None:
@@ -235,16 +237,19 @@ def count_here(
                     future.result()
                 seconds = time.perf_counter() - started
                 progress(
-                    min(feed.file_bytes, total), total, "Counting",
-                    rows_per_s=feed.rows / seconds, MB_per_s=feed.text_bytes / 1e6 / seconds,
-                )  # fmt: skip
+                    min(feed.file_bytes, total),
+                    total,
+                    "Counting",
+                    rows_per_s=feed.rows / seconds,
+                    MB_per_s=feed.text_bytes / 1e6 / seconds,
+                )
         except BaseException:
             stopped.set()
             feed.stop()
             raise
 
 
-def _files(folder: PartFolder, recipe: Recipe) -> ResponseFiles:
+def _files(folder: PartFolder, recipe: CountConfig) -> ResponseFiles:
     """The responses that belong to the parts of a folder."""
     return ResponseFiles(folder.path, recipe.tokenizer.vocab_size)
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 from vocabtrim_core.corpora import MessageBatch, SkipReport
 from vocabtrim_core.corpora.batches import ASSISTANT, place
 from vocabtrim_core.corpora.reasoning import notes_of
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.proof import ExactEngine, Proof, block_of
-from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.rendering import encode_spans, encode_whole, read_rows
 from vocabtrim_core.counting.response_batch import ResponseBatch, joined
 from vocabtrim_core.counting.shard_counts import ShardCounts
@@ -93,7 +93,7 @@ class EncodedBatch:
 
 
 def encode_batch(
-    batch: MessageBatch, recipe: Recipe, engine: ExactEngine, check: Check = lambda: None
+    batch: MessageBatch, recipe: CountConfig, engine: ExactEngine, check: Check = lambda: None
 ) -> EncodedBatch:
     """The counted ids of a batch; `check` is called now and then and may raise to stop.
 
@@ -132,7 +132,7 @@ def encode_batch(
     return encoded
 
 
-def must_render(batch: MessageBatch, recipe: Recipe) -> np.ndarray:
+def must_render(batch: MessageBatch, recipe: CountConfig) -> np.ndarray:
     """bool[n]: conversations for which encoding the contents alone is not proved to be enough."""
     if batch.preformatted or recipe.max_length is not None:
         return np.ones(len(batch), bool)
@@ -144,7 +144,7 @@ def must_render(batch: MessageBatch, recipe: Recipe) -> np.ndarray:
 
 
 def spoken(
-    batch: MessageBatch, recipe: Recipe, wanted: np.ndarray
+    batch: MessageBatch, recipe: CountConfig, wanted: np.ndarray
 ) -> tuple[pa.LargeStringArray, np.ndarray, np.ndarray]:
     """(texts, conversation int64[], last bool[]) of the counted messages of wanted conversations.
 
@@ -162,7 +162,7 @@ def spoken(
     return texts, conversation, picked + 1 == batch.offsets[conversation + 1]
 
 
-def first_texts(batch: MessageBatch, recipe: Recipe, most: int) -> pa.LargeStringArray:
+def first_texts(batch: MessageBatch, recipe: CountConfig, most: int) -> pa.LargeStringArray:
     """The first texts of a batch that an engine is to encode."""
     if recipe.counts_everything:
         readings = read_rows(batch, recipe, np.arange(min(most, len(batch)))).readings
@@ -170,7 +170,7 @@ def first_texts(batch: MessageBatch, recipe: Recipe, most: int) -> pa.LargeStrin
     return spoken(batch, recipe, ~must_render(batch, recipe))[0][:most]
 
 
-def _uncounted(batch: MessageBatch, empty: np.ndarray, recipe: Recipe) -> SkipReport:
+def _uncounted(batch: MessageBatch, empty: np.ndarray, recipe: CountConfig) -> SkipReport:
     """The correction for conversations without a counted id: not counted, but skipped."""
     rows = batch.rows[empty].tolist()
     if not rows:
@@ -185,10 +185,13 @@ def refused_report(batch: MessageBatch, refused: dict[int, str]) -> SkipReport:
     reasons: dict[str, list[str]] = {}
     for i, said in refused.items():
         reasons.setdefault(f"{REFUSED} ({said})", []).append(f"{batch.file}:{batch.rows[i]}")
-    return SkipReport(-len(refused), tuple(
-        (reason, len(places), tuple(places[: SkipReport.PLACES]))
-        for reason, places in sorted(reasons.items())
-    ))  # fmt: skip
+    return SkipReport(
+        -len(refused),
+        tuple(
+            (reason, len(places), tuple(places[: SkipReport.PLACES]))
+            for reason, places in sorted(reasons.items())
+        ),
+    )
 
 
 def _sides(frames: Sequence[Frame], which: np.ndarray) -> Iterator[pa.LargeBinaryArray]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from vocabtrim_core.counting.guards import buffers
+from vocabtrim_core.counting.unicode_exceptions import buffers
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:

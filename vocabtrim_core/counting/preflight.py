@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from vocabtrim_core.corpora.batches import ASSISTANT, PREFORMATTED, ROLES, MessageBatch
 from vocabtrim_core.corpora.corpus import Corpus
-from vocabtrim_core.corpora.from_arrow import blank
+from vocabtrim_core.corpora.decoders.arrow import blank
 from vocabtrim_core.corpora.preview import read, sampled
 from vocabtrim_core.corpora.reasoning import notes_of
 from vocabtrim_core.corpora.skips import SkipReport
@@ -22,7 +22,7 @@ from vocabtrim_core.corpora.skips import SkipReport
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vocabtrim_core.counting.trial import Trial
+    from vocabtrim_core.counting.trial import TrialCount
     from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -119,10 +119,10 @@ def preflight(
 
     InputError as counting would raise it, and when no row read has a conversation.
     """
-    from vocabtrim_core.counting.recipe import Recipe
-    from vocabtrim_core.counting.trial import Trial
+    from vocabtrim_core.counting.config import CountConfig
+    from vocabtrim_core.counting.trial import TrialCount
 
-    trial = Trial(Recipe(tokenizer, template, rule, reasoning, last_turn_only))
+    trial = TrialCount(CountConfig(tokenizer, template, rule, reasoning, last_turn_only))
     seen = _Seen(tokenizer, trial)
     total, done, whole = corpus.size_bytes, 0, True
     for shard in corpus.shards():
@@ -146,7 +146,7 @@ def preflight(
 class _Seen:
     """Sums over batches."""
 
-    def __init__(self, tokenizer: Tokenizer, trial: Trial) -> None:
+    def __init__(self, tokenizer: Tokenizer, trial: TrialCount) -> None:
         self.trial = trial
         specials = sorted(set(tokenizer.specials.values()), key=lambda text: (-len(text), text))
         self.literal = re.compile("|".join(map(re.escape, specials)))

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from vocabtrim_core.counting import memory
 from vocabtrim_core.counting.engines import Encoded, Engine, Reference
-from vocabtrim_core.counting.guards import buffers, with_unicode_17
+from vocabtrim_core.counting.unicode_exceptions import buffers, with_unicode_17
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 from vocabtrim_core.wording import format_bytes
 
@@ -35,7 +35,7 @@ WITHIN = "counted spans that are cut out of a longer text after it is encoded"
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ProofSample:
     """What of a corpus is encoded twice: about the first so many bytes of its text, and of every
     block one text in so many."""
 
@@ -43,7 +43,7 @@ class Sample:
     one_in: int
 
     @classmethod
-    def of(cls, text_bytes: int) -> Sample:
+    def of(cls, text_bytes: int) -> ProofSample:
         """For a corpus of about so much text: a twentieth of it from its beginning, at least LEAST
         and at most MOST, and one text in ONE_IN, at most SPREAD bytes, from all over it.
 
@@ -132,8 +132,11 @@ class Proof:
         ]
         if not self.engine.startswith("tokenizers"):
             share = f"{format_bytes(self.checked_bytes)} of {format_bytes(self.text_bytes)}"
-            found.insert(0, f"Encoded again: {share} of text, the first texts of the corpus and "
-                         "some from all over it; the token ids are equal.")  # fmt: skip
+            found.insert(
+                0,
+                f"Encoded again: {share} of text, the first texts of the corpus and "
+                "some from all over it; the token ids are equal.",
+            )
         if self.turns:
             found.append(
                 f"Cut out again: the answers of {self.conversations:,} conversations, each "
@@ -158,11 +161,11 @@ class ExactEngine:
         engine: Engine,
         tokenizer: Tokenizer,
         first: Mapping[str, int] | None = None,
-        sample: Sample | None = None,
+        sample: ProofSample | None = None,
     ) -> None:
         self.engine = engine
         self.first = first or {}
-        self.sample = sample or Sample.of(0)
+        self.sample = sample or ProofSample.of(0)
         self._tokenizer = tokenizer
         self._reference = Reference(tokenizer)
         added = tokenizer.backend.get_added_tokens_decoder().values()

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from vocabtrim_core.corpora import MessageBatch, SkipReport
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.proof import WITHIN, ExactEngine, Proof, block_of
-from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.response_batch import ResponseBatch, gather
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.boundaries import AddedTokens
@@ -47,7 +47,7 @@ class RenderedRows:
 
 
 def read_rows(
-    batch: MessageBatch, recipe: Recipe, rows: np.ndarray, check: Check = lambda: None
+    batch: MessageBatch, recipe: CountConfig, rows: np.ndarray, check: Check = lambda: None
 ) -> RenderedRows:
     """Rows as the template renders them, with their counted ranges."""
     template, found = recipe.template, RenderedRows()
@@ -70,7 +70,7 @@ def read_rows(
 
 
 def encode_whole(
-    batch: MessageBatch, recipe: Recipe, engine: ExactEngine, rendered: RenderedRows
+    batch: MessageBatch, recipe: CountConfig, engine: ExactEngine, rendered: RenderedRows
 ) -> tuple[ResponseBatch, Proof]:
     """Conversations of which every token counts: encoded like any text."""
     texts = pa.array([r.text for r in rendered.readings.values()], pa.large_string())
@@ -82,7 +82,7 @@ def encode_whole(
 
 
 def encode_spans(
-    recipe: Recipe, engine: ExactEngine, rendered: RenderedRows
+    recipe: CountConfig, engine: ExactEngine, rendered: RenderedRows
 ) -> tuple[ResponseBatch, Proof]:
     """Counted spans of rendered conversations, by the engine where they can be cut out."""
     cuts = _cuts(recipe, rendered)
@@ -115,7 +115,7 @@ class _Cut(NamedTuple):
     begin: int | None
 
 
-def _cuts(recipe: Recipe, rendered: RenderedRows) -> list[_Cut]:
+def _cuts(recipe: CountConfig, rendered: RenderedRows) -> list[_Cut]:
     """Every span with the shortest stretch that is known to encode apart."""
     template, tokens = recipe.template, _added_tokens(recipe.tokenizer)
     whole = recipe.max_length is not None or template.masks or not tokens.cuts
@@ -166,15 +166,16 @@ def _ids_before(
     heads = [head for head, _ in leads]
     encodings = tokenizer.backend.encode_batch(heads, add_special_tokens=False)
     for ((_, ahead), places), encoding in zip(leads.items(), encodings, strict=True):
-        lead = [id_ for id_, (at, _) in zip(encoding.ids, encoding.offsets, strict=True)
-                if at < ahead]  # fmt: skip
+        lead = [
+            id_ for id_, (at, _) in zip(encoding.ids, encoding.offsets, strict=True) if at < ahead
+        ]
         for n in places:
             own = ids[offsets[n] : offsets[n + 1]][: len(lead)]
             before[n] = len(lead) if own.tolist() == lead else -1
     return before
 
 
-def _within(recipe: Recipe, rendered: RenderedRows, cuts: list[_Cut]) -> ResponseBatch:
+def _within(recipe: CountConfig, rendered: RenderedRows, cuts: list[_Cut]) -> ResponseBatch:
     """Spans cut by offsets out of whole texts, which HF tokenizers encodes."""
     backend, masks = recipe.tokenizer.backend, recipe.template.masks
     spans: dict[int, list[Span]] = {}

@@ -99,9 +99,14 @@ class Responses:
         try:
             with np.load(path, allow_pickle=False) as a:
                 return cls(
-                    a["ids"], a["offsets"], a["conversation"], a["domain"],
-                    tuple(str(d) for d in a["domains"]), int(a["vocab_size"]), bool(a["complete"]),
-                )  # fmt: skip
+                    a["ids"],
+                    a["offsets"],
+                    a["conversation"],
+                    a["domain"],
+                    tuple(str(d) for d in a["domains"]),
+                    int(a["vocab_size"]),
+                    bool(a["complete"]),
+                )
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} does not hold counted responses ({error}).") from error
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from vocabtrim_core.corpora import MessageBatch
 from vocabtrim_core.corpora.batches import place
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.encoding import EncodedBatch
 from vocabtrim_core.counting.proof import Proof
-from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import span_ids
 from vocabtrim_core.templates.verify import SpanError, check_spans
@@ -24,7 +24,7 @@ MANY, ONE_IN_MANY = 50_000, 10_000  # where so many were read: rows of a file ar
 RICH_FIRST, RICH_ONE_IN = 2, 500  # of the rows of a block that have calls, tools or reasoning
 
 
-def check_sample(batch: MessageBatch, recipe: Recipe, encoded: EncodedBatch) -> Proof:
+def check_sample(batch: MessageBatch, recipe: CountConfig, encoded: EncodedBatch) -> Proof:
     """The evidence of one batch. SpanError, naming the row, for the first difference."""
     if batch.preformatted or recipe.rule not in ("assistant", "content"):
         return Proof()
@@ -53,7 +53,7 @@ def _sample(batch: MessageBatch) -> list[int]:
 
 
 def _check_ids(
-    batch: MessageBatch, i: int, recipe: Recipe, encoded: EncodedBatch, where: str
+    batch: MessageBatch, i: int, recipe: CountConfig, encoded: EncodedBatch, where: str
 ) -> None:
     template = recipe.template
     options = {"reasoning": recipe.reasoning, "last_turn_only": recipe.last_turn_only}

@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vocabtrim_core.corpora import MessageBatch, SkipReport
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.encoding import must_render, refused_report
-from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.rendering import read_rows
 
 MOST, PER_BATCH = 600, 200  # conversations that are rendered
 
 
 @dataclass(slots=True)
-class Trial:
+class TrialCount:
     """Renders conversations batch by batch, only those that a count would render.
 
     needing: conversations seen that a count would render.  rendered: those that were, some of each
     batch, the same in every run.  refused, unwritten: what came of them, with the first places.
     """
 
-    recipe: Recipe
+    recipe: CountConfig
     needing: int = 0
     rendered: int = 0
     refused: SkipReport = field(default_factory=SkipReport)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting import memory
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.encoding import encode_batch
-from vocabtrim_core.counting.feed import PART_TEXT, Feed, Found, text_bytes
 from vocabtrim_core.counting.proof import ExactEngine
-from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.counting.response_files import ResponseFiles
 from vocabtrim_core.counting.shard_counts import MOST_PIECES
 from vocabtrim_core.counting.span_proof import check_sample
+from vocabtrim_core.counting.work_queue import PART_TEXT, BlockFindings, WorkQueue, text_bytes
 
 PART_BLOCKS = 4  # blocks in a part of PART_TEXT
 # Memory of this process above which a thread gives freed pages back: seldom, for it takes time to
@@ -24,8 +24,8 @@ ENGINE_TEXT = 64 * 2**20  # but not before the old one has read this much
 
 
 def work(
-    feed: Feed,
-    recipe: Recipe,
+    feed: WorkQueue,
+    recipe: CountConfig,
     exact: ExactEngine,
     pieces: int,
     check: Callable[[], None] = lambda: None,
@@ -42,7 +42,7 @@ def work(
         if keep:
             keep.add(block.part, block.first_row, batch, encoded.sizes(), encoded.responses)
         proof = encoded.proof + check_sample(batch, recipe, encoded)
-        size, found = batch.contents.nbytes, Found(encoded.report, encoded.notes, proof)
+        size, found = batch.contents.nbytes, BlockFindings(encoded.report, encoded.notes, proof)
         counts = encoded.counts(pieces, recipe.tokenizer.vocab_size)
         del batch, encoded  # before memory is looked at, and before the next block is read
         feed.give(block, size, counts, found)

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.count import count
-from vocabtrim_core.counting.recipe import Recipe
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.drafts.regenerate import compare
 from vocabtrim_core.drafts.target import Target
@@ -51,7 +51,7 @@ class Alignment:
 def align(
     original: Corpus,
     regenerated: Corpus,
-    recipe: Recipe,
+    recipe: CountConfig,
     target: Target,
     *,
     alpha: float = 0.5,
@@ -68,6 +68,10 @@ def align(
 
     compared: dict[str, Any] = compare(ours, theirs, best)
     return Alignment(
-        ours.key, theirs.key, **compared, tokens_original=ours.tokens,
-        tokens_regenerated=theirs.tokens, alpha=alpha,
-    )  # fmt: skip
+        ours.key,
+        theirs.key,
+        **compared,
+        tokens_original=ours.tokens,
+        tokens_regenerated=theirs.tokens,
+        alpha=alpha,
+    )

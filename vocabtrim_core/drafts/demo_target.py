@@ -21,7 +21,7 @@ from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, demo, open_corpus
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.language_model import (
     batches,
     held_out_loss,
@@ -29,8 +29,8 @@ from vocabtrim_core.drafts.language_model import (
     train_step,
     unigram_loss,
 )
-from vocabtrim_core.drafts.sequences import Sequences, read_sequences
 from vocabtrim_core.drafts.target import DEMO, TOY, demo_folder
+from vocabtrim_core.drafts.tokenized_dataset import Sequences, read_sequences
 from vocabtrim_core.drafts.toy_tokenizer import TOKENIZER, TOKENIZER_CONFIG, write_tokenizer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.machine import cores
@@ -154,9 +154,14 @@ def build(
     finally:
         torch.set_num_threads(before)
     made = DemoTarget(
-        out, sum(p.numel() for p in model.parameters()), run.tokens, run.step, run.seconds,
-        loss, unigram_loss(sequences, shape.vocab_size),
-    )  # fmt: skip
+        out,
+        sum(p.numel() for p in model.parameters()),
+        run.tokens,
+        run.step,
+        run.seconds,
+        loss,
+        unigram_loss(sequences, shape.vocab_size),
+    )
     _save(model, scratch, made, shape, corpus)
     for path in scratch.iterdir():
         path.unlink()
@@ -175,7 +180,7 @@ def demo_corpus(progress: Progress | None = None, limit: int | None = None) -> C
 
 def _sequences(home: Path, corpus: Corpus, progress: Progress) -> Sequences:
     tokenizer = load_tokenizer(home)
-    recipe = Recipe(tokenizer, resolve_template(tokenizer), "all")
+    recipe = CountConfig(tokenizer, resolve_template(tokenizer), "all")
     return read_sequences(corpus, recipe, held_out=HELD_OUT, progress=progress)
 
 
@@ -232,13 +237,17 @@ def _train(
         run.seconds += time.monotonic() - began
         now = run.share(shape, most)
         progress(
-            min(round(100 * now), 100), 100,
+            min(round(100 * now), 100),
+            100,
             f"Training the toy target, step {run.step}, loss {loss:.3f}",
             tokens_per_s=run.tokens / run.seconds,
-        )  # fmt: skip
+        )
         if int(now * CHECKPOINTS) > int(share * CHECKPOINTS):
-            content = {"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                       "run": asdict(run)}  # fmt: skip
+            content = {
+                "model": model.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "run": asdict(run),
+            }
             buffer = io.BytesIO()
             torch.save(content, buffer)
             write_atomic(state, buffer.getvalue())

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.features import estimate_bytes
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import list_runs
-from vocabtrim_core.drafts.sequences import survey
 from vocabtrim_core.drafts.specforge_run import checkpoint_bytes
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.trainer import Trainer
+from vocabtrim_core.drafts.tokenized_dataset import survey
+from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.workspace import disk
 
 EFFICIENCY = {"cpu": 0.5, "cuda": 0.35}  # of the matrix product's own speed, reached in training
@@ -52,7 +52,7 @@ class Estimate:
 def estimate(
     target: Target,
     corpus: Corpus,
-    recipe: Recipe,
+    recipe: CountConfig,
     ks: Sequence[int],
     plan: TrainingPlan,
     deployment: Deployment,
@@ -113,8 +113,11 @@ def _measured(target: Target, device: str) -> float:
         if not same or about["deployment"]["device"] != device:
             continue
         for draft in run.drafts:
-            times = [m.values["perf/optimizer_step_time_s"] for m in draft.metrics()
-                     if "perf/optimizer_step_time_s" in m.values]  # fmt: skip
+            times = [
+                m.values["perf/optimizer_step_time_s"]
+                for m in draft.metrics()
+                if "perf/optimizer_step_time_s" in m.values
+            ]
             if draft.draft and times and about["trainer"]["flops_per_second"]:
                 plan = TrainingPlan(**about["plan"])
                 speed = about["trainer"]["flops_per_second"] * EFFICIENCY[device]

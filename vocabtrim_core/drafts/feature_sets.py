@@ -19,7 +19,7 @@ import numpy as np
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import SkipReport
 from vocabtrim_core.counts import Provenance, TokenCounts
-from vocabtrim_core.drafts.sequences import Sequences
+from vocabtrim_core.drafts.tokenized_dataset import Sequences
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -71,8 +71,13 @@ class FeatureSet:
         """Counts of what training sees, for a vocabulary chosen from the features themselves."""
         fields = Provenance.__dataclass_fields__
         recipe = {name: value for name, value in self.recipe.items() if name in fields}
-        corpora = ({"name": self.corpus, "sha256": self.corpus_sha256,
-                    "conversations": self.train_samples},)  # fmt: skip
+        corpora = (
+            {
+                "name": self.corpus,
+                "sha256": self.corpus_sha256,
+                "conversations": self.train_samples,
+            },
+        )
         counts = self.sequences().counts(self.vocab_size)
         made = Provenance(**recipe, corpora=corpora, engine="feature capture")
         return TokenCounts(counts, self.train_samples, self.left_out, made)
@@ -117,5 +122,6 @@ def save_sequences(sequences: Sequences, path: Path) -> None:
 def load_sequences(path: Path) -> Sequences:
     """What `save_sequences` wrote."""
     with np.load(path, allow_pickle=False) as a:
-        return Sequences(a["ids"], a["counted"], a["offsets"], a["held_out"],
-                         int(a["left_out"]), SkipReport())  # fmt: skip
+        return Sequences(
+            a["ids"], a["counted"], a["offsets"], a["held_out"], int(a["left_out"]), SkipReport()
+        )

@@ -21,7 +21,7 @@ import numpy as np
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.feature_sets import (
     MANIFEST,
     SEQUENCES,
@@ -30,9 +30,9 @@ from vocabtrim_core.drafts.feature_sets import (
     load_sequences,
     save_sequences,
 )
-from vocabtrim_core.drafts.sequences import Sequences, read_sequences
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.trainer import out_of_memory
+from vocabtrim_core.drafts.tokenized_dataset import Sequences, read_sequences
+from vocabtrim_core.drafts.training_env import out_of_memory
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
@@ -51,7 +51,7 @@ def estimate_bytes(tokens: int, samples: int, hidden_size: int) -> int:
 def capture(
     target: Target,
     corpus: Corpus,
-    recipe: Recipe,
+    recipe: CountConfig,
     *,
     max_tokens: int | None = None,
     held_out: float = 0.05,
@@ -106,7 +106,7 @@ def _alone(folder: Path, progress: Progress) -> Generator[None]:
 def _capture(
     target: Target,
     corpus: Corpus,
-    recipe: Recipe,
+    recipe: CountConfig,
     settings: Mapping[str, Any],
     folder: Path,
     device: str,
@@ -114,27 +114,42 @@ def _capture(
 ) -> None:
     if not (folder / SEQUENCES).is_file():
         found = read_sequences(
-            corpus, recipe, held_out=settings["held_out"], max_tokens=settings["max_tokens"],
+            corpus,
+            recipe,
+            held_out=settings["held_out"],
+            max_tokens=settings["max_tokens"],
             progress=progress,
-        )  # fmt: skip
+        )
         save_sequences(found, folder / SEQUENCES)
     sequences = load_sequences(folder / SEQUENCES)
     began = time.monotonic()
     used = capture_sequences(target, sequences, folder, device=device, progress=progress)
     held, lengths = sequences.held_out, sequences.lengths
     made = FeatureSet(
-        folder=folder, key=folder.name, target=target.name, target_sha256=target.fingerprint,
-        corpus=corpus.name, corpus_sha256=settings["corpus"], recipe=recipe.provenance(),
-        aux_layers=target.aux_layers, hidden_size=target.hidden_size,
-        vocab_size=target.vocab_size, max_length=recipe.max_length or 0,
-        train_samples=int((~held).sum()), train_tokens=int(lengths[~held].sum()),
-        eval_samples=int(held.sum()), eval_tokens=int(lengths[held].sum()),
+        folder=folder,
+        key=folder.name,
+        target=target.name,
+        target_sha256=target.fingerprint,
+        corpus=corpus.name,
+        corpus_sha256=settings["corpus"],
+        recipe=recipe.provenance(),
+        aux_layers=target.aux_layers,
+        hidden_size=target.hidden_size,
+        vocab_size=target.vocab_size,
+        max_length=recipe.max_length or 0,
+        train_samples=int((~held).sum()),
+        train_tokens=int(lengths[~held].sum()),
+        eval_samples=int(held.sum()),
+        eval_tokens=int(lengths[held].sum()),
         counted=int(sequences.counted.sum()),
         bytes=sum(path.stat().st_size for path in folder.rglob("*.ckpt")),
-        seconds=time.monotonic() - began, device=used, toy=bool(target.toy),
-        left_out=sequences.left_out, skipped=sequences.report.skipped,
+        seconds=time.monotonic() - began,
+        device=used,
+        toy=bool(target.toy),
+        left_out=sequences.left_out,
+        skipped=sequences.report.skipped,
         versions={name: version(name) for name in ("torch", "transformers")},
-    )  # fmt: skip
+    )
     made.save()
 
 
@@ -197,9 +212,12 @@ def _samples(
     mask = (torch.arange(width) < lengths[:, None]).long()
     try:
         states = model(
-            input_ids=ids.to(model.device), attention_mask=mask.to(model.device),
-            output_hidden_states=True, use_cache=False, logits_to_keep=1,
-        ).hidden_states  # fmt: skip
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            output_hidden_states=True,
+            use_cache=False,
+            logits_to_keep=1,
+        ).hidden_states
     except (RuntimeError, MemoryError) as error:  # torch says it as RuntimeError on the CPU
         if isinstance(error, RuntimeError) and not out_of_memory(f"{error!r}"):
             raise

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vocabtrim_core.drafts.sequences import Sequences
+from vocabtrim_core.drafts.tokenized_dataset import Sequences
 from vocabtrim_core.errors import InputError
 
 MEASURED_ON = 100  # held-out conversations

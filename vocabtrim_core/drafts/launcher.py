@@ -180,9 +180,15 @@ def _tensor(folder: str, name: str):
 
 
 def evaluate(
-    draft: str, target: str, head_key: str, embedding_key: str, features: str,
-    ttt_length: int, max_length: int, attention: str,
-) -> dict[str, list[list[float]]]:  # fmt: skip
+    draft: str,
+    target: str,
+    head_key: str,
+    embedding_key: str,
+    features: str,
+    ttt_length: int,
+    max_length: int,
+    attention: str,
+) -> dict[str, list[list[float]]]:
     """Per-position accuracy of a draft folder on captured features, counted as SpecForge does.
 
     `correct[n][i]`, `counted[n][i]`: tokens of conversation n at draft position i that equal the
@@ -198,8 +204,9 @@ def evaluate(
     device = get_local_device()
     model = AutoDraftModel.from_config(
         AutoDraftModelConfig.from_file(f"{draft}/config.json"),
-        attention_backend=attention, torch_dtype=torch.bfloat16,
-    )  # fmt: skip
+        attention_backend=attention,
+        torch_dtype=torch.bfloat16,
+    )
     missing, unexpected = model.load_state_dict(
         load_file(Path(draft) / "model.safetensors"), strict=False
     )
@@ -223,9 +230,12 @@ def evaluate(
             logits = head(sample["hidden_state"][:, :max_length])
             ids, logits, mask = head.preprocess(ids, logits, mask)
             out = model(
-                input_ids=ids, attention_mask=torch.ones_like(ids), target=logits, loss_mask=mask,
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                target=logits,
+                loss_mask=mask,
                 hidden_states=sample["aux_hidden_state"][:, :max_length],
-            )  # fmt: skip
+            )
         correct.append([float(x) for x in out[3]])
         counted.append([float(x) for x in out[4]])
     return {"correct": correct, "counted": counted}

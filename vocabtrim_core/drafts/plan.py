@@ -196,10 +196,13 @@ def online_run_file(
 ) -> str:
     """An online, disaggregated run as YAML: nothing is captured to disk, two GPUs or more."""
     capture = [
-        {"port": servers.first_port + i, "cuda_visible_devices": list(map(str, devices)),
-         "tp_size": len(devices)}
+        {
+            "port": servers.first_port + i,
+            "cuda_visible_devices": list(map(str, devices)),
+            "tp_size": len(devices),
+        }
         for i, devices in enumerate(servers.server_devices)
-    ]  # fmt: skip
+    ]
     return _yaml(
         {
             "model": {
@@ -252,10 +255,15 @@ def _model(target: str, head_key: str, embedding_key: str) -> dict[str, Any]:
 def _training(plan: TrainingPlan) -> dict[str, Any]:
     fields = asdict(plan)
     names = {
-        "epochs": "num_epochs", "batch_size": "batch_size", "accumulation": "accumulation_steps",
-        "learning_rate": "learning_rate", "warmup_ratio": "warmup_ratio",
-        "max_grad_norm": "max_grad_norm", "ttt_length": "ttt_length", "seed": "seed",
-    }  # fmt: skip
+        "epochs": "num_epochs",
+        "batch_size": "batch_size",
+        "accumulation": "accumulation_steps",
+        "learning_rate": "learning_rate",
+        "warmup_ratio": "warmup_ratio",
+        "max_grad_norm": "max_grad_norm",
+        "ttt_length": "ttt_length",
+        "seed": "seed",
+    }
     return {"strategy": "eagle3", **{theirs: fields[ours] for ours, theirs in names.items()}}
 
 

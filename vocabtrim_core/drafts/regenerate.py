@@ -16,7 +16,7 @@ from typing import Any
 
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.counts import TokenCounts
-from vocabtrim_core.drafts.answers import Answerer, Refused, Sampling
+from vocabtrim_core.drafts.completion_clients import Answerer, Refused, Sampling
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
@@ -97,8 +97,13 @@ async def _regenerate(
     lines = [json.dumps(kept[number], ensure_ascii=False) for number in sorted(kept)]
     write_atomic(out, ("\n".join(lines) + "\n").encode())
     answers = sum(m["role"] == ASSISTANT for row in kept.values() for m in row["conversations"])
-    record = {"settings": settings, "conversations": len(kept), "answers": answers,
-              "refused": refused, "source": corpus.name}  # fmt: skip
+    record = {
+        "settings": settings,
+        "conversations": len(kept),
+        "answers": answers,
+        "refused": refused,
+        "source": corpus.name,
+    }
     write_atomic(about, json.dumps(record, indent=1).encode())
     partial.unlink()
     return Regenerated(out, len(kept), answers, refused, settings)
@@ -197,8 +202,10 @@ def _rows(corpus: Corpus, done: dict[int, Any]) -> Iterator[_Row]:
             )
         for i in range(len(batch)):
             if number not in done:
-                messages = [{"role": m["role"], "content": m.get("content") or ""}
-                            for m in batch.messages(i)]  # fmt: skip
+                messages = [
+                    {"role": m["role"], "content": m.get("content") or ""}
+                    for m in batch.messages(i)
+                ]
                 domain = batch.domains[i].as_py() if batch.domains is not None else None
                 yield _Row(number, messages, domain)
             number += 1

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.counting.recipe import Recipe
+from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.trainer import Trainer
+from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
 
@@ -33,7 +33,7 @@ class TrainingRequest:
 
     target: Target
     corpus: Corpus
-    recipe: Recipe
+    recipe: CountConfig
     ks: Sequence[int]
     plan: TrainingPlan
     deployment: Deployment
@@ -102,8 +102,13 @@ class TrainingRequest:
         if self.name:
             return self.name
         parts = [
-            self.target.fingerprint, self.corpus.fingerprint(), self.recipe.provenance(),
-            asdict(self.plan), self.max_tokens, self.held_out, self.regenerated_by,
-        ]  # fmt: skip
+            self.target.fingerprint,
+            self.corpus.fingerprint(),
+            self.recipe.provenance(),
+            asdict(self.plan),
+            self.max_tokens,
+            self.held_out,
+            self.regenerated_by,
+        ]
         key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.target.name}-{self.corpus.name}-{key}".replace(" ", "-").replace("/", "-")

@@ -20,7 +20,7 @@ import numpy as np
 import vocabtrim_core
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
 from vocabtrim_core.drafts.checkpoint import INDEX, SINGLE, Checkpoint, open_checkpoint
-from vocabtrim_core.drafts.heads import HEAD, Head, find_head, rows_of
+from vocabtrim_core.drafts.lm_head import HEAD, Head, find_head, rows_of
 from vocabtrim_core.drafts.tensor_files import (
     Outgoing,
     chosen_rows,

@@ -26,7 +26,7 @@ import psutil
 from vocabtrim_core.drafts import metrics as metrics_
 from vocabtrim_core.drafts.aux_layers import same_draft
 from vocabtrim_core.drafts.feature_sets import FeatureSet
-from vocabtrim_core.drafts.kept_mapping import keep_mapping
+from vocabtrim_core.drafts.mapping_lock import keep_mapping
 from vocabtrim_core.drafts.metrics import Metrics
 from vocabtrim_core.drafts.plan import (
     CONFIG,
@@ -38,7 +38,7 @@ from vocabtrim_core.drafts.plan import (
     run_file,
 )
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.trainer import (
+from vocabtrim_core.drafts.training_env import (
     Trainer,
     complaint,
     out_of_memory,
@@ -158,9 +158,14 @@ class SpecForgeRun:
             log.write(f"$ {shlex.join(argv)}\n".encode())
             log.flush()
             child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                errors="replace", env={**os.environ, **self.settings},
-            )  # fmt: skip
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                errors="replace",
+                env={**os.environ, **self.settings},
+            )
             _note(child.pid, self.folder / "process.json")
             try:
                 self._follow(child, watch)
@@ -230,9 +235,13 @@ class SpecForgeRun:
     def _start(self) -> dict[str, str]:
         """What the launcher makes first weights from, whose head has the target's rows."""
         return {
-            "target": str(self.target_folder), "head_key": self.target.head_key,
-            "norm_key": _norm_key(self.target), "config": CONFIG, "mapping": MAPPING, "out": START,
-        }  # fmt: skip
+            "target": str(self.target_folder),
+            "head_key": self.target.head_key,
+            "norm_key": _norm_key(self.target),
+            "config": CONFIG,
+            "mapping": MAPPING,
+            "out": START,
+        }
 
 
 def plan_check(

@@ -22,9 +22,18 @@ from vocabtrim_core.errors import InputError
 BLOCK = 2**24  # bytes moved at a time
 FLOATS = ("F64", "F32", "F16", "BF16")  # a head of these is not quantised
 _INTEGERS = {"I64": "<i8", "I32": "<i4"}
-_TORCH = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16",
-          "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8", "uint8": "U8",
-          "bool": "BOOL"}  # fmt: skip
+_TORCH = {
+    "float64": "F64",
+    "float32": "F32",
+    "float16": "F16",
+    "bfloat16": "BF16",
+    "int64": "I64",
+    "int32": "I32",
+    "int16": "I16",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,8 +99,15 @@ def _read_torch(path: Path) -> dict[str, StoredTensor]:
         state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         if not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
             raise TypeError("not a dict of tensors")
-    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, EOFError,
-            pickle.UnpicklingError) as error:  # fmt: skip
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path} is not a torch file of plain tensors ({first}).") from error
     tensors = {}
@@ -157,8 +173,11 @@ def write_safetensors(
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     at = 0
     for tensor in ordered:
-        header[tensor.name] = {"dtype": tensor.dtype, "shape": list(tensor.shape),
-                               "data_offsets": [at, at + tensor.size]}  # fmt: skip
+        header[tensor.name] = {
+            "dtype": tensor.dtype,
+            "shape": list(tensor.shape),
+            "data_offsets": [at, at + tensor.size],
+        }
         at += tensor.size
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)

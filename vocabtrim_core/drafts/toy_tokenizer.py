@@ -6,11 +6,16 @@ import json
 from pathlib import Path
 
 from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.templates.data import NAMED
+from vocabtrim_core.templates.presets import NAMED
 from vocabtrim_core.workspace.files import write_atomic
 
-SPECIALS = ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
-            "<|eot_id|>")  # fmt: skip
+SPECIALS = (
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+)
 # Words with their leading blank, numbers of up to three digits, runs of punctuation, line ends.
 SPLIT = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
@@ -21,8 +26,12 @@ def write_tokenizer(out: Path, corpus: Corpus, vocab_size: int, context: int) ->
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / TOKENIZER, train_tokenizer(corpus, vocab_size).encode())
     roles = {"bos_token": SPECIALS[0], "eos_token": SPECIALS[4], "pad_token": SPECIALS[1]}
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles,
-             "chat_template": NAMED["llama3"].jinja, "model_max_length": context}  # fmt: skip
+    about = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **roles,
+        "chat_template": NAMED["llama3"].jinja,
+        "model_max_length": context,
+    }
     write_atomic(out / TOKENIZER_CONFIG, json.dumps(about, indent=1).encode())
 
 

@@ -20,10 +20,11 @@ import vocabtrim_core
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.drafts import metrics
+from vocabtrim_core.drafts.evaluate_export import finish
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
-from vocabtrim_core.drafts.finishing import finish
-from vocabtrim_core.drafts.kept_mapping import keep_mapping
+from vocabtrim_core.drafts.mapping_lock import keep_mapping
+from vocabtrim_core.drafts.progress import Overall, watching
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.runs import (
     DRAFT,
@@ -42,7 +43,6 @@ from vocabtrim_core.drafts.specforge_run import (
     checkpoint_bytes,
 )
 from vocabtrim_core.drafts.target import Target, trainer_folder
-from vocabtrim_core.drafts.watching import Overall, watching
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.wording import format_bytes
@@ -115,9 +115,13 @@ def _captured(
 ) -> FeatureSet:
     log.enter("capture")
     features = capture(
-        request.target, corpus, request.recipe, max_tokens=request.max_tokens,
-        held_out=request.held_out, progress=_telling(log, "capture", progress),
-    )  # fmt: skip
+        request.target,
+        corpus,
+        request.recipe,
+        max_tokens=request.max_tokens,
+        held_out=request.held_out,
+        progress=_telling(log, "capture", progress),
+    )
     log.leave(
         "capture",
         message=f"{features.train_tokens:,} tokens to train on, {features.eval_tokens:,} held out, "
@@ -135,9 +139,12 @@ def _telling(log: StageLog, name: str, progress: Progress) -> Progress:
 
 
 def _runs(
-    request: TrainingRequest, folder: Path, target_folder: Path, features: FeatureSet,
+    request: TrainingRequest,
+    folder: Path,
+    target_folder: Path,
+    features: FeatureSet,
     ks: Sequence[int],
-) -> list[SpecForgeRun]:  # fmt: skip
+) -> list[SpecForgeRun]:
     curve = CoverageCurve.of(request.counts or features.counts())
     return [
         SpecForgeRun(
@@ -175,15 +182,20 @@ def _write_spec(
     target = request.target
     spec: dict[str, Any] = {
         "format": "vocabtrim-run-1",
-        "target": {"name": target.name, "folder": str(target.folder), "sha256": target.fingerprint,
-                   "vocab_size": target.vocab_size, "toy": dict(target.toy)},
+        "target": {
+            "name": target.name,
+            "folder": str(target.folder),
+            "sha256": target.fingerprint,
+            "vocab_size": target.vocab_size,
+            "toy": dict(target.toy),
+        },
         "features": features.key,
         "corpus": features.corpus,
         "regenerated_by": request.regenerated_by,
         "recipe": request.recipe.provenance(),
         "plan": asdict(request.plan),
         "deployment": asdict(request.deployment),
-    }  # fmt: skip
+    }
     path, before = folder / SPEC, {}
     vocabularies: dict[str, Any] = {}
     if path.is_file():
@@ -205,8 +217,11 @@ def _write_spec(
                 f"The vocabulary of k = {run.k:,} changed since the run {folder.name} began: the "
                 "counts are other ones; start another run with --name."
             )
-        vocabularies[str(run.k)] = {"sha256": run.vocabulary.sha256, "steps": run.steps,
-                                    "counts": known["counts"] if known else source}  # fmt: skip
+        vocabularies[str(run.k)] = {
+            "sha256": run.vocabulary.sha256,
+            "steps": run.steps,
+            "counts": known["counts"] if known else source,
+        }
     once = {
         "trainer": asdict(request.trainer),
         "command": shlex.join(request.command),

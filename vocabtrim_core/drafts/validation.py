@@ -23,11 +23,11 @@ from vocabtrim_core.drafts.plan import (
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.specforge_run import plan_check
 from vocabtrim_core.drafts.target import trainer_folder
-from vocabtrim_core.drafts.trainer import settings_for
+from vocabtrim_core.drafts.training_env import settings_for
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.id_mapping import save_pair
 from vocabtrim_core.reproducible_files import save_json
-from vocabtrim_core.templates.data import SPECFORGE_TEMPLATES
+from vocabtrim_core.templates.presets import SPECFORGE_TEMPLATES
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 
@@ -42,11 +42,17 @@ def validate(request: TrainingRequest) -> dict[str, Any]:
     for k in request.sizes:
         with _folder(request, k) as (folder, target):
             text = run_file(
-                request.plan, request.deployment, run_id=f"k{k}", steps=steps,
-                target=target, head_key=request.target.head_key,
-                embedding_key=request.target.embedding_key, features="features/train",
-                held_out="features/eval", max_length=request.recipe.max_length or 1,
-            )  # fmt: skip
+                request.plan,
+                request.deployment,
+                run_id=f"k{k}",
+                steps=steps,
+                target=target,
+                head_key=request.target.head_key,
+                embedding_key=request.target.embedding_key,
+                features="features/train",
+                held_out="features/eval",
+                max_length=request.recipe.max_length or 1,
+            )
             found[str(k)] = _checked(request, folder, target, text, request.deployment)
     return found
 
@@ -67,11 +73,16 @@ def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[st
     for k in request.sizes:
         with _folder(request, k) as (folder, target):
             text = online_run_file(
-                request.plan, servers, run_id=f"k{k}", target=target,
-                head_key=request.target.head_key, embedding_key=request.target.embedding_key,
-                corpus=str(request.corpus.files[0]), template=template,
+                request.plan,
+                servers,
+                run_id=f"k{k}",
+                target=target,
+                head_key=request.target.head_key,
+                embedding_key=request.target.embedding_key,
+                corpus=str(request.corpus.files[0]),
+                template=template,
                 max_length=request.recipe.max_length or 1,
-            )  # fmt: skip
+            )
             found[str(k)] = _checked(request, folder, target, text, Deployment("cuda"))
     return found
 

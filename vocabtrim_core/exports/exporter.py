@@ -94,6 +94,18 @@ class Exporter:
 
     def texts(self, k: int) -> dict[str, str]:
         """What users read about this format, for an export of k ids."""
-        names = ("name", "title", "consumer", "stage", "semantics", "order", "how", "example",
-                 "limits", "proof", "checked", "home")  # fmt: skip
+        names = (
+            "name",
+            "title",
+            "consumer",
+            "stage",
+            "semantics",
+            "order",
+            "how",
+            "example",
+            "limits",
+            "proof",
+            "checked",
+            "home",
+        )
         return {name: getattr(self, name).replace(SIZE, str(k)) for name in names}

@@ -78,5 +78,13 @@ def _meaning(format_: Mapping[str, str]) -> str:
 
 def _line(name: str, text: str) -> str:
     margin = " " * 12
-    return fill(f"{name + ':':<12}{text}", WIDTH, subsequent_indent=margin,
-                break_long_words=False, break_on_hyphens=False) + "\n"  # fmt: skip
+    return (
+        fill(
+            f"{name + ':':<12}{text}",
+            WIDTH,
+            subsequent_indent=margin,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        + "\n"
+    )

@@ -19,7 +19,7 @@ from vocabtrim_core.figures.throughput import (
     toy_of,
 )
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.statistics import Interval
+from vocabtrim_core.serving.statistics import RatioInterval
 
 # --- acceptance length --------------------------------------------------------------------------
 
@@ -29,7 +29,7 @@ class LengthLine(NamedTuple):
 
     where: str
     ks: tuple[int, ...]
-    lengths: tuple[Interval, ...]
+    lengths: tuple[RatioInterval, ...]
 
 
 class LengthInfo(NamedTuple):
@@ -41,11 +41,11 @@ def length_info(measurements: Sequence[Measurement], concurrency: int) -> Length
     """Where acceptance lengths were told: ratios of sums, their intervals over the runs."""
     lines = []
     for where, each in zip(names_of(measurements), measurements, strict=True):
-        found: dict[int, Interval] = {}
+        found: dict[int, RatioInterval] = {}
         for row, _ in reversed(rows_of(each, concurrency)):
             if row.k and row.acceptance_length and row.acceptance:
                 half, runs = row.acceptance.half, row.acceptance.n
-                found.setdefault(row.k, Interval(row.acceptance_length, half, runs))
+                found.setdefault(row.k, RatioInterval(row.acceptance_length, half, runs))
         if found:
             lines.append(LengthLine(where, tuple(found), tuple(found.values())))
     return LengthInfo(tuple(lines), toy_of(measurements))
@@ -57,18 +57,24 @@ def length_figure(info: LengthInfo, palette: Palette = LIGHT) -> go.Figure:
     colours = itertools.cycle((palette.accent, palette.warn, palette.ink, palette.muted))
     for line, colour, dash in zip(info.lines, colours, itertools.cycle(DASHES), strict=False):
         figure.add_scatter(
-            x=line.ks, y=[length.mean for length in line.lengths], mode="lines+markers",
-            name=line.where, line={"color": colour, "width": 2.5, "dash": dash},
-            marker={"size": 9}, error_y=error_bars(line.lengths, colour),
+            x=line.ks,
+            y=[length.mean for length in line.lengths],
+            mode="lines+markers",
+            name=line.where,
+            line={"color": colour, "width": 2.5, "dash": dash},
+            marker={"size": 9},
+            error_y=error_bars(line.lengths, colour),
             customdata=[said(length, 3) for length in line.lengths],
             hovertemplate="<b>%{x:,} tokens</b><br>acceptance length %{customdata}",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=380, showlegend=len(info.lines) > 1)
     ks = sorted({k for line in info.lines for k in line.ks})
     figure.update_xaxes(
-        type="log", title_text=f"Draft vocabulary size k, tokens{info.toy}", tickvals=ks,
+        type="log",
+        title_text=f"Draft vocabulary size k, tokens{info.toy}",
+        tickvals=ks,
         ticktext=[f"{k:,}" for k in ks],
-    )  # fmt: skip
+    )
     figure.update_yaxes(title_text="Acceptance length, tokens per cycle")
     return figure
 
@@ -105,11 +111,14 @@ def position_figure(info: PositionInfo, palette: Palette = LIGHT) -> go.Figure:
     styles = styles_of([line.role for line in info.lines], palette)
     for line, style in zip(info.lines, styles, strict=True):
         figure.add_scatter(
-            x=list(range(1, len(line.shares) + 1)), y=[100 * share for share in line.shares],
-            mode="lines+markers", name=line.label, marker={"size": 9},
+            x=list(range(1, len(line.shares) + 1)),
+            y=[100 * share for share in line.shares],
+            mode="lines+markers",
+            name=line.label,
+            marker={"size": 9},
             line=style,
             hovertemplate="position %{x}: %{y:.1f}% of the cycles",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=380)
     figure.update_xaxes(title_text=f"Draft position{info.toy}", dtick=1, showgrid=False)
     figure.update_yaxes(title_text="Accepted, share of cycles", ticksuffix="%", range=[0, 102])

@@ -23,19 +23,31 @@ def log_sizes(vocab_size: int, *marks: int, points: int = POINTS) -> np.ndarray:
 def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> go.Figure:
     """The look that all figures share."""
     axis: dict[str, Any] = {
-        "gridcolor": palette.line, "linecolor": palette.muted, "zeroline": False,
+        "gridcolor": palette.line,
+        "linecolor": palette.muted,
+        "zeroline": False,
         "tickfont": {"color": palette.muted},
         "title": {"font": {"color": palette.muted, "size": 13}},
-    }  # fmt: skip
+    }
     figure.update_layout(
-        height=height, margin={"l": 8, "r": 16, "t": 28, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": palette.ink, "size": 13}, hoverlabel={"align": "left"},
+        height=height,
+        margin={"l": 8, "r": 16, "t": 28, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": palette.ink, "size": 13},
+        hoverlabel={"align": "left"},
         # Below the axis: above it the browser's buttons would lie over the legend.
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0,
-                "title": None, "font": {"color": palette.ink}},
+        legend={
+            "orientation": "h",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+            "title": None,
+            "font": {"color": palette.ink},
+        },
         **more,
-    )  # fmt: skip
+    )
     figure.update_xaxes(**axis, automargin=True)
     figure.update_yaxes(**axis, automargin=True)
     return figure
@@ -44,9 +56,12 @@ def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> 
 def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary size k, tokens"):
     """Sizes 10..V on a log x axis."""
     figure.update_xaxes(
-        type="log", title_text=title, tickformat=",", dtick=1,
+        type="log",
+        title_text=title,
+        tickformat=",",
+        dtick=1,
         range=[1, float(np.log10(vocab_size * 1.08))],
-    )  # fmt: skip
+    )
 
 
 def clear(colour: str, opacity: float) -> str:

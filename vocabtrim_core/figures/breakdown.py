@@ -44,15 +44,21 @@ def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure
         values = [side[i] / 1e6 for side in (*info.flops, *info.weight_bytes)]
         totals = [sum(side) / 1e6 for side in (*info.flops, *info.weight_bytes)]
         figure.add_bar(
-            y=axis, x=values, orientation="h", name=component,
+            y=axis,
+            x=values,
+            orientation="h",
+            name=component,
             marker={"color": palette.parts[i], "line": {"color": palette.ground, "width": 1}},
             text=[f"{v:,.1f}" if v > 0.045 * max(totals) else "" for v in values],
-            textposition="inside", insidetextanchor="middle", constraintext="none", textangle=0,
+            textposition="inside",
+            insidetextanchor="middle",
+            constraintext="none",
+            textangle=0,
             insidetextfont={"color": palette.ground} if component == "LM head" else None,
             customdata=[v / t for v, t in zip(values, totals, strict=True)],
             hovertemplate=f"<b>{component}</b><br>%{{x:,.1f}} of this bar's total"
             " (%{customdata:.1%})<extra></extra>",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=330, barmode="stack", bargap=0.28)
     figure.update_layout(legend_traceorder="normal")
     figure.update_yaxes(autorange="reversed", showgrid=False, dividercolor="rgba(0,0,0,0)")

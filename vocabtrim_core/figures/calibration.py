@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
 from vocabtrim_core.forecast.throughput import Forecast
-from vocabtrim_core.serving.calibration import Check
+from vocabtrim_core.serving.calibration import CalibrationCheck
 
 
 class MeasuredInfo(NamedTuple):
@@ -33,33 +33,49 @@ class MeasuredInfo(NamedTuple):
 
 
 def measured_info(
-    found: Forecast, checks: Sequence[Check], concurrency: int, *, toy: bool = False
+    found: Forecast, checks: Sequence[CalibrationCheck], concurrency: int, *, toy: bool = False
 ) -> MeasuredInfo:
     """The forecast from everything measured, with every size's own check."""
     k = log_sizes(len(found.low), found.recommended_k, *(check.k for check in checks))
     rates = concurrency * found.rates(k)
     return MeasuredInfo(
-        k, rates.min(axis=0), rates.max(axis=0), np.exp(np.log(rates).mean(axis=0)),
-        tuple(c.k for c in checks), tuple(c.measured.mean for c in checks),
-        tuple(c.measured.half or 0.0 for c in checks), tuple(c.predicted for c in checks),
-        tuple(c.low for c in checks), tuple(c.high for c in checks),
-        tuple(c.fitted for c in checks), found.recommended_k, toy,
-    )  # fmt: skip
+        k,
+        rates.min(axis=0),
+        rates.max(axis=0),
+        np.exp(np.log(rates).mean(axis=0)),
+        tuple(c.k for c in checks),
+        tuple(c.measured.mean for c in checks),
+        tuple(c.measured.half or 0.0 for c in checks),
+        tuple(c.predicted for c in checks),
+        tuple(c.low for c in checks),
+        tuple(c.high for c in checks),
+        tuple(c.fitted for c in checks),
+        found.recommended_k,
+        toy,
+    )
 
 
 def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
     """Band and middle of the forecast, measured sizes with intervals, and their predictions."""
     figure = go.Figure()
     figure.add_scatter(
-        x=np.concatenate([info.k, info.k[::-1]]), y=np.concatenate([info.high, info.low[::-1]]),
-        fill="toself", fillcolor=clear(palette.accent, 0.18), line={"width": 0}, mode="lines",
-        name="Forecast from all sizes", hoverinfo="skip",
-    )  # fmt: skip
+        x=np.concatenate([info.k, info.k[::-1]]),
+        y=np.concatenate([info.high, info.low[::-1]]),
+        fill="toself",
+        fillcolor=clear(palette.accent, 0.18),
+        line={"width": 0},
+        mode="lines",
+        name="Forecast from all sizes",
+        hoverinfo="skip",
+    )
     figure.add_scatter(
-        x=info.k, y=info.middle, mode="lines", name="Its middle",
+        x=info.k,
+        y=info.middle,
+        mode="lines",
+        name="Its middle",
         line={"color": palette.accent, "width": 2.5},
         hovertemplate="<b>%{x:,} tokens</b><br>forecast %{y:,.1f} tokens/s<extra></extra>",
-    )  # fmt: skip
+    )
     for fitted, name, symbol in (
         (False, "Predicted from the other sizes", "diamond-open"),
         (True, "In the fit", "circle-open"),
@@ -69,25 +85,47 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
             continue
         predicted = np.array(info.predicted)[rows]
         figure.add_scatter(
-            x=np.array(info.at)[rows], y=predicted, mode="markers", name=name,
+            x=np.array(info.at)[rows],
+            y=predicted,
+            mode="markers",
+            name=name,
             marker={"size": 13, "symbol": symbol, "color": palette.warn, "line": {"width": 2}},
-            error_y={"type": "data", "array": np.array(info.most)[rows] - predicted,
-                     "arrayminus": predicted - np.array(info.least)[rows],
-                     "color": palette.warn, "thickness": 1.2, "width": 7},
+            error_y={
+                "type": "data",
+                "array": np.array(info.most)[rows] - predicted,
+                "arrayminus": predicted - np.array(info.least)[rows],
+                "color": palette.warn,
+                "thickness": 1.2,
+                "width": 7,
+            },
             hovertemplate="%{x:,} tokens<br>predicted %{y:,.1f} tokens/s<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_scatter(
-        x=info.at, y=info.measured, mode="markers", name="Measured, 95 % interval",
+        x=info.at,
+        y=info.measured,
+        mode="markers",
+        name="Measured, 95 % interval",
         marker={"size": 10, "color": palette.ink},
-        error_y={"type": "data", "array": info.half, "color": palette.ink, "thickness": 1.5,
-                 "width": 5},
+        error_y={
+            "type": "data",
+            "array": info.half,
+            "color": palette.ink,
+            "thickness": 1.5,
+            "width": 5,
+        },
         hovertemplate="%{x:,} tokens<br>measured %{y:,.1f} tokens/s<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_vline(
-        x=info.recommended, line={"color": palette.muted, "dash": "dot", "width": 1.5},
-        annotation={"text": f"recommended {info.recommended:,}", "yref": "paper", "y": 0.02,
-                    "yanchor": "bottom", "font": {"color": palette.muted, "size": 12}},
-    )  # fmt: skip
+        x=info.recommended,
+        line={"color": palette.muted, "dash": "dot", "width": 1.5},
+        annotation={
+            "text": f"recommended {info.recommended:,}",
+            "yref": "paper",
+            "y": 0.02,
+            "yanchor": "bottom",
+            "font": {"color": palette.muted, "size": 12},
+        },
+    )
     layout(figure, palette, height=420, hovermode="closest")
     size_axis(figure, int(info.k[-1]))
     # Sizes far below the measured ones would flatten everything else.

@@ -36,22 +36,34 @@ def domains_figure(info: tuple[DomainLine, ...], palette: Palette = LIGHT) -> go
     figure = go.Figure()
     for line, colour in zip(info, colours, strict=False):
         figure.add_scatter(
-            x=line.k, y=100 * line.coverage, mode="lines", name=line.name,
-            line={"color": colour, "width": 2.5, "simplify": False}, legendgroup=line.name,
+            x=line.k,
+            y=100 * line.coverage,
+            mode="lines",
+            name=line.name,
+            line={"color": colour, "width": 2.5, "simplify": False},
+            legendgroup=line.name,
             hovertemplate="%{x:,} tokens cover %{y:.2f}%",
-        )  # fmt: skip
+        )
         figure.add_scatter(
-            x=[line.best.k], y=[100 * line.best.coverage], mode="markers", showlegend=False,
+            x=[line.best.k],
+            y=[100 * line.best.coverage],
+            mode="markers",
+            showlegend=False,
             marker={"size": 12, "color": colour, "line": {"color": palette.ground, "width": 2}},
-            name=f"{line.name}, best size", legendgroup=line.name,
+            name=f"{line.name}, best size",
+            legendgroup=line.name,
             hovertemplate="best size %{x:,}: coverage %{y:.2f}%",
-        )  # fmt: skip
+        )
         above = line is min(info, key=lambda each: each.best.k)
         figure.add_annotation(
-            x=float(np.log10(line.best.k)), y=100 * line.best.coverage, showarrow=False,
-            text=f"<b>{line.best.k:,}</b>", font={"color": colour, "size": 14},
-            xshift=-30 if above else 34, yshift=14 if above else -16,
-        )  # fmt: skip
+            x=float(np.log10(line.best.k)),
+            y=100 * line.best.coverage,
+            showarrow=False,
+            text=f"<b>{line.best.k:,}</b>",
+            font={"color": colour, "size": 14},
+            xshift=-30 if above else 34,
+            yshift=14 if above else -16,
+        )
     layout(figure, palette, height=380, hovermode="x unified")
     size_axis(figure, int(info[0].k[-1]))
     figure.update_yaxes(title_text="Coverage", ticksuffix="%", range=[0, 103])

@@ -13,9 +13,12 @@ from vocabtrim_core.forecast.cycle_model import CycleRange, PaperCheck
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 
 PAPER_TEXT_AT = {  # where a task's name stands beside its dot; the seven lie close together
-    "MT-Bench": "top left", "GSM8K": "middle right", "HumanEval": "bottom center",
-    "MATH-500": "bottom right", "AIME": "top left",
-}  # fmt: skip
+    "MT-Bench": "top left",
+    "GSM8K": "middle right",
+    "HumanEval": "bottom center",
+    "MATH-500": "bottom right",
+    "AIME": "top left",
+}
 
 
 # --- throughput for every k ---------------------------------------------------------------------
@@ -41,9 +44,16 @@ def throughput_info(found: Forecast, coverage: np.ndarray, *marks: int) -> Throu
     times = np.stack([model.cycle_s(k) for model in (found.cycles.fast, found.cycles.slow)])
     low, high = found.lengths
     return ThroughputInfo(
-        k, found.low[k - 1], found.middle[k - 1], found.high[k - 1], low[k - 1], high[k - 1],
-        times.min(axis=0), times.max(axis=0), coverage[k - 1],
-    )  # fmt: skip
+        k,
+        found.low[k - 1],
+        found.middle[k - 1],
+        found.high[k - 1],
+        low[k - 1],
+        high[k - 1],
+        times.min(axis=0),
+        times.max(axis=0),
+        coverage[k - 1],
+    )
 
 
 # --- acceptance length --------------------------------------------------------------------------
@@ -69,39 +79,58 @@ def acceptance_info(model: AcceptanceModel, *marks: int) -> AcceptanceInfo:
     low, high = model.interval()
     at_random = sum(model.coverage[k - 1] ** j for j in range(model.depth + 1))
     return AcceptanceInfo(
-        k, model.ceiling[k - 1], np.asarray(at_random), low[k - 1], high[k - 1],
-        model.coverage[k - 1], tuple(sorted(model.measured.items())), model.depth,
-    )  # fmt: skip
+        k,
+        model.ceiling[k - 1],
+        np.asarray(at_random),
+        low[k - 1],
+        high[k - 1],
+        model.coverage[k - 1],
+        tuple(sorted(model.measured.items())),
+        model.depth,
+    )
 
 
 def acceptance_figure(info: AcceptanceInfo, palette: Palette = LIGHT) -> go.Figure:
     """Ceiling, band of the model, measurements; coverage by the right axis."""
     figure = go.Figure()
     figure.add_scatter(
-        x=np.concatenate([info.k, info.k[::-1]]), y=np.concatenate([info.high, info.low[::-1]]),
-        fill="toself", fillcolor=clear(palette.accent, 0.25), line={"width": 0}, mode="lines",
-        name="Acceptance length, between the two extremes", hoverinfo="skip",
-    )  # fmt: skip
+        x=np.concatenate([info.k, info.k[::-1]]),
+        y=np.concatenate([info.high, info.low[::-1]]),
+        fill="toself",
+        fillcolor=clear(palette.accent, 0.25),
+        line={"width": 0},
+        mode="lines",
+        name="Acceptance length, between the two extremes",
+        hoverinfo="skip",
+    )
     figure.add_scatter(
-        x=info.k, y=info.ceiling, mode="lines", name="Ceiling: a perfect draft",
+        x=info.k,
+        y=info.ceiling,
+        mode="lines",
+        name="Ceiling: a perfect draft",
         line={"color": palette.accent, "width": 3},
         customdata=np.stack([info.low, info.high, 100 * info.coverage], axis=1),
         hovertemplate="<b>%{x:,} tokens</b><br>ceiling %{y:.3f} tokens per cycle<br>model "
         "%{customdata[0]:.3f} to %{customdata[1]:.3f}<br>coverage %{customdata[2]:.2f}%"
         "<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=info.k, y=info.at_random, mode="lines", name="The same if missing tokens fell at random",
+        x=info.k,
+        y=info.at_random,
+        mode="lines",
+        name="The same if missing tokens fell at random",
         line={"color": palette.muted, "width": 2, "dash": "dash"},
         hovertemplate="at random %{y:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
     if info.measured:
         figure.add_scatter(
-            x=[k for k, _ in info.measured], y=[length for _, length in info.measured],
-            mode="markers", name="Measured",
+            x=[k for k, _ in info.measured],
+            y=[length for _, length in info.measured],
+            mode="markers",
+            name="Measured",
             marker={"size": 12, "color": palette.ink, "symbol": "diamond"},
             hovertemplate="measured at %{x:,}: %{y:.3f}<extra></extra>",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=400, hovermode="closest")
     size_axis(figure, int(info.k[-1]))
     figure.update_yaxes(title_text="Tokens per cycle", rangemode="tozero")
@@ -146,11 +175,17 @@ def cycle_figure(rows: tuple[CycleRow, ...], palette: Palette = LIGHT) -> go.Fig
     parts.append(("LM heads of the draft", head, palette.accent, ""))
     for name, values, colour, pattern in parts:
         figure.add_bar(
-            x=values, y=names, orientation="h", name=name,
-            marker={"color": colour, "pattern": {"shape": pattern, "size": 5},
-                    "line": {"color": palette.ground, "width": 1}},
+            x=values,
+            y=names,
+            orientation="h",
+            name=name,
+            marker={
+                "color": colour,
+                "pattern": {"shape": pattern, "size": 5},
+                "line": {"color": palette.ground, "width": 1},
+            },
             hovertemplate=f"<b>%{{y}} tokens</b><br>{name.lower()}: %{{x:.3f}} ms<extra></extra>",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=130 + 40 * len(rows), barmode="stack", bargap=0.35)
     figure.update_layout(legend_traceorder="normal")
     figure.update_xaxes(title_text="Milliseconds per cycle", ticksuffix=" ms")
@@ -166,26 +201,38 @@ def paper_figure(checks: Sequence[PaperCheck], palette: Palette = LIGHT) -> go.F
     ends = [0, 22]
     figure = go.Figure()
     figure.add_scatter(
-        x=[*ends, *ends[::-1]], y=[ends[0] - 1, ends[1] - 1, ends[1] + 1, ends[0] + 1],
-        fill="toself", fillcolor=clear(palette.muted, 0.16), line={"width": 0}, mode="lines",
-        name="Within one point", hoverinfo="skip",
-    )  # fmt: skip
+        x=[*ends, *ends[::-1]],
+        y=[ends[0] - 1, ends[1] - 1, ends[1] + 1, ends[0] + 1],
+        fill="toself",
+        fillcolor=clear(palette.muted, 0.16),
+        line={"width": 0},
+        mode="lines",
+        name="Within one point",
+        hoverinfo="skip",
+    )
     for fitted, name, symbol in (
         (False, "Predicted", "circle"),
         (True, "Fitted on", "circle-open"),
     ):
         of_kind = [check for check in checks if check.fitted == fitted]
         figure.add_scatter(
-            x=[100 * c.observed for c in of_kind], y=[100 * c.predicted for c in of_kind],
-            mode="markers+text", name=name, text=[c.task for c in of_kind],
+            x=[100 * c.observed for c in of_kind],
+            y=[100 * c.predicted for c in of_kind],
+            mode="markers+text",
+            name=name,
+            text=[c.task for c in of_kind],
             textposition=[PAPER_TEXT_AT.get(c.task, "top left") for c in of_kind],
             textfont={"color": palette.ink, "size": 12},
-            marker={"size": 12, "symbol": symbol, "color": palette.accent,
-                    "line": {"width": 2.5, "color": palette.accent}},
+            marker={
+                "size": 12,
+                "symbol": symbol,
+                "color": palette.accent,
+                "line": {"width": 2.5, "color": palette.accent},
+            },
             customdata=[[c.k, 100 * (c.predicted - c.observed)] for c in of_kind],
             hovertemplate="<b>%{text}</b>, %{customdata[0]:,} tokens<br>observed %{x:+.2f}%"
             "<br>predicted %{y:+.2f}%<br>error %{customdata[1]:+.2f} points<extra></extra>",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=430, hovermode="closest")
     figure.update_xaxes(title_text="Observed throughput gain (paper)", ticksuffix="%", range=ends)
     figure.update_yaxes(title_text="Predicted gain", ticksuffix="%", range=[-1.5, 23])

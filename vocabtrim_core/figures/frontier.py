@@ -50,26 +50,41 @@ def frontier_figure(
         if not these.any():
             continue
         figure.add_scatter(
-            x=100 * info.reduction[these], y=100 * info.coverage[these],
-            customdata=info.k[these], mode="markers", name=name, marker=marker,
+            x=100 * info.reduction[these],
+            y=100 * info.coverage[these],
+            customdata=info.k[these],
+            mode="markers",
+            name=name,
+            marker=marker,
             hovertemplate="<b>%{customdata:,} tokens</b><br>coverage %{y:.2f}%<br>"
             "FLOPs saved %{x:.1f}%<extra></extra>",
-        )  # fmt: skip
+        )
     if chosen:
         figure.add_scatter(
-            x=[100 * chosen.latency_reduction], y=[100 * chosen.coverage], customdata=[chosen.k],
-            mode="markers+text", name="Chosen", text=[f"{chosen.k:,}"], textposition="top right",
+            x=[100 * chosen.latency_reduction],
+            y=[100 * chosen.coverage],
+            customdata=[chosen.k],
+            mode="markers+text",
+            name="Chosen",
+            text=[f"{chosen.k:,}"],
+            textposition="top right",
             textfont={"color": palette.ink, "size": 13},
-            marker={"color": palette.ink, "symbol": "circle-open", "size": 15,
-                    "line": {"width": 2}},
+            marker={
+                "color": palette.ink,
+                "symbol": "circle-open",
+                "size": 15,
+                "line": {"width": 2},
+            },
             hovertemplate="<b>%{customdata:,} tokens</b>, chosen<extra></extra>",
-        )  # fmt: skip
+        )
     if info.floor > 0:
         figure.add_hline(
-            y=100 * info.floor, line={"color": palette.warn, "dash": "dash", "width": 1},
-            annotation_text=f"coverage floor {info.floor:.1%}", annotation_position="bottom left",
+            y=100 * info.floor,
+            line={"color": palette.warn, "dash": "dash", "width": 1},
+            annotation_text=f"coverage floor {info.floor:.1%}",
+            annotation_position="bottom left",
             annotation_font={"color": palette.warn, "size": 12},
-        )  # fmt: skip
+        )
     layout(figure, palette, height=430, dragmode="pan", hovermode="closest")
     figure.update_xaxes(title_text="Draft FLOPs saved per step, against all tokens", ticksuffix="%")
     figure.update_yaxes(title_text="Coverage of the counted tokens", ticksuffix="%")

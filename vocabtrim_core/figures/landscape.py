@@ -41,21 +41,36 @@ def landscape_figure(
     x, y = info.alphas, 100 * info.floors
     figure = go.Figure(
         go.Heatmap(
-            x=x, y=y, z=info.utility, customdata=info.k, colorscale=scale, zsmooth=False,
-            colorbar={"title": {"text": "Utility", "side": "right"}, "thickness": 12,
-                      "outlinewidth": 0},
+            x=x,
+            y=y,
+            z=info.utility,
+            customdata=info.k,
+            colorscale=scale,
+            zsmooth=False,
+            colorbar={
+                "title": {"text": "Utility", "side": "right"},
+                "thickness": 12,
+                "outlinewidth": 0,
+            },
             hovertemplate="alpha %{x:.2f}, floor %{y:.0f}%<br><b>k* = %{customdata:,.0f} tokens</b>"
             "<br>utility %{z:.4f}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     for size in CONTOURS:
         _contour(figure, info, size, palette)
     if here:
         figure.add_scatter(
-            x=[here[0]], y=[100 * here[1]], mode="markers", showlegend=False, hoverinfo="skip",
-            marker={"size": 13, "color": palette.warn,
-                    "line": {"color": palette.ground, "width": 2}},
-        )  # fmt: skip
+            x=[here[0]],
+            y=[100 * here[1]],
+            mode="markers",
+            showlegend=False,
+            hoverinfo="skip",
+            marker={
+                "size": 13,
+                "color": palette.warn,
+                "line": {"color": palette.ground, "width": 2},
+            },
+        )
     layout(figure, palette, height=430)
     figure.update_xaxes(title_text="Coverage weight alpha", showgrid=False)
     figure.update_yaxes(title_text="Coverage floor", ticksuffix="%", showgrid=False)
@@ -69,15 +84,28 @@ def _contour(figure: go.Figure, info: LandscapeInfo, size: int, palette: Palette
     if not lowest[at] >= size or at == 0:
         return
     figure.add_contour(
-        x=info.alphas, y=100 * info.floors, z=np.log10(info.k), showscale=False, showlegend=False,
-        hoverinfo="skip", line={"color": palette.ink, "width": 1}, opacity=0.5,
+        x=info.alphas,
+        y=100 * info.floors,
+        z=np.log10(info.k),
+        showscale=False,
+        showlegend=False,
+        hoverinfo="skip",
+        line={"color": palette.ink, "width": 1},
+        opacity=0.5,
         contours={"coloring": "none", "start": np.log10(size), "end": np.log10(size), "size": 1},
-    )  # fmt: skip
+    )
     figure.add_annotation(
-        x=float(info.alphas[at]), y=100 * float(info.floors[0]), text=f"{size:,}", showarrow=False,
-        yshift=12, xanchor="center", font={"size": 11, "color": palette.ink},
-        bgcolor=palette.ground, opacity=0.85, borderpad=1,
-    )  # fmt: skip
+        x=float(info.alphas[at]),
+        y=100 * float(info.floors[0]),
+        text=f"{size:,}",
+        showarrow=False,
+        yshift=12,
+        xanchor="center",
+        font={"size": 11, "color": palette.ink},
+        bgcolor=palette.ground,
+        opacity=0.85,
+        borderpad=1,
+    )
 
 
 class AlphaPathInfo(NamedTuple):
@@ -99,17 +127,23 @@ def alpha_path_figure(info: AlphaPathInfo, palette: Palette = LIGHT) -> go.Figur
     """k* against alpha on a log axis."""
     figure = go.Figure(
         go.Scatter(
-            x=info.alphas, y=info.k, customdata=100 * info.coverage, mode="lines", showlegend=False,
+            x=info.alphas,
+            y=info.k,
+            customdata=100 * info.coverage,
+            mode="lines",
+            showlegend=False,
             line={"color": palette.accent, "width": 3},
             hovertemplate="alpha %{x:.3f}<br><b>k* = %{y:,} tokens</b>"
             "<br>coverage %{customdata:.2f}%<extra></extra>",
         )
-    )  # fmt: skip
+    )
     layout(figure, palette, height=400)
     figure.update_xaxes(title_text="Coverage weight alpha")
     ticks = [m * 10**e for e in range(6) for m in (1, 2, 5)]
     figure.update_yaxes(
-        type="log", title_text="Best size k*, tokens", tickvals=ticks,
+        type="log",
+        title_text="Best size k*, tokens",
+        tickvals=ticks,
         ticktext=[f"{tick:,}" for tick in ticks],
-    )  # fmt: skip
+    )
     return figure

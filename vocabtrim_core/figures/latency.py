@@ -35,15 +35,23 @@ def latency_info(probe: Probe, batch: int) -> LatencyInfo:
         f"{probe.device}, {probe.dtype}",
         np.array(
             [
-                (r.k, r.step.seconds, r.step.low, r.step.high, r.head.seconds, r.layer.seconds,
-                 r.fusion.seconds, r.pick.seconds)
+                (
+                    r.k,
+                    r.step.seconds,
+                    r.step.low,
+                    r.step.high,
+                    r.head.seconds,
+                    r.layer.seconds,
+                    r.fusion.seconds,
+                    r.pick.seconds,
+                )
                 for r in rows
             ]
         ),
         sizes,
         full.step.seconds * shape.flops(sizes) / shape.flops(full.k),
         full.step.seconds * probe.moved_bytes(sizes, batch) / probe.moved_bytes(full.k, batch),
-    )  # fmt: skip
+    )
 
 
 def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
@@ -54,27 +62,45 @@ def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
         ("Bytes with cache and logits", info.moved, "dot"),
     ):
         figure.add_scatter(
-            x=info.smooth, y=1e3 * values, mode="lines", name=f"{name}, estimated",
+            x=info.smooth,
+            y=1e3 * values,
+            mode="lines",
+            name=f"{name}, estimated",
             line={"color": palette.muted, "width": 2, "dash": dash},
             hovertemplate=f"{name.lower()}: %{{y:.3f}} ms<extra></extra>",
-        )  # fmt: skip
+        )
     k, *times = info.rows.T
     step, low, high, head, layer, fusion, pick = (1e3 * column for column in times)
     figure.add_scatter(
-        x=np.concatenate([k, k[::-1]]), y=np.concatenate([high, low[::-1]]), fill="toself",
-        fillcolor=clear(palette.accent, 0.2), line={"width": 0}, mode="lines", showlegend=False,
+        x=np.concatenate([k, k[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=clear(palette.accent, 0.2),
+        line={"width": 0},
+        mode="lines",
+        showlegend=False,
         hoverinfo="skip",
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=k, y=step, mode="lines+markers", name="Draft step, measured",
-        line={"color": palette.accent, "width": 3}, marker={"size": 9, "color": palette.accent},
-        error_y={"type": "data", "symmetric": False, "array": high - step,
-                 "arrayminus": step - low, "color": palette.accent, "thickness": 1.5},
+        x=k,
+        y=step,
+        mode="lines+markers",
+        name="Draft step, measured",
+        line={"color": palette.accent, "width": 3},
+        marker={"size": 9, "color": palette.accent},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": high - step,
+            "arrayminus": step - low,
+            "color": palette.accent,
+            "thickness": 1.5,
+        },
         customdata=np.stack([low, high, head, layer, fusion, pick], axis=1),
         hovertemplate="<b>%{x:,} tokens</b><br>step %{y:.3f} ms (95 % interval %{customdata[0]:.3f}"
         " to %{customdata[1]:.3f})<br>head %{customdata[2]:.3f}, layer %{customdata[3]:.3f}, "
         "fusion %{customdata[4]:.3f}, pick %{customdata[5]:.3f} ms, each alone<extra></extra>",
-    )  # fmt: skip
+    )
     layout(figure, palette, height=400, hovermode="closest")
     size_axis(figure, int(k[-1]))
     start = max(1.0, k[0] / 2)

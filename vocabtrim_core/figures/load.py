@@ -17,7 +17,7 @@ from vocabtrim_core.figures.throughput import (
     toy_of,
 )
 from vocabtrim_core.serving.measurement import Latency, Measurement
-from vocabtrim_core.serving.statistics import Interval, interval
+from vocabtrim_core.serving.statistics import RatioInterval, interval
 
 # --- concurrency --------------------------------------------------------------------------------
 
@@ -26,7 +26,7 @@ class ConcurrencyLine(NamedTuple):
     label: str
     role: str
     concurrencies: tuple[int, ...]
-    rates: tuple[Interval, ...]
+    rates: tuple[RatioInterval, ...]
 
 
 class ConcurrencyInfo(NamedTuple):
@@ -45,10 +45,12 @@ def concurrency_info(measurement: Measurement) -> ConcurrencyInfo:
         if found:
             lines.append(
                 ConcurrencyLine(
-                    configuration.label, role(measurement, configuration), tuple(found),
+                    configuration.label,
+                    role(measurement, configuration),
+                    tuple(found),
                     tuple(found.values()),
                 )
-            )  # fmt: skip
+            )
     return ConcurrencyInfo(tuple(lines), toy_of([measurement]))
 
 
@@ -58,18 +60,24 @@ def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Fi
     styles = styles_of([line.role for line in info.lines], palette)
     for line, style in zip(info.lines, styles, strict=True):
         figure.add_scatter(
-            x=line.concurrencies, y=[rate.mean for rate in line.rates], mode="lines+markers",
-            name=line.label, line=style, marker={"size": 9},
+            x=line.concurrencies,
+            y=[rate.mean for rate in line.rates],
+            mode="lines+markers",
+            name=line.label,
+            line=style,
+            marker={"size": 9},
             error_y=error_bars(line.rates, style["color"]),
             customdata=[said(rate) for rate in line.rates],
             hovertemplate="%{x} at once: %{customdata} tokens/s",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=380)
     ticks = sorted({at for line in info.lines for at in line.concurrencies})
     figure.update_xaxes(
-        type="log", title_text=f"Requests at once{info.toy}", tickvals=ticks,
+        type="log",
+        title_text=f"Requests at once{info.toy}",
+        tickvals=ticks,
         ticktext=[f"{tick:,}" for tick in ticks],
-    )  # fmt: skip
+    )
     figure.update_yaxes(title_text="Output tokens per second", rangemode="tozero", tickformat=",")
     return figure
 
@@ -110,17 +118,27 @@ def latency_figure(
     figure = go.Figure()
     for label, found in rows:
         figure.add_scatter(
-            x=[1e3 * found.p50, 1e3 * found.p95], y=[label, label], mode="lines", hoverinfo="skip",
-            line={"color": clear(palette.accent, 0.35), "width": 8}, showlegend=False,
-        )  # fmt: skip
+            x=[1e3 * found.p50, 1e3 * found.p95],
+            y=[label, label],
+            mode="lines",
+            hoverinfo="skip",
+            line={"color": clear(palette.accent, 0.35), "width": 8},
+            showlegend=False,
+        )
     for name, symbol in (("p50", "circle"), ("mean", "diamond-open"), ("p95", "line-ns-open")):
         figure.add_scatter(
-            x=[1e3 * getattr(found, name) for _, found in rows], y=[label for label, _ in rows],
-            mode="markers", name={"p50": "Median", "mean": "Mean", "p95": "95th percentile"}[name],
-            marker={"size": 11, "symbol": symbol, "color": palette.accent,
-                    "line": {"width": 2.5, "color": palette.accent}},
+            x=[1e3 * getattr(found, name) for _, found in rows],
+            y=[label for label, _ in rows],
+            mode="markers",
+            name={"p50": "Median", "mean": "Mean", "p95": "95th percentile"}[name],
+            marker={
+                "size": 11,
+                "symbol": symbol,
+                "color": palette.accent,
+                "line": {"width": 2.5, "color": palette.accent},
+            },
             hovertemplate="%{x:,.1f} ms",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=120 + 46 * max(len(rows), 1))
     what = "Time to the first token" if first_token else "Latency of a request"
     figure.update_xaxes(title_text=f"{what}, ms{info.toy}", rangemode="tozero", tickformat=",")

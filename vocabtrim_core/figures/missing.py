@@ -31,18 +31,22 @@ def missing_figure(groups: tuple[Group, ...], palette: Palette = LIGHT) -> go.Fi
     """Bars: the share of the set that is missing, by kind of token."""
     figure = go.Figure(
         go.Bar(
-            x=[100 * group.share for group in groups], y=[group.kind for group in groups],
-            orientation="h", marker={"color": palette.accent},
+            x=[100 * group.share for group in groups],
+            y=[group.kind for group in groups],
+            orientation="h",
+            marker={"color": palette.accent},
             text=[f"{_percent(group.share)} · {group.distinct:,} tokens" for group in groups],
-            textposition="outside", cliponaxis=False,
+            textposition="outside",
+            cliponaxis=False,
             customdata=[[group.distinct, group.occurrences] for group in groups],
             hovertemplate="<b>%{y}</b><br>%{customdata[0]:,} tokens, %{customdata[1]:,} times"
             "<br>%{x:.3f}% of the set<extra></extra>",
         )
-    )  # fmt: skip
+    )
     layout(figure, palette, height=90 + 32 * len(groups), bargap=0.35, showlegend=False)
     most = max((group.share for group in groups), default=0)
-    figure.update_xaxes(title_text="Share of the set's tokens", ticksuffix="%",
-                        range=[0, 155 * most], showgrid=True)  # fmt: skip
+    figure.update_xaxes(
+        title_text="Share of the set's tokens", ticksuffix="%", range=[0, 155 * most], showgrid=True
+    )
     figure.update_yaxes(showgrid=False)
     return figure

@@ -42,33 +42,53 @@ def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure
     ):
         ends = np.percentile(info.ks, [low, high], axis=1)
         figure.add_scatter(
-            x=np.concatenate([x, x[::-1]]), y=np.concatenate([ends[1], ends[0][::-1]]),
-            fill="toself", fillcolor=clear(palette.accent, opacity), line={"width": 0},
-            name=name, hoverinfo="skip", mode="lines",
-        )  # fmt: skip
+            x=np.concatenate([x, x[::-1]]),
+            y=np.concatenate([ends[1], ends[0][::-1]]),
+            fill="toself",
+            fillcolor=clear(palette.accent, opacity),
+            line={"width": 0},
+            name=name,
+            hoverinfo="skip",
+            mode="lines",
+        )
     figure.add_scatter(
-        x=x, y=np.median(info.ks, axis=1), mode="lines+markers", name="Median k*",
-        line={"color": palette.accent, "width": 3}, marker={"size": 8},
+        x=x,
+        y=np.median(info.ks, axis=1),
+        mode="lines+markers",
+        name="Median k*",
+        line={"color": palette.accent, "width": 3},
+        marker={"size": 8},
         customdata=np.stack([info.ks.min(axis=1), info.ks.max(axis=1)], axis=1),
         hovertemplate="%{x:,} conversations<br><b>k* %{y:,.0f}</b>, %{customdata[0]:,.0f} to "
         "%{customdata[1]:,.0f}<extra></extra>",
-    )  # fmt: skip
+    )
     low, high = info.interval
     figure.add_scatter(
-        x=[x[-1]], y=[info.k], mode="markers", name="All conversations, with its interval",
+        x=[x[-1]],
+        y=[info.k],
+        mode="markers",
+        name="All conversations, with its interval",
         marker={"size": 12, "symbol": "diamond", "color": palette.ink},
-        error_y={"type": "data", "symmetric": False, "color": palette.ink, "thickness": 2,
-                 "array": [high - info.k], "arrayminus": [info.k - low]},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "color": palette.ink,
+            "thickness": 2,
+            "array": [high - info.k],
+            "arrayminus": [info.k - low],
+        },
         hovertemplate=f"all {x[-1]:,} conversations<br><b>k* {info.k:,}</b>, known to {low:,.0f} "
         f"to {high:,.0f}<extra></extra>",
-    )  # fmt: skip
+    )
     layout(figure, palette, height=400)
     ticks = [b * 10**e for e in range(1, 9) for b in (1, 2, 5)]
     ticks = [t for t in ticks if x[0] * 0.9 <= t <= x[-1] * 1.1]
     figure.update_xaxes(
-        type="log", title_text="Conversations in the sample (log scale)",
-        tickvals=ticks, ticktext=[f"{tick:,}" for tick in ticks],
-    )  # fmt: skip
+        type="log",
+        title_text="Conversations in the sample (log scale)",
+        tickvals=ticks,
+        ticktext=[f"{tick:,}" for tick in ticks],
+    )
     figure.update_yaxes(title_text="Best size k*, tokens", tickformat=",")
     return figure
 
@@ -81,20 +101,28 @@ def optimism_figure(found: Optimism, k: int, palette: Palette = LIGHT) -> go.Fig
         (found.held_out, "On the other half", palette.accent, "solid"),
     ):
         figure.add_scatter(
-            x=found.ks, y=100 * values.mean(axis=0), mode="lines", name=name,
+            x=found.ks,
+            y=100 * values.mean(axis=0),
+            mode="lines",
+            name=name,
             line={"color": colour, "width": 2.5, "dash": dash},
             hovertemplate="%{x:,} tokens cover %{y:.2f}%",
-        )  # fmt: skip
+        )
     figure.add_vline(
-        x=k, line={"color": palette.muted, "dash": "dot", "width": 1},
-        annotation_text=f"k = {k:,}", annotation_font={"color": palette.muted, "size": 12},
-    )  # fmt: skip
+        x=k,
+        line={"color": palette.muted, "dash": "dot", "width": 1},
+        annotation_text=f"k = {k:,}",
+        annotation_font={"color": palette.muted, "size": 12},
+    )
     layout(figure, palette, height=400, hovermode="x unified")
     first = int(np.searchsorted(found.ks, min(1000, k)))
     figure.update_xaxes(
-        type="log", title_text="Draft vocabulary size k, tokens", tickformat=",", dtick="D2",
+        type="log",
+        title_text="Draft vocabulary size k, tokens",
+        tickformat=",",
+        dtick="D2",
         range=[float(np.log10(found.ks[first])), float(np.log10(found.ks[-1]))],
-    )  # fmt: skip
+    )
     lowest = 100 * float(found.held_out.mean(axis=0)[first])
     figure.update_yaxes(title_text="Coverage", ticksuffix="%", range=[lowest - 1, 100.5])
     return figure

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from vocabtrim_core.figures.base import LIGHT, Palette, layout
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration, Measurement
-from vocabtrim_core.serving.statistics import Interval, Row, drafts_nothing, interval, summary
+from vocabtrim_core.serving.statistics import RatioInterval, Row, drafts_nothing, interval, summary
 
 TOY = ", toy target"
 NONE, FULL, SHIPPED, DRAFT = "none", "full", "shipped", "draft"  # roles of a configuration
@@ -48,10 +48,13 @@ def styles_of(roles: Sequence[str], palette: Palette) -> list[dict[str, Any]]:
     """Lines told apart: the baselines grey as in the bars, drafts in the accent by their dashes."""
     dashes = itertools.cycle(DASHES)
     return [
-        {"color": _colour(kind, palette), "width": 2.5,
-         "dash": next(dashes) if kind == DRAFT else "solid"}
+        {
+            "color": _colour(kind, palette),
+            "width": 2.5,
+            "dash": next(dashes) if kind == DRAFT else "solid",
+        }
         for kind in roles
-    ]  # fmt: skip
+    ]
 
 
 def toy_of(measurements: Sequence[Measurement]) -> str:
@@ -86,13 +89,19 @@ def names_of(measurements: Sequence[Measurement]) -> list[str]:
     return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
 
 
-def error_bars(found: Sequence[Interval], colour: str) -> dict[str, Any]:
+def error_bars(found: Sequence[RatioInterval], colour: str) -> dict[str, Any]:
     """Plotly's error bars; nothing where there is no interval."""
-    return {"type": "data", "array": [each.half or 0 for each in found], "color": colour,
-            "thickness": 1.6, "width": 5, "visible": any(each.half for each in found)}  # fmt: skip
+    return {
+        "type": "data",
+        "array": [each.half or 0 for each in found],
+        "color": colour,
+        "thickness": 1.6,
+        "width": 5,
+        "visible": any(each.half for each in found),
+    }
 
 
-def said(found: Interval, digits: int = 1) -> str:
+def said(found: RatioInterval, digits: int = 1) -> str:
     """'172.5 ± 0.7', for hover texts."""
     half = f" ± {found.half:,.{digits}f}" if found.half is not None else ", one run"
     return f"{found.mean:,.{digits}f}{half}"
@@ -107,7 +116,7 @@ class Bar(NamedTuple):
     where: str
     label: str
     role: str
-    rate: Interval
+    rate: RatioInterval
     runs: tuple[float, ...]
 
 
@@ -136,7 +145,9 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
 
     figure = go.Figure()
     figure.add_bar(
-        x=places(info.bars), y=[bar.rate.mean for bar in info.bars], showlegend=False,
+        x=places(info.bars),
+        y=[bar.rate.mean for bar in info.bars],
+        showlegend=False,
         marker={"color": [_colour(bar.role, palette) for bar in info.bars]},
         error_y=error_bars([bar.rate for bar in info.bars], palette.ink),
         customdata=[
@@ -144,15 +155,18 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
         ],
         hovertemplate="<b>%{x}</b><br>%{customdata[0]} tokens/s<br>runs: %{customdata[1]}"
         "<extra></extra>",
-    )  # fmt: skip
+    )
     highest = max((bar.rate.high for bar in info.bars), default=1)
     figure.add_scatter(  # a text trace, so that the numbers stand above the error bars
         x=places(info.bars),
         y=[bar.rate.high + 0.01 * highest for bar in info.bars],
-        mode="text", text=[f"{bar.rate.mean:,.1f}" for bar in info.bars],
-        textposition="top center", textfont={"color": palette.ink, "size": 13},
-        showlegend=False, hoverinfo="skip",
-    )  # fmt: skip
+        mode="text",
+        text=[f"{bar.rate.mean:,.1f}" for bar in info.bars],
+        textposition="top center",
+        textfont={"color": palette.ink, "size": 13},
+        showlegend=False,
+        hoverinfo="skip",
+    )
     layout(figure, palette, height=380, bargap=0.42)
     figure.update_yaxes(
         title_text=f"Output tokens per second{info.toy}", range=[0, 1.14 * highest], tickformat=","
@@ -169,7 +183,7 @@ class Gain(NamedTuple):
 
     where: str
     label: str
-    ratio: Interval
+    ratio: RatioInterval
     distinguishable: bool | None
 
 
@@ -195,27 +209,37 @@ def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.F
     several = len({gain.where for gain in info.gains}) > 1
     names = [f"{g.label}<br>{g.where}" if several else g.label for g in info.gains]
     percents = [
-        Interval(100 * (g.ratio.mean - 1), g.ratio.half and 100 * g.ratio.half, g.ratio.n)
+        RatioInterval(100 * (g.ratio.mean - 1), g.ratio.half and 100 * g.ratio.half, g.ratio.n)
         for g in info.gains
     ]
     figure = go.Figure()
     figure.add_vline(x=0, line={"color": palette.muted, "width": 1.5})
     figure.add_scatter(
-        x=[each.mean for each in percents], y=names, mode="markers+text", showlegend=False,
-        marker={"size": 11, "color": palette.accent, "line": {"width": 2, "color": palette.accent},
-                "symbol": ["circle" if g.distinguishable else "circle-open" for g in info.gains]},
+        x=[each.mean for each in percents],
+        y=names,
+        mode="markers+text",
+        showlegend=False,
+        marker={
+            "size": 11,
+            "color": palette.accent,
+            "line": {"width": 2, "color": palette.accent},
+            "symbol": ["circle" if g.distinguishable else "circle-open" for g in info.gains],
+        },
         error_x=error_bars(percents, palette.accent),
         text=[f"{each.mean:+.1f}%".replace("-", "\N{MINUS SIGN}") for each in percents],
-        textposition="top center", textfont={"color": palette.ink, "size": 12},
+        textposition="top center",
+        textfont={"color": palette.ink, "size": 12},
         customdata=[said(each) for each in percents],
         hovertemplate="<b>%{y}</b><br>%{customdata} % against " + baseline + "<extra></extra>",
-    )  # fmt: skip
+    )
     layout(figure, palette, height=max(220, 120 + 56 * len(names)))
     ends = [0.0, *(each.low for each in percents), *(each.high for each in percents)]
     room = 0.12 * (max(ends) - min(ends) or 1)  # for the numbers above the outer dots
     figure.update_xaxes(
-        title_text=f"Throughput against {baseline}{info.toy}", ticksuffix="%", zeroline=False,
+        title_text=f"Throughput against {baseline}{info.toy}",
+        ticksuffix="%",
+        zeroline=False,
         range=[min(ends) - room, max(ends) + room],
-    )  # fmt: skip
+    )
     figure.update_yaxes(range=[len(names) - 0.5, -0.7], showgrid=False, type="category")
     return figure

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from vocabtrim_core.coverage import HeldOut
 from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
 from vocabtrim_core.generalization.compare import TransferMatrix
-from vocabtrim_core.generalization.uncertainty import Interval
+from vocabtrim_core.generalization.uncertainty import CoverageInterval
 
 MOST_NAMED = 16  # cells of a transfer matrix are labelled up to this many sets
 
@@ -29,13 +29,13 @@ class CoverageRow(NamedTuple):
     unique: float
     interval: tuple[float, float] | None
     in_sample: bool
-    held_out: Interval | None
+    held_out: CoverageInterval | None
 
 
 def coverage_info(
-    rows: Sequence[tuple[HeldOut, Interval | None]],
+    rows: Sequence[tuple[HeldOut, CoverageInterval | None]],
     chosen_on: str | None,
-    held_out: Interval | None = None,
+    held_out: CoverageInterval | None = None,
 ) -> tuple[CoverageRow, ...]:
     """Rows by rising coverage, so that the best stands on top; chosen_on: the set that chose."""
     made = [
@@ -57,11 +57,13 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
     figure = go.Figure()
     names = [short(row.name) for row in info]
     figure.add_scatter(
-        x=[100 * row.unique for row in info], y=names, mode="markers",
+        x=[100 * row.unique for row in info],
+        y=names,
+        mode="markers",
         name="Of its distinct tokens",
         marker={"size": 9, "symbol": "circle-open", "color": palette.muted, "line": {"width": 2}},
         hovertemplate="<b>%{y}</b><br>%{x:.1f}% of its distinct tokens kept<extra></extra>",
-    )  # fmt: skip
+    )
     for own, label, colour in (
         (False, "Of what it says", palette.accent),
         (True, "The set that chose", palette.ink),
@@ -76,25 +78,45 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
             for _, row in rows
         ]
         figure.add_scatter(
-            x=[100 * row.coverage for _, row in rows], y=[name for name, _ in rows],
-            mode="markers", name=label, marker={"size": 10, "color": colour},
-            error_x={"type": "data", "symmetric": False, "thickness": 2.5, "width": 7,
-                     "color": colour, "arrayminus": [100 * low for low, _ in ends],
-                     "array": [100 * high for _, high in ends]},
-            customdata=[[100 * (row.interval or (np.nan, np.nan))[0],
-                         100 * (row.interval or (np.nan, np.nan))[1]] for _, row in rows],
+            x=[100 * row.coverage for _, row in rows],
+            y=[name for name, _ in rows],
+            mode="markers",
+            name=label,
+            marker={"size": 10, "color": colour},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "thickness": 2.5,
+                "width": 7,
+                "color": colour,
+                "arrayminus": [100 * low for low, _ in ends],
+                "array": [100 * high for _, high in ends],
+            },
+            customdata=[
+                [
+                    100 * (row.interval or (np.nan, np.nan))[0],
+                    100 * (row.interval or (np.nan, np.nan))[1],
+                ]
+                for _, row in rows
+            ],
             hovertemplate="<b>%{y}</b><br>coverage %{x:.2f}%<br>95% interval %{customdata[0]:.2f}"
             " to %{customdata[1]:.2f}%<extra></extra>",
-        )  # fmt: skip
+        )
     held = [(name, row.held_out) for name, row in zip(names, info, strict=True) if row.held_out]
     if held:
         figure.add_scatter(
-            x=[100 * each.value for _, each in held], y=[name for name, _ in held], mode="markers",
+            x=[100 * each.value for _, each in held],
+            y=[name for name, _ in held],
+            mode="markers",
             name="The same, held out",
-            marker={"size": 12, "symbol": "diamond-open", "color": palette.warn,
-                    "line": {"width": 2.5}},
+            marker={
+                "size": 12,
+                "symbol": "diamond-open",
+                "color": palette.warn,
+                "line": {"width": 2.5},
+            },
             hovertemplate="<b>%{y}</b><br>held out %{x:.2f}%<extra></extra>",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=190 + 44 * len(info), hovermode="closest")
     figure.update_xaxes(title_text="Kept by the vocabulary", ticksuffix="%", side="bottom")
     figure.update_yaxes(showgrid=True, categoryorder="array", categoryarray=names)
@@ -109,16 +131,27 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
     texts = np.vectorize(lambda value: f"{value:.1f}")(share) if labelled else None
     figure = go.Figure(
         go.Heatmap(
-            z=share, x=names, y=names, zmax=100, xgap=2, ygap=2, text=texts,
+            z=share,
+            x=names,
+            y=names,
+            zmax=100,
+            xgap=2,
+            ygap=2,
+            text=texts,
             colorscale=[[0, clear(palette.accent, 0.04)], [1, clear(palette.accent, 0.55)]],
-            texttemplate="%{text}" if labelled else None, textfont={"color": palette.ink},
-            customdata=100 * matrix.unique, showscale=not labelled,
-            colorbar={"title": {"text": "Coverage, %", "side": "right"}, "thickness": 12,
-                      "outlinewidth": 0},
+            texttemplate="%{text}" if labelled else None,
+            textfont={"color": palette.ink},
+            customdata=100 * matrix.unique,
+            showscale=not labelled,
+            colorbar={
+                "title": {"text": "Coverage, %", "side": "right"},
+                "thickness": 12,
+                "outlinewidth": 0,
+            },
             hovertemplate=f"top {matrix.k:,} of <b>%{{y}}</b><br>on <b>%{{x}}</b>: %{{z:.2f}}%"
             "<br>of its distinct tokens %{customdata:.1f}%<extra></extra>",
         )
-    )  # fmt: skip
+    )
     layout(figure, palette, height=190 + 44 * len(names))
     figure.update_xaxes(side="bottom", showgrid=False, tickangle=-35)
     figure.update_yaxes(autorange="reversed", showgrid=False)

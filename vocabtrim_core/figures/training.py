@@ -53,14 +53,16 @@ def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Co
         {int(n.removeprefix(POSITION)) for m in logged for n in m.values if n.startswith(POSITION)}
     )
     return Course(
-        k, k == vocab_size, steps,
+        k,
+        k == vocab_size,
+        steps,
         loss=curve(lambda m: m.values.get("loss")),
         held_out=curve(lambda m: m.values.get("eval/avg_loss")),
         length=curve(lambda m: m.acceptance_length if LENGTH in m.values else None),
         accuracy=tuple(curve(lambda m, i=i: m.values.get(f"{POSITION}{i}")) for i in positions),
         rate=curve(lambda m: m.values.get("lr")),
         speed=curve(speed),
-    )  # fmt: skip
+    )
 
 
 def colours(courses: Sequence[Course], palette: Palette) -> list[str]:
@@ -76,10 +78,17 @@ def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go
         if each.length:
             step, value = max(each.length, key=lambda point: point[1])
             figure.add_scatter(
-                x=[step], y=[value], mode="markers", showlegend=False, hoverinfo="skip",
-                marker={"size": 15, "color": "rgba(0,0,0,0)",
-                        "line": {"color": colour, "width": 2}},
-            )  # fmt: skip
+                x=[step],
+                y=[value],
+                mode="markers",
+                showlegend=False,
+                hoverinfo="skip",
+                marker={
+                    "size": 15,
+                    "color": "rgba(0,0,0,0)",
+                    "line": {"color": colour, "width": 2},
+                },
+            )
     figure.add_hline(y=1, line={"color": palette.muted, "dash": "dot", "width": 1})
     top = max((v for c in courses for _, v in c.length), default=1.5)
     figure.update_yaxes(title_text="Tokens per cycle", range=[0.95, 1 + 1.15 * max(top - 1, 0.2)])
@@ -91,11 +100,15 @@ def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figur
     figure = _lines(courses, lambda c: c.held_out, "held-out loss %{y:.4f}", palette, marks=True)
     for each, colour in zip(courses, colours(courses, palette), strict=True):
         figure.add_scatter(
-            x=[step for step, _ in each.loss], y=[value for _, value in each.loss], mode="lines",
-            showlegend=False, opacity=0.4, line={"color": colour, "width": 1.5},
+            x=[step for step, _ in each.loss],
+            y=[value for _, value in each.loss],
+            mode="lines",
+            showlegend=False,
+            opacity=0.4,
+            line={"color": colour, "width": 1.5},
             hovertemplate=f"<b>{each.name}</b>, step %{{x}}<br>loss of the step %{{y:.4f}}"
             "<extra></extra>",
-        )  # fmt: skip
+        )
     figure.update_yaxes(title_text="Loss", rangemode="tozero")
     return figure
 
@@ -120,9 +133,12 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
 
     width = max(len(courses), 1)
     figure = make_subplots(
-        1, width, shared_yaxes=True, horizontal_spacing=0.03,
+        1,
+        width,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
         subplot_titles=[each.name for each in courses],
-    )  # fmt: skip
+    )
     for column, (each, colour) in enumerate(
         zip(courses, colours(courses, palette), strict=True), 1
     ):
@@ -130,17 +146,30 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
             figure.add_scatter(x=[None], y=[None], showlegend=False, row=1, col=column)
         for i, points in enumerate(each.accuracy):
             figure.add_scatter(
-                x=[step for step, _ in points], y=[100 * value for _, value in points],
-                mode="lines+markers", name=f"Position {i + 1}", showlegend=False,
-                line={"color": colour, "width": 2.5}, opacity=max(1 - 0.25 * i, 0.25),
-                marker={"size": 6}, row=1, col=column,
+                x=[step for step, _ in points],
+                y=[100 * value for _, value in points],
+                mode="lines+markers",
+                name=f"Position {i + 1}",
+                showlegend=False,
+                line={"color": colour, "width": 2.5},
+                opacity=max(1 - 0.25 * i, 0.25),
+                marker={"size": 6},
+                row=1,
+                col=column,
                 hovertemplate=f"position {i + 1}: %{{y:.1f}}% at step %{{x}}<extra></extra>",
-            )  # fmt: skip
+            )
         for i, height in _apart(each.accuracy).items():
             figure.add_annotation(
-                x=each.accuracy[i][-1][0], y=height, text=str(i + 1), showarrow=False,
-                xanchor="left", xshift=7, font={"color": colour, "size": 12}, row=1, col=column,
-            )  # fmt: skip
+                x=each.accuracy[i][-1][0],
+                y=height,
+                text=str(i + 1),
+                showarrow=False,
+                xanchor="left",
+                xshift=7,
+                font={"color": colour, "size": 12},
+                row=1,
+                col=column,
+            )
     layout(figure, palette, height=HEIGHT)
     figure.update_annotations(font_color=palette.ink)
     for column, each in enumerate(courses, 1):
@@ -173,12 +202,14 @@ def _lines(
     for each, colour in zip(courses, colours(courses, palette), strict=True):
         points = pick(each)
         figure.add_scatter(
-            x=[step for step, _ in points], y=[value for _, value in points], name=each.name,
+            x=[step for step, _ in points],
+            y=[value for _, value in points],
+            name=each.name,
             mode="lines+markers" if marks or len(points) < 3 else "lines",
             line={"color": colour, "width": 2.5, "dash": "dash" if each.full else "solid"},
             marker={"size": 7},
             hovertemplate=f"<b>{each.name}</b>, step %{{x}}<br>{told}<extra></extra>",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=HEIGHT)
     steps = max((each.steps for each in courses), default=1)
     figure.update_xaxes(title_text="Step", range=[0, 1.02 * steps])

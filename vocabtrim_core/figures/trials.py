@@ -51,10 +51,13 @@ def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
     for name, part, colour, dash in lines:
         if part.sum() > 1:
             figure.add_scatter(
-                x=info.k[part], y=info.utility[part], mode="lines", name=name,
+                x=info.k[part],
+                y=info.utility[part],
+                mode="lines",
+                name=name,
                 line={"color": colour, "width": 2.5, "dash": dash, "simplify": False},
                 hovertemplate="%{x:,} tokens: utility %{y:.4f}<extra></extra>",
-            )  # fmt: skip
+            )
     dots = (
         ("Trials under the floor", ~info.feasible, palette.muted, "x", ", counts as -1"),
         ("Trials", info.feasible, palette.ink, "circle", ""),
@@ -63,26 +66,43 @@ def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
         shown = np.flatnonzero(part)
         if shown.size:
             figure.add_scatter(
-                x=info.trial_k[shown], y=info.trial_utility[shown], mode="markers", name=name,
+                x=info.trial_k[shown],
+                y=info.trial_utility[shown],
+                mode="markers",
+                name=name,
                 customdata=shown,
                 marker={"size": 8, "symbol": symbol, "color": colour, "opacity": 0.65},
                 hovertemplate="trial %{customdata}: %{x:,} tokens<br>utility %{y:.4f}"
-                + note + "<extra></extra>",
-            )  # fmt: skip
+                + note
+                + "<extra></extra>",
+            )
     figure.add_scatter(
-        x=[info.exact.k], y=[info.exact.utility], mode="markers", name="Exact optimum",
-        marker={"size": 14, "symbol": "diamond", "color": palette.accent,
-                "line": {"color": palette.ground, "width": 2}},
+        x=[info.exact.k],
+        y=[info.exact.utility],
+        mode="markers",
+        name="Exact optimum",
+        marker={
+            "size": 14,
+            "symbol": "diamond",
+            "color": palette.accent,
+            "line": {"color": palette.ground, "width": 2},
+        },
         hovertemplate="exact optimum %{x:,}: %{y:.4f}<extra></extra>",
-    )  # fmt: skip
+    )
     if info.best is not None:
         figure.add_scatter(
-            x=[info.trial_k[info.best]], y=[info.trial_utility[info.best]], mode="markers",
+            x=[info.trial_k[info.best]],
+            y=[info.trial_utility[info.best]],
+            mode="markers",
             name="Best trial so far",
-            marker={"size": 16, "symbol": "circle-open", "color": palette.warn,
-                    "line": {"width": 3}},
+            marker={
+                "size": 16,
+                "symbol": "circle-open",
+                "color": palette.warn,
+                "line": {"width": 3},
+            },
             hovertemplate="best trial %{x:,}: %{y:.4f}<extra></extra>",
-        )  # fmt: skip
+        )
     layout(figure, palette, height=430)
     figure.update_xaxes(
         type="log", title_text="Draft vocabulary size k, tokens", tickformat=",", dtick=1

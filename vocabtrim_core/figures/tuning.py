@@ -44,29 +44,53 @@ def tuning_figure(info: TuningInfo, palette: Palette = LIGHT, toy: str = "") -> 
     figure = go.Figure()
     count = len(info.best_so_far)
     figure.add_scatter(
-        x=list(range(1, count + 1)), y=info.best_so_far, mode="lines", name="Best so far",
-        line={"color": palette.muted, "width": 2, "shape": "hv"}, hoverinfo="skip",
-    )  # fmt: skip
+        x=list(range(1, count + 1)),
+        y=info.best_so_far,
+        mode="lines",
+        name="Best so far",
+        line={"color": palette.muted, "width": 2, "shape": "hv"},
+        hoverinfo="skip",
+    )
     figure.add_scatter(
-        x=info.numbers, y=info.rates, mode="markers", name="Trial", text=info.labels,
+        x=info.numbers,
+        y=info.rates,
+        mode="markers",
+        name="Trial",
+        text=info.labels,
         marker={"size": 9, "color": palette.accent},
-        error_y={"type": "data", "array": [half or 0 for half in info.halves],
-                 "visible": any(info.halves), "color": palette.accent, "thickness": 1.5},
+        error_y={
+            "type": "data",
+            "array": [half or 0 for half in info.halves],
+            "visible": any(info.halves),
+            "color": palette.accent,
+            "thickness": 1.5,
+        },
         hovertemplate="trial %{x}: <b>%{text}</b><br>%{y:,.1f} tokens/s<extra></extra>",
-    )  # fmt: skip
+    )
     if info.failed:
         figure.add_scatter(
-            x=[number for number, _, _ in info.failed], y=[0] * len(info.failed), mode="markers",
-            name="Failed", text=[label for _, label, _ in info.failed],
+            x=[number for number, _, _ in info.failed],
+            y=[0] * len(info.failed),
+            mode="markers",
+            name="Failed",
+            text=[label for _, label, _ in info.failed],
             marker={"size": 10, "symbol": "x", "color": palette.warn},
             hovertemplate="trial %{x} failed: <b>%{text}</b><extra></extra>",
-        )  # fmt: skip
+        )
     if info.best is not None:
         figure.add_scatter(
-            x=[info.numbers[info.best]], y=[info.rates[info.best]], mode="markers", name="Best",
-            marker={"size": 17, "symbol": "circle-open", "color": palette.warn,
-                    "line": {"width": 3}}, hoverinfo="skip",
-        )  # fmt: skip
+            x=[info.numbers[info.best]],
+            y=[info.rates[info.best]],
+            mode="markers",
+            name="Best",
+            marker={
+                "size": 17,
+                "symbol": "circle-open",
+                "color": palette.warn,
+                "line": {"width": 3},
+            },
+            hoverinfo="skip",
+        )
     layout(figure, palette, height=400)
     figure.update_xaxes(title_text="Trial", dtick=max(1, count // 20), showgrid=False)
     highs = (rate + (half or 0) for rate, half in zip(info.rates, info.halves, strict=True))

@@ -68,11 +68,18 @@ def compare(
             utility = alpha * coverages[0].coverage + (1 - alpha) * reduction
         rows.append(
             Compared(
-                name, vocabulary, coverages, curve.at(k), gained, lost,
-                float(frequencies[gained].sum()), float(frequencies[lost].sum()),
-                reduction, utility,
+                name,
+                vocabulary,
+                coverages,
+                curve.at(k),
+                gained,
+                lost,
+                float(frequencies[gained].sum()),
+                float(frequencies[lost].sum()),
+                reduction,
+                utility,
             )
-        )  # fmt: skip
+        )
     return rows
 
 

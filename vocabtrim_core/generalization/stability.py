@@ -11,13 +11,13 @@ import numpy as np
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.generalization.uncertainty import Interval
+from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.tradeoff import TradeOff
 
 Progress = Callable[..., None]
 
 
-class Sample(Protocol):
+class StabilitySample(Protocol):
     """Counts that can be drawn again in units: conversations, or pieces of a corpus."""
 
     @property
@@ -61,7 +61,7 @@ class Stability:
 
     sizes: np.ndarray
     ks: np.ndarray
-    k: Interval
+    k: CoverageInterval
     least_count: int
     conversations: int
 
@@ -85,7 +85,7 @@ class Stability:
 
 
 def stability(
-    sample: Sample,
+    sample: StabilitySample,
     tradeoff: TradeOff,
     *,
     sizes: Sequence[int] | None = None,
@@ -142,7 +142,7 @@ def stability(
     return Stability(
         np.round(np.array(wanted) * each).astype(np.int64),
         ks,
-        Interval(best, float(max(low, tradeoff.k_min)), float(min(high, tradeoff.last_k))),
+        CoverageInterval(best, float(max(low, tradeoff.k_min)), float(min(high, tradeoff.last_k))),
         least,
         sample.conversations,
     )

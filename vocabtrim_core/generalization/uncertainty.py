@@ -17,7 +17,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class CoverageInterval:
     """An estimate with its interval at LEVEL."""
 
     value: float
@@ -43,7 +43,7 @@ def unseen_in_new_conversation(responses: Responses) -> float:
 
 def coverage_interval(
     responses: Responses, kept: np.ndarray, draws: int = 400, seed: int = 0
-) -> Interval:
+) -> CoverageInterval:
     """Frequency-weighted coverage of kept tokens (bool[V]), bootstrap over conversations."""
     _need_two(responses)
     at = responses.conversation_offsets()
@@ -58,7 +58,7 @@ class DomainCoverage:
     conversations: int
     tokens: int
     coverage: float
-    interval: Interval | None
+    interval: CoverageInterval | None
 
 
 UNLABELLED = "no label"
@@ -89,7 +89,7 @@ def held_out_coverage(
     folds: int = 10,
     draws: int = 400,
     seed: int = 0,
-) -> Interval:
+) -> CoverageInterval:
     """Coverage of k tokens on conversations that had no part in choosing them.
 
     Cross-validation: conversations fall into folds, each is measured with the top k of all others.
@@ -144,7 +144,7 @@ def optimism(responses: Responses, repeats: int = 10, points: int = 60, seed: in
     return Optimism(ks, inside, outside)
 
 
-def _ratio(hits: np.ndarray, sizes: np.ndarray, draws: int, seed: int) -> Interval:
+def _ratio(hits: np.ndarray, sizes: np.ndarray, draws: int, seed: int) -> CoverageInterval:
     """Bootstrap over conversations of a share of tokens, percentile interval."""
     rng = np.random.default_rng(seed)
     samples = np.empty(draws)
@@ -152,7 +152,7 @@ def _ratio(hits: np.ndarray, sizes: np.ndarray, draws: int, seed: int) -> Interv
         chosen = rng.integers(0, len(sizes), len(sizes), dtype=np.int32)
         samples[i] = hits[chosen].sum() / max(sizes[chosen].sum(), 1)
     low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(hits.sum() / sizes.sum()), float(low), float(high))
+    return CoverageInterval(float(hits.sum() / sizes.sum()), float(low), float(high))
 
 
 def _need_two(responses: Responses) -> None:

@@ -22,11 +22,19 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.mappings.origin import origin_beside, origin_in
 from vocabtrim_core.mappings.raw import RawMapping, integers, mask, plain
+from vocabtrim_core.mappings.tokenizer_identity import origin_beside, origin_in
 
-NAMES = ("vocab_mapping.pt", "cache.pt", "d2t.npy", "d2t.pt", "draft_token_map.pt", "ids.json",
-         "ids.txt", "draft_vocabulary.npz")  # fmt: skip
+NAMES = (
+    "vocab_mapping.pt",
+    "cache.pt",
+    "d2t.npy",
+    "d2t.pt",
+    "draft_token_map.pt",
+    "ids.json",
+    "ids.txt",
+    "draft_vocabulary.npz",
+)
 
 
 def read_raw(path: Path) -> RawMapping:
@@ -76,9 +84,14 @@ def _export(path: Path) -> RawMapping:
         if name in FORMATS:
             ids = FORMATS[name].read(path / FORMATS[name].home, manifest.k)
             return RawMapping(
-                path.name, "export folder", ids, vocab_size=manifest.vocab_size,
-                any_order=FORMATS[name].order != "ascending", label=name, resolved=True,
-            )  # fmt: skip
+                path.name,
+                "export folder",
+                ids,
+                vocab_size=manifest.vocab_size,
+                any_order=FORMATS[name].order != "ascending",
+                label=name,
+                resolved=True,
+            )
     raise InputError(f"{path / 'manifest.json'} names no format that is known here.")
 
 
@@ -90,8 +103,9 @@ def _checkpoint(path: Path) -> RawMapping:
     head = tensors.get("lm_head.weight") if "fc.weight" in tensors else None
     if head is not None and "d2t" not in tensors and head.shape[0] == size:
         ids = np.arange(size)  # a draft of all V tokens
-        return RawMapping(path.name, "draft checkpoint", ids, label="every engine",
-                          vocab_size=size, resolved=True)  # fmt: skip
+        return RawMapping(
+            path.name, "draft checkpoint", ids, label="every engine", vocab_size=size, resolved=True
+        )
     return replace(
         _from_tensors(path, tensors),
         vocab_size=size,
@@ -161,10 +175,13 @@ def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
     if "selected_token_ids" in value:
         size = value.get("target_vocab_size")
         return RawMapping(
-            path.name, "NeMo token map", integers(path, value["selected_token_ids"]),
-            label="selected_token_ids", any_order=True,
+            path.name,
+            "NeMo token map",
+            integers(path, value["selected_token_ids"]),
+            label="selected_token_ids",
+            any_order=True,
             vocab_size=size if isinstance(size, int) else None,
-        )  # fmt: skip
+        )
     named = {str(name).rpartition(".")[2]: item for name, item in value.items() if item is not None}
     if "d2t" in named:
         head = next((t for n, t in value.items() if str(n).endswith("lm_head.weight")), None)

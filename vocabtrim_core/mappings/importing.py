@@ -14,15 +14,15 @@ import numpy as np
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.files import read_raw
-from vocabtrim_core.mappings.origin import Origin
 from vocabtrim_core.mappings.raw import RawMapping
+from vocabtrim_core.mappings.tokenizer_identity import Origin
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 OFFSET, ABSOLUTE = "offset", "absolute"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class MappingCheck:
     """One thing looked at. ok: None where it does not matter for this kind of file."""
 
     name: str
@@ -45,7 +45,7 @@ class ImportedMapping:
     stored_as: str
     ids: np.ndarray
     vocabulary: DraftVocabulary
-    checks: tuple[Check, ...]
+    checks: tuple[MappingCheck, ...]
     origin: Origin | None = None
     about: str = ""
 
@@ -114,14 +114,14 @@ def _vocab_size(path: Path, raw: RawMapping, given: int | None) -> int:
     return own or given or 0
 
 
-def _read(raw: RawMapping) -> tuple[np.ndarray, str, tuple[Check, ...]]:
+def _read(raw: RawMapping) -> tuple[np.ndarray, str, tuple[MappingCheck, ...]]:
     """(ids, what the numbers are, the check that says so)."""
     kept = None if raw.t2d is None else np.flatnonzero(raw.t2d)
     if raw.numbers is None:
         assert kept is not None
         return kept, "mask", ()
     if raw.resolved:
-        read = Check("numbers", True, f"As {raw.label} reads it, it holds these ids.")
+        read = MappingCheck("numbers", True, f"As {raw.label} reads it, it holds these ids.")
         return raw.numbers, ABSOLUTE, (read,)
     numbers, size = raw.numbers, raw.vocab_size or 0
     shifted = numbers + np.arange(len(numbers))
@@ -139,9 +139,11 @@ def _read(raw: RawMapping) -> tuple[np.ndarray, str, tuple[Check, ...]]:
         found = ABSOLUTE if (np.diff(numbers) > 0).all() else OFFSET
     what = {OFFSET: "offsets (id minus position)", ABSOLUTE: "absolute token ids"}
     if found == raw.expected:
-        check = Check("numbers", True, f"{raw.label} holds {what[found]}, as its readers expect.")
+        check = MappingCheck(
+            "numbers", True, f"{raw.label} holds {what[found]}, as its readers expect."
+        )
     else:
-        check = Check(
+        check = MappingCheck(
             "numbers",
             False,
             f"{raw.label} holds {what[found]} where its readers expect {what[raw.expected]}; "
@@ -154,40 +156,45 @@ def _sound(ids: np.ndarray, size: int) -> bool:
     return bool(ids.min() >= 0 and ids.max() < size and len(np.unique(ids)) == len(ids))
 
 
-def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[Check, ...]:
+def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[MappingCheck, ...]:
     outside = ids[(ids < 0) | (ids >= size)]
     values, times = np.unique(ids, return_counts=True)
     twice = values[times > 1]
     rising = bool((np.diff(ids) > 0).all())
     checks = [
-        Check("in range", not len(outside), f"All ids lie within 0..{size - 1}.")
+        MappingCheck("in range", not len(outside), f"All ids lie within 0..{size - 1}.")
         if not len(outside)
-        else Check(
-            "in range", False,
+        else MappingCheck(
+            "in range",
+            False,
             f"{len(outside):,} of the ids are outside 0..{size - 1}, the first is {outside[0]}.",
         ),
-        Check("unique", True, "No id occurs twice.")
+        MappingCheck("unique", True, "No id occurs twice.")
         if not len(twice)
-        else Check(
-            "unique", False,
+        else MappingCheck(
+            "unique",
+            False,
             f"{len(twice):,} ids occur more than once, the first is {twice[0]}.",
         ),
-    ]  # fmt: skip
+    ]
     if rising:
-        checks.append(Check("ascending", True, "Ids ascend."))
+        checks.append(MappingCheck("ascending", True, "Ids ascend."))
     elif raw.any_order:
         checks.append(
-            Check("ascending", None, "Ids do not ascend, which readers of this format accept.")
+            MappingCheck(
+                "ascending", None, "Ids do not ascend, which readers of this format accept."
+            )
         )
     else:
         at = int(np.argmax(np.diff(ids) <= 0))
         checks.append(
-            Check(
-                "ascending", False,
+            MappingCheck(
+                "ascending",
+                False,
                 f"Ids do not ascend: draft id {at} maps to {ids[at]}, draft id {at + 1} to "
                 f"{ids[at + 1]}; trainers that cut the target's logits by t2d need them ascending.",
             )
-        )  # fmt: skip
+        )
     if raw.t2d is not None and raw.numbers is not None:
         kept = np.flatnonzero(raw.t2d)
         agrees = np.array_equal(kept, ids)
@@ -197,11 +204,11 @@ def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[Check, ...]
             detail = f"t2d marks {len(kept):,} tokens, d2t names {len(values):,}" + (
                 ", the same ones in another order." if same else ", not the same ones."
             )
-        checks.append(Check("t2d agrees with d2t", agrees, detail))
+        checks.append(MappingCheck("t2d agrees with d2t", agrees, detail))
     return tuple(checks)
 
 
-def _check_sizes(ids: np.ndarray, raw: RawMapping) -> tuple[Check, ...]:
+def _check_sizes(ids: np.ndarray, raw: RawMapping) -> tuple[MappingCheck, ...]:
     """k against the head and the config that came with it."""
     checks = []
     for name, rows in (
@@ -212,5 +219,5 @@ def _check_sizes(ids: np.ndarray, raw: RawMapping) -> tuple[Check, ...]:
             same = rows == len(ids)
             detail = f"{name} {rows:,}{' rows' if 'lm_head' in name else ''}, the mapping has "
             detail += f"{'as many' if same else f'{len(ids):,}'} entries."
-            checks.append(Check("size", same, detail))
+            checks.append(MappingCheck("size", same, detail))
     return tuple(checks)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.mappings.origin import Origin
+from vocabtrim_core.mappings.tokenizer_identity import Origin
 
 
 @dataclass(frozen=True, slots=True, eq=False)

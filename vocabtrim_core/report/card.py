@@ -8,8 +8,8 @@ import re
 import vocabtrim_core
 from vocabtrim_core.drafts.slicing import SlicedDraft
 from vocabtrim_core.exports import FORMATS
-from vocabtrim_core.report import words
-from vocabtrim_core.report.facts import Facts
+from vocabtrim_core.report import phrasing
+from vocabtrim_core.report.data import Facts
 
 TAGS = ("eagle3", "speculative-decoding", "draft-model", "vocabulary-trimming")
 SERVED = ("sglang-eagle3", "vllm", "tensorrt-llm", "llama-cpp")
@@ -34,7 +34,7 @@ def model_card(
         "## Use",
         _use(facts),
         "## Limits",
-        "\n".join(f"- {text(line)}" for line in words.limits(facts)[:2]),
+        "\n".join(f"- {text(line)}" for line in phrasing.limits(facts)[:2]),
         "## Provenance",
         _provenance(facts, sliced),
     ]
@@ -55,7 +55,7 @@ def _front_matter(target: str, licence: str) -> str:
 
 
 def _lead(facts: Facts, sliced: SlicedDraft | None) -> str:
-    lines = [text(line) for line in words.verdict(facts)]
+    lines = [text(line) for line in phrasing.verdict(facts)]
     if sliced:
         lines.append(
             f"Its head was cut from {text(sliced.source['name'])} without training: the logits of "
@@ -70,9 +70,12 @@ def _numbers(facts: Facts) -> str:
     rows = [
         ("Tokens kept", f"{chosen.k:,} of {facts.full.k:,}"),
         ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {how}"),
-        ("Coverage there (measured)", words.percent(chosen.choice.coverage, 2)),
-        ("Draft FLOPs saved per step (estimated)", words.percent(chosen.choice.latency_reduction)),
-        ("LM head (estimated)", words.megabytes(chosen.head_bytes)),
+        ("Coverage there (measured)", phrasing.percent(chosen.choice.coverage, 2)),
+        (
+            "Draft FLOPs saved per step (estimated)",
+            phrasing.percent(chosen.choice.latency_reduction),
+        ),
+        ("LM head (estimated)", phrasing.megabytes(chosen.head_bytes)),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {text(a)} | {text(b)} |" for a, b in rows)])
 
@@ -83,10 +86,10 @@ def _elsewhere(facts: Facts) -> str:
     lines = ["| Corpus | Tokens | Coverage | 95 % interval |", "|---|---:|---:|---:|"]
     for place in facts.elsewhere:
         span = place.interval
-        between = f"{words.percent(span.low)} to {words.percent(span.high)}" if span else ""
+        between = f"{phrasing.percent(span.low)} to {phrasing.percent(span.high)}" if span else ""
         lines.append(
             f"| {text(place.held.name)} | {place.held.tokens:,} | "
-            f"{words.percent(place.held.coverage, 2)} | {between} |"
+            f"{phrasing.percent(place.held.coverage, 2)} | {between} |"
         )
     return "\n".join(lines)
 
@@ -98,9 +101,11 @@ def _use(facts: Facts) -> str:
         texts = FORMATS[name].texts(facts.chosen.k)
         parts.append(f"{texts['title']}. {texts['limits']}\n\n```\n{texts['example']}\n```")
     return "\n\n".join(
-        ["`draft` stands for this folder; `d2t` and `draft_vocab_size` in it name the tokens.",
-         *parts]
-    )  # fmt: skip
+        [
+            "`draft` stands for this folder; `d2t` and `draft_vocab_size` in it name the tokens.",
+            *parts,
+        ]
+    )
 
 
 def _provenance(facts: Facts, sliced: SlicedDraft | None) -> str:
@@ -109,7 +114,7 @@ def _provenance(facts: Facts, sliced: SlicedDraft | None) -> str:
         f"- Vocabulary sha256 `{choice.vocabulary_sha256}`",
         f"- Counts key `{facts.material.counts.key}`, tokenizer {text(made.tokenizer)} sha256 "
         f"`{made.tokenizer_sha256}`",
-        f"- {text(words.how_chosen(facts))}",
+        f"- {text(phrasing.how_chosen(facts))}",
     ]
     if sliced:
         files = ", ".join(

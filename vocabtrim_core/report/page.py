@@ -10,9 +10,9 @@ import jinja2
 
 import vocabtrim_core
 from vocabtrim_core.palette import LIGHT
-from vocabtrim_core.report import words
-from vocabtrim_core.report.drawings import figures
-from vocabtrim_core.report.facts import Facts
+from vocabtrim_core.report import phrasing
+from vocabtrim_core.report.charts import figures
+from vocabtrim_core.report.data import Facts
 
 HERE = Path(__file__).parent
 RULES = {
@@ -67,18 +67,20 @@ def _content(facts: Facts) -> dict[str, Any]:
         "number": lambda name: order.index(name) + 1,
         "css": _css(),
         "version": vocabtrim_core.__version__,
-        "title": words.title(facts),
-        "verdict": [_typeset(line) for line in words.verdict(facts)],
-        "how_chosen": _typeset(words.how_chosen(facts)),
-        "padding": words.padding(facts),
+        "title": phrasing.title(facts),
+        "verdict": [_typeset(line) for line in phrasing.verdict(facts)],
+        "how_chosen": _typeset(phrasing.how_chosen(facts)),
+        "padding": phrasing.padding(facts),
         "rule_text": RULES.get(material.counts.provenance.rule, ""),
-        "assumptions": [_typeset(line) for line in words.assumptions(facts)],
-        "limits": [_typeset(line) for line in words.limits(facts)],
+        "assumptions": [_typeset(line) for line in phrasing.assumptions(facts)],
+        "limits": [_typeset(line) for line in phrasing.limits(facts)],
         "provenance": provenance(facts),
-        "commands": words.commands(facts),
-        **{name: getattr(words, name) for name in
-           ("percent", "signed", "between", "megabytes", "one_in", "labels")},
-    }  # fmt: skip
+        "commands": phrasing.commands(facts),
+        **{
+            name: getattr(phrasing, name)
+            for name in ("percent", "signed", "between", "megabytes", "one_in", "labels")
+        },
+    }
 
 
 def _css() -> str:
@@ -102,8 +104,11 @@ def provenance(facts: Facts) -> list[tuple[str, str]]:
     proof = made.proof.get("sentence") or "; ".join(
         str(part.get("sentence", part)) for part in made.proof.get("merged", ())
     )
-    versions = {"vocabtrim": vocabtrim_core.__version__, "python": python_version(),
-                **made.versions}  # fmt: skip
+    versions = {
+        "vocabtrim": vocabtrim_core.__version__,
+        "python": python_version(),
+        **made.versions,
+    }
     lost = [
         f"{times:,} times {reason}"
         for kind in ("skipped", "notes")

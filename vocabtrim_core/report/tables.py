@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterable
 
-from vocabtrim_core.report.facts import Facts
-from vocabtrim_core.report.plot import sampled
+from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.svg import sampled
 from vocabtrim_core.tokenizers.text import visible
 
 POINTS = 2000  # sizes of curve.csv, even on a log axis: all 128,256 would only be slower to open
@@ -25,21 +25,43 @@ def tables(facts: Facts) -> dict[str, str]:
 
 
 def _sizes(facts: Facts) -> str:
-    head = ("k", "labels", "coverage", "latency_reduction", "utility", "head_bytes", "feasible",
-            "throughput_gain_low", "throughput_gain_high")  # fmt: skip
+    head = (
+        "k",
+        "labels",
+        "coverage",
+        "latency_reduction",
+        "utility",
+        "head_bytes",
+        "feasible",
+        "throughput_gain_low",
+        "throughput_gain_high",
+    )
     rows = (
-        (o.k, ", ".join(o.labels), o.choice.coverage, o.choice.latency_reduction, o.choice.utility,
-         o.head_bytes, o.feasible, *(o.gain or ("", "")))
+        (
+            o.k,
+            ", ".join(o.labels),
+            o.choice.coverage,
+            o.choice.latency_reduction,
+            o.choice.utility,
+            o.head_bytes,
+            o.feasible,
+            *(o.gain or ("", "")),
+        )
         for o in facts.options
-    )  # fmt: skip
+    )
     return csv_text(head, rows)
 
 
 def _curve(facts: Facts) -> str:
     tradeoff, predicted = facts.opened.tradeoff, facts.forecast
     ks = sampled(1, facts.full.k, *(o.k for o in facts.options), points=POINTS)
-    columns = [tradeoff.curve.coverage, tradeoff.latency_reduction, tradeoff.utility,
-               tradeoff.within(), tradeoff.on_frontier()]  # fmt: skip
+    columns = [
+        tradeoff.curve.coverage,
+        tradeoff.latency_reduction,
+        tradeoff.utility,
+        tradeoff.within(),
+        tradeoff.on_frontier(),
+    ]
     head = ["k", "coverage", "latency_reduction", "utility", "feasible", "on_frontier"]
     if predicted:
         columns += [predicted.low, predicted.middle, predicted.high]
@@ -50,11 +72,16 @@ def _curve(facts: Facts) -> str:
 def _elsewhere(facts: Facts) -> str:
     head = ("corpus", "tokens", "coverage", "low", "high", "unique_coverage", "missing_tokens")
     rows = (
-        (p.held.name, p.held.tokens, p.held.coverage,
-         *((p.interval.low, p.interval.high) if p.interval else ("", "")),
-         p.held.unique_coverage, p.held.missing_tokens)
+        (
+            p.held.name,
+            p.held.tokens,
+            p.held.coverage,
+            *((p.interval.low, p.interval.high) if p.interval else ("", "")),
+            p.held.unique_coverage,
+            p.held.missing_tokens,
+        )
         for p in facts.elsewhere
-    )  # fmt: skip
+    )
     return csv_text(head, rows)
 
 
@@ -70,8 +97,18 @@ def _left_out(facts: Facts) -> str:
 
 
 def _measured(facts: Facts) -> str:
-    head = ("task", "k", "baseline", "gain", "gain_low", "gain_high", "length", "baseline_length",
-            "on", "toy")  # fmt: skip
+    head = (
+        "task",
+        "k",
+        "baseline",
+        "gain",
+        "gain_low",
+        "gain_high",
+        "length",
+        "baseline_length",
+        "on",
+        "toy",
+    )
     rows = ([getattr(m, name) for name in head] for m in facts.material.measured)
     return csv_text(head, rows)
 

@@ -19,12 +19,34 @@ from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 # What models write around tool calls and thoughts; those that are single tokens get protected.
 TOOL_MARKERS = (
-    "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<|python_tag|>",
-    "<|eom_id|>", "<|python_start|>", "<|python_end|>", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]",
-    "<|tool_call|>", "<|/tool_call|>", "<function", "</function>", "<parameter", "</parameter>",
-    "<|tool▁calls▁begin|>", "<|tool▁calls▁end|>", "<|tool▁call▁begin|>", "<|tool▁call▁end|>",
-    "<|tool▁sep|>", "<|channel|>", "<|constrain|>", "<|call|>", "<|return|>", "<|message|>",
-)  # fmt: skip
+    "<tool_call>",
+    "</tool_call>",
+    "<tool_response>",
+    "</tool_response>",
+    "<|python_tag|>",
+    "<|eom_id|>",
+    "<|python_start|>",
+    "<|python_end|>",
+    "[TOOL_CALLS]",
+    "[ARGS]",
+    "[CALL_ID]",
+    "<|tool_call|>",
+    "<|/tool_call|>",
+    "<function",
+    "</function>",
+    "<parameter",
+    "</parameter>",
+    "<|tool▁calls▁begin|>",
+    "<|tool▁calls▁end|>",
+    "<|tool▁call▁begin|>",
+    "<|tool▁call▁end|>",
+    "<|tool▁sep|>",
+    "<|channel|>",
+    "<|constrain|>",
+    "<|call|>",
+    "<|return|>",
+    "<|message|>",
+)
 THOUGHT_MARKERS = ("<think>", "</think>", "[THINK]", "[/THINK]", "<reasoning>", "</reasoning>")
 
 

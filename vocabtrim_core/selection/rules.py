@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import WHOLE, File
 from vocabtrim_core.fields.leaf import At, Leaf
-from vocabtrim_core.id_runs import from_runs, to_runs
+from vocabtrim_core.id_ranges import from_runs, to_runs
 
 if TYPE_CHECKING:
     import numpy as np

@@ -71,7 +71,7 @@ class Own(File):
     def found(self, value: Any, at: At) -> Any:
         """The tokens of the file; kept in the workspace, where links look for them."""
         from vocabtrim_core.mappings.importing import sound_for
-        from vocabtrim_core.mappings.stored import keep
+        from vocabtrim_core.mappings.store import keep
 
         assert at.counts
         found = sound_for(value, at.counts)
@@ -83,7 +83,7 @@ class Own(File):
         return {leaf.param: "true"}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
-        from vocabtrim_core.mappings.stored import find
+        from vocabtrim_core.mappings.store import find
 
         if leaf.param not in query or at.counts is None:
             return UNSET

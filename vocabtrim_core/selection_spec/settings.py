@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.fields.kinds import BUDGETS, NAMES, NUMBERS, SHARE, SIZE, WEIGHT
 from vocabtrim_core.fields.leaf import Leaf
-from vocabtrim_core.id_runs import from_runs, to_runs
+from vocabtrim_core.id_ranges import from_runs, to_runs
 from vocabtrim_core.selection_spec.draft_kind import DRAFT
 
 if TYPE_CHECKING:

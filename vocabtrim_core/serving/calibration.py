@@ -19,7 +19,7 @@ from vocabtrim_core.forecast.inputs import inferred_length
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import (
-    Interval,
+    RatioInterval,
     acceptance_length,
     interval,
     listed,
@@ -39,8 +39,8 @@ class Point:
     k: int
     label: str
     length: float
-    cycle: Interval
-    throughput: Interval
+    cycle: RatioInterval
+    throughput: RatioInterval
     runs: tuple[Run, ...]
 
 
@@ -63,8 +63,11 @@ class Calibration:
     def where(self) -> str:
         """Engine, device and shape, to go into a sentence."""
         about = self.measurement
-        parts = [about.engine, f"on {about.device}" if about.device else "",
-                 f"with {about.prompts}, {self.concurrency} at once"]  # fmt: skip
+        parts = [
+            about.engine,
+            f"on {about.device}" if about.device else "",
+            f"with {about.prompts}, {self.concurrency} at once",
+        ]
         steps = f", {self.steps} draft steps" if self.steps else ""
         return " ".join(filter(None, parts)) + steps
 
@@ -209,7 +212,7 @@ def with_lengths(
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CalibrationCheck:
     """Output tokens/s at one measured k against the forecast.
 
     fitted: the k's own runs are in the forecast, so agreement proves nothing; otherwise it was
@@ -219,7 +222,7 @@ class Check:
 
     k: int
     label: str
-    measured: Interval
+    measured: RatioInterval
     low: float
     predicted: float
     high: float
@@ -235,7 +238,7 @@ class Check:
 
 def checks(
     found: Calibration, predict: Callable[[Mapping[int, float], CycleRange], Forecast]
-) -> tuple[Check, ...]:
+) -> tuple[CalibrationCheck, ...]:
     """Every measured k against the forecast from the other sizes.
 
     predict: acceptance lengths and cycle times -> forecast. With two sizes none can be left out,
@@ -249,7 +252,7 @@ def _check(
     found: Calibration,
     point: Point,
     predict: Callable[[Mapping[int, float], CycleRange], Forecast],
-) -> Check:
+) -> CalibrationCheck:
     try:
         cycles, fitted = found.cycles(without=point.k), False
     except InputError:
@@ -259,7 +262,14 @@ def _check(
     pair = (float(made.lengths[0][point.k - 1]), float(made.lengths[1][point.k - 1]))
     rates = found.concurrency * made.rates(np.array([point.k]))
     middle = float(np.exp(np.log(rates).mean()))
-    return Check(
-        point.k, point.label, point.throughput, float(rates.min()), middle, float(rates.max()),
-        point.length, pair, fitted,
-    )  # fmt: skip
+    return CalibrationCheck(
+        point.k,
+        point.label,
+        point.throughput,
+        float(rates.min()),
+        middle,
+        float(rates.max()),
+        point.length,
+        pair,
+        fitted,
+    )

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration
-from vocabtrim_core.serving.sglang_facts import draft_size
+from vocabtrim_core.serving.sglang_server_info import draft_size
 
 NO_SPECULATION = "no speculation"
 

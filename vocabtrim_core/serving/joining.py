@@ -45,12 +45,18 @@ def joined(first: Measurement, second: Measurement, *, insist: bool = False) -> 
         toy=first.toy or second.toy,
         settings={n: v for n, v in second.settings.items() if first.settings.get(n, v) == v},
         versions={**first.versions, **second.versions},
-        notes=tuple(dict.fromkeys((
-            *first.notes, *second.notes, *notes,
-            f"{', '.join(labels)} was measured before the others, not in turns with them: what "
-            "changed on the machine in between is in the difference.",
-        ))),
-    )  # fmt: skip
+        notes=tuple(
+            dict.fromkeys(
+                (
+                    *first.notes,
+                    *second.notes,
+                    *notes,
+                    f"{', '.join(labels)} was measured before the others, not in turns with them: "
+                    "what changed on the machine in between is in the difference.",
+                )
+            )
+        ),
+    )
 
 
 def _shapes(measurement: Measurement) -> tuple[tuple[int, int, int], ...]:

@@ -169,5 +169,9 @@ def default_sizes(vocab_size: int, count: int = 12) -> list[int]:
 
 PROBES = Store(Probe, FOLDER, FORMAT, "latency probe", "probes", "`probe` prints the key of each")
 decode, save, stored, find, remove = (
-    PROBES.decode, PROBES.save, PROBES.stored, PROBES.find, PROBES.remove
-)  # fmt: skip
+    PROBES.decode,
+    PROBES.save,
+    PROBES.stored,
+    PROBES.find,
+    PROBES.remove,
+)

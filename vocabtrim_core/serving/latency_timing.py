@@ -16,8 +16,8 @@ import torch.nn.functional as F  # noqa: N812 - how everybody calls it
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.clocks import gpus
 from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
+from vocabtrim_core.serving.hardware import gpus
 from vocabtrim_core.serving.latency_probe import LEAST, Probe, ProbeRow, Timing, VerifyRow
 from vocabtrim_core.serving.random_target import random_target, verification
 from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped
@@ -128,20 +128,33 @@ def _probe(request: Request, progress: Progress, command: str) -> Probe:
                 verify.append(VerifyRow(batch, request.depth + 1, Timing.of(found)))
                 notes += [f"The verification ran without CUDA graphs: {problem}."] * bool(problem)
     return Probe(
-        architecture=shape, device=device_name(device), dtype=dtype, context=request.context,
-        topk=request.topk, graphs=device == "cuda", rows=tuple(rows), verify=tuple(verify),
-        versions={name: version(name) for name in ("torch", "transformers")}, command=command,
-        notes=tuple(dict.fromkeys(notes)), created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )  # fmt: skip
+        architecture=shape,
+        device=device_name(device),
+        dtype=dtype,
+        context=request.context,
+        topk=request.topk,
+        graphs=device == "cuda",
+        rows=tuple(rows),
+        verify=tuple(verify),
+        versions={name: version(name) for name in ("torch", "transformers")},
+        command=command,
+        notes=tuple(dict.fromkeys(notes)),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def _rows(batch: int, ks: Sequence[int], seconds: dict[Any, list[float]]) -> Iterator[ProbeRow]:
     times = {cell: Timing.of(found) for cell, found in seconds.items()}
     for k in ks:
         yield ProbeRow(
-            batch, k, times["step", k], times["fusion"], times["layer"], times["head", k],
+            batch,
+            k,
+            times["step", k],
+            times["fusion"],
+            times["layer"],
+            times["head", k],
             times["pick", k],
-        )  # fmt: skip
+        )
 
 
 class Clock:

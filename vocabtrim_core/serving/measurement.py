@@ -194,10 +194,12 @@ class Measurement:
     def good(self, label: str, concurrency: int | None = None) -> tuple[Run, ...]:
         """The runs of a configuration that did not fail, in order of index."""
         runs = (
-            run for run in self.runs
-            if run.configuration == label and not run.error
+            run
+            for run in self.runs
+            if run.configuration == label
+            and not run.error
             and concurrency in (None, run.concurrency)
-        )  # fmt: skip
+        )
         return tuple(sorted(runs, key=lambda run: (run.concurrency, run.index)))
 
     @property
@@ -214,10 +216,17 @@ class Measurement:
 
 
 MEASUREMENTS = Store(
-    Measurement, "measurements", FORMAT, "measurement", "measurements",
+    Measurement,
+    "measurements",
+    FORMAT,
+    "measurement",
+    "measurements",
     "`measurements list` names all",
-)  # fmt: skip
+)
 decode, save, stored, find, remove = (
-    MEASUREMENTS.decode, MEASUREMENTS.save, MEASUREMENTS.stored, MEASUREMENTS.find,
+    MEASUREMENTS.decode,
+    MEASUREMENTS.save,
+    MEASUREMENTS.stored,
+    MEASUREMENTS.find,
     MEASUREMENTS.remove,
-)  # fmt: skip
+)

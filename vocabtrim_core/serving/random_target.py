@@ -18,12 +18,16 @@ def random_target(shape: DraftArchitecture, device: str, dtype: torch.dtype) -> 
 
     assert shape.target_layers is not None
     config = LlamaConfig(
-        vocab_size=shape.vocab_size, hidden_size=shape.hidden_size,
-        intermediate_size=shape.intermediate_size, num_hidden_layers=shape.target_layers,
-        num_attention_heads=shape.query_heads, num_key_value_heads=shape.key_value_heads,
-        head_dim=shape.head_dim, max_position_embeddings=shape.max_position_embeddings,
+        vocab_size=shape.vocab_size,
+        hidden_size=shape.hidden_size,
+        intermediate_size=shape.intermediate_size,
+        num_hidden_layers=shape.target_layers,
+        num_attention_heads=shape.query_heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head_dim,
+        max_position_embeddings=shape.max_position_embeddings,
         tie_word_embeddings=False,
-    )  # fmt: skip
+    )
     with torch.device(device):
         model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)
     return TorchTarget(model.eval().requires_grad_(False))

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving import clocks, measurement
-from vocabtrim_core.serving.attached import Attached, EngineError, Generation
-from vocabtrim_core.serving.journal import Journal, Place
+from vocabtrim_core.serving import hardware, measurement
+from vocabtrim_core.serving.engine import Attached, EngineError, Generation
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
-from vocabtrim_core.serving.prompts import PromptSet
+from vocabtrim_core.serving.prompts.prompt_set import PromptSet
+from vocabtrim_core.serving.run_checkpoint import Place, RunCheckpoint
 
 GREEDY = Generation()
 WARM_UP = 2  # prompts at least, and one for each request at once
@@ -50,12 +50,20 @@ def measure(
     """
     _check(configurations, prompts, concurrencies, runs)
     generated = {name: value for name, value in asdict(generation).items()}
-    journal = Journal.open({
-        "engine": attached.label, "device": attached.device, "target": attached.target,
-        "versions": dict(attached.versions), "settings": dict(attached.settings),
-        "configurations": [asdict(each) for each in configurations], "prompts": prompts.key,
-        "generation": generated, "warm_up": warm_up, "else": resume_key,
-    })  # fmt: skip
+    journal = RunCheckpoint.open(
+        {
+            "engine": attached.label,
+            "device": attached.device,
+            "target": attached.target,
+            "versions": dict(attached.versions),
+            "settings": dict(attached.settings),
+            "configurations": [asdict(each) for each in configurations],
+            "prompts": prompts.key,
+            "generation": generated,
+            "warm_up": warm_up,
+            "else": resume_key,
+        }
+    )
     done = _Session(attached, prompts, generation, max(concurrencies), warm_up, local, journal)
     turns = list(schedule(configurations, concurrencies, runs, alternate=attached.alternates))
     finished: dict[Place, Run] = {}
@@ -82,14 +90,17 @@ def measure(
         attached.device,
         toy=attached.toy,
         settings={
-            **attached.settings, **generated, "prompts": len(prompts.prompts),
-            "warm_up_prompts": warm_up, **_clock_settings(journal.clocks),
+            **attached.settings,
+            **generated,
+            "prompts": len(prompts.prompts),
+            "warm_up_prompts": warm_up,
+            **_clock_settings(journal.clocks),
         },
         versions=attached.versions,
         command=command,
         notes=(*attached.notes, *prompts.notes, *done.notes),
         created=journal.began or _now(),
-    )  # fmt: skip
+    )
     if any(not run.error for run in found.runs):
         measurement.save(found)
     journal.forget()
@@ -130,7 +141,7 @@ class _Session:
         most_at_once: int,
         warm_up: int,
         local: bool,
-        journal: Journal,
+        journal: RunCheckpoint,
     ) -> None:
         self.attached, self.prompts, self.generation = attached, prompts.prompts, generation
         self.most_at_once, self.warm_up, self.local = most_at_once, warm_up, local
@@ -168,7 +179,7 @@ class _Session:
 
     def _look_at_clocks(self, label: str, index: int) -> None:
         """Right after a run, while the GPU is still as warm as the run made it."""
-        for gpu in clocks.gpus():
+        for gpu in hardware.gpus():
             self.journal.clocks.append(gpu.sentence)
             if gpu.slowed_by:
                 why = " and ".join(gpu.slowed_by)

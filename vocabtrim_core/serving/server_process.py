@@ -17,10 +17,10 @@ from typing import IO
 import psutil
 
 from vocabtrim_core import workspace
-from vocabtrim_core.drafts.trainer import complaint
+from vocabtrim_core.drafts.training_env import complaint
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs.processes import Process
-from vocabtrim_core.serving.attached import EngineError
+from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.workspace.files import write_atomic
 
 STOP_SECONDS = 30.0  # SGLang's own watchdog takes up to 20 s to drain and end
@@ -54,9 +54,12 @@ class ServerProcess:
         self._file.flush()
         try:
             self._child = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=self._file, stderr=subprocess.STDOUT,
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=self._file,
+                stderr=subprocess.STDOUT,
                 env={**os.environ, **settings, "PYTHONUNBUFFERED": "1"},
-            )  # fmt: skip
+            )
         except OSError as error:
             self._file.close()
             raise InputError(
@@ -84,11 +87,15 @@ class ServerProcess:
         while not ready():
             check()
             if not self.alive:
-                raise EngineError(f"The server ended with code {self._child.returncode}: "
-                                  f"{self.last_words()} Its log is {self.log}.")  # fmt: skip
+                raise EngineError(
+                    f"The server ended with code {self._child.returncode}: "
+                    f"{self.last_words()} Its log is {self.log}."
+                )
             if time.monotonic() > until:
-                raise EngineError(f"The server was not ready after {seconds:g} s: "
-                                  f"{self.last_words()} Its log is {self.log}.")  # fmt: skip
+                raise EngineError(
+                    f"The server was not ready after {seconds:g} s: "
+                    f"{self.last_words()} Its log is {self.log}."
+                )
             time.sleep(POLL_SECONDS)
 
     def last_words(self) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
 from vocabtrim_core.serving.configurations import NO_SPECULATION, asked_k, told_apart
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer, Configuration
-from vocabtrim_core.serving.sglang_facts import (
+from vocabtrim_core.serving.sglang_http import STALL_SECONDS, SglangHttp, checked_url
+from vocabtrim_core.serving.sglang_server_info import (
     RECORDED,
     Served,
     Value,
@@ -19,7 +20,6 @@ from vocabtrim_core.serving.sglang_facts import (
     read,
     shared_arguments,
 )
-from vocabtrim_core.serving.sglang_http import STALL_SECONDS, SglangHttp, checked_url
 
 
 class SglangServers:
@@ -111,8 +111,9 @@ class SglangServers:
                 f"How many tokens {served.draft} at {server.url} drafts is not known; give its "
                 "URL as K=URL, or its folder with --draft."
             )
-        label = name if name and told is None else f"{k:,}" if k else PurePosixPath(
-            served.draft).name  # fmt: skip
+        label = (
+            name if name and told is None else f"{k:,}" if k else PurePosixPath(served.draft).name
+        )
         return Configuration(
             label, k, served.draft or server.url, served.steps, served.topk, served.draft_tokens
         )

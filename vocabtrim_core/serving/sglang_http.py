@@ -19,7 +19,7 @@ import httpx
 import msgspec
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer
 
 STALL_SECONDS = 120.0  # without a byte from the server

@@ -44,9 +44,12 @@ def sglang_version(command: Sequence[str]) -> str:
     name = shlex.join(command)
     try:
         done = subprocess.run(
-            [*command, "-c", VERSION], capture_output=True, text=True, timeout=PROBE_SECONDS,
+            [*command, "-c", VERSION],
+            capture_output=True,
+            text=True,
+            timeout=PROBE_SECONDS,
             stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(
             f"The interpreter {name} does not start ({type(error).__name__}); name the Python of "

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving import clocks
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
+from vocabtrim_core.serving import hardware
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer, Configuration
 from vocabtrim_core.serving.server_process import ServerProcess, free_port
-from vocabtrim_core.serving.sglang_facts import Value, read
 from vocabtrim_core.serving.sglang_http import STALL_SECONDS, SglangHttp
 from vocabtrim_core.serving.sglang_interpreter import sglang_command, sglang_version
+from vocabtrim_core.serving.sglang_server_info import Value, read
 
 HOST = "127.0.0.1"
 READY_SECONDS = 900.0  # weights of a large target from a slow disk, and its CUDA graphs
@@ -29,10 +29,20 @@ NO_GPU = (
 )
 # Ours, secrets, or code of a model's folder: none may come in by the extra arguments.
 RESERVED = (
-    "--host", "--port", "--api-key", "--admin-api-key", "--model-path", "--model",
-    "--speculative-algorithm", "--speculative-draft-model-path", "--speculative-num-steps",
-    "--speculative-eagle-topk", "--speculative-num-draft-tokens", "--trust-remote-code", "--config",
-)  # fmt: skip
+    "--host",
+    "--port",
+    "--api-key",
+    "--admin-api-key",
+    "--model-path",
+    "--model",
+    "--speculative-algorithm",
+    "--speculative-draft-model-path",
+    "--speculative-num-steps",
+    "--speculative-eagle-topk",
+    "--speculative-num-draft-tokens",
+    "--trust-remote-code",
+    "--config",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +77,43 @@ class Launch:
     ) -> list[str]:
         """The command line of the server of one configuration, for `at_once` requests."""
         line = [
-            *command, "-m", "sglang.launch_server", "--model-path", target,
-            "--host", HOST, "--port", str(port), "--dtype", self.dtype, "--tp", "1",
-            "--mem-fraction-static", f"{self.mem_fraction:g}",
-            "--max-running-requests", str(at_once), "--cuda-graph-max-bs-decode", str(at_once),
-            "--random-seed", str(self.seed),
-        ]  # fmt: skip
+            *command,
+            "-m",
+            "sglang.launch_server",
+            "--model-path",
+            target,
+            "--host",
+            HOST,
+            "--port",
+            str(port),
+            "--dtype",
+            self.dtype,
+            "--tp",
+            "1",
+            "--mem-fraction-static",
+            f"{self.mem_fraction:g}",
+            "--max-running-requests",
+            str(at_once),
+            "--cuda-graph-max-bs-decode",
+            str(at_once),
+            "--random-seed",
+            str(self.seed),
+        ]
         if self.context is not None:
             line += ["--context-length", str(self.context)]
         if each.draft:
             line += [
-                "--speculative-algorithm", "EAGLE3", "--speculative-draft-model-path", each.draft,
-                "--speculative-num-steps", str(each.steps),
-                "--speculative-eagle-topk", str(each.topk),
-                "--speculative-num-draft-tokens", str(each.draft_tokens),
-            ]  # fmt: skip
+                "--speculative-algorithm",
+                "EAGLE3",
+                "--speculative-draft-model-path",
+                each.draft,
+                "--speculative-num-steps",
+                str(each.steps),
+                "--speculative-eagle-topk",
+                str(each.topk),
+                "--speculative-num-draft-tokens",
+                str(each.draft_tokens),
+            ]
         if self.simulate is not None:
             line += ["--load-format", "dummy"]
             line += ["--speculative-draft-load-format", "dummy"] if each.draft else []
@@ -125,8 +157,9 @@ class SglangLauncher:
         found = require_gpu()
         self.command = tuple(command or sglang_command())
         self.versions: Mapping[str, str] = {
-            "sglang": sglang_version(self.command), "driver": found[0].driver
-        }  # fmt: skip
+            "sglang": sglang_version(self.command),
+            "driver": found[0].driver,
+        }
         self.target, self.vocab_size, self.toy = target, vocab_size, toy
         self.device = ", ".join(dict.fromkeys(gpu.name for gpu in found))
         self.label = f"SGLang {self.versions['sglang']}"
@@ -148,11 +181,14 @@ class SglangLauncher:
     def settings(self) -> Mapping[str, Value]:
         how = self._launch
         return {
-            "dtype": how.dtype, "mem_fraction_static": how.mem_fraction, "tp_size": 1,
-            "context_length": how.context, "random_seed": how.seed,
+            "dtype": how.dtype,
+            "mem_fraction_static": how.mem_fraction,
+            "tp_size": 1,
+            "context_length": how.context,
+            "random_seed": how.seed,
             "simulated_acceptance_length": how.simulate,
             "server_arguments": shlex.join(how.extra) or None,
-        }  # fmt: skip
+        }
 
     def use(self, configuration: Configuration, concurrency: int) -> None:
         """Stop the server before and start that of this configuration, until it is ready."""
@@ -210,9 +246,9 @@ class SglangLauncher:
         self._http = self._server = None
 
 
-def require_gpu() -> tuple[clocks.Gpu, ...]:
+def require_gpu() -> tuple[hardware.Gpu, ...]:
     """The GPUs of this machine; InputError, with what to do instead, when there is none."""
-    found = clocks.gpus()
+    found = hardware.gpus()
     if not found:
         raise InputError(NO_GPU)
     return found

@@ -26,7 +26,7 @@ ONE_RUN = "Only one run, so there is no interval: what another run would show is
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class RatioInterval:
     """mean +- half over n values; half is None for a single value."""
 
     mean: float
@@ -44,7 +44,7 @@ class Interval:
         return self.mean + (self.half or 0.0)
 
 
-def interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> Interval:
+def interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> RatioInterval:
     """Mean and half-width of its t-interval. InputError for no values."""
     found = np.asarray(values, float)
     if not len(found):
@@ -52,7 +52,7 @@ def interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENC
     half = None
     if len(found) > 1:
         half = quantile(len(found) - 1, confidence) * found.std(ddof=1) / np.sqrt(len(found))
-    return Interval(float(found.mean()), None if half is None else float(half), len(found))
+    return RatioInterval(float(found.mean()), None if half is None else float(half), len(found))
 
 
 def quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
@@ -62,7 +62,7 @@ def quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
-def paired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Interval:
+def paired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> RatioInterval:
     """The ratio of two kinds of runs that were made in turns, paired by position.
 
     Mean and t-interval of the logarithms of the ratios, transformed back: the mean is the
@@ -72,7 +72,7 @@ def paired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> In
     logs = _log_ratios(numerator, denominator)
     found = interval(logs)
     mean = float(np.exp(found.mean))
-    return Interval(mean, None if found.half is None else mean * np.sinh(found.half), found.n)
+    return RatioInterval(mean, None if found.half is None else mean * np.sinh(found.half), found.n)
 
 
 def _log_ratios(numerator: Sequence[float], denominator: Sequence[float]) -> np.ndarray:
@@ -94,7 +94,7 @@ class Comparison:
     at 5 %; None for a single pair.
     """
 
-    ratio: Interval
+    ratio: RatioInterval
     distinguishable: bool | None
 
 
@@ -157,9 +157,9 @@ class Row:
     label: str
     k: int | None
     runs: int
-    throughput: Interval | None
+    throughput: RatioInterval | None
     acceptance_length: float | None
-    acceptance: Interval | None
+    acceptance: RatioInterval | None
     position_acceptance: tuple[float, ...]
     latency: Latency | None
     first_token: Latency | None
@@ -272,7 +272,7 @@ def verdict(measurement: Measurement, label: str, concurrency: int | None = None
     return f"{text}: {listed(said)}{only}."
 
 
-def gain(ratio: Interval) -> str:
+def gain(ratio: RatioInterval) -> str:
     """A ratio as people read it: '+4.1 % ± 1.2'."""
     text = f"{100 * (ratio.mean - 1):+.1f} %".replace("-", "\N{MINUS SIGN}")
     return text if ratio.half is None else f"{text} ± {100 * ratio.half:.1f}"

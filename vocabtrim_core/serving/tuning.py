@@ -22,10 +22,10 @@ import numpy as np
 import optuna
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.attached import EngineError
+from vocabtrim_core.optuna_storage import held, load_study, open_study, studies_url
+from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import acceptance_length, interval
-from vocabtrim_core.studies import held, load_study, open_study, studies_url
 
 MOST_FAILURES = 3  # in a row; more would only spend the GPU
 MOST_REPEATS = 8  # proposals of something measured before what is left is drawn at random
@@ -45,8 +45,11 @@ class Space:
     draft_tokens: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, values in (("drafts", tuple(self.drafts)), ("steps", self.steps),
-                             ("top-k", self.topks)):  # fmt: skip
+        for name, values in (
+            ("drafts", tuple(self.drafts)),
+            ("steps", self.steps),
+            ("top-k", self.topks),
+        ):
             if not values:
                 raise InputError(f"There are no {name} to search over.")
             if min(values) < 1:
@@ -78,9 +81,12 @@ class Space:
         """
         k, steps, topk = (
             _nearest(trial.suggest_int(name, min(values), max(values), log=True), values)
-            for name, values in (("k", tuple(self.drafts)), ("steps", self.steps),
-                                 ("topk", self.topks))
-        )  # fmt: skip
+            for name, values in (
+                ("k", tuple(self.drafts)),
+                ("steps", self.steps),
+                ("topk", self.topks),
+            )
+        )
         tokens = 0
         if topk > 1:
             low, high = min(self.draft_tokens), max(self.draft_tokens)
@@ -92,9 +98,10 @@ class Space:
         found: dict[str, int] = {"k": each.k or 0, "steps": each.steps, "topk": each.topk}
         if each.topk > 1:
             fitting = (
-                n for n in self.draft_tokens
+                n
+                for n in self.draft_tokens
                 if self.configuration(found["k"], each.steps, each.topk, n) == each
-            )  # fmt: skip
+            )
             found["draft_tokens"] = next(fitting)
         return found
 
@@ -104,7 +111,7 @@ def _nearest(value: int, values: Sequence[int]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class TuningTrial:
     """One measured configuration. value: mean output tokens/s, None where it failed, see error.
 
     half: of its 95 % interval over `runs` runs.  measurement: key in the workspace.
@@ -126,11 +133,11 @@ class Tuning:
 
     study: str
     storage: str
-    trials: tuple[Trial, ...]
+    trials: tuple[TuningTrial, ...]
     question: Mapping[str, Any]
 
     @property
-    def best(self) -> Trial | None:
+    def best(self) -> TuningTrial | None:
         """The first trial with the highest value; None while none went well."""
         good = [trial for trial in self.trials if trial.value is not None]
         return max(good, key=lambda trial: (trial.value, -trial.number), default=None)
@@ -239,21 +246,21 @@ def _propose(
     return space.suggest(trial), trial.distributions
 
 
-def _measured(each: Configuration, evaluate: Callable[[Configuration], Measurement]) -> Trial:
+def _measured(each: Configuration, evaluate: Callable[[Configuration], Measurement]) -> TuningTrial:
     """A trial of this configuration; its number is the study's business."""
     try:
         made = evaluate(each)
     except EngineError as error:
-        return Trial(-1, each, None, error=str(error))
+        return TuningTrial(-1, each, None, error=str(error))
     runs = made.good(each.label)
     if not runs:
         failed = [run.error for run in made.runs if run.error]
-        return Trial(-1, each, None, error=failed[0] if failed else "No run was made.")
+        return TuningTrial(-1, each, None, error=failed[0] if failed else "No run was made.")
     found = interval([run.throughput for run in runs])
-    return Trial(-1, each, found.mean, found.half, found.n, acceptance_length(runs), made.key)
+    return TuningTrial(-1, each, found.mean, found.half, found.n, acceptance_length(runs), made.key)
 
 
-def _attributes(trial: Trial) -> dict[str, Any]:
+def _attributes(trial: TuningTrial) -> dict[str, Any]:
     """A trial as Optuna keeps it beside number and value."""
     kept = asdict(trial)
     del kept["number"], kept["value"]
@@ -270,9 +277,9 @@ def _tuning(stored: optuna.Study, storage: str) -> Tuning:
     )
 
 
-def _trials(stored: optuna.Study) -> Iterator[Trial]:
+def _trials(stored: optuna.Study) -> Iterator[TuningTrial]:
     for trial in _finished(stored):
         kept = {name: value for name, value in trial.user_attrs.items() if name != "label"}
         configuration = Configuration(**kept.pop("configuration"))
         value = trial.values[0] if trial.state == COMPLETE else None
-        yield Trial(trial.number, configuration, value, **kept)
+        yield TuningTrial(trial.number, configuration, value, **kept)

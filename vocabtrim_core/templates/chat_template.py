@@ -106,9 +106,16 @@ class ChatTemplate:
     def fingerprint(self) -> str:
         """sha256 of all that decides which text is rendered and which part of it is counted."""
         decides: list[Any] = [
-            self.jinja, self.markers.headers, self.finder.stops, self.markers.roles,
-            self.user_header, self.ends, self.parts, self.masks, self.span_end,
-        ]  # fmt: skip
+            self.jinja,
+            self.markers.headers,
+            self.finder.stops,
+            self.markers.roles,
+            self.user_header,
+            self.ends,
+            self.parts,
+            self.masks,
+            self.span_end,
+        ]
         decides.append(self.with_tools.fingerprint if self.with_tools else None)
         text = json.dumps([*decides, sorted(self.special_tokens.items())])
         return hashlib.sha256(text.encode()).hexdigest()
@@ -160,8 +167,9 @@ class ChatTemplate:
         rendered = own.renderer.render(messages, tools)
         if rule in ("all", "reference"):
             spans = own._by_strings(rendered.text, rule)
-            return Reading(rendered.text, own._narrow(
-                rendered.text, spans, rule, reasoning, last_turn_only))  # fmt: skip
+            return Reading(
+                rendered.text, own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
+            )
         turns = own.turns(rendered, messages, tools)
         notes = unwritten(rendered, turns, reasoning=reasoning)
         turns = joined(turn for turn in turns if not weightless(messages[turn.message]))

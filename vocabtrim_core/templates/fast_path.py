@@ -24,9 +24,20 @@ import pyarrow.compute as pc
 # What Python's str.strip (jinja's trim) removes; RE2's \s and Unicode's White_Space both differ.
 BLANKS = "".join(
     chr(c)
-    for c in (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B),
-              0x2028, 0x2029, 0x202F, 0x205F, 0x3000)
-)  # fmt: skip
+    for c in (
+        *range(9, 14),
+        *range(28, 33),
+        0x85,
+        0xA0,
+        0x1680,
+        *range(0x2000, 0x200B),
+        0x2028,
+        0x2029,
+        0x202F,
+        0x205F,
+        0x3000,
+    )
+)
 ROLES = ("system", "user", "assistant", "tool")
 OTHER, START, END = 4, 5, 6  # codes beside the positions in ROLES
 THOUGHT = "</?think>"

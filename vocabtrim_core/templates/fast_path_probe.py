@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.fast_path import END, START, FastPath, Frame
-from vocabtrim_core.templates.shape import conversation
+from vocabtrim_core.templates.format import conversation
 from vocabtrim_core.templates.spans import span_ids
 from vocabtrim_core.templates.verify import SpanError, check_spans
 
@@ -33,26 +33,102 @@ _BLANK = (
 EDGES: dict[str, tuple[str, ...]] = {
     r"[\r\n]": ("\n", "\n\n", "\r\n", "\r", "\n \n"),
     f"[{_BLANK}]": (
-        " ", "  ", "\t", " \t", "\u00a0", "\u3000", "\x1c", "\x85", "\u2028", " \n ", "\t\r\n\t",
+        " ",
+        "  ",
+        "\t",
+        " \t",
+        "\u00a0",
+        "\u3000",
+        "\x1c",
+        "\x85",
+        "\u2028",
+        " \n ",
+        "\t\r\n\t",
     ),
     r"\p{L}": ("a", "Q", "é", "ß", "ǅ", "ʰ", "你", "こ", "한", "ا", "ש", "ก", "s", "T"),
     r"\p{M}": ("\u0301", "\u0338", "\u093e", "\u20dd", "\ufe0f"),
     r"\p{N}": ("7", "42", "1234", "½", "٣", "Ⅷ", "①"),
     rf"[^\r\n{_BLANK}\p{{L}}\p{{M}}\p{{N}}]": (
-        ".", ",", "'", "'s", '"', "<", ">", "<|", "|>", "</", "[", "]", "(", ")", "{", "}", "/",
-        "\\", "_", "-", "#", "*", "`", "```", "$", "€", "+", "=", "~", "—", "…", "。", "😀", "👩‍👧",
-        "\u200b", "\ufeff", "\ue000", "\x00", "\x7f", "\u0378", ".\n.", "-- -",
+        ".",
+        ",",
+        "'",
+        "'s",
+        '"',
+        "<",
+        ">",
+        "<|",
+        "|>",
+        "</",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{",
+        "}",
+        "/",
+        "\\",
+        "_",
+        "-",
+        "#",
+        "*",
+        "`",
+        "```",
+        "$",
+        "€",
+        "+",
+        "=",
+        "~",
+        "—",
+        "…",
+        "。",
+        "😀",
+        "👩‍👧",
+        "\u200b",
+        "\ufeff",
+        "\ue000",
+        "\x00",
+        "\x7f",
+        "\u0378",
+        ".\n.",
+        "-- -",
     ),
-}  # fmt: skip
+}
 NEUTRAL = "word"
 # Role orders that are tried, by first letters; every pair of roles is neighbours in one of them.
 TURNS = 50  # in one conversation of probes
 COMMON = ("ua", "uaua", "uauaua", "sua", "suaua")
 ORDERS = (
-    *COMMON, "u", "uau", "su", "uua", "uuaua", "uaa", "uaaua", "a", "au", "aua", "aa", "sa", "sau",
-    "saua", "uata", "uataua", "uatta", "uat", "uatu", "uatua", "uta", "ta", "usa", "usua", "uasua",
-    "uas", "uasa", "ssua", "s",
-)  # fmt: skip
+    *COMMON,
+    "u",
+    "uau",
+    "su",
+    "uua",
+    "uuaua",
+    "uaa",
+    "uaaua",
+    "a",
+    "au",
+    "aua",
+    "aa",
+    "sa",
+    "sau",
+    "saua",
+    "uata",
+    "uataua",
+    "uatta",
+    "uat",
+    "uatu",
+    "uatua",
+    "uta",
+    "ta",
+    "usa",
+    "usua",
+    "uasua",
+    "uas",
+    "uasa",
+    "ssua",
+    "s",
+)
 THOUGHTFUL = "<think>\nGarnet ponders\n</think>\n\nBeryl answers"
 
 

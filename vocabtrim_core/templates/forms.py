@@ -69,9 +69,10 @@ def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
 
     def shows(content: str | None, arguments: Any) -> str:
         call = {
-            "id": "abcdefghi", "type": "function",
+            "id": "abcdefghi",
+            "type": "function",
             "function": {"name": _NAME, "arguments": arguments},
-        }  # fmt: skip
+        }
         message = {"role": "assistant", "content": content, "tool_calls": [call]}
         try:
             text = render([{"role": "user", "content": _ASKED}, message])

@@ -25,7 +25,7 @@ _MARK = re.compile(f"{OPEN}(?:(\\d+)(?::(\\d+))?|([<>])){CLOSE}")
 _BEGIN, _END, _MARKS = "_message_begins", "_loop_ends", "_marks"
 
 
-class Part(NamedTuple):
+class MessagePart(NamedTuple):
     """Characters [start, end) of a rendered text, written by one message (by its index)."""
 
     message: int
@@ -70,8 +70,9 @@ class _Marks:
         message = self._number.get(id(item))
         if message is None and isinstance(item, dict) and "role" in item:
             first = self._copied.get(loop, 0)
-            message = next((i for i in range(first, len(self._chat))
-                            if _same(item, self._chat[i])), None)  # fmt: skip
+            message = next(
+                (i for i in range(first, len(self._chat)) if _same(item, self._chat[i])), None
+            )
         if message is None:
             return self.end(loop)
         self._copied[loop] = message + 1
@@ -104,7 +105,7 @@ class Split(NamedTuple):
     {% generation %} blocks."""
 
     text: str
-    parts: tuple[Part, ...]
+    parts: tuple[MessagePart, ...]
     generated: tuple[tuple[int, int], ...]
 
 
@@ -112,7 +113,7 @@ def split(marked: str) -> Split:
     """Take the marks out. What a loop inside a message's part writes is of that loop's message, if
     it is a later one."""
     texts: list[str] = []
-    parts: list[Part] = []
+    parts: list[MessagePart] = []
     loops: list[tuple[str, int]] = []  # loops that run, innermost last, and their messages
     generated: list[tuple[int, int]] = []
     at = begin = opened = 0
@@ -122,9 +123,9 @@ def split(marked: str) -> Split:
             if loops:
                 message = loops[-1][1]
                 if parts and parts[-1].message == message and parts[-1].end == at:
-                    parts[-1] = Part(message, parts[-1].start, at + len(piece))
+                    parts[-1] = MessagePart(message, parts[-1].start, at + len(piece))
                 else:
-                    parts.append(Part(message, at, at + len(piece)))
+                    parts.append(MessagePart(message, at, at + len(piece)))
             texts.append(piece)
             at += len(piece)
         if mark is None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.forms import Habits, call_names, chat_forms, read_message
-from vocabtrim_core.templates.instrument import Part, instrumented, render_parts, split
+from vocabtrim_core.templates.instrument import MessagePart, instrumented, render_parts, split
 
 Span = tuple[int, int]  # characters [start, end)
 Messages = Sequence[Mapping[str, Any]]
@@ -30,7 +30,7 @@ class Rendered(NamedTuple):
     ranges of {% generation %} blocks; chat: its messages in the form that was rendered."""
 
     text: str
-    parts: tuple[Part, ...]
+    parts: tuple[MessagePart, ...]
     generated: tuple[Span, ...]
     chat: list[dict[str, Any]]
 
@@ -98,9 +98,13 @@ class Renderer:
 
     def _text(self, chat: list[dict[str, Any]], tools: list[Any] | None, prompt: bool) -> str:
         return render_parts(
-            instrumented(self.jinja), chat, tools=tools or [*self.tools] or None, documents=None,
-            add_generation_prompt=prompt, **self.special_tokens,
-        )  # fmt: skip
+            instrumented(self.jinja),
+            chat,
+            tools=tools or [*self.tools] or None,
+            documents=None,
+            add_generation_prompt=prompt,
+            **self.special_tokens,
+        )
 
     def _refusal(
         self, error: Exception, chat: list[dict[str, Any]], tools: list[Any] | None

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import ChatTemplate
-from vocabtrim_core.templates.data import NAMED, NamedTemplate
 from vocabtrim_core.templates.fast_path_probe import prove
+from vocabtrim_core.templates.format import (
+    THOUGHT,
+    TOOL,
+    TemplateFormat,
+    conversation,
+    probe_format,
+)
 from vocabtrim_core.templates.forms import probe_habits
-from vocabtrim_core.templates.kept import kept
 from vocabtrim_core.templates.preformatted import Markers
+from vocabtrim_core.templates.presets import NAMED, NamedTemplate
+from vocabtrim_core.templates.probe_cache import kept
 from vocabtrim_core.templates.render import Renderer
-from vocabtrim_core.templates.shape import THOUGHT, TOOL, Shape, conversation, probe_shape
 from vocabtrim_core.templates.spans import SPAN_ENDS
 from vocabtrim_core.templates.stops import CALL, CALLED, TOOLS, Stops, opens_answers, probe_stops
 from vocabtrim_core.templates.turns import MARKUP, TurnFinder
@@ -85,17 +91,17 @@ def _own(tokenizer: Tokenizer, jinja: str, tools: Sequence[Any] = ()) -> ChatTem
     named = "The tokenizer's chat template"
     renderer = Renderer(jinja, tokenizer.special_tokens, tools=(*tools,), name=named)
     try:
-        shape = probe_shape(renderer)
+        shape = probe_format(renderer)
     except InputError as error:
         renderer = replace(renderer, parts=True)
         try:
-            shape = probe_shape(renderer)
+            shape = probe_format(renderer)
         except InputError:
             raise error from None  # what it says about plain text is the message people can use
     template = _template(tokenizer, "tokenizer", renderer, shape)
     if template.masks and not _finds_turns(template):
         renderer = replace(renderer, marks=False)
-        template = _template(tokenizer, "tokenizer", renderer, probe_shape(renderer))
+        template = _template(tokenizer, "tokenizer", renderer, probe_format(renderer))
         template = replace(template, warnings=(MARKS_MISS,))
     if not _finds_turns(template):
         raise InputError(
@@ -109,9 +115,11 @@ def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplat
     """One of our templates, with a warning where its markers are no tokens of this tokenizer."""
     renderer = Renderer(entry.jinja, tokenizer.special_tokens, name=name)
     shape = replace(
-        probe_shape(renderer), user_header=entry.user_header,
-        end_of_turn=entry.end_of_turn, last_end=entry.end_of_turn,
-    )  # fmt: skip
+        probe_format(renderer),
+        user_header=entry.user_header,
+        end_of_turn=entry.end_of_turn,
+        last_end=entry.end_of_turn,
+    )
     shape = replace(shape, headers=(entry.header, *shape.headers[1:]))
     template = _template(tokenizer, name, renderer, shape)
     markers = MARKUP.findall(entry.header + entry.end_of_turn)
@@ -125,7 +133,9 @@ def _named(tokenizer: Tokenizer, name: str, entry: NamedTemplate) -> ChatTemplat
     return template
 
 
-def _template(tokenizer: Tokenizer, name: str, renderer: Renderer, shape: Shape) -> ChatTemplate:
+def _template(
+    tokenizer: Tokenizer, name: str, renderer: Renderer, shape: TemplateFormat
+) -> ChatTemplate:
     renderer = replace(renderer, habits=probe_habits(renderer.as_it_stands))
     stops = probe_stops(renderer, tokenizer)
     opens = opens_answers(renderer)
@@ -148,7 +158,9 @@ def _template(tokenizer: Tokenizer, name: str, renderer: Renderer, shape: Shape)
     )
 
 
-def _markers(finder: TurnFinder, shape: Shape, stops: Stops, specials: tuple[str, ...]) -> Markers:
+def _markers(
+    finder: TurnFinder, shape: TemplateFormat, stops: Stops, specials: tuple[str, ...]
+) -> Markers:
     """What tells turns apart in text that is already rendered: the usual header first, then what
     the template writes when it is asked to open an answer."""
     unasked = finder.renderer.has_marks or not finder.opens  # then all turns begin with the same

@@ -20,7 +20,7 @@ CABIN = "two berths"  # an argument of the call that stands nowhere else
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleConversation:
     """A conversation in OpenAI's shape. results: texts of its tool turns, which never count."""
 
     title: str
@@ -85,19 +85,21 @@ _TOOL = {
     },
 }
 SAMPLES = {
-    "tools": Sample("Tool call sample", _conversation(reasoning=False), [_TOOL]),
-    "reasoning": Sample("Reasoning sample", _conversation(reasoning=True), [_TOOL]),
+    "tools": SampleConversation("Tool call sample", _conversation(reasoning=False), [_TOOL]),
+    "reasoning": SampleConversation("Reasoning sample", _conversation(reasoning=True), [_TOOL]),
 }
 
 
-class Shown(NamedTuple):
+class MarkedSample(NamedTuple):
     """A sample as a template writes it. said: what counts of it and what is lost, in sentences."""
 
     reading: Reading
     said: tuple[str, ...]
 
 
-def show(template: ChatTemplate, sample: Sample, rule: str = "assistant", **options: Any) -> Shown:
+def show(
+    template: ChatTemplate, sample: SampleConversation, rule: str = "assistant", **options: Any
+) -> MarkedSample:
     """The sample under a rule, with the options of `ChatTemplate.read`.
 
     Where the template refuses it there is no text, and the sentence says so. InputError for a rule
@@ -107,7 +109,9 @@ def show(template: ChatTemplate, sample: Sample, rule: str = "assistant", **opti
     try:
         reading = template.read(sample.messages, rule, tools=sample.tools, **options)
     except InputError as error:
-        return Shown(Reading("", []), (f"The chat template refuses this conversation: {error}",))
+        return MarkedSample(
+            Reading("", []), (f"The chat template refuses this conversation: {error}",)
+        )
     counted = "\n".join(reading.text[start:end] for start, end in reading.spans)
     spoken = [m for m in sample.messages if m["role"] == "assistant"]
     thoughts = [thought for m in spoken if (thought := reasoning_of(m))]
@@ -115,13 +119,14 @@ def show(template: ChatTemplate, sample: Sample, rule: str = "assistant", **opti
     parts = {
         "tool calls": _part(calls, reading.text, counted),
         "reasoning": _part(thoughts, reading.text, counted),
-        "tool results": _part(_unquoted(sample.results), _unescaped(reading.text),
-                              _unescaped(counted)),
-    }  # fmt: skip
+        "tool results": _part(
+            _unquoted(sample.results), _unescaped(reading.text), _unescaped(counted)
+        ),
+    }
     said = [f"{what.capitalize()}: {told}." for what, told in parts.items() if told]
     known = (LOST_REASONING, LOST_CALLS)
     said += [f"{n:,} turn{'s' * (n > 1)}: {why}." for why, n in reading.notes if why not in known]
-    return Shown(reading, tuple(said))
+    return MarkedSample(reading, tuple(said))
 
 
 def _part(texts: list[str], text: str, counted: str) -> str:

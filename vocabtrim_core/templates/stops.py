@@ -14,13 +14,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.format import ASSISTANTS, THOUGHT, conversation
 from vocabtrim_core.templates.render import Renderer
-from vocabtrim_core.templates.shape import ASSISTANTS, THOUGHT, conversation
 from vocabtrim_core.templates.turns import CALL, CALLED, MARKUP
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-TOOLS = [{"type": "function", "function": {"name": "Wolframite", "description": "Wolframite",
-          "parameters": {"type": "object", "properties": {}}}}]  # fmt: skip
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "Wolframite",
+            "description": "Wolframite",
+            "parameters": {"type": "object", "properties": {}},
+        },
+    }
+]
 
 
 def probes() -> Iterator[tuple[list[dict[str, Any]], bool]]:

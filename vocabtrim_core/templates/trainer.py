@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.format import conversation
 from vocabtrim_core.templates.forms import REASONING, reasoning_of
-from vocabtrim_core.templates.shape import conversation
 from vocabtrim_core.templates.spans import Span
 from vocabtrim_core.templates.trainer_data import BY_NAME, ENTRIES, HARMONY, Entry
 from vocabtrim_core.templates.turns import USUAL
@@ -41,8 +41,14 @@ __all__ = [
 
 KEPT = ("role", "content", "tool_calls")  # fields that every parser gives to the template
 MORE = ("reasoning_content", "name", "tool_call_id")  # and what the thinking parser adds
-HARMONY_ROLES = ("system", "assistant_reasoning_effort", "user", "assistant_analysis",
-                 "assistant_commentary", "assistant_final")  # fmt: skip
+HARMONY_ROLES = (
+    "system",
+    "assistant_reasoning_effort",
+    "user",
+    "assistant_analysis",
+    "assistant_commentary",
+    "assistant_final",
+)
 SHOWN = 60  # characters of a text that a sentence quotes
 
 
@@ -69,10 +75,11 @@ def matching(template: ChatTemplate) -> tuple[Entry, ...]:
     except InputError:
         return ()
     fitting = [
-        entry for entry in ENTRIES
-        if opening.startswith(entry.header.rstrip(" ")) and
-        (entry.pattern == "longcat" or entry.parser == HARMONY or entry.end.strip() in text)
-    ]  # fmt: skip
+        entry
+        for entry in ENTRIES
+        if opening.startswith(entry.header.rstrip(" "))
+        and (entry.pattern == "longcat" or entry.parser == HARMONY or entry.end.strip() in text)
+    ]
 
     def distance(entry: Entry) -> tuple[int, bool]:
         return -len(entry.header), (entry.parser == "thinking") != template.reasoning
@@ -155,10 +162,13 @@ def _calls(message: dict[str, Any]) -> dict[str, Any]:
             text, arguments = arguments, {}
             with suppress(ValueError):
                 arguments = json.loads(text)
-        reduced.append({
-            "id": call.get("id", ""), "type": call.get("type", "function"),
-            "function": {"name": function.get("name", ""), "arguments": arguments},
-        })  # fmt: skip
+        reduced.append(
+            {
+                "id": call.get("id", ""),
+                "type": call.get("type", "function"),
+                "function": {"name": function.get("name", ""), "arguments": arguments},
+            }
+        )
     return {**message, "tool_calls": reduced}
 
 

@@ -53,7 +53,9 @@ ENTRIES = (
     Entry("gemma", "<start_of_turn>model\n", "<end_of_turn>\n"),
     Entry("gpt-oss", "<|start|>assistant", "<|start|>user<|message|>", HARMONY, prompts=False),
     Entry(
-        "gpt-oss-naive", "<|start|>assistant<|channel|>analysis<|message|>", "<|end|>",
+        "gpt-oss-naive",
+        "<|start|>assistant<|channel|>analysis<|message|>",
+        "<|end|>",
         prompts=False,
     ),
     Entry("deepseek-v3", _DEEPSEEK, _EOS),
@@ -63,8 +65,11 @@ ENTRIES = (
     Entry("kimi-k2-thinking", _KIMI, "<|im_end|>", "thinking"),
     Entry(
         "kimi-k3-thinking",
-        '<|open|>message role="assistant"<|sep|><|open|>think<|sep|>', "<|end_of_msg|>",
-        "thinking", ignored=("<|end_of_msg|>",), prompts=False,
+        '<|open|>message role="assistant"<|sep|><|open|>think<|sep|>',
+        "<|end_of_msg|>",
+        "thinking",
+        ignored=("<|end_of_msg|>",),
+        prompts=False,
     ),
     Entry(
         "glm-5.2", "<|assistant|><think>", "<|user|>", "glm", "glm", ("<|user|>",), prompts=False
@@ -73,8 +78,13 @@ ENTRIES = (
     Entry("longcat", " ASSISTANT:", "</longcat_s>", pattern="longcat"),
     Entry("longcat_xml", "<longcat_assistant>", "</longcat_s>"),
     Entry(
-        "inkling-thinking", "<|message_model|>", "<|message_user|>", "thinking", "inkling",
-        _INKLING, prompts=False,
+        "inkling-thinking",
+        "<|message_model|>",
+        "<|message_user|>",
+        "thinking",
+        "inkling",
+        _INKLING,
+        prompts=False,
     ),
-)  # fmt: skip
+)
 BY_NAME = {entry.name: entry for entry in ENTRIES}

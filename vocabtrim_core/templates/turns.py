@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.forms import reasoning_of
-from vocabtrim_core.templates.instrument import Part
+from vocabtrim_core.templates.instrument import MessagePart
 from vocabtrim_core.templates.render import Messages, Rendered, Renderer
 
 # What is one unit in rendered text, so that no boundary falls inside it.
@@ -149,7 +149,9 @@ class TurnFinder:
             return behind, text[len(closed) :]
         return (behind, behind) if parts else (self.header, self.header)
 
-    def _start(self, text: str, part: Part, chat: Messages, i: int, tools: list[Any] | None) -> int:
+    def _start(
+        self, text: str, part: MessagePart, chat: Messages, i: int, tools: list[Any] | None
+    ) -> int:
         openings, own = self._openings(chat[:i], tools), text[part.start : part.end]
         if opening := next((each for each in openings if each and own.startswith(each)), ""):
             return part.start + len(opening)
@@ -159,7 +161,7 @@ class TurnFinder:
         return part.start + max(len(common_start(other, own)) for other in (*openings, usual))
 
 
-def _apart_by_later(own: Sequence[Part], parts: Sequence[Part]) -> bool:
+def _apart_by_later(own: Sequence[MessagePart], parts: Sequence[MessagePart]) -> bool:
     """Between the parts of a message stand those of later ones alone, as tool results may."""
     between = [p for p in parts if own[0].end <= p.start and p.end <= own[-1].start]
     at = own[0].end

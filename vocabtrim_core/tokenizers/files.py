@@ -11,8 +11,14 @@ from vocabtrim_core.errors import InputError
 
 UNKNOWN_LICENCE = "unknown: see the model's page"
 ROLES_OF_TOKENS = (
-    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
-)  # fmt: skip
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+)
 
 
 def read_text(path: Path) -> str:

@@ -18,25 +18,65 @@ PLAIN = (WORD, NUMBER, CODE, SYMBOL, WHITESPACE, BYTES, SPECIAL, UNUSED)
 
 # The first word of a letter's Unicode name is its script; these are the scripts told apart.
 SCRIPTS = {
-    "CJK": "han", "HIRAGANA": "kana", "KATAKANA": "kana", "HALFWIDTH": "kana",
-    "HANGUL": "hangul", "BOPOMOFO": "bopomofo", "LATIN": "latin", "FULLWIDTH": "latin",
+    "CJK": "han",
+    "HIRAGANA": "kana",
+    "KATAKANA": "kana",
+    "HALFWIDTH": "kana",
+    "HANGUL": "hangul",
+    "BOPOMOFO": "bopomofo",
+    "LATIN": "latin",
+    "FULLWIDTH": "latin",
 } | {
     name.upper(): name
     for name in (
-        "greek", "cyrillic", "armenian", "hebrew", "arabic", "syriac", "thaana", "devanagari",
-        "bengali", "gurmukhi", "gujarati", "oriya", "tamil", "telugu", "kannada", "malayalam",
-        "sinhala", "thai", "lao", "tibetan", "myanmar", "georgian", "ethiopic", "cherokee",
-        "khmer", "mongolian", "tifinagh", "nko",
+        "greek",
+        "cyrillic",
+        "armenian",
+        "hebrew",
+        "arabic",
+        "syriac",
+        "thaana",
+        "devanagari",
+        "bengali",
+        "gurmukhi",
+        "gujarati",
+        "oriya",
+        "tamil",
+        "telugu",
+        "kannada",
+        "malayalam",
+        "sinhala",
+        "thai",
+        "lao",
+        "tibetan",
+        "myanmar",
+        "georgian",
+        "ethiopic",
+        "cherokee",
+        "khmer",
+        "mongolian",
+        "tifinagh",
+        "nko",
     )
-}  # fmt: skip
+}
 FAMILIES = {
     "cjk": ("han", "kana", "hangul", "bopomofo"),
     "chinese": ("han", "bopomofo"),
     "japanese": ("han", "kana"),
     "korean": ("hangul",),
-    "indic": ("devanagari", "bengali", "gurmukhi", "gujarati", "oriya", "tamil", "telugu",
-              "kannada", "malayalam", "sinhala"),
-}  # fmt: skip
+    "indic": (
+        "devanagari",
+        "bengali",
+        "gurmukhi",
+        "gujarati",
+        "oriya",
+        "tamil",
+        "telugu",
+        "kannada",
+        "malayalam",
+        "sinhala",
+    ),
+}
 
 FRAGMENT = re.compile(r"<0x[0-9A-F]{2}(?: 0x[0-9A-F]{2})*>")
 # Letters, capital at most the first or all, with a blank, apostrophe or hyphen around them.

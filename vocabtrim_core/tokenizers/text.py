@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     import tokenizers
 
 
-def display(i: int, backend: tokenizers.Tokenizer, added: dict[int, str],
-             byte_of: dict[str, int] | None) -> str:  # fmt: skip
+def display(
+    i: int, backend: tokenizers.Tokenizer, added: dict[int, str], byte_of: dict[str, int] | None
+) -> str:
     if i in added:
         return added[i]
     piece = backend.id_to_token(i)

@@ -29,10 +29,17 @@ __all__ = ["PRESETS", "Preset", "Tokenizer", "load_tokenizer"]
 
 PACKED = "zstd"  # how a tokenizer.json is kept in memory
 HUB_FILES = [
-    "tokenizer.json", "tokenizer_config.json", "config.json", "special_tokens_map.json",
-    "chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja",
-    "generation_config.json", "LICENSE*", "README.md",
-]  # fmt: skip
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "additional_chat_templates/*.jinja",
+    "generation_config.json",
+    "LICENSE*",
+    "README.md",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +174,14 @@ def load_tokenizer(
 
 def _preset(preset: Preset, given: Given) -> Tokenizer:
     return _tokenizer(
-        preset.build(), name=preset.name, source=preset.name, licence=preset.licence,
-        special_tokens=preset.special_tokens, templates={"default": preset.chat_template},
+        preset.build(),
+        name=preset.name,
+        source=preset.name,
+        licence=preset.licence,
+        special_tokens=preset.special_tokens,
+        templates={"default": preset.chat_template},
         size=lambda backend: given.of(backend, preset.name, preset=preset.vocab_size),
-    )  # fmt: skip
+    )
 
 
 def _from_files(file: Path, name: str, source: str, given: Given) -> Tokenizer:
@@ -221,10 +232,16 @@ def _from_hub(repo: str, revision: str | None, given: Given) -> Tokenizer:
 
 
 def _tokenizer(
-    text: str, *, name: str, source: str, licence: str, special_tokens: dict[str, str],
-    templates: dict[str, str], size: Callable[[tokenizers.Tokenizer], VocabSize],
+    text: str,
+    *,
+    name: str,
+    source: str,
+    licence: str,
+    special_tokens: dict[str, str],
+    templates: dict[str, str],
+    size: Callable[[tokenizers.Tokenizer], VocabSize],
     folder: Path | None = None,
-) -> Tokenizer:  # fmt: skip
+) -> Tokenizer:
     """A Tokenizer from the text of tokenizer.json and what is known about it."""
     import pyarrow as pa
 
@@ -240,7 +257,10 @@ def _tokenizer(
     stops = files.stop_tokens(folder, backend) if folder else ()
     found = size(backend)
     return Tokenizer(
-        name=name, source=source, licence=licence, vocab_size=found.size,
+        name=name,
+        source=source,
+        licence=licence,
+        vocab_size=found.size,
         vocab_size_from=found.origin,
         specials={
             i: token.content
@@ -254,7 +274,7 @@ def _tokenizer(
         fingerprint=hashlib.sha256(raw).hexdigest(),
         warnings=(*warnings, *found.warnings),
         _kept={"backend": backend, "json": (packed, len(raw))},
-    )  # fmt: skip
+    )
 
 
 def _backend(text: str, source: str) -> tokenizers.Tokenizer:

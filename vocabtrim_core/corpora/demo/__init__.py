@@ -37,8 +37,10 @@ def build(out: Path, progress: Callable[..., None] | None = None) -> dict[str, P
     About 15 seconds; InputError when the folder cannot be written or the disk is full.
     """
     found = _harvest(progress)
-    texts = {name: _lines(rows) for name, rows in (
-        ("python-assistant", _assistant(found)), ("tool-calls", _calls(found)))}  # fmt: skip
+    texts = {
+        name: _lines(rows)
+        for name, rows in (("python-assistant", _assistant(found)), ("tool-calls", _calls(found)))
+    }
     out = Path(out)
     files, manifest = {}, {}
     for name, (lines, domains) in texts.items():

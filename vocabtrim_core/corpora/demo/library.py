@@ -250,8 +250,10 @@ def _members(body: list[ast.stmt]) -> tuple[tuple[str, str], ...]:
 def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:
     plain = [*arguments.posonlyargs, *arguments.args]
     defaults = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
-    pairs = [*zip(plain, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults,
-             strict=True)]  # fmt: skip
+    pairs = [
+        *zip(plain, defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
     return tuple(
         Parameter(
             argument.arg,

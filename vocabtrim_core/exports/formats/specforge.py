@@ -9,7 +9,7 @@ import numpy as np
 from vocabtrim_core.exports.exporter import ExportContext, Exporter
 from vocabtrim_core.id_mapping import load_pair, save_pair
 from vocabtrim_core.reproducible_files import save_json, save_text
-from vocabtrim_core.templates.data import SPECFORGE_TEMPLATES
+from vocabtrim_core.templates.presets import SPECFORGE_TEMPLATES
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 MAPPING, CONFIG, RUN = "vocab_mapping.pt", "config.json", "run.yaml"

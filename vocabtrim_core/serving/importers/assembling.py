@@ -83,8 +83,11 @@ def import_results(
     wanted = hints.only.lower()
     groups = {key: g for key, g in groups.items() if wanted in f"{key[0]} {key[1]}".lower()}
     if not groups:
-        raise InputError(f"Nothing in these files is of {hints.only!r}." if wanted else
-                         "These files hold no runs.")  # fmt: skip
+        raise InputError(
+            f"Nothing in these files is of {hints.only!r}."
+            if wanted
+            else "These files hold no runs."
+        )
     if len(groups) > MANY and not wanted:
         targets = sorted({key[1] for key in groups})
         raise InputError(
@@ -210,13 +213,20 @@ def _measurement(
     if unsized:
         notes += (f"The draft vocabulary size of {', '.join(unsized)} is not known; --k tells it.",)
     return Measurement(
-        prompts, target, engine, tuple(configurations.values()), tuple(runs),
-        vocab_size=hints.vocab_size, device=device, origin="imported",
+        prompts,
+        target,
+        engine,
+        tuple(configurations.values()),
+        tuple(runs),
+        vocab_size=hints.vocab_size,
+        device=device,
+        origin="imported",
         settings={n: v for n, v in sorted(shared) if v is not None},
         versions={name: v for piece in pieces for name, v in piece.versions.items()},
-        command=command, notes=notes,
+        command=command,
+        notes=notes,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-    )  # fmt: skip
+    )
 
 
 def own(content: bytes, name: str) -> Measurement | None:

@@ -25,7 +25,7 @@ from transformers.models.llama.modeling_llama import (
 )
 
 from vocabtrim_core.drafts.checkpoint import Checkpoint
-from vocabtrim_core.drafts.heads import EMBEDDING, HEAD, Head
+from vocabtrim_core.drafts.lm_head import EMBEDDING, HEAD, Head
 from vocabtrim_core.drafts.tensor_files import StoredTensor
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG

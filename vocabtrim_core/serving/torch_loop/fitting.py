@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vocabtrim_core.drafts.aux_layers import read_layers
 from vocabtrim_core.drafts.checkpoint import open_checkpoint
-from vocabtrim_core.drafts.heads import check_draft, find_head
+from vocabtrim_core.drafts.lm_head import check_draft, find_head
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.attached import EngineError, Generation, Prompt
 from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer, Configuration
 from vocabtrim_core.wording import format_bytes
 
@@ -148,10 +148,13 @@ class TorchLoop:
             found = self.decode(ids, generation, check)
             answers.append(
                 Answer(
-                    len(found.tokens), found.seconds, found.first_token_s,
-                    sum(found.accepted) if found.accepted else None, found.accepted,
+                    len(found.tokens),
+                    found.seconds,
+                    found.first_token_s,
+                    sum(found.accepted) if found.accepted else None,
+                    found.accepted,
                 )
-            )  # fmt: skip
+            )
         return answers, time.perf_counter() - began
 
     def reserve(self, tokens: int) -> None:

@@ -46,10 +46,14 @@ class TorchTarget:
         """
         self.place.set(at, visible)
         found = self.model(
-            input_ids=ids, attention_mask=self.place.mask(), position_ids=at[None],
-            past_key_values=self.cache, use_cache=True, logits_to_keep=rows,
+            input_ids=ids,
+            attention_mask=self.place.mask(),
+            position_ids=at[None],
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=rows,
             output_hidden_states=bool(aux),
-        )  # fmt: skip
+        )
         # hidden_states[i + 1] is what layer i puts out.
         states = [found.hidden_states[layer + 1] for layer in aux]
         none = self.embedding.new_empty(*ids.shape, 0)

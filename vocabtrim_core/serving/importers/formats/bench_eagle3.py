@@ -28,8 +28,13 @@ from vocabtrim_core.serving.importers.sources import Record, Source
 from vocabtrim_core.serving.measurement import Run
 
 TITLE = "SpecForge bench_eagle3"
-PROMPTS = {"mtbench": "MT-Bench", "gsm8k": "GSM8K", "humaneval": "HumanEval", "math500": "MATH-500",
-           "aime": "AIME"}  # fmt: skip
+PROMPTS = {
+    "mtbench": "MT-Bench",
+    "gsm8k": "GSM8K",
+    "humaneval": "HumanEval",
+    "math500": "MATH-500",
+    "aime": "AIME",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +81,26 @@ def _pieces(entry: _Entry, prompts: str, draft: str) -> Iterable[Piece]:
         tokens = round(metrics.output_throughput * metrics.latency)
         length = metrics.accept_length if drafted else None
         run = Run(
-            "", entry.batch_size, 0, throughput=metrics.output_throughput, tokens=tokens,
-            seconds=metrics.latency, verified=verified(tokens, length), acceptance_length=length,
-        )  # fmt: skip
+            "",
+            entry.batch_size,
+            0,
+            throughput=metrics.output_throughput,
+            tokens=tokens,
+            seconds=metrics.latency,
+            verified=verified(tokens, length),
+            acceptance_length=length,
+        )
         yield Piece(
-            prompts, run, drafted, draft if drafted else "", entry.steps or 0, entry.topk or 1,
-            entry.num_draft_tokens or 0, engine="SGLang",
+            prompts,
+            run,
+            drafted,
+            draft if drafted else "",
+            entry.steps or 0,
+            entry.topk or 1,
+            entry.num_draft_tokens or 0,
+            engine="SGLang",
             settings={"prompts": entry.num_samples, "temperature": 0},
-        )  # fmt: skip
+        )
 
 
 IMPORTER = Importer(

@@ -47,13 +47,21 @@ def _read(source: Source) -> Iterable[Piece]:
         tokens = line.total_output_tokens or line.batch_size * line.output_len
         length = line.acc_length if line.acc_length and line.acc_length > 0 else None
         run = Run(
-            "", line.batch_size, 0, throughput=tokens / line.latency, tokens=tokens,
-            seconds=line.latency, verified=verified(tokens, length), acceptance_length=length,
-        )  # fmt: skip
+            "",
+            line.batch_size,
+            0,
+            throughput=tokens / line.latency,
+            tokens=tokens,
+            seconds=line.latency,
+            verified=verified(tokens, length),
+            acceptance_length=length,
+        )
         yield Piece(
-            f"random prompts, {line.input_len} in, {line.output_len} out", run,
-            True if length is not None else None, engine="SGLang",
-        )  # fmt: skip
+            f"random prompts, {line.input_len} in, {line.output_len} out",
+            run,
+            True if length is not None else None,
+            engine="SGLang",
+        )
 
 
 IMPORTER = Importer(

@@ -72,22 +72,33 @@ def _read(source: Source) -> Iterable[Piece]:
         drafted = True if length or server.speculative_algorithm else plain
         engine = "vLLM" if line.backend.startswith("vllm") else "SGLang"
         run = Run(
-            "", line.max_concurrency or max(1, round(line.concurrency or 1)), 0,
-            throughput=line.output_throughput, tokens=line.total_output_tokens,
-            seconds=line.duration, verified=verified(line.total_output_tokens, length),
+            "",
+            line.max_concurrency or max(1, round(line.concurrency or 1)),
+            0,
+            throughput=line.output_throughput,
+            tokens=line.total_output_tokens,
+            seconds=line.duration,
+            verified=verified(line.total_output_tokens, length),
             acceptance_length=length,
-            latency=latency(line.mean_e2e_latency_ms, line.median_e2e_latency_ms,
-                             line.p95_e2e_latency_ms),
+            latency=latency(
+                line.mean_e2e_latency_ms, line.median_e2e_latency_ms, line.p95_e2e_latency_ms
+            ),
             first_token=latency(line.mean_ttft_ms, line.median_ttft_ms, line.p95_ttft_ms),
-        )  # fmt: skip
+        )
         yield Piece(
-            line.dataset_name, run, drafted, server.speculative_draft_model_path or "",
-            server.speculative_num_steps or 0, server.speculative_eagle_topk or 1,
-            server.speculative_num_draft_tokens or 0, server.model_path or "",
-            f"{engine} {server.version}" if server.version else engine, server.device or "",
+            line.dataset_name,
+            run,
+            drafted,
+            server.speculative_draft_model_path or "",
+            server.speculative_num_steps or 0,
+            server.speculative_eagle_topk or 1,
+            server.speculative_num_draft_tokens or 0,
+            server.model_path or "",
+            f"{engine} {server.version}" if server.version else engine,
+            server.device or "",
             settings={"prompts": line.completed},
             versions={"sglang": server.version} if server.version else {},
-        )  # fmt: skip
+        )
 
 
 IMPORTER = Importer(

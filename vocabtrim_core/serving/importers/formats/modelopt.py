@@ -110,22 +110,30 @@ def _piece(timing: _Timing, counted: _Acceptance | None, about: _Configuration) 
     lengths = {int(n): times for n, times in counted.histogram.items()} if counted else {}
     cycles, tokens = sum(lengths.values()), sum(n * times for n, times in lengths.items())
     run = Run(
-        "", about.concurrency, 0, throughput=timing.rate,
+        "",
+        about.concurrency,
+        0,
+        throughput=timing.rate,
         verified=cycles if drafted and cycles else None,
         acceptance_length=tokens / cycles if drafted and cycles else None,
         accepted=tuple(lengths.get(n, 0) for n in range(1, max(lengths, default=0) + 1))
-        if drafted else (),
-    )  # fmt: skip
+        if drafted
+        else (),
+    )
     steps = about.draft_length or 0 if drafted else 0
     return Piece(
-        about.prompts, run, None if unknown else drafted,
-        (about.draft_model_dir or "") if drafted else "", steps,
-        draft_tokens=steps + 1 if steps else 0, target=about.model_dir,
+        about.prompts,
+        run,
+        None if unknown else drafted,
+        (about.draft_model_dir or "") if drafted else "",
+        steps,
+        draft_tokens=steps + 1 if steps else 0,
+        target=about.model_dir,
         engine=" ".join(filter(None, [about.engine, about.engine_version])),
         device=about.gpu or "",
         settings={"requests": about.num_requests, "max_new_tokens": about.output_length},
         versions={about.engine.lower(): about.engine_version} if about.engine_version else {},
-    )  # fmt: skip
+    )
 
 
 IMPORTER = Importer(

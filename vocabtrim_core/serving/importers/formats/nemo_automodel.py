@@ -78,21 +78,38 @@ def _pieces(found: _Summary) -> Iterable[Piece]:
     rate = found.output_throughput_tok_s
     error = "No request was answered." if rate is None else ""
     run = Run(
-        "", 0, 0, throughput=rate or 0.0, tokens=found.output_tokens, seconds=found.wall_clock_s,
-        verified=cycles, acceptance_length=length, error=error,
-    )  # fmt: skip
+        "",
+        0,
+        0,
+        throughput=rate or 0.0,
+        tokens=found.output_tokens,
+        seconds=found.wall_clock_s,
+        verified=cycles,
+        acceptance_length=length,
+        error=error,
+    )
     settings = {"prompts": found.num_prompts, "failed requests": found.failed}
     yield Piece(
-        found.dataset, run, None if length is None else True,
+        found.dataset,
+        run,
+        None if length is None else True,
         steps=found.speculative_num_steps or 0,
-        target=found.model, engine=engine, usual_concurrency=CONCURRENCY, settings=settings,
-    )  # fmt: skip
+        target=found.model,
+        engine=engine,
+        usual_concurrency=CONCURRENCY,
+        settings=settings,
+    )
     if found.baseline_throughput_tok_s:
         plain = Run("", 0, 0, throughput=found.baseline_throughput_tok_s)
         yield Piece(
-            found.dataset, plain, False, target=found.model, engine=engine,
-            usual_concurrency=CONCURRENCY, settings=settings,
-        )  # fmt: skip
+            found.dataset,
+            plain,
+            False,
+            target=found.model,
+            engine=engine,
+            usual_concurrency=CONCURRENCY,
+            settings=settings,
+        )
 
 
 def _matches(value: Any) -> bool:

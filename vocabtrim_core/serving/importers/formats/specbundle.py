@@ -82,9 +82,12 @@ def _pieces(benchmark: _Benchmark, target: str) -> Iterable[Piece]:
             if not metrics.drafted and plain in seen:
                 continue
             run = Run(
-                "", entry.batch_size, 0, throughput=metrics.output_throughput,
+                "",
+                entry.batch_size,
+                0,
+                throughput=metrics.output_throughput,
                 acceptance_length=metrics.accept_length if metrics.drafted else None,
-            )  # fmt: skip
+            )
             shape = (entry.steps, entry.topk, entry.num_draft_tokens)
             name = PROMPTS.get(benchmark.benchmark_name, benchmark.benchmark_name)
             if metrics.drafted:

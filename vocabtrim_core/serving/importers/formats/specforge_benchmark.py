@@ -47,16 +47,23 @@ def _read(source: Source) -> Iterable[Piece]:
         cycles = found.spec_verify_count or None
         drafted = True if cycles or found.average_acceptance_length is not None else None
         run = Run(
-            "", 0, 0, throughput=found.throughput_tokens_per_second, tokens=found.output_tokens,
-            seconds=found.latency_seconds, verified=cycles,
+            "",
+            0,
+            0,
+            throughput=found.throughput_tokens_per_second,
+            tokens=found.output_tokens,
+            seconds=found.latency_seconds,
+            verified=cycles,
             acceptance_length=found.output_tokens / cycles if cycles else None,
-        )  # fmt: skip
+        )
         name = found.dataset.replace("-", "")
         yield Piece(
-            PROMPTS.get(name, found.dataset), run, drafted,
+            PROMPTS.get(name, found.dataset),
+            run,
+            drafted,
             engine="SGLang" if found.backend == "sglang" else found.backend,
             settings={"prompts": found.samples},
-        )  # fmt: skip
+        )
 
 
 IMPORTER = Importer(

@@ -67,19 +67,29 @@ def _read(source: Source) -> Iterable[Piece]:
         steps = round((found.spec_decode_draft_tokens or 0) / drafts) if drafts else 0
         at_once = found.max_concurrency or found.max_concurrent_requests or 0
         run = Run(
-            "", at_once, 0, throughput=found.output_throughput,
-            tokens=found.total_output_tokens, seconds=found.duration, verified=drafts,
+            "",
+            at_once,
+            0,
+            throughput=found.output_throughput,
+            tokens=found.total_output_tokens,
+            seconds=found.duration,
+            verified=drafts,
             acceptance_length=length,
             accepted=_accepted(drafts, found.spec_decode_per_position_acceptance_rates),
             latency=latency(found.mean_e2el_ms, found.median_e2el_ms, found.p95_e2el_ms),
             first_token=latency(found.mean_ttft_ms, found.median_ttft_ms, found.p95_ttft_ms),
-        )  # fmt: skip
+        )
         yield Piece(
-            found.dataset_name or "unnamed prompts", run, True if length else None, steps=steps,
-            draft_tokens=steps + 1 if steps else 0, target=found.model_id, engine="vLLM",
+            found.dataset_name or "unnamed prompts",
+            run,
+            True if length else None,
+            steps=steps,
+            draft_tokens=steps + 1 if steps else 0,
+            target=found.model_id,
+            engine="vLLM",
             usual_concurrency=max(1, found.num_prompts),
             settings={"prompts": found.completed, "failed requests": found.failed},
-        )  # fmt: skip
+        )
 
 
 def _accepted(drafts: int | None, rates: Sequence[float]) -> tuple[int, ...]:

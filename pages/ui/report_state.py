@@ -1,0 +1,139 @@
+"""The choice in view as the one value that is handed over, and everything that is said of it.
+
+The session's settings, pins, own vocabulary and forecast make a `SelectionSpec`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote, urlencode
+
+import streamlit as st
+
+from pages.ui import eval_sets, pins, report_forecast, state
+from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
+from vocabtrim_core.report.data import Facts, gather
+from vocabtrim_core.report.forecast import comparisons
+from vocabtrim_core.report.inputs import Material
+from vocabtrim_core.selection.rules import NO_RULES, Rules
+from vocabtrim_core.selection_spec.settings import NO_MIX, OwnTokens, Pin
+from vocabtrim_core.selection_spec.spec import SelectionSpec
+from vocabtrim_core.selection_spec.store import keep
+from vocabtrim_core.serving.measurement import Measurement
+
+PARAMETER, SHORT = "choice", "spec"  # of the address: one, since the controls' belong to Explore
+
+
+def rules_of(key: str) -> Rules:
+    """The rules of an opened choice, which no page changes; for the counts it was made on only."""
+    counts, rules = st.session_state.get("rules", ("", NO_RULES))
+    return rules if counts == key else NO_RULES
+
+
+def forget_rules() -> None:
+    """Go on without the opened choice's rules."""
+    st.session_state.pop("rules", None)
+
+
+def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
+    """What is in view now; InputError for settings that no size fulfils."""
+    settings = state.settings(stored.counts.vocab_size)
+    view, own = eval_sets.view_of(stored), None
+    if view.own:
+        own = OwnTokens.of(view.vocabulary, view.own.about)
+        _ = view.file  # where links look for it
+    sets = others(stored)
+    served = str(st.session_state.get("served") or "")
+    return SelectionSpec.make(
+        stored.counts,
+        settings,
+        rules=NO_RULES if own else rules_of(stored.key),
+        pins=_pins(stored.key) if with_pins else (),
+        note=str(st.session_state.get("note") or "").strip(),
+        forecast=report_forecast.in_report(settings.architecture)[0],
+        own=own,
+        mix=view.own.mix if view.own else NO_MIX,
+        on=tuple(other.key for other in sets),
+        served=served if served in {other.key for other in eval_sets.comparable(stored)[0]} else "",
+    )
+
+
+def _pins(key: str) -> tuple[Pin, ...]:
+    """A pin on other counts names its size: there is no optimum to find again without them."""
+    return tuple(
+        each.pin
+        if each.pin.counts == key
+        else replace(each.pin, settings=replace(each.pin.settings, k=each.choice.k))
+        for each in pins.chosen(pins.pinned())
+    )
+
+
+def others(stored: StoredCounts) -> list[StoredCounts]:
+    """The sets it is measured on, as chosen here or on Generalize; all comparable ones at first."""
+    comparable, _ = eval_sets.comparable(stored)
+    kept = st.session_state.get(f"measured_on_{stored.key}")
+    if kept is None:
+        return comparable[: eval_sets.MOST_SETS]
+    return [other for other in comparable if other.key in kept]
+
+
+def long_link(choice: SelectionSpec) -> str:
+    """The address's `choice` parameter that opens all this again, wherever the counts are."""
+    return urlencode(choice.query())
+
+
+def links(choice: SelectionSpec, base: str) -> tuple[str, str]:
+    """Two addresses of the presentation: the short one for this workspace, and the long one."""
+    short = f"{base}/present?{SHORT}={keep(choice).stem}"
+    return short, f"{base}/present?{PARAMETER}={quote(long_link(choice), safe='')}"
+
+
+def show_in_address(choice: SelectionSpec) -> None:
+    """Keep the address what it shows, so that it can be copied and reloaded."""
+    link = long_link(choice)
+    st.session_state.followed = link
+    st.query_params[PARAMETER] = link
+    if SHORT in st.query_params:
+        del st.query_params[SHORT]
+
+
+@st.cache_resource(max_entries=6, show_spinner="Measuring the choice")
+def _facts(
+    text: str,
+    keys: tuple[str, ...],
+    title: str,
+    measured: tuple[str, ...],
+    _stored: StoredCounts,
+    _others: list[StoredCounts],
+    _measurements: list[Measurement],
+) -> Facts:
+    choice = SelectionSpec.loads(text)
+    opened = choice.open(_stored.counts)
+    found = ((other.key, eval_sets.responses_of(other.key, other.counts)) for other in _others)
+    intervals: dict[str, CoverageInterval] = {
+        key: coverage_interval(responses, opened.vocabulary.t2d)
+        for key, responses in found
+        if responses is not None and responses.complete and responses.conversations > 1
+    }
+    return gather(
+        Material(
+            _stored.counts,
+            choice,
+            [other.counts for other in _others],
+            intervals,
+            eval_sets.tokenizer_of(_stored.counts),
+            comparisons(_measurements, choice.k, _stored.counts.vocab_size),
+            title,
+            ceiling=report_forecast.ceiling(choice, opened, _stored),
+        )
+    )
+
+
+def facts_of(
+    choice: SelectionSpec, stored: StoredCounts, sets: list[StoredCounts], title: str = ""
+) -> Facts:
+    """Everything a report says about the choice, computed once per choice."""
+    measured = report_forecast.chosen(choice.k, stored.counts.vocab_size)
+    keys, names = (tuple(each.key for each in some) for some in (sets, measured))
+    return _facts(choice.dumps(), keys, title, names, stored, sets, measured)

@@ -1,0 +1,150 @@
+"""A choice that was handed over, back in view: from a choice.json or from a link."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import streamlit as st
+
+from pages.ui import eval_sets, report_forecast, state
+from pages.ui.eval_sets import OwnVocabulary
+from pages.ui.fields import told
+from pages.ui.format import plain
+from pages.ui.report_state import PARAMETER, SHORT
+from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.mappings.store import keep
+from vocabtrim_core.selection_spec.counts_note import check_counts
+from vocabtrim_core.selection_spec.settings import OwnTokens
+from vocabtrim_core.selection_spec.spec import SelectionSpec
+from vocabtrim_core.selection_spec.store import find
+
+MOST_BYTES = 10_000_000  # of a choice.json; one with every id protected is smaller
+
+
+def reopen(choice: SelectionSpec) -> str:
+    """Put a choice in view, exactly; returns what was opened. Before any widget is drawn.
+
+    InputError when its counts are not here, are others, or no longer give its tokens.
+    """
+    stored = _counts_of(choice)
+    choice.open(stored.counts)
+    here = {other.key for other in state.counted_sets()}
+    kept = [pin for pin in choice.pins if pin.counts in here]
+    state.bring(choice.settings)
+    report_forecast.bring(choice.forecast)
+    st.session_state.update(
+        counts_key=stored.key,
+        note=choice.note,
+        pins=kept,
+        rules=(stored.key, choice.rules),
+        kind_in_view="choice",
+    )
+    if choice.on is not None:
+        st.session_state[f"measured_on_{stored.key}"] = [*choice.on]
+    if choice.served in here:
+        st.session_state.served = choice.served
+    if choice.own:
+        _bring_own(choice, choice.own, stored)
+    said = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."
+    if lost := len(choice.pins) - len(kept):
+        said += f" {lost} of its pins are left out: their counts are not in this workspace."
+    return said
+
+
+def _bring_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> None:
+    vocabulary = own.vocabulary(stored.counts.vocab_size)
+    file = keep(vocabulary, stored.counts, own.about)
+    kept = OwnVocabulary(
+        f"Opened, {choice.k:,} tokens",
+        own.about,
+        stored.key,
+        vocabulary,
+        ("coverage", stored.key, "--vocabulary", str(file)),
+        choice.mix,
+    )
+    eval_sets.keep_vocabulary("opened", kept, stored.counts)
+
+
+def follow_link() -> None:
+    """Open the choice of the address, once; call it before `choose_counts`.
+
+    It is named by `spec`, or its parameters stand in one, `choice`, or as the command line prints
+    them. InputError when it is no such link or what it names is not here.
+    """
+    if digest := st.query_params.get(SHORT):
+        del st.query_params[SHORT]
+        reopen(find(digest))
+        return
+    packed = st.query_params.get(PARAMETER, "")
+    plain = st.query_params.to_dict()
+    link = (
+        dict(parse_qsl(packed, keep_blank_values=True))
+        if packed
+        else plain
+        if "ids" in plain
+        else None
+    )
+    if link is None or (packed and packed == st.session_state.get("followed")):
+        return
+    key = link.get("counts", "")
+    stored = next((s for s in state.counted_sets() if s.key == key), None)
+    if stored is None:
+        raise InputError(
+            f"The link is about the counts {key or '(none)'}, which are not in this workspace; "
+            "open it where they were counted, or count the same corpus here."
+        )
+    reopen(SelectionSpec.from_query(link, stored.counts))
+    if not packed:
+        st.query_params.from_dict({"counts": key})
+
+
+def _counts_of(choice: SelectionSpec) -> StoredCounts:
+    sets = state.counted_sets()
+    for stored in sets:
+        if stored.key == choice.counts.key:
+            return stored
+    for stored in sets:  # counted otherwise since: the sentence that says how
+        if stored.counts.name == choice.counts.name:
+            check_counts(choice.counts, stored.counts)
+    wanted = choice.counts
+    raise InputError(
+        f"The choice was made on {wanted.name} ({wanted.tokens:,} tokens of {wanted.tokenizer}, "
+        f"key {wanted.key}), which is not in this workspace; count it here first."
+    )
+
+
+# --- a choice.json ------------------------------------------------------------------------------
+
+
+def opened() -> None:
+    """A choice.json was given: put it in view, or keep the sentence that says why not."""
+    uploaded = st.session_state.choice_file
+    st.session_state.pop("opened", None)
+    if uploaded is None:
+        return
+    try:
+        text = uploaded.getvalue().decode("utf-8")
+        st.session_state.opened = ("success", reopen(SelectionSpec.loads(text, uploaded.name)))
+    except UnicodeDecodeError:
+        st.session_state.opened = ("error", f"{uploaded.name} is not a text file, so no choice.")
+    except InputError as error:
+        st.session_state.opened = ("error", str(error))
+
+
+def opener() -> None:
+    """Where a choice.json is given back, and what became of it."""
+    st.file_uploader(
+        "Open a choice.json",
+        "json",
+        key="choice_file",
+        on_change=opened,
+        max_upload_size=MOST_BYTES // 10**6,
+        help="Settings, pins and note come into view as they "
+        "were saved, and the same tokens are found again, or it says why not.",
+    )
+    kind, said = st.session_state.get("opened", ("", ""))
+    if kind == "success":
+        st.success(plain(said), icon=":material/check_circle:")
+    elif kind:
+        st.error(told(said), icon=":material/error:")

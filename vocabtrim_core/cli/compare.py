@@ -1,0 +1,139 @@
+"""The command about vocabularies that exist: compare."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.cli.arguments import integer, settings_arguments
+from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_of
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vocabtrim_core.jobs.progress import Progress
+
+
+def _compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "mappings",
+        nargs="+",
+        metavar="MAPPING",
+        help="vocab_mapping.pt, cache.pt, d2t.npy, d2t.pt, freq_*.pt, draft_token_map.pt, ids.json "
+        "or .txt, .npz, a draft's safetensors or folder, a folder written by `export`",
+    )
+    parser.add_argument(
+        "--counts",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="COUNTS",
+        help="counts to measure on; gained and lost tokens are weighted by the first",
+    )
+    settings_arguments(parser, "architecture", "alpha")
+    parser.add_argument(
+        "--tokens",
+        type=integer,
+        default=10,
+        metavar="N",
+        help="gained and lost tokens to list (default %(default)s)",
+    )
+    tokenizer_argument(parser)
+
+
+def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.generalization.compare import compare
+    from vocabtrim_core.mappings.importing import import_for
+    from vocabtrim_core.selection_spec.draft_kind import draft_or_none
+
+    if not 0 <= arguments.alpha <= 1:
+        raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
+    sets = comparable_counts(arguments.counts)
+    found = [import_for(path, sets[0]) for path in arguments.mappings]
+    reference = found[0].vocabulary if len(found) > 1 else None
+    rows = compare(
+        [(mapping.name, mapping.vocabulary) for mapping in found],
+        sets,
+        draft_or_none(arguments, sets[0].vocab_size),
+        arguments.alpha,
+        reference,
+    )
+    try:
+        tokenizer = tokenizer_of(sets[0], arguments.tokenizer)
+    except InputError:
+        if arguments.tokenizer:
+            raise
+        tokenizer = None
+
+    def shown(ids: np.ndarray) -> list[Result]:
+        return [
+            {"id": int(i), "count": int(sets[0].counts[i])}
+            | ({"token": tokenizer.token(int(i))} if tokenizer else {})
+            for i in ids[: arguments.tokens]
+        ]
+
+    return {
+        "counts": [counts.name for counts in sets],
+        "reference": found[0].name if reference else f"most frequent tokens of {sets[0].name}",
+        "mappings": [
+            {
+                "name": mapping.name,
+                "kind": mapping.kind,
+                "stored_as": mapping.stored_as,
+                "tokenizer": str(mapping.origin) if mapping.origin else None,
+                "k": len(row.vocabulary),
+                "valid": mapping.valid,
+                "problems": list(mapping.problems),
+                "checks": [asdict(check) for check in mapping.checks],
+                "coverage": [asdict(c) for c in row.coverages],
+                "best_coverage_of_this_size": row.best,
+                "latency_reduction": row.latency_reduction,
+                "utility": row.utility,
+                "gained": len(row.gained),
+                "gained_share": row.gained_share,
+                "gained_tokens": shown(row.gained),
+                "lost": len(row.lost),
+                "lost_share": row.lost_share,
+                "lost_tokens": shown(row.lost),
+            }
+            for mapping, row in zip(found, rows, strict=True)
+        ],
+    }
+
+
+def _compare_text(result: Result) -> str:
+    head = ("mapping", "k", "valid", "R", "utility", *result["counts"])
+    rows = [
+        (
+            m["name"],
+            m["k"],
+            m["valid"],
+            "" if m["latency_reduction"] is None else f"{m['latency_reduction']:.2%}",
+            "" if m["utility"] is None else f"{m['utility']:.4f}",
+            *(f"{c['coverage']:.2%}" for c in m["coverage"]),
+        )
+        for m in result["mappings"]
+    ]
+    lines = [table([head, *rows])]
+    for m in result["mappings"]:
+        text = facts(m, "kind", "stored_as", "tokenizer", "problems")
+        for name in ("gained", "lost"):
+            tokens = ", ".join(repr(t.get("token", t["id"])) for t in m[f"{name}_tokens"])
+            text += f"\n{name} {m[name]:,} tokens ({m[f'{name}_share']:.3%}): {tokens}"
+        lines.append(f"{m['name']} against {result['reference']}\n{text}")
+    return "\n\n".join(lines)
+
+
+COMMANDS = (
+    Command(
+        "compare",
+        "check existing vocabularies and measure them on counts",
+        _compare,
+        _compare_arguments,
+        _compare_text,
+        "compare vocab_mapping.pt draft/ --counts blend.npz gsm8k.npz",
+    ),
+)

@@ -1,0 +1,273 @@
+"""Commands from conversations to counts: count, merge."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.corpus_options import (
+    corpus_arguments,
+    corpus_of,
+    span_arguments,
+    tokenizer_arguments,
+    tokenizer_of,
+)
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.corpora import Corpus
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.jobs.progress import Progress
+
+
+def _count_arguments(parser: argparse.ArgumentParser) -> None:
+    tokenizer_arguments(parser)
+    add = parser.add_argument
+    add("--out", type=Path, metavar="FILE", help="file for the counts, which the workspace keeps")
+    add(
+        "--with-responses",
+        action="store_true",
+        help="also write the responses beside --out, for intervals and forecasts on a machine "
+        "that has no such workspace",
+    )
+
+    corpus_arguments(parser)
+    span_arguments(parser)
+    what = parser.add_argument_group("what is left out").add_argument
+    what(
+        "--max-refused",
+        type=float,
+        default=0.01,
+        metavar="SHARE",
+        help="conversations that the template may refuse to render, 0 to 1; they are left out and "
+        "reported, and with more of them nothing is counted (default %(default)s)",
+    )
+    what(
+        "--max-length",
+        type=integer,
+        metavar="TOKENS",
+        help="see only the first tokens of a conversation, as training with this limit does",
+    )
+
+    how = parser.add_argument_group("how it is done").add_argument
+    how("--workers", type=integer, metavar="N", help="threads (default: as many as pay)")
+    how("--engine", help="gigatoken, fastokens or tokenizers (default: the fastest that is exact)")
+    how("--cluster", metavar="ADDRESS", help="Dask scheduler to count on, such as tcp://host:8786")
+    how("--fresh", action="store_true", help="count again even if the workspace has the counts")
+
+
+def _without_pandas() -> None:
+    from vocabtrim_core.counting.memory import without_pandas
+
+    without_pandas()
+
+
+def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counting import cache as kept_counts
+    from vocabtrim_core.counting.config import CountConfig
+    from vocabtrim_core.counting.count import count
+    from vocabtrim_core.counting.engines import check_engine
+    from vocabtrim_core.templates.resolve import resolve_template
+
+    if arguments.with_responses and not arguments.out:
+        raise InputError("--with-responses writes beside --out; give --out FILE.")
+    if arguments.workers is not None and arguments.workers < 1:
+        raise InputError(f"workers must be at least 1, but it is {arguments.workers}.")
+    if arguments.engine:
+        check_engine(arguments.engine)
+    corpus = corpus_of(arguments, progress)
+    corpus.require_conversations()
+    tokenizer = tokenizer_of(arguments)
+    template = resolve_template(tokenizer, arguments.template, arguments.span_end)
+    what: dict[str, Any] = {
+        "rule": arguments.rule,
+        "reasoning": not arguments.no_reasoning,
+        "last_turn_only": arguments.last_turn_only,
+        "max_length": arguments.max_length,
+        "most_refused": arguments.max_refused,
+    }
+    recipe = CountConfig(tokenizer, template, **what)
+    cached = not arguments.fresh and bool(
+        kept_counts.find(recipe.key(corpus.fingerprint()), corpus)
+    )
+    counts = count(
+        corpus,
+        tokenizer,
+        template,
+        **what,
+        workers=arguments.workers,
+        engine=arguments.engine,
+        progress=progress,
+        cache=not arguments.fresh,
+        run=os.environ.get("VOCABTRIM_JOB", ""),  # a job that is resumed goes on, fresh or not
+        cluster=arguments.cluster,
+    )
+    if arguments.out:
+        counts.save(arguments.out)
+    return {
+        **totals(counts),
+        "cached": cached,
+        "responses": _responses(arguments, counts),
+        "out": str(arguments.out) if arguments.out else None,
+        "skips": [
+            {"reason": reason, "rows": rows, "places": list(places)}
+            for reason, rows, places in counts.provenance.remarks("skipped")
+        ],
+        "notes": [
+            {"note": note, "times": times, "places": list(places)}
+            for note, times, places in counts.provenance.remarks("notes")
+        ],
+        "proof": dict(counts.provenance.proof),
+        "warnings": [*tokenizer.warnings, *template.warnings, *_doubts(corpus)],
+    }
+
+
+def _responses(arguments: argparse.Namespace, counts: TokenCounts) -> Result | None:
+    """What is kept of the responses of these counts; written beside them when asked to."""
+    from vocabtrim_core.counting.response_files import find_responses, responses_beside
+
+    found = find_responses(counts.key, counts)
+    if arguments.with_responses:
+        if found is None:
+            raise InputError(
+                f"The responses of {counts.name} were not kept when it was counted; "
+                "count it again with --fresh."
+            )
+        found.save(responses_beside(arguments.out))
+    if found is None:
+        return None
+    return {
+        "tokens": found.tokens,
+        "conversations": found.conversations,
+        "complete": found.complete,
+    }
+
+
+def _doubts(corpus: Corpus) -> list[str]:
+    """What somebody should look at: how columns are read, what is not, files left out."""
+    info = corpus.describe()
+    doubts = [] if info.sure else [f"Read {info.mapping.sentence()}."]
+    return [*doubts, *info.notes, *(f"Left out: {file}." for file in info.left_out)]
+
+
+def totals(counts: TokenCounts) -> Result:
+    """The numbers of counts and how they were made."""
+    made = counts.provenance
+    return {
+        "tokens": counts.tokens,
+        "distinct": counts.distinct,
+        "conversations": counts.conversations,
+        "skipped": counts.skipped,
+        "vocab_size": counts.vocab_size,
+        "vocab_size_from": made.vocab_size_from,
+        "rule": made.rule,
+        "span_end": made.span_end,
+        "seconds": made.seconds,
+        "engine": made.engine,
+        "tokenizer": made.tokenizer,
+        "template": made.template,
+        "key": counts.key,
+    }
+
+
+def _counts_text(result: Result) -> str:
+    text = facts(
+        result,
+        "tokens",
+        "distinct",
+        "vocab_size",
+        "vocab_size_from",
+        "conversations",
+        "skipped",
+        "rule",
+        "span_end",
+        "tokenizer",
+        "template",
+        "engine",
+        "seconds",
+        "cached",
+        "merged",
+        "key",
+        "out",
+    )
+    lines = [text]
+    for skip in result.get("skips", ()):
+        lines.append(f"skipped {skip['rows']:,}: {skip['reason']} ({', '.join(skip['places'])})")
+    for note in result.get("notes", ()):
+        lines.append(f"note, {note['times']:,}: {note['note']} ({', '.join(note['places'])})")
+    if sentence := result.get("proof", {}).get("sentence"):
+        lines.append(f"proof: {sentence}")
+        lines += [f"  {detail}" for detail in result["proof"].get("details", ())]
+    return "\n".join([*lines, *(f"warning: {each}" for each in result.get("warnings", ()))])
+
+
+def _merge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "counts",
+        nargs="+",
+        metavar="COUNTS",
+        help="files of `count` (same tokenizer, template and rule), or keys in the workspace",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+
+
+def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counting.cache import keep_merged
+    from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.counts_store import find_counts
+
+    sets = [find_counts(spec) for spec in arguments.counts]
+    merged, *others = sets
+    for spec, other in zip(arguments.counts[1:], others, strict=True):
+        merged.check_same_kind(other, names=(arguments.counts[0], spec))
+        merged += other
+    merged.save(arguments.out)
+    found = [find_responses(spec, c) for spec, c in zip(arguments.counts, sets, strict=True)]
+    keep_merged(merged, sets, found)
+    return {
+        **totals(merged),
+        "out": str(arguments.out),
+        "merged": len(sets),
+        "warnings": _doubled(zip(arguments.counts, sets, strict=True)),
+    }
+
+
+def _doubled(sets: Iterable[tuple[str, TokenCounts]]) -> list[str]:
+    """A sentence for every corpus whose conversations are added twice."""
+    holders: dict[str, str] = {}
+    doubled = []
+    for spec, counts in sets:
+        for corpus in counts.provenance.corpora:
+            if first := holders.get(corpus["sha256"]):
+                doubled.append(
+                    f"{first} and {spec} both hold the counts of {corpus['name']}, which are in "
+                    "the sum twice now."
+                )
+            holders.setdefault(corpus["sha256"], spec)
+    return doubled
+
+
+COMMANDS = (
+    Command(
+        "count",
+        "count the tokens of a corpus, exactly; resumable, and instant the second time",
+        _count,
+        _count_arguments,
+        _counts_text,
+        "count --tokenizer llama-3.1 --data chats.jsonl.zst --out chats.npz",
+        prepare=_without_pandas,
+    ),
+    Command(
+        "merge",
+        "add counts of several corpora, from any machine, into one",
+        _merge,
+        _merge_arguments,
+        _counts_text,
+        "merge part-0.npz part-1.npz --out blend.npz",
+    ),
+)

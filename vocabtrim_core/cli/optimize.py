@@ -1,0 +1,169 @@
+"""Commands about the choice of k: optimize, drafts."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli.arguments import (
+    counts_argument,
+    integer,
+    settings_arguments,
+    settings_of,
+)
+from vocabtrim_core.cli.command import Command, Result, facts, table
+
+if TYPE_CHECKING:
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.tradeoff import TradeOff
+
+
+# --- optimize -----------------------------------------------------------------------------------
+
+
+def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
+    counts_argument(parser)
+    settings_arguments(parser, "architecture", "alpha", "floor", "k_min", "k_max")
+    add = parser.add_argument
+    add(
+        "--method",
+        choices=("exact", "tpe"),
+        default="exact",
+        help="exact: the best of all k, in milliseconds; tpe: the paper's search, resumable, with "
+        "its regret against the exact optimum (default %(default)s)",
+    )
+    add = parser.add_argument_group("tpe").add_argument
+    add("--trials", type=integer, default=100, metavar="N", help="(default %(default)s)")
+    add("--seed", type=integer, default=42, metavar="N", help="(default %(default)s)")
+    add(
+        "--storage",
+        metavar="URL",
+        help="Optuna storage, such as sqlite:////folder/studies.db, which optuna-dashboard opens "
+        "(default: one in the workspace)",
+    )
+    add("--study", metavar="NAME", help="name of the study (default: made from its question)")
+
+
+def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counts_store import find_counts
+    from vocabtrim_core.coverage import CoverageCurve
+
+    counts = find_counts(arguments.counts)
+    curve = CoverageCurve.of(counts)
+    tradeoff = settings_of(arguments, counts.vocab_size).tradeoff(curve)
+    if arguments.method == "tpe":
+        found = _tpe(arguments, progress, tradeoff, counts)
+    else:
+        found = asdict(tradeoff.optimum)
+    return {
+        **found,
+        "method": arguments.method,
+        "alpha": tradeoff.alpha,
+        "min_coverage": tradeoff.floor,
+        "k_min": tradeoff.k_min,
+        "k_max": tradeoff.last_k,
+        "draft": tradeoff.architecture.name,
+        "vocab_size": counts.vocab_size,
+        "counts": counts.key,
+        "note": curve.padding_note(found["k"]),
+    }
+
+
+def _tpe(
+    arguments: argparse.Namespace, progress: Progress, tradeoff: TradeOff, counts: TokenCounts
+) -> dict[str, Any]:
+    from vocabtrim_core import tpe
+
+    choice, search = tpe.search(
+        tradeoff,
+        counts.key,
+        trials=arguments.trials,
+        seed=arguments.seed,
+        storage=arguments.storage,
+        study=arguments.study,
+        progress=progress,
+    )
+    exact = tradeoff.optimum
+    return {
+        **asdict(choice),
+        "regret": exact.utility - choice.utility,
+        "trials": len(search.trials),
+        "exact": asdict(exact),
+        "seed": arguments.seed,
+        "storage": search.storage,
+        "study": search.study,
+    }
+
+
+def _optimize_text(result: Result) -> str:
+    r = result
+    lines = [
+        f"k = {r['k']:,} of {r['vocab_size']:,} tokens ({r['k'] / r['vocab_size']:.1%}), "
+        f"{r['method']}, alpha {r['alpha']:g}, coverage floor {r['min_coverage']:g}",
+        facts(r, "coverage", "latency_reduction", "utility", "draft", "counts"),
+    ]
+    if r["method"] == "tpe":
+        lines += [
+            f"{r['trials']:,} trials leave {r['regret']:.2g} of utility to the exact optimum, "
+            f"k = {r['exact']['k']:,}",
+            f"optuna-dashboard {r['storage']}    (study {r['study']})",
+        ]
+    return "\n".join([*lines, *filter(None, [r["note"]])])
+
+
+# --- drafts -------------------------------------------------------------------------------------
+
+
+def _drafts(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.draft_cost import PRESETS
+
+    return {
+        "drafts": [
+            {
+                **asdict(draft),
+                "flops": draft.flops(draft.vocab_size),
+                "head_share": 2
+                * draft.hidden_size
+                * draft.vocab_size
+                / draft.flops(draft.vocab_size),
+            }
+            for draft in PRESETS.values()
+        ]
+    }
+
+
+def _drafts_text(result: Result) -> str:
+    head = ("draft", "V", "hidden", "feed-forward", "MFLOPs per step", "LM head share")
+    rows = (
+        (
+            d["name"],
+            d["vocab_size"],
+            d["hidden_size"],
+            d["intermediate_size"],
+            round(d["flops"] / 1e6, 1),
+            f"{d['head_share']:.1%}",
+        )
+        for d in result["drafts"]
+    )
+    return table([head, *rows])
+
+
+COMMANDS = (
+    Command(
+        "optimize",
+        "find the draft vocabulary size with the best coverage/latency trade-off",
+        _optimize,
+        _optimize_arguments,
+        _optimize_text,
+        "optimize blend.npz --alpha 0.5 --min-coverage 0.9",
+    ),
+    Command(
+        "drafts",
+        "list the draft architectures that are known by name",
+        _drafts,
+        lambda parser: None,
+        _drafts_text,
+    ),
+)

@@ -1,0 +1,129 @@
+"""The commands about other environments: trainer and engine. Only here do programs get names."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core import programs
+from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.programs import ENGINE, TRAINER
+
+if TYPE_CHECKING:
+    from vocabtrim_core.jobs.progress import Progress
+
+
+def _names(parser: argparse.ArgumentParser, what: str) -> Any:
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument(
+        "--add",
+        nargs=2,
+        metavar=("NAME", "COMMAND"),
+        help=f"keep {what} under a name "
+        "that pages and other commands may use; quote a command of several words",
+    )
+    one.add_argument("--list", action="store_true", help="say which names there are")
+    one.add_argument("--remove", metavar="NAME", help="forget a name")
+    return one
+
+
+def _configured(kind: str) -> dict[str, str]:
+    return {name: shlex.join(command) for name, command in programs.configured(kind).items()}
+
+
+def _table(found: dict[str, str], kind: str) -> str:
+    if not found:
+        return f"No {kind} is configured; add one with `{kind} --add NAME COMMAND`."
+    return table([("name", "command"), *found.items()])
+
+
+# --- trainer ------------------------------------------------------------------------------------
+
+
+def _trainer_arguments(parser: argparse.ArgumentParser) -> None:
+    one = _names(parser, "a Python that trains")
+    one.add_argument(
+        "--use",
+        metavar="NAME",
+        help="train with this one from now on: a name, the Python of an environment, or a command "
+        'that starts one on another host, such as "srun --gres=gpu:1 /opt/specforge/bin/python"; '
+        '"" returns to this one',
+    )
+
+
+def _trainer(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts import training_env
+
+    if arguments.remove:
+        training_env.remove_trainer(arguments.remove)
+    if arguments.remove or arguments.list:
+        return {"trainers": _configured(TRAINER)}
+    progress(0, None, "Asking the trainer what it has")
+    if arguments.add:
+        found = training_env.add_trainer(*arguments.add)
+    else:
+        found = training_env.choose_trainer(arguments.use)
+    return {
+        **asdict(found),
+        "command": shlex.join(found.command),
+        "versions": dict(found.versions),
+        "device": found.device,
+        "resources": found.resources,
+        "trainers": _configured(TRAINER),
+    }
+
+
+def _trainer_text(result: Result) -> str:
+    if "command" not in result:
+        return _table(result["trainers"], TRAINER)
+    packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return facts(
+        {**result, "packages": packages},
+        "command",
+        "device",
+        "devices",
+        "packages",
+        "flops_per_second",
+    )
+
+
+# --- engine -------------------------------------------------------------------------------------
+
+
+def _engine(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.serving.sglang_interpreter import add_engine
+
+    if arguments.add:
+        progress(0, None, "Asking the engine for its version")
+        version = add_engine(*arguments.add)
+        return {"name": arguments.add[0], "sglang": version, "engines": _configured(ENGINE)}
+    if arguments.remove:
+        programs.remove(ENGINE, arguments.remove)
+    return {"engines": _configured(ENGINE)}
+
+
+def _engine_text(result: Result) -> str:
+    found = [f"{result['name']} has SGLang {result['sglang']}."] if "name" in result else []
+    return "\n".join([*found, _table(result["engines"], ENGINE)])
+
+
+COMMANDS = (
+    Command(
+        "trainer",
+        "say which Python trains drafts and what it has, or name and choose others",
+        _trainer,
+        _trainer_arguments,
+        _trainer_text,
+        'trainer --use "ssh gpu-host /opt/specforge/bin/python"',
+    ),
+    Command(
+        "engine",
+        "name the Pythons that have SGLang, for `bench`, `tune` and the Throughput page to start",
+        _engine,
+        lambda parser: _names(parser, "a Python that has SGLang"),
+        _engine_text,
+        "engine --add sglang /opt/sglang/bin/python",
+    ),
+)

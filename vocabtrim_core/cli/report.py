@@ -1,0 +1,265 @@
+"""Commands that hand a choice over to people: report, card."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli import choice
+from vocabtrim_core.cli.arguments import choice_argument, chosen, counts_argument, spec_arguments
+from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.resolve import (
+    comparable_counts,
+    responses_of,
+    tokenizer_argument,
+    tokenizer_of,
+)
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.counts_store import find_counts, list_counts
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vocabtrim_core.counting.responses import Responses
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.report.data import Facts
+    from vocabtrim_core.report.inputs import Measured
+    from vocabtrim_core.selection_spec.spec import SelectionSpec
+
+# --- arguments ----------------------------------------------------------------------------------
+
+
+def _material_arguments(parser: argparse.ArgumentParser) -> None:
+    counts_argument(parser)
+    parser.add_argument(
+        "--measurement",
+        dest="measurements",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY",
+        help="measured throughput: keys of measurements in the workspace, or their files",
+    )
+    choice_argument(parser)
+    tokenizer_argument(parser)
+    spec_arguments(parser)
+
+
+def _report_arguments(parser: argparse.ArgumentParser) -> None:
+    _material_arguments(parser)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="FILE", help="the .html to write")
+    add("--pdf", action="store_true", help="also as PDF beside it (needs Chromium or Chrome)")
+    add("--figures", type=Path, metavar="DIR", help="also every figure as SVG, in a new folder")
+    add("--png", action="store_true", help="figures as PNG too (needs Chromium or Chrome)")
+    add("--tables", type=Path, metavar="DIR", help="also every table as CSV, in a new folder")
+    add("--title", default="", metavar="TEXT", help="(default: the decision)")
+    add("--date", default="", metavar="TEXT", help="shown as it is given")
+
+
+def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.report import pdf
+    from vocabtrim_core.report.charts import figures
+    from vocabtrim_core.report.page import report_html
+    from vocabtrim_core.report.tables import tables
+    from vocabtrim_core.workspace.files import new_folder, write_atomic
+
+    if arguments.out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"{arguments.out} must end in .html; --pdf writes a PDF beside it.")
+    if arguments.png and not arguments.figures:
+        raise InputError("--png needs --figures DIR, the folder the figures go to.")
+    if arguments.pdf or arguments.png:
+        pdf.required()
+    found = _facts(arguments, progress)
+    progress(2, 4, "writing the report")
+    page = report_html(found)
+    write_atomic(arguments.out, page.encode())
+    files = [str(arguments.out)]
+    if arguments.pdf:
+        progress(3, 4, "printing the PDF")
+        files.append(str(pdf.print_pdf(arguments.out, arguments.out.with_suffix(".pdf"))))
+    for folder, content, suffix in (
+        (arguments.figures, figures, "svg"),
+        (arguments.tables, tables, "csv"),
+    ):
+        if folder is None:
+            continue
+        with new_folder(folder) as scratch:
+            for name, text in content(found).items():
+                (scratch / f"{name}.{suffix}").write_text(text, "utf-8", newline="\n")
+                if arguments.png and suffix == "svg":
+                    pdf.print_png(text, scratch / f"{name}.png")
+            files += [str(folder / path.name) for path in sorted(scratch.iterdir())]
+    return {
+        **_summary(found),
+        "out": str(arguments.out),
+        "bytes": len(page.encode()),
+        "files": files,
+    }
+
+
+def _card_arguments(parser: argparse.ArgumentParser) -> None:
+    _material_arguments(parser)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, metavar="FILE", help="the README.md to write")
+    add("--draft-folder", type=Path, metavar="DIR", help="a draft that `slice` wrote")
+    add("--target", default="", metavar="ID", help="hub id of the target model")
+    add("--licence", default="", metavar="ID", help="licence of the draft, as the hub spells it")
+
+
+def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.slicing import SlicedDraft
+    from vocabtrim_core.report.card import model_card
+    from vocabtrim_core.workspace.files import write_atomic
+
+    sliced = SlicedDraft.load(arguments.draft_folder) if arguments.draft_folder else None
+    found = _facts(arguments, progress)
+    choice = found.material.choice
+    if sliced and sliced.vocabulary_sha256 != choice.vocabulary_sha256:
+        raise InputError(
+            f"{arguments.draft_folder} keeps {sliced.k:,} other tokens than the choice's "
+            f"{choice.k:,}; give the choice it was cut for."
+        )
+    text = model_card(found, sliced=sliced, target=arguments.target, licence=arguments.licence)
+    write_atomic(arguments.out, text.encode())
+    return {**_summary(found), "out": str(arguments.out), "bytes": len(text.encode())}
+
+
+def _at_hand(choice: SelectionSpec) -> list[str]:
+    """Keys of the sets that a choice is measured on, those of this workspace; others are named."""
+    here = {stored.key for stored in list_counts()}
+    if gone := [key for key in choice.on or () if key not in here]:
+        print(
+            f"Left out, since this workspace does not have them: the counts {', '.join(gone)}; "
+            "give their files with --on.",
+            file=sys.stderr,
+        )
+    return [key for key in choice.on or () if key in here]
+
+
+def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
+    from vocabtrim_core.report.data import gather
+    from vocabtrim_core.report.inputs import Material
+
+    progress(0, 4, "reading the counts")
+    choice = chosen(arguments, find_counts(arguments.counts))
+    specs = [arguments.counts, *(arguments.on or _at_hand(choice))]
+    counts, *others = comparable_counts(specs)
+    kept = choice.open(counts)
+    responses = responses_of(specs, [counts, *others])
+    progress(1, 4, "intervals over conversations")
+    return gather(
+        Material(
+            counts,
+            choice,
+            others,
+            _intervals(others, responses[1:], kept.vocabulary.t2d),
+            _tokenizer(counts, arguments.tokenizer),
+            title=getattr(arguments, "title", ""),
+            created=getattr(arguments, "date", ""),
+            measured=_measured(arguments.measurements, choice, counts.vocab_size),
+            commands=(_command(arguments),),
+            ceiling=_ceiling(choice, responses[0], kept.ruled.curve.ranks()),
+        )
+    )
+
+
+def _measured(specs: list[str], choice: SelectionSpec, vocab_size: int) -> list[Measured]:
+    from vocabtrim_core.report.forecast import comparisons
+    from vocabtrim_core.serving.measurement import find
+
+    return comparisons([find(spec) for spec in specs], choice.k, vocab_size)
+
+
+def _intervals(
+    others: list[TokenCounts], responses: list[Responses | None], kept: np.ndarray
+) -> dict[str, Any]:
+    from vocabtrim_core.generalization.uncertainty import coverage_interval
+
+    return {
+        counts.key: coverage_interval(found, kept)
+        for counts, found in zip(others, responses, strict=True)
+        if found is not None and found.complete and found.conversations > 1
+    }
+
+
+def _ceiling(choice: SelectionSpec, responses: Responses | None, ranks: np.ndarray) -> Any:
+    """The exact ceiling where the counted responses are at hand and a forecast is wanted."""
+    if responses is None or choice.forecast.full_length is None:
+        return None
+    from vocabtrim_core.forecast.acceptance import ceiling
+
+    return ceiling(responses.batches(), ranks).length(choice.forecast.depth)
+
+
+def _tokenizer(counts: TokenCounts, spec: str | None) -> Any:
+    """The tokenizer that names tokens; without one they are shown by id."""
+    try:
+        return tokenizer_of(counts, spec)
+    except InputError:
+        if spec:
+            raise
+        return None
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """This command with the choice in a file, for the report's own list of commands."""
+    line = ["python", "-m", "vocabtrim_core", "report", "counts.npz", "--choice", "choice.json"]
+    line += ["--on", *arguments.on] if arguments.on else []
+    line += ["--measurement", *arguments.measurements] if arguments.measurements else []
+    return shlex.join([*line, "--out", "report.html"])
+
+
+def _summary(found: Facts) -> Result:
+    choice = found.opened.choice
+    return {
+        "k": choice.k,
+        "coverage": choice.coverage,
+        "latency_reduction": choice.latency_reduction,
+        "utility": choice.utility,
+        "vocabulary_sha256": found.material.choice.vocabulary_sha256,
+        "elsewhere": [
+            {
+                "name": place.held.name,
+                "coverage": place.held.coverage,
+                "interval": [place.interval.low, place.interval.high] if place.interval else None,
+            }
+            for place in found.elsewhere
+        ],
+        "throughput": list(found.chosen.gain) if found.chosen.gain else None,
+        "measured": [asdict(each) for each in found.material.measured],
+    }
+
+
+def _summary_text(result: Result) -> str:
+    lines = [facts(result, "k", "coverage", "latency_reduction", "utility", "bytes", "out")]
+    rows = [(place["name"], f"{place['coverage']:.2%}") for place in result["elsewhere"]]
+    lines += [table([("elsewhere", "coverage"), *rows])] if rows else []
+    return "\n".join([*lines, *result.get("files", [])[1:]])
+
+
+COMMANDS = (
+    *choice.COMMANDS,
+    Command(
+        "report",
+        "write the report of a choice: one HTML file, and PDF, figures and tables on request",
+        _report,
+        _report_arguments,
+        _summary_text,
+        "report blend.npz --choice choice.json --on gsm8k.npz --out report.html --pdf",
+    ),
+    Command(
+        "card",
+        "write a model card for a draft with this vocabulary",
+        _card,
+        _card_arguments,
+        _summary_text,
+        "card blend.npz --choice choice.json --target meta-llama/Llama-3.1-8B-Instruct "
+        "--out README.md",
+    ),
+)

@@ -1,0 +1,96 @@
+"""Counts that may be compared, and what belongs to them: responses, tokenizer, template."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vocabtrim_core.counting.responses import Responses
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.generalization.stability import StabilitySample
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+NO_RESPONSES = (
+    "Intervals are left out for {names}: the responses themselves are not at hand, which `count` "
+    "keeps on the machine where it runs."
+)
+
+
+def tokenizer_argument(parser: argparse.ArgumentParser) -> None:
+    """--tokenizer of commands that show or find tokens."""
+    parser.add_argument(
+        "--tokenizer",
+        metavar="T",
+        help="the tokenizer of the counts, to decode tokens (default: found by its name)",
+    )
+
+
+def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
+    """The tokenizer that counts were made with; InputError when it is not there or another one."""
+    from dataclasses import replace
+
+    from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
+
+    made = counts.provenance
+    try:
+        tokenizer = load_tokenizer(spec or made.tokenizer)
+    except InputError as error:
+        if spec:
+            raise
+        raise InputError(
+            f"The tokenizer of {counts.name}, {made.tokenizer}, is not found by its name; "
+            "give it with --tokenizer."
+        ) from error
+    if tokenizer.fingerprint != made.tokenizer_sha256:
+        raise InputError(
+            f"{tokenizer.name} is not the tokenizer that {counts.name} was counted with "
+            f"({made.tokenizer}); give that one with --tokenizer."
+        )
+    if tokenizer.vocab_size == counts.vocab_size:
+        return tokenizer
+    return replace(tokenizer, vocab_size=counts.vocab_size)  # V came from a config.json
+
+
+def comparable_counts(specs: Sequence[str]) -> list[TokenCounts]:
+    """The counts, once it is sure that they may be compared."""
+    from vocabtrim_core.counts_store import find_counts
+
+    sets = [find_counts(spec) for spec in specs]
+    for spec, other in zip(specs[1:], sets[1:], strict=True):
+        sets[0].check_comparable(other, (specs[0], spec))
+    return sets
+
+
+def responses_of(specs: Sequence[str], sets: Sequence[TokenCounts]) -> list[Responses | None]:
+    """The responses of each counts, None where they are not at hand."""
+    from vocabtrim_core.counting.response_files import find_responses
+
+    return [find_responses(spec, counts) for spec, counts in zip(specs, sets, strict=True)]
+
+
+def sample_of(spec: str, counts: TokenCounts) -> tuple[StabilitySample, str]:
+    """What resampling draws from, and what it is called: conversations, else pieces of the corpus.
+
+    All conversations are best; a part of a large corpus is worse than all of it in pieces.
+    """
+    from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.counting.shard_counts import load_shards
+    from vocabtrim_core.generalization.stability import Pieces
+
+    responses = find_responses(spec, counts)
+    if responses is not None and responses.complete:
+        return responses, "conversations"
+    shards = load_shards(counts.key)
+    if shards is not None and len(shards) > 7:
+        return Pieces(shards, counts.vocab_size), f"{len(shards)} pieces of the corpus"
+    if responses is not None:
+        return responses, f"{responses.conversations:,} random conversations of the corpus"
+    raise InputError(
+        f"{counts.name} has neither its responses nor its counts by piece at hand, which `count` "
+        "keeps on the machine where it runs; count the corpus here."
+    )

@@ -1,0 +1,189 @@
+"""The command for vocabularies beyond top-k: select."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vocabtrim_core.cli.arguments import settings_arguments, settings_of
+from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_of
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.selection.rules import Rules
+from vocabtrim_core.selection_spec.settings import Mix
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.selection.protect import Wish
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "counts",
+        nargs="+",
+        metavar="COUNTS",
+        help="counts of every corpus to serve (same tokenizer, V and rule)",
+    )
+    settings_arguments(parser, "architecture")
+    group = parser.add_argument_group("what is weighed")
+    add_options(group, Mix, "weights")
+    settings_arguments(group, "k", "alpha", "floor")
+    add_options(group, Mix, "floor_every")
+    settings_arguments(group, "k_max")
+    group = parser.add_argument_group("what must be in it, or out of it")
+    add_options(group, Mix, "protect", "scripts")
+    add_options(group, Rules, "excluded", "multiple")
+    tokenizer_argument(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="ids.json to write: the ids, V, the tokenizer and how they were chosen",
+    )
+
+
+def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
+    from vocabtrim_core.selection.constrained import Problem, about, solve
+    from vocabtrim_core.selection.selection import mix
+
+    if not 0 <= arguments.alpha <= 1:
+        raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
+    sets = comparable_counts(arguments.counts)
+    size = sets[0].vocab_size
+    if arguments.k is not None and not 1 <= arguments.k <= size:
+        raise InputError(f"k = {arguments.k:,} is outside 1..{size:,}.")
+    weights = arguments.weights or [1.0] * len(sets)
+    progress(0, 2, "reading the tokenizer")
+    wishes, excluded = _wishes(arguments, sets, mix(sets, weights))
+    progress(1, 2, "choosing")
+    settings = settings_of(arguments, size)
+    demand = Problem(
+        sets,
+        weights,
+        settings.architecture,
+        settings.alpha,
+        settings.floor,
+        arguments.min_coverage_every,
+        settings.k,
+        k_max=settings.k_max,
+        wishes=wishes,
+        excluded=excluded,
+        multiple=arguments.multiple,
+    )
+    found = solve(demand)
+    if arguments.out:
+        write_ids(arguments.out, found.vocabulary, Origin.of(sets[0]), about(demand))
+    result: Result = {
+        **asdict(found.choice),
+        "vocab_size": size,
+        "sha256": found.vocabulary.sha256,
+        "weights": [w / sum(weights) for w in weights],
+        "coverages": [asdict(row) for row in found.coverages],
+        "plain": asdict(found.plain),
+        "prices": [asdict(price) for price in found.prices],
+        "out": str(arguments.out) if arguments.out else None,
+    }
+    if found.worst:
+        result["floor_everywhere"] = {
+            "floor": found.worst.floor,
+            "smallest_k": found.worst.smallest_k,
+            "least_k": found.worst.least_k,
+            "top_k_needed": found.worst.top_k_needed,
+            "top_k_worst": found.worst.top_k_worst,
+        }
+    return result
+
+
+def _wishes(
+    arguments: argparse.Namespace, sets: list[TokenCounts], frequencies: np.ndarray
+) -> tuple[tuple[Wish, ...], np.ndarray | None]:
+    """What must be kept, and what must not."""
+    from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+    from vocabtrim_core.templates.resolve import template_of
+    from vocabtrim_core.tokenizers.kinds import token_kinds
+
+    counts, size = sets[0], sets[0].vocab_size
+    named = [name for name in arguments.protect or () if name in SETS]
+    files = [name for name in arguments.protect or () if name not in SETS]
+    for name in files:
+        if not Path(name).is_file():
+            raise InputError(f"--protect {name} is neither a file nor one of {', '.join(SETS)}.")
+    tokenizer = _tokenizer(arguments, counts, needed=bool(named or arguments.script))
+    template = template_of(counts, tokenizer) if tokenizer and named else None
+    wishes = [Wish(name, protected_ids(name, tokenizer, template)) for name in named if tokenizer]
+    wishes += [Wish(Path(f).name, listed_ids(f, tokenizer, size)) for f in files]
+    if arguments.script and tokenizer:
+        kinds = token_kinds(tokenizer)
+        wishes += [
+            Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
+            for script, n in arguments.script
+        ]
+    excluded = None
+    if arguments.exclude:
+        excluded = listed_ids(arguments.exclude, tokenizer, size)
+    return tuple(wishes), excluded
+
+
+def _tokenizer(
+    arguments: argparse.Namespace, counts: TokenCounts, *, needed: bool
+) -> Tokenizer | None:
+    """The tokenizer of the counts; without need for it, None where it is not there."""
+    if not (needed or arguments.protect or arguments.exclude):
+        return None
+    try:
+        return tokenizer_of(counts, arguments.tokenizer)
+    except InputError:
+        if needed or arguments.tokenizer:
+            raise
+        return None
+
+
+def _text(result: Result) -> str:
+    r, plain = result, result["plain"]
+    lines = [
+        f"k = {r['k']:,} of {r['vocab_size']:,}: coverage of the mix {r['coverage']:.2%}, latency "
+        f"reduction {r['latency_reduction']:.2%}, utility {r['utility']:.4f}\n"
+        f"without rules: k = {plain['k']:,}, coverage {plain['coverage']:.2%}, utility "
+        f"{plain['utility']:.4f}"
+    ]
+    rows = [
+        (c["name"], c["tokens"], f"{c['coverage']:.2%}", f"{c['unique_coverage']:.2%}")
+        for c in r["coverages"]
+    ]
+    lines.append(table([("counts", "tokens", "coverage", "unique"), *rows]))
+    if r["prices"]:
+        rows = [
+            (p["name"], p["tokens"], p["moved"], f"{p['k']:+,}", f"{p['utility']:+.2e}")
+            for p in r["prices"]
+        ]
+        lines.append(table([("rule", "tokens", "moved", "k", "utility"), *rows]))
+    if floor := r.get("floor_everywhere"):
+        lines.append(
+            f"The smallest vocabulary found with {floor['floor']:.2%} on every corpus has "
+            f"{floor['smallest_k']:,} tokens, and none has fewer than {floor['least_k']:,}; plain "
+            f"top-k of the same size gets to {floor['top_k_worst']:.2%} on the worst, and needs "
+            f"{floor['top_k_needed']:,}."
+        )
+    if r["out"]:
+        lines.append(f"written to {r['out']}")
+    return "\n\n".join(lines)
+
+
+COMMANDS = (
+    Command(
+        "select",
+        "choose a vocabulary for a mix of corpora, with tokens to keep and floors to reach",
+        _select,
+        _arguments,
+        _text,
+        "select blend.npz calls.npz --weights 0.8 0.2 --protect specials bytes --out ids.json",
+    ),
+)

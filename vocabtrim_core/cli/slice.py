@@ -1,0 +1,224 @@
+"""Commands about draft folders: slice, inspect."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.forecast.settings import ForecastSettings
+
+if TYPE_CHECKING:
+    from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.jobs.progress import Progress
+
+# --- slice --------------------------------------------------------------------------------------
+
+
+def _slice_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("draft", type=Path, metavar="DRAFT", help="folder of an EAGLE-3 draft checkpoint")
+    add(
+        "--vocabulary",
+        type=Path,
+        required=True,
+        metavar="MAPPING",
+        help="the tokens to keep: a choice.json, an export, or any mapping `compare` reads",
+    )
+    add("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    add("--target", type=Path, metavar="DIR", help="the target, for drafts that use its head")
+    add(
+        "--drop-missing",
+        action="store_true",
+        help="where the draft was reduced before, keep what it still has of the vocabulary",
+    )
+    group = parser.add_argument_group("expected loss", "left out without --counts")
+    group.add_argument("--counts", metavar="COUNTS", help="counts of your traffic")
+    add_options(group, ForecastSettings, "full_length", "depth")
+
+
+def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.checkpoint import open_checkpoint
+    from vocabtrim_core.drafts.slicing import slice_draft
+    from vocabtrim_core.vocabulary_file import vocabulary_in
+
+    size = open_checkpoint(arguments.draft).size("vocab_size")
+    counts = _counts(arguments)
+    vocabulary = vocabulary_in(arguments.vocabulary, size, counts)
+    sliced = slice_draft(
+        arguments.draft,
+        vocabulary,
+        arguments.out,
+        target=arguments.target,
+        drop_missing=arguments.drop_missing,
+        progress=progress,
+        command=_command(arguments),
+    )
+    return {
+        "out": str(arguments.out),
+        "k": sliced.k,
+        "vocab_size": sliced.vocab_size,
+        "rows_before": sliced.source["rows"],
+        "head_from": sliced.head_from,
+        "head_bytes": sliced.head_bytes,
+        "head_bytes_before": sliced.head_bytes_before,
+        "vocabulary_sha256": sliced.vocabulary_sha256,
+        "dropped": len(sliced.dropped),
+        "left_out": list(sliced.left_out),
+        "files": list(sliced.files),
+        "expected": _expected(arguments, counts),
+    }
+
+
+def _counts(arguments: argparse.Namespace) -> TokenCounts | None:
+    if arguments.counts is None:
+        if arguments.accept_length is not None:
+            raise InputError("--accept-length needs --counts, the traffic to forecast for.")
+        return None
+    from vocabtrim_core.counts_store import find_counts
+
+    return find_counts(arguments.counts)
+
+
+def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Result | None:
+    """What the tokens that were written cover of the counts, and what that may cost."""
+    if counts is None:
+        return None
+    from vocabtrim_core.coverage import coverage_on
+    from vocabtrim_core.drafts.expected import expected_length
+    from vocabtrim_core.drafts.slicing import read_sliced
+    from vocabtrim_core.vocabulary import DraftVocabulary
+
+    head = read_sliced(arguments.out)
+    held = coverage_on(DraftVocabulary.of(head.ids, head.vocab_size), counts)
+    expected: Result = {"on": held.name, "coverage": held.coverage}
+    if arguments.accept_length is not None:
+        length = expected_length(held.coverage, arguments.accept_length, arguments.depth)
+        expected |= {"full_length": arguments.accept_length, "length": list(length)}
+    return expected
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The line for a shell, by names alone: equal drafts, equal bytes."""
+    line = [
+        "python",
+        "-m",
+        "vocabtrim_core",
+        "slice",
+        arguments.draft.resolve().name,
+        "--vocabulary",
+        arguments.vocabulary.name,
+    ]
+    line += ["--target", arguments.target.resolve().name] if arguments.target else []
+    line += ["--drop-missing"] if arguments.drop_missing else []
+    return shlex.join([*line, "--out", "DIR"])
+
+
+def _slice_text(result: Result) -> str:
+    lines = [
+        facts(
+            result,
+            "k",
+            "rows_before",
+            "vocab_size",
+            "head_bytes",
+            "head_bytes_before",
+            "head_from",
+            "dropped",
+            "left_out",
+            "vocabulary_sha256",
+            "out",
+        ),
+        "The logits of kept tokens are unchanged; the other tokens cannot be drafted any more.",
+    ]
+    if expected := result["expected"]:
+        text = f"Coverage of {expected['on']}: {expected['coverage']:.2%}."
+        if "length" in expected:
+            low, high = expected["length"]
+            text += (
+                f" Acceptance length {expected['full_length']:g} is expected to become {low:.2f} "
+                f"to {high:.2f}."
+            )
+        lines.append(text)
+    return "\n".join(lines)
+
+
+# --- inspect ------------------------------------------------------------------------------------
+
+
+def _inspect_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="an export, or the folder of a draft"
+    )
+
+
+def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
+    from vocabtrim_core.exports import inspect_export
+
+    folder = arguments.folder
+    if (folder / "manifest.json").is_file():
+        found = inspect_export(folder)
+        manifest = found.manifest
+        result: Result = {
+            "kind": "export",
+            "k": manifest.k,
+            "vocab_size": manifest.vocab_size,
+            "formats": [str(form["name"]) for form in manifest.formats],
+            "vocabulary_sha256": manifest.vocabulary_sha256,
+            "files": len(manifest.files),
+            "problems": list(found.problems),
+        }
+    else:
+        result = {"kind": "draft", **asdict(inspect_draft(folder))}
+    if result["problems"]:
+        first, *more = result["problems"]
+        rest = f" (and {len(more)} more)" if more else ""
+        raise InputError(f"{folder} is not sound: {first}{rest}")
+    return result
+
+
+def _inspect_text(result: Result) -> str:
+    names = (
+        "kind",
+        "k",
+        "rows",
+        "vocab_size",
+        "hidden_size",
+        "head_dtype",
+        "formats",
+        "files",
+        "vocabulary_sha256",
+        "source",
+        "mapping",
+        "layers",
+    )
+    lines = [facts(result, *names)]
+    if checks := result.get("checked"):
+        lines.append(table([(check, "") for check in checks]))
+    return "\n".join([*lines, "sound"])
+
+
+COMMANDS: tuple[Any, ...] = (
+    Command(
+        "slice",
+        "cut a draft's head to a vocabulary, without training",
+        _slice,
+        _slice_arguments,
+        _slice_text,
+        "slice full-draft --vocabulary choice.json --out trimmed-draft",
+    ),
+    Command(
+        "inspect",
+        "check an export or a draft folder: files, shapes, mapping, record",
+        _inspect,
+        _inspect_arguments,
+        _inspect_text,
+        "inspect trimmed-draft",
+    ),
+)

@@ -1,0 +1,194 @@
+"""Commands about the target itself: demo-target, regenerate."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli.arguments import integer, number, settings_arguments
+from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.train_options import (
+    conversations,
+    data_arguments,
+    target_and_recipe,
+)
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.drafts.completion_clients import Answerer, Sampling
+    from vocabtrim_core.jobs.progress import Progress
+
+
+# --- demo-target --------------------------------------------------------------------------------
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--minutes", type=number, default=3.5, help="of training (default %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="(default: in the workspace)")
+    parser.add_argument("--data", nargs="+", metavar="PATH", help="(default: the demo's)")
+    parser.add_argument("--limit", type=integer, metavar="ROWS", help="use only the first rows")
+    parser.add_argument("--threads", type=integer, metavar="N", help="(default: all cores)")
+    shape = parser.add_argument_group("shape").add_argument
+    for flag, words in (
+        ("--vocab-size", "tokens"),
+        ("--hidden-size", "H"),
+        ("--layers", "decoder layers"),
+        ("--length", "tokens of a training sequence"),
+        ("--batch", "sequences a step"),
+        ("--steps", "train for so many steps, however long they take"),
+    ):
+        shape(flag, type=integer, help=words)
+
+
+def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.corpora import open_corpus
+    from vocabtrim_core.drafts.demo_target import DemoShape, build
+
+    if not 0 < arguments.minutes < 600:
+        raise InputError(f"minutes must lie within 0..600, but it is {arguments.minutes}.")
+    names = ("vocab_size", "hidden_size", "layers", "length", "batch", "steps")
+    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
+    corpus = open_corpus(arguments.data, limit=arguments.limit) if arguments.data else None
+    made = build(
+        DemoShape(minutes=arguments.minutes, **given),
+        corpus=corpus,
+        out=arguments.out,
+        threads=arguments.threads,
+        progress=progress,
+    )
+    return {
+        **asdict(made),
+        "folder": str(made.folder),
+        "held_out_perplexity": math.exp(made.held_out_loss),
+        "unigram_perplexity": math.exp(made.unigram_loss),
+    }
+
+
+# --- regenerate ---------------------------------------------------------------------------------
+
+
+def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
+    data_arguments(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .jsonl file")
+    parser.add_argument(
+        "--by",
+        default="local",
+        metavar="local|URL",
+        help="who answers: the target here (transformers), or a server (default %(default)s)",
+    )
+    parser.add_argument(
+        "--api",
+        choices=("openai", "sglang"),
+        default="openai",
+        help="what the server speaks: chat completions with its template, or SGLang's /generate "
+        "with ours (default %(default)s)",
+    )
+    parser.add_argument("--model", metavar="NAME", help="model of the server (default: its first)")
+    parser.add_argument("--temperature", type=number, default=0.0, help="(default %(default)s)")
+    parser.add_argument("--answer-tokens", type=integer, default=512, help="(default %(default)s)")
+    parser.add_argument(
+        "--concurrency", type=integer, default=16, help="prompts at once (default %(default)s)"
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="count both corpora with the target's tokenizer, and say how k* moves",
+    )
+    settings_arguments(parser, "alpha")
+
+
+def answerer(
+    by: str,
+    target: Any,
+    recipe: Any,
+    sampling: Sampling,
+    *,
+    api: str = "openai",
+    model: str | None = None,
+    concurrency: int = 16,
+) -> Answerer:
+    """Who answers: the target here, or a server."""
+    from vocabtrim_core.drafts.completion_clients import LocalAnswerer, ServerAnswerer
+    from vocabtrim_core.drafts.features import choose_device
+
+    if by == "local":
+        return LocalAnswerer(
+            target, recipe.tokenizer, recipe.template, sampling, choose_device("auto"), concurrency
+        )
+    if by.startswith(("http://", "https://")):
+        return ServerAnswerer(by, sampling, concurrency, api, model, recipe.template)
+    raise InputError(f"Answers come from local or from an http(s) URL, not from {by!r}.")
+
+
+def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.completion_clients import Sampling
+    from vocabtrim_core.drafts.regenerate import regenerate
+
+    if arguments.concurrency < 1:
+        raise InputError(f"concurrency must be at least 1, but it is {arguments.concurrency}.")
+    if arguments.out.suffix != ".jsonl":
+        raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
+    target, recipe = target_and_recipe(arguments, limit=False)
+    sampling = Sampling(arguments.temperature, arguments.answer_tokens)
+    who = answerer(
+        arguments.by,
+        target,
+        recipe,
+        sampling,
+        api=arguments.api,
+        model=arguments.model,
+        concurrency=arguments.concurrency,
+    )
+    corpus = conversations(arguments, progress)
+    made = regenerate(corpus, who, sampling, arguments.out, progress=progress)
+    found: Result = {**asdict(made), "out": str(made.path), "path": str(made.path)}
+    if arguments.compare:
+        from vocabtrim_core.drafts.alignment import align
+
+        whole = made.corpus()
+        found["alignment"] = align(
+            corpus, whole, recipe, target, alpha=arguments.alpha, progress=progress
+        ).json()
+    return found
+
+
+def _regenerate_text(result: Result) -> str:
+    words = [facts(result, "out", "conversations", "answers")]
+    return "\n".join(
+        [*words, *([result["alignment"]["sentence"]] if "alignment" in result else [])]
+    )
+
+
+COMMANDS = (
+    Command(
+        "demo-target",
+        "train a toy target on the demo conversations, to try the whole loop without downloads",
+        _demo,
+        _demo_arguments,
+        lambda r: facts(
+            r,
+            "label",
+            "folder",
+            "parameters",
+            "tokens",
+            "steps",
+            "seconds",
+            "held_out_loss",
+            "unigram_loss",
+        ),
+        "demo-target",
+    ),
+    Command(
+        "regenerate",
+        "replace a corpus's answers by the target's own, the paper's alignment step",
+        _regenerate,
+        _regenerate_arguments,
+        _regenerate_text,
+        "regenerate --target demo --data demo/tool-calls.jsonl.zst --limit 200 --out own.jsonl",
+    ),
+)

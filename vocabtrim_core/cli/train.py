@@ -1,0 +1,309 @@
+"""Commands that train drafts: capture, train, draft-eval."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.train_options import (
+    capture_arguments,
+    conversations,
+    deployment,
+    held_out,
+    max_tokens,
+    plan,
+    size,
+    target_and_recipe,
+    train_arguments,
+)
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.corpora import Corpus
+    from vocabtrim_core.counting.config import CountConfig
+    from vocabtrim_core.drafts.target import Target
+    from vocabtrim_core.jobs.progress import Progress
+
+
+def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.features import capture
+
+    target, recipe = target_and_recipe(arguments)
+    made = capture(
+        target,
+        conversations(arguments, progress),
+        recipe,
+        device=arguments.device,
+        max_tokens=max_tokens(arguments, target),
+        held_out=held_out(arguments),
+        progress=progress,
+    )
+    return {**asdict(made), "folder": str(made.folder), "versions": dict(made.versions)}
+
+
+# --- train --------------------------------------------------------------------------------------
+
+
+def _train(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.training import train
+
+    request = _request(arguments, progress)
+    if arguments.check:
+        return _check(request, arguments.online)
+    run = train(request, progress)
+    return {
+        "run": run.name,
+        "folder": str(run.folder),
+        "target": run.spec["target"]["name"],
+        "label": run.spec["target"]["toy"].get("label"),
+        "drafts": [dict(draft.result) for draft in run.drafts],
+        "stages": [asdict(stage) for stage in run.stages],
+        "notes": run.spec["notes"],
+    }
+
+
+def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
+
+    from vocabtrim_core.counts_store import find_counts
+    from vocabtrim_core.drafts.request import TrainingRequest
+    from vocabtrim_core.drafts.training_env import probe, trainer_command
+    from vocabtrim_core.vocabulary_file import vocabulary_in
+
+    if not arguments.check:
+        _make_demo_target(arguments, progress)
+    target, recipe = target_and_recipe(arguments)
+    command = trainer_command(arguments.trainer)
+    trainer = probe(command, device=arguments.device)
+    regenerate, by = _regeneration(arguments, target, recipe)
+    counts = find_counts(arguments.counts) if arguments.counts else None
+    files = {
+        str(path): vocabulary_in(path, target.vocab_size, None) for path in arguments.vocabularies
+    }
+    return TrainingRequest(
+        target=target,
+        corpus=conversations(arguments, progress),
+        recipe=recipe,
+        ks=[size(text, target.vocab_size) for text in arguments.ks],
+        plan=plan(arguments, target),
+        deployment=deployment(arguments, trainer),
+        trainer=trainer,
+        counts=counts,
+        given=files,
+        name=arguments.name,
+        max_tokens=max_tokens(arguments, target),
+        held_out=held_out(arguments),
+        regenerate=regenerate,
+        regenerated_by=by,
+        threads=arguments.threads,
+        command=("python", "-m", "vocabtrim_core", *sys.argv[1:]),
+    )
+
+
+def _make_demo_target(arguments: argparse.Namespace, progress: Progress) -> None:
+    """The toy target is made where it is asked for: nothing else can be had on a fresh machine."""
+    from vocabtrim_core.drafts.demo_target import DemoShape, build
+    from vocabtrim_core.drafts.target import DEMO, demo_folder
+
+    if arguments.target == DEMO and not (demo_folder() / "config.json").is_file():
+        build(DemoShape(), threads=arguments.threads, progress=progress)
+
+
+def _regeneration(
+    arguments: argparse.Namespace, target: Target, recipe: CountConfig
+) -> tuple[Callable[[Path, Any], Corpus] | None, str]:
+    if not arguments.regenerate:
+        return None, ""
+    from vocabtrim_core.cli.target import answerer
+    from vocabtrim_core.drafts.completion_clients import Sampling
+    from vocabtrim_core.drafts.regenerate import regenerate
+
+    sampling = Sampling(arguments.temperature, arguments.answer_tokens)
+
+    def run(out: Path, progress: Any) -> Corpus:
+        corpus = conversations(arguments, progress)
+        who = answerer(arguments.regenerate, target, recipe, sampling)
+        return regenerate(corpus, who, sampling, out, progress=progress).corpus()
+
+    return run, f"{arguments.regenerate} at temperature {arguments.temperature:g}"
+
+
+def _check(request: Any, online: str | None) -> Result:
+    from vocabtrim_core.drafts.estimate import estimate
+    from vocabtrim_core.drafts.validation import validate, validate_online
+
+    servers = _servers(online) if online else None
+    cost = estimate(
+        request.target,
+        request.corpus,
+        request.recipe,
+        request.sizes,
+        request.plan,
+        request.deployment,
+        request.trainer,
+        max_tokens=request.max_tokens,
+        held_out=request.held_out,
+    )
+    seconds = {str(k): value for k, value in cost.train_seconds.items()}
+    return {
+        "check": True,
+        **asdict(cost),
+        "train_seconds": seconds,
+        "seconds": cost.seconds,
+        "fits": cost.fits,
+        "plans": validate(request),
+        "online": validate_online(request, servers) if servers else None,
+        "notes": request.notes,
+    }
+
+
+def _servers(text: str) -> Any:
+    """GPUs of the trainer, and of the servers, one each: "2,3:0,1"."""
+    from vocabtrim_core.drafts.plan import OnlineServers
+
+    try:
+        trainer, servers = ([int(i) for i in part.split(",")] for part in text.split(":"))
+    except ValueError as error:
+        raise InputError(f"online takes GPUs such as 2,3:0,1, but it is {text!r}.") from error
+    return OnlineServers(trainer, [[i] for i in servers])
+
+
+def _train_text(result: Result) -> str:
+    if result.get("check"):
+        words = facts(
+            result,
+            "conversations",
+            "tokens",
+            "steps",
+            "feature_bytes",
+            "checkpoint_bytes",
+            "free_bytes",
+            "fits",
+            "seconds",
+            "device",
+        )
+        return f"{words}\nSpecForge accepts the run files."
+    head = ("k", "coverage", "acceptance length", "FLOPs saved", "best step", "draft")
+    rows = [
+        (
+            d["k"],
+            d["coverage"],
+            d["acceptance_length"],
+            d["flops_reduction"],
+            d["best_step"],
+            d["draft"],
+        )
+        for d in result["drafts"]
+    ]
+    label = [f"{result['target']}: {result['label']}"] if result["label"] else []
+    return "\n".join([*label, table([head, *rows]), *result["notes"]])
+
+
+# --- draft-eval ---------------------------------------------------------------------------------
+
+
+def _eval_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("drafts", nargs="+", type=Path, metavar="DRAFT", help="draft directories")
+    parser.add_argument("--target", required=True, metavar="MODEL", help="their target")
+    parser.add_argument(
+        "--features", required=True, metavar="KEY", help="captured features (see `capture`)"
+    )
+    parser.add_argument("--ttt-length", type=integer, default=7, help="(default %(default)s)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--trainer", metavar="NAME", help="see `train`")
+
+
+def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
+
+    from vocabtrim_core import workspace
+    from vocabtrim_core.drafts.evaluate_export import evaluate_draft
+    from vocabtrim_core.drafts.feature_sets import load_features
+    from vocabtrim_core.drafts.target import load_target, trainer_folder
+    from vocabtrim_core.drafts.training_env import probe, settings_for, trainer_command
+
+    target, features = load_target(arguments.target), load_features(arguments.features)
+    if features.target_sha256 != target.fingerprint:
+        raise InputError(
+            f"The features {features.key} were captured from {features.target}, which is not the "
+            f"target {target.name} as it is now; capture them again."
+        )
+    command = trainer_command(arguments.trainer)
+    trainer = probe(command, device=arguments.device)
+    device = trainer.device if arguments.device == "auto" else arguments.device
+    view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")
+    found = []
+    for i, draft in enumerate(arguments.drafts):
+        if not (draft / "config.json").is_file():
+            raise InputError(f"{draft} is no draft directory: it has no config.json.")
+        progress(i, len(arguments.drafts), f"Evaluating {draft.name}")
+        measured = evaluate_draft(
+            draft.resolve(),
+            target,
+            view,
+            features,
+            trainer,
+            device,
+            ttt_length=arguments.ttt_length,
+            settings=settings_for(device),
+        )
+        found.append({"draft": str(draft), **measured})
+    return {
+        "drafts": found,
+        "target": target.name,
+        "label": target.toy.get("label"),
+        "features": features.key,
+    }
+
+
+def _eval_text(result: Result) -> str:
+    rows = [
+        (d["draft"], d["acceptance_length"], d["per_position_accuracy"], d["held_out_tokens"])
+        for d in result["drafts"]
+    ]
+    return table([("draft", "acceptance length", "accuracy by position", "tokens"), *rows])
+
+
+COMMANDS = (
+    Command(
+        "capture",
+        "capture the target's hidden states, once for every draft that is trained on them",
+        _capture,
+        capture_arguments,
+        lambda r: facts(
+            r,
+            "key",
+            "target",
+            "corpus",
+            "train_samples",
+            "train_tokens",
+            "eval_samples",
+            "eval_tokens",
+            "bytes",
+            "seconds",
+            "device",
+            "folder",
+        ),
+        "capture --target models/Llama-3.2-1B-Instruct --data blend.parquet --max-tokens 2000000",
+    ),
+    Command(
+        "train",
+        "train EAGLE-3 drafts with SpecForge, one per vocabulary size, and export them",
+        _train,
+        train_arguments,
+        _train_text,
+        "train --target demo --k full --k 4380 --start target",
+    ),
+    Command(
+        "draft-eval",
+        "measure the held-out acceptance length of draft directories",
+        _eval,
+        _eval_arguments,
+        _eval_text,
+        "draft-eval runs/a/k-4380/draft --target demo --features 1acf9a41",
+    ),
+)

@@ -1,0 +1,256 @@
+"""The command that searches with real measurements: tune."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from contextlib import closing, nullcontext
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vocabtrim_core.cli import bench, bench_setup
+from vocabtrim_core.cli import bench_options as given_
+from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.bench_options import SGLANG
+from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.serving.measurement import Configuration, Measurement
+    from vocabtrim_core.serving.prompts.prompt_set import PromptSet
+    from vocabtrim_core.serving.tuning import Space, TuningTrial
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    given_.arguments(parser)
+    parser.conflict_handler = "resolve"  # what `bench` takes once is searched over here
+    add = parser.add_argument_group("the search").add_argument
+    add(
+        "--steps",
+        type=integer,
+        nargs="+",
+        default=[2, 3, 4, 5],
+        metavar="N",
+        help="draft steps per cycle to choose from (default 2 3 4 5)",
+    )
+    add(
+        "--topk",
+        type=integer,
+        nargs="+",
+        default=[1],
+        metavar="N",
+        help="branches per step to choose from (default 1, chains)",
+    )
+    add(
+        "--draft-tokens",
+        type=integer,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="tokens verified per cycle to choose from, for trees",
+    )
+    add(
+        "--trials",
+        type=integer,
+        default=20,
+        metavar="N",
+        help="configurations to measure in all (default %(default)s)",
+    )
+    add("--search-seed", type=integer, default=0, metavar="N", help="(default %(default)s)")
+    add("--study", metavar="NAME", help="(default: by what is searched)")
+    add("--storage", metavar="URL", help="Optuna storage (default: the workspace's)")
+    add(
+        "--no-confirm",
+        action="store_true",
+        help="leave out the measurement of the best beside its baselines, in turns",
+    )
+
+
+def tune(given: argparse.Namespace, progress: Progress) -> Result:
+    """Measure what TPE proposes, then the best again beside its baselines."""
+    from vocabtrim_core.jobs.turns import hold
+    from vocabtrim_core.serving import tuning
+    from vocabtrim_core.serving.runner import resources
+
+    engine = given_.engine(given)
+    if engine == SGLANG:
+        raise InputError(
+            "A server that runs already cannot change its draft or steps; tune with --interpreter, "
+            "which launches servers, or with the torch loop."
+        )
+    if len(given.concurrency) != 1:
+        raise InputError("tune searches at one concurrency; name one.")
+    needs = resources(engine, bench.device(engine, given))
+    with hold(needs[0], progress) if needs else nullcontext():
+        one = _with(given, steps=given.steps[0], topk=1, draft_tokens=None)
+        setup = bench_setup.attach(engine, one, progress)
+        with closing(setup.attached):
+            space = _space(given, setup.configurations)
+            prompts = bench_setup.prompts(given, setup, progress)
+            about = {
+                "target": setup.attached.target,
+                "engine": setup.attached.label,
+                "device": setup.attached.device,
+                "prompts": prompts.key,
+                "runs": given.runs,
+                "max_new_tokens": given.max_new_tokens,
+                "ignore_eos": given.ignore_eos,
+                "concurrency": given.concurrency[0],
+            }
+
+            planned = min(given.trials, len(space.configurations()))
+
+            def evaluate(each: Configuration, number: int) -> Measurement:
+                def tell(done: int, total: int | None, message: str = "", **rates: float) -> None:
+                    progress(number, planned, f"Trial {number + 1}: {message}", **rates)
+
+                return _measure(given, setup, [each], prompts, tell, bool(needs))
+
+            found = tuning.tune(
+                space,
+                evaluate,
+                study=given.study or _name(space, about, given.search_seed),
+                about=about,
+                trials=given.trials,
+                seed=given.search_seed,
+                storage=given.storage,
+            )
+            best = found.best
+            confirmed = None
+            if best and not given.no_confirm:
+                rivals = tuning.rivals(best.configuration, space, setup.attached.vocab_size)
+                confirmed = _measure(given, setup, rivals, prompts, progress, bool(needs))
+    return {
+        "study": found.study,
+        "storage": found.storage,
+        "configurations": len(space.configurations()),
+        "trials": [_row(trial) for trial in found.trials],
+        "best": _row(best) if best else None,
+        "confirmed": bench.shown(confirmed) if confirmed else None,
+    }
+
+
+def _space(given: argparse.Namespace, configurations: Sequence[Configuration]) -> Space:
+    """The drafts that are attached, in every shape that was named."""
+    from vocabtrim_core.serving.tuning import Space
+
+    drafts: dict[int, str] = {}
+    for each in configurations:
+        if each.k is None:
+            continue
+        if each.k in drafts:
+            raise InputError(
+                f"Two drafts keep {each.k:,} tokens, {drafts[each.k]} and {each.draft}; the search "
+                "tells drafts apart by size, so name one of them."
+            )
+        drafts[each.k] = each.draft
+    return Space(drafts, tuple(given.steps), tuple(given.topk), tuple(given.draft_tokens))
+
+
+def _measure(
+    given: argparse.Namespace,
+    setup: bench_setup.Setup,
+    configurations: Sequence[Configuration],
+    prompts: PromptSet,
+    progress: Any,
+    local: bool,
+) -> Measurement:
+    from vocabtrim_core.serving.engine import Generation
+    from vocabtrim_core.serving.runner import measure
+
+    shape = next(each for each in configurations if each.k is not None)
+    again = _with(
+        given,
+        steps=shape.steps,
+        topk=shape.topk,
+        draft_tokens=shape.draft_tokens if shape.topk > 1 else None,
+        only=True,
+        draft=[each.draft for each in configurations if each.draft],
+        no_speculation=any(not each.draft for each in configurations),
+    )
+    return measure(
+        setup.attached,
+        configurations,
+        prompts,
+        generation=Generation(given.max_new_tokens, ignore_eos=given.ignore_eos),
+        concurrencies=given.concurrency,
+        runs=given.runs,
+        warm_up=given.warm_up,
+        local=local,
+        progress=progress,
+        command=given_.command_line(again),
+    )
+
+
+def _with(given: argparse.Namespace, **changed: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(given), **changed})
+
+
+def _name(space: Space, about: dict[str, Any], seed: int) -> str:
+    """The same question, the same study."""
+    text = json.dumps([asdict(space), about, seed], sort_keys=True)
+    return f"tune-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _row(trial: TuningTrial) -> Result:
+    return {
+        **asdict(trial.configuration),
+        **{
+            name: getattr(trial, name)
+            for name in (
+                "number",
+                "value",
+                "half",
+                "runs",
+                "acceptance_length",
+                "measurement",
+                "error",
+            )
+        },
+    }
+
+
+def _text(result: Result) -> str:
+    head = ("trial", "k", "steps", "top-k", "draft tokens", "tokens/s", "±", "acceptance")
+    rows = [
+        (
+            row["number"] + 1,
+            row["k"],
+            row["steps"],
+            row["topk"],
+            row["draft_tokens"],
+            "failed" if row["value"] is None else f"{row['value']:,.2f}",
+            "" if row["half"] is None else f"{row['half']:,.2f}",
+            "" if row["acceptance_length"] is None else f"{row['acceptance_length']:.3f}",
+        )
+        for row in result["trials"]
+    ]
+    lines = [table([head, *rows])]
+    lines += [
+        f"Trial {row['number'] + 1}: {row['error']}" for row in result["trials"] if row["error"]
+    ]
+    if best := result["best"]:
+        lines.append(
+            f"Best of {len(rows)} of {result['configurations']} configurations: {best['label']}, "
+            f"{best['value']:,.1f} tokens/s. The best of many noisy values flatters."
+        )
+    if result["confirmed"]:
+        lines += ["Measured again beside its baselines, in turns:", bench.text(result["confirmed"])]
+    lines.append(f"study: {result['study']} in {result['storage']}")
+    return "\n".join(lines)
+
+
+COMMANDS = (
+    Command(
+        "tune",
+        "search drafts, steps and trees by real measurements (TPE), on an attached engine",
+        tune,
+        _arguments,
+        _text,
+        "tune --target demo --draft RUN --prompts tool-calls --limit 8 --trials 12 --steps 2 3 4",
+    ),
+)

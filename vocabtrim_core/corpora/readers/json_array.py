@@ -1,0 +1,214 @@
+"""JSON values that lines do not separate, plain or compressed -> blocks: one array of rows, objects
+one after another (as `jq` prints them, or with CR line ends), one object that holds the rows.
+
+Neither an array nor a sequence of objects is held in memory; a single object is.
+"""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows, whole
+from vocabtrim_core.corpora.file_names import label_of
+from vocabtrim_core.corpora.readers.json_lines import (
+    DECODER,
+    LONGEST_LINE,
+    PART_BLOCKS,
+    Rows,
+    not_object,
+)
+from vocabtrim_core.corpora.schema import ColumnMapping
+from vocabtrim_core.corpora.skips import TOO_DEEP
+from vocabtrim_core.corpora.streams import CHUNK, Stream, not_utf8, open_stream, peek
+from vocabtrim_core.corpora.wrapped import rows_inside
+from vocabtrim_core.errors import InputError
+
+BRACKETS = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # and whole texts
+GAP = re.compile(r"[ \t\r\n,]*")
+Reader = Callable[..., Iterator[Rows]]
+
+
+def begins(path: Path) -> str:
+    """How a JSON file has to be read: as an "array", "lines" of JSON, or "objects".
+
+    Lines need a first line that is a whole object, and a second one.
+    """
+    with open_stream(path) as stream:
+        head = stream.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
+        if head[:1] == b"[":
+            return "array"
+        while b"\n" not in head.rstrip() and len(head) < LONGEST_LINE:
+            if not (piece := stream.read(max(CHUNK, len(head)))):
+                return "objects"
+            head += piece
+        first = head.partition(b"\n")[0]
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return "objects"  # indented, say
+    return "lines"
+
+
+def has_cr_ends(path: Path) -> bool:
+    """Whether CR alone ends the lines of a file, as far as its beginning says."""
+    head = peek(path, 2**16)
+    return b"\r" in head.rstrip(b"\r\n") and b"\n" not in head
+
+
+def head(path: Path, rows: int, *, read: Reader) -> list[dict[str, Any]]:
+    """The first rows."""
+    found: list[dict[str, Any]] = []
+    with open_stream(path) as stream:
+        for batch in read(stream, label_of(path), chunk=2**18):
+            found.extend(row for _, row in batch if isinstance(row, dict))
+            if len(found) >= rows:
+                break
+    return found[:rows]
+
+
+def shards(path: Path, file: int, limit: int | None, *, read: Reader) -> list[Shard]:
+    """One: such a file can only be read from its beginning."""
+    rows = None
+    if limit is not None:
+        rows = 0
+        with open_stream(path) as stream:
+            for batch in read(stream, label_of(path)):
+                rows = min(rows + len(batch), limit)
+                if rows == limit:
+                    break
+    return [Shard(f"{file:04d}", file, 0, 0, 1, rows, path.stat().st_size)]
+
+
+def blocks(
+    path: Path, name: str, shard: Shard, mapping: ColumnMapping, *, read: Reader
+) -> Iterator[Block]:
+    """The blocks of the file."""
+    told = 0
+    with open_stream(path) as stream:
+        for i, rows in enumerate(read(stream, name)):
+            if shard.rows is not None:
+                rows = rows[: max(0, shard.rows - rows[0][0] + 1)]
+                if not rows:
+                    return
+            part = f"{shard.key}-{i // PART_BLOCKS:05d}"
+            decode = functools.partial(batch_from_rows, rows, mapping, name)
+            yield Block(part, rows[0][0], len(rows), stream.position - told, decode)
+            told = stream.position
+
+
+def array_rows(stream: Stream, name: str, chunk: int | None = None) -> Iterator[Rows]:
+    """The elements of the array that a file is, to its last byte."""
+    yield from _values(stream, name, chunk, array=True)
+
+
+def object_rows(stream: Stream, name: str, chunk: int | None = None) -> Iterator[Rows]:
+    """The objects of a file, or the rows that its only object holds."""
+    batches = _values(stream, name, chunk, array=False)
+    first = next(batches, [])
+    second = next(batches, []) if len(first) == 1 else []
+    if len(first) == 1 and not second and isinstance(first[0][1], dict):
+        rows: Rows = list(enumerate(rows_inside(first[0][1]), 1))
+        step = max(1, len(rows) * CHUNK // max(stream.position, 1))
+        yield from (rows[at : at + step] for at in range(0, len(rows), step))
+        return
+    yield from (rows for rows in (first, second) if rows)
+    yield from batches
+
+
+def _values(stream: Stream, name: str, chunk: int | None, *, array: bool) -> Iterator[Rows]:
+    """The values, read piece by piece so that the size of the file does not matter."""
+    utf8 = codecs.getincrementaldecoder("utf-8-sig")()
+    text, at, number, line, opened, ended = "", 0, 0, 1, not array, False
+    while not ended:
+        try:
+            # doubles while one row goes on
+            piece = stream.read(max(chunk or CHUNK, len(text) - at))
+            text, at = text[at:] + utf8.decode(piece, final=not piece), 0
+        except InputError as error:
+            raise InputError(f"{error}{f', after row {number}' * bool(number)}.") from None
+        except UnicodeDecodeError as error:
+            raise not_utf8(f"{name}, after row {number}, byte {error.start + 1}") from None
+        if not opened:
+            opened, at = True, _next(text, at) + 1  # begins() saw the bracket
+        rows: Rows = []
+        escapes = "\\ud" in text or "\\uD" in text  # may be halves of surrogate pairs
+        while (at := _next(text, at)) < len(text) and not ended:
+            if array and text[at] == "]":
+                ended = True
+                continue
+            try:
+                row, end = DECODER.raw_decode(text, at)
+            except json.JSONDecodeError as error:
+                if piece and _goes_on(error, len(text) - at):
+                    break
+                at_line = line + text.count("\n", 0, error.pos)
+                raise InputError(
+                    f"{name}, line {at_line}, row {number + 1}: not JSON ({error.msg})."
+                ) from None
+            except RecursionError:
+                if (end := _end_of(text, at)) is None:
+                    if piece and len(text) - at < LONGEST_LINE:
+                        break
+                    end = len(text)
+                row = TOO_DEEP
+            number += 1
+            if row is not TOO_DEEP and not isinstance(row, dict):
+                raise not_object(f"{name}, row {number}", row)
+            rows.append((number, whole(row) if escapes and row is not TOO_DEEP else row))
+            at = end
+        line += text.count("\n", 0, at)
+        if rows:
+            yield rows
+        if ended:
+            _require_end(stream, text[at + 1 :], name, line)
+        elif not piece:
+            if array:
+                raise InputError(f"{name} ends inside its JSON array, after row {number}.")
+            return
+
+
+def _require_end(stream: Stream, text: str, name: str, line: int) -> None:
+    """InputError where something stands after the array: a second one would be lost."""
+    while True:
+        rest = text.lstrip(" \t\r\n")
+        if rest:
+            line += text.count("\n", 0, len(text) - len(rest))
+            what = "a second array" if rest[0] == "[" else f"more text ({rest[:20]!r})"
+            raise InputError(
+                f"{name}, line {line}: {what} after the end of the JSON array; make it one array, "
+                "or one object per line in a .jsonl file."
+            )
+        line += text.count("\n")
+        piece = stream.read(CHUNK)
+        if not piece:
+            return
+        text = piece.decode("utf-8", "replace")
+
+
+def _goes_on(error: json.JSONDecodeError, length: int) -> bool:
+    """Whether more text could mend it: it broke at the very end, or inside a long string."""
+    cut = error.msg.startswith("Unterminated string") or error.pos > len(error.doc) - 16
+    return cut and length < LONGEST_LINE
+
+
+def _end_of(text: str, at: int) -> int | None:
+    """Where a list or object ends that is nested too deeply to be read; None if not in the text."""
+    depth = 0
+    for found in BRACKETS.finditer(text, at):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if not depth:
+            return found.end()
+    return None
+
+
+def _next(text: str, at: int) -> int:
+    """Where the next value begins."""
+    found = GAP.match(text, at)
+    return found.end() if found else at

@@ -1,0 +1,297 @@
+"""JSON lines, plain or compressed -> blocks.
+
+pyarrow's JSON reader decodes a block with an explicit schema outside the interpreter's lock: 450
+MB/s on one thread and 700 on two, where msgspec, holding the lock, falls from 530 to 280 (110 MB of
+chat). Keys the fast path must not overlook (tool calls, …) are declared as null: a block that has
+them, or anything else unexpected, fails and is decoded again line by line.
+"""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.json as pj
+
+from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, UnusableError, place
+from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows, whole
+from vocabtrim_core.corpora.file_names import label_of
+from vocabtrim_core.corpora.fingerprint import scan
+from vocabtrim_core.corpora.schema import ColumnMapping
+from vocabtrim_core.corpora.skips import TOO_DEEP
+from vocabtrim_core.corpora.streams import (
+    CHUNK,
+    Stream,
+    is_compressed,
+    not_utf8,
+    open_stream,
+    whole_lines,
+)
+from vocabtrim_core.corpora.unread import RICH, unread_keys
+from vocabtrim_core.errors import InputError
+
+LONGEST_LINE = 256 * 2**20
+SHARD_CUTS = 2  # blocks per shard of a plain file: enough shards for threads, few to checkpoint
+PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
+
+KEY = re.compile(rb'"([^\x00-\x1f":,{}]{1,64}+)"\s*:')  # inside of a text it ends in a backslash
+UNESCAPED = re.compile(rb"([^\\]|\\u(?!d[89a-f])[0-9a-f]{4})+", re.IGNORECASE)
+MOST_KEYS = 64  # other keys in a block; with more of them it is read line by line
+
+Rows = list[tuple[int, dict[str, Any] | str]]  # number, row or why it is unusable
+
+
+def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
+    """The first rows."""
+    found: list[dict[str, Any]] = []
+    with open_stream(path) as stream:
+        for _, first, _, data in _line_blocks(stream, label_of(path), chunk=2**18):
+            lines = data.splitlines(keepends=True)
+            for at in range(0, len(lines), rows):
+                read = _parse_lines(b"".join(lines[at : at + rows]), first + at, label_of(path))
+                found += [row for _, row in read if isinstance(row, dict)]
+                if len(found) >= rows:
+                    return found[:rows]
+    return found
+
+
+def line_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
+    """Byte ranges that start and end at line ends; one shard where the file is compressed."""
+    size = path.stat().st_size
+    if is_compressed(path):
+        rows = None if limit is None else count_lines(path, limit)
+        return [Shard(f"{file:04d}", file, 0, 0, 1, rows, size)]
+    cuts = scan(path, lines=True).cuts
+    shards = []
+    for (start, line), (stop, after) in itertools.pairwise([*cuts[:-1:SHARD_CUTS], cuts[-1]]):
+        rows = after - line if limit is None else min(after - line, limit - line + 1)
+        if rows > 0:
+            key = f"{file:04d}-{len(shards):05d}"
+            shards.append(Shard(key, file, start, stop, line, rows, stop - start))
+    return shards
+
+
+def count_lines(path: Path, limit: int) -> int:
+    """Lines of a compressed file, at most `limit`."""
+    with open_stream(path) as stream:
+        found = 0
+        for _, first, rows, _ in _line_blocks(stream, label_of(path)):
+            found = first + rows - 1
+            if found >= limit:
+                break
+    return min(found, limit)
+
+
+def line_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) -> Iterator[Block]:
+    """The blocks of one shard; those of a plain file are read only when they are decoded."""
+    if not is_compressed(path):
+        yield from _cut_blocks(path, name, shard, mapping)
+        return
+    with open_stream(path) as stream:
+        blocks = _line_blocks(stream, name, shard.rows)
+        for i, (file_bytes, first, rows, data) in enumerate(blocks):
+            part = f"{shard.key}-{i // PART_BLOCKS:05d}"
+            decode = functools.partial(decode_lines, data, first, rows, mapping, name)
+            yield Block(part, first, rows, file_bytes, decode)
+
+
+def _cut_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) -> Iterator[Block]:
+    left = shard.rows or 0
+    for (start, line), (stop, after) in itertools.pairwise(scan(path, lines=True).cuts):
+        if shard.start <= start < shard.stop and left > 0:
+            rows = min(after - line, left)
+            cut = rows < after - line
+            decode = functools.partial(
+                _decode_range, path, start, stop, line, rows, cut, mapping, name
+            )
+            yield Block(shard.key, line, rows, stop - start, decode)
+            left -= rows
+
+
+def _decode_range(
+    path: Path,
+    start: int,
+    stop: int,
+    row: int,
+    rows: int,
+    cut: bool,
+    mapping: ColumnMapping,
+    name: str,
+) -> MessageBatch:
+    if stop - start > LONGEST_LINE:
+        raise _too_long(name, row)
+    with open_stream(path, start, stop) as stream:
+        data = stream.read(stop - start)
+    data = data.removeprefix(codecs.BOM_UTF8) if row == 1 else data
+    return decode_lines(_first_lines(data, rows) if cut else data, row, rows, mapping, name)
+
+
+def decode_lines(
+    data: bytes, first_row: int, lines: int, mapping: ColumnMapping, name: str
+) -> MessageBatch:
+    """A batch from whole lines; the first is line `first_row` of the file."""
+    table = _parse_fast(data, mapping)
+    if table is not None and len(table) == lines:  # else: blank lines, or objects across lines
+
+        def whole_rows(places: list[int]) -> Rows:
+            found = data.split(b"\n")
+            return [row for i in places for row in _parse_lines(found[i], first_row + i, name)]
+
+        return batch_from_arrow(table, mapping, name, first_row, whole_rows)
+    return batch_from_rows(_parse_lines(data, first_row, name), mapping, name)
+
+
+def _line_blocks(
+    stream: Stream, name: str, rows: int | None = None, chunk: int | None = None
+) -> Iterator[tuple[int, int, int, bytes]]:
+    """(bytes of the file read, first row, rows, whole lines) until the end or `rows` rows."""
+    row, told, carry, left = 1, 0, b"", rows
+    while left is None or left > 0:
+        try:
+            piece = stream.read(chunk or CHUNK)
+        except InputError as error:
+            lines = whole_lines(stream.path)
+            raise InputError(f"{error}{f', after line {lines}' * bool(lines)}.") from None
+        if row == 1 and not carry:
+            piece = piece.removeprefix(codecs.BOM_UTF8)
+        end = piece.rfind(b"\n") + 1
+        if piece and not end:
+            carry += piece
+            if len(carry) > LONGEST_LINE:
+                raise _too_long(name, row)
+            continue
+        data, carry = (carry + piece[:end], piece[end:]) if piece else (carry, b"")
+        if not data:
+            return
+        found = data.count(b"\n") + (not data.endswith(b"\n"))
+        if left is not None and found > left:
+            data, found = _first_lines(data, left), left
+        yield stream.position - told, row, found, data
+        told, row = stream.position, row + found
+        left = None if left is None else left - found
+        if not piece:
+            return
+
+
+def _too_long(name: str, row: int) -> InputError:
+    return InputError(
+        f"{place(name, row)} is longer than {LONGEST_LINE >> 20} MB; write one JSON object per "
+        "line, or name the file .json if it is one array."
+    )
+
+
+def _first_lines(data: bytes, lines: int) -> bytes:
+    end = 0
+    for _ in range(lines):
+        end = data.index(b"\n", end) + 1
+    return data[:end]
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_options(mapping: ColumnMapping, others: tuple[str, ...]) -> pj.ParseOptions | None:
+    """The columns to read; None where only the slow path understands the mapping.
+
+    others: further keys that messages may have, whose text is looked at.
+    """
+    text, never = pa.string(), pa.null()
+    if mapping.nested:
+        return None
+    if mapping.shape == "conversation" and not mapping.system:
+        keys = {mapping.role: text, mapping.content: text}
+        keys |= dict.fromkeys(RICH, never) | dict.fromkeys(others, text)
+        fields = {mapping.conversation: pa.list_(pa.struct(list(keys.items())))}
+    elif mapping.shape != "conversation":
+        names = (*mapping.prompts, mapping.response, mapping.text, mapping.system)
+        fields = dict.fromkeys(filter(None, names), text)
+    else:
+        return None
+    if mapping.domain:
+        fields[mapping.domain] = text
+    if mapping.tools:
+        fields[mapping.tools] = never
+    return pj.ParseOptions(
+        explicit_schema=pa.schema(list(fields.items())), unexpected_field_behavior="ignore"
+    )
+
+
+def _other_keys(data: bytes, mapping: ColumnMapping) -> list[str]:
+    """The keys of any object in there that messages have and nobody reads, if messages have them:
+    Arrow's reader would overlook them."""
+    written = (key for key in set(KEY.findall(data)) if not key.endswith(b"\\"))
+    whole_ones = (key.decode("utf-8", "replace") for key in written if UNESCAPED.fullmatch(key))
+    keys = sorted({str(json.loads(f'"{key}"')) for key in whole_ones})
+    return unread_keys(keys, (mapping.role, mapping.content))
+
+
+def _parse_fast(data: bytes, mapping: ColumnMapping) -> pa.Table | None:
+    others = _other_keys(data, mapping) if mapping.shape == "conversation" else []
+    options = _parse_options(mapping, tuple(others)) if len(others) <= MOST_KEYS else None
+    if options is None:
+        return None
+    read = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
+    try:
+        table = pj.read_json(pa.BufferReader(data), read, options)
+        table.validate(full=True)  # the reader itself lets bytes through that are not UTF-8
+    except pa.ArrowInvalid:
+        return None
+    return table
+
+
+def _parse_lines(data: bytes, first_row: int, name: str) -> Rows:
+    """Line by line, in Python: says which line is wrong and how. Blank lines are no rows."""
+    rows = []
+    for number, line in enumerate(data.split(b"\n"), first_row):
+        if not line.strip():
+            continue
+        try:
+            row = msgspec.json.decode(line)
+        except (ValueError, RecursionError):
+            try:
+                row = _parse_strange(line, place(name, number))
+            except UnusableError as reason:
+                rows.append((number, str(reason)))
+                continue
+        if not isinstance(row, dict):
+            raise not_object(place(name, number), row)
+        rows.append((number, whole(row) if b"\\ud" in line or b"\\uD" in line else row))
+    return rows
+
+
+def _integer(digits: str) -> int | float:
+    """An integer of JSON; as a float where Python refuses to read so many digits."""
+    return int(digits) if len(digits) < 4300 else float(digits)
+
+
+DECODER = json.JSONDecoder(parse_int=_integer)  # reads what Python writes: NaN, half surrogates
+
+
+def _parse_strange(line: bytes, where: str) -> Any:
+    """Once more with the standard library, which reads more and explains."""
+    try:
+        return DECODER.decode(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise not_utf8(f"{where}, byte {error.start + 1}") from None
+    except json.JSONDecodeError as error:
+        said = error.msg[0].lower() + error.msg[1:]
+        advice = "correct the line or take it out."
+        if error.msg == "Extra data" and error.doc[error.pos] in "{[":
+            said = "a second value on the line"
+            advice = "write one object per line, or name the file .json."
+        raise InputError(f"{where}, column {error.colno}: not JSON ({said}); {advice}") from None
+    except RecursionError:
+        raise UnusableError(TOO_DEEP) from None
+
+
+def not_object(where: str, row: Any) -> InputError:
+    """The sentence for a row that is JSON but has no fields."""
+    kind = {list: "a list", str: "a text", type(None): "null"}.get(type(row), "a number")
+    return InputError(f"{where} holds {kind}, not an object with named fields; correct the line.")

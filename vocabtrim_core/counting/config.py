@@ -1,0 +1,65 @@
+"""What decides the numbers of a count, besides the corpus."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.chat_template import RULES, ChatTemplate
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+SEMANTICS = 3  # raise when the same recipe would give other counts than before
+
+
+@dataclass(frozen=True, slots=True)
+class CountConfig:
+    """How conversations become counted ids; fields as in `counts.Provenance`."""
+
+    tokenizer: Tokenizer
+    template: ChatTemplate
+    rule: str = "assistant"
+    reasoning: bool = True
+    last_turn_only: bool = False
+    max_length: int | None = None  # tokens of a rendered conversation that are seen at all
+    most_refused: float = 0.01  # share of conversations the template may refuse to render
+
+    def __post_init__(self) -> None:
+        if self.rule not in RULES:
+            known = ", ".join(RULES)
+            raise InputError(f"There is no counting rule {self.rule}; choose one of {known}.")
+        if self.max_length is not None and self.max_length < 1:
+            raise InputError(f"The length limit must be at least 1 token, not {self.max_length}.")
+        if not 0 <= self.most_refused <= 1:
+            raise InputError(
+                f"The share of conversations that may be refused is between 0 and 1, not "
+                f"{self.most_refused}."
+            )
+
+    @property
+    def counts_everything(self) -> bool:
+        """Every token of a rendered conversation counts, so no spans need to be found."""
+        return self.rule == "all" and self.reasoning
+
+    def provenance(self) -> dict[str, Any]:
+        """The fields of Provenance that this recipe decides."""
+        return {
+            "rule": self.rule,
+            "tokenizer": self.tokenizer.name,
+            "tokenizer_sha256": self.tokenizer.fingerprint,
+            "template": self.template.name,
+            "template_sha256": self.template.fingerprint,
+            "reasoning": self.reasoning,
+            "last_turn_only": self.last_turn_only,
+            "max_length": self.max_length,
+            "span_end": self.template.span_end,
+        }
+
+    def key(self, corpus_fingerprint: str) -> str:
+        """Content address (32 hex digits) of counting this corpus by this recipe."""
+        decides = {k: v for k, v in self.provenance().items() if k not in ("tokenizer", "template")}
+        decides |= {"corpus": corpus_fingerprint, "vocab_size": self.tokenizer.vocab_size}
+        text = json.dumps(decides | {"semantics": SEMANTICS}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,183 @@
+"""The head of an EAGLE-3 draft: where its rows are, and which token each row stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.drafts.checkpoint import Checkpoint
+from vocabtrim_core.drafts.tensor_files import FLOATS, StoredTensor
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.id_mapping import check_ids, offsets_to_ids
+from vocabtrim_core.model_config import CONFIG
+
+HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """tensor: [n, H].  ids: int64[n], the target token of each row.
+
+    from_target: the rows are the target's, because the draft has none of its own.
+    """
+
+    tensor: StoredTensor
+    ids: np.ndarray
+    vocab_size: int
+    from_target: bool = False
+
+    @property
+    def reduced(self) -> bool:
+        """Whether tokens are missing already."""
+        return len(self.ids) < self.vocab_size
+
+
+def find_head(draft: Checkpoint, target: Checkpoint | None = None) -> Head:
+    """The head of an EAGLE-3 draft, or of its target where the draft has none of its own.
+
+    InputError in one sentence for whatever is not a plain, complete, consistent EAGLE-3 draft.
+    """
+    width, size = check_draft(draft)
+    if draft.model.stated("tie_word_embeddings"):
+        raise InputError(
+            f"{draft.folder} ties its head to its embedding (tie_word_embeddings), so trimming "
+            "one would trim the other; untie the draft first."
+        )
+    if HEAD in draft.tensors:
+        return _own_head(draft, width, size)
+    if target is None:
+        raise InputError(
+            f"{draft.folder} has no {HEAD} of its own; name the folder of its target, whose head "
+            "it uses (--target)."
+        )
+    return _target_head(draft, target, width, size)
+
+
+def check_draft(draft: Checkpoint) -> tuple[int, int]:
+    """H and V of an EAGLE-3 draft; InputError when it is none, or its tensors have other shapes."""
+    # A draft shares these with its target, so transformers' defaults say nothing about them.
+    for name in ("hidden_size", "vocab_size"):
+        if draft.model.stated(name) is None:
+            raise InputError(f"{draft.folder / CONFIG} has no {name}; is it a draft's config?")
+    width, size = draft.model.required("hidden_size"), draft.model.required("vocab_size")
+    _check_eagle3(draft, width, size)
+    return width, size
+
+
+def _check_eagle3(draft: Checkpoint, width: int, size: int) -> None:
+    """EAGLE-3 fuses the target's features (fc), and its layer reads [embedding, hidden]."""
+    tensors = draft.tensors
+    fusion = tensors.get("fc.weight")
+    wide = any(
+        ".self_attn." in f".{name}" and tensor.shape[1:] == (2 * width,)
+        for name, tensor in tensors.items()
+    )
+    if fusion is None or not wide:
+        lacks = "an fc.weight" if fusion is None else f"attention over 2 x {width:,} values"
+        raise InputError(
+            f"{draft.folder} lacks {lacks}, so it is no EAGLE-3 draft of hidden_size {width:,}; "
+            "EAGLE-1 and EAGLE-2 drafts take SGLang's token map instead (format sglang)."
+        )
+    for name, tensor in tensors.items():
+        rows = {"fc.weight": width, EMBEDDING: size, f"model.{EMBEDDING}": size}.get(name)
+        if rows is not None and (len(tensor.shape) != 2 or tensor.shape[0] != rows):
+            raise InputError(
+                f"{draft.folder}: {name} has shape {list(tensor.shape)}, but {CONFIG} asks for "
+                f"{rows:,} rows."
+            )
+
+
+def _own_head(draft: Checkpoint, width: int, size: int) -> Head:
+    tensor = draft.tensors[HEAD]
+    _check_plain(draft, tensor, width)
+    rows, said = tensor.shape[0], draft.size("draft_vocab_size")
+    if said is not None and said != rows:
+        raise InputError(
+            f"{draft.folder / CONFIG} says draft_vocab_size = {said:,}, but {HEAD} has {rows:,} "
+            "rows; the files belong to different drafts."
+        )
+    return Head(tensor, _ids(draft, rows, size), size)
+
+
+def _ids(draft: Checkpoint, rows: int, size: int) -> np.ndarray:
+    """int64[rows]: the token of each row, from d2t where there is one."""
+    d2t, t2d = (draft.tensors.get(name) for name in ("d2t", "t2d"))
+    where = str(draft.folder)
+    if rows > size:
+        raise InputError(
+            f"{where}: {HEAD} has {rows:,} rows, more than vocab_size = {size:,} of {CONFIG}."
+        )
+    if d2t is None:
+        if rows < size:
+            raise InputError(
+                f"{where}: {HEAD} has {rows:,} rows for vocab_size = {size:,}, but no d2t says "
+                "which tokens they are; the mapping it was trained with is needed."
+            )
+        return np.arange(size)
+    offsets = d2t.integers()
+    if offsets.shape != (rows,):
+        raise InputError(
+            f"{where}: d2t has {len(offsets):,} entries, but {HEAD} has {rows:,} rows."
+        )
+    mask = None if t2d is None else t2d.mask()
+    if mask is not None and len(mask) != size:
+        raise InputError(
+            f"{where}: t2d has {len(mask):,} entries, but vocab_size of {CONFIG} is {size:,}."
+        )
+    ids = offsets + np.arange(rows)
+    # Rows in any order serve as well; t2d says nothing about the order.
+    if mask is not None and not np.array_equal(np.sort(ids), np.flatnonzero(mask)):
+        offsets_to_ids(offsets, mask, where=where)
+    return check_ids(ids, size, where=f"{where}: d2t")
+
+
+def _target_head(draft: Checkpoint, target: Checkpoint, width: int, size: int) -> Head:
+    theirs = target.size("vocab_size")
+    if theirs != size:
+        raise InputError(
+            f"{draft.folder / CONFIG} says vocab_size = {size:,}, but the target "
+            f"{target.folder / CONFIG} says {theirs or 0:,}; they belong to different models."
+        )
+    # A tied target computes its logits with its embedding.
+    wanted = (HEAD, EMBEDDING) if target.model.get("tie_word_embeddings") else (HEAD,)
+    for name in wanted:
+        found = [t for key, t in target.tensors.items() if key.endswith(name)]
+        if len(found) == 1:
+            _check_plain(target, found[0], width)
+            if found[0].shape[0] != size:
+                raise InputError(
+                    f"{target.folder}: {found[0].name} has {found[0].shape[0]:,} rows, but "
+                    f"vocab_size is {size:,}."
+                )
+            return Head(found[0], np.arange(size), size, from_target=True)
+    raise InputError(f"The target {target.folder} has no {wanted[0]} to take rows from.")
+
+
+def _check_plain(model: Checkpoint, tensor: StoredTensor, width: int) -> None:
+    """A matrix of unquantised rows as wide as hidden_size, with nothing else belonging to it."""
+    name = tensor.name
+    if tensor.dtype not in FLOATS:
+        raise InputError(
+            f"{model.folder}: {name} is {tensor.dtype}, a quantised head, whose rows cannot be "
+            "taken apart safely; trim the unquantised draft and quantise it again."
+        )
+    part = name.removesuffix("weight")
+    beside = sorted(key for key in model.tensors if key != name and key.startswith(part))
+    if beside:
+        raise InputError(
+            f"{model.folder}: beside {name} there is {beside[0]}, which would have to be trimmed "
+            "too and is not understood (a quantised or biased head)."
+        )
+    if len(tensor.shape) != 2 or tensor.shape[1] != width or not tensor.shape[0]:
+        raise InputError(
+            f"{model.folder}: {name} has shape {list(tensor.shape)}, but hidden_size = {width:,} "
+            f"of {CONFIG} asks for [rows, {width}]."
+        )
+
+
+def rows_of(head: Head, wanted: np.ndarray) -> np.ndarray:
+    """int64[len(wanted)]: the head's row of each token, -1 where it has none."""
+    row = np.full(head.vocab_size, -1, np.int64)
+    row[head.ids] = np.arange(len(head.ids))
+    return row[wanted]

@@ -1,0 +1,53 @@
+"""The mapping of a training: written once, and the same ever after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from vocabtrim_core.drafts.plan import MAPPING
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.id_mapping import offsets_to_ids, save_pair
+from vocabtrim_core.reproducible_files import load_torch
+from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.workspace.files import write_atomic
+
+NOTE = "mapping.json"
+
+
+def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
+    """The mapping of a run: written once, checked, and the same ever after.
+
+    SpecForge checks neither its content nor, when resuming, more than its size and time: the time
+    is put back when only that changed; another content is refused.
+    """
+    path, note = folder / MAPPING, folder / NOTE
+    ids = offsets_to_ids(vocabulary.d2t, vocabulary.t2d, where="The mapping")
+    if (DraftVocabulary(ids, vocabulary.vocab_size)) != vocabulary:
+        raise InputError("The mapping does not give the chosen tokens; build it again.")
+    if not note.is_file():
+        save_pair(path, vocabulary)
+        record = {
+            "vocabulary": vocabulary.sha256,
+            "sha256": _sha256(path),
+            "mtime_ns": path.stat().st_mtime_ns,
+        }
+        write_atomic(note, json.dumps(record).encode())
+        return
+    record = json.loads(note.read_text("utf-8"))
+    changed = "start another run with --name, because the trained head rows keep their old meaning."
+    if record["vocabulary"] != vocabulary.sha256:
+        raise InputError(
+            f"The vocabulary of k = {len(vocabulary):,} changed since training began; {changed}"
+        )
+    if not path.is_file() or _sha256(path) != record["sha256"]:
+        raise InputError(f"{path} was changed or removed since this training began; {changed}")
+    load_torch(path)
+    if path.stat().st_mtime_ns != record["mtime_ns"]:
+        os.utime(path, ns=(record["mtime_ns"], record["mtime_ns"]))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

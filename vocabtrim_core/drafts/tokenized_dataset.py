@@ -1,0 +1,179 @@
+"""Conversations as a trainer sees them: ids, and which of them carry loss.
+
+The same rendering and spans as counting (rule `assistant`), kept token by token and in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from vocabtrim_core.corpora import Corpus, MessageBatch, SkipReport
+from vocabtrim_core.counting.config import CountConfig
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.templates.chat_template import Span
+
+TOGETHER = 256  # conversations encoded in one call, which the tokenizer spreads over the cores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sequences:
+    """n conversations, each cut to the length limit.
+
+    ids: int32[tokens].  counted: bool[tokens], the token carries loss.  offsets: int64[n + 1].
+    held_out: bool[n], never trained on.  left_out: conversations without a token that counts.
+    """
+
+    ids: np.ndarray
+    counted: np.ndarray
+    offsets: np.ndarray
+    held_out: np.ndarray
+    left_out: int
+    report: SkipReport
+
+    def __len__(self) -> int:
+        return len(self.held_out)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64[n]: tokens of each conversation."""
+        return np.diff(self.offsets)
+
+    def sample(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """(ids, counted) of conversation i."""
+        span = slice(int(self.offsets[i]), int(self.offsets[i + 1]))
+        return self.ids[span], self.counted[span]
+
+    def counts(self, vocab_size: int) -> np.ndarray:
+        """int64[V]: tokens that carry loss in training conversations."""
+        training = np.repeat(~self.held_out, self.lengths)
+        return np.bincount(self.ids[self.counted & training], minlength=vocab_size)
+
+
+def read_sequences(
+    corpus: Corpus,
+    recipe: CountConfig,
+    *,
+    held_out: float,
+    max_tokens: int | None = None,
+    progress: Callable[..., Any] | None = None,
+) -> Sequences:
+    """Conversations in the order of the corpus, all of them or about `max_tokens` tokens.
+
+    With such a limit every file gives as much of it as it has of the corpus's bytes.
+    held_out: share of conversations kept from training, chosen by content, so that the same text is
+    never on both sides and every reader of a corpus holds out the same. InputError when nothing is
+    left to train on, or nothing to evaluate on.
+    """
+    ids, counted, offsets, held, left_out = [], [], [0], [], 0
+    report = SkipReport()
+    allowed = 0.0
+    for file, shards in groupby(corpus.shards(), key=lambda shard: shard.file):
+        share = corpus.files[file].stat().st_size / corpus.size_bytes
+        allowed += (max_tokens or math.inf) * share
+        for batch in (batch for shard in shards for batch in corpus.batches(shard)):
+            report += SkipReport.of(batch)
+            for found, mask, is_held in _encoded(batch, recipe, held_out):
+                # The last position has no successor, so a sequence needs a counted one before it.
+                if not mask[:-1].any():
+                    left_out += 1
+                    continue
+                ids.append(found)
+                counted.append(mask)
+                held.append(is_held)
+                offsets.append(offsets[-1] + len(found))
+                if offsets[-1] >= allowed:
+                    break
+            if progress:
+                progress(offsets[-1], max_tokens, "Reading conversations")
+            if offsets[-1] >= allowed:
+                break
+    report.require_conversations(corpus.name)
+    is_held = np.array(held, bool)
+    if not len(is_held) or is_held.all() or not is_held.any():
+        raise InputError(
+            f"{corpus.name} gives {len(is_held):,} conversations with tokens that count, "
+            f"{int(is_held.sum()):,} of them held out, but both training and evaluation need some "
+            f"({left_out:,} had none within {recipe.max_length or 0:,} tokens); give more "
+            "conversations, or raise the length or token limit."
+        )
+    return Sequences(
+        np.concatenate(ids).astype(np.int32),
+        np.concatenate(counted),
+        np.array(offsets, np.int64),
+        is_held,
+        left_out,
+        report,
+    )
+
+
+def survey(
+    corpus: Corpus, recipe: CountConfig, *, max_tokens: int | None = None, sample: int = 400
+) -> tuple[int, int]:
+    """(conversations, tokens) a capture would read, estimated from the first `sample` rows."""
+    read = tokens = found = 0
+    for shard in corpus.shards():
+        for block in corpus.blocks(shard):
+            batch = block.batch()
+            some = [ids for ids, mask, _ in _encoded(batch, recipe, 0.0, sample) if mask[:-1].any()]
+            seen = min(len(batch), sample)
+            whole = corpus.size_bytes / max(block.file_bytes, 1) * len(batch) / max(seen, 1)
+            rows = corpus.limit / max(seen, 1) if corpus.limit else whole
+            read, tokens = len(some), sum(map(len, some))
+            found = round(min(rows, whole) * read)
+            break
+        break
+    total = round(found * tokens / max(read, 1))
+    if max_tokens and total > max_tokens:
+        return max(1, round(found * max_tokens / total)), max_tokens
+    return found, total
+
+
+def is_held_out(text: str, share: float) -> bool:
+    """Whether a rendered conversation belongs to the held-out share; decided by its content."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return int.from_bytes(digest[:4], "big") < share * 2**32
+
+
+def _encoded(
+    batch: MessageBatch, recipe: CountConfig, share: float, limit: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+    template, backend = recipe.template, recipe.tokenizer.backend
+    rows = min(len(batch), limit or len(batch))
+    for start in range(0, rows, TOGETHER):
+        pairs = [
+            _text_and_spans(batch, i, recipe) for i in range(start, min(start + TOGETHER, rows))
+        ]
+        encodings = backend.encode_batch([text for text, _ in pairs], add_special_tokens=False)
+        for (text, spans), encoding in zip(pairs, encodings, strict=True):
+            ids = np.array(encoding.ids[: recipe.max_length], np.int32)
+            bounds = np.array(encoding.offsets, np.int64).reshape(-1, 2)[: len(ids)]
+            yield ids, mask_of(bounds, spans, template.masks), is_held_out(text, share)
+
+
+def mask_of(bounds: np.ndarray, spans: Sequence[Span], masks: bool) -> np.ndarray:
+    """bool[n]: tokens that count, by the rule of `template_spans.ids_inside`.
+
+    bounds: int64[n, 2], characters of each token.
+    """
+    counted = np.zeros(len(bounds), bool)
+    starts, ends = bounds.T
+    for start, end in spans:
+        first = np.searchsorted(ends, start, "right") if masks else np.searchsorted(starts, start)
+        counted[first : np.searchsorted(starts, end)] = True
+    return counted
+
+
+def _text_and_spans(batch: MessageBatch, i: int, recipe: CountConfig) -> tuple[str, list[Span]]:
+    template, options = recipe.template, {}
+    options = {"reasoning": recipe.reasoning, "last_turn_only": recipe.last_turn_only}
+    if batch.preformatted:
+        text = batch.contents[int(batch.offsets[i])].as_py()
+        return text, template.find_spans(text, recipe.rule, **options)
+    return template.spans(batch.messages(i), recipe.rule, tools=batch.tools(i), **options)

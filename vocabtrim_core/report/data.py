@@ -1,0 +1,192 @@
+"""Everything a report says, computed once from a choice; what draws it adds no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.coverage import HeldOut, coverage_on
+from vocabtrim_core.forecast.paper import KNOWN_SIZES
+from vocabtrim_core.forecast.throughput import Forecast
+from vocabtrim_core.generalization.missing import Missing, missing
+from vocabtrim_core.generalization.uncertainty import CoverageInterval
+from vocabtrim_core.report.forecast import as_many_covering, predict, ratios
+from vocabtrim_core.report.inputs import Material
+from vocabtrim_core.selection_spec.opened import Opened
+from vocabtrim_core.tokenizers.kinds import token_kinds
+from vocabtrim_core.tokenizers.text import visible
+from vocabtrim_core.tradeoff import Choice
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+SHOWN_TOKENS = 20  # of each list
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One size beside the others. gain: least and most predicted throughput over V, or None."""
+
+    choice: Choice
+    labels: tuple[str, ...]
+    head_bytes: int
+    feasible: bool
+    chosen: bool
+    gain: tuple[float, float] | None = None
+
+    @property
+    def k(self) -> int:
+        """The size."""
+        return self.choice.k
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Coverage of a corpus that had no part in the choice."""
+
+    held: HeldOut
+    interval: CoverageInterval | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A token that is not kept. mostly: the corpus with the largest share of it, elsewhere."""
+
+    id: int
+    text: str
+    count: int
+    mostly: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Facts:
+    """The report's content. opened: the choice at work, with the curve.
+
+    next_in_line: left-out tokens by their count where the choice was made.  missed: by their share
+    of the other corpora, all weighing alike.  like_k: the fewest most frequent tokens that cover as
+    much as the chosen ones, k itself for plain top-k.
+    """
+
+    material: Material
+    opened: Opened
+    options: tuple[Option, ...]
+    elsewhere: tuple[Elsewhere, ...]
+    missing: Missing
+    next_in_line: tuple[LeftOut, ...]
+    missed: tuple[LeftOut, ...]
+    forecast: Forecast | None
+    like_k: int
+
+    @property
+    def chosen(self) -> Option:
+        """The option that was chosen."""
+        return next(option for option in self.options if option.chosen)
+
+    @property
+    def full(self) -> Option:
+        """All tokens."""
+        return self.options[-1]
+
+    def ratios(self, option: Option, other_k: int) -> np.ndarray:
+        """float64[4]: forecast throughput of an option over k tokens, per pair of assumptions."""
+        assert self.forecast is not None
+        return ratios(self.forecast, option.k, self.like_k if option.chosen else option.k, other_k)
+
+    def option(self, k: int) -> Option | None:
+        """The option of this size, if there is one."""
+        return next((option for option in self.options if option.k == k), None)
+
+
+def gather(material: Material) -> Facts:
+    """Open the choice on its counts and compute what the report says.
+
+    InputError for stale counts, other corpora counted with another tokenizer or rule, and
+    forecast settings that make no sense.
+    """
+    opened = material.choice.open(material.counts)
+    material.check()
+    predicted = predict(material.choice.forecast, opened, material.ceiling)
+    vocabulary = opened.vocabulary
+    tokenizer, size = material.tokenizer, material.counts.vocab_size
+    known = tokenizer if tokenizer and tokenizer.vocab_size == size else None
+    kinds = token_kinds(known) if known else None
+    like_k = as_many_covering(opened)
+    lost = missing(material.counts, vocabulary, kinds)
+    return Facts(
+        material,
+        opened,
+        _options(material, opened, predicted, like_k),
+        tuple(
+            Elsewhere(coverage_on(vocabulary, other), material.intervals.get(other.key))
+            for other in material.others
+        ),
+        lost,
+        _next_in_line(material, lost),
+        _missed(material, vocabulary),
+        predicted,
+        like_k,
+    )
+
+
+def _options(
+    material: Material, opened: Opened, predicted: Forecast | None, like_k: int
+) -> tuple[Option, ...]:
+    tradeoff, size, chosen = opened.tradeoff, opened.tradeoff.curve.vocab_size, opened.choice.k
+    labels: dict[int, list[str]] = {}
+    if material.choice.own:
+        labels[chosen] = ["as many, the most frequent"]
+    else:
+        labels[chosen] = ["chosen"]
+    for k, label, *_ in ((opened.ruled.padded(tradeoff.optimum.k), "optimum"), *KNOWN_SIZES):
+        if k < size:
+            labels.setdefault(k, []).append(label)
+    for pin in material.choice.pins:
+        k, own = pin.settings.k, pin.counts == material.counts.key
+        if k is None and own:
+            k = opened.ruled.padded(pin.settings.tradeoff(tradeoff.curve).optimum.k)
+        if k is not None and k <= size:
+            labels.setdefault(k, []).append("pinned" if own else f"pinned on {pin.name}")
+    labels.setdefault(size, []).append("all tokens")
+
+    def option(choice: Choice, names: Sequence[str], is_chosen: bool, like: int) -> Option:
+        gain = None
+        if predicted:
+            found = ratios(predicted, choice.k, like, size) - 1
+            gain = float(found.min()), float(found.max())
+        meets = tradeoff.k_min <= choice.k <= tradeoff.last_k and choice.coverage >= tradeoff.floor
+        head = tradeoff.architecture.head_bytes(choice.k)
+        return Option(choice, tuple(dict.fromkeys(names)), head, meets, is_chosen, gain)
+
+    own = bool(material.choice.own)
+    found = [option(opened.choice, ("chosen",), True, like_k)] if own else []
+    for k, names in labels.items():
+        is_chosen = k == chosen and not own
+        like = like_k if is_chosen else k
+        found.append(option(tradeoff.at(k), names, is_chosen, like))
+    return tuple(sorted(found, key=lambda o: (o.k, not o.chosen)))
+
+
+def _next_in_line(material: Material, lost: Missing) -> tuple[LeftOut, ...]:
+    ids = lost.ids[:SHOWN_TOKENS].tolist()
+    rows = zip(ids, _texts(material, ids), lost.counts.tolist(), strict=False)
+    return tuple(LeftOut(i, text, count) for i, text, count in rows)
+
+
+def _missed(material: Material, vocabulary: DraftVocabulary) -> tuple[LeftOut, ...]:
+    if not material.others:
+        return ()
+    counts = np.stack([np.where(vocabulary.t2d, 0, other.counts) for other in material.others])
+    shares = counts / np.array([[max(other.tokens, 1)] for other in material.others])
+    total = shares.sum(axis=0)
+    ids = np.argsort(-total, kind="stable")[:SHOWN_TOKENS]
+    ids = ids[total[ids] > 0].tolist()
+    return tuple(
+        LeftOut(i, text, int(counts[:, i].sum()), material.others[int(shares[:, i].argmax())].name)
+        for i, text in zip(ids, _texts(material, ids), strict=True)
+    )
+
+
+def _texts(material: Material, ids: list[int]) -> list[str]:
+    if material.tokenizer is None:
+        return [""] * len(ids)
+    return [visible(text) for text in material.tokenizer.tokens(ids)]

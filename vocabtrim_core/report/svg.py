@@ -1,0 +1,188 @@
+"""Drawing in SVG: scales, ticks and a sheet to draw on. No script, no fonts to load, no network.
+
+Elements are built as a tree and serialised by the standard library, so text from data is always
+escaped, and one SVG stands in a page, in print and as a file of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+
+import numpy as np
+
+from vocabtrim_core.palette import LIGHT
+
+INK, MUTED, LINE, ACCENT, SOFT, WARN = (
+    LIGHT.ink,
+    LIGHT.muted,
+    LIGHT.line,
+    LIGHT.accent,
+    LIGHT.soft,
+    LIGHT.warn,
+)
+SANS = "'Inter','Helvetica Neue',Helvetica,Arial,'Liberation Sans',sans-serif"
+WIDTH = 720
+_STYLE = f"""
+text{{font:12px {SANS};fill:{MUTED};font-variant-numeric:tabular-nums}}
+.s{{font-size:11px}} .b{{font-weight:600;fill:{INK}}} .a{{fill:{ACCENT};font-weight:600}}
+.w{{fill:{WARN}}} .grid{{stroke:{LINE}}} .axis{{stroke:{MUTED}}} path{{fill:none}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Values low..high to positions start..stop, linear or logarithmic."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The position of a value."""
+        low, high = (
+            (math.log(v) for v in (self.low, self.high)) if self.log else (self.low, self.high)
+        )
+        at = math.log(value) if self.log else value
+        return self.start + (at - low) / ((high - low) or 1) * (self.stop - self.start)
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Round values within the scale: powers of ten, or about `count` even steps."""
+        if self.log:
+            first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
+            return [10.0**e for e in range(first, last + 1)]
+        rough = (self.high - self.low) / max(count, 1) or 1
+        size = 10 ** math.floor(math.log10(rough))
+        step = next((m * size for m in (1, 2, 5, 10) if m * size >= rough), 10 * size)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [round(i * step, 12) for i in range(first, last + 1)]
+
+    def minor(self) -> list[float]:
+        """2..9 times each power of ten within a logarithmic scale."""
+        if not self.log:
+            return []
+        powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        values = (m * 10.0**e for e in powers for m in range(2, 10))
+        return [v for v in values if self.low <= v <= self.high]
+
+
+class Sheet:
+    """An SVG of WIDTH x height. title: what it shows, for those who cannot see it."""
+
+    def __init__(self, height: int, title: str) -> None:
+        self.height = height
+        self.root = ElementTree.Element(
+            "svg",
+            {
+                "xmlns": "http://www.w3.org/2000/svg",
+                "viewBox": f"0 0 {WIDTH} {height}",
+                "role": "img",
+                "aria-label": title,
+                "width": "100%",
+            },
+        )
+        ElementTree.SubElement(self.root, "style").text = _STYLE.strip()
+
+    def _add(self, name: str, **attributes: object) -> ElementTree.Element:
+        said = {
+            key.rstrip("_").replace("_", "-"): _number(value)
+            for key, value in attributes.items()
+            if value not in (None, "")
+        }
+        return ElementTree.SubElement(self.root, name, said)
+
+    def line(self, x1: float, y1: float, x2: float, y2: float, class_: str = "", **more: object):
+        """A straight line."""
+        self._add("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_, **more)
+
+    def path(self, points: Iterable[tuple[float, float]], closed: bool = False, **more: object):
+        """A line through points."""
+        places = " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        if places:
+            self._add("path", d=f"M{places}{' Z' if closed else ''}", **more)
+
+    def rect(self, x: float, y: float, width: float, height: float, **more: object):
+        """A filled box."""
+        self._add("rect", x=x, y=y, width=max(width, 0), height=height, **more)
+
+    def circle(self, x: float, y: float, r: float, **more: object):
+        """A dot."""
+        self._add("circle", cx=x, cy=y, r=r, **more)
+
+    def text(
+        self, x: float, y: float, words: str, class_: str = "", anchor: str = "", **more: object
+    ):
+        """Words at a baseline; anchor: "" for the start, middle or end."""
+        self._add("text", x=x, y=y, class_=class_, text_anchor=anchor, **more).text = words
+
+    def x_axis(
+        self, scale: Scale, y: float, top: float, title: str, show: Callable[[float], str]
+    ) -> None:
+        """Ticks, labels and grid lines below a plot that starts at `top`."""
+        for value in scale.ticks(6):
+            self.line(scale(value), top, scale(value), y, "grid")
+            self.text(scale(value), y + 18, show(value), anchor="middle")
+        for value in scale.minor():
+            self.line(scale(value), y, scale(value), y + 3, "axis", stroke_width=0.6)
+        self.line(scale.start, y, scale.stop, y, "axis")
+        self.text((scale.start + scale.stop) / 2, y + 38, title, anchor="middle")
+
+    def y_axis(
+        self, scale: Scale, left: float, right: float, title: str, show: Callable[[float], str]
+    ) -> None:
+        """Labels and grid lines; the title stands above the axis, to be read without turning."""
+        for value in scale.ticks(5):
+            self.line(left, scale(value), right, scale(value), "grid")
+            self.text(left - 8, scale(value) + 4, show(value), anchor="end")
+        self.text(0, scale.stop - 18, title)
+
+    def svg(self) -> str:
+        """The markup."""
+        return ElementTree.tostring(self.root, encoding="unicode")
+
+
+def _number(value: object) -> str:
+    return f"{round(value, 1):g}" if isinstance(value, float) else str(value)
+
+
+def thousands(value: float) -> str:
+    """A tick of a size."""
+    return f"{value:,.0f}"
+
+
+def percents(value: float) -> str:
+    """A tick of a share, given in percent."""
+    return f"{value:g}\u202f%"
+
+
+def changes(value: float) -> str:
+    """A tick of a relative change, given in percent."""
+    return f"{value:+g}\u202f%".replace("-", "\u2212") if value else "0"
+
+
+def text_width(words: str, size: float = 12) -> float:
+    """About how wide a text is, in pixels; on the safe side."""
+    return 0.58 * size * len(words)
+
+
+def free_places(wanted: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which of the spans (start, end), in order of importance, do not overlap an earlier one."""
+    taken: list[tuple[float, float]] = []
+    free = []
+    for start, end in wanted:
+        clear = all(end < a or start > b for a, b in taken)
+        free.append(clear)
+        if clear:
+            taken.append((start, end))
+    return free
+
+
+def sampled(low: int, high: int, *marks: int, points: int = 240) -> np.ndarray:
+    """int64: sizes low..high, even on a log axis, with the marks among them."""
+    even = np.unique(np.round(np.geomspace(low, high, points)).astype(np.int64))
+    return np.union1d(even, [k for k in marks if low <= k <= high]).astype(np.int64)
