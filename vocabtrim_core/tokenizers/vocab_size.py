@@ -153,7 +153,8 @@ def _assumed(backend: tokenizers.Tokenizer) -> VocabSize:
         ASSUMED,
         (
             f"V is {size:,}, what the tokenizer holds, as no config.json stands beside it; {models}"
-            ", and the mapping must have the model's size: add that file, or give V (--vocab-size).",
+            ", and the mapping must have the model's size: add that file, "
+            "or give V (--vocab-size).",
         ),
     )
 
