@@ -10,6 +10,7 @@ import numpy as np
 from streamlit.components.v2 import component
 
 from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.tradeoff import TradeOff
 
 HERE = Path(__file__).parent
@@ -89,7 +90,7 @@ def _data(
     return {
         "curve": curve_key,
         "alpha": tradeoff.alpha,
-        "floor": tradeoff.floor * 100,
+        "floor": percent_of(tradeoff.floor),
         "k": k,
         "k_min": tradeoff.k_min,
         "k_max": tradeoff.last_k,
