@@ -32,16 +32,16 @@ FIELDS = {
     "--url": "Servers, one per line",
     "--vocab-size": "Model's V",
 }
-# What only a shell can set: the sentence says so.
+# Options that only a shell can set: the sentence says so.
 SHELL_ONLY = {
-    "--cluster",
-    "--compact-teacher",
-    "--draft",
-    "--draft-folder",
-    "--mem-fraction",
-    "--model",
-    "--out",
-    "--tokenizer",
+    "cluster",
+    "compact-teacher",
+    "draft",
+    "draft-folder",
+    "mem-fraction",
+    "model",
+    "out",
+    "tokenizer",
 }
 FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
 
@@ -60,6 +60,6 @@ def told(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
             return command
         if flag in labels:
             return f"“{labels[flag]}”{': ' if pairs else ''}"
-        return f"{flag} in a shell" if flag in SHELL_ONLY else found[0]
+        return f"{flag} in a shell" if flag[2:] in SHELL_ONLY else found[0]
 
     return plain(FLAG.sub(named, sentence))
