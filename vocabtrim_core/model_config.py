@@ -172,10 +172,12 @@ class ModelConfig:
             if isinstance(value, dict):
                 self._check_lengths(value)
             elif isinstance(value, int) and abs(value) > 2**63:
-                raise InputError(f"{self.where}: `{name}` is no size of a model; mend the field.")
+                raise InputError(
+                    f"{self.where}: `{ascii(name)[1:-1]}` is no size of a model; mend the field."
+                )
             elif "layer" in name and isinstance(value, int | float) and value > MOST_LAYERS:
                 raise InputError(
-                    f"{self.where}: `{name}` is more than the {MOST_LAYERS:,} layers that a model "
+                    f"{self.where}: `{ascii(name)[1:-1]}` is more than the {MOST_LAYERS:,} layers that a model "
                     "may have; mend the field."
                 )
 

@@ -19,10 +19,10 @@ from helpers.model_folders import (
     write_target,
 )
 
-from vocabtrim_core import workspace
 from vocabtrim_core.cli import COMMANDS, main
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
+from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.throughput import acceptance_rate
 from vocabtrim_core.generalization.uncertainty import coverage_interval
@@ -288,7 +288,7 @@ def test_responses_at_hand_give_intervals_and_a_tight_ceiling(ok, make_counts, s
 
 def test_a_report_covers_the_sets_that_the_choice_names(ok, counts, other, shapes, capsys):
     """Those of the workspace; what is not there is said, and --on names others instead."""
-    workspace.save_counts(other)
+    save_counts(other)
     ok("choice", "save", "counts.npz", *shapes, "--on", other.key, "--out", "choice.json")
     choice = SelectionSpec.load("choice.json")
     assert choice.on == (other.key,)

@@ -100,7 +100,7 @@ def test_flags_become_fields(sentence, shown):
 
 
 def test_the_warning_about_v_is_one_that_a_page_shows_by_its_field(tmp_path, monkeypatch):
-    from tokenizer_makers import byte_level, write_folder
+    from helpers.tokenizer_makers import byte_level, write_folder
 
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
     found = load_tokenizer(str(write_folder(tmp_path / "t", byte_level([]))))

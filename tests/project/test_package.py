@@ -140,11 +140,9 @@ def installed(wheel, tmp_path_factory) -> Installed:
 
 
 @pytest.fixture(scope="module")
-def counts(installed) -> Path:
+def counts(installed, make_counts_of) -> Path:
     """A counts file that the commands can read."""
-    from conftest import counts_of
-
-    return counts_of(np.arange(128_256, 0, -1)).save(installed.home / "counts.npz")
+    return make_counts_of(np.arange(128_256, 0, -1)).save(installed.home / "counts.npz")
 
 
 # --- what it holds --------------------------------------------------------------------------------

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
+
+if TYPE_CHECKING:
+    from vocabtrim_core.counts import TokenCounts
 
 
 @dataclass(frozen=True, slots=True)

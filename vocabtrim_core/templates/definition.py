@@ -7,9 +7,11 @@ template is probed, and on a sample of every corpus that is counted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+PIECE = re.compile(r"<[^<>\s]{1,64}>")  # of markup
 Text = Callable[[Sequence[Mapping[str, Any]], bool], str]
 
 
@@ -37,7 +39,7 @@ def generated(
     pairs = enumerate(zip(before, after, strict=False))
     shared = next((n for n, (left, right) in pairs if left != right), min(len(before), len(after)))
     opened = before.rfind("<", 0, shared)
-    if opened > max(before.rfind(">", 0, shared), before.rfind("\n", 0, shared)):
+    if opened >= 0 and (piece := PIECE.match(before, opened)) and shared < piece.end():
         shared = opened
     return after[shared:]
 

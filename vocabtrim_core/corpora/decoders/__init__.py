@@ -1,0 +1,1 @@
+"""Rows, as Arrow or as Python dicts, to batches of messages."""

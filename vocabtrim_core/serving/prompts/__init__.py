@@ -1,0 +1,1 @@
+"""Prompts that engines are measured with."""
