@@ -177,8 +177,8 @@ class ModelConfig:
                 )
             elif "layer" in name and isinstance(value, int | float) and value > MOST_LAYERS:
                 raise InputError(
-                    f"{self.where}: `{ascii(name)[1:-1]}` is more than the {MOST_LAYERS:,} layers that a model "
-                    "may have; mend the field."
+                    f"{self.where}: `{ascii(name)[1:-1]}` is more than the {MOST_LAYERS:,} "
+                    "layers that a model may have; mend the field."
                 )
 
 

@@ -18,7 +18,6 @@ from vocabtrim_core.cli.resolve import (
     tokenizer_argument,
     tokenizer_of,
 )
-from vocabtrim_core.counts_store import find_counts, list_counts
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -132,6 +131,8 @@ def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 def _at_hand(choice: SelectionSpec) -> list[str]:
     """Keys of the sets that a choice is measured on, those of this workspace; others are named."""
+    from vocabtrim_core.counts_store import list_counts
+
     here = {stored.key for stored in list_counts()}
     if gone := [key for key in choice.on or () if key not in here]:
         print(
@@ -143,6 +144,7 @@ def _at_hand(choice: SelectionSpec) -> list[str]:
 
 
 def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
+    from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.report.data import gather
     from vocabtrim_core.report.inputs import Material
 
