@@ -21,7 +21,7 @@ from vocabtrim_core.templates.verify import SpanError, check_spans
 FIRST = 8  # rows of every file
 ONE_IN = 2_000  # rows per checked row after that, and
 MANY, ONE_IN_MANY = 50_000, 10_000  # where so many were read: rows of a file are much alike
-RICH_FIRST, RICH_ONE_IN = 2, 500  # of the rows of a block that have calls, tools or reasoning
+RICH_FIRST, RICH_ONE_IN = 1, 500  # of the rows of a block that have calls, tools or reasoning
 
 
 def check_sample(batch: MessageBatch, recipe: CountConfig, encoded: EncodedBatch) -> Proof:
