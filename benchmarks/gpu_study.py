@@ -45,8 +45,8 @@ from vocabtrim_core.drafts import demo_target
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.training_env import probe as look_at_trainer
-from vocabtrim_core.serving.devices import device_name
 from vocabtrim_core.serving.engine import Generation
+from vocabtrim_core.serving.hardware import device_name
 from vocabtrim_core.serving.latency_probe import Probe, default_sizes
 from vocabtrim_core.serving.latency_timing import Request, run_probe
 from vocabtrim_core.serving.measurement import Configuration

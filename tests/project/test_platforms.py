@@ -19,7 +19,7 @@ from vocabtrim_core.counting import memory
 from vocabtrim_core.drafts.training_env import settings_for
 from vocabtrim_core.extras import missing_package
 from vocabtrim_core.machine import cores
-from vocabtrim_core.serving import devices
+from vocabtrim_core.serving import hardware
 
 # Functions of os that its documentation marks as Linux's or as missing on macOS.
 LINUX_ALONE = (
@@ -91,14 +91,14 @@ def test_cores_are_those_of_the_process_or_all(monkeypatch):
 def test_a_processor_has_a_name_everywhere(bare, tmp_path):
     bare.setattr(os, "cpu_count", lambda: 4)
     bare.setattr(platform, "processor", lambda: "arm")
-    bare.setattr(devices, "CPU_INFO", tmp_path / "missing")
-    assert devices.device_name("cpu") == "arm, 4 cores"
+    bare.setattr(hardware, "CPU_INFO", tmp_path / "missing")
+    assert hardware.device_name("cpu") == "arm, 4 cores"
     bare.setattr(platform, "processor", lambda: "")
-    bare.setattr(devices, "CPU_INFO", tmp_path / "arm")
-    devices.CPU_INFO.write_text(
+    bare.setattr(hardware, "CPU_INFO", tmp_path / "arm")
+    hardware.CPU_INFO.write_text(
         "processor : 0\nCPU implementer : 0x41\n"
     )  # as arm64's Linux has it
-    assert devices.device_name("cpu") == f"{platform.machine()}, 4 cores"
+    assert hardware.device_name("cpu") == f"{platform.machine()}, 4 cores"
     assert settings_for("cpu")["OMP_NUM_THREADS"] == "4"
 
 

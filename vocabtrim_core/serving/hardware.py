@@ -1,14 +1,19 @@
-"""GPUs as `nvidia-smi` sees them: which there are, and how fast their clocks run just now.
+"""What work runs on here: its name, the memory that is left, and how fast GPUs run just now.
 
 A GPU that is hot, shared or capped gives other numbers, so their state stands beside every result.
 """
 
 from __future__ import annotations
 
+import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from vocabtrim_core.machine import cores
+
+CPU_INFO = Path("/proc/cpuinfo")
 ASK_SECONDS = 20
 FIELDS = (
     "name",
@@ -82,3 +87,34 @@ def _parsed(line: str) -> Gpu:
         active = 0
     slowed = tuple(name for bit, name in SLOWING.items() if active & bit)
     return Gpu(*plain, slowed_by=slowed)
+
+
+def device_name(device: str) -> str:
+    """The GPU's name, or the processor's with the cores this process may use."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name()
+    name = platform.processor() or platform.machine()
+    if CPU_INFO.is_file():
+        lines = CPU_INFO.read_text("utf-8", errors="replace").splitlines()
+        found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = found[0] if found else name
+    count = cores()
+    return f"{name}, {count} core{'s' if count != 1 else ''}"
+
+
+def free_memory(device: str) -> int:
+    """Bytes that can still be allocated on the device."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info()[0]
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def default_dtype(device: str) -> str:
+    """What weights are computed in unless said: a CPU is fast with float32 only."""
+    return "bfloat16" if device == "cuda" else "float32"

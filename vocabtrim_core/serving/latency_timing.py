@@ -16,8 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - how everybody calls it
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.features import choose_device
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
-from vocabtrim_core.serving.hardware import gpus
+from vocabtrim_core.serving.hardware import default_dtype, device_name, free_memory, gpus
 from vocabtrim_core.serving.latency_probe import LEAST, Probe, ProbeRow, Timing, VerifyRow
 from vocabtrim_core.serving.random_target import random_target, verification
 from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.devices import default_dtype, device_name, free_memory
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.hardware import default_dtype, device_name, free_memory
 from vocabtrim_core.serving.measurement import Answer, Configuration
 from vocabtrim_core.wording import format_bytes
 
