@@ -3,6 +3,8 @@ reports a narrow no-break space."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 GAP = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -43,3 +45,9 @@ def format_bytes(count: int) -> str:
     while value >= 999.95 and unit != "TB":
         value, unit = value / 1000, next(units)
     return f"{value:.1f} {unit}"
+
+
+def first_of(sentences: Sequence[str]) -> str:
+    """The first of several sentences, with how many others there are: 'It is cut (and 2 more).'"""
+    more = len(sentences) - 1
+    return f"{sentences[0].removesuffix('.')}{f' (and {more:,} more)' if more else ''}."

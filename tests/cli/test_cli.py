@@ -48,48 +48,6 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def cli(capsys):
-    """`cli("optimize", …)` -> (exit code, stdout, stderr)."""
-
-    def call(*argv):
-        code = main([str(a) for a in argv])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
-
-
-@pytest.fixture
-def ok(cli):
-    """`ok("optimize", …)` -> the JSON object of a command that must succeed."""
-
-    def call(*argv):
-        code, out, err = cli(*argv, "--json")
-        assert code == 0, err
-        assert len(out.splitlines()) == 1
-        return json.loads(out)
-
-    return call
-
-
-@pytest.fixture
-def refused(cli):
-    """`refused("optimize", …)` -> the sentence of a command that must be refused."""
-
-    def call(*argv):
-        code, out, err = cli(*argv, "--json")
-        assert code == 2, err
-        sentence = json.loads(out)["error"]
-        assert err.splitlines()[-1] == sentence
-        assert "Traceback" not in err
-        code, out, err = cli(*argv)
-        assert (code, out) == (2, "")
-        return sentence
-
-    return call
-
-
-@pytest.fixture
 def counts(tmp_path, make_counts):
     """A file of counts over Llama's V: 5,000 tokens seen, Zipf-like, in no order."""
     values = np.zeros(V, np.int64)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from helpers.tokenizer_makers import byte_level, write_folder
 
-from vocabtrim_core.cli import main
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
@@ -41,43 +40,6 @@ def draft(tmp_path_factory, tokenizer):
     }
     path.write_text(json.dumps(fields))
     return path
-
-
-@pytest.fixture
-def cli(capsys):
-    def call(*argv):
-        code = main([str(a) for a in argv])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return call
-
-
-@pytest.fixture
-def ok(cli):
-    """The JSON object of a command that must succeed, which must also read well as text."""
-
-    def call(*argv, text: str = ""):
-        code, out, err = cli(*argv, "--json")
-        assert code == 0, err
-        if text:
-            assert text in cli(*argv)[1]
-        return json.loads(out)
-
-    return call
-
-
-@pytest.fixture
-def refused(cli):
-    def call(*argv):
-        code, out, err = cli(*argv, "--json")
-        assert code == 2, err
-        sentence = json.loads(out)["error"]
-        assert "Traceback" not in err
-        assert sentence.endswith(".")
-        return sentence
-
-    return call
 
 
 @pytest.fixture(autouse=True)

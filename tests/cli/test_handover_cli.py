@@ -45,36 +45,6 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def ok(capsys):
-    """`ok("slice", …)` -> the JSON object of a command that must succeed."""
-
-    def call(*argv):
-        code = main([*map(str, argv), "--json"])
-        out, err = capsys.readouterr()
-        assert code == 0, err
-        return json.loads(out)
-
-    return call
-
-
-@pytest.fixture
-def refused(capsys):
-    """`refused("slice", …)` -> the sentence of a command that must be refused."""
-
-    def call(*argv):
-        code = main([*map(str, argv), "--json"])
-        out, err = capsys.readouterr()
-        assert code == 2, err
-        sentence = json.loads(out)["error"]
-        assert sentence.strip() == err.strip().splitlines()[-1]
-        assert "Traceback" not in err
-        assert "\n" not in sentence
-        return sentence
-
-    return call
-
-
-@pytest.fixture
 def counts(tmp_path, make_counts) -> TokenCounts:
     drawn = np.random.default_rng(0).zipf(1.3, 20_000) % V
     made = make_counts(np.bincount(drawn, minlength=V))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from helpers.span_kinds import Kind
 
-from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counting.count import count
 from vocabtrim_core.counting.preflight import preflight
@@ -36,17 +35,6 @@ TWO = [RICH[0], {**RICH[1], "tool_calls": [CALL, CALL]}, *RICH[2:]]  # which Lla
 def rows(path, *chats):
     path.write_text("\n".join(json.dumps({"messages": chat}) for chat in chats))
     return path
-
-
-@pytest.fixture
-def cli(capsys):
-    """`cli("spans", …)` -> (exit code, stdout, stderr)."""
-
-    def call(*argv):
-        code = main([str(a) for a in argv])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
 from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.wording import first_of
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -177,9 +178,7 @@ def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
     else:
         result = {"kind": "draft", **asdict(inspect_draft(folder))}
     if result["problems"]:
-        first, *more = result["problems"]
-        rest = f" (and {len(more)} more)" if more else ""
-        raise InputError(f"{folder} is not sound: {first}{rest}")
+        raise InputError(f"{folder} is not sound: {first_of(result['problems'])}")
     return result
 
 

@@ -19,6 +19,7 @@ from vocabtrim_core.exports.readme import readme
 from vocabtrim_core.id_mapping import check_ids
 from vocabtrim_core.reproducible_files import save_text, zip_bytes
 from vocabtrim_core.vocabulary import DraftVocabulary
+from vocabtrim_core.wording import first_of
 from vocabtrim_core.workspace.files import new_folder
 
 README = "README.txt"
@@ -104,9 +105,7 @@ def verify(folder: Path) -> Manifest:
     """The manifest of an intact export; InputError with the first problem otherwise."""
     found = inspect_export(folder)
     if found.problems:
-        more = len(found.problems) - 1
-        rest = f" (and {more} more)" if more else ""
-        raise InputError(f"{folder} is not intact: {found.problems[0]}{rest}")
+        raise InputError(f"{folder} is not intact: {first_of(found.problems)}")
     return found.manifest
 
 
