@@ -111,7 +111,10 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
 
 def _matrix(view: InView, sets: list[StoredCounts]) -> None:
     k = len(view.vocabulary)
-    st.markdown(f"**Chosen on the row, measured on the column**, {k:,} tokens each {MEASURED}")
+    st.markdown(
+        f"**Chosen on the row, measured on the column**, coverage in %, {k:,} tokens each "
+        f"{MEASURED}"
+    )
     with plain_errors():
         found = matrix(tuple(s.key for s in sets), k, [s.counts for s in sets])
         names = tuple(eval_sets.names_of(sets).values())
