@@ -10,6 +10,7 @@ from vocabtrim_core.drafts.slicing import SlicedDraft
 from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.report import phrasing
 from vocabtrim_core.report.data import Facts
+from vocabtrim_core.wording import megabytes, percent
 
 TAGS = ("eagle3", "speculative-decoding", "draft-model", "vocabulary-trimming")
 SERVED = ("sglang-eagle3", "vllm", "tensorrt-llm", "llama-cpp")
@@ -70,12 +71,12 @@ def _numbers(facts: Facts) -> str:
     rows = [
         ("Tokens kept", f"{chosen.k:,} of {facts.full.k:,}"),
         ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {how}"),
-        ("Coverage there (measured)", phrasing.percent(chosen.choice.coverage, 2)),
+        ("Coverage there (measured)", percent(chosen.choice.coverage, 2)),
         (
             "Draft FLOPs saved per step (estimated)",
-            phrasing.percent(chosen.choice.latency_reduction),
+            percent(chosen.choice.latency_reduction),
         ),
-        ("LM head (estimated)", phrasing.megabytes(chosen.head_bytes)),
+        ("LM head (estimated)", megabytes(chosen.head_bytes)),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {text(a)} | {text(b)} |" for a, b in rows)])
 
@@ -86,10 +87,10 @@ def _elsewhere(facts: Facts) -> str:
     lines = ["| Corpus | Tokens | Coverage | 95 % interval |", "|---|---:|---:|---:|"]
     for place in facts.elsewhere:
         span = place.interval
-        between = f"{phrasing.percent(span.low)} to {phrasing.percent(span.high)}" if span else ""
+        between = f"{percent(span.low)} to {percent(span.high)}" if span else ""
         lines.append(
             f"| {text(place.held.name)} | {place.held.tokens:,} | "
-            f"{phrasing.percent(place.held.coverage, 2)} | {between} |"
+            f"{percent(place.held.coverage, 2)} | {between} |"
         )
     return "\n".join(lines)
 

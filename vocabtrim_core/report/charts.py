@@ -9,7 +9,6 @@ import numpy as np
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report.data import Facts, Option
 from vocabtrim_core.report.dot_plot import elsewhere, measured
-from vocabtrim_core.report.phrasing import percent
 from vocabtrim_core.report.svg import (
     ACCENT,
     INK,
@@ -27,6 +26,7 @@ from vocabtrim_core.report.svg import (
     text_width,
     thousands,
 )
+from vocabtrim_core.wording import percent
 
 LEFT, RIGHT = 52, 96  # room for the labels of the y axis, and of the lines' ends
 PARTS = LIGHT.parts  # fusion, attention, feed-forward, head

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.report.data import Facts
-from vocabtrim_core.report.phrasing import between, percent, signed
 from vocabtrim_core.report.svg import ACCENT, INK, WIDTH, Scale, Sheet, changes, percents
 from vocabtrim_core.tokenizers.text import visible
+from vocabtrim_core.wording import between, percent, signed
 
 
 class Dot(NamedTuple):

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 import vocabtrim_core
+from vocabtrim_core import wording
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report import phrasing
 from vocabtrim_core.report.charts import figures
@@ -77,8 +78,8 @@ def _content(facts: Facts) -> dict[str, Any]:
         "provenance": provenance(facts),
         "commands": phrasing.commands(facts),
         **{
-            name: getattr(phrasing, name)
-            for name in ("percent", "signed", "between", "megabytes", "one_in", "labels")
+            name: getattr(wording, name)
+            for name in ("percent", "signed", "between", "megabytes", "one_in")
         },
     }
 

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import shlex
 from collections.abc import Sequence
 
-from vocabtrim_core import wording
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.forecast.paper import SHIPPED_K
-from vocabtrim_core.report.data import Facts, Option
-from vocabtrim_core.wording import GAP, one_in
-
-percent = functools.partial(wording.percent, gap=GAP)
-signed = functools.partial(wording.signed, gap=GAP)
-megabytes = functools.partial(wording.megabytes, gap=GAP)
-
-
-def between(low: float, high: float) -> str:
-    """An interval of relative changes."""
-    return f"{signed(low)} to {signed(high)}"
+from vocabtrim_core.report.data import Facts
+from vocabtrim_core.wording import between, megabytes, one_in, percent, signed
 
 
 def title(facts: Facts) -> str:
@@ -151,11 +140,6 @@ def _how_own(facts: Facts, about: str) -> str:
     return f"{text}, of utility {best.utility:.4f} against {facts.chosen.choice.utility:.4f}."
 
 
-def labels(option: Option) -> str:
-    """What an option is called."""
-    return ", ".join(option.labels)
-
-
 def padding(facts: Facts) -> str:
     """What keeping more tokens than were ever seen means, or nothing."""
     distinct, k = facts.material.counts.distinct, facts.chosen.k
@@ -201,7 +185,7 @@ def limits(facts: Facts) -> tuple[str, ...]:
         "Coverage counts how often text uses the kept tokens. How many drafted tokens the target "
         "accepts also depends on the draft itself; only a measurement tells.",
         "FLOPs saved per draft step is not a gain in throughput: verification takes most of a "
-        "cycle, and in the paper's runs the head was 11 to 16\u202f% of it.",
+        "cycle, and in the paper's runs the head was 11 to 16% of it.",
         "Coverage is measured on the text the tokens were chosen from, which flatters it a "
         "little; corpora that had no part in the choice do not.",
     ]

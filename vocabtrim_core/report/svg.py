@@ -157,12 +157,12 @@ def thousands(value: float) -> str:
 
 def percents(value: float) -> str:
     """A tick of a share, given in percent."""
-    return f"{value:g}\u202f%"
+    return f"{value:g}%"
 
 
 def changes(value: float) -> str:
     """A tick of a relative change, given in percent."""
-    return f"{value:+g}\u202f%".replace("-", "\u2212") if value else "0"
+    return f"{value:+g}%".replace("-", "\u2212") if value else "0"
 
 
 def text_width(words: str, size: float = 12) -> float:
