@@ -29,9 +29,9 @@ def counts_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_arguments(to: Any, *names: str, given: bool = False) -> None:
+def settings_arguments(to: Any, *names: str, omit_defaults: bool = False) -> None:
     """Options of these settings of a trade-off, on a parser or a group; see `add_options`."""
-    add_options(to, Settings, *names, given=given)
+    add_options(to, Settings, *names, omit_defaults=omit_defaults)
 
 
 def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
@@ -41,7 +41,7 @@ def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
 
 def spec_arguments(parser: argparse.ArgumentParser) -> None:
     """Everything that decides a choice."""
-    add_options(parser, SelectionSpec, given=True)
+    add_options(parser, SelectionSpec, omit_defaults=True)
 
 
 def choice_argument(parser: argparse.ArgumentParser) -> None:

@@ -49,7 +49,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         "--target", type=Path, metavar="DIR", help="its target, where it uses the target's head"
     )
     group = parser.add_argument_group("for the record", "how k was chosen, kept in manifest.json")
-    settings_arguments(group, "alpha", "floor", given=True)
+    settings_arguments(group, "alpha", "floor", omit_defaults=True)
     group.add_argument("--method", default="", metavar="NAME", help="exact, tpe, by hand")
 
 

@@ -31,9 +31,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNTS",
         help="counts of the text to be served, where that is another (same tokenizer and rule)",
     )
-    add_options(group, ForecastSettings, "depth", "full_length", "measured", given=True)
+    add_options(group, ForecastSettings, "depth", "full_length", "measured", omit_defaults=True)
     group = parser.add_argument_group("cycle time, one of").add_mutually_exclusive_group()
-    add_options(group, ForecastSettings, "hardware", "cycles", given=True)
+    add_options(group, ForecastSettings, "hardware", "cycles", omit_defaults=True)
     group.add_argument(
         "--measurement",
         metavar="KEY|FILE",
@@ -46,7 +46,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="from the steps and the verification that `probe --with-target` timed",
     )
     group = parser.add_argument_group("with --hardware", "--batch also picks a measurement's")
-    add_options(group, ForecastSettings, "batch", "width", "verified", given=True)
+    add_options(group, ForecastSettings, "batch", "width", "verified", omit_defaults=True)
     group = parser.add_argument_group("result")
     add = group.add_argument
     add(

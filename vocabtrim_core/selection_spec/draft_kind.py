@@ -101,7 +101,7 @@ def draft_options(to: Any, usual: str) -> None:
 class Draft(Kind):
     """--draft or --draft-config, and what a draft step is charged with."""
 
-    def add(self, to: Any, leaf: Leaf, default: Any, given: bool) -> None:
+    def add(self, to: Any, leaf: Leaf, default: Any, omit_defaults: bool) -> None:
         to.add_argument(
             "--fusion-per-cycle",
             action="store_true",

@@ -68,7 +68,7 @@ class Own(File):
     """Tokens of one's own: a file in commands; by their sha256 in addresses, which the workspace
     has the tokens of (thousands of ids are too many for an address)."""
 
-    def found(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: At) -> Any:
         """The tokens of the file; kept in the workspace, where links look for them."""
         from vocabtrim_core.mappings.importing import sound_for
         from vocabtrim_core.mappings.store import keep
