@@ -12,6 +12,7 @@ from vocabtrim_core.cli import bench_setup
 from vocabtrim_core.cli.bench_options import TORCH
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -39,7 +40,7 @@ def bench(given: argparse.Namespace, progress: Progress) -> Result:
                 setup.attached,
                 setup.configurations,
                 bench_setup.prompts(given, setup, progress),
-                generation=Generation(given.max_new_tokens, ignore_eos=given.ignore_eos),
+                generation=Generation(**from_argv(Generation, given, At())),
                 concurrencies=given.concurrency,
                 runs=given.runs,
                 warm_up=given.warm_up,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli import bench_options as given_
 from vocabtrim_core.cli.bench_options import SGLANG, TORCH
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -52,7 +53,7 @@ def attach(engine: str, given: argparse.Namespace, progress: Progress) -> Setup:
         servers.vocab_size = servers.vocab_size or _tokenizer(given, servers.tokenizer).vocab_size
         missing = _missing(servers)
         return Setup(servers, servers.configurations, missing, tokenizer=servers.tokenizer)
-    how = Drafting(given.steps, given.topk, given.draft_tokens)
+    drafting = Drafting(**from_argv(Drafting, given, At()))
     folders, missing = found_drafts(given.draft), []
     room: int | None
     if engine == TORCH:
@@ -65,7 +66,7 @@ def attach(engine: str, given: argparse.Namespace, progress: Progress) -> Setup:
         more, missing = baseline_drafts(folders, attached.vocab_size)
         folders += more
     alone = [Configuration(NO_SPECULATION)] if given.no_speculation or not given.only else []
-    compared = [*alone, *told_apart([how.of(folder) for folder in folders])]
+    compared = [*alone, *told_apart([drafting.of(folder) for folder in folders])]
     return Setup(attached, compared, missing, room)
 
 
@@ -84,13 +85,9 @@ def _launcher(given: argparse.Namespace, progress: Progress) -> SglangLauncher:
 
     require_gpu()
     launch = Launch(
-        given.mem_fraction,
-        "bfloat16" if given.dtype == "auto" else given.dtype,
-        given.context,
-        tuple(given.server_argument),
-        given.simulate_acceptance,
-        given.seed,
-        given.ready,
+        **from_argv(Launch, given, At()),
+        dtype="bfloat16" if given.dtype == "auto" else given.dtype,
+        seed=given.seed,
     )
     folder, toy = _folder(given.target)
     return SglangLauncher(

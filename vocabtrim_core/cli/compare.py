@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import integer, settings_arguments
+from vocabtrim_core.cli.arguments import integer, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_of
 from vocabtrim_core.errors import InputError
@@ -25,12 +25,12 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
         help="vocab_mapping.pt, cache.pt, d2t.npy, d2t.pt, freq_*.pt, draft_token_map.pt, ids.json "
         "or .txt, .npz, a draft's safetensors or folder, a folder written by `export`",
     )
-    parser.add_argument(
+    shared(
+        parser,
         "--counts",
         nargs="+",
         action="extend",
         required=True,
-        metavar="COUNTS",
         help="counts to measure on; gained and lost tokens are weighted by the first",
     )
     settings_arguments(parser, "architecture", "alpha")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.command import Command, Result, facts
 from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
@@ -18,6 +17,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, add_options, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 
 def _count_arguments(parser: argparse.ArgumentParser) -> None:
+    from vocabtrim_core.counting.config import CountConfig
+
     tokenizer_arguments(parser)
-    add = parser.add_argument
-    add("--out", type=Path, metavar="FILE", help="file for the counts, which the workspace keeps")
-    add(
+    shared(parser, "--out", help="file for the counts, which the workspace keeps")
+    parser.add_argument(
         "--with-responses",
         action="store_true",
         help="also write the responses beside --out, for intervals and forecasts on a machine "
@@ -38,27 +39,14 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
 
     corpus_arguments(parser)
     span_arguments(parser)
-    what = parser.add_argument_group("what is left out").add_argument
-    what(
-        "--max-refused",
-        type=float,
-        default=0.01,
-        metavar="SHARE",
-        help="conversations that the template may refuse to render, 0 to 1; they are left out and "
-        "reported, and with more of them nothing is counted (default %(default)s)",
-    )
-    what(
-        "--max-length",
-        type=integer,
-        metavar="TOKENS",
-        help="see only the first tokens of a conversation, as training with this limit does",
-    )
+    group = parser.add_argument_group("what is left out")
+    add_options(group, CountConfig, "most_refused", "max_length")
 
-    how = parser.add_argument_group("how it is done").add_argument
-    how("--workers", type=integer, metavar="N", help="threads (default: as many as pay)")
-    how("--engine", help="gigatoken, fastokens or tokenizers (default: the fastest that is exact)")
-    how("--cluster", metavar="ADDRESS", help="Dask scheduler to count on, such as tcp://host:8786")
-    how("--fresh", action="store_true", help="count again even if the workspace has the counts")
+    add = parser.add_argument_group("how it is done").add_argument
+    add("--workers", type=integer, metavar="N", help="threads (default: as many as pay)")
+    add("--engine", help="gigatoken, fastokens or tokenizers (default: the fastest that is exact)")
+    add("--cluster", metavar="ADDRESS", help="Dask scheduler to count on, such as tcp://host:8786")
+    add("--fresh", action="store_true", help="count again even if the workspace has the counts")
 
 
 def _without_pandas() -> None:
@@ -84,14 +72,8 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     corpus.require_conversations()
     tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
-    what: dict[str, Any] = {
-        "rule": arguments.rule,
-        "reasoning": not arguments.no_reasoning,
-        "last_turn_only": arguments.last_turn_only,
-        "max_length": arguments.max_length,
-        "most_refused": arguments.max_refused,
-    }
-    recipe = CountConfig(tokenizer, template, **what)
+    options = from_argv(CountConfig, arguments, At())
+    recipe = CountConfig(tokenizer, template, **options)
     cached = not arguments.fresh and bool(
         kept_counts.find(recipe.key(corpus.fingerprint()), corpus)
     )
@@ -99,7 +81,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         corpus,
         tokenizer,
         template,
-        **what,
+        **options,
         workers=arguments.workers,
         engine=arguments.engine,
         progress=progress,
@@ -213,7 +195,7 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNTS",
         help="files of `count` (same tokenizer, template and rule), or keys in the workspace",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    shared(parser, "--out", required=True, help="file to write")
 
 
 def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:

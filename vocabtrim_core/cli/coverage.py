@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import counts_argument, integer
+from vocabtrim_core.cli.arguments import counts_argument, integer, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import (
     NO_RESPONSES,
@@ -32,9 +31,7 @@ def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--k", type=integer, help="the k most frequent tokens of COUNTS (1..V)")
-    group.add_argument(
-        "--vocabulary", metavar="MAPPING", type=Path, help="a vocabulary from a file, see `compare`"
-    )
+    shared(group, "--vocabulary", help="a vocabulary from a file, see `compare`")
     add = parser.add_argument
     add(
         "--on",
@@ -58,7 +55,7 @@ def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
         help="also list the N most frequent tokens that are missing, by kind and in context",
     )
     tokenizer_argument(parser)
-    add("--seed", type=integer, default=0, metavar="N", help="of intervals (default %(default)s)")
+    shared(parser, "--seed", default=0, help="of intervals (default %(default)s)")
 
 
 def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:

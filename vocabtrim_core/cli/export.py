@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments
+from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import refuse
@@ -25,10 +25,9 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--k", type=integer, help="the k most frequent tokens (1..V)")
     group.add_argument("--choice", type=Path, metavar="FILE", help="the tokens of a choice.json")
-    group.add_argument(
+    shared(
+        group,
         "--vocabulary",
-        type=Path,
-        metavar="FILE",
         help="the tokens of a file that `select` wrote, or of another mapping, see `compare`",
     )
     parser.add_argument(
@@ -39,14 +38,16 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="format to write, see `formats`; may be given several times",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    shared(parser, "--out", required=True, metavar="DIR", help="a new folder")
     settings_arguments(parser, "architecture")
     group = parser.add_argument_group("formats that are whole drafts", "vllm, sglang-eagle3, …")
-    group.add_argument(
-        "--draft-folder", type=Path, metavar="DIR", help="the EAGLE-3 draft checkpoint to cut"
-    )
-    group.add_argument(
-        "--target", type=Path, metavar="DIR", help="its target, where it uses the target's head"
+    shared(group, "--draft-folder", help="the EAGLE-3 draft checkpoint to cut")
+    shared(
+        group,
+        "--target",
+        type=Path,
+        metavar="DIR",
+        help="its target, where it uses the target's head",
     )
     group = parser.add_argument_group("for the record", "how k was chosen, kept in manifest.json")
     settings_arguments(group, "alpha", "floor", omit_defaults=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli import as_job
+from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.bench import bench, shown, text
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
@@ -23,9 +24,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("action", nargs="?", choices=ACTIONS, default="list", help="(default %(default)s)")
     add("key", nargs="?", metavar="KEY", help="of a measurement, for all but list")
-    add(
+    shared(
+        parser,
         "--out",
-        type=Path,
         metavar="PATH",
         help="export: a .json file, or a folder for tables as CSV and a figure too",
     )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import (
     counts_argument,
-    integer,
     settings_arguments,
     settings_of,
+    shared,
 )
 from vocabtrim_core.cli.command import Command, Result, facts, table
 
@@ -26,24 +26,18 @@ if TYPE_CHECKING:
 def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
     settings_arguments(parser, "architecture", "alpha", "floor", "k_min", "k_max")
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "--method",
         choices=("exact", "tpe"),
         default="exact",
         help="exact: the best of all k, in milliseconds; tpe: the paper's search, resumable, with "
         "its regret against the exact optimum (default %(default)s)",
     )
-    add = parser.add_argument_group("tpe").add_argument
-    add("--trials", type=integer, default=100, metavar="N", help="(default %(default)s)")
-    add("--seed", type=integer, default=42, metavar="N", help="(default %(default)s)")
-    add(
-        "--storage",
-        metavar="URL",
-        help="Optuna storage, such as sqlite:////folder/studies.db, which optuna-dashboard opens "
-        "(default: one in the workspace)",
-    )
-    add("--study", metavar="NAME", help="name of the study (default: made from its question)")
+    group = parser.add_argument_group("tpe")
+    shared(group, "--trials", default=100, help="(default %(default)s)")
+    shared(group, "--seed", default=42)
+    shared(group, "--storage")
+    shared(group, "--study")
 
 
 def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:

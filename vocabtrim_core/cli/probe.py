@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer, number
+from vocabtrim_core.cli.arguments import integer, number, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
@@ -68,12 +67,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="time of a verification, where it is known, for the time of a cycle at batch 1",
     )
-    add = parser.add_argument_group("how").add_argument
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
-    add(
+    group = parser.add_argument_group("how it is timed")
+    add = group.add_argument
+    shared(group, "--device")
+    shared(
+        group,
         "--dtype",
         choices=("auto", "float32", "bfloat16", "float16"),
-        default="auto",
         help="of the weights (default: float32 on a CPU, bfloat16 on a GPU)",
     )
     add(
@@ -90,7 +90,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="per batch size, after which no more is repeated (default %(default)g)",
     )
-    add("--out", type=Path, metavar="FILE", help="write the probe as JSON here too")
+    shared(group, "--out", help="write the probe as JSON here too")
 
 
 def _probe(arguments: argparse.Namespace, progress: Progress) -> Result:

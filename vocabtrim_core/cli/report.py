@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli import choice
-from vocabtrim_core.cli.arguments import choice_argument, chosen, counts_argument, spec_arguments
+from vocabtrim_core.cli.arguments import (
+    choice_argument,
+    chosen,
+    counts_argument,
+    shared,
+    spec_arguments,
+)
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.cli.resolve import (
     comparable_counts,
@@ -52,7 +58,7 @@ def _material_arguments(parser: argparse.ArgumentParser) -> None:
 def _report_arguments(parser: argparse.ArgumentParser) -> None:
     _material_arguments(parser)
     add = parser.add_argument
-    add("--out", type=Path, required=True, metavar="FILE", help="the .html to write")
+    shared(parser, "--out", required=True, help="the .html to write")
     add("--pdf", action="store_true", help="also as PDF beside it (needs Chromium or Chrome)")
     add("--figures", type=Path, metavar="DIR", help="also every figure as SVG, in a new folder")
     add("--png", action="store_true", help="figures as PNG too (needs Chromium or Chrome)")
@@ -104,11 +110,12 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 def _card_arguments(parser: argparse.ArgumentParser) -> None:
     _material_arguments(parser)
-    add = parser.add_argument
-    add("--out", type=Path, required=True, metavar="FILE", help="the README.md to write")
-    add("--draft-folder", type=Path, metavar="DIR", help="a draft that `slice` wrote")
-    add("--target", default="", metavar="ID", help="hub id of the target model")
-    add("--licence", default="", metavar="ID", help="licence of the draft, as the hub spells it")
+    shared(parser, "--out", required=True, help="the README.md to write")
+    shared(parser, "--draft-folder", help="a draft that `slice` wrote")
+    shared(parser, "--target", default="", metavar="ID", help="hub id of the target model")
+    parser.add_argument(
+        "--licence", default="", metavar="ID", help="licence of the draft, as the hub spells it"
+    )
 
 
 def _card(arguments: argparse.Namespace, progress: Progress) -> Result:

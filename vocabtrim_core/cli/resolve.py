@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ NO_RESPONSES = (
 
 def tokenizer_argument(parser: argparse.ArgumentParser) -> None:
     """--tokenizer of commands that show or find tokens."""
-    parser.add_argument(
+    shared(
+        parser,
         "--tokenizer",
-        metavar="T",
         help="the tokenizer of the counts, to decode tokens (default: found by its name)",
     )
 

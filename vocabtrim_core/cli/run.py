@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import nullcontext, redirect_stdout
 from typing import Any, NoReturn
 
@@ -40,8 +40,19 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
 
 
-def parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def parser(
+    commands: Iterable[Command], argv: Container[str] | None = None
+) -> argparse.ArgumentParser:
+    """Make the parser of all commands.
+
+    Args:
+        commands: The commands.
+        argv: The words to parse. Where they are known, only the commands among them declare their
+            options, so that the modules behind the options of the others are not imported.
+
+    Returns:
+        The parser; its `parse_args` raises InputError for what is wrong on a command line.
+    """
     prog = SCRIPT if os.path.basename(sys.argv[0]) == SCRIPT else MODULE  # noqa: PTH119
     raw = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=26, width=96)
     common = _Parser(add_help=False)
@@ -61,7 +72,8 @@ def parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
             formatter_class=raw,
             parents=[common],
         )
-        command.arguments(sub)
+        if argv is None or command.name in argv:
+            command.arguments(sub)
         sub.set_defaults(command=command)
     return whole
 
@@ -74,7 +86,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
     as_json, progress = "--json" in argv, progress_.of_this_process()
     try:
         with progress_.stopping_on_sigterm(progress):
-            arguments = parser(commands).parse_args(argv)
+            arguments = parser(commands, argv).parse_args(argv)
             as_job.check(arguments)
             with _turn(progress), redirect_stdout(sys.stderr) if as_json else nullcontext():
                 progress.enter("running", "Starting")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import settings_arguments, settings_of
+from vocabtrim_core.cli.arguments import settings_arguments, settings_of, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_of
 from vocabtrim_core.errors import InputError
@@ -41,10 +41,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add_options(group, Mix, "protect", "scripts")
     add_options(group, Rules, "excluded", "multiple")
     tokenizer_argument(parser)
-    parser.add_argument(
+    shared(
+        parser,
         "--out",
-        type=Path,
-        metavar="FILE",
         help="ids.json to write: the ids, V, the tokenizer and how they were chosen",
     )
 

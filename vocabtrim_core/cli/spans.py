@@ -16,6 +16,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -46,6 +47,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counting.config import CountConfig
     from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.templates.samples import SAMPLES, show
     from vocabtrim_core.templates.trainer import matching, trained, warnings_of
@@ -56,7 +58,7 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     fitting = matching(template)
     entries = [_named(arguments.specforge)] if arguments.specforge else list(fitting)
-    options = {"reasoning": not arguments.no_reasoning, "last_turn_only": arguments.last_turn_only}
+    options = from_argv(CountConfig, arguments, At(), "reasoning", "last_turn_only")
     shown, compared = [], []
 
     def add(title: str, reading: Reading, said: Sequence[str], messages: Any, tools: Any) -> None:

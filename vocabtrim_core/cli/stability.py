@@ -6,7 +6,13 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, settings_of
+from vocabtrim_core.cli.arguments import (
+    counts_argument,
+    integer,
+    settings_arguments,
+    settings_of,
+    shared,
+)
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import sample_of
 from vocabtrim_core.errors import InputError
@@ -40,7 +46,7 @@ def _stability_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="random halves for the interval (default %(default)s)",
     )
-    add("--seed", type=integer, default=0, metavar="N", help="(default %(default)s)")
+    shared(parser, "--seed", default=0)
 
 
 def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:

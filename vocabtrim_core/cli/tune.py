@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli import bench, bench_setup
 from vocabtrim_core.cli import bench_options as given_
-from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.bench_options import SGLANG
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, add_options, from_argv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,44 +27,20 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    given_.arguments(parser)
-    parser.conflict_handler = "resolve"  # what `bench` takes once is searched over here
-    add = parser.add_argument_group("the search").add_argument
-    add(
-        "--steps",
-        type=integer,
-        nargs="+",
-        default=[2, 3, 4, 5],
-        metavar="N",
-        help="draft steps per cycle to choose from (default 2 3 4 5)",
+    from vocabtrim_core.serving.tuning import Space
+
+    given_.measurement_arguments(parser)
+    group = parser.add_argument_group("the search")
+    add_options(group, Space)
+    shared(
+        group, "--trials", default=20, help="configurations to measure in all (default %(default)s)"
     )
-    add(
-        "--topk",
-        type=integer,
-        nargs="+",
-        default=[1],
-        metavar="N",
-        help="branches per step to choose from (default 1, chains)",
+    group.add_argument(
+        "--search-seed", type=integer, default=0, metavar="N", help="(default %(default)s)"
     )
-    add(
-        "--draft-tokens",
-        type=integer,
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="tokens verified per cycle to choose from, for trees",
-    )
-    add(
-        "--trials",
-        type=integer,
-        default=20,
-        metavar="N",
-        help="configurations to measure in all (default %(default)s)",
-    )
-    add("--search-seed", type=integer, default=0, metavar="N", help="(default %(default)s)")
-    add("--study", metavar="NAME", help="(default: by what is searched)")
-    add("--storage", metavar="URL", help="Optuna storage (default: the workspace's)")
-    add(
+    shared(group, "--study")
+    shared(group, "--storage")
+    group.add_argument(
         "--no-confirm",
         action="store_true",
         help="leave out the measurement of the best beside its baselines, in turns",
@@ -148,7 +125,7 @@ def _space(given: argparse.Namespace, configurations: Sequence[Configuration]) -
                 "tells drafts apart by size, so name one of them."
             )
         drafts[each.k] = each.draft
-    return Space(drafts, tuple(given.steps), tuple(given.topk), tuple(given.draft_tokens))
+    return Space(drafts, **from_argv(Space, given, At()))
 
 
 def _measure(
@@ -176,7 +153,7 @@ def _measure(
         setup.attached,
         configurations,
         prompts,
-        generation=Generation(given.max_new_tokens, ignore_eos=given.ignore_eos),
+        generation=Generation(**from_argv(Generation, given, At())),
         concurrencies=given.concurrency,
         runs=given.runs,
         warm_up=given.warm_up,
