@@ -18,7 +18,7 @@ ENGINES = (TORCH, SGLANG, LAUNCH)
 NOT_AGAIN = ("--out", "--join")  # a replay is another measurement and leaves others alone
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def bench_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `bench`.
 
     Args:
@@ -178,11 +178,11 @@ def _launched_servers(group: Any) -> None:
     )
 
 
-def engine(given: argparse.Namespace) -> str:
+def engine(arguments: argparse.Namespace) -> str:
     """Name the engine that --engine says, or that the other options imply.
 
     Args:
-        given: The parsed command line.
+        arguments: The parsed command line.
 
     Returns:
         One of `ENGINES`.
@@ -190,25 +190,29 @@ def engine(given: argparse.Namespace) -> str:
     Raises:
         InputError: The options do not go together, or the target is missing.
     """
-    chosen = given.engine or (
-        SGLANG if given.url else LAUNCH if given.interpreter or given.simulate_acceptance else TORCH
+    chosen = arguments.engine or (
+        SGLANG
+        if arguments.url
+        else LAUNCH
+        if arguments.interpreter or arguments.simulate_acceptance
+        else TORCH
     )
-    if chosen == SGLANG and not given.url:
+    if chosen == SGLANG and not arguments.url:
         raise InputError("Attaching servers needs their --url.")
-    if chosen != SGLANG and given.url:
+    if chosen != SGLANG and arguments.url:
         raise InputError(f"--url names servers that run already, so it does not go with {chosen}.")
-    if chosen != SGLANG and not given.target:
+    if chosen != SGLANG and not arguments.target:
         raise InputError("Name the target with --target: a folder, a hub id, or demo.")
-    if given.k and given.simulate_acceptance is None:
+    if arguments.k and arguments.simulate_acceptance is None:
         raise InputError("--k goes with --simulate-acceptance; give real drafts with --draft.")
     return chosen
 
 
-def headers(given: argparse.Namespace) -> dict[str, str]:
+def headers(arguments: argparse.Namespace) -> dict[str, str]:
     """Read the headers of requests from the environment, so that they are in no command line.
 
     Args:
-        given: The parsed command line; --header names the variables.
+        arguments: The parsed command line; --header names the variables.
 
     Returns:
         Header -> value, with the API key of SGLang where it is set.
@@ -220,7 +224,7 @@ def headers(given: argparse.Namespace) -> dict[str, str]:
 
     key = os.environ.get(KEY)
     values = {"Authorization": f"Bearer {key}"} if key else {}
-    for pair in given.header:
+    for pair in arguments.header:
         name, _, variable = pair.partition("=")
         if not name or variable not in os.environ:
             raise InputError(
@@ -231,20 +235,20 @@ def headers(given: argparse.Namespace) -> dict[str, str]:
     return values
 
 
-def command_line(given: argparse.Namespace) -> str:
+def command_line(arguments: argparse.Namespace) -> str:
     """Write the command that measures the same again, from any folder.
 
     Args:
-        given: The parsed command line of `bench`.
+        arguments: The parsed command line of `bench`.
 
     Returns:
         The line for a shell, without options at their default.
     """
     parser = argparse.ArgumentParser(add_help=False)
-    arguments(parser)
+    bench_arguments(parser)
     words = ["python", "-m", "vocabtrim_core", "bench"]
     for action in parser._actions:
-        flag, value = action.option_strings[0], getattr(given, action.dest)
+        flag, value = action.option_strings[0], getattr(arguments, action.dest)
         if value == action.default or flag in NOT_AGAIN:
             continue
         if value is True:
@@ -279,5 +283,5 @@ def parsed(words: list[str]) -> argparse.Namespace:
         The parsed command line.
     """
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    arguments(parser)
+    bench_arguments(parser)
     return parser.parse_args(words)

@@ -1,4 +1,4 @@
-"""The command that keeps a choice as a file: choice."""
+"""The command that saves a choice as a file or shows one: choice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that say what can be counted: demo, tokenizers, datasets."""
+"""Commands that list or build what can be counted: demo, tokenizers, datasets."""
 
 from __future__ import annotations
 

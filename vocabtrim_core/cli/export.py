@@ -98,12 +98,12 @@ def _chosen(
     from vocabtrim_core.selection_spec.draft_kind import draft_or_none
 
     if arguments.choice is None:
-        vocabulary, about = _named(arguments, counts, curve)
+        vocabulary, origin = _named(arguments, counts, curve)
         return vocabulary, {
             "architecture": draft_or_none(arguments, counts.vocab_size),
             "alpha": arguments.alpha,
             "floor": arguments.min_coverage,
-            "method": arguments.method or about,
+            "method": arguments.method or origin,
         }
     from vocabtrim_core.selection_spec.spec import SelectionSpec
 
@@ -127,8 +127,8 @@ def _named(
         return curve.vocabulary(arguments.k), ""
     from vocabtrim_core.mappings.importing import sound_for
 
-    found = sound_for(arguments.vocabulary, counts)
-    return found.vocabulary, found.about
+    mapping = sound_for(arguments.vocabulary, counts)
+    return mapping.vocabulary, mapping.about
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -41,8 +41,8 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     progress(0, None, "reading")
     hints = Hints(**from_argv(Hints, arguments, At()))
     sources = open_sources(arguments.files)
-    found = import_results(sources, arguments.format, hints, _command(arguments))
-    return {"measurements": [_row(keep(measurement)) for measurement in found]}
+    measurements = import_results(sources, arguments.format, hints, _command(arguments))
+    return {"measurements": [_row(keep(measurement)) for measurement in measurements]}
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -79,20 +79,22 @@ def _row(measurement: Measurement) -> dict[str, Any]:
 
 def _text(result: Result) -> str:
     blocks = []
-    for m in result["measurements"]:
-        about = " · ".join(filter(None, [m["prompts"], m["target"], m["engine"]]))
+    for measurement in result["measurements"]:
+        title = " · ".join(
+            filter(None, [measurement["prompts"], measurement["target"], measurement["engine"]])
+        )
         rows = [
             (
-                c["label"],
-                c["runs"],
-                "" if c["throughput"] is None else f"{c['throughput']:,.1f}",
-                "" if c["accept_length"] is None else f"{c['accept_length']:.3f}",
+                row["label"],
+                row["runs"],
+                "" if row["throughput"] is None else f"{row['throughput']:,.1f}",
+                "" if row["accept_length"] is None else f"{row['accept_length']:.3f}",
             )
-            for c in m["configurations"]
+            for row in measurement["configurations"]
         ]
         head = ("configuration", "runs", "tokens/s", "accept length")
-        notes = "\n".join(f"- {note}" for note in m["notes"])
-        blocks.append(f"{m['key']}  {about}\n{table([head, *rows])}\n{notes}".rstrip())
+        notes = "\n".join(f"- {note}" for note in measurement["notes"])
+        blocks.append(f"{measurement['key']}  {title}\n{table([head, *rows])}\n{notes}".rstrip())
     return "\n\n".join(blocks)
 
 

@@ -171,8 +171,8 @@ def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     folder = arguments.folder
     if (folder / "manifest.json").is_file():
-        found = inspect_export(folder)
-        manifest = found.manifest
+        export = inspect_export(folder)
+        manifest = export.manifest
         result: Result = {
             "kind": "export",
             "k": manifest.k,
@@ -180,7 +180,7 @@ def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
             "formats": [str(form["name"]) for form in manifest.formats],
             "vocabulary_sha256": manifest.vocabulary_sha256,
             "files": len(manifest.files),
-            "problems": list(found.problems),
+            "problems": list(export.problems),
         }
     else:
         result = {"kind": "draft", **asdict(inspect_draft(folder))}

@@ -43,7 +43,7 @@ def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
     if not 0 < arguments.minutes < 600:
         raise InputError(f"minutes must lie within 0..600, but it is {arguments.minutes}.")
     corpus = open_corpus(arguments.data, limit=arguments.limit) if arguments.data else None
-    made = build(
+    target = build(
         DemoShape(**from_argv(DemoShape, arguments, At())),
         corpus=corpus,
         out=arguments.out,
@@ -51,10 +51,10 @@ def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
         progress=progress,
     )
     return {
-        **asdict(made),
-        "folder": str(made.folder),
-        "held_out_perplexity": math.exp(made.held_out_loss),
-        "unigram_perplexity": math.exp(made.unigram_loss),
+        **asdict(target),
+        "folder": str(target.folder),
+        "held_out_perplexity": math.exp(target.held_out_loss),
+        "unigram_perplexity": math.exp(target.unigram_loss),
     }
 
 
@@ -102,7 +102,23 @@ def answerer(
     model: str | None = None,
     concurrency: int = 16,
 ) -> Answerer:
-    """Who answers: the target here, or a server."""
+    """Make what answers prompts: the target on this machine, or a server.
+
+    Args:
+        by: 'local', or an http(s) URL.
+        target: The target.
+        recipe: Its tokenizer and chat template.
+        sampling: How answers are drawn.
+        api: 'openai' or 'sglang', the protocol of the server.
+        model: The server's model, None for its first.
+        concurrency: Prompts at once.
+
+    Returns:
+        The answerer.
+
+    Raises:
+        InputError: `by` is neither 'local' nor a URL.
+    """
     from vocabtrim_core.drafts.completion_clients import LocalAnswerer, ServerAnswerer
     from vocabtrim_core.drafts.features import choose_device
 
@@ -125,7 +141,7 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
     target, recipe = target_and_recipe(arguments, limit=False)
     sampling = Sampling(**from_argv(Sampling, arguments, At()))
-    who = answerer(
+    answerer_ = answerer(
         arguments.by,
         target,
         recipe,
@@ -135,22 +151,26 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         concurrency=arguments.concurrency,
     )
     corpus = conversations(arguments, progress)
-    made = regenerate(corpus, who, sampling, arguments.out, progress=progress)
-    found: Result = {**asdict(made), "out": str(made.path), "path": str(made.path)}
+    regenerated = regenerate(corpus, answerer_, sampling, arguments.out, progress=progress)
+    result: Result = {
+        **asdict(regenerated),
+        "out": str(regenerated.path),
+        "path": str(regenerated.path),
+    }
     if arguments.compare:
         from vocabtrim_core.drafts.alignment import align
 
-        whole = made.corpus()
-        found["alignment"] = align(
-            corpus, whole, recipe, target, alpha=arguments.alpha, progress=progress
+        new_corpus = regenerated.corpus()
+        result["alignment"] = align(
+            corpus, new_corpus, recipe, target, alpha=arguments.alpha, progress=progress
         ).json()
-    return found
+    return result
 
 
 def _regenerate_text(result: Result) -> str:
-    words = [facts(result, "out", "conversations", "answers")]
+    lines = [facts(result, "out", "conversations", "answers")]
     return "\n".join(
-        [*words, *([result["alignment"]["sentence"]] if "alignment" in result else [])]
+        [*lines, *([result["alignment"]["sentence"]] if "alignment" in result else [])]
     )
 
 

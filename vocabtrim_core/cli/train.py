@@ -36,7 +36,7 @@ def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
     target, recipe = target_and_recipe(arguments)
-    made = capture(
+    features = capture(
         target,
         conversations(arguments, progress),
         recipe,
@@ -45,7 +45,7 @@ def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
         held_out=held_out(arguments),
         progress=progress,
     )
-    return {**asdict(made), "folder": str(made.folder), "versions": dict(made.versions)}
+    return {**asdict(features), "folder": str(features.folder), "versions": dict(features.versions)}
 
 
 # --- train --------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     target, recipe = target_and_recipe(arguments)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
-    regenerate, by = _regeneration(arguments, target, recipe)
+    regenerate, regenerated_by = _regeneration(arguments, target, recipe)
     counts = find_counts(arguments.counts) if arguments.counts else None
     options = from_argv(TrainingRequest, arguments, At())
     options |= {"max_tokens": max_tokens(arguments, target), "held_out": held_out(arguments)}
@@ -98,7 +98,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         counts=counts,
         given=files,
         regenerate=regenerate,
-        regenerated_by=by,
+        regenerated_by=regenerated_by,
         **options,
         command=("python", "-m", "vocabtrim_core", *sys.argv[1:]),
     )
@@ -126,8 +126,8 @@ def _regeneration(
 
     def run(out: Path, progress: Any) -> Corpus:
         corpus = conversations(arguments, progress)
-        who = answerer(arguments.regenerate, target, recipe, sampling)
-        return regenerate(corpus, who, sampling, out, progress=progress).corpus()
+        answerer_ = answerer(arguments.regenerate, target, recipe, sampling)
+        return regenerate(corpus, answerer_, sampling, out, progress=progress).corpus()
 
     return run, f"{arguments.regenerate} at temperature {arguments.temperature:g}"
 
@@ -236,7 +236,7 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     trainer = probe(command, device=arguments.device)
     device = trainer.device if arguments.device == "auto" else arguments.device
     view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")
-    found = []
+    results = []
     for i, draft in enumerate(arguments.drafts):
         if not (draft / "config.json").is_file():
             raise InputError(f"{draft} is no draft directory: it has no config.json.")
@@ -251,9 +251,9 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
             ttt_length=arguments.ttt_length,
             settings=settings_for(device),
         )
-        found.append({"draft": str(draft), **measured})
+        results.append({"draft": str(draft), **measured})
     return {
-        "drafts": found,
+        "drafts": results,
         "target": target.name,
         "label": target.toy.get("label"),
         "features": features.key,
