@@ -263,7 +263,7 @@ def one_of(*choices: str) -> Kind:
     Returns:
         The kind.
     """
-    return Kind(more=(("choices", choices),))
+    return Kind(keywords=(("choices", choices),))
 
 
 def _named(pair: tuple[object, float]) -> str:
@@ -274,17 +274,17 @@ def _named(pair: tuple[object, float]) -> str:
 ONE_OR_MORE = (("nargs", "+"),)
 MANY = (*ONE_OR_MORE, ("action", "extend"))
 TEXT, WHOLE = Kind("TEXT"), Kind("N", integer, link=_whole)
-FLAG, WHOLES = Flag(), Several("N", integer, more=ONE_OR_MORE)
-REPEATED = Repeated("TEXT", more=(("action", "append"),))
+FLAG, WHOLES = Flag(), Several("N", integer, keywords=ONE_OR_MORE)
+REPEATED = Repeated("TEXT", keywords=(("action", "append"),))
 SIZE = replace(WHOLE, metavar="K", fits=lambda value, size: value is None or 1 <= value <= size)
 NUMBER = Kind(None, number, digits, lambda leaf, text: float(_decimal(leaf, text)))
 WEIGHT = replace(NUMBER, fits=lambda value, size: 0 <= value <= 1)
 SHARE = Share(
     "SHARE", number, digits, lambda leaf, text: float(_decimal(leaf, text).scaleb(-2)), WEIGHT.fits
 )
-PAIRS = Several("K=VALUE", pair, _named, more=MANY)
-BUDGETS = Several("SCRIPT=N", budget, _named, more=MANY)
-NAMES, NUMBERS = Several("NAME", more=MANY), Several("N", number, digits, more=MANY)
+PAIRS = Several("K=VALUE", pair, _named, keywords=MANY)
+BUDGETS = Several("SCRIPT=N", budget, _named, keywords=MANY)
+NAMES, NUMBERS = Several("NAME", keywords=MANY), Several("N", number, digits, keywords=MANY)
 KEY = Key("COUNTS")
-KEYS = Keys("COUNTS", link=lambda leaf, text: tuple(filter(None, text.split(","))), more=MANY)
+KEYS = Keys("COUNTS", link=lambda leaf, text: tuple(filter(None, text.split(","))), keywords=MANY)
 JSON = json_of(Any)

@@ -53,7 +53,7 @@ class Kind:
         show: Value -> option text.
         link: Parameter text in an address -> value; raises `InputError`.
         fits: Whether a value is in range, given V.
-        more: Further arguments of argparse's `add_argument`.
+        keywords: Further arguments of argparse's `add_argument`.
     """
 
     metavar: str | None = None
@@ -61,7 +61,7 @@ class Kind:
     show: Callable[[Any], str] = str
     link: Callable[[Leaf, str], Any] = _text
     fits: Callable[[Any, int], bool] = _any
-    more: tuple[tuple[str, Any], ...] = ()
+    keywords: tuple[tuple[str, Any], ...] = ()
 
     # command lines
 
@@ -82,7 +82,7 @@ class Kind:
             default=default if has_default and not omit_defaults else None,
             metavar=leaf.metavar or self.metavar,
             help=f"{leaf.help} (default {shown})" if shown else leaf.help,
-            **dict(self.more),
+            **dict(self.keywords),
         )
 
     def words(self, value: Any) -> str:
@@ -259,9 +259,17 @@ def table(of: type) -> tuple[tuple[Field[Any], Leaf], ...]:
 def _written(
     value: Any, form: str, *, leave: Sequence[str] = (), stated: bool = True, defaults: bool = False
 ) -> Iterator[tuple[Kind, Leaf, Any]]:
-    """Yield kind, leaf and value of each field that a form ("flag", "param", "widget") has.
+    """List the fields that a form writes.
 
-    stated: include those that are written even at their default; defaults: include all of those.
+    Args:
+        value: The instance of the dataclass.
+        form: "flag", "param" or "widget".
+        leave: Names of fields to leave out.
+        stated: Include the fields that are written even at their default.
+        defaults: Include every field at its default.
+
+    Yields:
+        Kind, leaf and value of each.
     """
     for field, leaf in table(type(value)):
         item = getattr(value, field.name)
@@ -281,9 +289,17 @@ def _read(
     is_given: Callable[[type], bool] = bool,
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Read the fields (of these names, or all) that a form gives.
+    """Read the fields that a form gives.
 
-    is_given: whether the form says anything about a part; called for parts with a default.
+    Args:
+        of: The dataclass.
+        form: "flag", "param" or "widget".
+        read: Reads a value, UNSET where the form leaves it out.
+        is_given: Whether the form gives any field of a part; called for parts with a default.
+        names: The fields to read, all by default.
+
+    Returns:
+        Field name -> value.
     """
     values: dict[str, Any] = {}
     for field, leaf in table(of):

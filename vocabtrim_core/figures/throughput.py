@@ -16,6 +16,7 @@ from vocabtrim_core.figures.base import LIGHT, Palette, layout
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import RatioInterval, Row, drafts_nothing, interval, summary
+from vocabtrim_core.wording import signed
 
 TOY = ", toy target"
 NONE, FULL, SHIPPED, DRAFT = "none", "full", "shipped", "draft"  # roles of a configuration
@@ -226,7 +227,7 @@ def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.F
             "symbol": ["circle" if g.distinguishable else "circle-open" for g in info.gains],
         },
         error_x=error_bars(percents, palette.accent),
-        text=[f"{each.mean:+.1f}%".replace("-", "\N{MINUS SIGN}") for each in percents],
+        text=[signed(gain.ratio.mean - 1) for gain in info.gains],
         textposition="top center",
         textfont={"color": palette.ink, "size": 12},
         customdata=[said(each) for each in percents],

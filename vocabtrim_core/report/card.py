@@ -19,10 +19,17 @@ SERVED = ("sglang-eagle3", "vllm", "tensorrt-llm", "llama-cpp")
 def model_card(
     facts: Facts, *, sliced: SlicedDraft | None = None, target: str = "", licence: str = ""
 ) -> str:
-    """README.md of a draft. sliced: the record of a head cut without training.
+    """Write the README.md of a draft.
 
-    target: hub id of the target model.  licence: an identifier the hub knows, such as llama3.1;
-    it is the target's and the draft's, so it is never guessed.
+    Args:
+        facts: The content of the report.
+        sliced: The record of a head that was cut without training, None for a trained draft.
+        target: Hub id of the target model, "" to name the draft architecture instead.
+        licence: An identifier that the hub knows, such as llama3.1. It is the target's and the
+            draft's, so it is never guessed.
+
+    Returns:
+        Markdown with the hub's front matter.
     """
     name = target or facts.opened.tradeoff.architecture.name
     parts = [
@@ -42,9 +49,16 @@ def model_card(
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def text(words_: object) -> str:
-    """Text from data as plain Markdown text on one line."""
-    plain = re.sub(r"\s+", " ", str(words_))
+def text(value: object) -> str:
+    """Write a value from data as plain Markdown text on one line.
+
+    Args:
+        value: The value.
+
+    Returns:
+        Its text, with every character of Markdown's syntax escaped.
+    """
+    plain = re.sub(r"\s+", " ", str(value))
     return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", plain)
 
 
@@ -67,10 +81,10 @@ def _lead(facts: Facts, sliced: SlicedDraft | None) -> str:
 
 def _numbers(facts: Facts) -> str:
     chosen, counts = facts.chosen, facts.material.counts
-    how = ", ".join(filter(None, (counts.provenance.rule, counts.provenance.turn_end)))
+    counting = ", ".join(filter(None, (counts.provenance.rule, counts.provenance.turn_end)))
     rows = [
         ("Tokens kept", f"{chosen.k:,} of {facts.full.k:,}"),
-        ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {how}"),
+        ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {counting}"),
         ("Coverage there (measured)", percent(chosen.choice.coverage, 2)),
         (
             "Draft FLOPs saved per step (estimated)",
@@ -96,7 +110,7 @@ def _elsewhere(facts: Facts) -> str:
 
 
 def _use(facts: Facts) -> str:
-    """The engines' own flags; the folder of this card stands for the export's draft folder."""
+    """Show the engines' own flags; `draft` stands for the folder of the card."""
     parts = []
     for name in SERVED:
         texts = FORMATS[name].texts(facts.chosen.k)
@@ -110,11 +124,11 @@ def _use(facts: Facts) -> str:
 
 
 def _provenance(facts: Facts, sliced: SlicedDraft | None) -> str:
-    made, choice = facts.material.counts.provenance, facts.material.choice
+    provenance, choice = facts.material.counts.provenance, facts.material.choice
     lines = [
         f"- Vocabulary sha256 `{choice.vocabulary_sha256}`",
-        f"- Counts key `{facts.material.counts.key}`, tokenizer {text(made.tokenizer)} sha256 "
-        f"`{made.tokenizer_sha256}`",
+        f"- Counts key `{facts.material.counts.key}`, tokenizer {text(provenance.tokenizer)} "
+        f"sha256 `{provenance.tokenizer_sha256}`",
         f"- {text(phrasing.how_chosen(facts))}",
     ]
     if sliced:
