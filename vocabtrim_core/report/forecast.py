@@ -137,7 +137,8 @@ def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) ->
         if measurement.vocab_size not in (None, vocab_size):
             raise InputError(
                 f"The measurement {measurement.key} on {measurement.prompts} has V = "
-                f"{measurement.vocab_size:,}, but the choice has V = {vocab_size:,}; give one of the same target."
+                f"{measurement.vocab_size:,}, but the choice has V = {vocab_size:,}; give "
+                "one of the same target."
             )
         for concurrency in measurement.concurrencies:
             rows = {row.label: row for row in summary(measurement, concurrency)}
