@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 PAPER = "Ben Shoham, Balancing Coverage and Draft Latency in Vocabulary Trimming (arXiv 2603.05210)"
@@ -115,6 +116,18 @@ def first_of(sentences: Sequence[str]) -> str:
     """
     others = len(sentences) - 1
     return f"{sentences[0].removesuffix('.')}{f' (and {others:,} more)' if others else ''}."
+
+
+def shell_line(*words: str) -> str:
+    """Write a command of this program as a line for a shell.
+
+    Args:
+        *words: The command and its arguments.
+
+    Returns:
+        The line, each word quoted where a shell needs it.
+    """
+    return shlex.join(["python", "-m", "vocabtrim_core", *words])
 
 
 def what_counts(

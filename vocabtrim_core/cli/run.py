@@ -1,4 +1,4 @@
-"""From argv to an exit code: parse, run, print, and turn whatever goes wrong into one sentence."""
+"""From argv to an exit code: parse, run, print; every failure becomes one sentence."""
 
 from __future__ import annotations
 

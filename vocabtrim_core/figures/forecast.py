@@ -12,7 +12,7 @@ from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes
 from vocabtrim_core.forecast.cycle_model import CycleRange, PaperCheck
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 
-PAPER_TEXT_AT = {  # where a task's name stands beside its dot; the seven lie close together
+PAPER_TEXT_AT = {  # position of a task's name beside its dot; the seven are close together
     "MT-Bench": "top left",
     "GSM8K": "middle right",
     "HumanEval": "bottom center",

@@ -209,7 +209,7 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
     for column, (line, colour) in enumerate(
         zip(courses, colours(courses, palette), strict=True), 1
     ):
-        if not line.accuracy:  # an empty frame, so that the sizes stand side by side from the start
+        if not line.accuracy:  # an empty frame keeps the place of this size
             figure.add_scatter(x=[None], y=[None], showlegend=False, row=1, col=column)
         for i, points in enumerate(line.accuracy):
             figure.add_scatter(

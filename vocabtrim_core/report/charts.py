@@ -30,7 +30,7 @@ from vocabtrim_core.wording import percent
 
 LEFT, RIGHT = 52, 96  # room for the labels of the y axis, and of the lines' ends
 PARTS = LIGHT.parts  # fusion, attention, feed-forward, head
-SMALLEST = 100  # sizes drawn begin here: nobody ships fewer
+SMALLEST = 100  # smallest size drawn; published drafts keep far more
 
 
 def _size_scale(facts: Facts) -> Scale:

@@ -199,7 +199,7 @@ class Draft(Kind):
         return replace(shape, fusion_per_step=False) if per_cycle else shape
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
-        """See `Kind.query`; other shapes than a preset's stand in the address as JSON."""
+        """See `Kind.query`; other shapes than a preset's are written as JSON."""
         parameters = {"draft": value.name}
         if not value.fusion_per_step:
             parameters["fusion"] = "false"
