@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from vocabtrim_core.coverage import sampled
 from vocabtrim_core.palette import DARK as DARK
 from vocabtrim_core.palette import LIGHT as LIGHT
 from vocabtrim_core.palette import Palette as Palette
-from vocabtrim_core.report.svg import sampled
 
 POINTS = 320  # sizes per curve; an SVG line gains nothing from more
 

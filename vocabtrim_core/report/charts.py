@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vocabtrim_core.coverage import sampled
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report.data import Facts, Option
 from vocabtrim_core.report.dot_plot import elsewhere, measured
@@ -22,7 +23,6 @@ from vocabtrim_core.report.svg import (
     changes,
     free_places,
     percents,
-    sampled,
     text_width,
     thousands,
 )
