@@ -15,7 +15,7 @@ from vocabtrim_core.wording import shell_line
 
 TORCH, SGLANG, LAUNCH = "torch", "sglang", "launch"
 ENGINES = (TORCH, SGLANG, LAUNCH)
-NOT_AGAIN = ("--out", "--join")  # a replay is another measurement and leaves others alone
+NOT_AGAIN = ("--out", "--join")  # a replay is a measurement of its own
 
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:

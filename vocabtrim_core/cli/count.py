@@ -84,7 +84,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         engine=arguments.engine,
         progress=progress,
         cache=not arguments.fresh,
-        run=os.environ.get("VOCABTRIM_JOB", ""),  # a job that is resumed goes on, fresh or not
+        run=os.environ.get("VOCABTRIM_JOB", ""),  # a resumed job continues even with --fresh
         cluster=arguments.cluster,
     )
     if arguments.out:

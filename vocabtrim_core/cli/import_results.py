@@ -41,7 +41,7 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     progress(0, None, "reading")
     hints = Hints(**from_argv(Hints, arguments, At()))
     sources = open_sources(arguments.files)
-    # Files by name, as their folders are of this machine.
+    # Names without folders, which are this machine's.
     names = (path.name for path in arguments.files)
     command = shell_line("import-results", *names, *to_argv(hints))
     measurements = import_results(sources, arguments.format, hints, command)

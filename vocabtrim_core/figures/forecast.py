@@ -43,9 +43,9 @@ class ThroughputInfo(NamedTuple):
     low: np.ndarray
     middle: np.ndarray
     high: np.ndarray
-    length_low: np.ndarray  # acceptance length, least and most
+    length_low: np.ndarray
     length_high: np.ndarray
-    cycle_low: np.ndarray  # seconds per cycle, least and most
+    cycle_low: np.ndarray
     cycle_high: np.ndarray
     coverage: np.ndarray
 

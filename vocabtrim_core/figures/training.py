@@ -13,7 +13,6 @@ from vocabtrim_core.figures.base import LIGHT, Palette, layout
 HEIGHT = 270
 POSITION = "eval/per_position_acc/"
 SECONDS = "perf/optimizer_step_time_s"
-# Colours of the trimmed sizes, from the first on; the full vocabulary is drawn in ink, dashed.
 
 
 class Course(NamedTuple):
@@ -39,7 +38,7 @@ class Course(NamedTuple):
     length: tuple[tuple[int, float], ...]
     accuracy: tuple[tuple[tuple[int, float], ...], ...]
     rate: tuple[tuple[int, float], ...]
-    speed: tuple[tuple[int, float], ...]  # optimizer steps per second
+    speed: tuple[tuple[int, float], ...]
 
     @property
     def name(self) -> str:

@@ -181,7 +181,7 @@ def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
             continue
         taken.append(at)
         bold = "b" if option.chosen else "s"
-        # At the top left the line is flat: below it there is room.
+        # At the top left the line is flat, so the label goes below it.
         rise = 18 if at[0] < x.start + 90 else -6
         sheet.text(at[0] + 9, at[1] + rise, thousands(option.k), bold)
 
@@ -251,7 +251,7 @@ def throughput(facts: Facts) -> str:
     low, middle, high = (
         100 * (getattr(predicted, n)[ks - 1] - 1) for n in ("low", "middle", "high")
     )
-    # Far below, the loss is beyond interest: the scale is kept for the rest.
+    # Large losses are cut off, so that the scale serves the other sizes.
     lowest = max(float(low.min()), -2 * float(high.max()) - 10)
     y = Scale(min(lowest, -2), float(high.max()) + 2, 258, 40)
     sheet.y_axis(y, LEFT, x.stop, f"Throughput against {base:,} tokens", changes)

@@ -115,8 +115,8 @@ def draft_name(shape: DraftArchitecture) -> str:
             if _alike(load_draft(name), shape):
                 return name
         except InputError:
-            continue  # a file that is none any more
-    config = kept_config(replace(shape, fusion_per_step=True))  # its own switch has it
+            continue  # a file that no longer reads as one
+    config = kept_config(replace(shape, fusion_per_step=True))  # the widget `fusion` keeps it
     return keep_config(json.dumps(config, indent=1).encode())
 
 
