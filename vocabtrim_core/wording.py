@@ -1,5 +1,8 @@
-"""Numbers as people read them, with their unit. gap: what stands between the two; pages have none,
-reports a narrow no-break space."""
+"""Numbers as text for people, with their unit.
+
+The argument `gap` is the text between number and unit: pages use none, reports a narrow no-break
+space.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,16 @@ GAP = "\N{NARROW NO-BREAK SPACE}"
 
 
 def percent(share: float, digits: int = 1, gap: str = "") -> str:
-    """0.9447 -> '94.5%'; a share below one never reads as 100%."""
+    """A share as a percentage.
+
+    Args:
+        share: The share, 0.9447 for '94.5%'.
+        digits: Decimals; more are shown where a share below one would read as 100%.
+        gap: Text before the percent sign.
+
+    Returns:
+        The text.
+    """
     number = f"{100 * share:.{digits}f}"
     if share < 1 and float(number) == 100:
         return percent(share, digits + 1, gap)
@@ -17,12 +29,28 @@ def percent(share: float, digits: int = 1, gap: str = "") -> str:
 
 
 def signed(share: float, gap: str = "") -> str:
-    """A relative change, '+3.0%' or, with a true minus, '-1.2%'."""
+    """A relative change as a percentage with its sign.
+
+    Args:
+        share: The change, 0.03 for '+3.0%'; negative ones get a minus sign (U+2212).
+        gap: Text before the percent sign.
+
+    Returns:
+        The text.
+    """
     return f"{100 * share:+.1f}{gap}%".replace("-", "\N{MINUS SIGN}")
 
 
 def megabytes(count: float, gap: str = " ") -> str:
-    """Bytes in decimal megabytes, '91.4 MB'."""
+    """A number of bytes in decimal megabytes.
+
+    Args:
+        count: Bytes, 91,400,000 for '91.4 MB'.
+        gap: Text before the unit.
+
+    Returns:
+        The text.
+    """
     return f"{count / 1e6:,.1f}{gap}MB"
 
 
@@ -32,12 +60,20 @@ def one_in(share: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """'1 figure', '4,000 figures'."""
+    """A number with its noun.
+
+    Args:
+        number: The number.
+        noun: The noun in the singular, whose plural ends in s.
+
+    Returns:
+        '1 figure' or '4,000 figures'.
+    """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def format_bytes(count: int) -> str:
-    """Bytes for people: '812 bytes', '1.3 MB' (decimal units)."""
+    """A number of bytes in a decimal unit that fits: '812 bytes', '1.3 MB'."""
     if count < 1000:
         return f"{count} bytes"
     value, units = count / 1000, iter(("kB", "MB", "GB", "TB"))
@@ -48,6 +84,13 @@ def format_bytes(count: int) -> str:
 
 
 def first_of(sentences: Sequence[str]) -> str:
-    """The first of several sentences, with how many others there are: 'It is cut (and 2 more).'"""
-    more = len(sentences) - 1
-    return f"{sentences[0].removesuffix('.')}{f' (and {more:,} more)' if more else ''}."
+    """The first of several sentences, with the number of the others.
+
+    Args:
+        sentences: One or more sentences.
+
+    Returns:
+        One sentence, such as 'It is cut (and 2 more).'
+    """
+    others = len(sentences) - 1
+    return f"{sentences[0].removesuffix('.')}{f' (and {others:,} more)' if others else ''}."
