@@ -21,7 +21,7 @@ def studies_url() -> str:
 
 
 @contextmanager
-def held(storage: str, name: str) -> Generator[None]:
+def study_lock(storage: str, name: str) -> Generator[None]:
     """Hold the lock of a study for the time of the block, so that it has one writer at a time.
 
     Args:

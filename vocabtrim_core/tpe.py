@@ -22,7 +22,7 @@ from typing import Any
 import optuna
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.optuna_storage import held, load_study, open_study, studies_url
+from vocabtrim_core.optuna_storage import load_study, open_study, studies_url, study_lock
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 PAPER_BOUNDS = (50, 50_000)  # k_min, k_max of the released code
@@ -141,7 +141,7 @@ def search(
     storage = storage or studies_url()
     name = study or study_name(tradeoff, counts_key, seed)
     question = _question(tradeoff, counts_key, seed)
-    with held(storage, name):
+    with study_lock(storage, name):
         stored = open_study(storage, name, question)
         stored.set_user_attr("exact", asdict(exact))
         _run_trials(tradeoff, stored, trials, seed, exact, progress)

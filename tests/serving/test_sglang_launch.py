@@ -101,7 +101,7 @@ def test_what_cannot_be_launched(settings, words) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_server_that_breaks_says_its_last_words(tmp_path) -> None:
+def test_a_server_that_breaks_reports_its_last_error(tmp_path) -> None:
     engine = launcher(tmp_path, "breaks")
     with pytest.raises(EngineError, match=r"ended with code 1: ValueError: max_position_embeddin"):
         engine.use(BASE, 1)

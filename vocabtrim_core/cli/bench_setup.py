@@ -42,18 +42,18 @@ def attach(engine: str, given: argparse.Namespace, progress: Progress) -> Setup:
         NO_SPECULATION,
         Drafting,
         baseline_drafts,
-        found_drafts,
-        told_apart,
+        draft_folders,
+        with_unique_labels,
     )
     from vocabtrim_core.serving.measurement import Configuration
 
     if engine == SGLANG:
-        servers = _servers(given, found_drafts(given.draft))
+        servers = _servers(given, draft_folders(given.draft))
         servers.vocab_size = servers.vocab_size or _tokenizer(given, servers.tokenizer).vocab_size
         missing = _missing(servers)
         return Setup(servers, servers.configurations, missing, tokenizer=servers.tokenizer)
     how = Drafting(given.steps, given.topk, given.draft_tokens)
-    folders, missing = found_drafts(given.draft), []
+    folders, missing = draft_folders(given.draft), []
     room: int | None
     if engine == TORCH:
         attached, room = _loop(given)
@@ -65,7 +65,7 @@ def attach(engine: str, given: argparse.Namespace, progress: Progress) -> Setup:
         more, missing = baseline_drafts(folders, attached.vocab_size)
         folders += more
     alone = [Configuration(NO_SPECULATION)] if given.no_speculation or not given.only else []
-    compared = [*alone, *told_apart([how.of(folder) for folder in folders])]
+    compared = [*alone, *with_unique_labels([how.of(folder) for folder in folders])]
     return Setup(attached, compared, missing, room)
 
 

@@ -61,7 +61,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.serving.importers import Hints, import_results, keep, open_sources
+    from vocabtrim_core.serving.importers import Hints, import_results, open_sources, save_once
 
     progress(0, None, "reading")
     hints = Hints(
@@ -76,7 +76,7 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     )
     sources = open_sources(arguments.files)
     found = import_results(sources, arguments.format, hints, _command(arguments))
-    return {"measurements": [_row(keep(measurement)) for measurement in found]}
+    return {"measurements": [_row(save_once(measurement)) for measurement in found]}
 
 
 def _command(arguments: argparse.Namespace) -> str:
