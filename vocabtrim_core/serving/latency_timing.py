@@ -19,7 +19,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.hardware import default_dtype, device_name, free_memory, gpus
 from vocabtrim_core.serving.latency_probe import LEAST, Probe, ProbeRow, Timing, VerifyRow
 from vocabtrim_core.serving.random_target import random_target, verification
-from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped
+from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, with_embedding
 from vocabtrim_core.serving.torch_loop.graphs import captured
 from vocabtrim_core.wording import format_bytes as in_words
 
@@ -269,7 +269,7 @@ class Steps:
             weight.fill_(1) if "norm" in name else weight.normal_(0, 0.02)
         table = torch.zeros(TABLE, shape.hidden_size, dtype=dtype, device=self.device).normal_()
         ids = torch.arange(shape.vocab_size, device=self.device)
-        self.draft = equipped(module, config, table, ids)
+        self.draft = with_embedding(module, config, table, ids)
 
     def cells(self, batch: int, ks: Sequence[int]) -> dict[Any, Work]:
         """The functions to time for a batch size.

@@ -17,7 +17,7 @@ from vocabtrim_core import workspace
 from vocabtrim_core.serving.measurement import Run
 from vocabtrim_core.workspace.files import write_atomic
 
-Place = tuple[str, int, int]  # configuration, concurrency, index
+RunKey = tuple[str, int, int]  # configuration, concurrency, index
 
 
 class _Stored(msgspec.Struct):
@@ -38,7 +38,7 @@ class RunCheckpoint:
     """
 
     key: str
-    runs: dict[Place, Run] = field(default_factory=dict)
+    runs: dict[RunKey, Run] = field(default_factory=dict)
     clocks: list[str] = field(default_factory=list)
     began: str = ""
 

@@ -19,7 +19,7 @@ from vocabtrim_core.serving import hardware, measurement
 from vocabtrim_core.serving.engine import Attached, EngineError, Generation
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.prompts.prompt_set import PromptSet
-from vocabtrim_core.serving.run_checkpoint import Place, RunCheckpoint
+from vocabtrim_core.serving.run_checkpoint import RunCheckpoint, RunKey
 
 GREEDY = Generation()
 WARM_UP = 2  # prompts, or as many as there are requests at once where that is more
@@ -86,10 +86,10 @@ def measure(
         attached, prompts, generation, max(concurrencies), warm_up, local, checkpoint
     )
     turns = list(schedule(configurations, concurrencies, runs, alternate=attached.alternates))
-    finished: dict[Place, Run] = {}
+    finished: dict[RunKey, Run] = {}
     for i, turn in enumerate(turns):
         configuration, at_once, index = turn
-        place = configuration.label, at_once, index
+        key = configuration.label, at_once, index
         message = f"{configuration.label}, run {index + 1} of {runs}"
         message += f", {at_once} at once" if len(concurrencies) > 1 else ""
 
@@ -97,7 +97,7 @@ def measure(
             progress(i, len(turns), message)
 
         check()
-        finished[place] = checkpoint.runs.get(place) or session.run(turn, check)
+        finished[key] = checkpoint.runs.get(key) or session.run(turn, check)
     progress(len(turns), len(turns), "Measured")
     result = Measurement(
         prompts.name,
@@ -250,10 +250,10 @@ def _check(
         )
 
 
-def _ordered(runs: dict[Place, Run], configurations: Sequence[Configuration]) -> list[Run]:
+def _ordered(runs: dict[RunKey, Run], configurations: Sequence[Configuration]) -> list[Run]:
     """The runs by configuration, concurrency and index, whatever the order they were made in."""
     rank = {configuration.label: i for i, configuration in enumerate(configurations)}
-    return [runs[place] for place in sorted(runs, key=lambda p: (rank[p[0]], *p[1:]))]
+    return [runs[key] for key in sorted(runs, key=lambda p: (rank[p[0]], *p[1:]))]
 
 
 def _clock_settings(clocks: Sequence[str]) -> dict[str, str]:
