@@ -279,8 +279,36 @@ def _experts(layers: int, attention: int, h: int, active: int, dense: int = 0) -
 
 
 QWEN3 = {"max_position_embeddings": 40_960, "rms_norm_eps": 1e-6, "rope_theta": 1e6}
+QWEN3_30B = {
+    **QWEN3,
+    "active_experts": 8,
+    **_experts(48, 2048 * 128 * (2 * 32 + 2 * 4), 2048, 8 * 768),
+}
+QWEN3_235B = {
+    **QWEN3,
+    "active_experts": 8,
+    **_experts(94, 4096 * 128 * (2 * 64 + 2 * 4), 4096, 8 * 1536),
+}
+QWEN2_5 = {"max_position_embeddings": 32_768, "rms_norm_eps": 1e-6, "rope_theta": 1e6}
 GEMMA3 = {"rms_norm_eps": 1e-6, "rope_theta": 1e6}
 GPT_OSS = {"rope_theta": 150_000.0, "active_experts": 4}
+GPT_OSS_LAYER = (2880 * 64 * (2 * 64 + 2 * 8), 2880, 4 * 2880)
+GPT_OSS_20B = {**GPT_OSS, **_experts(24, *GPT_OSS_LAYER)}
+GPT_OSS_120B = {**GPT_OSS, **_experts(36, *GPT_OSS_LAYER)}
+# One expert of 8,192 and a shared one in every layer.
+LLAMA_4_SCOUT = _experts(48, 5120 * 128 * (2 * 40 + 2 * 8), 5120, 2 * 8192)
+# Low-rank attention; three dense layers of 18,432, then 8 experts and a shared one.
+DEEPSEEK_V3 = {
+    "max_position_embeddings": 163_840,
+    "active_experts": 8,
+    **_experts(
+        layers=61,
+        attention=LatentAttention(1536, 512, 128, 64, 128).weights(7168, 7168, 128),
+        h=7168,
+        active=9 * 2048,
+        dense=3 * (18432 - 9 * 2048),
+    ),
+}
 
 # The draft's shapes are those of the draft config that SpecForge publishes for the target. Where
 # there is none they are the target's own, from its config.json, as SpecForge derives a draft.
@@ -293,115 +321,16 @@ PRESETS: dict[str, DraftArchitecture] = dict(
         _preset("qwen3-4b", 36, 2560, 9728, 32, 8, 128, 151_936, **QWEN3),
         _preset("qwen3-8b", 36, 4096, 12288, 32, 8, 128, 151_936, **QWEN3),
         _preset("qwen3-32b", 64, 5120, 25600, 64, 8, 128, 151_936, **QWEN3),
-        _preset(
-            "qwen3-30b-a3b",
-            48,
-            2048,
-            12288,
-            32,
-            4,
-            128,
-            151_936,
-            **QWEN3,
-            active_experts=8,
-            **_experts(48, 2048 * 128 * (2 * 32 + 2 * 4), 2048, 8 * 768),
-        ),
-        _preset(
-            "qwen3-235b-a22b",
-            94,
-            4096,
-            24576,
-            64,
-            4,
-            128,
-            151_936,
-            **QWEN3,
-            active_experts=8,
-            **_experts(94, 4096 * 128 * (2 * 64 + 2 * 4), 4096, 8 * 1536),
-        ),
-        _preset(
-            "qwen2.5-7b",
-            28,
-            3584,
-            18944,
-            28,
-            4,
-            128,
-            152_064,
-            max_position_embeddings=32_768,
-            rms_norm_eps=1e-6,
-            rope_theta=1e6,
-        ),
-        _preset(
-            "gpt-oss-20b",
-            24,
-            2880,
-            17280,
-            64,
-            8,
-            64,
-            201_088,
-            **GPT_OSS,
-            **_experts(24, 2880 * 64 * (2 * 64 + 2 * 8), 2880, 4 * 2880),
-        ),
-        _preset(
-            "gpt-oss-120b",
-            36,
-            2880,
-            17280,
-            64,
-            8,
-            64,
-            201_088,
-            **GPT_OSS,
-            **_experts(36, 2880 * 64 * (2 * 64 + 2 * 8), 2880, 4 * 2880),
-        ),
-        _preset(
-            "mistral-nemo",
-            40,
-            5120,
-            14336,
-            32,
-            8,
-            128,
-            131_072,
-            max_position_embeddings=131_072,
-            rope_theta=1e6,
-        ),
+        _preset("qwen3-30b-a3b", 48, 2048, 12288, 32, 4, 128, 151_936, **QWEN3_30B),
+        _preset("qwen3-235b-a22b", 94, 4096, 24576, 64, 4, 128, 151_936, **QWEN3_235B),
+        _preset("qwen2.5-7b", 28, 3584, 18944, 28, 4, 128, 152_064, **QWEN2_5),
+        _preset("gpt-oss-20b", 24, 2880, 17280, 64, 8, 64, 201_088, **GPT_OSS_20B),
+        _preset("gpt-oss-120b", 36, 2880, 17280, 64, 8, 64, 201_088, **GPT_OSS_120B),
+        _preset("mistral-nemo", 40, 5120, 14336, 32, 8, 128, 131_072, rope_theta=1e6),
         _preset("gemma-3-4b", 34, 2560, 10240, 8, 4, 256, 262_208, **GEMMA3),
         _preset("gemma-3-12b", 48, 3840, 15360, 16, 8, 256, 262_208, **GEMMA3),
         _preset("gemma-3-27b", 62, 5376, 21504, 32, 16, 128, 262_208, **GEMMA3),
-        # One expert of 8,192 and a shared one in every layer.
-        _preset(
-            "llama-4-scout",
-            48,
-            5120,
-            32768,
-            40,
-            8,
-            128,
-            202_048,
-            **_experts(48, 5120 * 128 * (2 * 40 + 2 * 8), 5120, 2 * 8192),
-        ),
-        # Low-rank attention; three dense layers of 18,432, then 8 experts and a shared one.
-        _preset(
-            "deepseek-v3",
-            61,
-            7168,
-            40960,
-            56,
-            8,
-            128,
-            129_280,
-            max_position_embeddings=163_840,
-            active_experts=8,
-            **_experts(
-                61,
-                LatentAttention(1536, 512, 128, 64, 128).weights(7168, 7168, 128),
-                7168,
-                9 * 2048,
-                3 * (18432 - 9 * 2048),
-            ),
-        ),
+        _preset("llama-4-scout", 48, 5120, 32768, 40, 8, 128, 202_048, **LLAMA_4_SCOUT),
+        _preset("deepseek-v3", 61, 7168, 40960, 56, 8, 128, 129_280, **DEEPSEEK_V3),
     )
 )

@@ -104,6 +104,9 @@ def experts(config: ModelConfig) -> int:
 
     Returns:
         Their number, 0 for a dense model.
+
+    Raises:
+        InputError: A field is wrong.
     """
     count = _first(
         config, "n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts"
@@ -166,8 +169,7 @@ def layer_weights(config: ModelConfig) -> int | None:
         config: The config of a model.
 
     Returns:
-        Their number; None where a layer is of a kind this module does not know, such as a
-        state-space layer.
+        Their number; None where a layer is of a kind not covered here, such as a state-space layer.
 
     Raises:
         InputError: A field is missing or wrong.

@@ -195,7 +195,7 @@ class ModelConfig:
 
     @cached_property
     def _inner(self) -> Any:
-        """transformers' config of the innermost section; None for a type it does not know."""
+        """transformers' config of the innermost section; None for a type it does not have."""
         kind = None
         for name, section in self.sections:
             within = getattr(kind, "sub_configs", {}).get(name)
@@ -247,7 +247,7 @@ class ModelConfig:
 
 
 def _config_class(model_type: Any) -> Any:
-    """The installed transformers' config class of a model_type; None for one it does not know."""
+    """transformers' config class of a model_type; None for a type it does not have."""
     if not isinstance(model_type, str):
         return None
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING

@@ -60,7 +60,7 @@ def open_study(storage: str, name: str, question: Mapping[str, Any]) -> optuna.S
     Raises:
         InputError: The stored study has other settings, or the storage cannot be opened.
     """
-    hush()
+    _quiet()
     study = optuna.create_study(
         study_name=name, storage=open_storage(storage), direction="maximize", load_if_exists=True
     )
@@ -95,7 +95,7 @@ def load_study(storage: str, name: str) -> optuna.Study | None:
     Raises:
         InputError: The storage cannot be opened.
     """
-    hush()
+    _quiet()
     try:
         return optuna.load_study(study_name=name, storage=open_storage(storage))
     except KeyError:
@@ -127,6 +127,6 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
         ) from error
 
 
-def hush() -> None:
+def _quiet() -> None:
     """Turn off Optuna's log messages below warnings."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -40,7 +40,7 @@ class Job:
         argv: Arguments of its command.
         title: Title for people.
         created: When it was created.
-        resources: Names of what it needs alone, sorted (see `turns`).
+        resources: Names of the resources it needs for itself, sorted (see `turns`).
         state: queued, running, done, failed, cancelled or lost.
         done: Units of work done.
         total: Units of work in all, None where unknown.
@@ -138,7 +138,7 @@ def read_job(folder: Path) -> Job:
     process, cancelling = _process(folder), (folder / "cancel").exists()
     # Look at the process before the status: if it ends in between, the status has its end.
     if process:
-        alive = process.lives() or (cancelling and bool(process.orphans()))
+        alive = process.is_running() or (cancelling and bool(process.orphans()))
     else:
         alive = time.time() - folder.stat().st_mtime < BIRTH_SECONDS
     status = _status(folder)

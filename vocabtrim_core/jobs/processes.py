@@ -50,7 +50,7 @@ class Process:
         """
         return cls(**json.loads(path.read_text("utf-8")))
 
-    def lives(self) -> bool:
+    def is_running(self) -> bool:
         """Whether this process runs. A zombie does not; another process with the pid is not it."""
         try:
             process = psutil.Process(self.pid)
@@ -84,7 +84,7 @@ class Process:
         Args:
             number: The signal.
         """
-        if self.lives() or self.orphans():
+        if self.is_running() or self.orphans():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 

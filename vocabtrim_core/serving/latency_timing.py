@@ -222,12 +222,12 @@ class _BatchProgress:
     """Reports the progress of one batch size, in percent of all batch sizes."""
 
     progress: Progress
-    at: int
+    index: int
     of: int
     message: str
 
     def __call__(self, share: float) -> None:
-        self.progress(round(100 * (self.at + min(share, 1)) / self.of), 100, self.message)
+        self.progress(round(100 * (self.index + min(share, 1)) / self.of), 100, self.message)
 
 
 def _timed(
@@ -289,10 +289,10 @@ class Steps:
 
         aux, hidden = random(shape.feature_width), random(shape.hidden_size)
         tokens = torch.randint(0, TABLE, (batch, 1), device=self.device)
-        at = torch.tensor([room - 1], device=self.device)
+        position = torch.tensor([room - 1], device=self.device)
 
         def layer(state: torch.Tensor) -> torch.Tensor:
-            return draft.read(tokens, state, at, room)
+            return draft.read(tokens, state, position, room)
 
         def head(state: torch.Tensor, k: int) -> torch.Tensor:
             return F.linear(draft.norm(state), draft.lm_head.weight[:k])

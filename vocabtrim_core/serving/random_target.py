@@ -63,10 +63,10 @@ def verification(
     room = context + rows
     target.reserve(room)
     ids = torch.randint(0, size, (batch, rows), device=device)
-    at = torch.arange(context, room, device=device)
+    positions = torch.arange(context, room, device=device)
 
     def work() -> object:
-        return target.forward(ids, at, room, rows)
+        return target.forward(ids, positions, room, rows)
 
     try:
         return captured(work, device), ""

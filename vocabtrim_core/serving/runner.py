@@ -54,8 +54,8 @@ def measure(
         generation: Settings of the generation.
         concurrencies: Numbers of requests at once.
         runs: Runs of each configuration at each concurrency.
-        warm_up: Prompts answered before a run where the configuration or concurrency is new; 0 for
-            no warm-up.
+        warm_up: Prompts answered before a run whose configuration or concurrency is new, or as many
+            as there are requests at once where that is more; 0 for no warm-up.
         local: Whether this machine's GPUs do the work, so that their state is recorded.
         progress: Called as `Progress` is; may raise Cancelled.
         command: The command line, stored in the measurement.

@@ -85,7 +85,7 @@ class ServerProcess:
         """Whether it runs."""
         return self._child.poll() is None
 
-    def died(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether it has ended; waits up to 2 s, since its connections break before it ends."""
         with suppress(subprocess.TimeoutExpired):
             self._child.wait(DYING_SECONDS)
@@ -177,5 +177,5 @@ def _stop_leftover(note: Path) -> None:
     """Kill a server that still runs after the process that started it has ended."""
     with suppress(FileNotFoundError, ValueError, TypeError):
         server = Process.read(note)
-        if server.lives():
+        if server.is_running():
             _kill(_process_tree(server.pid))

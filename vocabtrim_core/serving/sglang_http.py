@@ -168,7 +168,8 @@ class SglangHttp:
             The answers in the order of the prompts, and the wall time in seconds.
 
         Raises:
-            failures: The first error of a thread, such as an EngineError for a failed request.
+            EngineError: A request failed; the first error of all threads.
+            Cancelled: From `check`.
         """
         answers: dict[int, Answer] = {}
         failures: list[Exception] = []

@@ -273,7 +273,7 @@ class SglangLauncher:
         try:
             return self._ready().answer(prompts, generation, concurrency, check)
         except EngineError as error:
-            if self._server is None or not self._server.died():
+            if self._server is None or not self._server.has_ended():
                 raise
             raise EngineError(f"The server died: {self._server.last_error()}") from error
 

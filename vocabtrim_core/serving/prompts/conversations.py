@@ -24,8 +24,9 @@ def pool(corpus: Corpus, template: ChatTemplate, last: bool) -> Iterator[Questio
         last: Whether to cut before the last answer instead of the first.
 
     Yields:
-        Messages and tools of a conversation, or the text of a rendered one, in the corpus's order;
-        about POOL of them at most, spread over its shards.
+        Messages and tools of a conversation, or the text of a rendered one, in the corpus's order.
+        They are spread over the shards of a corpus with answers, POOL or a few more; of other
+        corpora they are the first POOL rows of each file.
     """
     if not _turns_column(corpus):
         shape, sure = corpus.mapping.shape, corpus.describe().sure

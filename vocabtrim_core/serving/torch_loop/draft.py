@@ -167,21 +167,23 @@ class Eagle3Draft(nn.Module):
             aux = torch.cat([norm(part) for norm, part in parts], -1)
         return self.fc(aux)
 
-    def read(self, tokens: torch.Tensor, hidden: torch.Tensor, at: torch.Tensor, visible: int):
+    def read(
+        self, tokens: torch.Tensor, hidden: torch.Tensor, positions: torch.Tensor, visible: int
+    ):
         """Run the layer over pairs, and store them in the cache.
 
         Args:
             tokens: int64[B, n], target ids.
             hidden: [B, n, H].
-            at: int64[n], positions of the pairs.
+            positions: int64[n], positions of the pairs.
             visible: Rows of the cache to attend over, at least the last position + 1.
 
         Returns:
             [B, n, H].
         """
         assert self.rotary is not None
-        self.place.set(at, visible)
-        angles = self.rotary(hidden, at[None])
+        self.place.set(positions, visible)
+        angles = self.rotary(hidden, positions[None])
         embedded = F.embedding(tokens, self.embedding)
         return self.midlayer(embedded, hidden, angles, self.cache, self.place.mask())
 
@@ -231,8 +233,8 @@ class Eagle3Draft(nn.Module):
             int64[S + 1] target ids to verify: the newest token and S drafted ones.
         """
         rows = len(tokens)
-        at = start + torch.arange(rows, device=start.device)
-        hidden = self.read(tokens[None], self.fuse(aux)[None], at, visible)
+        positions = start + torch.arange(rows, device=start.device)
+        hidden = self.read(tokens[None], self.fuse(aux)[None], positions, visible)
         hidden = hidden.index_select(1, last)
         drafted = [tokens.index_select(0, last)]
         for step in range(1, rows):

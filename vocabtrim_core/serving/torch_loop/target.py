@@ -43,13 +43,18 @@ class TorchTarget:
         self.cache = Cache(layers=[Rewindable(self.place, length) for _ in range(layers)])
 
     def forward(
-        self, ids: torch.Tensor, at: torch.Tensor, visible: int, rows: int, aux: Sequence[int] = ()
+        self,
+        ids: torch.Tensor,
+        positions: torch.Tensor,
+        visible: int,
+        rows: int,
+        aux: Sequence[int] = (),
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """One forward pass.
 
         Args:
             ids: int64[B, n].
-            at: int64[n], positions of the ids.
+            positions: int64[n], positions of the ids.
             visible: Rows of the caches to attend over, at least the last position + 1.
             rows: How many of the last positions get a next token.
             aux: Indices of layers whose outputs are returned.
@@ -58,11 +63,11 @@ class TorchTarget:
             int64[B, rows], the most likely next tokens; and [B, n, len(aux) * H], the outputs of
             the layers, concatenated.
         """
-        self.place.set(at, visible)
+        self.place.set(positions, visible)
         output = self.model(
             input_ids=ids,
             attention_mask=self.place.mask(),
-            position_ids=at[None],
+            position_ids=positions[None],
             past_key_values=self.cache,
             use_cache=True,
             logits_to_keep=rows,
