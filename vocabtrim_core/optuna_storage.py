@@ -28,9 +28,6 @@ def study_lock(storage: str, name: str) -> Generator[None]:
         storage: URL of the storage.
         name: Name of the study.
 
-    Yields:
-        Nothing.
-
     Raises:
         InputError: The storage failed within the block.
     """

@@ -244,9 +244,6 @@ def stopping_on_sigterm(progress: Progress) -> Generator[None]:
     Args:
         progress: Its `stopped` is set when the signal arrives.
 
-    Yields:
-        Nothing.
-
     Raises:
         Cancelled: SIGTERM arrived.
     """

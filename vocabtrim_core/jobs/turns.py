@@ -27,9 +27,6 @@ def turn(progress: Progress) -> Generator[None]:
     Args:
         progress: The progress of a job (its `folder` is set).
 
-    Yields:
-        Nothing.
-
     Raises:
         Cancelled: The user asked to stop while the job was queued.
     """
@@ -67,9 +64,6 @@ def hold(name: str, progress: Progress) -> Generator[None]:
     Args:
         name: Name of the resource. Nothing is done where this process is a job that holds it.
         progress: Reports the waiting.
-
-    Yields:
-        Nothing.
 
     Raises:
         Cancelled: The user asked to stop while waiting.

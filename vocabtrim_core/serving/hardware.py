@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vocabtrim_core.machine import cores
+from vocabtrim_core.wording import counted
 
 CPU_INFO = Path("/proc/cpuinfo")
 QUERY_SECONDS = 20
@@ -119,8 +120,7 @@ def device_name(device: str) -> str:
         lines = CPU_INFO.read_text("utf-8", errors="replace").splitlines()
         models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         name = models[0] if models else name
-    count = cores()
-    return f"{name}, {count} core{'s' if count != 1 else ''}"
+    return f"{name}, {counted(cores(), 'core')}"
 
 
 def free_memory(device: str) -> int:

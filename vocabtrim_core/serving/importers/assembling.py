@@ -31,6 +31,7 @@ from vocabtrim_core.serving.measurement import (
     save,
     stored,
 )
+from vocabtrim_core.wording import counted
 
 MANY = 12  # measurements from one import; for more, the user must give a filter
 OWN = ("configurations", "runs", "prompts", "engine")
@@ -86,9 +87,8 @@ def import_results(
         single = name == "--k" and (len(values) == 1 or any("=" in value for value in values))
         if values and not single and len(values) != len(sources):
             raise InputError(
-                f"{name} is given {len(values)} times for {len(sources)} "
-                f"file{'s' * (len(sources) > 1)}; give one per file"
-                + (", one for all, or DRAFT=K." if name == "--k" else ".")
+                f"{name} is given {len(values)} times for {counted(len(sources), 'file')}; "
+                "give one per file" + (", one for all, or DRAFT=K." if name == "--k" else ".")
             )
     for name, size in (("--vocab-size", hints.vocab_size), ("--concurrency", hints.concurrency)):
         if size is not None and not 1 <= size <= LARGEST:
