@@ -6,18 +6,15 @@ measured curve is compared with FLOPs and bytes; with the time of a verification
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
-import msgspec
 import numpy as np
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, GENERAL_K, SHIPPED_K
-from vocabtrim_core.serving.store import Store
+from vocabtrim_core.serving.store import Storable, Store
 
 FORMAT = 1
 FOLDER = "probes"
@@ -105,7 +102,7 @@ class VerifyRow:
 
 
 @dataclass(frozen=True)
-class Probe:
+class Probe(Storable):
     """The times of draft steps of one architecture on one device.
 
     Attributes:
@@ -137,15 +134,6 @@ class Probe:
     notes: tuple[str, ...] = ()
     created: str = ""
     format: int = FORMAT
-
-    @cached_property
-    def key(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the content."""
-        return hashlib.sha256(self.encoded()).hexdigest()[:16]
-
-    def encoded(self) -> bytes:
-        """The probe as JSON; equal probes give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
 
     @property
     def batches(self) -> tuple[int, ...]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import zip_longest
 
-import msgspec
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.store import Store
+from vocabtrim_core.serving.store import Storable, Store
 
 FORMAT = 1
 
@@ -196,7 +193,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(Storable):
     """Runs of several configurations over the same prompts on one engine.
 
     Attributes:
@@ -245,15 +242,6 @@ class Measurement:
             raise InputError("Two configurations of a measurement have the same label; rename one.")
         if unknown := {run.configuration for run in self.runs} - set(labels):
             raise InputError(f"A run belongs to {unknown.pop()!r}, which is not among {labels}.")
-
-    @cached_property
-    def key(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the content."""
-        return hashlib.sha256(self.encoded()).hexdigest()[:16]
-
-    def encoded(self) -> bytes:
-        """The measurement as JSON; equal measurements give equal bytes."""
-        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
 
     def good(self, label: str, concurrency: int | None = None) -> tuple[Run, ...]:
         """The runs of a configuration that did not fail.

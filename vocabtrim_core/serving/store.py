@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -15,27 +16,25 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
 
-class Storable(Protocol):
-    """A result that a `Store` holds."""
+class Storable:
+    """Base of the results that a `Store` holds: frozen dataclasses.
+
+    Attributes:
+        created: UTC, ISO 8601.
+        format: Version of the stored format.
+    """
+
+    created: str
+    format: int
 
     @cached_property
     def key(self) -> str:
-        """16 hexadecimal digits of the content's hash."""
-        ...
-
-    @property
-    def format(self) -> int:
-        """Version of the stored format."""
-        ...
-
-    @property
-    def created(self) -> str:
-        """UTC, ISO 8601."""
-        ...
+        """The first 16 hexadecimal digits of the SHA-256 of the content."""
+        return hashlib.sha256(self.encoded()).hexdigest()[:16]
 
     def encoded(self) -> bytes:
-        """The result as JSON."""
-        ...
+        """The result as JSON; equal results give equal bytes."""
+        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
 
 
 Result = TypeVar("Result", bound=Storable)
