@@ -96,7 +96,7 @@ def resume(job_id: str) -> Job:
             return job
         if not job.resumable:
             raise InputError(f"The job {job.title!r} is {job.state}; there is nothing to resume.")
-        if job.process:  # what a killed parent may have left behind
+        if job.process:  # its children may still run
             job.process.signal_group(signal.SIGKILL)
         _spawn(job.folder)
     return get(job_id)

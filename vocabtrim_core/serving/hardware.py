@@ -86,7 +86,7 @@ def _query(fields: Sequence[str]) -> str:
     result = subprocess.run(
         command, capture_output=True, text=True, timeout=QUERY_SECONDS, stdin=subprocess.DEVNULL
     )
-    if result.returncode and "event_reasons" in fields[-1]:  # its name in drivers before 535:
+    if result.returncode and "event_reasons" in fields[-1]:  # its name before driver 535
         return _query([*fields[:-1], "clocks_throttle_reasons.active"])
     result.check_returncode()
     return result.stdout.strip()

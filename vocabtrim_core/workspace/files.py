@@ -49,7 +49,7 @@ def atomic(path: str | Path, needed: int | None = None) -> Generator[Path]:
         scratch.unlink(missing_ok=True)  # before the free space is measured for the sentence
         raise InputError(disk.full_disk(path.parent, needed or written or None)) from error
     finally:
-        with suppress(OSError):  # a disk that cannot be written to says so above
+        with suppress(OSError):  # the failed write is reported above
             scratch.unlink(missing_ok=True)
 
 
