@@ -1,14 +1,14 @@
-"""Choose the draft vocabulary of a speculative decoder, prove the choice, export it."""
+"""Choose the vocabulary of a draft model for speculative decoding, check it, and export it."""
 
 import os
 import platform
 
 __version__ = "0.1.0"
 
-# Arrow asks for this once, when it is imported. Of its allocators jemalloc gives freed memory back
-# soonest without being told: a count then stays small without stopping for it. It is in the wheels
-# for this platform; elsewhere Arrow's own choice stands.
+# Arrow reads these variables when it is imported. Of its allocators jemalloc returns freed memory
+# to the system soonest, which keeps a count's memory small. Only the wheels for this platform have
+# it; elsewhere Arrow's default stays.
 if (platform.system(), platform.machine()) == ("Linux", "x86_64"):
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
-    # Twice as long as Arrow has it: a count needs as much again soon, and new pages take time.
+    # Twice Arrow's own delay: a count soon allocates as much again, and new pages take time.
     os.environ.setdefault("JE_ARROW_MALLOC_CONF", "dirty_decay_ms:2000")

@@ -1,8 +1,8 @@
-"""Who may reach the app: the host names it answers to, and the judgement of one request.
+"""Access to the app: the host names it accepts, and the check of each request's headers.
 
-A browser sends the name it believes to talk to (Host) and the page that asks (Origin). A page of
-another site can make its own name lead to this machine (DNS rebinding), but not change either
-header: so names that are not ours are refused, whatever address the request came in by.
+A browser sends the host name it connects to (Host) and the origin of the page that makes the
+request (Origin). Another site can make its own name resolve to this machine (DNS rebinding), but it
+cannot change these headers. So requests with other names are refused, whatever their address.
 """
 
 from __future__ import annotations
@@ -25,22 +25,27 @@ PORTS = {"http": 80, "https": 443}
 
 
 def allowed_hosts() -> frozenset[str]:
-    """Names the app answers to: this machine's own, and those of $VOCABTRIM_ALLOWED_HOSTS.
+    """Host names the app accepts: the loopback names, and those of $VOCABTRIM_ALLOWED_HOSTS.
 
-    The variable holds host names and IP addresses, separated by commas or spaces, in the spelling a
-    browser sends: no scheme, port, path or wildcard. Returns lower-case names, IPv6 without
-    brackets. InputError names the first entry that is none.
+    The variable holds host names and IP addresses, separated by commas or spaces, as a browser
+    sends them: no scheme, port, path or wildcard.
+
+    Returns:
+        The names in lower case, IPv6 addresses without brackets.
+
+    Raises:
+        InputError: An entry is neither a host name nor an IP address.
     """
-    given = re.split(r"[\s,]+", os.environ.get(VARIABLE, "").strip().lower())
-    return LOOPBACK.union(_named(entry) for entry in given if entry)
+    entries = re.split(r"[\s,]+", os.environ.get(VARIABLE, "").strip().lower())
+    return LOOPBACK.union(_host_name(entry) for entry in entries if entry)
 
 
-def _named(entry: str) -> str:
+def _host_name(entry: str) -> str:
     bare = entry[1:-1] if entry.startswith("[") and entry.endswith("]") else entry
     with suppress(ValueError):
-        if "%" not in bare:  # a zone means something on one machine only
+        if "%" not in bare:  # a zone is valid on one machine only
             return str(ipaddress.ip_address(bare))
-    # A browser takes a name that ends in a number for an IPv4 address, in any notation.
+    # Browsers read a name that ends in a number as an IPv4 address, in any notation.
     if NAME.fullmatch(entry) and not re.search(r"(^|\.)(\d+|0x[0-9a-f]*)\Z", entry):
         return entry
     raise InputError(
@@ -52,12 +57,19 @@ def _named(entry: str) -> str:
 def refusal(
     hosts: Sequence[bytes], origins: Sequence[bytes], allowed: Collection[str], *, websocket: bool
 ) -> str | None:
-    """Why a request must be refused, in one sentence; None for one that may pass.
+    """Why a request must be refused.
 
-    hosts, origins: the values of all its Host and Origin headers.  allowed: see `allowed_hosts`.
-    websocket: whether it asks for a websocket, which a browser never does without an Origin.
+    A request passes with exactly one Host header of an allowed name (any port) and, where it has an
+    Origin header, exactly one of the same host and port.
 
-    One Host of an allowed name, any port; an Origin, where there is one, of the same host and port.
+    Args:
+        hosts: Values of all its Host headers.
+        origins: Values of all its Origin headers.
+        allowed: Accepted host names (see `allowed_hosts`).
+        websocket: Whether it opens a websocket, for which browsers always send an Origin.
+
+    Returns:
+        The reason as one sentence, None for a request that may pass.
     """
     if len(hosts) != 1 or (host := _split(hosts[0])) is None or host[0] not in allowed:
         return (
@@ -75,20 +87,20 @@ def refusal(
 
 
 def _same(origin: bytes, host: tuple[str, int | None]) -> bool:
-    """Whether an Origin is the page at this Host; the scheme says which port may be left out."""
-    found = ORIGIN.fullmatch(origin.decode("latin-1").lower())
-    if not found or (asking := _split(found["authority"].encode("latin-1"))) is None:
+    """Whether an Origin has this host and port; a missing port is the scheme's default."""
+    match = ORIGIN.fullmatch(origin.decode("latin-1").lower())
+    if not match or (source := _split(match["authority"].encode("latin-1"))) is None:
         return False
-    usual = PORTS[found["scheme"]]
-    return (asking[0], asking[1] or usual) == (host[0], host[1] or usual)
+    default = PORTS[match["scheme"]]
+    return (source[0], source[1] or default) == (host[0], host[1] or default)
 
 
 def _split(authority: bytes) -> tuple[str, int | None] | None:
     """Host and port of HOST[:PORT], IPv6 in its shortest form; None for anything else."""
-    found = AUTHORITY.fullmatch(authority.decode("latin-1").lower())
-    if not found:
+    match = AUTHORITY.fullmatch(authority.decode("latin-1").lower())
+    if not match:
         return None
-    host, port = found["host"], found["port"]
+    host, port = match["host"], match["port"]
     if host.startswith("["):
         try:
             host = str(ipaddress.IPv6Address(host[1:-1]))

@@ -1,4 +1,4 @@
-"""The draft that a config.json, or a preset's name, stands for."""
+"""The shapes of a draft, read from a config.json or a preset."""
 
 from __future__ import annotations
 
@@ -22,25 +22,34 @@ from vocabtrim_core.layer_weights import (
 )
 from vocabtrim_core.model_config import ModelConfig, read_config
 
-FORMAT = "vocabtrim-architecture-1"  # of shapes kept in a file of ours
+FORMAT = "vocabtrim-architecture-1"  # of shapes in a file that this program wrote
 
 
 def architecture_from_config(
     config: Mapping[str, Any] | ModelConfig, name: str, where: str = ""
 ) -> DraftArchitecture:
-    """Shapes of the draft that a config.json stands for.
+    """Shapes of the draft that a config.json describes.
 
-    A draft's own config gives its shapes as they are. A target's gives the draft that SpecForge
+    A draft's own config gives its shapes directly. A target's config gives the draft that SpecForge
     derives from it: one dense layer with the target's widths and heads, also where the target is a
-    mixture of experts; what the target itself reads for a token is counted from its own layers.
-    What the file leaves out is transformers' default for its model_type.
+    mixture of experts. The weights that the target reads per token are counted from its own layers.
+    Fields the file leaves out get transformers' default for its model_type.
 
-    InputError names the field that is missing or wrong, and `where` (by default the name) it is.
+    Args:
+        config: The config of a draft or a target, or an object from `kept_config`.
+        name: Name of the architecture.
+        where: Name of the file in messages, `name` by default. Unused for a ModelConfig.
+
+    Returns:
+        The shapes.
+
+    Raises:
+        InputError: A field is missing or wrong, or the draft's layers differ in width.
     """
     if not isinstance(config, ModelConfig):
         config = ModelConfig(config, where or name)
     if config.whole.get("format") == FORMAT:
-        return _kept(config)
+        return _stored_shapes(config)
     hidden, width = config.required("hidden_size"), draft_width(config)
     heads, groups, dim = head_shapes(config)
     size = config.required("vocab_size")
@@ -73,16 +82,16 @@ def architecture_from_config(
             latent=LatentAttention.of(config),
         )
     body = layer_weights(config)
-    found = DraftArchitecture(
+    derived = DraftArchitecture(
         **shared,
         intermediate_size=width,
         active_experts=max(1, experts(config)),
         target_layers=None if body is None else decoder_layers(config),
         target_layer_weights=body,
     )
-    alike = replace(found, active_experts=1, target_layer_weights=None)
-    same = body is not None and alike.target_weights == found.target_weights
-    return replace(found, target_layer_weights=None) if same and experts(config) == 0 else found
+    alike = replace(derived, active_experts=1, target_layer_weights=None)
+    same = body is not None and alike.target_weights == derived.target_weights
+    return replace(derived, target_layer_weights=None) if same and experts(config) == 0 else derived
 
 
 def _rope_theta(config: ModelConfig) -> float:
@@ -94,7 +103,7 @@ def _rope_theta(config: ModelConfig) -> float:
     return ModelConfig(rope, f"{config.where}: rope_parameters").number("rope_theta") or 10_000.0
 
 
-def _kept(config: ModelConfig) -> DraftArchitecture:
+def _stored_shapes(config: ModelConfig) -> DraftArchitecture:
     try:
         return msgspec.convert(config.whole["draft"], DraftArchitecture)
     except (KeyError, msgspec.ValidationError) as error:
@@ -102,12 +111,29 @@ def _kept(config: ModelConfig) -> DraftArchitecture:
 
 
 def kept_config(architecture: DraftArchitecture) -> dict[str, Any]:
-    """A JSON object that `architecture_from_config` reads as these very shapes."""
+    """A JSON object from which `architecture_from_config` reads the same shapes.
+
+    Args:
+        architecture: The shapes.
+
+    Returns:
+        {"format": FORMAT, "draft": the fields}.
+    """
     return {"format": FORMAT, "draft": asdict(architecture)}
 
 
 def load_architecture(spec: str | Path) -> DraftArchitecture:
-    """A preset's name, or the path of a config.json (or of the folder that holds it)."""
+    """Shapes of a draft, by the name of a preset or from a config.json.
+
+    Args:
+        spec: Name of a preset, or path of a config.json or of the folder that holds one.
+
+    Returns:
+        The shapes, named after the preset, the file, or the folder of a file named config.json.
+
+    Raises:
+        InputError: There is neither such a preset nor such a file, or the file is no usable config.
+    """
     if isinstance(spec, str) and spec in PRESETS:
         return PRESETS[spec]
     path = Path(spec)
@@ -117,18 +143,32 @@ def load_architecture(spec: str | Path) -> DraftArchitecture:
             f"({', '.join(sorted(PRESETS))})."
         )
     folder = path if path.is_dir() else path.parent
-    own = path.stem if path.is_file() and path.name != "config.json" else folder.name
-    return architecture_from_config(read_config(path), own or path.stem)
+    name = path.stem if path.is_file() and path.name != "config.json" else folder.name
+    return architecture_from_config(read_config(path), name or path.stem)
 
 
 def preset_of(vocab_size: int) -> DraftArchitecture | None:
-    """The first preset of a model with this V, what is taken where no draft is named."""
+    """The first preset with a vocabulary of this size, the default where no draft is named.
+
+    Args:
+        vocab_size: V of the target.
+
+    Returns:
+        The preset, None where no preset has this V.
+    """
     return next((d for d in PRESETS.values() if d.vocab_size == vocab_size), None)
 
 
 def fitted(architecture: DraftArchitecture, vocab_size: int) -> tuple[DraftArchitecture, str]:
-    """The architecture over the V that a corpus was counted with, and the sentence that says so;
-    "" where it has that V already."""
+    """The shapes with the vocabulary size that a corpus was counted with.
+
+    Args:
+        architecture: The shapes of a draft.
+        vocab_size: V of the counts.
+
+    Returns:
+        The shapes with that V, and a sentence about the change ("" where V is the same).
+    """
     if architecture.vocab_size == vocab_size:
         return architecture, ""
     return with_vocab_size(architecture, vocab_size), (
@@ -138,7 +178,14 @@ def fitted(architecture: DraftArchitecture, vocab_size: int) -> tuple[DraftArchi
 
 
 def published(architecture: DraftArchitecture) -> str:
-    """The sentence that SpecForge publishes another draft for this very target; "" otherwise."""
+    """A note where SpecForge publishes a draft config for this target with other shapes.
+
+    Args:
+        architecture: A draft derived from a target's config.
+
+    Returns:
+        The note as one sentence; "" where there is no such config.
+    """
     if architecture.target_layers is None:
         return ""
     for name, preset in PRESETS.items():
@@ -154,8 +201,8 @@ def published(architecture: DraftArchitecture) -> str:
 
 
 def _target(shape: DraftArchitecture) -> tuple[object, ...]:
-    about = shape.hidden_size, shape.vocab_size, shape.target_layers, shape.active_experts
-    return *about, shape.target_weights
+    sizes = shape.hidden_size, shape.vocab_size, shape.target_layers, shape.active_experts
+    return *sizes, shape.target_weights
 
 
 def _draft(shape: DraftArchitecture) -> Mapping[str, int]:

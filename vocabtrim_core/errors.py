@@ -1,9 +1,9 @@
-"""The two ways work ends early on purpose."""
+"""The exceptions that end a command early on purpose."""
 
 
 class InputError(ValueError):
-    """Bad input, told in one sentence: what is wrong, where (file, line, field), what to do."""
+    """Bad input. The message is one sentence: what is wrong, where, and what to do."""
 
 
-class Cancelled(Exception):  # noqa: N818 - a wish, not an error
-    """The user asked the running work to stop; finished parts stay on disk."""
+class Cancelled(Exception):  # noqa: N818 - a request of the user, not an error
+    """The user asked the command to stop; finished parts stay on disk."""

@@ -1,4 +1,4 @@
-"""Packages that not every installation has, and the sentence for the one that is missing."""
+"""Optional packages, and the message where one is missing."""
 
 from __future__ import annotations
 
@@ -9,19 +9,26 @@ EXTRAS = {"torch": "train", "accelerate": "train", "tensorboard": "train", "dist
 
 
 def missing_package(error: BaseException) -> str | None:
-    """What to install, for an import that failed because a package is not there; else None."""
+    """What to install after an import failed.
+
+    Args:
+        error: Any exception.
+
+    Returns:
+        One sentence; None where the exception is not about a package of others that is missing.
+    """
     name = error.name if isinstance(error, ModuleNotFoundError) else None
     package = (name or "vocabtrim_core").partition(".")[0]
     if package.startswith("vocabtrim") or package == "pages":
-        return None  # a bug of ours
+        return None  # an error in this program
     extra = EXTRAS.get(package)
     if extra == "train" and (sys.platform, platform.machine()) == ("darwin", "x86_64"):
         return (
             f"This needs the Python package {package}, which is not made for Macs "
             "with Intel processors any more; do it on another machine."
         )
-    which = f"vocabtrim-explorer[{extra}]" if extra else package.replace("_", "-")
+    requirement = f"vocabtrim-explorer[{extra}]" if extra else package.replace("_", "-")
     return (
         f"This needs the Python package {package}, which is not installed; run `pip install "
-        f"'{which}'`, or set up everything with `make setup` in a checkout."
+        f"'{requirement}'`, or set up everything with `make setup` in a checkout."
     )

@@ -1,4 +1,4 @@
-"""The mapping from draft ids to target ids (d2t, t2d): what makes one, and its file."""
+"""The mapping from draft ids to target ids (d2t, t2d): its checks and its file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,22 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def offsets_to_ids(d2t: Any, t2d: Any = None, *, where: str = "The mapping") -> np.ndarray:
-    """int64[k] target ids of an offset mapping, once it is shown to be one.
+    """Check an offset mapping, and return its target ids.
 
-    d2t: int64[k].  t2d: bool[V] when the consumer reads it; then ids must ascend and be exactly
-    the True entries, since trainers slice the target's logits by t2d and index them by draft id.
-    InputError says what is wrong, in particular absolute ids where offsets belong, which trainers
-    accept silently.
+    Trainers slice the target's logits by t2d and index the result by draft id. So where t2d is
+    given, the ids must ascend and be exactly its True entries. Absolute ids in place of offsets,
+    which trainers accept without an error, are refused.
+
+    Args:
+        d2t: int64[k], target id minus draft id.
+        t2d: bool[V], True at the draft's tokens; None for consumers that do not read it.
+        where: Name of the mapping in messages.
+
+    Returns:
+        int64[k] target ids.
+
+    Raises:
+        InputError: The arrays have another shape or dtype, or do not fit together.
     """
     if not isinstance(d2t, np.ndarray) or d2t.dtype != np.int64 or d2t.ndim != 1 or not len(d2t):
         raise InputError(f"{where}: d2t must be a flat int64 array, not {_kind(d2t)}.")
@@ -27,22 +37,34 @@ def offsets_to_ids(d2t: Any, t2d: Any = None, *, where: str = "The mapping") -> 
         return check_ids(ids, where=where)
     if not isinstance(t2d, np.ndarray) or t2d.dtype != bool or t2d.ndim != 1:
         raise InputError(f"{where}: t2d must be a flat bool array, not {_kind(t2d)}.")
-    kept = np.flatnonzero(t2d)
-    if np.array_equal(kept, d2t) and not np.array_equal(kept, ids):
+    marked = np.flatnonzero(t2d)
+    if np.array_equal(marked, d2t) and not np.array_equal(marked, ids):
         raise InputError(
             f"{where}: d2t holds absolute token ids, but offsets (id minus position) are expected; "
             "subtract 0, 1, 2, ... from it."
         )
-    if not np.array_equal(kept, ids):
+    if not np.array_equal(marked, ids):
         raise InputError(
-            f"{where}: t2d marks {len(kept):,} tokens that are not the {len(ids):,} tokens of d2t "
-            "in ascending order; export both again from one vocabulary."
+            f"{where}: t2d marks {len(marked):,} tokens that are not the {len(ids):,} tokens of "
+            "d2t in ascending order; export both again from one vocabulary."
         )
     return ids
 
 
 def check_ids(ids: Any, vocab_size: int | None = None, *, where: str = "The list") -> np.ndarray:
-    """int64[k] absolute ids as given, once they are unique and within 0..V-1 (any order)."""
+    """Check a list of absolute target ids.
+
+    Args:
+        ids: k integers in any order: a list or an array.
+        vocab_size: V; None where it is unknown.
+        where: Name of the list in messages.
+
+    Returns:
+        int64[k], in the order given.
+
+    Raises:
+        InputError: It is not a flat list of integers, or ids repeat or lie outside 0..V-1.
+    """
     try:
         ids = np.asarray(ids)
     except ValueError as error:  # lists of unequal length
@@ -61,12 +83,30 @@ def check_ids(ids: Any, vocab_size: int | None = None, *, where: str = "The list
 
 
 def save_pair(path: Path, vocabulary: DraftVocabulary) -> Path:
-    """The .pt of SpecForge and EAGLE: {"d2t": int64[k] offsets, "t2d": bool[V]}."""
+    """Write the mapping file of SpecForge and EAGLE: {"d2t": int64[k] offsets, "t2d": bool[V]}.
+
+    Args:
+        path: The .pt file.
+        vocabulary: The draft vocabulary.
+
+    Returns:
+        `path`.
+    """
     return save_torch(path, {"d2t": vocabulary.d2t, "t2d": vocabulary.t2d})
 
 
 def load_pair(path: Path) -> np.ndarray:
-    """int64[k] target ids of such a .pt; InputError unless both halves agree."""
+    """Read and check a mapping file of SpecForge or EAGLE.
+
+    Args:
+        path: The .pt file.
+
+    Returns:
+        int64[k] target ids.
+
+    Raises:
+        InputError: It is no such file, or d2t and t2d do not fit together.
+    """
     pair = load_torch(path)
     if not isinstance(pair, dict) or not {"d2t", "t2d"} <= pair.keys():
         raise InputError(f'{path} must hold a dict with "d2t" and "t2d".')

@@ -1,4 +1,4 @@
-"""Token ids as text: runs such as 3,10-19, short where ids are neighbours."""
+"""Token ids as text, with runs of neighbours shortened: 3,10-19."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ MOST_IDS = 1_000_000  # no vocabulary is larger
 
 
 def to_runs(ids: Iterable[int]) -> str:
-    """Ascending runs, '3,10-19'."""
+    """Token ids as text.
+
+    Args:
+        ids: Distinct ids in any order.
+
+    Returns:
+        Ascending ids and runs, such as '3,10-19'; "" for none.
+    """
     ordered = sorted(ids)
     cuts = [0, *(i + 1 for i, (a, b) in enumerate(pairwise(ordered)) if b != a + 1), len(ordered)]
     runs = [(ordered[a], ordered[b - 1]) for a, b in pairwise(cuts) if a < b]
@@ -20,14 +27,25 @@ def to_runs(ids: Iterable[int]) -> str:
 
 
 def from_runs(text: str, where: str) -> frozenset[int]:
-    """The ids again; InputError, naming `where`, for anything else."""
-    found: set[int] = set()
+    """Read what `to_runs` wrote.
+
+    Args:
+        text: Ids and runs, separated by commas.
+        where: Name of the field in messages.
+
+    Returns:
+        The ids.
+
+    Raises:
+        InputError: It is anything else, or names more than `MOST_IDS` ids.
+    """
+    ids: set[int] = set()
     for run in filter(None, text.split(",")):
         if not re.fullmatch(r"[0-9]{1,9}(-[0-9]{1,9})?", run):
             raise InputError(f"{where} must be ids such as 3,10-19, not {run!r}.")
         first, _, last = run.partition("-")
         span = range(int(first), int(last or first) + 1)
-        if len(found) + len(span) > MOST_IDS:
+        if len(ids) + len(span) > MOST_IDS:
             raise InputError(f"{where} names more than {MOST_IDS:,} ids.")
-        found.update(span)
-    return frozenset(found)
+        ids.update(span)
+    return frozenset(ids)

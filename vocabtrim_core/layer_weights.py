@@ -1,38 +1,51 @@
 """Weights of decoder layers that one token passes, counted from the shapes in a config.
 
-Only matrix products of attention and feed-forward: norms, biases, convolutions and the routers of
-mixtures of experts are left out. Of a mixture only the experts of one token count, which is what
-is read for it at batch 1.
+Only the matrices of attention and feed-forward count; norms, biases, convolutions and the routers
+of mixtures of experts do not. Of a mixture only the experts of one token count, because at batch
+size 1 only their weights are read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vocabtrim_core.model_config import ModelConfig
+from vocabtrim_core.model_config import MOST_LAYERS, ModelConfig
 
 # Two matrices, up and down, instead of three with a gate.
 UNGATED = ("falcon", "gpt2", "gpt_neox", "nemotron", "phi", "starcoder2")
 SOFTMAX = (None, "full_attention", "sliding_attention", "chunked_attention", "attention")
-MOST_LAYERS = 10_000
 GATED_QUERIES = ("qwen3_next", "qwen3_5", "qwen3_5_text", "qwen3_5_moe", "qwen3_5_moe_text")
 
 
 @dataclass(frozen=True, slots=True)
 class LatentAttention:
-    """Multi-head latent attention (DeepSeek): queries, keys and values through low ranks.
+    """Multi-head latent attention (DeepSeek): low-rank projections of queries, keys and values.
 
-    query_rank None: queries are projected in one step.
+    Attributes:
+        query_rank: q_lora_rank; None where queries are projected in one step.
+        key_value_rank: kv_lora_rank.
+        nope_dim: qk_nope_head_dim.
+        rope_dim: qk_rope_head_dim.
+        value_dim: v_head_dim.
     """
 
-    query_rank: int | None  # q_lora_rank
-    key_value_rank: int  # kv_lora_rank
-    nope_dim: int  # qk_nope_head_dim
-    rope_dim: int  # qk_rope_head_dim
-    value_dim: int  # v_head_dim
+    query_rank: int | None
+    key_value_rank: int
+    nope_dim: int
+    rope_dim: int
+    value_dim: int
 
     def weights(self, read: int, hidden: int, heads: int) -> int:
-        """Weights of a layer that reads `read` values and returns `hidden`."""
+        """Weights of one attention.
+
+        Args:
+            read: Width of its input.
+            hidden: Width of its output.
+            heads: Query heads.
+
+        Returns:
+            The number of weights.
+        """
         queries = heads * (self.nope_dim + self.rope_dim)
         rank = self.query_rank
         query = read * queries if rank is None else read * rank + rank * queries
@@ -42,7 +55,17 @@ class LatentAttention:
 
     @classmethod
     def of(cls, config: ModelConfig) -> LatentAttention | None:
-        """None for a model of ordinary attention."""
+        """The ranks that a config states.
+
+        Args:
+            config: The config of a model.
+
+        Returns:
+            The ranks, None for a model of ordinary attention.
+
+        Raises:
+            InputError: A field is missing or wrong.
+        """
         rank = config.size("kv_lora_rank")
         if rank is None:
             return None
@@ -56,7 +79,17 @@ class LatentAttention:
 
 
 def head_shapes(config: ModelConfig) -> tuple[int, int, int]:
-    """(query heads, key-value heads, width of a head)."""
+    """Shapes of a model's attention heads.
+
+    Args:
+        config: The config of a model.
+
+    Returns:
+        Query heads, key-value heads, width of a head.
+
+    Raises:
+        InputError: A field is missing or wrong.
+    """
     hidden = config.required("hidden_size")
     heads = config.required("num_attention_heads")
     groups = config.size("num_key_value_heads") or heads
@@ -64,7 +97,17 @@ def head_shapes(config: ModelConfig) -> tuple[int, int, int]:
 
 
 def experts(config: ModelConfig) -> int:
-    """Experts that a token passes besides the shared ones; 0 for a dense model."""
+    """Experts that a token passes, without shared ones.
+
+    Args:
+        config: The config of a model.
+
+    Returns:
+        Their number, 0 for a dense model.
+
+    Raises:
+        InputError: A field is wrong.
+    """
     count = _first(
         config, "n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts"
     )
@@ -73,35 +116,64 @@ def experts(config: ModelConfig) -> int:
 
 
 def feed_forward_width(config: ModelConfig, layer: int) -> int:
-    """Width of the feed-forward that a token passes in a layer, shared experts included."""
+    """Width of the feed-forward that a token passes in a layer, with shared experts.
+
+    Args:
+        config: The config of a model.
+        layer: Index of the layer.
+
+    Returns:
+        The width, of a mixture summed over the token's experts.
+
+    Raises:
+        InputError: A field is missing or wrong.
+    """
     if not _is_mixture(config, layer):
         width = config.size("intermediate_size_mlp") or _dense_width(config)
         return config.required("intermediate_size") if width is None else width
-    one = _first(config, "moe_intermediate_size") or config.required("intermediate_size")
+    width = _first(config, "moe_intermediate_size") or config.required("intermediate_size")
     shared = config.size("shared_expert_intermediate_size", least=0)
     if shared is None:
         always = 1 if config.model_type in ("llama4", "llama4_text") else 0
         count = config.size("n_shared_experts", least=0)
         count = config.size("moe_num_shared_experts", least=0) if count is None else count
-        shared = one * (always if count is None else count)
-    return experts(config) * one + shared
+        shared = width * (always if count is None else count)
+    return experts(config) * width + shared
 
 
 def draft_width(config: ModelConfig) -> int:
-    """Feed-forward width of the dense draft that a target gets: its `intermediate_size`, as
-    SpecForge takes it over; else what a token passes in the last layer."""
+    """Feed-forward width of the dense draft that SpecForge derives from a target.
+
+    Args:
+        config: The config of the target.
+
+    Returns:
+        Its `intermediate_size`; without one, the width that a token passes in the last layer.
+
+    Raises:
+        InputError: A field is missing or wrong.
+    """
     dense = _dense_width(config)
     return feed_forward_width(config, (decoder_layers(config) or 1) - 1) if dense is None else dense
 
 
 def decoder_layers(config: ModelConfig) -> int | None:
-    """Decoder layers; None where nobody says it."""
+    """Number of decoder layers of a model's config, None where it is unknown."""
     return config.size("num_hidden_layers", most=MOST_LAYERS)
 
 
 def layer_weights(config: ModelConfig) -> int | None:
-    """Weights of all decoder layers that a token passes; None for kinds of layers that are not
-    known here (state-space layers, say)."""
+    """Weights of all decoder layers that a token passes.
+
+    Args:
+        config: The config of a model.
+
+    Returns:
+        Their number; None where a layer is of a kind not covered here, such as a state-space layer.
+
+    Raises:
+        InputError: A field is missing or wrong.
+    """
     layers = decoder_layers(config)
     kinds = config.get("layer_types")
     kinds = kinds if isinstance(kinds, list) and len(kinds) == layers else None
@@ -111,16 +183,16 @@ def layer_weights(config: ModelConfig) -> int | None:
     hidden, total = config.required("hidden_size"), 0
     linear = _linear_attention(config, hidden)
     softmax = _attention(config, hidden)
-    seen: dict[bool, int] = {}
+    feed_forward: dict[bool, int] = {}  # by whether the layer is a mixture
     for layer in range(layers):
         kind = kinds[layer] if kinds else None
         attention = softmax if kind in SOFTMAX else linear if kind == "linear_attention" else None
         if attention is None:
             return None
         mixture = _is_mixture(config, layer)
-        if mixture not in seen:
-            seen[mixture] = matrices * hidden * feed_forward_width(config, layer)
-        total += attention + seen[mixture]
+        if mixture not in feed_forward:
+            feed_forward[mixture] = matrices * hidden * feed_forward_width(config, layer)
+        total += attention + feed_forward[mixture]
     return total
 
 
@@ -128,16 +200,16 @@ def layer_weights(config: ModelConfig) -> int | None:
 
 
 def _first(config: ModelConfig, *names: str) -> int | None:
-    return next((found for name in names if (found := config.size(name, least=0))), None)
+    return next((size for name in names if (size := config.size(name, least=0))), None)
 
 
 def _dense_width(config: ModelConfig) -> int | None:
     names = ("intermediate_size", "ffn_hidden_size", "n_inner")
-    return next((found for name in names if (found := config.size(name))), None)
+    return next((size for name in names if (size := config.size(name))), None)
 
 
 def _is_mixture(config: ModelConfig, layer: int) -> bool:
-    """Whether a layer has experts: the families say it in several ways."""
+    """Whether a layer has experts; model families use different fields for it."""
     if not experts(config):
         return False
     listed, kinds = config.get("moe_layers"), config.get("mlp_layer_types")
@@ -163,8 +235,8 @@ def _attention(config: ModelConfig, hidden: int) -> int:
 
 
 def _linear_attention(config: ModelConfig, hidden: int) -> int | None:
-    """A gated delta layer (Qwen3-Next, Qwen3.5): queries, keys, values, gate, two scalars per
-    head, and the projection back."""
+    """Weights of a gated delta layer (Qwen3-Next, Qwen3.5), None where the config has none."""
+    # Queries, keys, values, a gate, two scalars per head, and the output projection.
     names = (
         "linear_num_key_heads",
         "linear_key_head_dim",

@@ -1,4 +1,4 @@
-"""What this machine gives the process."""
+"""Resources of this machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import os
 
 
 def cores() -> int:
-    """Processor cores that this process may use; where the system does not tell, all there are."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    """Processor cores this process may use; all cores where the system has no such limit."""
+    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
     return len(affinity(0)) if affinity else os.cpu_count() or 1

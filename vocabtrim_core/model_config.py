@@ -1,8 +1,8 @@
-"""The one reader of a model's config.json: nested sections, and what the file leaves out.
+"""Reading a model's config.json: nested sections, and defaults for missing fields.
 
-A field stands in the section of the language model (innermost first), else in what surrounds it.
-Where the file leaves it out, it is what transformers' own config class of that `model_type` gives
-it; those classes come with the library, and code that a config names (`auto_map`) is never loaded.
+A field is looked up in the section of the language model, innermost first, then in the sections
+around it. A missing field gets the default of transformers' config class for that `model_type`.
+Those classes come with the library; code that a config names (`auto_map`) is never loaded.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 from vocabtrim_core.errors import InputError
 
 CONFIG = "config.json"
-# Where a config keeps its language model: Gemma 3, Qwen-VL; speculators; DeepSeek-VL; InternVL;
-# Qwen-Omni. Sections may hold sections (thinker_config.text_config).
+# Names of the section of the language model: Gemma 3, Qwen-VL; speculators; DeepSeek-VL; InternVL;
+# Qwen-Omni. Sections may be nested (thinker_config.text_config).
 SECTIONS = (
     "text_config",
     "transformer_layer_config",
@@ -27,38 +27,50 @@ SECTIONS = (
     "llm_config",
     "thinker_config",
 )
-OUTERMOST = ("tie_word_embeddings",)  # transformers asks the whole model, not its language part
+OUTERMOST = ("tie_word_embeddings",)  # transformers reads it from the whole model's config
 # Written by trainers of drafts; transformers has no default for them.
 OF_DRAFTS = ("draft_vocab_size", "target_hidden_size", "speculators_model_type")
 NOT_SHAPES = ("auto_map", "quantization_config", "num_labels", "id2label", "label2id")
-MOST_LAYERS = 10_000  # transformers' classes make lists as long as there are layers
-LARGEST = 2**24  # of any size; sums and products of sizes then stay within 64 bits
+MOST_LAYERS = 10_000  # transformers' classes make lists with one entry per layer
+LARGEST = 2**24  # limit of any size, so that sums and products of sizes stay within 64 bits
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A config.json. whole: the object as it stands.  where: how sentences call the file."""
+    """A config.json.
+
+    Attributes:
+        whole: The JSON object of the file.
+        where: Name of the file in messages.
+    """
 
     whole: Mapping[str, Any]
     where: str = field(compare=False)
 
     @cached_property
     def sections(self) -> tuple[tuple[str, Mapping[str, Any]], ...]:
-        """(name, object) from the whole file (name "") to the innermost language model."""
-        found: list[tuple[str, Mapping[str, Any]]] = [("", self.whole)]
+        """(name, object) of each section, from the whole file (name "") to the innermost one."""
+        sections: list[tuple[str, Mapping[str, Any]]] = [("", self.whole)]
         while inner := next(
-            (name for name in SECTIONS if isinstance(found[-1][1].get(name), dict)), None
+            (name for name in SECTIONS if isinstance(sections[-1][1].get(name), dict)), None
         ):
-            found.append((inner, found[-1][1][inner]))
-        return tuple(found)
+            sections.append((inner, sections[-1][1][inner]))
+        return tuple(sections)
 
     @property
     def fields(self) -> dict[str, Any]:
-        """All fields the file states, the language model's over those around it."""
+        """All fields the file states; those of inner sections replace those of outer ones."""
         return {n: v for _, section in self.sections for n, v in section.items() if v is not None}
 
     def stated(self, name: str) -> Any:
-        """What the file says of a field; None where it leaves it out or says null."""
+        """A field as the file states it.
+
+        Args:
+            name: Name of the field.
+
+        Returns:
+            Its value; None where the field is missing or null.
+        """
         inwards = name in OUTERMOST
         for _, section in self.sections if inwards else reversed(self.sections):
             if section.get(name) is not None:
@@ -66,17 +78,39 @@ class ModelConfig:
         return None
 
     def get(self, name: str) -> Any:
-        """The same, with transformers' default for what is left out; None where there is none."""
-        found = self.stated(name)
-        if found is not None or name in OF_DRAFTS:
-            return found
+        """A field as the file states it, else transformers' default.
+
+        Args:
+            name: Name of the field.
+
+        Returns:
+            Its value; None where there is no default either.
+
+        Raises:
+            InputError: transformers cannot read the config.
+        """
+        value = self.stated(name)
+        if value is not None or name in OF_DRAFTS:
+            return value
         return getattr(self._outer if name in OUTERMOST else self._inner, name, None)
 
     def size(self, name: str, *, least: int = 1, most: int = LARGEST) -> int | None:
-        """A whole number from `least` to `most`, None where nobody says it; else InputError."""
+        """A field that holds a size.
+
+        Args:
+            name: Name of the field.
+            least: The smallest value allowed.
+            most: The largest value allowed.
+
+        Returns:
+            Its value or default, None where there is neither.
+
+        Raises:
+            InputError: It is no whole number from `least` to `most`.
+        """
         value = self.get(name)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (whole and least <= value <= most):
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (is_whole and least <= value <= most):
             raise InputError(
                 f"{self.where}: {name} must be a whole {'positive ' if least else ''}number up to "
                 f"{most:,}, not {_shown(value)}."
@@ -84,12 +118,32 @@ class ModelConfig:
         return value
 
     def positive(self, name: str) -> int | None:
-        """A whole positive number that is no size of a matrix, None where nobody says it."""
-        found = self.number(name)
-        return None if found is None else round(found)
+        """A field that holds a positive number of any magnitude, rounded.
+
+        Args:
+            name: Name of the field.
+
+        Returns:
+            Its value or default, None where there is neither.
+
+        Raises:
+            InputError: It is no positive number.
+        """
+        value = self.number(name)
+        return None if value is None else round(value)
 
     def number(self, name: str) -> float | None:
-        """A positive number, None where nobody says it; else InputError."""
+        """A field that holds a positive number.
+
+        Args:
+            name: Name of the field.
+
+        Returns:
+            Its value or default, None where there is neither.
+
+        Raises:
+            InputError: It is no positive number.
+        """
         value = self.get(name)
         if value is None:
             return None
@@ -101,10 +155,20 @@ class ModelConfig:
         return float(value)
 
     def required(self, *names: str) -> int:
-        """The size by the first of these names that is known; InputError where none is."""
+        """A size that must be known.
+
+        Args:
+            *names: Names of the field, in the order they are tried.
+
+        Returns:
+            The value or default of the first that has one.
+
+        Raises:
+            InputError: None has one, or a value is no size.
+        """
         for name in names:
-            if (found := self.size(name)) is not None:
-                return found
+            if (value := self.size(name)) is not None:
+                return value
         kind = self.model_type
         why = (
             "it names no model_type whose default could stand in"
@@ -118,7 +182,7 @@ class ModelConfig:
 
     @property
     def model_type(self) -> Any:
-        """The language model's, as the file states it; None where it states none."""
+        """The model_type of the language model as the file states it, else None."""
         return self.stated("model_type")
 
     @property
@@ -131,33 +195,33 @@ class ModelConfig:
 
     @cached_property
     def _inner(self) -> Any:
-        """transformers' config of the innermost section; None for a type it does not know."""
+        """transformers' config of the innermost section; None for a type it does not have."""
         kind = None
         for name, section in self.sections:
             within = getattr(kind, "sub_configs", {}).get(name)
             kind = _config_class(section.get("model_type")) or within
-        made = self._made(kind, self.sections[-1][1])
-        try:  # of a class that makes the section of its language model itself
-            return made if made is None else made.get_text_config()
-        except ValueError:  # several of them
-            return made
+        config = self._instance(kind, self.sections[-1][1])
+        try:  # a class may create the section of its language model itself
+            return config if config is None else config.get_text_config()
+        except ValueError:  # it has several such sections
+            return config
 
     @cached_property
     def _outer(self) -> Any:
-        return self._made(_config_class(self.whole.get("model_type")), self.whole)
+        return self._instance(_config_class(self.whole.get("model_type")), self.whole)
 
-    def _made(self, kind: Any, section: Mapping[str, Any]) -> Any:
+    def _instance(self, kind: Any, section: Mapping[str, Any]) -> Any:
         if not getattr(kind, "model_type", ""):  # AutoConfig stands for a section of any type
             return None
         from transformers.utils import logging
 
-        given = {n: v for n, v in section.items() if n not in NOT_SHAPES}
-        self._check_lengths(given)
+        fields = {n: v for n, v in section.items() if n not in NOT_SHAPES}
+        self._check_lengths(fields)
         before = logging.get_verbosity()
-        logging.set_verbosity(CRITICAL)  # its doubts about ids are not ours
+        logging.set_verbosity(CRITICAL)  # its warnings about token ids do not matter here
         try:
-            return kind(**given)
-        except Exception as error:  # whatever a class does with a wrong type
+            return kind(**fields)
+        except Exception as error:  # classes raise anything for a value of a wrong type
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise InputError(
                 f"{self.where} is no config of a {kind.model_type} that transformers can read: "
@@ -167,7 +231,7 @@ class ModelConfig:
             logging.set_verbosity(before)
 
     def _check_lengths(self, section: Mapping[str, Any]) -> None:
-        """InputError for a number of layers that no model has, before a list of it is made."""
+        """Raise InputError for numbers of layers too large for a list of that length."""
         for name, value in section.items():
             if isinstance(value, dict):
                 self._check_lengths(value)
@@ -183,17 +247,27 @@ class ModelConfig:
 
 
 def _config_class(model_type: Any) -> Any:
-    """The installed transformers' config class of a model_type; None for one it does not know."""
+    """transformers' config class of a model_type; None for a type it does not have."""
     if not isinstance(model_type, str):
         return None
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    found = model_type in CONFIG_MAPPING  # whose .get() does not load a class
-    return CONFIG_MAPPING[model_type] if found else None
+    is_known = model_type in CONFIG_MAPPING  # .get() would not load a class
+    return CONFIG_MAPPING[model_type] if is_known else None
 
 
 def read_config(path: str | Path) -> ModelConfig:
-    """The config.json at this path, or in this folder. InputError for anything else."""
+    """Read a config.json.
+
+    Args:
+        path: The file, or the folder that holds it; ~ is expanded.
+
+    Returns:
+        The config.
+
+    Raises:
+        InputError: The file cannot be read, or is no JSON object.
+    """
     path = Path(path).expanduser()
     path = path / CONFIG if path.is_dir() else path
     try:
@@ -208,7 +282,18 @@ def read_config(path: str | Path) -> ModelConfig:
 
 
 def parse_config(content: bytes, where: str) -> ModelConfig:
-    """A config from a file's bytes; sentences call it `where`. InputError for anything else."""
+    """Read the bytes of a config.json.
+
+    Args:
+        content: The bytes of the file.
+        where: Name of the file in messages.
+
+    Returns:
+        The config.
+
+    Raises:
+        InputError: They are no JSON object.
+    """
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Optuna studies on a storage that others can open, as every search here keeps its own."""
+"""Optuna studies in a database that other programs can open too."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from vocabtrim_core.workspace.locks import named_lock
 
 
 def studies_url() -> str:
-    """The Optuna storage of this workspace; `optuna-dashboard` opens this URL as it is."""
+    """The URL of this workspace's Optuna storage, which `optuna-dashboard` opens too."""
     return f"sqlite:///{workspace.folder('studies') / 'studies.db'}"
 
 
 @contextmanager
-def held(storage: str, name: str) -> Generator[None]:
-    """One writer per study; a second one waits and then finds the trials done.
+def study_lock(storage: str, name: str) -> Generator[None]:
+    """Hold the lock of a study for the time of the block, so that it has one writer at a time.
 
-    A storage that fails within the block becomes an InputError.
+    Args:
+        storage: URL of the storage.
+        name: Name of the study.
+
+    Raises:
+        InputError: The storage failed within the block.
     """
-    turn = hashlib.sha256(f"{storage} {name}".encode()).hexdigest()[:16]
-    with named_lock(f"study-{turn}"):
+    key = hashlib.sha256(f"{storage} {name}".encode()).hexdigest()[:16]
+    with named_lock(f"study-{key}"):
         try:
             yield
         except optuna.exceptions.StorageInternalError as error:
@@ -39,20 +44,34 @@ def held(storage: str, name: str) -> Generator[None]:
 
 
 def open_study(storage: str, name: str, question: Mapping[str, Any]) -> optuna.Study:
-    """The named study, new or continued; InputError when it answers another question."""
-    hush()
+    """Create a study, or open it to continue it.
+
+    Args:
+        storage: URL of the storage.
+        name: Name of the study.
+        question: The settings of the search, JSON values by name. They are stored with a new study.
+
+    Returns:
+        The study, whose objective is maximized.
+
+    Raises:
+        InputError: The stored study has other settings, or the storage cannot be opened.
+    """
+    _quiet()
     study = optuna.create_study(
         study_name=name, storage=open_storage(storage), direction="maximize", load_if_exists=True
     )
-    asked = study.user_attrs.get("question")
-    if asked is None and not study.trials:
+    stored = study.user_attrs.get("question")
+    if stored is None and not study.trials:
         study.set_user_attr("question", dict(question))
         versions = {name: version(name) for name in ("optuna", "numpy")}
         study.set_user_attr("versions", versions)
-        asked = question
+        stored = question
     for field, value in question.items():
-        if asked is None or asked.get(field) != value:
-            before = "another kind of search" if asked is None else f"{field} = {asked.get(field)}"
+        if stored is None or stored.get(field) != value:
+            before = (
+                "another kind of search" if stored is None else f"{field} = {stored.get(field)}"
+            )
             raise InputError(
                 f"The study {name} was made for {before}, this search has {field} = {value}; "
                 "give the study another name."
@@ -61,8 +80,19 @@ def open_study(storage: str, name: str, question: Mapping[str, Any]) -> optuna.S
 
 
 def load_study(storage: str, name: str) -> optuna.Study | None:
-    """The study as stored now; None when there is none of this name."""
-    hush()
+    """Open a stored study.
+
+    Args:
+        storage: URL of the storage.
+        name: Name of the study.
+
+    Returns:
+        The study, None where there is none of this name.
+
+    Raises:
+        InputError: The storage cannot be opened.
+    """
+    _quiet()
     try:
         return optuna.load_study(study_name=name, storage=open_storage(storage))
     except KeyError:
@@ -70,10 +100,20 @@ def load_study(storage: str, name: str) -> optuna.Study | None:
 
 
 def open_storage(url: str) -> optuna.storages.BaseStorage:
-    """A database URL; SQLite waits for other writers instead of failing at once."""
+    """Open an Optuna storage. SQLite waits up to 60 s for other writers.
+
+    Args:
+        url: URL of the database, as SQLAlchemy reads it.
+
+    Returns:
+        The storage.
+
+    Raises:
+        InputError: It cannot be opened.
+    """
     wait = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None
     try:
-        # Two processes that create the tables of a new database together trip over each other.
+        # Two processes must not create the tables of a new database at the same time.
         with named_lock("studies"):
             return optuna.storages.RDBStorage(url, engine_kwargs=wait)
     except Exception as error:  # SQLAlchemy and database drivers have no common ancestor
@@ -84,6 +124,6 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
         ) from error
 
 
-def hush() -> None:
-    """No lines of Optuna's own among ours."""
+def _quiet() -> None:
+    """Turn off Optuna's log messages below warnings."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,7 +1,7 @@
-"""The colours of every figure: Plotly's, the SVGs and pages of reports, and the app's theme.
+"""The colours of figures: Plotly's, and the SVGs and pages of reports.
 
-Data, so that the same figure serves a light page, a dark page and a printed report. The app's own
-charts take theirs from Streamlit's theme, `.streamlit/config.toml`, which names the same ones.
+They are data, so that one figure can be drawn for a light page, a dark page and a printed report.
+The app's own charts take theirs from `.streamlit/config.toml`, which has the same values.
 """
 
 from __future__ import annotations
@@ -11,9 +11,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours by role; `parts` are told apart side by side, `scale` runs from low to high.
+    """Colours by role, each as #RRGGBB.
 
-    soft: behind what is chosen.  series: of lines that are told apart by colour alone.
+    Attributes:
+        ink: Text.
+        muted: Secondary text.
+        line: Grid lines and borders.
+        accent: The choice.
+        warn: Warnings.
+        ground: Background.
+        soft: Background of the chosen item.
+        parts: Adjacent parts of a bar.
+        scale: A colour scale from low to high.
+        series: Lines distinguished by colour alone.
     """
 
     ink: str

@@ -1,9 +1,8 @@
-"""Programs that this workspace may start, by name: Pythons that train, Pythons with an engine.
+"""Programs that this workspace may start, by name: Pythons with a trainer or an engine.
 
-They are named on the command line only (`trainer --add`, `engine --add`) and kept in the workspace
-as programs.json. What the app starts as a job takes a name from there; a command that is spelled
-out is taken from a shell alone, so that no text field of a page, link or stored file becomes a
-program.
+They are added on the command line only (`trainer --add`, `engine --add`) and stored in the
+workspace as programs.json. A job of the app accepts only a name from there. A full command is
+accepted only from a shell, so that no text of a page, link or stored file is run as a program.
 """
 
 from __future__ import annotations
@@ -25,75 +24,132 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
 def as_job() -> bool:
-    """Whether this process is a job, which the app started."""
+    """Whether this process is a job."""
     return bool(os.environ.get("VOCABTRIM_JOB"))
 
 
 def configured(kind: str) -> dict[str, tuple[str, ...]]:
-    """Name and command of every program of a kind, by name; InputError for a damaged file."""
+    """The programs of a kind.
+
+    Args:
+        kind: TRAINER or ENGINE.
+
+    Returns:
+        Their commands as argument lists, by name in order.
+
+    Raises:
+        InputError: programs.json is damaged.
+    """
     return {name: words(command) for name, command in sorted(_read()[kind].items())}
 
 
-def command_of(kind: str, asked: str) -> tuple[str, ...]:
-    """The command that a name stands for; in a shell also one that is spelled out.
+def command_of(kind: str, program: str) -> tuple[str, ...]:
+    """The command of a program.
 
-    InputError for a name nobody configured, and for a command in a job.
+    Args:
+        kind: TRAINER or ENGINE.
+        program: Its name; outside a job also a command, as for a shell.
+
+    Returns:
+        The command as an argument list.
+
+    Raises:
+        InputError: In a job, the name is not configured; else, the command cannot be read; or
+            programs.json is damaged.
     """
-    known = configured(kind)
-    if asked in known:
-        return known[asked]
+    commands = configured(kind)
+    if program in commands:
+        return commands[program]
     if as_job():
         raise InputError(
-            f"There is no {kind} named {asked!r}; add it in a shell with `python -m vocabtrim_core "
-            f"{kind} --add NAME COMMAND`."
+            f"There is no {kind} named {program!r}; add it in a shell with "
+            f"`python -m vocabtrim_core {kind} --add NAME COMMAND`."
         )
-    return words(asked)
+    return words(program)
 
 
 def add(kind: str, name: str, command: str) -> None:
-    """Keep a command under a name, in place of what had the name."""
+    """Store a command under a name; a command that has the name already is replaced.
+
+    Args:
+        kind: TRAINER or ENGINE.
+        name: Up to 40 letters, digits, ".", "_" and "-".
+        command: The command, as for a shell.
+
+    Raises:
+        InputError: The name or the command is not valid, or programs.json is damaged.
+    """
     if not NAME.fullmatch(name):
         raise InputError(
             f"{name!r} is no name for a {kind}; use up to 40 letters, digits, '.', '_' and '-'."
         )
     words(command)
-    _write({**(found := _read()), kind: {**found[kind], name: command}})
+    programs = _read()
+    _write({**programs, kind: {**programs[kind], name: command}})
 
 
 def remove(kind: str, name: str) -> tuple[str, ...]:
-    """Forget a name; returns its command."""
+    """Remove a program.
+
+    Args:
+        kind: TRAINER or ENGINE.
+        name: Its name.
+
+    Returns:
+        Its command as an argument list.
+
+    Raises:
+        InputError: There is no such program, or programs.json is damaged.
+    """
     command = configured(kind).get(name)
     if command is None:
         raise InputError(f"There is no {kind} named {name!r}; `{kind} --list` shows them.")
-    found = _read()
-    _write({**found, kind: {n: c for n, c in found[kind].items() if n != name}})
+    programs = _read()
+    _write({**programs, kind: {n: c for n, c in programs[kind].items() if n != name}})
     return command
 
 
 def name_for(command: str) -> str:
-    """A name made of a command, for one that was given without."""
-    said = re.sub(r"[^A-Za-z0-9]+", "-", command)[-33:].strip("-")
-    return f"{said}-{hashlib.sha256(command.encode()).hexdigest()[:6]}".lstrip("-")
+    """A name for a command that was added without one.
+
+    Args:
+        command: The command.
+
+    Returns:
+        The end of the command and 6 digits of its SHA-256; a valid name for `add`.
+    """
+    label = re.sub(r"[^A-Za-z0-9]+", "-", command)[-33:].strip("-")
+    return f"{label}-{hashlib.sha256(command.encode()).hexdigest()[:6]}".lstrip("-")
 
 
 def words(command: str) -> tuple[str, ...]:
-    """A command as a shell would split it; InputError for an empty one or an open quotation."""
+    """Split a command as a shell does.
+
+    Args:
+        command: The command.
+
+    Returns:
+        The argument list, not empty.
+
+    Raises:
+        InputError: The command is empty, or a quotation is not closed.
+    """
     try:
-        found = tuple(shlex.split(command))
+        arguments = tuple(shlex.split(command))
     except ValueError as error:
         raise InputError(f"The command {command!r} cannot be read: {error}.") from error
-    if not found:
+    if not arguments:
         raise InputError("The command is empty; give the Python of an environment.")
-    return found
+    return arguments
 
 
 def _read() -> dict[str, dict[str, str]]:
     path = workspace.home() / FILE
     try:
-        found: Any = json.loads(path.read_text("utf-8"))
-        made = {kind: dict(found.get(kind, {})) for kind in KINDS}
-        if all(isinstance(text, str) for kind in KINDS for text in made[kind].values()):
-            return made
+        content: Any = json.loads(path.read_text("utf-8"))
+        programs = {kind: dict(content.get(kind, {})) for kind in KINDS}
+        if all(isinstance(text, str) for kind in KINDS for text in programs[kind].values()):
+            return programs
     except FileNotFoundError:
         return {kind: {} for kind in KINDS}
     except (OSError, ValueError, TypeError, AttributeError):
@@ -101,6 +157,6 @@ def _read() -> dict[str, dict[str, str]]:
     raise InputError(f"{path} is damaged; correct it, or delete it and add the programs again.")
 
 
-def _write(found: dict[str, dict[str, str]]) -> None:
-    text = json.dumps(found, indent=1, sort_keys=True)
+def _write(programs: dict[str, dict[str, str]]) -> None:
+    text = json.dumps(programs, indent=1, sort_keys=True)
     write_atomic(workspace.home() / FILE, text.encode())

@@ -1,4 +1,4 @@
-"""Files whose bytes depend on their content alone: no times, no names, no pickled objects."""
+"""Files whose bytes depend on their content only: no times, no file names, no pickled objects."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
 
 def save_torch(path: Path, value: Any) -> Path:
-    """torch.save of numbers, strings, lists, dicts and arrays (arrays become tensors).
+    """Write a .pt file with torch.save.
 
-    Saved through memory: saving to a path would put the file's name into the bytes.
+    Args:
+        path: The file.
+        value: Numbers, strings, lists, arrays, or dicts of them; arrays become tensors.
+
+    Returns:
+        `path`.
     """
     import torch
 
@@ -29,14 +34,24 @@ def save_torch(path: Path, value: Any) -> Path:
             return torch.from_numpy(item.copy())
         return {k: tensors(v) for k, v in item.items()} if isinstance(item, dict) else item
 
-    buffer = io.BytesIO()
+    buffer = io.BytesIO()  # torch.save to a path would write the file's name into the bytes
     torch.save(tensors(value), buffer)
     path.write_bytes(buffer.getvalue())
     return path
 
 
 def load_torch(path: Path) -> Any:
-    """What `save_torch` wrote, tensors as arrays; InputError for anything but plain tensors."""
+    """Read a .pt file, with weights_only=True.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its value, with tensors as arrays.
+
+    Raises:
+        InputError: It is no torch file, or holds other objects than `save_torch` writes.
+    """
     import torch
 
     def arrays(item: Any) -> Any:
@@ -60,21 +75,47 @@ def load_torch(path: Path) -> Any:
 
 
 def save_npy(path: Path, array: np.ndarray) -> Path:
-    """One array as .npy, without pickle."""
+    """Write one array as .npy, without pickle.
+
+    Args:
+        path: The file.
+        array: The array.
+
+    Returns:
+        `path`.
+    """
     with path.open("wb") as file:
         np.save(file, array, allow_pickle=False)
     return path
 
 
 def save_npz(path: Path, **arrays: np.ndarray) -> Path:
-    """Several arrays as one compressed .npz, without pickle."""
+    """Write arrays as one compressed .npz, without pickle.
+
+    Args:
+        path: The file.
+        **arrays: The arrays by name.
+
+    Returns:
+        `path`.
+    """
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     return path
 
 
 def load_arrays(path: Path) -> Any:
-    """An .npy as its array, an .npz as a dict of arrays; InputError for anything else."""
+    """Read an .npy or .npz file, without pickle.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The array of an .npy; a dict of the arrays of an .npz.
+
+    Raises:
+        InputError: It is neither.
+    """
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
@@ -84,12 +125,31 @@ def load_arrays(path: Path) -> Any:
 
 
 def save_json(path: Path, value: Any, *, indent: int | None = 2) -> Path:
-    """UTF-8 JSON in the order given, with a final newline."""
+    """Write UTF-8 JSON with a final newline; keys stay in order.
+
+    Args:
+        path: The file.
+        value: A value that `json.dumps` takes.
+        indent: Spaces per level, None for one line.
+
+    Returns:
+        `path`.
+    """
     return save_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 
 
 def load_json(path: Path) -> dict[str, Any]:
-    """One JSON object; InputError names the file otherwise."""
+    """Read a file that holds one JSON object.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The object.
+
+    Raises:
+        InputError: It cannot be read, or holds anything else.
+    """
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -100,15 +160,31 @@ def load_json(path: Path) -> dict[str, Any]:
 
 
 def save_text(path: Path, text: str) -> Path:
-    """UTF-8 with plain newlines on every system."""
+    """Write UTF-8 text with "\\n" as newline on every system.
+
+    Args:
+        path: The file.
+        text: The text.
+
+    Returns:
+        `path`.
+    """
     path.write_text(text, "utf-8", newline="\n")
     return path
 
 
 def zip_bytes(folder: Path, root: str | None = None) -> bytes:
-    """`folder` as one zip in memory, everything under `root` (the folder's own name).
+    """Pack a folder as a zip in memory.
 
-    Sorted, without times or permissions of this machine: equal folders give equal bytes.
+    Entries are sorted, and have no times or permissions of this machine: equal folders give equal
+    bytes.
+
+    Args:
+        folder: The folder.
+        root: Name of the folder inside the zip, the folder's own name by default.
+
+    Returns:
+        The bytes of the zip.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

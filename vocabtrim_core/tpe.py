@@ -1,14 +1,14 @@
-"""The paper's search (section 2.6): Optuna's TPE over the integer k, on a storage others can open.
+"""The paper's search (section 2.6): Optuna's TPE over the integer k.
 
-For one known corpus the exact optimum is a matter of milliseconds (`TradeOff.optimum`), so here
-the study is the paper's method, checked against the truth: `regret` is what it leaves on the table.
+`TradeOff.optimum` finds the exact optimum of one corpus in milliseconds. The study is the paper's
+method, compared with it: the `regret` reported is the exact utility minus the best one so far.
 
-The sampler is Optuna's TPESampler, one parameter at a time and without lies about running trials,
-as in the Optuna of the paper. It runs on a study in memory; every finished trial is added to the
-stored study in one transaction, so the storage only ever holds finished trials. To resume, the
-study in memory is walked again: the sampler proposes, the stored value answers, and its random
-state ends where the interrupted run left off. An interrupted study thus equals an uninterrupted
-one, trial by trial, and a stored trial that the walk does not propose is told, not built upon.
+The sampler is Optuna's TPESampler with multivariate and constant_liar off, the defaults of the
+Optuna that the paper used. It runs on a study in memory. Every finished trial is added to the
+stored study in one transaction, so the storage holds finished trials only. To resume, the study in
+memory is run again from the start with the stored values, which restores the sampler's random
+state. A resumed study thus has the same trials as an uninterrupted one; a stored trial that the
+sampler does not propose again is an error.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import optuna
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.optuna_storage import held, load_study, open_study, studies_url
+from vocabtrim_core.optuna_storage import load_study, open_study, studies_url, study_lock
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
 PAPER_BOUNDS = (50, 50_000)  # k_min, k_max of the released code
@@ -32,7 +32,13 @@ PAPER_SEED = 42
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One evaluated k. value: the objective, U(k), or -1 where C(k) is under the floor."""
+    """One evaluated k.
+
+    Attributes:
+        number: Its position in the study, from 0.
+        k: Draft vocabulary size.
+        value: The objective: U(k), or -1 where C(k) is below the floor.
+    """
 
     number: int
     k: int
@@ -41,7 +47,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A study, finished or under way."""
+    """The finished trials of a study.
+
+    Attributes:
+        study: Its name.
+        storage: URL of its storage.
+        trials: The trials in order.
+        provenance: Its user attributes: settings ("question"), "versions" and "exact", the exact
+            optimum.
+    """
 
     study: str
     storage: str
@@ -65,12 +79,28 @@ class Search:
 
 
 def paper_bounds(vocab_size: int) -> tuple[int, int]:
-    """k_min, k_max of the released code, clipped to a smaller target vocabulary."""
+    """The bounds of k in the released code, limited to the vocabulary.
+
+    Args:
+        vocab_size: V.
+
+    Returns:
+        k_min, k_max.
+    """
     return min(PAPER_BOUNDS[0], vocab_size), min(PAPER_BOUNDS[1], vocab_size)
 
 
 def study_name(tradeoff: TradeOff, counts_key: str, seed: int) -> str:
-    """The name a study has unless one is given: same question, same name."""
+    """The default name of a study; equal settings give the same name.
+
+    Args:
+        tradeoff: The objective and its bounds.
+        counts_key: Key of the counts (`TokenCounts.key`).
+        seed: Seed of the sampler.
+
+    Returns:
+        The name.
+    """
     text = json.dumps(_question(tradeoff, counts_key, seed), sort_keys=True)
     return f"tpe-{counts_key[:8]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
@@ -85,11 +115,23 @@ def search(
     study: str | None = None,
     progress: Callable[..., None] | None = None,
 ) -> tuple[Choice, Search]:
-    """Run the study up to `trials` trials and return its best k with all its trials.
+    """Run a study up to a number of trials. A stored study of this name is continued.
 
-    storage: an Optuna URL, the workspace's SQLite file when None. A study that is already there
-    continues; one that asked something else (counts, alpha, floor, bounds, seed, architecture) is
-    refused. InputError also when the floor is out of reach, or no trial reached it.
+    Args:
+        tradeoff: The objective and its bounds.
+        counts_key: Key of the counts (`TokenCounts.key`).
+        trials: Trials in all, with those already stored.
+        seed: Seed of the sampler, 0..2**32 - 1.
+        storage: URL of an Optuna storage, the workspace's SQLite file by default.
+        study: Name of the study, `study_name` by default.
+        progress: Called after each trial as `Progress` is, with the rate `regret`.
+
+    Returns:
+        The choice at the best k, and the study with its first `trials` trials.
+
+    Raises:
+        InputError: A number is out of range; the stored study has other settings or other trials;
+            the floor is out of reach or no trial reached it; or the storage fails.
     """
     if trials < 1:
         raise InputError(f"trials must be at least 1, but it is {trials}.")
@@ -99,31 +141,40 @@ def search(
     storage = storage or studies_url()
     name = study or study_name(tradeoff, counts_key, seed)
     question = _question(tradeoff, counts_key, seed)
-    with held(storage, name):
+    with study_lock(storage, name):
         stored = open_study(storage, name, question)
         stored.set_user_attr("exact", asdict(exact))
-        _walk(tradeoff, stored, trials, seed, exact, progress)
-        found = _search(stored, storage, trials)
-    if not found.best:
+        _run_trials(tradeoff, stored, trials, seed, exact, progress)
+        finished = _search(stored, storage, trials)
+    if not finished.best:
         raise InputError(
             f"None of the {trials} trials reached a coverage of {tradeoff.floor:g}, which takes "
             f"k >= {tradeoff.curve.smallest_k(tradeoff.floor):,}; raise k-min to that, run more "
             "trials, or take the exact method."
         )
-    return tradeoff.at(found.best.k), found
+    return tradeoff.at(finished.best.k), finished
 
 
 def read(study: str, storage: str | None = None, *, trials: int | None = None) -> Search | None:
-    """The study's first `trials` as stored now, also while another process runs it.
+    """Read a stored study, also while another process runs it.
 
-    None when there is no such study yet.
+    Args:
+        study: Its name.
+        storage: URL of its storage, the workspace's SQLite file by default.
+        trials: How many trials to return, all by default.
+
+    Returns:
+        The study with its finished trials, None where there is no such study.
+
+    Raises:
+        InputError: The storage cannot be opened.
     """
     storage = storage or studies_url()
     stored = load_study(storage, study)
     return _search(stored, storage, trials) if stored else None
 
 
-def _walk(
+def _run_trials(
     tradeoff: TradeOff,
     stored: optuna.Study,
     trials: int,
@@ -171,7 +222,7 @@ def _walk(
 
 
 def _question(tradeoff: TradeOff, counts_key: str, seed: int) -> dict[str, Any]:
-    """What a study answers; two studies with the same question have the same trials."""
+    """The settings of a study; two studies with equal settings have the same trials."""
     return {
         "counts": counts_key,
         "alpha": tradeoff.alpha,

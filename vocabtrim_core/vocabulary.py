@@ -1,4 +1,4 @@
-"""The chosen draft vocabulary: one ascending id list from which every export derives."""
+"""The draft vocabulary: one ascending list of token ids, from which every export is made."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from vocabtrim_core.errors import InputError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DraftVocabulary:
-    """Token ids the draft keeps.
+    """The target's token ids that are in the draft vocabulary.
 
-    ids: int64[k], strictly ascending, each in [0, V).  vocab_size: V of the target's config.json.
+    Attributes:
+        ids: int64[k], strictly ascending, each in [0, V).
+        vocab_size: V of the target's config.json.
+
+    Raises:
+        InputError: The ids are anything else.
     """
 
     ids: np.ndarray
@@ -46,7 +51,18 @@ class DraftVocabulary:
 
     @classmethod
     def of(cls, ids: Iterable[int], vocab_size: int) -> DraftVocabulary:
-        """From ids in any order, repeats dropped."""
+        """A vocabulary from ids in any order, repeats dropped.
+
+        Args:
+            ids: Token ids.
+            vocab_size: V of the target.
+
+        Returns:
+            The vocabulary.
+
+        Raises:
+            InputError: There are no ids, or one lies outside [0, V).
+        """
         return cls(np.unique(np.fromiter(ids, np.int64)), vocab_size)
 
     def __len__(self) -> int:
@@ -64,22 +80,29 @@ class DraftVocabulary:
 
     @property
     def d2t(self) -> np.ndarray:
-        """int64[k] offsets: target id = draft id + d2t[draft id] (EAGLE-3's convention)."""
+        """int64[k] offsets as in EAGLE-3: target id = draft id + d2t[draft id]."""
         return self.ids - np.arange(len(self.ids))
 
     @property
     def t2d(self) -> np.ndarray:
-        """bool[V], True at kept ids; nonzero(t2d) == d2t + arange(k)."""
+        """bool[V], True at the ids; nonzero(t2d) == d2t + arange(k)."""
         mask = np.zeros(self.vocab_size, bool)
         mask[self.ids] = True
         return mask
 
     @property
     def sha256(self) -> str:
-        """Hex digest of V and the ids as little-endian int64."""
+        """Hex SHA-256 of V and the ids as little-endian int64."""
         head = np.array([self.vocab_size], "<i8").tobytes()
         return hashlib.sha256(head + self.ids.astype("<i8").tobytes()).hexdigest()
 
     def gained(self, other: DraftVocabulary) -> np.ndarray:
-        """int64 ids of this vocabulary that `other` lacks."""
+        """Ids that another vocabulary lacks.
+
+        Args:
+            other: The other vocabulary.
+
+        Returns:
+            int64, ascending.
+        """
         return np.setdiff1d(self.ids, other.ids, assume_unique=True)

@@ -1,4 +1,4 @@
-"""A vocabulary out of any file that tells one: a saved choice, an export, a mapping."""
+"""A draft vocabulary from any file that holds one: a saved choice, an export, or a mapping."""
 
 from __future__ import annotations
 
@@ -15,7 +15,20 @@ if TYPE_CHECKING:
 def vocabulary_in(
     path: Path, vocab_size: int | None, counts: TokenCounts | None
 ) -> DraftVocabulary:
-    """The tokens of a saved choice, or of a mapping in any format that is understood."""
+    """Read a draft vocabulary.
+
+    Args:
+        path: A saved choice, or a mapping in any format of `mappings`.
+        vocab_size: V of the target, None where the file has it.
+        counts: The counts to compute a saved choice from; None for those the workspace has under
+            the choice's key. A mapping that names its counts must name these.
+
+    Returns:
+        The vocabulary.
+
+    Raises:
+        InputError: The file holds none, has errors, or belongs to other counts.
+    """
     if path.suffix == ".json" and _is_choice(path):
         from vocabtrim_core.counts_store import find_counts
         from vocabtrim_core.selection_spec.spec import SelectionSpec
@@ -24,12 +37,12 @@ def vocabulary_in(
         return choice.open(counts or find_counts(choice.counts.key)).vocabulary
     from vocabtrim_core.mappings.importing import import_mapping
 
-    found = import_mapping(path, vocab_size)
-    if counts is not None and found.origin:
-        found.origin.check(counts, str(path))
-    if not found.valid:
-        raise InputError(f"{path} is not sound: {found.problems[0]}")
-    return found.vocabulary
+    mapping = import_mapping(path, vocab_size)
+    if counts is not None and mapping.origin:
+        mapping.origin.check(counts, str(path))
+    if not mapping.valid:
+        raise InputError(f"{path} is not sound: {mapping.problems[0]}")
+    return mapping.vocabulary
 
 
 def _is_choice(path: Path) -> bool:

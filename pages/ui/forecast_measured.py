@@ -11,7 +11,13 @@ from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.calibration import Calibration, calibration
-from vocabtrim_core.serving.importers import Hints, import_results, keep, own, read_source
+from vocabtrim_core.serving.importers import (
+    Hints,
+    import_results,
+    own_measurement,
+    read_source,
+    save_once,
+)
 from vocabtrim_core.serving.measurement import Measurement
 
 MOST_MB = 50
@@ -109,7 +115,7 @@ def _bring(vocab_size: int) -> None:
 def _keep(files, ks: str | None, vocab_size: int) -> None:
     """Save what the files hold; the last of it comes into view."""
     try:
-        kept = [keep(each) for each in _read(files, tuple((ks or "").split()), vocab_size)]
+        kept = [save_once(each) for each in _read(files, tuple((ks or "").split()), vocab_size)]
     except InputError as error:
         st.toast(told(str(error)), icon=":material/error:")
     else:
@@ -118,8 +124,12 @@ def _keep(files, ks: str | None, vocab_size: int) -> None:
 
 def _read(files, ks: tuple[str, ...], vocab_size: int) -> list[Measurement]:
     contents = [(file.name, file.getvalue()) for file in files]
-    ours = [found for name, content in contents if (found := own(content, name))]
-    others = [read_source(content, name) for name, content in contents if not own(content, name)]
+    ours = [found for name, content in contents if (found := own_measurement(content, name))]
+    others = [
+        read_source(content, name)
+        for name, content in contents
+        if not own_measurement(content, name)
+    ]
     if not others:
         return ours
     return [*ours, *import_results(others, hints=Hints(ks, vocab_size=vocab_size))]

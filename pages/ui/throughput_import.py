@@ -14,10 +14,10 @@ from vocabtrim_core.serving.importers import (
     FORMATS,
     Hints,
     import_results,
-    keep,
     open_sources,
-    own,
+    own_measurement,
     read_source,
+    save_once,
 )
 from vocabtrim_core.serving.measurement import Measurement
 
@@ -143,7 +143,7 @@ def read(
     uploads: Sequence[tuple[str, bytes]], paths: Sequence[str], hints: Hints, command: str
 ) -> list[Measurement]:
     """The measurements in uploads and files; InputError names what cannot be read."""
-    ours = [(name, own(content, name)) for name, content in uploads]
+    ours = [(name, own_measurement(content, name)) for name, content in uploads]
     # Imported, so that its command, which may be anybody's, is not offered to be run again.
     done = [replace(found, origin="imported") for _, found in ours if found]
     sources = [
@@ -185,5 +185,5 @@ def _found(
 
 
 def _keep(found: Sequence[Measurement]) -> None:
-    kept = [keep(each) for each in found]
+    kept = [save_once(each) for each in found]
     st.session_state.measured = [each.key for each in kept]

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui.format import FROM_PAPER, MEASURED, percent, plain
 from vocabtrim_core.forecast.paper import FULL_K, SECONDS
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.paper_comparison import Beside, Side, beside_paper
+from vocabtrim_core.serving.paper_comparison import PaperComparison, Side, compare_with_paper
 from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.wording import signed
 
@@ -27,7 +27,7 @@ ABOUT = (
 
 def tables(measured: Sequence[Measurement], concurrency: int) -> None:
     """All three, ours beside the paper's; the paper's alone where nothing of ours fits."""
-    rows = beside_paper(measured, concurrency)
+    rows = compare_with_paper(measured, concurrency)
     ours = any(row.trimmed for row in rows)
     st.caption(ABOUT)
     if measured and not ours:
@@ -51,7 +51,9 @@ def tables(measured: Sequence[Measurement], concurrency: int) -> None:
 Columns = tuple[dict[str, str], dict[str, str]]  # ours, the paper's: head -> cell
 
 
-def table(rows: Sequence[Beside], columns: Callable[[Beside], Columns], ours: bool) -> pd.DataFrame:
+def table(
+    rows: Sequence[PaperComparison], columns: Callable[[PaperComparison], Columns], ours: bool
+) -> pd.DataFrame:
     """Cells and heads in Markdown; beside ours every head says whose number it is."""
     theirs = f" {FROM_PAPER}" if ours else ""
     found = []
@@ -63,14 +65,14 @@ def table(rows: Sequence[Beside], columns: Callable[[Beside], Columns], ours: bo
     return pd.DataFrame(found)
 
 
-def _task(row: Beside) -> str:
+def _task(row: PaperComparison) -> str:
     tags = [plain(f"{row.task}, {row.where}" if row.where else row.task)]
     tags += [":orange-badge[toy target]"] if row.toy else []
     tags += [":gray-badge[imported]"] if row.imported else []
     return " ".join(tags)
 
 
-def _table_2(row: Beside) -> Columns:
+def _table_2(row: PaperComparison) -> Columns:
     ours, full = row.trimmed, row.full
     measured = {
         "k": _size(ours),
@@ -89,7 +91,7 @@ def _table_2(row: Beside) -> Columns:
     )
 
 
-def _table_3(row: Beside) -> Columns:
+def _table_3(row: PaperComparison) -> Columns:
     ours, full = row.trimmed, row.full
     measured = {
         "k": _size(ours),
@@ -107,7 +109,7 @@ def _table_3(row: Beside) -> Columns:
     )
 
 
-def _table_6(row: Beside) -> Columns:
+def _table_6(row: PaperComparison) -> Columns:
     ours, full = row.trimmed, row.full
     measured = {
         "k": _size(ours),

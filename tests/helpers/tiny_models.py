@@ -66,7 +66,7 @@ def make_draft(
             torch.nn.init.normal_(parameter, std=0.3)
     ids = torch.randperm(size)[:k].sort().values
     embedding = target.get_input_embeddings().weight.detach()
-    draft = eagle3.equipped(draft, config, embedding, ids)
+    draft = eagle3.with_embedding(draft, config, embedding, ids)
     draft.aux_layers = AUX
     if fitted:
         _fit(draft, target)

@@ -207,7 +207,7 @@ def test_cancel_stops_at_the_next_report_and_resume_continues(tmp_path):
     cancelled = jobs.wait(job.id, WAIT)
     assert (cancelled.state, cancelled.stopping) == ("cancelled", False)
     assert cancelled.result() == {"error": cancelled.message}
-    assert not cancelled.process.lives()
+    assert not cancelled.process.is_running()
     before = len((tmp_path / "f").read_text().splitlines())
     resumed = jobs.resume(job.id)
     assert resumed.active
@@ -230,7 +230,7 @@ def test_cancel_presses_on_until_a_stubborn_group_is_gone(tmp_path, monkeypatch)
     assert jobs.get(job.id).stopping
     pressing.join(WAIT)
     assert jobs.get(job.id).state == "cancelled"
-    assert not jobs.get(job.id).process.lives()
+    assert not jobs.get(job.id).process.is_running()
     until(lambda: not psutil.pid_exists(child) or _zombie(child))
 
 
@@ -311,12 +311,12 @@ def test_a_zombie_and_a_reused_pid_are_dead():
     child = subprocess.Popen([sys.executable, "-c", ""])
     began = psutil.Process(child.pid).create_time()
     until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
-    assert not Process(child.pid, began).lives()
+    assert not Process(child.pid, began).is_running()
     child.wait()
-    assert not Process(child.pid, began).lives()
+    assert not Process(child.pid, began).is_running()
     mine = psutil.Process().create_time()
-    assert Process(os.getpid(), mine).lives()
-    assert not Process(os.getpid(), mine - 60).lives()
+    assert Process(os.getpid(), mine).is_running()
+    assert not Process(os.getpid(), mine - 60).is_running()
     Process(os.getpid(), mine - 60).signal_group(signal.SIGKILL)  # not ours: we live on
 
 

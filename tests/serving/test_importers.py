@@ -12,12 +12,12 @@ from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.importers import (
     FORMATS,
     Hints,
+    find_importer,
     import_results,
-    keep,
     open_sources,
-    own,
+    own_measurement,
     read_source,
-    recognised,
+    save_once,
 )
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import acceptance_length, verdict
@@ -340,7 +340,7 @@ LOUD = {
 
 @pytest.mark.parametrize("name", SILENT)
 def test_a_size_that_is_given_wins_over_a_file_that_tells_nothing(name):
-    assert recognised(source(SILENT[name])).name == name
+    assert find_importer(source(SILENT[name])).name == name
     (one,) = imported(SILENT[name]).configurations
     assert (one.label, one.k) == ("no speculation", None)
     found = imported(SILENT[name], ks=("13264",))
@@ -535,12 +535,12 @@ def test_drafts_that_nobody_names_are_not_taken_for_one():
 
 def test_imported_measurements_are_kept_once(tmp_path, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
-    first = keep(imported(EAGLE3))
-    assert keep(imported(EAGLE3)).key == first.key
+    first = save_once(imported(EAGLE3))
+    assert save_once(imported(EAGLE3)).key == first.key
     assert [each.key for each in measurements.stored()] == [first.key]
     written = (tmp_path / "measurements" / f"{first.key}.json").read_bytes()
-    assert own(written, "m.json") == first
-    assert own(json.dumps(EAGLE3).encode(), "r.json") is None
+    assert own_measurement(written, "m.json") == first
+    assert own_measurement(json.dumps(EAGLE3).encode(), "r.json") is None
     with pytest.raises(InputError, match="measurement of this program already"):
         import_results([read_source(written, "m.json")])
 

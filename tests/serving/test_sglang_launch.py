@@ -101,7 +101,7 @@ def test_what_cannot_be_launched(settings, words) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_server_that_breaks_says_its_last_words(tmp_path) -> None:
+def test_a_server_that_breaks_reports_its_last_error(tmp_path) -> None:
     engine = launcher(tmp_path, "breaks")
     with pytest.raises(EngineError, match=r"ended with code 1: ValueError: max_position_embeddin"):
         engine.use(BASE, 1)
@@ -140,7 +140,7 @@ def test_stopping_while_it_starts(tmp_path) -> None:
         engine.use(BASE, 1)
     child = Process.read(workspace.folder("servers") / "process.json")
     engine.close()
-    assert not child.lives()
+    assert not child.is_running()
 
 
 def test_what_ignores_sigterm_is_killed_with_its_children(tmp_path, monkeypatch) -> None:
@@ -167,9 +167,9 @@ def test_a_server_left_over_by_a_killed_command_is_stopped(tmp_path) -> None:
     known = Process.read(workspace.folder("servers") / "process.json")
     other = ServerProcess(idle, {}, tmp_path / "b.txt")
     until = time.monotonic() + 5
-    while known.lives() and time.monotonic() < until:
+    while known.is_running() and time.monotonic() < until:
         time.sleep(0.02)
-    assert not known.lives()
+    assert not known.is_running()
     assert other.alive
     other.stop()
     left.stop()  # finds nobody

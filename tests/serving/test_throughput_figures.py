@@ -17,7 +17,7 @@ from vocabtrim_core.figures.tuning import tuning_figure, tuning_info
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.report.measured import summary_rows, take_along
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.paper_comparison import beside_paper, paper_result
+from vocabtrim_core.serving.paper_comparison import compare_with_paper, paper_result
 from vocabtrim_core.serving.statistics import compare, interval, paired_ratio
 from vocabtrim_core.serving.tuning import Tuning, TuningTrial
 
@@ -168,7 +168,7 @@ def test_prompt_sets_find_their_row(name, task):
 
 def test_rows_hold_ours_beside_the_papers():
     found = made("MT-Bench")
-    rows = beside_paper([found, made("mine")], 1)
+    rows = compare_with_paper([found, made("mine")], 1)
     assert [row.task for row in rows[:2]] == ["MT-Bench", "MT-Bench"]  # 13,264 and 32,000
     row = rows[0]
     assert row.paper is RESULTS[0]
@@ -183,7 +183,7 @@ def test_rows_hold_ours_beside_the_papers():
 
 
 def test_a_draft_without_the_full_one_has_no_gain():
-    row = beside_paper([made(ks=(None, SMALL))], 1)[0]
+    row = compare_with_paper([made(ks=(None, SMALL))], 1)[0]
     assert row.trimmed is not None
     assert row.full is None
     assert row.gain is None
@@ -197,7 +197,7 @@ def test_runs_are_paired_by_index_even_where_some_failed():
         else each
         for each in found.runs
     )
-    row = beside_paper([replace(found, runs=runs)], 1)[0]
+    row = compare_with_paper([replace(found, runs=runs)], 1)[0]
     ours, full = ([r.throughput for r in found.good(label)] for label in ("13,264", "128,256"))
     assert row.gain == paired_ratio(ours[1:], full[1:])
 

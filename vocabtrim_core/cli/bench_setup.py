@@ -58,20 +58,20 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
         NO_SPECULATION,
         Drafting,
         baseline_drafts,
-        found_drafts,
-        told_apart,
+        draft_folders,
+        with_unique_labels,
     )
     from vocabtrim_core.serving.measurement import Configuration
 
     if engine == SGLANG:
-        servers = _servers(arguments, found_drafts(arguments.draft))
+        servers = _servers(arguments, draft_folders(arguments.draft))
         servers.vocab_size = (
             servers.vocab_size or _tokenizer(arguments, servers.tokenizer).vocab_size
         )
         missing = _missing(servers)
         return Setup(servers, servers.configurations, missing, tokenizer=servers.tokenizer)
     drafting = Drafting(**from_argv(Drafting, arguments, At()))
-    folders, missing = found_drafts(arguments.draft), []
+    folders, missing = draft_folders(arguments.draft), []
     room: int | None
     if engine == TORCH:
         attached, room = _loop(arguments)
@@ -85,7 +85,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     alone = (
         [Configuration(NO_SPECULATION)] if arguments.no_speculation or not arguments.only else []
     )
-    compared = [*alone, *told_apart([drafting.of(folder) for folder in folders])]
+    compared = [*alone, *with_unique_labels([drafting.of(folder) for folder in folders])]
     return Setup(attached, compared, missing, room)
 
 

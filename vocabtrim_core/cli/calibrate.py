@@ -36,9 +36,9 @@ def find_measurement(spec: str) -> Measurement:
     if not path.is_file():
         return store.find(spec)
     (source,) = importers.open_sources([path])
-    measurement = importers.own(path.read_bytes(), path.name)
+    measurement = importers.own_measurement(path.read_bytes(), path.name)
     if measurement is None:
-        title = importers.recognised(source).title
+        title = importers.find_importer(source).title
         raise InputError(
             f"{path.name} is a result of {title}; `import-results {path} --k K` makes a "
             "measurement of it, whose key can be named here."

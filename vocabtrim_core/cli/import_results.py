@@ -36,7 +36,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.serving.importers import Hints, import_results, keep, open_sources
+    from vocabtrim_core.serving.importers import Hints, import_results, open_sources, save_once
 
     progress(0, None, "reading")
     hints = Hints(**from_argv(Hints, arguments, At()))
@@ -45,7 +45,7 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     names = (path.name for path in arguments.files)
     command = shell_line("import-results", *names, *to_argv(hints))
     measurements = import_results(sources, arguments.format, hints, command)
-    return {"measurements": [_row(keep(measurement)) for measurement in measurements]}
+    return {"measurements": [_row(save_once(measurement)) for measurement in measurements]}
 
 
 def _row(measurement: Measurement) -> dict[str, Any]:

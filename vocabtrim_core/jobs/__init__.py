@@ -1,1 +1,1 @@
-"""Background jobs: commands of this program in processes of their own."""
+"""Background jobs: commands of this program that run in separate processes."""

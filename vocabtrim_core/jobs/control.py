@@ -1,7 +1,7 @@
-"""Long work in its own process: start, find, stop and resume jobs, which are commands of ours.
+"""Start, list, cancel, resume and remove jobs: commands of this program in separate processes.
 
-A job's folder (see `job`) is the only state, so jobs outlive the browser, the app and this module.
-Commands keep what they finished: `resume` runs the same command again and it continues.
+A job's folder (see `job`) is the only state, so a job does not depend on the browser or the app.
+Commands store finished parts: `resume` runs the same command again, and it continues from them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,18 @@ POLL_SECONDS = 0.25
 def start(argv: Sequence[str], title: str, *, resources: Sequence[str] = ()) -> Job:
     """Run `python -m vocabtrim_core ARGV --json` as a job, or return the active job that does so.
 
-    Jobs that name the same resource ("gpu", "train") run one after the other (see `turns`).
+    Args:
+        argv: Arguments of the command; the first is its name. Relative paths start at the current
+            folder.
+        title: Title of the job for people.
+        resources: Names such as "gpu" or "train". Jobs that share one run one after the other (see
+            `turns`).
+
+    Returns:
+        The job, queued or running.
+
+    Raises:
+        InputError: The process cannot be started, or the disk is full.
     """
     with _registry() as root:
         for job in list_jobs():
@@ -68,22 +79,42 @@ def start(argv: Sequence[str], title: str, *, resources: Sequence[str] = ()) -> 
 
 
 def resume(job_id: str) -> Job:
-    """Run a failed, cancelled or lost job's command again in its folder; it continues."""
+    """Run the command of a failed, cancelled or lost job again, in the same folder.
+
+    Args:
+        job_id: Id of the job.
+
+    Returns:
+        The job, active again. An active job is returned as it is.
+
+    Raises:
+        InputError: There is no such job, it is done, or the process cannot be started.
+    """
     with _registry():
         job = get(job_id)
         if job.active:
             return job
         if not job.resumable:
             raise InputError(f"The job {job.title!r} is {job.state}; there is nothing to resume.")
-        if job.process:  # what a killed parent may have left behind
+        if job.process:  # its children may still run
             job.process.signal_group(signal.SIGKILL)
         _spawn(job.folder)
     return get(job_id)
 
 
 def get(job_id: str) -> Job:
-    """One job by its id; InputError when there is none."""
-    # The id may come from a link: it has to be a name of ours, not a path.
+    """One job by its id.
+
+    Args:
+        job_id: Name of its folder.
+
+    Returns:
+        The job as it is now.
+
+    Raises:
+        InputError: There is no such job.
+    """
+    # The id may come from the address of a page: it must be a job's name, not a path.
     if re.fullmatch(r"[0-9]{8}-[0-9]{6}-[a-z0-9-]+", job_id):
         with suppress(FileNotFoundError):
             return read_job(workspace.folder("jobs") / job_id)
@@ -100,7 +131,14 @@ def list_jobs() -> list[Job]:
 
 
 def remove(job_id: str) -> None:
-    """Delete the folder of a job that has ended; what the job wrote elsewhere stays."""
+    """Delete the folder of a job that has ended. Files the job wrote elsewhere stay.
+
+    Args:
+        job_id: Id of the job.
+
+    Raises:
+        InputError: There is no such job, or it is active.
+    """
     with _registry():
         job = get(job_id)
         if job.active:
@@ -109,7 +147,18 @@ def remove(job_id: str) -> None:
 
 
 def wait(job_id: str, timeout: float) -> Job:
-    """The job once it has ended, or as it is after `timeout` seconds."""
+    """Wait until a job has ended.
+
+    Args:
+        job_id: Id of the job.
+        timeout: Seconds to wait at most.
+
+    Returns:
+        The job, still active where the time ran out.
+
+    Raises:
+        InputError: There is no such job.
+    """
     deadline = time.monotonic() + timeout
     while (job := get(job_id)).active and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS / 5)
@@ -118,7 +167,7 @@ def wait(job_id: str, timeout: float) -> Job:
 
 @contextmanager
 def _registry() -> Generator[Path]:
-    """One starter at a time, across tabs and processes; the lock dies with its holder."""
+    """The folder of jobs, under a lock: one process at a time starts or removes jobs."""
     root = workspace.folder("jobs")
     with filelock.FileLock(root / ".lock"):
         yield root
@@ -126,11 +175,11 @@ def _registry() -> Generator[Path]:
 
 @functools.cache
 def _require_package() -> None:
-    """InputError unless a process that starts anywhere finds this package; asked once."""
-    look = (
+    """Raise InputError unless a new process can import this package; checked once."""
+    code = (
         "import importlib.util, sys; sys.exit(importlib.util.find_spec('vocabtrim_core') is None)"
     )
-    if subprocess.run([*COMMAND[:2], "-c", look], check=False).returncode:
+    if subprocess.run([*COMMAND[:2], "-c", code], check=False).returncode:
         raise InputError(
             f"vocabtrim-explorer is not installed for {sys.executable}, so jobs cannot start; run "
             "`make setup` in the checkout, or `pip install --editable .`."
@@ -160,24 +209,32 @@ def _spawn(folder: Path) -> None:
 
 
 def cancel(job_id: str) -> threading.Thread | None:
-    """Ask a job to stop: at its next report, by SIGTERM after 5 s, by SIGKILL after 20 s.
+    """Stop a job: at its next report of progress, by SIGTERM after 5 s, by SIGKILL after 20 s.
 
-    Returns at once; the job stays active, `stopping`, until its processes are gone. The thread
-    that presses on is returned for callers that wait; None when the job has ended already.
+    This returns at once. The job stays active, with `stopping` set, until its processes are gone.
+
+    Args:
+        job_id: Id of the job.
+
+    Returns:
+        The thread that sends the signals, for callers that wait; None where the job has ended.
+
+    Raises:
+        InputError: There is no such job.
     """
     job = get(job_id)
     if not job.active:
         return None
     (job.folder / "cancel").touch()
-    thread = threading.Thread(target=_press, args=(job_id,), daemon=True)
+    thread = threading.Thread(target=_send_signals, args=(job_id,), daemon=True)
     thread.start()
     return thread
 
 
-def _press(job_id: str) -> None:
+def _send_signals(job_id: str) -> None:
     began, sent, process = time.monotonic(), set(), None
     with suppress(InputError):  # the folder was removed
-        # A job that was resumed meanwhile is another process, which nobody asked to stop.
+        # A job resumed in the meantime is another process, which must not be stopped.
         while (job := get(job_id)).stopping and process in (None, job.process):
             process = job.process
             waited = time.monotonic() - began

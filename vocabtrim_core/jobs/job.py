@@ -1,12 +1,13 @@
-"""A job as its folder tells it: one immutable look at what is on disk and whether it lives.
+"""The state of a job, read from its folder and from its process.
 
-    <workspace>/jobs/<id>/spec.json     what was asked: argv, title, created, resources, folder
-                          process.json  which process does it: pid and when it began
-                          status.json   how far it is (written by the process, see `progress`)
-                          log.txt       its stderr         result.json   its stdout: one JSON object
-                          cancel        present once somebody asked it to stop
+    <workspace>/jobs/<id>/spec.json     the request: argv, title, created, resources, folder
+                          process.json  its process: pid and start time
+                          status.json   progress, written by the process (see `progress`)
+                          log.txt       stderr
+                          result.json   stdout: one JSON object
+                          cancel        present once a stop was requested
 
-A job that is active on disk without a living process is `lost`.
+A job whose status file says queued or running while its process is gone is `lost`.
 """
 
 from __future__ import annotations
@@ -27,28 +28,46 @@ from vocabtrim_core.jobs.processes import Process
 from vocabtrim_core.jobs.progress import Status
 
 ACTIVE = frozenset({"queued", "running"})
-BIRTH_SECONDS = 10.0  # a job without a process after this long was never born
+BIRTH_SECONDS = 10.0  # a job without a process after this time never started
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as its folder shows it now. Times are seconds since the epoch."""
+    """The state of a job at one moment. Times are seconds since the epoch.
+
+    Attributes:
+        folder: Its folder.
+        argv: Arguments of its command.
+        title: Title for people.
+        created: When it was created.
+        resources: Names of the resources it needs for itself, sorted (see `turns`).
+        state: queued, running, done, failed, cancelled or lost.
+        done: Units of work done.
+        total: Units of work in all, None where unknown.
+        message: The last message about its progress or its end.
+        rates: Numbers it reports, by name, such as rows_per_s.
+        eta: Seconds left, None where unknown.
+        process: Its last process, None before there is one.
+        started: When it first ran, None while queued.
+        updated: When its status was last written.
+        stopping: Whether a stop was requested and the processes are not gone yet.
+    """
 
     folder: Path
     argv: tuple[str, ...]
     title: str
     created: float
     resources: tuple[str, ...]
-    state: str  # queued | running | done | failed | cancelled | lost
+    state: str
     done: int
     total: int | None
     message: str
     rates: Mapping[str, float]
-    eta: float | None  # seconds left, None when unknown
+    eta: float | None
     process: Process | None
     started: float | None
     updated: float
-    stopping: bool  # asked to stop, still there
+    stopping: bool
 
     @property
     def id(self) -> str:
@@ -57,7 +76,7 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether its process lives (or waits for its turn)."""
+        """Whether it is queued or running."""
         return self.state in ACTIVE
 
     @property
@@ -67,29 +86,36 @@ class Job:
 
     @property
     def share(self) -> float:
-        """How much is done, 0..1 (0 while the total is unknown)."""
+        """The part done, 0..1; where the total is unknown 0, and 1 once the job is done."""
         return min(self.done / self.total, 1.0) if self.total else float(self.state == "done")
 
     @property
     def elapsed(self) -> float:
-        """Seconds it has run, or ran."""
+        """Seconds of run time until now or until its end; 0 before it starts."""
         if self.started is None:
             return 0.0
         return max((time.time() if self.active else self.updated) - self.started, 0.0)
 
     @property
     def command(self) -> str:
-        """The line that does the same in a shell."""
+        """The same command as a line for a shell."""
         return shlex.join(["python", "-m", "vocabtrim_core", *self.argv])
 
     def result(self) -> dict[str, Any] | None:
-        """What the command printed, once it has ended; None before, or when it printed nothing."""
+        """The JSON object the command printed; None before its end, or where it printed none."""
         with suppress(OSError, ValueError):
             return json.loads((self.folder / "result.json").read_text("utf-8"))
         return None
 
     def log(self, lines: int = 50) -> str:
-        """The last lines of its stderr."""
+        """The end of its stderr.
+
+        Args:
+            lines: How many lines at most.
+
+        Returns:
+            The lines, joined by newlines; "" where there is no log.
+        """
         with suppress(OSError), (self.folder / "log.txt").open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - 256 * lines, 0))
             return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])
@@ -97,21 +123,31 @@ class Job:
 
 
 def read_job(folder: Path) -> Job:
-    """The job now; FileNotFoundError when the folder is none."""
+    """Read the state of a job.
+
+    Args:
+        folder: The job's folder.
+
+    Returns:
+        The job at this moment.
+
+    Raises:
+        FileNotFoundError: The folder holds no job.
+    """
     spec = json.loads((folder / "spec.json").read_text("utf-8"))
-    process, asked = _process(folder), (folder / "cancel").exists()
-    # First whether it lives, then what it said: a process that ends in between has said its end.
+    process, cancelling = _process(folder), (folder / "cancel").exists()
+    # Look at the process before the status: if it ends in between, the status has its end.
     if process:
-        alive = process.lives() or (asked and bool(process.orphans()))
+        alive = process.is_running() or (cancelling and bool(process.orphans()))
     else:
         alive = time.time() - folder.stat().st_mtime < BIRTH_SECONDS
     status = _status(folder)
     state, message, eta = status.state, status.message, status.eta
     if state in ACTIVE and not alive:
-        state = "cancelled" if asked else "lost"
-        message = "Stopped." if asked else _why_lost(folder, process)
-    elif state not in ACTIVE and alive and asked:
-        state = "running"  # it has said its last word, but is not gone yet
+        state = "cancelled" if cancelling else "lost"
+        message = "Stopped." if cancelling else _why_lost(folder, process)
+    elif state not in ACTIVE and alive and cancelling:
+        state = "running"  # its last status is written, but its processes are not gone yet
     return Job(
         folder=folder,
         argv=tuple(spec["argv"]),
@@ -127,7 +163,7 @@ def read_job(folder: Path) -> Job:
         process=process,
         started=status.started,
         updated=status.updated,
-        stopping=asked and state in ACTIVE,
+        stopping=cancelling and state in ACTIVE,
     )
 
 

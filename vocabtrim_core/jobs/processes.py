@@ -1,6 +1,6 @@
-"""Detached processes: start one, see whether it still lives, signal it and what it started.
+"""Detached processes: start one, check whether it is alive, signal it and its children.
 
-A process is known by its pid *and* the moment it began, because pids are used again.
+A process is identified by its pid and its start time, because the system reuses pids.
 """
 
 from __future__ import annotations
@@ -25,36 +25,51 @@ CLOCK_SECONDS = 2.0  # clock corrections move the boot time that start times are
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One detached process, leader of its own session and group."""
+    """One detached process, leader of its own session and process group.
+
+    Attributes:
+        pid: Its process id, which is also the id of the group.
+        began: Its start time, seconds since the epoch.
+    """
 
     pid: int
-    began: float  # seconds since the epoch
+    began: float
 
     @classmethod
     def read(cls, path: Path) -> Process:
-        """What `start` noted at `path`; FileNotFoundError when it noted nothing."""
+        """Read the file that `start` wrote.
+
+        Args:
+            path: The `note` given to `start`.
+
+        Returns:
+            The process, alive or not.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
         return cls(**json.loads(path.read_text("utf-8")))
 
-    def lives(self) -> bool:
-        """Whether this very process runs; a zombie does not, nor does a later owner of its pid."""
+    def is_running(self) -> bool:
+        """Whether this process runs. A zombie does not; another process with the pid is not it."""
         try:
-            found = psutil.Process(self.pid)
-            same = abs(found.create_time() - self.began) < CLOCK_SECONDS
-            return same and found.status() != psutil.STATUS_ZOMBIE
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.began) < CLOCK_SECONDS
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:
             return True
 
     def orphans(self) -> list[int]:
-        """Living members of its group that a dead leader left behind."""
+        """Pids of running members of its group, where the leader has ended; else empty."""
         try:
             os.killpg(self.pid, 0)
         except (ProcessLookupError, PermissionError):
-            return []  # there is no such group (of ours), which is the common case and cheap
+            return []  # there is no such group, or it belongs to another user
         with suppress(psutil.NoSuchProcess):
             if psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE:
-                return []  # the leader lives, or the pid belongs to somebody else by now
+                return []  # the leader runs, or another process has the pid by now
         members = []
         for process in psutil.process_iter():
             with suppress(OSError, psutil.Error):
@@ -64,8 +79,12 @@ class Process:
         return members
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Signal the process and what it started in its group, if any of it is left."""
-        if self.lives() or self.orphans():
+        """Send a signal to every process of the group, where any is left.
+
+        Args:
+            number: The signal.
+        """
+        if self.is_running() or self.orphans():
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 
@@ -79,11 +98,22 @@ def start(
     stderr: Path,
     note: Path,
 ) -> Process:
-    """Start `argv` in `folder`, detached; `note` gets its pid, `note`.exit its exit code.
+    """Start a process in a session of its own, so that Ctrl-C or the end of this one spares it.
 
-    Its own session keeps Ctrl-C and the end of this process away from it. stdout is written
-    anew, stderr appended to. The exit code is noted only while this process lives to see it.
-    InputError when the system cannot start it (a folder that is gone, a full disk).
+    Args:
+        argv: The program and its arguments.
+        folder: Its working folder.
+        environment: Its environment variables.
+        stdout: File for its standard output, overwritten.
+        stderr: File for its standard error, appended to.
+        note: File for its pid and start time (see `Process.read`). The same name with the suffix
+            .exit gets the exit code, if this process is still there when the new one ends.
+
+    Returns:
+        The process.
+
+    Raises:
+        InputError: It cannot be started, or `note` cannot be written.
     """
     note.with_suffix(".exit").unlink(missing_ok=True)
     try:
@@ -103,12 +133,12 @@ def start(
     process = Process(child.pid, psutil.Process(child.pid).create_time())
     try:
         write_atomic(note, json.dumps(asdict(process)).encode())
-    except InputError:  # a process that nobody could find again must not run
+    except InputError:  # without its note nobody could find the process again
         child.kill()
         child.wait()
         raise
 
-    def collect() -> None:  # or the child would stay as a zombie until this process ends
+    def collect() -> None:  # otherwise the child stays a zombie until this process ends
         code = child.wait()
         with suppress(OSError):  # the folder may be gone
             note.with_suffix(".exit").write_text(f"{child.pid} {code}", "ascii")
@@ -118,7 +148,16 @@ def start(
 
 
 def exit_code(process: Process, note: Path) -> int | None:
-    """How it ended, when somebody saw it: its exit code, or minus the signal that ended it."""
+    """The exit code that `start` recorded.
+
+    Args:
+        process: The process.
+        note: The `note` given to `start`.
+
+    Returns:
+        The exit code, negative for the number of the signal that ended it; None where it was not
+        recorded.
+    """
     with suppress(OSError, ValueError):
         pid, code = note.with_suffix(".exit").read_text("ascii").split()
         if int(pid) == process.pid:

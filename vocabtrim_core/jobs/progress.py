@@ -1,8 +1,8 @@
-"""How long work tells where it is, and hears that it should stop.
+"""Reports of progress, and requests to stop.
 
-A command calls `progress(done, total, message, **rates)` as often as it likes. That writes a
-throttled line to stderr and, inside a job, `status.json` in the job's folder; it raises Cancelled
-once the folder holds a file named `cancel` or the process got SIGTERM.
+A command calls `progress(done, total, message, **rates)` as often as it likes. That writes a line
+to stderr and, inside a job, `status.json` in the job's folder, both at a limited rate. It raises
+Cancelled once the folder holds a file named `cancel` or the process got SIGTERM.
 """
 
 from __future__ import annotations
@@ -29,9 +29,20 @@ LINE_SECONDS = 2.0  # at most one stderr line in two seconds, four a second on a
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `status.json` says. Times are seconds since the epoch, `eta` seconds from `updated`."""
+    """The content of `status.json`. Times are seconds since the epoch.
 
-    state: str = "queued"  # queued | running | done | failed | cancelled
+    Attributes:
+        state: queued, running, done, failed or cancelled.
+        done: Units of work done.
+        total: Units of work in all, None where unknown.
+        message: What the command does now, or how it ended.
+        rates: Numbers the command reports, by name, such as rows_per_s.
+        eta: Seconds left, counted from `updated`; None where unknown.
+        started: When it first ran, None while queued.
+        updated: When this status was made.
+    """
+
+    state: str = "queued"
     done: int = 0
     total: int | None = None
     message: str = ""
@@ -41,12 +52,29 @@ class Status:
     updated: float = 0.0
 
     def write(self, folder: Path) -> None:
-        """Replace the job's status file."""
+        """Replace the status file of a job.
+
+        Args:
+            folder: The job's folder.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         write_atomic(folder / "status.json", json.dumps(asdict(self)).encode())
 
     @classmethod
     def read(cls, folder: Path) -> Status:
-        """The job's status as last written; FileNotFoundError when there is none yet."""
+        """Read the status file of a job.
+
+        Args:
+            folder: The job's folder.
+
+        Returns:
+            The status as last written.
+
+        Raises:
+            FileNotFoundError: There is none yet.
+        """
         return cls(**json.loads((folder / "status.json").read_text("utf-8")))
 
     def line(self) -> str:
@@ -56,31 +84,45 @@ class Status:
         else:
             share = f"{self.done:,}" if self.done else ""
         rates = [rate(name, value) for name, value in self.rates.items() if value]
-        left = [f"{duration(self.eta)} left"] if self.eta else []
-        return ", ".join(filter(None, [self.message, share, *rates, *left]))
+        eta = f"{duration(self.eta)} left" if self.eta else ""
+        return ", ".join(filter(None, [self.message, share, *rates, eta]))
 
 
 def rate(name: str, value: float) -> str:
-    """A number a command reports: '1,200 rows/s' for rows_per_s, else 'regret 0.000004'."""
+    """A number that a command reports, as text.
+
+    Args:
+        name: Its name; "_per_" marks a rate.
+        value: The number.
+
+    Returns:
+        '1,200 rows/s' for rows_per_s; 'regret 0.000004' for a name without "_per_".
+    """
     if "_per_" in name:
         return f"{value:,.{0 if value >= 10 else 1}f} {name.replace('_per_', '/')}"
     return f"{name} {value:,.6f}".rstrip("0").rstrip(".")
 
 
 def duration(seconds: float) -> str:
-    """'8 s', '3 min 20 s', '2 h 05 min'."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    """A number of seconds as text: '8 s', '3 min 20 s' or '2 h 05 min'."""
+    minutes, remainder = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{remainder} s"
+    if minutes < 60:
+        return f"{minutes} min {remainder:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class Progress:
-    """The callable that commands get. Safe to call from several threads.
+    """The callable with which commands report progress. Safe to call from several threads.
 
-    folder: the job's folder, None outside a job.  stream: where lines go, None for nowhere.
+    Args:
+        folder: The job's folder, None outside a job.
+        stream: Where lines are printed, None for nowhere.
+
+    Attributes:
+        status: The last status.
+        stopped: Whether a signal to stop has arrived.
     """
 
     def __init__(self, folder: Path | None = None, stream: TextIO | None = None) -> None:
@@ -94,7 +136,17 @@ class Progress:
     def __call__(
         self, done: int, total: int | None = None, message: str = "", **rates: float
     ) -> None:
-        """Report `done` of `total` (None: unknown) and any rates, such as rows_per_s=1200.0."""
+        """Report progress.
+
+        Args:
+            done: Units of work done.
+            total: Units of work in all, None where unknown.
+            message: What the command does now.
+            **rates: Numbers to show, such as rows_per_s=1200.0.
+
+        Raises:
+            Cancelled: The user asked to stop.
+        """
         self.check()
         with self._lock:
             now = time.monotonic()
@@ -110,12 +162,21 @@ class Progress:
                 self._print(self.status.line())
 
     def check(self) -> None:
-        """Raise Cancelled when the user asked to stop."""
+        """Raise Cancelled where a stop was requested.
+
+        Raises:
+            Cancelled: The job's folder holds a file named `cancel`, or SIGTERM arrived.
+        """
         if self.stopped or (self.folder and (self.folder / "cancel").exists()):
             raise Cancelled("Stopped; what was finished is kept.")
 
     def enter(self, state: str, message: str = "") -> None:
-        """Write a state at once: queued, running, or one of the ends."""
+        """Change the state and write it without delay.
+
+        Args:
+            state: queued, running, done, failed or cancelled.
+            message: The message that goes with it.
+        """
         with self._lock:
             now = time.time()
             started = self.status.started or (now if state == "running" else None)
@@ -125,15 +186,14 @@ class Progress:
             self._write()
 
     def clear(self) -> None:
-        """Take the progress line off the terminal, before anything else is printed there."""
+        """Remove the progress line from the terminal, before other output is printed there."""
         if self._terminal and self._printed > 0:
             print("\r\x1b[K", end="", file=self.stream, flush=True)
 
     def _eta(self, now: float, done: int, total: int | None) -> float | None:
-        """Seconds left at the mean rate since this stage (a total, counted upwards) began.
-
-        The stage's first report is the zero: a resumed command starts above nothing done.
-        """
+        """Seconds left at the mean rate since the first report of this stage."""
+        # A stage is a run of reports with one total and no fall in `done`. A resumed command may
+        # start above 0, so time and work are counted from the first report, not from 0.
         anchor = self._anchor
         if anchor is None or anchor[2] != total or done < anchor[1]:
             self._anchor = (now, done, total)
@@ -148,8 +208,8 @@ class Progress:
         try:
             self.status.write(self.folder)
         except InputError:
-            # The disk is full. Work reports that itself where it matters; the state still has to
-            # reach the reader, so it goes over the old file, whose blocks are ours already.
+            # The disk is full. The command reports that where it matters. The state is written
+            # over the old file, whose blocks are allocated already.
             text = json.dumps(asdict(self.status)).encode()
             with suppress(OSError), (self.folder / "status.json").open("r+b") as file:
                 file.write(text)
@@ -162,7 +222,7 @@ class Progress:
     def _print(self, line: str) -> None:
         if not self.stream:
             return
-        with suppress(OSError, ValueError):  # a closed terminal must not end the work
+        with suppress(OSError, ValueError):  # a closed terminal must not end the command
             if self._terminal:
                 print(f"\r\x1b[K{line}", end="", file=self.stream, flush=True)
             else:
@@ -177,7 +237,16 @@ def of_this_process() -> Progress:
 
 @contextmanager
 def stopping_on_sigterm(progress: Progress) -> Generator[None]:
-    """Within the block the first SIGTERM raises Cancelled; later ones leave the clean-up alone."""
+    """Turn the first SIGTERM within the block into Cancelled; later ones are ignored.
+
+    Outside the main thread this does nothing, because Python sets handlers only there.
+
+    Args:
+        progress: Its `stopped` is set when the signal arrives.
+
+    Raises:
+        Cancelled: SIGTERM arrived.
+    """
 
     def stop(signum: int, frame: FrameType | None) -> None:
         if not progress.stopped:
@@ -185,7 +254,7 @@ def stopping_on_sigterm(progress: Progress) -> Generator[None]:
             raise Cancelled("Stopped by a termination signal; what was finished is kept.")
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers; `check` still sees the cancel file
+        yield
         return
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -1,6 +1,6 @@
-"""Turns: jobs that name the same resource ("gpu", "train") run one after the other.
+"""Queueing: jobs that need the same resource ("gpu", "train") run one after the other.
 
-The waiting is done by the job's own process, so the queue needs no server.
+Each job's own process waits, so the queue needs no server.
 """
 
 from __future__ import annotations
@@ -20,16 +20,22 @@ POLL_SECONDS = 0.5
 
 @contextmanager
 def turn(progress: Progress) -> Generator[None]:
-    """Hold what the job of this process names; `queued`, oldest job first, until all of it is free.
+    """Hold the resources of this process's job for the time of the block.
 
-    The locks belong to the operating system, so they end with the process, however it ends.
+    Until all of them are free the job is `queued`; older jobs go first.
+
+    Args:
+        progress: The progress of a job (its `folder` is set).
+
+    Raises:
+        Cancelled: The user asked to stop while the job was queued.
     """
-    assert progress.folder, "only a job takes turns"
-    mine = jobs.get(progress.folder.name)
+    assert progress.folder, "only jobs are queued"
+    job = jobs.get(progress.folder.name)
     with ExitStack() as held:
-        for name in mine.resources:  # sorted, so that no two jobs wait for each other
+        for name in job.resources:  # sorted, so that no two jobs wait for each other
             lock = named_lock(name)
-            while not _take(lock, first=name == mine.resources[0], name=name, mine=mine):
+            while not _acquire(lock, name, job):
                 progress.check()
                 progress.enter("queued", f"Waiting until another job releases: {name}.")
                 time.sleep(POLL_SECONDS)
@@ -37,11 +43,11 @@ def turn(progress: Progress) -> Generator[None]:
         yield
 
 
-def _take(lock: filelock.BaseFileLock, *, first: bool, name: str, mine: jobs.Job) -> bool:
-    # Give way to older jobs, but never while holding something they may wait for.
-    if first and any(
-        job.state == "queued" and name in job.resources and job.created < mine.created
-        for job in jobs.list_jobs()
+def _acquire(lock: filelock.BaseFileLock, name: str, job: jobs.Job) -> bool:
+    # Let older jobs go first, but not while holding a resource that they may wait for.
+    if name == job.resources[0] and any(
+        older.state == "queued" and name in older.resources and older.created < job.created
+        for older in jobs.list_jobs()
     ):
         return False
     try:
@@ -53,7 +59,15 @@ def _take(lock: filelock.BaseFileLock, *, first: bool, name: str, mine: jobs.Job
 
 @contextmanager
 def hold(name: str, progress: Progress) -> Generator[None]:
-    """Hold one resource where the job of this process, if it is one, does not hold it already."""
+    """Hold one resource for the time of the block, waiting until it is free.
+
+    Args:
+        name: Name of the resource. Nothing is done where this process is a job that holds it.
+        progress: Reports the waiting.
+
+    Raises:
+        Cancelled: The user asked to stop while waiting.
+    """
     if progress.folder and name in jobs.get(progress.folder.name).resources:
         yield
         return

@@ -8,7 +8,7 @@ from vocabtrim_core.report.dot_plot import Dot, dots
 from vocabtrim_core.report.svg import thousands
 from vocabtrim_core.report.tables import csv_text
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.paper_comparison import Beside, beside_paper
+from vocabtrim_core.serving.paper_comparison import PaperComparison, compare_with_paper
 from vocabtrim_core.serving.statistics import RatioInterval, Row, summary
 
 TOY = "toy target"
@@ -31,7 +31,7 @@ def take_along(measurements: Sequence[Measurement], concurrency: int) -> dict[st
         "summary.csv": summary,
         "runs.csv": csv_text(RUN_COLUMNS, _runs(measurements)),
         "beside-paper.csv": csv_text(
-            PAPER_COLUMNS, map(_paper, beside_paper(measurements, concurrency))
+            PAPER_COLUMNS, map(_paper, compare_with_paper(measurements, concurrency))
         ),
         "throughput.svg": rates(measurements, concurrency),
     }
@@ -173,7 +173,7 @@ PAPER_COLUMNS = (
 )
 
 
-def _paper(row: Beside) -> Sequence[object]:
+def _paper(row: PaperComparison) -> Sequence[object]:
     ours, full, paper = row.trimmed, row.full, row.paper
 
     def mean(ratio: RatioInterval | None) -> float | None:

@@ -1,4 +1,4 @@
-"""What is compared, from what people name: drafts, training runs, baselines."""
+"""The configurations of a measurement, from names of drafts, training runs and baselines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,16 @@ NO_SPECULATION = "no speculation"
 
 @dataclass(frozen=True, slots=True)
 class Drafting:
-    """How drafts are used. draft_tokens: verified per cycle, None for a chain's steps + 1."""
+    """Settings of speculative decoding that all drafts share.
+
+    Attributes:
+        steps: Draft steps per cycle.
+        topk: Branches per step, 1 for a chain.
+        draft_tokens: Tokens verified per cycle, None for a chain's steps + 1.
+
+    Raises:
+        InputError: The settings do not fit together.
+    """
 
     steps: Annotated[int, Leaf(WHOLE, "--steps", help="draft steps per cycle")] = 3
     topk: Annotated[int, Leaf(WHOLE, "--topk", help="branches per step")] = 1
@@ -42,7 +51,17 @@ class Drafting:
             raise InputError("A tree (topk above 1) needs --draft-tokens, 2 at least.")
 
     def of(self, folder: Path) -> Configuration:
-        """The draft in a folder. InputError when its config.json does not say its size."""
+        """The configuration of one draft.
+
+        Args:
+            folder: Folder of the draft.
+
+        Returns:
+            A configuration whose label is its size.
+
+        Raises:
+            InputError: Its config.json does not state its size.
+        """
         k = draft_size(folder)
         if k is None:
             raise InputError(
@@ -53,8 +72,18 @@ class Drafting:
         return Configuration(f"{k:,}", k, str(folder), self.steps, self.topk, tokens)
 
 
-def found_drafts(specs: Sequence[str]) -> list[Path]:
-    """Draft folders by path, RUN/K, or RUN for all drafts of a training run, each once."""
+def draft_folders(specs: Sequence[str]) -> list[Path]:
+    """Folders of drafts that the user named.
+
+    Args:
+        specs: Paths, RUN/K for one draft of a training run, or RUN for all its drafts.
+
+    Returns:
+        The folders in that order, each once.
+
+    Raises:
+        InputError: A name is neither a folder nor a draft of a run.
+    """
     from vocabtrim_core.serving.torch_loop.loop import draft_folder
 
     folders = []
@@ -77,9 +106,18 @@ def _of_run(spec: str) -> Iterator[Path]:
 def baseline_drafts(
     folders: Sequence[Path], vocab_size: int | None
 ) -> tuple[list[Path], list[str]]:
-    """Drafts of V and of 32,000 tokens from the runs of these drafts, and what is missing.
+    """Baselines: drafts of V and of 32,000 tokens from the training runs of these drafts.
 
-    Only drafts of the same run are fair baselines: trained alike, on the same features.
+    Only drafts of the same run are fair baselines, because they are trained in the same way on the
+    same features.
+
+    Args:
+        folders: Folders of the drafts.
+        vocab_size: V, None where unknown.
+
+    Returns:
+        Folders of the baselines, and a sentence for each one that is missing. Sizes that the
+        drafts have already are in neither.
     """
     from vocabtrim_core.drafts.runs import list_runs
 
@@ -89,39 +127,56 @@ def baseline_drafts(
         for run in list_runs()
     ]
     alike = [drafts for drafts in runs if set(drafts.values()) & set(folders)]
-    found, missing = [], []
+    baselines, missing = [], []
     for k in (vocab_size, SHIPPED_K):
         if k is None or k in sizes or (vocab_size is not None and k > vocab_size):
             continue
-        if at_hand := next((drafts[k] for drafts in alike if k in drafts), None):
-            found.append(at_hand)
+        if baseline := next((drafts[k] for drafts in alike if k in drafts), None):
+            baselines.append(baseline)
         else:
             missing.append(f"No draft with k = {k:,} is at hand, so that baseline is left out.")
-    return found, missing
+    return baselines, missing
 
 
-def told_apart(configurations: Sequence[Configuration]) -> tuple[Configuration, ...]:
-    """Equal labels get the names of their drafts, or their places."""
-    labels = [each.label for each in configurations]
-    found = []
-    for i, each in enumerate(configurations):
-        if labels.count(each.label) > 1:
-            names = [_name(c.draft) for c in configurations if c.label == each.label]
-            name = _name(each.draft)
-            by = name if names.count(name) == 1 else str(i + 1)
-            each = replace(each, label=f"{each.label} ({by})")
-        found.append(each)
-    return tuple(found)
+def with_unique_labels(configurations: Sequence[Configuration]) -> tuple[Configuration, ...]:
+    """Make labels unique.
+
+    Args:
+        configurations: The configurations.
+
+    Returns:
+        The configurations in order. Equal labels get the name of their draft added, or their
+        position from 1 where the names are equal too.
+    """
+    labels = [configuration.label for configuration in configurations]
+    unique = []
+    for i, configuration in enumerate(configurations):
+        label = configuration.label
+        if labels.count(label) > 1:
+            names = [_name(c.draft) for c in configurations if c.label == label]
+            name = _name(configuration.draft)
+            suffix = name if names.count(name) == 1 else str(i + 1)
+            configuration = replace(configuration, label=f"{label} ({suffix})")
+        unique.append(configuration)
+    return tuple(unique)
 
 
 def _name(draft: str) -> str:
-    """What tells a draft from others: its folder, or its run where that is called draft."""
+    """The name of a draft's folder, or of its run where the folder is called draft."""
     path = PurePosixPath(draft)
     return path.name if path.name != "draft" else path.parent.parent.name
 
 
-def asked_k(name: str, vocab_size: int | None) -> int | None:
-    """The k that a name stands for: 13264, 13,264 or full; None for any other name."""
+def parse_k(name: str, vocab_size: int | None) -> int | None:
+    """Read a name that states k.
+
+    Args:
+        name: The name, such as 13264, 13,264, full or V.
+        vocab_size: V, None where unknown.
+
+    Returns:
+        k; None for any other name.
+    """
     if name.lower() in ("full", "v"):
         return vocab_size
     digits = name.replace(",", "").replace("_", "")

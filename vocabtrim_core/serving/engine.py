@@ -1,4 +1,4 @@
-"""What an attached engine must offer; how it is driven is `runner`'s business."""
+"""The interface of an engine, which `runner` measures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from vocabtrim_core.serving.measurement import Answer, Configuration
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request: the rendered text that is sent, and its token ids where the engine takes ids."""
+    """One request.
+
+    Attributes:
+        text: The rendered text.
+        ids: Its token ids, for engines that take ids.
+    """
 
     text: str
     ids: tuple[int, ...] = ()
@@ -21,7 +26,13 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How answers are generated. Greedy at temperature 0, the only one that is compared."""
+    """Settings of the generation.
+
+    Attributes:
+        max_new_tokens: Most tokens of an answer.
+        temperature: 0 for greedy decoding, the only one whose answers are compared.
+        ignore_eos: Whether answers go on after the end-of-sequence token.
+    """
 
     max_new_tokens: Annotated[int, Leaf(WHOLE, "--max-new-tokens", help="of an answer")] = 128
     temperature: float = 0.0
@@ -31,45 +42,75 @@ class Generation:
 
 
 class EngineError(Exception):
-    """A run failed: the server died, stalled or answered garbage. One sentence, kept in the run."""
+    """A run failed, such as a server that ended, stalled or sent an invalid response.
+
+    The message is one sentence, stored in the run.
+    """
 
 
 class Attached(Protocol):
-    """An engine that decodes with one configuration at a time.
-
-    label: engine and version.  device: what it runs on.  versions: package -> version.
-    notes: sentences that must stand beside its numbers.  settings: what all configurations share.
-    alternates: changing the configuration is cheap, so runs may alternate between them.
-    """
+    """An engine that decodes with one configuration at a time."""
 
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """Name and version of the engine."""
+        ...
+
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """Name of the device it runs on."""
+        ...
+
     @property
-    def target(self) -> str: ...
+    def target(self) -> str:
+        """Name or path of the target."""
+        ...
+
     @property
-    def vocab_size(self) -> int | None: ...
+    def vocab_size(self) -> int | None:
+        """V of the target, None where unknown."""
+        ...
+
     @property
-    def toy(self) -> bool: ...
+    def toy(self) -> bool:
+        """Whether the target is the built-in toy model."""
+        ...
+
     @property
-    def versions(self) -> Mapping[str, str]: ...
+    def versions(self) -> Mapping[str, str]:
+        """Versions of packages, by name."""
+        ...
+
     @property
-    def notes(self) -> tuple[str, ...]: ...
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that readers of the numbers must know."""
+        ...
+
     @property
-    def settings(self) -> Mapping[str, str | int | float | bool | None]: ...
+    def settings(self) -> Mapping[str, str | int | float | bool | None]:
+        """Settings that all configurations share, by name."""
+        ...
+
     @property
-    def alternates(self) -> bool: ...
+    def alternates(self) -> bool:
+        """Whether changing the configuration is cheap, so that runs may alternate."""
+        ...
 
     def use(self, configuration: Configuration, concurrency: int) -> None:
-        """Get ready for this configuration: load the draft, launch or check the server.
+        """Prepare a configuration: load the draft, or launch or check the server.
 
-        InputError for what the user must change; EngineError for what failed.
+        Args:
+            configuration: The configuration of the next requests.
+            concurrency: The most requests at once that will be sent.
+
+        Raises:
+            InputError: The user must change something.
+            EngineError: The engine failed.
         """
         ...
 
     def flush(self) -> None:
-        """Forget what earlier requests left in caches."""
+        """Empty the caches that earlier requests filled."""
         ...
 
     def answer(
@@ -79,12 +120,23 @@ class Attached(Protocol):
         concurrency: int,
         check: Callable[[], None],
     ) -> tuple[list[Answer], float]:
-        """Answers in the order of the prompts, and the wall time of all of them in seconds.
+        """Generate answers.
 
-        check: called between requests; it raises Cancelled. EngineError when a request fails.
+        Args:
+            prompts: The requests.
+            generation: Settings of the generation.
+            concurrency: Requests at once.
+            check: Called between requests; raises Cancelled.
+
+        Returns:
+            The answers in the order of the prompts, and the wall time of all in seconds.
+
+        Raises:
+            EngineError: A request failed.
+            Cancelled: From `check`.
         """
         ...
 
     def close(self) -> None:
-        """Give everything back, servers included."""
+        """Free all resources, and stop servers it started."""
         ...

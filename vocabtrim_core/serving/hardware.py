@@ -1,6 +1,6 @@
-"""What work runs on here: its name, the memory that is left, and how fast GPUs run just now.
+"""The devices of this machine: names, free memory, and the state of GPUs.
 
-A GPU that is hot, shared or capped gives other numbers, so their state stands beside every result.
+A GPU that is hot, shared or power-capped is slower, so its state is stored with every result.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vocabtrim_core.machine import cores
+from vocabtrim_core.wording import counted
 
 CPU_INFO = Path("/proc/cpuinfo")
-ASK_SECONDS = 20
+QUERY_SECONDS = 20
 FIELDS = (
     "name",
     "driver_version",
@@ -38,7 +39,19 @@ SLOWING = {
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU. Clocks in MHz, power in watts, temperature in °C; "" where the driver is silent."""
+    """The state of one GPU, as nvidia-smi prints it; "" for values it does not report.
+
+    Attributes:
+        name: Name of the GPU.
+        driver: Version of the driver.
+        sm: Clock of the multiprocessors, MHz.
+        sm_max: Its maximum, MHz.
+        memory: Clock of the memory, MHz.
+        power: Power, W.
+        power_limit: Its limit, W.
+        temperature: Temperature, °C.
+        slowed_by: Reasons for which the clocks are lowered now, in words.
+    """
 
     name: str
     driver: str
@@ -52,7 +65,7 @@ class Gpu:
 
     @property
     def sentence(self) -> str:
-        """The clocks' state in words."""
+        """The state as a sentence without its end."""
         slowed = f"slowed by {' and '.join(self.slowed_by)}" if self.slowed_by else "not slowed"
         return (
             f"SM {self.sm} of {self.sm_max} MHz, memory {self.memory} MHz, {self.power} of "
@@ -61,25 +74,25 @@ class Gpu:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """All GPUs of this machine; none where there is no NVIDIA driver."""
+    """The NVIDIA GPUs of this machine, empty without a driver."""
     try:
-        return tuple(map(_parsed, _ask(FIELDS).splitlines()))
+        return tuple(map(_parse, _query(FIELDS).splitlines()))
     except (OSError, subprocess.SubprocessError, ValueError):
         return ()
 
 
-def _ask(fields: Sequence[str]) -> str:
-    query = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
-    done = subprocess.run(
-        query, capture_output=True, text=True, timeout=ASK_SECONDS, stdin=subprocess.DEVNULL
+def _query(fields: Sequence[str]) -> str:
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=QUERY_SECONDS, stdin=subprocess.DEVNULL
     )
-    if done.returncode and "event_reasons" in fields[-1]:  # drivers before 535 call it otherwise
-        return _ask([*fields[:-1], "clocks_throttle_reasons.active"])
-    done.check_returncode()
-    return done.stdout.strip()
+    if result.returncode and "event_reasons" in fields[-1]:  # its name before driver 535
+        return _query([*fields[:-1], "clocks_throttle_reasons.active"])
+    result.check_returncode()
+    return result.stdout.strip()
 
 
-def _parsed(line: str) -> Gpu:
+def _parse(line: str) -> Gpu:
     *plain, reasons = (part.strip().replace("[N/A]", "") for part in line.split(","))
     try:
         active = int(reasons, 16)
@@ -90,7 +103,14 @@ def _parsed(line: str) -> Gpu:
 
 
 def device_name(device: str) -> str:
-    """The GPU's name, or the processor's with the cores this process may use."""
+    """Name of a device.
+
+    Args:
+        device: "cuda" or "cpu".
+
+    Returns:
+        The name of the GPU, or of the processor with the number of cores this process may use.
+    """
     if device == "cuda":
         import torch
 
@@ -98,14 +118,20 @@ def device_name(device: str) -> str:
     name = platform.processor() or platform.machine()
     if CPU_INFO.is_file():
         lines = CPU_INFO.read_text("utf-8", errors="replace").splitlines()
-        found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        name = found[0] if found else name
-    count = cores()
-    return f"{name}, {count} core{'s' if count != 1 else ''}"
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = models[0] if models else name
+    return f"{name}, {counted(cores(), 'core')}"
 
 
 def free_memory(device: str) -> int:
-    """Bytes that can still be allocated on the device."""
+    """Bytes that can still be allocated on a device.
+
+    Args:
+        device: "cuda" or "cpu".
+
+    Returns:
+        Free bytes of the GPU's memory or of this machine's.
+    """
     if device == "cuda":
         import torch
 
@@ -116,5 +142,5 @@ def free_memory(device: str) -> int:
 
 
 def default_dtype(device: str) -> str:
-    """What weights are computed in unless said: a CPU is fast with float32 only."""
+    """The default dtype of weights: "bfloat16" on "cuda", "float32" (the fast one) on "cpu"."""
     return "bfloat16" if device == "cuda" else "float32"

@@ -1,4 +1,4 @@
-"""Measurements made one after the other, such as of one server at a time, as one."""
+"""Joining of measurements made one after the other, such as of one server at a time."""
 
 from __future__ import annotations
 
@@ -22,24 +22,34 @@ SAME: tuple[tuple[str, Callable[[Measurement], object]], ...] = (
 
 
 def joined(first: Measurement, second: Measurement, *, insist: bool = False) -> Measurement:
-    """The configurations and runs of both; a configuration that both have is the second's.
+    """Join two measurements of the same prompts on the same engine.
 
-    InputError, naming both values, where something must be equal and is not, unless the user
-    insists; then it is a note. Another note always says that the runs did not take turns.
+    A note in the result says that the runs of the two did not alternate.
+
+    Args:
+        first: The earlier measurement.
+        second: The later one. Of a configuration that both have, its runs are taken.
+        insist: Whether differences are noted instead of refused.
+
+    Returns:
+        A measurement with the configurations and runs of both.
+
+    Raises:
+        InputError: Prompts, target, engine, device or settings differ.
     """
     notes = [
-        f"The measurements {first.key} and {second.key} differ in {words}: {mine} and {theirs}."
+        f"The measurements {first.key} and {second.key} differ in {words}: {a} and {b}."
         for words, value in SAME
-        if (mine := value(first)) != (theirs := value(second)) and None not in (mine, theirs)
+        if (a := value(first)) != (b := value(second)) and None not in (a, b)
     ]
     if notes and not insist:
         raise InputError(f"{notes[0]} Insist (--insist) to compare them all the same.")
-    new = {each.label for each in second.configurations}
-    kept = [each for each in first.configurations if each.label not in new]
-    labels = {each.label for each in kept}
+    new = {c.label for c in second.configurations}
+    earlier = [c for c in first.configurations if c.label not in new]
+    labels = {c.label for c in earlier}
     return replace(
         second,
-        configurations=(*kept, *second.configurations),
+        configurations=(*earlier, *second.configurations),
         runs=(*(run for run in first.runs if run.configuration in labels), *second.runs),
         vocab_size=second.vocab_size or first.vocab_size,
         toy=first.toy or second.toy,
@@ -60,6 +70,6 @@ def joined(first: Measurement, second: Measurement, *, insist: bool = False) -> 
 
 
 def _shapes(measurement: Measurement) -> tuple[tuple[int, int, int], ...]:
-    """How its drafts are used, in every way there is."""
-    found = {(c.steps, c.topk, c.draft_tokens) for c in measurement.configurations if c.draft}
-    return tuple(sorted(found))
+    """All (steps, top-k, draft tokens) of its drafts, sorted."""
+    shapes = {(c.steps, c.topk, c.draft_tokens) for c in measurement.configurations if c.draft}
+    return tuple(sorted(shapes))

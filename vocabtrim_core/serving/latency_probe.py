@@ -1,23 +1,20 @@
-"""How long a draft step takes, measured for sizes of its vocabulary with random weights.
+"""The time of a draft step by vocabulary size, measured with random weights.
 
-What a step costs does not depend on what the weights say, so no trained draft is needed: the
-measured curve stands beside FLOPs and bytes, and with the time of a verification it gives T(k).
+The time of a step does not depend on the values of the weights, so no trained draft is needed. The
+measured curve is compared with FLOPs and bytes; with the time of a verification it gives T(k).
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
-import msgspec
 import numpy as np
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, GENERAL_K, SHIPPED_K
-from vocabtrim_core.serving.store import Store
+from vocabtrim_core.serving.store import Storable, Store
 
 FORMAT = 1
 FOLDER = "probes"
@@ -27,7 +24,14 @@ ANCHORS = (FUNCTION_CALLING_K, GENERAL_K, SHIPPED_K)  # the paper's two, and the
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Median seconds of n repeats, and the 95 % interval of the median from order statistics."""
+    """Median time of repeats, with the 95 % interval of the median from order statistics.
+
+    Attributes:
+        seconds: The median.
+        low: Lower end of the interval, seconds.
+        high: Upper end of the interval, seconds.
+        n: Number of repeats.
+    """
 
     seconds: float
     low: float
@@ -36,7 +40,17 @@ class Timing:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Timing:
-        """InputError for fewer than 6 repeats, which have no such interval."""
+        """The median and its interval.
+
+        Args:
+            seconds: Times of the repeats.
+
+        Returns:
+            The timing.
+
+        Raises:
+            InputError: There are fewer than 6 repeats, which have no such interval.
+        """
         from scipy.special import bdtr
 
         n = len(seconds)
@@ -51,10 +65,16 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRow:
-    """One size at one batch. Times are those of one draft step of all `batch` sequences.
+    """Times of one draft step of all sequences of a batch, for one size.
 
-    step: as a whole, every part in it.  fusion, layer, head, pick: its parts, each on its own;
-    fusion and layer do not depend on k.  pick: the most likely token, or the top-k, and its id.
+    Attributes:
+        batch: Sequences at once.
+        k: Draft vocabulary size.
+        step: The step with all its parts.
+        fusion: Fusion of the target's hidden states alone; does not depend on k.
+        layer: Decoder layer alone; does not depend on k.
+        head: LM head alone.
+        pick: Choice of the most likely token, or the top-k, and its target id alone.
     """
 
     batch: int
@@ -68,7 +88,13 @@ class ProbeRow:
 
 @dataclass(frozen=True, slots=True)
 class VerifyRow:
-    """The target's forward pass over `tokens` of each of `batch` sequences."""
+    """The time of a verification.
+
+    Attributes:
+        batch: Sequences at once.
+        tokens: Tokens of each sequence in the target's forward pass.
+        step: Time of the forward pass.
+    """
 
     batch: int
     tokens: int
@@ -76,12 +102,23 @@ class VerifyRow:
 
 
 @dataclass(frozen=True)
-class Probe:
-    """The draft steps of one architecture on one device.
+class Probe(Storable):
+    """The times of draft steps of one architecture on one device.
 
-    context: tokens that attention looks back on.  topk: branches of a step, 1 for a chain.
-    graphs: whether steps ran as CUDA graphs.  verify: of a random target of these shapes, empty
-    where it was not timed.  versions: package -> version.  command: what does the same again.
+    Attributes:
+        architecture: Shapes of the draft.
+        device: Name of the device.
+        dtype: Data type of the weights.
+        context: Tokens that attention reads.
+        topk: Branches of a step, 1 for a chain.
+        graphs: Whether steps ran as CUDA graphs.
+        rows: Times by batch and k.
+        verify: Times of verifications by a target with random weights; empty where not timed.
+        versions: Versions of packages, by name.
+        command: The command that repeats the probe.
+        notes: Sentences that readers of the numbers must know.
+        created: UTC, ISO 8601.
+        format: Version of the stored format.
     """
 
     architecture: DraftArchitecture
@@ -98,34 +135,39 @@ class Probe:
     created: str = ""
     format: int = FORMAT
 
-    @cached_property
-    def key(self) -> str:
-        """sha256 of the content, shortened to 16 hexadecimal digits."""
-        return hashlib.sha256(self.encoded()).hexdigest()[:16]
-
-    def encoded(self) -> bytes:
-        """JSON, the same bytes for the same probe."""
-        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
-
     @property
     def batches(self) -> tuple[int, ...]:
-        """Ascending."""
+        """Batch sizes that were timed, ascending."""
         return tuple(sorted({row.batch for row in self.rows}))
 
     def at(self, batch: int) -> tuple[ProbeRow, ...]:
-        """The rows of a batch size by ascending k; InputError where it was not probed."""
+        """The rows of one batch size.
+
+        Args:
+            batch: Sequences at once.
+
+        Returns:
+            The rows by ascending k.
+
+        Raises:
+            InputError: The batch size was not timed.
+        """
         rows = sorted((row for row in self.rows if row.batch == batch), key=lambda row: row.k)
         if not rows:
-            known = ", ".join(map(str, self.batches))
-            raise InputError(f"Batch {batch} was not probed; this probe has {known}.")
+            batches = ", ".join(map(str, self.batches))
+            raise InputError(f"Batch {batch} was not probed; this probe has {batches}.")
         return tuple(rows)
 
-    def draft_points(self, batch: int = 1) -> list[tuple[int, float]]:
-        """(k, seconds of a draft step), by ascending k."""
-        return [(row.k, row.step.seconds) for row in self.at(batch)]
-
     def verify_s(self, batch: int, depth: int) -> float | None:
-        """Seconds in which the target verifies depth + 1 tokens; None where it was not timed."""
+        """Seconds of a verification of depth + 1 tokens.
+
+        Args:
+            batch: Sequences at once.
+            depth: Draft steps per cycle.
+
+        Returns:
+            The median time, None where it was not measured.
+        """
         for row in self.verify:
             if (row.batch, row.tokens) == (batch, depth + 1):
                 return row.step.seconds
@@ -134,10 +176,20 @@ class Probe:
     def cycle_points(
         self, batch: int = 1, depth: int = 3, verify_s: float | None = None
     ) -> list[tuple[int, float]]:
-        """(k, seconds per cycle), what `CycleRange.measured` takes: `depth` draft steps, and one
-        verification of `verify_s` seconds (None: as timed here, InputError where it was not).
+        """Seconds per cycle by size: `depth` draft steps and one verification.
 
-        The states of the target are fused once per cycle, however many steps follow.
+        The target's hidden states are fused once per cycle, whatever the number of steps.
+
+        Args:
+            batch: Sequences at once.
+            depth: Draft steps per cycle.
+            verify_s: Seconds of a verification; None for the measured time.
+
+        Returns:
+            (k, seconds per cycle) by ascending k.
+
+        Raises:
+            InputError: The batch, or the verification, was not timed.
         """
         verify_s = self.verify_s(batch, depth) if verify_s is None else verify_s
         if verify_s is None:
@@ -151,7 +203,15 @@ class Probe:
         ]
 
     def moved_bytes(self, k: int | np.ndarray, batch: int) -> np.ndarray:
-        """Bytes of a step at this batch: weights and cache read, logits written and read again."""
+        """Bytes that a step moves: weights and cache read, logits written and read again.
+
+        Args:
+            k: Draft vocabulary size, or sizes of any shape.
+            batch: Sequences at once.
+
+        Returns:
+            float64 bytes, of the shape of k.
+        """
         shape = self.architecture
         cached = 2 * shape.key_value_heads * shape.head_dim * self.context
         moved = batch * (cached + 2 * np.asarray(k, float)) * shape.bytes_per_weight
@@ -159,7 +219,16 @@ class Probe:
 
 
 def default_sizes(vocab_size: int, count: int = 12) -> list[int]:
-    """Sizes even on a log axis up to V, the nearest of them moved to those people ask about."""
+    """Sizes to time: even on a log axis from V/128 to V, with the paper's sizes and 32,000.
+
+    Args:
+        vocab_size: V.
+        count: How many.
+
+    Returns:
+        At most that many distinct sizes, ascending. Those nearest to the paper's sizes and to
+        32,000 are replaced by them.
+    """
     grid = np.unique(np.geomspace(max(1, vocab_size / 128), vocab_size, count).round().astype(int))
     for anchor in ANCHORS:
         if grid[0] < anchor < vocab_size:

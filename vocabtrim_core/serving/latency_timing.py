@@ -1,4 +1,4 @@
-"""Times draft steps and verifications with random weights on the device that is here."""
+"""Timing of draft steps and verifications with random weights on this machine's device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - how everybody calls it
+import torch.nn.functional as F  # noqa: N812 - the usual name
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.features import choose_device
@@ -19,26 +19,39 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.hardware import default_dtype, device_name, free_memory, gpus
 from vocabtrim_core.serving.latency_probe import LEAST, Probe, ProbeRow, Timing, VerifyRow
 from vocabtrim_core.serving.random_target import random_target, verification
-from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, equipped
+from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, draft_config, with_embedding
 from vocabtrim_core.serving.torch_loop.graphs import captured
 from vocabtrim_core.wording import format_bytes as in_words
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# Written between timings, so that weights come from memory as they do in a cycle, whose target is
-# larger than any cache.
+# Bytes written between timings, so that weights are read from memory, as they are in a cycle: the
+# target is larger than the caches.
 FLUSHED = {"cuda": 256 * 2**20, "cpu": 64 * 2**20}
-TABLE = 4096  # rows of the embedding: one is read, so the others need not be there
-SPARE = 0.9  # of the free memory may be used
+TABLE = 4096  # rows of the embedding; a step reads one, so V rows are not needed
+SPARE = 0.9  # share of the free memory that may be used
 Progress = Callable[..., Any]
 Work = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is timed. ks and batches: in any order.  context: tokens looked back on.
+    """The settings of a probe.
 
-    repeats: of each timing; `seconds` per batch size end them earlier, but not below 6.
-    depth: tokens that a verification follows.  with_target: time that too.
+    Attributes:
+        architecture: Shapes of the draft.
+        ks: Sizes, in any order.
+        batches: Batch sizes, in any order.
+        context: Tokens that attention reads.
+        topk: Branches of a step, 1 for a chain.
+        depth: Draft steps per cycle; a verification takes depth + 1 tokens.
+        device: "auto", "cuda" or "cpu".
+        dtype: "auto" or a key of DTYPES.
+        repeats: Repeats of each timing.
+        seconds: Seconds for each batch size, after which repeats end early, but not below 6.
+        with_target: Whether verifications are timed too.
+
+    Raises:
+        InputError: A setting is out of range, or there is no such draft or target.
     """
 
     architecture: DraftArchitecture
@@ -72,19 +85,32 @@ class Request:
                 "target's config.json, or probe without the target."
             )
         shape = self.architecture
-        other = shape.active_experts > 1 or shape.target_layer_weights is not None
-        if self.with_target and other:
+        differs = shape.active_experts > 1 or shape.target_layer_weights is not None
+        if self.with_target and differs:
             raise InputError(
                 f"The target of {self.architecture.name} has other layers than its draft (a "
                 "mixture of experts, say), which are not timed here; probe without the target."
             )
-        self.architecture.draft_config(min(self.ks))  # only such drafts are timed
+        self.architecture.draft_config(min(self.ks))  # raises for drafts that cannot be timed
 
 
 def run_probe(
     request: Request, progress: Progress = lambda *_, **__: None, *, command: str = ""
 ) -> Probe:
-    """Time it. InputError where the memory does not suffice; Cancelled comes from `progress`."""
+    """Time draft steps, and verifications where requested.
+
+    Args:
+        request: The settings.
+        progress: Called as `Progress` is; may raise Cancelled.
+        command: The command line, stored in the result.
+
+    Returns:
+        The probe.
+
+    Raises:
+        InputError: The memory does not suffice, or there is no such device.
+        RuntimeError: torch failed for another reason.
+    """
     device = choose_device(request.device)
     dtype = default_dtype(device) if request.dtype == "auto" else request.dtype
     shape = replace(request.architecture, bytes_per_weight=DTYPES[dtype].itemsize)
@@ -92,8 +118,10 @@ def run_probe(
     _check_memory(request)
     try:
         return _probe(request, progress, command)
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+    except MemoryError as error:
+        raise InputError(_too_large(request, "more than there is")) from error
+    except RuntimeError as error:
+        if "memory" not in str(error):
             raise
         raise InputError(_too_large(request, "more than there is")) from error
 
@@ -112,19 +140,19 @@ def _probe(request: Request, progress: Progress, command: str) -> Probe:
         ]
         notes += [gpu.sentence for gpu in gpus()[:1]] if device == "cuda" else []
         for i, batch in enumerate(batches):
-            told = _Told(progress, i, len(batches), f"Batch {batch}")
-            rows += _rows(batch, ks, _timed(steps.cells(batch, ks), clock, request, told))
+            report = _BatchProgress(progress, i, len(batches), f"Batch {batch}")
+            rows += _rows(batch, ks, _timed(steps.cells(batch, ks), clock, request, report))
         del steps
         if request.with_target:
             progress(0, None, "Building a random target")
             target = random_target(shape, device, DTYPES[dtype])
             for i, batch in enumerate(batches):
-                told = _Told(progress, i, len(batches), f"Verification, batch {batch}")
+                report = _BatchProgress(progress, i, len(batches), f"Verification, batch {batch}")
                 work, problem = verification(
                     target, batch=batch, rows=request.depth + 1, context=request.context
                 )
-                found = _timed({"verify": work}, clock, request, told)["verify"]
-                verify.append(VerifyRow(batch, request.depth + 1, Timing.of(found)))
+                seconds = _timed({"verify": work}, clock, request, report)["verify"]
+                verify.append(VerifyRow(batch, request.depth + 1, Timing.of(seconds)))
                 notes += [f"The verification ran without CUDA graphs: {problem}."] * bool(problem)
     return Probe(
         architecture=shape,
@@ -143,7 +171,7 @@ def _probe(request: Request, progress: Progress, command: str) -> Probe:
 
 
 def _rows(batch: int, ks: Sequence[int], seconds: dict[Any, list[float]]) -> Iterator[ProbeRow]:
-    times = {cell: Timing.of(found) for cell, found in seconds.items()}
+    times = {cell: Timing.of(repeats) for cell, repeats in seconds.items()}
     for k in ks:
         yield ProbeRow(
             batch,
@@ -157,14 +185,26 @@ def _rows(batch: int, ks: Sequence[int], seconds: dict[Any, list[float]]) -> Ite
 
 
 class Clock:
-    """Seconds of one call, with caches that hold something else before it."""
+    """Measures the seconds of one call, after other data was written through the caches.
+
+    Args:
+        device: "cuda" or "cpu".
+    """
 
     def __init__(self, device: str) -> None:
-        self.other = torch.empty(FLUSHED[device], dtype=torch.uint8, device=device)
+        self.flushed = torch.empty(FLUSHED[device], dtype=torch.uint8, device=device)
         self.cuda = device == "cuda"
 
     def __call__(self, work: Work) -> float:
-        self.other.zero_()
+        """Time one call.
+
+        Args:
+            work: The function to call; on a GPU it may return before its work is done.
+
+        Returns:
+            Seconds.
+        """
+        self.flushed.zero_()
         if not self.cuda:
             began = time.perf_counter()
             work()
@@ -178,24 +218,24 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """Progress of one batch size among several, in percent of all."""
+class _BatchProgress:
+    """Reports the progress of one batch size, in percent of all batch sizes."""
 
     progress: Progress
-    at: int
+    index: int
     of: int
     message: str
 
     def __call__(self, share: float) -> None:
-        self.progress(round(100 * (self.at + min(share, 1)) / self.of), 100, self.message)
+        self.progress(round(100 * (self.index + min(share, 1)) / self.of), 100, self.message)
 
 
 def _timed(
-    cells: dict[Any, Work], clock: Clock, request: Request, told: _Told
+    cells: dict[Any, Work], clock: Clock, request: Request, report: _BatchProgress
 ) -> dict[Any, list[float]]:
-    """Seconds of each cell, all cells in turn, so that a slow minute meets every size alike."""
+    """Seconds of each cell. Cells alternate, so that a slow minute affects all sizes equally."""
     for work in cells.values():  # the first call allocates
-        told(0)
+        report(0)
         work()
     seconds = defaultdict(list)
     began, rounds = time.monotonic(), LEAST
@@ -203,7 +243,7 @@ def _timed(
         if i >= rounds:
             break
         for j, (cell, work) in enumerate(cells.items()):
-            told((i + j / len(cells)) / rounds)
+            report((i + j / len(cells)) / rounds)
             seconds[cell].append(clock(work))
         fits = request.seconds * (i + 1) / max(time.monotonic() - began, 1e-9)
         rounds = max(LEAST, min(request.repeats, round(fits)))
@@ -211,7 +251,11 @@ def _timed(
 
 
 class Steps:
-    """The draft with random weights; its head has V rows, of which a size k uses the first."""
+    """The steps of a draft with random weights. Its head has V rows; a size k uses the first k.
+
+    Args:
+        request: The settings, with a device and dtype other than "auto".
+    """
 
     def __init__(self, request: Request) -> None:
         self.request, shape = request, request.architecture
@@ -225,10 +269,18 @@ class Steps:
             weight.fill_(1) if "norm" in name else weight.normal_(0, 0.02)
         table = torch.zeros(TABLE, shape.hidden_size, dtype=dtype, device=self.device).normal_()
         ids = torch.arange(shape.vocab_size, device=self.device)
-        self.draft = equipped(module, config, table, ids)
+        self.draft = with_embedding(module, config, table, ids)
 
     def cells(self, batch: int, ks: Sequence[int]) -> dict[Any, Work]:
-        """What is timed at this batch: fusion, layer, and head, pick and step of each k."""
+        """The functions to time for a batch size.
+
+        Args:
+            batch: Sequences at once.
+            ks: Sizes.
+
+        Returns:
+            The functions by "fusion", "layer", ("head", k), ("pick", k) and ("step", k).
+        """
         draft, shape, room = self.draft, self.request.architecture, self.request.context
         draft.reserve(room)
 
@@ -237,10 +289,10 @@ class Steps:
 
         aux, hidden = random(shape.feature_width), random(shape.hidden_size)
         tokens = torch.randint(0, TABLE, (batch, 1), device=self.device)
-        at = torch.tensor([room - 1], device=self.device)
+        position = torch.tensor([room - 1], device=self.device)
 
         def layer(state: torch.Tensor) -> torch.Tensor:
-            return draft.read(tokens, state, at, room)
+            return draft.read(tokens, state, position, room)
 
         def head(state: torch.Tensor, k: int) -> torch.Tensor:
             return F.linear(draft.norm(state), draft.lm_head.weight[:k])
@@ -257,7 +309,14 @@ class Steps:
         return {cell: captured(work, self.device) for cell, work in cells.items()}
 
     def pick(self, logits: torch.Tensor) -> torch.Tensor:
-        """The most likely token, or the top-k of the probabilities, as engines draft trees."""
+        """The next tokens: the most likely one, or the top-k, as engines draft trees.
+
+        Args:
+            logits: float[batch, 1, k].
+
+        Returns:
+            int64[batch, 1] or int64[batch, 1, topk] target ids.
+        """
         if self.request.topk == 1:
             return self.draft.pick(logits)
         return self.draft.ids[logits.float().softmax(-1).topk(self.request.topk).indices]
@@ -267,7 +326,15 @@ class Steps:
 
 
 def needed_bytes(request: Request) -> int:
-    """Weights, caches and logits of the larger of draft and target, which follow each other."""
+    """Memory that a probe needs, estimated from the shapes.
+
+    Args:
+        request: The settings, with a device other than "auto".
+
+    Returns:
+        Bytes of weights, caches and logits of the draft or of the target, whichever is more: they
+        are not in memory at the same time.
+    """
     shape, batch = request.architecture, max(request.batches)
     cached = 2 * batch * shape.key_value_heads * shape.head_dim * request.context
     weights = sum(replace(shape, fusion_per_step=True).weights.values())
@@ -277,8 +344,8 @@ def needed_bytes(request: Request) -> int:
     target = 0
     if request.with_target and shape.target_weights and shape.target_layers:
         embedding = shape.hidden_size * shape.vocab_size
-        said = 2 * batch * (request.depth + 1) * shape.vocab_size
-        target = shape.target_weights + embedding + shape.target_layers * cached + said
+        outputs = 2 * batch * (request.depth + 1) * shape.vocab_size
+        target = shape.target_weights + embedding + shape.target_layers * cached + outputs
     return max(draft, target) * shape.bytes_per_weight + FLUSHED[request.device]
 
 
@@ -289,9 +356,9 @@ def _check_memory(request: Request) -> None:
 
 
 def _too_large(request: Request, needs: str, free: str | None = None) -> str:
-    left = f", but {free} are free" if free else ""
-    also = ", or leave the target out" if request.with_target else ""
+    available = f", but {free} are free" if free else ""
+    advice = ", or leave the target out" if request.with_target else ""
     return (
-        f"Probing {request.architecture.name} needs {needs}{left} on the {request.device} device; "
-        f"lower the largest batch or --context, use bfloat16 or a smaller draft{also}."
+        f"Probing {request.architecture.name} needs {needs}{available} on the {request.device} "
+        f"device; lower the largest batch or --context, use bfloat16 or a smaller draft{advice}."
     )

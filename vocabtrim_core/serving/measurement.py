@@ -1,29 +1,30 @@
-"""What was measured: configurations, runs over the same prompts, and where they ran."""
+"""Measurements: configurations, runs over the same prompts, and the machine they ran on."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import zip_longest
 
-import msgspec
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.store import Store
+from vocabtrim_core.serving.store import Storable, Store
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One of the things compared.
+    """One draft with its settings, or decoding without a draft.
 
-    label: how people call it, unique within a measurement.  k: draft vocabulary size, None where
-    nothing is drafted.  draft: folder or id of the draft.  steps: draft steps per cycle.
-    topk: branches per step, 1 for a chain.  draft_tokens: tokens verified per cycle.
+    Attributes:
+        label: Name for people, unique within a measurement.
+        k: Draft vocabulary size; None without a draft, or where unknown.
+        draft: Folder or id of the draft.
+        steps: Draft steps per cycle.
+        topk: Branches per step, 1 for a chain.
+        draft_tokens: Tokens verified per cycle.
     """
 
     label: str
@@ -36,10 +37,14 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answered request. Times in seconds from when it was sent.
+    """One answered request. Times are seconds since it was sent.
 
-    verified: cycles, i.e. verifications by the target; None without speculation.
-    accepted: accepted[j] cycles accepted exactly j drafted tokens; empty where not told.
+    Attributes:
+        tokens: Tokens of the answer.
+        seconds: Time of the last token.
+        first_token_s: Time of the first token, None where unknown.
+        verified: Cycles, that is verifications by the target; None without speculation.
+        accepted: accepted[j] cycles accepted exactly j drafted tokens; empty where unknown.
     """
 
     tokens: int
@@ -51,7 +56,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds over the requests of a run."""
+    """Statistics of the seconds of a run's requests.
+
+    Attributes:
+        mean: Mean, seconds.
+        p50: Median, seconds.
+        p95: 95th percentile, seconds.
+    """
 
     mean: float
     p50: float
@@ -59,7 +70,14 @@ class Latency:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Latency | None:
-        """None for no requests."""
+        """Statistics of some times.
+
+        Args:
+            seconds: Times of the requests.
+
+        Returns:
+            The statistics, None for no requests.
+        """
         if not len(seconds):
             return None
         p50, p95 = np.percentile(seconds, [50, 95])
@@ -67,7 +85,14 @@ class Latency:
 
 
 def added(accepted: Iterable[Sequence[int]]) -> tuple[int, ...]:
-    """Histograms of accepted tokens, of whatever lengths, in one."""
+    """Add histograms of accepted tokens.
+
+    Args:
+        accepted: Histograms of any lengths.
+
+    Returns:
+        Their sum, as long as the longest.
+    """
     return tuple(map(sum, zip_longest(*accepted, fillvalue=0)))
 
 
@@ -75,11 +100,20 @@ def added(accepted: Iterable[Sequence[int]]) -> tuple[int, ...]:
 class Run:
     """One pass over the prompts with one configuration.
 
-    throughput: output tokens per second of wall time, all requests together.  tokens, seconds,
-    verified: sums over the requests (seconds: wall time); None where an import does not say.
-    acceptance_length: tokens / verified, a ratio of sums; None without speculation.
-    accepted: accepted[j] cycles accepted exactly j drafted tokens.  error: why the run failed; its
-    numbers then mean nothing.  started: UTC, ISO 8601.
+    Attributes:
+        configuration: Label of the configuration.
+        concurrency: Requests at once.
+        index: Number of the run among those of its configuration and concurrency, from 0.
+        throughput: Output tokens per second of wall time, of all requests together.
+        tokens: Output tokens of all requests; None where an import does not have them.
+        seconds: Wall time; None where an import does not have it.
+        verified: Cycles of all requests; None without speculation or where unknown.
+        acceptance_length: tokens / verified, a ratio of sums; None without speculation.
+        latency: Time of the answers.
+        first_token: Time of the first tokens.
+        accepted: accepted[j] cycles accepted exactly j drafted tokens.
+        error: Why the run failed, "" for a good run. The numbers of a failed run are not valid.
+        started: UTC, ISO 8601.
     """
 
     configuration: str
@@ -106,7 +140,19 @@ class Run:
         seconds: float,
         started: str = "",
     ) -> Run:
-        """The run that these answers make, `seconds` of wall time in all."""
+        """A run from its answers.
+
+        Args:
+            configuration: Label of the configuration.
+            concurrency: Requests at once.
+            index: Number of the run.
+            answers: Answers to all prompts.
+            seconds: Wall time.
+            started: UTC, ISO 8601.
+
+        Returns:
+            The run.
+        """
         tokens = sum(answer.tokens for answer in answers)
         cycles = [a.verified for a in answers if a.verified is not None]
         counted = sum(a.tokens for a in answers if a.verified is not None)
@@ -128,7 +174,7 @@ class Run:
 
     @property
     def position_acceptance(self) -> tuple[float, ...]:
-        """Share of the cycles in which the token at draft position 1, 2, … was accepted."""
+        """Share of cycles in which the token at draft position 1, 2, … was accepted."""
         cycles = sum(self.accepted)
         if not cycles:
             return ()
@@ -139,7 +185,7 @@ class Run:
     def cycle_s(self) -> float | None:
         """Seconds per cycle of one sequence: acceptance length * concurrency / throughput.
 
-        Prefill and waiting are in it; None without speculation.
+        They include prefill and waiting. None without speculation.
         """
         if self.acceptance_length is None or not self.throughput:
             return None
@@ -147,15 +193,30 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """Runs of some configurations over the same prompts on one engine.
+class Measurement(Storable):
+    """Runs of several configurations over the same prompts on one engine.
 
-    prompts: name of the prompt set, e.g. MT-Bench.  prompts_key: sha256 of the prompts, empty where
-    an import does not say.  vocab_size: V.  engine: with version.  device: GPU or CPU.
-    origin: "measured" here or "imported".  toy: the target is the embedded toy.
-    settings: generation and server settings that all configurations share (max_new_tokens,
-    temperature, …).  versions: package -> version.  command: what does the same again.
-    notes: sentences that whoever reads the numbers must know.
+    Attributes:
+        prompts: Name of the prompt set, such as MT-Bench.
+        target: Name or path of the target.
+        engine: Name and version of the engine.
+        configurations: The configurations; their labels differ.
+        runs: The runs, failed ones included.
+        vocab_size: V of the target, None where unknown.
+        prompts_key: SHA-256 of the prompts; "" where an import does not have it.
+        device: Name of the GPU or CPU, "" where unknown.
+        origin: "measured" or "imported".
+        toy: Whether the target is the built-in toy model.
+        settings: Settings of generation and server that all configurations share, by name, such as
+            max_new_tokens and temperature.
+        versions: Versions of packages, by name.
+        command: The command that repeats the measurement.
+        notes: Sentences that readers of the numbers must know.
+        created: UTC, ISO 8601.
+        format: Version of the stored format.
+
+    Raises:
+        InputError: Two labels are equal, or a run belongs to no configuration.
     """
 
     prompts: str
@@ -182,17 +243,16 @@ class Measurement:
         if unknown := {run.configuration for run in self.runs} - set(labels):
             raise InputError(f"A run belongs to {unknown.pop()!r}, which is not among {labels}.")
 
-    @cached_property
-    def key(self) -> str:
-        """sha256 of the content, shortened to 16 hexadecimal digits."""
-        return hashlib.sha256(self.encoded()).hexdigest()[:16]
-
-    def encoded(self) -> bytes:
-        """JSON, the same bytes for the same measurement."""
-        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
-
     def good(self, label: str, concurrency: int | None = None) -> tuple[Run, ...]:
-        """The runs of a configuration that did not fail, in order of index."""
+        """The runs of a configuration that did not fail.
+
+        Args:
+            label: Label of the configuration.
+            concurrency: Requests at once; None for all.
+
+        Returns:
+            The runs by concurrency and index.
+        """
         runs = (
             run
             for run in self.runs
@@ -204,14 +264,24 @@ class Measurement:
 
     @property
     def concurrencies(self) -> tuple[int, ...]:
-        """Ascending, of all runs."""
+        """Concurrencies of all runs, ascending."""
         return tuple(sorted({run.concurrency for run in self.runs}))
 
     def configuration(self, label: str) -> Configuration:
-        """InputError when there is none of this label."""
-        for found in self.configurations:
-            if found.label == label:
-                return found
+        """A configuration by its label.
+
+        Args:
+            label: The label.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            InputError: There is none of this label.
+        """
+        for configuration in self.configurations:
+            if configuration.label == label:
+                return configuration
         raise InputError(f"There is no configuration {label!r} in this measurement.")
 
 

@@ -1,4 +1,4 @@
-"""Measurements beside the paper's tables 2, 3 and 6: each trimmed draft against all of V."""
+"""Measurements compared with the paper's tables 2, 3 and 6: trimmed drafts against the full one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from vocabtrim_core.serving.statistics import RatioInterval, interval, paired_ra
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One draft over the runs: tokens/s, wall seconds of the whole set, tokens per cycle."""
+    """The runs of one draft.
+
+    Attributes:
+        k: Draft vocabulary size.
+        rate: Output tokens per second.
+        seconds: Wall time of the prompt set, None where unknown.
+        length: Acceptance length (tokens per cycle), None where unknown.
+    """
 
     k: int
     rate: RatioInterval
@@ -22,12 +29,19 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class PaperComparison:
     """One row of the tables.
 
-    paper: the paper's result on this task, None for other tasks.  trimmed, full: what was measured,
-    None where it was not.  gain, slower: tokens/s and seconds of trimmed over full, 1.0 = the same,
-    runs paired by index.
+    Attributes:
+        task: Name of the task.
+        paper: The paper's result on it, None for other tasks.
+        where: Device or engine of the measurement.
+        toy: Whether the target is the built-in toy model.
+        imported: Whether the measurement was imported.
+        trimmed: The trimmed draft, None where it was not measured.
+        full: The full draft, None where it was not measured.
+        gain: Tokens/s of trimmed over full, runs paired by index; 1.0 is no change.
+        slower: Seconds of trimmed over full, runs paired by index; 1.0 is no change.
     """
 
     task: str
@@ -42,7 +56,14 @@ class Beside:
 
 
 def paper_result(prompts: str) -> PaperResult | None:
-    """The paper's row for a prompt set, by its name: "math500" and "AIME 2024" are found too."""
+    """The paper's result on a prompt set.
+
+    Args:
+        prompts: Name of the prompt set; case and punctuation do not matter ("math500").
+
+    Returns:
+        The result on the task whose name it starts with, None where there is none.
+    """
     name = _plain(prompts)
     return next((row for row in RESULTS if name.startswith(_plain(row.task))), None)
 
@@ -51,20 +72,33 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def beside_paper(measurements: Sequence[Measurement], concurrency: int = 1) -> tuple[Beside, ...]:
-    """What was measured first, the paper's tasks in its order; then those nobody measured."""
-    rows = [row for each in measurements for row in _rows(each, concurrency)]
+def compare_with_paper(
+    measurements: Sequence[Measurement], concurrency: int = 1
+) -> tuple[PaperComparison, ...]:
+    """Compare measurements with the paper's results.
+
+    Args:
+        measurements: The measurements.
+        concurrency: Requests at once.
+
+    Returns:
+        Rows of measured tasks, the paper's first and in its order; then rows of the paper's tasks
+        that were not measured.
+    """
+    rows = [row for measurement in measurements for row in _rows(measurement, concurrency)]
     rows.sort(key=lambda row: RESULTS.index(row.paper) if row.paper else len(RESULTS))
     measured = {row.task for row in rows}
-    left = (Beside(result.task, result) for result in RESULTS if result.task not in measured)
-    return (*rows, *left)
+    unmeasured = (
+        PaperComparison(result.task, result) for result in RESULTS if result.task not in measured
+    )
+    return (*rows, *unmeasured)
 
 
-def _rows(measurement: Measurement, concurrency: int) -> list[Beside]:
+def _rows(measurement: Measurement, concurrency: int) -> list[PaperComparison]:
     size = measurement.vocab_size
     drafts = [c for c in measurement.configurations if c.k and c.k != size]
-    held = next((c for c in measurement.configurations if c.k and c.k == size), None)
-    full = measurement.good(held.label, concurrency) if held else ()
+    full_draft = next((c for c in measurement.configurations if c.k and c.k == size), None)
+    full = measurement.good(full_draft.label, concurrency) if full_draft else ()
     rows = []
     for draft in sorted(drafts, key=lambda c: c.k or 0):
         runs = measurement.good(draft.label, concurrency)
@@ -73,14 +107,14 @@ def _rows(measurement: Measurement, concurrency: int) -> list[Beside]:
         gain, slower = _ratios(runs, full)
         paper = paper_result(measurement.prompts)
         rows.append(
-            Beside(
+            PaperComparison(
                 paper.task if paper else measurement.prompts,
                 paper,
                 measurement.device or measurement.engine,
                 measurement.toy,
                 measurement.origin == "imported",
                 _side(draft, runs),
-                _side(held, full) if held and full else None,
+                _side(full_draft, full) if full_draft and full else None,
                 gain,
                 slower,
             )
@@ -102,7 +136,7 @@ def _side(configuration: Configuration, runs: Sequence[Run]) -> Side:
 def _ratios(
     runs: Sequence[Run], full: Sequence[Run]
 ) -> tuple[RatioInterval | None, RatioInterval | None]:
-    """Throughput and wall time over the full vocabulary's, of the runs that both have."""
+    """Throughput and wall time relative to the full draft's, of runs whose index both have."""
     by_index = {run.index: run for run in full}
     pairs = [(run, by_index[run.index]) for run in runs if run.index in by_index]
     if not pairs:

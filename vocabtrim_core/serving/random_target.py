@@ -1,4 +1,4 @@
-"""A target with random weights: what a verification costs does not depend on what they say."""
+"""A target with random weights, for timing: the time does not depend on their values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from vocabtrim_core.serving.torch_loop.target import TorchTarget
 
 
 def random_target(shape: DraftArchitecture, device: str, dtype: torch.dtype) -> TorchTarget:
-    """A Llama-architecture target of these shapes, made on the device; target_layers is known."""
+    """A target of the Llama architecture.
+
+    Args:
+        shape: Shapes of the draft, which are the target's too; `target_layers` is not None.
+        device: Device on which it is made.
+        dtype: Data type of the weights.
+
+    Returns:
+        The target.
+    """
     from transformers import AutoModelForCausalLM, LlamaConfig
 
     assert shape.target_layers is not None
@@ -36,22 +45,33 @@ def random_target(shape: DraftArchitecture, device: str, dtype: torch.dtype) -> 
 def verification(
     target: TorchTarget, *, batch: int, rows: int, context: int
 ) -> tuple[Callable[[], object], str]:
-    """One forward pass over `rows` tokens of each of `batch` sequences, each after `context`
-    others; and why that is no CUDA graph on a GPU, "" where it is.
+    """A function that does one verification.
+
+    Args:
+        target: The target.
+        batch: Sequences at once.
+        rows: Tokens of each sequence in the forward pass.
+        context: Tokens before them in the cache.
+
+    Returns:
+        The function, and on a GPU why it could not be captured as a CUDA graph, else "".
+
+    Raises:
+        torch.OutOfMemoryError: The GPU's memory does not suffice.
     """
     device, size = target.embedding.device, len(target.embedding)
     room = context + rows
     target.reserve(room)
     ids = torch.randint(0, size, (batch, rows), device=device)
-    at = torch.arange(context, room, device=device)
+    positions = torch.arange(context, room, device=device)
 
     def work() -> object:
-        return target.forward(ids, at, room, rows)
+        return target.forward(ids, positions, room, rows)
 
     try:
         return captured(work, device), ""
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
         torch.cuda.synchronize(device)
         return work, str(error).splitlines()[0]

@@ -1,6 +1,7 @@
-"""The finished runs of a measurement under way, so that one that was stopped goes on.
+"""The finished runs of an unfinished measurement, so that a stopped one can continue.
 
-<workspace>/journals/<key>.json, written after every run and gone once the measurement is saved.
+They are in <workspace>/journals/<key>.json, written after every run and deleted once the
+measurement is saved.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from vocabtrim_core import workspace
 from vocabtrim_core.serving.measurement import Run
 from vocabtrim_core.workspace.files import write_atomic
 
-Place = tuple[str, int, int]  # configuration, concurrency, index
+RunKey = tuple[str, int, int]  # configuration, concurrency, index
 
 
-class _Kept(msgspec.Struct):
+class _Stored(msgspec.Struct):
     runs: list[Run]
     clocks: list[str]
     began: str
@@ -27,38 +28,55 @@ class _Kept(msgspec.Struct):
 
 @dataclass(slots=True)
 class RunCheckpoint:
-    """Runs by their place; failed ones are not kept, because resuming tries them again.
+    """The runs finished so far. Failed ones are not stored, so resuming repeats them.
 
-    key: of everything that decides the results.  clocks: state of the GPUs, as runs saw it.
-    began: UTC, when the first run was.
+    Attributes:
+        key: Key of everything that determines the results, 16 hexadecimal digits.
+        runs: Runs by configuration, concurrency and index.
+        clocks: State of the GPUs after each run, in words.
+        began: Start of the first run, UTC.
     """
 
     key: str
-    runs: dict[Place, Run] = field(default_factory=dict)
+    runs: dict[RunKey, Run] = field(default_factory=dict)
     clocks: list[str] = field(default_factory=list)
     began: str = ""
 
     @classmethod
     def open(cls, decides: Mapping[str, Any]) -> RunCheckpoint:
-        """What was finished under the same circumstances; empty when nothing was."""
+        """Read the runs finished under the same settings.
+
+        Args:
+            decides: Everything that determines the results, as JSON values.
+
+        Returns:
+            The checkpoint, without runs where nothing is stored.
+        """
         content = msgspec.json.encode(decides, order="sorted")
-        journal = cls(hashlib.sha256(content).hexdigest()[:16])
+        checkpoint = cls(hashlib.sha256(content).hexdigest()[:16])
         try:
-            kept = msgspec.json.decode(journal._path.read_bytes(), type=_Kept)
+            stored = msgspec.json.decode(checkpoint._path.read_bytes(), type=_Stored)
         except (FileNotFoundError, msgspec.DecodeError):
-            return journal
-        runs = {(run.configuration, run.concurrency, run.index): run for run in kept.runs}
-        return cls(journal.key, runs, kept.clocks, kept.began)
+            return checkpoint
+        runs = {(run.configuration, run.concurrency, run.index): run for run in stored.runs}
+        return cls(checkpoint.key, runs, stored.clocks, stored.began)
 
     def add(self, run: Run) -> None:
-        """Keep a finished run."""
+        """Store a finished run.
+
+        Args:
+            run: The run.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         self.runs[run.configuration, run.concurrency, run.index] = run
         self.began = self.began or run.started
-        kept = _Kept(list(self.runs.values()), self.clocks, self.began)
-        write_atomic(self._path, msgspec.json.encode(kept))
+        stored = _Stored(list(self.runs.values()), self.clocks, self.began)
+        write_atomic(self._path, msgspec.json.encode(stored))
 
-    def forget(self) -> None:
-        """The measurement is saved, so the next one begins anew."""
+    def delete(self) -> None:
+        """Delete the file, once the measurement is saved."""
         self._path.unlink(missing_ok=True)
 
     @property

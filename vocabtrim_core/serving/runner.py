@@ -1,9 +1,10 @@
-"""Measuring well: the same prompts in the same order, configurations in turns, several runs.
+"""Measuring: several runs of each configuration over the same prompts, in alternation.
 
-A run is one pass over the prompts with one configuration. Before it the engine warms up on a few
-of them and forgets what it cached. Where changing the configuration is cheap, run 1 of each comes
-before run 2 of any, and every second round goes backwards, so that a machine that slows down slows
-all of them; where it means starting a server, runs come in two blocks, in opposite orders.
+A run is one pass over the prompts with one configuration. Before it the engine answers some of them
+to warm up, and empties its caches. Where changing the configuration is cheap, run 1 of each comes
+before run 2 of any, and every second round is in reverse order. A machine that becomes slower then
+affects all configurations. Where a change means starting a server, runs come in two blocks, in
+opposite orders.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from vocabtrim_core.serving import hardware, measurement
 from vocabtrim_core.serving.engine import Attached, EngineError, Generation
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.prompts.prompt_set import PromptSet
-from vocabtrim_core.serving.run_checkpoint import Place, RunCheckpoint
+from vocabtrim_core.serving.run_checkpoint import RunCheckpoint, RunKey
 
 GREEDY = Generation()
-WARM_UP = 2  # prompts at least, and one for each request at once
+WARM_UP = 2  # prompts, or as many as there are requests at once where that is more
 
 Turn = tuple[Configuration, int, int]  # concurrency, index
 
@@ -40,46 +41,65 @@ def measure(
     command: str = "",
     resume_key: str = "",
 ) -> Measurement:
-    """Run everything, save the measurement (unless every run failed), and return it.
+    """Measure configurations, save the measurement, and return it.
 
-    What was stopped (Cancelled) goes on after its last finished run when the same is measured
-    again; a run that fails is kept with its reason, and the others stand. local: the GPUs of this
-    machine do the work, so their clocks are recorded.  resume_key: whatever else decides results.
-    InputError for settings that mean nothing, and for what the engine refuses. The engine stays
-    attached; whoever attached it closes it.
+    A measurement that was stopped (Cancelled) continues after its last finished run when the same
+    is measured again. A run that fails is stored with its error, and the others go on. A
+    measurement whose runs all failed is not saved. The caller closes the engine.
+
+    Args:
+        attached: The engine.
+        configurations: Configurations with different labels.
+        prompts: The prompts.
+        generation: Settings of the generation.
+        concurrencies: Numbers of requests at once.
+        runs: Runs of each configuration at each concurrency.
+        warm_up: Prompts answered before a run whose configuration or concurrency is new, or as many
+            as there are requests at once where that is more; 0 for no warm-up.
+        local: Whether this machine's GPUs do the work, so that their state is recorded.
+        progress: Called as `Progress` is; may raise Cancelled.
+        command: The command line, stored in the measurement.
+        resume_key: Anything else that determines the results.
+
+    Returns:
+        The measurement, with failed runs.
+
+    Raises:
+        InputError: A setting is out of range, or the engine refuses one.
     """
     _check(configurations, prompts, concurrencies, runs)
-    generated = {name: value for name, value in asdict(generation).items()}
-    journal = RunCheckpoint.open(
+    checkpoint = RunCheckpoint.open(
         {
             "engine": attached.label,
             "device": attached.device,
             "target": attached.target,
             "versions": dict(attached.versions),
             "settings": dict(attached.settings),
-            "configurations": [asdict(each) for each in configurations],
+            "configurations": [asdict(configuration) for configuration in configurations],
             "prompts": prompts.key,
-            "generation": generated,
+            "generation": asdict(generation),
             "warm_up": warm_up,
             "else": resume_key,
         }
     )
-    done = _Session(attached, prompts, generation, max(concurrencies), warm_up, local, journal)
+    session = _Session(
+        attached, prompts, generation, max(concurrencies), warm_up, local, checkpoint
+    )
     turns = list(schedule(configurations, concurrencies, runs, alternate=attached.alternates))
-    finished: dict[Place, Run] = {}
+    finished: dict[RunKey, Run] = {}
     for i, turn in enumerate(turns):
-        each, at_once, index = turn
-        place = each.label, at_once, index
-        words = f"{each.label}, run {index + 1} of {runs}"
-        words += f", {at_once} at once" if len(concurrencies) > 1 else ""
+        configuration, at_once, index = turn
+        key = configuration.label, at_once, index
+        message = f"{configuration.label}, run {index + 1} of {runs}"
+        message += f", {at_once} at once" if len(concurrencies) > 1 else ""
 
-        def check(i: int = i, words: str = words) -> None:
-            progress(i, len(turns), words)
+        def check(i: int = i, message: str = message) -> None:
+            progress(i, len(turns), message)
 
         check()
-        finished[place] = journal.runs.get(place) or done.run(turn, check)
+        finished[key] = checkpoint.runs.get(key) or session.run(turn, check)
     progress(len(turns), len(turns), "Measured")
-    found = Measurement(
+    result = Measurement(
         prompts.name,
         attached.target,
         attached.label,
@@ -91,20 +111,20 @@ def measure(
         toy=attached.toy,
         settings={
             **attached.settings,
-            **generated,
+            **asdict(generation),
             "prompts": len(prompts.prompts),
             "warm_up_prompts": warm_up,
-            **_clock_settings(journal.clocks),
+            **_clock_settings(checkpoint.clocks),
         },
         versions=attached.versions,
         command=command,
-        notes=(*attached.notes, *prompts.notes, *done.notes),
-        created=journal.began or _now(),
+        notes=(*attached.notes, *prompts.notes, *session.notes),
+        created=checkpoint.began or _now(),
     )
-    if any(not run.error for run in found.runs):
-        measurement.save(found)
-    journal.forget()
-    return found
+    if any(not run.error for run in result.runs):
+        measurement.save(result)
+    checkpoint.delete()
+    return result
 
 
 def schedule(
@@ -114,7 +134,18 @@ def schedule(
     *,
     alternate: bool,
 ) -> Iterator[Turn]:
-    """The runs in the order they are made: in rounds that turn around, or in two blocks."""
+    """The order of the runs.
+
+    Args:
+        configurations: The configurations.
+        concurrencies: Numbers of requests at once.
+        runs: Runs of each configuration at each concurrency.
+        alternate: Whether configurations alternate in rounds of one run each, every second round in
+            reverse order; otherwise runs come in two such rounds of half the runs each.
+
+    Yields:
+        Configuration, concurrency and index of each run.
+    """
     half = -(-runs // 2)
     rounds = [[i] for i in range(runs)] if alternate else [range(half), range(half, runs)]
     for number, indices in enumerate(rounds):
@@ -126,12 +157,20 @@ def schedule(
 
 
 def resources(engine: str, device: str = "auto") -> tuple[str, ...]:
-    """What a job that measures must name, so that it never shares the GPU with a training."""
+    """Resources that a job needs for a measurement, so that it never shares the GPU.
+
+    Args:
+        engine: Kind of engine, such as "launch" or "torch".
+        device: Device of the torch engine.
+
+    Returns:
+        ("gpu",), or () where the work is not done on this machine's GPU.
+    """
     return ("gpu",) if engine == "launch" or (engine == "torch" and device != "cpu") else ()
 
 
 class _Session:
-    """Makes runs one by one, changing the configuration only where the next run needs another."""
+    """Makes runs; changes the engine's configuration only where the next run needs another."""
 
     def __init__(
         self,
@@ -141,46 +180,49 @@ class _Session:
         most_at_once: int,
         warm_up: int,
         local: bool,
-        journal: RunCheckpoint,
+        checkpoint: RunCheckpoint,
     ) -> None:
         self.attached, self.prompts, self.generation = attached, prompts.prompts, generation
         self.most_at_once, self.warm_up, self.local = most_at_once, warm_up, local
-        self.journal = journal
+        self.checkpoint = checkpoint
         self.notes: list[str] = []
         self._ready: tuple[str, int] | None = None  # configuration and concurrency in use
 
     def run(self, turn: Turn, check: Callable[[], None]) -> Run:
-        """One run; one that failed says why. What finished goes into the journal."""
-        each, at_once, index = turn
-        started = _now()
+        """Make one run and store it; one that failed has its error and is not stored."""
+        configuration, at_once, index = turn
+        label, started = configuration.label, _now()
         try:
-            self._prepare(each, at_once, check)
+            self._prepare(configuration, at_once, check)
             answers, seconds = self.attached.answer(self.prompts, self.generation, at_once, check)
             if not sum(answer.tokens for answer in answers):
                 raise EngineError("The engine answered without a single token.")
         except EngineError as error:
-            self._ready = None  # whatever failed is set up anew for the next run
-            return Run(each.label, at_once, index, error=str(error), started=started)
-        found = Run.of(each.label, at_once, index, answers, seconds, started)
+            self._ready = None  # the next run sets the engine up again
+            return Run(label, at_once, index, error=str(error), started=started)
+        run = Run.of(label, at_once, index, answers, seconds, started)
         if self.local:
-            self._look_at_clocks(each.label, index)
-        self.journal.add(found)
-        return found
+            self._record_clocks(label, index)
+        self.checkpoint.add(run)
+        return run
 
-    def _prepare(self, each: Configuration, at_once: int, check: Callable[[], None]) -> None:
-        if self._ready is None or self._ready[0] != each.label:
+    def _prepare(
+        self, configuration: Configuration, at_once: int, check: Callable[[], None]
+    ) -> None:
+        label = configuration.label
+        if self._ready is None or self._ready[0] != label:
             self._ready = None
-            self.attached.use(each, self.most_at_once)
-        if self._ready != (each.label, at_once) and self.warm_up:
+            self.attached.use(configuration, self.most_at_once)
+        if self._ready != (label, at_once) and self.warm_up:
             few = self.prompts[: max(self.warm_up, at_once)]
             self.attached.answer(few, self.generation, at_once, check)
-        self._ready = each.label, at_once
+        self._ready = label, at_once
         self.attached.flush()
 
-    def _look_at_clocks(self, label: str, index: int) -> None:
-        """Right after a run, while the GPU is still as warm as the run made it."""
+    def _record_clocks(self, label: str, index: int) -> None:
+        """Record the state of the GPUs right after a run, while they are still warm from it."""
         for gpu in hardware.gpus():
-            self.journal.clocks.append(gpu.sentence)
+            self.checkpoint.clocks.append(gpu.sentence)
             if gpu.slowed_by:
                 why = " and ".join(gpu.slowed_by)
                 self.notes.append(f"{gpu.name} was slowed by {why} in run {index + 1} of {label}.")
@@ -194,7 +236,7 @@ def _check(
 ) -> None:
     if not configurations:
         raise InputError("Name at least one draft, server or configuration to measure.")
-    labels = [each.label for each in configurations]
+    labels = [configuration.label for configuration in configurations]
     if twice := next((label for label in labels if labels.count(label) > 1), None):
         raise InputError(f"Two configurations are called {twice!r}; rename one.")
     if runs < 1:
@@ -208,14 +250,14 @@ def _check(
         )
 
 
-def _ordered(runs: dict[Place, Run], configurations: Sequence[Configuration]) -> list[Run]:
-    """By configuration, concurrency and index: equal measurements list them the same way."""
-    rank = {each.label: i for i, each in enumerate(configurations)}
-    return [runs[place] for place in sorted(runs, key=lambda p: (rank[p[0]], *p[1:]))]
+def _ordered(runs: dict[RunKey, Run], configurations: Sequence[Configuration]) -> list[Run]:
+    """The runs by configuration, concurrency and index, whatever the order they were made in."""
+    rank = {configuration.label: i for i, configuration in enumerate(configurations)}
+    return [runs[key] for key in sorted(runs, key=lambda p: (rank[p[0]], *p[1:]))]
 
 
-def _clock_settings(seen: Sequence[str]) -> dict[str, str]:
-    return {"clocks_first": seen[0], "clocks_last": seen[-1]} if seen else {}
+def _clock_settings(clocks: Sequence[str]) -> dict[str, str]:
+    return {"clocks_first": clocks[0], "clocks_last": clocks[-1]} if clocks else {}
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""A server that is started here, watched until it is ready, and stopped with all it started."""
+"""A server process: start it, wait until it is ready, and stop it with all its children."""
 
 from __future__ import annotations
 
@@ -32,16 +32,25 @@ OUT_OF_MEMORY = ("CUDA out of memory", "OutOfMemoryError", "Not enough memory")
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens at now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    """A port of the loopback interface on which no process listens now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 class ServerProcess:
-    """One server. It stays in our process group, so whatever ends a job's group ends it too.
+    """One server. It stays in this process group, so that a signal to a job's group reaches it.
 
-    log: everything it says.  InputError when the command cannot be started at all.
+    A server of this workspace that is left from an earlier run is stopped first, because it holds
+    the GPU's memory.
+
+    Args:
+        argv: The program and its arguments.
+        settings: Environment variables in addition to this process's.
+        log: File for its output, overwritten.
+
+    Raises:
+        InputError: The program cannot be started.
     """
 
     def __init__(self, argv: Sequence[str], settings: Mapping[str, str], log: Path) -> None:
@@ -49,8 +58,8 @@ class ServerProcess:
         _stop_leftover(self._note)
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file: IO[bytes] = log.open("wb")
-        words = [*(f"{name}={value}" for name, value in settings.items()), *argv]
-        self._file.write(f"$ {shlex.join(words)}\n".encode())
+        command = [*(f"{name}={value}" for name, value in settings.items()), *argv]
+        self._file.write(f"$ {shlex.join(command)}\n".encode())
         self._file.flush()
         try:
             self._child = subprocess.Popen(
@@ -68,95 +77,105 @@ class ServerProcess:
             ) from error
         with suppress(psutil.Error):
             began = psutil.Process(self._child.pid).create_time()
-            known = asdict(Process(self._child.pid, began))
-            write_atomic(self._note, json.dumps(known).encode())
+            process = asdict(Process(self._child.pid, began))
+            write_atomic(self._note, json.dumps(process).encode())
 
     @property
     def alive(self) -> bool:
+        """Whether it runs."""
         return self._child.poll() is None
 
-    def died(self) -> bool:
-        """Whether it ended; the connections of one that dies break a moment before it is gone."""
+    def has_ended(self) -> bool:
+        """Whether it has ended; waits up to 2 s, since its connections break before it ends."""
         with suppress(subprocess.TimeoutExpired):
             self._child.wait(DYING_SECONDS)
         return not self.alive
 
     def wait(self, ready: Callable[[], bool], seconds: float, check: Callable[[], None]) -> None:
-        """Until it is ready. EngineError with its last words when it ends or takes too long."""
+        """Wait until the server is ready.
+
+        Args:
+            ready: Whether it is ready.
+            seconds: The longest time to wait.
+            check: Called while waiting; raises Cancelled.
+
+        Raises:
+            EngineError: It ended, or the time ran out; with the last error of its log.
+            Cancelled: From `check`.
+        """
         until = time.monotonic() + seconds
         while not ready():
             check()
             if not self.alive:
                 raise EngineError(
                     f"The server ended with code {self._child.returncode}: "
-                    f"{self.last_words()} Its log is {self.log}."
+                    f"{self.last_error()} Its log is {self.log}."
                 )
             if time.monotonic() > until:
                 raise EngineError(
                     f"The server was not ready after {seconds:g} s: "
-                    f"{self.last_words()} Its log is {self.log}."
+                    f"{self.last_error()} Its log is {self.log}."
                 )
             time.sleep(POLL_SECONDS)
 
-    def last_words(self) -> str:
-        """What its log ends with: the last error, or the last lines."""
+    def last_error(self) -> str:
+        """The last error in its log, or the last lines, as a sentence."""
         with self.log.open("rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - TAIL_BYTES, 0))
-            said = file.read().decode("utf-8", "replace")
-        if any(words in said for words in OUT_OF_MEMORY):
+            tail = file.read().decode("utf-8", "replace")
+        if any(text in tail for text in OUT_OF_MEMORY):
             return "the GPU is out of memory; lower --mem-fraction or close what else uses it."
-        found = complaint("\n".join(line for line in said.splitlines() if line[:2] != "$ "))
-        return f"{found[-400:].rstrip('.')}."
+        error = complaint("\n".join(line for line in tail.splitlines() if line[:2] != "$ "))
+        return f"{error[-400:].rstrip('.')}."
 
     def stop(self) -> None:
-        """SIGTERM, 30 s to drain, then SIGKILL to it and everything it started."""
-        family = _family(self._child.pid)
+        """Send SIGTERM, wait up to 30 s, then send SIGKILL to it and all its children."""
+        processes = _process_tree(self._child.pid)
         if self.alive:
             self._child.terminate()
-        left = _living(family, STOP_SECONDS)
-        _kill(left)
+        _kill(_wait_for_end(processes, STOP_SECONDS))
         self._child.kill()
         self._child.wait()
         self._file.close()
         self._note.unlink(missing_ok=True)
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    """A process and all it started."""
+def _process_tree(pid: int) -> list[psutil.Process]:
+    """A process and all its children."""
     with suppress(psutil.Error):
         leader = psutil.Process(pid)
         return [leader, *leader.children(recursive=True)]
     return []
 
 
-def _living(family: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Who still lives after so long; zombies, which nobody may ever bury, do not."""
+def _wait_for_end(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait until all have ended, or for so long; those that still run (zombies do not)."""
     until = time.monotonic() + seconds
     while True:
-        left = [process for process in family if _lives(process)]
-        if not left or time.monotonic() > until:
-            return left
+        running = [process for process in processes if _runs(process)]
+        if not running or time.monotonic() > until:
+            return running
         time.sleep(POLL_SECONDS / 5)
 
 
-def _lives(process: psutil.Process) -> bool:
+def _runs(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
 
-def _kill(family: list[psutil.Process]) -> None:
-    """SIGKILL, until they are gone and their GPU memory is free."""
-    for process in family:
+def _kill(processes: list[psutil.Process]) -> None:
+    """Send SIGKILL, and wait until they are gone and their GPU memory is free."""
+    for process in processes:
         with suppress(psutil.Error):
             process.kill()
-    _living(family, KILL_SECONDS)
+    _wait_for_end(processes, KILL_SECONDS)
 
 
 def _stop_leftover(note: Path) -> None:
-    """A server of this workspace that outlived whoever started it still holds the GPU."""
+    """Kill a server that still runs after the process that started it has ended."""
     with suppress(FileNotFoundError, ValueError, TypeError):
-        found = Process.read(note)
-        if found.lives():
-            _kill(_family(found.pid))
+        server = Process.read(note)
+        if server.is_running():
+            _kill(_process_tree(server.pid))

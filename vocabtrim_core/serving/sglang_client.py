@@ -1,4 +1,4 @@
-"""SGLang servers that run somewhere already, one per configuration, attached by their URLs."""
+"""SGLang servers that already run, one per configuration, given by their URLs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.configurations import NO_SPECULATION, asked_k, told_apart
+from vocabtrim_core.serving.configurations import NO_SPECULATION, parse_k, with_unique_labels
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer, Configuration
 from vocabtrim_core.serving.sglang_http import STALL_SECONDS, SglangHttp, checked_url
@@ -23,14 +23,27 @@ from vocabtrim_core.serving.sglang_server_info import (
 
 
 class SglangServers:
-    """Servers by URL; see `Attached`. Asked on creation what they are.
+    """Servers by URL, as an `Attached` engine. Their settings are read on creation.
 
-    urls: (name, URL) each; a name that is a number is the k its draft should have, any other one
-    is the configuration's label, and "" asks for a label by what the server says.
-    drafts: folders of the same drafts, where those the servers name cannot be read here.
-    target: what they should serve, "" for whatever it is.  headers: sent, never recorded.
-    insist: compare servers that differ, with a note. A server that does not answer fails its runs;
-    InputError when none does, when they differ, or when a draft has another k than it should.
+    The runs on a server that does not answer fail; the other servers are measured.
+
+    Args:
+        urls: (name, URL) of each server. A name that is a number is the k of its draft, any other
+            name is the configuration's label; "" takes the label from the server's settings.
+        drafts: Local folders of the servers' drafts, for their sizes.
+        target: Name or path of the target that they must serve, "" for any.
+        vocab_size: V of the target, None where unknown.
+        toy: Whether the target is the built-in toy model.
+        headers: HTTP headers of every request; never recorded.
+        stall: Seconds without a byte after which a request fails.
+        insist: Whether differences between the servers are noted instead of refused.
+
+    Attributes:
+        configurations: One for each server, with unique labels.
+
+    Raises:
+        InputError: No server answers, servers differ, a draft has another k than it should, or a
+            URL is not valid or given twice.
     """
 
     alternates = True
@@ -54,25 +67,25 @@ class SglangServers:
             raise InputError("The same server was given twice; give each URL once.")
         self.vocab_size, self.toy = vocab_size, toy
         self._servers = [SglangHttp(url, headers=headers, stall=stall) for url in addresses]
-        served = [self._ask(server) for server in self._servers]
-        self._served = [each for each in served if isinstance(each, Served)]
+        served = [self._read(server) for server in self._servers]
+        self._served = [settings for settings in served if isinstance(settings, Served)]
         if not self._served:
             raise InputError(f"No server can be measured: {served[0]}")
         self._notes = _refusals(self._served, target, insist)
         self.configurations = tuple(
-            self._configuration(name, server, each, drafts, insist)
-            for (name, _), server, each in zip(urls, self._servers, served, strict=True)
+            self._configuration(name, server, settings, drafts, insist)
+            for (name, _), server, settings in zip(urls, self._servers, served, strict=True)
         )
-        self.configurations = told_apart(self.configurations)
-        labels = (each.label for each in self.configurations)
-        self._at = dict(zip(labels, zip(self._servers, served, strict=True), strict=True))
-        self._now: tuple[SglangHttp, Served] | None = None
-        self._first: dict[tuple[Prompt, Generation], bytes] = {}
+        self.configurations = with_unique_labels(self.configurations)
+        labels = (configuration.label for configuration in self.configurations)
+        self._by_label = dict(zip(labels, zip(self._servers, served, strict=True), strict=True))
+        self._in_use: tuple[SglangHttp, Served] | None = None
+        self._first: dict[tuple[Prompt, Generation], bytes] = {}  # digests of first answers
         self._compared = self._differed = 0
-        self._silent: set[str] = set()  # servers that speculate without counting
+        self._uncounted: set[str] = set()  # servers that do not report verifications
 
     @staticmethod
-    def _ask(server: SglangHttp) -> Served | EngineError:
+    def _read(server: SglangHttp) -> Served | EngineError:
         try:
             return read(server)
         except EngineError as error:
@@ -86,33 +99,39 @@ class SglangServers:
         drafts: Sequence[str | Path],
         insist: bool,
     ) -> Configuration:
-        told = asked_k(name, self.vocab_size)
-        if isinstance(served, EngineError):  # its runs will fail and say why
-            label = name if name and told is None else ""
-            return Configuration(label or (f"{told:,}" if told else server.url), told, server.url)
+        named_k = parse_k(name, self.vocab_size)
+        if isinstance(served, EngineError):  # its runs will fail with this error
+            label = name if name and named_k is None else ""
+            return Configuration(
+                label or (f"{named_k:,}" if named_k else server.url), named_k, server.url
+            )
         if not served.algorithm:
-            if told is not None:
+            if named_k is not None:
                 raise InputError(
-                    f"{server.url} serves without a draft, but k = {told:,} was asked for there."
+                    f"{server.url} serves without a draft, but k = {named_k:,} was asked for there."
                 )
             return Configuration(name or NO_SPECULATION)
         k = served.draft_vocab_size or _size_of(served.draft, drafts)
-        if told is not None and k is not None and told != k:
+        if named_k is not None and k is not None and named_k != k:
             sentence = (
                 f"{server.url} drafts {k:,} tokens (its draft is {served.draft}), but k = "
-                f"{told:,} was asked for there."
+                f"{named_k:,} was asked for there."
             )
             if not insist:
                 raise InputError(sentence)
             self._notes.append(sentence)
-        k = k or told
+        k = k or named_k
         if k is None:
             self._notes.append(
                 f"How many tokens {served.draft} at {server.url} drafts is not known; give its "
                 "URL as K=URL, or its folder with --draft."
             )
         label = (
-            name if name and told is None else f"{k:,}" if k else PurePosixPath(served.draft).name
+            name
+            if name and named_k is None
+            else f"{k:,}"
+            if k
+            else PurePosixPath(served.draft).name
         )
         return Configuration(
             label, k, served.draft or server.url, served.steps, served.topk, served.draft_tokens
@@ -122,37 +141,41 @@ class SglangServers:
 
     @property
     def target(self) -> str:
-        """The model as the servers call it."""
+        """Name or path of the target, as the servers report it."""
         return self._served[0].target
 
     @property
     def tokenizer(self) -> str:
-        """Path or id of the tokenizer the servers use."""
+        """Path or id of the tokenizer that the servers use."""
         return self._served[0].tokenizer
 
     @property
     def label(self) -> str:
+        """See `Attached.label`."""
         return f"SGLang {self.versions['sglang']}"
 
     @property
     def device(self) -> str:
-        hosts = dict.fromkeys(urlsplit(each.url).hostname or "" for each in self._served)
+        """Kind of device and the hosts of the servers."""
+        hosts = dict.fromkeys(urlsplit(served.url).hostname or "" for served in self._served)
         return f"{self._served[0].arguments.get('device') or 'GPU'} of {', '.join(hosts)}"
 
     @property
     def versions(self) -> Mapping[str, str]:
-        return {"sglang": ", ".join(dict.fromkeys(each.version for each in self._served))}
+        """The versions of SGLang, as {"sglang": "A, B"}."""
+        return {"sglang": ", ".join(dict.fromkeys(served.version for served in self._served))}
 
     @property
     def settings(self) -> Mapping[str, Value]:
-        """Launch arguments that all servers share."""
+        """Launch arguments that all servers share, by name."""
         return shared_arguments(self._served)[0]
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """See `Attached.notes`."""
         notes = list(self._notes)
-        if other := shared_arguments(self._served)[1]:
-            notes.append(f"The servers were launched with different values of {', '.join(other)}.")
+        if names := shared_arguments(self._served)[1]:
+            notes.append(f"The servers were launched with different values of {', '.join(names)}.")
         versions = self.versions["sglang"]
         if ", " in versions:
             notes.append(f"The servers run different versions of SGLang: {versions}.")
@@ -161,7 +184,7 @@ class SglangServers:
         notes += [
             f"{url} speculates, but does not count verifications, so its acceptance length is not "
             "known."
-            for url in sorted(self._silent)
+            for url in sorted(self._uncounted)
         ]
         if self._compared:
             notes.append(
@@ -171,16 +194,25 @@ class SglangServers:
         return tuple(notes)
 
     def use(self, configuration: Configuration, concurrency: int) -> None:
-        """Check that the server is there and still the one that was asked."""
-        server, known = self._at[configuration.label]
-        now = read(server)
-        if isinstance(known, Served) and now != known:
+        """Check that the server answers and has the same settings as before.
+
+        Args:
+            configuration: One of `configurations`.
+            concurrency: Unused; see `Attached.use`.
+
+        Raises:
+            EngineError: It does not answer, or has other settings now.
+        """
+        server, earlier = self._by_label[configuration.label]
+        served = read(server)
+        if isinstance(earlier, Served) and served != earlier:
             raise EngineError(f"{server.url} was restarted with other settings meanwhile.")
-        if isinstance(known, EngineError):
-            raise EngineError(f"{known} It answers now: measure again.")
-        self._now = server, now
+        if isinstance(earlier, EngineError):
+            raise EngineError(f"{earlier} It answers now: measure again.")
+        self._in_use = server, served
 
     def flush(self) -> None:
+        """See `Attached.flush`."""
         self._ready()[0].flush()
 
     def answer(
@@ -190,42 +222,43 @@ class SglangServers:
         concurrency: int,
         check: Callable[[], None],
     ) -> tuple[list[Answer], float]:
+        """See `Attached.answer`."""
         server, served = self._ready()
         answers, seconds = server.answer(prompts, generation, concurrency, check)
         if served.algorithm and all(a.verified is None for a in answers if a.tokens > 1):
-            self._silent.add(server.url)
-        for asked, digest in server.said.items():
-            first = self._first.setdefault(asked, digest)
+            self._uncounted.add(server.url)
+        for request, digest in server.digests.items():
+            first = self._first.setdefault(request, digest)
             if first is not digest:
                 self._compared += 1
                 self._differed += first != digest
-        server.said.clear()
+        server.digests.clear()
         return answers, seconds
 
     def _ready(self) -> tuple[SglangHttp, Served]:
-        if self._now is None:
+        if self._in_use is None:
             raise EngineError("No configuration is in use; call `use` first.")
-        return self._now
+        return self._in_use
 
     def close(self) -> None:
-        """Close the connections; the servers go on."""
+        """Close the connections; the servers keep running."""
         for server in self._servers:
             server.close()
 
 
 def _refusals(served: Sequence[Served], target: str, insist: bool) -> list[str]:
-    """Why the servers should not be compared, as notes; InputError unless the user insists."""
-    found = differences(served)
-    asked, serves = PurePosixPath(target).name, PurePosixPath(served[0].target).name
-    if target and asked.lower() != serves.lower():
-        found.insert(0, f"{served[0].url} serves {served[0].target}, but the target is {target}.")
-    if found and not insist:
-        raise InputError(f"{found[0]} Insist (--insist) to compare them all the same.")
-    return found
+    """Reasons not to compare the servers, as notes; InputError for the first unless `insist`."""
+    reasons = differences(served)
+    expected, actual = PurePosixPath(target).name, PurePosixPath(served[0].target).name
+    if target and expected.lower() != actual.lower():
+        reasons.insert(0, f"{served[0].url} serves {served[0].target}, but the target is {target}.")
+    if reasons and not insist:
+        raise InputError(f"{reasons[0]} Insist (--insist) to compare them all the same.")
+    return reasons
 
 
 def _size_of(draft: str, drafts: Sequence[str | Path]) -> int | None:
-    """k by the draft's config.json, on this machine under its own path or among `drafts`."""
-    same = [path for path in drafts if Path(path).name == PurePosixPath(draft).name]
-    sizes = (draft_size(path) for path in (draft, *same) if path)
+    """k from the draft's config.json: at its own path, or in a folder of the same name."""
+    same_name = [path for path in drafts if Path(path).name == PurePosixPath(draft).name]
+    sizes = (draft_size(path) for path in (draft, *same_name) if path)
     return next((size for size in sizes if size), None)

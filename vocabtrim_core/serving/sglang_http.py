@@ -1,7 +1,7 @@
-"""One SGLang server over HTTP: asked what it is, flushed, and given prompts to answer.
+"""One SGLang server over HTTP: read its settings, empty its cache, and send it prompts.
 
-Spoken as recorded from SGLang 0.5.14: /server_info, /health, /flush_cache, and /generate streamed
-as events whose texts are cumulative and whose last one holds the counts.
+The protocol is as recorded from SGLang 0.5.14: /server_info, /health, /flush_cache, and /generate
+as a stream of events whose texts are cumulative and whose last one has the counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer
 
 STALL_SECONDS = 120.0  # without a byte from the server
-FLUSH_SECONDS = 60.0  # how long a server may be busy with other requests
+FLUSH_SECONDS = 60.0  # the longest wait for other requests of a server
 POLL_SECONDS = 0.25
 KEY = "SGLANG_API_KEY"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -48,23 +48,45 @@ class _StoppedError(Exception):
 
 
 def checked_url(url: str) -> str:
-    """The URL without a slash at its end. InputError for one that names no server, or a secret."""
+    """Check the URL of a server.
+
+    Args:
+        url: The URL, with http or https.
+
+    Returns:
+        The URL without a final slash or /v1.
+
+    Raises:
+        InputError: It is no http(s) URL, or holds a password or a query.
+    """
     try:
-        found = httpx.URL(url)
+        parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise InputError(f"{url!r} is no URL; give one such as http://gpu-host:30000.") from error
-    if found.userinfo or found.query:
+    if parsed.userinfo or parsed.query:
         raise InputError(
-            f"The URL of {found.host} must not hold a password or a query, since it is written "
+            f"The URL of {parsed.host} must not hold a password or a query, since it is written "
             f"into results; put the key into ${KEY}."
         )
-    if found.scheme not in ("http", "https") or not found.host:
+    if parsed.scheme not in ("http", "https") or not parsed.host:
         raise InputError(f"{url!r} is no http(s) URL; give one such as http://gpu-host:30000.")
-    return str(found).rstrip("/").removesuffix("/v1")
+    return str(parsed).rstrip("/").removesuffix("/v1")
 
 
 class SglangHttp:
-    """A connection that stays open. headers: sent with every request, never recorded."""
+    """The connections to one server.
+
+    Args:
+        url: URL of the server.
+        headers: HTTP headers of every request; never recorded.
+        stall: Seconds without a byte after which a request fails.
+
+    Attributes:
+        digests: SHA-256 of the latest answer to each request.
+
+    Raises:
+        InputError: The URL is not valid (see `checked_url`).
+    """
 
     def __init__(
         self, url: str, *, headers: Mapping[str, str] | None = None, stall: float = STALL_SECONDS
@@ -75,39 +97,53 @@ class SglangHttp:
             headers=dict(headers or {}),
             timeout=httpx.Timeout(stall, connect=min(stall, 10.0)),
             verify=_certificates(),
-            trust_env=httpx.URL(self.url).host not in LOOPBACK,  # proxies are for others
+            trust_env=httpx.URL(self.url).host not in LOOPBACK,  # no proxy for the loopback
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
         )
-        self.said: dict[tuple[Prompt, Generation], bytes] = {}  # digests of the latest answers
+        self.digests: dict[tuple[Prompt, Generation], bytes] = {}
 
     def get(self, path: str) -> Mapping[str, Any]:
-        """The JSON object at a path. EngineError in a sentence for whatever else comes."""
+        """Get a JSON object.
+
+        Args:
+            path: Path of the request.
+
+        Returns:
+            The object.
+
+        Raises:
+            EngineError: The server does not answer with a JSON object.
+        """
         with self._explained(path):
             reply = self._client.get(path)
-        self._ok(reply, path)
+        self._check(reply, path)
         try:
-            found = msgspec.json.decode(reply.content)
+            content = msgspec.json.decode(reply.content)
         except msgspec.DecodeError as error:
             raise EngineError(
                 f"{self.url} is no SGLang server: {path} answers with {_kind(reply)}, not JSON."
             ) from error
-        if not isinstance(found, dict):
+        if not isinstance(content, dict):
             raise EngineError(f"{self.url} is no SGLang server: {path} answers with no object.")
-        return found
+        return content
 
     def healthy(self) -> bool:
-        """Whether it is ready to answer; False while it starts or ends."""
+        """Whether the server is ready; False while it starts or stops."""
         with self._explained("/health"):
             return self._client.get("/health").status_code == 200
 
     def flush(self) -> None:
-        """Empty the prefix cache, as soon as other requests are done."""
+        """Empty the prefix cache, once other requests are done.
+
+        Raises:
+            EngineError: The server does not answer, or is busy for more than 60 s.
+        """
         until = time.monotonic() + min(FLUSH_SECONDS, self.stall)
         while True:
             with self._explained("/flush_cache"):
                 reply = self._client.post("/flush_cache")
             if reply.status_code != 400:
-                self._ok(reply, "/flush_cache")
+                self._check(reply, "/flush_cache")
                 return
             if time.monotonic() > until:
                 raise EngineError(f"{self.url} does not flush its cache: it is busy with others.")
@@ -120,7 +156,21 @@ class SglangHttp:
         concurrency: int,
         check: Callable[[], None],
     ) -> tuple[list[Answer], float]:
-        """See `Attached.answer`: `concurrency` threads, each with one request at a time."""
+        """Send prompts from `concurrency` threads, each with one request at a time.
+
+        Args:
+            prompts: The requests.
+            generation: Settings of the generation.
+            concurrency: Requests at once.
+            check: Called while waiting; raises Cancelled.
+
+        Returns:
+            The answers in the order of the prompts, and the wall time in seconds.
+
+        Raises:
+            EngineError: A request failed; the first error of all threads.
+            Cancelled: From `check`.
+        """
         answers: dict[int, Answer] = {}
         failures: list[Exception] = []
         stop, turn = threading.Event(), threading.Lock()
@@ -133,17 +183,17 @@ class SglangHttp:
                         i, prompt = next(waiting, (0, None))
                     if prompt is None:
                         return
-                    answers[i] = self._one(prompt, generation, stop)
-            except Exception as error:  # raised again below, by whoever waits
+                    answers[i] = self._generate(prompt, generation, stop)
+            except Exception as error:  # raised again below, in the calling thread
                 failures.append(error)
 
         # Daemons: a request that hangs must not keep a stopped command from ending.
-        crew = [threading.Thread(target=work, daemon=True) for _ in range(concurrency)]
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(concurrency)]
         began = time.perf_counter()
         try:
-            for thread in crew:
+            for thread in threads:
                 thread.start()
-            for thread in crew:
+            for thread in threads:
                 while thread.is_alive() and not failures:
                     check()
                     thread.join(POLL_SECONDS)
@@ -155,16 +205,17 @@ class SglangHttp:
         return [answers[i] for i in range(len(prompts))], seconds
 
     def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
-    def _one(self, prompt: Prompt, generation: Generation, stop: threading.Event) -> Answer:
-        what = {"input_ids": prompt.ids} if prompt.ids else {"text": prompt.text}
+    def _generate(self, prompt: Prompt, generation: Generation, stop: threading.Event) -> Answer:
+        source = {"input_ids": prompt.ids} if prompt.ids else {"text": prompt.text}
         parameters = {
             "temperature": generation.temperature,
             "max_new_tokens": generation.max_new_tokens,
             "ignore_eos": generation.ignore_eos,
         }
-        body = {**what, "sampling_params": parameters, "stream": True}
+        body = {**source, "sampling_params": parameters, "stream": True}
         first_s, last, ended = None, b"", False
         began = time.perf_counter()
         with (
@@ -173,8 +224,8 @@ class SglangHttp:
         ):
             if reply.is_error:
                 reply.read()
-                self._ok(reply, "/generate")
-            # Only the last event is decoded: the texts are cumulative, and decoding every one
+                self._check(reply, "/generate")
+            # Only the last event is decoded. The texts are cumulative, and decoding all of them
             # would make this client the bottleneck at high concurrency.
             for data in _events(reply, stop):
                 if data == b"[DONE]":
@@ -204,13 +255,13 @@ class SglangHttp:
         if meta is None or not ended or meta.finish_reason is None:
             raise EngineError(f"{self.url} broke an answer off before its end.")
         if meta.finish_reason.get("type") == "abort":
-            said = meta.finish_reason.get("message") or "no reason given"
-            raise EngineError(f"{self.url} aborted an answer: {_short(str(said))}.")
-        self.said[prompt, generation] = hashlib.sha256(event.text.encode()).digest()
+            reason = meta.finish_reason.get("message") or "no reason given"
+            raise EngineError(f"{self.url} aborted an answer: {_short(str(reason))}.")
+        self.digests[prompt, generation] = hashlib.sha256(event.text.encode()).digest()
         accepted = meta.spec_correct_drafts_histogram or meta.spec_accept_histogram or ()
         return Answer(meta.completion_tokens, seconds, first_s, meta.spec_verify_ct, (*accepted,))
 
-    def _ok(self, reply: httpx.Response, path: str) -> None:
+    def _check(self, reply: httpx.Response, path: str) -> None:
         if reply.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             raise EngineError(f"{self.url} wants a key; put it into ${KEY}.")
         if not reply.is_success:
@@ -236,24 +287,24 @@ class SglangHttp:
 
 @functools.cache
 def _certificates() -> ssl.SSLContext:
-    """Read once; every client of its own would read them again."""
+    """The certificates, read once for all clients."""
     return httpx.create_ssl_context()
 
 
 def _events(reply: httpx.Response, stop: threading.Event) -> Iterator[bytes]:
-    """The data of server-sent events."""
-    rest = b""
+    """The data of each server-sent event."""
+    incomplete = b""
     for piece in reply.iter_bytes():
         if stop.is_set():
             raise _StoppedError
-        *events, rest = (rest + piece).split(b"\n\n")
+        *events, incomplete = (incomplete + piece).split(b"\n\n")
         for event in events:
             if event.startswith(b"data:"):
                 yield event[5:].strip()
 
 
 def _kind(reply: httpx.Response) -> str:
-    """What a reply is, in words: an HTML page, or what it says."""
+    """The content of a reply in words: "an HTML page", its quoted text, or "nothing"."""
     text = reply.text.strip()
     if "html" in reply.headers.get("content-type", "") or text[:1] == "<":
         return "an HTML page"

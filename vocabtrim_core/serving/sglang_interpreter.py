@@ -1,4 +1,4 @@
-"""The Python that has SGLang: a command of the workspace, known by a name (see `programs`)."""
+"""The Python interpreter that has SGLang, one of the workspace's engines (see `programs`)."""
 
 from __future__ import annotations
 
@@ -16,34 +16,62 @@ PROBE_SECONDS = 120
 VERSION = "import importlib.metadata as m; print(m.version('sglang'))"
 
 
-def sglang_command(asked: str | None = None) -> tuple[str, ...]:
-    """The interpreter: the engine of this name (or, in a shell, this command).
+def sglang_command(program: str | None = None) -> tuple[str, ...]:
+    """The command that starts the interpreter.
 
-    None: $VOCABTRIM_SGLANG, else the engine that is configured, else this interpreter. InputError
-    where several are and none is named.
+    Args:
+        program: Name of an engine, or in a shell a command. None for $VOCABTRIM_SGLANG, else the
+            one engine that is configured, else this interpreter.
+
+    Returns:
+        The command as an argument list.
+
+    Raises:
+        InputError: Several engines are configured and none is named, or see `programs.command_of`.
     """
-    if asked:
-        return programs.command_of(programs.ENGINE, asked)
-    if chosen := os.environ.get(VARIABLE):
-        return programs.words(chosen)
-    known = programs.configured(programs.ENGINE)
-    if len(known) > 1:
-        raise InputError(f"Name the engine with --interpreter: {', '.join(known)}.")
-    return next(iter(known.values()), (sys.executable,))
+    if program:
+        return programs.command_of(programs.ENGINE, program)
+    if command := os.environ.get(VARIABLE):
+        return programs.words(command)
+    engines = programs.configured(programs.ENGINE)
+    if len(engines) > 1:
+        raise InputError(f"Name the engine with --interpreter: {', '.join(engines)}.")
+    return next(iter(engines.values()), (sys.executable,))
 
 
 def add_engine(name: str, command: str) -> str:
-    """Keep an interpreter under a name, once it is shown to have SGLang; its version."""
+    """Store an interpreter as an engine of the workspace, after a check that it has SGLang.
+
+    Args:
+        name: Name of the engine.
+        command: Command of the interpreter, as for a shell.
+
+    Returns:
+        Its version of SGLang.
+
+    Raises:
+        InputError: The interpreter does not start or has no SGLang, or the name is not valid.
+    """
     version = sglang_version(programs.words(command))
     programs.add(programs.ENGINE, name, command)
     return version
 
 
 def sglang_version(command: Sequence[str]) -> str:
-    """The SGLang of an interpreter. InputError when it does not start, or has none."""
+    """The version of SGLang that an interpreter has.
+
+    Args:
+        command: Command of the interpreter as an argument list.
+
+    Returns:
+        The version.
+
+    Raises:
+        InputError: The interpreter does not start or has no SGLang.
+    """
     name = shlex.join(command)
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*command, "-c", VERSION],
             capture_output=True,
             text=True,
@@ -55,9 +83,9 @@ def sglang_version(command: Sequence[str]) -> str:
             f"The interpreter {name} does not start ({type(error).__name__}); name the Python of "
             "an environment that has SGLang."
         ) from error
-    if done.returncode or not done.stdout.strip():
+    if result.returncode or not result.stdout.strip():
         raise InputError(
             f"The interpreter {name} has no SGLang; name another one, or run `pip install "
             "sglang` in its environment."
         )
-    return done.stdout.strip().splitlines()[-1]
+    return result.stdout.strip().splitlines()[-1]

@@ -1,7 +1,7 @@
-"""SGLang on this machine's GPU: started for one configuration after the other, and stopped.
+"""SGLang on this machine's GPU, started and stopped for one configuration after the other.
 
-SGLang's pins fit no other environment, so it is only ever run by an interpreter that the user
-names (see `sglang_interpreter`).
+SGLang's pinned dependencies need an environment of their own, so it is run by an interpreter that
+the user names (see `sglang_interpreter`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NO_GPU = (
     "There is no NVIDIA GPU here (nvidia-smi finds none); measure with --engine torch, or attach "
     "servers of another machine with --engine sglang --url."
 )
-# Ours, secrets, or code of a model's folder: none may come in by the extra arguments.
+# Arguments that this module sets, secrets, and code of a model's folder: not allowed as extra ones.
 RESERVED = (
     "--host",
     "--port",
@@ -58,11 +58,20 @@ RESERVED = (
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How servers are started. mem_fraction: of GPU memory, for weights and KV cache.
+    """Settings with which servers are started.
 
-    context: tokens, None for the target's own.  extra: further arguments of SGLang.
-    simulate: acceptance length that the server makes up over random weights, so that only its
-    times mean something; None measures the real drafts.  ready: seconds until it must answer.
+    Attributes:
+        mem_fraction: Share of GPU memory for weights and KV cache.
+        dtype: Data type of the weights.
+        context: Longest sequence in tokens, None for the target's own.
+        extra: Further arguments of SGLang.
+        simulate: Acceptance length that the server simulates with random weights, so that only its
+            times are valid; None for the real drafts.
+        seed: Random seed of the server.
+        ready: Seconds until the server must answer.
+
+    Raises:
+        InputError: A value is out of range, or `extra` has a reserved argument.
     """
 
     mem_fraction: Annotated[float, Leaf(NUMBER, "--mem-fraction", help=MEMORY, metavar="SHARE")] = (
@@ -84,15 +93,26 @@ class Launch:
             raise InputError(f"mem-fraction must lie within 0..1, but it is {self.mem_fraction}.")
         if self.simulate is not None and self.simulate < 1:
             raise InputError(f"An acceptance length is 1 at least, not {self.simulate:g}.")
-        if taken := next(filter(_reserved, self.extra), None):
+        if reserved := next(filter(_reserved, self.extra), None):
             raise InputError(
-                f"{taken.partition('=')[0]} is set by the measurement itself; leave it out."
+                f"{reserved.partition('=')[0]} is set by the measurement itself; leave it out."
             )
 
     def argv(
-        self, command: Sequence[str], target: str, each: Configuration, at_once: int, port: int
+        self, command: Sequence[str], target: str, draft: Configuration, at_once: int, port: int
     ) -> list[str]:
-        """The command line of the server of one configuration, for `at_once` requests."""
+        """The command line of a server.
+
+        Args:
+            command: Command of the interpreter.
+            target: Folder or id of the target.
+            draft: The configuration to serve.
+            at_once: The most requests at once.
+            port: Port of the server.
+
+        Returns:
+            The argument list.
+        """
         line = [
             *command,
             "-m",
@@ -118,44 +138,54 @@ class Launch:
         ]
         if self.context is not None:
             line += ["--context-length", str(self.context)]
-        if each.draft:
+        if draft.draft:
             line += [
                 "--speculative-algorithm",
                 "EAGLE3",
                 "--speculative-draft-model-path",
-                each.draft,
+                draft.draft,
                 "--speculative-num-steps",
-                str(each.steps),
+                str(draft.steps),
                 "--speculative-eagle-topk",
-                str(each.topk),
+                str(draft.topk),
                 "--speculative-num-draft-tokens",
-                str(each.draft_tokens),
+                str(draft.draft_tokens),
             ]
         if self.simulate is not None:
             line += ["--load-format", "dummy"]
-            line += ["--speculative-draft-load-format", "dummy"] if each.draft else []
+            line += ["--speculative-draft-load-format", "dummy"] if draft.draft else []
         return [*line, *self.extra]
 
     @property
     def settings(self) -> dict[str, str]:
-        """Environment of the server. Drafts are often made for fewer positions than targets."""
-        found = {"SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1"}
+        """Environment variables of the server."""
+        # Drafts often have fewer positions than their targets, which SGLang refuses by default.
+        variables = {"SGLANG_ALLOW_OVERWRITE_LONGER_CONTEXT_LEN": "1"}
         if self.simulate is not None:
-            found["SGLANG_SIMULATE_ACC_LEN"] = f"{self.simulate:g}"
-        return found
+            variables["SGLANG_SIMULATE_ACC_LEN"] = f"{self.simulate:g}"
+        return variables
 
 
 def _reserved(word: str) -> bool:
-    """Whether SGLang's parser, which takes abbreviations, could read a reserved argument here."""
+    """Whether SGLang's parser, which accepts abbreviations, could read a reserved argument."""
     flag = word.partition("=")[0].replace("_", "-")
     return flag.startswith("--") and any(name.startswith(flag) for name in RESERVED)
 
 
 class SglangLauncher:
-    """SGLang servers that live only while they are measured; see `Attached`.
+    """SGLang servers that run only while they are measured, as an `Attached` engine.
 
-    target: folder or id.  command: an interpreter, see `sglang_interpreter`.
-    InputError without a GPU.
+    Args:
+        target: Folder or id of the target.
+        command: Command of the interpreter, None for `sglang_command()`.
+        launch: Settings of the servers.
+        vocab_size: V of the target, None where unknown.
+        toy: Whether the target is the built-in toy model.
+        stall: Seconds without a byte after which a request fails.
+        check: Called while a server starts; raises Cancelled.
+
+    Raises:
+        InputError: There is no GPU, or the interpreter has no SGLang.
     """
 
     alternates = False
@@ -171,14 +201,14 @@ class SglangLauncher:
         stall: float = STALL_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        found = require_gpu()
+        gpus = require_gpu()
         self.command = tuple(command or sglang_command())
         self.versions: Mapping[str, str] = {
             "sglang": sglang_version(self.command),
-            "driver": found[0].driver,
+            "driver": gpus[0].driver,
         }
         self.target, self.vocab_size, self.toy = target, vocab_size, toy
-        self.device = ", ".join(dict.fromkeys(gpu.name for gpu in found))
+        self.device = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
         self.label = f"SGLang {self.versions['sglang']}"
         self._launch, self._stall, self._check = launch, stall, check
         self._server: ServerProcess | None = None
@@ -192,23 +222,34 @@ class SglangLauncher:
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """See `Attached.notes`."""
         return tuple(self._notes)
 
     @property
     def settings(self) -> Mapping[str, Value]:
-        how = self._launch
+        """See `Attached.settings`."""
+        launch = self._launch
         return {
-            "dtype": how.dtype,
-            "mem_fraction_static": how.mem_fraction,
+            "dtype": launch.dtype,
+            "mem_fraction_static": launch.mem_fraction,
             "tp_size": 1,
-            "context_length": how.context,
-            "random_seed": how.seed,
-            "simulated_acceptance_length": how.simulate,
-            "server_arguments": shlex.join(how.extra) or None,
+            "context_length": launch.context,
+            "random_seed": launch.seed,
+            "simulated_acceptance_length": launch.simulate,
+            "server_arguments": shlex.join(launch.extra) or None,
         }
 
     def use(self, configuration: Configuration, concurrency: int) -> None:
-        """Stop the server before and start that of this configuration, until it is ready."""
+        """Stop the last server, start one for this configuration, and wait until it is ready.
+
+        Args:
+            configuration: The configuration to serve.
+            concurrency: The most requests at once.
+
+        Raises:
+            InputError: The server cannot be started.
+            EngineError: It ended, was not ready in time, or has other settings than requested.
+        """
         self.close()
         port = free_port()
         argv = self._launch.argv(self.command, self.target, configuration, concurrency, port)
@@ -217,22 +258,25 @@ class SglangLauncher:
         self._server = ServerProcess(argv, self._launch.settings, log)
         self._http = SglangHttp(f"http://{HOST}:{port}", stall=self._stall)
         self._server.wait(self._answers, self._launch.ready, self._check)
-        told = read(self._http)
-        asked = (configuration.steps, configuration.draft_tokens) if configuration.draft else (0, 0)
-        if (told.steps, told.draft_tokens) != asked:
+        served = read(self._http)
+        steps, tokens = configuration.steps, configuration.draft_tokens
+        if not configuration.draft:
+            steps = tokens = 0
+        if (served.steps, served.draft_tokens) != (steps, tokens):
             raise EngineError(
-                f"The server drafts {told.steps} steps and {told.draft_tokens} tokens, where "
-                f"{asked[0]} and {asked[1]} were asked for."
+                f"The server drafts {served.steps} steps and {served.draft_tokens} tokens, where "
+                f"{steps} and {tokens} were asked for."
             )
 
     def _answers(self) -> bool:
         assert self._http is not None
         try:
             return self._http.healthy()
-        except EngineError:  # it does not listen yet
+        except EngineError:  # it does not accept connections yet
             return False
 
     def flush(self) -> None:
+        """See `Attached.flush`."""
         self._ready().flush()
 
     def answer(
@@ -242,12 +286,13 @@ class SglangLauncher:
         concurrency: int,
         check: Callable[[], None],
     ) -> tuple[list[Answer], float]:
+        """See `Attached.answer`."""
         try:
             return self._ready().answer(prompts, generation, concurrency, check)
         except EngineError as error:
-            if self._server is None or not self._server.died():
+            if self._server is None or not self._server.has_ended():
                 raise
-            raise EngineError(f"The server died: {self._server.last_words()}") from error
+            raise EngineError(f"The server died: {self._server.last_error()}") from error
 
     def _ready(self) -> SglangHttp:
         if self._http is None:
@@ -264,8 +309,15 @@ class SglangLauncher:
 
 
 def require_gpu() -> tuple[hardware.Gpu, ...]:
-    """The GPUs of this machine; InputError, with what to do instead, when there is none."""
-    found = hardware.gpus()
-    if not found:
+    """The GPUs of this machine.
+
+    Returns:
+        One or more GPUs.
+
+    Raises:
+        InputError: There is none.
+    """
+    gpus = hardware.gpus()
+    if not gpus:
         raise InputError(NO_GPU)
-    return found
+    return gpus

@@ -1,4 +1,4 @@
-"""What an SGLang server says about itself, and whether two of them can be compared."""
+"""The settings that SGLang servers report, and whether two servers can be compared."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from vocabtrim_core.model_config import read_config
 from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.serving.sglang_http import SglangHttp
 
-RECORDED = "0.5.14"  # the version whose protocol is spoken here
+RECORDED = "0.5.14"  # the version whose protocol is implemented
 Value = str | int | float | bool | None
 
-# Launch arguments that move the numbers. Others are left where they are: among them are keys.
+# Launch arguments that affect the numbers. Others are not recorded, since some are secrets.
 ARGUMENTS = (
     "dtype",
     "quantization",
@@ -47,10 +47,20 @@ ARGUMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server as /server_info and /model_info describe it.
+    """The settings of a server, from /server_info and /model_info.
 
-    algorithm: of speculation, "" without.  draft: path or id of the draft.  draft_vocab_size: only
-    where the server tells it.  steps, topk, draft_tokens: 0 without speculation.
+    Attributes:
+        url: URL of the server.
+        version: Version of SGLang.
+        target: Path or id of the target.
+        tokenizer: Path or id of the tokenizer.
+        algorithm: Speculative algorithm, "" without speculation.
+        draft: Path or id of the draft, "" without speculation.
+        steps: Draft steps per cycle, 0 without speculation.
+        topk: Branches per step, 0 without speculation.
+        draft_tokens: Tokens verified per cycle, 0 without speculation.
+        draft_vocab_size: k, None where the server does not report it.
+        arguments: The launch arguments among ARGUMENTS, by name.
     """
 
     url: str
@@ -67,12 +77,22 @@ class Served:
 
 
 def read(server: SglangHttp) -> Served:
-    """Ask a server; EngineError when it is not there, not ready, or no SGLang server."""
+    """Read the settings of a server.
+
+    Args:
+        server: The server.
+
+    Returns:
+        Its settings.
+
+    Raises:
+        EngineError: It does not answer, is not ready, or is no SGLang server.
+    """
     info = _info(server)
     try:
         target, version = info["model_path"], info.get("version")
         speculates = bool(info.get("speculative_algorithm"))
-        found = Served(
+        served = Served(
             server.url,
             str(version or "of unknown version"),
             str(target),
@@ -93,11 +113,11 @@ def read(server: SglangHttp) -> Served:
         ) from error
     if not server.healthy():
         raise EngineError(f"{server.url} is an SGLang server, but not ready: it starts or ends.")
-    return found
+    return served
 
 
 def _info(server: SglangHttp) -> Mapping[str, Any]:
-    """/server_info, or its name in older versions, with the model as it is served now."""
+    """/server_info, or its name in older versions, with the model that is served now."""
     try:
         info = server.get("/server_info")
     except EngineError as error:
@@ -105,16 +125,16 @@ def _info(server: SglangHttp) -> Mapping[str, Any]:
             raise
         info = server.get("/get_server_info")
     try:  # a weight update may have changed the model since the launch
-        now = server.get("/model_info")
+        model = server.get("/model_info")
     except EngineError:
-        now = {}
-    return {**info, **{n: now[n] for n in ("model_path", "tokenizer_path") if now.get(n)}}
+        model = {}
+    return {**info, **{n: model[n] for n in ("model_path", "tokenizer_path") if model.get(n)}}
 
 
 def _draft_vocab_size(info: Mapping[str, Any]) -> int | None:
     names = ("draft_vocab_size", "speculative_draft_vocab_size")
-    found = next((info[name] for name in names if info.get(name)), None)
-    return int(found) if found else None
+    size = next((info[name] for name in names if info.get(name)), None)
+    return int(size) if size else None
 
 
 def _scalar(value: Any) -> Value:
@@ -122,7 +142,14 @@ def _scalar(value: Any) -> Value:
 
 
 def draft_size(folder: str | Path) -> int | None:
-    """k of the draft in a folder, from its config.json; None where none can be read."""
+    """k of a draft, from its config.json.
+
+    Args:
+        folder: Folder of the draft.
+
+    Returns:
+        k; None where the file cannot be read or does not state it.
+    """
     try:
         config = read_config(folder)
         return config.size("draft_vocab_size") or config.size("vocab_size")
@@ -131,10 +158,17 @@ def draft_size(folder: str | Path) -> int | None:
 
 
 def differences(servers: Sequence[Served]) -> list[str]:
-    """Sentences, one per setting that must be equal and is not, each naming two values."""
+    """Differences between servers that must be equal.
+
+    Args:
+        servers: The servers.
+
+    Returns:
+        One sentence for each setting that differs, with two of its values.
+    """
     speculating = [server for server in servers if server.algorithm]
-    found = []
-    for name, words, among in (
+    sentences = []
+    for name, noun, group in (
         ("target", "target", servers),
         ("tokenizer", "tokenizer", servers),
         ("algorithm", "speculative algorithm", speculating),
@@ -143,22 +177,30 @@ def differences(servers: Sequence[Served]) -> list[str]:
         ("draft_tokens", "draft tokens", speculating),
     ):
         values: dict[Any, Served] = {}
-        for server in among:
+        for server in group:
             values.setdefault(getattr(server, name), server)
         if len(values) > 1:
-            (one, first), (other, second) = list(values.items())[:2]
-            found.append(
-                f"The servers differ in {words}: {one} at {first.url}, {other} at {second.url}."
+            (a, first), (b, second) = list(values.items())[:2]
+            sentences.append(
+                f"The servers differ in {noun}: {a} at {first.url}, {b} at {second.url}."
             )
-    return found
+    return sentences
 
 
 def shared_arguments(servers: Sequence[Served]) -> tuple[Mapping[str, Value], list[str]]:
-    """Launch arguments that all servers have in common, and the names of those that differ."""
+    """Compare the launch arguments of servers.
+
+    Args:
+        servers: The servers.
+
+    Returns:
+        Arguments that are equal on all servers and not None, by name; and the names of arguments
+        that differ.
+    """
     if not servers:
         return {}, []
     names = [name for name in ARGUMENTS if any(name in s.arguments for s in servers)]
     same = [n for n in names if len({repr(s.arguments.get(n)) for s in servers}) == 1]
     values = {name: servers[0].arguments.get(name) for name in same}
-    told = {name: value for name, value in values.items() if value is not None}
-    return told, [name for name in names if name not in same]
+    stated = {name: value for name, value in values.items() if value is not None}
+    return stated, [name for name in names if name not in same]

@@ -1,6 +1,6 @@
-"""How sure a measurement is: t-intervals over runs, paired ratios, and the verdict in a sentence.
+"""Statistics of measurements: t-intervals over runs, paired ratios, and the verdict in a sentence.
 
-A run is the unit: its requests share a server's state, so they are no independent samples of it.
+The unit is a run, because the requests of a run share the server's state and are not independent.
 Runs with the same index followed each other closely, so they are compared in pairs.
 """
 
@@ -27,7 +27,13 @@ ONE_RUN = "Only one run, so there is no interval: what another run would show is
 
 @dataclass(frozen=True, slots=True)
 class RatioInterval:
-    """mean +- half over n values; half is None for a single value."""
+    """A mean with its confidence interval, mean - half to mean + half.
+
+    Attributes:
+        mean: The mean.
+        half: Half the width of the interval, None for a single value.
+        n: Number of values.
+    """
 
     mean: float
     half: float | None
@@ -45,34 +51,61 @@ class RatioInterval:
 
 
 def interval(values: Sequence[float] | np.ndarray, confidence: float = CONFIDENCE) -> RatioInterval:
-    """Mean and half-width of its t-interval. InputError for no values."""
-    found = np.asarray(values, float)
-    if not len(found):
+    """The mean of some values with its t-interval.
+
+    Args:
+        values: float[n].
+        confidence: Confidence level, 0..1.
+
+    Returns:
+        The mean and its interval.
+
+    Raises:
+        InputError: There are no values.
+    """
+    array = np.asarray(values, float)
+    if not len(array):
         raise InputError("There are no runs to take a mean of.")
     half = None
-    if len(found) > 1:
-        half = quantile(len(found) - 1, confidence) * found.std(ddof=1) / np.sqrt(len(found))
-    return RatioInterval(float(found.mean()), None if half is None else float(half), len(found))
+    if len(array) > 1:
+        half = quantile(len(array) - 1, confidence) * array.std(ddof=1) / np.sqrt(len(array))
+    return RatioInterval(float(array.mean()), None if half is None else float(half), len(array))
 
 
 def quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
-    """Student's t that encloses the share `confidence` between -t and t."""
+    """The t for which Student's distribution has the share `confidence` between -t and t.
+
+    Args:
+        freedom: Degrees of freedom.
+        confidence: The share, 0..1.
+
+    Returns:
+        t.
+    """
     from scipy.special import stdtrit  # scipy.stats has the same and takes a second to import
 
     return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def paired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> RatioInterval:
-    """The ratio of two kinds of runs that were made in turns, paired by position.
+    """The ratio of two kinds of runs that alternated, paired by position.
 
-    Mean and t-interval of the logarithms of the ratios, transformed back: the mean is the
-    geometric mean, and half is half the width of the transformed interval. InputError for lists
-    of other lengths, none at all, or values that are not positive.
+    Mean and t-interval are those of the logarithms of the ratios, transformed back. So the mean is
+    the geometric mean, and `half` is half the width of the transformed interval.
+
+    Args:
+        numerator: float[n], positive.
+        denominator: float[n], positive.
+
+    Returns:
+        The ratio and its interval.
+
+    Raises:
+        InputError: The lengths differ, there are no values, or one is not positive.
     """
-    logs = _log_ratios(numerator, denominator)
-    found = interval(logs)
-    mean = float(np.exp(found.mean))
-    return RatioInterval(mean, None if found.half is None else mean * np.sinh(found.half), found.n)
+    log = interval(_log_ratios(numerator, denominator))
+    mean = float(np.exp(log.mean))
+    return RatioInterval(mean, None if log.half is None else mean * np.sinh(log.half), log.n)
 
 
 def _log_ratios(numerator: Sequence[float], denominator: Sequence[float]) -> np.ndarray:
@@ -88,10 +121,12 @@ def _log_ratios(numerator: Sequence[float], denominator: Sequence[float]) -> np.
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A configuration over a baseline, 1.041 = 4.1 % faster.
+    """The throughput of a configuration relative to a baseline.
 
-    distinguishable: whether the interval of the log ratios leaves out 0, which is a paired t-test
-    at 5 %; None for a single pair.
+    Attributes:
+        ratio: Configuration over baseline; 1.041 is 4.1 % faster.
+        distinguishable: Whether the interval of the log ratios excludes 0, which is a paired t-test
+            at 5 %; None for a single pair.
     """
 
     ratio: RatioInterval
@@ -101,44 +136,67 @@ class Comparison:
 def compare(
     measurement: Measurement, label: str, baseline_label: str, concurrency: int | None = None
 ) -> Comparison:
-    """Output tokens per second against a baseline's, run by run.
+    """Compare the throughput of two configurations, run by run.
 
-    concurrency None pairs the runs at all of them. InputError when no two runs make a pair.
+    Args:
+        measurement: The measurement.
+        label: Label of the configuration.
+        baseline_label: Label of the baseline.
+        concurrency: Requests at once; None for the pairs at all concurrencies.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        InputError: No two runs make a pair.
     """
-    ours, theirs = (
+    rates, baseline_rates = (
         {
             (run.concurrency, run.index): run.throughput
             for run in measurement.good(name, concurrency)
         }
         for name in (label, baseline_label)
     )
-    shared = sorted(ours.keys() & theirs.keys())
+    shared = sorted(rates.keys() & baseline_rates.keys())
     if not shared:
         raise InputError(f"{label} and {baseline_label} have no two runs that make a pair.")
-    above, below = [ours[at] for at in shared], [theirs[at] for at in shared]
+    above, below = [rates[pair] for pair in shared], [baseline_rates[pair] for pair in shared]
     logs = interval(_log_ratios(above, below))
-    apart = None if logs.half is None else abs(logs.mean) > logs.half
-    return Comparison(paired_ratio(above, below), apart)
+    distinguishable = None if logs.half is None else abs(logs.mean) > logs.half
+    return Comparison(paired_ratio(above, below), distinguishable)
 
 
 # --- acceptance ----------------------------------------------------------------------------------
 
 
 def acceptance_length(runs: Sequence[Run]) -> float | None:
-    """Tokens of all runs over the verifications of all runs; None without speculation.
+    """The acceptance length over several runs: all tokens over all verifications.
 
-    Imports that hold lengths without their sums count every run the same.
+    Where the verifications of a run are unknown, as in some imports, it is the mean over runs.
+
+    Args:
+        runs: The runs.
+
+    Returns:
+        Tokens per cycle, None without speculation.
     """
-    told = [(run.acceptance_length, run.verified) for run in runs if run.acceptance_length]
-    if not told:
+    pairs = [(run.acceptance_length, run.verified) for run in runs if run.acceptance_length]
+    if not pairs:
         return None
-    lengths = np.array([length for length, _ in told])
-    weights = np.array([verified or 0 for _, verified in told], float)
+    lengths = np.array([length for length, _ in pairs])
+    weights = np.array([verified or 0 for _, verified in pairs], float)
     return float(np.average(lengths, weights=weights if weights.all() else None))
 
 
 def position_acceptance(runs: Sequence[Run]) -> tuple[float, ...]:
-    """Share of the cycles of all runs that accepted the token at draft position 1, 2, …"""
+    """Share of the cycles of all runs in which the token at each draft position was accepted.
+
+    Args:
+        runs: The runs.
+
+    Returns:
+        The shares at positions 1, 2, …; empty where unknown.
+    """
     return Run("", 0, 0, accepted=added(run.accepted for run in runs)).position_acceptance
 
 
@@ -147,11 +205,20 @@ def position_acceptance(runs: Sequence[Run]) -> tuple[float, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One configuration at one concurrency; None where no run says.
+    """The results of one configuration; None for values that no run has.
 
-    throughput: output tokens/s.  acceptance_length: ratio of sums over all runs, its interval over
-    runs.  latency, first_token: means over runs, seconds.  ratios: name of the baseline ("no
-    speculation", "128,256", "32,000") -> comparison.  failed: why, one sentence per failed run.
+    Attributes:
+        label: Label of the configuration.
+        k: Draft vocabulary size.
+        runs: Number of good runs.
+        throughput: Output tokens/s.
+        acceptance_length: Ratio of sums over all runs.
+        acceptance: Mean acceptance length over runs, with its interval.
+        position_acceptance: Share of cycles that accepted the token at draft position 1, 2, …
+        latency: Time of the answers, means over runs.
+        first_token: Time of the first tokens, means over runs.
+        ratios: Comparisons by baseline: "no speculation", "128,256", "32,000".
+        failed: One sentence for each failed run.
     """
 
     label: str
@@ -168,27 +235,36 @@ class Row:
 
 
 def summary(measurement: Measurement, concurrency: int | None = None) -> list[Row]:
-    """A row per configuration, in the measurement's order."""
-    return [_row(measurement, each, concurrency) for each in measurement.configurations]
+    """The results of all configurations.
+
+    Args:
+        measurement: The measurement.
+        concurrency: Requests at once; None for all runs.
+
+    Returns:
+        A row for each configuration, in the measurement's order.
+    """
+    return [_row(measurement, c, concurrency) for c in measurement.configurations]
 
 
-def _row(measurement: Measurement, each: Configuration, concurrency: int | None) -> Row:
-    runs = measurement.good(each.label, concurrency)
+def _row(measurement: Measurement, configuration: Configuration, concurrency: int | None) -> Row:
+    own_label = configuration.label
+    runs = measurement.good(own_label, concurrency)
     lengths = [run.acceptance_length for run in runs if run.acceptance_length]
     ratios = {}
-    for name, label in baselines(measurement, each.label).items():
+    for name, label in baselines(measurement, own_label).items():
         try:
-            ratios[name] = compare(measurement, each.label, label, concurrency)
+            ratios[name] = compare(measurement, own_label, label, concurrency)
         except InputError:  # every run of one of them failed
             continue
     failed = tuple(
         f"Run {run.index + 1} at {run.concurrency} at once: {run.error}"
         for run in measurement.runs
-        if run.configuration == each.label and run.error and concurrency in (None, run.concurrency)
+        if run.configuration == own_label and run.error and concurrency in (None, run.concurrency)
     )
     return Row(
-        each.label,
-        each.k,
+        own_label,
+        configuration.k,
         len(runs),
         interval([run.throughput for run in runs]) if runs else None,
         acceptance_length(runs),
@@ -202,51 +278,64 @@ def _row(measurement: Measurement, each: Configuration, concurrency: int | None)
 
 
 def _mean(latencies: Sequence[Latency | None]) -> Latency | None:
-    known = [each for each in latencies if each]
-    if not known:
-        return None
-    return Latency(
-        *(
-            float(np.mean([getattr(each, name) for each in known]))
-            for name in ("mean", "p50", "p95")
-        )
-    )
+    rows = [(latency.mean, latency.p50, latency.p95) for latency in latencies if latency]
+    return Latency(*np.mean(rows, axis=0).tolist()) if rows else None
 
 
 def drafts_nothing(configuration: Configuration) -> bool:
-    """Whether this is decoding without speculation."""
+    """Whether a configuration decodes without speculation."""
     return configuration.k is None and not configuration.draft and not configuration.steps
 
 
 def baselines(measurement: Measurement, label: str) -> dict[str, str]:
-    """What a configuration is compared with: name -> label, among those that were measured.
+    """The baselines of a configuration, among those that were measured.
 
-    No speculation, all V tokens, and the 32,000 of published drafts; of several drafts of one size
-    the one with the same steps, top-k and draft tokens.
+    They are no speculation, the full draft (V), and the 32,000 of published drafts. Of several
+    drafts of one size it is the one with the same steps, top-k and draft tokens, else the first.
+
+    Args:
+        measurement: The measurement.
+        label: Label of the configuration.
+
+    Returns:
+        Labels of the baselines, by name.
+
+    Raises:
+        InputError: There is no configuration of this label.
     """
-    here = measurement.configuration(label)
+    configuration = measurement.configuration(label)
+    shape = (configuration.steps, configuration.topk, configuration.draft_tokens)
 
-    def nearest(found: list[Configuration]) -> str | None:
-        shapes = [(c.steps, c.topk, c.draft_tokens) for c in found]
-        shape = (here.steps, here.topk, here.draft_tokens)
-        at = shapes.index(shape) if shape in shapes else 0
-        return found[at].label if found else None
+    def same_shape(candidates: list[Configuration]) -> str | None:
+        shapes = [(c.steps, c.topk, c.draft_tokens) for c in candidates]
+        index = shapes.index(shape) if shape in shapes else 0
+        return candidates[index].label if candidates else None
 
-    wanted: dict[str, list[Configuration]] = {
-        "no speculation": [c for c in measurement.configurations if drafts_nothing(c)]
-    }
+    candidates = {"no speculation": [c for c in measurement.configurations if drafts_nothing(c)]}
     for k in dict.fromkeys((measurement.vocab_size, SHIPPED_K)):
         if k is not None:
-            wanted[f"{k:,}"] = [c for c in measurement.configurations if c.k == k]
-    named = {name: nearest(found) for name, found in wanted.items()}
-    return {name: found for name, found in named.items() if found and found != label}
+            candidates[f"{k:,}"] = [c for c in measurement.configurations if c.k == k]
+    labels = {name: same_shape(group) for name, group in candidates.items()}
+    return {name: base for name, base in labels.items() if base and base != label}
 
 
 # --- in a sentence -------------------------------------------------------------------------------
 
 
 def verdict(measurement: Measurement, label: str, concurrency: int | None = None) -> str:
-    """What a configuration gains over every baseline, and which differences may be chance."""
+    """One sentence on the gain of a configuration over its baselines.
+
+    Args:
+        measurement: The measurement.
+        label: Label of the configuration.
+        concurrency: Requests at once; None for all runs.
+
+    Returns:
+        The gains, and which of them may be due to chance.
+
+    Raises:
+        InputError: There is no configuration of this label.
+    """
     row = _row(measurement, measurement.configuration(label), concurrency)
     same = [c for c in measurement.configurations if c.k == row.k]
     name = f"{row.k:,}" if row.k is not None and len(same) == 1 else label
@@ -254,31 +343,31 @@ def verdict(measurement: Measurement, label: str, concurrency: int | None = None
         return f"{name} has no run that went well on {measurement.prompts}."
     if not row.ratios:
         return f"{name} was measured without a baseline on {measurement.prompts}."
-    parts = [f"{gain(each.ratio)} over {base}" for base, each in row.ratios.items()]
+    parts = [f"{gain(comparison.ratio)} over {base}" for base, comparison in row.ratios.items()]
     text = f"{name} is {listed(parts)} on {measurement.prompts}"
-    apart = {base: each.distinguishable for base, each in row.ratios.items()}
-    unknown = [base for base, clear in apart.items() if clear is None]
-    if len(unknown) == len(apart):
+    distinct = {base: comparison.distinguishable for base, comparison in row.ratios.items()}
+    unknown = [base for base, clear in distinct.items() if clear is None]
+    if len(unknown) == len(distinct):
         return f"{text}: one run each, so whether that is more than chance is not known."
-    if unclear := [base for base, clear in apart.items() if clear is False]:
-        said = [f"not distinguishable from {listed(unclear)}"]
+    if unclear := [base for base, clear in distinct.items() if clear is False]:
+        findings = [f"not distinguishable from {listed(unclear)}"]
     else:
-        clear = [base for base in apart if base not in unknown]
+        clear = [base for base in distinct if base not in unknown]
         slower = [base for base in clear if row.ratios[base].ratio.mean < 1]
         faster = [base for base in clear if base not in slower]
-        said = [f"faster than {listed(faster)}"] if faster else []
-        said += [f"slower than {listed(slower)}"] if slower else []
+        findings = [f"faster than {listed(faster)}"] if faster else []
+        findings += [f"slower than {listed(slower)}"] if slower else []
     only = f"; one pair of runs with {listed(unknown)}, which may be chance" if unknown else ""
-    return f"{text}: {listed(said)}{only}."
+    return f"{text}: {listed(findings)}{only}."
 
 
 def gain(ratio: RatioInterval) -> str:
-    """A ratio as people read it: '+4.1 % ± 1.2'."""
+    """A ratio as a relative change, such as '+4.1 % ± 1.2' for 1.041 ± 0.012."""
     text = f"{100 * (ratio.mean - 1):+.1f} %".replace("-", "\N{MINUS SIGN}")
     return text if ratio.half is None else f"{text} ± {100 * ratio.half:.1f}"
 
 
 def listed(parts: Sequence[str]) -> str:
-    """'a', 'a and b', 'a, b and c'."""
+    """One or more parts as a list in words: 'a', 'a and b' or 'a, b and c'."""
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last

@@ -1,12 +1,13 @@
-"""Results in the workspace: JSON files named by the key of what they hold."""
+"""Results stored in the workspace: JSON files named by the key of their content."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -15,73 +16,131 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
 
-class Kept(Protocol):
-    """key: 16 hexadecimal digits of the content.  created: UTC, ISO 8601."""
+class Storable:
+    """Base of the results that a `Store` holds: frozen dataclasses.
+
+    Attributes:
+        created: UTC, ISO 8601.
+        format: Version of the stored format.
+    """
+
+    created: str
+    format: int
 
     @cached_property
-    def key(self) -> str: ...
-    @property
-    def format(self) -> int: ...
-    @property
-    def created(self) -> str: ...
-    def encoded(self) -> bytes: ...
+    def key(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the content."""
+        return hashlib.sha256(self.encoded()).hexdigest()[:16]
+
+    def encoded(self) -> bytes:
+        """The result as JSON; equal results give equal bytes."""
+        return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
 
 
-Result = TypeVar("Result", bound=Kept)
+Result = TypeVar("Result", bound=Storable)
 
 
 @dataclass(frozen=True, slots=True)
 class Store(Generic[Result]):
-    """Where results of one kind are kept.
+    """The stored results of one kind.
 
-    folder: of the workspace.  format: the only one read.  one, many: how people call them.
-    known: where their keys are told, to end a sentence.
+    Attributes:
+        kind: Class of the results.
+        folder: Folder of the workspace.
+        format: The only version of the format that is read.
+        singular: Noun for one result in messages.
+        plural: Noun for several results in messages.
+        hint: Where the user finds keys; the end of a message.
     """
 
     kind: type[Result]
     folder: str
     format: int
-    one: str
-    many: str
-    known: str
+    singular: str
+    plural: str
+    hint: str
 
     def decode(self, content: bytes, where: str) -> Result:
-        """From its JSON. InputError, naming `where`, for anything else."""
+        """Read a result from JSON.
+
+        Args:
+            content: The bytes of its file.
+            where: Name of the file in messages.
+
+        Returns:
+            The result.
+
+        Raises:
+            InputError: The content is anything else, or has another format.
+        """
         try:
-            found = msgspec.json.decode(content, type=self.kind)
+            result = msgspec.json.decode(content, type=self.kind)
         except (msgspec.DecodeError, InputError) as error:
-            raise InputError(f"{where} is not a {self.one} of this program: {error}") from error
-        if found.format != self.format:
             raise InputError(
-                f"{where} has format {found.format}, but this version reads {self.format}."
+                f"{where} is not a {self.singular} of this program: {error}"
+            ) from error
+        if result.format != self.format:
+            raise InputError(
+                f"{where} has format {result.format}, but this version reads {self.format}."
             )
-        return found
+        return result
 
     def save(self, result: Result) -> Path:
-        """Into the workspace, under its key."""
+        """Store a result in the workspace, under its key.
+
+        Args:
+            result: The result.
+
+        Returns:
+            Path of its file.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         path = workspace.folder(self.folder) / f"{result.key}.json"
         return write_atomic(path, result.encoded())
 
     def stored(self) -> list[Result]:
-        """All of the workspace, newest first; a file that does not decode is an InputError."""
+        """All results of the workspace.
+
+        Returns:
+            The results, newest first.
+
+        Raises:
+            InputError: A file cannot be decoded.
+        """
         paths = workspace.folder(self.folder).glob("*.json")
-        found = [self.decode(path.read_bytes(), path.name) for path in paths]
-        return sorted(found, key=lambda result: result.created, reverse=True)
+        results = [self.decode(path.read_bytes(), path.name) for path in paths]
+        return sorted(results, key=lambda result: result.created, reverse=True)
 
     def find(self, spec: str | Path) -> Result:
-        """By key (or its beginning) in the workspace, or by path. InputError unless it is one."""
+        """One result, by key or by path.
+
+        Args:
+            spec: Path of a file, or a key of the workspace or its beginning.
+
+        Returns:
+            The result.
+
+        Raises:
+            InputError: No result or several results match, or a file cannot be decoded.
+        """
         path = Path(spec).expanduser()
         if path.is_file():
             return self.decode(path.read_bytes(), str(path))
-        matches = [each for each in self.stored() if str(spec) and each.key.startswith(str(spec))]
+        matches = [r for r in self.stored() if str(spec) and r.key.startswith(str(spec))]
         if len(matches) != 1:
             raise InputError(
-                f"{len(matches) or 'No'} {self.many} have a key that begins with {spec!s}; "
-                f"{self.known}."
+                f"{len(matches) or 'No'} {self.plural} have a key that begins with {spec!s}; "
+                f"{self.hint}."
             )
         return matches[0]
 
     def remove(self, key: str) -> None:
-        """Forget a result of the workspace."""
-        if re.fullmatch("[0-9a-f]{16}", key):  # it names a file
+        """Delete a result of the workspace, where it exists.
+
+        Args:
+            key: Its key; any other text is ignored.
+        """
+        if re.fullmatch("[0-9a-f]{16}", key):  # the key becomes a file name
             (workspace.folder(self.folder) / f"{key}.json").unlink(missing_ok=True)

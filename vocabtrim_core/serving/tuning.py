@@ -1,14 +1,14 @@
-"""Measured-objective TPE: an Optuna study whose trials are real measurements.
+"""TPE on a measured objective: an Optuna study whose trials are measurements.
 
-What is searched is discrete and expensive: which draft, how many steps, how wide a tree, how many
-tokens verified. A trial measures one configuration; its value is output tokens per second. Nothing
-is measured twice: where the sampler proposes what was measured before, it is told that value and
-asked again. A trial that fails stays in the study with its reason, counts as zero for the sampler,
-and is not tried again.
+The space is discrete and each trial expensive: the draft, the number of steps, the width of the
+tree, and the number of tokens verified. A trial measures one configuration; its value is output
+tokens per second. No configuration is measured twice: where the sampler proposes one that was
+measured, it gets that value and proposes again. A trial that fails stays in the study with its
+error, has the value 0 for the sampler, and is not repeated.
 
-Every trial is sampled from the finished ones with a seed of its own, so an interrupted study goes
-on as it would have, given the same measurements. The best of many noisy values flatters: measure
-it again beside its baselines, in turns (see `rivals`).
+Every trial is sampled from the finished ones with its own seed, so a resumed study continues as an
+uninterrupted one would, given the same measurements. The best of many noisy values is biased
+upwards, so measure it again in alternation with its baselines (see `rivals`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import optuna
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import WHOLES
 from vocabtrim_core.fields.leaf import Leaf
-from vocabtrim_core.optuna_storage import held, load_study, open_study, studies_url
+from vocabtrim_core.optuna_storage import load_study, open_study, studies_url, study_lock
 from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import acceptance_length, interval
@@ -39,9 +39,16 @@ COMPLETE, FAIL = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """What is searched. drafts: size -> folder or id of the draft.
+    """The configurations to search.
 
-    draft_tokens: only with trees, where it is free; a chain of n steps verifies n + 1 tokens.
+    Attributes:
+        drafts: Folders or ids of the drafts, by size.
+        steps: Draft steps per cycle.
+        topks: Branches per step, 1 for a chain.
+        draft_tokens: Tokens verified per cycle, for trees only; a chain of n steps verifies n + 1.
+
+    Raises:
+        InputError: A list is empty or holds a value below 1, or trees have no draft tokens.
     """
 
     drafts: Mapping[int, str]
@@ -63,26 +70,43 @@ class Space:
             raise InputError("A tree (top-k above 1) needs the draft tokens to choose from.")
 
     def configuration(self, k: int, steps: int, topk: int, draft_tokens: int = 0) -> Configuration:
-        """With draft tokens within what this shape can verify, the nearest to those asked for."""
+        """A configuration of the space.
+
+        Args:
+            k: Size of the draft, a key of `drafts`.
+            steps: Draft steps per cycle.
+            topk: Branches per step.
+            draft_tokens: Tokens verified per cycle; limited to what the shape can verify, and
+                ignored for a chain.
+
+        Returns:
+            The configuration, labelled k (steps-topk-tokens).
+        """
         most = 1 + topk + (steps - 1) * topk**2
         tokens = steps + 1 if topk == 1 else int(np.clip(draft_tokens, steps + 1, most))
         label = f"{k:,} ({steps}-{topk}-{tokens})"
         return Configuration(label, k, self.drafts[k], steps, topk, tokens)
 
     def configurations(self) -> list[Configuration]:
-        """Every one of them, once."""
-        found = {}
+        """All configurations of the space, each once."""
+        by_label = {}
         for k, steps, topk in itertools.product(sorted(self.drafts), self.steps, self.topks):
             for tokens in self.draft_tokens if topk > 1 else (0,):
-                each = self.configuration(k, steps, topk, tokens)
-                found[each.label] = each
-        return list(found.values())
+                configuration = self.configuration(k, steps, topk, tokens)
+                by_label[configuration.label] = configuration
+        return list(by_label.values())
 
     def suggest(self, trial: optuna.Trial) -> Configuration:
-        """The configuration nearest to what the sampler proposes.
+        """The configuration nearest to the sampler's proposal.
 
-        It proposes any whole number between the ends, on a log scale, so that it knows that 13,000
-        and 16,000 are alike and 128,000 is not.
+        The sampler proposes whole numbers between the smallest and the largest value, on a log
+        scale, so that it uses the order of sizes: 13,000 is closer to 16,000 than to 128,000.
+
+        Args:
+            trial: A trial of Optuna, which gets the proposals as parameters.
+
+        Returns:
+            The configuration.
         """
         k, steps, topk = (
             _nearest(trial.suggest_int(name, min(values), max(values), log=True), values)
@@ -98,28 +122,43 @@ class Space:
             tokens = trial.suggest_int("draft_tokens", low, high, log=True)
         return self.configuration(k, steps, topk, _nearest(tokens, self.draft_tokens or (0,)))
 
-    def parameters(self, each: Configuration) -> dict[str, int]:
-        """A configuration as the study's parameters."""
-        found: dict[str, int] = {"k": each.k or 0, "steps": each.steps, "topk": each.topk}
-        if each.topk > 1:
-            fitting = (
+    def parameters(self, configuration: Configuration) -> dict[str, int]:
+        """The parameters of a configuration in the study.
+
+        Args:
+            configuration: A configuration of the space.
+
+        Returns:
+            Values by name: k, steps, topk, and for trees draft_tokens.
+        """
+        k, steps, topk = configuration.k or 0, configuration.steps, configuration.topk
+        parameters = {"k": k, "steps": steps, "topk": topk}
+        if topk > 1:
+            parameters["draft_tokens"] = next(
                 n
                 for n in self.draft_tokens
-                if self.configuration(found["k"], each.steps, each.topk, n) == each
+                if self.configuration(k, steps, topk, n) == configuration
             )
-            found["draft_tokens"] = next(fitting)
-        return found
+        return parameters
 
 
 def _nearest(value: int, values: Sequence[int]) -> int:
-    return min(values, key=lambda each: abs(float(np.log(max(each, 1) / max(value, 1)))))
+    return min(values, key=lambda other: abs(float(np.log(max(other, 1) / max(value, 1)))))
 
 
 @dataclass(frozen=True, slots=True)
 class TuningTrial:
-    """One measured configuration. value: mean output tokens/s, None where it failed, see error.
+    """One measured configuration.
 
-    half: of its 95 % interval over `runs` runs.  measurement: key in the workspace.
+    Attributes:
+        number: Its position in the study, from 0.
+        configuration: The configuration.
+        value: Mean output tokens/s, None where the trial failed.
+        half: Half the width of the 95 % interval of `value`, None for a single run.
+        runs: Number of good runs.
+        acceptance_length: Tokens per cycle, None without speculation.
+        measurement: Key of the measurement in the workspace.
+        error: Why the trial failed, else "".
     """
 
     number: int
@@ -134,7 +173,14 @@ class TuningTrial:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """A study, finished or under way."""
+    """The finished trials of a study.
+
+    Attributes:
+        study: Its name.
+        storage: URL of its storage.
+        trials: The trials in order, failed ones included.
+        question: Its settings, JSON values by name.
+    """
 
     study: str
     storage: str
@@ -143,13 +189,13 @@ class Tuning:
 
     @property
     def best(self) -> TuningTrial | None:
-        """The first trial with the highest value; None while none went well."""
+        """The first trial with the highest value; None where all have failed."""
         good = [trial for trial in self.trials if trial.value is not None]
         return max(good, key=lambda trial: (trial.value, -trial.number), default=None)
 
     @property
     def best_so_far(self) -> list[float]:
-        """The highest value up to each trial, 0 before the first that went well."""
+        """The highest value up to each trial, 0 before the first good one."""
         return list(itertools.accumulate((trial.value or 0.0 for trial in self.trials), max))
 
 
@@ -163,12 +209,24 @@ def tune(
     seed: int = 0,
     storage: str | None = None,
 ) -> Tuning:
-    """Measure up to `trials` configurations of the space, those of earlier calls included.
+    """Run a study up to a number of trials. A stored study of this name is continued.
 
-    evaluate: measures one configuration, given it and the trial's number; EngineError fails that
-    trial, anything else ends the search with what is finished kept.  about: what all trials share
-    (target, engine, prompts, runs); a study of another space or another `about` is refused.
-    InputError too when several trials in a row fail.
+    Args:
+        space: The configurations to search.
+        evaluate: Measures a configuration, given it and the number of the trial. An EngineError
+            makes the trial fail; any other error ends the search, and finished trials are kept.
+        study: Name of the study.
+        about: Settings that all trials share, such as target, engine, prompts and runs.
+        trials: Trials in all, with those already stored; at most the size of the space.
+        seed: Seed of the sampler.
+        storage: URL of an Optuna storage, the workspace's SQLite file by default.
+
+    Returns:
+        The study with its finished trials.
+
+    Raises:
+        InputError: The stored study has another space or other settings, three trials in a row
+            failed, or the storage fails.
     """
     if trials < 1:
         raise InputError(f"trials must be at least 1, but it is {trials}.")
@@ -176,17 +234,17 @@ def tune(
     axes = {"drafts": {str(k): v for k, v in sorted(space.drafts.items())}} | {
         name: sorted(getattr(space, name)) for name in ("steps", "topks", "draft_tokens")
     }
-    with held(storage, study):
+    with study_lock(storage, study):
         stored = open_study(storage, study, {**axes, **about, "seed": seed})
         failures = 0
         for number in range(len(_finished(stored)), min(trials, len(space.configurations()))):
-            each, drawn_from = _propose(space, stored, seed + number)
-            result = _measured(each, lambda each, n=number: evaluate(each, n))
+            configuration, distributions = _propose(space, stored, seed + number)
+            result = _measure(configuration, lambda c, n=number: evaluate(c, n))
             stored.add_trial(
                 optuna.trial.create_trial(
                     state=FAIL if result.value is None else COMPLETE,
-                    params=space.parameters(each),
-                    distributions=drawn_from,
+                    params=space.parameters(configuration),
+                    distributions=distributions,
                     value=result.value,
                     user_attrs=_attributes(result),
                 )
@@ -201,32 +259,53 @@ def tune(
 
 
 def read(study: str, storage: str | None = None) -> Tuning | None:
-    """The study as stored now, also while another process runs it; None when there is none."""
+    """Read a stored study, also while another process runs it.
+
+    Args:
+        study: Its name.
+        storage: URL of its storage, the workspace's SQLite file by default.
+
+    Returns:
+        The study with its finished trials, None where there is no such study.
+
+    Raises:
+        InputError: The storage cannot be opened.
+    """
     storage = storage or studies_url()
     stored = load_study(storage, study)
     return _tuning(stored, storage) if stored else None
 
 
 def rivals(best: Configuration, space: Space, vocab_size: int | None) -> list[Configuration]:
-    """The best configuration and what to measure it against in turns: no speculation, all V tokens
-    and the 32,000 of published drafts in the same shape, where there are such drafts."""
+    """The best configuration and its baselines, to be measured in alternation.
+
+    Args:
+        best: The best configuration of a study.
+        space: The space of the study.
+        vocab_size: V of the target, None where unknown.
+
+    Returns:
+        The best configuration, no speculation, and in the same shape the drafts of V and of 32,000
+        tokens that the space has.
+    """
     from vocabtrim_core.forecast.paper import SHIPPED_K
 
-    found = [best, Configuration("no speculation")]
+    configurations = [best, Configuration("no speculation")]
     for k in dict.fromkeys((vocab_size, SHIPPED_K)):
         if k is not None and k in space.drafts and k != best.k:
-            found.append(space.configuration(k, best.steps, best.topk, best.draft_tokens))
-    return found
+            baseline = space.configuration(k, best.steps, best.topk, best.draft_tokens)
+            configurations.append(baseline)
+    return configurations
 
 
 def _propose(
     space: Space, stored: optuna.Study, seed: int
 ) -> tuple[Configuration, dict[str, optuna.distributions.BaseDistribution]]:
-    """A configuration that was not measured yet (there is one), and what it was drawn from."""
-    everything = space.configurations()
+    """A configuration not measured yet (one must be left), and the distributions it is from."""
+    configurations = space.configurations()
     sampler = optuna.samplers.TPESampler(
         seed=seed,
-        n_startup_trials=min(10, max(3, len(everything) // 4)),
+        n_startup_trials=min(10, max(3, len(configurations) // 4)),
     )
     memory = optuna.create_study(direction="maximize", sampler=sampler)
     values = {}
@@ -244,32 +323,43 @@ def _propose(
         if proposed.label not in values:
             return proposed, trial.distributions
         memory.tell(trial, values[proposed.label])
-    left = [each for each in everything if each.label not in values]
-    chosen = left[np.random.default_rng(seed).integers(len(left))]
+    unmeasured = [c for c in configurations if c.label not in values]
+    chosen = unmeasured[np.random.default_rng(seed).integers(len(unmeasured))]
     memory.enqueue_trial(space.parameters(chosen))
     trial = memory.ask()
     return space.suggest(trial), trial.distributions
 
 
-def _measured(each: Configuration, evaluate: Callable[[Configuration], Measurement]) -> TuningTrial:
-    """A trial of this configuration; its number is the study's business."""
+def _measure(
+    configuration: Configuration, evaluate: Callable[[Configuration], Measurement]
+) -> TuningTrial:
+    """A trial of this configuration, without its number (-1)."""
     try:
-        made = evaluate(each)
+        measurement = evaluate(configuration)
     except EngineError as error:
-        return TuningTrial(-1, each, None, error=str(error))
-    runs = made.good(each.label)
+        return TuningTrial(-1, configuration, None, error=str(error))
+    runs = measurement.good(configuration.label)
     if not runs:
-        failed = [run.error for run in made.runs if run.error]
-        return TuningTrial(-1, each, None, error=failed[0] if failed else "No run was made.")
-    found = interval([run.throughput for run in runs])
-    return TuningTrial(-1, each, found.mean, found.half, found.n, acceptance_length(runs), made.key)
+        errors = [run.error for run in measurement.runs if run.error]
+        error = errors[0] if errors else "No run was made."
+        return TuningTrial(-1, configuration, None, error=error)
+    rate = interval([run.throughput for run in runs])
+    return TuningTrial(
+        -1,
+        configuration,
+        rate.mean,
+        rate.half,
+        rate.n,
+        acceptance_length(runs),
+        measurement.key,
+    )
 
 
 def _attributes(trial: TuningTrial) -> dict[str, Any]:
-    """A trial as Optuna keeps it beside number and value."""
-    kept = asdict(trial)
-    del kept["number"], kept["value"]
-    return {**kept, "label": trial.configuration.label}
+    """The attributes of a trial that Optuna stores with its number and value."""
+    attributes = asdict(trial)
+    del attributes["number"], attributes["value"]
+    return {**attributes, "label": trial.configuration.label}
 
 
 def _finished(study: optuna.Study) -> Sequence[optuna.trial.FrozenTrial]:
@@ -284,7 +374,7 @@ def _tuning(stored: optuna.Study, storage: str) -> Tuning:
 
 def _trials(stored: optuna.Study) -> Iterator[TuningTrial]:
     for trial in _finished(stored):
-        kept = {name: value for name, value in trial.user_attrs.items() if name != "label"}
-        configuration = Configuration(**kept.pop("configuration"))
+        attributes = {name: value for name, value in trial.user_attrs.items() if name != "label"}
+        configuration = Configuration(**attributes.pop("configuration"))
         value = trial.values[0] if trial.state == COMPLETE else None
-        yield TuningTrial(trial.number, configuration, value, **kept)
+        yield TuningTrial(trial.number, configuration, value, **attributes)

@@ -1,7 +1,7 @@
-"""Files and folders that appear complete or not at all.
+"""Atomic writes of files and folders.
 
-A hidden scratch file or folder in the same folder is filled, then takes the name (`os.replace`): a
-reader sees the old file, the new one, or none.
+A hidden scratch file or folder in the same folder is filled, then renamed (`os.replace`). A reader
+sees the old file, the new one, or none.
 """
 
 from __future__ import annotations
@@ -20,9 +20,19 @@ from vocabtrim_core.workspace import disk
 
 @contextmanager
 def atomic(path: str | Path, needed: int | None = None) -> Generator[Path]:
-    """A scratch path beside `path` that takes its name when the block ends well, else vanishes.
+    """Write a file atomically, through a scratch path beside it.
 
-    A full disk becomes an InputError naming the folder, what was needed and what is left.
+    Args:
+        path: The file to write. Missing folders above it are created.
+        needed: Bytes that will be written, for the message about a full disk; None where unknown.
+
+    Yields:
+        The scratch path. It is renamed to `path` when the block ends without an error, else
+        deleted.
+
+    Raises:
+        InputError: The file cannot be written, or the disk is full.
+        OSError: The block failed on a file other than these.
     """
     path = Path(path)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}.tmp")
@@ -39,12 +49,23 @@ def atomic(path: str | Path, needed: int | None = None) -> Generator[Path]:
         scratch.unlink(missing_ok=True)  # before the free space is measured for the sentence
         raise InputError(disk.full_disk(path.parent, needed or written or None)) from error
     finally:
-        with suppress(OSError):  # a disk that cannot be written to says so above
+        with suppress(OSError):  # the failed write is reported above
             scratch.unlink(missing_ok=True)
 
 
 def write_atomic(path: str | Path, content: bytes | Callable[[BinaryIO], object]) -> Path:
-    """Write bytes, or what `content(file)` writes, to `path` in one step."""
+    """Write a file atomically.
+
+    Args:
+        path: The file to write. Missing folders above it are created.
+        content: The bytes, or a function that writes them to the open binary file it is given.
+
+    Returns:
+        `path`.
+
+    Raises:
+        InputError: The file cannot be written, or the disk is full.
+    """
     needed = len(content) if isinstance(content, bytes) else None
     with atomic(path, needed) as scratch, scratch.open("wb") as file:
         file.write(content) if isinstance(content, bytes) else content(file)
@@ -53,10 +74,18 @@ def write_atomic(path: str | Path, content: bytes | Callable[[BinaryIO], object]
 
 @contextmanager
 def new_folder(out: str | Path, *, needed: int = 0) -> Generator[Path]:
-    """A scratch folder beside `out` that takes its name when the block ends well, else vanishes.
+    """Write a folder atomically, through a scratch folder beside it. Nothing is overwritten.
 
-    out: a folder that does not exist, or an empty one; anything else is an InputError, because
-    nothing is ever overwritten. needed: bytes the disk must have free.
+    Args:
+        out: The folder to write: it does not exist yet, or is empty.
+        needed: Bytes that must be free on its disk.
+
+    Yields:
+        The scratch folder. It is renamed to `out` when the block ends without an error, else
+        deleted.
+
+    Raises:
+        InputError: `out` is a file or not empty, it cannot be written, or the disk is full.
     """
     out = Path(out).resolve()
     scratch = out.parent / f".{out.name}.{secrets.token_hex(4)}.tmp"

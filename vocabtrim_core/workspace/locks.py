@@ -1,4 +1,4 @@
-"""Locks by name, for processes that share a workspace."""
+"""Named locks between processes that share a workspace."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from vocabtrim_core import workspace
 
 
 def named_lock(name: str, *, blocking: bool = True) -> filelock.FileLock:
-    """The lock of this name, not taken yet.
+    """The lock of a name, not acquired yet.
 
-    It belongs to the operating system, so it ends with the process that holds it, however that
-    ends. blocking: whether `acquire` waits; else it raises filelock.Timeout where another holds it.
+    The operating system releases it when the process that holds it ends, for whatever reason.
+
+    Args:
+        name: Name of the lock, a valid file name.
+        blocking: Whether `acquire` waits; otherwise it raises filelock.Timeout where another
+            process holds the lock.
+
+    Returns:
+        The lock, a context manager.
     """
     return filelock.FileLock(workspace.folder("locks") / f"{name}.lock", blocking=blocking)

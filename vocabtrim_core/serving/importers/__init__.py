@@ -1,14 +1,14 @@
-"""Results of other benchmark tools as measurements.
+"""Import of other benchmark tools' results as measurements.
 
 To add a tool, add one module to `formats/` that defines IMPORTER.
 """
 
 from vocabtrim_core.serving.importers.assembling import (
     Hints,
+    find_importer,
     import_results,
-    keep,
-    own,
-    recognised,
+    own_measurement,
+    save_once,
 )
 from vocabtrim_core.serving.importers.formats import FORMATS
 from vocabtrim_core.serving.importers.importer import Importer, Piece
@@ -20,10 +20,10 @@ __all__ = [
     "Importer",
     "Piece",
     "Source",
+    "find_importer",
     "import_results",
-    "keep",
     "open_sources",
-    "own",
+    "own_measurement",
     "read_source",
-    "recognised",
+    "save_once",
 ]

@@ -1,4 +1,4 @@
-"""What one tool's result format is: how it is recognised, and the runs that are in it."""
+"""The definition of a result format: how to recognise it, and how to read its runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vocabtrim_core.serving.importers.sources import Record, Source
 from vocabtrim_core.serving.measurement import Latency, Run
 
 T = TypeVar("T")
-Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e15)]  # leaves infinity and NaN out
+Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e15)]  # excludes infinity and NaN
 Length = Annotated[float, msgspec.Meta(ge=0, lt=1e6)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Whole = Annotated[int, msgspec.Meta(ge=1)]
@@ -21,12 +21,23 @@ Whole = Annotated[int, msgspec.Meta(ge=1)]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One run as a file tells it; what a file does not tell stays empty.
+    """One run of a file. Fields that the file does not have stay empty.
 
-    drafted: whether there was speculation; None where the file tells neither that there was nor
-    that there was none.  draft: its name.  run: its configuration and index are
-    set when pieces are put together; concurrency 0 where the file does not say.
-    usual_concurrency: the tool's default, taken for a concurrency that the file does not say.
+    Attributes:
+        prompts: Name of the prompt set.
+        run: The run. Its configuration and index are set later; its concurrency is 0 where the file
+            does not state it.
+        drafted: Whether there was speculation, None where the file does not show it.
+        draft: Name of the draft.
+        steps: Draft steps per cycle.
+        topk: Branches per step, 1 for a chain.
+        draft_tokens: Tokens verified per cycle.
+        target: Name of the target.
+        engine: Name and version of the engine.
+        device: Name of the device.
+        usual_concurrency: The tool's default, used where the file states no concurrency.
+        settings: Settings of the run, by name.
+        versions: Versions of packages, by name.
     """
 
     prompts: str
@@ -46,10 +57,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """One format. matches: whether a JSON value is of this format.  read: the runs of a source.
+    """One result format.
 
-    notes: sentences that must stand beside what is read.  checked: against what the reader was
-    written, shown to users.
+    Attributes:
+        name: Name on the command line.
+        title: Name for people.
+        matches: Whether a JSON value is of this format.
+        read: Reads the runs of a source.
+        checked: The file or code with which the reader was checked; shown to users.
+        notes: Sentences that readers of the numbers must know.
     """
 
     name: str
@@ -61,8 +77,19 @@ class Importer:
 
 
 def typed(record: Record, kind: type[T], title: str) -> T:
-    """The record as the dataclass `kind`; unknown fields are left alone. InputError names file,
-    line and field."""
+    """Convert a record to a dataclass or Struct; unknown fields are ignored.
+
+    Args:
+        record: The record.
+        kind: The class.
+        title: Name of the tool in messages.
+
+    Returns:
+        An instance of `kind`.
+
+    Raises:
+        InputError: A field is missing or has a wrong value.
+    """
     try:
         return msgspec.convert(record.value, kind)
     except msgspec.ValidationError as error:
@@ -74,16 +101,39 @@ def typed(record: Record, kind: type[T], title: str) -> T:
 
 
 def has(value: Any, *names: str) -> bool:
-    """Whether a JSON value is an object with all these fields."""
+    """Whether a JSON value is an object with some fields.
+
+    Args:
+        value: The value.
+        *names: Names of the fields.
+
+    Returns:
+        Whether it has all of them.
+    """
     return isinstance(value, dict) and all(name in value for name in names)
 
 
 def latency(*milliseconds: float | None) -> Latency | None:
-    """Mean, median and 95th percentile; None where one of them is not told."""
-    known = [ms / 1e3 for ms in milliseconds if ms is not None]
-    return Latency(*known) if len(known) == 3 else None
+    """The statistics of a run's times.
+
+    Args:
+        *milliseconds: Mean, median and 95th percentile, None where unknown.
+
+    Returns:
+        The statistics in seconds, None where one of them is unknown.
+    """
+    seconds = [ms / 1e3 for ms in milliseconds if ms is not None]
+    return Latency(*seconds) if len(seconds) == 3 else None
 
 
 def verified(tokens: int | None, length: float | None) -> int | None:
-    """Verifications behind a ratio of sums: exact, since both of its terms are whole numbers."""
+    """The number of verifications, from an acceptance length that is a ratio of sums.
+
+    Args:
+        tokens: Output tokens.
+        length: Tokens per verification.
+
+    Returns:
+        tokens / length, rounded to a whole number; None where one of them is unknown or 0.
+    """
     return round(tokens / length) if tokens and length else None

@@ -1,9 +1,9 @@
-"""What imported configurations are called, and which runs are of one."""
+"""Labels of imported configurations, and which runs belong to one configuration."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from vocabtrim_core.serving.importers.importer import Piece
@@ -12,71 +12,101 @@ from vocabtrim_core.serving.statistics import listed
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A piece with what the hints say of it."""
+class LabelledPiece:
+    """A piece with what the hints add.
+
+    Attributes:
+        piece: The piece.
+        k: Draft vocabulary size, None without a draft or where unknown.
+        label: The user's label, "" for none.
+        file: Number (from 1) and name of its file; (0, "") where files are pooled.
+    """
 
     piece: Piece
     k: int | None
     label: str
-    file: tuple[int, str]  # number and name; (0, "") where files are pooled
+    file: tuple[int, str]
 
 
-# What makes a configuration one, its label aside: what the user calls it, shape, file.
+# The user's label, the configuration without a label, and the file: equal for the runs of one
+# configuration.
 Identity = tuple[str, Configuration, tuple[int, str]]
 
 
-def identity(told: Told) -> Identity:
-    """What a piece says about its configuration."""
-    piece = told.piece
+def identity(labelled: LabelledPiece) -> Identity:
+    """The identity of a piece's configuration.
+
+    Args:
+        labelled: The piece.
+
+    Returns:
+        The user's label, the configuration without a label, and the file.
+    """
+    piece = labelled.piece
     if not piece.drafted:
-        return told.label, Configuration(""), told.file
+        return labelled.label, Configuration(""), labelled.file
     draft = piece.draft or "draft of an unknown name"
-    shape = Configuration("", told.k, draft, piece.steps, piece.topk, piece.draft_tokens)
-    return told.label, shape, told.file
+    shape = Configuration("", labelled.k, draft, piece.steps, piece.topk, piece.draft_tokens)
+    return labelled.label, shape, labelled.file
 
 
-def named(identities: Iterable[Identity]) -> dict[Identity, Configuration]:
-    """Labels: the user's, else the size, else the draft's name; with the shape and the file where
-    they clash."""
-    bases = {each: _base(each[0], each[1]) for each in identities}
+def configurations_of(identities: Iterable[Identity]) -> dict[Identity, Configuration]:
+    """Give every configuration a label that differs from the others.
+
+    Args:
+        identities: The identities, each once.
+
+    Returns:
+        Configurations by identity. A label is the user's, else the size, else the draft's name;
+        with the shape, the file or a number added where labels would be equal.
+    """
+    bases = {key: _base_label(key[0], key[1]) for key in identities}
     shapes: dict[str, set[tuple[int, int, int]]] = {}
-    for (_, one, _), base in bases.items():
-        shapes.setdefault(base, set()).add((one.steps, one.topk, one.draft_tokens))
+    for (_, c, _), base in bases.items():
+        shapes.setdefault(base, set()).add((c.steps, c.topk, c.draft_tokens))
     labels = {}
-    for each, base in bases.items():
-        one = each[1]
-        shaped = len(shapes[base]) > 1 and one.steps
-        labels[each] = base + f" ({one.steps}-{one.topk}-{one.draft_tokens})" * bool(shaped)
-    clashes = Counter(labels.values())
-    taken: Counter[str] = Counter()
-    found = {}
-    for each, label in labels.items():
-        _, one, (_, file) = each
-        if clashes[label] > 1 and file and file != label:
+    for key, base in bases.items():
+        c = key[1]
+        with_shape = len(shapes[base]) > 1 and c.steps
+        labels[key] = base + f" ({c.steps}-{c.topk}-{c.draft_tokens})" * bool(with_shape)
+    uses = Counter(labels.values())
+    numbers: Counter[str] = Counter()
+    configurations = {}
+    for key, label in labels.items():
+        _, configuration, (_, file) = key
+        if uses[label] > 1 and file and file != label:
             label = f"{label}, {file}"
-        taken[label] += 1
-        if taken[label] > 1:  # e.g. two drafts of one size without names
-            label = f"{label} #{taken[label]}"
-        found[each] = replace(one, label=label)
-    return found
+        numbers[label] += 1
+        if numbers[label] > 1:  # such as two drafts of one size without names
+            label = f"{label} #{numbers[label]}"
+        configurations[key] = replace(configuration, label=label)
+    return configurations
 
 
-def kept_apart(configurations: Mapping[Identity, Configuration]) -> tuple[str, ...]:
-    """That runs which are alike in several files are kept apart."""
+def separation_notes(identities: Iterable[Identity]) -> tuple[str, ...]:
+    """Notes about files whose equal runs are taken as different configurations.
+
+    Args:
+        identities: The identities, each once.
+
+    Returns:
+        One sentence for each configuration that several files have.
+    """
     files: dict[tuple[str, Configuration], list[str]] = {}
-    for label, one, (_, file) in configurations:
-        files.setdefault((label, one), []).append(file)
+    for label, configuration, (_, file) in identities:
+        files.setdefault((label, configuration), []).append(file)
     return tuple(
-        f"{listed(names)} hold runs of {_base(label, one)}, which are kept apart; --pool makes "
-        "them runs of one configuration."
-        for (label, one), names in files.items()
+        f"{listed(names)} hold runs of {_base_label(label, configuration)}, which are kept apart; "
+        "--pool makes them runs of one configuration."
+        for (label, configuration), names in files.items()
         if len(names) > 1
     )
 
 
-def _base(label: str, one: Configuration) -> str:
+def _base_label(label: str, configuration: Configuration) -> str:
     if label:
         return label
-    if one.k is not None:
-        return f"{one.k:,}"
-    return one.draft.rstrip("/").rpartition("/")[2] if one.draft else "no speculation"
+    if configuration.k is not None:
+        return f"{configuration.k:,}"
+    draft = configuration.draft
+    return draft.rstrip("/").rpartition("/")[2] if draft else "no speculation"

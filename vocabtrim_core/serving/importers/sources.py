@@ -1,4 +1,4 @@
-"""Result files as JSON values that remember the file and line they came from."""
+"""Result files as JSON values with the file and line they are from."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from vocabtrim_core.corpora.uploads import UPLOAD_CAP
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
 
-# What Model-Optimizer's benchmark leaves in its folder; other files of a folder are not results.
+# The result files of Model-Optimizer's benchmark; other files of a folder are ignored.
 FOLDER_FILES = ("configuration.json", "timing.json", "acceptance_rate.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One JSON value. where: file, and line where the file has one value per line."""
+    """One JSON value.
+
+    Attributes:
+        value: The value.
+        where: Its file, and its line where the file has one value per line.
+    """
 
     value: Any
     where: str
@@ -26,24 +31,39 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One result file, or the files of one result folder. name: what it is called, not a path."""
+    """One result file, or the files of one result folder.
+
+    Attributes:
+        name: Name of the file or folder, without its path.
+        records: The JSON values in it.
+    """
 
     name: str
     records: tuple[Record, ...]
 
 
 def open_sources(paths: Sequence[str | Path]) -> list[Source]:
-    """The files and folders that a user named. InputError for what cannot be read."""
-    found = []
+    """Read result files and folders.
+
+    Args:
+        paths: Files, or folders of Model-Optimizer's benchmark.
+
+    Returns:
+        One source for each path.
+
+    Raises:
+        InputError: A file cannot be read or is not JSON, or a folder holds no results.
+    """
+    sources = []
     for path in map(Path, paths):
         files = [path / name for name in FOLDER_FILES if (path / name).is_file()]
         if path.is_dir() and not files:
             raise InputError(
                 f"{path} holds none of {', '.join(FOLDER_FILES)}; name the result files in it."
             )
-        parts = [read_source(_content(each), each.name) for each in files or [path]]
-        found.append(Source(path.name, tuple(r for part in parts for r in part.records)))
-    return found
+        parts = [read_source(_content(file), file.name) for file in files or [path]]
+        sources.append(Source(path.name, tuple(r for part in parts for r in part.records)))
+    return sources
 
 
 def _content(path: Path) -> bytes:
@@ -58,9 +78,19 @@ def _content(path: Path) -> bytes:
 
 
 def read_source(content: bytes, name: str) -> Source:
-    """One JSON value, or one per line. Infinity and NaN, which some tools write, are let through.
+    """Read a file of one JSON value, or of one per line.
 
-    InputError, with file and line, for anything else.
+    Infinity and NaN, which some tools write, are accepted.
+
+    Args:
+        content: The bytes of the file.
+        name: Name of the file in messages.
+
+    Returns:
+        The JSON values.
+
+    Raises:
+        InputError: The file is empty, not UTF-8, or not JSON; with the line.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -69,26 +99,30 @@ def read_source(content: bytes, name: str) -> Source:
     if not text.strip():
         raise InputError(f"{name} is empty.")
     try:
-        return Source(name, (Record(_parsed(text), name),))
+        return Source(name, (Record(_parse(text), name),))
     except ValueError as error:
-        whole = error
+        file_error = error
     lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
-    return Source(name, tuple(_records(lines, name, whole)))
+    return Source(name, tuple(_records(lines, name, file_error)))
 
 
-def _records(lines: Sequence[tuple[int, str]], name: str, whole: ValueError) -> Iterable[Record]:
+def _records(
+    lines: Sequence[tuple[int, str]], name: str, file_error: ValueError
+) -> Iterable[Record]:
     for i, line in lines:
         where = f"{name} line {i}"
         try:
-            yield Record(_parsed(line), where)
+            yield Record(_parse(line), where)
         except ValueError as error:
-            if i == lines[0][0]:  # not one value per line, so what is wrong with the whole counts
-                at = getattr(whole, "lineno", i)
-                raise InputError(f"{name} line {at} is not JSON: {_reason(whole)}.") from whole
+            if i == lines[0][0]:  # not one value per line: report the error of the file as a whole
+                number = getattr(file_error, "lineno", i)
+                raise InputError(
+                    f"{name} line {number} is not JSON: {_reason(file_error)}."
+                ) from file_error
             raise InputError(f"{where} is not JSON: {_reason(error)}.") from error
 
 
-def _parsed(text: str) -> Any:
+def _parse(text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError as error:

@@ -1,1 +1,1 @@
-"""Prompts that engines are measured with."""
+"""Prompts for measurements."""

@@ -1,6 +1,6 @@
-"""Benchmarks that drafts are measured on, by name: the five of the paper and its two tasks.
+"""Benchmarks for measurements, by name: the five of the paper and its two tasks.
 
-They come from the hub, so they need internet the first time.
+They are downloaded from the Hugging Face hub on first use.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PromptPreset:
-    """What a benchmark's prompts are. title: as the paper names it.  instruction: said before them.
+    """The prompts of a benchmark.
 
-    note: how they differ from what the paper measured on.
+    Attributes:
+        title: Its name in the paper.
+        dataset: Its data set.
+        instruction: Text before each prompt.
+        note: How the prompts differ from the paper's.
     """
 
     title: str
@@ -62,7 +66,7 @@ PROMPT_PRESETS: dict[str, PromptPreset] = {
             "Universal NER, English Web Treebank test",
             "universalner/universal_ner",
             "test",
-            ColumnMapping("prompt_response", prompt="text", response="text"),  # it has no answers
+            ColumnMapping("prompt_response", prompt="text", response="text"),  # without answers
             "cc-by-sa-4.0",
             config="en_ewt",
             responses=False,
@@ -77,16 +81,28 @@ PROMPT_PRESETS: dict[str, PromptPreset] = {
 def fetch_prompts(
     name: str, limit: int, progress: Callable[..., Any] | None = None
 ) -> tuple[PromptPreset, Corpus]:
-    """A benchmark and its rows. InputError without internet, unless it was fetched before."""
+    """Download a benchmark, or open it where it was downloaded before.
+
+    Args:
+        name: A key of PROMPT_PRESETS.
+        limit: The most rows.
+        progress: Called as `Progress` is.
+
+    Returns:
+        The benchmark and its rows.
+
+    Raises:
+        InputError: The hub cannot be reached, and the benchmark was not downloaded before.
+    """
     from vocabtrim_core.corpora.hub import fetch_hub
 
     preset = PROMPT_PRESETS[name]
-    found = preset.dataset
+    source = preset.dataset
     return preset, fetch_hub(
-        found.dataset,
-        config=found.config,
-        split=found.split,
+        source.dataset,
+        config=source.config,
+        split=source.split,
         limit=limit,
-        mapping=found.mapping,
+        mapping=source.mapping,
         progress=progress,
     )

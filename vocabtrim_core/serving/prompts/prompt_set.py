@@ -1,7 +1,7 @@
-"""What is asked in a measurement: prompts from benchmarks, corpora and files, always the same ones.
+"""The prompts of a measurement, from benchmarks, corpora and files, reproducible by a seed.
 
-A prompt is a conversation up to a turn of the assistant, rendered with the target's chat template
-and the text that opens the answer.
+A prompt is a conversation up to a turn of the assistant, rendered with the target's chat template,
+with the generation prompt at its end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,14 @@ TURNS = ("first", "last")
 
 @dataclass(frozen=True, slots=True)
 class PromptSet:
-    """In the order they are asked. key: sha256 of their texts.  notes: what was left out."""
+    """Prompts in the order in which they are sent.
+
+    Attributes:
+        name: Name for people.
+        prompts: The prompts.
+        key: SHA-256 of their texts.
+        notes: Sentences on prompts that were left out and on differences from the paper.
+    """
 
     name: str
     prompts: tuple[Prompt, ...]
@@ -42,12 +50,22 @@ class PromptSet:
 
     @classmethod
     def of(cls, name: str, prompts: Sequence[Prompt], notes: Sequence[str] = ()) -> PromptSet:
+        """A set with the key of its prompts.
+
+        Args:
+            name: Name for people.
+            prompts: The prompts.
+            notes: Sentences that readers must know.
+
+        Returns:
+            The set.
+        """
         texts = msgspec.json.encode([prompt.text for prompt in prompts])
         return cls(name, tuple(prompts), hashlib.sha256(texts).hexdigest(), tuple(notes))
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest prompt."""
+        """Tokens of the longest prompt, 0 for no prompts."""
         return max((len(prompt.ids) for prompt in self.prompts), default=0)
 
 
@@ -62,12 +80,26 @@ def load_prompts(
     max_tokens: int | None = None,
     progress: Callable[..., Any] | None = None,
 ) -> PromptSet:
-    """Prompts by the name of a benchmark (`PROMPT_PRESETS`), an upload's key, or files.
+    """Load prompts. The same call gives the same prompts.
 
-    turns: the first user turn alone, or all that stands before the last answer, with the corpus's
-    answers as the history.  limit: draw so many with `seed`; the same call gives the same prompts.
-    max_tokens: leave longer prompts out. InputError when nothing is left, or without internet for
-    a benchmark that was not fetched before.
+    Args:
+        spec: Name of a benchmark (`PROMPT_PRESETS`) or of a demo corpus, key of an upload, or
+            files.
+        tokenizer: The target's tokenizer.
+        template: The target's chat template.
+        limit: How many prompts to draw, None for all.
+        seed: Seed of the draw.
+        turns: "first" for the first user turn only; "last" for all messages before the last answer,
+            with the corpus's own answers as the history.
+        max_tokens: Longer prompts are left out; None for no limit.
+        progress: Called as `Progress` is, for downloads and the demo.
+
+    Returns:
+        Different prompts, in the order of the corpus.
+
+    Raises:
+        InputError: No prompt is left, an argument is out of range, there is no such file, or a
+            benchmark cannot be downloaded.
     """
     from vocabtrim_core.corpora import demo
 
@@ -85,19 +117,19 @@ def load_prompts(
             spec = _demo_file(name, progress)
         elif upload := next((u for u in list_uploads() if u.key == name), None):
             spec, title = upload.path, upload.label
-        corpus = _opened(spec)
+        corpus = _open(spec)
     pool = list(islice(conversations.pool(corpus, template, turns == "last"), conversations.POOL))
-    prompts, left_out = _drawn(pool, tokenizer, template, instruction, limit, seed, max_tokens)
+    prompts, omissions = _draw(pool, tokenizer, template, instruction, limit, seed, max_tokens)
     title = title or corpus.name
     if not prompts:
-        why = next(iter(left_out), "no user turn was found").rstrip(".")
-        raise InputError(f"{title} has no prompt that can be asked: {why}.")
+        reason = next(iter(omissions), "no user turn was found").rstrip(".")
+        raise InputError(f"{title} has no prompt that can be asked: {reason}.")
     if limit is not None and len(prompts) < limit:
-        left_out.append(f"Only {len(prompts):,} different prompts of the {limit:,} asked for.")
-    return PromptSet.of(title, prompts, [*filter(None, notes), *left_out])
+        omissions.append(f"Only {len(prompts):,} different prompts of the {limit:,} asked for.")
+    return PromptSet.of(title, prompts, [*filter(None, notes), *omissions])
 
 
-def _opened(spec: str | Path | Sequence[str | Path]) -> Corpus:
+def _open(spec: str | Path | Sequence[str | Path]) -> Corpus:
     from vocabtrim_core.corpora import open_corpus
 
     try:
@@ -111,7 +143,7 @@ def _opened(spec: str | Path | Sequence[str | Path]) -> Corpus:
 
 
 def _demo_file(name: str, progress: Callable[..., Any] | None) -> Path:
-    """A corpus of the demo, built where it is not there yet."""
+    """The file of a demo corpus, which is built where it does not exist yet."""
     from vocabtrim_core.drafts.demo_target import demo_corpus
 
     demo_corpus(progress or (lambda *_, **__: None))
@@ -121,8 +153,8 @@ def _demo_file(name: str, progress: Callable[..., Any] | None) -> Path:
 # --- from conversations to prompts ---------------------------------------------------------------
 
 
-def _drawn(
-    pool: Sequence[conversations.Asked | str],
+def _draw(
+    pool: Sequence[conversations.Question | str],
     tokenizer: Tokenizer,
     template: ChatTemplate,
     instruction: str,
@@ -130,18 +162,21 @@ def _drawn(
     seed: int,
     max_tokens: int | None,
 ) -> tuple[list[Prompt], list[str]]:
-    """Different prompts in the order of the corpus, and what was left out of the draw."""
+    """Different prompts in the order of the corpus, and sentences on those left out."""
     order = list(range(len(pool)))
     if limit is not None:
         random.Random(seed).shuffle(order)
-    kept: dict[str, tuple[int, Prompt]] = {}
+    by_text: dict[str, tuple[int, Prompt]] = {}
     refused, long = [], 0
     for i in order:
-        if len(kept) == limit:
+        if len(by_text) == limit:
             break
-        found = pool[i]
+        question = pool[i]
         try:
-            text = found if isinstance(found, str) else _rendered(template, *found, instruction)
+            if isinstance(question, str):
+                text = question
+            else:
+                text = _render(template, *question, instruction)
         except InputError as error:
             refused.append(str(error))
             continue
@@ -149,25 +184,24 @@ def _drawn(
         if max_tokens is not None and len(prompt.ids) > max_tokens:
             long += 1
         else:
-            kept.setdefault(text, (i, prompt))
-    left_out = []
+            by_text.setdefault(text, (i, prompt))
+    omissions = []
     if refused:
-        left_out.append(f"{len(refused):,} conversations could not be rendered: {refused[0]}")
+        omissions.append(f"{len(refused):,} conversations could not be rendered: {refused[0]}")
     if long:
-        left_out.append(
+        omissions.append(
             f"{long:,} prompts have more than {max_tokens:,} tokens, the most there is room for."
         )
-    return [prompt for _, prompt in sorted(kept.values(), key=lambda each: each[0])], left_out
+    return [prompt for _, prompt in sorted(by_text.values(), key=itemgetter(0))], omissions
 
 
-def _rendered(
+def _render(
     template: ChatTemplate,
     messages: Sequence[Mapping[str, Any]],
     tools: list[Any] | None,
     instruction: str,
 ) -> str:
-    """The instruction stands before the last message."""
-
+    """The text of a prompt, with the instruction at the start of the last message."""
     *before, last = messages
-    said = {**last, "content": instruction + last["content"]} if instruction else last
-    return template.prompt([*before, said], tools)
+    question = {**last, "content": instruction + last["content"]} if instruction else last
+    return template.prompt([*before, question], tools)

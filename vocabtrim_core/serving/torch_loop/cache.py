@@ -1,7 +1,8 @@
-"""Keys and values of a sequence, in memory that is allocated once and rewound by writing over it.
+"""Keys and values of a sequence, in memory that is allocated once.
 
-Rows behind the position that a forward pass begins at are never read, because its mask ends there;
-so rejected tokens need no removal, and every pass has the shapes that a CUDA graph wants.
+The mask of a forward pass hides all rows after its positions, and the pass overwrites the rows at
+its positions. So rejected tokens need not be removed, and every pass can have the same shapes, as a
+CUDA graph needs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from transformers.cache_utils import StaticLayer
 
 
 class Place:
-    """Where the tokens of a forward pass stand.
+    """The positions of a forward pass, shared by the caches of all layers.
 
-    positions: int64[n], on the device.  visible: rows of the caches that the pass looks at, no
-    fewer than the last position + 1.
+    Attributes:
+        positions: int64[n] on the device, the positions of the pass's tokens.
+        visible: Rows of the caches that the pass reads, at least the last position + 1.
     """
 
     def __init__(self) -> None:
@@ -24,24 +26,39 @@ class Place:
         self.visible = 0
 
     def set(self, positions: torch.Tensor, visible: int) -> None:
-        """Before every forward pass."""
+        """Set both before a forward pass.
+
+        Args:
+            positions: int64[n] on the device.
+            visible: Rows of the caches that the pass reads.
+        """
         self.positions, self.visible = positions, visible
 
     def mask(self) -> torch.Tensor:
-        """bool[1, 1, n, visible]: each token sees itself and what stands before it."""
+        """The causal mask, bool[1, 1, n, visible]: True for rows up to the token's position."""
         rows = torch.arange(self.visible, device=self.positions.device)
         return (rows <= self.positions[:, None])[None, None]
 
 
 class Rewindable(StaticLayer):
-    """The cache of one layer, `length` rows. Keys and values: [B, heads, rows, head_dim]."""
+    """The cache of one layer; keys and values are [B, heads, length, head_dim].
+
+    Args:
+        place: The positions of the next forward pass.
+        length: Number of rows.
+    """
 
     def __init__(self, place: Place, length: int) -> None:
         super().__init__(length)
         self.place = place
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Zeros, since what is masked still takes part in products."""
+        """Allocate the cache with zeros, since masked rows still take part in products.
+
+        Args:
+            key_states: [B, heads, n, head_dim], for shape, dtype and device.
+            value_states: [B, heads, n, head_dim], likewise.
+        """
         batch, heads, _, width = key_states.shape
         self.keys = key_states.new_zeros(batch, heads, self.max_cache_len, width)
         self.values = value_states.new_zeros(
@@ -52,7 +69,17 @@ class Rewindable(StaticLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write at the place's positions; returns its visible rows."""
+        """Write keys and values at the positions of the forward pass.
+
+        Args:
+            key_states: [B, heads, n, head_dim].
+            value_states: [B, heads, n, head_dim].
+            *args: Ignored; part of the interface of transformers.
+            **kwargs: Ignored, likewise.
+
+        Returns:
+            Keys and values of the visible rows, [B, heads, visible, head_dim] each.
+        """
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         assert self.keys is not None

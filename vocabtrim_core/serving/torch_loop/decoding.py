@@ -1,4 +1,4 @@
-"""Greedy decoding of one sequence by cycles: draft S tokens, verify them in one forward pass."""
+"""Greedy decoding of one sequence in cycles: draft S tokens, verify them in one forward pass."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ CHECK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One answer. tokens: with the end token, if it was reached.  accepted[j]: cycles of which j
-    drafted tokens are in the answer; () without a draft.  Times: seconds from the beginning.
+    """One answer.
+
+    Attributes:
+        tokens: Its token ids, with the end token where it was reached.
+        seconds: Time of the last token, from the start of decoding.
+        first_token_s: Time of the first token, from the start of decoding.
+        accepted: accepted[j] cycles gave j drafted tokens of the answer; () without a draft.
     """
 
     tokens: tuple[int, ...]
@@ -28,11 +33,25 @@ class Decoded:
 
 
 class Decoder:
-    """Decodes with a target and a draft (None: the target alone, by the same path).
+    """Decodes with a target and a draft.
 
-    A cycle drafts `steps` tokens after the newest one and lets the target say, in one forward pass,
-    what it would have said after each; drafted tokens count up to the first it contradicts, and its
-    word stands there. So every cycle yields 1..steps + 1 tokens, all of them the target's.
+    A cycle drafts `steps` tokens after the newest one. One forward pass of the target then gives
+    its own next token at each position. Drafted tokens are accepted up to the first that differs,
+    where the target's token is taken. So every cycle gives 1..steps + 1 tokens, the same that the
+    target alone would give.
+
+    Args:
+        target: The target.
+        draft: The draft; None to decode with the target alone, by the same code.
+        steps: Draft steps per cycle.
+
+    Attributes:
+        target: The target.
+        draft: The draft, or None.
+        steps: Draft steps per cycle, 0 without a draft.
+        device: The target's device.
+        length: Tokens for which memory is reserved.
+        graph_error: Why cycles do not run as a CUDA graph on a GPU, else "".
     """
 
     def __init__(self, target: TorchTarget, draft: Eagle3Draft | None, steps: int) -> None:
@@ -40,21 +59,18 @@ class Decoder:
         self._layers = draft.aux_layers if draft else ()
         self.device = target.embedding.device
         self.length, self.graph_error = 0, ""
-        self._graphed = False
-
-    @property
-    def graphed(self) -> bool:
-        """Whether cycles run as a CUDA graph."""
-        return self._graphed
+        self._graphed = False  # whether cycles run as a CUDA graph
 
     def reserve(self, length: int) -> None:
-        """Room for answers whose prompt and new tokens are `length` together, and the CUDA graph
-        of a cycle; kept as long as they suffice.
+        """Allocate the caches, and capture the CUDA graph of a cycle, where they do not suffice.
+
+        Args:
+            length: Tokens of the prompt and the answer together.
         """
         if length <= self.length:
             return
         self.length = length
-        # The warm-up of a capture moves through the caches, a cycle each time.
+        # The warm-up of a capture runs cycles, each of which advances in the caches.
         room = max(length + self.steps, (WARM_UP + 2) * (self.steps + 1))
         with torch.inference_mode():
             self.target.reserve(room)
@@ -66,7 +82,7 @@ class Decoder:
                 self._capture(room)
 
     def _state(self) -> None:
-        """What a cycle reads and writes: see `Eagle3Draft.chain`."""
+        """Allocate the tensors that a cycle reads and writes (see `Eagle3Draft.chain`)."""
         rows = self.steps + 1
         width = self.draft.fc.in_features if self.draft is not None else 0
         self._aux = self.target.embedding.new_zeros(rows, width)
@@ -75,8 +91,8 @@ class Decoder:
         self._last = torch.zeros(1, dtype=torch.long, device=self.device)
 
     def _capture(self, room: int) -> None:
-        """One graph for the whole cycle; none, where the target cannot be captured."""
-        self._visible = room  # a graph always looks at the whole cache
+        """Capture a cycle as one CUDA graph, where the target can be captured."""
+        self._visible = room  # the shapes in a graph are fixed, so it reads the whole cache
         try:
             self._replay = captured(self._cycle, self.device)
             self._graphed, self.graph_error = True, ""
@@ -85,7 +101,7 @@ class Decoder:
             self._graphed, self.graph_error = False, str(error).splitlines()[0]
 
     def _cycle(self) -> None:
-        """Draft, verify, and note how many drafted tokens the target agrees with."""
+        """Draft, verify, and store the number of accepted tokens in `_last`."""
         proposed = self._tokens
         if self.draft is not None:
             proposed = self.draft.chain(
@@ -93,11 +109,13 @@ class Decoder:
             )
         self._start += self._last + 1
         rows = len(proposed)
-        at = self._start + torch.arange(rows, device=self.device)
-        said, aux = self.target.forward(proposed[None], at, self._visible, rows, self._layers)
-        agreed = (proposed[1:] == said[0, :-1]).long().cumprod(0).sum()
-        self._last.copy_(agreed)
-        self._tokens.copy_(said[0])
+        positions = self._start + torch.arange(rows, device=self.device)
+        tokens, aux = self.target.forward(
+            proposed[None], positions, self._visible, rows, self._layers
+        )
+        accepted = (proposed[1:] == tokens[0, :-1]).long().cumprod(0).sum()
+        self._last.copy_(accepted)
+        self._tokens.copy_(tokens[0])
         self._aux.copy_(aux[0])
 
     @torch.inference_mode()
@@ -109,7 +127,17 @@ class Decoder:
         ends: frozenset[int] = frozenset(),
         check: Callable[[], None] = lambda: None,
     ) -> Decoded:
-        """The answer to a prompt of 1 or more ids: up to `new` tokens, or to one of `ends`."""
+        """Decode the answer to a prompt.
+
+        Args:
+            ids: Token ids of the prompt, one or more.
+            new: The most tokens of the answer.
+            ends: Token ids that end the answer.
+            check: Called about once a second; may raise Cancelled.
+
+        Returns:
+            The answer.
+        """
         self.reserve(len(ids) + new)
         began = checked = time.perf_counter()
         answer = [self._prefill(ids)]
@@ -120,10 +148,10 @@ class Decoder:
             if not self._graphed:
                 self._visible = len(ids) + len(answer) + self.steps
             self._replay()
-            *said, agreed = torch.cat([self._tokens, self._last]).tolist()
-            kept = _until(said[: agreed + 1], ends)[: new - len(answer)]
-            answer += kept
-            accepted[min(agreed, len(kept))] += 1
+            *tokens, count = torch.cat([self._tokens, self._last]).tolist()
+            added = _until(tokens[: count + 1], ends)[: new - len(answer)]
+            answer += added
+            accepted[min(count, len(added))] += 1
             if (now := time.perf_counter()) - checked > CHECK_SECONDS:
                 checked = now
                 check()
@@ -131,29 +159,31 @@ class Decoder:
         return Decoded(tuple(answer), seconds, first, tuple(accepted) if self.draft else ())
 
     def _prefill(self, ids: Sequence[int]) -> int:
-        """The first token; the target has read the prompt then."""
+        """Run the target over the prompt; returns the first token of the answer."""
         n = len(ids)
         self._prompt = torch.tensor([ids], device=self.device)
         self._positions = torch.arange(n, device=self.device)
-        said, self._read = self.target.forward(self._prompt, self._positions, n, 1, self._layers)
-        self._tokens[0] = said[0, -1]
+        tokens, self._prompt_aux = self.target.forward(
+            self._prompt, self._positions, n, 1, self._layers
+        )
+        self._tokens[0] = tokens[0, -1]
         self._start.fill_(n - 1)
         self._last.zero_()
         return int(self._tokens[0])
 
     def _read_prompt(self, ids: Sequence[int]) -> None:
-        """The draft reads all pairs of the prompt but the last, which the first cycle reads."""
+        """Run the draft over all pairs of the prompt but the last, which the first cycle reads."""
         if self.draft is None:
             return
         n = len(ids)
-        self._aux[0] = self._read[0, -1]
+        self._aux[0] = self._prompt_aux[0, -1]
         if n > 1:
-            hidden = self.draft.fuse(self._read[:, :-1])
+            hidden = self.draft.fuse(self._prompt_aux[:, :-1])
             self.draft.read(self._prompt[:, 1:], hidden, self._positions[:-1], n - 1)
 
 
 def _until(tokens: list[int], ends: frozenset[int]) -> list[int]:
-    """The tokens up to the first that ends an answer, that one included."""
+    """The tokens up to and including the first one in `ends`."""
     for i, token in enumerate(tokens):
         if token in ends:
             return tokens[: i + 1]

@@ -1,9 +1,9 @@
 """An EAGLE-3 draft as SpecForge trains it and engines serve it, in plain torch.
 
-At position t it reads what the target computed there (three hidden states, fused by `fc` to one)
-and the embedding of the token that follows, t + 1; one decoder layer attends over all such pairs,
-and the head says which token of the draft vocabulary comes at t + 2. To draft on, the layer's own
-output takes the place of the fused hidden states.
+At position t it reads the target's hidden states there (of three layers, fused to one by `fc`) and
+the embedding of the next token, t + 1. One decoder layer attends over all such pairs, and the head
+predicts the token at t + 2 among the draft vocabulary. For the next draft step the layer's output
+takes the place of the fused hidden states.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - how everybody calls it
+import torch.nn.functional as F  # noqa: N812 - the usual name
 from torch import nn
 from transformers import LlamaConfig
 from transformers.models.llama.modeling_llama import (
@@ -35,7 +35,12 @@ DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF1
 
 
 class Attention(nn.Module):
-    """Attention over pairs: queries, keys and values project from [embedding; hidden], 2H wide."""
+    """Attention over pairs: queries, keys and values project from [embedding; hidden].
+
+    Args:
+        config: Shapes of the draft.
+        head_dim: Width of a head.
+    """
 
     def __init__(self, config: LlamaConfig, head_dim: int) -> None:
         super().__init__()
@@ -48,17 +53,32 @@ class Attention(nn.Module):
         self.o_proj = nn.Linear(queries, width, bias=False)
 
     def forward(self, x: torch.Tensor, angles: Any, cache: Rewindable, mask: Any) -> torch.Tensor:
-        """x [B, n, 2H] -> [B, n, H]."""
+        """Attend over the pairs in the cache.
+
+        Args:
+            x: [B, n, 2H], pairs of embedding and hidden state.
+            angles: Cosines and sines of the rotary embedding.
+            cache: The cache of the layer.
+            mask: bool[1, 1, n, visible].
+
+        Returns:
+            [B, n, H].
+        """
         projected = (self.q_proj(x), self.k_proj(x), self.v_proj(x))
         q, k, v = (y.unflatten(2, (-1, self.head_dim)).transpose(1, 2) for y in projected)
         q, k = apply_rotary_pos_emb(q, k, *angles)
         keys, values = (repeat_kv(y, self.groups) for y in cache.update(k, v))
-        seen = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
-        return self.o_proj(seen.transpose(1, 2).flatten(2))
+        output = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        return self.o_proj(output.transpose(1, 2).flatten(2))
 
 
 class Layer(nn.Module):
-    """The one decoder layer."""
+    """The decoder layer.
+
+    Args:
+        config: Shapes of the draft.
+        head_dim: Width of a head.
+    """
 
     def __init__(self, config: LlamaConfig, head_dim: int) -> None:
         super().__init__()
@@ -74,7 +94,18 @@ class Layer(nn.Module):
     def forward(
         self, embedded: torch.Tensor, hidden: torch.Tensor, angles: Any, cache: Any, mask: Any
     ) -> torch.Tensor:
-        """embedded, hidden [B, n, H] -> [B, n, H]."""
+        """Run the layer.
+
+        Args:
+            embedded: [B, n, H], embeddings of the tokens.
+            hidden: [B, n, H], fused hidden states or earlier outputs of the layer.
+            angles: Cosines and sines of the rotary embedding.
+            cache: The cache of the layer.
+            mask: bool[1, 1, n, visible].
+
+        Returns:
+            [B, n, H].
+        """
         normed = self.hidden_norm(hidden)
         pair = torch.cat([self.input_layernorm(embedded), normed], -1)
         hidden = (normed if self.norm_before_residual else hidden) + self.self_attn(
@@ -84,11 +115,17 @@ class Layer(nn.Module):
 
 
 class Eagle3Draft(nn.Module):
-    """The draft, and the cache of the sequence it drafts for.
+    """An EAGLE-3 draft with the cache of one sequence (or a batch of equal length).
 
-    embedding: [V, H], usually the target's.  ids: int64[k], the target token of each head row.
-    aux_layers: the target's layers whose outputs `fc` fuses.  aux_width: of these together, 3H
-    unless the target's H is another.
+    Args:
+        config: Shapes of the draft.
+        k: Draft vocabulary size.
+        aux_width: Width of the target's hidden states together, three times the target's H.
+
+    Attributes:
+        embedding: [V, H], usually the target's.
+        ids: int64[k], the target id of each row of the head.
+        aux_layers: Indices of the target's layers whose outputs `fc` fuses.
     """
 
     def __init__(self, config: LlamaConfig, k: int, aux_width: int) -> None:
@@ -109,30 +146,67 @@ class Eagle3Draft(nn.Module):
         self.rotary: nn.Module | None = None
 
     def reserve(self, length: int) -> None:
-        """Room for a sequence of `length` tokens; what was cached is gone."""
+        """Replace the cache by an empty one.
+
+        Args:
+            length: Tokens of the sequence at most.
+        """
         self.cache = Rewindable(self.place, length)
 
     def fuse(self, aux: torch.Tensor) -> torch.Tensor:
-        """Three hidden states of the target [..., 3H] -> [..., H]."""
+        """Fuse hidden states of the target.
+
+        Args:
+            aux: [..., aux_width], those of three layers, concatenated.
+
+        Returns:
+            [..., H].
+        """
         if self.fc_norm is not None:
             parts = zip(self.fc_norm, aux.chunk(3, -1), strict=True)
             aux = torch.cat([norm(part) for norm, part in parts], -1)
         return self.fc(aux)
 
-    def read(self, tokens: torch.Tensor, hidden: torch.Tensor, at: torch.Tensor, visible: int):
-        """The layer over pairs at positions `at` int64[n]; tokens [B, n], hidden [B, n, H]."""
+    def read(
+        self, tokens: torch.Tensor, hidden: torch.Tensor, positions: torch.Tensor, visible: int
+    ):
+        """Run the layer over pairs, and store them in the cache.
+
+        Args:
+            tokens: int64[B, n], target ids.
+            hidden: [B, n, H].
+            positions: int64[n], positions of the pairs.
+            visible: Rows of the cache to attend over, at least the last position + 1.
+
+        Returns:
+            [B, n, H].
+        """
         assert self.rotary is not None
-        self.place.set(at, visible)
-        angles = self.rotary(hidden, at[None])
+        self.place.set(positions, visible)
+        angles = self.rotary(hidden, positions[None])
         embedded = F.embedding(tokens, self.embedding)
         return self.midlayer(embedded, hidden, angles, self.cache, self.place.mask())
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[..., H] -> [..., k]."""
+        """Logits of the head.
+
+        Args:
+            hidden: [..., H], outputs of the layer.
+
+        Returns:
+            [..., k].
+        """
         return self.lm_head(self.norm(hidden) if self.norm_output else hidden)
 
     def pick(self, logits: torch.Tensor) -> torch.Tensor:
-        """The most likely token, as the target numbers it."""
+        """The most likely token.
+
+        Args:
+            logits: [..., k].
+
+        Returns:
+            int64[...], target ids.
+        """
         return self.ids[logits.argmax(-1)]
 
     def chain(
@@ -143,66 +217,103 @@ class Eagle3Draft(nn.Module):
         last: torch.Tensor,
         visible: int,
     ) -> torch.Tensor:
-        """What the target is to verify: int64[S + 1], the newest token and S drafted ones.
+        """Draft S tokens after the newest one.
 
-        aux [S + 1, 3H] and tokens int64[S + 1]: the target's pairs since position `start`, of which
-        those after row `last` are rejected (start, last: int64[1]). Rejected pairs are computed
-        all the same, so that shapes never change; drafting writes over them before they are seen.
+        Rejected pairs are computed too, so that shapes never change; drafted pairs overwrite them
+        in the cache before they are attended to.
+
+        Args:
+            aux: [S + 1, aux_width], the target's hidden states of its last forward pass.
+            tokens: int64[S + 1], the target's next tokens there.
+            start: int64[1], position of the first row.
+            last: int64[1], the last accepted row; rows after it are rejected.
+            visible: Rows of the cache to attend over.
+
+        Returns:
+            int64[S + 1] target ids to verify: the newest token and S drafted ones.
         """
         rows = len(tokens)
-        at = start + torch.arange(rows, device=start.device)
-        hidden = self.read(tokens[None], self.fuse(aux)[None], at, visible)
+        positions = start + torch.arange(rows, device=start.device)
+        hidden = self.read(tokens[None], self.fuse(aux)[None], positions, visible)
         hidden = hidden.index_select(1, last)
-        found = [tokens.index_select(0, last)]
+        drafted = [tokens.index_select(0, last)]
         for step in range(1, rows):
             if step > 1:
-                hidden = self.read(found[-1][None], hidden, start + last + step - 1, visible)
-            found.append(self.pick(self.logits(hidden))[0])
-        return torch.cat(found)
+                hidden = self.read(drafted[-1][None], hidden, start + last + step - 1, visible)
+            drafted.append(self.pick(self.logits(hidden))[0])
+        return torch.cat(drafted)
 
 
 def draft_config(fields: Mapping[str, Any]) -> LlamaConfig:
-    """The draft's config.json as the library reads it; speculators keeps the layer's in a part."""
+    """A draft's config.json as a config of transformers.
+
+    Args:
+        fields: The fields of the file. Drafts of speculators have the layer's in the section
+            transformer_layer_config.
+
+    Returns:
+        The config, without the dtype.
+    """
     fields = {**(fields.get("transformer_layer_config") or {}), **fields}
-    known = {name: value for name, value in fields.items() if name not in ("dtype", "torch_dtype")}
-    return LlamaConfig(**known)
+    return LlamaConfig(**{n: v for n, v in fields.items() if n not in ("dtype", "torch_dtype")})
 
 
-def assembled(
+def assemble(
     draft: Checkpoint, head: Head, embedding: torch.Tensor, aux_layers: Sequence[int]
 ) -> Eagle3Draft:
-    """The draft of a folder, in the dtype and on the device of `embedding` (the target's, [V, H]).
+    """Build a draft from its checkpoint.
 
-    InputError where a tensor is missing, has another shape, or is quantised.
+    Args:
+        draft: The checkpoint.
+        head: Its LM head.
+        embedding: [V, H], the target's, used where the checkpoint has none; the draft gets its
+            dtype and device.
+        aux_layers: Indices of the target's layers whose outputs the draft reads.
+
+    Returns:
+        The draft.
+
+    Raises:
+        InputError: A tensor is missing, has another shape, or is quantised.
     """
     config = draft_config(draft.model.fields)
     dtype, device = embedding.dtype, embedding.device
     with torch.device("meta"):
         module = Eagle3Draft(config, len(head.ids), len(aux_layers) * embedding.shape[1])
     module.aux_layers = tuple(aux_layers)
-    wanted = module.state_dict()
-    found = {}
+    expected = module.state_dict()
+    weights = {}
     for name, stored in draft.tensors.items():
         name = name.removeprefix("model.").replace("layers.0.", "midlayer.")
-        if name in wanted and name != HEAD:
-            found[name] = _tensor(stored, draft).to(device, dtype)
+        if name in expected and name != HEAD:
+            weights[name] = _tensor(stored, draft).to(device, dtype)
         elif name == EMBEDDING:
             embedding = _tensor(stored, draft).to(device, dtype)
-    found[HEAD] = _tensor(head.tensor, draft).to(device, dtype)
-    for name, tensor in wanted.items():
-        if name not in found or found[name].shape != tensor.shape:
-            has = f"has shape {list(found[name].shape)}" if name in found else "is missing"
+    weights[HEAD] = _tensor(head.tensor, draft).to(device, dtype)
+    for name, tensor in expected.items():
+        if name not in weights or weights[name].shape != tensor.shape:
+            state = f"has shape {list(weights[name].shape)}" if name in weights else "is missing"
             raise InputError(
-                f"{draft.folder}: {name} {has}, but {CONFIG} asks for {list(tensor.shape)}."
+                f"{draft.folder}: {name} {state}, but {CONFIG} asks for {list(tensor.shape)}."
             )
-    module.load_state_dict(found, assign=True)
-    return equipped(module, config, embedding, torch.from_numpy(np.array(head.ids)))
+    module.load_state_dict(weights, assign=True)
+    return with_embedding(module, config, embedding, torch.from_numpy(np.array(head.ids)))
 
 
-def equipped(
+def with_embedding(
     module: Eagle3Draft, config: LlamaConfig, embedding: torch.Tensor, ids: torch.Tensor
 ) -> Eagle3Draft:
-    """With embedding [V, H], ids int64[k] and rotary angles, all on the embedding's device."""
+    """Complete a draft with its embedding, its ids and the rotary embedding.
+
+    Args:
+        module: The draft, which is changed.
+        config: Its config.
+        embedding: [V, H].
+        ids: int64[k], the target id of each row of the head.
+
+    Returns:
+        The draft in evaluation mode; all parts are on the embedding's device.
+    """
     module.embedding, module.ids = embedding, ids.to(embedding.device)
     module.rotary = LlamaRotaryEmbedding(config).to(embedding.device)
     return module.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""A draft folder, loaded once it is shown to belong to the target."""
+"""Loading of a draft, with the checks that it belongs to the target."""
 
 from __future__ import annotations
 
@@ -11,23 +11,34 @@ from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.serving.measurement import Configuration
-from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, assembled
+from vocabtrim_core.serving.torch_loop.draft import Eagle3Draft, assemble
 from vocabtrim_core.serving.torch_loop.target import TorchTarget
 
 
 def load_draft(
     configuration: Configuration, folder: Path, target: Target, model: TorchTarget
 ) -> Eagle3Draft:
-    """The draft of `folder`, which shares the embedding of `model`.
+    """Load a draft.
 
-    InputError: a draft for another target, of another k, or of layers the target does not have.
+    Args:
+        configuration: The configuration, with the draft's k.
+        folder: Folder of the draft.
+        target: The target.
+        model: The target's model, whose embedding the draft shares.
+
+    Returns:
+        The draft.
+
+    Raises:
+        InputError: The draft is for another target, has another k, reads layers the target does not
+            have, or cannot be read.
     """
     draft = open_checkpoint(folder)
     width, rows = check_draft(draft)
-    reads = draft.size("target_hidden_size") or width
-    if (reads, rows) != (target.hidden_size, target.vocab_size):
+    target_width = draft.size("target_hidden_size") or width
+    if (target_width, rows) != (target.hidden_size, target.vocab_size):
         raise InputError(
-            f"{folder} is a draft for H = {reads:,} and V = {rows:,}, but the target "
+            f"{folder} is a draft for H = {target_width:,} and V = {rows:,}, but the target "
             f"{target.name} has {target.hidden_size:,} and {target.vocab_size:,}; they belong to "
             "different models."
         )
@@ -43,4 +54,4 @@ def load_draft(
             f"{folder} reads the layers {list(layers)}, but the target {target.name} has layers "
             f"0..{target.layers - 1}, of which a draft reads three below the last."
         )
-    return assembled(draft, head, model.embedding, layers)
+    return assemble(draft, head, model.embedding, layers)

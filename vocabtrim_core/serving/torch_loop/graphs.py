@@ -1,4 +1,4 @@
-"""The same work again and again: one CUDA graph on a GPU, a plain call elsewhere."""
+"""Repeated work: as one CUDA graph on a GPU, as a plain call elsewhere."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ WARM_UP = 3  # calls before the capture: libraries choose their kernels and work
 
 
 def captured(work: Callable[[], object], device: torch.device) -> Callable[[], object]:
-    """What replays `work`, which reads and writes the same tensors every time.
+    """Capture a function as a CUDA graph.
 
-    On a CPU that is `work` itself. RuntimeError where it does what a graph cannot hold, such as
-    waiting for the GPU.
+    Args:
+        work: The function, which reads and writes the same tensors every time.
+        device: Its device.
+
+    Returns:
+        A function that does the same; on a CPU it is `work` itself. A RuntimeError of torch passes
+        where the function does something that a graph does not allow, such as waiting for the GPU.
     """
     if device.type != "cuda":
         return work

@@ -1,4 +1,4 @@
-"""The torch loop as an attached engine."""
+"""The torch loop as an engine for measurements."""
 
 from __future__ import annotations
 
@@ -27,12 +27,19 @@ NARROW = ("bfloat16", "float16")
 
 
 class TorchLoop:
-    """Greedy speculative decoding here, one sequence at a time; see `Attached`.
+    """Greedy speculative decoding in this process, one sequence at a time; see `Attached`.
 
-    target: folder, hub id, or "demo".  device: auto, cpu or cuda.  dtype: float32 on a CPU and
-    bfloat16 on a GPU unless said; at these widths a near tie of two tokens may fall either way,
-    depending on how many tokens are computed at once, so answers are compared and `notes` say how
-    many differed. InputError for what cannot be loaded.
+    Rounding depends on how many tokens are computed at once, so where two tokens are nearly tied,
+    answers with and without a draft may differ. Answers are compared, and `notes` say how many
+    differ.
+
+    Args:
+        target: Folder, hub id, or "demo".
+        device: "auto", "cpu" or "cuda".
+        dtype: One of DTYPES, or "auto" for float32 on a CPU and bfloat16 on a GPU.
+
+    Raises:
+        InputError: There is no such target, device or dtype.
     """
 
     alternates = True
@@ -55,10 +62,8 @@ class TorchLoop:
         }
         self.label = f"torch loop, torch {self.versions['torch']}, {self.dtype}"
         self.settings: Mapping[str, str | int | float | bool | None] = {"dtype": self.dtype}
-        self.settings: Mapping[str, str | int | float | bool | None] = {"dtype": self.dtype}
-        self.alternates = True
-        # request -> configuration -> its answer, the first configuration first
-        self._said: dict[tuple[Generation, tuple[int, ...]], dict[str, tuple[int, ...]]] = {}
+        # Answers by request and configuration, in the order of use.
+        self._answers: dict[tuple[Generation, tuple[int, ...]], dict[str, tuple[int, ...]]] = {}
         self._in_use = ""
         self._model: TorchTarget | None = None
         self._decoder: Decoder | None = None
@@ -66,22 +71,22 @@ class TorchLoop:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What must stand beside the numbers, as far as is known by now."""
+        """See `Attached.notes`; depends on the answers so far."""
         notes = ["One sequence at a time, chain drafting, greedy, no server between."]
         if self.toy:
             notes.append("The target is a toy that demonstrates the mechanism, not a result.")
-        others = [
+        is_equal = [
             tokens == first
-            for first, *rest in map(dict.values, self._said.values())
-            for tokens in rest
+            for first, *others in map(dict.values, self._answers.values())
+            for tokens in others
         ]
-        if not all(others):
+        if not all(is_equal):
             notes.append(
-                f"{others.count(False):,} of {len(others):,} answers differ from those of the "
+                f"{is_equal.count(False):,} of {len(is_equal):,} answers differ from those of the "
                 f"first configuration: near ties that {self.dtype} rounds either way."
             )
-        elif others:
-            notes.append(f"All {len(others):,} answers equal those of the first configuration.")
+        elif is_equal:
+            notes.append(f"All {len(is_equal):,} answers equal those of the first configuration.")
         elif self.dtype in NARROW:
             notes.append(
                 f"In {self.dtype} a near tie may fall either way, depending on how many tokens "
@@ -92,28 +97,38 @@ class TorchLoop:
         return tuple(notes)
 
     def use(self, configuration: Configuration, concurrency: int = 1) -> None:
-        """Load the draft (and the target, the first time). InputError for what does not fit."""
+        """Load the draft, and on first use the target.
+
+        Args:
+            configuration: The configuration; a chain, or no draft.
+            concurrency: 1.
+
+        Raises:
+            InputError: The configuration is not supported, the draft does not belong to the target,
+                or the memory does not suffice.
+            EngineError: The memory ran out, or torch failed.
+        """
         _check(configuration, concurrency)
         from vocabtrim_core.serving.torch_loop.decoding import Decoder
         from vocabtrim_core.serving.torch_loop.fitting import load_draft
-        from vocabtrim_core.serving.torch_loop.target import loaded
+        from vocabtrim_core.serving.torch_loop.target import load_model
 
         folder = draft_folder(configuration.draft) if configuration.k is not None else None
         try:
-            self._decoder = None  # the caches of the last configuration make room
+            self._decoder = None  # free the caches of the last configuration
             if self._model is None:
                 self._check_memory()
-                self._model = loaded(self._target, self._device, self.dtype)
+                self._model = load_model(self._target, self._device, self.dtype)
             draft = load_draft(configuration, folder, self._target, self._model) if folder else None
             self._decoder = Decoder(self._model, draft, configuration.steps)
             self._in_use = configuration.label
         except MemoryError as error:
             raise EngineError(_memory(self._device)) from error
         except RuntimeError as error:
-            raise _failed(error, self._device) from error
+            raise EngineError(_failure(error, self._device)) from error
 
     def _check_memory(self) -> None:
-        """Before the weights are read: a computer that swaps answers nobody."""
+        """Raise InputError before the weights are read where they do not fit into memory."""
         stored = open_checkpoint(self._target.folder).tensors.values()
         weights = sum(math.prod(tensor.shape) for tensor in stored)
         needed = weights * {"float64": 8, "float32": 4}.get(self.dtype, 2)
@@ -126,7 +141,7 @@ class TorchLoop:
             )
 
     def flush(self) -> None:
-        """Nothing is kept from one request to the next."""
+        """Does nothing, because no cache outlives a request."""
 
     def answer(
         self,
@@ -135,7 +150,21 @@ class TorchLoop:
         concurrency: int,
         check: Callable[[], None],
     ) -> tuple[list[Answer], float]:
-        """One prompt after the other; see `Attached.answer`."""
+        """Answer one prompt after the other.
+
+        Args:
+            prompts: The requests.
+            generation: Settings of the generation.
+            concurrency: 1.
+            check: Called between requests and about once a second; raises Cancelled.
+
+        Returns:
+            The answers in the order of the prompts, and the wall time in seconds.
+
+        Raises:
+            InputError: An argument is not supported, or a prompt is too long for the target.
+            EngineError: The memory ran out, or torch failed.
+        """
         if concurrency != 1:
             raise InputError(_ONE)
         encoded = [self._ids(prompt) for prompt in prompts]
@@ -145,22 +174,27 @@ class TorchLoop:
         answers = []
         for ids in encoded:
             check()
-            found = self.decode(ids, generation, check)
+            decoded = self.decode(ids, generation, check)
             answers.append(
                 Answer(
-                    len(found.tokens),
-                    found.seconds,
-                    found.first_token_s,
-                    sum(found.accepted) if found.accepted else None,
-                    found.accepted,
+                    len(decoded.tokens),
+                    decoded.seconds,
+                    decoded.first_token_s,
+                    sum(decoded.accepted) if decoded.accepted else None,
+                    decoded.accepted,
                 )
             )
         return answers, time.perf_counter() - began
 
     def reserve(self, tokens: int) -> None:
-        """Room for prompts and answers of so many tokens together, before any clock runs.
+        """Allocate the caches before times are measured.
 
-        InputError when the target was not made for that many.
+        Args:
+            tokens: Tokens of the longest prompt and its answer together.
+
+        Raises:
+            InputError: The target supports fewer positions.
+            EngineError: The memory ran out, or torch failed.
         """
         most = self._target.architecture.max_position_embeddings
         if tokens > most:
@@ -172,7 +206,7 @@ class TorchLoop:
         try:
             self._ready().reserve(tokens)
         except RuntimeError as error:
-            raise _failed(error, self._device) from error
+            raise EngineError(_failure(error, self._device)) from error
 
     def decode(
         self,
@@ -180,7 +214,20 @@ class TorchLoop:
         generation: Generation,
         check: Callable[[], None] = lambda: None,
     ) -> Decoded:
-        """The answer to one prompt with the configuration in use."""
+        """Decode the answer to one prompt with the configuration in use.
+
+        Args:
+            ids: Token ids of the prompt.
+            generation: Settings of the generation, with temperature 0.
+            check: Called about once a second; raises Cancelled.
+
+        Returns:
+            The answer.
+
+        Raises:
+            InputError: The temperature is not 0, or the ids are not the target's.
+            EngineError: The memory ran out, or torch failed.
+        """
         if generation.temperature:
             raise InputError("The torch loop decodes greedily; set the temperature to 0.")
         if not ids or min(ids) < 0 or max(ids) >= self._target.vocab_size:
@@ -191,13 +238,13 @@ class TorchLoop:
         decoder = self._ready()
         ends = frozenset() if generation.ignore_eos else decoder.target.ends
         try:
-            found = decoder.decode(ids, generation.max_new_tokens, ends=ends, check=check)
+            decoded = decoder.decode(ids, generation.max_new_tokens, ends=ends, check=check)
         except MemoryError as error:
             raise EngineError(_memory(self._device)) from error
         except RuntimeError as error:
-            raise _failed(error, self._device) from error
-        self._said.setdefault((generation, tuple(ids)), {})[self._in_use] = found.tokens
-        return found
+            raise EngineError(_failure(error, self._device)) from error
+        self._answers.setdefault((generation, tuple(ids)), {})[self._in_use] = decoded.tokens
+        return decoded
 
     def _ready(self) -> Decoder:
         if self._decoder is None:
@@ -214,7 +261,7 @@ class TorchLoop:
         return self._tokenizer.ids(prompt.text)
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._model = self._decoder = None
         if self._device == "cuda":
             import torch
@@ -229,7 +276,7 @@ _ONE = (
 
 
 def _check(configuration: Configuration, concurrency: int) -> None:
-    """InputError for what this loop does not do."""
+    """Raise InputError for a configuration that the loop does not support."""
     c = configuration
     if concurrency != 1:
         raise InputError(_ONE)
@@ -245,9 +292,17 @@ def _check(configuration: Configuration, concurrency: int) -> None:
 
 
 def draft_folder(spec: str) -> Path:
-    """Where a draft lies: a draft directory, or RUN/K for a training of this workspace.
+    """The folder of a draft.
 
-    InputError when there is none.
+    Args:
+        spec: The folder, the folder above its "draft" folder, or RUN/K for a training run of this
+            workspace.
+
+    Returns:
+        The folder that holds its config.json.
+
+    Raises:
+        InputError: There is no such draft.
     """
     from vocabtrim_core.drafts.runs import read_run
     from vocabtrim_core.model_config import CONFIG
@@ -274,9 +329,9 @@ def _memory(device: str) -> str:
     )
 
 
-def _failed(error: RuntimeError, device: str) -> EngineError:
-    """torch reports both with RuntimeError: no memory, and whatever else went wrong."""
+def _failure(error: RuntimeError, device: str) -> str:
+    """The message for a RuntimeError of torch, which may mean that the memory ran out."""
     first = str(error).splitlines()[0] if str(error) else type(error).__name__
     if "out of memory" in first.lower() or "can't allocate" in first:
-        return EngineError(_memory(device))
-    return EngineError(f"The torch loop failed: {first}.")
+        return _memory(device)
+    return f"The torch loop failed: {first}."

@@ -1,4 +1,4 @@
-"""Every importable format, one module each: a module here that defines IMPORTER is a format."""
+"""The importable formats, one module each, which defines IMPORTER."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """SpecForge's `benchmarks/bench_eagle3.py`: one indented JSON object in a file named .jsonl.
 
 {"model": draft, "<benchmark>": [{batch_size, steps, topk, num_draft_tokens, num_samples,
-"metrics": [{latency, output_throughput, accept_length, …}]}]}; steps 0 is no speculation, null a
-server that was not launched by the script. accept_length is a ratio of sums, 1.0 without
-speculation. Neither target nor engine version is in it.
+"metrics": [{latency, output_throughput, accept_length, …}]}]}. steps is 0 without speculation, and
+null for a server that the script did not launch. accept_length is a ratio of sums, 1.0 without
+speculation. The file has neither the target nor the version of the engine.
 
 Checked against the script and its `BenchmarkMetrics` at SpecForge commit a6b6b023 (2026-08-08).
 """
@@ -69,15 +69,15 @@ def _read(source: Source) -> Iterable[Piece]:
         draft = str(record.value.get("model") or "")
         for name, entries in _benchmarks(record.value).items():
             for i, entry in enumerate(entries):
-                at = Record(entry, f"{record.where}, {name} entry {i + 1},")
-                yield from _pieces(typed(at, _Entry, TITLE), PROMPTS.get(name, name), draft)
+                part = Record(entry, f"{record.where}, {name} entry {i + 1},")
+                yield from _pieces(typed(part, _Entry, TITLE), PROMPTS.get(name, name), draft)
 
 
 def _pieces(entry: _Entry, prompts: str, draft: str) -> Iterable[Piece]:
     for metrics in entry.metrics:
-        # A server that was already there tells no steps; it drafted if anything was accepted.
-        there = True if metrics.accept_length > 1 else None
-        drafted = there if entry.steps is None else entry.steps > 0
+        # Without steps (a server that already ran), an accepted token shows that there is a draft.
+        accepts = True if metrics.accept_length > 1 else None
+        drafted = accepts if entry.steps is None else entry.steps > 0
         tokens = round(metrics.output_throughput * metrics.latency)
         length = metrics.accept_length if drafted else None
         run = Run(

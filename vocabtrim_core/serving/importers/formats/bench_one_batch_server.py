@@ -1,8 +1,8 @@
 """`python -m sglang.bench_one_batch_server --result-filename`: one JSON object per line.
 
-One batch of random prompts of one length. output_throughput counts from the last first token on;
-throughput here is all output tokens over the whole latency, as everywhere. acc_length is the
-server's, -1 where there is none.
+One batch of random prompts of one length. The file's output_throughput counts from the last first
+token on; the throughput read here is all output tokens over the whole latency, as in other formats.
+acc_length is the server's, -1 where there is none.
 
 Checked against `BenchOneCaseResult.dump_to_jsonl` of SGLang 0.5.23.
 """

@@ -27,7 +27,7 @@ from vocabtrim_core.serving.importers.sources import Source
 from vocabtrim_core.serving.measurement import Run
 
 TITLE = "sglang.bench_serving"
-# Other tools that go back to the same benchmark share the other fields, but do not write these.
+# Other tools derived from the same benchmark share the other fields, but do not write these.
 MARKS = ("total_output_tokens_retokenized", "accept_length")
 
 
@@ -68,8 +68,9 @@ def _read(source: Source) -> Iterable[Piece]:
         line = typed(record, _Line, TITLE)
         server = line.server_info or _Server()
         length = line.accept_length or None
-        plain = None if line.server_info is None else False  # a server that tells names it
-        drafted = True if length or server.speculative_algorithm else plain
+        # server_info names the algorithm, so without one in it there is no draft.
+        without = None if line.server_info is None else False
+        drafted = True if length or server.speculative_algorithm else without
         engine = "vLLM" if line.backend.startswith("vllm") else "SGLang"
         run = Run(
             "",

@@ -1,12 +1,12 @@
 """Model-Optimizer's `examples/specdec_bench`: a folder with three files.
 
-configuration.json: arguments, engine and version, GPU.  timing.json: a list with one object per
-run, "Output TPS" over the whole wall time, other times as texts without a 95th percentile.
-acceptance_rate.json: a list too, with the histogram of tokens per verification, from which the
-acceptance length is taken as a ratio of sums; "Average_AL" there is a mean over requests.
+configuration.json has the arguments, engine and version, and GPU. timing.json is a list with one
+object per run; "Output TPS" is over the whole wall time, and other times are texts without a 95th
+percentile. acceptance_rate.json is a list with the histogram of tokens per verification, from which
+the acceptance length is computed as a ratio of sums; its "Average_AL" is a mean over requests.
 
 Checked against `Timing`, `AcceptanceRate`, `Metric.write` and `dump_env` at Model-Optimizer commit
-a2fbac7b (2026-08-21) and their form of later the same year.
+a2fbac7b (2026-08-21), and against their later form of the same year.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Configuration:
 
     @property
     def prompts(self) -> str:
-        """What the prompts are called; older versions have a flag per set."""
+        """Name of the prompt set; older versions have a flag for each set."""
         name = self.dataset or (
             "mtbench" if self.mtbench else "specbench" if self.specbench else ""
         )
@@ -84,34 +84,34 @@ def _matches(value: Any) -> bool:
 def _read(source: Source) -> Iterable[Piece]:
     timings: list[_Timing] = []
     histograms: list[_Acceptance] = []
-    about = _Configuration()
+    settings = _Configuration()
     for record in source.records:
         if _is_configuration(record.value):
-            about = typed(record, _Configuration, TITLE)
+            settings = typed(record, _Configuration, TITLE)
             continue
-        for i, each in enumerate(record.value):
-            at = Record(each, f"{record.where} entry {i + 1}")
+        for i, value in enumerate(record.value):
+            entry = Record(value, f"{record.where} entry {i + 1}")
             if _is_list_of(record.value, "Output TPS"):
-                timings.append(typed(at, _Timing, TITLE))
+                timings.append(typed(entry, _Timing, TITLE))
             else:
-                histograms.append(typed(at, _Acceptance, TITLE))
+                histograms.append(typed(entry, _Acceptance, TITLE))
     if not timings:
         raise InputError(
             f"{source.name} holds no timing.json of {TITLE}, so there is no throughput in it; name "
             "the folder, or timing.json with the files beside it."
         )
-    for timing, counted in zip_longest(timings, histograms[: len(timings)]):
-        yield _piece(timing, counted, about)
+    for timing, acceptance in zip_longest(timings, histograms[: len(timings)]):
+        yield _piece(timing, acceptance, settings)
 
 
-def _piece(timing: _Timing, counted: _Acceptance | None, about: _Configuration) -> Piece:
-    drafted = about.speculative_algorithm not in (None, "NONE")
-    unknown = about == _Configuration()  # timing.json alone
-    lengths = {int(n): times for n, times in counted.histogram.items()} if counted else {}
+def _piece(timing: _Timing, acceptance: _Acceptance | None, settings: _Configuration) -> Piece:
+    drafted = settings.speculative_algorithm not in (None, "NONE")
+    unknown = settings == _Configuration()  # timing.json alone
+    lengths = {int(n): times for n, times in acceptance.histogram.items()} if acceptance else {}
     cycles, tokens = sum(lengths.values()), sum(n * times for n, times in lengths.items())
     run = Run(
         "",
-        about.concurrency,
+        settings.concurrency,
         0,
         throughput=timing.rate,
         verified=cycles if drafted and cycles else None,
@@ -120,19 +120,21 @@ def _piece(timing: _Timing, counted: _Acceptance | None, about: _Configuration) 
         if drafted
         else (),
     )
-    steps = about.draft_length or 0 if drafted else 0
+    steps = settings.draft_length or 0 if drafted else 0
     return Piece(
-        about.prompts,
+        settings.prompts,
         run,
         None if unknown else drafted,
-        (about.draft_model_dir or "") if drafted else "",
+        (settings.draft_model_dir or "") if drafted else "",
         steps,
         draft_tokens=steps + 1 if steps else 0,
-        target=about.model_dir,
-        engine=" ".join(filter(None, [about.engine, about.engine_version])),
-        device=about.gpu or "",
-        settings={"requests": about.num_requests, "max_new_tokens": about.output_length},
-        versions={about.engine.lower(): about.engine_version} if about.engine_version else {},
+        target=settings.model_dir,
+        engine=" ".join(filter(None, [settings.engine, settings.engine_version])),
+        device=settings.gpu or "",
+        settings={"requests": settings.num_requests, "max_new_tokens": settings.output_length},
+        versions={settings.engine.lower(): settings.engine_version}
+        if settings.engine_version
+        else {},
     )
 
 

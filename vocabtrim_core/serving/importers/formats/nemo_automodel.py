@@ -1,9 +1,9 @@
 """NeMo Automodel's `bench_sglang`, `bench_vllm` and `bench_sweep` with --output-json.
 
-One object for one workload, or {"results": [one per data set], "aggregate"} for a sweep. With vLLM
-the acceptance is 1 + accepted/drafts of counters read before and after, so exact; with SGLang it
-is the server's average since it started. A baseline server's throughput may stand beside. The
-concurrency is not in it (16 unless told otherwise).
+The file is one object for one workload, or {"results": [one per data set], "aggregate"} for a
+sweep. With vLLM the acceptance length is 1 + accepted/drafts of counters read before and after, so
+it is exact; with SGLang it is the server's average since it started. The throughput of a baseline
+server may be there too. The file does not have the concurrency (16 by default).
 
 Checked against the writers (`_summarize`, `_report_summary`) in nemo-automodel 0.7.0.
 """
@@ -59,53 +59,53 @@ def _read(source: Source) -> Iterable[Piece]:
         if results is None:
             yield from _pieces(typed(record, _Summary, TITLE))
             continue
-        for i, each in enumerate(results):
-            at = Record(each, f"{record.where}, result {i + 1},")
-            if has(each, "error"):
-                failed = typed(at, _Failed, TITLE)
+        for i, result in enumerate(results):
+            part = Record(result, f"{record.where}, result {i + 1},")
+            if has(result, "error"):
+                failed = typed(part, _Failed, TITLE)
                 run = Run("", 0, 0, error=failed.error)
                 yield Piece(failed.dataset, run, True, usual_concurrency=CONCURRENCY)
             else:
-                yield from _pieces(typed(at, _Summary, TITLE))
+                yield from _pieces(typed(part, _Summary, TITLE))
 
 
-def _pieces(found: _Summary) -> Iterable[Piece]:
-    cycles = found.num_drafts or verified(found.output_tokens, found.accept_length)
-    length = found.accept_length
-    if found.num_drafts and found.num_accepted_tokens is not None:
-        length = 1 + found.num_accepted_tokens / found.num_drafts
-    engine = "SGLang" if found.num_drafts is None else "vLLM"
-    rate = found.output_throughput_tok_s
+def _pieces(summary: _Summary) -> Iterable[Piece]:
+    cycles = summary.num_drafts or verified(summary.output_tokens, summary.accept_length)
+    length = summary.accept_length
+    if summary.num_drafts and summary.num_accepted_tokens is not None:
+        length = 1 + summary.num_accepted_tokens / summary.num_drafts
+    engine = "SGLang" if summary.num_drafts is None else "vLLM"
+    rate = summary.output_throughput_tok_s
     error = "No request was answered." if rate is None else ""
     run = Run(
         "",
         0,
         0,
         throughput=rate or 0.0,
-        tokens=found.output_tokens,
-        seconds=found.wall_clock_s,
+        tokens=summary.output_tokens,
+        seconds=summary.wall_clock_s,
         verified=cycles,
         acceptance_length=length,
         error=error,
     )
-    settings = {"prompts": found.num_prompts, "failed requests": found.failed}
+    settings = {"prompts": summary.num_prompts, "failed requests": summary.failed}
     yield Piece(
-        found.dataset,
+        summary.dataset,
         run,
         None if length is None else True,
-        steps=found.speculative_num_steps or 0,
-        target=found.model,
+        steps=summary.speculative_num_steps or 0,
+        target=summary.model,
         engine=engine,
         usual_concurrency=CONCURRENCY,
         settings=settings,
     )
-    if found.baseline_throughput_tok_s:
-        plain = Run("", 0, 0, throughput=found.baseline_throughput_tok_s)
+    if summary.baseline_throughput_tok_s:
+        baseline = Run("", 0, 0, throughput=summary.baseline_throughput_tok_s)
         yield Piece(
-            found.dataset,
-            plain,
+            summary.dataset,
+            baseline,
             False,
-            target=found.model,
+            target=summary.model,
             engine=engine,
             usual_concurrency=CONCURRENCY,
             settings=settings,
@@ -114,7 +114,7 @@ def _pieces(found: _Summary) -> Iterable[Piece]:
 
 def _matches(value: Any) -> bool:
     if has(value, "results", "aggregate") and isinstance(value["results"], list):
-        return any(_is_summary(each) for each in value["results"])
+        return any(_is_summary(result) for result in value["results"])
     return _is_summary(value)
 
 

@@ -2,7 +2,7 @@
 
 {target: {benchmark: {"benchmark_name", "results": [{batch_size, steps, topk, num_draft_tokens,
 "metrics": [{"Name", "output_throughput", "accept_length"}]}]}}}. The run without speculation is
-repeated in every entry under a name that is spelled "Wihtout EAGLE3"; it is one run.
+repeated in every entry, under the name "Wihtout EAGLE3"; it is read once.
 
 Checked against docs/spec_bundle/public/raw_data/data.json at SpecForge commit a6b6b023.
 """
@@ -59,10 +59,10 @@ class _Benchmark:
 def _matches(value: Any) -> bool:
     targets = list(value.values()) if isinstance(value, dict) else []
     return bool(targets) and all(
-        isinstance(each, dict)
-        and bool(each)
-        and all(has(benchmark, "benchmark_name", "results") for benchmark in each.values())
-        for each in targets
+        isinstance(benchmarks, dict)
+        and bool(benchmarks)
+        and all(has(benchmark, "benchmark_name", "results") for benchmark in benchmarks.values())
+        for benchmarks in targets
     )
 
 
@@ -70,8 +70,8 @@ def _read(source: Source) -> Iterable[Piece]:
     for record in source.records:
         for target, benchmarks in record.value.items():
             for name, value in benchmarks.items():
-                at = Record(value, f"{record.where}, {target}, {name},")
-                yield from _pieces(typed(at, _Benchmark, TITLE), target)
+                part = Record(value, f"{record.where}, {target}, {name},")
+                yield from _pieces(typed(part, _Benchmark, TITLE), target)
 
 
 def _pieces(benchmark: _Benchmark, target: str) -> Iterable[Piece]:

@@ -1,9 +1,9 @@
 """`specforge benchmark --output-json`: one JSON object about one server.
 
-average_acceptance_length is the mean of the requests' own values, which long and short answers
-enter alike, not the ratio of sums that everything else here is. Where the number of verifications
-is there too, tokens over verifications is taken instead and the mean left out. Nothing about
-server, draft or concurrency is in it.
+average_acceptance_length is the mean over requests, whatever their lengths, and not a ratio of sums
+as in other formats. It is not read; where the file has the number of verifications, the acceptance
+length is tokens over verifications. The file has nothing about the server's settings, the draft or
+the concurrency.
 
 Checked against a file recorded from SpecForge 0.2.0 and its `BenchmarkResult`.
 """
@@ -43,26 +43,26 @@ class _Result:
 
 def _read(source: Source) -> Iterable[Piece]:
     for record in source.records:
-        found = typed(record, _Result, TITLE)
-        cycles = found.spec_verify_count or None
-        drafted = True if cycles or found.average_acceptance_length is not None else None
+        result = typed(record, _Result, TITLE)
+        cycles = result.spec_verify_count or None
+        drafted = True if cycles or result.average_acceptance_length is not None else None
         run = Run(
             "",
             0,
             0,
-            throughput=found.throughput_tokens_per_second,
-            tokens=found.output_tokens,
-            seconds=found.latency_seconds,
+            throughput=result.throughput_tokens_per_second,
+            tokens=result.output_tokens,
+            seconds=result.latency_seconds,
             verified=cycles,
-            acceptance_length=found.output_tokens / cycles if cycles else None,
+            acceptance_length=result.output_tokens / cycles if cycles else None,
         )
-        name = found.dataset.replace("-", "")
+        name = result.dataset.replace("-", "")
         yield Piece(
-            PROMPTS.get(name, found.dataset),
+            PROMPTS.get(name, result.dataset),
             run,
             drafted,
-            engine="SGLang" if found.backend == "sglang" else found.backend,
-            settings={"prompts": found.samples},
+            engine="SGLang" if result.backend == "sglang" else result.backend,
+            settings={"prompts": result.samples},
         )
 
 

@@ -1,9 +1,9 @@
-"""`vllm bench serve --save-result`: one JSON object per run, in a file of its own or appended.
+"""`vllm bench serve --save-result`: one JSON object per run, one per file or one per line.
 
-The spec_decode_* fields are differences of the server's counters around the run, so they are its
-own: length = 1 + accepted / drafts, and the share of the drafts whose token at each position was
-accepted. They are left out where nothing was drafted. Neither draft, engine version nor prompts
-are in the file, except where --metadata wrote them.
+The spec_decode_* fields are differences of the server's counters before and after the run, so they
+belong to this run: length = 1 + accepted / drafts, and the share of the drafts whose token at each
+position was accepted. They are missing where nothing was drafted. The file has neither draft,
+version of the engine nor prompts, except where --metadata wrote them.
 
 Checked against the writer (`main_async` in vllm/benchmarks/serve.py) at vLLM commit 009e6d4a.
 """
@@ -61,44 +61,44 @@ class _Result:
 
 def _read(source: Source) -> Iterable[Piece]:
     for record in source.records:
-        found = typed(record, _Result, TITLE)
-        drafts = found.spec_decode_num_drafts or None
-        length = found.spec_decode_acceptance_length or None
-        steps = round((found.spec_decode_draft_tokens or 0) / drafts) if drafts else 0
-        at_once = found.max_concurrency or found.max_concurrent_requests or 0
+        result = typed(record, _Result, TITLE)
+        drafts = result.spec_decode_num_drafts or None
+        length = result.spec_decode_acceptance_length or None
+        steps = round((result.spec_decode_draft_tokens or 0) / drafts) if drafts else 0
+        at_once = result.max_concurrency or result.max_concurrent_requests or 0
         run = Run(
             "",
             at_once,
             0,
-            throughput=found.output_throughput,
-            tokens=found.total_output_tokens,
-            seconds=found.duration,
+            throughput=result.output_throughput,
+            tokens=result.total_output_tokens,
+            seconds=result.duration,
             verified=drafts,
             acceptance_length=length,
-            accepted=_accepted(drafts, found.spec_decode_per_position_acceptance_rates),
-            latency=latency(found.mean_e2el_ms, found.median_e2el_ms, found.p95_e2el_ms),
-            first_token=latency(found.mean_ttft_ms, found.median_ttft_ms, found.p95_ttft_ms),
+            accepted=_accepted(drafts, result.spec_decode_per_position_acceptance_rates),
+            latency=latency(result.mean_e2el_ms, result.median_e2el_ms, result.p95_e2el_ms),
+            first_token=latency(result.mean_ttft_ms, result.median_ttft_ms, result.p95_ttft_ms),
         )
         yield Piece(
-            found.dataset_name or "unnamed prompts",
+            result.dataset_name or "unnamed prompts",
             run,
             True if length else None,
             steps=steps,
             draft_tokens=steps + 1 if steps else 0,
-            target=found.model_id,
+            target=result.model_id,
             engine="vLLM",
-            usual_concurrency=max(1, found.num_prompts),
-            settings={"prompts": found.completed, "failed requests": found.failed},
+            usual_concurrency=max(1, result.num_prompts),
+            settings={"prompts": result.completed, "failed requests": result.failed},
         )
 
 
 def _accepted(drafts: int | None, rates: Sequence[float]) -> tuple[int, ...]:
-    """accepted[j]: drafts of which exactly j tokens were accepted, from the shares that reached
-    each position; () where they are no such shares."""
+    """accepted[j], the number of drafts of which exactly j tokens were accepted."""
+    # From the shares of drafts that reached each position; () where they are no such shares.
     if not drafts or not rates or list(rates) != sorted(rates, reverse=True):
         return ()
     reached = [drafts, *(round(rate * drafts) for rate in rates), 0]
-    return tuple(here - further for here, further in pairwise(reached))
+    return tuple(a - b for a, b in pairwise(reached))
 
 
 IMPORTER = Importer(
