@@ -721,6 +721,8 @@ def test_killed_process_is_resumed_with_identical_counts(tmp_path, small_parts, 
     assert finished | set(saved) == everything
     assert counts.key == expected.key
     assert counts.counts.tolist() == expected.counts.tolist()
+    held = find_responses(counts.key, counts)
+    assert (held.complete, held.tokens) == (True, counts.tokens)
 
 
 @pytest.mark.parametrize("step", ["keep_responses", "PartFolder.remove"])

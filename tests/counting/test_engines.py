@@ -190,6 +190,16 @@ def test_guard_finds_every_code_point_of_the_table_and_no_other():
     assert with_unicode_17(texts(["a", "", "b\u088f", "c", "\U00033479"])[1:]).tolist() == [1, 3]
 
 
+@pytest.mark.parametrize("filler", ["plain ", "é", "\u4e00", "\U0001f600"])
+@pytest.mark.parametrize("size", [1, 700, 30_000])
+def test_guard_finds_them_wherever_they_stand(filler, size):
+    """Whatever stands around them: text with few bytes above ASCII is looked at another way."""
+    newest = chr(unicode_17_ranges()[-1][1])
+    for at in (0, size // 2, size):
+        many = [filler * size, filler * at + newest + filler * (size - at), filler * size]
+        assert with_unicode_17(texts(many)).tolist() == [1]
+
+
 @pytest.mark.parametrize("name", ["llama-3.1", "shared:qwen-151k"])
 def test_newer_unicode_is_routed_to_hf(name):
     tokenizer = real_tokenizer(name)

@@ -60,6 +60,7 @@ def collect(folder, blocks, cap=10**9) -> ResponseFiles:
     files = ResponseFiles(folder, SIZE, cap)
     for part, (first, batch, found) in blocks:
         files.add(part, first, batch, found.sizes(len(batch)), found.of)
+    files.flush()
     return files
 
 
@@ -115,9 +116,36 @@ def test_what_was_counted_before_is_used_and_damage_is_not(tmp_path):
     collect(tmp_path, blocks[:1])
     again = collect(tmp_path, blocks[1:])
     assert again.join({"a", "b"}, 9).ids.tolist() == [1, 1, 2, 2, 2, 3, 3, 3, 3]
-    (tmp_path / f"a@1{response_files.BLOCK}").write_bytes(b"no")
+    files = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    files[0].write_bytes(b"no")
     assert collect(tmp_path, blocks[1:]).join({"a", "b"}, 9) is None
     assert ResponseFiles(tmp_path / "new", SIZE).join({"a"}, 5) is None
+
+
+def test_a_part_counted_again_leaves_the_others_of_its_file(tmp_path):
+    collect(tmp_path, [("a", block(1, [2])), ("b", block(2, [3]))])  # then killed: a not finished
+    again = collect(tmp_path, [("a", block(1, [2]))])
+    assert again.join({"a", "b"}, 5).ids.tolist() == [1, 1, 2, 2, 2]
+
+
+def test_many_responses_are_on_disk_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(response_files, "TOGETHER", 20)
+    files = ResponseFiles(tmp_path, SIZE)
+    for part, (first, batch, found) in [("a", block(1, [2])), ("a", block(2, [30]))]:
+        files.add(part, first, batch, found.sizes(len(batch)), found.of)
+    assert ResponseFiles(tmp_path, SIZE).join({"a"}, 32).ids.tolist() == [1] * 2 + [2] * 30
+
+
+def test_what_could_not_be_written_is_not_taken_for_written(tmp_path, monkeypatch):
+    files, (first, batch, found) = ResponseFiles(tmp_path, SIZE), block(1, [2])
+    files.add("a", first, batch, found.sizes(1), found.of)
+    with monkeypatch.context() as patch:
+        patch.setattr(response_files, "_write", lambda *args: 1 / 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                files.flush()
+    files.flush()
+    assert ResponseFiles(tmp_path, SIZE).join({"a"}, 2).ids.tolist() == [1, 1]
 
 
 SPANS = st.lists(st.lists(st.integers(0, SIZE - 1), max_size=4), max_size=6)  # of a conversation

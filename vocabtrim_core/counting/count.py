@@ -28,7 +28,7 @@ from vocabtrim_core.counting.candidates import candidates, proved
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.encoding import encode_batch
 from vocabtrim_core.counting.engines import PARALLELISM
-from vocabtrim_core.counting.parts import PartFolder
+from vocabtrim_core.counting.parts import Part, PartFolder
 from vocabtrim_core.counting.proof import ExactEngine, MismatchError, Proof
 from vocabtrim_core.counting.response_batch import ResponseBatch
 from vocabtrim_core.counting.response_files import ResponseFiles, keep_responses
@@ -210,8 +210,14 @@ def count_here(
     texts, which may still be under way: until it is done, one of several threads waits, since HF is
     using its core.
     """
+
+    def finish(part: Part) -> None:
+        if keep:
+            keep.flush()  # before: a finished part is not counted again
+        folder.save(part)
+
     vocab_size = recipe.tokenizer.vocab_size
-    feed = WorkQueue(corpus, corpus.shards(), folder.finished, vocab_size, folder.save)
+    feed = WorkQueue(corpus, corpus.shards(), folder.finished, vocab_size, finish)
     stopped = threading.Event()
 
     def check() -> None:

@@ -1,7 +1,8 @@
 """Responses of a corpus collected while it is counted, and kept beside its counts.
 
-A block's responses are one file as soon as the block is counted, so memory holds one block, a
-killed count keeps what it has, and what is joined in the end does not depend on who came first.
+The responses of some blocks are one file, written when they are large enough and before a part that
+they belong to is finished. So memory holds little, a killed count keeps what belongs to its
+finished parts, and what is joined in the end does not depend on who came first.
 Of a large corpus a random part of the conversations is held: those whose hash ends in enough zero
 bits, as many as make the tokens fit. The hash is of the row, so the part is always the same one.
 """
@@ -11,10 +12,12 @@ bits, as many as make the tokens fit. The hash is of the row, so the part is alw
 from __future__ import annotations
 
 import binascii
+import functools
 import threading
+import uuid
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -35,9 +38,10 @@ if TYPE_CHECKING:
 CAP = 20_000_000  # tokens held of one corpus: 80 MB
 LEVELS = 64
 SUFFIX = ".responses.npz"
-BLOCK = ".block.arrow"
-# A block's file is Arrow's own: a row for each conversation held, and for the whole block how many
-# tokens of each level were counted in it, held or not.
+BLOCKS = ".blocks.arrow"
+TOGETHER = 8 * 2**20  # bytes of responses in a file, about
+# A file is Arrow's own, with a batch for each block: a row for each conversation held, and beside
+# it which block it is and how many tokens of each level were counted in it, held or not.
 SCHEMA = pa.schema(
     [
         ("spans", pa.large_list(pa.large_binary())),  # the uint32 ids of each
@@ -45,7 +49,19 @@ SCHEMA = pa.schema(
         ("domain", pa.string()),
     ]
 )
-BY_LEVEL = b"tokens_by_level"
+Place = tuple[str, int]  # of a block: its part and first row
+
+
+class _Held(NamedTuple):
+    """What is held of a block, and int64[LEVELS]: its tokens by level."""
+
+    place: Place
+    by_level: np.ndarray
+    rows: pa.RecordBatch
+
+    def from_level(self, level: int) -> pa.RecordBatch:
+        """The conversations whose hash has this level or more."""
+        return self.rows.filter(pc.greater_equal(self.rows["level"], level)) if level else self.rows
 
 
 class ResponseFiles:
@@ -53,13 +69,15 @@ class ResponseFiles:
 
     def __init__(self, folder: Path, vocab_size: int, cap: int = CAP) -> None:
         self.folder, self.vocab_size, self.cap = folder, vocab_size, cap
-        self._lock = threading.Lock()
-        self._seen: dict[str, np.ndarray] = {}  # block -> tokens by level, kept or not
-        for path in folder.glob(f"*{BLOCK}"):
+        self._lock, self._disk = threading.Lock(), threading.Lock()
+        self._seen: dict[Place, np.ndarray] = {}  # tokens by level, kept or not
+        self._waiting: list[_Held] = []  # for a file
+        self._bytes = 0  # of what waits
+        for path in folder.glob(f"*{BLOCKS}"):
             try:
-                self._seen[path.name] = _read(path, LEVELS)[1]
+                self._seen |= {held.place: held.by_level for held in _read(path)}
             except InputError:
-                path.unlink(missing_ok=True)  # damaged: its block is counted again
+                path.unlink(missing_ok=True)  # damaged: its blocks are counted again
 
     def add(
         self,
@@ -74,11 +92,10 @@ class ResponseFiles:
         sizes: int64[len(batch)], ids of each conversation.  responses: gives those of the
         conversations wanted (bool[len(batch)]).
         """
-        levels = hash_levels(part, batch.rows)
+        levels, place = hash_levels(part, batch.rows), (part, first_row)
         by_level = np.bincount(levels, sizes, LEVELS).astype(np.int64)
-        name = f"{part}@{first_row}{BLOCK}"
         with self._lock:
-            self._seen[name] = by_level
+            self._seen[place] = by_level
             least = _level(self._seen.values(), self.cap)
         kept = (levels >= least) & (sizes > 0)
         found = responses(kept)
@@ -89,38 +106,67 @@ class ResponseFiles:
             pa.array(levels[kept]),
             domains.filter(pa.array(kept)).cast(pa.string()),
         ]
-        held = pa.record_batch(columns, SCHEMA.with_metadata({BY_LEVEL: by_level.tobytes()}))
+        held = _Held(place, by_level, pa.record_batch(columns, SCHEMA))
+        with self._lock:
+            self._waiting.append(held)
+            self._bytes += held.rows.nbytes
+            enough = self._bytes > TOGETHER
+        if enough:
+            self.flush()
 
-        def write(file: BinaryIO) -> None:
-            with ipc.new_file(file, held.schema) as writer:
-                writer.write(held)
-
-        write_atomic(self.folder / name, write)
+    def flush(self) -> None:
+        """Write what waits: to be called before a part counts as finished."""
+        with self._disk:  # so that all is written, whoever writes it
+            with self._lock:
+                waiting = self._waiting.copy()
+            if not waiting:
+                return
+            name = f"{uuid.uuid4().hex}{BLOCKS}"  # never that of a file of a count before
+            write_atomic(self.folder / name, functools.partial(_write, waiting))
+            with self._lock:  # now, so that nobody takes for written what could not be
+                del self._waiting[: len(waiting)]
+                self._bytes -= sum(held.rows.nbytes for held in waiting)
 
     def join(self, parts: Collection[str], tokens: int) -> Responses | None:
-        """The responses of these parts in order.
+        """The responses of these parts in order, of what is on disk.
 
         tokens: how many were counted in them. None when files for some of them are missing, since
         they were counted without, or when one conversation alone is above the cap.
         """
-        names = sorted((n for n in self._seen if n.rpartition("@")[0] in parts), key=_place)
-        if sum(int(self._seen[name].sum()) for name in names) != tokens:
+        seen = {place: by_level for place, by_level in self._seen.items() if place[0] in parts}
+        if sum(int(by_level.sum()) for by_level in seen.values()) != tokens:
             return None
-        level = _level((self._seen[name] for name in names), self.cap)
-        held = pa.concat_tables(_read(self.folder / name, level)[0] for name in names)
+        level = _level(seen.values(), self.cap)
+        rows = {
+            held.place: held.from_level(level)
+            for path in self.folder.glob(f"*{BLOCKS}")
+            for held in _read(path)
+            if held.place in seen
+        }
+        held = pa.Table.from_batches([rows[place] for place in sorted(rows)], SCHEMA)
         return _responses(held, self.vocab_size, level == 0) if len(held) else None
 
 
-def _read(path: Path, level: int) -> tuple[pa.Table, np.ndarray]:
-    """(conversations whose hash has this level or more, tokens by level) of a block's file."""
+def _write(blocks: list[_Held], file: BinaryIO) -> None:
+    with ipc.new_file(file, SCHEMA) as writer:
+        for (part, first_row), by_level, rows in blocks:
+            about = {"part": part, "first_row": str(first_row), "tokens": by_level.tobytes()}
+            writer.write_batch(rows, about)
+
+
+def _read(path: Path) -> list[_Held]:
+    """What a file holds, mapped into memory. InputError where it is damaged."""
+    held = []
     try:
-        with pa.memory_map(str(path)) as file:
-            table = ipc.open_file(file).read_all()
-        by_level = np.frombuffer(table.schema.metadata[BY_LEVEL], np.int64)
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
-        raise InputError(f"{path} does not hold responses of a block ({error}).") from error
-    table = table.replace_schema_metadata()
-    return table.filter(pc.greater_equal(table["level"], level)) if level else table, by_level
+        with pa.memory_map(str(path)) as source:
+            file = ipc.open_file(source)
+            for i in range(file.num_record_batches):
+                rows, about = file.get_batch_with_custom_metadata(i)
+                place = about[b"part"].decode(), int(about[b"first_row"])
+                held.append(_Held(place, np.frombuffer(about[b"tokens"], np.int64), rows))
+    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} does not hold responses of blocks ({error}).") from error
+    return held
 
 
 def _responses(held: pa.Table, vocab_size: int, complete: bool) -> Responses:
@@ -149,14 +195,9 @@ def hash_levels(part: str, rows: np.ndarray) -> np.ndarray:
 
 def _level(by_level: Iterable[np.ndarray], cap: int) -> int:
     """The least level from which on all tokens fit under the cap."""
-    total = sum(by_level, np.zeros(LEVELS, np.int64))
+    total = np.sum([np.zeros(LEVELS, np.int64), *by_level], axis=0)
     above = np.cumsum(total[::-1])[::-1]
     return int(np.count_nonzero(above > cap))
-
-
-def _place(name: str) -> tuple[str, int]:
-    part, _, rest = name.rpartition("@")
-    return part, int(rest.removesuffix(BLOCK))
 
 
 # --- kept beside the counts ---------------------------------------------------------------------
