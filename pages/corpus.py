@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import corpus_choice, counting_form, spans_view, tokenizer_choice
+from pages.ui.corpus import corpus_choice, counting_form, spans_view, tokenizer_choice
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
 

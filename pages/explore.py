@@ -6,10 +6,10 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui import pins, plots, state, tokens
-from pages.ui.controls import controls, draft_menu
+from pages.ui.charts.live_chart import curve_payload, curve_store, live_chart
+from pages.ui.explore.controls import controls, draft_menu
 from pages.ui.format import choice_sentence
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
-from pages.ui.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.router import require_router
 from vocabtrim_core.fields.kinds import share_of
 

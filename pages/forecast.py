@@ -4,18 +4,12 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui import (
-    forecast_checks,
-    forecast_form,
-    forecast_measured,
-    forecast_view,
-    report_forecast,
-    state,
-)
+from pages.ui import report_forecast, state
+from pages.ui.charts.size_chart import forecast_chart
+from pages.ui.forecast import assumptions_form, checks_view, forecast_view, measurement_form
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from pages.ui.size_chart import forecast_chart
 from vocabtrim_core.fields.leaf import to_query
 from vocabtrim_core.forecast.inputs import paper_length
 from vocabtrim_core.selection_spec.settings import Settings
@@ -65,7 +59,7 @@ def page(stored) -> None:
             help="What the chart's zero line is: all tokens, or what shipped EAGLE-3 heads keep.",
         )
         with plain_errors():
-            assumed = forecast_form.form(stored, size)
+            assumed = assumptions_form.form(stored, size)
             waiting = assumed is None
     with chart, plain_errors():
         if assumed:
@@ -77,7 +71,7 @@ def page(stored) -> None:
     if not (made and assumed):
         with chart:
             if waiting:
-                forecast_measured.nothing_yet(size)
+                measurement_form.nothing_yet(size)
             st.button(
                 "Start over",
                 type="secondary" if waiting else "primary",
@@ -115,7 +109,7 @@ def details(made, assumed) -> None:
     drawers = (
         lambda: forecast_view.acceptance(made, assumed),
         lambda: forecast_view.cycle_time(made),
-        lambda: forecast_checks.against(made, assumed),
+        lambda: checks_view.against(made, assumed),
         forecast_view.paper,
         lambda: forecast_view.assumptions(made),
     )

@@ -2,15 +2,15 @@
 
 import streamlit as st
 
-from pages.ui import (
+from pages.ui import eval_sets
+from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.generalize import (
     coverage_view,
-    eval_sets,
     mapping_view,
     missing_view,
     stability_view,
     tailor_view,
 )
-from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
 
 require_router()

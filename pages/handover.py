@@ -6,18 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import (
-    eval_sets,
-    jobpanel,
-    pins,
-    report_forecast,
-    report_state,
-    restore,
-    state,
-    trim_view,
-)
+from pages.ui import eval_sets, jobpanel, pins, report_forecast, report_state, restore, state
 from pages.ui.format import ESTIMATED, MEASURED, counted, percent, plain
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.handover import trim_view
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from vocabtrim_core import workspace

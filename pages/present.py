@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from pages.ui import demo, presentation, report_state, restore, state
+from pages.ui import demo, report_state, restore, state
+from pages.ui.charts.live_chart import curve_payload, curve_store, still_chart
 from pages.ui.frame import plain_errors
-from pages.ui.live_chart import curve_payload, curve_store, still_chart
+from pages.ui.present import presentation
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from vocabtrim_core.report.data import Facts

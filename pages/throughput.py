@@ -2,45 +2,45 @@
 
 import streamlit as st
 
-from pages.ui import (
-    jobpanel,
-    throughput_details,
-    throughput_form,
-    throughput_paper,
-    throughput_probe,
-    throughput_store,
-    throughput_tune,
-    throughput_view,
-)
+from pages.ui import jobpanel
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
+from pages.ui.throughput import (
+    details_view,
+    engine_form,
+    measurement_choice,
+    paper_view,
+    probe_view,
+    results_view,
+    tune_view,
+)
 
 require_router()
 
 SECTIONS = ("Measure", "Latency probe", "Tune")
 
 
-def measure(shown: list[throughput_store.ShownMeasurement]) -> None:
+def measure(shown: list[measurement_choice.ShownMeasurement]) -> None:
     """Results at the left, what to measure at the right, tables below."""
     left, right = st.columns([2.5, 1], gap="large")
     asked = looked = None
     with right.container(border=True), plain_errors():
-        asked = throughput_form.form()
+        asked = engine_form.form()
     with left:
-        jobpanel.watch(throughput_form.open_jobs, "bench")
+        jobpanel.watch(engine_form.open_jobs, "bench")
         with plain_errors():
-            looked = throughput_view.results(shown) if shown else nothing_yet()
+            looked = results_view.results(shown) if shown else nothing_yet()
     if looked:
         with plain_errors():
-            throughput_details.details(shown, looked.concurrency)
-    footer(*([asked.argv] if asked else []), *throughput_store.commands(shown))
+            details_view.details(shown, looked.concurrency)
+    footer(*([asked.argv] if asked else []), *measurement_choice.commands(shown))
 
 
 def nothing_yet() -> None:
     """What this page will show, with the one step that leads there."""
     st.subheader("Nothing is measured yet", anchor=False)
-    if throughput_form.can_measure():
+    if engine_form.can_measure():
         st.markdown(
             "Target and drafts are there: **Measure** at the right compares them on the same "
             "prompts, in turns, with intervals."
@@ -59,12 +59,12 @@ def nothing_yet() -> None:
         ):
             st.switch_page(page_of("train"))
     st.markdown("Until then, what the paper measured:")
-    throughput_paper.tables((), 1)
+    paper_view.tables((), 1)
 
 
 def page() -> None:
     tabs = st.tabs(SECTIONS, key="section", on_change="rerun", bind="query-params")
-    panels = (lambda: measure(shown), throughput_probe.panel, throughput_tune.panel)
+    panels = (lambda: measure(shown), probe_view.panel, tune_view.panel)
     for tab, draw in zip(tabs, panels, strict=True):
         if tab.open:
             with tab, plain_errors():
@@ -74,6 +74,6 @@ def page() -> None:
 with heading("Throughput", "What drafts really do to tokens per second, on the attached engine."):
     shown = []
     with plain_errors():
-        shown = throughput_store.choose()
+        shown = measurement_choice.choose()
 with plain_errors():
     page()

@@ -13,8 +13,8 @@ import streamlit as st
 
 from pages.ui.eval_sets import responses_of
 from pages.ui.fields import told
-from pages.ui.forecast_form import Assumed
-from pages.ui.forecast_view import ceiling_of
+from pages.ui.forecast.assumptions_form import Assumed
+from pages.ui.forecast.forecast_view import ceiling_of
 from pages.ui.format import ESTIMATED, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture

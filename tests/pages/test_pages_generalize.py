@@ -378,7 +378,7 @@ def test_a_mapping_of_another_tokenizer_is_refused(sets, tmp_path, make_counts):
 
 
 def test_uploaded_mappings_get_names_of_ours(sets):
-    from pages.ui.mapping_view import _store
+    from pages.ui.generalize.mapping_view import _store
     from vocabtrim_core.errors import InputError
 
     path = _store([("../../etc/my d2t.npy", b"x"), ("my t2d.npy", b"y")])
@@ -487,7 +487,7 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     eval_sets.responses_of.clear()
     app = opened("forecast", sets)
     assert "a bound from coverage" in words(app)
-    from pages.ui import coverage_view
+    from pages.ui.generalize import coverage_view
 
     coverage_view.interval.clear()
     coverage_view.held_out.clear()

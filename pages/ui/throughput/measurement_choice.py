@@ -18,7 +18,7 @@ from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.latency_probe import Probe
 from vocabtrim_core.serving.measurement import Measurement
 
-STUDY = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "gpu_study.json"
+STUDY = Path(__file__).resolve().parents[3] / "benchmarks" / "results" / "gpu_study.json"
 TOY = ":orange-badge[toy target]"
 IMPORTED = ":gray-badge[imported]"
 BENCH = " bench "  # in the command of what can be measured again

@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.format import ESTIMATED, MEASURED, code_span, megabytes, percent, plain
-from pages.ui.train_target import TOY_WORDS
-from pages.ui.trim_view import SERVED
+from pages.ui.handover.trim_view import SERVED
+from pages.ui.train.target_form import TOY_WORDS
 from vocabtrim_core.drafts import alignment
 from vocabtrim_core.drafts.runs import TrainedDraft, TrainingRun
 from vocabtrim_core.exports import FORMATS

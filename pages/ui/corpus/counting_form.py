@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import jobpanel, state
-from pages.ui.corpus_choice import ChosenCorpus
+from pages.ui.corpus.corpus_choice import ChosenCorpus
 from pages.ui.format import MEASURED, counted, plain, what_counts
 from pages.ui.router import page
 from pages.ui.tokens import spec_of

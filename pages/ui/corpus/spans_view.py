@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from pages.ui.corpus_choice import ChosenCorpus, ask_for_roles
+from pages.ui.corpus.corpus_choice import ChosenCorpus, ask_for_roles
+from pages.ui.corpus.marked_text import marked_text, span_pieces
 from pages.ui.format import ESTIMATED, MEASURED, code_span, counted, percent, plain
-from pages.ui.marked_text import marked_text, span_pieces
 from vocabtrim_core.corpora.preview import Preview, preview
 from vocabtrim_core.counting.preflight import Preflight, preflight
 from vocabtrim_core.templates.chat_template import ChatTemplate, Reading

@@ -10,8 +10,8 @@ import streamlit as st
 from pages.ui import jobpanel, plots
 from pages.ui.format import MEASURED, plain
 from pages.ui.frame import footer, plain_errors
-from pages.ui.throughput_form import LAUNCH, EngineChoice, answers, open_jobs, search, start
-from pages.ui.throughput_store import TOY as TOY_BADGE
+from pages.ui.throughput.engine_form import LAUNCH, EngineChoice, answers, open_jobs, search, start
+from pages.ui.throughput.measurement_choice import TOY as TOY_BADGE
 from vocabtrim_core.figures import tuning as figures
 from vocabtrim_core.figures.throughput import TOY
 from vocabtrim_core.optuna_storage import studies_url

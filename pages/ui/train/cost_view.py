@@ -7,8 +7,8 @@ import streamlit as st
 from pages.ui import jobpanel
 from pages.ui.fields import told
 from pages.ui.format import ESTIMATED, MEASURED
-from pages.ui.train_form import TrainingRequest
-from pages.ui.train_options import trainer_words
+from pages.ui.train.options_form import trainer_words
+from pages.ui.train.request_form import TrainingRequest
 from vocabtrim_core.drafts.estimate import Estimate
 from vocabtrim_core.drafts.training_env import Trainer, known_trainer
 from vocabtrim_core.errors import InputError

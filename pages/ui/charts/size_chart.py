@@ -13,7 +13,7 @@ import numpy as np
 from streamlit.components.v2 import component
 
 from pages.ui import state
-from pages.ui.live_chart import SHARED
+from pages.ui.charts.live_chart import SHARED
 from vocabtrim_core.counts import TokenCounts
 
 HERE = Path(__file__).parent

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import jobpanel, train_cost, train_target
+from pages.ui import jobpanel
 from pages.ui.format import MEASURED, percent, plain
-from pages.ui.train_options import answer_arguments
+from pages.ui.train import cost_view, target_form
+from pages.ui.train.options_form import answer_arguments
 from vocabtrim_core import workspace
 from vocabtrim_core.jobs.job import Job
 
@@ -27,8 +28,8 @@ def panel() -> list[str]:
     st.markdown(WHY)
     left, right = st.columns([1, 1.25], gap="large")
     with left:
-        target = train_target.target()
-        corpus = train_target.corpus(target, "answers", ROWS) if target else None
+        target = target_form.target()
+        corpus = target_form.corpus(target, "answers", ROWS) if target else None
         who = answer_arguments("answers_by", "--by") if corpus else []
         api = _api(who)
         several = st.number_input(
@@ -42,7 +43,7 @@ def panel() -> list[str]:
         f"{target.name}-{corpus.name}-{hashlib.sha256(chr(0).join(argv).encode()).hexdigest()[:6]}"
     )
     plain_name = "".join(c if c.isalnum() or c in "._-" else "-" for c in named).lstrip(".")
-    out = workspace.folder(train_target.OWN) / f"{plain_name}.jsonl"
+    out = workspace.folder(target_form.OWN) / f"{plain_name}.jsonl"
     argv += ["--out", str(out), "--compare"]
 
     def mine() -> list[Job]:
@@ -51,14 +52,14 @@ def panel() -> list[str]:
     with left:
         if target.to_be_made:
             st.info("The toy target does not exist yet; Set up trains it.", icon=":material/toys:")
-        held = train_cost.resources() if "local" in who else ()
+        held = cost_view.resources() if "local" in who else ()
         done = any(job.state == "done" for job in mine())
         st.button(
             "Answered, see the right" if done else "Let the target answer",
             type="primary",
             key="answers_start",
             icon=":material/autorenew:",
-            on_click=train_cost.begin,
+            on_click=cost_view.begin,
             args=(argv, f"Own answers of {target.name} on {corpus.name}", held),
             disabled=target.to_be_made or done or any(job.active for job in mine()),
         )
@@ -85,7 +86,7 @@ def _api(who: list[str]) -> list[str]:
 
 def _results() -> None:
     """Every regenerated corpus, newest first, with what it says of the best size."""
-    files = train_target.own_answers()
+    files = target_form.own_answers()
     if not files:
         st.info(
             "Nothing is regenerated yet. A few hundred prompts show which way it goes.",
@@ -101,7 +102,7 @@ def _results() -> None:
         with st.container(border=True):
             about = json.loads(path.with_name(f"{path.name}.about.json").read_text("utf-8"))
             settings = about["settings"]
-            toy = f" {train_target.TOY_WORDS}" if settings.get("toy") else ""
+            toy = f" {target_form.TOY_WORDS}" if settings.get("toy") else ""
             st.markdown(f"**{plain(name)}**{toy}")
             refused = sum(about["refused"].values())
             st.caption(

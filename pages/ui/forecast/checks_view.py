@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import plots
-from pages.ui.forecast_form import Assumed
-from pages.ui.forecast_view import ForecastAnswer
+from pages.ui.forecast.assumptions_form import Assumed
+from pages.ui.forecast.forecast_view import ForecastAnswer
 from pages.ui.format import ESTIMATED, percent, plain
 from vocabtrim_core.figures import calibration as figures
 from vocabtrim_core.forecast.throughput import forecast

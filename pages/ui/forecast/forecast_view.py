@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui import eval_sets, plots, state
-from pages.ui.forecast_form import Assumed
+from pages.ui.charts.size_chart import known_sizes
+from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, percent, plain
-from pages.ui.size_chart import known_sizes
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import forecast as figures
 from vocabtrim_core.forecast.acceptance import Ceiling, ceiling

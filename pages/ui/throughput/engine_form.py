@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import jobpanel, throughput_drafts, throughput_import, throughput_prompts
+from pages.ui import jobpanel
 from pages.ui.fields import told
 from pages.ui.format import code_span, plain
 from pages.ui.frame import shell
+from pages.ui.throughput import drafts_form, import_form, prompts_form
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
@@ -63,8 +64,8 @@ def can_measure() -> bool:
     """Whether this workspace has a target with a draft of its own."""
     return any(
         draft.target == target.folder
-        for target in throughput_drafts.targets()
-        for draft in throughput_drafts.drafts(target.folder)
+        for target in drafts_form.targets()
+        for draft in drafts_form.drafts(target.folder)
     )
 
 
@@ -79,7 +80,7 @@ def form() -> MeasurementRequest | None:
     )
     st.caption(ABOUT[kind])
     if kind == IMPORT:
-        return MeasurementRequest(throughput_import.panel())
+        return MeasurementRequest(import_form.panel())
     engine = {TORCH: _loop, SGLANG: _servers, LAUNCH: _launched}[kind]()
     argv = ["bench", *engine.arguments, *_load(engine), *_more(engine)]
     start(argv, engine, "Measure", ":material/speed:", "measure", f"Measure: {ATTACHED[kind]}")
@@ -134,8 +135,8 @@ def _begin(argv: list[str], engine: EngineChoice, title: str) -> None:
 
 
 def _loop() -> EngineChoice:
-    target = throughput_drafts.choose_target()
-    drafts = throughput_drafts.choose_drafts(target)
+    target = drafts_form.choose_target()
+    drafts = drafts_form.choose_drafts(target)
     missing = "" if target else "Name the target."
     missing = missing or ("" if drafts else "Choose the drafts to compare.")
     arguments = ["--target", target or "TARGET"]
@@ -205,7 +206,7 @@ def _servers() -> EngineChoice:
 
 def _load(engine: EngineChoice) -> list[str]:
     """Prompts, runs and what else all configurations share, defaults left out."""
-    prompts = throughput_prompts.choose()
+    prompts = prompts_form.choose()
     left, right = st.columns(2)
     runs = left.number_input(
         "Runs",

@@ -11,13 +11,14 @@ import hashlib
 import numpy as np
 import streamlit as st
 
-from pages.ui import eval_sets, state, tailor_form
+from pages.ui import eval_sets, state
+from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store, packed
 from pages.ui.eval_sets import InView, OwnVocabulary
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain
 from pages.ui.frame import footer, plain_errors
+from pages.ui.generalize import tailor_form
+from pages.ui.generalize.tailor_form import Wanted, arguments, slider_key
 from pages.ui.router import page
-from pages.ui.size_chart import known_sizes, mix_chart, mix_payload, mix_store, packed
-from pages.ui.tailor_form import Wanted, arguments, slider_key
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection.constrained import (

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import plots
-from pages.ui.throughput_paper import tables as paper_tables
-from pages.ui.throughput_store import ShownMeasurement
-from pages.ui.throughput_view import forget, where
+from pages.ui.throughput.measurement_choice import ShownMeasurement
+from pages.ui.throughput.paper_view import tables as paper_tables
+from pages.ui.throughput.results_view import forget, where
 from vocabtrim_core.figures import acceptance, load
 from vocabtrim_core.report.measured import summary_rows
 from vocabtrim_core.serving.measurement import Measurement

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import plots, state
 from pages.ui.format import plain
 from pages.ui.router import page as page_of
-from pages.ui.throughput_store import ShownMeasurement
+from pages.ui.throughput.measurement_choice import ShownMeasurement
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import ONE_RUN, drafts_nothing, verdict

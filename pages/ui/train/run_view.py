@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui import jobpanel, plots, train_cost, train_results
+from pages.ui import jobpanel, plots
 from pages.ui.format import MEASURED, code_span, plain
 from pages.ui.frame import plain_errors
-from pages.ui.train_target import TOY_WORDS, loaded, toy_losses
+from pages.ui.train import cost_view, results_view
+from pages.ui.train.target_form import TOY_WORDS, loaded, toy_losses
 from vocabtrim_core.drafts.runs import (
     DONE,
     FAILED,
@@ -55,7 +56,7 @@ LOG_LINES = 60
 def names() -> list[str]:
     """Runs on disk and runs of jobs that have not written anything yet, newest first."""
     asked = (
-        train_cost.value_of(j.argv, "--name")
+        cost_view.value_of(j.argv, "--name")
         for j in jobpanel.of_verb("train")
         if "--check" not in j.argv
     )
@@ -74,7 +75,7 @@ def panel() -> list[str]:
         )
         return ["train", "--target", DEMO, "--k", "full", "--k", "4380"]
     if st.session_state.get("train_run") not in found:
-        running = [n for n in found if any(j.active for j in train_cost.of_run(n))]
+        running = [n for n in found if any(j.active for j in cost_view.of_run(n))]
         st.session_state.train_run = (running or found)[0]
     name = st.selectbox("Run", found, key="train_run", persist_state="session")
     watch(name)
@@ -96,11 +97,11 @@ def watch(name: str) -> None:
 
 def _works(name: str) -> bool:
     """Whether a job, or a command in some shell, is at it."""
-    return any(job.active for job in train_cost.of_run(name)) or being_trained(name)
+    return any(job.active for job in cost_view.of_run(name)) or being_trained(name)
 
 
 def _draw(name: str) -> None:
-    jobs_ = train_cost.of_run(name)[:1]
+    jobs_ = cost_view.of_run(name)[:1]
     job = jobs_[0] if jobs_ else None
     run = _read(name)
     stages = read_stages(run_folder(name))
@@ -112,11 +113,11 @@ def _draw(name: str) -> None:
     elif run and not run.finished and job is None and not being_trained(name):
         _go_on(run)
     if run and run.drafts:
-        train_results.table(run)
+        results_view.table(run)
         courses = [figures.course(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
         if any(each.loss for each in courses):
             _charts(courses)
-        train_results.drafts(run)
+        results_view.drafts(run)
     _log(name, run, job)
 
 
@@ -132,7 +133,7 @@ def _read(name: str) -> TrainingRun | None:
 
 def _stages(name: str, run: TrainingRun | None, job: Job | None, stages: tuple[Stage, ...]) -> None:
     shared = [stage for stage in stages if stage.k is None] or _planned(job)
-    target = train_cost.value_of(job.argv, "--target") if job else ""
+    target = cost_view.value_of(job.argv, "--target") if job else ""
     if target == DEMO or (run and run.spec["target"]["name"] == DEMO):
         shared = [_toy_stage(job, bool(stages)), *shared]
     with st.container(border=True):
@@ -246,7 +247,7 @@ def _charts(courses: list[figures.Course]) -> None:
 
 def _command(name: str) -> list[str]:
     """The command of the run's job, else the one noted with the run."""
-    for job in train_cost.of_run(name):
+    for job in cost_view.of_run(name):
         return list(job.argv)
     run = _read(name)
     noted = shlex.split(run.spec.get("command", "")) if run else []
@@ -262,9 +263,9 @@ def _go_on(run: TrainingRun) -> None:
         key="train_go_on",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=train_cost.begin,
+        on_click=cost_view.begin,
         disabled=argv[0] != "train" or "--target" not in argv,
-        args=(argv, f"Go on with {run.name}", train_cost.resources()),
+        args=(argv, f"Go on with {run.name}", cost_view.resources()),
     )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import eval_sets, forecast_measured
+from pages.ui import eval_sets
+from pages.ui.forecast import measurement_form
 from pages.ui.format import plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
@@ -82,7 +83,7 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
 
 def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     """Times and lengths of what was measured; only what it does not tell is asked."""
-    found = forecast_measured.choose(vocab_size)
+    found = measurement_form.choose(vocab_size)
     if found is None:
         return None
     depth = found.steps or _depth()

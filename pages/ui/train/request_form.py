@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from pages.ui import tokens, train_options, train_sizes, train_target
-from pages.ui.train_options import Options
-from pages.ui.train_sizes import Sizes
-from pages.ui.train_target import ChosenCorpus, ChosenTarget
+from pages.ui import tokens
+from pages.ui.train import options_form, sizes_form, target_form
+from pages.ui.train.options_form import Options
+from pages.ui.train.sizes_form import Sizes
+from pages.ui.train.target_form import ChosenCorpus, ChosenTarget
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.estimate import Estimate, estimate
@@ -119,11 +120,11 @@ def _stamp(corpus: Corpus) -> tuple:
 
 def form() -> TrainingRequest | None:
     """Draw it; None until target and conversations are chosen. InputError for what cannot be."""
-    target = train_target.target()
+    target = target_form.target()
     if target is None:
         return None
-    corpus = train_target.corpus(target)
+    corpus = target_form.corpus(target)
     if corpus is None:
         return None
-    sizes = train_sizes.choose(target, corpus)
-    return TrainingRequest(target, corpus, sizes, train_options.choose(target.toy))
+    sizes = sizes_form.choose(target, corpus)
+    return TrainingRequest(target, corpus, sizes, options_form.choose(target.toy))

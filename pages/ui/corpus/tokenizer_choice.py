@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import state, tokens
+from pages.ui.corpus.marked_text import marked_text
 from pages.ui.fields import told
 from pages.ui.format import counted, plain
 from pages.ui.frame import plain_errors
-from pages.ui.marked_text import marked_text
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST

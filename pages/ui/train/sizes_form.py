@@ -10,7 +10,7 @@ import streamlit as st
 
 from pages.ui import jobpanel, state
 from pages.ui.format import plain
-from pages.ui.train_target import ChosenCorpus, ChosenTarget
+from pages.ui.train.target_form import ChosenCorpus, ChosenTarget
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, KNOWN_SIZES
