@@ -8,6 +8,7 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from pages.ui.warmup import freeze
+from pages.ui.widgets import persisted
 from vocabtrim_core import exports
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.exports.exporter import PROOFS
@@ -43,8 +44,7 @@ def choose_formats(k: int) -> list[str]:
                 if st.checkbox(
                     f"**{texts['title']}** · {texts['consumer']}",
                     form.name in TICKED,
-                    key=f"as_{form.name}",
-                    persist_state="session",
+                    **persisted(f"as_{form.name}"),
                 ):
                     chosen.append(form.name)
                 st.caption(

@@ -10,6 +10,7 @@ from pages.ui.forecast import assumptions_form, checks_view, forecast_view, meas
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
+from pages.ui.widgets import linked
 from vocabtrim_core.fields.leaf import to_query
 from vocabtrim_core.forecast.inputs import paper_length
 from vocabtrim_core.selection_spec.settings import Settings
@@ -54,8 +55,7 @@ def page(stored) -> None:
             ["V", "32,000"],
             default="V",
             required=True,
-            key="base",
-            bind="query-params",
+            **linked("base"),
             help="What the chart's zero line is: all tokens, or what shipped EAGLE-3 heads keep.",
         )
         with plain_errors():

@@ -12,6 +12,7 @@ from pages.ui.generalize import (
     tailor_view,
 )
 from pages.ui.router import require_router
+from pages.ui.widgets import linked
 
 require_router()
 
@@ -24,7 +25,7 @@ def page(stored) -> None:
         view = eval_sets.in_view(stored)
     with right:
         others = eval_sets.choose_others(stored)
-    tabs = st.tabs(SECTIONS, key="section", on_change="rerun", bind="query-params")
+    tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")
     commands = {
         "Other traffic": lambda: coverage_view.arguments(view, stored, others),
         "Missing tokens": lambda: missing_view.arguments(view, stored, others),

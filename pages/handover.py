@@ -12,6 +12,7 @@ from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.handover import trim_view
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
+from pages.ui.widgets import linked, persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report import pdf, phrasing
@@ -39,9 +40,8 @@ def ingredients(stored) -> bool:
     with_pins = st.toggle(
         f"Pinned choices as alternatives ({count})",
         True,
-        key="with_pins",
+        **persisted("with_pins"),
         disabled=not count,
-        persist_state="session",
         help="Pin choices on Explore to compare them in the report.",
     )
     view = eval_sets.view_of(stored)
@@ -49,18 +49,10 @@ def ingredients(stored) -> bool:
     report_forecast.toggle(problem)
     report_forecast.choose(len(view.vocabulary), stored.counts.vocab_size)
     st.text_input(
-        "Title",
-        key="report_title",
-        persist_state="session",
-        max_chars=120,
-        placeholder="the decision itself",
+        "Title", **persisted("report_title"), max_chars=120, placeholder="the decision itself"
     )
     st.text_area(
-        "Note",
-        key="note",
-        persist_state="session",
-        height=80,
-        placeholder="why this choice, for whom, until when",
+        "Note", **persisted("note"), height=80, placeholder="why this choice, for whom, until when"
     )
     rules = report_state.rules_of(stored.key)
     if rules != NO_RULES and not view.own:
@@ -225,14 +217,9 @@ def files(facts: Facts, choice: SelectionSpec) -> None:
     st.subheader("Model card", anchor=False)
     left, middle, right = st.columns([1.4, 1, 1.7], vertical_alignment="bottom")
     target = left.text_input(
-        "Target model on the hub",
-        key="card_target",
-        persist_state="session",
-        placeholder="org/name, optional",
+        "Target model on the hub", **persisted("card_target"), placeholder="org/name, optional"
     )
-    licence = middle.text_input(
-        "Licence", key="card_licence", persist_state="session", placeholder="such as mit"
-    )
+    licence = middle.text_input("Licence", **persisted("card_licence"), placeholder="such as mit")
     with right:
         get(
             "Card, Markdown",
@@ -317,7 +304,7 @@ def handing(stored) -> list[list[str]]:
 
 
 def page(stored) -> None:
-    files_tab, trim_tab = st.tabs(VIEWS, key="give", on_change="rerun", bind="query-params")
+    files_tab, trim_tab = st.tabs(VIEWS, **linked("give"), on_change="rerun")
     commands = [["choice", "save", stored.key, "--out", "choice.json"]]
     if trim_tab.open:
         with trim_tab, plain_errors():

@@ -9,6 +9,7 @@ from pages.ui import jobpanel, plots, state
 from pages.ui.format import ESTIMATED, MEASURED, counted, percent, plain
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
+from pages.ui.widgets import persisted
 from vocabtrim_core import figures
 from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.jobs import control as jobs
@@ -36,7 +37,7 @@ def form(settings: Settings, vocab_size: int) -> tuple[Settings, int, int]:
         ("Seed", 0, 2**32 - 1, PAPER_SEED, "tpe_seed"),
     )
     k_min, k_max, trials, seed = (
-        int(column.number_input(title, least, most, start, key=key, persist_state="session"))
+        int(column.number_input(title, least, most, start, **persisted(key)))
         for column, (title, least, most, start, key) in zip(st.columns(4), fields, strict=True)
     )
     return replace(settings, k_min=k_min, k_max=k_max), trials, seed

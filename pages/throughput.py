@@ -15,6 +15,7 @@ from pages.ui.throughput import (
     results_view,
     tune_view,
 )
+from pages.ui.widgets import linked
 
 require_router()
 
@@ -63,7 +64,7 @@ def nothing_yet() -> None:
 
 
 def page() -> None:
-    tabs = st.tabs(SECTIONS, key="section", on_change="rerun", bind="query-params")
+    tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")
     panels = (lambda: measure(shown), probe_view.panel, tune_view.panel)
     for tab, draw in zip(tabs, panels, strict=True):
         if tab.open:

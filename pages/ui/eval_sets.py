@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui import state, tokens
 from pages.ui.format import counted, plain
+from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.responses import Responses
@@ -72,8 +73,7 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
             list(by_key),
             list(by_key)[:MOST_SETS] if kept is None else None,
             format_func=names.__getitem__,
-            key=key,
-            persist_state="session",
+            **persisted(key),
             placeholder="other counted sets",
         )
     if left_out:

@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.ui import demo, state
 from pages.ui.fields import told
 from pages.ui.format import code_span, plain, what_counts
+from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.extras import missing_package
@@ -90,8 +91,7 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
         "Counted set",
         list(by_key),
         format_func=lambda key: state.label(by_key[key].counts),
-        key="counts_key",
-        persist_state="session",
+        **persisted("counts_key"),
     )
     chosen = by_key[st.session_state.counts_key]
     if said := state.not_followed(sets, chosen):

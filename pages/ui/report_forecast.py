@@ -16,6 +16,7 @@ from pages.ui.fields import told
 from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.forecast.forecast_view import ceiling_of
 from pages.ui.format import ESTIMATED, plain
+from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -70,8 +71,7 @@ def toggle(problem: str) -> None:
         st.session_state[ON] = True
     on = st.toggle(
         "Forecast of throughput",
-        key=ON,
-        persist_state="session",
+        **persisted(ON),
         help="An interval for every size, from the assumptions of the Forecast page.",
     )
     if problem:
@@ -132,8 +132,7 @@ def choose(k: int, vocab_size: int) -> None:
         list(found),
         None if CHOSEN in st.session_state else start,
         format_func=lambda key: _title(found[key]),
-        key=CHOSEN,
-        persist_state="session",
+        **persisted(CHOSEN),
         placeholder="measurements of the Throughput page",
     )
 

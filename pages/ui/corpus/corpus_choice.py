@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui import demo
 from pages.ui.format import code_span
+from pages.ui.widgets import persisted
 from vocabtrim_core.corpora import (
     ROLES,
     SHAPES,
@@ -54,8 +55,7 @@ def choose() -> ChosenCorpus | None:
         SOURCES,
         default="Demo",
         required=True,
-        key="corpus_source",
-        persist_state="session",
+        **persisted("corpus_source"),
     )
     if source == "Hub":
         return _hub()
@@ -114,9 +114,8 @@ def _limit() -> int | None:
         1,
         None,
         None,
-        key="corpus_limit",
+        **persisted("corpus_limit"),
         placeholder="all rows",
-        persist_state="session",
     )
 
 
@@ -129,7 +128,7 @@ def _demo() -> list[str]:
     if not built:
         st.caption(demo.building())
         return []
-    name = st.selectbox("Domain", list(built), key="demo_domain", persist_state="session")
+    name = st.selectbox("Domain", list(built), **persisted("demo_domain"))
     st.caption("Built from the standard library and the packages installed here; no download.")
     return [str(built[name])]
 
@@ -137,10 +136,9 @@ def _demo() -> list[str]:
 def _path() -> list[str]:
     text = st.text_area(
         "Files, folders or globs on this machine, one per line",
-        key="corpus_paths",
+        **persisted("corpus_paths"),
         height=80,
         placeholder="/data/conversations/*.jsonl.zst",
-        persist_state="session",
     )
     return [line.strip() for line in (text or "").splitlines() if line.strip()]
 
@@ -166,8 +164,7 @@ def _upload() -> list[str]:
         key = st.selectbox(
             "Uploaded corpus",
             list(uploads),
-            key="corpus_upload",
-            persist_state="session",
+            **persisted("corpus_upload"),
             format_func=lambda k: f"{uploads[k].label} ({format_bytes(uploads[k].bytes)})",
         )
         st.button(
@@ -187,8 +184,7 @@ def _hub() -> ChosenCorpus | None:
     name = st.selectbox(
         "Dataset",
         [*presets, own],
-        key="hub_preset",
-        persist_state="session",
+        **persisted("hub_preset"),
         format_func=lambda n: presets[n].title if n in presets else "Another dataset",
     )
     arguments: list[str] = []

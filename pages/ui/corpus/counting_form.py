@@ -14,6 +14,7 @@ from pages.ui.corpus.corpus_choice import ChosenCorpus
 from pages.ui.format import MEASURED, counted, plain, what_counts
 from pages.ui.router import page
 from pages.ui.tokens import spec_of
+from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import remove_counts
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.templates.chat_template import RULES, SPAN_ENDS, ChatTemplate
@@ -42,7 +43,7 @@ REFUSED = 1.0  # percent of conversations that a template may refuse, at first
 def options() -> dict:
     """The rule, template and options chosen."""
     rule = st.segmented_control(
-        "Rule", RULES, default="assistant", required=True, key="rule", persist_state="session"
+        "Rule", RULES, default="assistant", required=True, **persisted("rule")
     )
     rule = rule or "assistant"
     st.caption(RULE_HELP[rule])
@@ -54,29 +55,23 @@ def options() -> dict:
                 SPAN_ENDS,
                 default="stop",
                 required=True,
-                key="span_end",
+                **persisted("span_end"),
                 format_func=SPAN_END_NAMES.__getitem__,
-                persist_state="session",
             )
             or "stop"
         )
         st.caption(SPAN_END_HELP[span_end])
     left, right = st.columns(2)
     template = left.selectbox(
-        "Template",
-        ["auto", *NAMED],
-        key="template",
-        persist_state="session",
-        help="auto: the tokenizer's own",
+        "Template", ["auto", *NAMED], **persisted("template"), help="auto: the tokenizer's own"
     )
     length = right.number_input(
         "Length limit, tokens",
         1,
         None,
         None,
-        key="max_length",
+        **persisted("max_length"),
         placeholder="none",
-        persist_state="session",
     )
     refused = left.number_input(
         "Refused at most, %",
@@ -84,13 +79,12 @@ def options() -> dict:
         100.0,
         REFUSED,
         0.5,
-        key="most_refused",
-        persist_state="session",
+        **persisted("most_refused"),
         help="Conversations that the template may refuse to render. They "
         "are left out and reported; with more of them nothing is counted.",
     )
-    reasoning = st.toggle("Count reasoning content", True, key="reasoning", persist_state="session")
-    last = st.toggle("Last turn only", False, key="last_turn", persist_state="session")
+    reasoning = st.toggle("Count reasoning content", True, **persisted("reasoning"))
+    last = st.toggle("Last turn only", False, **persisted("last_turn"))
     return {
         "rule": rule,
         "template": template,

@@ -12,6 +12,7 @@ from pages.ui.corpus.marked_text import marked_text
 from pages.ui.fields import told
 from pages.ui.format import counted, plain
 from pages.ui.frame import plain_errors
+from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST
@@ -39,8 +40,7 @@ def choose() -> Tokenizer | None:
         SOURCES,
         default="Bundled",
         required=True,
-        key="tok_source",
-        persist_state="session",
+        **persisted("tok_source"),
     )
     with plain_errors():
         spec, revision = {"Bundled": _bundled, "Path": _path, "Upload": _upload, "Hub": _hub}[
@@ -65,9 +65,8 @@ def _with_v(found: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
         st.pills(
             "Models with this tokenizer have V",
             sizes,
-            key=f"{key}_known",
+            **persisted(f"{key}_known"),
             format_func=lambda size: f"{size:,}",
-            persist_state="session",
             on_change=_take,
             args=(key,),
         )
@@ -76,8 +75,7 @@ def _with_v(found: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
         None,
         LARGEST,
         None,
-        key=key,
-        persist_state="session",
+        **persisted(key),
         placeholder=f"{found.vocab_size:,}, the tokenizer's own",
         help="The vocab_size of the model's config.json: rows of its head, and of every mapping. "
         f"At least {needed:,}, the largest id + 1.",
@@ -96,8 +94,7 @@ def _bundled() -> tuple[str, None]:
         "Tokenizer",
         list(PRESETS),
         format_func=lambda n: f"{PRESETS[n].title}",
-        key="tok_preset",
-        persist_state="session",
+        **persisted("tok_preset"),
     )
     return name, None
 
@@ -105,18 +102,16 @@ def _bundled() -> tuple[str, None]:
 def _path() -> tuple[str, None]:
     hint = "a folder with tokenizer.json, or the file itself"
     return st.text_input(
-        "Path on this machine", key="tok_path", placeholder=hint, persist_state="session"
+        "Path on this machine", **persisted("tok_path"), placeholder=hint
     ).strip(), None
 
 
 def _hub() -> tuple[str, str | None]:
     left, right = st.columns([2, 1])
     hub_id = left.text_input(
-        "Model on the hub", key="tok_hub", placeholder="Qwen/Qwen3-8B", persist_state="session"
+        "Model on the hub", **persisted("tok_hub"), placeholder="Qwen/Qwen3-8B"
     )
-    revision = right.text_input(
-        "Revision", key="tok_revision", placeholder="main", persist_state="session"
-    )
+    revision = right.text_input("Revision", **persisted("tok_revision"), placeholder="main")
     st.caption("Needs internet. Only small text files are downloaded; no code of theirs is run.")
     return hub_id.strip(), revision.strip() or None
 

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui import state
 from pages.ui.format import plain
 from pages.ui.frame import plain_errors
+from pages.ui.widgets import linked
 from vocabtrim_core.draft_config import architecture_from_config, fitted, published
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.model_config import parse_config
@@ -47,9 +48,8 @@ def controls(vocab_size: int) -> Settings:
         1.0,
         0.5,
         0.01,
-        key="alpha",
+        **linked("alpha"),
         help=ALPHA_HELP,
-        bind="query-params",
     )
     st.slider(
         "Coverage floor",
@@ -58,14 +58,11 @@ def controls(vocab_size: int) -> Settings:
         0.0,
         0.1,
         format="%g%%",
-        key="floor",
+        **linked("floor"),
         help=FLOOR_HELP,
-        bind="query-params",
     )
     sizes = st.container(gap="small")
-    st.number_input(
-        "Exact size k", 1, vocab_size, None, key="k", placeholder="the optimum", bind="query-params"
-    )
+    st.number_input("Exact size k", 1, vocab_size, None, **linked("k"), placeholder="the optimum")
     with sizes:
         st.session_state.size = state.nearest_size(st.session_state.k, vocab_size)
         st.select_slider(
@@ -89,7 +86,7 @@ def controls(vocab_size: int) -> Settings:
             "recognition, 4,380 function calling. 32,000 is common in shipped EAGLE-3 heads.",
         )
     st.segmented_control(
-        "Size axis", ["log", "linear"], default="log", key="x", required=True, bind="query-params"
+        "Size axis", ["log", "linear"], default="log", **linked("x"), required=True
     )
     return state.from_widgets(vocab_size)
 
@@ -115,22 +112,19 @@ def _draft(vocab_size: int) -> None:
     options = [*fitting, *own_drafts(), *others]
     if "pending_draft" in st.session_state:
         st.session_state.draft = st.session_state.pop("pending_draft")
-    st.selectbox("Draft architecture", options, key="draft", bind="query-params")
+    st.selectbox("Draft architecture", options, **linked("draft"))
     shape = load_draft(st.session_state.draft)
     for note in filter(None, (fitted(shape, vocab_size)[1], published(shape))):
         st.caption(plain(note))
     st.toggle(
         "Charge feature fusion to every step",
         True,
-        key="fusion",
+        **linked("fusion"),
         help=FUSION_HELP,
-        bind="query-params",
     )
     low, high = st.columns(2)
-    low.number_input("Smallest k", 1, vocab_size, 1, key="kmin", bind="query-params")
-    high.number_input(
-        "Largest k", 1, vocab_size, None, key="kmax", placeholder="all", bind="query-params"
-    )
+    low.number_input("Smallest k", 1, vocab_size, 1, **linked("kmin"))
+    high.number_input("Largest k", 1, vocab_size, None, **linked("kmax"), placeholder="all")
     uploaded = st.file_uploader(
         "A config.json of your own",
         "json",

@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui import eval_sets
 from pages.ui.forecast import measurement_form
 from pages.ui.format import plain
+from pages.ui.widgets import linked, persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -70,7 +71,7 @@ def _depth_moved() -> None:
 
 def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     """Draw the controls; None while a measurement still has to be chosen."""
-    source = st.selectbox("Cycle time from", SOURCES, key="timing", bind="query-params")
+    source = st.selectbox("Cycle time from", SOURCES, **linked("timing"))
     if source == SOURCES[2]:
         return _from_measurement(stored, vocab_size)
     depth = _depth()
@@ -102,8 +103,7 @@ def _depth() -> int:
         1,
         MAX_DEPTH,
         PAPER_DEPTH,
-        key="depth",
-        bind="query-params",
+        **linked("depth"),
         on_change=_depth_moved,
         help="Tokens drafted per verification. The paper's cycle times and lengths imply 3.",
     )
@@ -120,8 +120,7 @@ def _full_length(depth: int) -> float | None:
         float(depth + 1),
         start,
         0.01,
-        key="tau",
-        bind="query-params",
+        **linked("tau"),
         help="Tokens per verification of the full-vocabulary draft, the "
         "target's own included. The start is the paper's on MT-Bench, 2.89 at depth 3.",
     )
@@ -138,8 +137,7 @@ def _served(stored: StoredCounts) -> StoredCounts:
         "Text to be served",
         list(by_key),
         format_func=names.__getitem__,
-        key="served",
-        persist_state="session",
+        **persisted("served"),
         help="Its answers give the ceiling; the counted set above chooses the tokens.",
     )
     return by_key[key]
@@ -150,25 +148,16 @@ def _sheet(depth: int) -> dict[str, Any]:
         "Hardware",
         list(HARDWARE),
         format_func=lambda n: HARDWARE[n].name,
-        key="hardware",
-        bind="query-params",
+        **linked("hardware"),
     )
     sheet = HARDWARE[hardware]
     st.caption(
         f"{sheet.bandwidth / 1e12:.3g} TB/s, {sheet.flops / 1e12:,.0f} TFLOP/s: {sheet.source}."
     )
-    batch = st.select_slider(
-        "Batch, sequences at once", BATCHES, 1, key="batch", bind="query-params"
-    )
+    batch = st.select_slider("Batch, sequences at once", BATCHES, 1, **linked("batch"))
     with st.popover("Tree shape", icon=":material/account_tree:", type="tertiary", key="tree"):
         width = st.number_input(
-            "Branches per draft step",
-            1,
-            64,
-            1,
-            key="width",
-            persist_state="session",
-            help="1 is a chain.",
+            "Branches per draft step", 1, 64, 1, **persisted("width"), help="1 is a chain."
         )
         least = depth * int(width) + 1
         verified = st.number_input(
@@ -176,9 +165,8 @@ def _sheet(depth: int) -> dict[str, Any]:
             depth + 1,
             1024,
             None,
-            key="verified",
+            **persisted("verified"),
             placeholder=f"{least:,}, all drafted and one",
-            persist_state="session",
         )
     verified = None if verified is None else int(verified)
     return {"hardware": hardware, "batch": int(batch), "width": int(width), "verified": verified}
@@ -196,13 +184,9 @@ def _points(vocab_size: int) -> tuple[tuple[int, float], ...]:
     for i, (k, rate, length) in enumerate(starts):
         st.markdown(f"**Run {i + 1}**")
         left, right = st.columns(2, gap="small")
-        size = st.number_input("Size k", 1, vocab_size, k, key=f"run{i}_k", persist_state="session")
-        tps = left.number_input(
-            "Tokens/s", 0.01, None, rate, key=f"run{i}_rate", persist_state="session"
-        )
-        tokens = right.number_input(
-            "Acceptance", 1.0, None, length, key=f"run{i}_length", persist_state="session"
-        )
+        size = st.number_input("Size k", 1, vocab_size, k, **persisted(f"run{i}_k"))
+        tps = left.number_input("Tokens/s", 0.01, None, rate, **persisted(f"run{i}_rate"))
+        tokens = right.number_input("Acceptance", 1.0, None, length, **persisted(f"run{i}_length"))
         found.append((int(size), float(tokens) / float(tps)))
     st.caption(
         "The start is the paper's MT-Bench on an A100; put in your own runs at one engine "

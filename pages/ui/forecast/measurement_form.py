@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui.fields import told
 from pages.ui.format import MEASURED
 from pages.ui.router import page as page_of
+from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import measurement as measurements
@@ -28,8 +29,7 @@ def choose(vocab_size: int) -> Calibration | None:
             "Measurement",
             list(found),
             format_func=lambda k: title(found[k]),
-            key="calibrated_on",
-            persist_state="session",
+            **persisted("calibrated_on"),
         )
         chosen = found[key]
     _bring(vocab_size)

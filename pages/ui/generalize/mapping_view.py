@@ -13,6 +13,7 @@ from pages.ui.eval_sets import InView, OwnVocabulary
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain, visible
 from pages.ui.frame import plain_errors
 from pages.ui.warmup import freeze
+from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
@@ -61,14 +62,12 @@ def _choose() -> Path | None:
         ("Path", "Upload"),
         default="Path",
         required=True,
-        key="mapping_source",
-        persist_state="session",
+        **persisted("mapping_source"),
     )
     if source == "Path":
         text = st.text_input(
             "File or folder on this machine",
-            key="mapping_path",
-            persist_state="session",
+            **persisted("mapping_path"),
             placeholder="/models/eagle3-draft/vocab_mapping.pt",
         )
         return Path(text.strip()).expanduser() if text and text.strip() else None

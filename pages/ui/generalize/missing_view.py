@@ -8,6 +8,7 @@ import streamlit as st
 from pages.ui import eval_sets, plots
 from pages.ui.eval_sets import InView
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.figures import missing as figures
@@ -48,8 +49,7 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
         "What is missing from",
         list(by_key),
         format_func=names.__getitem__,
-        key="missing_of",
-        persist_state="session",
+        **persisted("missing_of"),
     )
     stored, sha = by_key[key], view.vocabulary.sha256
     tokenizer = eval_sets.tokenizer_of(stored.counts)

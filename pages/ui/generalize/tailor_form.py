@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui import eval_sets, state
 from pages.ui.format import plain
+from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.fields.kinds import share_of
 from vocabtrim_core.fields.leaf import to_argv
@@ -77,8 +78,7 @@ def weights_of(sets: list[StoredCounts]) -> tuple[int, ...]:
                 0,
                 100,
                 step=1,
-                key=slider_key(stored),
-                persist_state="session",
+                **persisted(slider_key(stored)),
             )
         )
     return tuple(weights)
@@ -99,9 +99,7 @@ def wishes(
         columns = st.columns(4, gap="medium")
         for i, entry in enumerate(SETS.values()):
             with columns[i % 4].container(gap=None):
-                if st.toggle(
-                    entry.title, key=f"keep_{entry.name}", help=entry.why, persist_state="session"
-                ):
+                if st.toggle(entry.title, **persisted(f"keep_{entry.name}"), help=entry.why):
                     on.append(entry.name)
                 places[entry.name] = st.empty()
     left, middle, right = st.columns(3, gap="large")
@@ -117,16 +115,14 @@ def wishes(
             0.0,
             0.5,
             format="%.1f%%",
-            key="floor_every",
-            persist_state="session",
+            **persisted("floor_every"),
             help="The smallest vocabulary that keeps this much of each set, whatever "
             "its weight; 0 for none.",
         )
         multiple = st.selectbox(
             "Round the size up to",
             MULTIPLES,
-            key="multiple",
-            persist_state="session",
+            **persisted("multiple"),
             format_func=lambda n: f"a multiple of {n}" if n > 1 else "no multiple",
             help="Engines pad an LM head to 64 rows per GPU, so a multiple of 64 times the tensor "
             "parallel size is free. The rows are filled with the next most frequent tokens.",
@@ -141,17 +137,13 @@ def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | No
     mine = eval_sets.user_tokens(stored.counts)
     hint = "one per line: a text, or an id"
     with st.expander("Tokens of your own", expanded=bool(mine)):
-        keep = st.text_area(
-            "Keep", key="keep_list", placeholder=hint, height=80, persist_state="session"
-        )
+        keep = st.text_area("Keep", **persisted("keep_list"), placeholder=hint, height=80)
         if mine:
             st.caption(f"And {len(mine):,} tokens that you added under Missing tokens.")
             st.button(
                 "Forget those", key="forget_own", type="tertiary", on_click=_forget, args=(stored,)
             )
-        drop = st.text_area(
-            "Leave out", key="drop_list", placeholder=hint, height=80, persist_state="session"
-        )
+        drop = st.text_area("Leave out", **persisted("drop_list"), placeholder=hint, height=80)
     return _file([*mine, *_entries(keep)]), _file(_entries(drop))
 
 
@@ -176,8 +168,7 @@ def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
         chosen = st.multiselect(
             "Scripts",
             token_kinds(tokenizer).scripts,
-            key="scripts",
-            persist_state="session",
+            **persisted("scripts"),
             placeholder="cyrillic, cjk, …",
         )
         return tuple(
@@ -189,8 +180,7 @@ def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
                         1,
                         None,
                         500,
-                        key=f"room_{script}",
-                        persist_state="session",
+                        **persisted(f"room_{script}"),
                     )
                 ),
             )

@@ -14,6 +14,7 @@ import streamlit as st
 from pages.ui import eval_sets, jobpanel, report_state
 from pages.ui.fields import told
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
+from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
@@ -50,8 +51,7 @@ def panel(stored: StoredCounts) -> list[list[str]]:
         )
         drop = st.toggle(
             "Keep what an already reduced draft still has",
-            key="trim_drop",
-            persist_state="session",
+            **persisted("trim_drop"),
             help="A draft that was reduced before has no rows for some tokens. Off: that is an "
             "error. On: the tokens it lacks are left out.",
         )
@@ -84,7 +84,7 @@ def _vocabulary(stored: StoredCounts) -> tuple[DraftVocabulary, Path]:
 
 
 def _folder(label: str, key: str, example: str) -> Path | None:
-    text = st.text_input(label, key=key, placeholder=example, persist_state="session").strip()
+    text = st.text_input(label, **persisted(key), placeholder=example).strip()
     return Path(text).expanduser() if text else None
 
 
@@ -174,14 +174,11 @@ def _expected(coverage: float) -> None:
             MAX_DEPTH + 1.0,
             None,
             0.05,
-            key="trim_length",
+            **persisted("trim_length"),
             placeholder="tokens per cycle",
-            persist_state="session",
         )
     with two:
-        depth = st.number_input(
-            "At draft depth", 1, MAX_DEPTH, 3, key="trim_depth", persist_state="session"
-        )
+        depth = st.number_input("At draft depth", 1, MAX_DEPTH, 3, **persisted("trim_depth"))
     if full is None:
         return
     try:

@@ -11,6 +11,7 @@ from pages.ui import plots
 from pages.ui.throughput.measurement_choice import ShownMeasurement
 from pages.ui.throughput.paper_view import tables as paper_tables
 from pages.ui.throughput.results_view import forget, where
+from pages.ui.widgets import linked, persisted
 from vocabtrim_core.figures import acceptance, load
 from vocabtrim_core.report.measured import summary_rows
 from vocabtrim_core.serving.measurement import Measurement
@@ -21,7 +22,7 @@ TABS = ("Beside the paper", "Acceptance", "Concurrency", "Latency", "All numbers
 def details(shown: Sequence[ShownMeasurement], concurrency: int) -> None:
     """Tables and further figures."""
     measured = [each.measurement for each in shown]
-    tabs = st.tabs(TABS, key="measured_tab", on_change="rerun", bind="query-params")
+    tabs = st.tabs(TABS, **linked("measured_tab"), on_change="rerun")
     drawers = (
         lambda: paper_tables(measured, concurrency),
         lambda: _acceptance(measured, concurrency),
@@ -100,11 +101,7 @@ def _one(measured: Sequence[Measurement], key: str) -> Measurement:
     by_key = {each.key: each for each in measured}
     forget(key, list(by_key))
     chosen = st.selectbox(
-        "Measurement",
-        list(by_key),
-        key=key,
-        persist_state="session",
-        format_func=lambda k: where(by_key[k]),
+        "Measurement", list(by_key), **persisted(key), format_func=lambda k: where(by_key[k])
     )
     return by_key[chosen]
 

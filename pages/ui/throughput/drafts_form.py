@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts.runs import TrainingRun, list_runs
 from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
@@ -82,16 +83,14 @@ def choose_target() -> str | None:
     spec = st.selectbox(
         "Target",
         options,
-        key="measure_target",
-        persist_state="session",
+        **persisted("measure_target"),
         format_func=lambda s: known[s].name if s in known else "Another folder",
     )
     if spec != ANOTHER:
         return spec
     text = st.text_input(
         "Folder of the target",
-        key="measure_target_folder",
-        persist_state="session",
+        **persisted("measure_target_folder"),
         placeholder="/models/Llama-3.1-8B-Instruct",
     )
     return text.strip() or None
@@ -115,8 +114,7 @@ def choose_drafts(target: str | None) -> list[str]:
         list(options),
         own,
         format_func=said,
-        key="measure_drafts",
-        persist_state="session",
+        **persisted("measure_drafts"),
         placeholder="drafts of this workspace" if options else "none in this workspace yet",
     )
     place = (
@@ -128,9 +126,8 @@ def choose_drafts(target: str | None) -> list[str]:
     )
     more = place.text_area(
         "Folders of other drafts, one per line",
-        key="measure_folders",
+        **persisted("measure_folders"),
         height=68,
         placeholder="/models/eagle3-draft",
-        persist_state="session",
     )
     return [*chosen, *filter(None, (line.strip() for line in (more or "").splitlines()))]

@@ -13,6 +13,7 @@ from pages.ui.fields import told
 from pages.ui.format import code_span, plain
 from pages.ui.frame import shell
 from pages.ui.throughput import drafts_form, import_form, prompts_form
+from pages.ui.widgets import persisted
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
@@ -72,11 +73,7 @@ def can_measure() -> bool:
 def form() -> MeasurementRequest | None:
     """Draw the choices and the button that measures; None where nothing can be started."""
     kind = st.selectbox(
-        "Attached to",
-        list(ATTACHED),
-        key="attached",
-        persist_state="session",
-        format_func=ATTACHED.__getitem__,
+        "Attached to", list(ATTACHED), **persisted("attached"), format_func=ATTACHED.__getitem__
     )
     st.caption(ABOUT[kind])
     if kind == IMPORT:
@@ -95,8 +92,7 @@ def search(draw: Callable[[EngineChoice], list[str]]) -> tuple[list[str], Engine
     kind = st.selectbox(
         "Attached to",
         [TORCH, LAUNCH],
-        key="tune_attached",
-        persist_state="session",
+        **persisted("tune_attached"),
         format_func=ATTACHED.__getitem__,
     )
     engine = _loop() if kind == TORCH else _launched()
@@ -151,8 +147,7 @@ def _launched() -> EngineChoice:
     name = st.selectbox(
         "Engine",
         list(known),
-        key="engine_name",
-        persist_state="session",
+        **persisted("engine_name"),
         placeholder="none is configured",
         disabled=not known,
     )
@@ -173,9 +168,8 @@ def _launched() -> EngineChoice:
 def _servers() -> EngineChoice:
     text = st.text_area(
         "Servers, one per line",
-        key="sglang_urls",
+        **persisted("sglang_urls"),
         height=100,
-        persist_state="session",
         placeholder="13264=http://gpu-1:30000\n128256=http://gpu-1:30001\nhttp://gpu-1:30002",
         help="A number before = is the draft vocabulary size that the server must have; any other "
         "name is what to call it.",
@@ -183,14 +177,12 @@ def _servers() -> EngineChoice:
     urls = [line.strip() for line in (text or "").splitlines() if line.strip()]
     target = st.text_input(
         "Target they serve, for its tokenizer",
-        key="sglang_target",
-        persist_state="session",
+        **persisted("sglang_target"),
         placeholder="as the servers name it",
     ).strip()
     insist = st.toggle(
         "Compare servers that differ",
-        key="sglang_insist",
-        persist_state="session",
+        **persisted("sglang_insist"),
         help="Servers with another target, tokenizer, steps, top-k or draft tokens are refused "
         "unless this is on; what differs is noted beside the numbers.",
     )
@@ -213,8 +205,7 @@ def _load(engine: EngineChoice) -> list[str]:
         1,
         100,
         3,
-        key="measure_runs",
-        persist_state="session",
+        **persisted("measure_runs"),
         help="Of each configuration. With one there is no interval.",
     )
     limit = right.number_input(
@@ -222,8 +213,7 @@ def _load(engine: EngineChoice) -> list[str]:
         1,
         10_000,
         16,
-        key="measure_limit",
-        persist_state="session",
+        **persisted("measure_limit"),
         help="Prompts, drawn once with a fixed seed.",
     )
     argv = ["--prompts", *prompts, "--limit", str(int(limit))]
@@ -242,9 +232,7 @@ def _more(engine: EngineChoice) -> list[str]:
         else:
             argv += _at_once()
         if engine.name != SGLANG:  # servers that run already have decided how they draft
-            steps = st.number_input(
-                "Draft steps per cycle", 1, 16, 3, key="measure_steps", persist_state="session"
-            )
+            steps = st.number_input("Draft steps per cycle", 1, 16, 3, **persisted("measure_steps"))
             argv += ["--steps", str(int(steps))] if steps != 3 else []
             argv += _tree(int(steps)) if engine.name == LAUNCH else []
     return argv
@@ -253,7 +241,7 @@ def _more(engine: EngineChoice) -> list[str]:
 def answers() -> list[str]:
     """How long answers may be."""
     tokens = st.number_input(
-        "Tokens of an answer, at most", 1, 8192, 128, key="measure_tokens", persist_state="session"
+        "Tokens of an answer, at most", 1, 8192, 128, **persisted("measure_tokens")
     )
     return ["--max-new-tokens", str(int(tokens))] if tokens != 128 else []
 
@@ -263,8 +251,7 @@ def _at_once() -> list[str]:
         "Requests at once",
         CONCURRENCIES,
         [1],
-        key="measure_at_once",
-        persist_state="session",
+        **persisted("measure_at_once"),
         help="Several make a sweep.",
     )
     numbers = sorted(chosen) or [1]
@@ -274,13 +261,7 @@ def _at_once() -> list[str]:
 def _tree(steps: int) -> list[str]:
     """Branches of a draft tree; the torch loop drafts chains only."""
     topk = st.number_input(
-        "Branches per draft step",
-        1,
-        64,
-        1,
-        key="measure_topk",
-        persist_state="session",
-        help="1 is a chain.",
+        "Branches per draft step", 1, 64, 1, **persisted("measure_topk"), help="1 is a chain."
     )
     if topk == 1:
         return []
@@ -289,7 +270,6 @@ def _tree(steps: int) -> list[str]:
         steps + 1,
         1024,
         8,
-        key="measure_width",
-        persist_state="session",
+        **persisted("measure_width"),
     )
     return ["--topk", str(int(topk)), "--draft-tokens", str(int(tokens))]

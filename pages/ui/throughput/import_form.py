@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui.fields import told
 from pages.ui.format import plain
+from pages.ui.widgets import persisted
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.importers import (
     FORMATS,
@@ -45,8 +46,7 @@ def panel() -> list[str]:
     paths = st.text_area(
         "Or files and folders on this machine, one per line",
         height=68,
-        key="result_paths",
-        persist_state="session",
+        **persisted("result_paths"),
         placeholder="/results/mtbench_*.jsonl",
     )
     named = [line.strip() for line in (paths or "").splitlines() if line.strip()]
@@ -70,44 +70,38 @@ def _hints() -> Hints:
     ):
         ks = st.text_input(
             "Draft vocabulary sizes k",
-            key="result_k",
-            persist_state="session",
+            **persisted("result_k"),
             placeholder="one per file, one for all, or draft=13264",
             help="Separated by spaces; 0 where nothing is drafted.",
         )
         labels = st.text_input(
-            "Names, one per file, separated by commas", key="result_labels", persist_state="session"
+            "Names, one per file, separated by commas", **persisted("result_labels")
         )
         size = st.number_input(
             "V of the target",
             1,
             None,
             None,
-            key="result_v",
+            **persisted("result_v"),
             placeholder="not known",
-            persist_state="session",
         )
-        target = st.text_input("Target", key="result_target", persist_state="session")
+        target = st.text_input("Target", **persisted("result_target"))
         device = st.text_input(
-            "Device", key="result_device", placeholder="NVIDIA A100-80GB", persist_state="session"
+            "Device", **persisted("result_device"), placeholder="NVIDIA A100-80GB"
         )
         at_once = st.number_input(
             "Requests at once",
             1,
             None,
             None,
-            key="result_at_once",
-            persist_state="session",
+            **persisted("result_at_once"),
             placeholder="as the file says",
         )
-        only = st.text_input(
-            "Only what has this in its name", key="result_only", persist_state="session"
-        )
+        only = st.text_input("Only what has this in its name", **persisted("result_only"))
         pool = st.toggle(
             "Add up what is alike in several files",
             False,
-            key="result_pool",
-            persist_state="session",
+            **persisted("result_pool"),
             help="Runs of one configuration, paired when files that were "
             "made in turns are named in turns. Otherwise every file stands for itself.",
         )

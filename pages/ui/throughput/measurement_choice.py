@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.format import MEASURED, code_span, plain
+from pages.ui.widgets import persisted
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving import measurement as measurements
@@ -111,10 +112,9 @@ def choose() -> list[ShownMeasurement]:
     keys = chosen.multiselect(
         "Measurements in view",
         list(found),
-        key="measured",
+        **persisted("measured"),
         format_func=lambda key: found[key].title,
         max_selections=MOST,
-        persist_state="session",
     )
     st.query_params["measured"] = ",".join(keys)
     shown = [found[key] for key in keys]

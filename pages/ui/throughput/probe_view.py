@@ -11,6 +11,7 @@ from pages.ui import jobpanel, plots
 from pages.ui.format import ESTIMATED, MEASURED, plain
 from pages.ui.frame import footer
 from pages.ui.throughput.measurement_choice import committed, here
+from pages.ui.widgets import persisted
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.figures import latency as figures
 from vocabtrim_core.jobs.job import Job
@@ -53,15 +54,12 @@ def _open_jobs() -> list[Job]:
 def _form() -> list[str]:
     names = list(PRESETS)
     draft = st.selectbox(
-        "Draft architecture", names, names.index(START), key="probe_draft", persist_state="session"
+        "Draft architecture", names, names.index(START), **persisted("probe_draft")
     )
-    batches = st.multiselect(
-        "Sequences at once", BATCHES, [1, 8, 64], key="probe_batches", persist_state="session"
-    )
+    batches = st.multiselect("Sequences at once", BATCHES, [1, 8, 64], **persisted("probe_batches"))
     target = st.toggle(
         "Also a verification by the target",
-        key="probe_target",
-        persist_state="session",
+        **persisted("probe_target"),
         help="A target of these shapes with random "
         "weights; with it the time of a whole cycle is known.",
     )
@@ -71,21 +69,12 @@ def _form() -> list[str]:
             1,
             131_072,
             512,
-            key="probe_context",
-            persist_state="session",
+            **persisted("probe_context"),
         )
         topk = st.number_input(
-            "Branches per step",
-            1,
-            64,
-            1,
-            key="probe_topk",
-            persist_state="session",
-            help="1 is a chain.",
+            "Branches per step", 1, 64, 1, **persisted("probe_topk"), help="1 is a chain."
         )
-        depth = st.number_input(
-            "Draft steps per cycle", 1, 16, 3, key="probe_depth", persist_state="session"
-        )
+        depth = st.number_input("Draft steps per cycle", 1, 16, 3, **persisted("probe_depth"))
     argv = ["probe", "--draft", draft, "--batch", *map(str, sorted(batches) or [1])]
     for flag, value, start in (
         ("--context", context, 512),
@@ -126,11 +115,7 @@ def _choose() -> ProbeChoice | None:
         del st.session_state["probe_key"]
     left, right = st.columns([3, 1.4], vertical_alignment="bottom")
     key = left.selectbox(
-        "Timed",
-        list(found),
-        key="probe_key",
-        persist_state="session",
-        format_func=lambda key: _title(found[key]),
+        "Timed", list(found), **persisted("probe_key"), format_func=lambda key: _title(found[key])
     )
     probe = found[key]
     if st.session_state.get("probe_batch") not in (None, *probe.batches):
@@ -141,8 +126,7 @@ def _choose() -> ProbeChoice | None:
             probe.batches,
             default=probe.batches[0],
             required=True,
-            key="probe_batch",
-            persist_state="session",
+            **persisted("probe_batch"),
         )
     return ProbeChoice(probe, batch or probe.batches[0], key not in own)
 

@@ -7,6 +7,7 @@ import shlex
 import streamlit as st
 
 from pages.ui import demo
+from pages.ui.widgets import persisted
 from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.serving.prompts.presets import PROMPT_PRESETS
 
@@ -25,8 +26,7 @@ def choose() -> list[str]:
     chosen = st.selectbox(
         "Prompts",
         list(titles),
-        key="measure_prompts",
-        persist_state="session",
+        **persisted("measure_prompts"),
         format_func=titles.__getitem__,
         help="The same ones in the same order for every run.",
     )
@@ -36,10 +36,7 @@ def choose() -> list[str]:
     if chosen != PATH:
         return [chosen]
     text = st.text_input(
-        "Files or folders",
-        key="measure_paths",
-        persist_state="session",
-        placeholder="/data/questions.jsonl",
+        "Files or folders", **persisted("measure_paths"), placeholder="/data/questions.jsonl"
     )
     try:
         return shlex.split(text) or ["FILE"]

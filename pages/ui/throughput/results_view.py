@@ -11,6 +11,7 @@ from pages.ui import plots, state
 from pages.ui.format import plain
 from pages.ui.router import page as page_of
 from pages.ui.throughput.measurement_choice import ShownMeasurement
+from pages.ui.widgets import persisted
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import ONE_RUN, drafts_nothing, verdict
@@ -64,16 +65,13 @@ def _controls(measured: Sequence[Measurement]) -> Looked:
     forget("measured_base", baselines)
     forget("measured_draft", drafts)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        draft = st.selectbox(
-            "Verdict about", drafts, key="measured_draft", width=240, persist_state="session"
-        )
+        draft = st.selectbox("Verdict about", drafts, **persisted("measured_draft"), width=240)
         base = st.segmented_control(
             "Compared with",
             baselines,
             default=baselines[0],
             required=True,
-            key="measured_base",
-            persist_state="session",
+            **persisted("measured_base"),
         )
         concurrency = at_once[0]
         if len(at_once) > 1:
@@ -82,8 +80,7 @@ def _controls(measured: Sequence[Measurement]) -> Looked:
                 at_once,
                 default=at_once[0],
                 required=True,
-                key="measured_at",
-                persist_state="session",
+                **persisted("measured_at"),
             )
     kind = next(kind for kind, name in BASELINES.items() if name == (base or baselines[0]))
     return Looked(concurrency or at_once[0], kind, draft)

@@ -12,6 +12,7 @@ from pages.ui.format import MEASURED, plain
 from pages.ui.frame import footer, plain_errors
 from pages.ui.throughput.engine_form import LAUNCH, EngineChoice, answers, open_jobs, search, start
 from pages.ui.throughput.measurement_choice import TOY as TOY_BADGE
+from pages.ui.widgets import persisted
 from vocabtrim_core.figures import tuning as figures
 from vocabtrim_core.figures.throughput import TOY
 from vocabtrim_core.optuna_storage import studies_url
@@ -45,7 +46,7 @@ def panel() -> None:
 def _space(engine: EngineChoice) -> list[str]:
     """What is searched besides the drafts."""
     steps = st.multiselect(
-        "Draft steps to try", range(1, 11), [2, 3, 4, 5], key="tune_steps", persist_state="session"
+        "Draft steps to try", range(1, 11), [2, 3, 4, 5], **persisted("tune_steps")
     )
     argv = ["--steps", *map(str, sorted(steps) or [3])]
     if engine.name == LAUNCH:
@@ -53,8 +54,7 @@ def _space(engine: EngineChoice) -> list[str]:
             "Branches per step to try",
             (1, 2, 4, 8),
             [1],
-            key="tune_topk",
-            persist_state="session",
+            **persisted("tune_topk"),
             help="1 is a chain.",
         )
         argv += ["--topk", *map(str, sorted(topks) or [1])]
@@ -63,12 +63,11 @@ def _space(engine: EngineChoice) -> list[str]:
                 "Tokens verified per cycle to try",
                 (4, 8, 16, 32, 64),
                 [8, 16],
-                key="tune_widths",
-                persist_state="session",
+                **persisted("tune_widths"),
             )
             argv += ["--draft-tokens", *map(str, sorted(widths) or [8])]
     left, right = st.columns(2, vertical_alignment="bottom")
-    trials = left.number_input("Trials", 1, 1000, 12, key="tune_trials", persist_state="session")
+    trials = left.number_input("Trials", 1, 1000, 12, **persisted("tune_trials"))
     with right.popover("Answers", icon=":material/tune:", type="tertiary", key="tune_more"):
         argv += answers()
     return [*argv, "--trials", str(int(trials))]

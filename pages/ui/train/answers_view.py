@@ -12,6 +12,7 @@ from pages.ui import jobpanel
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.train import cost_view, target_form
 from pages.ui.train.options_form import answer_arguments
+from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.jobs.job import Job
 
@@ -32,9 +33,7 @@ def panel() -> list[str]:
         corpus = target_form.corpus(target, "answers", ROWS) if target else None
         who = answer_arguments("answers_by", "--by") if corpus else []
         api = _api(who)
-        several = st.number_input(
-            "Prompts at once", 1, 512, 16, key="answers_many", persist_state="session"
-        )
+        several = st.number_input("Prompts at once", 1, 512, 16, **persisted("answers_many"))
     if target is None or corpus is None:
         return ["regenerate", "--target", "MODEL", "--data", "PATH", "--out", "own.jsonl"]
     argv = ["regenerate", "--target", target.spec, *corpus.arguments, *who, *api]
@@ -77,8 +76,7 @@ def _api(who: list[str]) -> list[str]:
         ("openai", "sglang"),
         default="openai",
         required=True,
-        key="answers_api",
-        persist_state="session",
+        **persisted("answers_api"),
         help="openai: chat completions with the server's template. sglang: /generate with ours.",
     )
     return ["--api", str(api)] if api != "openai" else []

@@ -9,6 +9,7 @@ from pages.ui.fields import told
 from pages.ui.format import ESTIMATED, MEASURED
 from pages.ui.train.options_form import trainer_words
 from pages.ui.train.request_form import TrainingRequest
+from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.estimate import Estimate
 from vocabtrim_core.drafts.training_env import Trainer, known_trainer
 from vocabtrim_core.errors import InputError
@@ -208,10 +209,8 @@ def online(asked: TrainingRequest) -> None:
         "here; it is started there."
     )
     left, right = st.columns(2)
-    trains = left.text_input("GPUs that train", "1", key="online_train", persist_state="session")
-    serves = right.text_input(
-        "GPUs that serve the target", "0", key="online_serve", persist_state="session"
-    )
+    trains = left.text_input("GPUs that train", "1", **persisted("online_train"))
+    serves = right.text_input("GPUs that serve the target", "0", **persisted("online_serve"))
     argv = check_arguments(asked, f"{trains.strip()}:{serves.strip()}")
     st.button(
         "Make and check the run file",

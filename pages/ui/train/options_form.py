@@ -12,6 +12,7 @@ import streamlit as st
 from pages.ui import jobpanel
 from pages.ui.format import code_span, plain
 from pages.ui.frame import shell
+from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.plan import (
     MAX_LENGTH,
     STARTS,
@@ -53,10 +54,7 @@ def choose(toy: bool) -> Options:
         plan = _plan(toy, argv)
         length, tokens, held_out, template, tokenizer = _reading(toy, argv)
         name = st.text_input(
-            "Name of the run",
-            key="train_name",
-            persist_state="session",
-            placeholder="from its settings",
+            "Name of the run", **persisted("train_name"), placeholder="from its settings"
         ).strip()
     with st.expander("The target's own answers first", icon=":material/autorenew:"):
         argv += _answers()
@@ -80,14 +78,7 @@ def _number(column, label: str, key: str, usual, least, argv: list[str], flag: s
     """A number whose usual value stands in it greyed; the argument only where it was changed."""
     shown = f"{usual:,}" if isinstance(usual, int) else "none" if usual is None else f"{usual:g}"
     value = column.number_input(
-        label,
-        least,
-        None,
-        None,
-        key=f"train_{key}",
-        placeholder=shown,
-        persist_state="session",
-        **more,
+        label, least, None, None, **persisted(f"train_{key}"), placeholder=shown, **more
     )
     if value is None:
         return usual
@@ -148,8 +139,7 @@ def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
         "Head starts",
         STARTS,
         STARTS.index(usual.start),
-        key=f"train_start_{toy}",
-        persist_state="session",
+        **persisted(f"train_start_{toy}"),
         help="scratch: random, as in the paper. target: the target's rows of the kept tokens.",
     )
     argv += ["--start", start] if start != usual.start else []
@@ -201,15 +191,13 @@ def _reading(toy: bool, argv: list[str]) -> tuple[int, int | None, float, str, s
     template = d.selectbox(
         "Template",
         ["auto", *NAMED],
-        key="train_template",
-        persist_state="session",
+        **persisted("train_template"),
         help="auto: the tokenizer's own",
     )
     argv += ["--template", template] if template != "auto" else []
     tokenizer = st.text_input(
         "Tokenizer, where it is not beside the weights",
-        key="train_tok",
-        persist_state="session",
+        **persisted("train_tok"),
         placeholder="beside the weights",
     ).strip()
     argv += ["--tokenizer", tokenizer] if tokenizer else []
@@ -222,34 +210,27 @@ def _answers() -> list[str]:
         "The paper's alignment step: every prompt is answered by the target itself, and the draft "
         "learns from those answers."
     )
-    if not st.toggle("Regenerate the answers", key="train_regenerate", persist_state="session"):
+    if not st.toggle("Regenerate the answers", **persisted("train_regenerate")):
         return []
     return answer_arguments("train_by", "--regenerate")
 
 
 def answer_arguments(key: str, flag: str) -> list[str]:
     """Who answers, how warm and how long: arguments of `train` and `regenerate`."""
-    who = st.segmented_control(
-        "Who answers", WHO, default=WHO[0], required=True, key=key, persist_state="session"
-    )
+    who = st.segmented_control("Who answers", WHO, default=WHO[0], required=True, **persisted(key))
     by = "local"
     if who == WHO[1]:
         by = (
             st.text_input(
                 "Address of the server",
-                key=f"{key}_url",
-                persist_state="session",
+                **persisted(f"{key}_url"),
                 placeholder="http://127.0.0.1:30000",
             ).strip()
             or "URL"
         )
     left, right = st.columns(2)
-    warm = left.number_input(
-        "Temperature", 0.0, 2.0, 0.0, 0.1, key=f"{key}_warm", persist_state="session"
-    )
-    most = right.number_input(
-        "Tokens per answer", 1, None, 128, key=f"{key}_most", persist_state="session"
-    )
+    warm = left.number_input("Temperature", 0.0, 2.0, 0.0, 0.1, **persisted(f"{key}_warm"))
+    most = right.number_input("Tokens per answer", 1, None, 128, **persisted(f"{key}_most"))
     return [flag, by, "--temperature", f"{warm:g}", "--answer-tokens", str(most)]
 
 
@@ -264,41 +245,26 @@ def _where() -> tuple[Deployment, list[str]]:
         ("auto", "cpu", "cuda"),
         default="auto",
         required=True,
-        key="train_device",
-        persist_state="session",
+        **persisted("train_device"),
     )
     a, b, c = st.columns([1, 1, 2], gap="small")
     processes = a.number_input(
-        "GPUs per node",
-        1,
-        None,
-        1,
-        key="train_processes",
-        persist_state="session",
-        help="nproc_per_node",
+        "GPUs per node", 1, None, 1, **persisted("train_processes"), help="nproc_per_node"
     )
     nodes = b.number_input(
         "Nodes",
         1,
         None,
         1,
-        key="train_nodes",
-        persist_state="session",
+        **persisted("train_nodes"),
         help="nnodes; the same command is started on each",
     )
     address = c.text_input(
-        "First node's address",
-        key="train_address",
-        persist_state="session",
-        placeholder="only for several nodes",
+        "First node's address", **persisted("train_address"), placeholder="only for several nodes"
     ).strip()
     rank = None
     if nodes > 1:
-        rank = int(
-            st.number_input(
-                "Rank of this node", 0, nodes - 1, 0, key="train_rank", persist_state="session"
-            )
-        )
+        rank = int(st.number_input("Rank of this node", 0, nodes - 1, 0, **persisted("train_rank")))
     known = found.device if found else "cpu"
     made = Deployment(
         known if device == "auto" else str(device),
@@ -342,8 +308,7 @@ def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:
         "Trainer",
         options,
         options.index(now),
-        key="train_with",
-        persist_state="session",
+        **persisted("train_with"),
         format_func=lambda n: n or "the app's own environment",
     )
     if name in known:

@@ -12,6 +12,7 @@ from pages.ui.format import MEASURED, code_span, plain
 from pages.ui.frame import plain_errors
 from pages.ui.train import cost_view, results_view
 from pages.ui.train.target_form import TOY_WORDS, loaded, toy_losses
+from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.runs import (
     DONE,
     FAILED,
@@ -77,7 +78,7 @@ def panel() -> list[str]:
     if st.session_state.get("train_run") not in found:
         running = [n for n in found if any(j.active for j in cost_view.of_run(n))]
         st.session_state.train_run = (running or found)[0]
-    name = st.selectbox("Run", found, key="train_run", persist_state="session")
+    name = st.selectbox("Run", found, **persisted("train_run"))
     watch(name)
     return _command(name)
 

@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui import jobpanel, state
 from pages.ui.format import plain
 from pages.ui.train.target_form import ChosenCorpus, ChosenTarget
+from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, KNOWN_SIZES
@@ -59,8 +60,7 @@ def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
             selection_mode="multi",
             default=sorted(usual)[::-1],
             format_func=labels.__getitem__,
-            key=f"train_k_{size}_{best}",
-            persist_state="session",
+            **persisted(f"train_k_{size}_{best}"),
             help="One draft is trained per size, on the same features. All of V is the baseline "
             "the others are compared with.",
         )
@@ -68,13 +68,12 @@ def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
     )
     left, right = st.columns(2, gap="small")
     more = left.text_input(
-        "Sizes of your own", key="train_more", placeholder="8,000  2,048", persist_state="session"
+        "Sizes of your own", **persisted("train_more"), placeholder="8,000  2,048"
     )
     path = right.text_input(
         "A vocabulary file",
-        key="train_file",
+        **persisted("train_file"),
         placeholder="choice.json or a mapping",
-        persist_state="session",
         help="A saved choice, or a mapping in any of the formats that "
         "Export writes. It is trained as it is.",
     ).strip()
@@ -100,9 +99,8 @@ def _counts(chosen: ChosenTarget, corpus: ChosenCorpus) -> StoredCounts | None:
         "Tokens chosen from",
         ["", *options],
         start,
-        key=f"train_counts_{chosen.vocab_size}",
+        **persisted(f"train_counts_{chosen.vocab_size}"),
         format_func=lambda k: state.label(sets[k].counts) if k else TRAINED_ON,
-        persist_state="session",
     )
     return sets.get(key)
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui import demo, jobpanel
 from pages.ui.format import MEASURED, plain
+from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.corpora.uploads import list_uploads
@@ -81,8 +82,7 @@ def target() -> ChosenTarget | None:
         TARGETS,
         default=TARGETS[0],
         required=True,
-        key="train_target",
-        persist_state="session",
+        **persisted("train_target"),
         help="The large model whose tokens the draft proposes.",
     )
     if kind == "Hub":
@@ -90,8 +90,7 @@ def target() -> ChosenTarget | None:
     if kind == "Folder":
         text = st.text_input(
             "Folder of the target",
-            key="train_folder",
-            persist_state="session",
+            **persisted("train_folder"),
             placeholder="/models/Llama-3.2-1B-Instruct",
             label_visibility="collapsed",
         ).strip()
@@ -121,9 +120,8 @@ def _demo() -> ChosenTarget:
 def _hub() -> ChosenTarget | None:
     text = st.text_input(
         "Model on the hub",
-        key="train_hub",
+        **persisted("train_hub"),
         placeholder="meta-llama/Llama-3.2-1B-Instruct",
-        persist_state="session",
         label_visibility="collapsed",
     ).strip()
     st.caption(
@@ -171,18 +169,16 @@ def corpus(
         sources,
         default="Demo",
         required=True,
-        key=f"{key}_source",
-        persist_state="session",
+        **persisted(f"{key}_source"),
     )
     if source == "Demo":
         return _demo_corpus(chosen, key, rows)
     if source == "Path":
         text = st.text_area(
             "Files, folders or globs, one per line",
-            key=f"{key}_paths",
+            **persisted(f"{key}_paths"),
             height=80,
             placeholder="/data/conversations/*.jsonl.zst",
-            persist_state="session",
             label_visibility="collapsed",
         )
         paths = [line.strip() for line in (text or "").splitlines() if line.strip()]
@@ -198,9 +194,7 @@ def corpus(
 
 
 def _pick(label: str, options: list[str], key: str) -> str:
-    return st.selectbox(
-        label, options, key=key, persist_state="session", label_visibility="collapsed"
-    )
+    return st.selectbox(label, options, **persisted(key), label_visibility="collapsed")
 
 
 def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> ChosenCorpus | None:
@@ -226,9 +220,8 @@ def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
         1,
         None,
         rows,
-        key=f"{key}_limit",
+        **persisted(f"{key}_limit"),
         placeholder="all rows",
-        persist_state="session",
     )
     found = open_corpus(paths, limit=limit)
     info = found.describe()
