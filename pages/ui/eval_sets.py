@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui import state, tokens
 from pages.ui.format import counted, plain
-from pages.ui.widgets import persisted
+from pages.ui.widgets import drop_stale, persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.responses import Responses
@@ -66,8 +66,7 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
     else:
         key = f"measured_on_{stored.key}"
         kept = st.session_state.get(key)
-        if kept is not None:
-            st.session_state[key] = [each for each in kept if each in by_key]
+        drop_stale(key, by_key)
         chosen = st.multiselect(
             "Measured on",
             list(by_key),

@@ -28,6 +28,21 @@ def of_verb(*verbs: str) -> list[Job]:
     return [job for job in jobs.list_jobs() if job.argv and job.argv[0] in verbs]
 
 
+def of_command(argv: Sequence[str]) -> list[Job]:
+    """Jobs of exactly this command, newest first."""
+    return [job for job in jobs.list_jobs() if job.argv == tuple(argv)]
+
+
+def is_running(argv: Sequence[str]) -> bool:
+    """Whether a job of exactly this command waits or runs."""
+    return any(job.active for job in of_command(argv))
+
+
+def unfinished(*verbs: str) -> list[Job]:
+    """Jobs of these commands that wait, run, or ended without success, newest first."""
+    return [job for job in of_verb(*verbs) if job.state != "done"]
+
+
 Outcome = Callable[[Job], None]
 
 
@@ -47,6 +62,11 @@ def watch(find: Callable[[], list[Job]], key: str, outcome: Outcome | None = Non
             st.rerun()
 
     st.fragment(draw, run_every=POLL_SECONDS if active else None, key=f"watch_{key}")()
+
+
+def watch_command(argv: Sequence[str], key: str) -> None:
+    """The card of the newest job of exactly this command, until it is done."""
+    watch(lambda: [job for job in of_command(argv)[:1] if job.state != "done"], key)
 
 
 def speed(job: Job) -> str:
@@ -113,10 +133,16 @@ def _actions(job: Job) -> None:
     )
 
 
-def begin(argv: Sequence[str], title: str) -> None:
-    """Start a command as a job, from a button; what keeps it from starting is said."""
+def begin(argv: Sequence[str], title: str, resources: Sequence[str] = ()) -> None:
+    """Start a command as a job, from a button; what keeps it from starting is said.
+
+    Args:
+        argv: the command's arguments.
+        title: of the job's card.
+        resources: what the job shares with no other, such as a GPU.
+    """
     try:
-        jobs.start(argv, title)
+        jobs.start(argv, title, resources=resources)
     except InputError as error:
         st.toast(told(str(error)), icon=":material/error:")
 

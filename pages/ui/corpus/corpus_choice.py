@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui import demo
 from pages.ui.format import code_span
-from pages.ui.widgets import persisted
+from pages.ui.widgets import lines_of, persisted
 from vocabtrim_core.corpora import (
     ROLES,
     SHAPES,
@@ -140,7 +140,7 @@ def _path() -> list[str]:
         height=80,
         placeholder="/data/conversations/*.jsonl.zst",
     )
-    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return lines_of(text)
 
 
 def _upload() -> list[str]:

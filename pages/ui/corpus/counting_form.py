@@ -134,13 +134,12 @@ def count_button(argv: list[str], name: str, wanted: dict, *, possible: bool) ->
     """Start the count as a background job; off while there is nothing to count."""
     template = wanted["template"]
     how = [what_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
-    busy = any(job.active and job.argv == tuple(argv) for job in jobpanel.of_verb("count"))
     st.button(
         "Count the tokens",
         type="primary",
         icon=":material/calculate:",
         key="count",
-        disabled=busy or not possible,
+        disabled=jobpanel.is_running(argv) or not possible,
         on_click=jobpanel.begin,
         args=(argv, f"Count {name}: {', '.join(how)}"),
     )

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui import eval_sets
 from pages.ui.forecast import measurement_form
 from pages.ui.format import plain
-from pages.ui.widgets import linked, persisted
+from pages.ui.widgets import drop_stale, linked, persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -131,8 +131,7 @@ def _served(stored: StoredCounts) -> StoredCounts:
     others, _ = eval_sets.comparable(stored)
     sets = [stored, *others]
     by_key, names = {each.key: each for each in sets}, eval_sets.names_of(sets)
-    if st.session_state.get("served") not in (None, *by_key):
-        del st.session_state["served"]
+    drop_stale("served", by_key)
     key = st.selectbox(
         "Text to be served",
         list(by_key),

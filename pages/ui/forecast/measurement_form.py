@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.fields import told
 from pages.ui.format import MEASURED
 from pages.ui.router import page as page_of
-from pages.ui.widgets import persisted
+from pages.ui.widgets import drop_stale, persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import measurement as measurements
@@ -23,8 +23,7 @@ def choose(vocab_size: int) -> Calibration | None:
     found = {each.key: each for each in _stored(_names()) if each.vocab_size in (None, vocab_size)}
     chosen = None
     if found:
-        if st.session_state.get("calibrated_on") not in (None, *found):
-            del st.session_state["calibrated_on"]
+        drop_stale("calibrated_on", found)
         key = st.selectbox(
             "Measurement",
             list(found),

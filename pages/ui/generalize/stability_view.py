@@ -11,7 +11,6 @@ from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures
 from vocabtrim_core.generalization.uncertainty import Optimism, optimism, unseen_mass
 from vocabtrim_core.jobs import control as jobs
-from vocabtrim_core.jobs.job import Job
 
 WHY = (
     "k* is chosen again from many smaller samples of your conversations, and from random halves of "
@@ -37,10 +36,7 @@ def panel(view: InView, stored: StoredCounts) -> None:
     """Everything of this section."""
     argv = arguments(stored)
 
-    def mine() -> list[Job]:
-        return [job for job in jobpanel.of_verb("stability") if job.argv == tuple(argv)]
-
-    finished = next((job for job in mine() if job.state == "done"), None)
+    finished = next((job for job in jobpanel.of_command(argv) if job.state == "done"), None)
     found = (finished.result() or {}) if finished else {}
     left, right = st.columns([1.25, 1], gap="large")
     with left:
@@ -48,17 +44,16 @@ def panel(view: InView, stored: StoredCounts) -> None:
             _result(found)
         else:
             st.markdown(WHY)
-            busy = any(job.active for job in mine())
             if st.button(
                 "Measure how stable k* is",
                 type="primary",
                 icon=":material/query_stats:",
                 key="stability_start",
-                disabled=busy,
+                disabled=jobpanel.is_running(argv),
             ):
                 jobs.start(argv, f"Stability of k* on {stored.counts.name}")
                 st.rerun()
-            jobpanel.watch(lambda: [job for job in mine() if job.state != "done"], "stability")
+            jobpanel.watch_command(argv, "stability")
     with right:
         _unseen(stored, found)
         _optimism(view, stored)

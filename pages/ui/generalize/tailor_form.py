@@ -153,6 +153,7 @@ def _forget(stored: StoredCounts) -> None:
 
 
 def _entries(text: str | None) -> list[str]:
+    """Lines that hold something; spaces around a token's text belong to it."""
     return [line for line in (text or "").splitlines() if line.strip()]
 
 

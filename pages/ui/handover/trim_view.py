@@ -69,7 +69,7 @@ def panel(stored: StoredCounts) -> list[list[str]]:
             _act(draft, argv, made)
     if draft is not None and (record := _out(argv) / NAME).is_file():
         _result(record.parent)
-    jobpanel.watch(lambda: [j for j in jobpanel.of_verb("slice") if j.state != "done"], "slice")
+    jobpanel.watch(lambda: jobpanel.unfinished("slice"), "slice")
     shown = [part for part in argv if part != str(_out(argv))]
     return [[*shown, "DIR"]]
 
@@ -194,13 +194,12 @@ def _expected(coverage: float) -> None:
 
 def _act(draft: Path, argv: list[str], made: Plan) -> None:
     done = (_out(argv) / NAME).is_file()
-    running = any(job.active and list(job.argv) == argv for job in jobpanel.of_verb("slice"))
     st.button(
         "Trimmed, see below" if done else f"Trim it: write {format_bytes(made.size)}",
         key="trim",
         type="primary",
         icon=":material/content_cut:",
-        disabled=done or running,
+        disabled=done or jobpanel.is_running(argv),
         on_click=jobpanel.begin,
         args=(argv, f"Trim {draft.name} to {len(made.rows):,} tokens"),
         help="Runs in the background and survives closing this page.",

@@ -10,8 +10,8 @@ import streamlit as st
 from pages.ui import plots
 from pages.ui.throughput.measurement_choice import ShownMeasurement
 from pages.ui.throughput.paper_view import tables as paper_tables
-from pages.ui.throughput.results_view import forget, where
-from pages.ui.widgets import linked, persisted
+from pages.ui.throughput.results_view import where
+from pages.ui.widgets import drop_stale, linked, persisted
 from vocabtrim_core.figures import acceptance, load
 from vocabtrim_core.report.measured import summary_rows
 from vocabtrim_core.serving.measurement import Measurement
@@ -99,7 +99,7 @@ def _one(measured: Sequence[Measurement], key: str) -> Measurement:
     if len(measured) == 1:
         return measured[0]
     by_key = {each.key: each for each in measured}
-    forget(key, list(by_key))
+    drop_stale(key, list(by_key))
     chosen = st.selectbox(
         "Measurement", list(by_key), **persisted(key), format_func=lambda k: where(by_key[k])
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui.widgets import persisted
+from pages.ui.widgets import drop_stale, lines_of, persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.drafts.runs import TrainingRun, list_runs
 from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
@@ -78,8 +78,7 @@ def choose_target() -> str | None:
     """The target as commands name it, None until one is named."""
     known = {each.spec: each for each in targets()}
     options = [*known, ANOTHER]
-    if st.session_state.get("measure_target") not in (None, *options):
-        del st.session_state["measure_target"]
+    drop_stale("measure_target", options)
     spec = st.selectbox(
         "Target",
         options,
@@ -100,9 +99,7 @@ def choose_drafts(target: str | None) -> list[str]:
     """Folders of the drafts to compare."""
     known = next((each for each in targets() if each.spec == target), None)
     options = {str(each.folder): each for each in drafts(known.folder if known else None)}
-    kept = st.session_state.get("measure_drafts")
-    if kept is not None and not set(kept) <= set(options):
-        st.session_state.measure_drafts = [folder for folder in kept if folder in options]
+    drop_stale("measure_drafts", options)
     newest = next((run.name for run in list_runs() if known and _of(run) == known.folder), None)
     own = [folder for folder, each in options.items() if each.name == newest]
 
@@ -124,10 +121,10 @@ def choose_drafts(target: str | None) -> list[str]:
         if options
         else st.container()
     )
-    more = place.text_area(
+    folders = place.text_area(
         "Folders of other drafts, one per line",
         **persisted("measure_folders"),
         height=68,
         placeholder="/models/eagle3-draft",
     )
-    return [*chosen, *filter(None, (line.strip() for line in (more or "").splitlines()))]
+    return [*chosen, *lines_of(folders)]

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 import streamlit as st
 
 from pages.ui import jobpanel
-from pages.ui.fields import told
 from pages.ui.format import code_span, plain
 from pages.ui.frame import shell
 from pages.ui.throughput import drafts_form, import_form, prompts_form
-from pages.ui.widgets import persisted
-from vocabtrim_core.errors import InputError
-from vocabtrim_core.jobs import control as jobs
+from pages.ui.widgets import drop_stale, lines_of, persisted
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.programs import ENGINE, configured
 from vocabtrim_core.serving.runner import resources
@@ -57,8 +54,7 @@ class MeasurementRequest:
 
 def open_jobs(*verbs: str) -> list[Job]:
     """Jobs that run, or ended otherwise than well; those that measure, unless others are named."""
-    found = jobpanel.of_verb(*(verbs or ("bench", "measurements")))
-    return [job for job in found if job.state != "done"]
+    return jobpanel.unfinished(*(verbs or ("bench", "measurements")))
 
 
 def can_measure() -> bool:
@@ -103,28 +99,20 @@ def start(
     argv: list[str], engine: EngineChoice, label: str, icon: str, key: str, title: str
 ) -> None:
     """The button that starts the command as a job, and what it still lacks."""
-    busy = any(job.active and list(job.argv) == argv for job in open_jobs(argv[0]))
     st.button(
         label,
         type="primary",
         icon=icon,
         key=key,
         width="stretch",
-        disabled=busy or bool(engine.missing),
-        on_click=_begin,
-        args=(argv, engine, title),
+        disabled=jobpanel.is_running(argv) or bool(engine.missing),
+        on_click=jobpanel.begin,
+        args=(argv, title, resources(engine.name)),
         help="Runs in the background, survives closing this page, and keeps finished runs "
         "when it is stopped.",
     )
     if engine.missing:
         st.caption(plain(engine.missing))
-
-
-def _begin(argv: list[str], engine: EngineChoice, title: str) -> None:
-    try:
-        jobs.start(argv, title, resources=resources(engine.name))
-    except InputError as error:
-        st.toast(told(str(error)), icon=":material/error:")
 
 
 # --- what is attached ---------------------------------------------------------------------------
@@ -142,8 +130,7 @@ def _loop() -> EngineChoice:
 
 def _launched() -> EngineChoice:
     known = configured(ENGINE)
-    if st.session_state.get("engine_name") not in (None, *known):
-        del st.session_state["engine_name"]  # removed in a shell meanwhile
+    drop_stale("engine_name", known)  # removed in a shell meanwhile
     name = st.selectbox(
         "Engine",
         list(known),
@@ -174,7 +161,7 @@ def _servers() -> EngineChoice:
         help="A number before = is the draft vocabulary size that the server must have; any other "
         "name is what to call it.",
     )
-    urls = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    urls = lines_of(text)
     target = st.text_input(
         "Target they serve, for its tokenizer",
         **persisted("sglang_target"),

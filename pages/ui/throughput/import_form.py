@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui.fields import told
 from pages.ui.format import plain
-from pages.ui.widgets import persisted
+from pages.ui.widgets import lines_of, persisted
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.importers import (
     FORMATS,
@@ -49,7 +49,7 @@ def panel() -> list[str]:
         **persisted("result_paths"),
         placeholder="/results/mtbench_*.jsonl",
     )
-    named = [line.strip() for line in (paths or "").splitlines() if line.strip()]
+    named = lines_of(paths)
     uploads = [(file.name, file.getvalue()) for file in files]
     hints = _hints()
     argv = arguments([name for name, _ in uploads] + named, hints)

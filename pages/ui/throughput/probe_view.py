@@ -11,10 +11,9 @@ from pages.ui import jobpanel, plots
 from pages.ui.format import ESTIMATED, MEASURED, plain
 from pages.ui.frame import footer
 from pages.ui.throughput.measurement_choice import committed, here
-from pages.ui.widgets import persisted
+from pages.ui.widgets import drop_stale, persisted
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.figures import latency as figures
-from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving.latency_probe import Probe
 
@@ -33,7 +32,7 @@ def panel() -> None:
     with right.container(border=True):
         argv = _form()
     with left:
-        jobpanel.watch(_open_jobs, "probe")
+        jobpanel.watch(lambda: jobpanel.unfinished("probe"), "probe")
         shown = _choose()
         if shown:
             _results(shown)
@@ -45,10 +44,6 @@ def panel() -> None:
                 icon=":material/timer:",
             )
     footer(argv)
-
-
-def _open_jobs() -> list[Job]:
-    return [job for job in jobpanel.of_verb("probe") if job.state != "done"]
 
 
 def _form() -> list[str]:
@@ -83,14 +78,13 @@ def _form() -> list[str]:
     ):
         argv += [flag, str(int(value))] if value != start else []
     argv += ["--with-target"] if target else []
-    busy = any(job.active and list(job.argv) == argv for job in _open_jobs())
     st.button(
         "Time the draft step",
         type="primary",
         icon=":material/timer:",
         key="probe",
         width="stretch",
-        disabled=busy or not batches,
+        disabled=jobpanel.is_running(argv) or not batches,
         on_click=jobpanel.begin,
         args=(argv, f"Time the draft step of {draft}"),
     )
@@ -111,15 +105,13 @@ def _choose() -> ProbeChoice | None:
     found = {**own, **{probe.key: probe for probe in committed()[1]}}
     if not found:
         return None
-    if st.session_state.get("probe_key") not in (None, *found):
-        del st.session_state["probe_key"]
+    drop_stale("probe_key", found)
     left, right = st.columns([3, 1.4], vertical_alignment="bottom")
     key = left.selectbox(
         "Timed", list(found), **persisted("probe_key"), format_func=lambda key: _title(found[key])
     )
     probe = found[key]
-    if st.session_state.get("probe_batch") not in (None, *probe.batches):
-        del st.session_state["probe_batch"]
+    drop_stale("probe_batch", probe.batches)
     with right:
         batch = st.segmented_control(
             "Sequences at once",

@@ -7,7 +7,7 @@ import shlex
 import streamlit as st
 
 from pages.ui import demo
-from pages.ui.widgets import persisted
+from pages.ui.widgets import drop_stale, persisted
 from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.serving.prompts.presets import PROMPT_PRESETS
 
@@ -21,8 +21,7 @@ def choose() -> list[str]:
     titles |= {name: f"{preset.title} (from the hub)" for name, preset in PROMPT_PRESETS.items()}
     titles |= {key: f"uploaded: {label}" for key, label in uploads.items()}
     titles[PATH] = "Files on this machine"
-    if st.session_state.get("measure_prompts") not in (None, *titles):
-        del st.session_state["measure_prompts"]
+    drop_stale("measure_prompts", titles)
     chosen = st.selectbox(
         "Prompts",
         list(titles),

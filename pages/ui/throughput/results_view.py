@@ -11,7 +11,7 @@ from pages.ui import plots, state
 from pages.ui.format import plain
 from pages.ui.router import page as page_of
 from pages.ui.throughput.measurement_choice import ShownMeasurement
-from pages.ui.widgets import persisted
+from pages.ui.widgets import drop_stale, persisted
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import ONE_RUN, drafts_nothing, verdict
@@ -61,9 +61,9 @@ def _controls(measured: Sequence[Measurement]) -> Looked:
     baselines = [name for kind, name in BASELINES.items() if kind in roles and drafting - {kind}]
     baselines = baselines or [BASELINES[figures.FULL]]
     drafts = [FASTEST, *dict.fromkeys(c.label for each in measured for c in _drafts(each))]
-    forget("measured_at", at_once)
-    forget("measured_base", baselines)
-    forget("measured_draft", drafts)
+    drop_stale("measured_at", at_once)
+    drop_stale("measured_base", baselines)
+    drop_stale("measured_draft", drafts)
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         draft = st.selectbox("Verdict about", drafts, **persisted("measured_draft"), width=240)
         base = st.segmented_control(
@@ -84,12 +84,6 @@ def _controls(measured: Sequence[Measurement]) -> Looked:
             )
     kind = next(kind for kind, name in BASELINES.items() if name == (base or baselines[0]))
     return Looked(concurrency or at_once[0], kind, draft)
-
-
-def forget(key: str, options: Sequence[object]) -> None:
-    """A choice that this measurement does not have."""
-    if st.session_state.get(key) not in (None, *options):
-        del st.session_state[key]
 
 
 def _good(measurement: Measurement) -> list[Configuration]:

@@ -14,7 +14,6 @@ from pages.ui.train import cost_view, target_form
 from pages.ui.train.options_form import answer_arguments
 from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
-from vocabtrim_core.jobs.job import Job
 
 ROWS = 200  # at first: enough to see which way it goes
 WHY = (
@@ -45,24 +44,22 @@ def panel() -> list[str]:
     out = workspace.folder(target_form.OWN) / f"{plain_name}.jsonl"
     argv += ["--out", str(out), "--compare"]
 
-    def mine() -> list[Job]:
-        return [job for job in jobpanel.of_verb("regenerate") if job.argv == tuple(argv)][:1]
-
     with left:
         if target.to_be_made:
             st.info("The toy target does not exist yet; Set up trains it.", icon=":material/toys:")
         held = cost_view.resources() if "local" in who else ()
-        done = any(job.state == "done" for job in mine())
+        latest = jobpanel.of_command(argv)[:1]
+        done = any(job.state == "done" for job in latest)
         st.button(
             "Answered, see the right" if done else "Let the target answer",
             type="primary",
             key="answers_start",
             icon=":material/autorenew:",
-            on_click=cost_view.begin,
+            on_click=jobpanel.begin,
             args=(argv, f"Own answers of {target.name} on {corpus.name}", held),
-            disabled=target.to_be_made or done or any(job.active for job in mine()),
+            disabled=target.to_be_made or done or any(job.active for job in latest),
         )
-        jobpanel.watch(lambda: [job for job in mine() if job.state != "done"], "answers")
+        jobpanel.watch_command(argv, "answers")
     with right:
         _results()
     return argv

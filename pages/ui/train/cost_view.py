@@ -5,14 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import jobpanel
-from pages.ui.fields import told
 from pages.ui.format import ESTIMATED, MEASURED
 from pages.ui.train.options_form import trainer_words
 from pages.ui.train.request_form import TrainingRequest
 from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.estimate import Estimate
 from vocabtrim_core.drafts.training_env import Trainer, known_trainer
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration
@@ -50,9 +48,7 @@ def panel(asked: TrainingRequest) -> None:
             st.caption("Known once the target is on this machine and the trainer has answered.")
         _start(asked, trainer, cost)
         st.caption(trainer_words(trainer))
-        jobpanel.watch(
-            lambda: [j for j in jobpanel.of_verb("trainer") if j.state != "done"][:1], "looking"
-        )
+        jobpanel.watch(lambda: jobpanel.unfinished("trainer")[:1], "looking")
     _check(asked)
 
 
@@ -117,7 +113,7 @@ def _start(asked: TrainingRequest, trainer: Trainer | None, cost: Estimate | Non
             "Validate",
             key="train_check",
             icon=":material/fact_check:",
-            on_click=begin,
+            on_click=jobpanel.begin,
             args=(check_arguments(asked), "Validate the run files"),
             disabled=asked.target.to_be_made or not asked.sizes.all,
             help="SpecForge's own check (train --plan); nothing is started.",
@@ -131,17 +127,9 @@ def resources() -> tuple[str, ...]:
 
 
 def _begin(asked: TrainingRequest) -> None:
-    begin(asked.argv, asked.title, resources())
+    jobpanel.begin(asked.argv, asked.title, resources())
     st.session_state.train_view = "Runs"
     st.session_state.train_run = asked.run
-
-
-def begin(argv: list[str], title: str, held: tuple[str, ...] = ()) -> None:
-    """Start a job from a button; held: what it shares with no other job."""
-    try:
-        jobs.start(argv, title, resources=held)
-    except InputError as error:
-        st.toast(told(str(error)), icon=":material/error:")
 
 
 def of_run(name: str) -> list[Job]:
@@ -174,14 +162,11 @@ def _check(asked: TrainingRequest) -> None:
 def outcome(argv: list[str], part: str, key: str) -> None:
     """The check's job while it runs, then its words: what is accepted, or the error as it is."""
 
-    def mine() -> list[Job]:
-        return [job for job in jobpanel.of_verb("train") if job.argv == tuple(argv)][:1]
-
-    found = next((job for job in mine() if job.state == "done"), None)
-    if found is None:
-        jobpanel.watch(mine, key)
+    latest = jobpanel.of_command(argv)[:1]
+    if not latest or latest[0].state != "done":
+        jobpanel.watch(lambda: jobpanel.of_command(argv)[:1], key)
         return
-    plans = (found.result() or {}).get(part) or {}
+    plans = (latest[0].result() or {}).get(part) or {}
     st.success("SpecForge accepts the run files of every size.", icon=":material/fact_check:")
     for k, plan in plans.items():
         with st.expander(f"Run file for k = {int(k):,}", type="compact"):
@@ -216,7 +201,7 @@ def online(asked: TrainingRequest) -> None:
         "Make and check the run file",
         key="online_check",
         icon=":material/lan:",
-        on_click=begin,
+        on_click=jobpanel.begin,
         args=(argv, "Check the online run file"),
         disabled=asked.target.to_be_made or not asked.sizes.all,
     )

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.ui import jobpanel
 from pages.ui.format import code_span, plain
 from pages.ui.frame import shell
-from pages.ui.widgets import persisted
+from pages.ui.widgets import drop_stale, persisted
 from vocabtrim_core.drafts.plan import (
     MAX_LENGTH,
     STARTS,
@@ -292,16 +292,13 @@ def _environment(found: Trainer | None) -> None:
             "that starts one on another host, where this workspace has the same path."
         )
         shell(["trainer", "--add", "gpu", "ssh gpu-host /opt/specforge/bin/python"])
-    jobpanel.watch(
-        lambda: [j for j in jobpanel.of_verb("trainer") if j.state != "done"][:1], "trainer"
-    )
+    jobpanel.watch(lambda: jobpanel.unfinished("trainer")[:1], "trainer")
 
 
 def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:
     """Train with another one of the workspace from now on."""
     now = next((name for name, command in known.items() if command == trainer_command()), "")
-    if st.session_state.get("train_with") not in (None, "", *known):
-        del st.session_state["train_with"]  # removed in a shell meanwhile
+    drop_stale("train_with", ["", *known])  # removed in a shell meanwhile
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     options = ["", *known]
     name = left.selectbox(

@@ -264,7 +264,7 @@ def _go_on(run: TrainingRun) -> None:
         key="train_go_on",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=cost_view.begin,
+        on_click=jobpanel.begin,
         disabled=argv[0] != "train" or "--target" not in argv,
         args=(argv, f"Go on with {run.name}", cost_view.resources()),
     )

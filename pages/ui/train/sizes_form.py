@@ -15,7 +15,6 @@ from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.paper import FUNCTION_CALLING_K, KNOWN_SIZES
-from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.vocabulary_file import vocabulary_in
 
 DEMO_SIZE = FUNCTION_CALLING_K
@@ -123,9 +122,6 @@ def _count_first(chosen: ChosenTarget, corpus: ChosenCorpus) -> None:
         str(folder / "config.json"),
     ]
 
-    def mine() -> list[Job]:
-        return [job for job in jobpanel.of_verb("count") if job.argv == tuple(argv)][:1]
-
     st.button(
         "Count these conversations to find k*",
         key="train_count",
@@ -133,10 +129,10 @@ def _count_first(chosen: ChosenTarget, corpus: ChosenCorpus) -> None:
         icon=":material/calculate:",
         on_click=jobpanel.begin,
         args=(argv, f"Count {corpus.name} with the tokenizer of {chosen.name}"),
-        disabled=any(job.active for job in mine()),
+        disabled=jobpanel.is_running(argv),
         help="With this target's tokenizer. The set can then be explored, too.",
     )
-    jobpanel.watch(lambda: [job for job in mine() if job.state != "done"], "train_count")
+    jobpanel.watch_command(argv, "train_count")
 
 
 def _explored(stored: StoredCounts) -> int | None:

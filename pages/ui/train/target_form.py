@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui import demo, jobpanel
 from pages.ui.format import MEASURED, plain
-from pages.ui.widgets import persisted
+from pages.ui.widgets import lines_of, persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.corpora.uploads import list_uploads
@@ -181,7 +181,7 @@ def corpus(
             placeholder="/data/conversations/*.jsonl.zst",
             label_visibility="collapsed",
         )
-        paths = [line.strip() for line in (text or "").splitlines() if line.strip()]
+        paths = lines_of(text)
     elif source == "Uploaded":
         uploads = {upload.label: str(upload.path) for upload in list_uploads()}
         if not uploads:
