@@ -1,19 +1,20 @@
 """Forecast: what will a draft vocabulary do to tokens per second?"""
 
-from dataclasses import replace
-
 import streamlit as st
 
 from pages.ui import report_forecast, state
 from pages.ui.charts.size_chart import forecast_chart
-from pages.ui.forecast import assumptions_form, checks_view, forecast_view, measurement_form
+from pages.ui.forecast import (
+    actions,
+    assumptions_form,
+    checks_view,
+    forecast_view,
+    measurement_form,
+)
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
-from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from pages.ui.widgets import linked
-from vocabtrim_core.fields.leaf import to_query
 from vocabtrim_core.forecast.inputs import paper_length
-from vocabtrim_core.selection_spec.settings import Settings
 
 require_router()
 
@@ -34,12 +35,6 @@ def start_over() -> None:
     """Back to the paper's setting: an A100, depth 3, MT-Bench's acceptance."""
     st.session_state.update(depth=3, tau=round(paper_length(3), 2), timing="Data sheet", batch=1)
     st.session_state.forecast_k = None
-
-
-def use_on_explore(settings: Settings) -> None:
-    """Hand a size or an alpha to Explore."""
-    state.bring(settings)
-    st.switch_page(page_of("explore"), query_params=to_query(settings))
 
 
 @st.fragment
@@ -64,10 +59,10 @@ def page(stored) -> None:
     with chart, plain_errors():
         if assumed:
             made = forecast_view.answer(stored, assumed, k)
-            report_forecast.assume(assumed, made.acceptance.full_length)
+            report_forecast.assume(assumed.settings, made.acceptance.full_length)
             forecast_chart(forecast_view.chart_data(made, k), picked)
             st.markdown(forecast_view.verdict(made, assumed))
-            actions(made)
+            actions.actions(made)
     if not (made and assumed):
         with chart:
             if waiting:
@@ -84,24 +79,6 @@ def page(stored) -> None:
     settings = state.settings(size)
     argv = ["forecast", stored.key, *state.arguments(settings, "k", "alpha", "floor")]
     footer([*argv, *assumed.arguments(stored)])
-
-
-def actions(made) -> None:
-    settings = state.settings(made.size)
-    with st.container(horizontal=True, gap="small"):
-        if st.button(
-            f"Use {made.k:,} tokens on Explore", type="primary", icon=":material/tune:", key="use_k"
-        ):
-            use_on_explore(replace(settings, k=made.k))
-        alpha = min(1.0, max(0.0, round(made.alpha, 2)))
-        told = "The alpha whose optimum is the recommended size, to the slider's step."
-        if st.button(
-            f"Use alpha {alpha:.2f} on Explore",
-            key="use_alpha",
-            help=told,
-            icon=":material/balance:",
-        ):
-            use_on_explore(replace(settings, alpha=alpha, k=None))
 
 
 def details(made, assumed) -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import eval_sets
+from pages.ui import eval_sets, vocabularies
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.generalize import (
     coverage_view,
@@ -22,7 +22,7 @@ SECTIONS = ("Other traffic", "Missing tokens", "Stability", "Tailor", "Compare")
 def page(stored) -> None:
     left, right = st.columns([1, 2.2], gap="large", vertical_alignment="bottom")
     with left:
-        view = eval_sets.in_view(stored)
+        view = vocabularies.in_view(stored)
     with right:
         others = eval_sets.choose_others(stored)
     tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")

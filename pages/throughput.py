@@ -8,7 +8,7 @@ from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from pages.ui.throughput import (
     details_view,
-    engine_form,
+    measure_form,
     measurement_choice,
     paper_view,
     probe_view,
@@ -27,9 +27,9 @@ def measure(shown: list[measurement_choice.ShownMeasurement]) -> None:
     left, right = st.columns([2.5, 1], gap="large")
     asked = looked = None
     with right.container(border=True), plain_errors():
-        asked = engine_form.form()
+        asked = measure_form.form()
     with left:
-        jobpanel.watch(engine_form.open_jobs, "bench")
+        jobpanel.watch(measure_form.open_jobs, "bench")
         with plain_errors():
             looked = results_view.results(shown) if shown else nothing_yet()
     if looked:
@@ -41,7 +41,7 @@ def measure(shown: list[measurement_choice.ShownMeasurement]) -> None:
 def nothing_yet() -> None:
     """What this page will show, with the one step that leads there."""
     st.subheader("Nothing is measured yet", anchor=False)
-    if engine_form.can_measure():
+    if measure_form.can_measure():
         st.markdown(
             "Target and drafts are there: **Measure** at the right compares them on the same "
             "prompts, in turns, with intervals."

@@ -11,10 +11,8 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.ui.eval_sets import responses_of
+from pages.ui.eval_sets import ceiling_of, responses_of
 from pages.ui.fields import told
-from pages.ui.forecast.assumptions_form import Assumed
-from pages.ui.forecast.forecast_view import ceiling_of
 from pages.ui.format import ESTIMATED, plain
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
@@ -36,9 +34,14 @@ ON, CHOSEN = "with_forecast", "report_measurements"
 # --- forecast -----------------------------------------------------------------------------------
 
 
-def assume(found: Assumed, full_length: float) -> None:
-    """Take over what the Forecast page assumes, the full draft's acceptance length among it."""
-    st.session_state.forecast_settings = replace(found.settings, full_length=full_length)
+def assume(settings: ForecastSettings, full_length: float) -> None:
+    """Take over what the Forecast page assumes.
+
+    Args:
+        settings: the page's assumptions.
+        full_length: acceptance length of the draft with all tokens.
+    """
+    st.session_state.forecast_settings = replace(settings, full_length=full_length)
 
 
 def bring(settings: ForecastSettings) -> None:

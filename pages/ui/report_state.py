@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import streamlit as st
 
-from pages.ui import eval_sets, pins, report_forecast, state
+from pages.ui import eval_sets, pins, report_forecast, state, vocabularies
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
 from vocabtrim_core.report.data import Facts, gather
@@ -39,7 +39,7 @@ def forget_rules() -> None:
 def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
     """What is in view now; InputError for settings that no size fulfils."""
     settings = state.settings(stored.counts.vocab_size)
-    view, own = eval_sets.view_of(stored), None
+    view, own = vocabularies.view_of(stored), None
     if view.own:
         own = OwnTokens.of(view.vocabulary, view.own.about)
         _ = view.file  # where links look for it

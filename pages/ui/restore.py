@@ -6,11 +6,11 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from pages.ui import eval_sets, report_forecast, state
-from pages.ui.eval_sets import OwnVocabulary
+from pages.ui import report_forecast, state, vocabularies
 from pages.ui.fields import told
 from pages.ui.format import plain
 from pages.ui.report_state import PARAMETER, SHORT
+from pages.ui.vocabularies import OwnVocabulary
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.store import keep
@@ -63,7 +63,7 @@ def _bring_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> N
         ("coverage", stored.key, "--vocabulary", str(file)),
         choice.mix,
     )
-    eval_sets.keep_vocabulary("opened", kept, stored.counts)
+    vocabularies.keep_vocabulary("opened", kept, stored.counts)
 
 
 def follow_link() -> None:

@@ -274,9 +274,9 @@ def test_tailored_vocabularies_follow_the_library(sets):
 
 
 def test_a_tailored_vocabulary_is_what_export_writes(sets):
-    from pages.export import bundle
-    from pages.ui.eval_sets import OwnVocabulary
+    from pages.ui.export.download_view import bundle
     from pages.ui.state import defaults
+    from pages.ui.vocabularies import OwnVocabulary
 
     own = OwnVocabulary(
         "Tailored", "by hand", sets["chat"].key, DraftVocabulary.of([5, 9, 7], SIZE), ("select",)

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 
 from pages.ui import demo
+from pages.ui.corpus import column_mapping
 from pages.ui.format import code_span
 from pages.ui.widgets import lines_of, persisted
 from vocabtrim_core.corpora import (
-    ROLES,
     SHAPES,
-    ColumnMapping,
     Corpus,
     CorpusInfo,
     SkipReport,
     open_corpus,
 )
-from vocabtrim_core.corpora.places import message_keys
 from vocabtrim_core.corpora.presets import DATASET_PRESETS
-from vocabtrim_core.corpora.schema import DEFAULTS
 from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.corpora.uploads import UPLOAD_CAP, list_uploads, remove_upload, store_upload
 from vocabtrim_core.counting.preflight import LOOKED_AT
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import format_bytes
 
-MOST_ROLES = 6  # that are asked for at a time
 SOURCES = ("Demo", "Path", "Upload", "Hub")
 SUFFIXES = ["jsonl", "ndjson", "json", "parquet", "arrow", "csv", "tsv", "gz", "zst"]
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "conversation": ("conversation",),
-    "prompt_response": ("prompt", "response", "system"),
-    "text": ("text",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +55,11 @@ def choose() -> ChosenCorpus | None:
     limit = _limit()
     corpus = open_corpus(paths, limit=limit)
     about, guessed = st.container(), corpus.describe()
-    mapping = _mapping(guessed, _unknown_roles(paths))
+    mapping = column_mapping.choose(guessed, column_mapping.unknown_roles(paths))
     arguments = ["--data", *paths, *_limit_argument(limit)]
     if mapping != guessed.mapping:
         corpus = open_corpus(paths, mapping=mapping, limit=limit)
-        arguments += _mapping_arguments(mapping)
+        arguments += column_mapping.arguments(mapping)
     with about:
         _about(corpus.describe())
     return ChosenCorpus(corpus.name, corpus, tuple(arguments), tuple(paths))
@@ -77,8 +67,10 @@ def choose() -> ChosenCorpus | None:
 
 def ask_for_roles(chosen: ChosenCorpus, report: SkipReport) -> None:
     """Roles nobody knows, for which rows are left out, get a field under Columns."""
-    asked = _unknown_roles(chosen.paths)
-    if new := [role for role in report.unknown_roles() if role not in asked][:MOST_ROLES]:
+    asked = column_mapping.unknown_roles(chosen.paths)
+    if new := [role for role in report.unknown_roles() if role not in asked][
+        : column_mapping.MOST_ROLES
+    ]:
         asked += new
         st.rerun()
 
@@ -101,11 +93,6 @@ def _problem(corpus: Corpus, seen: tuple[int, ...]) -> tuple[InputError | None, 
         return error, error.report
     except InputError as error:
         return error, SkipReport()
-
-
-def _unknown_roles(paths: Sequence[str]) -> list[str]:
-    """Roles met in these files that somebody must explain; session state."""
-    return st.session_state.setdefault("unknown_roles", {}).setdefault(tuple(paths), [])
 
 
 def _limit() -> int | None:
@@ -232,56 +219,3 @@ def _about(info: CorpusInfo) -> None:
         st.caption(note)
     if info.left_out:
         st.caption(f"Left out: {', '.join(info.left_out[:5])}")
-
-
-def _mapping(info: CorpusInfo, unknown: Sequence[str]) -> ColumnMapping:
-    """The recognised mapping, or the one chosen by hand; unknown: roles to be explained in it."""
-    open_it = not info.sure or bool(unknown)
-    with st.expander("Columns", expanded=open_it, icon=":material/view_column:"):
-        names = list(SHAPES)
-        guess = info.mapping
-        shape = st.selectbox(
-            "Each row holds",
-            names,
-            names.index(guess.shape) if guess.shape else None,
-            format_func=SHAPES.__getitem__,
-            placeholder="choose what",
-        )
-        if shape is None:
-            return guess
-        columns = list(info.files[0].columns)
-        chosen = {}
-        for place, field in enumerate(COLUMNS[shape]):
-            value = getattr(guess, field)
-            empty = field == "system" or (shape == guess.shape and not value)
-            known = not value or value in columns
-            options = [""] * empty + columns + [value] * (not known)  # a path, or two columns
-            other = 0 if field == "system" else min(place, len(columns) - 1)
-            start = options.index(value) if value in options else other
-            chosen[field] = st.selectbox(field.capitalize(), options, start)
-        roles = [
-            (name, role)
-            for name in unknown
-            if (
-                role := st.selectbox(
-                    f"Role {code_span(name)} is",
-                    ROLES,
-                    None,
-                    key=f"role_{name}",
-                    placeholder="choose its role",
-                )
-            )
-        ]
-    if shape != guess.shape or any(chosen[f] != getattr(guess, f) for f in chosen):
-        keys = message_keys(info.head, chosen.get("conversation", ""))
-        role, content = keys or ("role", "content")
-        guess = ColumnMapping(shape, role=role, content=content, **chosen)
-    return replace(guess, roles=tuple(roles))
-
-
-def _mapping_arguments(mapping: ColumnMapping) -> list[str]:
-    """What of a mapping is not the default, as arguments of `count`."""
-    plain = [name for name in DEFAULTS if name not in ("shape", "roles")]
-    named = {name: getattr(mapping, name) for name in plain}
-    pairs = [f"{name}={column}" for name, column in named.items() if column != DEFAULTS[name]]
-    return ["--map", *pairs, *(f"roles.{name}={role}" for name, role in mapping.roles)]

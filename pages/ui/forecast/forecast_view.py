@@ -12,7 +12,6 @@ from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, percent, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import forecast as figures
-from vocabtrim_core.forecast.acceptance import Ceiling, ceiling
 from vocabtrim_core.forecast.cycle_model import CycleModel, check_against_paper
 from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.paper import SHIPPED_K
@@ -48,12 +47,6 @@ class ForecastAnswer:
         return implied_alpha(self.tradeoff, self.found.recommended_k)
 
 
-@st.cache_resource(max_entries=6, show_spinner="Counting how far a perfect draft gets, for every k")
-def ceiling_of(chooser: str, served: str, _curve, _responses) -> Ceiling:
-    """The ceiling of one set's answers under another's ranking."""
-    return ceiling(_responses.batches(), _curve.ranks())
-
-
 def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAnswer:
     """The forecast of these assumptions."""
     curve = state.curve_of(stored.key, stored.counts)
@@ -62,7 +55,9 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
     responses = eval_sets.responses_of(served.key, served.counts)
     limit = None
     if responses is not None and responses.tokens:
-        limit = ceiling_of(stored.key, served.key, curve, responses).length(settings.depth)
+        limit = eval_sets.ceiling_of(stored.key, served.key, curve, responses).length(
+            settings.depth
+        )
     acceptance, said = acceptance_on(
         curve,
         served.counts,

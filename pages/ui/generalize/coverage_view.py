@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import eval_sets, plots
-from pages.ui.eval_sets import InView
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.frame import plain_errors
 from pages.ui.router import page
+from pages.ui.vocabularies import InView
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import HeldOut, coverage_on

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from pages.ui import eval_sets
-from pages.ui.eval_sets import InView, OwnVocabulary
+from pages.ui import eval_sets, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain, visible
 from pages.ui.frame import plain_errors
+from pages.ui.vocabularies import InView, OwnVocabulary
 from pages.ui.warmup import freeze
 from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
@@ -224,7 +224,7 @@ def _use(found: ImportedMapping, chooser: StoredCounts) -> None:
         found.vocabulary,
         tuple(arguments(chooser, [])),
     )
-    eval_sets.keep_vocabulary("imported", own, chooser.counts)
+    vocabularies.keep_vocabulary("imported", own, chooser.counts)
     st.toast("It is now the vocabulary in view, and on Export.")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import eval_sets, plots
-from pages.ui.eval_sets import InView
+from pages.ui import eval_sets, plots, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from pages.ui.vocabularies import InView
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
@@ -169,8 +169,8 @@ def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
 
 
 def _keep(chooser: StoredCounts, ids: list[int]) -> None:
-    kept = {*eval_sets.user_tokens(chooser.counts), *ids}
-    eval_sets.keep_user_tokens(chooser.counts, sorted(kept))
+    kept = {*vocabularies.user_tokens(chooser.counts), *ids}
+    vocabularies.keep_user_tokens(chooser.counts, sorted(kept))
     if st.session_state.get("kind_in_view", "choice") == "choice":
         st.session_state.kind_in_view = "grown"
     st.toast(f"{len(kept):,} tokens of yours are kept whatever their counts.")

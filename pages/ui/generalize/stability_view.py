@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import eval_sets, jobpanel, plots, state
-from pages.ui.eval_sets import InView
 from pages.ui.format import MEASURED, percent, plain
+from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures
 from vocabtrim_core.generalization.uncertainty import Optimism, optimism, unseen_mass

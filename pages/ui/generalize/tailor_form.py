@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import eval_sets, state
+from pages.ui import eval_sets, state, vocabularies
 from pages.ui.format import plain
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
@@ -134,7 +134,7 @@ def wishes(
 
 def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | None, Path | None]:
     """Files of the user's own tokens and of those to leave out."""
-    mine = eval_sets.user_tokens(stored.counts)
+    mine = vocabularies.user_tokens(stored.counts)
     hint = "one per line: a text, or an id"
     with st.expander("Tokens of your own", expanded=bool(mine)):
         keep = st.text_area("Keep", **persisted("keep_list"), placeholder=hint, height=80)
@@ -148,7 +148,7 @@ def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | No
 
 
 def _forget(stored: StoredCounts) -> None:
-    eval_sets.keep_user_tokens(stored.counts, [])
+    vocabularies.keep_user_tokens(stored.counts, [])
     st.session_state.redraw_generalize = True  # the page's selector of vocabularies names them
 
 
@@ -158,7 +158,7 @@ def _entries(text: str | None) -> list[str]:
 
 
 def _file(entries: list) -> Path | None:
-    return eval_sets.file_of_list(entries) if entries else None
+    return vocabularies.file_of_list(entries) if entries else None
 
 
 def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:

@@ -6,55 +6,32 @@ here when a slider is let go.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import streamlit as st
 
-from pages.ui import eval_sets, state
+from pages.ui import eval_sets, state, vocabularies
 from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store, packed
-from pages.ui.eval_sets import InView, OwnVocabulary
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain
 from pages.ui.frame import footer, plain_errors
-from pages.ui.generalize import tailor_form
+from pages.ui.generalize import tailor_form, tailor_problem
 from pages.ui.generalize.tailor_form import Wanted, arguments, slider_key
 from pages.ui.router import page
+from pages.ui.vocabularies import InView, OwnVocabulary
 from vocabtrim_core.counts_store import StoredCounts
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.selection.constrained import (
     ConstraintCost,
     Problem,
     Result,
     about,
-    constraint_costs,
-    solve,
 )
-from vocabtrim_core.selection.protect import Wish, listed_ids, script_ids
-from vocabtrim_core.selection.selection import mix
-from vocabtrim_core.tokenizers.kinds import token_kinds
+from vocabtrim_core.selection.protect import Wish
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
-
-OWN = "Your tokens"
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def payload(key: str, _counts) -> dict[str, object]:
     """One set for the browser."""
     return mix_payload(key, _counts)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def made(signature: str, _demand: Problem) -> Result:
-    """The vocabulary of a demand."""
-    return solve(_demand)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def offered(
-    signature: str, names: tuple[str, ...], _demand: Problem, _wishes
-) -> tuple[ConstraintCost, ...]:
-    """What the sets that are off would cost."""
-    return constraint_costs(_demand, _wishes)
 
 
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
@@ -77,8 +54,8 @@ def _tailor(view: InView, sets: list[StoredCounts]) -> None:
     rest = st.container()
     demand = result = None
     with sentence, plain_errors():
-        demand = _demand(view, sets, tokenizer, wanted)
-        result = made(_signature(sets, demand), demand)
+        demand = tailor_problem.problem_of(view, sets, tokenizer, wanted)
+        result = tailor_problem.solved(tailor_problem.signature(sets, demand), demand)
     with place:
         mix_chart(_chart_data(view, sets, wanted, demand, result))
     with sentence:
@@ -89,72 +66,6 @@ def _tailor(view: InView, sets: list[StoredCounts]) -> None:
         with rest:
             _worst(sets, result)
     footer(arguments(sets, wanted))
-
-
-# --- from controls to a demand ------------------------------------------------------------------
-
-
-def _demand(
-    view: InView, sets: list[StoredCounts], tokenizer: Tokenizer | None, wanted: Wanted
-) -> Problem:
-    """InputError for weights that are all zero, lists that cannot be read, and the like."""
-    counts = [stored.counts for stored in sets]
-    size, t = counts[0].vocab_size, view.tradeoff
-    frequencies = mix(counts, wanted.mix.weights)
-    wishes = []
-    if tokenizer:
-        known = eval_sets.protected_sets(sets[0].key, counts[0], tokenizer)
-        wishes += [Wish(name, known[name]) for name in wanted.mix.protect]
-        kinds = token_kinds(tokenizer)
-        wishes += [
-            Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
-            for script, n in wanted.mix.scripts
-        ]
-    try:
-        if wanted.keep:
-            wishes.append(Wish(OWN, listed_ids(wanted.keep, tokenizer, size)))
-        drop = listed_ids(wanted.drop, tokenizer, size) if wanted.drop else None
-    except InputError as error:
-        path = str(wanted.keep if wanted.keep and str(wanted.keep) in str(error) else wanted.drop)
-        raise InputError(str(error).replace(path, "Your list")) from error
-    settings = state.settings(size)
-    return Problem(
-        counts,
-        wanted.mix.weights,
-        t.architecture,
-        t.alpha,
-        t.floor,
-        wanted.mix.floor_every,
-        settings.k,
-        t.k_min,
-        t.k_max,
-        tuple(wishes),
-        drop,
-        wanted.multiple,
-    )
-
-
-def _signature(sets: list[StoredCounts], demand: Problem) -> str:
-    """A demand's content as one line, to look it up again."""
-    parts = [
-        tuple(stored.key for stored in sets),
-        demand.weights,
-        demand.architecture,
-        demand.alpha,
-        demand.floor,
-        demand.floor_everywhere,
-        demand.k,
-        demand.k_min,
-        demand.k_max,
-        [(wish.name, _digest(wish.ids)) for wish in demand.wishes],
-        _digest(demand.excluded),
-        demand.multiple,
-    ]
-    return repr(parts)
-
-
-def _digest(ids: np.ndarray | None) -> str:
-    return "" if ids is None else hashlib.sha256(ids.tobytes()).hexdigest()
 
 
 def _chart_data(
@@ -195,9 +106,6 @@ def _chart_data(
         "own": len(result.vocabulary) if result else None,
         "presets": known_sizes(shape.vocab_size),
     }
-
-
-# --- results ------------------------------------------------------------------------------------
 
 
 def _told(
@@ -248,7 +156,7 @@ def _told(
 
 
 def _use(own: OwnVocabulary, chooser: StoredCounts) -> None:
-    eval_sets.keep_vocabulary("tailored", own, chooser.counts)
+    vocabularies.keep_vocabulary("tailored", own, chooser.counts)
     st.session_state.redraw_generalize = True
     st.toast("It is now the vocabulary in view, and on Export.")
 
@@ -263,11 +171,11 @@ def _price_tags(
     """Under every toggle what it costs, or would cost."""
     if tokenizer is None:
         return
-    known = eval_sets.protected_sets(sets[0].key, sets[0].counts, tokenizer)
+    known = tailor_problem.protected_sets(sets[0].key, sets[0].counts, tokenizer)
     paid = {price.name: price for price in result.prices}
     off = tuple(name for name in places if name not in paid)
     wishes = [Wish(name, known[name]) for name in off]
-    tags = offered(_signature(sets, demand), off, demand, wishes)
+    tags = tailor_problem.prices_of(tailor_problem.signature(sets, demand), off, demand, wishes)
     for price in (*paid.values(), *tags):
         if price.name in places:
             tag = _tag(price, on=price.name in paid) if price.tokens else "no such tokens here"

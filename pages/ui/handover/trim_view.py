@@ -11,7 +11,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import eval_sets, jobpanel, report_state
+from pages.ui import jobpanel, report_state, vocabularies
+from pages.ui.engine_tabs import engine_tabs
 from pages.ui.fields import told
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
 from pages.ui.widgets import persisted
@@ -22,14 +23,11 @@ from vocabtrim_core.drafts.expected import expected_length
 from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
 from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
 from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.wording import format_bytes
 
-FIRST = ("vllm", "sglang-eagle3")  # most drafts are served by one of these
-SERVED = sorted((f.name for f in FORMATS.values() if f.needs_draft), key=lambda n: n not in FIRST)
 ABOUT = (
     "A draft trained with the full vocabulary needs no training to become smaller: only the head "
     "rows of the chosen tokens are kept. Their logits stay the same, bit for bit; the other tokens "
@@ -76,7 +74,7 @@ def panel(stored: StoredCounts) -> list[list[str]]:
 
 def _vocabulary(stored: StoredCounts) -> tuple[DraftVocabulary, Path]:
     """The tokens to keep and the file that names them: the choice, or an own vocabulary."""
-    view = eval_sets.in_view(stored)
+    view = vocabularies.in_view(stored)
     if view.plain_k is None:
         return view.vocabulary, view.file
     choice = report_state.choice_of(stored)
@@ -215,11 +213,4 @@ def _result(folder: Path) -> None:
             f"files with sha256 in {NAME}, read back after writing"
         )
         st.code(str(folder), language=None)
-        for tab, name in zip(
-            st.tabs([FORMATS[name].title for name in SERVED]), SERVED, strict=True
-        ):
-            texts = FORMATS[name].texts(sliced.k)
-            with tab:
-                st.markdown(f"{texts['how']} In the example `draft` stands for the folder above.")
-                st.code(texts["example"], language="bash", wrap_lines=True)
-                st.markdown(f"**Limits.** {texts['limits']}\n\n**Checked.** {texts['checked']}")
+        engine_tabs(sliced.k)

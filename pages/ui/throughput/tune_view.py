@@ -10,7 +10,9 @@ import streamlit as st
 from pages.ui import jobpanel, plots
 from pages.ui.format import MEASURED, plain
 from pages.ui.frame import footer, plain_errors
-from pages.ui.throughput.engine_form import LAUNCH, EngineChoice, answers, open_jobs, search, start
+from pages.ui.throughput.engine_form import LAUNCH, EngineChoice
+from pages.ui.throughput.load_form import answers
+from pages.ui.throughput.measure_form import open_jobs, search, start
 from pages.ui.throughput.measurement_choice import TOY as TOY_BADGE
 from pages.ui.widgets import persisted
 from vocabtrim_core.figures import tuning as figures

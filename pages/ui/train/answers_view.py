@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui import jobpanel
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.train import cost_view, target_form
-from pages.ui.train.options_form import answer_arguments
+from pages.ui.train.answerer_form import answer_arguments
 from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.format import ESTIMATED, MEASURED
-from pages.ui.train.options_form import trainer_words
+from pages.ui.train.deployment_form import trainer_words
 from pages.ui.train.request_form import TrainingRequest
 from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.estimate import Estimate

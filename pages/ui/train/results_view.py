@@ -9,12 +9,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from pages.ui.engine_tabs import engine_tabs
 from pages.ui.format import ESTIMATED, MEASURED, code_span, megabytes, percent, plain
-from pages.ui.handover.trim_view import SERVED
 from pages.ui.train.target_form import TOY_WORDS
 from vocabtrim_core.drafts import alignment
 from vocabtrim_core.drafts.runs import TrainedDraft, TrainingRun
-from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.jobs.progress import duration
 
 
@@ -114,14 +113,7 @@ def drafts(run: TrainingRun) -> None:
         st.code(str(draft.draft), language=None, wrap_lines=True)
         st.markdown(_provenance(run, draft))
     with right:
-        for tab, name in zip(
-            st.tabs([FORMATS[name].title for name in SERVED]), SERVED, strict=True
-        ):
-            texts = FORMATS[name].texts(draft.k)
-            with tab:
-                st.markdown(f"{texts['how']} In the example `draft` stands for that folder.")
-                st.code(texts["example"], language="bash", wrap_lines=True)
-                st.caption(texts["limits"])
+        engine_tabs(draft.k)
 
 
 def _provenance(run: TrainingRun, draft: TrainedDraft) -> str:

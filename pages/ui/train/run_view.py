@@ -7,18 +7,13 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui import jobpanel, plots
-from pages.ui.format import MEASURED, code_span, plain
+from pages.ui import jobpanel
+from pages.ui.format import code_span
 from pages.ui.frame import plain_errors
-from pages.ui.train import cost_view, results_view
-from pages.ui.train.target_form import TOY_WORDS, loaded, toy_losses
+from pages.ui.train import cost_view, curves_view, results_view, stages_view
 from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.runs import (
-    DONE,
-    FAILED,
-    PENDING,
     RUNNING,
-    Stage,
     TrainingRun,
     being_trained,
     list_runs,
@@ -26,31 +21,12 @@ from vocabtrim_core.drafts.runs import (
     read_stages,
     run_folder,
 )
-from vocabtrim_core.drafts.target import DEMO, TOY, demo_folder
+from vocabtrim_core.drafts.target import DEMO
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.figures import training as figures
 from vocabtrim_core.jobs.job import Job
-from vocabtrim_core.jobs.progress import duration
 
 POLL_SECONDS = 1.5
-TITLES = {
-    "toy": "Toy target",
-    "target": "Target check",
-    "regenerate": "Own answers",
-    "capture": "Capture",
-    "train": "Train",
-    "evaluate": "Evaluate",
-    "export": "Export",
-}
-STOPPED = "stopped"
-MARKS = {
-    DONE: ("check", "green"),
-    RUNNING: ("progress_activity", "primary"),
-    STOPPED: ("pause", "orange"),
-    FAILED: ("error", "red"),
-    PENDING: ("schedule", "gray"),
-}
-PER_SIZE = ("train", "evaluate", "export")
 LOG_LINES = 60
 
 
@@ -107,8 +83,10 @@ def _draw(name: str) -> None:
     run = _read(name)
     stages = read_stages(run_folder(name))
     if not _works(name):  # what a kill left behind still says that it runs
-        stages = tuple(replace(s, state=STOPPED) if s.state == RUNNING else s for s in stages)
-    _stages(name, run, job, stages)
+        stages = tuple(
+            replace(s, state=stages_view.STOPPED) if s.state == RUNNING else s for s in stages
+        )
+    stages_view.stages_card(name, run, job, stages)
     if job and job.state != "done":
         jobpanel.card(job)
     elif run and not run.finished and job is None and not being_trained(name):
@@ -117,7 +95,7 @@ def _draw(name: str) -> None:
         results_view.table(run)
         courses = [figures.course(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
         if any(each.loss for each in courses):
-            _charts(courses)
+            curves_view.curves(courses)
         results_view.drafts(run)
     _log(name, run, job)
 
@@ -127,123 +105,6 @@ def _read(name: str) -> TrainingRun | None:
         return read_run(name)
     except InputError:
         return None
-
-
-# --- stages ---------------------------------------------------------------------------------------
-
-
-def _stages(name: str, run: TrainingRun | None, job: Job | None, stages: tuple[Stage, ...]) -> None:
-    shared = [stage for stage in stages if stage.k is None] or _planned(job)
-    target = cost_view.value_of(job.argv, "--target") if job else ""
-    if target == DEMO or (run and run.spec["target"]["name"] == DEMO):
-        shared = [_toy_stage(job, bool(stages)), *shared]
-    with st.container(border=True):
-        words = [f"**{plain(name)}**"]
-        if run:
-            words.append(f"target {plain(run.spec['target']['name'])}")
-        if target == DEMO or (run and run.toy):
-            words.append(TOY_WORDS)
-        st.markdown(" · ".join(words))
-        lines = [_line("Shared by all", shared)] if shared else []
-        for k in dict.fromkeys(stage.k for stage in stages if stage.k is not None):
-            lines.append(_line(f"k = {k:,}", [stage for stage in stages if stage.k == k]))
-        if not stages:
-            lines.append(_line("Then for every size", [Stage(name) for name in PER_SIZE]))
-        st.markdown("  \n".join(lines))
-        told = [stage.message for stage in shared if stage.message]
-        if told:
-            st.caption(plain("; ".join(told)))
-        if (demo_folder() / TOY).is_file() and shared and shared[0].name == "toy":
-            st.caption(toy_losses(loaded(DEMO).toy))
-
-
-def _planned(job: Job | None) -> list[Stage]:
-    """What all sizes share, before the run has begun."""
-    own = ["regenerate"] if job and "--regenerate" in job.argv else []
-    return [Stage(name) for name in ("target", *own, "capture")]
-
-
-def _toy_stage(job: Job | None, later: bool) -> Stage:
-    """The toy target is made before the run has a folder, so its stage is told by the job."""
-    if (demo_folder() / TOY).is_file():
-        seconds = float(loaded(DEMO).toy.get("seconds", 0))
-        return Stage("toy", state=DONE, began=1.0, ended=1.0 + seconds)
-    if later:
-        return Stage("toy", state=DONE)
-    if job is None or job.state == "queued":
-        return Stage("toy")
-    return Stage("toy", state=RUNNING if job.active else FAILED, began=job.started)
-
-
-def _line(title: str, stages: list[Stage]) -> str:
-    return f"{title}: " + " ".join(map(_badge, stages))
-
-
-def _badge(stage: Stage) -> str:
-    icon, colour = MARKS[stage.state]
-    words = TITLES[stage.name]
-    if stage.state in (RUNNING, STOPPED) and stage.total:
-        words += f" {min(stage.done / stage.total, 1):.0%}"
-    elif stage.state == DONE and stage.began and stage.ended and stage.ended - stage.began >= 1:
-        words += f", {duration(stage.ended - stage.began)}"
-    return f":{colour}-badge[:material/{icon}: {words}]"
-
-
-# --- curves ---------------------------------------------------------------------------------------
-
-
-def _charts(courses: list[figures.Course]) -> None:
-    palette = plots.palette()
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown(
-            f"**Acceptance length, held-out conversations** {MEASURED}  \n"
-            "Simulated by SpecForge on text nobody trained on; the ring is the best checkpoint, "
-            "which is kept. 1 is a draft that never helps."
-        )
-        plots.draw(
-            figures.acceptance_figure(courses, palette),
-            "train_length",
-            "Held-out acceptance length over the steps, one line per size",
-        )
-    with right:
-        st.markdown(
-            f"**Loss, held-out conversations** {MEASURED}  \n"
-            "Faint: the training steps. Every size chooses among other tokens, so losses of "
-            "different sizes are not comparable; acceptance lengths are."
-        )
-        plots.draw(
-            figures.loss_figure(courses, palette),
-            "train_loss",
-            "Held-out and training loss over the steps, one line per size",
-        )
-    st.markdown(
-        f"**Accuracy by draft position, held-out** {MEASURED}  \nHow often the first, second, … "
-        "drafted token is the target's own choice."
-    )
-    plots.draw(
-        figures.accuracy_figure(courses, palette),
-        "train_accuracy",
-        "Held-out accuracy by draft position over the steps, per size",
-    )
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.markdown(f"**Speed** {MEASURED}")
-        plots.draw(
-            figures.speed_figure(courses, palette),
-            "train_speed",
-            "Optimizer steps per second, one line per size",
-        )
-    with right:
-        st.markdown("**Learning rate**")
-        plots.draw(
-            figures.rate_figure(courses, palette),
-            "train_rate",
-            "Learning rate over the steps, one line per size",
-        )
-
-
-# --- what else there is ---------------------------------------------------------------------------
 
 
 def _command(name: str) -> list[str]:

@@ -1,0 +1,88 @@
+"""The download: files with their manifest, and what is said of the vocabulary in them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import state, vocabularies
+from pages.ui.format import ESTIMATED, MEASURED, choice_sentence, counted, percent, plain
+from pages.ui.warmup import freeze
+from vocabtrim_core import exports
+from vocabtrim_core.coverage import coverage_on
+from vocabtrim_core.selection_spec.settings import Settings
+
+
+@st.cache_data(max_entries=8, show_spinner="Writing and reading back", max_size="200MB")
+def bundle(
+    key: str,
+    _counts,
+    settings: Settings,
+    k: int,
+    formats: tuple[str, ...],
+    command: str,
+    sha256: str = "",
+    _own: vocabularies.OwnVocabulary | None = None,
+):
+    """The zip and what its manifest says; _own (with its sha256) instead of the top k."""
+    curve = state.curve_of(key, _counts)
+    how = _own.about if _own else "by hand" if settings.k else "exact"
+    context = exports.ExportContext(
+        _counts,
+        settings.over(curve.vocab_size).architecture,
+        settings.alpha,
+        settings.floor,
+        how,
+        command,
+    )
+    vocabulary = _own.vocabulary if _own else curve.vocabulary(k)
+    made = exports.export_zip(vocabulary, formats, context)
+    freeze()  # writing tensors has imported torch
+    return made
+
+
+def origin(view: vocabularies.InView, settings: Settings) -> str:
+    """Where the vocabulary comes from, in a few words."""
+    if view.own:
+        return ":gray-badge[made on Generalize]"
+    return ":gray-badge[your choice]" if settings.k else f"the exact optimum {ESTIMATED}"
+
+
+def sentence(view: vocabularies.InView, stored) -> str:
+    """What it keeps and what it costs."""
+    if view.plain_k:
+        choice = view.tradeoff.at(view.plain_k)
+        return choice_sentence(choice, view.tradeoff.curve, view.architecture)
+    kept = coverage_on(view.vocabulary, stored.counts)
+    about = plain(view.own.about) if view.own else ""
+    return (
+        f"{about[:1].upper()}{about[1:]}. It covers {percent(kept.coverage)} of the "
+        f"{kept.tokens:,} tokens counted in {plain(kept.name)}. {MEASURED}"
+    )
+
+
+def download(stored, settings, view: vocabularies.InView, formats: tuple[str, ...], argv) -> None:
+    k = len(view.vocabulary)
+    content, manifest = bundle(
+        stored.key,
+        stored.counts,
+        settings,
+        k,
+        formats,
+        " ".join(map(str, argv)),
+        view.vocabulary.sha256,
+        view.own,
+    )
+    st.download_button(
+        f"Download {counted(len(manifest.files), 'file')} and their manifest",
+        content,
+        f"draft-vocabulary-{k}.zip",
+        "application/zip",
+        key="download",
+        type="primary",
+        icon=":material/download:",
+        on_click="ignore",
+        shortcut="E",
+    )
+    st.caption(f"Vocabulary sha256 `{manifest.vocabulary_sha256}`")
+    for line in manifest.notes:
+        st.warning(plain(line), icon=":material/warning:")

@@ -1,0 +1,27 @@
+"""Downloads that are made when they are asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import streamlit as st
+
+from vocabtrim_core.exports import zip_bytes
+
+
+def packed(texts: dict[str, str], suffix: str, name: str) -> bytes:
+    """Texts as one zip, each a file in the folder `name`."""
+    with tempfile.TemporaryDirectory() as home:
+        folder = Path(home) / name
+        folder.mkdir()
+        for stem, text in texts.items():
+            (folder / f"{stem}.{suffix}").write_text(text, "utf-8", newline="\n")
+        return zip_bytes(folder)
+
+
+def get(label: str, make, file: str, kind: str, icon: str, key: str, **more) -> None:
+    """A download that is made when it is asked for."""
+    st.download_button(
+        label, make, file, kind, key=key, icon=f":material/{icon}:", on_click="ignore", **more
+    )
