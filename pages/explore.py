@@ -9,6 +9,7 @@ from pages.ui.explore.controls import controls, draft_menu
 from pages.ui.format import choice_sentence
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
+from pages.ui.session import session
 
 require_router()
 
@@ -20,12 +21,13 @@ def payload(key: str, _stored) -> dict[str, object]:
 
 
 def picked() -> None:
-    st.session_state.k = st.session_state.live_chart.picked or None
+    session.k = session.live_chart.picked or None
 
 
 @st.fragment
 def explore(stored) -> None:
-    if st.session_state.pop("redraw_page", False):
+    if session.redraw_page:
+        del session.redraw_page
         st.rerun()
     curve = state.curve_of(stored.key, stored.counts)
     # The chart comes first, so that on a phone the sliders stand right under it.
@@ -41,7 +43,7 @@ def explore(stored) -> None:
             tradeoff,
             stored.key,
             k=settings.k,
-            log=st.session_state.x != "linear",
+            log=session.x != "linear",
             presets=state.presets(curve.vocab_size),
             on_pick=picked,
         )

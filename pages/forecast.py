@@ -13,7 +13,8 @@ from pages.ui.forecast import (
 )
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
-from pages.ui.widgets import linked
+from pages.ui.session import session
+from pages.ui.widgets import linked, set_values
 from vocabtrim_core.forecast.inputs import paper_length
 
 require_router()
@@ -28,13 +29,13 @@ TABS = (
 
 
 def picked() -> None:
-    st.session_state.forecast_k = st.session_state.forecast_chart.picked or None
+    session.forecast_k = session.forecast_chart.picked or None
 
 
 def start_over() -> None:
     """Back to the paper's setting: an A100, depth 3, MT-Bench's acceptance."""
-    st.session_state.update(depth=3, tau=round(paper_length(3), 2), timing="Data sheet", batch=1)
-    st.session_state.forecast_k = None
+    set_values({"depth": 3, "tau": round(paper_length(3), 2), "timing": "Data sheet", "batch": 1})
+    session.forecast_k = None
 
 
 @st.fragment
@@ -43,7 +44,7 @@ def page(stored) -> None:
     chart, side = st.columns([3.4, 1], gap="large")
     made = assumed = None
     waiting = False
-    k = st.session_state.get("forecast_k")
+    k = session.forecast_k
     with side:
         st.segmented_control(
             "Compared with",

@@ -7,6 +7,7 @@ from pages.ui.format import MEASURED, percent, plain
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.handover import contents_form, files_view, report_view, trim_view
 from pages.ui.router import require_router
+from pages.ui.session import session
 from pages.ui.widgets import linked
 
 require_router()
@@ -23,7 +24,7 @@ def handing(stored) -> list[list[str]]:
         restore.opener()
     choice = report_state.choice_of(stored, with_pins=with_pins)
     others = report_state.others(stored)
-    title = str(st.session_state.get("report_title") or "").strip()
+    title = str(session.report_title or "").strip()
     facts = report_state.facts_of(choice, stored, others, title)
     argv = report_view.report_arguments(choice, stored, others)
     with place:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
+from pages.ui.session import session
 from pages.ui.train import answers_view, cost_view, request_form, run_view
 
 require_router()
@@ -37,9 +38,9 @@ with heading(
     "Train", "Teach a draft to propose the tokens you keep, and see what each size keeps."
 ):
     pass
-if "train_view" not in st.session_state:
+if session.train_view is None:
     busy = any(job.active for name in run_view.names() for job in cost_view.of_run(name))
-    st.session_state.train_view = "Runs" if busy else "Set up"
+    session.train_view = "Runs" if busy else "Set up"
 tabs = st.tabs(VIEWS, key="train_view", on_change="rerun")
 panels = {"Set up": set_up, "Runs": run_view.panel, "Own answers": answers_view.panel}
 for view, tab in zip(VIEWS, tabs, strict=True):

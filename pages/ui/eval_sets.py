@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui import state, tokens
 from pages.ui.format import counted, plain
-from pages.ui.widgets import drop_stale, persisted
+from pages.ui.widgets import persisted, set_values, value_of
 from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
@@ -42,6 +42,11 @@ def names_of(sets: Sequence[StoredCounts]) -> dict[str, str]:
     }
 
 
+def measured_on_key(counts_key: str) -> str:
+    """Key of the selector of the sets that a choice on these counts is measured on."""
+    return f"measured_on_{counts_key}"
+
+
 def choose_others(stored: StoredCounts) -> list[StoredCounts]:
     """The selector of the sets to measure on; all comparable ones at first, up to MOST_SETS."""
     others, left_out = comparable(stored)
@@ -49,13 +54,14 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
     if not others:
         chosen = []
     else:
-        key = f"measured_on_{stored.key}"
-        kept = st.session_state.get(key)
-        drop_stale(key, by_key)
+        key = measured_on_key(stored.key)
+        chosen_before = value_of(key)
+        if chosen_before is not None:  # set again even if unchanged, for a page that newly draws it
+            set_values({key: [other for other in chosen_before if other in by_key]})
         chosen = st.multiselect(
             "Measured on",
             list(by_key),
-            list(by_key)[:MOST_SETS] if kept is None else None,
+            list(by_key)[:MOST_SETS] if chosen_before is None else None,
             format_func=names.__getitem__,
             **persisted(key),
             placeholder="other counted sets",

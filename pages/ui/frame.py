@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.ui import demo, state
 from pages.ui.fields import told
 from pages.ui.format import code_span, plain, what_counts
+from pages.ui.session import session
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
@@ -84,7 +85,7 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
         demo.panel()
         return None
     by_key = {stored.key: stored for stored in sets}
-    st.session_state.counts_key = state.current_key(sets)
+    session.counts_key = state.current_key(sets)
     widths = [6, 2.7, 2.2] if beside else [5.6, 2.3]
     columns = st.columns(widths, vertical_alignment="bottom", gap="small")
     columns[0].selectbox(
@@ -93,7 +94,7 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
         format_func=lambda key: state.label(by_key[key].counts),
         **persisted("counts_key"),
     )
-    chosen = by_key[st.session_state.counts_key]
+    chosen = by_key[session.counts_key]
     if said := state.not_followed(sets, chosen):
         st.toast(plain(said), icon=":material/link_off:", duration="infinite")
     if beside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,6 +10,7 @@ import streamlit as st
 
 from pages.ui import state
 from pages.ui.format import plain
+from pages.ui.session import session
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.selection_spec.settings import Pin, Settings
@@ -28,12 +30,7 @@ class Pinned:
         return f"{self.choice.k:,} on {self.pin.name}"
 
 
-def pinned() -> list[Pin]:
-    """This session's pins, in the order they were made."""
-    return st.session_state.setdefault("pins", [])
-
-
-def chosen(pins: list[Pin]) -> list[Pinned]:
+def chosen(pins: Sequence[Pin]) -> list[Pinned]:
     """The pins with their choices, without those whose counts are no longer here."""
     sets = {stored.key: stored.counts for stored in state.counted_sets()}
     found = []
@@ -48,15 +45,15 @@ def chosen(pins: list[Pin]) -> list[Pinned]:
 def pin(stored: StoredCounts, settings: Settings, choice: Choice) -> None:
     """Keep a choice, once, and say so."""
     made = Pin(stored.key, stored.counts.name, settings)
-    if made not in pinned():
-        pinned().append(made)
+    if made not in session.pins:
+        session.pins = (*session.pins, made)
     title = Pinned(made, choice).title
     st.toast(f"Pinned {plain(title)}; compare under Pinned choices.", icon=":material/keep:")
 
 
 def unpin_all() -> None:
     """Forget every pin."""
-    st.session_state.pins = []
+    session.pins = ()
 
 
 def table(pins: list[Pinned], baseline: Pinned) -> pd.DataFrame:
@@ -85,8 +82,8 @@ def table(pins: list[Pinned], baseline: Pinned) -> pd.DataFrame:
 
 def panel() -> None:
     """The comparison, or how to start one."""
-    pins = chosen(pinned())
-    if gone := len(pinned()) - len(pins):
+    pins = chosen(session.pins)
+    if gone := len(session.pins) - len(pins):
         st.caption(f"{gone} more cannot be shown: their counts are not in this workspace any more.")
     if not pins:
         st.caption("Nothing is pinned yet. Pin a choice to compare it with the next one.")

@@ -14,6 +14,7 @@ import streamlit as st
 from pages.ui.eval_sets import ceiling_of, responses_of
 from pages.ui.fields import told
 from pages.ui.format import ESTIMATED, plain
+from pages.ui.session import session
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
@@ -28,9 +29,6 @@ from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving import measurement
 from vocabtrim_core.serving.measurement import Measurement
 
-ON, CHOSEN = "with_forecast", "report_measurements"
-
-
 # --- forecast -----------------------------------------------------------------------------------
 
 
@@ -41,25 +39,25 @@ def assume(settings: ForecastSettings, full_length: float) -> None:
         settings: the page's assumptions.
         full_length: acceptance length of the draft with all tokens.
     """
-    st.session_state.forecast_settings = replace(settings, full_length=full_length)
+    session.forecast_settings = replace(settings, full_length=full_length)
 
 
 def bring(settings: ForecastSettings) -> None:
     """Take over what an opened choice assumes; one without a forecast goes without."""
-    st.session_state[ON] = settings != NO_FORECAST
+    session.with_forecast = settings != NO_FORECAST
     if settings != NO_FORECAST:
-        st.session_state.forecast_settings = settings
+        session.forecast_settings = settings
 
 
 def assumed() -> ForecastSettings:
     """The assumptions: the paper's, on its hardware, until there are others."""
     start = ForecastSettings(round(paper_length(PAPER_DEPTH), 2), PAPER_DEPTH)
-    return st.session_state.get("forecast_settings", start)
+    return session.forecast_settings or start
 
 
 def in_report(architecture: DraftArchitecture) -> tuple[ForecastSettings, str]:
     """The forecast that goes into the report, and why there is none where it makes no sense."""
-    if not st.session_state.get(ON, True):
+    if session.with_forecast is False:
         return NO_FORECAST, ""
     try:
         check(assumed(), architecture)
@@ -70,11 +68,11 @@ def in_report(architecture: DraftArchitecture) -> tuple[ForecastSettings, str]:
 
 def toggle(problem: str) -> None:
     """Whether the report forecasts, and from what."""
-    if ON not in st.session_state:
-        st.session_state[ON] = True
+    if session.with_forecast is None:
+        session.with_forecast = True
     on = st.toggle(
         "Forecast of throughput",
-        **persisted(ON),
+        **persisted("with_forecast"),
         help="An interval for every size, from the assumptions of the Forecast page.",
     )
     if problem:
@@ -89,14 +87,26 @@ def toggle(problem: str) -> None:
         )
 
 
-def ceiling(choice: SelectionSpec, opened: Opened, stored: StoredCounts) -> np.ndarray | None:
-    """float64[V] the exact ceiling where a forecast is wanted and the responses are at hand."""
-    responses = responses_of(stored.key, stored.counts)
+def ceiling(
+    choice: SelectionSpec, opened: Opened, stored: StoredCounts, served: StoredCounts
+) -> np.ndarray | None:
+    """The exact ceiling where a forecast is wanted and the responses are at hand.
+
+    Args:
+        choice: what is handed over.
+        opened: the same, opened on its counts.
+        stored: the counts that it was made on.
+        served: the text that the forecast is about.
+
+    Returns:
+        float64[V], acceptance length of a perfect draft for every k; None without responses.
+    """
+    responses = responses_of(served.key, served.counts)
     if choice.forecast.full_length is None or responses is None or not responses.tokens:
         return None
     # By rules the order of tokens is another one, and so is how far a perfect draft gets.
     order = stored.key if choice.rules == NO_RULES else f"{stored.key} {hash(choice.rules)}"
-    found = ceiling_of(order, stored.key, opened.ruled.curve, responses)
+    found = ceiling_of(order, served.key, opened.ruled.curve, responses)
     return found.length(choice.forecast.depth)
 
 
@@ -112,7 +122,7 @@ def measurements(vocab_size: int) -> list[Measurement]:
 def chosen(k: int, vocab_size: int) -> list[Measurement]:
     """Those that go into the report: as picked, at first all with this size."""
     found = measurements(vocab_size)
-    kept = st.session_state.get(CHOSEN)
+    kept = session.report_measurements
     if kept is None:
         return [each for each in found if any(c.k == k for c in each.configurations)]
     return [each for each in found if each.key in kept]
@@ -128,14 +138,15 @@ def choose(k: int, vocab_size: int) -> None:
     if not found:
         return
     start = [each.key for each in chosen(k, vocab_size)]
-    if CHOSEN in st.session_state:
-        st.session_state[CHOSEN] = start
+    first_time = session.report_measurements is None
+    if not first_time:
+        session.report_measurements = start
     st.multiselect(
         "Measured throughput",
         list(found),
-        None if CHOSEN in st.session_state else start,
+        start if first_time else None,
         format_func=lambda key: _title(found[key]),
-        **persisted(CHOSEN),
+        **persisted("report_measurements"),
         placeholder="measurements of the Throughput page",
     )
 

@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 
 from pages.ui import eval_sets, pins, report_forecast, state, vocabularies
+from pages.ui.session import session
+from pages.ui.widgets import value_of
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
 from vocabtrim_core.report.data import Facts, gather
@@ -27,13 +29,13 @@ PARAMETER, SHORT = "choice", "spec"  # of the address: one, since the controls' 
 
 def rules_of(key: str) -> Rules:
     """The rules of an opened choice, which no page changes; for the counts it was made on only."""
-    counts, rules = st.session_state.get("rules", ("", NO_RULES))
+    counts, rules = session.rules
     return rules if counts == key else NO_RULES
 
 
 def forget_rules() -> None:
     """Go on without the opened choice's rules."""
-    st.session_state.pop("rules", None)
+    del session.rules
 
 
 def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
@@ -44,13 +46,13 @@ def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
         own = OwnTokens.of(view.vocabulary, view.own.about)
         _ = view.file  # where links look for it
     sets = others(stored)
-    served = str(st.session_state.get("served") or "")
+    served = str(session.served or "")
     return SelectionSpec.make(
         stored.counts,
         settings,
         rules=NO_RULES if own else rules_of(stored.key),
         pins=_pins(stored.key) if with_pins else (),
-        note=str(st.session_state.get("note") or "").strip(),
+        note=str(session.note or "").strip(),
         forecast=report_forecast.in_report(settings.architecture)[0],
         own=own,
         mix=view.own.mix if view.own else NO_MIX,
@@ -65,17 +67,17 @@ def _pins(key: str) -> tuple[Pin, ...]:
         each.pin
         if each.pin.counts == key
         else replace(each.pin, settings=replace(each.pin.settings, k=each.choice.k))
-        for each in pins.chosen(pins.pinned())
+        for each in pins.chosen(session.pins)
     )
 
 
 def others(stored: StoredCounts) -> list[StoredCounts]:
     """The sets it is measured on, as chosen here or on Generalize; all comparable ones at first."""
     comparable, _ = eval_sets.comparable(stored)
-    kept = st.session_state.get(f"measured_on_{stored.key}")
-    if kept is None:
+    chosen = value_of(eval_sets.measured_on_key(stored.key))
+    if chosen is None:
         return comparable[: eval_sets.MOST_SETS]
-    return [other for other in comparable if other.key in kept]
+    return [other for other in comparable if other.key in chosen]
 
 
 def long_link(choice: SelectionSpec) -> str:
@@ -92,7 +94,7 @@ def links(choice: SelectionSpec, base: str) -> tuple[str, str]:
 def show_in_address(choice: SelectionSpec) -> None:
     """Keep the address what it shows, so that it can be copied and reloaded."""
     link = long_link(choice)
-    st.session_state.followed = link
+    session.followed_link = link
     st.query_params[PARAMETER] = link
     if SHORT in st.query_params:
         del st.query_params[SHORT]
@@ -105,6 +107,7 @@ def _facts(
     title: str,
     measured: tuple[str, ...],
     _stored: StoredCounts,
+    _served: StoredCounts,
     _others: list[StoredCounts],
     _measurements: list[Measurement],
 ) -> Facts:
@@ -125,7 +128,8 @@ def _facts(
             eval_sets.tokenizer_of(_stored.counts),
             comparisons(_measurements, choice.k, _stored.counts.vocab_size),
             title,
-            ceiling=report_forecast.ceiling(choice, opened, _stored),
+            ceiling=report_forecast.ceiling(choice, opened, _stored, _served),
+            served=_served.counts if choice.served else None,
         )
     )
 
@@ -136,4 +140,5 @@ def facts_of(
     """Everything a report says about the choice, computed once per choice."""
     measured = report_forecast.chosen(choice.k, stored.counts.vocab_size)
     keys, names = (tuple(each.key for each in some) for some in (sets, measured))
-    return _facts(choice.dumps(), keys, title, names, stored, sets, measured)
+    served = next((s for s in state.counted_sets() if s.key == choice.served), stored)
+    return _facts(choice.dumps(), keys, title, names, stored, served, sets, measured)

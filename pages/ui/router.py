@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.guard import require_guard
+from pages.ui.session import session
 
 FOLDER = Path(__file__).parents[1]
 
@@ -53,7 +54,7 @@ def require_router() -> None:
     A page that is itself what the server was started with is refused.
     """
     require_guard()
-    if "routed" not in st.session_state:
+    if not session.routed:
         st.navigation(pages(), position="top")
-        st.session_state.routed = True
+        session.routed = True
         st.rerun()

@@ -12,6 +12,8 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.format import what_counts
+from pages.ui.session import session
+from pages.ui.widgets import set_values, value_of, values
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
@@ -40,7 +42,7 @@ def counted_sets() -> list[StoredCounts]:
 def current_key(sets: list[StoredCounts]) -> str:
     """Key of the counted set in view: the session's, else the link's, else the newest."""
     keys = [stored.key for stored in sets]
-    for wanted in (st.session_state.get("counts_key"), st.query_params.get("counts")):
+    for wanted in (session.counts_key, st.query_params.get("counts")):
         if wanted in keys:
             return wanted
     return keys[0]
@@ -70,14 +72,14 @@ def defaults(vocab_size: int) -> Settings:
 
 def from_widgets(vocab_size: int) -> Settings:
     """The settings as the widgets of this run hold them; remembered for the other pages."""
-    settings = Settings(**from_session(Settings, st.session_state.to_dict(), At(vocab_size)))
-    st.session_state.settings = settings
+    settings = Settings(**from_session(Settings, values(), At(vocab_size)))
+    session.settings = settings
     return settings
 
 
 def settings(vocab_size: int) -> Settings:
     """The settings on a page without the widgets: the session's, else the link's, else defaults."""
-    kept = st.session_state.get("settings")
+    kept = session.settings
     return kept.over(vocab_size) if kept else replace(defaults(vocab_size), **_link(vocab_size)[0])
 
 
@@ -94,9 +96,8 @@ def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
     instead = dict.fromkeys(_link(shown.counts.vocab_size)[1], "the default settings")
     if st.query_params.get("counts", shown.key) not in {stored.key for stored in sets}:
         instead = {"counts": shown.counts.name, **instead}
-    told = st.session_state.setdefault("not_followed", set())
-    wrong = [name for name in instead if name not in told]
-    told.update(wrong)
+    wrong = [name for name in instead if name not in session.not_followed]
+    session.not_followed |= set(wrong)
     names, shows = ", ".join(wrong), " with ".join(dict.fromkeys(instead[name] for name in wrong))
     return f"Not followed in the link: {names}; shown instead: {shows}." if wrong else ""
 
@@ -105,22 +106,22 @@ def apply(settings: Settings) -> None:
     """Set every widget (from a callback, before they are drawn)."""
     values = to_session(settings)
     elsewhere = ("draft", "fusion", "kmin", "kmax")
-    if any(st.session_state[name] != values[name] for name in elsewhere):
-        st.session_state.redraw_page = True  # those widgets stand outside the fragment
-    for name, value in values.items():
-        st.session_state[name] = value
+    if any(value_of(name) != values[name] for name in elsewhere):
+        session.redraw_page = True  # those widgets stand outside the fragment
+    set_values(values)
 
 
 def bring(settings: Settings) -> None:
     """Put settings in view from a page without the widgets; Explore draws them when it opens."""
-    st.session_state.settings = st.session_state.brought = settings
+    session.settings = session.pending_settings = settings
 
 
 def take_up() -> None:
     """First on the page with the widgets: the browser follows what is set in the run that draws."""
-    brought = st.session_state.pop("brought", None)
-    if brought and brought == st.session_state.settings:
-        st.session_state.update(to_session(brought))
+    pending = session.pending_settings
+    del session.pending_settings
+    if pending and pending == session.settings:
+        set_values(to_session(pending))
 
 
 def tradeoff_of(settings: Settings, curve: CoverageCurve) -> TradeOff:
@@ -141,8 +142,8 @@ def files_of(settings: Settings) -> dict[str, str]:
 
 def clip(name: str, vocab_size: int) -> None:
     """Keep a size that was set for a larger vocabulary within this one (before its widget)."""
-    if (st.session_state.get(name) or 0) > vocab_size:
-        st.session_state[name] = vocab_size
+    if (value_of(name) or 0) > vocab_size:
+        set_values({name: vocab_size})
 
 
 # --- sizes --------------------------------------------------------------------------------------
@@ -174,20 +175,17 @@ def nearest_size(k: int | None, vocab_size: int) -> int:
 
 def remember(settings: Settings) -> None:
     """Note the settings as the latest step; the last 20 are kept."""
-    history = st.session_state.setdefault("history", [])
-    if not history or history[-1] != settings:
-        history.append(settings)
-        del history[: -UNDO_STEPS - 1]
+    if session.history[-1:] != (settings,):
+        session.history = (*session.history, settings)[-UNDO_STEPS - 1 :]
 
 
 def undo() -> None:
     """Go one step back."""
-    history = st.session_state.get("history", [])
-    if len(history) > 1:
-        history.pop()
-        apply(history[-1])
+    if can_undo():
+        session.history = session.history[:-1]
+        apply(session.history[-1])
 
 
 def can_undo() -> bool:
     """Whether there is a step to go back to."""
-    return len(st.session_state.get("history", [])) > 1
+    return len(session.history) > 1

@@ -3,67 +3,64 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
 
 from pages.ui import state
+from pages.ui.own_vocabulary import OwnVocabulary
+from pages.ui.session import session
 from vocabtrim_core import workspace
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.mappings.store import keep
-from vocabtrim_core.selection_spec.settings import NO_MIX, Mix
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace.files import write_atomic
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OwnVocabulary:
-    """A vocabulary that is not top-k: how it came about, and the command that makes it again.
-
-    mix: what it was tailored to.
-    """
-
-    title: str
-    about: str
-    counts_key: str
-    vocabulary: DraftVocabulary
-    command: tuple[str, ...]
-    mix: Mix = NO_MIX
+def user_tokens(counts: TokenCounts) -> tuple[int, ...]:
+    """Ids that the user wants kept under the tokenizer of these counts, ascending."""
+    return session.own_tokens.get(counts.provenance.tokenizer_sha256[:16], ())
 
 
-def user_tokens(counts: TokenCounts) -> list[int]:
-    """Ids the user wants kept under this tokenizer, ascending; session state."""
-    return st.session_state.get(f"own_tokens_{counts.provenance.tokenizer_sha256[:16]}", [])
-
-
-def keep_user_tokens(counts: TokenCounts, ids: Sequence[int]) -> None:
-    """Set the user's own tokens."""
-    name = f"own_tokens_{counts.provenance.tokenizer_sha256[:16]}"
-    st.session_state[name] = sorted(set(ids))
+def keep_user_tokens(counts: TokenCounts, ids: Iterable[int]) -> None:
+    """Set the ids that the user wants kept under the tokenizer of these counts."""
+    tokenizer = counts.provenance.tokenizer_sha256[:16]
+    session.own_tokens = {**session.own_tokens, tokenizer: tuple(sorted(set(ids)))}
 
 
 def own_vocabularies(counts: TokenCounts) -> dict[str, OwnVocabulary]:
-    """This session's vocabularies over this V, by kind ("tailored", "imported")."""
-    kept: dict[str, OwnVocabulary] = st.session_state.setdefault("own_vocabularies", {})
-    sha = counts.provenance.tokenizer_sha256
+    """This session's vocabularies over this V and tokenizer, by kind.
+
+    Args:
+        counts: a counted set.
+
+    Returns:
+        "tailored", "imported" or "opened" to the vocabulary.
+    """
     return {
         kind: own
-        for kind, own in kept.items()
+        for kind, own in session.own_vocabularies.items()
         if own.vocabulary.vocab_size == counts.vocab_size
-        and st.session_state.get(f"own_{kind}_tokenizer") == sha
+        and own.tokenizer_sha256 == counts.provenance.tokenizer_sha256
     }
 
 
 def keep_vocabulary(kind: str, own: OwnVocabulary, counts: TokenCounts) -> None:
-    """Keep a vocabulary for the session and put it in view."""
-    st.session_state.setdefault("own_vocabularies", {})[kind] = own
-    st.session_state[f"own_{kind}_tokenizer"] = counts.provenance.tokenizer_sha256
-    st.session_state.kind_in_view = kind
+    """Keep a vocabulary for the session and put it in view.
+
+    Args:
+        kind: "tailored", "imported" or "opened"; another of the same kind is replaced.
+        own: the vocabulary.
+        counts: the counted set that it belongs to.
+    """
+    own = replace(own, tokenizer_sha256=counts.provenance.tokenizer_sha256)
+    session.own_vocabularies = {**session.own_vocabularies, kind: own}
+    session.kind_in_view = kind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +93,7 @@ class InView:
 
 
 def _kind_picked() -> None:
-    st.session_state.kind_in_view = st.session_state.vocabulary_kind
+    session.kind_in_view = session.vocabulary_kind
 
 
 def file_of_list(entries: Sequence[int | str]) -> Path:
@@ -132,7 +129,7 @@ def in_view(stored: StoredCounts, *, always: bool = True) -> InView:
     """The vocabulary in view with its selector; always False: only when there is a choice."""
     known = titles(stored)
     if always or len(known) > 1:
-        st.session_state.vocabulary_kind = _kind(known)
+        session.vocabulary_kind = _kind(known)
         st.selectbox(
             "Vocabulary",
             list(known),
@@ -145,8 +142,7 @@ def in_view(stored: StoredCounts, *, always: bool = True) -> InView:
 
 
 def _kind(known: dict[str, str]) -> str:
-    kind = st.session_state.get("kind_in_view")
-    return kind if kind in known else "choice"
+    return session.kind_in_view if session.kind_in_view in known else "choice"
 
 
 def view_of(stored: StoredCounts) -> InView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, TypedDict
 
 import streamlit as st
@@ -44,6 +44,21 @@ def linked(key: str) -> Linked:
         Keyword arguments of the widget.
     """
     return {"key": key, "bind": "query-params"}
+
+
+def values() -> dict[str, Any]:
+    """The values of all widgets, by key."""
+    return st.session_state.to_dict()
+
+
+def value_of(key: str) -> Any:
+    """The value of a widget, None where it was never drawn or set."""
+    return st.session_state.get(key)
+
+
+def set_values(new: Mapping[str, Any]) -> None:
+    """Set widgets by key: from a callback, or before they are drawn."""
+    st.session_state.update(new)
 
 
 def drop_stale(key: str, options: Collection[Any]) -> None:

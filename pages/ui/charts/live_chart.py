@@ -64,7 +64,7 @@ def live_chart(
     """Tiles and curves of `tradeoff`; k None marks the optimum alone.
 
     Watches the sliders keyed `alpha`, `floor` (percent) and `size`. A size picked in the chart is
-    in `st.session_state.live_chart.picked` when `on_pick` runs (0 = back to the optimum).
+    in `session.live_chart.picked` when `on_pick` runs (0 = back to the optimum).
     """
     data = _data(tradeoff, curve_key, k, presets) | {"log": log}
     _CHART(data=data, key="live_chart", on_picked_change=on_pick)

@@ -121,5 +121,5 @@ def mix_chart(data: dict[str, Any]) -> None:
 
 
 def forecast_chart(data: dict[str, Any], on_pick: Callable[[], None]) -> None:
-    """The forecast; a picked size is in `st.session_state.forecast_chart.picked` (0 = none)."""
+    """The forecast; a picked size is in `session.forecast_chart.picked` (0 = none)."""
     _FORECAST(data=data, key="forecast_chart", on_picked_change=on_pick)

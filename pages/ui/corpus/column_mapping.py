@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui.format import code_span
+from pages.ui.session import session
 from vocabtrim_core.corpora import (
     ROLES,
     SHAPES,
@@ -25,9 +26,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 
 
-def unknown_roles(paths: Sequence[str]) -> list[str]:
-    """Roles met in these files that somebody must explain; session state."""
-    return st.session_state.setdefault("unknown_roles", {}).setdefault(tuple(paths), [])
+def unknown_roles(paths: Sequence[str]) -> tuple[str, ...]:
+    """Roles met in these files that the user has to explain."""
+    return session.unknown_roles.get(tuple(paths), ())
 
 
 def choose(info: CorpusInfo, unknown: Sequence[str]) -> ColumnMapping:

@@ -9,6 +9,7 @@ import streamlit as st
 from pages.ui import demo
 from pages.ui.corpus import column_mapping
 from pages.ui.format import code_span
+from pages.ui.session import session
 from pages.ui.widgets import lines_of, persisted
 from vocabtrim_core.corpora import (
     SHAPES,
@@ -67,11 +68,11 @@ def choose() -> ChosenCorpus | None:
 
 def ask_for_roles(chosen: ChosenCorpus, report: SkipReport) -> None:
     """Roles nobody knows, for which rows are left out, get a field under Columns."""
-    asked = column_mapping.unknown_roles(chosen.paths)
-    if new := [role for role in report.unknown_roles() if role not in asked][
-        : column_mapping.MOST_ROLES
-    ]:
-        asked += new
+    known = column_mapping.unknown_roles(chosen.paths)
+    unknown = [role for role in report.unknown_roles() if role not in known]
+    new = unknown[: column_mapping.MOST_ROLES]
+    if new:
+        session.unknown_roles = {**session.unknown_roles, chosen.paths: (*known, *new)}
         st.rerun()
 
 
@@ -138,15 +139,15 @@ def _upload() -> list[str]:
         key="corpus_file",
         max_upload_size=cap,
     )
-    if file and st.session_state.get("corpus_file_seen") != file.file_id:
-        st.session_state.corpus_upload = store_upload(file, file.name).key
-        st.session_state.corpus_file_seen = file.file_id
+    if file and session.corpus_file_seen != file.file_id:
+        session.corpus_upload = store_upload(file, file.name).key
+        session.corpus_file_seen = file.file_id
     uploads = {upload.key: upload for upload in list_uploads()}
     if not uploads:
         st.caption(f"Up to {cap} MB; larger corpora are opened by their path instead.")
         return []
-    if st.session_state.get("corpus_upload") not in uploads:
-        st.session_state.corpus_upload = next(iter(uploads))
+    if session.corpus_upload not in uploads:
+        session.corpus_upload = next(iter(uploads))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         key = st.selectbox(
             "Uploaded corpus",

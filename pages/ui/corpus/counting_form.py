@@ -13,6 +13,7 @@ from pages.ui import jobpanel, state
 from pages.ui.corpus.corpus_choice import ChosenCorpus
 from pages.ui.format import MEASURED, counted, plain, what_counts
 from pages.ui.router import page
+from pages.ui.session import session
 from pages.ui.tokens import spec_of
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import remove_counts
@@ -177,7 +178,7 @@ def _left_out(remark: Mapping[str, Any]) -> str:
 
 
 def _explore(key: str) -> None:
-    st.session_state.counts_key = key
+    session.counts_key = key
     st.switch_page(page("explore"))
 
 

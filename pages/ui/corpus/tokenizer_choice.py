@@ -12,7 +12,8 @@ from pages.ui.corpus.marked_text import marked_text
 from pages.ui.fields import told
 from pages.ui.format import counted, plain
 from pages.ui.frame import plain_errors
-from pages.ui.widgets import persisted
+from pages.ui.session import session
+from pages.ui.widgets import persisted, set_values, value_of
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST
@@ -85,8 +86,8 @@ def _with_v(found: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
 
 def _take(key: str) -> None:
     """A known V was picked: it is the field's."""
-    if (picked := st.session_state[f"{key}_known"]) is not None:
-        st.session_state[key] = picked
+    if (picked := value_of(f"{key}_known")) is not None:
+        set_values({key: picked})
 
 
 def _bundled() -> tuple[str, None]:
@@ -125,7 +126,7 @@ def _upload() -> tuple[str, None]:
         max_upload_size=50,
     )
     if not files:
-        return st.session_state.get("tok_uploaded", ""), None
+        return session.tok_uploaded, None
     known = {file.name: file.getvalue() for file in files if file.name in UPLOADS}
     if "tokenizer.json" not in known:
         raise InputError(
@@ -135,7 +136,7 @@ def _upload() -> tuple[str, None]:
     folder = workspace.folder("tokenizers") / f"upload-{digest.hexdigest()[:12]}"
     for name, content in known.items():
         write_atomic(folder / name, content)
-    st.session_state.tok_uploaded = str(folder)
+    session.tok_uploaded = str(folder)
     return str(folder), None
 
 
@@ -191,7 +192,7 @@ def _chosen(tokenizer: Tokenizer) -> tuple[str, np.ndarray] | None:
     if not sets:
         return None
     by_key = {stored.key: stored for stored in sets}
-    stored = by_key.get(st.session_state.get("counts_key", ""), sets[0])
+    stored = by_key.get(session.counts_key or "", sets[0])
     curve = state.curve_of(stored.key, stored.counts)
     settings = state.settings(curve.vocab_size)
     tradeoff = state.tradeoff_of(settings, curve)

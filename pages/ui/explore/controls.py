@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui import state
 from pages.ui.format import plain
 from pages.ui.frame import plain_errors
+from pages.ui.session import session
 from pages.ui.widgets import linked
 from vocabtrim_core.draft_config import architecture_from_config, fitted, published
 from vocabtrim_core.draft_cost import PRESETS
@@ -32,11 +33,11 @@ FUSION_HELP = (
 
 
 def _size_moved() -> None:
-    st.session_state.k = st.session_state.size or None
+    session.k = session.size or None
 
 
 def _preset_picked() -> None:
-    st.session_state.k = st.session_state.preset
+    session.k = session.preset
 
 
 def controls(vocab_size: int) -> Settings:
@@ -64,7 +65,7 @@ def controls(vocab_size: int) -> Settings:
     sizes = st.container(gap="small")
     st.number_input("Exact size k", 1, vocab_size, None, **linked("k"), placeholder="the optimum")
     with sizes:
-        st.session_state.size = state.nearest_size(st.session_state.k, vocab_size)
+        session.size = state.nearest_size(session.k, vocab_size)
         st.select_slider(
             "Draft vocabulary size",
             state.slider_sizes(vocab_size),
@@ -74,8 +75,8 @@ def controls(vocab_size: int) -> Settings:
             help=SIZE_HELP,
         )
         marks = dict(state.presets(vocab_size))
-        chosen = st.session_state.k
-        st.session_state.preset = chosen if chosen in marks else None
+        chosen = session.k
+        session.preset = chosen if chosen in marks else None
         st.pills(
             "Known sizes",
             sorted(marks),
@@ -93,7 +94,7 @@ def controls(vocab_size: int) -> Settings:
 
 def draft_menu(vocab_size: int) -> None:
     """The draft's architecture and the search bounds: changed rarely, so behind one button."""
-    name = str(st.session_state.get("draft", default_draft(vocab_size).name))
+    name = session.draft or default_draft(vocab_size).name
     with st.popover(
         name,
         icon=":material/memory:",
@@ -110,10 +111,11 @@ def _draft(vocab_size: int) -> None:
     fitting = [name for name, d in PRESETS.items() if d.vocab_size == vocab_size]
     others = [name for name in PRESETS if name not in fitting]
     options = [*fitting, *own_drafts(), *others]
-    if "pending_draft" in st.session_state:
-        st.session_state.draft = st.session_state.pop("pending_draft")
-    st.selectbox("Draft architecture", options, **linked("draft"))
-    shape = load_draft(st.session_state.draft)
+    if session.pending_draft:
+        session.draft = session.pending_draft
+        del session.pending_draft
+    name = st.selectbox("Draft architecture", options, **linked("draft"))
+    shape = load_draft(name)
     for note in filter(None, (fitted(shape, vocab_size)[1], published(shape))):
         st.caption(plain(note))
     st.toggle(
@@ -133,10 +135,10 @@ def _draft(vocab_size: int) -> None:
         help="Of the draft; or of the target, for the dense one-layer draft that SpecForge "
         "derives from it.",
     )
-    if uploaded and uploaded.file_id != st.session_state.get("draft_file_seen"):
-        st.session_state.draft_file_seen = uploaded.file_id
+    if uploaded and uploaded.file_id != session.draft_file_seen:
+        session.draft_file_seen = uploaded.file_id
         with plain_errors():
-            st.session_state.pending_draft = _keep_config(uploaded.getvalue(), uploaded.name)
+            session.pending_draft = _keep_config(uploaded.getvalue(), uploaded.name)
             st.rerun()
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui import format
 from pages.ui.fields import told
 from pages.ui.plots import draw, palette
+from pages.ui.session import session
 from vocabtrim_core import figures
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.tradeoff import Choice, TradeOff
@@ -19,10 +20,10 @@ TABLE_1 = (
 
 
 def _chosen_on_frontier() -> None:
-    points = st.session_state.frontier.selection.points
+    points = session.frontier.selection.points
     if points:
         picked = points[0]["customdata"]
-        st.session_state.k = int(picked[0] if isinstance(picked, list) else picked)
+        session.k = int(picked[0] if isinstance(picked, list) else picked)
 
 
 def frontier(tradeoff: TradeOff, chosen: Choice) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ui import state, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, choice_sentence, counted, percent, plain
+from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.warmup import freeze
 from vocabtrim_core import exports
 from vocabtrim_core.coverage import coverage_on
@@ -21,7 +22,7 @@ def bundle(
     formats: tuple[str, ...],
     command: str,
     sha256: str = "",
-    _own: vocabularies.OwnVocabulary | None = None,
+    _own: OwnVocabulary | None = None,
 ):
     """The zip and what its manifest says; _own (with its sha256) instead of the top k."""
     curve = state.curve_of(key, _counts)

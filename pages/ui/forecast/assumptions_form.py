@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui import eval_sets
 from pages.ui.forecast import measurement_form
 from pages.ui.format import plain
+from pages.ui.session import session
 from pages.ui.widgets import drop_stale, linked, persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
@@ -66,7 +67,7 @@ class Assumed:
 
 
 def _depth_moved() -> None:
-    st.session_state.tau = round(paper_length(st.session_state.depth), 2)
+    session.tau = round(paper_length(session.depth), 2)
 
 
 def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
@@ -111,9 +112,9 @@ def _depth() -> int:
 
 def _full_length(depth: int) -> float | None:
     start = round(paper_length(depth), 2)
-    kept = st.session_state.get("tau")
+    kept = session.tau
     if kept is not None and not 1 <= kept <= depth + 1:
-        st.session_state.tau = start
+        session.tau = start
     value = st.slider(
         "Acceptance length with all tokens",
         1.0,

@@ -10,6 +10,7 @@ from pages.ui import eval_sets, plots, state
 from pages.ui.charts.size_chart import known_sizes
 from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, percent, plain
+from pages.ui.session import session
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import forecast as figures
 from vocabtrim_core.forecast.cycle_model import CycleModel, check_against_paper
@@ -79,7 +80,7 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
 
 
 def _baseline(size: int) -> int:
-    return min(SHIPPED_K, size) if st.session_state.get("base") == "32,000" else size
+    return min(SHIPPED_K, size) if session.base == "32,000" else size
 
 
 def gain(low: float, high: float) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 from pages.ui.fields import told
 from pages.ui.format import MEASURED
 from pages.ui.router import page as page_of
-from pages.ui.widgets import drop_stale, persisted
+from pages.ui.widgets import drop_stale, persisted, set_values
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving import measurement as measurements
@@ -112,7 +112,7 @@ def _keep(files, ks: str | None, vocab_size: int) -> None:
     except InputError as error:
         st.toast(told(str(error)), icon=":material/error:")
     else:
-        st.session_state.calibrated_on = kept[-1].key
+        set_values({"calibrated_on": kept[-1].key})
 
 
 def _read(files, ks: tuple[str, ...], vocab_size: int) -> list[Measurement]:

@@ -11,7 +11,9 @@ import streamlit as st
 from pages.ui import eval_sets, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain, visible
 from pages.ui.frame import plain_errors
-from pages.ui.vocabularies import InView, OwnVocabulary
+from pages.ui.own_vocabulary import OwnVocabulary
+from pages.ui.session import session
+from pages.ui.vocabularies import InView
 from pages.ui.warmup import freeze
 from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
@@ -81,8 +83,8 @@ def _choose() -> Path | None:
     if files:
         with plain_errors():
             stored = _store([(file.name, file.getvalue()) for file in files])
-            st.session_state.mapping_upload = str(stored)
-    kept = st.session_state.get("mapping_upload")
+            session.mapping_upload = str(stored)
+    kept = session.mapping_upload
     return Path(kept) if kept else None
 
 
@@ -230,5 +232,5 @@ def _use(found: ImportedMapping, chooser: StoredCounts) -> None:
 
 def arguments(chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:
     """The same as a command."""
-    path = st.session_state.get("mapping_path") or st.session_state.get("mapping_upload")
+    path = session.mapping_path or session.mapping_upload
     return ["compare", str(path or "MAPPING"), "--counts", chooser.key, *(s.key for s in others)]

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pages.ui import eval_sets, plots, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from pages.ui.session import session
 from pages.ui.vocabularies import InView
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
@@ -42,9 +43,9 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
     """Everything of this section."""
     sets = [chooser, *others]
     names, by_key = eval_sets.names_of(sets), {stored.key: stored for stored in sets}
-    if st.session_state.get("missing_of") not in by_key:
+    if session.missing_of not in by_key:
         worst = min(sets, key=lambda s: coverage_on(view.vocabulary, s.counts).coverage)
-        st.session_state.missing_of = worst.key
+        session.missing_of = worst.key
     key = st.selectbox(
         "What is missing from",
         list(by_key),
@@ -171,8 +172,8 @@ def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
 def _keep(chooser: StoredCounts, ids: list[int]) -> None:
     kept = {*vocabularies.user_tokens(chooser.counts), *ids}
     vocabularies.keep_user_tokens(chooser.counts, sorted(kept))
-    if st.session_state.get("kind_in_view", "choice") == "choice":
-        st.session_state.kind_in_view = "grown"
+    if session.kind_in_view == "choice":
+        session.kind_in_view = "grown"
     st.toast(f"{len(kept):,} tokens of yours are kept whatever their counts.")
 
 

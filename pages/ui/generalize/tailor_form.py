@@ -9,7 +9,9 @@ import streamlit as st
 
 from pages.ui import eval_sets, state, vocabularies
 from pages.ui.format import plain
-from pages.ui.widgets import persisted
+from pages.ui.mix_state import FLOOR_EVERY, SCRIPTS, budget_key, protect_key, weight_key
+from pages.ui.session import session
+from pages.ui.widgets import persisted, set_values, value_of
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.fields.kinds import share_of
 from vocabtrim_core.fields.leaf import to_argv
@@ -32,13 +34,9 @@ class Wanted:
     multiple: int
 
 
-def slider_key(stored: StoredCounts) -> str:
-    return f"mix_{stored.key[:8]}"
-
-
 def _set_weights(sets: list[StoredCounts], values: list[int]) -> None:
     for stored, value in zip(sets, values, strict=True):
-        st.session_state[slider_key(stored)] = value
+        set_values({weight_key(stored.key): value})
 
 
 def _starts(sets: list[StoredCounts]) -> None:
@@ -70,15 +68,15 @@ def weights_of(sets: list[StoredCounts]) -> tuple[int, ...]:
     _starts(sets)
     weights = []
     for i, stored in enumerate(sets):
-        if slider_key(stored) not in st.session_state:
-            st.session_state[slider_key(stored)] = 0 if i else 100
+        if value_of(weight_key(stored.key)) is None:
+            set_values({weight_key(stored.key): 0 if i else 100})
         weights.append(
             st.slider(
                 plain(names[stored.key]),
                 0,
                 100,
                 step=1,
-                **persisted(slider_key(stored)),
+                **persisted(weight_key(stored.key)),
             )
         )
     return tuple(weights)
@@ -99,7 +97,7 @@ def wishes(
         columns = st.columns(4, gap="medium")
         for i, entry in enumerate(SETS.values()):
             with columns[i % 4].container(gap=None):
-                if st.toggle(entry.title, **persisted(f"keep_{entry.name}"), help=entry.why):
+                if st.toggle(entry.title, **persisted(protect_key(entry.name)), help=entry.why):
                     on.append(entry.name)
                 places[entry.name] = st.empty()
     left, middle, right = st.columns(3, gap="large")
@@ -115,7 +113,7 @@ def wishes(
             0.0,
             0.5,
             format="%.1f%%",
-            **persisted("floor_every"),
+            **persisted(FLOOR_EVERY),
             help="The smallest vocabulary that keeps this much of each set, whatever "
             "its weight; 0 for none.",
         )
@@ -149,7 +147,7 @@ def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | No
 
 def _forget(stored: StoredCounts) -> None:
     vocabularies.keep_user_tokens(stored.counts, [])
-    st.session_state.redraw_generalize = True  # the page's selector of vocabularies names them
+    session.redraw_generalize = True  # the page's selector of vocabularies names them
 
 
 def _entries(text: str | None) -> list[str]:
@@ -169,7 +167,7 @@ def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
         chosen = st.multiselect(
             "Scripts",
             token_kinds(tokenizer).scripts,
-            **persisted("scripts"),
+            **persisted(SCRIPTS),
             placeholder="cyrillic, cjk, …",
         )
         return tuple(
@@ -181,7 +179,7 @@ def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
                         1,
                         None,
                         500,
-                        **persisted(f"room_{script}"),
+                        **persisted(budget_key(script)),
                     )
                 ),
             )

@@ -14,9 +14,12 @@ from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize import tailor_form, tailor_problem
-from pages.ui.generalize.tailor_form import Wanted, arguments, slider_key
+from pages.ui.generalize.tailor_form import Wanted, arguments
+from pages.ui.mix_state import weight_key
+from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.router import page
-from pages.ui.vocabularies import InView, OwnVocabulary
+from pages.ui.session import session
+from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.selection.constrained import (
     ConstraintCost,
@@ -42,7 +45,8 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
 
 
 def _tailor(view: InView, sets: list[StoredCounts]) -> None:
-    if st.session_state.pop("redraw_generalize", False):
+    if session.redraw_generalize:
+        del session.redraw_generalize
         st.rerun()
     chart, sliders = st.columns([3.4, 1], gap="large")
     with sliders:
@@ -85,7 +89,7 @@ def _chart_data(
             {
                 "id": stored.key,
                 "name": names[stored.key],
-                "slider": slider_key(stored),
+                "slider": weight_key(stored.key),
                 "weight": weight,
             }
             for stored, weight in zip(sets, wanted.mix.weights, strict=True)
@@ -151,13 +155,13 @@ def _told(
             on_click=_use,
             args=(own, sets[0]),
         ):
-            st.session_state.pop("redraw_generalize", None)
+            del session.redraw_generalize
             st.switch_page(page("export"))
 
 
 def _use(own: OwnVocabulary, chooser: StoredCounts) -> None:
     vocabularies.keep_vocabulary("tailored", own, chooser.counts)
-    st.session_state.redraw_generalize = True
+    session.redraw_generalize = True
     st.toast("It is now the vocabulary in view, and on Export.")
 
 

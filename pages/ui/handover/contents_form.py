@@ -6,11 +6,11 @@ import streamlit as st
 
 from pages.ui import (
     eval_sets,
-    pins,
     report_forecast,
     report_state,
     vocabularies,
 )
+from pages.ui.session import session
 from pages.ui.widgets import persisted
 from vocabtrim_core.selection.rules import NO_RULES
 
@@ -18,7 +18,7 @@ from vocabtrim_core.selection.rules import NO_RULES
 def ingredients(stored) -> bool:
     """Everything that is told beside the choice; returns whether the pins are."""
     eval_sets.choose_others(stored)
-    count = len(pins.pinned())
+    count = len(session.pins)
     with_pins = st.toggle(
         f"Pinned choices as alternatives ({count})",
         True,

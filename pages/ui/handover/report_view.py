@@ -11,6 +11,7 @@ from pages.ui import jobpanel, report_forecast
 from pages.ui.format import ESTIMATED, MEASURED, counted, plain
 from pages.ui.handover.downloads import get
 from pages.ui.router import page as page_of
+from pages.ui.session import session
 from vocabtrim_core import workspace
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report import pdf, phrasing
@@ -87,7 +88,7 @@ def printed(argv: list[str], name: str) -> None:
 
 def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
     """The command that prints it, into a folder of the workspace named by its content."""
-    title = str(st.session_state.get("report_title") or "").strip()
+    title = str(session.report_title or "").strip()
     line = ["report", stored.key, "--choice", str(keep(choice))]
     line += ["--on", *(other.key for other in others)] if others else []
     line += measurement_arguments(choice, stored)

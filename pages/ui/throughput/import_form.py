@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui.fields import told
 from pages.ui.format import plain
+from pages.ui.session import session
 from pages.ui.widgets import lines_of, persisted
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.importers import (
@@ -180,4 +181,4 @@ def _found(
 
 def _keep(found: Sequence[Measurement]) -> None:
     kept = [keep(each) for each in found]
-    st.session_state.measured = [each.key for each in kept]
+    session.measured = [each.key for each in kept]

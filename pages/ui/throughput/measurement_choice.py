@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.format import MEASURED, code_span, plain
+from pages.ui.session import session
 from pages.ui.widgets import persisted
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.serving import latency_probe
@@ -125,16 +126,16 @@ def choose() -> list[ShownMeasurement]:
 
 def _take_up_new(keys: list[str]) -> None:
     """Before the widget: a link's measurements at the first look, then every one that is new."""
-    known = st.session_state.get("measured_known")
-    st.session_state.measured_known = keys
-    before = st.session_state.get("measured")
+    known = session.measured_known
+    session.measured_known = keys
+    before = session.measured
     if known is None and before is None:
         before = st.query_params.get("measured", "").split(",")
     fresh = [key for key in keys if known is not None and key not in known]
     kept = [key for key in before or () if key in keys]
     wanted = fresh[:1] or kept[:MOST] or keys[:1]
-    if wanted != st.session_state.get("measured"):
-        st.session_state.measured = wanted
+    if wanted != session.measured:
+        session.measured = wanted
 
 
 # --- where they come from -----------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pages.ui import plots, state
 from pages.ui.format import plain
 from pages.ui.router import page as page_of
 from pages.ui.throughput.measurement_choice import ShownMeasurement
-from pages.ui.widgets import drop_stale, persisted
+from pages.ui.widgets import drop_stale, persisted, set_values
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import ONE_RUN, drafts_nothing, verdict
@@ -151,7 +151,7 @@ def calibrate(shown: Sequence[ShownMeasurement]) -> None:
         icon=":material/speed:",
         disabled=not sets,
     ):
-        st.session_state.update(calibrated_on=chosen.key, counts_key=sets[0].key)
+        set_values({"calibrated_on": chosen.key, "counts_key": sets[0].key})
         st.switch_page(page_of("forecast"), query_params={"timing": "A measurement"})
     if not sets:
         st.caption(told)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.ui import jobpanel
 from pages.ui.format import ESTIMATED, MEASURED
+from pages.ui.session import session
 from pages.ui.train.deployment_form import trainer_words
 from pages.ui.train.request_form import TrainingRequest
 from pages.ui.widgets import persisted
@@ -128,8 +129,8 @@ def resources() -> tuple[str, ...]:
 
 def _begin(asked: TrainingRequest) -> None:
     jobpanel.begin(asked.argv, asked.title, resources())
-    st.session_state.train_view = "Runs"
-    st.session_state.train_run = asked.run
+    session.train_view = "Runs"
+    session.train_run = asked.run
 
 
 def of_run(name: str) -> list[Job]:

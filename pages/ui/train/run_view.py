@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui import jobpanel
 from pages.ui.format import code_span
 from pages.ui.frame import plain_errors
+from pages.ui.session import session
 from pages.ui.train import cost_view, curves_view, results_view, stages_view
 from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.runs import (
@@ -51,9 +52,9 @@ def panel() -> list[str]:
             icon=":material/model_training:",
         )
         return ["train", "--target", DEMO, "--k", "full", "--k", "4380"]
-    if st.session_state.get("train_run") not in found:
+    if session.train_run not in found:
         running = [n for n in found if any(j.active for j in cost_view.of_run(n))]
-        st.session_state.train_run = (running or found)[0]
+        session.train_run = (running or found)[0]
     name = st.selectbox("Run", found, **persisted("train_run"))
     watch(name)
     return _command(name)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui import jobpanel, state
 from pages.ui.format import plain
+from pages.ui.session import session
 from pages.ui.train.target_form import ChosenCorpus, ChosenTarget
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
@@ -91,7 +92,7 @@ def _counts(chosen: ChosenTarget, corpus: ChosenCorpus) -> StoredCounts | None:
     if not sets:
         _count_first(chosen, corpus)
         return None
-    in_view = st.session_state.get("counts_key")
+    in_view = session.counts_key
     options = sorted(sets, key=lambda key: key != in_view)
     start = options.index(in_view) + 1 if in_view in sets else 0
     key = st.selectbox(
