@@ -32,6 +32,7 @@ from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.mappings.importing import import_mapping
+from vocabtrim_core.mappings.store import keep
 from vocabtrim_core.selection.constrained import Problem, solve
 from vocabtrim_core.selection.covering import worst_domain
 from vocabtrim_core.selection.protect import SETS
@@ -324,14 +325,16 @@ def tailor_controls(app: testing.AppTest, keys: list[str]) -> dict[str, object]:
 def test_a_reopened_choice_sets_the_controls_of_tailor(sets, name):
     saved_mix, weights = SAVED_MIXES[name]
     keys = [sets[each].key for each in ("chat", "code", "calls")]
-    own = OwnTokens.of(DraftVocabulary.of(range(50), SIZE), "tailored")
+    vocabulary = DraftVocabulary.of(range(3_000), SIZE)  # as many as the floor needs
+    keep(vocabulary, sets["chat"], "tailored")  # where a link finds its tokens
+    own = OwnTokens.of(vocabulary, "tailored")
     saved = SelectionSpec.make(
         sets["chat"], Settings(LLAMA, ALPHA), own=own, mix=replace(saved_mix, sets=tuple(keys))
     )
     app = opened("handover", sets, "Tailor", choice=urlencode(saved.query()))
     app.switch_page("pages/generalize.py").run()
     assert not app.exception
-    assert not app.error
+    assert [error.value for error in app.error] == []
     assert tailor_controls(app, keys) == {
         "weights": weights,
         "protect": set(saved_mix.protect),
