@@ -48,8 +48,11 @@ def explore(stored) -> None:
             on_pick=picked,
         )
         choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum
-        said = choice_sentence(choice, curve, tradeoff.architecture), curve.padding_note(choice.k)
-        st.markdown(" ".join(filter(None, said)))
+        sentences = (
+            choice_sentence(choice, curve, tradeoff.architecture),
+            curve.padding_note(choice.k),
+        )
+        st.markdown(" ".join(filter(None, sentences)))
     with buttons_place:
         actions.buttons(stored, settings, tradeoff, choice)
     if choice:

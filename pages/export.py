@@ -41,8 +41,8 @@ def page(stored) -> None:
             "**Checked before anything is handed over**\n"
             + "".join(f"\n- {line}" for line in INVARIANTS)
         )
-    made = view.own and view.own.command[0] == "select"
-    footer(*([view.own.command] if view.own and made else []), argv)
+    selected = view.own and view.own.command[0] == "select"
+    footer(*([view.own.command] if view.own and selected else []), argv)
 
 
 with heading("Export", "One list of ids, in the form each trainer or engine reads."):

@@ -42,7 +42,7 @@ def start_over() -> None:
 def page(stored) -> None:
     size = stored.counts.vocab_size
     chart, side = st.columns([3.4, 1], gap="large")
-    made = assumed = None
+    answer = assumed = None
     waiting = False
     k = session.forecast_k
     with side:
@@ -59,12 +59,12 @@ def page(stored) -> None:
             waiting = assumed is None
     with chart, plain_errors():
         if assumed:
-            made = forecast_view.answer(stored, assumed, k)
-            report_forecast.assume(assumed.settings, made.acceptance.full_length)
-            forecast_chart(forecast_view.chart_data(made, k), picked)
-            st.markdown(forecast_view.verdict(made, assumed))
-            actions.actions(made)
-    if not (made and assumed):
+            answer = forecast_view.answer(stored, assumed, k)
+            report_forecast.assume(assumed.settings, answer.acceptance.full_length)
+            forecast_chart(forecast_view.chart_data(answer, k), picked)
+            st.markdown(forecast_view.verdict(answer, assumed))
+            actions.actions(answer)
+    if not (answer and assumed):
         with chart:
             if waiting:
                 measurement_form.nothing_yet(size)
@@ -76,20 +76,20 @@ def page(stored) -> None:
             )
         footer(["forecast", stored.key])
         return
-    details(made, assumed)
+    details(answer, assumed)
     settings = state.settings(size)
     argv = ["forecast", stored.key, *state.arguments(settings, "k", "alpha", "floor")]
     footer([*argv, *assumed.arguments(stored)])
 
 
-def details(made, assumed) -> None:
+def details(answer, assumed) -> None:
     tabs = st.tabs(TABS, key="behind", on_change="rerun")
     drawers = (
-        lambda: forecast_view.acceptance(made, assumed),
-        lambda: forecast_view.cycle_time(made),
-        lambda: checks_view.against(made, assumed),
+        lambda: forecast_view.acceptance(answer, assumed),
+        lambda: forecast_view.cycle_time(answer),
+        lambda: checks_view.against(answer, assumed),
         forecast_view.paper,
-        lambda: forecast_view.assumptions(made),
+        lambda: forecast_view.assumptions(answer),
     )
     for tab, draw in zip(tabs, drawers, strict=True):
         if tab.open:

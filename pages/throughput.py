@@ -22,20 +22,20 @@ require_router()
 SECTIONS = ("Measure", "Latency probe", "Tune")
 
 
-def measure(shown: list[measurement_choice.ShownMeasurement]) -> None:
+def measure(in_view: list[measurement_choice.ShownMeasurement]) -> None:
     """Results at the left, what to measure at the right, tables below."""
     left, right = st.columns([2.5, 1], gap="large")
-    asked = looked = None
+    request = comparison = None
     with right.container(border=True), plain_errors():
-        asked = measure_form.form()
+        request = measure_form.form()
     with left:
         jobpanel.watch(measure_form.open_jobs, "bench")
         with plain_errors():
-            looked = results_view.results(shown) if shown else nothing_yet()
-    if looked:
+            comparison = results_view.results(in_view) if in_view else nothing_yet()
+    if comparison:
         with plain_errors():
-            details_view.details(shown, looked.concurrency)
-    footer(*([asked.argv] if asked else []), *measurement_choice.commands(shown))
+            details_view.details(in_view, comparison.concurrency)
+    footer(*([request.argv] if request else []), *measurement_choice.commands(in_view))
 
 
 def nothing_yet() -> None:
@@ -65,7 +65,7 @@ def nothing_yet() -> None:
 
 def page() -> None:
     tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")
-    panels = (lambda: measure(shown), probe_view.panel, tune_view.panel)
+    panels = (lambda: measure(in_view), probe_view.panel, tune_view.panel)
     for tab, draw in zip(tabs, panels, strict=True):
         if tab.open:
             with tab, plain_errors():
@@ -73,8 +73,8 @@ def page() -> None:
 
 
 with heading("Throughput", "What drafts really do to tokens per second, on the attached engine."):
-    shown = []
+    in_view = []
     with plain_errors():
-        shown = measurement_choice.choose()
+        in_view = measurement_choice.choose()
 with plain_errors():
     page()

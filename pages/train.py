@@ -16,22 +16,22 @@ EXAMPLE = ["train", "--target", "demo", "--k", "full", "--k", "4380"]
 def set_up() -> list[str]:
     """Choose, see the cost, start."""
     left, right = st.columns([1.25, 1], gap="large")
-    asked = None
+    request = None
     with left, plain_errors():
-        asked = request_form.form()
+        request = request_form.form()
     with right, plain_errors():
-        if asked is None:
+        if request is None:
             st.info(
                 "Choose a target and conversations; what a training costs is shown here before "
                 "anything starts.",
                 icon=":material/model_training:",
             )
             return EXAMPLE
-        cost_view.panel(asked)
+        cost_view.panel(request)
     online = left.expander("Online training on two GPUs or more", icon=":material/lan:")
     with online, plain_errors():
-        cost_view.online(asked)
-    return asked.argv
+        cost_view.online(request)
+    return request.argv
 
 
 with heading(

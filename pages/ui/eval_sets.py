@@ -27,7 +27,7 @@ def comparable(stored: StoredCounts) -> tuple[list[StoredCounts], list[str]]:
         if other.key == stored.key:
             continue
         if differences := stored.counts.differences(other.counts):
-            left_out.append(" and ".join(what for what, *_ in differences))
+            left_out.append(" and ".join(aspect for aspect, *_ in differences))
         else:
             others.append(other)
     return others, left_out
@@ -74,7 +74,7 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
             f"({plain('; '.join(dict.fromkeys(left_out)))}); count them the same way to measure on "
             "them."
         )
-    return [by_key[each] for each in chosen]
+    return [by_key[key_of_other] for key_of_other in chosen]
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
@@ -90,10 +90,12 @@ def _adapted(fingerprint: str, vocab_size: int, _tokenizer: Tokenizer) -> Tokeni
 
 def tokenizer_of(counts: TokenCounts) -> Tokenizer | None:
     """The tokenizer of a set with the V it was counted with; None when it is not at hand."""
-    found = tokens.of_counts(counts.provenance)
-    if found is None or found.vocab_size == counts.vocab_size:
-        return found
-    return _adapted(found.fingerprint, counts.vocab_size, found)  # V came from a config.json
+    tokenizer = tokens.of_counts(counts.provenance)
+    if tokenizer is None or tokenizer.vocab_size == counts.vocab_size:
+        return tokenizer
+    return _adapted(
+        tokenizer.fingerprint, counts.vocab_size, tokenizer
+    )  # V came from a config.json
 
 
 @st.cache_resource(max_entries=6, show_spinner="Counting how far a perfect draft gets, for every k")

@@ -54,12 +54,12 @@ def told(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
     """
     labels = {**FIELDS, **own}
 
-    def named(found: re.Match[str]) -> str:
-        command, flag, pairs = found.groups()
+    def named(match: re.Match[str]) -> str:
+        command, flag, pairs = match.groups()
         if command:
             return command
         if flag in labels:
             return f"“{labels[flag]}”{': ' if pairs else ''}"
-        return f"{flag} in a shell" if flag[2:] in SHELL_ONLY else found[0]
+        return f"{flag} in a shell" if flag[2:] in SHELL_ONLY else match[0]
 
     return plain(FLAG.sub(named, sentence))

@@ -35,10 +35,10 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except (InputError, ModuleNotFoundError) as error:
-        said = str(error) if isinstance(error, InputError) else missing_package(error)
-        if said is None:
+        sentence = str(error) if isinstance(error, InputError) else missing_package(error)
+        if sentence is None:
             raise
-        st.error(told(said), icon=":material/error:")
+        st.error(told(sentence), icon=":material/error:")
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:
@@ -95,8 +95,8 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
         **persisted("counts_key"),
     )
     chosen = by_key[session.counts_key]
-    if said := state.not_followed(sets, chosen):
-        st.toast(plain(said), icon=":material/link_off:", duration="infinite")
+    if sentence := state.not_followed(sets, chosen):
+        st.toast(plain(sentence), icon=":material/link_off:", duration="infinite")
     if beside:
         with columns[1]:
             beside(chosen.counts.vocab_size)
@@ -137,11 +137,11 @@ def provenance(stored: StoredCounts) -> None:
         help="Provenance of the counted set",
     ):
         st.markdown("**Provenance of the counted set**")
-        told = (f"- **{name}**: {value}" for name, value in rows.items() if value)
-        st.markdown("\n".join(told))
+        lines = (f"- **{name}**: {value}" for name, value in rows.items() if value)
+        st.markdown("\n".join(lines))
 
 
 def _proof(proof: Mapping[str, Any]) -> str:
     if "merged" in proof:
-        return "; ".join(_proof(each) for each in proof["merged"])
+        return "; ".join(_proof(part) for part in proof["merged"])
     return ". ".join([str(proof.get("sentence", "not recorded")), *proof.get("details", ())])

@@ -55,10 +55,10 @@ def watch(find: Callable[[], list[Job]], key: str, outcome: Outcome | None = Non
     active = [job.id for job in find() if job.active]
 
     def draw() -> None:
-        found = find()
-        for job in found:
+        listed = find()
+        for job in listed:
             card(job, outcome)
-        if {job.id for job in found if job.active} != set(active):
+        if {job.id for job in listed if job.active} != set(active):
             st.rerun()
 
     st.fragment(draw, run_every=POLL_SECONDS if active else None, key=f"watch_{key}")()
@@ -92,23 +92,23 @@ def card(job: Job, outcome: Outcome | None = None) -> None:
 
 
 def _running(job: Job) -> None:
-    what = "Stopping" if job.stopping else job.message or job.state.capitalize()
-    label = " · ".join(filter(None, [f"**{plain(job.title)}**", plain(what), speed(job)]))
+    activity = "Stopping" if job.stopping else job.message or job.state.capitalize()
+    label = " · ".join(filter(None, [f"**{plain(job.title)}**", plain(activity), speed(job)]))
     st.progress(job.share, text=label)
     if not job.total:
         st.caption(f"{duration(job.elapsed)} so far")
 
 
 def _ended(job: Job) -> None:
-    said = (job.result() or {}).get("error") or job.message
+    reason = (job.result() or {}).get("error") or job.message
     if job.state == "done":
         st.markdown(
             f":material/check_circle: **{plain(job.title)}** · done in {duration(job.elapsed)}"
         )
         return
     st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}")
-    if said:
-        st.caption(told(said))
+    if reason:
+        st.caption(told(reason))
 
 
 def _actions(job: Job) -> None:

@@ -33,21 +33,21 @@ class Pinned:
 def chosen(pins: Sequence[Pin]) -> list[Pinned]:
     """The pins with their choices, without those whose counts are no longer here."""
     sets = {stored.key: stored.counts for stored in state.counted_sets()}
-    found = []
+    choices = []
     for pin in pins:
         if counts := sets.get(pin.counts):
             tradeoff = state.tradeoff_of(pin.settings, state.curve_of(pin.counts, counts))
             k = pin.settings.k
-            found.append(Pinned(pin, tradeoff.at(k) if k else tradeoff.optimum))
-    return found
+            choices.append(Pinned(pin, tradeoff.at(k) if k else tradeoff.optimum))
+    return choices
 
 
 def pin(stored: StoredCounts, settings: Settings, choice: Choice) -> None:
     """Keep a choice, once, and say so."""
-    made = Pin(stored.key, stored.counts.name, settings)
-    if made not in session.pins:
-        session.pins = (*session.pins, made)
-    title = Pinned(made, choice).title
+    new_pin = Pin(stored.key, stored.counts.name, settings)
+    if new_pin not in session.pins:
+        session.pins = (*session.pins, new_pin)
+    title = Pinned(new_pin, choice).title
     st.toast(f"Pinned {plain(title)}; compare under Pinned choices.", icon=":material/keep:")
 
 

@@ -12,7 +12,7 @@ def palette() -> figures.Palette:
     return figures.DARK if st.context.theme.type == "dark" else figures.LIGHT
 
 
-def draw(figure, name: str, alt: str, **more):
+def draw(figure, name: str, alt: str, **options):
     """One figure with a modebar that saves SVG."""
     config = {
         "displaylogo": False,
@@ -20,4 +20,4 @@ def draw(figure, name: str, alt: str, **more):
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
         "toImageButtonOptions": {"format": "svg", "filename": f"vocabtrim-{name}"},
     }
-    return st.plotly_chart(figure, key=name, config=config, alt=alt, **more)
+    return st.plotly_chart(figure, key=name, config=config, alt=alt, **options)

@@ -78,11 +78,12 @@ def toggle(problem: str) -> None:
     if problem:
         st.caption(f"No forecast: {plain(problem)}")
     elif on:
-        found = assumed()
-        where = "cycle times of your own" if found.cycles else HARDWARE[found.hardware].name
-        many = f", {found.batch} sequences at once" if found.batch > 1 else ""
+        settings = assumed()
+        where = "cycle times of your own" if settings.cycles else HARDWARE[settings.hardware].name
+        many = f", {settings.batch} sequences at once" if settings.batch > 1 else ""
         st.caption(
-            f"On {where}{many}, depth {found.depth}, acceptance length {found.full_length:.2f} "
+            f"On {where}{many}, depth {settings.depth}, acceptance length "
+            f"{settings.full_length:.2f} "
             f"with all tokens; change it on Forecast. {ESTIMATED}"
         )
 
@@ -106,8 +107,8 @@ def ceiling(
         return None
     # By rules the order of tokens is another one, and so is how far a perfect draft gets.
     order = stored.key if choice.rules == NO_RULES else f"{stored.key} {hash(choice.rules)}"
-    found = ceiling_of(order, served.key, opened.ruled.curve, responses)
-    return found.length(choice.forecast.depth)
+    perfect_draft = ceiling_of(order, served.key, opened.ruled.curve, responses)
+    return perfect_draft.length(choice.forecast.depth)
 
 
 # --- measurements -------------------------------------------------------------------------------
@@ -115,43 +116,45 @@ def ceiling(
 
 def measurements(vocab_size: int) -> list[Measurement]:
     """Those of the workspace that may be over this V."""
-    found = measurement.stored()
-    return [each for each in found if each.vocab_size in (None, vocab_size)]
+    stored = measurement.stored()
+    return [measured for measured in stored if measured.vocab_size in (None, vocab_size)]
 
 
 def chosen(k: int, vocab_size: int) -> list[Measurement]:
     """Those that go into the report: as picked, at first all with this size."""
-    found = measurements(vocab_size)
-    kept = session.report_measurements
-    if kept is None:
-        return [each for each in found if any(c.k == k for c in each.configurations)]
-    return [each for each in found if each.key in kept]
+    available = measurements(vocab_size)
+    picked = session.report_measurements
+    if picked is None:
+        return [
+            measured for measured in available if any(c.k == k for c in measured.configurations)
+        ]
+    return [measured for measured in available if measured.key in picked]
 
 
 def choose(k: int, vocab_size: int) -> None:
     """The selector of measurements; nothing while there are none."""
     try:
-        found = {each.key: each for each in measurements(vocab_size)}
+        by_key = {measured.key: measured for measured in measurements(vocab_size)}
     except InputError as error:
         st.caption(f"No measurements: {told(str(error))}")
         return
-    if not found:
+    if not by_key:
         return
-    start = [each.key for each in chosen(k, vocab_size)]
+    start = [measured.key for measured in chosen(k, vocab_size)]
     first_time = session.report_measurements is None
     if not first_time:
         session.report_measurements = start
     st.multiselect(
         "Measured throughput",
-        list(found),
+        list(by_key),
         start if first_time else None,
-        format_func=lambda key: _title(found[key]),
+        format_func=lambda key: _title(by_key[key]),
         **persisted("report_measurements"),
         placeholder="measurements of the Throughput page",
     )
 
 
-def _title(each: Measurement) -> str:
-    sizes = sorted({c.k for c in each.configurations if c.k is not None})
-    toy = ", toy" if each.toy else ""
-    return f"{each.prompts} on {each.engine}{toy}, k = {', '.join(f'{k:,}' for k in sizes)}"
+def _title(measured: Measurement) -> str:
+    sizes = sorted({c.k for c in measured.configurations if c.k is not None})
+    toy = ", toy" if measured.toy else ""
+    return f"{measured.prompts} on {measured.engine}{toy}, k = {', '.join(f'{k:,}' for k in sizes)}"

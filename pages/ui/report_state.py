@@ -64,10 +64,10 @@ def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
 def _pins(key: str) -> tuple[Pin, ...]:
     """A pin on other counts names its size: there is no optimum to find again without them."""
     return tuple(
-        each.pin
-        if each.pin.counts == key
-        else replace(each.pin, settings=replace(each.pin.settings, k=each.choice.k))
-        for each in pins.chosen(session.pins)
+        pinned.pin
+        if pinned.pin.counts == key
+        else replace(pinned.pin, settings=replace(pinned.pin.settings, k=pinned.choice.k))
+        for pinned in pins.chosen(session.pins)
     )
 
 
@@ -113,10 +113,10 @@ def _facts(
 ) -> Facts:
     choice = SelectionSpec.loads(text)
     opened = choice.open(_stored.counts)
-    found = ((other.key, eval_sets.responses_of(other.key, other.counts)) for other in _others)
+    by_key = ((other.key, eval_sets.responses_of(other.key, other.counts)) for other in _others)
     intervals: dict[str, CoverageInterval] = {
         key: coverage_interval(responses, opened.vocabulary.t2d)
-        for key, responses in found
+        for key, responses in by_key
         if responses is not None and responses.complete and responses.conversations > 1
     }
     return gather(

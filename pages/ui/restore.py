@@ -32,11 +32,11 @@ def reopen(choice: SelectionSpec) -> str:
     stored = _counts_of(choice)
     choice.open(stored.counts)
     here = {other.key for other in state.counted_sets()}
-    kept = [pin for pin in choice.pins if pin.counts in here]
+    pins_here = [pin for pin in choice.pins if pin.counts in here]
     state.bring(choice.settings)
     report_forecast.bring(choice.forecast)
     session.counts_key, session.note = stored.key, choice.note
-    session.pins, session.rules = tuple(kept), (stored.key, choice.rules)
+    session.pins, session.rules = tuple(pins_here), (stored.key, choice.rules)
     session.kind_in_view = "choice"
     if choice.on is not None:
         set_values({eval_sets.measured_on_key(stored.key): [*choice.on]})
@@ -44,21 +44,21 @@ def reopen(choice: SelectionSpec) -> str:
     mix_state.bring(choice.mix)
     if choice.own:
         _bring_own(choice, choice.own, stored)
-    said = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."
-    if lost := len(choice.pins) - len(kept):
-        said += f" {lost} of its pins are left out: their counts are not in this workspace."
+    message = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."
+    if lost := len(choice.pins) - len(pins_here):
+        message += f" {lost} of its pins are left out: their counts are not in this workspace."
     if choice.served and choice.served not in here:
-        said += (
+        message += (
             " Its forecast is about the counted text itself: the counts of the text to be served, "
             f"{choice.served}, are not in this workspace."
         )
-    return said
+    return message
 
 
 def _bring_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> None:
     vocabulary = own.vocabulary(stored.counts.vocab_size)
     file = keep(vocabulary, stored.counts, own.about)
-    kept = OwnVocabulary(
+    opened_vocabulary = OwnVocabulary(
         f"Opened, {choice.k:,} tokens",
         own.about,
         stored.key,
@@ -66,7 +66,7 @@ def _bring_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> N
         ("coverage", stored.key, "--vocabulary", str(file)),
         choice.mix,
     )
-    vocabularies.keep_vocabulary("opened", kept, stored.counts)
+    vocabularies.keep_vocabulary("opened", opened_vocabulary, stored.counts)
 
 
 def follow_link() -> None:
@@ -146,8 +146,8 @@ def opener() -> None:
         help="Settings, pins and note come into view as they "
         "were saved, and the same tokens are found again, or it says why not.",
     )
-    kind, said = session.opened
+    kind, message = session.opened
     if kind == "success":
-        st.success(plain(said), icon=":material/check_circle:")
+        st.success(plain(message), icon=":material/check_circle:")
     elif kind:
-        st.error(told(said), icon=":material/error:")
+        st.error(told(message), icon=":material/error:")

@@ -79,16 +79,20 @@ def from_widgets(vocab_size: int) -> Settings:
 
 def settings(vocab_size: int) -> Settings:
     """The settings on a page without the widgets: the session's, else the link's, else defaults."""
-    kept = session.settings
-    return kept.over(vocab_size) if kept else replace(defaults(vocab_size), **_link(vocab_size)[0])
+    in_session = session.settings
+    return (
+        in_session.over(vocab_size)
+        if in_session
+        else replace(defaults(vocab_size), **_link(vocab_size)[0])
+    )
 
 
 def _link(vocab_size: int) -> tuple[dict[str, Any], list[str]]:
     """What the address says of the settings, and the names of those it says wrongly."""
     query = {name: text for name, text in st.query_params.to_dict().items() if text}
     wrong: list[str] = []
-    found = from_query(Settings, query, At(vocab_size), wrong)
-    return found, [name for name in query if name in wrong]
+    in_address = from_query(Settings, query, At(vocab_size), wrong)
+    return in_address, [name for name in query if name in wrong]
 
 
 def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:

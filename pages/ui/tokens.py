@@ -23,9 +23,9 @@ from vocabtrim_core.workspace.files import write_atomic
 @st.cache_resource(max_entries=4, show_spinner="Loading the tokenizer")
 def load(spec: str, revision: str | None = None, vocab_size: int | None = None) -> Tokenizer:
     """A tokenizer, kept by what it was asked for; vocab_size: V given by hand."""
-    found = load_tokenizer(spec, revision=revision, vocab_size=vocab_size)
+    tokenizer = load_tokenizer(spec, revision=revision, vocab_size=vocab_size)
     freeze()  # a first conversion has imported transformers
-    return found
+    return tokenizer
 
 
 def spec_of(source: str) -> tuple[str, str | None]:
@@ -50,11 +50,11 @@ def of_counts(about: Provenance) -> Tokenizer | None:
         sources.append(about.tokenizer)
     for source in sources:
         try:
-            found = load(*spec_of(source))
+            tokenizer = load(*spec_of(source))
         except InputError:
             continue
-        if found.fingerprint == about.tokenizer_sha256:
-            return found
+        if tokenizer.fingerprint == about.tokenizer_sha256:
+            return tokenizer
     return None
 
 

@@ -109,10 +109,10 @@ def titles(stored: StoredCounts) -> dict[str, str]:
     """What can be in view on these counts, by kind."""
     k = _chosen_k(stored)
     mine = user_tokens(stored.counts)
-    found = {"choice": f"Choice on Explore, {k:,} tokens"}
+    by_kind = {"choice": f"Choice on Explore, {k:,} tokens"}
     if mine:
-        found["grown"] = f"The same and your {len(mine):,} tokens"
-    return found | {kind: each.title for kind, each in own_vocabularies(stored.counts).items()}
+        by_kind["grown"] = f"The same and your {len(mine):,} tokens"
+    return by_kind | {kind: own.title for kind, own in own_vocabularies(stored.counts).items()}
 
 
 def _chosen_k(stored: StoredCounts) -> int:
@@ -151,8 +151,10 @@ def view_of(stored: StoredCounts) -> InView:
     kind, k = _kind(known), _chosen_k(stored)
     counts, curve = stored.counts, tradeoff.curve
     if kind in own_vocabularies(counts):
-        each = own_vocabularies(counts)[kind]
-        return InView(each.title, each.vocabulary, None, tradeoff, counts, each)
+        own_vocabulary = own_vocabularies(counts)[kind]
+        return InView(
+            own_vocabulary.title, own_vocabulary.vocabulary, None, tradeoff, counts, own_vocabulary
+        )
     if kind == "choice":
         return InView(known[kind], curve.vocabulary(k), k, tradeoff, counts)
     mine = user_tokens(counts)

@@ -80,14 +80,14 @@ def problem(chosen: ChosenCorpus) -> InputError | None:
     """Why a corpus cannot be counted, as far as its first rows say; None when nothing is known."""
     if chosen.corpus is None:
         return None
-    seen = tuple(path.stat().st_mtime_ns for path in chosen.corpus.files)
-    error, report = _problem(chosen.corpus, seen)
+    modified = tuple(path.stat().st_mtime_ns for path in chosen.corpus.files)
+    error, report = _problem(chosen.corpus, modified)
     ask_for_roles(chosen, report)
     return error
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the first rows")
-def _problem(corpus: Corpus, seen: tuple[int, ...]) -> tuple[InputError | None, SkipReport]:
+def _problem(corpus: Corpus, modified: tuple[int, ...]) -> tuple[InputError | None, SkipReport]:
     try:
         return None, corpus.require_conversations(LOOKED_AT)
     except NoConversationsError as error:

@@ -152,21 +152,22 @@ def progress() -> None:
 
 
 def _outcome(job: Job) -> None:
-    found = job.result() or {}
-    if "key" not in found:
+    result = job.result() or {}
+    if "key" not in result:
         return
     st.markdown(
-        f"{counted(found['tokens'], 'token')} of {counted(found['conversations'], 'conversation')} "
-        f"{MEASURED} by {plain(found['engine'])}; {plain(found['proof']['sentence'])}.",
-        help="\n\n".join(map(plain, found["proof"].get("details", ()))) or None,
+        f"{counted(result['tokens'], 'token')} of "
+        f"{counted(result['conversations'], 'conversation')} "
+        f"{MEASURED} by {plain(result['engine'])}; {plain(result['proof']['sentence'])}.",
+        help="\n\n".join(map(plain, result["proof"].get("details", ()))) or None,
     )
-    for each in (*found.get("skips", ()), *found.get("notes", ())):
-        st.caption(plain(_left_out(each)))
+    for remark in (*result.get("skips", ()), *result.get("notes", ())):
+        st.caption(plain(_left_out(remark)))
     known = [stored.key for stored in state.counted_sets()]
-    if found["key"] in known and st.button(
+    if result["key"] in known and st.button(
         "Explore", icon=":material/tune:", key=f"explore_{job.id}"
     ):
-        _explore(found["key"])
+        _explore(result["key"])
 
 
 def _left_out(remark: Mapping[str, Any]) -> str:

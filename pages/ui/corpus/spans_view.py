@@ -49,45 +49,53 @@ def look(
         for sample in SAMPLES.values()
     ]
     spans, check = st.tabs(["Counted spans", "Pre-flight"], key="look", on_change="rerun")
-    found: list[Preview] = []
+    previews: list[Preview] = []
     if chosen.corpus is not None:
-        found = preview(chosen.corpus, tokenizer, template, rule, 3, max_length=length, **narrower)
+        previews = preview(
+            chosen.corpus, tokenizer, template, rule, 3, max_length=length, **narrower
+        )
     if spans.open:
         with spans:
             st.caption(
                 "Green is counted, ↵ is a newline at its end; the rest is what the chat template "
                 "writes around it."
             )
-            _conversations(found)
+            _conversations(previews)
             _samples(samples)
     if check.open and chosen.corpus is None:
         check.caption(HUB)
     elif check.open and chosen.corpus:
         with check, st.spinner("Reading the rows"):
-            seen = preflight(
+            checked = preflight(
                 chosen.corpus, tokenizer, template, rule, sample=500, max_length=length, **narrower
             )
-            ask_for_roles(chosen, seen.skipped)
-            _report(seen, wanted["most_refused"])
-    own = [Read(FIRST, p.reading, p.said, p.messages, p.tools) for p in found[:1]]
+            ask_for_roles(chosen, checked.skipped)
+            _report(checked, wanted["most_refused"])
+    own = [Read(FIRST, p.reading, p.said, p.messages, p.tools) for p in previews[:1]]
     return own + samples
 
 
-def _conversations(found: list[Preview]) -> None:
-    if not found:
+def _conversations(previews: list[Preview]) -> None:
+    if not previews:
         st.caption(HUB)
-    for i, each in enumerate(found):
-        st.caption(f"{plain(each.file)}, row {each.row:,}: {each.tokens:,} tokens {MEASURED}")
-        alt = f"Conversation of row {each.row} with its counted spans"
-        _marked(each.text, each.spans, f"preview_{i}", alt)
-        _sentences(each.said)
+    for i, conversation in enumerate(previews):
+        st.caption(
+            f"{plain(conversation.file)}, row {conversation.row:,}: {conversation.tokens:,} tokens "
+            f"{MEASURED}"
+        )
+        alt = f"Conversation of row {conversation.row} with its counted spans"
+        _marked(conversation.text, conversation.spans, f"preview_{i}", alt)
+        _sentences(conversation.said)
 
 
 def _samples(samples: list[Read]) -> None:
-    for i, each in enumerate(samples):
-        st.caption(f"{each.title}. {plain(' '.join(each.said))}")
+    for i, sample in enumerate(samples):
+        st.caption(f"{sample.title}. {plain(' '.join(sample.said))}")
         _marked(
-            each.reading.text, each.reading.spans, f"sample_{i}", f"{each.title}, counted spans"
+            sample.reading.text,
+            sample.reading.spans,
+            f"sample_{i}",
+            f"{sample.title}, counted spans",
         )
 
 
@@ -96,65 +104,65 @@ def _marked(text: str, spans, key: str, alt: str) -> None:
         marked_text(span_pieces(text, spans), key=key, height=220, alt=alt)
 
 
-def _sentences(said: tuple[str, ...]) -> None:
-    for sentence in said:
+def _sentences(sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
         st.caption(plain(sentence))
 
 
-def _report(found: Preflight, most_refused: float) -> None:
+def _report(checked: Preflight, most_refused: float) -> None:
     metrics = {
-        "Conversations": found.conversations,
-        "Rows skipped": found.skipped.skipped,
-        "Empty answers": found.empty_spans,
-        "Turns, median": found.turns.median,
+        "Conversations": checked.conversations,
+        "Rows skipped": checked.skipped.skipped,
+        "Empty answers": checked.empty_spans,
+        "Turns, median": checked.turns.median,
     }
     cells = [*st.columns(2), *st.columns(2)]
     for cell, (label, value) in zip(cells, metrics.items(), strict=True):
         cell.metric(f"{label} {MEASURED}", f"{value:,.0f}")
-    part = "All" if found.complete else "The first 64 MB with"
-    st.caption(f"{part} {counted(found.rows, 'row')} were read.")
-    for reason, count, places in (*found.skipped.reasons, *found.notes.reasons):
+    part = "All" if checked.complete else "The first 64 MB with"
+    st.caption(f"{part} {counted(checked.rows, 'row')} were read.")
+    for reason, count, places in (*checked.skipped.reasons, *checked.notes.reasons):
         st.markdown(plain(f"{count:,} rows: {reason} ({', '.join(places)})"))
-    _rendered(found, most_refused)
-    if found.empty_places:
-        st.markdown(plain(f"Empty assistant text, first at {', '.join(found.empty_places)}"))
-    if found.special_messages:
-        texts = ", ".join(code_span(text) for text, _ in found.special_literals[:5])
-        st.markdown(f"- {found.special_messages:,} messages spell out special tokens ({texts})")
-    if found.length:
-        loss, every = found.length, found.length.sample == found.conversations
+    _rendered(checked, most_refused)
+    if checked.empty_places:
+        st.markdown(plain(f"Empty assistant text, first at {', '.join(checked.empty_places)}"))
+    if checked.special_messages:
+        texts = ", ".join(code_span(text) for text, _ in checked.special_literals[:5])
+        st.markdown(f"- {checked.special_messages:,} messages spell out special tokens ({texts})")
+    if checked.length:
+        loss, every = checked.length, checked.length.sample == checked.conversations
         st.markdown(
             f"- A limit of {loss.max_length:,} tokens loses {percent(loss.share, 2)} of the "
             f"counted tokens; {loss.cut:,} of {counted(loss.sample, 'conversation')} "
             f"{'' if every else 'sampled '}are longer "
-            f"{MEASURED if every and found.complete else ESTIMATED}"
+            f"{MEASURED if every and checked.complete else ESTIMATED}"
         )
 
 
-def _rendered(found: Preflight, most_refused: float) -> None:
+def _rendered(checked: Preflight, most_refused: float) -> None:
     """What came of the conversations that were rendered."""
-    for reason, times, places in found.unwritten.reasons:
+    for reason, times, places in checked.unwritten.reasons:
         st.markdown(
             f"- {plain(reason.capitalize())}: in {counted(times, 'turn')} of "
-            f"{counted(found.rendered, 'conversation')} rendered "
+            f"{counted(checked.rendered, 'conversation')} rendered "
             f"({plain(', '.join(places))}) {MEASURED}"
         )
-    refused = found.refused
+    refused = checked.refused
     if not refused.skipped:
         return
     text = (
-        f"The template refuses {refused.skipped:,} of {counted(found.rendered, 'conversation')} "
-        f"rendered {MEASURED}, about {percent(found.refused_share)} of all {ESTIMATED}; "
+        f"The template refuses {refused.skipped:,} of {counted(checked.rendered, 'conversation')} "
+        f"rendered {MEASURED}, about {percent(checked.refused_share)} of all {ESTIMATED}; "
     )
     causes = "; ".join(f"{reason}, first at {places[0]}" for reason, _, places in refused.reasons)
-    if found.refused_share > most_refused:
+    if checked.refused_share > most_refused:
         rest = f"at most {percent(most_refused)} may be, so nothing would be counted."
         st.warning(f"{text}{rest} {plain(causes)}", icon=":material/warning:")
     else:
         st.markdown(f"- {text}they would be left out. {plain(causes)}")
 
 
-def beside_trainer(template: ChatTemplate, shown: list[Read]) -> None:
+def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
     """Which text counts and which SpecForge gives loss to, side by side, and why they differ."""
     st.subheader("Beside SpecForge", anchor=False)
     entries = matching(template)
@@ -164,10 +172,12 @@ def beside_trainer(template: ChatTemplate, shown: list[Read]) -> None:
             "to compare with."
         )
         return
-    read = [each for each in shown if each.reading.text]
+    read = [conversation for conversation in conversations if conversation.reading.text]
     compared = {
-        (each.title, entry.name): trained(template, each.reading, entry, each.messages, each.tools)
-        for each in read
+        (conversation.title, entry.name): trained(
+            template, conversation.reading, entry, conversation.messages, conversation.tools
+        )
+        for conversation in read
         for entry in entries
     }
     st.html(STYLE)
@@ -182,24 +192,29 @@ def beside_trainer(template: ChatTemplate, shown: list[Read]) -> None:
         )
         title = right.segmented_control(
             "Conversation",
-            [each.title for each in read],
+            [conversation.title for conversation in read],
             default=read[0].title if read else None,
             required=True,
             key="specforge_sample",
         )
-        for each in read:
-            if name and each.title == title:
-                _pair(each, compared[each.title, name])
+        for conversation in read:
+            if name and conversation.title == title:
+                _pair(conversation, compared[conversation.title, name])
 
 
-def _warnings(found: list[Trained], names: list[str]) -> None:
-    differing = warnings_of(found)
-    for some, said in differing:
+def _warnings(compared: list[Trained], names: list[str]) -> None:
+    differing = warnings_of(compared)
+    for differing_names, sentences in differing:
         st.warning(
-            f"**{plain(', '.join(some))}**: {plain(' '.join(said))}", icon=":material/warning:"
+            f"**{plain(', '.join(differing_names))}**: {plain(' '.join(sentences))}",
+            icon=":material/warning:",
         )
-    alike = [name for name in names if not any(name in some for some, _ in differing)]
-    if alike and found:
+    alike = [
+        name
+        for name in names
+        if not any(name in differing_names for differing_names, _ in differing)
+    ]
+    if alike and compared:
         st.success(
             f"**{plain(', '.join(alike))}**: SpecForge gives loss to the text that counts, and to "
             "nothing else in these conversations.",
@@ -207,15 +222,18 @@ def _warnings(found: list[Trained], names: list[str]) -> None:
         )
 
 
-def _pair(each: Read, other: Trained) -> None:
+def _pair(conversation: Read, other: Trained) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Counted**")
         _marked(
-            each.reading.text, each.reading.spans, "beside_counted", f"{each.title}: counted spans"
+            conversation.reading.text,
+            conversation.reading.spans,
+            "beside_counted",
+            f"{conversation.title}: counted spans",
         )
     with right:
         st.markdown(f"**Loss in SpecForge** ({plain(other.entry.name)})")
-        _marked(other.text, other.spans, "beside_loss", f"{each.title}: loss in SpecForge")
+        _marked(other.text, other.spans, "beside_loss", f"{conversation.title}: loss in SpecForge")
     if other.entry.prompts:
         st.caption("SpecForge also puts a system prompt of its own before rows that have none.")

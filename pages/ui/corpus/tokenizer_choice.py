@@ -49,19 +49,19 @@ def choose() -> Tokenizer | None:
         ]()
         if not spec:
             return None
-        found = tokens.load(spec, revision)
-        tokens.note_source(found)
-        if found.vocab_size_from == ASSUMED:
-            found = _with_v(found, spec, revision)
-        _about(found)
-        return found
+        tokenizer = tokens.load(spec, revision)
+        tokens.note_source(tokenizer)
+        if tokenizer.vocab_size_from == ASSUMED:
+            tokenizer = _with_v(tokenizer, spec, revision)
+        _about(tokenizer)
+        return tokenizer
     return None
 
 
-def _with_v(found: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
+def _with_v(tokenizer: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
     """The field for the model's V where no config.json says it, with the sizes that are known."""
-    key = f"model_v_{found.fingerprint[:16]}"
-    sizes, needed = padded(found.backend), least(found.backend)
+    key = f"model_v_{tokenizer.fingerprint[:16]}"
+    sizes, needed = padded(tokenizer.backend), least(tokenizer.backend)
     if sizes:
         st.pills(
             "Models with this tokenizer have V",
@@ -77,11 +77,11 @@ def _with_v(found: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
         LARGEST,
         None,
         **persisted(key),
-        placeholder=f"{found.vocab_size:,}, the tokenizer's own",
+        placeholder=f"{tokenizer.vocab_size:,}, the tokenizer's own",
         help="The vocab_size of the model's config.json: rows of its head, and of every mapping. "
         f"At least {needed:,}, the largest id + 1.",
     )
-    return tokens.load(spec, revision, int(size)) if size is not None else found
+    return tokens.load(spec, revision, int(size)) if size is not None else tokenizer
 
 
 def _take(key: str) -> None:
@@ -140,20 +140,23 @@ def _upload() -> tuple[str, None]:
     return str(folder), None
 
 
-def _about(found: Tokenizer) -> None:
+def _about(tokenizer: Tokenizer) -> None:
     try:
-        template = resolve_template(found).name
+        template = resolve_template(tokenizer).name
         written = "its own" if template == "tokenizer" else template
     except InputError:
-        what = "its own, which cannot be used" if found.chat_template else "none found"
-        written = f"{what}; choose a named one below"
+        state_of_template = (
+            "its own, which cannot be used" if tokenizer.chat_template else "none found"
+        )
+        written = f"{state_of_template}; choose a named one below"
     st.markdown(
-        f"- V = {found.vocab_size:,} ({found.vocab_size_from}), {len(found.specials):,} special "
+        f"- V = {tokenizer.vocab_size:,} ({tokenizer.vocab_size_from}), "
+        f"{len(tokenizer.specials):,} special "
         "tokens\n"
-        f"- Chat template: {written}\n- Licence: {found.licence}\n"
-        f"- Fingerprint: `{found.fingerprint[:16]}`"
+        f"- Chat template: {written}\n- Licence: {tokenizer.licence}\n"
+        f"- Fingerprint: `{tokenizer.fingerprint[:16]}`"
     )
-    for warning in found.warnings:
+    for warning in tokenizer.warnings:
         st.warning(told(warning), icon=":material/warning:")
 
 
@@ -161,14 +164,14 @@ def try_it(tokenizer: Tokenizer) -> None:
     """A box to type text and see which of its tokens the draft vocabulary keeps."""
     text = st.text_area("Text to try", SAMPLE, key="try_text", height=96, max_chars=5000)
     pieces = tokenizer.pieces(text or "")
-    name, kept = _chosen(tokenizer) or ("", None)
-    kinds = ["token" if kept is None else "in" if kept[i] else "out" for _, i in pieces]
+    name, in_draft = _chosen(tokenizer) or ("", None)
+    kinds = ["token" if in_draft is None else "in" if in_draft[i] else "out" for _, i in pieces]
     marked = [
         (piece, kind, f"id {i}{', left out' * (kind == 'out')}")
         for (piece, i), kind in zip(pieces, kinds, strict=True)
     ]
     marked_text(marked, key="try_marked", alt="The text cut into its tokens")
-    if kept is None:
+    if in_draft is None:
         st.caption(
             f"{counted(len(pieces), 'token')}. Once a set is counted with this tokenizer, they are "
             "coloured by whether the draft vocabulary keeps them."
@@ -176,7 +179,8 @@ def try_it(tokenizer: Tokenizer) -> None:
     elif pieces:
         st.caption(
             f"{kinds.count('in'):,} of {counted(len(pieces), 'token')} are in the draft vocabulary "
-            f"of {int(kept.sum()):,} now chosen on Explore for {plain(name)}; the others are drawn "
+            f"of {int(in_draft.sum()):,} now chosen on Explore for {plain(name)}; the others are "
+            "drawn "
             "in orange."
         )
 

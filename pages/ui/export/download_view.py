@@ -36,9 +36,9 @@ def bundle(
         command,
     )
     vocabulary = _own.vocabulary if _own else curve.vocabulary(k)
-    made = exports.export_zip(vocabulary, formats, context)
+    archive = exports.export_zip(vocabulary, formats, context)
     freeze()  # writing tensors has imported torch
-    return made
+    return archive
 
 
 def origin(view: vocabularies.InView, settings: Settings) -> str:
@@ -53,11 +53,11 @@ def sentence(view: vocabularies.InView, stored) -> str:
     if view.plain_k:
         choice = view.tradeoff.at(view.plain_k)
         return choice_sentence(choice, view.tradeoff.curve, view.architecture)
-    kept = coverage_on(view.vocabulary, stored.counts)
+    covered = coverage_on(view.vocabulary, stored.counts)
     about = plain(view.own.about) if view.own else ""
     return (
-        f"{about[:1].upper()}{about[1:]}. It covers {percent(kept.coverage)} of the "
-        f"{kept.tokens:,} tokens counted in {plain(kept.name)}. {MEASURED}"
+        f"{about[:1].upper()}{about[1:]}. It covers {percent(covered.coverage)} of the "
+        f"{covered.tokens:,} tokens counted in {plain(covered.name)}. {MEASURED}"
     )
 
 

@@ -18,19 +18,22 @@ def use_on_explore(settings: Settings) -> None:
     st.switch_page(page_of("explore"), query_params=to_query(settings))
 
 
-def actions(made) -> None:
-    settings = state.settings(made.size)
+def actions(answer) -> None:
+    settings = state.settings(answer.size)
     with st.container(horizontal=True, gap="small"):
         if st.button(
-            f"Use {made.k:,} tokens on Explore", type="primary", icon=":material/tune:", key="use_k"
+            f"Use {answer.k:,} tokens on Explore",
+            type="primary",
+            icon=":material/tune:",
+            key="use_k",
         ):
-            use_on_explore(replace(settings, k=made.k))
-        alpha = min(1.0, max(0.0, round(made.alpha, 2)))
-        told = "The alpha whose optimum is the recommended size, to the slider's step."
+            use_on_explore(replace(settings, k=answer.k))
+        alpha = min(1.0, max(0.0, round(answer.alpha, 2)))
+        explanation = "The alpha whose optimum is the recommended size, to the slider's step."
         if st.button(
             f"Use alpha {alpha:.2f} on Explore",
             key="use_alpha",
-            help=told,
+            help=explanation,
             icon=":material/balance:",
         ):
             use_on_explore(replace(settings, alpha=alpha, k=None))

@@ -41,8 +41,8 @@ class Assumed:
 
     def cycles(self, shape: DraftArchitecture) -> CycleRange:
         """The cycle model; InputError for measurements that make none."""
-        made = self.calibration
-        return made.cycles() if made else CycleRange.of(self.settings, shape)
+        measured_on = self.calibration
+        return measured_on.cycles() if measured_on else CycleRange.of(self.settings, shape)
 
     @property
     def title(self) -> str:
@@ -52,16 +52,23 @@ class Assumed:
         if self.settings.cycles:
             return "With your two measurements"
         batch = self.settings.batch
-        some = f", {batch} sequences at once" if batch > 1 else ""
-        return f"On {HARDWARE[self.settings.hardware].name}{some}"
+        sequences = f", {batch} sequences at once" if batch > 1 else ""
+        return f"On {HARDWARE[self.settings.hardware].name}{sequences}"
 
     def arguments(self, chooser: StoredCounts) -> list[str]:
         """As arguments of `forecast`, defaults left out."""
         argv = [] if self.served.key == chooser.key else ["--on", self.served.key]
-        if made := self.calibration:
-            argv += ["--measurement", made.measurement.key, "--batch", str(made.concurrency)]
-            own = tuple((k, v) for k, v in self.settings.measured if made.lengths.get(k) != v)
-            depth = NO_FORECAST.depth if made.steps else self.settings.depth
+        if measured_on := self.calibration:
+            argv += [
+                "--measurement",
+                measured_on.measurement.key,
+                "--batch",
+                str(measured_on.concurrency),
+            ]
+            own = tuple(
+                (k, v) for k, v in self.settings.measured if measured_on.lengths.get(k) != v
+            )
+            depth = NO_FORECAST.depth if measured_on.steps else self.settings.depth
             return [*argv, *to_argv(ForecastSettings(depth=depth, measured=own))]
         return [*argv, *to_argv(self.settings)]
 
@@ -85,17 +92,21 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
 
 def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     """Times and lengths of what was measured; only what it does not tell is asked."""
-    found = measurement_form.choose(vocab_size)
-    if found is None:
+    calibrated = measurement_form.choose(vocab_size)
+    if calibrated is None:
         return None
-    depth = found.steps or _depth()
+    depth = calibrated.steps or _depth()
     served = _served(stored)
-    measured = tuple((found.lengths | _measured(vocab_size)).items())
-    cycles = tuple((p.k, p.cycle.mean) for p in found.points)
+    measured = tuple((calibrated.lengths | _measured(vocab_size)).items())
+    cycles = tuple((p.k, p.cycle.mean) for p in calibrated.points)
     settings = ForecastSettings(
-        found.lengths.get(vocab_size), depth, measured, batch=found.concurrency, cycles=cycles
+        calibrated.lengths.get(vocab_size),
+        depth,
+        measured,
+        batch=calibrated.concurrency,
+        cycles=cycles,
     )
-    return Assumed(served, settings, found)
+    return Assumed(served, settings, calibrated)
 
 
 def _depth() -> int:
@@ -112,8 +123,8 @@ def _depth() -> int:
 
 def _full_length(depth: int) -> float | None:
     start = round(paper_length(depth), 2)
-    kept = session.tau
-    if kept is not None and not 1 <= kept <= depth + 1:
+    current = session.tau
+    if current is not None and not 1 <= current <= depth + 1:
         session.tau = start
     value = st.slider(
         "Acceptance length with all tokens",
@@ -131,7 +142,7 @@ def _full_length(depth: int) -> float | None:
 def _served(stored: StoredCounts) -> StoredCounts:
     others, _ = eval_sets.comparable(stored)
     sets = [stored, *others]
-    by_key, names = {each.key: each for each in sets}, eval_sets.names_of(sets)
+    by_key, names = {counted_set.key: counted_set for counted_set in sets}, eval_sets.names_of(sets)
     drop_stale("served", by_key)
     key = st.selectbox(
         "Text to be served",
@@ -180,19 +191,19 @@ def _points(vocab_size: int) -> tuple[tuple[int, float], ...]:
         (min(paper.k, vocab_size), paper.throughput_trimmed, paper.length_trimmed),
         (full, paper.throughput_full, paper.length_full),
     )
-    found = []
+    points = []
     for i, (k, rate, length) in enumerate(starts):
         st.markdown(f"**Run {i + 1}**")
         left, right = st.columns(2, gap="small")
         size = st.number_input("Size k", 1, vocab_size, k, **persisted(f"run{i}_k"))
         tps = left.number_input("Tokens/s", 0.01, None, rate, **persisted(f"run{i}_rate"))
         tokens = right.number_input("Acceptance", 1.0, None, length, **persisted(f"run{i}_length"))
-        found.append((int(size), float(tokens) / float(tps)))
+        points.append((int(size), float(tokens) / float(tps)))
     st.caption(
         "The start is the paper's MT-Bench on an A100; put in your own runs at one engine "
         "and batch size."
     )
-    return tuple(found)
+    return tuple(points)
 
 
 def _measured(vocab_size: int) -> dict[int, float]:

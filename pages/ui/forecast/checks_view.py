@@ -14,35 +14,38 @@ from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.serving.calibration import CalibrationCheck, checks, with_lengths
 
 
-def against(made: ForecastAnswer, assumed: Assumed) -> None:
+def against(answer: ForecastAnswer, assumed: Assumed) -> None:
     """Every measured size against the forecast from the other sizes, and what it recommends now."""
-    found = assumed.calibration
-    if found is None:
+    calibrated = assumed.calibration
+    if calibrated is None:
         st.info(
             "Choose A measurement as the source of the cycle time: the forecast is then held "
             "against every size that was measured.",
             icon=":material/speed:",
         )
         return
-    full = None if made.size in found.lengths else assumed.settings.full_length
+    full = None if answer.size in calibrated.lengths else assumed.settings.full_length
 
     def predict(lengths, cycles):
-        return forecast(with_lengths(made.acceptance, lengths, full), cycles)
+        return forecast(with_lengths(answer.acceptance, lengths, full), cycles)
 
-    rows = checks(found, predict)
-    best = made.found.recommended_k
-    first, last = made.found.recommended_range
+    rows = checks(calibrated, predict)
+    best = answer.found.recommended_k
+    first, last = answer.found.recommended_range
     span = f" ({first:,} to {last:,})" if first != last else ""
     st.markdown(
         f"{_said(rows)} With all of them the forecast recommends **{best:,} tokens**{span}. "
         + ESTIMATED
     )
     alt = "Output tokens per second against vocabulary size: forecast, measured, predicted"
-    info = figures.measured_info(made.found, rows, found.concurrency, toy=found.measurement.toy)
+    info = figures.measured_info(
+        answer.found, rows, calibrated.concurrency, toy=calibrated.measurement.toy
+    )
     plots.draw(figures.measured_figure(info, plots.palette()), "against_measured", alt)
     st.dataframe(_table(rows), hide_index=True, width="content")
     st.caption(
-        f"Acceptance lengths are those of {plain(found.measurement.prompts)}; coverage and ceiling "
+        f"Acceptance lengths are those of {plain(calibrated.measurement.prompts)}; coverage and "
+        "ceiling "
         f"are those of {plain(assumed.served.counts.name)}. Where the two differ, predictions of "
         "sizes that were left out suffer; choose the text that was asked."
     )

@@ -59,7 +59,7 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
         limit = eval_sets.ceiling_of(stored.key, served.key, curve, responses).length(
             settings.depth
         )
-    acceptance, said = acceptance_on(
+    acceptance, assumptions_made = acceptance_on(
         curve,
         served.counts,
         responses,
@@ -68,15 +68,15 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
         dict(settings.measured),
         limit,
     )
-    found = forecast(
+    predicted = forecast(
         acceptance,
         assumed.cycles(tradeoff.architecture),
         baseline_k=_baseline(curve.vocab_size),
         k_min=tradeoff.k_min,
         k_max=tradeoff.k_max,
     )
-    k = min(k, curve.vocab_size) if k else found.recommended_k
-    return ForecastAnswer(tradeoff, acceptance, found, said, k, limit is not None)
+    k = min(k, curve.vocab_size) if k else predicted.recommended_k
+    return ForecastAnswer(tradeoff, acceptance, predicted, assumptions_made, k, limit is not None)
 
 
 def _baseline(size: int) -> int:
@@ -94,54 +94,66 @@ def shipped(size: int) -> int:
     return min(SHIPPED_K, size)
 
 
-def chart_data(made: ForecastAnswer, picked: int | None) -> dict:
+def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
     """Everything `forecast_chart.js` draws."""
-    found, size = made.found, made.size
+    predicted, size = answered.found, answered.size
     marks = [k for k, _ in state.presets(size)]
-    info = figures.throughput_info(found, made.acceptance.coverage, *marks, made.k)
-    low, high = found.tokens_per_s(made.k)
-    first, last = found.recommended_range
+    info = figures.throughput_info(predicted, answered.acceptance.coverage, *marks, answered.k)
+    low, high = predicted.tokens_per_s(answered.k)
+    first, last = predicted.recommended_range
     tiles = [
         (
             "k",
-            f"{made.k:,}",
+            f"{answered.k:,}",
             f"best between {first:,} and {last:,}" if first != last else f"of {size:,} tokens",
             "your choice" if picked else "recommended",
         ),
-        ("full", gain(*found.against(made.k, size)), f"at {made.k:,} of {size:,} tokens", ""),
-        ("shipped", gain(*found.against(made.k, shipped(size))), "what shipped heads keep", ""),
+        (
+            "full",
+            gain(*predicted.against(answered.k, size)),
+            f"at {answered.k:,} of {size:,} tokens",
+            "",
+        ),
+        (
+            "shipped",
+            gain(*predicted.against(answered.k, shipped(size))),
+            "what shipped heads keep",
+            "",
+        ),
         (
             "rate",
             f"{low:,.0f} to {high:,.0f}" if round(low) != round(high) else f"{low:,.0f}",
             "of one sequence",
             "",
         ),
-        ("alpha", f"{made.alpha:.3f}", f"its optimum is {found.recommended_k:,}", ""),
+        ("alpha", f"{answered.alpha:.3f}", f"its optimum is {predicted.recommended_k:,}", ""),
     ]
     series = {name: getattr(info, name).tolist() for name in info._fields}
     return {
         **series,
         "vocab_size": size,
-        "baseline": found.baseline_k,
-        "recommended": found.recommended_k,
+        "baseline": predicted.baseline_k,
+        "recommended": predicted.recommended_k,
         "range": [first, last],
-        "k_own": made.k if picked else None,
+        "k_own": answered.k if picked else None,
         "tiles": tiles,
         "presets": known_sizes(size),
     }
 
 
-def verdict(made: ForecastAnswer, assumed: Assumed) -> str:
+def verdict(answered: ForecastAnswer, assumed: Assumed) -> str:
     """One sentence, and one on what could be gained at all."""
-    found, size, k = made.found, made.size, made.k
-    loss = sorted(model.break_even_loss(k, size) for model in made.models)
-    most = sorted(model.largest_gain(size) for model in made.models)
+    predicted, size, k = answered.found, answered.size, answered.k
+    loss = sorted(model.break_even_loss(k, size) for model in answered.models)
+    most = sorted(model.largest_gain(size) for model in answered.models)
     text = (
         f"{assumed.title}, {k:,} tokens are predicted to change tokens per second by "
-        f"**{gain(*found.against(k, size))}** against all {size:,} tokens"
+        f"**{gain(*predicted.against(k, size))}** against all {size:,} tokens"
     )
     if size > SHIPPED_K:
-        text += f" and **{gain(*found.against(k, SHIPPED_K))}** against the 32,000 of shipped heads"
+        text += (
+            f" and **{gain(*predicted.against(k, SHIPPED_K))}** against the 32,000 of shipped heads"
+        )
     text += (
         f". {ESTIMATED}  \nA head that cost nothing would gain {_share(most)}; at {k:,} tokens the "
         f"acceptance length may fall by {_share(loss)} before it is slower than with all. "
@@ -158,13 +170,15 @@ def _share(ends: list[float]) -> str:
 # --- what stands behind it ----------------------------------------------------------------------
 
 
-def acceptance(made: ForecastAnswer, assumed: Assumed) -> None:
+def acceptance(answered: ForecastAnswer, assumed: Assumed) -> None:
     """Ceiling beside coverage, and the model's interval."""
-    model, k = made.acceptance, made.k
+    model, k = answered.acceptance, answered.k
     info = figures.acceptance_info(model, k)
     at = int((info.k == k).argmax())
-    exact = f"exact for every k {MEASURED}" if made.sharp else f"a bound from coverage {ESTIMATED}"
-    low, high = made.found.lengths
+    exact = (
+        f"exact for every k {MEASURED}" if answered.sharp else f"a bound from coverage {ESTIMATED}"
+    )
+    low, high = answered.found.lengths
     why = _burstiness(info.ceiling[at], info.at_random[at])
     st.markdown(
         f"A perfect draft of {k:,} tokens gets {info.ceiling[at]:.3f} tokens per cycle on "
@@ -186,12 +200,12 @@ def _burstiness(ceiling: float, at_random: float) -> str:
     return "they lie further apart than chance would have them."
 
 
-def cycle_time(made: ForecastAnswer) -> None:
+def cycle_time(answered: ForecastAnswer) -> None:
     """Where the time of a cycle goes."""
-    size, cycles = made.size, made.found.cycles
-    ks = {size: "all", shipped(size): "shipped heads", made.k: "this size"}
+    size, cycles = answered.size, answered.found.cycles
+    ks = {size: "all", shipped(size): "shipped heads", answered.k: "this size"}
     rows = figures.cycle_info(cycles, list(ks.items()))
-    kappa = sorted(model.kappa(size) for model in made.models)
+    kappa = sorted(model.kappa(size) for model in answered.models)
     st.markdown(
         f"With all {size:,} tokens the draft's heads take {_share(kappa)} of the time of the rest "
         f"of the cycle. {ESTIMATED} {cycles.fast.source[0].upper()}{cycles.fast.source[1:]}."
@@ -225,10 +239,10 @@ def paper() -> None:
         )
 
 
-def assumptions(made: ForecastAnswer) -> None:
+def assumptions(answered: ForecastAnswer) -> None:
     """Every assumption, a sentence each."""
-    st.markdown("\n".join(f"- {plain(text)}" for text in made.assumed))
-    st.markdown(f"- {plain(made.found.cycles.regime)}")
+    st.markdown("\n".join(f"- {plain(text)}" for text in answered.assumed))
+    st.markdown(f"- {plain(answered.found.cycles.regime)}")
     st.caption(
         "The interval holds all four pairs of assumptions: most and least acceptance, least and "
         "most overhead. Its middle is their geometric mean, and the recommended size is where "

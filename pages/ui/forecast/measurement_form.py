@@ -20,17 +20,21 @@ MOST_MB = 50
 
 def choose(vocab_size: int) -> Calibration | None:
     """The measurement's selector, and a way to bring a result; None while there is none."""
-    found = {each.key: each for each in _stored(_names()) if each.vocab_size in (None, vocab_size)}
+    by_key = {
+        stored.key: stored
+        for stored in _stored(_names())
+        if stored.vocab_size in (None, vocab_size)
+    }
     chosen = None
-    if found:
-        drop_stale("calibrated_on", found)
+    if by_key:
+        drop_stale("calibrated_on", by_key)
         key = st.selectbox(
             "Measurement",
-            list(found),
-            format_func=lambda k: title(found[k]),
+            list(by_key),
+            format_func=lambda k: title(by_key[k]),
             **persisted("calibrated_on"),
         )
-        chosen = found[key]
+        chosen = by_key[key]
     _bring(vocab_size)
     if chosen is None:
         return None
@@ -39,12 +43,12 @@ def choose(vocab_size: int) -> Calibration | None:
         concurrency = st.select_slider(
             "Requests at once", chosen.concurrencies, key=f"at_once_{chosen.key}"
         )
-    made = calibration(chosen, concurrency)
-    made.cycles()  # refused here, beside the control
+    calibrated = calibration(chosen, concurrency)
+    calibrated.cycles()  # refused here, beside the control
     toy = " of the toy target, which demonstrates the mechanism" if chosen.toy else ""
-    sizes = ", ".join(f"{point.k:,}" for point in made.points)
+    sizes = ", ".join(f"{point.k:,}" for point in calibrated.points)
     st.caption(f"Sizes {sizes}{toy}. {MEASURED}")
-    return made
+    return calibrated
 
 
 def _names() -> tuple[str, ...]:
@@ -69,11 +73,11 @@ def nothing_yet(vocab_size: int) -> None:
         st.switch_page(page_of("throughput"))
 
 
-def title(each: Measurement) -> str:
+def title(measured: Measurement) -> str:
     """A measurement in one line."""
-    target = "toy target" if each.toy else each.target
-    when = each.created[:16].replace("T", " ")
-    return " · ".join(filter(None, [each.prompts, target, each.engine, when]))
+    target = "toy target" if measured.toy else measured.target
+    when = measured.created[:16].replace("T", " ")
+    return " · ".join(filter(None, [measured.prompts, target, measured.engine, when]))
 
 
 def _bring(vocab_size: int) -> None:
@@ -108,16 +112,20 @@ def _bring(vocab_size: int) -> None:
 def _keep(files, ks: str | None, vocab_size: int) -> None:
     """Save what the files hold; the last of it comes into view."""
     try:
-        kept = [keep(each) for each in _read(files, tuple((ks or "").split()), vocab_size)]
+        stored = [
+            keep(imported) for imported in _read(files, tuple((ks or "").split()), vocab_size)
+        ]
     except InputError as error:
         st.toast(told(str(error)), icon=":material/error:")
     else:
-        set_values({"calibrated_on": kept[-1].key})
+        set_values({"calibrated_on": stored[-1].key})
 
 
 def _read(files, ks: tuple[str, ...], vocab_size: int) -> list[Measurement]:
     contents = [(file.name, file.getvalue()) for file in files]
-    ours = [found for name, content in contents if (found := own(content, name))]
+    ours = [
+        own_measurement for name, content in contents if (own_measurement := own(content, name))
+    ]
     others = [read_source(content, name) for name, content in contents if not own(content, name)]
     if not others:
         return ours

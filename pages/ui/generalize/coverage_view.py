@@ -71,19 +71,19 @@ def measured(
     names = eval_sets.names_of(sets)
     rows = []
     for stored in sets:
-        found = coverage_on(view.vocabulary, stored.counts)
-        found = HeldOut(names[stored.key], *_fields(found)[1:])
-        rows.append((stored, found, interval(stored.key, sha, stored.counts, view.vocabulary)))
+        covered = coverage_on(view.vocabulary, stored.counts)
+        covered = HeldOut(names[stored.key], *_fields(covered)[1:])
+        rows.append((stored, covered, interval(stored.key, sha, stored.counts, view.vocabulary)))
     return rows
 
 
-def _fields(found: HeldOut) -> tuple:
+def _fields(covered: HeldOut) -> tuple:
     return (
-        found.name,
-        found.tokens,
-        found.coverage,
-        found.unique_coverage,
-        found.missing_tokens,
+        covered.name,
+        covered.tokens,
+        covered.coverage,
+        covered.unique_coverage,
+        covered.missing_tokens,
     )
 
 
@@ -116,9 +116,9 @@ def _matrix(view: InView, sets: list[StoredCounts]) -> None:
         f"{MEASURED}"
     )
     with plain_errors():
-        found = matrix(tuple(s.key for s in sets), k, [s.counts for s in sets])
+        transfer = matrix(tuple(s.key for s in sets), k, [s.counts for s in sets])
         names = tuple(eval_sets.names_of(sets).values())
-        named = TransferMatrix(names, found.k, found.coverage, found.unique)
+        named = TransferMatrix(names, transfer.k, transfer.coverage, transfer.unique)
         alt = "Transfer matrix: coverage of each set by the top tokens of each other set"
         plots.draw(figures.matrix_figure(named, plots.palette()), "matrix", alt)
 
@@ -140,8 +140,8 @@ def _verdict(view: InView, rows: list, outside: CoverageInterval | None) -> None
         f"{own.tokens:,} tokens of {plain(own.name)}"
     )
     if others:
-        worst = min(others, key=lambda each: each.coverage)
-        best = max(others, key=lambda each: each.coverage)
+        worst = min(others, key=lambda covered: covered.coverage)
+        best = max(others, key=lambda covered: covered.coverage)
         text += f"; on other traffic {percent(worst.coverage)} ({plain(worst.name)})"
         if worst is not best:
             text += f" to {percent(best.coverage)} ({plain(best.name)})"
@@ -159,17 +159,17 @@ def _table(rows: list, chosen_on: str | None) -> None:
     frame = pd.DataFrame(
         [
             {
-                "Set": found.name,
-                "Coverage": 100 * found.coverage,
+                "Set": covered.name,
+                "Coverage": 100 * covered.coverage,
                 "From": 100 * between.low if between else None,
                 "To": 100 * between.high if between else None,
-                "Distinct": 100 * found.unique_coverage,
-                "Missing": found.missing_tokens,
-                "Tokens": found.tokens,
+                "Distinct": 100 * covered.unique_coverage,
+                "Missing": covered.missing_tokens,
+                "Tokens": covered.tokens,
                 "Conversations": stored.counts.conversations,
                 "Unseen": 100 * unseen_mass(stored.counts.counts),
             }
-            for stored, found, between in rows
+            for stored, covered, between in rows
         ]
     )
     number = st.column_config.NumberColumn
@@ -192,7 +192,7 @@ def _table(rows: list, chosen_on: str | None) -> None:
             ),
         },
     )
-    without = [plain(found.name) for _, found, between in rows if between is None]
+    without = [plain(covered.name) for _, covered, between in rows if between is None]
     if without:
         st.caption(NO_INTERVAL.format(names=", ".join(without)))
     if chosen_on:
@@ -203,12 +203,12 @@ def _table(rows: list, chosen_on: str | None) -> None:
 
 def _domains(view: InView, sets: list[StoredCounts]) -> None:
     sha, names = view.vocabulary.sha256, eval_sets.names_of(sets)
-    found = [
+    domains = [
         (names[stored.key], row)
         for stored in sets
         for row in by_domain(stored.key, sha, stored.counts, view.vocabulary)
     ]
-    if not found:
+    if not domains:
         return
     st.subheader("By domain label", anchor=False)
     frame = pd.DataFrame(
@@ -222,7 +222,7 @@ def _domains(view: InView, sets: list[StoredCounts]) -> None:
                 "Tokens": row.tokens,
                 "Conversations": row.conversations,
             }
-            for name, row in found
+            for name, row in domains
         ]
     ).sort_values(["Set", "Coverage"], ascending=[True, False])
     number = st.column_config.NumberColumn

@@ -40,16 +40,16 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
         st.caption(f"What can be read: {KINDS}. Pickles of anything but plain tensors are refused.")
         return
     with plain_errors():
-        found = _read(path, chooser)
-        _soundness(found)
-        _compared(found, view, chooser, others)
+        mapping = _read(path, chooser)
+        _soundness(mapping)
+        _compared(mapping, view, chooser, others)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the mapping")
 def _load(path: str, changed: float, key: str, _counts) -> ImportedMapping:
-    found = import_for(path, _counts)
+    mapping = import_for(path, _counts)
     freeze()  # a .pt file imports torch
-    return found
+    return mapping
 
 
 def _read(path: Path, chooser: StoredCounts) -> ImportedMapping:
@@ -84,8 +84,8 @@ def _choose() -> Path | None:
         with plain_errors():
             stored = _store([(file.name, file.getvalue()) for file in files])
             session.mapping_upload = str(stored)
-    kept = session.mapping_upload
-    return Path(kept) if kept else None
+    uploaded = session.mapping_upload
+    return Path(uploaded) if uploaded else None
 
 
 def _store(files: list[tuple[str, bytes]]) -> Path:
@@ -110,43 +110,43 @@ def _store(files: list[tuple[str, bytes]]) -> Path:
     return folder / min(named)  # d2t before mapping before t2d
 
 
-def _soundness(found: ImportedMapping) -> None:
-    name = plain(found.name)
-    if found.valid:
+def _soundness(mapping: ImportedMapping) -> None:
+    name = plain(mapping.name)
+    if mapping.valid:
         st.success(
-            f"{name} is sound: {len(found.ids):,} tokens, {plain(found.kind)}.",
+            f"{name} is sound: {len(mapping.ids):,} tokens, {plain(mapping.kind)}.",
             icon=":material/check_circle:",
         )
     else:
         st.warning(
-            f"{name} has problems: {len(found.ids):,} entries, {plain(found.kind)}. It is "
+            f"{name} has problems: {len(mapping.ids):,} entries, {plain(mapping.kind)}. It is "
             "compared below as what it holds.",
             icon=":material/warning:",
         )
-    st.markdown("\n".join(f"- {ICONS[c.ok]} {plain(c.detail)}" for c in found.checks))
+    st.markdown("\n".join(f"- {ICONS[c.ok]} {plain(c.detail)}" for c in mapping.checks))
 
 
 def _compared(
-    found: ImportedMapping, view: InView, chooser: StoredCounts, others: list[StoredCounts]
+    mapping: ImportedMapping, view: InView, chooser: StoredCounts, others: list[StoredCounts]
 ) -> None:
     sets = [chooser, *others]
     counts = [stored.counts for stored in sets]
     names = list(eval_sets.names_of(sets).values())
-    vocabularies = [(found.name, found.vocabulary), (view.title, view.vocabulary)]
+    vocabularies = [(mapping.name, mapping.vocabulary), (view.title, view.vocabulary)]
     mine, ours = compare(vocabularies, counts, view.architecture, view.tradeoff.alpha)
     rows = pd.DataFrame(
         {
             "Set": names,
-            found.name: [100 * each.coverage for each in mine.coverages],
-            "In view": [100 * each.coverage for each in ours.coverages],
+            mapping.name: [100 * covered.coverage for covered in mine.coverages],
+            "In view": [100 * covered.coverage for covered in ours.coverages],
             "Difference": [
                 100 * (a.coverage - b.coverage)
                 for a, b in zip(mine.coverages, ours.coverages, strict=True)
             ],
-            "Its missing tokens": [each.missing_tokens for each in mine.coverages],
+            "Its missing tokens": [covered.missing_tokens for covered in mine.coverages],
         }
     )
-    st.markdown(f"{_sentence(found, mine, ours, names[0], view)} {MEASURED} {ESTIMATED}")
+    st.markdown(f"{_sentence(mapping, mine, ours, names[0], view)} {MEASURED} {ESTIMATED}")
     number = st.column_config.NumberColumn
     share = number(format="%.2f%%")
     left, right = st.columns([1.2, 1], gap="large")
@@ -156,7 +156,7 @@ def _compared(
             hide_index=True,
             alt="Coverage of the imported mapping and of the one in view",
             column_config={
-                found.name: share,
+                mapping.name: share,
                 "In view": share,
                 "Difference": number(format="%+.2f pt"),
                 "Its missing tokens": number(format="localized"),
@@ -168,7 +168,7 @@ def _compared(
             icon=":material/check:",
             key="use_mapping",
             on_click=_use,
-            args=(found, chooser),
+            args=(mapping, chooser),
         )
     with right:
         (against,) = compare(
@@ -178,10 +178,10 @@ def _compared(
 
 
 def _sentence(
-    found: ImportedMapping, mine: Compared, ours: Compared, name: str, view: InView
+    mapping: ImportedMapping, mine: Compared, ours: Compared, name: str, view: InView
 ) -> str:
     text = (
-        f"{len(found.vocabulary):,} tokens keep {percent(mine.coverages[0].coverage, 2)} of "
+        f"{len(mapping.vocabulary):,} tokens keep {percent(mine.coverages[0].coverage, 2)} of "
         f"{plain(name)}; as many of its most frequent tokens would keep {percent(mine.best, 2)}."
     )
     if mine.utility is not None and ours.utility is not None:
@@ -218,12 +218,12 @@ def _differences(row: Compared, chooser: StoredCounts, name: str) -> None:
                 )
 
 
-def _use(found: ImportedMapping, chooser: StoredCounts) -> None:
+def _use(mapping: ImportedMapping, chooser: StoredCounts) -> None:
     own = OwnVocabulary(
-        f"Imported {found.name}, {len(found.vocabulary):,} tokens",
-        f"imported from {found.name} ({found.kind})",
+        f"Imported {mapping.name}, {len(mapping.vocabulary):,} tokens",
+        f"imported from {mapping.name} ({mapping.kind})",
         chooser.key,
-        found.vocabulary,
+        mapping.vocabulary,
         tuple(arguments(chooser, [])),
     )
     vocabularies.keep_vocabulary("imported", own, chooser.counts)

@@ -35,8 +35,8 @@ def shown(key: str, sha: str, _counts, _found: Missing, _tokenizer) -> dict[int,
     responses = eval_sets.responses_of(key, _counts)
     if responses is None or _tokenizer is None:
         return {}
-    found = examples(responses, _found.ids[:ROWS], _tokenizer, 1)
-    return {i: each[0] for i, each in found.items() if each}
+    occurrences = examples(responses, _found.ids[:ROWS], _tokenizer, 1)
+    return {i: of_token[0] for i, of_token in occurrences.items() if of_token}
 
 
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
@@ -54,44 +54,44 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
     )
     stored, sha = by_key[key], view.vocabulary.sha256
     tokenizer = eval_sets.tokenizer_of(stored.counts)
-    found = find(key, sha, stored.counts, view.vocabulary, tokenizer)
-    if not len(found.ids):
+    lost = find(key, sha, stored.counts, view.vocabulary, tokenizer)
+    if not len(lost.ids):
         st.success(
             f"Nothing: every token that {plain(names[key])} says is kept.",
             icon=":material/check_circle:",
         )
         return
     st.markdown(
-        f"{len(found.ids):,} tokens of {plain(names[key])} are not in the vocabulary; they make up "
-        f"{percent(found.share, 2)} of what it says. {MEASURED}"
+        f"{len(lost.ids):,} tokens of {plain(names[key])} are not in the vocabulary; they make up "
+        f"{percent(lost.share, 2)} of what it says. {MEASURED}"
     )
     left, right = st.columns([1, 1.45], gap="large")
     with left:
-        if found.groups:
+        if lost.groups:
             alt = "Share of the set that is missing, by kind of token"
-            bars = figures.missing_figure(figures.missing_info(found), plots.palette())
+            bars = figures.missing_figure(figures.missing_info(lost), plots.palette())
             plots.draw(bars, "missing", alt)
         else:
             st.caption(NO_TOKENIZER)
     with right:
-        picked = _table(found, stored, sha, tokenizer)
+        picked = _table(lost, stored, sha, tokenizer)
         if picked:
             _adding(view, sets, picked)
         else:
             st.caption("Tick rows to see what adding those tokens would change.")
 
 
-def _table(found: Missing, stored: StoredCounts, sha: str, tokenizer) -> list[int]:
-    ids, counts = found.ids[:ROWS], found.counts[:ROWS]
+def _table(lost: Missing, stored: StoredCounts, sha: str, tokenizer) -> list[int]:
+    ids, counts = lost.ids[:ROWS], lost.counts[:ROWS]
     kinds = token_kinds(tokenizer) if tokenizer else None
-    seen = shown(stored.key, sha, stored.counts, found, tokenizer)
+    in_context = shown(stored.key, sha, stored.counts, lost, tokenizer)
     frame = pd.DataFrame(
         {
             "Token": [visible(t) for t in tokenizer.tokens(ids)] if tokenizer else map(str, ids),
             "Count": counts,
-            "Share": 100 * counts / found.tokens,
+            "Share": 100 * counts / lost.tokens,
             "Kind": [kinds.name(int(i)) for i in ids] if kinds else None,
-            "In context": [_context(seen.get(int(i))) for i in ids],
+            "In context": [_context(in_context.get(int(i))) for i in ids],
             "Id": ids,
         }
     )
@@ -111,8 +111,8 @@ def _table(found: Missing, stored: StoredCounts, sha: str, tokenizer) -> list[in
             "In context": st.column_config.TextColumn(width="large"),
         },
     ).selection.rows
-    if len(found.ids) > ROWS:
-        st.caption(f"The {ROWS:,} most frequent of {len(found.ids):,}.")
+    if len(lost.ids) > ROWS:
+        st.caption(f"The {ROWS:,} most frequent of {len(lost.ids):,}.")
     return [int(ids[row]) for row in picked if row < len(ids)]
 
 
@@ -126,25 +126,28 @@ def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
     """What the ticked tokens change, and the button that keeps them."""
     shape = view.architecture
     alpha = view.tradeoff.alpha
-    made = add_tokens(view.vocabulary, ids, [s.counts for s in sets], shape, alpha)
+    grown = add_tokens(view.vocabulary, ids, [s.counts for s in sets], shape, alpha)
     names = list(eval_sets.names_of(sets).values())
     with st.container(border=True):
-        more = shape.head_bytes(len(made.vocabulary)) - shape.head_bytes(len(view.vocabulary))
-        cost, utility = made.latency_reduction, made.utility
+        added_bytes = shape.head_bytes(len(grown.vocabulary)) - shape.head_bytes(
+            len(view.vocabulary)
+        )
+        cost, utility = grown.latency_reduction, grown.utility
         assert cost is not None
         assert utility is not None
         st.markdown(
-            f"**Adding {made.added:,} tokens** makes {len(made.vocabulary):,}: the LM head grows "
-            f"by {megabytes(more)}, the FLOPs saved per step go from {percent(cost.before, 3)} to "
+            f"**Adding {grown.added:,} tokens** makes {len(grown.vocabulary):,}: the LM head grows "
+            f"by {megabytes(added_bytes)}, the FLOPs saved per step go from "
+            f"{percent(cost.before, 3)} to "
             f"{percent(cost.after, 3)} {ESTIMATED}, utility on {plain(names[0])} changes by "
             f"{utility.after - utility.before:+.5f} at alpha {alpha:g}."
         )
         gains = pd.DataFrame(
             {
                 "Set": names,
-                "Coverage now": [100 * each.before for each in made.coverage],
-                "With them": [100 * each.after for each in made.coverage],
-                "Gain": [100 * (each.after - each.before) for each in made.coverage],
+                "Coverage now": [100 * change.before for change in grown.coverage],
+                "With them": [100 * change.after for change in grown.coverage],
+                "Gain": [100 * (change.after - change.before) for change in grown.coverage],
             }
         )
         number = st.column_config.NumberColumn
@@ -170,11 +173,11 @@ def _adding(view: InView, sets: list[StoredCounts], ids: list[int]) -> None:
 
 
 def _keep(chooser: StoredCounts, ids: list[int]) -> None:
-    kept = {*vocabularies.user_tokens(chooser.counts), *ids}
-    vocabularies.keep_user_tokens(chooser.counts, sorted(kept))
+    own_ids = {*vocabularies.user_tokens(chooser.counts), *ids}
+    vocabularies.keep_user_tokens(chooser.counts, sorted(own_ids))
     if session.kind_in_view == "choice":
         session.kind_in_view = "grown"
-    st.toast(f"{len(kept):,} tokens of yours are kept whatever their counts.")
+    st.toast(f"{len(own_ids):,} tokens of yours are kept whatever their counts.")
 
 
 def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:

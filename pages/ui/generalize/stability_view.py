@@ -37,11 +37,11 @@ def panel(view: InView, stored: StoredCounts) -> None:
     argv = arguments(stored)
 
     finished = next((job for job in jobpanel.of_command(argv) if job.state == "done"), None)
-    found = (finished.result() or {}) if finished else {}
+    result = (finished.result() or {}) if finished else {}
     left, right = st.columns([1.25, 1], gap="large")
     with left:
-        if "samples" in found:
-            _result(found)
+        if "samples" in result:
+            _result(result)
         else:
             st.markdown(WHY)
             if st.button(
@@ -55,51 +55,51 @@ def panel(view: InView, stored: StoredCounts) -> None:
                 st.rerun()
             jobpanel.watch_command(argv, "stability")
     with right:
-        _unseen(stored, found)
+        _unseen(stored, result)
         _optimism(view, stored)
 
 
-def _result(found: dict) -> None:
-    low, high = found["interval"]
-    st.markdown(f"**{plain(found['sentence'])}** {MEASURED}")
-    info = figures.stability_info(found)
+def _result(result: dict) -> None:
+    low, high = result["interval"]
+    st.markdown(f"**{plain(result['sentence'])}** {MEASURED}")
+    info = figures.stability_info(result)
     alt = "Best size k* of subsamples against the number of conversations in them"
     plots.draw(figures.stability_figure(info, plots.palette()), "stability", alt)
     st.caption(
-        f"k* = {found['k']:,} lies between {low:,.0f} and {high:,.0f} with 95% confidence; drawn "
-        f"from {found['drawn_from']}, alpha {found['alpha']:g}, draft {found['draft']}. The "
+        f"k* = {result['k']:,} lies between {low:,.0f} and {high:,.0f} with 95% confidence; drawn "
+        f"from {result['drawn_from']}, alpha {result['alpha']:g}, draft {result['draft']}. The "
         "paper's figure 3 goes from 11,199 at 1,000 conversations to 13,000 to 13,300 beyond "
         "10,000."
     )
 
 
-def _unseen(stored: StoredCounts, found: dict) -> None:
+def _unseen(stored: StoredCounts, result: dict) -> None:
     mass = unseen_mass(stored.counts.counts)
     text = (
         f"**Not seen yet.** {percent(mass, 3)} of the next tokens of "
         f"{plain(stored.counts.name)} are expected to be new ones (Good-Turing). {MEASURED}"
     )
-    if "held_out" in found:
-        value, low, high = (found["held_out"][name] for name in ("value", "low", "high"))
+    if "held_out" in result:
+        value, low, high = (result["held_out"][name] for name in ("value", "low", "high"))
         text += (
-            f"  \n**In sample and held out.** C(k*) is {percent(found['coverage'], 2)} on the "
+            f"  \n**In sample and held out.** C(k*) is {percent(result['coverage'], 2)} on the "
             f"conversations that chose and {percent(value, 2)} ({percent(low, 2)} to "
-            f"{percent(high, 2)}) on ones that had no part: {100 * found['optimism']:.2f} points "
+            f"{percent(high, 2)}) on ones that had no part: {100 * result['optimism']:.2f} points "
             f"of optimism. {MEASURED}"
         )
     st.markdown(text)
 
 
 def _optimism(view: InView, stored: StoredCounts) -> None:
-    found = halves(stored.key, stored.counts)
-    if found is None:
+    gap = halves(stored.key, stored.counts)
+    if gap is None:
         st.caption(
             "The gap between in-sample and held-out coverage needs the answers themselves; count "
             "this set here to see it."
         )
         return
     alt = "Coverage on the half of the conversations that chose the tokens and on the other half"
-    figure = figures.optimism_figure(found, len(view.vocabulary), plots.palette())
+    figure = figures.optimism_figure(gap, len(view.vocabulary), plots.palette())
     plots.draw(figure, "optimism", alt)
     st.caption(
         "Random halves: one chooses, the other is measured. Choosing on all conversations flatters "

@@ -82,7 +82,7 @@ def _chart_data(
     shape, t = view.architecture, view.tradeoff
     settings = state.settings(shape.vocab_size)
     names = eval_sets.names_of(sets)
-    kept = np.unique(np.concatenate([w.ids for w in demand.wishes] or [[]])) if demand else []
+    protected = np.unique(np.concatenate([w.ids for w in demand.wishes] or [[]])) if demand else []
     dropped = demand.excluded if demand and demand.excluded is not None else []
     return {
         "sets": [
@@ -101,7 +101,7 @@ def _chart_data(
         "k_min": t.k_min,
         "k_max": t.last_k,
         "multiple": wanted.multiple,
-        "protected": packed(np.asarray(kept, "<u4")),
+        "protected": packed(np.asarray(protected, "<u4")),
         "excluded": packed(np.asarray(dropped, "<u4")),
         "fixed_weights": sum(shape.weights.values()),
         "hidden_size": shape.hidden_size,

@@ -20,8 +20,8 @@ def packed(texts: dict[str, str], suffix: str, name: str) -> bytes:
         return zip_bytes(folder)
 
 
-def get(label: str, make, file: str, kind: str, icon: str, key: str, **more) -> None:
+def get(label: str, make, file: str, kind: str, icon: str, key: str, **options) -> None:
     """A download that is made when it is asked for."""
     st.download_button(
-        label, make, file, kind, key=key, icon=f":material/{icon}:", on_click="ignore", **more
+        label, make, file, kind, key=key, icon=f":material/{icon}:", on_click="ignore", **options
     )

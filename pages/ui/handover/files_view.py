@@ -18,7 +18,7 @@ def files(facts: Facts, choice: SelectionSpec) -> None:
     """Everything else that can be taken along."""
     k = choice.k
     drawn = len(figures(facts))
-    kept = 3 + bool(facts.elsewhere) + bool(facts.material.measured)
+    table_count = 3 + bool(facts.elsewhere) + bool(facts.material.measured)
     st.subheader("Files", anchor=False)
     with st.container(horizontal=True, gap="small"):
         get(
@@ -38,7 +38,7 @@ def files(facts: Facts, choice: SelectionSpec) -> None:
             "get_figures",
         )
         get(
-            f"{kept} tables, CSV",
+            f"{table_count} tables, CSV",
             lambda: packed(tables(facts), "csv", f"tables-{k}"),
             f"tables-{k}.zip",
             "application/zip",

@@ -108,5 +108,5 @@ def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
 
 def measurement_arguments(choice: SelectionSpec, stored) -> list[str]:
     """The measurements in the report, as the command line names them."""
-    found = report_forecast.chosen(choice.k, stored.counts.vocab_size)
-    return ["--measurement", *(each.key for each in found)] if found else []
+    chosen = report_forecast.chosen(choice.k, stored.counts.vocab_size)
+    return ["--measurement", *(measured.key for measured in chosen)] if chosen else []

@@ -62,14 +62,14 @@ def panel(stored: StoredCounts) -> list[list[str]]:
                 icon=":material/folder_open:",
             )
         else:
-            made = plan(draft, vocabulary, target=target, drop_missing=drop)
-            _found(draft, made, stored)
-            _act(draft, argv, made)
+            cut = plan(draft, vocabulary, target=target, drop_missing=drop)
+            _found(draft, cut, stored)
+            _act(draft, argv, cut)
     if draft is not None and (record := _out(argv) / NAME).is_file():
         _result(record.parent)
     jobpanel.watch(lambda: jobpanel.unfinished("slice"), "slice")
-    shown = [part for part in argv if part != str(_out(argv))]
-    return [[*shown, "DIR"]]
+    command = [part for part in argv if part != str(_out(argv))]
+    return [[*command, "DIR"]]
 
 
 def _vocabulary(stored: StoredCounts) -> tuple[DraftVocabulary, Path]:
@@ -111,8 +111,8 @@ def _out(argv: list[str]) -> Path:
 @st.cache_data(max_entries=8, show_spinner="Reading the draft")
 def _checked(folder: str, stamp: tuple[tuple[str, int, int], ...]) -> tuple[str, str, tuple]:
     """Mapping, type of the head's weights, and what was checked, for a folder in this state."""
-    found = inspect_draft(folder)
-    return found.mapping, found.head_dtype, (*found.checked, *found.problems)
+    inspected = inspect_draft(folder)
+    return inspected.mapping, inspected.head_dtype, (*inspected.checked, *inspected.problems)
 
 
 def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
@@ -121,16 +121,16 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
-def _found(draft: Path, made: Plan, stored: StoredCounts) -> None:
+def _found(draft: Path, cut: Plan, stored: StoredCounts) -> None:
     """What the draft is, and what the cut makes of it."""
     mapping, dtype, checks = _checked(str(draft), _stamp(draft))
-    width = made.head.tensor.rows.shape[1]
-    before, after = len(made.head.ids) * width, len(made.rows) * width
-    held = coverage_on(made.vocabulary, stored.counts)
+    width = cut.head.tensor.rows.shape[1]
+    before, after = len(cut.head.ids) * width, len(cut.rows) * width
+    covered = coverage_on(cut.vocabulary, stored.counts)
     first, second, third = st.columns(3)
-    rows = f"{len(made.rows):,}"
+    rows = f"{len(cut.rows):,}"
     first.metric(
-        "Head rows", rows, f"of {len(made.head.ids):,}", delta_color="off", delta_arrow="off"
+        "Head rows", rows, f"of {len(cut.head.ids):,}", delta_color="off", delta_arrow="off"
     )
     second.metric(
         "LM head on disk",
@@ -141,24 +141,24 @@ def _found(draft: Path, made: Plan, stored: StoredCounts) -> None:
     )
     third.metric(
         "Coverage",
-        percent(held.coverage),
-        f"of {held.tokens:,} tokens",
+        percent(covered.coverage),
+        f"of {covered.tokens:,} tokens",
         delta_color="off",
         delta_arrow="off",
     )
-    lost = f"{one_in(1 - held.coverage)} tokens" if held.coverage < 1 else "No token"
+    lost = f"{one_in(1 - covered.coverage)} tokens" if covered.coverage < 1 else "No token"
     st.markdown(
         f"{lost[0].upper()}{lost[1:]} of {plain(stored.counts.name)} can no longer be drafted "
         f"{MEASURED}"
     )
-    if made.dropped:
+    if cut.dropped:
         st.warning(
-            f"{len(made.dropped):,} of the chosen tokens have no row in this draft and are left "
+            f"{len(cut.dropped):,} of the chosen tokens have no row in this draft and are left "
             "out.",
             icon=":material/warning:",
         )
-    _expected(held.coverage)
-    source = "the target's" if made.head.from_target else f"the draft's, {dtype}, mapping {mapping}"
+    _expected(covered.coverage)
+    source = "the target's" if cut.head.from_target else f"the draft's, {dtype}, mapping {mapping}"
     st.caption(f"Head: {source}. Checked: {'; '.join(map(plain, checks))}.")
 
 
@@ -190,16 +190,16 @@ def _expected(coverage: float) -> None:
     )
 
 
-def _act(draft: Path, argv: list[str], made: Plan) -> None:
+def _act(draft: Path, argv: list[str], cut: Plan) -> None:
     done = (_out(argv) / NAME).is_file()
     st.button(
-        "Trimmed, see below" if done else f"Trim it: write {format_bytes(made.size)}",
+        "Trimmed, see below" if done else f"Trim it: write {format_bytes(cut.size)}",
         key="trim",
         type="primary",
         icon=":material/content_cut:",
         disabled=done or jobpanel.is_running(argv),
         on_click=jobpanel.begin,
-        args=(argv, f"Trim {draft.name} to {len(made.rows):,} tokens"),
+        args=(argv, f"Trim {draft.name} to {len(cut.rows):,} tokens"),
         help="Runs in the background and survives closing this page.",
     )
 

@@ -33,10 +33,11 @@ def beside(facts: Facts) -> None:
 
 def foot(facts: Facts) -> None:
     """Where the numbers come from."""
-    counts, made = facts.material.counts, facts.material.counts.provenance
+    counts, provenance = facts.material.counts, facts.material.counts.provenance
     text = (
-        f"Counted: {counts.tokens:,} tokens of {counts.name} with the tokenizer {made.tokenizer}, "
-        f"rule {made.rule}. Estimated: FLOPs and weights of the draft of "
+        f"Counted: {counts.tokens:,} tokens of {counts.name} with the tokenizer "
+        f"{provenance.tokenizer}, "
+        f"rule {provenance.rule}. Estimated: FLOPs and weights of the draft of "
         f"{facts.opened.tradeoff.architecture.name}, from its shapes. Vocabulary sha256 "
         f"{facts.material.choice.vocabulary_sha256[:16]}. After {PAPER}."
     )
@@ -141,22 +142,27 @@ def _places(facts: Facts) -> dict[str, object] | None:
         "span": f"{counts.tokens:,} tokens, where it was chosen",
     }
     ordered = sorted(facts.elsewhere, key=lambda place: -place.held.coverage)
-    more = len(ordered) - MOST_PLACES
+    left_out = len(ordered) - MOST_PLACES
     return {
         "title": "What it covers elsewhere",
         "rows": [own, *map(_place, ordered[:MOST_PLACES])],
-        "note": f"and {more} more sets, down to {percent(ordered[-1].held.coverage)}"
-        if more > 0
+        "note": f"and {left_out} more sets, down to {percent(ordered[-1].held.coverage)}"
+        if left_out > 0
         else None,
     }
 
 
 def _place(place: Elsewhere) -> dict[str, object]:
-    span, held = place.interval, place.held
-    text = f"{held.tokens:,} tokens"
+    span, covered = place.interval, place.held
+    text = f"{covered.tokens:,} tokens"
     if span:
         text += f", 95% interval {percent(span.low)} to {percent(span.high)}"
-    return {"name": held.name, "share": held.coverage, "text": percent(held.coverage), "span": text}
+    return {
+        "name": covered.name,
+        "share": covered.coverage,
+        "text": percent(covered.coverage),
+        "span": text,
+    }
 
 
 def _options(facts: Facts) -> dict[str, object]:
@@ -166,7 +172,7 @@ def _options(facts: Facts) -> dict[str, object]:
         pinned = any(label.startswith(("pinned", "optimum")) for label in option.labels)
         return not option.chosen, option is not facts.full, not pinned
 
-    shown = sorted(sorted(facts.options, key=importance)[:MOST_OPTIONS], key=lambda o: o.k)
+    listed = sorted(sorted(facts.options, key=importance)[:MOST_OPTIONS], key=lambda o: o.k)
     return {
         "title": "Beside the alternatives",
         "head": ["Size, tokens", "Coverage", "FLOPs saved", "LM head"],
@@ -181,6 +187,6 @@ def _options(facts: Facts) -> dict[str, object]:
                     megabytes(o.head_bytes),
                 ],
             }
-            for o in shown
+            for o in listed
         ],
     }

@@ -11,19 +11,19 @@ from pages.ui.frame import plain_errors
 from vocabtrim_core import figures
 
 
-def results(tradeoff, study: str, asked: int) -> None:
+def results(tradeoff, study: str, wanted_trials: int) -> None:
     """The first `asked` trials of the study as stored now: figure, best so far, regret."""
     from vocabtrim_core import tpe
 
-    found = tpe.read(study, trials=asked)
-    trials = found.trials if found else ()
+    stored_study = tpe.read(study, trials=wanted_trials)
+    trials = stored_study.trials if stored_study else ()
     k = np.array([trial.k for trial in trials], np.int64)
     value = np.array([trial.value for trial in trials])
     info = figures.trials_info(tradeoff, k, value)
-    best = found.best if found else None
+    best = stored_study.best if stored_study else None
     exact = info.exact
     cards = (
-        ("Trials finished", f"{len(trials):,}", f"of {asked:,}", MEASURED),
+        ("Trials finished", f"{len(trials):,}", f"of {wanted_trials:,}", MEASURED),
         (
             "Best size so far",
             f"{best.k:,} tokens" if best else "none yet",
@@ -70,12 +70,12 @@ def regret(behind: float) -> str:
     return "under 0.000001" if 0 < behind < 5e-7 else f"{behind:.6f}"
 
 
-def watch(tradeoff, study: str, asked: int, mine) -> None:
+def watch(tradeoff, study: str, wanted_trials: int, mine) -> None:
     """Results and job, refreshed while the study runs."""
 
     def draw() -> None:
         with plain_errors():
-            results(tradeoff, study, asked)
+            results(tradeoff, study, wanted_trials)
 
     running = any(job.active for job in mine())
     st.fragment(draw, run_every=1.0 if running else None, key="study")()

@@ -19,9 +19,9 @@ from vocabtrim_core.serving.measurement import Measurement
 TABS = ("Beside the paper", "Acceptance", "Concurrency", "Latency", "All numbers")
 
 
-def details(shown: Sequence[ShownMeasurement], concurrency: int) -> None:
+def details(in_view: Sequence[ShownMeasurement], concurrency: int) -> None:
     """Tables and further figures."""
-    measured = [each.measurement for each in shown]
+    measured = [item.measurement for item in in_view]
     tabs = st.tabs(TABS, **linked("measured_tab"), on_change="rerun")
     drawers = (
         lambda: paper_tables(measured, concurrency),
@@ -50,8 +50,8 @@ def _acceptance(measured: Sequence[Measurement], concurrency: int) -> None:
         else:
             st.caption("No acceptance length is known for these runs.")
     with right:
-        each = _one(measured, "positions_of")
-        positions = acceptance.position_info(each, concurrency)
+        chosen = _one(measured, "positions_of")
+        positions = acceptance.position_info(chosen, concurrency)
         st.markdown("**Acceptance by draft position**: cycles that accepted it and all before it")
         if positions.lines:
             plots.draw(
@@ -64,14 +64,14 @@ def _acceptance(measured: Sequence[Measurement], concurrency: int) -> None:
 
 
 def _concurrency(measured: Sequence[Measurement]) -> None:
-    each = _one(measured, "concurrency_of")
-    if len(each.concurrencies) < 2:
+    chosen = _one(measured, "concurrency_of")
+    if len(chosen.concurrencies) < 2:
         st.caption(
             "Measured with one number of requests at once. Choose several, such as 1, 2, 4, 8, to "
             "see where speculation stops paying."
         )
         return
-    info = load.concurrency_info(each)
+    info = load.concurrency_info(chosen)
     plots.draw(
         load.concurrency_figure(info, plots.palette()),
         "concurrency",
@@ -83,22 +83,22 @@ def _latency(measured: Sequence[Measurement], concurrency: int) -> None:
     info = load.latency_info(_one(measured, "latency_of"), concurrency)
     left, right = st.columns(2, gap="large")
     for column, first, name in ((left, False, "latency"), (right, True, "first_token")):
-        told = any((row.first if first else row.whole) for row in info.rows)
+        is_known = any((row.first if first else row.whole) for row in info.rows)
         with column:
-            if told:
+            if is_known:
                 figure = load.latency_figure(info, plots.palette(), first_token=first)
                 alt = "Time to the first token" if first else "Latency of a whole request"
                 plots.draw(figure, name, f"{alt}: median, mean and 95th percentile")
             else:
-                what = "The time to the first token" if first else "The latency of requests"
-                st.caption(f"{what} is not known for these runs.")
+                subject = "The time to the first token" if first else "The latency of requests"
+                st.caption(f"{subject} is not known for these runs.")
 
 
 def _one(measured: Sequence[Measurement], key: str) -> Measurement:
     """The measurement a figure of a single one is about."""
     if len(measured) == 1:
         return measured[0]
-    by_key = {each.key: each for each in measured}
+    by_key = {measurement.key: measurement for measurement in measured}
     drop_stale(key, list(by_key))
     chosen = st.selectbox(
         "Measurement", list(by_key), **persisted(key), format_func=lambda k: where(by_key[k])
@@ -108,18 +108,18 @@ def _one(measured: Sequence[Measurement], key: str) -> Measurement:
 
 def _numbers(measured: Sequence[Measurement]) -> None:
     """Every configuration and number of requests at once as a row."""
-    whole, one, three = (
+    whole, one_digit, three_digits = (
         st.column_config.NumberColumn(format=form) for form in ("localized", "%.1f", "%.3f")
     )
     columns = {
         "k": whole,
-        "Tokens/s": one,
-        "± tokens/s": one,
-        "Acceptance length": three,
-        "± length": three,
+        "Tokens/s": one_digit,
+        "± tokens/s": one_digit,
+        "Acceptance length": three_digits,
+        "± length": three_digits,
     }
     rows = pd.DataFrame(summary_rows(measured))
-    columns |= {name: one for name in rows if name.endswith(", ms")}
+    columns |= {name: one_digit for name in rows if name.endswith(", ms")}
     st.dataframe(
         rows,
         hide_index=True,

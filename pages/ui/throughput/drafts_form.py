@@ -57,7 +57,7 @@ def _of(run: TrainingRun) -> Path:
 
 def drafts(target: Path | None) -> list[KnownDraft]:
     """Trained and trimmed drafts, those of another target left out."""
-    found = [
+    every_draft = [
         KnownDraft(draft.draft, draft.k, run.name, _of(run))
         for run in list_runs()
         for draft in run.drafts
@@ -69,14 +69,14 @@ def drafts(target: Path | None) -> list[KnownDraft]:
         except InputError:
             continue
         name = f"trimmed from {sliced.source.get('name', 'a draft')}"
-        found.append(KnownDraft(note.parent, sliced.k, name, None))
-    known = [draft for draft in found if draft.target in (None, target)]
+        every_draft.append(KnownDraft(note.parent, sliced.k, name, None))
+    known = [draft for draft in every_draft if draft.target in (None, target)]
     return sorted(known, key=lambda draft: (-draft.k, draft.name))
 
 
 def choose_target() -> str | None:
     """The target as commands name it, None until one is named."""
-    known = {each.spec: each for each in targets()}
+    known = {target.spec: target for target in targets()}
     options = [*known, ANOTHER]
     drop_stale("measure_target", options)
     spec = st.selectbox(
@@ -97,11 +97,13 @@ def choose_target() -> str | None:
 
 def choose_drafts(target: str | None) -> list[str]:
     """Folders of the drafts to compare."""
-    known = next((each for each in targets() if each.spec == target), None)
-    options = {str(each.folder): each for each in drafts(known.folder if known else None)}
+    known = next((candidate for candidate in targets() if candidate.spec == target), None)
+    options = {
+        str(candidate.folder): candidate for candidate in drafts(known.folder if known else None)
+    }
     drop_stale("measure_drafts", options)
     newest = next((run.name for run in list_runs() if known and _of(run) == known.folder), None)
-    own = [folder for folder, each in options.items() if each.name == newest]
+    own = [folder for folder, candidate in options.items() if candidate.name == newest]
 
     def said(folder: str) -> str:
         return f"{options[folder].k:,} · {options[folder].name}"

@@ -35,7 +35,7 @@ LABELS = {
 
 def panel() -> list[str]:
     """Files, what they do not tell, what is in them; returns the command of the same."""
-    titles = ", ".join(each.title for each in FORMATS.values())
+    titles = ", ".join(reader.title for reader in FORMATS.values())
     files = st.file_uploader(
         "Result files",
         ["json", "jsonl", "txt"],
@@ -140,11 +140,15 @@ def read(
     """The measurements in uploads and files; InputError names what cannot be read."""
     ours = [(name, own(content, name)) for name, content in uploads]
     # Imported, so that its command, which may be anybody's, is not offered to be run again.
-    done = [replace(found, origin="imported") for _, found in ours if found]
+    done = [
+        replace(own_measurement, origin="imported")
+        for _, own_measurement in ours
+        if own_measurement
+    ]
     sources = [
         read_source(content, name)
-        for (name, content), (_, found) in zip(uploads, ours, strict=True)
-        if not found
+        for (name, content), (_, own_measurement) in zip(uploads, ours, strict=True)
+        if not own_measurement
     ]
     sources += open_sources(paths) if paths else []
     return [*done, *(import_results(sources, hints=hints, command=command) if sources else [])]
@@ -158,27 +162,29 @@ def _found(
 
     command = shlex.join(["python", "-m", "vocabtrim_core", *argv])
     try:
-        found = read(uploads, paths, hints, command)
+        imported = read(uploads, paths, hints, command)
     except InputError as error:
         st.error(told(str(error), LABELS), icon=":material/error:")
         return
-    for each in found:
-        sizes = ", ".join(c.label for c in each.configurations)
-        count = f"{len(each.runs)} run{'' if len(each.runs) == 1 else 's'}"
-        st.markdown(f"- **{plain(each.prompts)}**, {plain(each.engine)}: {plain(sizes)}; {count}")
-        for note in each.notes:
+    for measured in imported:
+        sizes = ", ".join(c.label for c in measured.configurations)
+        count = f"{len(measured.runs)} run{'' if len(measured.runs) == 1 else 's'}"
+        st.markdown(
+            f"- **{plain(measured.prompts)}**, {plain(measured.engine)}: {plain(sizes)}; {count}"
+        )
+        for note in measured.notes:
             st.caption(plain(note))
     st.button(
-        f"Import {len(found)}",
+        f"Import {len(imported)}",
         type="primary",
         icon=":material/download_done:",
         key="import",
         on_click=_keep,
-        args=(found,),
+        args=(imported,),
         width="stretch",
     )
 
 
-def _keep(found: Sequence[Measurement]) -> None:
-    kept = [keep(each) for each in found]
-    session.measured = [each.key for each in kept]
+def _keep(imported: Sequence[Measurement]) -> None:
+    stored = [keep(measured) for measured in imported]
+    session.measured = [measured.key for measured in stored]

@@ -49,15 +49,15 @@ class ShownMeasurement:
     @property
     def title(self) -> str:
         """One line in a list."""
-        each = self.measurement
-        labels = [c.label for c in each.configurations]
+        measured = self.measurement
+        labels = [c.label for c in measured.configurations]
         sizes = ", ".join(labels[:4]) + (", …" if len(labels) > 4 else "")
         parts = [
-            each.prompts,
-            "toy target" if each.toy else each.target,
+            measured.prompts,
+            "toy target" if measured.toy else measured.target,
             sizes,
-            each.engine.split(",")[0],
-            each.created[:16].replace("T", " "),
+            measured.engine.split(",")[0],
+            measured.created[:16].replace("T", " "),
         ]
         return " · ".join(filter(None, parts))
 
@@ -72,18 +72,18 @@ def available() -> list[ShownMeasurement]:
 
     Those of one configuration, such as a search's trials, compare nothing and stand behind others.
     """
-    found = sorted(measurements.stored(), key=lambda each: len(each.configurations) == 1)
-    own = [ShownMeasurement(each) for each in found]
-    return [*own, *(ShownMeasurement(each, committed=True) for each in committed()[0])]
+    stored = sorted(measurements.stored(), key=lambda measured: len(measured.configurations) == 1)
+    own = [ShownMeasurement(measured) for measured in stored]
+    return [*own, *(ShownMeasurement(measured, committed=True) for measured in committed()[0])]
 
 
 @st.cache_data(show_spinner=False)
 def _study(stamp: tuple[int, int]) -> tuple[list[Measurement], list[Probe]]:
     """What the GPU study holds, for its file in this state; nothing that a CPU made."""
     value = json.loads(STUDY.read_text("utf-8"))
-    found = [measurements.decode(_bytes(each), STUDY.name) for each in value["measurements"]]
-    probes = [latency_probe.decode(_bytes(each), STUDY.name) for each in [value["probe"]] if each]
-    return [m for m in found if on_gpu(m.device)], [p for p in probes if on_gpu(p.device)]
+    measured = [measurements.decode(_bytes(raw), STUDY.name) for raw in value["measurements"]]
+    probes = [latency_probe.decode(_bytes(raw), STUDY.name) for raw in [value["probe"]] if raw]
+    return [m for m in measured if on_gpu(m.device)], [p for p in probes if on_gpu(p.device)]
 
 
 def _bytes(value: object) -> bytes:
@@ -105,23 +105,23 @@ def committed() -> tuple[list[Measurement], list[Probe]]:
 
 def choose() -> list[ShownMeasurement]:
     """Draw the choice of the measurements in view; the newest one is, until others are chosen."""
-    found = {each.measurement.key: each for each in available()}
-    if not found:
+    by_key = {item.measurement.key: item for item in available()}
+    if not by_key:
         return []
-    _take_up_new(list(found))
+    _take_up_new(list(by_key))
     chosen, source = st.columns([5.6, 2.3], vertical_alignment="bottom", gap="small")
     keys = chosen.multiselect(
         "Measurements in view",
-        list(found),
+        list(by_key),
         **persisted("measured"),
-        format_func=lambda key: found[key].title,
+        format_func=lambda key: by_key[key].title,
         max_selections=MOST,
     )
     st.query_params["measured"] = ",".join(keys)
-    shown = [found[key] for key in keys]
+    in_view = [by_key[key] for key in keys]
     with source:
-        provenance(shown)
-    return shown
+        provenance(in_view)
+    return in_view
 
 
 def _take_up_new(keys: list[str]) -> None:
@@ -132,8 +132,8 @@ def _take_up_new(keys: list[str]) -> None:
     if known is None and before is None:
         before = st.query_params.get("measured", "").split(",")
     fresh = [key for key in keys if known is not None and key not in known]
-    kept = [key for key in before or () if key in keys]
-    wanted = fresh[:1] or kept[:MOST] or keys[:1]
+    still_there = [key for key in before or () if key in keys]
+    wanted = fresh[:1] or still_there[:MOST] or keys[:1]
     if wanted != session.measured:
         session.measured = wanted
 
@@ -141,7 +141,7 @@ def _take_up_new(keys: list[str]) -> None:
 # --- where they come from -----------------------------------------------------------------------
 
 
-def provenance(shown: Sequence[ShownMeasurement]) -> None:
+def provenance(in_view: Sequence[ShownMeasurement]) -> None:
     """Engine, versions, settings and command of what is in view; download and removal."""
     with st.popover(
         "Source",
@@ -150,13 +150,13 @@ def provenance(shown: Sequence[ShownMeasurement]) -> None:
         width="stretch",
         help="Provenance, download",
     ):
-        for each in shown:
-            st.markdown(f"**{plain(each.title)}** {' '.join(each.badges)}")
-            st.markdown("\n".join(f"- **{name}**: {value}" for name, value in facts(each)))
-            if not each.committed:
-                _actions(each.measurement)
-        if shown:
-            take_along([each.measurement for each in shown])
+        for item in in_view:
+            st.markdown(f"**{plain(item.title)}** {' '.join(item.badges)}")
+            st.markdown("\n".join(f"- **{name}**: {value}" for name, value in facts(item)))
+            if not item.committed:
+                _actions(item.measurement)
+        if in_view:
+            take_along([item.measurement for item in in_view])
 
 
 def _actions(measurement: Measurement) -> None:
@@ -183,25 +183,27 @@ def _actions(measurement: Measurement) -> None:
 
 def facts(shown: ShownMeasurement) -> list[tuple[str, str]]:
     """Name and value, in Markdown, of everything recorded with a measurement."""
-    each = shown.measurement
+    measured = shown.measurement
     rows = {
-        "Engine": each.engine,
-        "Device": each.device or "not recorded",
-        "Target": each.target,
-        "Target vocabulary": f"V = {each.vocab_size:,}" if each.vocab_size else "not recorded",
-        "Prompts": f"{each.prompts} (sha256 {each.prompts_key[:12] or 'not recorded'})",
-        "Settings": ", ".join(f"{name} {value}" for name, value in each.settings.items()),
-        "Versions": ", ".join(f"{name} {value}" for name, value in each.versions.items()),
-        "Measured": each.created,
+        "Engine": measured.engine,
+        "Device": measured.device or "not recorded",
+        "Target": measured.target,
+        "Target vocabulary": f"V = {measured.vocab_size:,}"
+        if measured.vocab_size
+        else "not recorded",
+        "Prompts": f"{measured.prompts} (sha256 {measured.prompts_key[:12] or 'not recorded'})",
+        "Settings": ", ".join(f"{name} {value}" for name, value in measured.settings.items()),
+        "Versions": ", ".join(f"{name} {value}" for name, value in measured.versions.items()),
+        "Measured": measured.created,
     }
-    said = [(name, plain(str(value))) for name, value in rows.items() if value]
-    command = [("Command", code_span(each.command))] if each.command else []
-    return [*said, *command, ("Key", each.key)]
+    recorded = [(name, plain(str(value))) for name, value in rows.items() if value]
+    command = [("Command", code_span(measured.command))] if measured.command else []
+    return [*recorded, *command, ("Key", measured.key)]
 
 
-def commands(shown: Sequence[ShownMeasurement]) -> list[list[str]]:
+def commands(in_view: Sequence[ShownMeasurement]) -> list[list[str]]:
     """What does with the measurements in view in a shell what this page does."""
-    keys = [each.measurement.key for each in shown if not each.committed]
+    keys = [item.measurement.key for item in in_view if not item.committed]
     return [["measurements", action, key] for key in keys[:1] for action in ("show", "replay")]
 
 
@@ -226,7 +228,9 @@ def _zipped(measured: Sequence[Measurement]) -> bytes:
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / "throughput"
         folder.mkdir()
-        concurrency = min(number for each in measured for number in each.concurrencies or (1,))
+        concurrency = min(
+            number for measurement in measured for number in measurement.concurrencies or (1,)
+        )
         for name, content in files(measured, concurrency).items():
             (folder / name).write_bytes(content)
         return zip_bytes(folder)

@@ -38,13 +38,13 @@ def tables(measured: Sequence[Measurement], concurrency: int) -> None:
             icon=":material/toys:",
         )
     timed = [row for row in rows if row.task in SECONDS or (row.trimmed and row.trimmed.seconds)]
-    for title, columns, found in (
+    for title, columns, table_rows in (
         ("Table 2: output tokens per second, trimmed draft against all of V", _table_2, rows),
         ("Table 3: seconds for the whole prompt set", _table_3, timed),
         ("Table 6: acceptance length and throughput", _table_6, rows),
     ):
         st.markdown(f"**{title}**" if ours else f"**{title}** {FROM_PAPER}")
-        st.table(table(found, columns, ours), border="horizontal", hide_index=True, alt=title)
+        st.table(table(table_rows, columns, ours), border="horizontal", hide_index=True, alt=title)
     st.caption("Coverage is the paper's: it is counted on the answers, see Generalize for yours.")
 
 
@@ -54,13 +54,13 @@ Columns = tuple[dict[str, str], dict[str, str]]  # ours, the paper's: head -> ce
 def table(rows: Sequence[Beside], columns: Callable[[Beside], Columns], ours: bool) -> pd.DataFrame:
     """Cells and heads in Markdown; beside ours every head says whose number it is."""
     theirs = f" {FROM_PAPER}" if ours else ""
-    found = []
+    lines = []
     for row in rows:
         measured, paper = columns(row)
         cells = {f"{head} {MEASURED}": cell for head, cell in measured.items()} if ours else {}
         cells |= {f"{head}{theirs}": cell for head, cell in paper.items()}
-        found.append({"Task": _task(row), **cells})
-    return pd.DataFrame(found)
+        lines.append({"Task": _task(row), **cells})
+    return pd.DataFrame(lines)
 
 
 def _task(row: Beside) -> str:
@@ -136,11 +136,11 @@ def _size(side: Side | None) -> str:
     return f"{side.k:,}" if side else NOTHING
 
 
-def _said(found: RatioInterval | None) -> str:
-    if found is None:
+def _said(interval: RatioInterval | None) -> str:
+    if interval is None:
         return NOTHING
-    half = f" ± {found.half:,.2f}" if found.half is not None else ""
-    return f"{found.mean:,.2f}{half}"
+    half = f" ± {interval.half:,.2f}" if interval.half is not None else ""
+    return f"{interval.mean:,.2f}{half}"
 
 
 def _pair(value: float, half: float) -> str:
@@ -152,9 +152,9 @@ def change(value: float) -> str:
     return signed(value)
 
 
-def ratio(found: RatioInterval | None) -> str:
+def ratio(interval: RatioInterval | None) -> str:
     """A ratio with its interval as a change: '+4.1% ± 1.2'."""
-    if found is None:
+    if interval is None:
         return NOTHING
-    half = f" ± {100 * found.half:.1f}" if found.half is not None else ""
-    return f"{change(found.mean - 1)}{half}"
+    half = f" ± {100 * interval.half:.1f}" if interval.half is not None else ""
+    return f"{change(interval.mean - 1)}{half}"

@@ -33,9 +33,9 @@ def panel() -> None:
         argv = _form()
     with left:
         jobpanel.watch(lambda: jobpanel.unfinished("probe"), "probe")
-        shown = _choose()
-        if shown:
-            _results(shown)
+        choice = _choose()
+        if choice:
+            _results(choice)
         else:
             st.markdown(ABOUT)
             st.info(
@@ -102,15 +102,15 @@ class ProbeChoice:
 
 def _choose() -> ProbeChoice | None:
     own = {probe.key: probe for probe in latency_probe.stored()}
-    found = {**own, **{probe.key: probe for probe in committed()[1]}}
-    if not found:
+    by_key = {**own, **{probe.key: probe for probe in committed()[1]}}
+    if not by_key:
         return None
-    drop_stale("probe_key", found)
+    drop_stale("probe_key", by_key)
     left, right = st.columns([3, 1.4], vertical_alignment="bottom")
     key = left.selectbox(
-        "Timed", list(found), **persisted("probe_key"), format_func=lambda key: _title(found[key])
+        "Timed", list(by_key), **persisted("probe_key"), format_func=lambda key: _title(by_key[key])
     )
-    probe = found[key]
+    probe = by_key[key]
     drop_stale("probe_batch", probe.batches)
     with right:
         batch = st.segmented_control(
@@ -129,13 +129,13 @@ def _title(probe: Probe) -> str:
     return f"{probe.architecture.name} · {probe.device}, {probe.dtype}{graphs} · {when}"
 
 
-def _results(shown: ProbeChoice) -> None:
+def _results(choice: ProbeChoice) -> None:
     """The curve beside FLOPs and bytes, and every size as a row."""
-    probe, batch = shown.probe, shown.batch
+    probe, batch = choice.probe, choice.batch
     rows = probe.at(batch)
     small, full = rows[0], rows[-1]
     shape = probe.architecture
-    measured = here(probe.device) if shown.committed else MEASURED
+    measured = here(probe.device) if choice.committed else MEASURED
     share = small.step.seconds / full.step.seconds
     st.markdown(
         f"At {small.k:,} tokens a draft step takes **{100 * share:.0f}%** of its time at "
@@ -172,7 +172,7 @@ def _results(shown: ProbeChoice) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
-        if not shown.committed:
+        if not choice.committed:
             st.button(
                 "Remove",
                 key="drop_probe",

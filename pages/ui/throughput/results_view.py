@@ -33,34 +33,37 @@ class Looked:
     draft: str
 
 
-def results(shown: Sequence[ShownMeasurement]) -> Looked:
+def results(in_view: Sequence[ShownMeasurement]) -> Looked:
     """Verdicts, rates and gains of the measurements in view."""
-    measured = [each.measurement for each in shown]
-    looked = _controls(measured)
-    for each in shown:
-        _headline(each, looked)
+    measured = [item.measurement for item in in_view]
+    comparison = _controls(measured)
+    for item in in_view:
+        _headline(item, comparison)
     left, right = st.columns([1.15, 1], gap="medium")
     with left:
         st.markdown("**Output tokens per second**, mean of the runs and its 95% interval")
-        rates = figures.rate_info(measured, looked.concurrency)
+        rates = figures.rate_info(measured, comparison.concurrency)
         alt = "Bars of output tokens per second with error bars, by configuration"
         plots.draw(figures.rate_figure(rates, plots.palette()), "rates", alt)
     with right:
-        _gains(measured, looked)
-        calibrate(shown)
-    return looked
+        _gains(measured, comparison)
+        calibrate(in_view)
+    return comparison
 
 
 # --- what is compared with what -----------------------------------------------------------------
 
 
 def _controls(measured: Sequence[Measurement]) -> Looked:
-    at_once = sorted({number for each in measured for number in each.concurrencies})
-    roles = {figures.role(each, c) for each in measured for c in _good(each)}
+    at_once = sorted({number for measurement in measured for number in measurement.concurrencies})
+    roles = {figures.role(measurement, c) for measurement in measured for c in _good(measurement)}
     drafting = roles - {figures.NONE}
     baselines = [name for kind, name in BASELINES.items() if kind in roles and drafting - {kind}]
     baselines = baselines or [BASELINES[figures.FULL]]
-    drafts = [FASTEST, *dict.fromkeys(c.label for each in measured for c in _drafts(each))]
+    drafts = [
+        FASTEST,
+        *dict.fromkeys(c.label for measurement in measured for c in _drafts(measurement)),
+    ]
     drop_stale("measured_at", at_once)
     drop_stale("measured_base", baselines)
     drop_stale("measured_draft", drafts)
@@ -96,13 +99,13 @@ def _drafts(measurement: Measurement) -> list[Configuration]:
     return [c for c in drafting if figures.role(measurement, c) == figures.DRAFT] or drafting
 
 
-def in_question(measurement: Measurement, looked: Looked) -> Configuration | None:
+def in_question(measurement: Measurement, comparison: Looked) -> Configuration | None:
     """The draft a verdict is about: the chosen one, else the fastest; None where all failed."""
-    drafts = [c for c in _drafts(measurement) if measurement.good(c.label, looked.concurrency)]
-    named = [c for c in drafts if c.label == looked.draft]
+    drafts = [c for c in _drafts(measurement) if measurement.good(c.label, comparison.concurrency)]
+    named = [c for c in drafts if c.label == comparison.draft]
 
     def rate(configuration: Configuration) -> float:
-        runs = measurement.good(configuration.label, looked.concurrency)
+        runs = measurement.good(configuration.label, comparison.concurrency)
         return sum(run.throughput for run in runs) / len(runs)
 
     return max(named or drafts, key=rate, default=None)
@@ -111,50 +114,54 @@ def in_question(measurement: Measurement, looked: Looked) -> Configuration | Non
 # --- the verdict --------------------------------------------------------------------------------
 
 
-def _headline(shown: ShownMeasurement, looked: Looked) -> None:
+def _headline(item: ShownMeasurement, comparison: Looked) -> None:
     """The verdict of one measurement, and everything that limits it."""
-    measurement = shown.measurement
-    draft = in_question(measurement, looked)
+    measurement = item.measurement
+    draft = in_question(measurement, comparison)
     with st.container(border=True):
         if draft is None:
             drafted = not all(map(drafts_nothing, measurement.configurations))
             none = "No run with a draft succeeded" if drafted else "No draft was measured"
             st.markdown(f"### {none} on {plain(measurement.prompts)}")
         else:
-            said = verdict(measurement, draft.label, looked.concurrency)
-            st.markdown(f"### {plain(said)}")
-        st.markdown(" ".join([*shown.badges, plain(where(measurement))]))
-        if said := limits(measurement, looked.concurrency):
-            st.caption(plain(" ".join(said)))
+            sentence = verdict(measurement, draft.label, comparison.concurrency)
+            st.markdown(f"### {plain(sentence)}")
+        st.markdown(" ".join([*item.badges, plain(where(measurement))]))
+        if sentence := limits(measurement, comparison.concurrency):
+            st.caption(plain(" ".join(sentence)))
         _failed(measurement)
 
 
-def calibrate(shown: Sequence[ShownMeasurement]) -> None:
+def calibrate(in_view: Sequence[ShownMeasurement]) -> None:
     """From drafts of two sizes or more to a forecast for every size, on counts of the same V."""
-    own = [each.measurement for each in shown if not each.committed]
-    fitting = [each for each in own if len({c.k for c in _good(each) if c.k}) > 1]
+    own = [candidate.measurement for candidate in in_view if not candidate.committed]
+    fitting = [candidate for candidate in own if len({c.k for c in _good(candidate) if c.k}) > 1]
     if not fitting:
         return
     chosen = fitting[0]
     sets = [
-        each for each in state.counted_sets() if chosen.vocab_size in (None, each.counts.vocab_size)
+        candidate
+        for candidate in state.counted_sets()
+        if chosen.vocab_size in (None, candidate.counts.vocab_size)
     ]
-    told = (
+    explanation = (
         "Forecast then predicts every size from these runs, and shows predicted against measured."
     )
     if not sets:
-        told = f"Needs a corpus counted with this target's tokenizer, V = {chosen.vocab_size:,}."
+        explanation = (
+            f"Needs a corpus counted with this target's tokenizer, V = {chosen.vocab_size:,}."
+        )
     if st.button(
         "Use this measurement to calibrate the forecast",
         key="calibrate",
-        help=told,
+        help=explanation,
         icon=":material/speed:",
         disabled=not sets,
     ):
         set_values({"calibrated_on": chosen.key, "counts_key": sets[0].key})
         st.switch_page(page_of("forecast"), query_params={"timing": "A measurement"})
     if not sets:
-        st.caption(told)
+        st.caption(explanation)
 
 
 def where(measurement: Measurement) -> str:
@@ -170,20 +177,20 @@ def where(measurement: Measurement) -> str:
 
 def limits(measurement: Measurement, concurrency: int) -> list[str]:
     """What a reader has to know beside the numbers, a sentence each."""
-    said = []
+    sentences = []
     if measurement.toy and not any("toy" in note for note in measurement.notes):
-        said.append("A toy target demonstrates the mechanism; its numbers are not a result.")
+        sentences.append("A toy target demonstrates the mechanism; its numbers are not a result.")
     counts = [len(measurement.good(c.label, concurrency)) for c in measurement.configurations]
     if max(counts, default=0) == 1:
-        said.append(f"{ONE_RUN} Measure three or more.")
+        sentences.append(f"{ONE_RUN} Measure three or more.")
     if missing := missing_baselines(measurement, concurrency):
-        said.append(f"Baselines not measured here: {', '.join(missing)}.")
-    return [*said, *measurement.notes]
+        sentences.append(f"Baselines not measured here: {', '.join(missing)}.")
+    return [*sentences, *measurement.notes]
 
 
 def missing_baselines(measurement: Measurement, concurrency: int) -> list[str]:
     """Which of no speculation, V and 32,000 have no run that succeeded."""
-    found = {
+    measured_roles = {
         figures.role(measurement, c)
         for c in measurement.configurations
         if measurement.good(c.label, concurrency)
@@ -192,7 +199,7 @@ def missing_baselines(measurement: Measurement, concurrency: int) -> list[str]:
     return [
         name
         for kind, name in BASELINES.items()
-        if kind not in found and not (kind == figures.SHIPPED and small)
+        if kind not in measured_roles and not (kind == figures.SHIPPED and small)
     ]
 
 
@@ -210,10 +217,10 @@ def _failed(measurement: Measurement) -> None:
             )
 
 
-def _gains(measured: Sequence[Measurement], looked: Looked) -> None:
-    name = BASELINES[looked.baseline]
+def _gains(measured: Sequence[Measurement], comparison: Looked) -> None:
+    name = BASELINES[comparison.baseline]
     st.markdown(f"**Throughput against {name}**, runs paired, 95% interval; hollow: not told apart")
-    info = figures.gain_info(measured, looked.baseline, looked.concurrency)
+    info = figures.gain_info(measured, comparison.baseline, comparison.concurrency)
     if not info.gains:
         st.caption(f"Needs runs of {name} and of something else that both succeeded.")
         return

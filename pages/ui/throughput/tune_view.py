@@ -94,11 +94,11 @@ def _watch(name: str) -> None:
     active = any(job.active for job in open_jobs("tune"))
 
     def draw() -> None:
-        found = tuning.read(name)
+        stored_study = tuning.read(name)
         for job in open_jobs("tune"):
             jobpanel.card(job)
-        if found and found.trials:
-            _trials(found)
+        if stored_study and stored_study.trials:
+            _trials(stored_study)
         elif not active:
             st.caption("No trial yet. Choose two drafts or more, then **Search** at the right.")
         if active and not any(job.active for job in open_jobs("tune")):
@@ -107,39 +107,39 @@ def _watch(name: str) -> None:
     st.fragment(draw, run_every=1.5 if active else None, key="watch_tune")()
 
 
-def _toy(found: Tuning) -> bool:
+def _toy(study: Tuning) -> bool:
     """Whether any trial measured a toy target; it is recorded with the measurements."""
-    keys = {trial.measurement for trial in found.trials}
-    return any(each.toy for each in measurements.stored() if each.key in keys)
+    keys = {trial.measurement for trial in study.trials}
+    return any(measured.toy for measured in measurements.stored() if measured.key in keys)
 
 
-def _trials(found: Tuning) -> None:
+def _trials(study: Tuning) -> None:
     """The figure, the best so far, every trial."""
-    info = figures.tuning_info(found)
-    toy = _toy(found)
+    info = figures.tuning_info(study)
+    toy = _toy(study)
     figure = figures.tuning_figure(info, plots.palette(), TOY if toy else "")
     plots.draw(figure, "tuning", "Tokens per second of every trial, and the best so far")
-    best = found.best
+    best = study.best
     if best and best.value is not None:
         half = f" ± {best.half:,.1f}" if best.half is not None else ", one run"
         badges = " ".join([MEASURED, *([TOY_BADGE] if toy else [])])
         st.markdown(
-            f"Best of {len(found.trials):,} trials: **{plain(best.configuration.label)}**, "
+            f"Best of {len(study.trials):,} trials: **{plain(best.configuration.label)}**, "
             f"{best.value:,.1f}{half} tokens/s {badges}. The best of many noisy values flatters; "
             "what counts is the measurement of it beside its baselines, on the Measure tab."
         )
     st.dataframe(
         pd.DataFrame(
             {
-                "Trial": [t.number + 1 for t in found.trials],
-                "k": [t.configuration.k for t in found.trials],
-                "Steps": [t.configuration.steps for t in found.trials],
-                "Branches": [t.configuration.topk for t in found.trials],
-                "Verified": [t.configuration.draft_tokens for t in found.trials],
-                "Tokens/s": [t.value for t in found.trials],
-                "± tokens/s": [t.half for t in found.trials],
-                "Acceptance length": [t.acceptance_length for t in found.trials],
-                "Failed because": [t.error for t in found.trials],
+                "Trial": [t.number + 1 for t in study.trials],
+                "k": [t.configuration.k for t in study.trials],
+                "Steps": [t.configuration.steps for t in study.trials],
+                "Branches": [t.configuration.topk for t in study.trials],
+                "Verified": [t.configuration.draft_tokens for t in study.trials],
+                "Tokens/s": [t.value for t in study.trials],
+                "± tokens/s": [t.half for t in study.trials],
+                "Acceptance length": [t.acceptance_length for t in study.trials],
+                "Failed because": [t.error for t in study.trials],
             }
         ),
         hide_index=True,
@@ -154,4 +154,4 @@ def _trials(found: Tuning) -> None:
             "Acceptance length": st.column_config.NumberColumn(format="%.3f"),
         },
     )
-    st.caption(f"Study `{found.study}`; `optuna-dashboard {studies_url()}` opens it.")
+    st.caption(f"Study `{study.study}`; `optuna-dashboard {studies_url()}` opens it.")

@@ -47,7 +47,7 @@ def panel() -> list[str]:
     with left:
         if target.to_be_made:
             st.info("The toy target does not exist yet; Set up trains it.", icon=":material/toys:")
-        held = cost_view.resources() if "local" in who else ()
+        shared = cost_view.resources() if "local" in who else ()
         latest = jobpanel.of_command(argv)[:1]
         done = any(job.state == "done" for job in latest)
         st.button(
@@ -56,7 +56,7 @@ def panel() -> list[str]:
             key="answers_start",
             icon=":material/autorenew:",
             on_click=jobpanel.begin,
-            args=(argv, f"Own answers of {target.name} on {corpus.name}", held),
+            args=(argv, f"Own answers of {target.name} on {corpus.name}", shared),
             disabled=target.to_be_made or done or any(job.active for job in latest),
         )
         jobpanel.watch_command(argv, "answers")
@@ -89,9 +89,9 @@ def _results() -> None:
         )
         return
     compared = {
-        Path(found["out"]): found["alignment"]
+        Path(result["out"]): result["alignment"]
         for job in reversed(jobpanel.of_verb("regenerate"))
-        if "alignment" in (found := job.result() or {})
+        if "alignment" in (result := job.result() or {})
     }
     for name, path in files.items():
         with st.container(border=True):
@@ -112,21 +112,21 @@ def _results() -> None:
                 _compared(compared[path])
 
 
-def _compared(found: dict) -> None:
+def _compared(comparison: dict) -> None:
     a, b, c = st.columns(3)
     a.metric(
         "k* on the original",
-        f"{found['k_original']:,}",
-        help=f"{found['tokens_original']:,} tokens counted",
+        f"{comparison['k_original']:,}",
+        help=f"{comparison['tokens_original']:,} tokens counted",
     )
     b.metric(
         "k* on its own answers",
-        f"{found['k_regenerated']:,}",
-        help=f"{found['tokens_regenerated']:,} tokens counted",
+        f"{comparison['k_regenerated']:,}",
+        help=f"{comparison['tokens_regenerated']:,} tokens counted",
     )
     c.metric(
         "Covered of what it says",
-        percent(found["coverage_of_regenerated"]),
+        percent(comparison["coverage_of_regenerated"]),
         help="By the vocabulary chosen on the original.",
     )
-    st.caption(f"{plain(found['sentence'])} At alpha {found['alpha']:g}. {MEASURED}")
+    st.caption(f"{plain(comparison['sentence'])} At alpha {comparison['alpha']:g}. {MEASURED}")

@@ -27,33 +27,33 @@ DEMO_WORDS = (
 
 def known() -> Trainer | None:
     """The trainer; the first visit asks it in the background."""
-    found = known_trainer()
-    if found is None and not jobpanel.of_verb("trainer"):
+    trainer = known_trainer()
+    if trainer is None and not jobpanel.of_verb("trainer"):
         jobs.start(["trainer"], "Look at the trainer")
-    return found
+    return trainer
 
 
-def panel(asked: TrainingRequest) -> None:
+def panel(request: TrainingRequest) -> None:
     """Cost, check and start."""
     trainer = known()
-    cost = asked.estimate(trainer) if trainer else None
+    cost = request.estimate(trainer) if trainer else None
     with st.container(border=True):
         st.markdown("**What it costs**")
-        if asked.target.to_be_made:
+        if request.target.to_be_made:
             st.markdown(DEMO_WORDS)
         elif cost:
-            _cost(asked, cost)
-        elif not asked.sizes.all:
+            _cost(request, cost)
+        elif not request.sizes.all:
             st.caption("Choose at least one draft vocabulary.")
         else:
             st.caption("Known once the target is on this machine and the trainer has answered.")
-        _start(asked, trainer, cost)
+        _start(request, trainer, cost)
         st.caption(trainer_words(trainer))
         jobpanel.watch(lambda: jobpanel.unfinished("trainer")[:1], "looking")
-    _check(asked)
+    _check(request)
 
 
-def _cost(asked: TrainingRequest, cost: Estimate) -> None:
+def _cost(request: TrainingRequest, cost: Estimate) -> None:
     a, b, c = st.columns([1.3, 1, 1])
     a.metric(
         "Tokens to learn from",
@@ -66,7 +66,7 @@ def _cost(asked: TrainingRequest, cost: Estimate) -> None:
         _rough(cost.seconds),
         help="Good to a factor of two, until a run has been measured here.",
     )
-    target = asked.target.target
+    target = request.target.target
     width = target.hidden_size if target else 0
     kind = MEASURED if cost.measured else ESTIMATED
     times = ", ".join(
@@ -96,18 +96,18 @@ def _rough(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _start(asked: TrainingRequest, trainer: Trainer | None, cost: Estimate | None) -> None:
-    busy = any(job.active for job in of_run(asked.run))
-    ready = bool(asked.sizes.all) and trainer is not None and (cost is None or cost.fits)
+def _start(request: TrainingRequest, trainer: Trainer | None, cost: Estimate | None) -> None:
+    busy = any(job.active for job in of_run(request.run))
+    ready = bool(request.sizes.all) and trainer is not None and (cost is None or cost.fits)
     with st.container(horizontal=True, gap="small"):
         st.button(
-            "Training, see Runs" if busy else asked.title,
+            "Training, see Runs" if busy else request.title,
             type="primary",
             key="train_start",
             icon=":material/model_training:",
             disabled=busy or not ready,
             on_click=_begin,
-            args=(asked,),
+            args=(request,),
             help="One job in the background; it survives closing this page.",
         )
         st.button(
@@ -115,8 +115,8 @@ def _start(asked: TrainingRequest, trainer: Trainer | None, cost: Estimate | Non
             key="train_check",
             icon=":material/fact_check:",
             on_click=jobpanel.begin,
-            args=(check_arguments(asked), "Validate the run files"),
-            disabled=asked.target.to_be_made or not asked.sizes.all,
+            args=(check_arguments(request), "Validate the run files"),
+            disabled=request.target.to_be_made or not request.sizes.all,
             help="SpecForge's own check (train --plan); nothing is started.",
         )
 
@@ -127,10 +127,10 @@ def resources() -> tuple[str, ...]:
     return trainer.resources if trainer else ("train",)
 
 
-def _begin(asked: TrainingRequest) -> None:
-    jobpanel.begin(asked.argv, asked.title, resources())
+def _begin(request: TrainingRequest) -> None:
+    jobpanel.begin(request.argv, request.title, resources())
     session.train_view = "Runs"
-    session.train_run = asked.run
+    session.train_run = request.run
 
 
 def of_run(name: str) -> list[Job]:
@@ -150,14 +150,14 @@ def value_of(argv: tuple[str, ...], flag: str) -> str:
 # --- SpecForge's check ----------------------------------------------------------------------------
 
 
-def check_arguments(asked: TrainingRequest, online: str = "") -> list[str]:
+def check_arguments(request: TrainingRequest, online: str = "") -> list[str]:
     """The command that validates, for an online run on these GPUs too."""
-    return [*asked.argv, "--check", *(["--online", online] if online else [])]
+    return [*request.argv, "--check", *(["--online", online] if online else [])]
 
 
-def _check(asked: TrainingRequest) -> None:
+def _check(request: TrainingRequest) -> None:
     """What SpecForge said of exactly these settings."""
-    outcome(check_arguments(asked), "plans", "validate")
+    outcome(check_arguments(request), "plans", "validate")
 
 
 def outcome(argv: list[str], part: str, key: str) -> None:
@@ -187,7 +187,7 @@ def outcome(argv: list[str], part: str, key: str) -> None:
             st.json(plan["plan"], expanded=False)
 
 
-def online(asked: TrainingRequest) -> None:
+def online(request: TrainingRequest) -> None:
     """The disaggregated run: SGLang servers capture on some GPUs while others train."""
     st.caption(
         "For two GPUs or more, with SpecForge's source checkout, SGLang and Mooncake: nothing is "
@@ -197,13 +197,13 @@ def online(asked: TrainingRequest) -> None:
     left, right = st.columns(2)
     trains = left.text_input("GPUs that train", "1", **persisted("online_train"))
     serves = right.text_input("GPUs that serve the target", "0", **persisted("online_serve"))
-    argv = check_arguments(asked, f"{trains.strip()}:{serves.strip()}")
+    argv = check_arguments(request, f"{trains.strip()}:{serves.strip()}")
     st.button(
         "Make and check the run file",
         key="online_check",
         icon=":material/lan:",
         on_click=jobpanel.begin,
         args=(argv, "Check the online run file"),
-        disabled=asked.target.to_be_made or not asked.sizes.all,
+        disabled=request.target.to_be_made or not request.sizes.all,
     )
     outcome(argv, "online", "online")

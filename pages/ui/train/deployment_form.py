@@ -20,8 +20,8 @@ from vocabtrim_core.programs import TRAINER, configured
 
 
 def where() -> tuple[Deployment, list[str]]:
-    found = known_trainer()
-    _environment(found)
+    trainer = known_trainer()
+    _environment(trainer)
     device = st.segmented_control(
         "Device",
         ("auto", "cpu", "cuda"),
@@ -47,8 +47,8 @@ def where() -> tuple[Deployment, list[str]]:
     rank = None
     if nodes > 1:
         rank = int(st.number_input("Rank of this node", 0, nodes - 1, 0, **persisted("train_rank")))
-    known = found.device if found else "cpu"
-    made = Deployment(
+    known = trainer.device if trainer else "cpu"
+    deployment = Deployment(
         known if device == "auto" else str(device),
         int(processes),
         int(nodes),
@@ -58,12 +58,12 @@ def where() -> tuple[Deployment, list[str]]:
     argv = [] if device == "auto" else ["--device", str(device)]
     argv += ["--processes", str(processes)] if processes > 1 else []
     argv += ["--nodes", str(nodes), "--node-rank", str(rank)] if nodes > 1 else []
-    return made, argv + (["--master-addr", address] if address and nodes > 1 else [])
+    return deployment, argv + (["--master-addr", address] if address and nodes > 1 else [])
 
 
-def _environment(found: Trainer | None) -> None:
+def _environment(trainer: Trainer | None) -> None:
     """Which Python trains, and the others that a shell has named."""
-    st.caption(trainer_words(found))
+    st.caption(trainer_words(trainer))
     known = configured(TRAINER)
     if known:
         _choose_trainer(known)
@@ -97,14 +97,14 @@ def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:
         st.rerun()
 
 
-def trainer_words(found: Trainer | None) -> str:
+def trainer_words(trainer: Trainer | None) -> str:
     """What trains, in one line."""
-    if found is None:
+    if trainer is None:
         return "What trains is not known yet."
-    where = ", ".join(plain(name) for name in found.devices) or "CPU"
+    where = ", ".join(plain(name) for name in trainer.devices) or "CPU"
     packages = ", ".join(
-        f"{name} {found.versions[name]}"
+        f"{name} {trainer.versions[name]}"
         for name in ("specforge", "torch")
-        if name in found.versions
+        if name in trainer.versions
     )
-    return f"Trains with {code_span(' '.join(found.command))}: {where}, {plain(packages)}."
+    return f"Trains with {code_span(' '.join(trainer.command))}: {where}, {plain(packages)}."

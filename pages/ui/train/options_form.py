@@ -67,11 +67,15 @@ def choose(toy: bool) -> Options:
     )
 
 
-def _number(column, label: str, key: str, usual, least, argv: list[str], flag: str, **more) -> Any:
+def _number(
+    column, label: str, key: str, usual, least, argv: list[str], flag: str, **options
+) -> Any:
     """A number whose usual value stands in it greyed; the argument only where it was changed."""
-    shown = f"{usual:,}" if isinstance(usual, int) else "none" if usual is None else f"{usual:g}"
+    usual_text = (
+        f"{usual:,}" if isinstance(usual, int) else "none" if usual is None else f"{usual:g}"
+    )
     value = column.number_input(
-        label, least, None, None, **persisted(f"train_{key}"), placeholder=shown, **more
+        label, least, None, None, **persisted(f"train_{key}"), placeholder=usual_text, **options
     )
     if value is None:
         return usual

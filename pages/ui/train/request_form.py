@@ -60,8 +60,8 @@ class TrainingRequest:
         """Of the job."""
         n = len(self.sizes.all)
         first = "Train the demo target, then" if self.target.to_be_made else "Train"
-        some = "a draft" if n == 1 else f"{n} drafts"
-        return f"{first} {some}" + ("" if self.target.to_be_made else f" for {self.target.name}")
+        drafts = "a draft" if n == 1 else f"{n} drafts"
+        return f"{first} {drafts}" + ("" if self.target.to_be_made else f" for {self.target.name}")
 
     def estimate(self, trainer: Trainer) -> Estimate | None:
         """What it costs; None while target or conversations are not here yet."""
@@ -76,7 +76,7 @@ class TrainingRequest:
             template,
             max_length=options.max_length,
         )
-        seen = _survey(
+        surveyed = _survey(
             _stamp(corpus),
             tokenizer.fingerprint,
             template.name,
@@ -95,7 +95,7 @@ class TrainingRequest:
             trainer,
             max_tokens=options.max_tokens,
             held_out=options.held_out,
-            surveyed=seen,
+            surveyed=surveyed,
         )
 
 

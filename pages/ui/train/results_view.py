@@ -33,15 +33,18 @@ def table(run: TrainingRun) -> None:
         alt="Trained drafts of this run",
         column_config={"k": number},
     )
-    some = done[0].result
+    result = done[0].result
     st.caption(
-        f"Simulated on {some['held_out_tokens']:,} tokens of {some['held_out_conversations']:,} "
+        f"Simulated on {result['held_out_tokens']:,} tokens of "
+        f"{result['held_out_conversations']:,} "
         "conversations nobody trained on; in brackets the 95% interval over conversations. "
         "Engines measure on text of their own."
     )
-    told = run.folder / alignment.FILE
-    if told.is_file():
-        st.markdown(plain(json.loads(told.read_text("utf-8"))["sentence"]) + f" {MEASURED}")
+    alignment_file = run.folder / alignment.FILE
+    if alignment_file.is_file():
+        st.markdown(
+            plain(json.loads(alignment_file.read_text("utf-8"))["sentence"]) + f" {MEASURED}"
+        )
 
 
 def _row(draft: TrainedDraft, full: TrainedDraft | None) -> dict[str, object]:
@@ -86,7 +89,7 @@ def _sentence(done: list[TrainedDraft], full: TrainedDraft | None, toy: bool) ->
 
 
 def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    a, b = (each.get("acceptance_interval") for each in (one, other))
+    a, b = (result.get("acceptance_interval") for result in (one, other))
     return bool(a and b and a[0] <= b[1] and b[0] <= a[1])
 
 

@@ -33,29 +33,29 @@ LOG_LINES = 60
 
 def names() -> list[str]:
     """Runs on disk and runs of jobs that have not written anything yet, newest first."""
-    asked = (
+    started = (
         cost_view.value_of(j.argv, "--name")
         for j in jobpanel.of_verb("train")
         if "--check" not in j.argv
     )
     known = [run.name for run in list_runs()]
-    return list(dict.fromkeys([*(name for name in asked if name and name not in known), *known]))
+    return list(dict.fromkeys([*(name for name in started if name and name not in known), *known]))
 
 
 def panel() -> list[str]:
     """The chosen run; returns the command that made it."""
-    found = names()
-    if not found:
+    known = names()
+    if not known:
         st.info(
             "Nothing is trained yet. Set up offers the demo: a toy target and two drafts, in "
             "under ten minutes on two cores.",
             icon=":material/model_training:",
         )
         return ["train", "--target", DEMO, "--k", "full", "--k", "4380"]
-    if session.train_run not in found:
-        running = [n for n in found if any(j.active for j in cost_view.of_run(n))]
-        session.train_run = (running or found)[0]
-    name = st.selectbox("Run", found, **persisted("train_run"))
+    if session.train_run not in known:
+        running = [n for n in known if any(j.active for j in cost_view.of_run(n))]
+        session.train_run = (running or known)[0]
+    name = st.selectbox("Run", known, **persisted("train_run"))
     watch(name)
     return _command(name)
 
@@ -95,7 +95,7 @@ def _draw(name: str) -> None:
     if run and run.drafts:
         results_view.table(run)
         courses = [figures.course(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
-        if any(each.loss for each in courses):
+        if any(course.loss for course in courses):
             curves_view.curves(courses)
         results_view.drafts(run)
     _log(name, run, job)

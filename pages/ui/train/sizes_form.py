@@ -67,7 +67,7 @@ def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
         or []
     )
     left, right = st.columns(2, gap="small")
-    more = left.text_input(
+    own_sizes = left.text_input(
         "Sizes of your own", **persisted("train_more"), placeholder="8,000  2,048"
     )
     path = right.text_input(
@@ -77,12 +77,15 @@ def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
         help="A saved choice, or a mapping in any of the formats that "
         "Export writes. It is trained as it is.",
     ).strip()
-    ks = tuple(sorted({*picked, *_numbers(more, size)}, reverse=True))
+    ks = tuple(sorted({*picked, *_numbers(own_sizes, size)}, reverse=True))
     files, of_files = (), ()
     if path:
-        found = vocabulary_in(Path(path).expanduser(), size, None)
-        files, of_files = (str(Path(path).expanduser().resolve()),), (len(found),)
-        st.caption(f"{plain(Path(path).name)}: {len(found):,} tokens of V = {found.vocab_size:,}.")
+        vocabulary = vocabulary_in(Path(path).expanduser(), size, None)
+        files, of_files = (str(Path(path).expanduser().resolve()),), (len(vocabulary),)
+        st.caption(
+            f"{plain(Path(path).name)}: {len(vocabulary):,} tokens of V = "
+            f"{vocabulary.vocab_size:,}."
+        )
     return Sizes(ks, counts.key if counts else "", files, size, of_files)
 
 
@@ -165,7 +168,7 @@ def _usual(labels: dict[int, str], size: int | None) -> int | None:
 
 def _numbers(text: str, size: int | None) -> list[int]:
     """Sizes as people write them: 8,000 2_048; 13264."""
-    found = []
+    sizes = []
     for part in re.split(r"[;\s]+|,(?!\d{3}(?!\d))", text or ""):
         if not part:
             continue
@@ -175,5 +178,5 @@ def _numbers(text: str, size: int | None) -> list[int]:
             raise InputError(f"{part!r} is no size; write whole numbers, such as 8,000.") from None
         if k < 1 or (size and k > size):
             raise InputError(f"k must lie within 1..{size or 0:,} (the target's V), not {k:,}.")
-        found.append(k)
-    return found
+        sizes.append(k)
+    return sizes

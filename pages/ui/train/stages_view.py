@@ -59,9 +59,9 @@ def stages_card(
         if not stages:
             lines.append(_line("Then for every size", [Stage(name) for name in PER_SIZE]))
         st.markdown("  \n".join(lines))
-        told = [stage.message for stage in shared if stage.message]
-        if told:
-            st.caption(plain("; ".join(told)))
+        messages = [stage.message for stage in shared if stage.message]
+        if messages:
+            st.caption(plain("; ".join(messages)))
         if (demo_folder() / TOY).is_file() and shared and shared[0].name == "toy":
             st.caption(toy_losses(loaded(DEMO).toy))
 

@@ -97,17 +97,17 @@ def target() -> ChosenTarget | None:
         if not text:
             st.caption("A folder with config.json, safetensors and the tokenizer; only read.")
             return None
-        found = loaded(str(Path(text).expanduser().resolve()))
-        _about(found)
-        return ChosenTarget(str(found.folder), found.vocab_size, found)
+        local = loaded(str(Path(text).expanduser().resolve()))
+        _about(local)
+        return ChosenTarget(str(local.folder), local.vocab_size, local)
     return _demo()
 
 
 def _demo() -> ChosenTarget:
     if (demo_folder() / TOY).is_file():
-        found = loaded(DEMO)
-        _about(found)
-        return ChosenTarget(DEMO, found.vocab_size, found)
+        local = loaded(DEMO)
+        _about(local)
+        return ChosenTarget(DEMO, local.vocab_size, local)
     shape = DemoShape()
     st.markdown(
         f"A Llama-shaped model with V = {shape.vocab_size:,}, H = {shape.hidden_size} and "
@@ -131,14 +131,14 @@ def _hub() -> ChosenTarget | None:
     return ChosenTarget(text, None) if text else None
 
 
-def _about(found: Target) -> None:
+def _about(local: Target) -> None:
     """What the target is; for the toy also how good it is beside the unigram baseline."""
     st.markdown(
-        f"{plain(found.name)}: V = {found.vocab_size:,}, H = {found.hidden_size:,}, "
-        f"{found.layers} layers" + (f" {TOY_WORDS}" if found.toy else "")
+        f"{plain(local.name)}: V = {local.vocab_size:,}, H = {local.hidden_size:,}, "
+        f"{local.layers} layers" + (f" {TOY_WORDS}" if local.toy else "")
     )
-    if "held_out_loss" in found.toy:
-        st.caption(toy_losses(found.toy))
+    if "held_out_loss" in local.toy:
+        st.caption(toy_losses(local.toy))
 
 
 def toy_losses(about) -> str:
@@ -208,8 +208,8 @@ def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> ChosenCorp
     name = _pick("Demo domain", [*([] if rows and whole else [BOTH]), *built], f"{key}_domain")
     if name == BOTH and chosen.spec == DEMO:
         # What `train --target demo` takes by itself, and builds where it is not there.
-        found = open_corpus(list(built.values()), name=DEMO) if whole else None
-        return ChosenCorpus("demo", (), found)
+        opened = open_corpus(list(built.values()), name=DEMO) if whole else None
+        return ChosenCorpus("demo", (), opened)
     paths = [str(path) for domain, path in built.items() if name in (BOTH, domain)]
     return _opened(paths, key, rows)
 
@@ -223,10 +223,10 @@ def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
         **persisted(f"{key}_limit"),
         placeholder="all rows",
     )
-    found = open_corpus(paths, limit=limit)
-    info = found.describe()
+    opened = open_corpus(paths, limit=limit)
+    info = opened.describe()
     names = [file.name for file in info.files]
     files = f"{len(names):,} files" if len(names) > 1 else names[0]
     st.caption(plain(f"{files}, {format_bytes(info.bytes)}"))
-    some = ["--limit", str(limit)] if limit else []
-    return ChosenCorpus(found.name, ("--data", *paths, *some), found)
+    limit_arguments = ["--limit", str(limit)] if limit else []
+    return ChosenCorpus(opened.name, ("--data", *paths, *limit_arguments), opened)
