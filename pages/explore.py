@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import state, tokens
+from pages.ui import sizes, state, tokens
 from pages.ui.charts.live_chart import curve_payload, curve_store, live_chart
 from pages.ui.explore import actions, details_view
 from pages.ui.explore.controls import controls, draft_menu
@@ -44,7 +44,7 @@ def explore(stored) -> None:
             stored.key,
             k=settings.k,
             log=session.x != "linear",
-            presets=state.presets(curve.vocab_size),
+            presets=sizes.presets(curve.vocab_size),
             on_pick=picked,
         )
         choice = tradeoff.at(settings.k) if settings.k else tradeoff.optimum

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import demo, report_state, restore, state
+from pages.ui import demo, report_state, restore, sizes, state
 from pages.ui.charts.live_chart import curve_payload, curve_store, still_chart
 from pages.ui.frame import plain_errors
 from pages.ui.present import presentation
@@ -43,7 +43,7 @@ def page(stored) -> None:
             opened.tradeoff,
             name,
             k=None if opened.choice.k == best else opened.choice.k,
-            presets=state.presets(facts.full.k)[-2:],
+            presets=sizes.presets(facts.full.k)[-2:],
             zoom=ZOOM,
         )
         presentation.foot(facts)

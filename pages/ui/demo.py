@@ -45,7 +45,11 @@ def demo_jobs() -> list[Job]:
 
 
 def count_arguments(path: Path) -> list[str]:
-    """The command that counts one domain."""
+    """The command that counts one domain.
+
+    Args:
+        path: a file of conversations.
+    """
     return ["count", "--tokenizer", TOKENIZER, "--data", str(path)]
 
 

@@ -21,7 +21,11 @@ MOST_SETS = 8
 
 
 def comparable(stored: StoredCounts) -> tuple[list[StoredCounts], list[str]]:
-    """The other sets counted the same way as this one; of each other, how it was counted."""
+    """The other sets counted the same way as this one; of each other, how it was counted.
+
+    Args:
+        stored: the counted set in view.
+    """
     others, left_out = [], []
     for other in state.counted_sets():
         if other.key == stored.key:
@@ -34,7 +38,11 @@ def comparable(stored: StoredCounts) -> tuple[list[StoredCounts], list[str]]:
 
 
 def names_of(sets: Sequence[StoredCounts]) -> dict[str, str]:
-    """A name for each key, told apart where two sets are called the same."""
+    """A name for each key, told apart where two sets are called the same.
+
+    Args:
+        sets: counted sets.
+    """
     names = [stored.counts.name for stored in sets]
     return {
         s.key: name if names.count(name) == 1 else f"{name} ({s.key[:4]})"
@@ -43,12 +51,20 @@ def names_of(sets: Sequence[StoredCounts]) -> dict[str, str]:
 
 
 def measured_on_key(counts_key: str) -> str:
-    """Key of the selector of the sets that a choice on these counts is measured on."""
+    """Key of the selector of the sets that a choice on these counts is measured on.
+
+    Args:
+        counts_key: key of a counted set.
+    """
     return f"measured_on_{counts_key}"
 
 
 def choose_others(stored: StoredCounts) -> list[StoredCounts]:
-    """The selector of the sets to measure on; all comparable ones at first, up to MOST_SETS."""
+    """The selector of the sets to measure on; all comparable ones at first, up to MOST_SETS.
+
+    Args:
+        stored: the counted set in view.
+    """
     others, left_out = comparable(stored)
     by_key, names = {other.key: other for other in others}, names_of(others)
     if not others:
@@ -79,7 +95,12 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def responses_of(key: str, _counts: TokenCounts) -> Responses | None:
-    """The responses of a counted set, None where this workspace has not kept them."""
+    """The responses of a counted set, None where this workspace has not kept them.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+    """
     return find_responses(key, _counts)
 
 
@@ -89,7 +110,11 @@ def _adapted(fingerprint: str, vocab_size: int, _tokenizer: Tokenizer) -> Tokeni
 
 
 def tokenizer_of(counts: TokenCounts) -> Tokenizer | None:
-    """The tokenizer of a set with the V it was counted with; None when it is not at hand."""
+    """The tokenizer of a set with the V it was counted with; None when it is not at hand.
+
+    Args:
+        counts: the counted set.
+    """
     tokenizer = tokens.of_counts(counts.provenance)
     if tokenizer is None or tokenizer.vocab_size == counts.vocab_size:
         return tokenizer
@@ -100,5 +125,12 @@ def tokenizer_of(counts: TokenCounts) -> Tokenizer | None:
 
 @st.cache_resource(max_entries=6, show_spinner="Counting how far a perfect draft gets, for every k")
 def ceiling_of(chooser: str, served: str, _curve, _responses) -> Ceiling:
-    """The ceiling of one set's answers under another's ranking."""
+    """The ceiling of one set's answers under another's ranking.
+
+    Args:
+        chooser: key of the set whose ranking orders the tokens.
+        served: key of the set whose responses are drafted.
+        _curve: the coverage curve of `chooser`.
+        _responses: the responses of `served`.
+    """
     return ceiling(_responses.batches(), _curve.ranks())

@@ -49,8 +49,11 @@ FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
 def told(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
     """A sentence of the library as a page shows it, in Markdown: flags by their fields' labels.
 
-    own: labels where a page has others. What stands between backticks is a command to type and
-    stays.
+    What stands between backticks is a command to type and stays as it is.
+
+    Args:
+        sentence: a sentence of the library.
+        own: labels of flags where the page has others.
     """
     labels = {**FIELDS, **own}
 

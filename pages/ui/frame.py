@@ -45,6 +45,10 @@ def heading(title: str, lead: str) -> DeltaGenerator:
     """Title and one line of what the page is for; returns the place to write what it is about.
 
     That is at their right, or below them and as wide as the page while nothing is counted yet.
+
+    Args:
+        title: the page's title.
+        lead: one line on what the page is for.
     """
     if state.counted_sets():
         st.html(STYLE)
@@ -60,13 +64,21 @@ def heading(title: str, lead: str) -> DeltaGenerator:
 
 
 def shell(argv: Sequence[str | int | float]) -> None:
-    """A command as it is typed into a shell."""
+    """A command as it is typed into a shell.
+
+    Args:
+        argv: arguments of the command.
+    """
     line = shlex.join(["python", "-m", "vocabtrim_core", *map(str, argv)])
     st.code(line, language="bash", wrap_lines=True)
 
 
 def footer(*commands: Sequence[str | int | float]) -> None:
-    """Last line of every page: the same work in a shell."""
+    """Last line of every page: the same work in a shell.
+
+    Args:
+        commands: arguments of each command.
+    """
     st.space("small")
     with st.popover("Show the command", icon=":material/terminal:", type="tertiary", key="command"):
         st.caption("The same from a shell:")
@@ -78,7 +90,9 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
     """The counted set in view with its selector; None while there is nothing counted yet.
 
     The first visit starts the demo by itself, so None is always on its way to something.
-    beside: draws more controls of the page's header, given V.
+
+    Args:
+        beside: draws more controls of the header, given V.
     """
     sets = state.counted_sets()
     if not sets:
@@ -107,7 +121,11 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
 
 
 def provenance(stored: StoredCounts) -> None:
-    """Card of what was counted, how, and how it was checked."""
+    """Card of what was counted, how, and how it was checked.
+
+    Args:
+        stored: the counted set in view.
+    """
     counts, about = stored.counts, stored.counts.provenance
     rows = {
         "Counted": f"{counts.tokens:,} tokens, {counts.distinct:,} distinct",

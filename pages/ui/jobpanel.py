@@ -24,22 +24,38 @@ def all_jobs() -> list[Job]:
 
 
 def of_verb(*verbs: str) -> list[Job]:
-    """Jobs of these commands, newest first."""
+    """Jobs of these commands, newest first.
+
+    Args:
+        verbs: names of commands.
+    """
     return [job for job in jobs.list_jobs() if job.argv and job.argv[0] in verbs]
 
 
 def of_command(argv: Sequence[str]) -> list[Job]:
-    """Jobs of exactly this command, newest first."""
+    """Jobs of exactly this command, newest first.
+
+    Args:
+        argv: arguments of the command.
+    """
     return [job for job in jobs.list_jobs() if job.argv == tuple(argv)]
 
 
 def is_running(argv: Sequence[str]) -> bool:
-    """Whether a job of exactly this command waits or runs."""
+    """Whether a job of exactly this command waits or runs.
+
+    Args:
+        argv: arguments of the command.
+    """
     return any(job.active for job in of_command(argv))
 
 
 def unfinished(*verbs: str) -> list[Job]:
-    """Jobs of these commands that wait, run, or ended without success, newest first."""
+    """Jobs of these commands that wait, run, or ended without success, newest first.
+
+    Args:
+        verbs: names of commands.
+    """
     return [job for job in of_verb(*verbs) if job.state != "done"]
 
 
@@ -49,8 +65,12 @@ Outcome = Callable[[Job], None]
 def watch(find: Callable[[], list[Job]], key: str, outcome: Outcome | None = None) -> None:
     """Cards for the jobs `find` returns, refreshed while one is active; the page reruns at the end.
 
-    outcome: draws what came of one that is done.
     A job that was active at the last look and is not any more has changed what the page shows.
+
+    Args:
+        find: returns the jobs to show, newest first.
+        key: key of the watching fragment, unique on the page.
+        outcome: draws what came of a job that is done.
     """
     active = [job.id for job in find() if job.active]
 
@@ -65,19 +85,33 @@ def watch(find: Callable[[], list[Job]], key: str, outcome: Outcome | None = Non
 
 
 def watch_command(argv: Sequence[str], key: str) -> None:
-    """The card of the newest job of exactly this command, until it is done."""
+    """The card of the newest job of exactly this command, until it is done.
+
+    Args:
+        argv: arguments of the command.
+        key: key of the watching fragment, unique on the page.
+    """
     watch(lambda: [job for job in of_command(argv)[:1] if job.state != "done"], key)
 
 
 def speed(job: Job) -> str:
-    """Rates and time left, as far as they are known."""
+    """Rates and time left, as far as they are known.
+
+    Args:
+        job: the job.
+    """
     known = [rate(name, value) for name, value in job.rates.items()]
     left = [f"{duration(job.eta)} left"] if job.eta else []
     return " · ".join([*known, *left])
 
 
 def card(job: Job, outcome: Outcome | None = None) -> None:
-    """One job; outcome: draws what came of it once it is done."""
+    """One job; outcome: draws what came of it once it is done.
+
+    Args:
+        job: the job.
+        outcome: draws what came of a job that is done.
+    """
     with st.container(border=True, key=f"job_{job.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             with st.container(gap="xsmall"):

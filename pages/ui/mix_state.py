@@ -15,17 +15,29 @@ MOST = 100  # of a slider of weights
 
 
 def weight_key(counts_key: str) -> str:
-    """Key of the slider that weighs a counted set, named by the set's key."""
+    """Key of the slider that weighs a counted set, named by the set's key.
+
+    Args:
+        counts_key: key of a counted set.
+    """
     return f"mix_{counts_key[:8]}"
 
 
 def protect_key(name: str) -> str:
-    """Key of the toggle that keeps a named set of tokens."""
+    """Key of the toggle that keeps a named set of tokens.
+
+    Args:
+        name: name of the set of tokens, such as digits.
+    """
     return f"keep_{name}"
 
 
 def budget_key(script: str) -> str:
-    """Key of the number of tokens kept of a script."""
+    """Key of the number of tokens kept of a script.
+
+    Args:
+        script: name of the script, such as cyrillic.
+    """
     return f"room_{script}"
 
 

@@ -31,7 +31,11 @@ class Pinned:
 
 
 def chosen(pins: Sequence[Pin]) -> list[Pinned]:
-    """The pins with their choices, without those whose counts are no longer here."""
+    """The pins with their choices, without those whose counts are no longer here.
+
+    Args:
+        pins: pinned settings.
+    """
     sets = {stored.key: stored.counts for stored in state.counted_sets()}
     choices = []
     for pin in pins:
@@ -43,7 +47,13 @@ def chosen(pins: Sequence[Pin]) -> list[Pinned]:
 
 
 def pin(stored: StoredCounts, settings: Settings, choice: Choice) -> None:
-    """Keep a choice, once, and say so."""
+    """Keep a choice, once, and say so.
+
+    Args:
+        stored: the counted set in view.
+        settings: the settings in view.
+        choice: the choice that the settings make.
+    """
     new_pin = Pin(stored.key, stored.counts.name, settings)
     if new_pin not in session.pins:
         session.pins = (*session.pins, new_pin)
@@ -57,7 +67,12 @@ def unpin_all() -> None:
 
 
 def table(pins: list[Pinned], baseline: Pinned) -> pd.DataFrame:
-    """The pins with their differences from `baseline`; shares in percent, differences in points."""
+    """The pins with their differences from `baseline`; shares in percent, differences in points.
+
+    Args:
+        pins: pinned settings.
+        baseline: the pin that the others are compared with.
+    """
     first = baseline.choice
     return pd.DataFrame(
         [

@@ -13,7 +13,14 @@ def palette() -> figures.Palette:
 
 
 def draw(figure, name: str, alt: str, **options):
-    """One figure with a modebar that saves SVG."""
+    """One figure with a modebar that saves SVG.
+
+    Args:
+        figure: a plotly figure.
+        name: the chart's key, and part of the name of a saved file.
+        alt: what the figure shows, for screen readers.
+        options: further arguments of the chart.
+    """
     config = {
         "displaylogo": False,
         "scrollZoom": False,

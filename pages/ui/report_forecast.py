@@ -43,7 +43,11 @@ def assume(settings: ForecastSettings, full_length: float) -> None:
 
 
 def bring(settings: ForecastSettings) -> None:
-    """Take over what an opened choice assumes; one without a forecast goes without."""
+    """Take over what an opened choice assumes; one without a forecast goes without.
+
+    Args:
+        settings: what an opened choice assumes.
+    """
     session.with_forecast = settings != NO_FORECAST
     if settings != NO_FORECAST:
         session.forecast_settings = settings
@@ -56,7 +60,11 @@ def assumed() -> ForecastSettings:
 
 
 def in_report(architecture: DraftArchitecture) -> tuple[ForecastSettings, str]:
-    """The forecast that goes into the report, and why there is none where it makes no sense."""
+    """The forecast that goes into the report, and why there is none where it makes no sense.
+
+    Args:
+        architecture: shapes of the draft.
+    """
     if session.with_forecast is False:
         return NO_FORECAST, ""
     try:
@@ -67,7 +75,11 @@ def in_report(architecture: DraftArchitecture) -> tuple[ForecastSettings, str]:
 
 
 def toggle(problem: str) -> None:
-    """Whether the report forecasts, and from what."""
+    """Whether the report forecasts, and from what.
+
+    Args:
+        problem: why no forecast can be made, "" where it can.
+    """
     if session.with_forecast is None:
         session.with_forecast = True
     on = st.toggle(
@@ -115,13 +127,22 @@ def ceiling(
 
 
 def measurements(vocab_size: int) -> list[Measurement]:
-    """Those of the workspace that may be over this V."""
+    """Those of the workspace that may be over this V.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     stored = measurement.stored()
     return [measured for measured in stored if measured.vocab_size in (None, vocab_size)]
 
 
 def chosen(k: int, vocab_size: int) -> list[Measurement]:
-    """Those that go into the report: as picked, at first all with this size."""
+    """Those that go into the report: as picked, at first all with this size.
+
+    Args:
+        k: size of the draft vocabulary, in tokens.
+        vocab_size: V, the target's number of tokens.
+    """
     available = measurements(vocab_size)
     picked = session.report_measurements
     if picked is None:
@@ -132,7 +153,12 @@ def chosen(k: int, vocab_size: int) -> list[Measurement]:
 
 
 def choose(k: int, vocab_size: int) -> None:
-    """The selector of measurements; nothing while there are none."""
+    """The selector of measurements; nothing while there are none.
+
+    Args:
+        k: size of the draft vocabulary, in tokens.
+        vocab_size: V, the target's number of tokens.
+    """
     try:
         by_key = {measured.key: measured for measured in measurements(vocab_size)}
     except InputError as error:

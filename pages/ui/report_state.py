@@ -28,7 +28,11 @@ PARAMETER, SHORT = "choice", "spec"  # of the address: one, since the controls' 
 
 
 def rules_of(key: str) -> Rules:
-    """The rules of an opened choice, which no page changes; for the counts it was made on only."""
+    """The rules of an opened choice, which no page changes; for the counts it was made on only.
+
+    Args:
+        key: key of a counted set.
+    """
     counts, rules = session.rules
     return rules if counts == key else NO_RULES
 
@@ -39,7 +43,15 @@ def forget_rules() -> None:
 
 
 def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
-    """What is in view now; InputError for settings that no size fulfils."""
+    """What is in view now.
+
+    Args:
+        stored: the counted set that the choice is made on.
+        with_pins: whether pinned choices go with it.
+
+    Raises:
+        InputError: for settings that no size fulfils.
+    """
     settings = state.settings(stored.counts.vocab_size)
     view, own = vocabularies.view_of(stored), None
     if view.own:
@@ -72,7 +84,11 @@ def _pins(key: str) -> tuple[Pin, ...]:
 
 
 def others(stored: StoredCounts) -> list[StoredCounts]:
-    """The sets it is measured on, as chosen here or on Generalize; all comparable ones at first."""
+    """The sets it is measured on, as chosen here or on Generalize; all comparable ones at first.
+
+    Args:
+        stored: the counted set that the choice is made on.
+    """
     comparable, _ = eval_sets.comparable(stored)
     chosen = value_of(eval_sets.measured_on_key(stored.key))
     if chosen is None:
@@ -81,18 +97,31 @@ def others(stored: StoredCounts) -> list[StoredCounts]:
 
 
 def long_link(choice: SelectionSpec) -> str:
-    """The address's `choice` parameter that opens all this again, wherever the counts are."""
+    """The address's `choice` parameter that opens all this again, wherever the counts are.
+
+    Args:
+        choice: what is handed over.
+    """
     return urlencode(choice.query())
 
 
 def links(choice: SelectionSpec, base: str) -> tuple[str, str]:
-    """Two addresses of the presentation: the short one for this workspace, and the long one."""
+    """Two addresses of the presentation: the short one for this workspace, and the long one.
+
+    Args:
+        choice: what is handed over.
+        base: address of the app.
+    """
     short = f"{base}/present?{SHORT}={keep(choice).stem}"
     return short, f"{base}/present?{PARAMETER}={quote(long_link(choice), safe='')}"
 
 
 def show_in_address(choice: SelectionSpec) -> None:
-    """Keep the address what it shows, so that it can be copied and reloaded."""
+    """Keep the address what it shows, so that it can be copied and reloaded.
+
+    Args:
+        choice: what is handed over.
+    """
     link = long_link(choice)
     session.followed_link = link
     st.query_params[PARAMETER] = link
@@ -137,7 +166,14 @@ def _facts(
 def facts_of(
     choice: SelectionSpec, stored: StoredCounts, sets: list[StoredCounts], title: str = ""
 ) -> Facts:
-    """Everything a report says about the choice, computed once per choice."""
+    """Everything a report says about the choice, computed once per choice.
+
+    Args:
+        choice: what is handed over.
+        stored: the counted set that the choice is made on.
+        sets: other counted sets that it is measured on.
+        title: title of the report, "" for one made from the choice.
+    """
     measured = report_forecast.chosen(choice.k, stored.counts.vocab_size)
     keys, names = (tuple(each.key for each in some) for some in (sets, measured))
     served = next((s for s in state.counted_sets() if s.key == choice.served), stored)

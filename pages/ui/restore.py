@@ -25,9 +25,16 @@ MOST_BYTES = 10_000_000  # of a choice.json; one with every id protected is smal
 
 
 def reopen(choice: SelectionSpec) -> str:
-    """Put a choice in view, exactly; returns what was opened. Before any widget is drawn.
+    """Put a choice in view, exactly; call it before any widget is drawn.
 
-    InputError when its counts are not here, are others, or no longer give its tokens.
+    Args:
+        choice: a saved choice.
+
+    Returns:
+        What was opened, and what of it is not in this workspace, in sentences.
+
+    Raises:
+        InputError: when its counts are not here, are others, or no longer give its tokens.
     """
     stored = _counts_of(choice)
     choice.open(stored.counts)

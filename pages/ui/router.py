@@ -29,7 +29,11 @@ ALONE = (PRESENT, "Present", "slideshow", "The choice on one clean page, for a d
 
 
 def page(name: str) -> st.Page:
-    """One page by its script's name."""
+    """One page by its script's name.
+
+    Args:
+        name: name of its script in pages/, without the suffix.
+    """
     _, title, icon, about = next(entry for entry in (*PAGES, ALONE) if entry[0] == name)
     return st.Page(
         FOLDER / f"{name}.py",

@@ -18,7 +18,6 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.fields.leaf import At, from_query, from_session, to_argv, to_session
-from vocabtrim_core.forecast.paper import KNOWN_SIZES
 from vocabtrim_core.selection_spec.draft_kind import (
     default_draft,
     draft_file,
@@ -40,7 +39,11 @@ def counted_sets() -> list[StoredCounts]:
 
 
 def current_key(sets: list[StoredCounts]) -> str:
-    """Key of the counted set in view: the session's, else the link's, else the newest."""
+    """Key of the counted set in view: the session's, else the link's, else the newest.
+
+    Args:
+        sets: the counted sets of the workspace, newest first.
+    """
     keys = [stored.key for stored in sets]
     for wanted in (session.counts_key, st.query_params.get("counts")):
         if wanted in keys:
@@ -49,7 +52,11 @@ def current_key(sets: list[StoredCounts]) -> str:
 
 
 def label(counts: TokenCounts) -> str:
-    """A counted set in one line."""
+    """A counted set in one line.
+
+    Args:
+        counts: the counted set.
+    """
     about = counts.provenance
     template = [] if about.template == "tokenizer" else [f"template {about.template}"]
     how = [about.tokenizer, what_counts(**asdict(about)), *template]
@@ -58,7 +65,12 @@ def label(counts: TokenCounts) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
-    """The coverage curve of one counted set, by its content address."""
+    """The coverage curve of one counted set, by its content address.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+    """
     return CoverageCurve.of(_counts)
 
 
@@ -66,19 +78,31 @@ def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
 
 
 def defaults(vocab_size: int) -> Settings:
-    """Where a new visitor starts."""
+    """Where a new visitor starts.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     return Settings(default_draft(vocab_size))
 
 
 def from_widgets(vocab_size: int) -> Settings:
-    """The settings as the widgets of this run hold them; remembered for the other pages."""
+    """The settings as the widgets of this run hold them; remembered for the other pages.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     settings = Settings(**from_session(Settings, values(), At(vocab_size)))
     session.settings = settings
     return settings
 
 
 def settings(vocab_size: int) -> Settings:
-    """The settings on a page without the widgets: the session's, else the link's, else defaults."""
+    """The settings on a page without the widgets: the session's, else the link's, else defaults.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     in_session = session.settings
     return (
         in_session.over(vocab_size)
@@ -96,7 +120,12 @@ def _link(vocab_size: int) -> tuple[dict[str, Any], list[str]]:
 
 
 def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
-    """What of the address cannot be followed and what is shown instead, once; else nothing."""
+    """What of the address cannot be followed and what is shown instead, once; else nothing.
+
+    Args:
+        sets: the counted sets of the workspace, newest first.
+        shown: the counted set that is shown.
+    """
     instead = dict.fromkeys(_link(shown.counts.vocab_size)[1], "the default settings")
     if st.query_params.get("counts", shown.key) not in {stored.key for stored in sets}:
         instead = {"counts": shown.counts.name, **instead}
@@ -107,7 +136,11 @@ def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
 
 
 def apply(settings: Settings) -> None:
-    """Set every widget (from a callback, before they are drawn)."""
+    """Set every widget (from a callback, before they are drawn).
+
+    Args:
+        settings: the settings of the trade-off.
+    """
     values = to_session(settings)
     elsewhere = ("draft", "fusion", "kmin", "kmax")
     if any(value_of(name) != values[name] for name in elsewhere):
@@ -116,7 +149,11 @@ def apply(settings: Settings) -> None:
 
 
 def bring(settings: Settings) -> None:
-    """Put settings in view from a page without the widgets; Explore draws them when it opens."""
+    """Put settings in view from a page without the widgets; Explore draws them when it opens.
+
+    Args:
+        settings: the settings of the trade-off.
+    """
     session.settings = session.pending_settings = settings
 
 
@@ -129,56 +166,58 @@ def take_up() -> None:
 
 
 def tradeoff_of(settings: Settings, curve: CoverageCurve) -> TradeOff:
-    """The trade-off these settings describe; InputError for values out of range."""
+    """The trade-off these settings describe.
+
+    Args:
+        settings: the settings of the trade-off.
+        curve: the coverage curve of the counted set.
+
+    Raises:
+        InputError: for values out of range.
+    """
     return settings.over(curve.vocab_size).tradeoff(curve)
 
 
 def arguments(settings: Settings, *leave: str) -> list[str]:
-    """The settings as arguments of commands, without defaults and the fields in `leave`."""
+    """The settings as arguments of commands, without defaults and the fields in `leave`.
+
+    Args:
+        settings: the settings of the trade-off.
+        leave: names of fields to leave out; k alone where none is named.
+    """
     return to_argv(settings, files_of(settings), leave=leave or ("k",))
 
 
 def files_of(settings: Settings) -> dict[str, str]:
-    """Where the config.json of a draft lies that is no preset, for `to_argv`."""
+    """Where the config.json of a draft lies that is no preset, for `to_argv`.
+
+    Args:
+        settings: the settings of the trade-off.
+    """
     shape = settings.architecture
     return {} if preset_name(shape) else {"--draft-config": str(draft_file(draft_name(shape)))}
 
 
 def clip(name: str, vocab_size: int) -> None:
-    """Keep a size that was set for a larger vocabulary within this one (before its widget)."""
+    """Keep a size that was set for a larger vocabulary within this one (before its widget).
+
+    Args:
+        name: key of the widget.
+        vocab_size: V, the target's number of tokens.
+    """
     if (value_of(name) or 0) > vocab_size:
         set_values({name: vocab_size})
-
-
-# --- sizes --------------------------------------------------------------------------------------
-
-
-@st.cache_data(show_spinner=False)
-def slider_sizes(vocab_size: int) -> list[int]:
-    """Stops of the size slider: 0 (the optimum), then 64 .. V on a log scale, with the presets."""
-    steps = 160
-    grid = {round(64 * (vocab_size / 64) ** (i / steps)) for i in range(steps + 1)}
-    rounded = {round(k, 2 - len(str(k))) for k in grid if k < vocab_size}
-    marks = {k for k, _ in presets(vocab_size)}
-    return [0, *sorted({k for k in rounded if 64 <= k < vocab_size} | marks)]
-
-
-def presets(vocab_size: int) -> list[tuple[int, str]]:
-    """The marked sizes below V, and V itself."""
-    return [(k, name) for k, _, name in KNOWN_SIZES if k < vocab_size] + [(vocab_size, "all")]
-
-
-def nearest_size(k: int | None, vocab_size: int) -> int:
-    """The slider stop nearest to k on the log scale."""
-    stops = slider_sizes(vocab_size)
-    return min(stops[1:], key=lambda stop: abs(stop / k - 1)) if k else 0
 
 
 # --- undo ---------------------------------------------------------------------------------------
 
 
 def remember(settings: Settings) -> None:
-    """Note the settings as the latest step; the last 20 are kept."""
+    """Note the settings as the latest step; the last 20 are kept.
+
+    Args:
+        settings: the settings of the trade-off.
+    """
     if session.history[-1:] != (settings,):
         session.history = (*session.history, settings)[-UNDO_STEPS - 1 :]
 

@@ -23,12 +23,21 @@ from vocabtrim_core.workspace.files import write_atomic
 
 
 def user_tokens(counts: TokenCounts) -> tuple[int, ...]:
-    """Ids that the user wants kept under the tokenizer of these counts, ascending."""
+    """Ids that the user wants kept under the tokenizer of these counts, ascending.
+
+    Args:
+        counts: the counted set.
+    """
     return session.own_tokens.get(counts.provenance.tokenizer_sha256[:16], ())
 
 
 def keep_user_tokens(counts: TokenCounts, ids: Iterable[int]) -> None:
-    """Set the ids that the user wants kept under the tokenizer of these counts."""
+    """Set the ids that the user wants kept under the tokenizer of these counts.
+
+    Args:
+        counts: the counted set.
+        ids: token ids.
+    """
     tokenizer = counts.provenance.tokenizer_sha256[:16]
     session.own_tokens = {**session.own_tokens, tokenizer: tuple(sorted(set(ids)))}
 
@@ -97,7 +106,11 @@ def _kind_picked() -> None:
 
 
 def file_of_list(entries: Sequence[int | str]) -> Path:
-    """A list of tokens, ids or texts, as a file of the workspace that commands can name."""
+    """A list of tokens, ids or texts, as a file of the workspace that commands can name.
+
+    Args:
+        entries: texts or ids of tokens.
+    """
     text = "\n".join(map(str, entries))
     path = workspace.folder("lists") / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.txt"
     if not path.is_file():
@@ -106,7 +119,11 @@ def file_of_list(entries: Sequence[int | str]) -> Path:
 
 
 def titles(stored: StoredCounts) -> dict[str, str]:
-    """What can be in view on these counts, by kind."""
+    """What can be in view on these counts, by kind.
+
+    Args:
+        stored: the counted set in view.
+    """
     k = _chosen_k(stored)
     mine = user_tokens(stored.counts)
     by_kind = {"choice": f"Choice on Explore, {k:,} tokens"}
@@ -126,7 +143,12 @@ def _tradeoff(stored: StoredCounts) -> TradeOff:
 
 
 def in_view(stored: StoredCounts, *, always: bool = True) -> InView:
-    """The vocabulary in view with its selector; always False: only when there is a choice."""
+    """The vocabulary in view with its selector; always False: only when there is a choice.
+
+    Args:
+        stored: the counted set in view.
+        always: whether to draw the selector even with a single entry.
+    """
     known = titles(stored)
     if always or len(known) > 1:
         session.vocabulary_kind = _kind(known)
@@ -146,7 +168,11 @@ def _kind(known: dict[str, str]) -> str:
 
 
 def view_of(stored: StoredCounts) -> InView:
-    """The vocabulary in view, as last selected."""
+    """The vocabulary in view, as last selected.
+
+    Args:
+        stored: the counted set in view.
+    """
     tradeoff, known = _tradeoff(stored), titles(stored)
     kind, k = _kind(known), _chosen_k(stored)
     counts, curve = stored.counts, tradeoff.curve

@@ -52,12 +52,20 @@ def values() -> dict[str, Any]:
 
 
 def value_of(key: str) -> Any:
-    """The value of a widget, None where it was never drawn or set."""
+    """The value of a widget, None where it was never drawn or set.
+
+    Args:
+        key: key of the counted set.
+    """
     return st.session_state.get(key)
 
 
 def set_values(new: Mapping[str, Any]) -> None:
-    """Set widgets by key: from a callback, or before they are drawn."""
+    """Set widgets by key: from a callback, or before they are drawn.
+
+    Args:
+        new: values by key.
+    """
     st.session_state.update(new)
 
 

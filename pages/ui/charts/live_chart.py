@@ -31,6 +31,11 @@ def curve_payload(curve: CoverageCurve, key: str, token_texts: Sequence[str]) ->
     Falling counts repeat a lot, so they travel as runs: about 50 KB for 128,256 sizes, where the
     curve as float32 would be 684 KB and too coarse to find the optimum. token_texts: by rank, the
     seen tokens only, without line breaks.
+
+    Args:
+        curve: the coverage curve of the counted set.
+        key: id of the curve, for the browser.
+        token_texts: texts of the seen tokens by rank, without line breaks.
     """
     starts = np.flatnonzero(np.diff(curve.sorted_counts, prepend=-1))
     lengths = np.diff(np.append(starts, curve.vocab_size))
@@ -48,7 +53,11 @@ def _base64(array: np.ndarray) -> str:
 
 
 def curve_store(payload: dict[str, object]) -> None:
-    """Hand one counted set to the browser. Call it outside the fragment that redraws."""
+    """Hand one counted set to the browser. Call it outside the fragment that redraws.
+
+    Args:
+        payload: what `curve_payload` returns.
+    """
     _STORE(data=payload, key="curve_store", height="content")
 
 
@@ -65,6 +74,14 @@ def live_chart(
 
     Watches the sliders keyed `alpha`, `floor` (percent) and `size`. A size picked in the chart is
     in `session.live_chart.picked` when `on_pick` runs (0 = back to the optimum).
+
+    Args:
+        tradeoff: the trade-off in view.
+        curve_key: the id of the curve that `curve_store` handed over.
+        k: the size to mark; None marks the optimum alone.
+        log: whether the size axis is logarithmic.
+        presets: sizes to mark, with their labels.
+        on_pick: called when a size is picked in the chart.
     """
     data = _data(tradeoff, curve_key, k, presets) | {"log": log}
     _CHART(data=data, key="live_chart", on_picked_change=on_pick)
@@ -78,7 +95,15 @@ def still_chart(
     presets: Sequence[tuple[int, str]],
     zoom: float,
 ) -> None:
-    """The curves alone, `zoom` times as large, to look at: nothing can be moved."""
+    """The curves alone, `zoom` times as large, to look at: nothing can be moved.
+
+    Args:
+        tradeoff: the trade-off in view.
+        curve_key: the id of the curve that `curve_store` handed over.
+        k: the size to mark; None marks the optimum alone.
+        presets: sizes to mark, with their labels.
+        zoom: how many times as large.
+    """
     data = _data(tradeoff, curve_key, k, presets) | {"log": True, "still": True, "zoom": zoom}
     _CHART(data=data, key="still_chart", on_picked_change=lambda: None)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from streamlit.components.v2 import component
 
-from pages.ui import state
+from pages.ui import sizes
 from pages.ui.charts.live_chart import SHARED
 from vocabtrim_core.counts import TokenCounts
 
@@ -86,17 +86,30 @@ _SETS = component("mix_store", js=_read("mix_store.js"))
 
 
 def packed(array: np.ndarray) -> str:
-    """Raw little-endian bytes as base64."""
+    """Raw little-endian bytes as base64.
+
+    Args:
+        array: any array.
+    """
     return base64.b64encode(array.tobytes()).decode("ascii")
 
 
 def known_sizes(vocab_size: int) -> list[dict[str, Any]]:
-    """The sizes to mark, ascending."""
-    return [{"k": k, "label": label} for k, label in sorted(state.presets(vocab_size))]
+    """The sizes to mark, ascending.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
+    return [{"k": k, "label": label} for k, label in sorted(sizes.presets(vocab_size))]
 
 
 def mix_payload(key: str, counts: TokenCounts) -> dict[str, object]:
-    """One counted set for mixing in the browser: about 150 KB for 60,000 seen tokens."""
+    """One counted set for mixing in the browser: about 150 KB for 60,000 seen tokens.
+
+    Args:
+        key: key of the counted set.
+        counts: the counted set.
+    """
     ids = np.flatnonzero(counts.counts)
     return {
         "id": key,
@@ -111,15 +124,28 @@ def _deflated(array: np.ndarray) -> str:
 
 
 def mix_store(payloads: Sequence[dict[str, object]]) -> None:
-    """Hand the sets to the browser. Call it outside the fragment that redraws."""
+    """Hand the sets to the browser. Call it outside the fragment that redraws.
+
+    Args:
+        payloads: what `mix_payload` returns, one per set.
+    """
     _SETS(data={"sets": list(payloads)}, key="mix_store", height="content")
 
 
 def mix_chart(data: dict[str, Any]) -> None:
-    """The mix; watches the sliders named in `data["sets"]`. See `mix_chart.js` for the fields."""
+    """The mix; watches the sliders named in `data["sets"]`. See `mix_chart.js` for the fields.
+
+    Args:
+        data: fields of the chart's script.
+    """
     _MIX(data=data, key="mix_chart")
 
 
 def forecast_chart(data: dict[str, Any], on_pick: Callable[[], None]) -> None:
-    """The forecast; a picked size is in `session.forecast_chart.picked` (0 = none)."""
+    """The forecast; a picked size is in `session.forecast_chart.picked` (0 = none).
+
+    Args:
+        data: fields of the chart's script.
+        on_pick: called when a size is picked in the chart.
+    """
     _FORECAST(data=data, key="forecast_chart", on_picked_change=on_pick)

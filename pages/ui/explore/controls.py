@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import state
+from pages.ui import sizes, state
 from pages.ui.format import plain
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
@@ -62,19 +62,19 @@ def controls(vocab_size: int) -> Settings:
         **linked("floor"),
         help=FLOOR_HELP,
     )
-    sizes = st.container(gap="small")
+    sizes_place = st.container(gap="small")
     st.number_input("Exact size k", 1, vocab_size, None, **linked("k"), placeholder="the optimum")
-    with sizes:
-        session.size = state.nearest_size(session.k, vocab_size)
+    with sizes_place:
+        session.size = sizes.nearest_size(session.k, vocab_size)
         st.select_slider(
             "Draft vocabulary size",
-            state.slider_sizes(vocab_size),
+            sizes.slider_sizes(vocab_size),
             format_func=lambda k: f"{k:,}" if k else "optimum",
             key="size",
             on_change=_size_moved,
             help=SIZE_HELP,
         )
-        marks = dict(state.presets(vocab_size))
+        marks = dict(sizes.presets(vocab_size))
         chosen = session.k
         session.preset = chosen if chosen in marks else None
         st.pills(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import eval_sets, plots, state
+from pages.ui import eval_sets, plots, sizes, state
 from pages.ui.charts.size_chart import known_sizes
 from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, percent, plain
@@ -97,7 +97,7 @@ def shipped(size: int) -> int:
 def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
     """Everything `forecast_chart.js` draws."""
     predicted, size = answered.found, answered.size
-    marks = [k for k, _ in state.presets(size)]
+    marks = [k for k, _ in sizes.presets(size)]
     info = figures.throughput_info(predicted, answered.acceptance.coverage, *marks, answered.k)
     low, high = predicted.tokens_per_s(answered.k)
     first, last = predicted.recommended_range
