@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.corpus import corpus_choice, counting_form, spans_view, tokenizer_choice
+from pages.ui.corpus import corpus_choice, counting_form, spans_view, tokenizer_choice, trainer_view
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
 
@@ -42,7 +42,7 @@ if tokenizer and chosen:
         template = counting_form.template_of(tokenizer, wanted)
         conversations = spans_view.look(tokenizer, chosen, wanted, template)
     if template:
-        spans_view.beside_trainer(template, conversations)
+        trainer_view.beside_trainer(template, conversations)
     commands.append(counting_form.spans_command(tokenizer, wanted))
 
 if not argv:

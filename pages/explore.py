@@ -16,16 +16,19 @@ require_router()
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def payload(key: str, _stored) -> dict[str, object]:
+    """The curve of a counted set with its token texts, for the browser."""
     curve = state.curve_of(key, _stored.counts)
     return curve_payload(curve, key, tokens.texts_by_rank(key, _stored.counts, curve))
 
 
 def picked() -> None:
+    """A size was picked in the chart: it is chosen, or the optimum again."""
     session.k = session.live_chart.picked or None
 
 
 @st.fragment
 def explore(stored) -> None:
+    """Chart and sliders; what they change reruns alone."""
     if session.redraw_page:
         del session.redraw_page
         st.rerun()

@@ -18,6 +18,7 @@ INVARIANTS = (
 
 
 def page(stored) -> None:
+    """The vocabulary at the left, formats at the right."""
     settings = state.settings(stored.counts.vocab_size)
     left, right = st.columns([1, 1.5], gap="large")  # as the heading's
     with left:

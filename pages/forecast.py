@@ -8,6 +8,7 @@ from pages.ui.forecast import (
     actions,
     assumptions_form,
     checks_view,
+    details_view,
     forecast_view,
     measurement_form,
 )
@@ -29,6 +30,7 @@ TABS = (
 
 
 def picked() -> None:
+    """A size was picked in the chart: it is shown, or the recommended one again."""
     session.forecast_k = session.forecast_chart.picked or None
 
 
@@ -40,6 +42,7 @@ def start_over() -> None:
 
 @st.fragment
 def page(stored) -> None:
+    """The chart at the left, assumptions at the right, what stands behind it below."""
     size = stored.counts.vocab_size
     chart, side = st.columns([3.4, 1], gap="large")
     answer = assumed = None
@@ -83,13 +86,14 @@ def page(stored) -> None:
 
 
 def details(answer, assumed) -> None:
+    """The tabs below the chart."""
     tabs = st.tabs(TABS, key="behind", on_change="rerun")
     drawers = (
-        lambda: forecast_view.acceptance(answer, assumed),
-        lambda: forecast_view.cycle_time(answer),
+        lambda: details_view.acceptance(answer, assumed),
+        lambda: details_view.cycle_time(answer),
         lambda: checks_view.against(answer, assumed),
-        forecast_view.paper,
-        lambda: forecast_view.assumptions(answer),
+        details_view.paper,
+        lambda: details_view.assumptions(answer),
     )
     for tab, draw in zip(tabs, drawers, strict=True):
         if tab.open:

@@ -20,6 +20,7 @@ SECTIONS = ("Other traffic", "Missing tokens", "Stability", "Tailor", "Compare")
 
 
 def page(stored) -> None:
+    """The vocabulary and the sets it is measured on, then a section per tab."""
     left, right = st.columns([1, 2.2], gap="large", vertical_alignment="bottom")
     with left:
         view = vocabularies.in_view(stored)

@@ -16,6 +16,7 @@ VIEWS = ("Report and files", "Trim a draft you have")
 
 
 def handing(stored) -> list[list[str]]:
+    """Report, files and link of the choice; returns the commands that make the same."""
     left, right = st.columns([1, 1.7], gap="large")
     with left:
         vocabularies.in_view(stored, always=False)
@@ -66,6 +67,7 @@ def handing(stored) -> list[list[str]]:
 
 
 def page(stored) -> None:
+    """Report and files, or the trimming of a draft."""
     files_tab, trim_tab = st.tabs(VIEWS, **linked("give"), on_change="rerun")
     commands = [["choice", "save", stored.key, "--out", "choice.json"]]
     if trim_tab.open:

@@ -26,11 +26,17 @@ STYLE = """<style>
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def payload(name: str, _facts: Facts) -> dict[str, object]:
-    """The curve of the choice for the browser, without token texts: nothing is read off here."""
+    """The curve of the choice for the browser, without token texts: nothing is read off here.
+
+    Args:
+        name: its name.
+        _facts: what the report says of the choice.
+    """
     return curve_payload(_facts.opened.tradeoff.curve, name, [])
 
 
 def page(stored) -> None:
+    """The decision, its curve, and what stands beside it."""
     choice, others = report_state.choice_of(stored), report_state.others(stored)
     facts = report_state.facts_of(choice, stored, others)
     opened, best = facts.opened, facts.opened.tradeoff.optimum.k

@@ -15,12 +15,13 @@ require_router()
 
 PURPOSE = (
     "For one known corpus every size can be tried exactly in milliseconds, so TPE is not needed to "
-    "find the optimum; the paper uses it, and here it can be checked. It earns its keep once each "
+    "find the optimum; the paper uses it, and here it can be checked. It is needed where each "
     "trial is expensive: when the objective is a measured throughput instead of a formula."
 )
 
 
 def page(stored) -> None:
+    """The objective, the study's settings and its trials."""
     from vocabtrim_core import tpe
 
     curve = state.curve_of(stored.key, stored.counts)

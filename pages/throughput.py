@@ -15,6 +15,7 @@ from pages.ui.throughput import (
     results_view,
     tune_view,
 )
+from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import linked
 
 require_router()
@@ -22,8 +23,12 @@ require_router()
 SECTIONS = ("Measure", "Latency probe", "Tune")
 
 
-def measure(in_view: list[measurement_choice.ShownMeasurement]) -> None:
-    """Results at the left, what to measure at the right, tables below."""
+def measure(in_view: list[ShownMeasurement]) -> None:
+    """Results at the left, what to measure at the right, tables below.
+
+    Args:
+        in_view: measurements in view.
+    """
     left, right = st.columns([2.5, 1], gap="large")
     request = comparison = None
     with right.container(border=True), plain_errors():
@@ -72,7 +77,10 @@ def page() -> None:
                 draw()
 
 
-with heading("Throughput", "What drafts really do to tokens per second, on the attached engine."):
+with heading(
+    "Throughput",
+    "Measured tokens per second of drafts and their baselines, on the attached engine.",
+):
     in_view = []
     with plain_errors():
         in_view = measurement_choice.choose()

@@ -564,10 +564,10 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     eval_sets.responses_of.clear()
     app = opened("forecast", sets)
     assert "a bound from coverage" in words(app)
-    from pages.ui.generalize import coverage_view
+    from pages.ui.generalize import coverage_data
 
-    coverage_view.interval.clear()
-    coverage_view.held_out.clear()
+    coverage_data.interval.clear()
+    coverage_data.held_out.clear()
     app = opened("generalize", sets)
     assert "An interval needs the answers themselves" in words(app)
     eval_sets.responses_of.clear()

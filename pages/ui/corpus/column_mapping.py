@@ -27,12 +27,21 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 def unknown_roles(paths: Sequence[str]) -> tuple[str, ...]:
-    """Roles met in these files that the user has to explain."""
+    """Roles met in these files that the user has to explain.
+
+    Args:
+        paths: files, folders or globs.
+    """
     return session.unknown_roles.get(tuple(paths), ())
 
 
 def choose(info: CorpusInfo, unknown: Sequence[str]) -> ColumnMapping:
-    """The recognised mapping, or the one chosen by hand; unknown: roles to be explained in it."""
+    """The recognised mapping, or the one chosen by hand.
+
+    Args:
+        info: the corpus as it was recognised.
+        unknown: roles to be explained.
+    """
     open_it = not info.sure or bool(unknown)
     with st.expander("Columns", expanded=open_it, icon=":material/view_column:"):
         names = list(SHAPES)
@@ -77,7 +86,11 @@ def choose(info: CorpusInfo, unknown: Sequence[str]) -> ColumnMapping:
 
 
 def arguments(mapping: ColumnMapping) -> list[str]:
-    """What of a mapping is not the default, as arguments of `count`."""
+    """What of a mapping is not the default, as arguments of `count`.
+
+    Args:
+        mapping: columns and roles.
+    """
     plain = [name for name in DEFAULTS if name not in ("shape", "roles")]
     named = {name: getattr(mapping, name) for name in plain}
     pairs = [f"{name}={column}" for name, column in named.items() if column != DEFAULTS[name]]

@@ -67,7 +67,12 @@ def choose() -> ChosenCorpus | None:
 
 
 def ask_for_roles(chosen: ChosenCorpus, report: SkipReport) -> None:
-    """Roles nobody knows, for which rows are left out, get a field under Columns."""
+    """Roles nobody knows, for which rows are left out, get a field under Columns.
+
+    Args:
+        chosen: the corpus.
+        report: the rows that were skipped, and why.
+    """
     known = column_mapping.unknown_roles(chosen.paths)
     unknown = [role for role in report.unknown_roles() if role not in known]
     new = unknown[: column_mapping.MOST_ROLES]
@@ -77,7 +82,11 @@ def ask_for_roles(chosen: ChosenCorpus, report: SkipReport) -> None:
 
 
 def problem(chosen: ChosenCorpus) -> InputError | None:
-    """Why a corpus cannot be counted, as far as its first rows say; None when nothing is known."""
+    """Why a corpus cannot be counted, as far as its first rows say; None when nothing is known.
+
+    Args:
+        chosen: the corpus.
+    """
     if chosen.corpus is None:
         return None
     modified = tuple(path.stat().st_mtime_ns for path in chosen.corpus.files)

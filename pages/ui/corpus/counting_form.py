@@ -98,7 +98,13 @@ def options() -> dict:
 
 
 def arguments(tokenizer: Tokenizer, chosen: ChosenCorpus, wanted: dict) -> list[str]:
-    """The `count` command of these choices, defaults left out."""
+    """The `count` command of these choices, defaults left out.
+
+    Args:
+        tokenizer: the tokenizer.
+        chosen: the corpus.
+        wanted: what `options` returned.
+    """
     argv = _command("count", tokenizer, chosen.arguments, wanted)
     if wanted["max_length"]:
         argv += ["--max-length", str(wanted["max_length"])]
@@ -108,7 +114,12 @@ def arguments(tokenizer: Tokenizer, chosen: ChosenCorpus, wanted: dict) -> list[
 
 
 def spans_command(tokenizer: Tokenizer, wanted: dict) -> list[str]:
-    """The command that shows what of the samples counts."""
+    """The command that shows what of the samples counts.
+
+    Args:
+        tokenizer: the tokenizer.
+        wanted: what `options` returned.
+    """
     return _command("spans", tokenizer, (), wanted)
 
 
@@ -127,12 +138,27 @@ def _command(verb: str, tokenizer: Tokenizer, data: Sequence[str], wanted: dict)
 
 
 def template_of(tokenizer: Tokenizer, wanted: dict) -> ChatTemplate:
-    """The chosen template; InputError where it cannot be used with this tokenizer."""
+    """The chosen template.
+
+    Args:
+        tokenizer: the tokenizer.
+        wanted: what `options` returned.
+
+    Raises:
+        InputError: where it cannot be used with this tokenizer.
+    """
     return resolve_template(tokenizer, wanted["template"], wanted["span_end"])
 
 
 def count_button(argv: list[str], name: str, wanted: dict, *, possible: bool) -> None:
-    """Start the count as a background job; off while there is nothing to count."""
+    """Start the count as a background job; off while there is nothing to count.
+
+    Args:
+        argv: arguments of `count`.
+        name: name of the corpus.
+        wanted: what `options` returned.
+        possible: whether there is anything to count.
+    """
     template = wanted["template"]
     how = [what_counts(**wanted), *([] if template == "auto" else [f"template {template}"])]
     st.button(

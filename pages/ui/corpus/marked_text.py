@@ -21,12 +21,24 @@ KINDS = ("", "token", "in", "out", "counted")
 def marked_text(
     pieces: Sequence[tuple[str, str, str]], *, key: str, alt: str, height: int | None = None
 ) -> None:
-    """Pieces of (text, kind of KINDS, tooltip), drawn one after the other."""
+    """Pieces of (text, kind of KINDS, tooltip), drawn one after the other.
+
+    Args:
+        pieces: (text, kind of KINDS, tooltip) of each piece.
+        key: key of the component.
+        alt: what the text is, for screen readers.
+        height: in pixels, None for as high as the text.
+    """
     _MARKED(data={"pieces": [list(p) for p in pieces], "alt": alt, "height": height}, key=key)
 
 
 def span_pieces(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, str, str]]:
-    """A rendered conversation with its counted ranges marked; a newline that ends one is drawn."""
+    """A rendered conversation with its counted ranges marked; a newline that ends one is drawn.
+
+    Args:
+        text: a rendered conversation.
+        spans: start and end of each counted range, in characters.
+    """
     pieces, at = [], 0
     for start, end in spans:
         own = text[start:end]

@@ -14,17 +14,10 @@ from vocabtrim_core.counting.preflight import Preflight, preflight
 from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
 from vocabtrim_core.templates.render import Messages
 from vocabtrim_core.templates.samples import SAMPLES, show
-from vocabtrim_core.templates.trainer import Trained, matching, trained, warnings_of
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 FIRST = "First conversation"
 HUB = "Rows of the hub can be looked at once they are downloaded."
-# Where two texts have no room beside each other they stand one above the other.
-STYLE = """<style>
-@media (max-width: 1100px) {
-  .st-key-beside_trainer [data-testid=stColumn] { min-width: 100%; }
-}
-</style>"""
 
 
 class Read(NamedTuple):
@@ -41,7 +34,14 @@ def look(
     tokenizer: Tokenizer, chosen: ChosenCorpus, wanted: dict, template: ChatTemplate
 ) -> list[Read]:
     """Conversations with their counted spans marked, and the pre-flight; returns the first one and
-    the samples."""
+    the samples.
+
+    Args:
+        tokenizer: the tokenizer.
+        chosen: the corpus.
+        wanted: what `counting_form.options` returned.
+        template: the chat template.
+    """
     narrower = {name: wanted[name] for name in ("reasoning", "last_turn_only")}
     rule, length = wanted["rule"], wanted["max_length"]
     samples = [
@@ -84,14 +84,14 @@ def _conversations(previews: list[Preview]) -> None:
             f"{MEASURED}"
         )
         alt = f"Conversation of row {conversation.row} with its counted spans"
-        _marked(conversation.text, conversation.spans, f"preview_{i}", alt)
+        marked(conversation.text, conversation.spans, f"preview_{i}", alt)
         _sentences(conversation.said)
 
 
 def _samples(samples: list[Read]) -> None:
     for i, sample in enumerate(samples):
         st.caption(f"{sample.title}. {plain(' '.join(sample.said))}")
-        _marked(
+        marked(
             sample.reading.text,
             sample.reading.spans,
             f"sample_{i}",
@@ -99,7 +99,15 @@ def _samples(samples: list[Read]) -> None:
         )
 
 
-def _marked(text: str, spans, key: str, alt: str) -> None:
+def marked(text: str, spans, key: str, alt: str) -> None:
+    """Draw a text with its counted ranges marked; nothing for an empty one.
+
+    Args:
+        text: the text.
+        spans: start and end of each marked range.
+        key: key of the component.
+        alt: what the text is, for screen readers.
+    """
     if text:
         marked_text(span_pieces(text, spans), key=key, height=220, alt=alt)
 
@@ -160,80 +168,3 @@ def _rendered(checked: Preflight, most_refused: float) -> None:
         st.warning(f"{text}{rest} {plain(causes)}", icon=":material/warning:")
     else:
         st.markdown(f"- {text}they would be left out. {plain(causes)}")
-
-
-def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
-    """Which text counts and which SpecForge gives loss to, side by side, and why they differ."""
-    st.subheader("Beside SpecForge", anchor=False)
-    entries = matching(template)
-    if not entries:
-        st.caption(
-            "SpecForge has no template with the headers of this chat template, so there is nothing "
-            "to compare with."
-        )
-        return
-    read = [conversation for conversation in conversations if conversation.reading.text]
-    compared = {
-        (conversation.title, entry.name): trained(
-            template, conversation.reading, entry, conversation.messages, conversation.tools
-        )
-        for conversation in read
-        for entry in entries
-    }
-    st.html(STYLE)
-    with st.container(key="beside_trainer"):
-        _warnings(list(compared.values()), [entry.name for entry in entries])
-        left, right = st.columns(2, gap="medium")
-        name = left.selectbox(
-            "Template of SpecForge",
-            [entry.name for entry in entries],
-            key="specforge_template",
-            help="Those whose header opens the answers of the chosen chat template.",
-        )
-        title = right.segmented_control(
-            "Conversation",
-            [conversation.title for conversation in read],
-            default=read[0].title if read else None,
-            required=True,
-            key="specforge_sample",
-        )
-        for conversation in read:
-            if name and conversation.title == title:
-                _pair(conversation, compared[conversation.title, name])
-
-
-def _warnings(compared: list[Trained], names: list[str]) -> None:
-    differing = warnings_of(compared)
-    for differing_names, sentences in differing:
-        st.warning(
-            f"**{plain(', '.join(differing_names))}**: {plain(' '.join(sentences))}",
-            icon=":material/warning:",
-        )
-    alike = [
-        name
-        for name in names
-        if not any(name in differing_names for differing_names, _ in differing)
-    ]
-    if alike and compared:
-        st.success(
-            f"**{plain(', '.join(alike))}**: SpecForge gives loss to the text that counts, and to "
-            "nothing else in these conversations.",
-            icon=":material/check_circle:",
-        )
-
-
-def _pair(conversation: Read, other: Trained) -> None:
-    left, right = st.columns(2, gap="medium")
-    with left:
-        st.markdown("**Counted**")
-        _marked(
-            conversation.reading.text,
-            conversation.reading.spans,
-            "beside_counted",
-            f"{conversation.title}: counted spans",
-        )
-    with right:
-        st.markdown(f"**Loss in SpecForge** ({plain(other.entry.name)})")
-        _marked(other.text, other.spans, "beside_loss", f"{conversation.title}: loss in SpecForge")
-    if other.entry.prompts:
-        st.caption("SpecForge also puts a system prompt of its own before rows that have none.")

@@ -161,7 +161,11 @@ def _about(tokenizer: Tokenizer) -> None:
 
 
 def try_it(tokenizer: Tokenizer) -> None:
-    """A box to type text and see which of its tokens the draft vocabulary keeps."""
+    """A box to type text and see which of its tokens the draft vocabulary keeps.
+
+    Args:
+        tokenizer: the tokenizer.
+    """
     text = st.text_area("Text to try", SAMPLE, key="try_text", height=96, max_chars=5000)
     pieces = tokenizer.pieces(text or "")
     name, in_draft = _chosen(tokenizer) or ("", None)

@@ -12,6 +12,14 @@ from vocabtrim_core.fields.kinds import share_of
 
 
 def buttons(stored, settings, tradeoff, choice) -> None:
+    """Pin, undo and reset.
+
+    Args:
+        stored: the counted set in view.
+        settings: the settings of the trade-off.
+        tradeoff: the trade-off in view.
+        choice: the choice; None where no size can be chosen.
+    """
     start = state.defaults(stored.counts.vocab_size)
     st.button(
         "Pin",
@@ -46,7 +54,12 @@ def buttons(stored, settings, tradeoff, choice) -> None:
 
 
 def way_out(settings, tradeoff) -> None:
-    """The button that puts right what leaves no size to choose: crossed bounds, or the floor."""
+    """The button that puts right what leaves no size to choose: crossed bounds, or the floor.
+
+    Args:
+        settings: the settings of the trade-off.
+        tradeoff: the trade-off; None where its bounds cross.
+    """
     if tradeoff is None:
         title = f"Search from {settings.k_max:,} to {settings.k_min:,}"
         change = {"k_min": settings.k_max, "k_max": settings.k_min}

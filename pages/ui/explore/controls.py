@@ -41,7 +41,11 @@ def _preset_picked() -> None:
 
 
 def controls(vocab_size: int) -> Settings:
-    """Draw the sliders and the size; returns the settings, those of `draft_menu` included."""
+    """Draw the sliders and the size; returns the settings, those of `draft_menu` included.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     state.clip("k", vocab_size)
     st.slider(
         "Coverage weight alpha",
@@ -93,7 +97,11 @@ def controls(vocab_size: int) -> Settings:
 
 
 def draft_menu(vocab_size: int) -> None:
-    """The draft's architecture and the search bounds: changed rarely, so behind one button."""
+    """The draft's architecture and the search bounds: changed rarely, so behind one button.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     name = session.draft or default_draft(vocab_size).name
     with st.popover(
         name,

@@ -9,6 +9,14 @@ from pages.ui.explore import figures_view
 
 
 def details(stored, settings, tradeoff, choice) -> None:
+    """The tabs below the chart.
+
+    Args:
+        stored: the counted set in view.
+        settings: the settings of the trade-off.
+        tradeoff: the trade-off in view.
+        choice: the choice that they make.
+    """
     names = [
         "Tokens at the cut",
         "Pinned choices",

@@ -27,7 +27,12 @@ def _chosen_on_frontier() -> None:
 
 
 def frontier(tradeoff: TradeOff, chosen: Choice) -> None:
-    """Coverage against cost; a click chooses the size."""
+    """Coverage against cost; a click chooses the size.
+
+    Args:
+        tradeoff: the trade-off in view.
+        chosen: the choice to mark.
+    """
     st.markdown(
         f"Coverage {format.MEASURED} against draft FLOPs saved {format.ESTIMATED}. "
         "Every dot is a vocabulary size; click one to choose it."
@@ -38,7 +43,12 @@ def frontier(tradeoff: TradeOff, chosen: Choice) -> None:
 
 
 def breakdown(tradeoff: TradeOff, choice: Choice) -> None:
-    """Where the cost of a draft step sits, before and after."""
+    """Where the cost of a draft step sits, before and after.
+
+    Args:
+        tradeoff: the trade-off in view.
+        choice: the choice to compare with all tokens.
+    """
     shape = tradeoff.architecture
     full = shape.flops(shape.vocab_size)
     head = 2 * shape.hidden_size * shape.vocab_size / full
@@ -57,7 +67,11 @@ def breakdown(tradeoff: TradeOff, choice: Choice) -> None:
 
 
 def landscape(tradeoff: TradeOff) -> None:
-    """The best utility over both sliders, and the path of k* along one of them."""
+    """The best utility over both sliders, and the path of k* along one of them.
+
+    Args:
+        tradeoff: the trade-off in view.
+    """
     left, right = st.columns([1.2, 1], gap="large")
     with left:
         here = (tradeoff.alpha, tradeoff.floor) if tradeoff.floor >= 0.5 else None

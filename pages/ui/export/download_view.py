@@ -24,7 +24,18 @@ def bundle(
     sha256: str = "",
     _own: OwnVocabulary | None = None,
 ):
-    """The zip and what its manifest says; _own (with its sha256) instead of the top k."""
+    """The zip and what its manifest says; _own (with its sha256) instead of the top k.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+        settings: the settings of the trade-off.
+        k: size of the draft vocabulary, in tokens.
+        formats: names of formats.
+        command: the command that writes the same, for the manifest.
+        sha256: of that vocabulary.
+        _own: a vocabulary that is not top-k, None for the top k.
+    """
     curve = state.curve_of(key, _counts)
     how = _own.about if _own else "by hand" if settings.k else "exact"
     context = exports.ExportContext(
@@ -42,14 +53,24 @@ def bundle(
 
 
 def origin(view: vocabularies.InView, settings: Settings) -> str:
-    """Where the vocabulary comes from, in a few words."""
+    """Where the vocabulary comes from, in a few words.
+
+    Args:
+        view: the vocabulary in view.
+        settings: the settings of the trade-off.
+    """
     if view.own:
         return ":gray-badge[made on Generalize]"
     return ":gray-badge[your choice]" if settings.k else f"the exact optimum {ESTIMATED}"
 
 
 def sentence(view: vocabularies.InView, stored) -> str:
-    """What it keeps and what it costs."""
+    """What it keeps and what it costs.
+
+    Args:
+        view: the vocabulary in view.
+        stored: the counted set in view.
+    """
     if view.plain_k:
         choice = view.tradeoff.at(view.plain_k)
         return choice_sentence(choice, view.tradeoff.curve, view.architecture)
@@ -62,6 +83,15 @@ def sentence(view: vocabularies.InView, stored) -> str:
 
 
 def download(stored, settings, view: vocabularies.InView, formats: tuple[str, ...], argv) -> None:
+    """The button that downloads the files, and what their manifest says.
+
+    Args:
+        stored: the counted set in view.
+        settings: the settings of the trade-off.
+        view: the vocabulary in view.
+        formats: names of formats.
+        argv: arguments of the command that writes the same.
+    """
     k = len(view.vocabulary)
     content, manifest = bundle(
         stored.key,

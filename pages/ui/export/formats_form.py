@@ -17,7 +17,11 @@ STAGES = {"train": "For training", "serve": "For serving", "plain": "Plain files
 
 
 def choose_formats(k: int) -> list[str]:
-    """A tick per format with what it needs, how it is used, how it was checked."""
+    """A tick per format with what it needs, how it is used, how it was checked.
+
+    Args:
+        k: size of the draft vocabulary, in tokens.
+    """
     chosen = []
     for stage, title in STAGES.items():
         st.subheader(title, anchor=False)

@@ -13,12 +13,21 @@ from vocabtrim_core.selection_spec.settings import Settings
 
 
 def use_on_explore(settings: Settings) -> None:
-    """Hand a size or an alpha to Explore."""
+    """Hand a size or an alpha to Explore.
+
+    Args:
+        settings: the settings that Explore takes over.
+    """
     state.bring(settings)
     st.switch_page(page_of("explore"), query_params=to_query(settings))
 
 
 def actions(answer) -> None:
+    """Buttons that take the recommended size, or the alpha it implies, to Explore.
+
+    Args:
+        answer: the forecast.
+    """
     settings = state.settings(answer.size)
     with st.container(horizontal=True, gap="small"):
         if st.button(

@@ -78,7 +78,12 @@ def _depth_moved() -> None:
 
 
 def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
-    """Draw the controls; None while a measurement still has to be chosen."""
+    """Draw the controls; None while a measurement still has to be chosen.
+
+    Args:
+        stored: the counted set in view.
+        vocab_size: V, the target's number of tokens.
+    """
     source = st.selectbox("Cycle time from", SOURCES, **linked("timing"))
     if source == SOURCES[2]:
         return _from_measurement(stored, vocab_size)

@@ -15,7 +15,12 @@ from vocabtrim_core.serving.calibration import CalibrationCheck, checks, with_le
 
 
 def against(answer: ForecastAnswer, assumed: Assumed) -> None:
-    """Every measured size against the forecast from the other sizes, and what it recommends now."""
+    """Every measured size against the forecast from the other sizes, and what it recommends now.
+
+    Args:
+        answer: the forecast.
+        assumed: what the forecast assumes.
+    """
     calibrated = assumed.calibration
     if calibrated is None:
         st.info(
@@ -30,8 +35,8 @@ def against(answer: ForecastAnswer, assumed: Assumed) -> None:
         return forecast(with_lengths(answer.acceptance, lengths, full), cycles)
 
     rows = checks(calibrated, predict)
-    best = answer.found.recommended_k
-    first, last = answer.found.recommended_range
+    best = answer.predicted.recommended_k
+    first, last = answer.predicted.recommended_range
     span = f" ({first:,} to {last:,})" if first != last else ""
     st.markdown(
         f"{_said(rows)} With all of them the forecast recommends **{best:,} tokens**{span}. "
@@ -39,7 +44,7 @@ def against(answer: ForecastAnswer, assumed: Assumed) -> None:
     )
     alt = "Output tokens per second against vocabulary size: forecast, measured, predicted"
     info = figures.measured_info(
-        answer.found, rows, calibrated.concurrency, toy=calibrated.measurement.toy
+        answer.predicted, rows, calibrated.concurrency, toy=calibrated.measurement.toy
     )
     plots.draw(figures.measured_figure(info, plots.palette()), "against_measured", alt)
     st.dataframe(_table(rows), hide_index=True, width="content")
@@ -52,17 +57,21 @@ def against(answer: ForecastAnswer, assumed: Assumed) -> None:
 
 
 def _said(rows: tuple[CalibrationCheck, ...]) -> str:
-    """What was predicted, how far it is off, and what proves nothing."""
+    """What was predicted, how far it is off, and what is in the fit itself."""
     predicted = [row for row in rows if not row.fitted]
     if not predicted:
         return (
-            f"{len(rows)} sizes were measured and all are in the fit, so their agreement proves "
-            "nothing; with a third size each is predicted from the others."
+            f"{len(rows)} sizes were measured and all are in the fit, so their agreement is no "
+            "test; with a third size each is predicted from the others."
         )
     worst = max(abs(row.error) for row in predicted)
     inside = sum(row.low <= row.measured.mean <= row.high for row in predicted)
     fitted = len(rows) - len(predicted)
-    also = f" {fitted} could not be left out of the fit and prove nothing." if fitted else ""
+    also = (
+        f" {fitted} could not be left out of the fit, so their agreement is no test."
+        if fitted
+        else ""
+    )
     return (
         f"Each of {len(predicted)} sizes, predicted from the others alone, is off by "
         f"{percent(worst)} at most; {inside} of {len(predicted)} within the forecast's range.{also}"

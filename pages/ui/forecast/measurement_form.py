@@ -19,7 +19,11 @@ MOST_MB = 50
 
 
 def choose(vocab_size: int) -> Calibration | None:
-    """The measurement's selector, and a way to bring a result; None while there is none."""
+    """The measurement's selector, and a way to bring a result; None while there is none.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     by_key = {
         stored.key: stored
         for stored in _stored(_names())
@@ -63,7 +67,11 @@ def _stored(names: tuple[str, ...]) -> list[Measurement]:
 
 
 def nothing_yet(vocab_size: int) -> None:
-    """Instead of a forecast, while there is no measurement to rest it on."""
+    """Instead of a forecast, while there is no measurement to rest it on.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     st.info(
         f"No measurement of a target with {vocab_size:,} tokens yet: measure drafts of two sizes "
         "or more on Throughput, or bring a result file.",
@@ -74,7 +82,11 @@ def nothing_yet(vocab_size: int) -> None:
 
 
 def title(measured: Measurement) -> str:
-    """A measurement in one line."""
+    """A measurement in one line.
+
+    Args:
+        measured: a measurement.
+    """
     target = "toy target" if measured.toy else measured.target
     when = measured.created[:16].replace("T", " ")
     return " · ".join(filter(None, [measured.prompts, target, measured.engine, when]))

@@ -8,19 +8,14 @@ import streamlit as st
 from pages.ui import eval_sets, plots
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.frame import plain_errors
+from pages.ui.generalize import coverage_data
 from pages.ui.router import page
 from pages.ui.vocabularies import InView
-from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts
-from vocabtrim_core.coverage import HeldOut, coverage_on
 from vocabtrim_core.figures import traffic as figures
-from vocabtrim_core.generalization.compare import TransferMatrix, transfer_matrix
+from vocabtrim_core.generalization.compare import TransferMatrix
 from vocabtrim_core.generalization.uncertainty import (
     CoverageInterval,
-    DomainCoverage,
-    coverage_by_domain,
-    coverage_interval,
-    held_out_coverage,
     unseen_mass,
 )
 
@@ -30,68 +25,19 @@ NO_INTERVAL = (
 )
 
 
-@st.cache_data(max_entries=200, show_spinner="Drawing conversations again for the intervals")
-def interval(key: str, sha: str, _counts, _vocabulary) -> CoverageInterval | None:
-    """95 % interval of the coverage, None without responses or with one conversation."""
-    responses = eval_sets.responses_of(key, _counts)
-    if responses is None or responses.conversations < 2:
-        return None
-    return coverage_interval(responses, _vocabulary.t2d)
-
-
-@st.cache_data(max_entries=50, show_spinner="Choosing without each tenth of the conversations")
-def held_out(key: str, k: int, _counts) -> CoverageInterval | None:
-    """Coverage of k tokens on conversations that had no part in choosing them."""
-    responses = eval_sets.responses_of(key, _counts)
-    if responses is None or responses.conversations < 2:
-        return None
-    return held_out_coverage(responses, k)
-
-
-@st.cache_data(max_entries=100, show_spinner=False)
-def by_domain(key: str, sha: str, _counts, _vocabulary) -> list[DomainCoverage]:
-    """Coverage per domain label; empty without labels."""
-    responses = eval_sets.responses_of(key, _counts)
-    if responses is None or not responses.domains:
-        return []
-    return coverage_by_domain(responses, _vocabulary.t2d)
-
-
-@st.cache_data(max_entries=20, show_spinner=False)
-def matrix(keys: tuple[str, ...], k: int, _sets: list[TokenCounts]) -> TransferMatrix:
-    """Top k of every set on every set."""
-    return transfer_matrix(_sets, k)
-
-
-def measured(
-    view: InView, sets: list[StoredCounts]
-) -> list[tuple[StoredCounts, HeldOut, CoverageInterval | None]]:
-    """Coverage of the vocabulary in view on each set."""
-    sha = view.vocabulary.sha256
-    names = eval_sets.names_of(sets)
-    rows = []
-    for stored in sets:
-        covered = coverage_on(view.vocabulary, stored.counts)
-        covered = HeldOut(names[stored.key], *_fields(covered)[1:])
-        rows.append((stored, covered, interval(stored.key, sha, stored.counts, view.vocabulary)))
-    return rows
-
-
-def _fields(covered: HeldOut) -> tuple:
-    return (
-        covered.name,
-        covered.tokens,
-        covered.coverage,
-        covered.unique_coverage,
-        covered.missing_tokens,
-    )
-
-
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
-    """Everything of this section."""
-    rows = measured(view, [chooser, *others])
+    """Everything of this section.
+
+    Args:
+        view: the vocabulary in view.
+        chooser: the counted set that the vocabulary is chosen on.
+        others: other counted sets that it is measured on.
+    """
+    rows = coverage_data.measured(view, [chooser, *others])
     chosen_on = rows[0][1].name if view.plain_k else None
-    outside = held_out(chooser.key, view.plain_k, chooser.counts) if view.plain_k else None
+    outside = (
+        coverage_data.held_out(chooser.key, view.plain_k, chooser.counts) if view.plain_k else None
+    )
     _verdict(view, rows, outside)
     left, right = st.columns(2, gap="large") if others else (st.container(), None)
     with left:
@@ -116,7 +62,7 @@ def _matrix(view: InView, sets: list[StoredCounts]) -> None:
         f"{MEASURED}"
     )
     with plain_errors():
-        transfer = matrix(tuple(s.key for s in sets), k, [s.counts for s in sets])
+        transfer = coverage_data.matrix(tuple(s.key for s in sets), k, [s.counts for s in sets])
         names = tuple(eval_sets.names_of(sets).values())
         named = TransferMatrix(names, transfer.k, transfer.coverage, transfer.unique)
         alt = "Transfer matrix: coverage of each set by the top tokens of each other set"
@@ -147,11 +93,11 @@ def _verdict(view: InView, rows: list, outside: CoverageInterval | None) -> None
             text += f" to {percent(best.coverage)} ({plain(best.name)})"
     st.markdown(f"{text}. {MEASURED}")
     if outside:
-        flattery = 100 * (own.coverage - outside.value)
+        overstated = 100 * (own.coverage - outside.value)
         st.markdown(
             f"On new conversations of {plain(own.name)} itself expect {percent(outside.value, 2)} "
             f"({percent(outside.low, 2)} to {percent(outside.high, 2)}, 95% interval): choosing "
-            f"and measuring on the same text flatters by {flattery:.2f} points. {MEASURED}"
+            f"and measuring on the same text overstates it by {overstated:.2f} points. {MEASURED}"
         )
 
 
@@ -196,9 +142,7 @@ def _table(rows: list, chosen_on: str | None) -> None:
     if without:
         st.caption(NO_INTERVAL.format(names=", ".join(without)))
     if chosen_on:
-        st.caption(
-            f"{plain(chosen_on)} chose the tokens, so its own coverage is the one to distrust."
-        )
+        st.caption(f"{plain(chosen_on)} chose the tokens, so coverage on it is overstated.")
 
 
 def _domains(view: InView, sets: list[StoredCounts]) -> None:
@@ -206,7 +150,7 @@ def _domains(view: InView, sets: list[StoredCounts]) -> None:
     domains = [
         (names[stored.key], row)
         for stored in sets
-        for row in by_domain(stored.key, sha, stored.counts, view.vocabulary)
+        for row in coverage_data.by_domain(stored.key, sha, stored.counts, view.vocabulary)
     ]
     if not domains:
         return
@@ -243,6 +187,12 @@ def _domains(view: InView, sets: list[StoredCounts]) -> None:
 
 
 def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:
-    """The same as a command."""
+    """The same as a command.
+
+    Args:
+        view: the vocabulary in view.
+        chooser: the counted set that the vocabulary is chosen on.
+        others: other counted sets that it is measured on.
+    """
     on = ["--on", *(other.key for other in others), "--matrix"] if others else []
     return ["coverage", chooser.key, *view.arguments(), *on, "--domains"]

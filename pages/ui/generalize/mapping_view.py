@@ -34,7 +34,13 @@ KINDS = (
 
 
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
-    """Everything of this section."""
+    """Everything of this section.
+
+    Args:
+        view: the vocabulary in view.
+        chooser: the counted set that the vocabulary is chosen on.
+        others: other counted sets that it is measured on.
+    """
     path = _choose()
     if path is None:
         st.caption(f"What can be read: {KINDS}. Pickles of anything but plain tensors are refused.")
@@ -231,6 +237,11 @@ def _use(mapping: ImportedMapping, chooser: StoredCounts) -> None:
 
 
 def arguments(chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:
-    """The same as a command."""
+    """The same as a command.
+
+    Args:
+        chooser: the counted set that the vocabulary is chosen on.
+        others: other counted sets that it is measured on.
+    """
     path = session.mapping_path or session.mapping_upload
     return ["compare", str(path or "MAPPING"), "--counts", chooser.key, *(s.key for s in others)]

@@ -25,13 +25,29 @@ NO_TOKENIZER = (
 
 @st.cache_resource(max_entries=12, show_spinner="Sorting the missing tokens")
 def find(key: str, sha: str, _counts, _vocabulary, _tokenizer) -> Missing:
-    """The missing tokens of one set, grouped where the tokenizer is at hand."""
+    """The missing tokens of one set, grouped where the tokenizer is at hand.
+
+    Args:
+        key: key of the counted set.
+        sha: sha256 of the vocabulary, for the cache.
+        _counts: the counted set; `key` stands for it in the cache.
+        _vocabulary: the vocabulary.
+        _tokenizer: the tokenizer of these counts.
+    """
     return missing(_counts, _vocabulary, token_kinds(_tokenizer) if _tokenizer else None)
 
 
 @st.cache_resource(max_entries=12, show_spinner="Looking for examples")
 def shown(key: str, sha: str, _counts, _found: Missing, _tokenizer) -> dict[int, Example]:
-    """One occurrence of each token of the table."""
+    """One occurrence of each token of the table.
+
+    Args:
+        key: key of the counted set.
+        sha: sha256 of the vocabulary, for the cache.
+        _counts: the counted set; `key` stands for it in the cache.
+        _found: the missing tokens.
+        _tokenizer: the tokenizer of these counts.
+    """
     responses = eval_sets.responses_of(key, _counts)
     if responses is None or _tokenizer is None:
         return {}
@@ -40,7 +56,13 @@ def shown(key: str, sha: str, _counts, _found: Missing, _tokenizer) -> dict[int,
 
 
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
-    """Everything of this section."""
+    """Everything of this section.
+
+    Args:
+        view: the vocabulary in view.
+        chooser: the counted set that the vocabulary is chosen on.
+        others: other counted sets that it is measured on.
+    """
     sets = [chooser, *others]
     names, by_key = eval_sets.names_of(sets), {stored.key: stored for stored in sets}
     if session.missing_of not in by_key:
@@ -181,6 +203,12 @@ def _keep(chooser: StoredCounts, ids: list[int]) -> None:
 
 
 def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:
-    """The same as a command."""
+    """The same as a command.
+
+    Args:
+        view: the vocabulary in view.
+        chooser: the counted set that the vocabulary is chosen on.
+        others: other counted sets that it is measured on.
+    """
     on = ["--on", *(other.key for other in others)] if others else []
     return ["coverage", chooser.key, *view.arguments(), *on, "--missing", "50"]

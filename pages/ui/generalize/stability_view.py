@@ -20,7 +20,12 @@ WHY = (
 
 @st.cache_resource(max_entries=6, show_spinner="Choosing on one half, measuring on the other")
 def halves(key: str, _counts) -> Optimism | None:
-    """In-sample against held-out coverage; None without responses."""
+    """In-sample against held-out coverage; None without responses.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+    """
     responses = eval_sets.responses_of(key, _counts)
     if responses is None or responses.conversations < 2:
         return None
@@ -28,12 +33,21 @@ def halves(key: str, _counts) -> Optimism | None:
 
 
 def arguments(stored: StoredCounts) -> list[str]:
-    """The command of the trade-off as Explore has it."""
+    """The command of the trade-off as Explore has it.
+
+    Args:
+        stored: the counted set in view.
+    """
     return ["stability", stored.key, *state.arguments(state.settings(stored.counts.vocab_size))]
 
 
 def panel(view: InView, stored: StoredCounts) -> None:
-    """Everything of this section."""
+    """Everything of this section.
+
+    Args:
+        view: the vocabulary in view.
+        stored: the counted set in view.
+    """
     argv = arguments(stored)
 
     finished = next((job for job in jobpanel.of_command(argv) if job.state == "done"), None)
@@ -102,6 +116,7 @@ def _optimism(view: InView, stored: StoredCounts) -> None:
     figure = figures.optimism_figure(gap, len(view.vocabulary), plots.palette())
     plots.draw(figure, "optimism", alt)
     st.caption(
-        "Random halves: one chooses, the other is measured. Choosing on all conversations flatters "
-        "about half as much."
+        "Random halves: one chooses, the other is measured. Choosing on all conversations "
+        "overstates "
+        "coverage by about half as much."
     )

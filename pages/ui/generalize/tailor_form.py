@@ -62,7 +62,11 @@ def _starts(sets: list[StoredCounts]) -> None:
 
 
 def weights_of(sets: list[StoredCounts]) -> tuple[int, ...]:
-    """One slider per set."""
+    """One slider per set.
+
+    Args:
+        sets: the counted sets to mix.
+    """
     names = eval_sets.names_of(sets)
     st.markdown("**Your traffic**, in shares of the mix")
     _starts(sets)
@@ -85,7 +89,13 @@ def weights_of(sets: list[StoredCounts]) -> tuple[int, ...]:
 def wishes(
     sets: list[StoredCounts], tokenizer: Tokenizer | None, weights: tuple[int, ...]
 ) -> tuple[dict, Wanted]:
-    """The toggles with places for their prices, and what all controls ask for."""
+    """The toggles with places for their prices, and what all controls ask for.
+
+    Args:
+        sets: the counted sets to mix.
+        tokenizer: the tokenizer; None where it is not at hand.
+        weights: weights of the sets, 0 to 100.
+    """
     st.markdown("**Keep whatever the counts**")
     places, on = {}, []
     if tokenizer is None:
@@ -188,7 +198,12 @@ def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
 
 
 def arguments(sets: list[StoredCounts], wanted: Wanted) -> list[str]:
-    """The same as a command."""
+    """The same as a command.
+
+    Args:
+        sets: the counted sets to mix.
+        wanted: what the controls ask for.
+    """
     mix, settings = wanted.mix, state.settings(sets[0].counts.vocab_size)
     if wanted.keep:
         mix = replace(mix, protect=(*mix.protect, str(wanted.keep)))

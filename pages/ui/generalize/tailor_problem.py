@@ -30,7 +30,13 @@ from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 @st.cache_resource(max_entries=8, show_spinner="Finding the tokens of the protected sets")
 def protected_sets(key: str, _counts: TokenCounts, _tokenizer: Tokenizer) -> dict[str, np.ndarray]:
-    """int64 ids of every named set under the tokenizer and template of these counts."""
+    """int64 ids of every named set under the tokenizer and template of these counts.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+        _tokenizer: the tokenizer of these counts.
+    """
     template: ChatTemplate | None = template_of(_counts, _tokenizer)
     return {name: protected_ids(name, _tokenizer, template) for name in SETS}
 
@@ -40,7 +46,12 @@ OWN = "Your tokens"
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def solved(signature: str, _demand: Problem) -> Result:
-    """The vocabulary of a demand."""
+    """The vocabulary of a demand.
+
+    Args:
+        signature: the problem's content, for the cache.
+        _demand: the problem to solve.
+    """
     return solve(_demand)
 
 
@@ -48,14 +59,31 @@ def solved(signature: str, _demand: Problem) -> Result:
 def prices_of(
     signature: str, names: tuple[str, ...], _demand: Problem, _wishes
 ) -> tuple[ConstraintCost, ...]:
-    """What the sets that are off would cost."""
+    """What the sets that are off would cost.
+
+    Args:
+        signature: the problem's content, for the cache.
+        names: names of the sets of tokens that are off, for the cache.
+        _demand: the problem to solve.
+        _wishes: the sets of tokens that are off.
+    """
     return constraint_costs(_demand, _wishes)
 
 
 def problem_of(
     view: InView, sets: list[StoredCounts], tokenizer: Tokenizer | None, wanted: Wanted
 ) -> Problem:
-    """InputError for weights that are all zero, lists that cannot be read, and the like."""
+    """What the controls ask for, as a problem to solve.
+
+    Args:
+        view: the vocabulary in view.
+        sets: the counted sets to mix.
+        tokenizer: the tokenizer; None where it is not at hand.
+        wanted: what the controls ask for.
+
+    Raises:
+        InputError: for weights that are all zero, lists that cannot be read, and the like.
+    """
     counts = [stored.counts for stored in sets]
     size, t = counts[0].vocab_size, view.tradeoff
     frequencies = mix(counts, wanted.mix.weights)
@@ -93,7 +121,12 @@ def problem_of(
 
 
 def signature(sets: list[StoredCounts], demand: Problem) -> str:
-    """A demand's content as one line, to look it up again."""
+    """A demand's content as one line, to look it up again.
+
+    Args:
+        sets: the counted sets to mix.
+        demand: the problem to solve.
+    """
     parts = [
         tuple(stored.key for stored in sets),
         demand.weights,

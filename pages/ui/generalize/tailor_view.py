@@ -33,12 +33,23 @@ from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def payload(key: str, _counts) -> dict[str, object]:
-    """One set for the browser."""
+    """One set for the browser.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+    """
     return mix_payload(key, _counts)
 
 
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
-    """Everything of this section; the part that sliders change reruns alone."""
+    """Everything of this section; the part that sliders change reruns alone.
+
+    Args:
+        view: the vocabulary in view.
+        chooser: the counted set that the vocabulary is chosen on.
+        others: other counted sets that it is measured on.
+    """
     sets = [chooser, *others][: eval_sets.MOST_SETS]
     mix_store([payload(stored.key, stored.counts) for stored in sets])
     st.fragment(_tailor, key="tailor")(view, sets)
@@ -220,6 +231,6 @@ def _worst(sets: list[StoredCounts], result: Result) -> None:
     st.caption(
         "The exact problem is a covering integer program, NP-hard in general. The bound is its "
         "dual: for any weights on the sets, whatever satisfies every set satisfies their mix. The "
-        f"vocabulary above has {result.choice.k:,} tokens because those that pay for themselves "
-        "in utility are kept too."
+        f"vocabulary above has {result.choice.k:,} tokens because those that raise "
+        "the utility are kept too."
     )

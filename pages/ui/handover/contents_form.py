@@ -16,7 +16,11 @@ from vocabtrim_core.selection.rules import NO_RULES
 
 
 def ingredients(stored) -> bool:
-    """Everything that is told beside the choice; returns whether the pins are."""
+    """Everything that is told beside the choice; returns whether the pins are.
+
+    Args:
+        stored: the counted set in view.
+    """
     eval_sets.choose_others(stored)
     count = len(session.pins)
     with_pins = st.toggle(

@@ -11,7 +11,13 @@ from vocabtrim_core.exports import zip_bytes
 
 
 def packed(texts: dict[str, str], suffix: str, name: str) -> bytes:
-    """Texts as one zip, each a file in the folder `name`."""
+    """Texts as one zip, each a file in the folder `name`.
+
+    Args:
+        texts: file stem to text.
+        suffix: suffix of each file.
+        name: name of the folder.
+    """
     with tempfile.TemporaryDirectory() as home:
         folder = Path(home) / name
         folder.mkdir()
@@ -21,7 +27,17 @@ def packed(texts: dict[str, str], suffix: str, name: str) -> bytes:
 
 
 def get(label: str, make, file: str, kind: str, icon: str, key: str, **options) -> None:
-    """A download that is made when it is asked for."""
+    """A download that is made when it is asked for.
+
+    Args:
+        label: text of the button.
+        make: the content, or a function that makes it.
+        file: name of the file.
+        kind: media type.
+        icon: its icon.
+        key: key of the button.
+        options: further arguments of the button.
+    """
     st.download_button(
         label, make, file, kind, key=key, icon=f":material/{icon}:", on_click="ignore", **options
     )

@@ -15,7 +15,12 @@ from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 
 def files(facts: Facts, choice: SelectionSpec) -> None:
-    """Everything else that can be taken along."""
+    """Everything else that can be taken along.
+
+    Args:
+        facts: everything the report says.
+        choice: what is handed over.
+    """
     k = choice.k
     drawn = len(figures(facts))
     table_count = 3 + bool(facts.elsewhere) + bool(facts.material.measured)
@@ -68,7 +73,11 @@ def files(facts: Facts, choice: SelectionSpec) -> None:
 
 
 def link(choice: SelectionSpec) -> None:
-    """The addresses that open all this: a short one here, a long one where the counts are."""
+    """The addresses that open all this: a short one here, a long one where the counts are.
+
+    Args:
+        choice: what is handed over.
+    """
     base = str(st.context.url or "").rpartition("/")[0]
     short, whole = report_state.links(choice, base)
     st.subheader("Link", anchor=False)

@@ -23,7 +23,12 @@ from vocabtrim_core.selection_spec.store import keep
 
 
 def report(facts: Facts, argv: list[str]) -> None:
-    """The page to read, with what it says first."""
+    """The page to read, with what it says first.
+
+    Args:
+        facts: everything the report says.
+        argv: arguments of the command that prints it.
+    """
     name = f"draft-vocabulary-{facts.chosen.k}"
     with st.container(border=True):
         st.markdown(f"#### {plain(phrasing.title(facts))}")
@@ -60,7 +65,12 @@ def report(facts: Facts, argv: list[str]) -> None:
 
 
 def printed(argv: list[str], name: str) -> None:
-    """PDF and PNG: made by a job, then here to download."""
+    """PDF and PNG: made by a job, then here to download.
+
+    Args:
+        argv: arguments of the command that prints it.
+        name: name of the files, without suffix.
+    """
     folder = Path(argv[argv.index("--out") + 1]).parent
     file, drawn = folder / "report.pdf", folder / "figures"
     if file.is_file() and drawn.is_dir():
@@ -87,7 +97,13 @@ def printed(argv: list[str], name: str) -> None:
 
 
 def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
-    """The command that prints it, into a folder of the workspace named by its content."""
+    """The command that prints it, into a folder of the workspace named by its content.
+
+    Args:
+        choice: what is handed over.
+        stored: the counted set that the choice is made on.
+        others: other counted sets that it is measured on.
+    """
     title = str(session.report_title or "").strip()
     line = ["report", stored.key, "--choice", str(keep(choice))]
     line += ["--on", *(other.key for other in others)] if others else []
@@ -107,6 +123,11 @@ def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
 
 
 def measurement_arguments(choice: SelectionSpec, stored) -> list[str]:
-    """The measurements in the report, as the command line names them."""
+    """The measurements in the report, as the command line names them.
+
+    Args:
+        choice: what is handed over.
+        stored: the counted set that the choice is made on.
+    """
     chosen = report_forecast.chosen(choice.k, stored.counts.vocab_size)
     return ["--measurement", *(measured.key for measured in chosen)] if chosen else []

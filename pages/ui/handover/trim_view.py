@@ -36,7 +36,11 @@ ABOUT = (
 
 
 def panel(stored: StoredCounts) -> list[list[str]]:
-    """The section; returns the command it stands for."""
+    """The section; returns the command it stands for.
+
+    Args:
+        stored: the counted set in view.
+    """
     st.markdown(ABOUT)
     left, right = st.columns([1, 1.25], gap="large")
     with left:

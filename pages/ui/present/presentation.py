@@ -21,18 +21,30 @@ MOST_PLACES, MOST_OPTIONS = 4, 5
 
 
 def hero(facts: Facts) -> None:
-    """The decision and the numbers that matter."""
+    """The decision and the numbers that matter.
+
+    Args:
+        facts: everything the report says.
+    """
     _STAGE(data={"hero": _hero(facts)}, key="stage_hero", height="content")
 
 
 def beside(facts: Facts) -> None:
-    """What it covers elsewhere, and the alternatives."""
+    """What it covers elsewhere, and the alternatives.
+
+    Args:
+        facts: everything the report says.
+    """
     data = {"elsewhere": _places(facts), "options": _options(facts)}
     _STAGE(data=data, key="stage_beside", height="content")
 
 
 def foot(facts: Facts) -> None:
-    """Where the numbers come from."""
+    """Where the numbers come from.
+
+    Args:
+        facts: everything the report says.
+    """
     counts, provenance = facts.material.counts, facts.material.counts.provenance
     text = (
         f"Counted: {counts.tokens:,} tokens of {counts.name} with the tokenizer "

@@ -11,7 +11,12 @@ from vocabtrim_core.selection_spec.settings import Settings
 
 
 def form(settings: Settings, vocab_size: int) -> tuple[Settings, int, int]:
-    """The study's own bounds, trials and seed; the paper's code by default."""
+    """The study's own bounds, trials and seed; the paper's code by default.
+
+    Args:
+        settings: the settings of the trade-off.
+        vocab_size: V, the target's number of tokens.
+    """
     from vocabtrim_core.tpe import PAPER_SEED, PAPER_TRIALS, paper_bounds
 
     low, high = paper_bounds(vocab_size)

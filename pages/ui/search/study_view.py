@@ -12,7 +12,13 @@ from vocabtrim_core import figures
 
 
 def results(tradeoff, study: str, wanted_trials: int) -> None:
-    """The first `asked` trials of the study as stored now: figure, best so far, regret."""
+    """The first trials of the study as stored now: figure, best so far, regret.
+
+    Args:
+        tradeoff: the trade-off in view.
+        study: name of the study.
+        wanted_trials: how many trials to show.
+    """
     from vocabtrim_core import tpe
 
     stored_study = tpe.read(study, trials=wanted_trials)
@@ -66,12 +72,23 @@ def results(tradeoff, study: str, wanted_trials: int) -> None:
 
 
 def regret(behind: float) -> str:
-    """A difference of utilities; one that is there never reads as 0."""
+    """A difference of utilities; one that is there never reads as 0.
+
+    Args:
+        behind: utility of the optimum less that of the best trial.
+    """
     return "under 0.000001" if 0 < behind < 5e-7 else f"{behind:.6f}"
 
 
 def watch(tradeoff, study: str, wanted_trials: int, mine) -> None:
-    """Results and job, refreshed while the study runs."""
+    """Results and job, refreshed while the study runs.
+
+    Args:
+        tradeoff: the trade-off in view.
+        study: name of the study.
+        wanted_trials: how many trials to show.
+        mine: returns the jobs of this search.
+    """
 
     def draw() -> None:
         with plain_errors():

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import plots
-from pages.ui.throughput.measurement_choice import ShownMeasurement
 from pages.ui.throughput.paper_view import tables as paper_tables
 from pages.ui.throughput.results_view import where
+from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import drop_stale, linked, persisted
 from vocabtrim_core.figures import acceptance, load
 from vocabtrim_core.report.measured import summary_rows
@@ -20,7 +20,12 @@ TABS = ("Beside the paper", "Acceptance", "Concurrency", "Latency", "All numbers
 
 
 def details(in_view: Sequence[ShownMeasurement], concurrency: int) -> None:
-    """Tables and further figures."""
+    """Tables and further figures.
+
+    Args:
+        in_view: measurements in view.
+        concurrency: requests at once.
+    """
     measured = [item.measurement for item in in_view]
     tabs = st.tabs(TABS, **linked("measured_tab"), on_change="rerun")
     drawers = (

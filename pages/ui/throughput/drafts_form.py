@@ -39,16 +39,16 @@ class KnownDraft:
 
 def targets() -> list[KnownTarget]:
     """The demo's toy target if it is there, then the targets of training runs, newest first."""
-    found: dict[Path, KnownTarget] = {}
+    by_folder: dict[Path, KnownTarget] = {}
     demo = workspace.folder("targets") / DEMO
     if (demo / TOY).is_file():
-        found[demo.resolve()] = KnownTarget(DEMO, "demo, a toy target", demo.resolve(), True)
+        by_folder[demo.resolve()] = KnownTarget(DEMO, "demo, a toy target", demo.resolve(), True)
     for run in list_runs():
         folder = _of(run)
-        if folder.is_dir() and folder not in found:
+        if folder.is_dir() and folder not in by_folder:
             name = run.spec["target"]["name"]
-            found[folder] = KnownTarget(str(folder), name, folder, run.toy)
-    return list(found.values())
+            by_folder[folder] = KnownTarget(str(folder), name, folder, run.toy)
+    return list(by_folder.values())
 
 
 def _of(run: TrainingRun) -> Path:
@@ -56,7 +56,11 @@ def _of(run: TrainingRun) -> Path:
 
 
 def drafts(target: Path | None) -> list[KnownDraft]:
-    """Trained and trimmed drafts, those of another target left out."""
+    """Trained and trimmed drafts, those of another target left out.
+
+    Args:
+        target: folder of the target, None where it is not known.
+    """
     every_draft = [
         KnownDraft(draft.draft, draft.k, run.name, _of(run))
         for run in list_runs()
@@ -96,7 +100,11 @@ def choose_target() -> str | None:
 
 
 def choose_drafts(target: str | None) -> list[str]:
-    """Folders of the drafts to compare."""
+    """Folders of the drafts to compare.
+
+    Args:
+        target: the target as commands name it.
+    """
     known = next((candidate for candidate in targets() if candidate.spec == target), None)
     options = {
         str(candidate.folder): candidate for candidate in drafts(known.folder if known else None)

@@ -119,7 +119,12 @@ def _hints() -> Hints:
 
 
 def arguments(names: Sequence[str], hints: Hints) -> list[str]:
-    """The same as a command."""
+    """The same as a command.
+
+    Args:
+        names: names of files.
+        hints: what result files leave out.
+    """
     argv = ["import-results", *(names or ["FILE"])]
     for flag, values in (("--k", hints.ks), ("--label", hints.labels)):
         argv += [flag, *values] if values else []
@@ -137,7 +142,17 @@ def arguments(names: Sequence[str], hints: Hints) -> list[str]:
 def read(
     uploads: Sequence[tuple[str, bytes]], paths: Sequence[str], hints: Hints, command: str
 ) -> list[Measurement]:
-    """The measurements in uploads and files; InputError names what cannot be read."""
+    """The measurements in uploads and files.
+
+    Args:
+        uploads: name and content of each uploaded file.
+        paths: files, folders or globs.
+        hints: what result files leave out.
+        command: the command, as a line.
+
+    Raises:
+        InputError: for what cannot be read, by its name.
+    """
     ours = [(name, own(content, name)) for name, content in uploads]
     # Imported, so that its command, which may be anybody's, is not offered to be run again.
     done = [

@@ -12,7 +12,11 @@ CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64)
 
 
 def load(engine: EngineChoice) -> list[str]:
-    """Prompts, runs and what else all configurations share, defaults left out."""
+    """Prompts, runs and what else all configurations share, defaults left out.
+
+    Args:
+        engine: the engine that is attached.
+    """
     prompts = prompts_form.choose()
     left, right = st.columns(2)
     runs = left.number_input(
@@ -37,7 +41,11 @@ def load(engine: EngineChoice) -> list[str]:
 
 
 def seldom_changed(engine: EngineChoice) -> list[str]:
-    """What seldom changes."""
+    """What seldom changes.
+
+    Args:
+        engine: the engine that is attached.
+    """
     with st.popover(
         "Decoding and load", icon=":material/tune:", type="tertiary", key="measure_more"
     ):

@@ -32,7 +32,11 @@ class MeasurementRequest:
 
 
 def open_jobs(*verbs: str) -> list[Job]:
-    """Jobs that run, or ended otherwise than well; those that measure, unless others are named."""
+    """Jobs that run, or ended otherwise than well; those that measure, unless others are named.
+
+    Args:
+        verbs: names of commands.
+    """
     return jobpanel.unfinished(*(verbs or ("bench", "measurements")))
 
 
@@ -64,7 +68,8 @@ def form() -> MeasurementRequest | None:
 def search(draw: Callable[[EngineChoice], list[str]]) -> tuple[list[str], EngineChoice]:
     """The same for a search, which has to change drafts by itself: so no servers by URL.
 
-    draw: what is searched, below the choices both share; returns its arguments.
+    Args:
+        draw: draws what is searched and returns its arguments.
     """
     kind = st.selectbox(
         "Attached to",
@@ -79,7 +84,16 @@ def search(draw: Callable[[EngineChoice], list[str]]) -> tuple[list[str], Engine
 def start(
     argv: list[str], engine: EngineChoice, label: str, icon: str, key: str, title: str
 ) -> None:
-    """The button that starts the command as a job, and what it still lacks."""
+    """The button that starts the command as a job, and what it still lacks.
+
+    Args:
+        argv: arguments of the command.
+        engine: the engine that is attached.
+        label: text of the button.
+        icon: its icon.
+        key: key of the button.
+        title: title of the job.
+    """
     st.button(
         label,
         type="primary",

@@ -26,7 +26,12 @@ ABOUT = (
 
 
 def tables(measured: Sequence[Measurement], concurrency: int) -> None:
-    """All three, ours beside the paper's; the paper's alone where nothing of ours fits."""
+    """All three, ours beside the paper's; the paper's alone where nothing of ours fits.
+
+    Args:
+        measured: measurements.
+        concurrency: requests at once.
+    """
     rows = beside_paper(measured, concurrency)
     ours = any(row.trimmed for row in rows)
     st.caption(ABOUT)
@@ -52,7 +57,13 @@ Columns = tuple[dict[str, str], dict[str, str]]  # ours, the paper's: head -> ce
 
 
 def table(rows: Sequence[Beside], columns: Callable[[Beside], Columns], ours: bool) -> pd.DataFrame:
-    """Cells and heads in Markdown; beside ours every head says whose number it is."""
+    """Cells and heads in Markdown; beside ours every head says whose number it is.
+
+    Args:
+        rows: what was measured beside the paper's results.
+        columns: returns the cells of a row: ours and the paper's.
+        ours: whether anything of ours was measured.
+    """
     theirs = f" {FROM_PAPER}" if ours else ""
     lines = []
     for row in rows:
@@ -148,12 +159,20 @@ def _pair(value: float, half: float) -> str:
 
 
 def change(value: float) -> str:
-    """0.0299 -> '+3.0%', with a real minus sign."""
+    """0.0299 -> '+3.0%', with a real minus sign.
+
+    Args:
+        value: a relative change, 0.03 for +3%.
+    """
     return signed(value)
 
 
 def ratio(interval: RatioInterval | None) -> str:
-    """A ratio with its interval as a change: '+4.1% ± 1.2'."""
+    """A ratio with its interval as a change: '+4.1% ± 1.2'.
+
+    Args:
+        interval: a ratio with its interval.
+    """
     if interval is None:
         return NOTHING
     half = f" ± {100 * interval.half:.1f}" if interval.half is not None else ""

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import jobpanel, plots
 from pages.ui.format import ESTIMATED, MEASURED, plain
 from pages.ui.frame import footer
-from pages.ui.throughput.measurement_choice import committed, here
+from pages.ui.throughput.shown_measurement import committed, here
 from pages.ui.widgets import drop_stale, persisted
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.figures import latency as figures

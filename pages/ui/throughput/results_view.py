@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
 from pages.ui import plots, state
 from pages.ui.format import plain
 from pages.ui.router import page as page_of
-from pages.ui.throughput.measurement_choice import ShownMeasurement
-from pages.ui.widgets import drop_stale, persisted, set_values
+from pages.ui.throughput import comparison_form
+from pages.ui.throughput.comparison_form import (
+    BASELINES,
+    Comparison,
+    in_question,
+    successful,
+)
+from pages.ui.throughput.shown_measurement import ShownMeasurement
+from pages.ui.widgets import set_values
 from vocabtrim_core.figures import throughput as figures
-from vocabtrim_core.serving.measurement import Configuration, Measurement
+from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import ONE_RUN, drafts_nothing, verdict
 
-BASELINES = {
-    figures.FULL: "V",
-    figures.SHIPPED: "32,000",
-    figures.NONE: "no speculation",
-}
-FASTEST = "the fastest draft"
 
+def results(in_view: Sequence[ShownMeasurement]) -> Comparison:
+    """Verdicts, rates and gains of the measurements in view.
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What the results are looked at with. draft: a configuration's label, or the fastest."""
-
-    concurrency: int
-    baseline: str
-    draft: str
-
-
-def results(in_view: Sequence[ShownMeasurement]) -> Looked:
-    """Verdicts, rates and gains of the measurements in view."""
+    Args:
+        in_view: measurements in view.
+    """
     measured = [item.measurement for item in in_view]
-    comparison = _controls(measured)
+    comparison = comparison_form.choose(measured)
     for item in in_view:
         _headline(item, comparison)
     left, right = st.columns([1.15, 1], gap="medium")
@@ -51,70 +45,10 @@ def results(in_view: Sequence[ShownMeasurement]) -> Looked:
     return comparison
 
 
-# --- what is compared with what -----------------------------------------------------------------
-
-
-def _controls(measured: Sequence[Measurement]) -> Looked:
-    at_once = sorted({number for measurement in measured for number in measurement.concurrencies})
-    roles = {figures.role(measurement, c) for measurement in measured for c in _good(measurement)}
-    drafting = roles - {figures.NONE}
-    baselines = [name for kind, name in BASELINES.items() if kind in roles and drafting - {kind}]
-    baselines = baselines or [BASELINES[figures.FULL]]
-    drafts = [
-        FASTEST,
-        *dict.fromkeys(c.label for measurement in measured for c in _drafts(measurement)),
-    ]
-    drop_stale("measured_at", at_once)
-    drop_stale("measured_base", baselines)
-    drop_stale("measured_draft", drafts)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        draft = st.selectbox("Verdict about", drafts, **persisted("measured_draft"), width=240)
-        base = st.segmented_control(
-            "Compared with",
-            baselines,
-            default=baselines[0],
-            required=True,
-            **persisted("measured_base"),
-        )
-        concurrency = at_once[0]
-        if len(at_once) > 1:
-            concurrency = st.segmented_control(
-                "Requests at once",
-                at_once,
-                default=at_once[0],
-                required=True,
-                **persisted("measured_at"),
-            )
-    kind = next(kind for kind, name in BASELINES.items() if name == (base or baselines[0]))
-    return Looked(concurrency or at_once[0], kind, draft)
-
-
-def _good(measurement: Measurement) -> list[Configuration]:
-    return [c for c in measurement.configurations if measurement.good(c.label)]
-
-
-def _drafts(measurement: Measurement) -> list[Configuration]:
-    """The trimmed drafts; where there are none, whatever drafts."""
-    drafting = [c for c in _good(measurement) if not drafts_nothing(c)]
-    return [c for c in drafting if figures.role(measurement, c) == figures.DRAFT] or drafting
-
-
-def in_question(measurement: Measurement, comparison: Looked) -> Configuration | None:
-    """The draft a verdict is about: the chosen one, else the fastest; None where all failed."""
-    drafts = [c for c in _drafts(measurement) if measurement.good(c.label, comparison.concurrency)]
-    named = [c for c in drafts if c.label == comparison.draft]
-
-    def rate(configuration: Configuration) -> float:
-        runs = measurement.good(configuration.label, comparison.concurrency)
-        return sum(run.throughput for run in runs) / len(runs)
-
-    return max(named or drafts, key=rate, default=None)
-
-
 # --- the verdict --------------------------------------------------------------------------------
 
 
-def _headline(item: ShownMeasurement, comparison: Looked) -> None:
+def _headline(item: ShownMeasurement, comparison: Comparison) -> None:
     """The verdict of one measurement, and everything that limits it."""
     measurement = item.measurement
     draft = in_question(measurement, comparison)
@@ -133,9 +67,15 @@ def _headline(item: ShownMeasurement, comparison: Looked) -> None:
 
 
 def calibrate(in_view: Sequence[ShownMeasurement]) -> None:
-    """From drafts of two sizes or more to a forecast for every size, on counts of the same V."""
+    """From drafts of two sizes or more to a forecast for every size, on counts of the same V.
+
+    Args:
+        in_view: measurements in view.
+    """
     own = [candidate.measurement for candidate in in_view if not candidate.committed]
-    fitting = [candidate for candidate in own if len({c.k for c in _good(candidate) if c.k}) > 1]
+    fitting = [
+        candidate for candidate in own if len({c.k for c in successful(candidate) if c.k}) > 1
+    ]
     if not fitting:
         return
     chosen = fitting[0]
@@ -165,7 +105,11 @@ def calibrate(in_view: Sequence[ShownMeasurement]) -> None:
 
 
 def where(measurement: Measurement) -> str:
-    """Prompts, engine and device in one line."""
+    """Prompts, engine and device in one line.
+
+    Args:
+        measurement: a measurement.
+    """
     parts = [
         measurement.prompts,
         f"target {measurement.target}",
@@ -176,7 +120,12 @@ def where(measurement: Measurement) -> str:
 
 
 def limits(measurement: Measurement, concurrency: int) -> list[str]:
-    """What a reader has to know beside the numbers, a sentence each."""
+    """What a reader has to know beside the numbers, a sentence each.
+
+    Args:
+        measurement: a measurement.
+        concurrency: requests at once.
+    """
     sentences = []
     if measurement.toy and not any("toy" in note for note in measurement.notes):
         sentences.append("A toy target demonstrates the mechanism; its numbers are not a result.")
@@ -189,7 +138,12 @@ def limits(measurement: Measurement, concurrency: int) -> list[str]:
 
 
 def missing_baselines(measurement: Measurement, concurrency: int) -> list[str]:
-    """Which of no speculation, V and 32,000 have no run that succeeded."""
+    """Which of no speculation, V and 32,000 have no run that succeeded.
+
+    Args:
+        measurement: a measurement.
+        concurrency: requests at once.
+    """
     measured_roles = {
         figures.role(measurement, c)
         for c in measurement.configurations
@@ -217,7 +171,7 @@ def _failed(measurement: Measurement) -> None:
             )
 
 
-def _gains(measured: Sequence[Measurement], comparison: Looked) -> None:
+def _gains(measured: Sequence[Measurement], comparison: Comparison) -> None:
     name = BASELINES[comparison.baseline]
     st.markdown(f"**Throughput against {name}**, runs paired, 95% interval; hollow: not told apart")
     info = figures.gain_info(measured, comparison.baseline, comparison.concurrency)

@@ -13,7 +13,7 @@ from pages.ui.frame import footer, plain_errors
 from pages.ui.throughput.engine_form import LAUNCH, EngineChoice
 from pages.ui.throughput.load_form import answers
 from pages.ui.throughput.measure_form import open_jobs, search, start
-from pages.ui.throughput.measurement_choice import TOY as TOY_BADGE
+from pages.ui.throughput.shown_measurement import TOY as TOY_BADGE
 from pages.ui.widgets import persisted
 from vocabtrim_core.figures import tuning as figures
 from vocabtrim_core.figures.throughput import TOY
@@ -25,7 +25,7 @@ from vocabtrim_core.serving.tuning import Tuning
 ABOUT = (
     "For one known corpus every size can be tried exactly, so TPE is not needed there. Here each "
     "trial is a real measurement of one draft with one number of steps, minutes long on a large "
-    "target, and most of them need never be made: this is where TPE earns its keep. Finished "
+    "target, and a search by TPE needs only some of them. Finished "
     "trials are kept, and the best is measured again beside its baselines, in turns."
 )
 
@@ -125,7 +125,8 @@ def _trials(study: Tuning) -> None:
         badges = " ".join([MEASURED, *([TOY_BADGE] if toy else [])])
         st.markdown(
             f"Best of {len(study.trials):,} trials: **{plain(best.configuration.label)}**, "
-            f"{best.value:,.1f}{half} tokens/s {badges}. The best of many noisy values flatters; "
+            f"{best.value:,.1f}{half} tokens/s {badges}. The best of many noisy values is too "
+            "high; "
             "what counts is the measurement of it beside its baselines, on the Measure tab."
         )
     st.dataframe(

@@ -10,7 +10,12 @@ WHO = ("The target here", "A server")
 
 
 def answer_arguments(key: str, flag: str) -> list[str]:
-    """Who answers, how warm and how long: arguments of `train` and `regenerate`."""
+    """Who answers, how warm and how long: arguments of `train` and `regenerate`.
+
+    Args:
+        key: start of the widgets' keys.
+        flag: the flag that names who answers.
+    """
     who = st.segmented_control("Who answers", WHO, default=WHO[0], required=True, **persisted(key))
     by = "local"
     if who == WHO[1]:

@@ -34,7 +34,11 @@ def known() -> Trainer | None:
 
 
 def panel(request: TrainingRequest) -> None:
-    """Cost, check and start."""
+    """Cost, check and start.
+
+    Args:
+        request: what the form asks for.
+    """
     trainer = known()
     cost = request.estimate(trainer) if trainer else None
     with st.container(border=True):
@@ -134,7 +138,11 @@ def _begin(request: TrainingRequest) -> None:
 
 
 def of_run(name: str) -> list[Job]:
-    """The jobs that train the run of this name, newest first."""
+    """The jobs that train the run of this name, newest first.
+
+    Args:
+        name: name of the run.
+    """
     return [
         job
         for job in jobpanel.of_verb("train")
@@ -143,7 +151,12 @@ def of_run(name: str) -> list[Job]:
 
 
 def value_of(argv: tuple[str, ...], flag: str) -> str:
-    """The value of an argument in a command, "" without it."""
+    """The value of an argument in a command, "" without it.
+
+    Args:
+        argv: arguments of a command.
+        flag: a flag of the command.
+    """
     return argv[argv.index(flag) + 1] if flag in argv[:-1] else ""
 
 
@@ -151,7 +164,12 @@ def value_of(argv: tuple[str, ...], flag: str) -> str:
 
 
 def check_arguments(request: TrainingRequest, online: str = "") -> list[str]:
-    """The command that validates, for an online run on these GPUs too."""
+    """The command that validates, for an online run on these GPUs too.
+
+    Args:
+        request: what the form asks for.
+        online: GPUs that train and GPUs that serve, "" for one machine.
+    """
     return [*request.argv, "--check", *(["--online", online] if online else [])]
 
 
@@ -161,7 +179,13 @@ def _check(request: TrainingRequest) -> None:
 
 
 def outcome(argv: list[str], part: str, key: str) -> None:
-    """The check's job while it runs, then its words: what is accepted, or the error as it is."""
+    """The check's job while it runs, then its words: what is accepted, or the error as it is.
+
+    Args:
+        argv: arguments of the check.
+        part: field of the job's result.
+        key: start of the widgets' keys.
+    """
 
     latest = jobpanel.of_command(argv)[:1]
     if not latest or latest[0].state != "done":
@@ -188,7 +212,11 @@ def outcome(argv: list[str], part: str, key: str) -> None:
 
 
 def online(request: TrainingRequest) -> None:
-    """The disaggregated run: SGLang servers capture on some GPUs while others train."""
+    """The disaggregated run: SGLang servers capture on some GPUs while others train.
+
+    Args:
+        request: what the form asks for.
+    """
     st.caption(
         "For two GPUs or more, with SpecForge's source checkout, SGLang and Mooncake: nothing is "
         "written to disk, servers capture while training goes on. The run file is made and checked "

@@ -10,6 +10,11 @@ from vocabtrim_core.figures import training as figures
 
 
 def curves(courses: list[figures.Course]) -> None:
+    """Acceptance length, loss, accuracy, speed and learning rate over the steps.
+
+    Args:
+        courses: the course of every size.
+    """
     palette = plots.palette()
     left, right = st.columns(2, gap="large")
     with left:

@@ -98,7 +98,11 @@ def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def trainer_words(trainer: Trainer | None) -> str:
-    """What trains, in one line."""
+    """What trains, in one line.
+
+    Args:
+        trainer: the environment that trains.
+    """
     if trainer is None:
         return "What trains is not known yet."
     where = ", ".join(plain(name) for name in trainer.devices) or "CPU"

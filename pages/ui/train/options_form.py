@@ -41,7 +41,14 @@ class Options:
 
 
 def choose(toy: bool) -> Options:
-    """Draw the settings, folded away; InputError for values that cannot be."""
+    """Draw the settings, folded away.
+
+    Args:
+        toy: whether the target is the toy.
+
+    Raises:
+        InputError: for values that cannot be.
+    """
     argv: list[str] = []
     with st.expander("Training settings", icon=":material/tune:"):
         plan = _plan(toy, argv)

@@ -18,7 +18,11 @@ from vocabtrim_core.jobs.progress import duration
 
 
 def table(run: TrainingRun) -> None:
-    """Finished sizes side by side, with what the smaller ones keep of the full one."""
+    """Finished sizes side by side, with what the smaller ones keep of the full one.
+
+    Args:
+        run: a training run.
+    """
     done = [draft for draft in run.drafts if draft.draft]
     if not done:
         return
@@ -94,7 +98,11 @@ def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def drafts(run: TrainingRun) -> None:
-    """Each exported draft: its folder, its provenance, and how engines take it."""
+    """Each exported draft: its folder, its provenance, and how engines take it.
+
+    Args:
+        run: a training run.
+    """
     done = [draft for draft in run.drafts if draft.draft]
     if not done:
         return

@@ -61,7 +61,11 @@ def panel() -> list[str]:
 
 
 def watch(name: str) -> None:
-    """Draw the run again and again while a job works on it; the page reruns at its end."""
+    """Draw the run again and again while a job works on it; the page reruns at its end.
+
+    Args:
+        name: name of the run.
+    """
     active = _works(name)
 
     def draw() -> None:

@@ -47,7 +47,15 @@ class Sizes:
 
 
 def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
-    """Draw the choice; InputError for sizes or files that cannot be."""
+    """Draw the choice.
+
+    Args:
+        chosen: the target.
+        corpus: the conversations.
+
+    Raises:
+        InputError: for sizes or files that cannot be.
+    """
     size = chosen.vocab_size
     counts = _counts(chosen, corpus)
     best = _explored(counts) if counts else None

@@ -42,6 +42,14 @@ PER_SIZE = ("train", "evaluate", "export")
 def stages_card(
     name: str, run: TrainingRun | None, job: Job | None, stages: tuple[Stage, ...]
 ) -> None:
+    """The card of a run's stages.
+
+    Args:
+        name: name of the run.
+        run: what is on disk of it; None before it has begun.
+        job: its newest job, None without one.
+        stages: what the run recorded.
+    """
     shared = [stage for stage in stages if stage.k is None] or _planned(job)
     target = cost_view.value_of(job.argv, "--target") if job else ""
     if target == DEMO or (run and run.spec["target"]["name"] == DEMO):

@@ -66,7 +66,14 @@ def _load(spec: str, stamp: tuple[tuple[str, int, int], ...]) -> Target:
 
 
 def loaded(spec: str) -> Target:
-    """The target named so, as it is on this machine now; InputError when it is not."""
+    """The target named so, as it is on this machine now.
+
+    Args:
+        spec: demo, or a folder.
+
+    Raises:
+        InputError: when it is not.
+    """
     folder = demo_folder() if spec == DEMO else Path(spec).expanduser()
     if not folder.is_dir():
         raise InputError(f"There is no model folder at {spec}.")
@@ -142,7 +149,11 @@ def _about(local: Target) -> None:
 
 
 def toy_losses(about) -> str:
-    """How much the toy target has learned, in one sentence."""
+    """How much the toy target has learned, in one sentence.
+
+    Args:
+        about: what the toy target recorded of its training.
+    """
     return (
         f"Held-out loss {about['held_out_loss']:.2f} nats per token; knowing only how often each "
         f"token occurs gives {about['unigram_loss']:.2f}. {MEASURED}"
@@ -161,7 +172,13 @@ def own_answers() -> dict[str, Path]:
 def corpus(
     chosen: ChosenTarget, key: str = "train", rows: int | None = None
 ) -> ChosenCorpus | None:
-    """Draw the choice of conversations; None until there is one. rows: the limit to start with."""
+    """Draw the choice of conversations; None until there is one.
+
+    Args:
+        chosen: the target.
+        key: start of the widgets' keys.
+        rows: the row limit to start with.
+    """
     own = own_answers()
     sources = [name for name in SOURCES if own or name != "Own answers"]
     source = st.segmented_control(
