@@ -163,7 +163,7 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     counts, *others = comparable_counts(specs)
     opened = choice.open(counts)
     responses = responses_of(specs, [counts, *others])
-    served_spec = choice.served or arguments.counts
+    served_spec = getattr(arguments, "served", None) or choice.served or arguments.counts
     served = comparable_counts([arguments.counts, served_spec])[-1]
     (served_responses,) = responses_of([served_spec], [served])
     progress(1, 4, "intervals over conversations")
