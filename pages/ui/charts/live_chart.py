@@ -42,13 +42,18 @@ def curve_payload(curve: CoverageCurve, key: str, token_texts: Sequence[str]) ->
     return {
         "id": key,
         "vocab_size": curve.vocab_size,
-        "counts": _base64(curve.sorted_counts[starts].astype("<f8")),
-        "lengths": _base64(lengths.astype("<u4")),
+        "counts": packed(curve.sorted_counts[starts].astype("<f8")),
+        "lengths": packed(lengths.astype("<u4")),
         "tokens": "\n".join(token_texts),
     }
 
 
-def _base64(array: np.ndarray) -> str:
+def packed(array: np.ndarray) -> str:
+    """Raw little-endian bytes as base64.
+
+    Args:
+        array: any array.
+    """
     return base64.b64encode(array.tobytes()).decode("ascii")
 
 

@@ -85,15 +85,6 @@ _FORECAST = _chart(
 _SETS = component("mix_store", js=_read("mix_store.js"))
 
 
-def packed(array: np.ndarray) -> str:
-    """Raw little-endian bytes as base64.
-
-    Args:
-        array: any array.
-    """
-    return base64.b64encode(array.tobytes()).decode("ascii")
-
-
 def known_sizes(vocab_size: int) -> list[dict[str, Any]]:
     """The sizes to mark, ascending.
 

@@ -10,7 +10,8 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import eval_sets, state, vocabularies
-from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store, packed
+from pages.ui.charts.live_chart import packed
+from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize import tailor_form, tailor_problem

@@ -11,7 +11,7 @@ from pages.ui import tokens
 from pages.ui.train import options_form, sizes_form, target_form
 from pages.ui.train.options_form import Options
 from pages.ui.train.sizes_form import Sizes
-from pages.ui.train.target_form import ChosenCorpus, ChosenTarget
+from pages.ui.train.target_form import ChosenTarget, TrainingCorpus
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.estimate import Estimate, estimate
@@ -25,7 +25,7 @@ class TrainingRequest:
     """Everything the form says."""
 
     target: ChosenTarget
-    corpus: ChosenCorpus
+    corpus: TrainingCorpus
     sizes: Sizes
     options: Options
 

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui import jobpanel, state
 from pages.ui.format import plain
 from pages.ui.session import session
-from pages.ui.train.target_form import ChosenCorpus, ChosenTarget
+from pages.ui.train.target_form import ChosenTarget, TrainingCorpus
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
@@ -46,7 +46,7 @@ class Sizes:
         return [*argv, "--counts", self.counts] if self.counts else argv
 
 
-def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
+def choose(chosen: ChosenTarget, corpus: TrainingCorpus) -> Sizes:
     """Draw the choice.
 
     Args:
@@ -97,7 +97,7 @@ def choose(chosen: ChosenTarget, corpus: ChosenCorpus) -> Sizes:
     return Sizes(ks, counts.key if counts else "", files, size, of_files)
 
 
-def _counts(chosen: ChosenTarget, corpus: ChosenCorpus) -> StoredCounts | None:
+def _counts(chosen: ChosenTarget, corpus: TrainingCorpus) -> StoredCounts | None:
     """The counted set that chooses the tokens; None for the training conversations."""
     sets = {s.key: s for s in state.counted_sets() if s.counts.vocab_size == chosen.vocab_size}
     if not sets:
@@ -116,7 +116,7 @@ def _counts(chosen: ChosenTarget, corpus: ChosenCorpus) -> StoredCounts | None:
     return sets.get(key)
 
 
-def _count_first(chosen: ChosenTarget, corpus: ChosenCorpus) -> None:
+def _count_first(chosen: ChosenTarget, corpus: TrainingCorpus) -> None:
     """Nothing is counted with this target's tokenizer, so there is no k* yet; offer to count."""
     if chosen.target is None or corpus.corpus is None:
         return

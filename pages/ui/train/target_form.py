@@ -48,7 +48,7 @@ class ChosenTarget:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ChosenCorpus:
+class TrainingCorpus:
     """name: as a title.  arguments: of commands.  corpus: None while the demo is still built."""
 
     name: str
@@ -171,7 +171,7 @@ def own_answers() -> dict[str, Path]:
 
 def corpus(
     chosen: ChosenTarget, key: str = "train", rows: int | None = None
-) -> ChosenCorpus | None:
+) -> TrainingCorpus | None:
     """Draw the choice of conversations; None until there is one.
 
     Args:
@@ -214,7 +214,7 @@ def _pick(label: str, options: list[str], key: str) -> str:
     return st.selectbox(label, options, **persisted(key), label_visibility="collapsed")
 
 
-def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> ChosenCorpus | None:
+def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> TrainingCorpus | None:
     built = demo.files()
     whole = len(built) == len(demo.DOMAINS)
     if not whole and chosen.spec != DEMO:
@@ -226,12 +226,12 @@ def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> ChosenCorp
     if name == BOTH and chosen.spec == DEMO:
         # What `train --target demo` takes by itself, and builds where it is not there.
         opened = open_corpus(list(built.values()), name=DEMO) if whole else None
-        return ChosenCorpus("demo", (), opened)
+        return TrainingCorpus("demo", (), opened)
     paths = [str(path) for domain, path in built.items() if name in (BOTH, domain)]
     return _opened(paths, key, rows)
 
 
-def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
+def _opened(paths: list[str], key: str, rows: int | None) -> TrainingCorpus:
     limit = st.number_input(
         "Row limit",
         1,
@@ -246,4 +246,4 @@ def _opened(paths: list[str], key: str, rows: int | None) -> ChosenCorpus:
     files = f"{len(names):,} files" if len(names) > 1 else names[0]
     st.caption(plain(f"{files}, {format_bytes(info.bytes)}"))
     limit_arguments = ["--limit", str(limit)] if limit else []
-    return ChosenCorpus(opened.name, ("--data", *paths, *limit_arguments), opened)
+    return TrainingCorpus(opened.name, ("--data", *paths, *limit_arguments), opened)
