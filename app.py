@@ -17,12 +17,13 @@ def show() -> None:
     """The frame of every page, and the page."""
     from pages.ui.frame import plain_errors
     from pages.ui.router import PRESENT, pages
+    from pages.ui.session import session
     from pages.ui.warmup import settle
 
     st.set_page_config(page_title="VocabTrim Explorer", page_icon=str(MARK), layout="wide")
     require_guard()
     page = st.navigation(pages(), position="top")
-    st.session_state.routed = True
+    session.routed = True
     if page.url_path == PRESENT:
         st.navigation(pages(), position="hidden")
     else:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import corpus_choice, counting_form, spans_view, tokenizer_choice
+from pages.ui.corpus import corpus_choice, counting_form, spans_view, tokenizer_choice, trainer_view
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
 
@@ -13,7 +13,7 @@ heading(
 )
 left, right = st.columns(2, gap="large")
 chosen = template = None
-shown, commands = [], []
+conversations, commands = [], []
 with left:
     st.subheader("Tokenizer", anchor=False)
     tokenizer = tokenizer_choice.choose()
@@ -40,9 +40,9 @@ if tokenizer and chosen:
         if problem:
             raise problem
         template = counting_form.template_of(tokenizer, wanted)
-        shown = spans_view.look(tokenizer, chosen, wanted, template)
+        conversations = spans_view.look(tokenizer, chosen, wanted, template)
     if template:
-        spans_view.beside_trainer(template, shown)
+        trainer_view.beside_trainer(template, conversations)
     commands.append(counting_form.spans_command(tokenizer, wanted))
 
 if not argv:

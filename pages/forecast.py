@@ -1,24 +1,22 @@
 """Forecast: what will a draft vocabulary do to tokens per second?"""
 
-from dataclasses import replace
-
 import streamlit as st
 
-from pages.ui import (
-    forecast_checks,
-    forecast_form,
-    forecast_measured,
+from pages.ui import report_forecast, state
+from pages.ui.charts.size_chart import forecast_chart
+from pages.ui.forecast import (
+    actions,
+    assumptions_form,
+    checks_view,
+    details_view,
     forecast_view,
-    report_forecast,
-    state,
+    measurement_form,
 )
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
-from pages.ui.router import page as page_of
 from pages.ui.router import require_router
-from pages.ui.size_chart import forecast_chart
-from vocabtrim_core.fields.leaf import to_query
+from pages.ui.session import session
+from pages.ui.widgets import linked, set_values
 from vocabtrim_core.forecast.inputs import paper_length
-from vocabtrim_core.selection_spec.settings import Settings
 
 require_router()
 
@@ -32,52 +30,47 @@ TABS = (
 
 
 def picked() -> None:
-    st.session_state.forecast_k = st.session_state.forecast_chart.picked or None
+    """A size was picked in the chart: it is shown, or the recommended one again."""
+    session.forecast_k = session.forecast_chart.picked or None
 
 
 def start_over() -> None:
     """Back to the paper's setting: an A100, depth 3, MT-Bench's acceptance."""
-    st.session_state.update(depth=3, tau=round(paper_length(3), 2), timing="Data sheet", batch=1)
-    st.session_state.forecast_k = None
-
-
-def use_on_explore(settings: Settings) -> None:
-    """Hand a size or an alpha to Explore."""
-    state.bring(settings)
-    st.switch_page(page_of("explore"), query_params=to_query(settings))
+    set_values({"depth": 3, "tau": round(paper_length(3), 2), "timing": "Data sheet", "batch": 1})
+    session.forecast_k = None
 
 
 @st.fragment
 def page(stored) -> None:
+    """The chart at the left, assumptions at the right, what stands behind it below."""
     size = stored.counts.vocab_size
     chart, side = st.columns([3.4, 1], gap="large")
-    made = assumed = None
+    answer = assumed = None
     waiting = False
-    k = st.session_state.get("forecast_k")
+    k = session.forecast_k
     with side:
         st.segmented_control(
             "Compared with",
             ["V", "32,000"],
             default="V",
             required=True,
-            key="base",
-            bind="query-params",
+            **linked("base"),
             help="What the chart's zero line is: all tokens, or what shipped EAGLE-3 heads keep.",
         )
         with plain_errors():
-            assumed = forecast_form.form(stored, size)
+            assumed = assumptions_form.form(stored, size)
             waiting = assumed is None
     with chart, plain_errors():
         if assumed:
-            made = forecast_view.answer(stored, assumed, k)
-            report_forecast.assume(assumed, made.acceptance.full_length)
-            forecast_chart(forecast_view.chart_data(made, k), picked)
-            st.markdown(forecast_view.verdict(made, assumed))
-            actions(made)
-    if not (made and assumed):
+            answer = forecast_view.answer(stored, assumed, k)
+            report_forecast.assume(assumed.settings, answer.acceptance.full_length)
+            forecast_chart(forecast_view.chart_data(answer, k), picked)
+            st.markdown(forecast_view.verdict(answer, assumed))
+            actions.actions(answer)
+    if not (answer and assumed):
         with chart:
             if waiting:
-                forecast_measured.nothing_yet(size)
+                measurement_form.nothing_yet(size)
             st.button(
                 "Start over",
                 type="secondary" if waiting else "primary",
@@ -86,38 +79,21 @@ def page(stored) -> None:
             )
         footer(["forecast", stored.key])
         return
-    details(made, assumed)
+    details(answer, assumed)
     settings = state.settings(size)
     argv = ["forecast", stored.key, *state.arguments(settings, "k", "alpha", "floor")]
     footer([*argv, *assumed.arguments(stored)])
 
 
-def actions(made) -> None:
-    settings = state.settings(made.size)
-    with st.container(horizontal=True, gap="small"):
-        if st.button(
-            f"Use {made.k:,} tokens on Explore", type="primary", icon=":material/tune:", key="use_k"
-        ):
-            use_on_explore(replace(settings, k=made.k))
-        alpha = min(1.0, max(0.0, round(made.alpha, 2)))
-        told = "The alpha whose optimum is the recommended size, to the slider's step."
-        if st.button(
-            f"Use alpha {alpha:.2f} on Explore",
-            key="use_alpha",
-            help=told,
-            icon=":material/balance:",
-        ):
-            use_on_explore(replace(settings, alpha=alpha, k=None))
-
-
-def details(made, assumed) -> None:
+def details(answer, assumed) -> None:
+    """The tabs below the chart."""
     tabs = st.tabs(TABS, key="behind", on_change="rerun")
     drawers = (
-        lambda: forecast_view.acceptance(made, assumed),
-        lambda: forecast_view.cycle_time(made),
-        lambda: forecast_checks.against(made, assumed),
-        forecast_view.paper,
-        lambda: forecast_view.assumptions(made),
+        lambda: details_view.acceptance(answer, assumed),
+        lambda: details_view.cycle_time(answer),
+        lambda: checks_view.against(answer, assumed),
+        details_view.paper,
+        lambda: details_view.assumptions(answer),
     )
     for tab, draw in zip(tabs, drawers, strict=True):
         if tab.open:

@@ -2,16 +2,17 @@
 
 import streamlit as st
 
-from pages.ui import (
+from pages.ui import eval_sets, vocabularies
+from pages.ui.frame import choose_counts, footer, heading, plain_errors
+from pages.ui.generalize import (
     coverage_view,
-    eval_sets,
     mapping_view,
     missing_view,
     stability_view,
     tailor_view,
 )
-from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
+from pages.ui.widgets import linked
 
 require_router()
 
@@ -19,12 +20,13 @@ SECTIONS = ("Other traffic", "Missing tokens", "Stability", "Tailor", "Compare")
 
 
 def page(stored) -> None:
+    """The vocabulary and the sets it is measured on, then a section per tab."""
     left, right = st.columns([1, 2.2], gap="large", vertical_alignment="bottom")
     with left:
-        view = eval_sets.in_view(stored)
+        view = vocabularies.in_view(stored)
     with right:
         others = eval_sets.choose_others(stored)
-    tabs = st.tabs(SECTIONS, key="section", on_change="rerun", bind="query-params")
+    tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")
     commands = {
         "Other traffic": lambda: coverage_view.arguments(view, stored, others),
         "Missing tokens": lambda: missing_view.arguments(view, stored, others),

@@ -31,7 +31,12 @@ def compared() -> list:
 
 
 def cards(lines, tradeoffs) -> None:
-    """The best size of each domain with what it covers and saves."""
+    """The best size of each domain with what it covers and saves.
+
+    Args:
+        lines: best size of each domain.
+        tradeoffs: the trade-off of each domain.
+    """
     columns = st.columns(len(lines), gap="large")
     for column, line, tradeoff in zip(columns, lines, tradeoffs, strict=True):
         shape, best = tradeoff.architecture, line.best

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from pages.ui import demo, presentation, report_state, restore, state
+from pages.ui import demo, report_state, restore, sizes, state
+from pages.ui.charts.live_chart import curve_payload, curve_store, still_chart
 from pages.ui.frame import plain_errors
-from pages.ui.live_chart import curve_payload, curve_store, still_chart
+from pages.ui.present import presentation
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
 from vocabtrim_core.report.data import Facts
@@ -25,11 +26,17 @@ STYLE = """<style>
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def payload(name: str, _facts: Facts) -> dict[str, object]:
-    """The curve of the choice for the browser, without token texts: nothing is read off here."""
+    """The curve of the choice for the browser, without token texts: nothing is read off here.
+
+    Args:
+        name: its name.
+        _facts: what the report says of the choice.
+    """
     return curve_payload(_facts.opened.tradeoff.curve, name, [])
 
 
 def page(stored) -> None:
+    """The decision, its curve, and what stands beside it."""
     choice, others = report_state.choice_of(stored), report_state.others(stored)
     facts = report_state.facts_of(choice, stored, others)
     opened, best = facts.opened, facts.opened.tradeoff.optimum.k
@@ -42,7 +49,7 @@ def page(stored) -> None:
             opened.tradeoff,
             name,
             k=None if opened.choice.k == best else opened.choice.k,
-            presets=state.presets(facts.full.k)[-2:],
+            presets=sizes.presets(facts.full.k)[-2:],
             zoom=ZOOM,
         )
         presentation.foot(facts)

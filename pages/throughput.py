@@ -2,45 +2,51 @@
 
 import streamlit as st
 
-from pages.ui import (
-    jobpanel,
-    throughput_details,
-    throughput_form,
-    throughput_paper,
-    throughput_probe,
-    throughput_store,
-    throughput_tune,
-    throughput_view,
-)
+from pages.ui import jobpanel
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import page as page_of
 from pages.ui.router import require_router
+from pages.ui.throughput import (
+    details_view,
+    measure_form,
+    measurement_choice,
+    paper_view,
+    probe_view,
+    results_view,
+    tune_view,
+)
+from pages.ui.throughput.shown_measurement import ShownMeasurement
+from pages.ui.widgets import linked
 
 require_router()
 
 SECTIONS = ("Measure", "Latency probe", "Tune")
 
 
-def measure(shown: list[throughput_store.ShownMeasurement]) -> None:
-    """Results at the left, what to measure at the right, tables below."""
+def measure(in_view: list[ShownMeasurement]) -> None:
+    """Results at the left, what to measure at the right, tables below.
+
+    Args:
+        in_view: measurements in view.
+    """
     left, right = st.columns([2.5, 1], gap="large")
-    asked = looked = None
+    request = comparison = None
     with right.container(border=True), plain_errors():
-        asked = throughput_form.form()
+        request = measure_form.form()
     with left:
-        jobpanel.watch(throughput_form.open_jobs, "bench")
+        jobpanel.watch(measure_form.open_jobs, "bench")
         with plain_errors():
-            looked = throughput_view.results(shown) if shown else nothing_yet()
-    if looked:
+            comparison = results_view.results(in_view) if in_view else nothing_yet()
+    if comparison:
         with plain_errors():
-            throughput_details.details(shown, looked.concurrency)
-    footer(*([asked.argv] if asked else []), *throughput_store.commands(shown))
+            details_view.details(in_view, comparison.concurrency)
+    footer(*([request.argv] if request else []), *measurement_choice.commands(in_view))
 
 
 def nothing_yet() -> None:
     """What this page will show, with the one step that leads there."""
     st.subheader("Nothing is measured yet", anchor=False)
-    if throughput_form.can_measure():
+    if measure_form.can_measure():
         st.markdown(
             "Target and drafts are there: **Measure** at the right compares them on the same "
             "prompts, in turns, with intervals."
@@ -59,21 +65,24 @@ def nothing_yet() -> None:
         ):
             st.switch_page(page_of("train"))
     st.markdown("Until then, what the paper measured:")
-    throughput_paper.tables((), 1)
+    paper_view.tables((), 1)
 
 
 def page() -> None:
-    tabs = st.tabs(SECTIONS, key="section", on_change="rerun", bind="query-params")
-    panels = (lambda: measure(shown), throughput_probe.panel, throughput_tune.panel)
+    tabs = st.tabs(SECTIONS, **linked("section"), on_change="rerun")
+    panels = (lambda: measure(in_view), probe_view.panel, tune_view.panel)
     for tab, draw in zip(tabs, panels, strict=True):
         if tab.open:
             with tab, plain_errors():
                 draw()
 
 
-with heading("Throughput", "What drafts really do to tokens per second, on the attached engine."):
-    shown = []
+with heading(
+    "Throughput",
+    "Measured tokens per second of drafts and their baselines, on the attached engine.",
+):
+    in_view = []
     with plain_errors():
-        shown = throughput_store.choose()
+        in_view = measurement_choice.choose()
 with plain_errors():
     page()

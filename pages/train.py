@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from pages.ui import train_answers, train_cost, train_form, train_runs
 from pages.ui.frame import footer, heading, plain_errors
 from pages.ui.router import require_router
+from pages.ui.session import session
+from pages.ui.train import answers_view, cost_view, request_form, run_view
 
 require_router()
 
@@ -15,33 +16,33 @@ EXAMPLE = ["train", "--target", "demo", "--k", "full", "--k", "4380"]
 def set_up() -> list[str]:
     """Choose, see the cost, start."""
     left, right = st.columns([1.25, 1], gap="large")
-    asked = None
+    request = None
     with left, plain_errors():
-        asked = train_form.form()
+        request = request_form.form()
     with right, plain_errors():
-        if asked is None:
+        if request is None:
             st.info(
                 "Choose a target and conversations; what a training costs is shown here before "
                 "anything starts.",
                 icon=":material/model_training:",
             )
             return EXAMPLE
-        train_cost.panel(asked)
+        cost_view.panel(request)
     online = left.expander("Online training on two GPUs or more", icon=":material/lan:")
     with online, plain_errors():
-        train_cost.online(asked)
-    return asked.argv
+        cost_view.online(request)
+    return request.argv
 
 
 with heading(
     "Train", "Teach a draft to propose the tokens you keep, and see what each size keeps."
 ):
     pass
-if "train_view" not in st.session_state:
-    busy = any(job.active for name in train_runs.names() for job in train_cost.of_run(name))
-    st.session_state.train_view = "Runs" if busy else "Set up"
+if session.train_view is None:
+    busy = any(job.active for name in run_view.names() for job in cost_view.of_run(name))
+    session.train_view = "Runs" if busy else "Set up"
 tabs = st.tabs(VIEWS, key="train_view", on_change="rerun")
-panels = {"Set up": set_up, "Runs": train_runs.panel, "Own answers": train_answers.panel}
+panels = {"Set up": set_up, "Runs": run_view.panel, "Own answers": answers_view.panel}
 for view, tab in zip(VIEWS, tabs, strict=True):
     if tab.open:
         with tab, plain_errors():

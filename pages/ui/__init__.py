@@ -1,1 +1,3 @@
-"""Shared pieces of the pages: routing, state, the live chart, job panels and small furniture."""
+"""What several pages share: routing, state, jobs, header and footer; forms and views of one page
+stand in the folder of its name.
+"""

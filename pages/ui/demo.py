@@ -31,8 +31,8 @@ def folder() -> Path:
 
 def files() -> dict[str, Path]:
     """The demo's corpora on disk, by domain."""
-    found = {path.name.partition(".")[0]: path for path in sorted(folder().glob("*.jsonl*"))}
-    return {name: found[name] for name in DOMAINS if name in found}
+    by_domain = {path.name.partition(".")[0]: path for path in sorted(folder().glob("*.jsonl*"))}
+    return {name: by_domain[name] for name in DOMAINS if name in by_domain}
 
 
 def demo_jobs() -> list[Job]:
@@ -45,7 +45,11 @@ def demo_jobs() -> list[Job]:
 
 
 def count_arguments(path: Path) -> list[str]:
-    """The command that counts one domain."""
+    """The command that counts one domain.
+
+    Args:
+        path: a file of conversations.
+    """
     return ["count", "--tokenizer", TOKENIZER, "--data", str(path)]
 
 
@@ -63,9 +67,9 @@ def start() -> None:
 
 def prepare() -> bool:
     """Start what is missing, unless a step runs or has failed; returns whether one has failed."""
-    found = demo_jobs()
-    broken = any(job.resumable for job in found)
-    if not broken and not any(job.active for job in found):
+    steps = demo_jobs()
+    broken = any(job.resumable for job in steps)
+    if not broken and not any(job.active for job in steps):
         start()
     return broken
 

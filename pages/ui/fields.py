@@ -49,17 +49,20 @@ FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
 def told(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
     """A sentence of the library as a page shows it, in Markdown: flags by their fields' labels.
 
-    own: labels where a page has others. What stands between backticks is a command to type and
-    stays.
+    What stands between backticks is a command to type and stays as it is.
+
+    Args:
+        sentence: a sentence of the library.
+        own: labels of flags where the page has others.
     """
     labels = {**FIELDS, **own}
 
-    def named(found: re.Match[str]) -> str:
-        command, flag, pairs = found.groups()
+    def named(match: re.Match[str]) -> str:
+        command, flag, pairs = match.groups()
         if command:
             return command
         if flag in labels:
             return f"“{labels[flag]}”{': ' if pairs else ''}"
-        return f"{flag} in a shell" if flag[2:] in SHELL_ONLY else found[0]
+        return f"{flag} in a shell" if flag[2:] in SHELL_ONLY else match[0]
 
     return plain(FLAG.sub(named, sentence))

@@ -14,6 +14,8 @@ from streamlit.delta_generator import DeltaGenerator
 from pages.ui import demo, state
 from pages.ui.fields import told
 from pages.ui.format import code_span, plain, what_counts
+from pages.ui.session import session
+from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.extras import missing_package
@@ -33,16 +35,20 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except (InputError, ModuleNotFoundError) as error:
-        said = str(error) if isinstance(error, InputError) else missing_package(error)
-        if said is None:
+        sentence = str(error) if isinstance(error, InputError) else missing_package(error)
+        if sentence is None:
             raise
-        st.error(told(said), icon=":material/error:")
+        st.error(told(sentence), icon=":material/error:")
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:
     """Title and one line of what the page is for; returns the place to write what it is about.
 
     That is at their right, or below them and as wide as the page while nothing is counted yet.
+
+    Args:
+        title: the page's title.
+        lead: one line on what the page is for.
     """
     if state.counted_sets():
         st.html(STYLE)
@@ -58,13 +64,21 @@ def heading(title: str, lead: str) -> DeltaGenerator:
 
 
 def shell(argv: Sequence[str | int | float]) -> None:
-    """A command as it is typed into a shell."""
+    """A command as it is typed into a shell.
+
+    Args:
+        argv: arguments of the command.
+    """
     line = shlex.join(["python", "-m", "vocabtrim_core", *map(str, argv)])
     st.code(line, language="bash", wrap_lines=True)
 
 
 def footer(*commands: Sequence[str | int | float]) -> None:
-    """Last line of every page: the same work in a shell."""
+    """Last line of every page: the same work in a shell.
+
+    Args:
+        commands: arguments of each command.
+    """
     st.space("small")
     with st.popover("Show the command", icon=":material/terminal:", type="tertiary", key="command"):
         st.caption("The same from a shell:")
@@ -76,26 +90,27 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
     """The counted set in view with its selector; None while there is nothing counted yet.
 
     The first visit starts the demo by itself, so None is always on its way to something.
-    beside: draws more controls of the page's header, given V.
+
+    Args:
+        beside: draws more controls of the header, given V.
     """
     sets = state.counted_sets()
     if not sets:
         demo.panel()
         return None
     by_key = {stored.key: stored for stored in sets}
-    st.session_state.counts_key = state.current_key(sets)
+    session.counts_key = state.current_key(sets)
     widths = [6, 2.7, 2.2] if beside else [5.6, 2.3]
     columns = st.columns(widths, vertical_alignment="bottom", gap="small")
     columns[0].selectbox(
         "Counted set",
         list(by_key),
         format_func=lambda key: state.label(by_key[key].counts),
-        key="counts_key",
-        persist_state="session",
+        **persisted("counts_key"),
     )
-    chosen = by_key[st.session_state.counts_key]
-    if said := state.not_followed(sets, chosen):
-        st.toast(plain(said), icon=":material/link_off:", duration="infinite")
+    chosen = by_key[session.counts_key]
+    if sentence := state.not_followed(sets, chosen):
+        st.toast(plain(sentence), icon=":material/link_off:", duration="infinite")
     if beside:
         with columns[1]:
             beside(chosen.counts.vocab_size)
@@ -106,7 +121,11 @@ def choose_counts(beside: Callable[[int], None] | None = None) -> StoredCounts |
 
 
 def provenance(stored: StoredCounts) -> None:
-    """Card of what was counted, how, and how it was checked."""
+    """Card of what was counted, how, and how it was checked.
+
+    Args:
+        stored: the counted set in view.
+    """
     counts, about = stored.counts, stored.counts.provenance
     rows = {
         "Counted": f"{counts.tokens:,} tokens, {counts.distinct:,} distinct",
@@ -136,11 +155,11 @@ def provenance(stored: StoredCounts) -> None:
         help="Provenance of the counted set",
     ):
         st.markdown("**Provenance of the counted set**")
-        told = (f"- **{name}**: {value}" for name, value in rows.items() if value)
-        st.markdown("\n".join(told))
+        lines = (f"- **{name}**: {value}" for name, value in rows.items() if value)
+        st.markdown("\n".join(lines))
 
 
 def _proof(proof: Mapping[str, Any]) -> str:
     if "merged" in proof:
-        return "; ".join(_proof(each) for each in proof["merged"])
+        return "; ".join(_proof(part) for part in proof["merged"])
     return ". ".join([str(proof.get("sentence", "not recorded")), *proof.get("details", ())])

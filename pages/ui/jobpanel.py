@@ -24,8 +24,39 @@ def all_jobs() -> list[Job]:
 
 
 def of_verb(*verbs: str) -> list[Job]:
-    """Jobs of these commands, newest first."""
+    """Jobs of these commands, newest first.
+
+    Args:
+        verbs: names of commands.
+    """
     return [job for job in jobs.list_jobs() if job.argv and job.argv[0] in verbs]
+
+
+def of_command(argv: Sequence[str]) -> list[Job]:
+    """Jobs of exactly this command, newest first.
+
+    Args:
+        argv: arguments of the command.
+    """
+    return [job for job in jobs.list_jobs() if job.argv == tuple(argv)]
+
+
+def is_running(argv: Sequence[str]) -> bool:
+    """Whether a job of exactly this command waits or runs.
+
+    Args:
+        argv: arguments of the command.
+    """
+    return any(job.active for job in of_command(argv))
+
+
+def unfinished(*verbs: str) -> list[Job]:
+    """Jobs of these commands that wait, run, or ended without success, newest first.
+
+    Args:
+        verbs: names of commands.
+    """
+    return [job for job in of_verb(*verbs) if job.state != "done"]
 
 
 Outcome = Callable[[Job], None]
@@ -34,30 +65,53 @@ Outcome = Callable[[Job], None]
 def watch(find: Callable[[], list[Job]], key: str, outcome: Outcome | None = None) -> None:
     """Cards for the jobs `find` returns, refreshed while one is active; the page reruns at the end.
 
-    outcome: draws what came of one that is done.
     A job that was active at the last look and is not any more has changed what the page shows.
+
+    Args:
+        find: returns the jobs to show, newest first.
+        key: key of the watching fragment, unique on the page.
+        outcome: draws what came of a job that is done.
     """
     active = [job.id for job in find() if job.active]
 
     def draw() -> None:
-        found = find()
-        for job in found:
+        listed = find()
+        for job in listed:
             card(job, outcome)
-        if {job.id for job in found if job.active} != set(active):
+        if {job.id for job in listed if job.active} != set(active):
             st.rerun()
 
     st.fragment(draw, run_every=POLL_SECONDS if active else None, key=f"watch_{key}")()
 
 
+def watch_command(argv: Sequence[str], key: str) -> None:
+    """The card of the newest job of exactly this command, until it is done.
+
+    Args:
+        argv: arguments of the command.
+        key: key of the watching fragment, unique on the page.
+    """
+    watch(lambda: [job for job in of_command(argv)[:1] if job.state != "done"], key)
+
+
 def speed(job: Job) -> str:
-    """Rates and time left, as far as they are known."""
+    """Rates and time left, as far as they are known.
+
+    Args:
+        job: the job.
+    """
     known = [rate(name, value) for name, value in job.rates.items()]
     left = [f"{duration(job.eta)} left"] if job.eta else []
     return " · ".join([*known, *left])
 
 
 def card(job: Job, outcome: Outcome | None = None) -> None:
-    """One job; outcome: draws what came of it once it is done."""
+    """One job; outcome: draws what came of it once it is done.
+
+    Args:
+        job: the job.
+        outcome: draws what came of a job that is done.
+    """
     with st.container(border=True, key=f"job_{job.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             with st.container(gap="xsmall"):
@@ -72,23 +126,23 @@ def card(job: Job, outcome: Outcome | None = None) -> None:
 
 
 def _running(job: Job) -> None:
-    what = "Stopping" if job.stopping else job.message or job.state.capitalize()
-    label = " · ".join(filter(None, [f"**{plain(job.title)}**", plain(what), speed(job)]))
+    activity = "Stopping" if job.stopping else job.message or job.state.capitalize()
+    label = " · ".join(filter(None, [f"**{plain(job.title)}**", plain(activity), speed(job)]))
     st.progress(job.share, text=label)
     if not job.total:
         st.caption(f"{duration(job.elapsed)} so far")
 
 
 def _ended(job: Job) -> None:
-    said = (job.result() or {}).get("error") or job.message
+    reason = (job.result() or {}).get("error") or job.message
     if job.state == "done":
         st.markdown(
             f":material/check_circle: **{plain(job.title)}** · done in {duration(job.elapsed)}"
         )
         return
     st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}")
-    if said:
-        st.caption(told(said))
+    if reason:
+        st.caption(told(reason))
 
 
 def _actions(job: Job) -> None:
@@ -113,10 +167,16 @@ def _actions(job: Job) -> None:
     )
 
 
-def begin(argv: Sequence[str], title: str) -> None:
-    """Start a command as a job, from a button; what keeps it from starting is said."""
+def begin(argv: Sequence[str], title: str, resources: Sequence[str] = ()) -> None:
+    """Start a command as a job, from a button; what keeps it from starting is said.
+
+    Args:
+        argv: the command's arguments.
+        title: of the job's card.
+        resources: what the job shares with no other, such as a GPU.
+    """
     try:
-        jobs.start(argv, title)
+        jobs.start(argv, title, resources=resources)
     except InputError as error:
         st.toast(told(str(error)), icon=":material/error:")
 

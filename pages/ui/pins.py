@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,6 +10,7 @@ import streamlit as st
 
 from pages.ui import state
 from pages.ui.format import plain
+from pages.ui.session import session
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.fields.kinds import percent_of
 from vocabtrim_core.selection_spec.settings import Pin, Settings
@@ -28,39 +30,49 @@ class Pinned:
         return f"{self.choice.k:,} on {self.pin.name}"
 
 
-def pinned() -> list[Pin]:
-    """This session's pins, in the order they were made."""
-    return st.session_state.setdefault("pins", [])
+def chosen(pins: Sequence[Pin]) -> list[Pinned]:
+    """The pins with their choices, without those whose counts are no longer here.
 
-
-def chosen(pins: list[Pin]) -> list[Pinned]:
-    """The pins with their choices, without those whose counts are no longer here."""
+    Args:
+        pins: pinned settings.
+    """
     sets = {stored.key: stored.counts for stored in state.counted_sets()}
-    found = []
+    choices = []
     for pin in pins:
         if counts := sets.get(pin.counts):
             tradeoff = state.tradeoff_of(pin.settings, state.curve_of(pin.counts, counts))
             k = pin.settings.k
-            found.append(Pinned(pin, tradeoff.at(k) if k else tradeoff.optimum))
-    return found
+            choices.append(Pinned(pin, tradeoff.at(k) if k else tradeoff.optimum))
+    return choices
 
 
 def pin(stored: StoredCounts, settings: Settings, choice: Choice) -> None:
-    """Keep a choice, once, and say so."""
-    made = Pin(stored.key, stored.counts.name, settings)
-    if made not in pinned():
-        pinned().append(made)
-    title = Pinned(made, choice).title
+    """Keep a choice, once, and say so.
+
+    Args:
+        stored: the counted set in view.
+        settings: the settings in view.
+        choice: the choice that the settings make.
+    """
+    new_pin = Pin(stored.key, stored.counts.name, settings)
+    if new_pin not in session.pins:
+        session.pins = (*session.pins, new_pin)
+    title = Pinned(new_pin, choice).title
     st.toast(f"Pinned {plain(title)}; compare under Pinned choices.", icon=":material/keep:")
 
 
 def unpin_all() -> None:
     """Forget every pin."""
-    st.session_state.pins = []
+    session.pins = ()
 
 
 def table(pins: list[Pinned], baseline: Pinned) -> pd.DataFrame:
-    """The pins with their differences from `baseline`; shares in percent, differences in points."""
+    """The pins with their differences from `baseline`; shares in percent, differences in points.
+
+    Args:
+        pins: pinned settings.
+        baseline: the pin that the others are compared with.
+    """
     first = baseline.choice
     return pd.DataFrame(
         [
@@ -85,8 +97,8 @@ def table(pins: list[Pinned], baseline: Pinned) -> pd.DataFrame:
 
 def panel() -> None:
     """The comparison, or how to start one."""
-    pins = chosen(pinned())
-    if gone := len(pinned()) - len(pins):
+    pins = chosen(session.pins)
+    if gone := len(session.pins) - len(pins):
         st.caption(f"{gone} more cannot be shown: their counts are not in this workspace any more.")
     if not pins:
         st.caption("Nothing is pinned yet. Pin a choice to compare it with the next one.")

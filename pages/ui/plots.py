@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import format
-from pages.ui.fields import told
 from vocabtrim_core import figures
-from vocabtrim_core.errors import InputError
-from vocabtrim_core.tradeoff import Choice, TradeOff
-
-TABLE_1 = (
-    "The paper's Table 1 prints 436.2 M FLOPs for attention and 50.3 M for the feed-forward; its "
-    "formulas give 134.2 M and 352.3 M at the same shapes, with the same sum, so the reduction is "
-    "the same."
-)
 
 
 def palette() -> figures.Palette:
@@ -22,78 +12,19 @@ def palette() -> figures.Palette:
     return figures.DARK if st.context.theme.type == "dark" else figures.LIGHT
 
 
-def draw(figure, name: str, alt: str, **more):
-    """One figure with a modebar that saves SVG."""
+def draw(figure, name: str, alt: str, **options):
+    """One figure with a modebar that saves SVG.
+
+    Args:
+        figure: a plotly figure.
+        name: the chart's key, and part of the name of a saved file.
+        alt: what the figure shows, for screen readers.
+        options: further arguments of the chart.
+    """
     config = {
         "displaylogo": False,
         "scrollZoom": False,
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
         "toImageButtonOptions": {"format": "svg", "filename": f"vocabtrim-{name}"},
     }
-    return st.plotly_chart(figure, key=name, config=config, alt=alt, **more)
-
-
-def _chosen_on_frontier() -> None:
-    points = st.session_state.frontier.selection.points
-    if points:
-        picked = points[0]["customdata"]
-        st.session_state.k = int(picked[0] if isinstance(picked, list) else picked)
-
-
-def frontier(tradeoff: TradeOff, chosen: Choice) -> None:
-    """Coverage against cost; a click chooses the size."""
-    st.markdown(
-        f"Coverage {format.MEASURED} against draft FLOPs saved {format.ESTIMATED}. "
-        "Every dot is a vocabulary size; click one to choose it."
-    )
-    figure = figures.frontier_figure(figures.frontier_info(tradeoff), palette(), chosen)
-    alt = "Pareto frontier: coverage of the counted tokens against draft FLOPs saved, by size"
-    draw(figure, "frontier", alt, on_select=_chosen_on_frontier, selection_mode="points")
-
-
-def breakdown(tradeoff: TradeOff, choice: Choice) -> None:
-    """Where the cost of a draft step sits, before and after."""
-    shape = tradeoff.architecture
-    full = shape.flops(shape.vocab_size)
-    head = 2 * shape.hidden_size * shape.vocab_size / full
-    st.markdown(
-        f"One draft step of {shape.name} takes {full / 1e6:,.1f} M FLOPs with all "
-        f"{shape.vocab_size:,} tokens, {format.percent(head)} of them in the LM head; with "
-        f"{choice.k:,} it takes {shape.flops(choice.k) / 1e6:,.1f} M. {format.ESTIMATED}"
-    )
-    alt = f"FLOPs and weight bytes per component for {shape.vocab_size:,} and {choice.k:,} tokens"
-    draw(
-        figures.breakdown_figure(figures.breakdown_info(shape, choice.k), palette()),
-        "breakdown",
-        alt,
-    )
-    st.caption(f"{TABLE_1} {format.FROM_PAPER}")
-
-
-def landscape(tradeoff: TradeOff) -> None:
-    """The best utility over both sliders, and the path of k* along one of them."""
-    left, right = st.columns([1.2, 1], gap="large")
-    with left:
-        here = (tradeoff.alpha, tradeoff.floor) if tradeoff.floor >= 0.5 else None
-        dot = "; the dot is where the sliders stand" if here else ""
-        st.markdown(
-            f"**Best utility for every alpha and floor** {format.ESTIMATED}  \n"
-            f"Lines join equal best sizes{dot}."
-        )
-        figure = figures.landscape_figure(figures.landscape_info(tradeoff), here, palette())
-        draw(figure, "landscape", "Best utility over alpha and coverage floor")
-        if not here:
-            st.caption(
-                "The floor now stands under 50%, below this picture, where it changes little."
-            )
-    with right:
-        st.markdown(
-            f"**Best size along alpha** {format.ESTIMATED}  \n"
-            f"With the floor at {format.percent(tradeoff.floor)} and the bounds as set."
-        )
-        try:
-            path = figures.alpha_path_info(tradeoff)
-        except InputError as error:
-            st.warning(told(str(error)), icon=":material/warning:")
-            return
-        draw(figures.alpha_path_figure(path, palette()), "alpha_path", "Best size against alpha")
+    return st.plotly_chart(figure, key=name, config=config, alt=alt, **options)

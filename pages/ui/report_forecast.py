@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.ui.eval_sets import responses_of
+from pages.ui.eval_sets import ceiling_of, responses_of
 from pages.ui.fields import told
-from pages.ui.forecast_form import Assumed
-from pages.ui.forecast_view import ceiling_of
 from pages.ui.format import ESTIMATED, plain
+from pages.ui.session import session
+from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -29,33 +29,43 @@ from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving import measurement
 from vocabtrim_core.serving.measurement import Measurement
 
-ON, CHOSEN = "with_forecast", "report_measurements"
-
-
 # --- forecast -----------------------------------------------------------------------------------
 
 
-def assume(found: Assumed, full_length: float) -> None:
-    """Take over what the Forecast page assumes, the full draft's acceptance length among it."""
-    st.session_state.forecast_settings = replace(found.settings, full_length=full_length)
+def assume(settings: ForecastSettings, full_length: float) -> None:
+    """Take over what the Forecast page assumes.
+
+    Args:
+        settings: the page's assumptions.
+        full_length: acceptance length of the draft with all tokens.
+    """
+    session.forecast_settings = replace(settings, full_length=full_length)
 
 
 def bring(settings: ForecastSettings) -> None:
-    """Take over what an opened choice assumes; one without a forecast goes without."""
-    st.session_state[ON] = settings != NO_FORECAST
+    """Take over what an opened choice assumes; one without a forecast goes without.
+
+    Args:
+        settings: what an opened choice assumes.
+    """
+    session.with_forecast = settings != NO_FORECAST
     if settings != NO_FORECAST:
-        st.session_state.forecast_settings = settings
+        session.forecast_settings = settings
 
 
 def assumed() -> ForecastSettings:
     """The assumptions: the paper's, on its hardware, until there are others."""
     start = ForecastSettings(round(paper_length(PAPER_DEPTH), 2), PAPER_DEPTH)
-    return st.session_state.get("forecast_settings", start)
+    return session.forecast_settings or start
 
 
 def in_report(architecture: DraftArchitecture) -> tuple[ForecastSettings, str]:
-    """The forecast that goes into the report, and why there is none where it makes no sense."""
-    if not st.session_state.get(ON, True):
+    """The forecast that goes into the report, and why there is none where it makes no sense.
+
+    Args:
+        architecture: shapes of the draft.
+    """
+    if session.with_forecast is False:
         return NO_FORECAST, ""
     try:
         check(assumed(), architecture)
@@ -65,80 +75,112 @@ def in_report(architecture: DraftArchitecture) -> tuple[ForecastSettings, str]:
 
 
 def toggle(problem: str) -> None:
-    """Whether the report forecasts, and from what."""
-    if ON not in st.session_state:
-        st.session_state[ON] = True
+    """Whether the report forecasts, and from what.
+
+    Args:
+        problem: why no forecast can be made, "" where it can.
+    """
+    if session.with_forecast is None:
+        session.with_forecast = True
     on = st.toggle(
         "Forecast of throughput",
-        key=ON,
-        persist_state="session",
+        **persisted("with_forecast"),
         help="An interval for every size, from the assumptions of the Forecast page.",
     )
     if problem:
         st.caption(f"No forecast: {plain(problem)}")
     elif on:
-        found = assumed()
-        where = "cycle times of your own" if found.cycles else HARDWARE[found.hardware].name
-        many = f", {found.batch} sequences at once" if found.batch > 1 else ""
+        settings = assumed()
+        where = "cycle times of your own" if settings.cycles else HARDWARE[settings.hardware].name
+        many = f", {settings.batch} sequences at once" if settings.batch > 1 else ""
         st.caption(
-            f"On {where}{many}, depth {found.depth}, acceptance length {found.full_length:.2f} "
+            f"On {where}{many}, depth {settings.depth}, acceptance length "
+            f"{settings.full_length:.2f} "
             f"with all tokens; change it on Forecast. {ESTIMATED}"
         )
 
 
-def ceiling(choice: SelectionSpec, opened: Opened, stored: StoredCounts) -> np.ndarray | None:
-    """float64[V] the exact ceiling where a forecast is wanted and the responses are at hand."""
-    responses = responses_of(stored.key, stored.counts)
+def ceiling(
+    choice: SelectionSpec, opened: Opened, stored: StoredCounts, served: StoredCounts
+) -> np.ndarray | None:
+    """The exact ceiling where a forecast is wanted and the responses are at hand.
+
+    Args:
+        choice: what is handed over.
+        opened: the same, opened on its counts.
+        stored: the counts that it was made on.
+        served: the text that the forecast is about.
+
+    Returns:
+        float64[V], acceptance length of a perfect draft for every k; None without responses.
+    """
+    responses = responses_of(served.key, served.counts)
     if choice.forecast.full_length is None or responses is None or not responses.tokens:
         return None
     # By rules the order of tokens is another one, and so is how far a perfect draft gets.
     order = stored.key if choice.rules == NO_RULES else f"{stored.key} {hash(choice.rules)}"
-    found = ceiling_of(order, stored.key, opened.ruled.curve, responses)
-    return found.length(choice.forecast.depth)
+    perfect_draft = ceiling_of(order, served.key, opened.ruled.curve, responses)
+    return perfect_draft.length(choice.forecast.depth)
 
 
 # --- measurements -------------------------------------------------------------------------------
 
 
 def measurements(vocab_size: int) -> list[Measurement]:
-    """Those of the workspace that may be over this V."""
-    found = measurement.stored()
-    return [each for each in found if each.vocab_size in (None, vocab_size)]
+    """Those of the workspace that may be over this V.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
+    stored = measurement.stored()
+    return [measured for measured in stored if measured.vocab_size in (None, vocab_size)]
 
 
 def chosen(k: int, vocab_size: int) -> list[Measurement]:
-    """Those that go into the report: as picked, at first all with this size."""
-    found = measurements(vocab_size)
-    kept = st.session_state.get(CHOSEN)
-    if kept is None:
-        return [each for each in found if any(c.k == k for c in each.configurations)]
-    return [each for each in found if each.key in kept]
+    """Those that go into the report: as picked, at first all with this size.
+
+    Args:
+        k: size of the draft vocabulary, in tokens.
+        vocab_size: V, the target's number of tokens.
+    """
+    available = measurements(vocab_size)
+    picked = session.report_measurements
+    if picked is None:
+        return [
+            measured for measured in available if any(c.k == k for c in measured.configurations)
+        ]
+    return [measured for measured in available if measured.key in picked]
 
 
 def choose(k: int, vocab_size: int) -> None:
-    """The selector of measurements; nothing while there are none."""
+    """The selector of measurements; nothing while there are none.
+
+    Args:
+        k: size of the draft vocabulary, in tokens.
+        vocab_size: V, the target's number of tokens.
+    """
     try:
-        found = {each.key: each for each in measurements(vocab_size)}
+        by_key = {measured.key: measured for measured in measurements(vocab_size)}
     except InputError as error:
         st.caption(f"No measurements: {told(str(error))}")
         return
-    if not found:
+    if not by_key:
         return
-    start = [each.key for each in chosen(k, vocab_size)]
-    if CHOSEN in st.session_state:
-        st.session_state[CHOSEN] = start
+    start = [measured.key for measured in chosen(k, vocab_size)]
+    first_time = session.report_measurements is None
+    if not first_time:
+        session.report_measurements = start
     st.multiselect(
         "Measured throughput",
-        list(found),
-        None if CHOSEN in st.session_state else start,
-        format_func=lambda key: _title(found[key]),
-        key=CHOSEN,
-        persist_state="session",
+        list(by_key),
+        start if first_time else None,
+        format_func=lambda key: _title(by_key[key]),
+        **persisted("report_measurements"),
         placeholder="measurements of the Throughput page",
     )
 
 
-def _title(each: Measurement) -> str:
-    sizes = sorted({c.k for c in each.configurations if c.k is not None})
-    toy = ", toy" if each.toy else ""
-    return f"{each.prompts} on {each.engine}{toy}, k = {', '.join(f'{k:,}' for k in sizes)}"
+def _title(measured: Measurement) -> str:
+    sizes = sorted({c.k for c in measured.configurations if c.k is not None})
+    toy = ", toy" if measured.toy else ""
+    return f"{measured.prompts} on {measured.engine}{toy}, k = {', '.join(f'{k:,}' for k in sizes)}"

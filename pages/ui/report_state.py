@@ -10,7 +10,9 @@ from urllib.parse import quote, urlencode
 
 import streamlit as st
 
-from pages.ui import eval_sets, pins, report_forecast, state
+from pages.ui import eval_sets, pins, report_forecast, state, vocabularies
+from pages.ui.session import session
+from pages.ui.widgets import value_of
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
 from vocabtrim_core.report.data import Facts, gather
@@ -26,31 +28,43 @@ PARAMETER, SHORT = "choice", "spec"  # of the address: one, since the controls' 
 
 
 def rules_of(key: str) -> Rules:
-    """The rules of an opened choice, which no page changes; for the counts it was made on only."""
-    counts, rules = st.session_state.get("rules", ("", NO_RULES))
+    """The rules of an opened choice, which no page changes; for the counts it was made on only.
+
+    Args:
+        key: key of a counted set.
+    """
+    counts, rules = session.rules
     return rules if counts == key else NO_RULES
 
 
 def forget_rules() -> None:
     """Go on without the opened choice's rules."""
-    st.session_state.pop("rules", None)
+    del session.rules
 
 
 def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
-    """What is in view now; InputError for settings that no size fulfils."""
+    """What is in view now.
+
+    Args:
+        stored: the counted set that the choice is made on.
+        with_pins: whether pinned choices go with it.
+
+    Raises:
+        InputError: for settings that no size fulfils.
+    """
     settings = state.settings(stored.counts.vocab_size)
-    view, own = eval_sets.view_of(stored), None
+    view, own = vocabularies.view_of(stored), None
     if view.own:
         own = OwnTokens.of(view.vocabulary, view.own.about)
         _ = view.file  # where links look for it
     sets = others(stored)
-    served = str(st.session_state.get("served") or "")
+    served = str(session.served or "")
     return SelectionSpec.make(
         stored.counts,
         settings,
         rules=NO_RULES if own else rules_of(stored.key),
         pins=_pins(stored.key) if with_pins else (),
-        note=str(st.session_state.get("note") or "").strip(),
+        note=str(session.note or "").strip(),
         forecast=report_forecast.in_report(settings.architecture)[0],
         own=own,
         mix=view.own.mix if view.own else NO_MIX,
@@ -62,37 +76,54 @@ def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
 def _pins(key: str) -> tuple[Pin, ...]:
     """A pin on other counts names its size: there is no optimum to find again without them."""
     return tuple(
-        each.pin
-        if each.pin.counts == key
-        else replace(each.pin, settings=replace(each.pin.settings, k=each.choice.k))
-        for each in pins.chosen(pins.pinned())
+        pinned.pin
+        if pinned.pin.counts == key
+        else replace(pinned.pin, settings=replace(pinned.pin.settings, k=pinned.choice.k))
+        for pinned in pins.chosen(session.pins)
     )
 
 
 def others(stored: StoredCounts) -> list[StoredCounts]:
-    """The sets it is measured on, as chosen here or on Generalize; all comparable ones at first."""
+    """The sets it is measured on, as chosen here or on Generalize; all comparable ones at first.
+
+    Args:
+        stored: the counted set that the choice is made on.
+    """
     comparable, _ = eval_sets.comparable(stored)
-    kept = st.session_state.get(f"measured_on_{stored.key}")
-    if kept is None:
+    chosen = value_of(eval_sets.measured_on_key(stored.key))
+    if chosen is None:
         return comparable[: eval_sets.MOST_SETS]
-    return [other for other in comparable if other.key in kept]
+    return [other for other in comparable if other.key in chosen]
 
 
 def long_link(choice: SelectionSpec) -> str:
-    """The address's `choice` parameter that opens all this again, wherever the counts are."""
+    """The address's `choice` parameter that opens all this again, wherever the counts are.
+
+    Args:
+        choice: what is handed over.
+    """
     return urlencode(choice.query())
 
 
 def links(choice: SelectionSpec, base: str) -> tuple[str, str]:
-    """Two addresses of the presentation: the short one for this workspace, and the long one."""
+    """Two addresses of the presentation: the short one for this workspace, and the long one.
+
+    Args:
+        choice: what is handed over.
+        base: address of the app.
+    """
     short = f"{base}/present?{SHORT}={keep(choice).stem}"
     return short, f"{base}/present?{PARAMETER}={quote(long_link(choice), safe='')}"
 
 
 def show_in_address(choice: SelectionSpec) -> None:
-    """Keep the address what it shows, so that it can be copied and reloaded."""
+    """Keep the address what it shows, so that it can be copied and reloaded.
+
+    Args:
+        choice: what is handed over.
+    """
     link = long_link(choice)
-    st.session_state.followed = link
+    session.followed_link = link
     st.query_params[PARAMETER] = link
     if SHORT in st.query_params:
         del st.query_params[SHORT]
@@ -105,15 +136,16 @@ def _facts(
     title: str,
     measured: tuple[str, ...],
     _stored: StoredCounts,
+    _served: StoredCounts,
     _others: list[StoredCounts],
     _measurements: list[Measurement],
 ) -> Facts:
     choice = SelectionSpec.loads(text)
     opened = choice.open(_stored.counts)
-    found = ((other.key, eval_sets.responses_of(other.key, other.counts)) for other in _others)
+    by_key = ((other.key, eval_sets.responses_of(other.key, other.counts)) for other in _others)
     intervals: dict[str, CoverageInterval] = {
         key: coverage_interval(responses, opened.vocabulary.t2d)
-        for key, responses in found
+        for key, responses in by_key
         if responses is not None and responses.complete and responses.conversations > 1
     }
     return gather(
@@ -125,7 +157,8 @@ def _facts(
             eval_sets.tokenizer_of(_stored.counts),
             comparisons(_measurements, choice.k, _stored.counts.vocab_size),
             title,
-            ceiling=report_forecast.ceiling(choice, opened, _stored),
+            ceiling=report_forecast.ceiling(choice, opened, _stored, _served),
+            served=_served.counts if choice.served else None,
         )
     )
 
@@ -133,7 +166,15 @@ def _facts(
 def facts_of(
     choice: SelectionSpec, stored: StoredCounts, sets: list[StoredCounts], title: str = ""
 ) -> Facts:
-    """Everything a report says about the choice, computed once per choice."""
+    """Everything a report says about the choice, computed once per choice.
+
+    Args:
+        choice: what is handed over.
+        stored: the counted set that the choice is made on.
+        sets: other counted sets that it is measured on.
+        title: title of the report, "" for one made from the choice.
+    """
     measured = report_forecast.chosen(choice.k, stored.counts.vocab_size)
     keys, names = (tuple(each.key for each in some) for some in (sets, measured))
-    return _facts(choice.dumps(), keys, title, names, stored, sets, measured)
+    served = next((s for s in state.counted_sets() if s.key == choice.served), stored)
+    return _facts(choice.dumps(), keys, title, names, stored, served, sets, measured)

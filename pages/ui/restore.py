@@ -6,11 +6,13 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from pages.ui import eval_sets, report_forecast, state
-from pages.ui.eval_sets import OwnVocabulary
+from pages.ui import eval_sets, mix_state, report_forecast, state, vocabularies
 from pages.ui.fields import told
 from pages.ui.format import plain
+from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.report_state import PARAMETER, SHORT
+from pages.ui.session import session
+from pages.ui.widgets import set_values
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.store import keep
@@ -23,39 +25,47 @@ MOST_BYTES = 10_000_000  # of a choice.json; one with every id protected is smal
 
 
 def reopen(choice: SelectionSpec) -> str:
-    """Put a choice in view, exactly; returns what was opened. Before any widget is drawn.
+    """Put a choice in view, exactly; call it before any widget is drawn.
 
-    InputError when its counts are not here, are others, or no longer give its tokens.
+    Args:
+        choice: a saved choice.
+
+    Returns:
+        What was opened, and what of it is not in this workspace, in sentences.
+
+    Raises:
+        InputError: when its counts are not here, are others, or no longer give its tokens.
     """
     stored = _counts_of(choice)
     choice.open(stored.counts)
     here = {other.key for other in state.counted_sets()}
-    kept = [pin for pin in choice.pins if pin.counts in here]
+    pins_here = [pin for pin in choice.pins if pin.counts in here]
     state.bring(choice.settings)
     report_forecast.bring(choice.forecast)
-    st.session_state.update(
-        counts_key=stored.key,
-        note=choice.note,
-        pins=kept,
-        rules=(stored.key, choice.rules),
-        kind_in_view="choice",
-    )
+    session.counts_key, session.note = stored.key, choice.note
+    session.pins, session.rules = tuple(pins_here), (stored.key, choice.rules)
+    session.kind_in_view = "choice"
     if choice.on is not None:
-        st.session_state[f"measured_on_{stored.key}"] = [*choice.on]
-    if choice.served in here:
-        st.session_state.served = choice.served
+        set_values({eval_sets.measured_on_key(stored.key): [*choice.on]})
+    session.served = choice.served if choice.served in here else ""
+    mix_state.bring(choice.mix)
     if choice.own:
         _bring_own(choice, choice.own, stored)
-    said = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."
-    if lost := len(choice.pins) - len(kept):
-        said += f" {lost} of its pins are left out: their counts are not in this workspace."
-    return said
+    message = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."
+    if lost := len(choice.pins) - len(pins_here):
+        message += f" {lost} of its pins are left out: their counts are not in this workspace."
+    if choice.served and choice.served not in here:
+        message += (
+            " Its forecast is about the counted text itself: the counts of the text to be served, "
+            f"{choice.served}, are not in this workspace."
+        )
+    return message
 
 
 def _bring_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> None:
     vocabulary = own.vocabulary(stored.counts.vocab_size)
     file = keep(vocabulary, stored.counts, own.about)
-    kept = OwnVocabulary(
+    opened_vocabulary = OwnVocabulary(
         f"Opened, {choice.k:,} tokens",
         own.about,
         stored.key,
@@ -63,7 +73,7 @@ def _bring_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> N
         ("coverage", stored.key, "--vocabulary", str(file)),
         choice.mix,
     )
-    eval_sets.keep_vocabulary("opened", kept, stored.counts)
+    vocabularies.keep_vocabulary("opened", opened_vocabulary, stored.counts)
 
 
 def follow_link() -> None:
@@ -85,7 +95,7 @@ def follow_link() -> None:
         if "ids" in plain
         else None
     )
-    if link is None or (packed and packed == st.session_state.get("followed")):
+    if link is None or (packed and packed == session.followed_link):
         return
     key = link.get("counts", "")
     stored = next((s for s in state.counted_sets() if s.key == key), None)
@@ -119,17 +129,17 @@ def _counts_of(choice: SelectionSpec) -> StoredCounts:
 
 def opened() -> None:
     """A choice.json was given: put it in view, or keep the sentence that says why not."""
-    uploaded = st.session_state.choice_file
-    st.session_state.pop("opened", None)
+    uploaded = session.choice_file
+    del session.opened
     if uploaded is None:
         return
     try:
         text = uploaded.getvalue().decode("utf-8")
-        st.session_state.opened = ("success", reopen(SelectionSpec.loads(text, uploaded.name)))
+        session.opened = ("success", reopen(SelectionSpec.loads(text, uploaded.name)))
     except UnicodeDecodeError:
-        st.session_state.opened = ("error", f"{uploaded.name} is not a text file, so no choice.")
+        session.opened = ("error", f"{uploaded.name} is not a text file, so no choice.")
     except InputError as error:
-        st.session_state.opened = ("error", str(error))
+        session.opened = ("error", str(error))
 
 
 def opener() -> None:
@@ -143,8 +153,8 @@ def opener() -> None:
         help="Settings, pins and note come into view as they "
         "were saved, and the same tokens are found again, or it says why not.",
     )
-    kind, said = st.session_state.get("opened", ("", ""))
+    kind, message = session.opened
     if kind == "success":
-        st.success(plain(said), icon=":material/check_circle:")
+        st.success(plain(message), icon=":material/check_circle:")
     elif kind:
-        st.error(told(said), icon=":material/error:")
+        st.error(told(message), icon=":material/error:")

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from pages.ui.guard import require_guard
+from pages.ui.session import session
 
 FOLDER = Path(__file__).parents[1]
 
@@ -28,7 +29,11 @@ ALONE = (PRESENT, "Present", "slideshow", "The choice on one clean page, for a d
 
 
 def page(name: str) -> st.Page:
-    """One page by its script's name."""
+    """One page by its script's name.
+
+    Args:
+        name: name of its script in pages/, without the suffix.
+    """
     _, title, icon, about = next(entry for entry in (*PAGES, ALONE) if entry[0] == name)
     return st.Page(
         FOLDER / f"{name}.py",
@@ -53,7 +58,7 @@ def require_router() -> None:
     A page that is itself what the server was started with is refused.
     """
     require_guard()
-    if "routed" not in st.session_state:
+    if not session.routed:
         st.navigation(pages(), position="top")
-        st.session_state.routed = True
+        session.routed = True
         st.rerun()

@@ -12,11 +12,12 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.format import what_counts
+from pages.ui.session import session
+from pages.ui.widgets import set_values, value_of, values
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.fields.leaf import At, from_query, from_session, to_argv, to_session
-from vocabtrim_core.forecast.paper import KNOWN_SIZES
 from vocabtrim_core.selection_spec.draft_kind import (
     default_draft,
     draft_file,
@@ -38,16 +39,24 @@ def counted_sets() -> list[StoredCounts]:
 
 
 def current_key(sets: list[StoredCounts]) -> str:
-    """Key of the counted set in view: the session's, else the link's, else the newest."""
+    """Key of the counted set in view: the session's, else the link's, else the newest.
+
+    Args:
+        sets: the counted sets of the workspace, newest first.
+    """
     keys = [stored.key for stored in sets]
-    for wanted in (st.session_state.get("counts_key"), st.query_params.get("counts")):
+    for wanted in (session.counts_key, st.query_params.get("counts")):
         if wanted in keys:
             return wanted
     return keys[0]
 
 
 def label(counts: TokenCounts) -> str:
-    """A counted set in one line."""
+    """A counted set in one line.
+
+    Args:
+        counts: the counted set.
+    """
     about = counts.provenance
     template = [] if about.template == "tokenizer" else [f"template {about.template}"]
     how = [about.tokenizer, what_counts(**asdict(about)), *template]
@@ -56,7 +65,12 @@ def label(counts: TokenCounts) -> str:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
-    """The coverage curve of one counted set, by its content address."""
+    """The coverage curve of one counted set, by its content address.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+    """
     return CoverageCurve.of(_counts)
 
 
@@ -64,130 +78,157 @@ def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
 
 
 def defaults(vocab_size: int) -> Settings:
-    """Where a new visitor starts."""
+    """Where a new visitor starts.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
     return Settings(default_draft(vocab_size))
 
 
 def from_widgets(vocab_size: int) -> Settings:
-    """The settings as the widgets of this run hold them; remembered for the other pages."""
-    settings = Settings(**from_session(Settings, st.session_state.to_dict(), At(vocab_size)))
-    st.session_state.settings = settings
+    """The settings as the widgets of this run hold them; remembered for the other pages.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
+    settings = Settings(**from_session(Settings, values(), At(vocab_size)))
+    session.settings = settings
     return settings
 
 
 def settings(vocab_size: int) -> Settings:
-    """The settings on a page without the widgets: the session's, else the link's, else defaults."""
-    kept = st.session_state.get("settings")
-    return kept.over(vocab_size) if kept else replace(defaults(vocab_size), **_link(vocab_size)[0])
+    """The settings on a page without the widgets: the session's, else the link's, else defaults.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
+    in_session = session.settings
+    return (
+        in_session.over(vocab_size)
+        if in_session
+        else replace(defaults(vocab_size), **_link(vocab_size)[0])
+    )
 
 
 def _link(vocab_size: int) -> tuple[dict[str, Any], list[str]]:
     """What the address says of the settings, and the names of those it says wrongly."""
     query = {name: text for name, text in st.query_params.to_dict().items() if text}
     wrong: list[str] = []
-    found = from_query(Settings, query, At(vocab_size), wrong)
-    return found, [name for name in query if name in wrong]
+    in_address = from_query(Settings, query, At(vocab_size), wrong)
+    return in_address, [name for name in query if name in wrong]
 
 
 def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
-    """What of the address cannot be followed and what is shown instead, once; else nothing."""
+    """What of the address cannot be followed and what is shown instead, once; else nothing.
+
+    Args:
+        sets: the counted sets of the workspace, newest first.
+        shown: the counted set that is shown.
+    """
     instead = dict.fromkeys(_link(shown.counts.vocab_size)[1], "the default settings")
     if st.query_params.get("counts", shown.key) not in {stored.key for stored in sets}:
         instead = {"counts": shown.counts.name, **instead}
-    told = st.session_state.setdefault("not_followed", set())
-    wrong = [name for name in instead if name not in told]
-    told.update(wrong)
+    wrong = [name for name in instead if name not in session.not_followed]
+    session.not_followed |= set(wrong)
     names, shows = ", ".join(wrong), " with ".join(dict.fromkeys(instead[name] for name in wrong))
     return f"Not followed in the link: {names}; shown instead: {shows}." if wrong else ""
 
 
 def apply(settings: Settings) -> None:
-    """Set every widget (from a callback, before they are drawn)."""
+    """Set every widget (from a callback, before they are drawn).
+
+    Args:
+        settings: the settings of the trade-off.
+    """
     values = to_session(settings)
     elsewhere = ("draft", "fusion", "kmin", "kmax")
-    if any(st.session_state[name] != values[name] for name in elsewhere):
-        st.session_state.redraw_page = True  # those widgets stand outside the fragment
-    for name, value in values.items():
-        st.session_state[name] = value
+    if any(value_of(name) != values[name] for name in elsewhere):
+        session.redraw_page = True  # those widgets stand outside the fragment
+    set_values(values)
 
 
 def bring(settings: Settings) -> None:
-    """Put settings in view from a page without the widgets; Explore draws them when it opens."""
-    st.session_state.settings = st.session_state.brought = settings
+    """Put settings in view from a page without the widgets; Explore draws them when it opens.
+
+    Args:
+        settings: the settings of the trade-off.
+    """
+    session.settings = session.pending_settings = settings
 
 
 def take_up() -> None:
     """First on the page with the widgets: the browser follows what is set in the run that draws."""
-    brought = st.session_state.pop("brought", None)
-    if brought and brought == st.session_state.settings:
-        st.session_state.update(to_session(brought))
+    pending = session.pending_settings
+    del session.pending_settings
+    if pending and pending == session.settings:
+        set_values(to_session(pending))
 
 
 def tradeoff_of(settings: Settings, curve: CoverageCurve) -> TradeOff:
-    """The trade-off these settings describe; InputError for values out of range."""
+    """The trade-off these settings describe.
+
+    Args:
+        settings: the settings of the trade-off.
+        curve: the coverage curve of the counted set.
+
+    Raises:
+        InputError: for values out of range.
+    """
     return settings.over(curve.vocab_size).tradeoff(curve)
 
 
 def arguments(settings: Settings, *leave: str) -> list[str]:
-    """The settings as arguments of commands, without defaults and the fields in `leave`."""
+    """The settings as arguments of commands, without defaults and the fields in `leave`.
+
+    Args:
+        settings: the settings of the trade-off.
+        leave: names of fields to leave out; k alone where none is named.
+    """
     return to_argv(settings, files_of(settings), leave=leave or ("k",))
 
 
 def files_of(settings: Settings) -> dict[str, str]:
-    """Where the config.json of a draft lies that is no preset, for `to_argv`."""
+    """Where the config.json of a draft lies that is no preset, for `to_argv`.
+
+    Args:
+        settings: the settings of the trade-off.
+    """
     shape = settings.architecture
     return {} if preset_name(shape) else {"--draft-config": str(draft_file(draft_name(shape)))}
 
 
 def clip(name: str, vocab_size: int) -> None:
-    """Keep a size that was set for a larger vocabulary within this one (before its widget)."""
-    if (st.session_state.get(name) or 0) > vocab_size:
-        st.session_state[name] = vocab_size
+    """Keep a size that was set for a larger vocabulary within this one (before its widget).
 
-
-# --- sizes --------------------------------------------------------------------------------------
-
-
-@st.cache_data(show_spinner=False)
-def slider_sizes(vocab_size: int) -> list[int]:
-    """Stops of the size slider: 0 (the optimum), then 64 .. V on a log scale, with the presets."""
-    steps = 160
-    grid = {round(64 * (vocab_size / 64) ** (i / steps)) for i in range(steps + 1)}
-    rounded = {round(k, 2 - len(str(k))) for k in grid if k < vocab_size}
-    marks = {k for k, _ in presets(vocab_size)}
-    return [0, *sorted({k for k in rounded if 64 <= k < vocab_size} | marks)]
-
-
-def presets(vocab_size: int) -> list[tuple[int, str]]:
-    """The marked sizes below V, and V itself."""
-    return [(k, name) for k, _, name in KNOWN_SIZES if k < vocab_size] + [(vocab_size, "all")]
-
-
-def nearest_size(k: int | None, vocab_size: int) -> int:
-    """The slider stop nearest to k on the log scale."""
-    stops = slider_sizes(vocab_size)
-    return min(stops[1:], key=lambda stop: abs(stop / k - 1)) if k else 0
+    Args:
+        name: key of the widget.
+        vocab_size: V, the target's number of tokens.
+    """
+    if (value_of(name) or 0) > vocab_size:
+        set_values({name: vocab_size})
 
 
 # --- undo ---------------------------------------------------------------------------------------
 
 
 def remember(settings: Settings) -> None:
-    """Note the settings as the latest step; the last 20 are kept."""
-    history = st.session_state.setdefault("history", [])
-    if not history or history[-1] != settings:
-        history.append(settings)
-        del history[: -UNDO_STEPS - 1]
+    """Note the settings as the latest step; the last 20 are kept.
+
+    Args:
+        settings: the settings of the trade-off.
+    """
+    if session.history[-1:] != (settings,):
+        session.history = (*session.history, settings)[-UNDO_STEPS - 1 :]
 
 
 def undo() -> None:
     """Go one step back."""
-    history = st.session_state.get("history", [])
-    if len(history) > 1:
-        history.pop()
-        apply(history[-1])
+    if can_undo():
+        session.history = session.history[:-1]
+        apply(session.history[-1])
 
 
 def can_undo() -> bool:
     """Whether there is a step to go back to."""
-    return len(st.session_state.get("history", [])) > 1
+    return len(session.history) > 1

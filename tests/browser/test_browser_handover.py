@@ -61,6 +61,7 @@ def test_a_choice_travels_and_is_presented(home, tmp_path):
         page.get_by_role("link", name="Hand over").first.click()
         page.locator("input[type=file]").set_input_files(file)
         page.get_by_text("the same tokens as when saved").wait_for()
+        page.get_by_text(f"Keep {choice.k:,} of").first.wait_for()  # the report is of this choice
         with page.expect_download() as waiting:
             page.get_by_role("button", name="Report, one HTML file").click()
         assert f"Keep {choice.k:,} of" in waiting.value.path().read_text("utf-8")

@@ -314,6 +314,42 @@ def test_a_forecast_is_given_to_the_report_itself(ok, refused, counts, shapes, t
     assert "'60:.010' is not K=VALUE" in said
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_report_forecasts_for_the_text_to_be_served(
+    ok, refused, counts, other, shapes, make_counts, tmp_path, kept
+):
+    """The gain is that of `forecast --on` this text, whether it is a file or in the workspace."""
+    if kept:
+        save_counts(other)
+    spec = other.key if kept else "other.npz"
+    assumed = ("--accept-length", 2.5, "--measured", "60=.010", "500=.012")
+    rows = ok("forecast", "counts.npz", *shapes, *assumed, "--on", spec, "--at", 60)["table"]
+    (expected,) = [row["gains"][str(V)] for row in rows if row["k"] == 60]
+    base = ("report", "counts.npz", *shapes, *assumed, "--k", 60, "--out", "r.html")
+    assert ok(*base, "--served", spec)["throughput"] == pytest.approx(expected)
+    assert ok(*base)["throughput"] != pytest.approx(expected)
+    make_counts(counts.counts, rule="content").save(tmp_path / "content.npz")
+    assert "rule is content" in refused(*base, "--served", "content.npz")
+
+
+def test_a_choice_keeps_the_text_to_be_served(ok, refused, counts, other, shapes):
+    save_counts(other)
+    assumed = ("--accept-length", 2.5, "--measured", "60=.010", "500=.012")
+    sized = (*shapes, "--k", 60, *assumed, "--served", other.key)
+    ok("choice", "save", "counts.npz", *sized, "--out", "choice.json")
+    base = ("report", "counts.npz", "--choice", "choice.json", "--out", "r.html")
+    (row,) = [
+        row
+        for row in ok("forecast", "counts.npz", *shapes, *assumed, "--on", other.key, "--at", 60)[
+            "table"
+        ]
+        if row["k"] == 60
+    ]
+    assert ok(*base)["throughput"] == pytest.approx(row["gains"][str(V)])
+    replace(SelectionSpec.load("choice.json"), served="0" * 16).save("choice.json")
+    assert "0" * 16 in refused(*base)
+
+
 @pytest.fixture
 def measurement(counts):
     """Drafts of 60 and all 500 tokens, and no draft, three runs each; 60 is 4 % faster than 500."""

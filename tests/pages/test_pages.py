@@ -365,7 +365,7 @@ def test_search_shows_a_stored_study(counted):
 
 
 def test_a_regret_that_is_there_never_reads_as_zero():
-    from pages.search import regret
+    from pages.ui.search.study_view import regret
 
     assert (regret(0), regret(3e-7), regret(0.25)) == ("0.000000", "under 0.000001", "0.250000")
 
@@ -376,7 +376,7 @@ def test_export_hands_over_the_choice_made_on_explore(counted):
     app.switch_page("pages/export.py").run()
     assert not app.exception
     assert "777 tokens" in [metric.value for metric in app.metric]
-    from pages.export import bundle
+    from pages.ui.export.download_view import bundle
     from vocabtrim_core.selection_spec.settings import Settings
 
     settings = Settings(PRESETS["llama-3.1-8b"], k=777)

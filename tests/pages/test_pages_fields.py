@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pages.ui import throughput_import
 from pages.ui.fields import FIELDS, SHELL_ONLY, told
+from pages.ui.throughput import import_form
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def test_every_flag_that_a_sentence_names_is_known():
 
 @pytest.mark.parametrize("flag", FIELDS)
 def test_every_label_is_that_of_a_field(flag):
-    own = throughput_import.LABELS.get(flag, FIELDS[flag])
+    own = import_form.LABELS.get(flag, FIELDS[flag])
     known = labels()
     assert any(label.startswith(FIELDS[flag]) for label in known)
     assert any(label.startswith(own) for label in known)

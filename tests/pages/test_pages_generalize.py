@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -18,21 +19,26 @@ from helpers.real_data import new_home
 from helpers.talks import SIZE, talk
 
 from vocabtrim_core import workspace
+from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
 from vocabtrim_core.counts_store import remove_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.exports import ExportContext, export
-from vocabtrim_core.forecast.cycle_model import HARDWARE, roofline
+from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
 from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.mappings.importing import import_mapping
+from vocabtrim_core.mappings.store import keep
 from vocabtrim_core.selection.constrained import Problem, solve
 from vocabtrim_core.selection.covering import worst_domain
 from vocabtrim_core.selection.protect import SETS
 from vocabtrim_core.selection.selection import mix
+from vocabtrim_core.selection_spec.settings import Mix, OwnTokens, Settings
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -173,8 +179,8 @@ def test_missing_tokens_are_named_and_can_be_added(sets):
 def test_added_tokens_are_part_of_the_vocabulary_in_view(sets):
     k, tradeoff = choice(sets)
     left = tradeoff.curve.order[k : k + 2].tolist()
-    mine = f"own_tokens_{load_tokenizer('llama-3.1').fingerprint[:16]}"
-    app = opened("generalize", sets, state={mine: left, "kind_in_view": "grown"})
+    mine = {load_tokenizer("llama-3.1").fingerprint[:16]: tuple(left)}
+    app = opened("generalize", sets, state={"own_tokens": mine, "kind_in_view": "grown"})
     assert f"The {k + 2:,} tokens in view keep" in words(app)
     assert f"--k {k + 2} --protect" not in app.code[0].value
     app.switch_page("pages/export.py").run()
@@ -274,9 +280,9 @@ def test_tailored_vocabularies_follow_the_library(sets):
 
 
 def test_a_tailored_vocabulary_is_what_export_writes(sets):
-    from pages.export import bundle
-    from pages.ui.eval_sets import OwnVocabulary
+    from pages.ui.export.download_view import bundle
     from pages.ui.state import defaults
+    from pages.ui.vocabularies import OwnVocabulary
 
     own = OwnVocabulary(
         "Tailored", "by hand", sets["chat"].key, DraftVocabulary.of([5, 9, 7], SIZE), ("select",)
@@ -294,6 +300,77 @@ def test_a_tailored_vocabulary_is_what_export_writes(sets):
     ids = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("draft-vocabulary-3/ids/ids.json"))
     assert ids["ids"] == [5, 7, 9]
     assert manifest.choice["method"] == "by hand"
+
+
+SAVED_MIXES = {
+    "whole shares": (Mix((), (20, 60, 80), ("digits",), (("cyrillic", 300),), 0.9), [20, 60, 80]),
+    "fractions": (Mix((), (0.2, 0.6, 0.8)), [25, 75, 100]),
+    "one set alone": (Mix((), (0, 0, 7.5)), [0, 0, 100]),
+    "two scripts": (Mix((), (1, 1, 1), (), (("cjk", 40), ("arabic", 7))), [1, 1, 1]),
+}
+
+
+def tailor_controls(app: testing.AppTest, keys: list[str]) -> dict[str, object]:
+    """What Tailor's controls stand at."""
+    scripts = app.multiselect(key="scripts").value
+    return {
+        "weights": [app.slider(key=f"mix_{key[:8]}").value for key in keys],
+        "protect": {name for name in SETS if app.toggle(key=f"keep_{name}").value},
+        "scripts": {name: app.number_input(key=f"room_{name}").value for name in scripts},
+        "floor": app.slider(key="floor_every").value,
+    }
+
+
+@pytest.mark.parametrize("name", SAVED_MIXES)
+def test_a_reopened_choice_sets_the_controls_of_tailor(sets, name):
+    saved_mix, weights = SAVED_MIXES[name]
+    keys = [sets[each].key for each in ("chat", "code", "calls")]
+    vocabulary = DraftVocabulary.of(range(3_000), SIZE)  # as many as the floor needs
+    keep(vocabulary, sets["chat"], "tailored")  # where a link finds its tokens
+    own = OwnTokens.of(vocabulary, "tailored")
+    saved = SelectionSpec.make(
+        sets["chat"], Settings(LLAMA, ALPHA), own=own, mix=replace(saved_mix, sets=tuple(keys))
+    )
+    app = opened("handover", sets, "Tailor", choice=urlencode(saved.query()))
+    app.switch_page("pages/generalize.py").run()
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    assert tailor_controls(app, keys) == {
+        "weights": weights,
+        "protect": set(saved_mix.protect),
+        "scripts": dict(saved_mix.scripts),
+        "floor": 100 * (saved_mix.floor_every or 0),
+    }
+
+
+def test_a_reopened_choice_without_a_mix_leaves_the_controls_of_tailor(sets):
+    saved = SelectionSpec.make(sets["chat"], Settings(LLAMA, ALPHA, k=40))
+    keys = [sets[each].key for each in ("chat", "code", "calls")]
+    state = {f"mix_{key[:8]}": 30 for key in keys}
+    app = opened("handover", sets, "Tailor", state, choice=urlencode(saved.query()))
+    app.switch_page("pages/generalize.py").run()
+    assert tailor_controls(app, keys)["weights"] == [30, 30, 30]
+
+
+@pytest.mark.parametrize("served", ["", "calls"])
+def test_the_text_to_be_served_reaches_what_is_handed_over(sets, served):
+    """The throughput on Present is the forecast's on that text, with its responses."""
+    settings = ForecastSettings(2.5, 3)
+    saved = SelectionSpec.make(
+        sets["chat"],
+        Settings(LLAMA, ALPHA, k=40),
+        forecast=settings,
+        served=sets[served].key if served else "",
+    )
+    app = opened("present", sets, choice=urlencode(saved.query()))
+    counts = sets[served or "chat"]
+    curve = CoverageCurve.of(sets["chat"])
+    acceptance, _ = acceptance_on(curve, counts, find_responses(counts.key, counts), 3, 2.5)
+    low, high = forecast(acceptance, CycleRange.of(settings, LLAMA)).against(40, SIZE)
+    shown = component(app, "hero")["hero"]["numbers"][-1]
+    assert shown["label"] == "Throughput, forecast"
+    ends = [float(end) for end in shown["value"].replace("\N{MINUS SIGN}", "-").split(" to ")]
+    assert ends == [round(100 * low), round(100 * high)]
 
 
 def test_every_protected_set_has_a_toggle_and_a_price(sets):
@@ -378,7 +455,7 @@ def test_a_mapping_of_another_tokenizer_is_refused(sets, tmp_path, make_counts):
 
 
 def test_uploaded_mappings_get_names_of_ours(sets):
-    from pages.ui.mapping_view import _store
+    from pages.ui.generalize.mapping_view import _store
     from vocabtrim_core.errors import InputError
 
     path = _store([("../../etc/my d2t.npy", b"x"), ("my t2d.npy", b"y")])
@@ -487,10 +564,10 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     eval_sets.responses_of.clear()
     app = opened("forecast", sets)
     assert "a bound from coverage" in words(app)
-    from pages.ui import coverage_view
+    from pages.ui.generalize import coverage_data
 
-    coverage_view.interval.clear()
-    coverage_view.held_out.clear()
+    coverage_data.interval.clear()
+    coverage_data.held_out.clear()
     app = opened("generalize", sets)
     assert "An interval needs the answers themselves" in words(app)
     eval_sets.responses_of.clear()

@@ -103,7 +103,7 @@ def test_pins_and_note_go_into_the_choice(counted):
 
 
 def test_downloads_are_what_the_library_makes(counted, other):
-    from pages.handover import packed
+    from pages.ui.handover.downloads import packed
     from vocabtrim_core.report.charts import figures
     from vocabtrim_core.report.data import gather
     from vocabtrim_core.report.inputs import Material
@@ -186,7 +186,7 @@ def test_an_own_vocabulary_is_handed_over_as_it_is(counted):
     """Grown, tailored and imported tokens get report, card, choice.json and link."""
     app = opened("handover", counts=counted.key)
     rare = CoverageCurve.of(counted).order[-3:].tolist()
-    app.session_state[f"own_tokens_{counted.provenance.tokenizer_sha256[:16]}"] = rare
+    app.session_state["own_tokens"] = {counted.provenance.tokenizer_sha256[:16]: tuple(rare)}
     app.session_state["kind_in_view"] = "grown"
     app.run()
     assert not app.exception
@@ -201,7 +201,7 @@ def test_an_own_vocabulary_is_handed_over_as_it_is(counted):
     assert stage(again)["hero"]["headline"][1] == f"{k:,}"
     assert stage(again)["hero"]["numbers"][0]["text"].startswith("your own tokens")
     app = opened("export", counts=counted.key)
-    app.session_state[f"own_tokens_{counted.provenance.tokenizer_sha256[:16]}"] = rare
+    app.session_state["own_tokens"] = {counted.provenance.tokenizer_sha256[:16]: tuple(rare)}
     app.session_state["kind_in_view"] = "grown"
     app.run()
     shown = [code.value for code in app.code if "vocabtrim_core" in code.value]

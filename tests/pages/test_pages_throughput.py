@@ -462,10 +462,10 @@ def test_a_search_starts_and_its_trials_are_shown(trained, started, monkeypatch)
 
 
 def test_what_a_gpu_measured_is_shown_as_such_and_a_cpu_never(tmp_path, monkeypatch):
-    from pages.ui import throughput_store
+    from pages.ui.throughput import shown_measurement
 
     study = tmp_path / "gpu_study.json"
-    monkeypatch.setattr(throughput_store, "STUDY", study)
+    monkeypatch.setattr(shown_measurement, "STUDY", study)
     for device, shown in (("AMD EPYC, 2 cores", False), ("NVIDIA H200", True)):
         found = [json.loads(made(device=device).encoded())]
         timed = json.loads(probe(device).encoded())

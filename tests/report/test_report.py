@@ -20,7 +20,9 @@ from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve, coverage_on, sampled
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.forecast.throughput import AcceptanceModel, forecast, order_free_ceiling
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.report import pdf, phrasing
 from vocabtrim_core.report.card import model_card
@@ -156,18 +158,43 @@ def test_stale_and_foreign_counts_are_refused(counts, make_counts_of):
 
 
 def test_forecast_settings_are_checked(counts):
-    def forecast(**settings):
+    def forecast_of(**settings):
         choice = SelectionSpec.make(counts, Settings(LLAMA), forecast=ForecastSettings(**settings))
         return gather(Material(counts, choice)).forecast
 
-    assert forecast() is None
-    assert forecast(full_length=2.9).baseline_k == SIZE
+    assert forecast_of() is None
+    assert forecast_of(full_length=2.9).baseline_k == SIZE
     with pytest.raises(InputError, match="no hardware 'abacus'"):
-        forecast(full_length=2.9, hardware="abacus")
+        forecast_of(full_length=2.9, hardware="abacus")
     with pytest.raises(InputError, match=r"lies within 1\.\.4"):
-        forecast(full_length=9.0)
+        forecast_of(full_length=9.0)
     with pytest.raises(InputError, match="two different k"):
-        forecast(full_length=2.9, cycles=((100, 0.01),))
+        forecast_of(full_length=2.9, cycles=((100, 0.01),))
+
+
+def test_the_forecast_is_about_the_text_to_be_served(counts, make_counts_of):
+    """Coverage of the k tokens chosen on one text, summed by hand on the other."""
+    served = named(counts, "served", np.roll(zipf(3, 9000), 5_000))
+    choice = SelectionSpec.make(counts, Settings(LLAMA, k=13_264), forecast=FORECAST)
+    facts = gather(Material(counts, choice, served=served))
+    order = sorted(range(SIZE), key=lambda i: (-int(counts.counts[i]), i))
+    by_hand = np.cumsum([int(served.counts[i]) for i in order]) / int(served.counts.sum())
+    model = AcceptanceModel(
+        by_hand,
+        order_free_ceiling(by_hand, FORECAST.depth),
+        FORECAST.depth,
+        FORECAST.full_length,
+        dict(FORECAST.measured),
+    )
+    expected = forecast(model, CycleRange.of(FORECAST, LLAMA))
+    assert facts.forecast.tokens_per_s(13_264) == pytest.approx(expected.tokens_per_s(13_264))
+    alone = gather(Material(counts, choice))
+    assert alone.forecast.tokens_per_s(13_264) != pytest.approx(expected.tokens_per_s(13_264))
+    assert "The text to be served is served" in " ".join(phrasing.assumptions(facts))
+    assert "to be served" not in " ".join(phrasing.assumptions(alone))
+    other = make_counts_of(counts.counts, rule="content")
+    with pytest.raises(InputError, match="rule is content"):
+        gather(Material(counts, choice, served=other))
 
 
 # ---------------------------------------------------------------- sentences

@@ -163,6 +163,9 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     counts, *others = comparable_counts(specs)
     opened = choice.open(counts)
     responses = responses_of(specs, [counts, *others])
+    served_spec = getattr(arguments, "served", None) or choice.served or arguments.counts
+    served = comparable_counts([arguments.counts, served_spec])[-1]
+    (served_responses,) = responses_of([served_spec], [served])
     progress(1, 4, "intervals over conversations")
     return gather(
         Material(
@@ -175,7 +178,8 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
             created=getattr(arguments, "date", ""),
             measured=_measured(arguments.measurements, choice, counts.vocab_size),
             commands=(_command(arguments),),
-            ceiling=_ceiling(choice, responses[0], opened.ruled.curve.ranks()),
+            ceiling=_ceiling(choice, served_responses, opened.ruled.curve.ranks()),
+            served=served if choice.served else None,
         )
     )
 

@@ -154,7 +154,8 @@ def gather(material: Material) -> Facts:
     """
     opened = material.choice.open(material.counts)
     material.check()
-    predicted = predict(material.choice.forecast, opened, material.ceiling)
+    served = material.served or material.counts
+    predicted = predict(material.choice.forecast, opened, served, material.ceiling)
     vocabulary = opened.vocabulary
     tokenizer, size = material.tokenizer, material.counts.vocab_size
     own_tokenizer = tokenizer if tokenizer and tokenizer.vocab_size == size else None

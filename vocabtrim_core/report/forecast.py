@@ -6,31 +6,32 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.forecast.throughput import (
-    AcceptanceModel,
-    Forecast,
-    forecast,
-    order_free_ceiling,
-)
+from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast, forecast
 from vocabtrim_core.report.inputs import Measured
 from vocabtrim_core.selection_spec.opened import Opened
 from vocabtrim_core.serving.measurement import Measurement
 
 
 def predict(
-    settings: ForecastSettings, opened: Opened, ceiling: np.ndarray | None = None
+    settings: ForecastSettings,
+    opened: Opened,
+    served: TokenCounts,
+    ceiling: np.ndarray | None = None,
 ) -> Forecast | None:
     """Forecast the throughput of every size.
 
     Args:
         settings: Assumptions of the forecast.
         opened: The choice on its counts.
-        ceiling: float64[V], acceptance length of a perfect draft; None for the bound from counts
-            alone.
+        served: Counts of the text that is drafted.
+        ceiling: float64[V], acceptance length of a perfect draft on the responses of `served`;
+            None for the bound from counts alone.
 
     Returns:
         The forecast, None where no acceptance length is given.
@@ -38,12 +39,9 @@ def predict(
     if settings.full_length is None:
         return None
     tradeoff, curve = opened.tradeoff, opened.tradeoff.curve
-    acceptance = AcceptanceModel(
-        curve.coverage,
-        order_free_ceiling(curve.coverage, settings.depth) if ceiling is None else ceiling,
-        settings.depth,
-        settings.full_length,
-        dict(settings.measured),
+    lengths = dict(settings.measured)
+    acceptance, _ = acceptance_on(
+        curve, served, None, settings.depth, settings.full_length, lengths, ceiling
     )
     return forecast(
         acceptance,

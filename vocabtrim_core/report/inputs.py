@@ -57,7 +57,9 @@ class Material:
         title: Title, "" for the decision.
         created: Date, shown as it is given.
         commands: Further command lines of the report.
-        ceiling: float64[V], acceptance length of a perfect draft on the counted responses, or None.
+        ceiling: float64[V], acceptance length of a perfect draft on the responses of the text to be
+            served, or None.
+        served: Counts of the text that the forecast is about; None for those of the choice.
     """
 
     counts: TokenCounts
@@ -70,6 +72,7 @@ class Material:
     created: str = ""
     commands: Sequence[str] = ()
     ceiling: np.ndarray | None = None
+    served: TokenCounts | None = None
 
     def check(self) -> None:
         """Check that counts and tokenizer belong together.
@@ -77,7 +80,7 @@ class Material:
         Raises:
             InputError: Counts have another tokenizer or rule, or the tokenizer is another one.
         """
-        for other_counts in self.others:
+        for other_counts in (*self.others, *filter(None, [self.served])):
             self.counts.check_comparable(other_counts)
         tokenizer, counts = self.tokenizer, self.counts
         if tokenizer and tokenizer.fingerprint != counts.provenance.tokenizer_sha256:

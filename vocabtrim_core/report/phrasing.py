@@ -214,6 +214,7 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
         "Counts alone bound a perfect draft only loosely, so for small sizes the best case is wide."
         if facts.material.ceiling is None
         else "The best case is capped at what a perfect draft reaches on the counted responses.",
+        *_served(facts),
         f"Cycle time comes from {where}. {cycles.regime}".strip(),
     ]
     if facts.like_k != facts.chosen.k:
@@ -225,6 +226,13 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
         pairs = ", ".join(f"{length:g} at k = {k:,}" for k, length in settings.measured)
         sentences.append(f"Acceptance lengths of trained drafts narrow it: {pairs}.")
     return tuple(sentences)
+
+
+def _served(facts: Facts) -> list[str]:
+    served = facts.material.served
+    if served is None:
+        return []
+    return [f"The text to be served is {served.name}: coverage and the best case are those on it."]
 
 
 def limits(facts: Facts) -> tuple[str, ...]:

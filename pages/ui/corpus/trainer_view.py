@@ -1,0 +1,99 @@
+"""What counts beside what SpecForge gives loss to."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui.corpus.spans_view import Read, marked
+from pages.ui.format import plain
+from vocabtrim_core.templates.chat_template import ChatTemplate
+from vocabtrim_core.templates.trainer import Trained, matching, trained, warnings_of
+
+# Where two texts have no room beside each other they stand one above the other.
+STYLE = """<style>
+@media (max-width: 1100px) {
+  .st-key-beside_trainer [data-testid=stColumn] { min-width: 100%; }
+}
+</style>"""
+
+
+def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
+    """Which text counts and which SpecForge gives loss to, side by side, and why they differ.
+
+    Args:
+        template: the chat template.
+        conversations: conversations that were read.
+    """
+    st.subheader("Beside SpecForge", anchor=False)
+    entries = matching(template)
+    if not entries:
+        st.caption(
+            "SpecForge has no template with the headers of this chat template, so there is nothing "
+            "to compare with."
+        )
+        return
+    read = [conversation for conversation in conversations if conversation.reading.text]
+    compared = {
+        (conversation.title, entry.name): trained(
+            template, conversation.reading, entry, conversation.messages, conversation.tools
+        )
+        for conversation in read
+        for entry in entries
+    }
+    st.html(STYLE)
+    with st.container(key="beside_trainer"):
+        _warnings(list(compared.values()), [entry.name for entry in entries])
+        left, right = st.columns(2, gap="medium")
+        name = left.selectbox(
+            "Template of SpecForge",
+            [entry.name for entry in entries],
+            key="specforge_template",
+            help="Those whose header opens the answers of the chosen chat template.",
+        )
+        title = right.segmented_control(
+            "Conversation",
+            [conversation.title for conversation in read],
+            default=read[0].title if read else None,
+            required=True,
+            key="specforge_sample",
+        )
+        for conversation in read:
+            if name and conversation.title == title:
+                _pair(conversation, compared[conversation.title, name])
+
+
+def _warnings(compared: list[Trained], names: list[str]) -> None:
+    differing = warnings_of(compared)
+    for differing_names, sentences in differing:
+        st.warning(
+            f"**{plain(', '.join(differing_names))}**: {plain(' '.join(sentences))}",
+            icon=":material/warning:",
+        )
+    alike = [
+        name
+        for name in names
+        if not any(name in differing_names for differing_names, _ in differing)
+    ]
+    if alike and compared:
+        st.success(
+            f"**{plain(', '.join(alike))}**: SpecForge gives loss to the text that counts, and to "
+            "nothing else in these conversations.",
+            icon=":material/check_circle:",
+        )
+
+
+def _pair(conversation: Read, other: Trained) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Counted**")
+        marked(
+            conversation.reading.text,
+            conversation.reading.spans,
+            "beside_counted",
+            f"{conversation.title}: counted spans",
+        )
+    with right:
+        st.markdown(f"**Loss in SpecForge** ({plain(other.entry.name)})")
+        marked(other.text, other.spans, "beside_loss", f"{conversation.title}: loss in SpecForge")
+    if other.entry.prompts:
+        st.caption("SpecForge also puts a system prompt of its own before rows that have none.")

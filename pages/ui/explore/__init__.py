@@ -1,0 +1,1 @@
+"""Forms and views of the Explore page."""

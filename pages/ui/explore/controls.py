@@ -1,0 +1,156 @@
+"""The trade-off's controls. Every one is bound to the URL, so the address is always the view."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import sizes, state
+from pages.ui.format import plain
+from pages.ui.frame import plain_errors
+from pages.ui.session import session
+from pages.ui.widgets import linked
+from vocabtrim_core.draft_config import architecture_from_config, fitted, published
+from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.model_config import parse_config
+from vocabtrim_core.selection_spec.draft_kind import (
+    default_draft,
+    keep_config,
+    load_draft,
+    own_drafts,
+)
+from vocabtrim_core.selection_spec.settings import Settings
+
+ALPHA_HELP = (
+    "How much coverage weighs against draft latency. At 1 only coverage counts, at 0 only the "
+    "FLOPs saved (paper, equation 4; its experiments use 0.5)."
+)
+FLOOR_HELP = "The least coverage allowed; smaller vocabularies are ruled out (paper, equation 5)."
+SIZE_HELP = "Overrides the optimum. The first stop follows the optimum again."
+FUSION_HELP = (
+    "The paper charges the feature fusion to every draft step. Engines run it once per "
+    "verification cycle; switch this off to leave it out of the step."
+)
+
+
+def _size_moved() -> None:
+    session.k = session.size or None
+
+
+def _preset_picked() -> None:
+    session.k = session.preset
+
+
+def controls(vocab_size: int) -> Settings:
+    """Draw the sliders and the size; returns the settings, those of `draft_menu` included.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
+    state.clip("k", vocab_size)
+    st.slider(
+        "Coverage weight alpha",
+        0.0,
+        1.0,
+        0.5,
+        0.01,
+        **linked("alpha"),
+        help=ALPHA_HELP,
+    )
+    st.slider(
+        "Coverage floor",
+        0.0,
+        100.0,
+        0.0,
+        0.1,
+        format="%g%%",
+        **linked("floor"),
+        help=FLOOR_HELP,
+    )
+    sizes_place = st.container(gap="small")
+    st.number_input("Exact size k", 1, vocab_size, None, **linked("k"), placeholder="the optimum")
+    with sizes_place:
+        session.size = sizes.nearest_size(session.k, vocab_size)
+        st.select_slider(
+            "Draft vocabulary size",
+            sizes.slider_sizes(vocab_size),
+            format_func=lambda k: f"{k:,}" if k else "optimum",
+            key="size",
+            on_change=_size_moved,
+            help=SIZE_HELP,
+        )
+        marks = dict(sizes.presets(vocab_size))
+        chosen = session.k
+        session.preset = chosen if chosen in marks else None
+        st.pills(
+            "Known sizes",
+            sorted(marks),
+            format_func=lambda k: f"{k:,}",
+            key="preset",
+            on_change=_preset_picked,
+            help="From the paper, with Llama 3.1's tokenizer: 13,264 general, 6,521 named entity "
+            "recognition, 4,380 function calling. 32,000 is common in shipped EAGLE-3 heads.",
+        )
+    st.segmented_control(
+        "Size axis", ["log", "linear"], default="log", **linked("x"), required=True
+    )
+    return state.from_widgets(vocab_size)
+
+
+def draft_menu(vocab_size: int) -> None:
+    """The draft's architecture and the search bounds: changed rarely, so behind one button.
+
+    Args:
+        vocab_size: V, the target's number of tokens.
+    """
+    name = session.draft or default_draft(vocab_size).name
+    with st.popover(
+        name,
+        icon=":material/memory:",
+        width="stretch",
+        key="draft_menu",
+        help="Draft architecture and search bounds",
+    ):
+        _draft(vocab_size)
+
+
+def _draft(vocab_size: int) -> None:
+    state.clip("kmin", vocab_size)
+    state.clip("kmax", vocab_size)
+    fitting = [name for name, d in PRESETS.items() if d.vocab_size == vocab_size]
+    others = [name for name in PRESETS if name not in fitting]
+    options = [*fitting, *own_drafts(), *others]
+    if session.pending_draft:
+        session.draft = session.pending_draft
+        del session.pending_draft
+    name = st.selectbox("Draft architecture", options, **linked("draft"))
+    shape = load_draft(name)
+    for note in filter(None, (fitted(shape, vocab_size)[1], published(shape))):
+        st.caption(plain(note))
+    st.toggle(
+        "Charge feature fusion to every step",
+        True,
+        **linked("fusion"),
+        help=FUSION_HELP,
+    )
+    low, high = st.columns(2)
+    low.number_input("Smallest k", 1, vocab_size, 1, **linked("kmin"))
+    high.number_input("Largest k", 1, vocab_size, None, **linked("kmax"), placeholder="all")
+    uploaded = st.file_uploader(
+        "A config.json of your own",
+        "json",
+        max_upload_size=1,
+        key="draft_file",
+        help="Of the draft; or of the target, for the dense one-layer draft that SpecForge "
+        "derives from it.",
+    )
+    if uploaded and uploaded.file_id != session.draft_file_seen:
+        session.draft_file_seen = uploaded.file_id
+        with plain_errors():
+            session.pending_draft = _keep_config(uploaded.getvalue(), uploaded.name)
+            st.rerun()
+
+
+def _keep_config(content: bytes, label: str) -> str:
+    """Store an uploaded config under its content's name; InputError when it is none."""
+    architecture_from_config(parse_config(content, label), label)
+    return keep_config(content)

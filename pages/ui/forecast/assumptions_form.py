@@ -1,0 +1,232 @@
+"""What a forecast assumes: the time of cycles, how long drafts are accepted, which text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import eval_sets
+from pages.ui.forecast import measurement_form
+from pages.ui.format import plain
+from pages.ui.session import session
+from pages.ui.widgets import drop_stale, linked, persisted
+from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import to_argv
+from vocabtrim_core.forecast.acceptance import MAX_DEPTH
+from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange
+from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
+from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
+from vocabtrim_core.serving.calibration import Calibration
+
+SOURCES = ("Data sheet", "Two measurements", "A measurement")
+BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assumed:
+    """The controls' values. settings: full_length None is as often accepted as in the paper.
+
+    calibration: the measurement that cycles and lengths come from, None where they were typed in.
+    """
+
+    served: StoredCounts
+    settings: ForecastSettings
+    calibration: Calibration | None = None
+
+    def cycles(self, shape: DraftArchitecture) -> CycleRange:
+        """The cycle model; InputError for measurements that make none."""
+        measured_on = self.calibration
+        return measured_on.cycles() if measured_on else CycleRange.of(self.settings, shape)
+
+    @property
+    def title(self) -> str:
+        """Where the cycle time comes from, to go into a sentence."""
+        if self.calibration:
+            return f"From the measurement on {plain(self.calibration.where)}"
+        if self.settings.cycles:
+            return "With your two measurements"
+        batch = self.settings.batch
+        sequences = f", {batch} sequences at once" if batch > 1 else ""
+        return f"On {HARDWARE[self.settings.hardware].name}{sequences}"
+
+    def arguments(self, chooser: StoredCounts) -> list[str]:
+        """As arguments of `forecast`, defaults left out."""
+        argv = [] if self.served.key == chooser.key else ["--on", self.served.key]
+        if measured_on := self.calibration:
+            argv += [
+                "--measurement",
+                measured_on.measurement.key,
+                "--batch",
+                str(measured_on.concurrency),
+            ]
+            own = tuple(
+                (k, v) for k, v in self.settings.measured if measured_on.lengths.get(k) != v
+            )
+            depth = NO_FORECAST.depth if measured_on.steps else self.settings.depth
+            return [*argv, *to_argv(ForecastSettings(depth=depth, measured=own))]
+        return [*argv, *to_argv(self.settings)]
+
+
+def _depth_moved() -> None:
+    session.tau = round(paper_length(session.depth), 2)
+
+
+def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
+    """Draw the controls; None while a measurement still has to be chosen.
+
+    Args:
+        stored: the counted set in view.
+        vocab_size: V, the target's number of tokens.
+    """
+    source = st.selectbox("Cycle time from", SOURCES, **linked("timing"))
+    if source == SOURCES[2]:
+        return _from_measurement(stored, vocab_size)
+    depth = _depth()
+    full_length = _full_length(depth)
+    served = _served(stored)
+    how: dict[str, Any] = {"cycles": _points(vocab_size)} if source == SOURCES[1] else _sheet(depth)
+    measured = tuple(_measured(vocab_size).items())
+    return Assumed(served, ForecastSettings(full_length, depth, measured, **how))
+
+
+def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
+    """Times and lengths of what was measured; only what it does not tell is asked."""
+    calibrated = measurement_form.choose(vocab_size)
+    if calibrated is None:
+        return None
+    depth = calibrated.steps or _depth()
+    served = _served(stored)
+    measured = tuple((calibrated.lengths | _measured(vocab_size)).items())
+    cycles = tuple((p.k, p.cycle.mean) for p in calibrated.points)
+    settings = ForecastSettings(
+        calibrated.lengths.get(vocab_size),
+        depth,
+        measured,
+        batch=calibrated.concurrency,
+        cycles=cycles,
+    )
+    return Assumed(served, settings, calibrated)
+
+
+def _depth() -> int:
+    return st.slider(
+        "Draft depth K",
+        1,
+        MAX_DEPTH,
+        PAPER_DEPTH,
+        **linked("depth"),
+        on_change=_depth_moved,
+        help="Tokens drafted per verification. The paper's cycle times and lengths imply 3.",
+    )
+
+
+def _full_length(depth: int) -> float | None:
+    start = round(paper_length(depth), 2)
+    current = session.tau
+    if current is not None and not 1 <= current <= depth + 1:
+        session.tau = start
+    value = st.slider(
+        "Acceptance length with all tokens",
+        1.0,
+        float(depth + 1),
+        start,
+        0.01,
+        **linked("tau"),
+        help="Tokens per verification of the full-vocabulary draft, the "
+        "target's own included. The start is the paper's on MT-Bench, 2.89 at depth 3.",
+    )
+    return None if value == start else value
+
+
+def _served(stored: StoredCounts) -> StoredCounts:
+    others, _ = eval_sets.comparable(stored)
+    sets = [stored, *others]
+    by_key, names = {counted_set.key: counted_set for counted_set in sets}, eval_sets.names_of(sets)
+    drop_stale("served", by_key)
+    key = st.selectbox(
+        "Text to be served",
+        list(by_key),
+        format_func=names.__getitem__,
+        **persisted("served"),
+        help="Its answers give the ceiling; the counted set above chooses the tokens.",
+    )
+    return by_key[key]
+
+
+def _sheet(depth: int) -> dict[str, Any]:
+    hardware = st.selectbox(
+        "Hardware",
+        list(HARDWARE),
+        format_func=lambda n: HARDWARE[n].name,
+        **linked("hardware"),
+    )
+    sheet = HARDWARE[hardware]
+    st.caption(
+        f"{sheet.bandwidth / 1e12:.3g} TB/s, {sheet.flops / 1e12:,.0f} TFLOP/s: {sheet.source}."
+    )
+    batch = st.select_slider("Batch, sequences at once", BATCHES, 1, **linked("batch"))
+    with st.popover("Tree shape", icon=":material/account_tree:", type="tertiary", key="tree"):
+        width = st.number_input(
+            "Branches per draft step", 1, 64, 1, **persisted("width"), help="1 is a chain."
+        )
+        least = depth * int(width) + 1
+        verified = st.number_input(
+            "Tokens verified per cycle and sequence",
+            depth + 1,
+            1024,
+            None,
+            **persisted("verified"),
+            placeholder=f"{least:,}, all drafted and one",
+        )
+    verified = None if verified is None else int(verified)
+    return {"hardware": hardware, "batch": int(batch), "width": int(width), "verified": verified}
+
+
+def _points(vocab_size: int) -> tuple[tuple[int, float], ...]:
+    """(k, seconds per cycle): tokens per cycle over tokens per second."""
+    paper = RESULTS[0]
+    full = min(FULL_K, vocab_size)
+    starts = (
+        (min(paper.k, vocab_size), paper.throughput_trimmed, paper.length_trimmed),
+        (full, paper.throughput_full, paper.length_full),
+    )
+    points = []
+    for i, (k, rate, length) in enumerate(starts):
+        st.markdown(f"**Run {i + 1}**")
+        left, right = st.columns(2, gap="small")
+        size = st.number_input("Size k", 1, vocab_size, k, **persisted(f"run{i}_k"))
+        tps = left.number_input("Tokens/s", 0.01, None, rate, **persisted(f"run{i}_rate"))
+        tokens = right.number_input("Acceptance", 1.0, None, length, **persisted(f"run{i}_length"))
+        points.append((int(size), float(tokens) / float(tps)))
+    st.caption(
+        "The start is the paper's MT-Bench on an A100; put in your own runs at one engine "
+        "and batch size."
+    )
+    return tuple(points)
+
+
+def _measured(vocab_size: int) -> dict[int, float]:
+    """Acceptance lengths the user measured at some k; they narrow the interval."""
+    with st.expander("Measured acceptance lengths"):
+        st.caption("Of trained drafts at some k. They narrow the interval around it.")
+        rows = st.data_editor(
+            pd.DataFrame({"k": pd.Series(dtype="Int64"), "Length": pd.Series(dtype="float")}),
+            num_rows="dynamic",
+            hide_index=True,
+            key="measured_rows",
+            column_config={
+                "k": st.column_config.NumberColumn(
+                    "Size k", min_value=1, max_value=vocab_size, step=1
+                ),
+                "Length": st.column_config.NumberColumn("Acceptance length", min_value=1.0),
+            },
+        ).dropna()
+    if rows["k"].duplicated().any():
+        raise InputError("A size k is given twice among the measured acceptance lengths.")
+    return {int(k): float(length) for k, length in zip(rows["k"], rows["Length"], strict=True)}

@@ -1,0 +1,195 @@
+"""What a forecast says: chart data, the verdict, and what stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pages.ui import eval_sets, sizes, state
+from pages.ui.charts.size_chart import known_sizes
+from pages.ui.forecast.assumptions_form import Assumed
+from pages.ui.format import ESTIMATED, percent
+from pages.ui.session import session
+from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.figures import forecast as figures
+from vocabtrim_core.forecast.cycle_model import CycleModel
+from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.paper import SHIPPED_K
+from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast, forecast, implied_alpha
+from vocabtrim_core.tradeoff import TradeOff
+from vocabtrim_core.wording import signed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForecastAnswer:
+    """A forecast at one k: the one picked, else the recommended one."""
+
+    tradeoff: TradeOff
+    acceptance: AcceptanceModel
+    predicted: Forecast
+    assumed: tuple[str, ...]
+    k: int
+    sharp: bool  # whether the ceiling is exact
+
+    @property
+    def size(self) -> int:
+        """V."""
+        return len(self.predicted.low)
+
+    @property
+    def models(self) -> tuple[CycleModel, CycleModel]:
+        """Both ends of the cycle time."""
+        return self.predicted.cycles.fast, self.predicted.cycles.slow
+
+    @property
+    def alpha(self) -> float:
+        """The alpha whose optimum on Explore is the recommended size."""
+        return implied_alpha(self.tradeoff, self.predicted.recommended_k)
+
+
+def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAnswer:
+    """The forecast of these assumptions.
+
+    Args:
+        stored: the counted set in view.
+        assumed: what the forecast assumes.
+        k: size of the draft vocabulary, in tokens.
+    """
+    curve = state.curve_of(stored.key, stored.counts)
+    tradeoff = state.tradeoff_of(state.settings(curve.vocab_size), curve)
+    served, settings = assumed.served, assumed.settings
+    responses = eval_sets.responses_of(served.key, served.counts)
+    limit = None
+    if responses is not None and responses.tokens:
+        limit = eval_sets.ceiling_of(stored.key, served.key, curve, responses).length(
+            settings.depth
+        )
+    acceptance, assumptions_made = acceptance_on(
+        curve,
+        served.counts,
+        responses,
+        settings.depth,
+        settings.full_length,
+        dict(settings.measured),
+        limit,
+    )
+    predicted = forecast(
+        acceptance,
+        assumed.cycles(tradeoff.architecture),
+        baseline_k=_baseline(curve.vocab_size),
+        k_min=tradeoff.k_min,
+        k_max=tradeoff.k_max,
+    )
+    k = min(k, curve.vocab_size) if k else predicted.recommended_k
+    return ForecastAnswer(tradeoff, acceptance, predicted, assumptions_made, k, limit is not None)
+
+
+def _baseline(size: int) -> int:
+    return min(SHIPPED_K, size) if session.base == "32,000" else size
+
+
+def gain(low: float, high: float) -> str:
+    """A relative gain as people read it: '+2.1% to +9.0%'; a real minus sign.
+
+    Args:
+        low: least relative gain.
+        high: most relative gain.
+    """
+    ends = [signed(value) for value in (low, high)]
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
+
+
+def shipped(size: int) -> int:
+    """What shipped heads keep, at most V.
+
+    Args:
+        size: V.
+    """
+    return min(SHIPPED_K, size)
+
+
+def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
+    """Everything `forecast_chart.js` draws.
+
+    Args:
+        answered: the forecast.
+        picked: the size picked in the chart, None for the recommended one.
+    """
+    predicted, size = answered.predicted, answered.size
+    marks = [k for k, _ in sizes.presets(size)]
+    info = figures.throughput_info(predicted, answered.acceptance.coverage, *marks, answered.k)
+    low, high = predicted.tokens_per_s(answered.k)
+    first, last = predicted.recommended_range
+    tiles = [
+        (
+            "k",
+            f"{answered.k:,}",
+            f"best between {first:,} and {last:,}" if first != last else f"of {size:,} tokens",
+            "your choice" if picked else "recommended",
+        ),
+        (
+            "full",
+            gain(*predicted.against(answered.k, size)),
+            f"at {answered.k:,} of {size:,} tokens",
+            "",
+        ),
+        (
+            "shipped",
+            gain(*predicted.against(answered.k, shipped(size))),
+            "what shipped heads keep",
+            "",
+        ),
+        (
+            "rate",
+            f"{low:,.0f} to {high:,.0f}" if round(low) != round(high) else f"{low:,.0f}",
+            "of one sequence",
+            "",
+        ),
+        ("alpha", f"{answered.alpha:.3f}", f"its optimum is {predicted.recommended_k:,}", ""),
+    ]
+    series = {name: getattr(info, name).tolist() for name in info._fields}
+    return {
+        **series,
+        "vocab_size": size,
+        "baseline": predicted.baseline_k,
+        "recommended": predicted.recommended_k,
+        "range": [first, last],
+        "k_own": answered.k if picked else None,
+        "tiles": tiles,
+        "presets": known_sizes(size),
+    }
+
+
+def verdict(answered: ForecastAnswer, assumed: Assumed) -> str:
+    """One sentence, and one on what could be gained at all.
+
+    Args:
+        answered: the forecast.
+        assumed: what the forecast assumes.
+    """
+    predicted, size, k = answered.predicted, answered.size, answered.k
+    loss = sorted(model.break_even_loss(k, size) for model in answered.models)
+    most = sorted(model.largest_gain(size) for model in answered.models)
+    text = (
+        f"{assumed.title}, {k:,} tokens are predicted to change tokens per second by "
+        f"**{gain(*predicted.against(k, size))}** against all {size:,} tokens"
+    )
+    if size > SHIPPED_K:
+        text += (
+            f" and **{gain(*predicted.against(k, SHIPPED_K))}** against the 32,000 of shipped heads"
+        )
+    text += (
+        f". {ESTIMATED}  \nA head that cost nothing would gain {shares(most)}; at {k:,} tokens the "
+        f"acceptance length may fall by {shares(loss)} before it is slower than with all. "
+        + ESTIMATED
+    )
+    return text
+
+
+def shares(ends: list[float]) -> str:
+    """A range of shares in percent, or the one value where both ends read the same.
+
+    Args:
+        ends: least and most, 0..1.
+    """
+    texts = [percent(value) for value in ends]
+    return texts[0] if texts[0] == texts[1] else f"{texts[0]} to {texts[1]}"

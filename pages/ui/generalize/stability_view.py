@@ -1,0 +1,122 @@
+"""Stability: how k* moves with the sample; the command `stability` in the background."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import eval_sets, jobpanel, plots, state
+from pages.ui.format import MEASURED, percent, plain
+from pages.ui.vocabularies import InView
+from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.figures import stability as figures
+from vocabtrim_core.generalization.uncertainty import Optimism, optimism, unseen_mass
+from vocabtrim_core.jobs import control as jobs
+
+WHY = (
+    "k* is chosen again from many smaller samples of your conversations, and from random halves of "
+    "them. Where it no longer moves, more conversations would not change the choice."
+)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Choosing on one half, measuring on the other")
+def halves(key: str, _counts) -> Optimism | None:
+    """In-sample against held-out coverage; None without responses.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+    """
+    responses = eval_sets.responses_of(key, _counts)
+    if responses is None or responses.conversations < 2:
+        return None
+    return optimism(responses, repeats=6)
+
+
+def arguments(stored: StoredCounts) -> list[str]:
+    """The command of the trade-off as Explore has it.
+
+    Args:
+        stored: the counted set in view.
+    """
+    return ["stability", stored.key, *state.arguments(state.settings(stored.counts.vocab_size))]
+
+
+def panel(view: InView, stored: StoredCounts) -> None:
+    """Everything of this section.
+
+    Args:
+        view: the vocabulary in view.
+        stored: the counted set in view.
+    """
+    argv = arguments(stored)
+
+    finished = next((job for job in jobpanel.of_command(argv) if job.state == "done"), None)
+    result = (finished.result() or {}) if finished else {}
+    left, right = st.columns([1.25, 1], gap="large")
+    with left:
+        if "samples" in result:
+            _result(result)
+        else:
+            st.markdown(WHY)
+            if st.button(
+                "Measure how stable k* is",
+                type="primary",
+                icon=":material/query_stats:",
+                key="stability_start",
+                disabled=jobpanel.is_running(argv),
+            ):
+                jobs.start(argv, f"Stability of k* on {stored.counts.name}")
+                st.rerun()
+            jobpanel.watch_command(argv, "stability")
+    with right:
+        _unseen(stored, result)
+        _optimism(view, stored)
+
+
+def _result(result: dict) -> None:
+    low, high = result["interval"]
+    st.markdown(f"**{plain(result['sentence'])}** {MEASURED}")
+    info = figures.stability_info(result)
+    alt = "Best size k* of subsamples against the number of conversations in them"
+    plots.draw(figures.stability_figure(info, plots.palette()), "stability", alt)
+    st.caption(
+        f"k* = {result['k']:,} lies between {low:,.0f} and {high:,.0f} with 95% confidence; drawn "
+        f"from {result['drawn_from']}, alpha {result['alpha']:g}, draft {result['draft']}. The "
+        "paper's figure 3 goes from 11,199 at 1,000 conversations to 13,000 to 13,300 beyond "
+        "10,000."
+    )
+
+
+def _unseen(stored: StoredCounts, result: dict) -> None:
+    mass = unseen_mass(stored.counts.counts)
+    text = (
+        f"**Not seen yet.** {percent(mass, 3)} of the next tokens of "
+        f"{plain(stored.counts.name)} are expected to be new ones (Good-Turing). {MEASURED}"
+    )
+    if "held_out" in result:
+        value, low, high = (result["held_out"][name] for name in ("value", "low", "high"))
+        text += (
+            f"  \n**In sample and held out.** C(k*) is {percent(result['coverage'], 2)} on the "
+            f"conversations that chose and {percent(value, 2)} ({percent(low, 2)} to "
+            f"{percent(high, 2)}) on ones that had no part: {100 * result['optimism']:.2f} points "
+            f"of optimism. {MEASURED}"
+        )
+    st.markdown(text)
+
+
+def _optimism(view: InView, stored: StoredCounts) -> None:
+    gap = halves(stored.key, stored.counts)
+    if gap is None:
+        st.caption(
+            "The gap between in-sample and held-out coverage needs the answers themselves; count "
+            "this set here to see it."
+        )
+        return
+    alt = "Coverage on the half of the conversations that chose the tokens and on the other half"
+    figure = figures.optimism_figure(gap, len(view.vocabulary), plots.palette())
+    plots.draw(figure, "optimism", alt)
+    st.caption(
+        "Random halves: one chooses, the other is measured. Choosing on all conversations "
+        "overstates "
+        "coverage by about half as much."
+    )

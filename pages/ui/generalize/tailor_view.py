@@ -1,0 +1,237 @@
+"""Beyond top-k: a mix of sets, tokens to keep or drop, floors, a padded size; each with its price.
+
+The curve and k* follow the sliders in the browser; the exact vocabulary with its prices is made
+here when a slider is let go.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import eval_sets, state, vocabularies
+from pages.ui.charts.live_chart import packed
+from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store
+from pages.ui.format import ESTIMATED, MEASURED, percent, plain
+from pages.ui.frame import footer, plain_errors
+from pages.ui.generalize import tailor_form, tailor_problem
+from pages.ui.generalize.tailor_form import Wanted, arguments
+from pages.ui.mix_state import weight_key
+from pages.ui.own_vocabulary import OwnVocabulary
+from pages.ui.router import page
+from pages.ui.session import session
+from pages.ui.vocabularies import InView
+from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.selection.constrained import (
+    ConstraintCost,
+    Problem,
+    Result,
+    about,
+)
+from vocabtrim_core.selection.protect import Wish
+from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def payload(key: str, _counts) -> dict[str, object]:
+    """One set for the browser.
+
+    Args:
+        key: key of the counted set.
+        _counts: the counted set; `key` stands for it in the cache.
+    """
+    return mix_payload(key, _counts)
+
+
+def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
+    """Everything of this section; the part that sliders change reruns alone.
+
+    Args:
+        view: the vocabulary in view.
+        chooser: the counted set that the vocabulary is chosen on.
+        others: other counted sets that it is measured on.
+    """
+    sets = [chooser, *others][: eval_sets.MOST_SETS]
+    mix_store([payload(stored.key, stored.counts) for stored in sets])
+    st.fragment(_tailor, key="tailor")(view, sets)
+
+
+def _tailor(view: InView, sets: list[StoredCounts]) -> None:
+    if session.redraw_generalize:
+        del session.redraw_generalize
+        st.rerun()
+    chart, sliders = st.columns([3.4, 1], gap="large")
+    with sliders:
+        weights = tailor_form.weights_of(sets)
+    place = chart.container()
+    sentence = chart.container()
+    tokenizer = eval_sets.tokenizer_of(sets[0].counts)
+    prices, wanted = tailor_form.wishes(sets, tokenizer, weights)
+    rest = st.container()
+    demand = result = None
+    with sentence, plain_errors():
+        demand = tailor_problem.problem_of(view, sets, tokenizer, wanted)
+        result = tailor_problem.solved(tailor_problem.signature(sets, demand), demand)
+    with place:
+        mix_chart(_chart_data(view, sets, wanted, demand, result))
+    with sentence:
+        if demand and result:
+            _told(view, sets, demand, result, wanted)
+    if demand and result:
+        _price_tags(prices, sets, tokenizer, demand, result)
+        with rest:
+            _worst(sets, result)
+    footer(arguments(sets, wanted))
+
+
+def _chart_data(
+    view: InView,
+    sets: list[StoredCounts],
+    wanted: Wanted,
+    demand: Problem | None,
+    result: Result | None,
+) -> dict:
+    shape, t = view.architecture, view.tradeoff
+    settings = state.settings(shape.vocab_size)
+    names = eval_sets.names_of(sets)
+    protected = np.unique(np.concatenate([w.ids for w in demand.wishes] or [[]])) if demand else []
+    dropped = demand.excluded if demand and demand.excluded is not None else []
+    return {
+        "sets": [
+            {
+                "id": stored.key,
+                "name": names[stored.key],
+                "slider": weight_key(stored.key),
+                "weight": weight,
+            }
+            for stored, weight in zip(sets, wanted.mix.weights, strict=True)
+        ],
+        "vocab_size": shape.vocab_size,
+        "alpha": t.alpha,
+        "floor": t.floor,
+        "k": settings.k,
+        "k_min": t.k_min,
+        "k_max": t.last_k,
+        "multiple": wanted.multiple,
+        "protected": packed(np.asarray(protected, "<u4")),
+        "excluded": packed(np.asarray(dropped, "<u4")),
+        "fixed_weights": sum(shape.weights.values()),
+        "hidden_size": shape.hidden_size,
+        "bytes_per_weight": shape.bytes_per_weight,
+        "plain": settings.k or t.optimum.k,
+        "own": len(result.vocabulary) if result else None,
+        "presets": known_sizes(shape.vocab_size),
+    }
+
+
+def _told(
+    view: InView, sets: list[StoredCounts], demand: Problem, result: Result, wanted: Wanted
+) -> None:
+    names = list(eval_sets.names_of(sets).values())
+    low = min(zip(result.coverages, names, strict=True), key=lambda pair: pair[0].coverage)
+    choice = result.choice
+    text = (
+        f"{choice.k:,} tokens keep {percent(choice.coverage)} of this mix {MEASURED} and save "
+        f"{percent(choice.latency_reduction)} of a draft step's FLOPs, utility "
+        f"{choice.utility:.4f} at alpha {view.tradeoff.alpha:g} {ESTIMATED}"
+    )
+    if len(sets) > 1:
+        text += f"; {plain(low[1])} does worst with {percent(low[0].coverage)}"
+    if choice.k != result.plain.k or len(result.prices):
+        text += (
+            f". Without your wishes it would be {result.plain.k:,} tokens and "
+            f"{result.plain.utility:.4f}"
+        )
+    st.markdown(f"{text}.")
+    own = OwnVocabulary(
+        f"Tailored, {choice.k:,} tokens",
+        about(demand),
+        sets[0].key,
+        result.vocabulary,
+        tuple(arguments(sets, wanted)),
+        wanted.mix,
+    )
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Use this vocabulary",
+            type="primary",
+            icon=":material/check:",
+            key="use_made",
+            on_click=_use,
+            args=(own, sets[0]),
+        )
+        if st.button(
+            "Export it",
+            icon=":material/ios_share:",
+            key="export_made",
+            on_click=_use,
+            args=(own, sets[0]),
+        ):
+            del session.redraw_generalize
+            st.switch_page(page("export"))
+
+
+def _use(own: OwnVocabulary, chooser: StoredCounts) -> None:
+    vocabularies.keep_vocabulary("tailored", own, chooser.counts)
+    session.redraw_generalize = True
+    st.toast("It is now the vocabulary in view, and on Export.")
+
+
+def _price_tags(
+    places: dict,
+    sets: list[StoredCounts],
+    tokenizer: Tokenizer | None,
+    demand: Problem,
+    result: Result,
+) -> None:
+    """Under every toggle what it costs, or would cost."""
+    if tokenizer is None:
+        return
+    known = tailor_problem.protected_sets(sets[0].key, sets[0].counts, tokenizer)
+    paid = {price.name: price for price in result.prices}
+    off = tuple(name for name in places if name not in paid)
+    wishes = [Wish(name, known[name]) for name in off]
+    tags = tailor_problem.prices_of(tailor_problem.signature(sets, demand), off, demand, wishes)
+    for price in (*paid.values(), *tags):
+        if price.name in places:
+            tag = _tag(price, on=price.name in paid) if price.tokens else "no such tokens here"
+            places[price.name].caption(tag)
+    others = [price for price in result.prices if price.name not in places]
+    if others:
+        st.caption(
+            "Prices of the rest: "
+            + "; ".join(f"{plain(price.name)} {_tag(price, on=True)}" for price in others)
+        )
+
+
+def _tag(price: ConstraintCost, *, on: bool) -> str:
+    if not price.k and not price.moved:
+        return "free: all are in anyway" if price.tokens else "costs nothing"
+    would = "" if on else "would be "
+    return f"{would}{price.k:+,} tokens, utility {price.utility:+.5f}"
+
+
+def _worst(sets: list[StoredCounts], result: Result) -> None:
+    """The floor on every set: how near to the smallest, and what plain top-k would need."""
+    worst = result.worst
+    if worst is None:
+        return
+    size = len(worst.vocabulary)
+    gap = worst.smallest_k / max(worst.least_k, 1) - 1
+    proof = (
+        "and none is smaller"
+        if worst.smallest_k == worst.least_k
+        else (f"and no vocabulary with fewer than {worst.least_k:,} can (within {gap:.2%})")
+    )
+    st.markdown(
+        f"**{percent(worst.floor)} of every set.** The smallest vocabulary found that reaches it "
+        f"has {worst.smallest_k:,} tokens, {proof}. The {size:,} most frequent tokens of all sets "
+        f"together reach {percent(worst.top_k_worst, 2)} on the worst; they would need "
+        f"{worst.top_k_needed:,}. {MEASURED}"
+    )
+    st.caption(
+        "The exact problem is a covering integer program, NP-hard in general. The bound is its "
+        "dual: for any weights on the sets, whatever satisfies every set satisfies their mix. The "
+        f"vocabulary above has {result.choice.k:,} tokens because those that raise "
+        "the utility are kept too."
+    )

@@ -1,0 +1,24 @@
+"""A vocabulary that is not top-k."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vocabtrim_core.selection_spec.settings import NO_MIX, Mix
+from vocabtrim_core.vocabulary import DraftVocabulary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnVocabulary:
+    """A vocabulary that is not top-k: how it came about, and the command that makes it again.
+
+    mix: what it was tailored to.  tokenizer_sha256: of the counts it was kept for.
+    """
+
+    title: str
+    about: str
+    counts_key: str
+    vocabulary: DraftVocabulary
+    command: tuple[str, ...]
+    mix: Mix = NO_MIX
+    tokenizer_sha256: str = ""

@@ -1,0 +1,204 @@
+"""A choice in large type: what Present shows beside the curve. All numbers come from the facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.components.v2 import component
+
+from pages.ui.format import PAPER, megabytes, one_in, percent
+from vocabtrim_core.report.data import Elsewhere, Facts, Option
+from vocabtrim_core.report.phrasing import against
+
+HERE = Path(__file__).parent
+_STAGE = component(
+    "stage",
+    html=(HERE / "stage.html").read_text("utf-8"),
+    css=(HERE / "stage.css").read_text("utf-8"),
+    js=(HERE / "stage.js").read_text("utf-8"),
+)
+MOST_PLACES, MOST_OPTIONS = 4, 5
+
+
+def hero(facts: Facts) -> None:
+    """The decision and the numbers that matter.
+
+    Args:
+        facts: everything the report says.
+    """
+    _STAGE(data={"hero": _hero(facts)}, key="stage_hero", height="content")
+
+
+def beside(facts: Facts) -> None:
+    """What it covers elsewhere, and the alternatives.
+
+    Args:
+        facts: everything the report says.
+    """
+    data = {"elsewhere": _places(facts), "options": _options(facts)}
+    _STAGE(data=data, key="stage_beside", height="content")
+
+
+def foot(facts: Facts) -> None:
+    """Where the numbers come from.
+
+    Args:
+        facts: everything the report says.
+    """
+    counts, provenance = facts.material.counts, facts.material.counts.provenance
+    text = (
+        f"Counted: {counts.tokens:,} tokens of {counts.name} with the tokenizer "
+        f"{provenance.tokenizer}, "
+        f"rule {provenance.rule}. Estimated: FLOPs and weights of the draft of "
+        f"{facts.opened.tradeoff.architecture.name}, from its shapes. Vocabulary sha256 "
+        f"{facts.material.choice.vocabulary_sha256[:16]}. After {PAPER}."
+    )
+    if facts.material.choice.own:
+        text = f"The curve is of the most frequent tokens, which the chosen are not. {text}"
+    _STAGE(data={"foot": text}, key="stage_foot", height="content")
+
+
+def _hero(facts: Facts) -> dict[str, object]:
+    chosen, full, counts = facts.chosen, facts.full, facts.material.counts
+    coverage = chosen.choice.coverage
+    lost = (
+        "Every token counted can be drafted."
+        if coverage == 1
+        else f"The rest, {one_in(1 - coverage)} tokens, the target writes by itself: that costs "
+        "speed there, never a wrong answer."
+    )
+    settings, own = facts.material.choice.settings, facts.material.choice.own
+    how = f"{'your choice' if settings.k else 'exact optimum'} at alpha {settings.alpha:g}"
+    return {
+        "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
+        "lead": f"They make up {percent(coverage)} of what {counts.name} writes, and a draft step "
+        f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost}",
+        "numbers": [
+            {
+                "label": "Draft vocabulary",
+                "value": f"{chosen.k:,}",
+                "unit": "tokens",
+                "note": f"{percent(chosen.k / full.k)} of the target's {full.k:,}",
+                "kind": "plain",
+                "text": "your own tokens" if own else how,
+            },
+            {
+                "label": "Coverage",
+                "value": percent(coverage),
+                "unit": "",
+                "note": f"of {counts.tokens:,} tokens counted",
+                "kind": "measured",
+            },
+            {
+                "label": "Draft FLOPs saved",
+                "value": percent(chosen.choice.latency_reduction),
+                "unit": "",
+                "note": f"per draft step, against all {full.k:,}",
+                "kind": "estimated",
+            },
+            {
+                "label": "LM head weights",
+                "value": megabytes(chosen.head_bytes)[:-3],
+                "unit": "MB",
+                "note": f"down from {megabytes(full.head_bytes)}",
+                "kind": "estimated",
+            },
+            *_throughput(facts),
+        ],
+    }
+
+
+def _throughput(facts: Facts) -> list[dict[str, object]]:
+    """Its effect on tokens per second: measured, else forecast as an interval, else nothing."""
+    measured = [m for m in facts.material.measured if m.k == facts.chosen.k]
+    full = f"against all {facts.full.k:,}"
+    if measured:
+        first = measured[0]
+        where = f"{'a toy on ' if first.toy else ''}{first.task}, against {against(first.baseline)}"
+        return [
+            {
+                "label": "Throughput",
+                "value": _points(first.gain),
+                "unit": "%",
+                "note": where,
+                "kind": "measured",
+            }
+        ]
+    if facts.chosen.gain is None:
+        return []
+    low, high = facts.chosen.gain
+    return [
+        {
+            "label": "Throughput, forecast",
+            "value": f"{_points(low)} to {_points(high)}",
+            "unit": "%",
+            "note": full,
+            "kind": "estimated",
+        }
+    ]
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.0f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _places(facts: Facts) -> dict[str, object] | None:
+    if not facts.elsewhere:
+        return None
+    counts, share = facts.material.counts, facts.chosen.choice.coverage
+    own = {
+        "name": counts.name,
+        "share": share,
+        "text": percent(share),
+        "own": True,
+        "span": f"{counts.tokens:,} tokens, where it was chosen",
+    }
+    ordered = sorted(facts.elsewhere, key=lambda place: -place.held.coverage)
+    left_out = len(ordered) - MOST_PLACES
+    return {
+        "title": "What it covers elsewhere",
+        "rows": [own, *map(_place, ordered[:MOST_PLACES])],
+        "note": f"and {left_out} more sets, down to {percent(ordered[-1].held.coverage)}"
+        if left_out > 0
+        else None,
+    }
+
+
+def _place(place: Elsewhere) -> dict[str, object]:
+    span, covered = place.interval, place.held
+    text = f"{covered.tokens:,} tokens"
+    if span:
+        text += f", 95% interval {percent(span.low)} to {percent(span.high)}"
+    return {
+        "name": covered.name,
+        "share": covered.coverage,
+        "text": percent(covered.coverage),
+        "span": text,
+    }
+
+
+def _options(facts: Facts) -> dict[str, object]:
+    """The chosen size, pins and all tokens first; then the known sizes, as far as there is room."""
+
+    def importance(option: Option) -> tuple[bool, bool, bool]:
+        pinned = any(label.startswith(("pinned", "optimum")) for label in option.labels)
+        return not option.chosen, option is not facts.full, not pinned
+
+    listed = sorted(sorted(facts.options, key=importance)[:MOST_OPTIONS], key=lambda o: o.k)
+    return {
+        "title": "Beside the alternatives",
+        "head": ["Size, tokens", "Coverage", "FLOPs saved", "LM head"],
+        "rows": [
+            {
+                "chosen": o.chosen,
+                "size": f"{o.k:,}",
+                "labels": ", ".join(o.labels),
+                "cells": [
+                    percent(o.choice.coverage),
+                    percent(o.choice.latency_reduction),
+                    megabytes(o.head_bytes),
+                ],
+            }
+            for o in listed
+        ],
+    }

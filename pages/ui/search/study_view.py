@@ -1,0 +1,99 @@
+"""A study as it goes on: trials, the best so far, and how far it is behind the exact optimum."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import jobpanel, plots
+from pages.ui.format import ESTIMATED, MEASURED, counted, percent
+from pages.ui.frame import plain_errors
+from vocabtrim_core import figures
+
+
+def results(tradeoff, study: str, wanted_trials: int) -> None:
+    """The first trials of the study as stored now: figure, best so far, regret.
+
+    Args:
+        tradeoff: the trade-off in view.
+        study: name of the study.
+        wanted_trials: how many trials to show.
+    """
+    from vocabtrim_core import tpe
+
+    stored_study = tpe.read(study, trials=wanted_trials)
+    trials = stored_study.trials if stored_study else ()
+    k = np.array([trial.k for trial in trials], np.int64)
+    value = np.array([trial.value for trial in trials])
+    info = figures.trials_info(tradeoff, k, value)
+    best = stored_study.best if stored_study else None
+    exact = info.exact
+    cards = (
+        ("Trials finished", f"{len(trials):,}", f"of {wanted_trials:,}", MEASURED),
+        (
+            "Best size so far",
+            f"{best.k:,} tokens" if best else "none yet",
+            f"utility {best.value:.4f}" if best else "",
+            ESTIMATED,
+        ),
+        (
+            "Exact optimum",
+            f"{exact.k:,} tokens",
+            f"utility {exact.utility:.4f}, within k = {tradeoff.k_min:,} to {tradeoff.last_k:,}",
+            ESTIMATED,
+        ),
+        (
+            "Regret",
+            regret(exact.utility - best.value) if best else "none yet",
+            "the optimum's utility less the best trial's",
+            ESTIMATED,
+        ),
+    )
+    for column, (title, number, about, badge) in zip(st.columns(4), cards, strict=True):
+        with column.container(gap="xxsmall"):
+            st.metric(title, number)
+            st.caption(f"{about} {badge}")
+    plots.draw(
+        figures.trials_figure(info, plots.palette()),
+        "trials",
+        "Utility of the trials over the exact utility of every size",
+    )
+    if best:
+        behind = (
+            f"the exact optimum is {exact.k:,}, better by {regret(exact.utility - best.value)} in "
+            "utility"
+            if best.k != exact.k
+            else "that is the exact optimum"
+        )
+        st.markdown(
+            f"After {counted(len(trials), 'trial')} the search has found {best.k:,} tokens, "
+            f"{percent(tradeoff.curve.at(best.k))} coverage {MEASURED}; {behind} {ESTIMATED}."
+        )
+
+
+def regret(behind: float) -> str:
+    """A difference of utilities; one that is there never reads as 0.
+
+    Args:
+        behind: utility of the optimum less that of the best trial.
+    """
+    return "under 0.000001" if 0 < behind < 5e-7 else f"{behind:.6f}"
+
+
+def watch(tradeoff, study: str, wanted_trials: int, mine) -> None:
+    """Results and job, refreshed while the study runs.
+
+    Args:
+        tradeoff: the trade-off in view.
+        study: name of the study.
+        wanted_trials: how many trials to show.
+        mine: returns the jobs of this search.
+    """
+
+    def draw() -> None:
+        with plain_errors():
+            results(tradeoff, study, wanted_trials)
+
+    running = any(job.active for job in mine())
+    st.fragment(draw, run_every=1.0 if running else None, key="study")()
+    jobpanel.watch(lambda: mine()[:1], "study")

@@ -1,0 +1,140 @@
+"""Targets and drafts that can be measured: those of this workspace, and folders that are named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui.widgets import drop_stale, lines_of, persisted
+from vocabtrim_core import workspace
+from vocabtrim_core.drafts.runs import TrainingRun, list_runs
+from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
+from vocabtrim_core.drafts.target import DEMO, TOY
+from vocabtrim_core.errors import InputError
+
+ANOTHER = "another folder"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTarget:
+    """A target of this workspace. spec: how commands name it."""
+
+    spec: str
+    name: str
+    folder: Path
+    toy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDraft:
+    """A draft folder of this workspace. target: the folder of its target, None where not known."""
+
+    folder: Path
+    k: int
+    name: str
+    target: Path | None
+
+
+def targets() -> list[KnownTarget]:
+    """The demo's toy target if it is there, then the targets of training runs, newest first."""
+    by_folder: dict[Path, KnownTarget] = {}
+    demo = workspace.folder("targets") / DEMO
+    if (demo / TOY).is_file():
+        by_folder[demo.resolve()] = KnownTarget(DEMO, "demo, a toy target", demo.resolve(), True)
+    for run in list_runs():
+        folder = _of(run)
+        if folder.is_dir() and folder not in by_folder:
+            name = run.spec["target"]["name"]
+            by_folder[folder] = KnownTarget(str(folder), name, folder, run.toy)
+    return list(by_folder.values())
+
+
+def _of(run: TrainingRun) -> Path:
+    return Path(run.spec["target"]["folder"])
+
+
+def drafts(target: Path | None) -> list[KnownDraft]:
+    """Trained and trimmed drafts, those of another target left out.
+
+    Args:
+        target: folder of the target, None where it is not known.
+    """
+    every_draft = [
+        KnownDraft(draft.draft, draft.k, run.name, _of(run))
+        for run in list_runs()
+        for draft in run.drafts
+        if draft.draft
+    ]
+    for note in sorted(workspace.folder("trimmed").glob(f"*/{NAME}")):
+        try:
+            sliced = SlicedDraft.load(note.parent)
+        except InputError:
+            continue
+        name = f"trimmed from {sliced.source.get('name', 'a draft')}"
+        every_draft.append(KnownDraft(note.parent, sliced.k, name, None))
+    known = [draft for draft in every_draft if draft.target in (None, target)]
+    return sorted(known, key=lambda draft: (-draft.k, draft.name))
+
+
+def choose_target() -> str | None:
+    """The target as commands name it, None until one is named."""
+    known = {target.spec: target for target in targets()}
+    options = [*known, ANOTHER]
+    drop_stale("measure_target", options)
+    spec = st.selectbox(
+        "Target",
+        options,
+        **persisted("measure_target"),
+        format_func=lambda s: known[s].name if s in known else "Another folder",
+    )
+    if spec != ANOTHER:
+        return spec
+    text = st.text_input(
+        "Folder of the target",
+        **persisted("measure_target_folder"),
+        placeholder="/models/Llama-3.1-8B-Instruct",
+    )
+    return text.strip() or None
+
+
+def choose_drafts(target: str | None) -> list[str]:
+    """Folders of the drafts to compare.
+
+    Args:
+        target: the target as commands name it.
+    """
+    known = next((candidate for candidate in targets() if candidate.spec == target), None)
+    options = {
+        str(candidate.folder): candidate for candidate in drafts(known.folder if known else None)
+    }
+    drop_stale("measure_drafts", options)
+    newest = next((run.name for run in list_runs() if known and _of(run) == known.folder), None)
+    own = [folder for folder, candidate in options.items() if candidate.name == newest]
+
+    def said(folder: str) -> str:
+        return f"{options[folder].k:,} · {options[folder].name}"
+
+    chosen = st.multiselect(
+        "Drafts to compare",
+        list(options),
+        own,
+        format_func=said,
+        **persisted("measure_drafts"),
+        placeholder="drafts of this workspace" if options else "none in this workspace yet",
+    )
+    place = (
+        st.popover(
+            "Other drafts", icon=":material/folder_open:", type="tertiary", key="other_drafts"
+        )
+        if options
+        else st.container()
+    )
+    folders = place.text_area(
+        "Folders of other drafts, one per line",
+        **persisted("measure_folders"),
+        height=68,
+        placeholder="/models/eagle3-draft",
+    )
+    return [*chosen, *lines_of(folders)]

@@ -1,0 +1,237 @@
+"""What a training costs before it starts, SpecForge's own check of it, and the start itself."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.ui import jobpanel
+from pages.ui.format import ESTIMATED, MEASURED
+from pages.ui.session import session
+from pages.ui.train.deployment_form import trainer_words
+from pages.ui.train.request_form import TrainingRequest
+from pages.ui.widgets import persisted
+from vocabtrim_core.drafts.estimate import Estimate
+from vocabtrim_core.drafts.training_env import Trainer, known_trainer
+from vocabtrim_core.jobs import control as jobs
+from vocabtrim_core.jobs.job import Job
+from vocabtrim_core.jobs.progress import duration
+from vocabtrim_core.wording import format_bytes
+
+DEMO_WORDS = (
+    "**What will happen.** A small target is trained for about four minutes on the demo's "
+    "conversations; its hidden states are captured once, into about 130 MB; then one draft per "
+    "size is trained on them, evaluated on conversations nobody trained on, and exported. Under "
+    "ten minutes on two free cores."
+)
+
+
+def known() -> Trainer | None:
+    """The trainer; the first visit asks it in the background."""
+    trainer = known_trainer()
+    if trainer is None and not jobpanel.of_verb("trainer"):
+        jobs.start(["trainer"], "Look at the trainer")
+    return trainer
+
+
+def panel(request: TrainingRequest) -> None:
+    """Cost, check and start.
+
+    Args:
+        request: what the form asks for.
+    """
+    trainer = known()
+    cost = request.estimate(trainer) if trainer else None
+    with st.container(border=True):
+        st.markdown("**What it costs**")
+        if request.target.to_be_made:
+            st.markdown(DEMO_WORDS)
+        elif cost:
+            _cost(request, cost)
+        elif not request.sizes.all:
+            st.caption("Choose at least one draft vocabulary.")
+        else:
+            st.caption("Known once the target is on this machine and the trainer has answered.")
+        _start(request, trainer, cost)
+        st.caption(trainer_words(trainer))
+        jobpanel.watch(lambda: jobpanel.unfinished("trainer")[:1], "looking")
+    _check(request)
+
+
+def _cost(request: TrainingRequest, cost: Estimate) -> None:
+    a, b, c = st.columns([1.3, 1, 1])
+    a.metric(
+        "Tokens to learn from",
+        f"{cost.tokens:,}",
+        help=f"About, in {cost.conversations:,} conversations.",
+    )
+    b.metric("Steps per draft", f"{cost.steps:,}")
+    c.metric(
+        "Time, about",
+        _rough(cost.seconds),
+        help="Good to a factor of two, until a run has been measured here.",
+    )
+    target = request.target.target
+    width = target.hidden_size if target else 0
+    kind = MEASURED if cost.measured else ESTIMATED
+    times = ", ".join(
+        f"{duration(seconds)} for {k:,}" for k, seconds in sorted(cost.train_seconds.items())[::-1]
+    )
+    st.markdown(
+        f"- Features on disk: **{format_bytes(cost.feature_bytes)}**, 8 x {width:,} bytes per "
+        f"token, captured once for every size {ESTIMATED}\n"
+        f"- Checkpoints: {format_bytes(cost.checkpoint_bytes)}; free on this disk: "
+        f"{format_bytes(cost.free_bytes)}\n"
+        f"- Time: capture {duration(cost.capture_seconds)}, training {times}, on {cost.device}; "
+        f"speed {kind}"
+    )
+    if not cost.fits:
+        st.error(
+            f"It does not fit: {format_bytes(cost.feature_bytes + cost.checkpoint_bytes)} are "
+            f"needed and {format_bytes(cost.free_bytes)} are free; lower the tokens or the number "
+            "of drafts.",
+            icon=":material/hard_drive:",
+        )
+
+
+def _rough(seconds: float) -> str:
+    """A time that is only an estimate: '40 s', '3 min', '2.5 h'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _start(request: TrainingRequest, trainer: Trainer | None, cost: Estimate | None) -> None:
+    busy = any(job.active for job in of_run(request.run))
+    ready = bool(request.sizes.all) and trainer is not None and (cost is None or cost.fits)
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Training, see Runs" if busy else request.title,
+            type="primary",
+            key="train_start",
+            icon=":material/model_training:",
+            disabled=busy or not ready,
+            on_click=_begin,
+            args=(request,),
+            help="One job in the background; it survives closing this page.",
+        )
+        st.button(
+            "Validate",
+            key="train_check",
+            icon=":material/fact_check:",
+            on_click=jobpanel.begin,
+            args=(check_arguments(request), "Validate the run files"),
+            disabled=request.target.to_be_made or not request.sizes.all,
+            help="SpecForge's own check (train --plan); nothing is started.",
+        )
+
+
+def resources() -> tuple[str, ...]:
+    """What a training holds, so that two never share a GPU, or the cores."""
+    trainer = known_trainer()
+    return trainer.resources if trainer else ("train",)
+
+
+def _begin(request: TrainingRequest) -> None:
+    jobpanel.begin(request.argv, request.title, resources())
+    session.train_view = "Runs"
+    session.train_run = request.run
+
+
+def of_run(name: str) -> list[Job]:
+    """The jobs that train the run of this name, newest first.
+
+    Args:
+        name: name of the run.
+    """
+    return [
+        job
+        for job in jobpanel.of_verb("train")
+        if "--check" not in job.argv and value_of(job.argv, "--name") == name
+    ]
+
+
+def value_of(argv: tuple[str, ...], flag: str) -> str:
+    """The value of an argument in a command, "" without it.
+
+    Args:
+        argv: arguments of a command.
+        flag: a flag of the command.
+    """
+    return argv[argv.index(flag) + 1] if flag in argv[:-1] else ""
+
+
+# --- SpecForge's check ----------------------------------------------------------------------------
+
+
+def check_arguments(request: TrainingRequest, online: str = "") -> list[str]:
+    """The command that validates, for an online run on these GPUs too.
+
+    Args:
+        request: what the form asks for.
+        online: GPUs that train and GPUs that serve, "" for one machine.
+    """
+    return [*request.argv, "--check", *(["--online", online] if online else [])]
+
+
+def _check(request: TrainingRequest) -> None:
+    """What SpecForge said of exactly these settings."""
+    outcome(check_arguments(request), "plans", "validate")
+
+
+def outcome(argv: list[str], part: str, key: str) -> None:
+    """The check's job while it runs, then its words: what is accepted, or the error as it is.
+
+    Args:
+        argv: arguments of the check.
+        part: field of the job's result.
+        key: start of the widgets' keys.
+    """
+
+    latest = jobpanel.of_command(argv)[:1]
+    if not latest or latest[0].state != "done":
+        jobpanel.watch(lambda: jobpanel.of_command(argv)[:1], key)
+        return
+    plans = (latest[0].result() or {}).get(part) or {}
+    st.success("SpecForge accepts the run files of every size.", icon=":material/fact_check:")
+    for k, plan in plans.items():
+        with st.expander(f"Run file for k = {int(k):,}", type="compact"):
+            st.code(plan["yaml"], language="yaml")
+            st.download_button(
+                "Download",
+                plan["yaml"],
+                f"run-{k}.yaml",
+                "application/yaml",
+                key=f"{key}_{k}",
+                on_click="ignore",
+            )
+            st.caption(
+                "The features' folder and the steps are filled in once they are captured. What "
+                "SpecForge would start:"
+            )
+            st.json(plan["plan"], expanded=False)
+
+
+def online(request: TrainingRequest) -> None:
+    """The disaggregated run: SGLang servers capture on some GPUs while others train.
+
+    Args:
+        request: what the form asks for.
+    """
+    st.caption(
+        "For two GPUs or more, with SpecForge's source checkout, SGLang and Mooncake: nothing is "
+        "written to disk, servers capture while training goes on. The run file is made and checked "
+        "here; it is started there."
+    )
+    left, right = st.columns(2)
+    trains = left.text_input("GPUs that train", "1", **persisted("online_train"))
+    serves = right.text_input("GPUs that serve the target", "0", **persisted("online_serve"))
+    argv = check_arguments(request, f"{trains.strip()}:{serves.strip()}")
+    st.button(
+        "Make and check the run file",
+        key="online_check",
+        icon=":material/lan:",
+        on_click=jobpanel.begin,
+        args=(argv, "Check the online run file"),
+        disabled=request.target.to_be_made or not request.sizes.all,
+    )
+    outcome(argv, "online", "online")

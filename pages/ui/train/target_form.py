@@ -1,0 +1,249 @@
+"""What is trained for, and on which conversations: the target and the corpus of a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import demo, jobpanel
+from pages.ui.format import MEASURED, plain
+from pages.ui.widgets import lines_of, persisted
+from vocabtrim_core import workspace
+from vocabtrim_core.corpora import Corpus, open_corpus
+from vocabtrim_core.corpora.uploads import list_uploads
+from vocabtrim_core.drafts.demo_target import DemoShape
+from vocabtrim_core.drafts.target import DEMO, TOY, Target, demo_folder, load_target
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.wording import format_bytes
+
+TARGETS = ("Demo, a toy", "Folder", "Hub")
+SOURCES = ("Demo", "Path", "Uploaded", "Own answers")
+BOTH = "both domains"
+OWN = "answers"  # folder of the workspace with regenerated conversations
+TOY_WORDS = ":orange-badge[toy: demonstrates the mechanism, not a result]"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenTarget:
+    """spec: as commands take it.  target: None while its weights are not on this machine."""
+
+    spec: str
+    vocab_size: int | None
+    target: Target | None = None
+
+    @property
+    def name(self) -> str:
+        return self.target.name if self.target else self.spec.rstrip("/").rpartition("/")[2]
+
+    @property
+    def to_be_made(self) -> bool:
+        """The toy target, before it is trained."""
+        return self.spec == DEMO and self.target is None
+
+    @property
+    def toy(self) -> bool:
+        return self.spec == DEMO or bool(self.target and self.target.toy)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingCorpus:
+    """name: as a title.  arguments: of commands.  corpus: None while the demo is still built."""
+
+    name: str
+    arguments: tuple[str, ...]
+    corpus: Corpus | None = None
+
+
+# --- target -------------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the target")
+def _load(spec: str, stamp: tuple[tuple[str, int, int], ...]) -> Target:
+    """The target of a folder in this state."""
+    return load_target(spec)
+
+
+def loaded(spec: str) -> Target:
+    """The target named so, as it is on this machine now.
+
+    Args:
+        spec: demo, or a folder.
+
+    Raises:
+        InputError: when it is not.
+    """
+    folder = demo_folder() if spec == DEMO else Path(spec).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"There is no model folder at {spec}.")
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    stats = ((path.name, path.stat()) for path in files)
+    return _load(spec, tuple((name, s.st_size, s.st_mtime_ns) for name, s in stats))
+
+
+def target() -> ChosenTarget | None:
+    """Draw the choice; None until there is one. InputError for what is no target."""
+    kind = st.segmented_control(
+        "Target",
+        TARGETS,
+        default=TARGETS[0],
+        required=True,
+        **persisted("train_target"),
+        help="The large model whose tokens the draft proposes.",
+    )
+    if kind == "Hub":
+        return _hub()
+    if kind == "Folder":
+        text = st.text_input(
+            "Folder of the target",
+            **persisted("train_folder"),
+            placeholder="/models/Llama-3.2-1B-Instruct",
+            label_visibility="collapsed",
+        ).strip()
+        if not text:
+            st.caption("A folder with config.json, safetensors and the tokenizer; only read.")
+            return None
+        local = loaded(str(Path(text).expanduser().resolve()))
+        _about(local)
+        return ChosenTarget(str(local.folder), local.vocab_size, local)
+    return _demo()
+
+
+def _demo() -> ChosenTarget:
+    if (demo_folder() / TOY).is_file():
+        local = loaded(DEMO)
+        _about(local)
+        return ChosenTarget(DEMO, local.vocab_size, local)
+    shape = DemoShape()
+    st.markdown(
+        f"A Llama-shaped model with V = {shape.vocab_size:,}, H = {shape.hidden_size} and "
+        f"{shape.layers} layers, trained here first on texts of this Python; nothing is "
+        f"downloaded. {TOY_WORDS}"
+    )
+    return ChosenTarget(DEMO, shape.vocab_size)
+
+
+def _hub() -> ChosenTarget | None:
+    text = st.text_input(
+        "Model on the hub",
+        **persisted("train_hub"),
+        placeholder="meta-llama/Llama-3.2-1B-Instruct",
+        label_visibility="collapsed",
+    ).strip()
+    st.caption(
+        "Needs internet: the weights are downloaded when the training starts, and its cost is "
+        "known then. No code of theirs is run."
+    )
+    return ChosenTarget(text, None) if text else None
+
+
+def _about(local: Target) -> None:
+    """What the target is; for the toy also how good it is beside the unigram baseline."""
+    st.markdown(
+        f"{plain(local.name)}: V = {local.vocab_size:,}, H = {local.hidden_size:,}, "
+        f"{local.layers} layers" + (f" {TOY_WORDS}" if local.toy else "")
+    )
+    if "held_out_loss" in local.toy:
+        st.caption(toy_losses(local.toy))
+
+
+def toy_losses(about) -> str:
+    """How much the toy target has learned, in one sentence.
+
+    Args:
+        about: what the toy target recorded of its training.
+    """
+    return (
+        f"Held-out loss {about['held_out_loss']:.2f} nats per token; knowing only how often each "
+        f"token occurs gives {about['unigram_loss']:.2f}. {MEASURED}"
+    )
+
+
+# --- conversations ------------------------------------------------------------------------------
+
+
+def own_answers() -> dict[str, Path]:
+    """Conversations that `regenerate` wrote into this workspace, newest first, by title."""
+    files = sorted(workspace.folder(OWN).glob("*.jsonl"), key=lambda p: -p.stat().st_mtime)
+    return {path.stem: path for path in files}
+
+
+def corpus(
+    chosen: ChosenTarget, key: str = "train", rows: int | None = None
+) -> TrainingCorpus | None:
+    """Draw the choice of conversations; None until there is one.
+
+    Args:
+        chosen: the target.
+        key: start of the widgets' keys.
+        rows: the row limit to start with.
+    """
+    own = own_answers()
+    sources = [name for name in SOURCES if own or name != "Own answers"]
+    source = st.segmented_control(
+        "Conversations",
+        sources,
+        default="Demo",
+        required=True,
+        **persisted(f"{key}_source"),
+    )
+    if source == "Demo":
+        return _demo_corpus(chosen, key, rows)
+    if source == "Path":
+        text = st.text_area(
+            "Files, folders or globs, one per line",
+            **persisted(f"{key}_paths"),
+            height=80,
+            placeholder="/data/conversations/*.jsonl.zst",
+            label_visibility="collapsed",
+        )
+        paths = lines_of(text)
+    elif source == "Uploaded":
+        uploads = {upload.label: str(upload.path) for upload in list_uploads()}
+        if not uploads:
+            st.caption("Upload conversations on Corpus; they can then be chosen here.")
+            return None
+        paths = [uploads[_pick("Uploaded corpus", list(uploads), f"{key}_upload")]]
+    else:
+        paths = [str(own[_pick("Answers of a target", list(own), f"{key}_own")])]
+    return _opened(paths, key, rows) if paths else None
+
+
+def _pick(label: str, options: list[str], key: str) -> str:
+    return st.selectbox(label, options, **persisted(key), label_visibility="collapsed")
+
+
+def _demo_corpus(chosen: ChosenTarget, key: str, rows: int | None) -> TrainingCorpus | None:
+    built = demo.files()
+    whole = len(built) == len(demo.DOMAINS)
+    if not whole and chosen.spec != DEMO:
+        st.caption(demo.building())
+        jobpanel.watch(lambda: demo.demo_jobs()[:1], "train_demo")
+        return None
+    # The first rows of both together would be rows of one.
+    name = _pick("Demo domain", [*([] if rows and whole else [BOTH]), *built], f"{key}_domain")
+    if name == BOTH and chosen.spec == DEMO:
+        # What `train --target demo` takes by itself, and builds where it is not there.
+        opened = open_corpus(list(built.values()), name=DEMO) if whole else None
+        return TrainingCorpus("demo", (), opened)
+    paths = [str(path) for domain, path in built.items() if name in (BOTH, domain)]
+    return _opened(paths, key, rows)
+
+
+def _opened(paths: list[str], key: str, rows: int | None) -> TrainingCorpus:
+    limit = st.number_input(
+        "Row limit",
+        1,
+        None,
+        rows,
+        **persisted(f"{key}_limit"),
+        placeholder="all rows",
+    )
+    opened = open_corpus(paths, limit=limit)
+    info = opened.describe()
+    names = [file.name for file in info.files]
+    files = f"{len(names):,} files" if len(names) > 1 else names[0]
+    st.caption(plain(f"{files}, {format_bytes(info.bytes)}"))
+    limit_arguments = ["--limit", str(limit)] if limit else []
+    return TrainingCorpus(opened.name, ("--data", *paths, *limit_arguments), opened)
