@@ -95,6 +95,7 @@ class ModelConfig:
         return getattr(self._outer if name in OUTERMOST else self._inner, name, None)
 
     def size(self, name: str, *, least: int = 1, most: int = LARGEST) -> int | None:
+<<<<<<< HEAD
         """A field that holds a size.
 
         Args:
@@ -111,6 +112,12 @@ class ModelConfig:
         value = self.get(name)
         is_whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (is_whole and least <= value <= most):
+=======
+        """A whole number from `least` to `most`, None where nobody says it; else InputError."""
+        value = _alike(self.get(name))
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (whole and least <= value <= most):
+>>>>>>> 581904c (Rows of OpenAI's Responses, Gemini, Converse, LangChain, ms-swift and labelled texts are read; rows that are no objects and files compressed under other names too; benchmark files say what is wrong in words)
             raise InputError(
                 f"{self.where}: {name} must be a whole {'positive ' if least else ''}number up to "
                 f"{most:,}, not {_shown(value)}."
@@ -133,6 +140,7 @@ class ModelConfig:
         return None if value is None else round(value)
 
     def number(self, name: str) -> float | None:
+<<<<<<< HEAD
         """A field that holds a positive number.
 
         Args:
@@ -145,6 +153,10 @@ class ModelConfig:
             InputError: It is no positive number.
         """
         value = self.get(name)
+=======
+        """A positive number, None where nobody says it; else InputError."""
+        value = _alike(self.get(name))
+>>>>>>> 581904c (Rows of OpenAI's Responses, Gemini, Converse, LangChain, ms-swift and labelled texts are read; rows that are no objects and files compressed under other names too; benchmark files say what is wrong in words)
         if value is None:
             return None
         real = isinstance(value, int | float) and not isinstance(value, bool)
@@ -304,6 +316,12 @@ def parse_config(content: bytes, where: str) -> ModelConfig:
     if not isinstance(value, dict):
         raise InputError(f"{where} must hold one JSON object, not a {type(value).__name__}.")
     return ModelConfig(value, where)
+
+
+def _alike(value: Any) -> Any:
+    """The number that a list has for every layer alike (Hunyuan); any other value as it is."""
+    numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
+    return value[0] if numbers and len(set(value)) == 1 else value
 
 
 def _shown(value: Any) -> str:
