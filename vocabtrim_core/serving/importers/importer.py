@@ -104,7 +104,8 @@ def typed(record: Record, kind: type[T], title: str) -> T:
     try:
         return msgspec.convert(record.value, kind)
     except msgspec.ValidationError as error:
-        raise InputError(f"{record.where}: {_in_words(str(error), record.value)}.") from error
+        where = record.where.rstrip(",")
+        raise InputError(f"{where}: {_in_words(str(error), record.value)}.") from error
 
 
 def require_completed(record: Record) -> None:
@@ -118,8 +119,11 @@ def require_completed(record: Record) -> None:
 
 def _in_words(reason: str, value: Any) -> str:
     """What msgspec says of a field, as a sentence about it."""
-    if missing := re.match(r"Object missing required field `(.*?)`", reason):
-        return f"the field {missing[1]} is missing; run the benchmark again, to its end"
+    if missing := re.fullmatch(
+        r"Object missing required field `(.*?)`(?: - at `\$\.?(.*)`)?", reason
+    ):
+        inside = f" in {missing[2]}" if missing[2] else ""
+        return f"the field {missing[1]} is missing{inside}; run the benchmark again, to its end"
     found = re.fullmatch(r"Expected (.*?)(?:, got (.*?))?(?: - at `\$\.?(.*?)`)?", reason)
     if not found:
         return reason[:1].lower() + reason[1:]
