@@ -95,7 +95,6 @@ class ModelConfig:
         return getattr(self._outer if name in OUTERMOST else self._inner, name, None)
 
     def size(self, name: str, *, least: int = 1, most: int = LARGEST) -> int | None:
-<<<<<<< HEAD
         """A field that holds a size.
 
         Args:
@@ -109,15 +108,9 @@ class ModelConfig:
         Raises:
             InputError: It is no whole number from `least` to `most`.
         """
-        value = self.get(name)
+        value = _alike(self.get(name))
         is_whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (is_whole and least <= value <= most):
-=======
-        """A whole number from `least` to `most`, None where nobody says it; else InputError."""
-        value = _alike(self.get(name))
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        if value is not None and not (whole and least <= value <= most):
->>>>>>> 581904c (Rows of OpenAI's Responses, Gemini, Converse, LangChain, ms-swift and labelled texts are read; rows that are no objects and files compressed under other names too; benchmark files say what is wrong in words)
             raise InputError(
                 f"{self.where}: {name} must be a whole {'positive ' if least else ''}number up to "
                 f"{most:,}, not {_shown(value)}."
@@ -140,7 +133,6 @@ class ModelConfig:
         return None if value is None else round(value)
 
     def number(self, name: str) -> float | None:
-<<<<<<< HEAD
         """A field that holds a positive number.
 
         Args:
@@ -152,11 +144,7 @@ class ModelConfig:
         Raises:
             InputError: It is no positive number.
         """
-        value = self.get(name)
-=======
-        """A positive number, None where nobody says it; else InputError."""
         value = _alike(self.get(name))
->>>>>>> 581904c (Rows of OpenAI's Responses, Gemini, Converse, LangChain, ms-swift and labelled texts are read; rows that are no objects and files compressed under other names too; benchmark files say what is wrong in words)
         if value is None:
             return None
         real = isinstance(value, int | float) and not isinstance(value, bool)

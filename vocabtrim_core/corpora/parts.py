@@ -59,7 +59,8 @@ def system_text(value: Any) -> str | None:
     if not isinstance(value, list):
         return value if isinstance(value, str) else None
     texts = [part.get("text") if isinstance(part, dict) else None for part in value]
-    return "".join(texts) if all(isinstance(text, str) for text in texts) else None
+    said = [text for text in texts if isinstance(text, str)]
+    return "".join(said) if len(said) == len(texts) else None
 
 
 def _as_text(value: Any) -> str:

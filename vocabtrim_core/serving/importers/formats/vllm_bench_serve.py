@@ -62,20 +62,12 @@ class _Result:
 
 def _read(source: Source) -> Iterable[Piece]:
     for record in source.records:
-<<<<<<< HEAD
+        require_completed(record)
         result = typed(record, _Result, TITLE)
         drafts = result.spec_decode_num_drafts or None
         length = result.spec_decode_acceptance_length or None
         steps = round((result.spec_decode_draft_tokens or 0) / drafts) if drafts else 0
         at_once = result.max_concurrency or result.max_concurrent_requests or 0
-=======
-        require_completed(record)
-        found = typed(record, _Result, TITLE)
-        drafts = found.spec_decode_num_drafts or None
-        length = found.spec_decode_acceptance_length or None
-        steps = round((found.spec_decode_draft_tokens or 0) / drafts) if drafts else 0
-        at_once = found.max_concurrency or found.max_concurrent_requests or 0
->>>>>>> 581904c (Rows of OpenAI's Responses, Gemini, Converse, LangChain, ms-swift and labelled texts are read; rows that are no objects and files compressed under other names too; benchmark files say what is wrong in words)
         run = Run(
             "",
             at_once,
