@@ -108,7 +108,7 @@ class ModelConfig:
         Raises:
             InputError: It is no whole number from `least` to `most`.
         """
-        value = self.get(name)
+        value = _alike(self.get(name))
         is_whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (is_whole and least <= value <= most):
             raise InputError(
@@ -144,7 +144,7 @@ class ModelConfig:
         Raises:
             InputError: It is no positive number.
         """
-        value = self.get(name)
+        value = _alike(self.get(name))
         if value is None:
             return None
         real = isinstance(value, int | float) and not isinstance(value, bool)
@@ -304,6 +304,12 @@ def parse_config(content: bytes, where: str) -> ModelConfig:
     if not isinstance(value, dict):
         raise InputError(f"{where} must hold one JSON object, not a {type(value).__name__}.")
     return ModelConfig(value, where)
+
+
+def _alike(value: Any) -> Any:
+    """The number that a list has for every layer alike (Hunyuan); any other value as it is."""
+    numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
+    return value[0] if numbers and len(set(value)) == 1 else value
 
 
 def _shown(value: Any) -> str:

@@ -694,8 +694,21 @@ def start(corpus: Path, home: Path, pause: float) -> subprocess.Popen:
     )
 
 
-def test_killed_process_is_resumed_with_identical_counts(tmp_path, small_parts, monkeypatch):
-    path = write_chats(tmp_path / "x.jsonl", many_chats(3000))
+def calling_chats(n: int) -> list[list[dict]]:
+    """Conversations that must be rendered: a call, its result, an answer."""
+    chats = []
+    for i, chat in enumerate(many_chats(n)):
+        call = {"type": "function", "function": {"name": "look", "arguments": {"at": f"place {i}"}}}
+        calling = {"role": "assistant", "content": None, "tool_calls": [call]}
+        result = {"role": "tool", "name": "look", "content": f"saw {i}"}
+        at = next(k for k, message in enumerate(chat) if message["role"] == "assistant")
+        chats.append([*chat[:at], calling, result, *chat[at:]])
+    return chats
+
+
+@pytest.mark.parametrize("make", [many_chats, calling_chats])
+def test_killed_process_is_resumed_with_identical_counts(tmp_path, small_parts, monkeypatch, make):
+    path = write_chats(tmp_path / "x.jsonl", make(3000))
     home = tmp_path / "home"
     child = start(path, home, pause=600)  # both threads wait after their first part
     finished = {child.stdout.readline().strip() for _ in range(2)}
@@ -723,6 +736,33 @@ def test_killed_process_is_resumed_with_identical_counts(tmp_path, small_parts, 
     assert counts.counts.tolist() == expected.counts.tolist()
     held = find_responses(counts.key, counts)
     assert (held.complete, held.tokens) == (True, counts.tokens)
+
+
+def test_a_kind_of_turn_that_is_found_wrongly_deep_in_a_file_is_noticed(tmp_path, monkeypatch):
+    """One row in thousands that render, far from those that every count samples, has two answers in
+    a row, and the quick way is made to misplace just these."""
+    from vocabtrim_core.templates.turns import TurnFinder
+
+    chats = calling_chats(3000)
+    chats[2345].append({"role": "assistant", "content": "and more"})
+    path = write_chats(tmp_path / "x.jsonl", chats)
+    tokenizer, template = kit()
+    right = np.zeros(tokenizer.vocab_size, np.int64)
+    for each in chats:
+        for ids in span_ids(tokenizer, *template.spans(each, "assistant")):
+            np.add.at(right, ids, 1)
+    found = TurnFinder.turns
+
+    def misplaced(self, rendered, tools=None):
+        turns = found(self, rendered, tools)
+        twice = rendered.chat[-1]["content"] == "and more"
+        return [turn._replace(start=turn.start + 2) for turn in turns] if twice else turns
+
+    monkeypatch.setattr(TurnFinder, "turns", misplaced)
+    counts = count(open_corpus(path), tokenizer, template)
+    assert "x.jsonl, line 2346" in str(counts.provenance.proof)
+    assert (counts.conversations, counts.tokens) == (3000, int(right.sum()))
+    assert counts.counts.tolist() == right.tolist()
 
 
 @pytest.mark.parametrize("step", ["keep_responses", "PartFolder.remove"])

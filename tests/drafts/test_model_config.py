@@ -826,3 +826,14 @@ def test_shapes_over_another_v_say_so():
     over, note = fitted(shape, 151_936)
     assert (over.vocab_size, over.weights) == (151_936, shape.weights)
     assert "has V = 128,256; its shapes are used here with the counted tokenizer's 151,936" in note
+
+
+def test_a_number_that_is_given_for_every_layer_alike_is_one():
+    """Hunyuan lists a size per layer; where layers differ there is no one size, which is said."""
+    fields = {"model_type": "hunyuan_v1_moe", **SMALL, "num_experts": 8}
+    alone = architecture_from_config({**fields, "moe_topk": 2, "moe_intermediate_size": 64}, "one")
+    listed = {**fields, "moe_topk": [2] * 4, "moe_intermediate_size": [64] * 4}
+    assert architecture_from_config(listed, "list").breakdown(100) == alone.breakdown(100)
+    assert architecture_from_config(listed, "list").target_weights == alone.target_weights
+    with pytest.raises(InputError, match="number"):
+        architecture_from_config({**listed, "moe_topk": [2, 2, 4, 4]}, "differs")

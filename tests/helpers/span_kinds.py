@@ -291,8 +291,9 @@ def _tokenizer() -> Tokenizer:
 
 @dataclass(frozen=True)
 class Kind:
-    """right: the whole rendered text, counted spans in ⟦…⟧.  jinja: the template, or a list of two
-    as `default` and `tool_use` in tokenizer_config.json ("list") or as files ("files").
+    """right: the whole rendered text, counted spans in ⟦…⟧.  jinja: the template.
+    tool_use: it is the second of a list in tokenizer_config.json ("list") or of files ("files"), or
+    the only one of a list ("alone").
     name: a named template instead.  page: it is tested on the Corpus page too."""
 
     row: dict
@@ -322,9 +323,9 @@ class Kind:
         """A model folder with the template."""
         config: dict[str, Any] = dict(self.specials)
         jinja: str | None = self.jinja
-        if self.tool_use == "list":
+        if self.tool_use in ("list", "alone"):
             config["chat_template"] = [
-                {"name": "default", "template": CHATML},
+                *([{"name": "default", "template": CHATML}] if self.tool_use == "list" else []),
                 {"name": "tool_use", "template": self.jinja},
             ]
             jinja = None

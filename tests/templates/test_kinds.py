@@ -11,7 +11,8 @@ import pytest
 from helpers import APP
 from helpers.lazy import Lazy
 from helpers.real_data import new_home
-from helpers.span_kinds import KINDS, Kind
+from helpers.span_kinds import ASK, KINDS, ONLY_TOOLS, SAY, Kind
+from helpers.span_kinds_edges import EDGES
 
 from vocabtrim_core import workspace
 from vocabtrim_core.cli import main
@@ -20,16 +21,17 @@ from vocabtrim_core.counting.count import count
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
+ALL = KINDS | EDGES
 testing = Lazy("streamlit.testing.v1")
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=ALL)
 def kind(request, tmp_path, monkeypatch) -> Kind:
     """In a workspace of its own that knows what was found out about templates, as any later one."""
     probed = workspace.folder("templates")
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
     (workspace.home() / "templates").symlink_to(probed)
-    return KINDS[request.param]
+    return ALL[request.param]
 
 
 def right_ids(folder: Path, kind: Kind) -> Counter:
@@ -85,10 +87,21 @@ def test_on_the_command_line(kind, tmp_path, capsys):
     assert (made["conversations"], made["skipped"], made["span_end"]) == (1, 0, kind.span_end)
 
 
-@pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.page])
+@pytest.mark.parametrize("tool_use", ["", "alone"])
+def test_rows_without_tools_where_the_template_needs_them(tool_use, tmp_path, capsys):
+    kind = Kind({"messages": [ASK, SAY]}, "", ONLY_TOOLS, tool_use=tool_use)
+    folder, file = kind.folder(tmp_path / "model"), kind.file(tmp_path / "row.jsonl")
+    assert main(["count", "--tokenizer", str(folder), "--data", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert "chat template writes no conversation without tools" in said
+    assert "row.jsonl:1" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", [name for name, kind in ALL.items() if kind.page])
 def test_on_the_page(name, tmp_path, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_HOME", str(new_home(tmp_path / "home")))
-    kind = KINDS[name]
+    kind = ALL[name]
     app = (
         testing.AppTest.from_file(str(APP), default_timeout=60)
         .run()

@@ -60,12 +60,15 @@ def _row(measurement: Measurement) -> dict[str, Any]:
             {
                 "label": row.label,
                 "k": row.k,
+                "concurrency": at_once,
                 "runs": row.runs,
                 "throughput": row.throughput.mean if row.throughput else None,
                 "accept_length": row.acceptance_length,
                 "position_acceptance": list(row.position_acceptance),
             }
-            for row in summary(measurement)
+            for at_once in measurement.concurrencies
+            for row in summary(measurement, at_once)
+            if row.runs or row.failed
         ],
         "notes": list(measurement.notes),
     }
@@ -80,13 +83,14 @@ def _text(result: Result) -> str:
         rows = [
             (
                 row["label"],
+                row["concurrency"],
                 row["runs"],
                 "" if row["throughput"] is None else f"{row['throughput']:,.1f}",
                 "" if row["accept_length"] is None else f"{row['accept_length']:.3f}",
             )
             for row in measurement["configurations"]
         ]
-        head = ("configuration", "runs", "tokens/s", "accept length")
+        head = ("configuration", "at once", "runs", "tokens/s", "accept length")
         notes = "\n".join(f"- {note}" for note in measurement["notes"])
         blocks.append(f"{measurement['key']}  {title}\n{table([head, *rows])}\n{notes}".rstrip())
     return "\n\n".join(blocks)

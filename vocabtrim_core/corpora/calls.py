@@ -25,11 +25,11 @@ def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
     function = inner if isinstance(inner, dict) else call.get("custom")
     if not isinstance(function, dict):
         function = call  # the name stands beside the arguments
-    name = function.get("name") or inner
+    name = function.get("name") or function.get("tool_name") or inner
     arguments = next(
         (
             function[key]
-            for key in ("arguments", "input", "parameters")
+            for key in ("arguments", "input", "parameters", "args")
             if function.get(key) is not None
         ),
         {},
@@ -66,6 +66,8 @@ def tools_from(value: Any, remarks: list[str]) -> list[dict[str, Any]] | None:
     transformers refuses or templates overlook, are put into that shape with a remark.
     """
     value = from_text(value)
+    if isinstance(value, dict) and isinstance(value.get("tools"), list):
+        value = value["tools"]  # Bedrock's toolConfig
     if isinstance(value, dict) and value:
         if not (isinstance(value.get("name"), str) or "function" in value or "type" in value):
             value = "an object of something else"
@@ -79,10 +81,23 @@ def tools_from(value: Any, remarks: list[str]) -> list[dict[str, Any]] | None:
     if len(tools) < len(given):
         remarks.append("tools that are not a list of definitions were dropped")
         return None
+    tools = [each for tool in tools for each in _declared(tool)]
     found = [_tool(tool) for tool in tools]
     if found != tools:
         remarks.append("tools that are bare functions were read as tools of type function")
     return found
+
+
+def _declared(tool: dict[str, Any]) -> list[dict[str, Any]]:
+    """The functions that a tool of Gemini or of Bedrock's Converse declares; any other as it is."""
+    listed = tool.get("functionDeclarations", tool.get("function_declarations"))
+    if isinstance(listed, list):
+        return [each for each in listed if isinstance(each, dict)]
+    if isinstance(spec := tool.get("toolSpec"), dict):
+        schema = spec.get("inputSchema")
+        inner = schema.get("json") if isinstance(schema, dict) else None
+        return [{key: spec[key] for key in spec if key != "inputSchema"} | {"parameters": inner}]
+    return [tool]
 
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from vocabtrim_core.corpora.skips import SkipReport
 from vocabtrim_core.corpora.streams import is_compressed
 from vocabtrim_core.errors import InputError
 
-READER = 5  # raise when the same files would be read as other messages, shards or parts
+READER = 6  # raise when the same files would be read as other messages, shards or parts
 
 
 @dataclass(frozen=True, slots=True)

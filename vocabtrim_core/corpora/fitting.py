@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vocabtrim_core.corpora.parts import kind_in
+from vocabtrim_core.corpora.labelled import labelled_turns
+from vocabtrim_core.corpora.pairs import as_messages
+from vocabtrim_core.corpora.parts import kind_in, system_text
 from vocabtrim_core.corpora.recognise import Recognition
 from vocabtrim_core.corpora.schema import ColumnMapping, from_text, value_at
 from vocabtrim_core.corpora.seen import odd_messages, seen
@@ -39,7 +41,12 @@ def _require_keys(given: ColumnMapping, head: Rows, called: str) -> None:
     lists = [
         from_text(value_at(row, name)) for row in head for name in given.conversation.split("+")
     ]
-    turns = [turn for each in lists if isinstance(each, list) for turn in each]
+    turns = [
+        turn
+        for each in lists
+        if isinstance(each, list)
+        for turn in as_messages(each, given.role, given.content)
+    ]
     keys = list(dict.fromkeys(key for turn in turns if isinstance(turn, dict) for key in turn))
     for field in ("role", "content"):
         if keys and getattr(given, field) not in keys and not _calls_only(keys, field):
@@ -83,6 +90,8 @@ def _is_said(value: Any) -> bool:
 
 
 def _is_chat(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(labelled_turns(value, "role", "content"))
     if isinstance(value, dict):
         return any(isinstance(each, list) for each in value.values())
     return isinstance(value, list) and (
@@ -103,7 +112,7 @@ FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "response": ("text or messages", _is_said),
     "history": ("a list of pairs of texts", lambda v: isinstance(v, list) or v == ""),
     "text": ("a rendered conversation", _is_text),
-    "system": ("text", _is_text),
+    "system": ("text", lambda v: _is_text(v) or system_text(v) is not None),
     "domain": ("a label", lambda v: isinstance(v, str | int)),
     "tools": ("a list of definitions", lambda v: v == "" or _are_objects(v)),
     "calls": ("a list of tool calls", lambda v: v == "" or _are_objects(v)),

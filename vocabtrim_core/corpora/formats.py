@@ -54,7 +54,7 @@ FORMATS = {
     ".tsv": CSV,
     ".arrow": ARROW,
 }
-SUFFIXES = re.compile(rf"({'|'.join(map(re.escape, FORMATS))})(\.gz|\.zst)?$", re.IGNORECASE)
+SUFFIXES = re.compile(rf"({'|'.join(map(re.escape, FORMATS))})(\.gz|\.zst|\.bz2)?$", re.IGNORECASE)
 TEXTS = (LINES, ARRAY, OBJECTS, CSV)
 
 
@@ -64,7 +64,7 @@ def format_of(path: Path) -> Format:
     if not found:
         raise InputError(
             f"{path} is not a kind of file that can be read: its name must end in "
-            f"{', '.join(FORMATS)}, or one of these with .gz or .zst."
+            f"{', '.join(FORMATS)}, or one of these with .gz, .zst or .bz2."
         )
     kind = FORMATS[found.group(1).lower()]
     if kind not in (ARRAY, LINES):

@@ -21,8 +21,9 @@ from vocabtrim_core.corpora.parts import (
     THOUGHT_PARTS,
     kind_in,
     text_in,
+    typed,
 )
-from vocabtrim_core.corpora.reasoning import reasoning_in
+from vocabtrim_core.corpora.reasoning import reasoning_in, why_unread
 from vocabtrim_core.corpora.unread import CALLS, note_unread
 
 
@@ -118,9 +119,12 @@ def _from_parts(
         for kept in (texts, thoughts, calls):
             kept.clear()
 
-    for part in parts:
+    for part in map(typed, parts):
         kind = part.get("type") if isinstance(part, dict) else "text"
         kind = "text" if kind is None and isinstance(part.get("text"), str) else kind
+        if kind in THOUGHT_PARTS and (why := why_unread(part)):
+            remarks.append(why)
+            continue
         text = text_in(part) if kind in TEXT_PARTS or kind in THOUGHT_PARTS else None
         if kind in RESULT_PARTS:
             if role == "assistant" and (texts or thoughts or calls):
@@ -146,7 +150,7 @@ def _from_parts(
 
 def _result(part: dict[str, Any], remarks: list[str]) -> dict[str, Any]:
     """A tool result among the parts of a turn as a message of the tool."""
-    value = part.get("content", part.get("output"))
+    value = part["content"] if part.get("content") is not None else part.get("output")
     text = text_in(value)
     if text is None and value is not None:
         remarks.append("a tool result that is not text was dropped")

@@ -111,7 +111,7 @@ def read(
     options = {"reasoning": reasoning, "last_turn_only": last_turn_only}
     if batch.preformatted:
         text = batch.contents[i].as_py()
-        return Reading(text, template.find_spans(text, rule, **options)), ""
+        return template.read_text(text, rule, **options), ""
     try:
         return template.read(batch.messages(i), rule, tools=batch.tools(i), **options), ""
     except InputError as error:

@@ -45,6 +45,14 @@ def reasoning_in(turn: dict[str, Any], known: str, remarks: list[str]) -> str:
     return known
 
 
+def why_unread(part: dict[str, Any]) -> str:
+    """The remark about a part or item that holds its thought encrypted alone; "" for others."""
+    sealed = _is_encrypted(part, text_in({**part, "encrypted_content": None}))
+    return (
+        f"{REMARK}in a part of type {part.get('type')} is encrypted and cannot be counted" * sealed
+    )
+
+
 def _text_of(value: Any) -> tuple[str, list[str]]:
     """(the text of a thought, why parts of it are not in there)."""
     if not isinstance(value, list):

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vocabtrim_core.corpora.items import are_items
+from vocabtrim_core.corpora.labelled import labelled_turns
+from vocabtrim_core.corpora.parts import system_text
 from vocabtrim_core.corpora.places import (
+    CONVERSATIONS,
+    HISTORY,
+    KEYS,
     chats_among,
     ends_open,
     find_places,
@@ -15,21 +21,20 @@ from vocabtrim_core.corpora.places import (
     list_of_pairs,
     list_of_texts,
 )
-from vocabtrim_core.corpora.schema import ColumnMapping, unread_because, value_at
+from vocabtrim_core.corpora.schema import ColumnMapping, from_text, unread_because, value_at
 from vocabtrim_core.corpora.seen import odd_messages
 from vocabtrim_core.corpora.skips import remedy_of
 
 # Names in order of preference; a guess is sure when exactly one of a row's columns fits.
-CONVERSATIONS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog")
 ALTERNATING = (*CONVERSATIONS, "data")  # as UltraChat calls its lists of texts
 PROMPTS = ("prompt", "instruction", "question", "query", "problem", "input", "user")
 RESPONSES = ("response", "output", "answer", "completion", "chosen", "solution", "assistant")
-HISTORY = ("history",)  # turns before a prompt
 UNREAD = (*HISTORY, "reasoning", "reasoning_content", "thinking")  # beside a prompt: said
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "reject")
 CALLS = ("answers", "function_calls", "tool_calls", "calls")  # beside a query: xLAM
-SYSTEMS = ("system", "system_prompt")
-TOOLS = ("tools", "functions")
+SYSTEMS = ("system", "system_prompt", "systeminstruction", "system_instruction")
+INSTRUCTIONS = ("instructions",)  # beside items of OpenAI's Responses, the system message
+TOOLS = ("tools", "functions", "toolconfig", "tool_config")
 TEXTS = ("text",)
 DOMAINS = ("domain", "category", "subject", "source", "task", "dataset")
 WINNERS = ("winner", "preference", "winner_model_a")
@@ -78,12 +83,15 @@ class _Guess:
             for name in kept
             if _all(sample, name, str) and name not in self.chats and not IDENTITY.fullmatch(name)
         ]
+        if _fitting(PROMPTS, self.texts) and _fitting(RESPONSES, self.texts):
+            for name in _fitting(HISTORY, self.chats):
+                del self.chats[name]
         self.lists = [name for name in kept if list_of_texts(sample, name)]
         self.histories = [name for name in kept if list_of_pairs(sample, name)]
         self.nested = find_places([name for name in kept if name not in self.chats], sample)
         self.base = ColumnMapping(
             domain=next((n for n in _fitting(DOMAINS, self.texts) if _is_label(sample, n)), ""),
-            system=_first(SYSTEMS, self.texts),
+            system=_first(SYSTEMS, [name for name in kept if _all_text(sample, name)]),
             tools=_first(TOOLS, columns),
         )
         self.candidates = (
@@ -99,15 +107,29 @@ class _Guess:
             self._conversation,
             self._pair,
             self._inside,
+            self._labelled_texts,
             self._text,
         )
         found = next((guess for attempt in tries if (guess := attempt())), None)
         if found is None:
             found = self._nothing()
+        found = replace(found, mapping=self._instructed(found.mapping))
         if self.rejected and found.mapping.shape:
             names = ", ".join(f"`{name}`" for name in self.rejected)
             found = replace(found, notes=(*found.notes, f"Answers in {names} are not counted."))
         return replace(found, candidates=self.candidates)
+
+    def _instructed(self, mapping: ColumnMapping) -> ColumnMapping:
+        """With the system message that stands beside the items of OpenAI's Responses."""
+        paths = (mapping.conversation, mapping.prompt, mapping.response)
+        if mapping.system or not any(self._has_items(path) for path in paths if path):
+            return mapping
+        named = _first(INSTRUCTIONS, self.texts)
+        beside = (self._beside(path, INSTRUCTIONS) for path in paths if "." in path)
+        return replace(mapping, system=named or next(filter(None, beside), ""))
+
+    def _has_items(self, path: str) -> bool:
+        return any(are_items(from_text(value_at(row, path))) for row in self.sample)
 
     def _mapping(self, keys: tuple[str, str] | None = None, **found: str) -> ColumnMapping:
         role, content = keys or ("role", "content")
@@ -242,6 +264,8 @@ class _Guess:
         more = {field: path for field, path in beside.items() if path}
         keys = chats.get(prompt) or found.answers[answer]
         prompt = prompt or _first(PROMPTS, self.texts)
+        if not answer and prompt in chats and ends_open(self.sample, prompt, chats[prompt]):
+            answer = _first(RESPONSES, self.texts)
         if not answer:
             mapping = self._mapping(keys, shape="conversation", conversation=prompt, **more)
             return Recognition(mapping, True)
@@ -254,9 +278,25 @@ class _Guess:
     def _beside(self, path: str, names: Sequence[str]) -> str:
         """A value of one of these names in the object that holds the messages."""
         parent = path.rpartition(".")[0]
-        paths = (f"{parent}.{name}" if parent else "" for name in names)
-        held = (p for p in paths if p and any(value_at(row, p) for row in self.sample))
-        return next(held, "")
+        objects = [from_text(value_at(row, parent)) for row in self.sample if parent]
+        keys = dict.fromkeys(k for each in objects if isinstance(each, dict) for k in each)
+        held = [key for key in keys if any(each.get(key) for each in objects if each)]
+        return f"{parent}.{named}" if (named := _first(names, held)) else ""
+
+    def _labelled_texts(self) -> Recognition | None:
+        """Texts in which labels at the beginning of lines say who speaks."""
+        names = [
+            name
+            for name in self.texts
+            if all(labelled_turns(row[name], *KEYS) for row in self.sample if row.get(name))
+        ]
+        if not names:
+            return None
+        best = (_fitting((*CONVERSATIONS, *RESPONSES, *TEXTS), names) or names)[0]
+        note = f"The texts in `{best}` are cut where a line begins with a label such as USER:."
+        return Recognition(
+            self._mapping(shape="conversation", conversation=best), True, notes=(note,)
+        )
 
     def _text(self) -> Recognition | None:
         marked = [name for name in self.texts if _is_marked(self.sample, name)]
@@ -304,6 +344,12 @@ class _Guess:
 def _all(sample: Sequence[dict[str, Any]], name: str, kind: type) -> bool:
     values = [row.get(name) for row in sample if row.get(name) is not None]
     return bool(values) and all(isinstance(value, kind) for value in values)
+
+
+def _all_text(sample: Sequence[dict[str, Any]], name: str) -> bool:
+    """Texts, parts of text, or an object that holds these."""
+    values = [row[name] for row in sample if row.get(name)]
+    return bool(values) and all(system_text(value) is not None for value in values)
 
 
 def _is_marked(sample: Sequence[dict[str, Any]], name: str) -> bool:

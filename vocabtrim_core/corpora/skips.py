@@ -15,15 +15,17 @@ HALF_PAIR = "not valid Unicode (half a surrogate pair)"
 TOO_DEEP = "nested too deeply"
 UNKNOWN_ROLE = "unknown role"
 NOT_JSON = "is Python's notation that cannot be read"
+NOT_OBJECT = "no object with named fields"
 OTHERS = "other reasons"
 # Of such rows a share is allowed, as of those that a template refuses: more is no accident.
-BROKEN = (UNKNOWN_ROLE, TOO_DEEP, OTHERS)
+BROKEN = (UNKNOWN_ROLE, TOO_DEEP, NOT_OBJECT, OTHERS)
 
 REMEDIES = {
     HALF_PAIR: "write the file again as UTF-8 with whole characters",
     TOO_DEEP: "write the conversation as a list of messages, not deeper",
     NOT_JSON: "write the column from its source again as JSON, with pandas: "
     'frame.to_json("rows.jsonl", orient="records", lines=True)',
+    NOT_OBJECT: 'write every row as an object, such as {"messages": […]}',
     UNTRAINED_ROW: "take the flags out, or count rows that have trained turns",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,12 +16,42 @@ from vocabtrim_core.errors import InputError
 
 CHUNK = 8 * 2**20
 PIECE = 2**14  # decompressed at once to find where a file is damaged
-CODECS = {".gz": "gzip", ".zst": "zstd"}
+CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
+UNREAD = {
+    b"\xfd7zXZ\0": ("xz", "xz -d"),
+    b"\x04\x22\x4d\x18": ("LZ4", "lz4 -d"),
+    b"PK\x03\x04": ("a ZIP archive", "unzip"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "7z x"),
+}
+
+
+def codec_of(path: Path) -> str | None:
+    """How a file is compressed: by its first bytes, whatever its name, else by its last suffix.
+
+    InputError for one that is compressed in a way that is not read.
+    """
+    stat = path.stat()
+    return _codec(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1024)
+def _codec(path: Path, size: int, mtime_ns: int) -> str | None:
+    with path.open("rb") as file:
+        head = file.read(8)
+    for magic, (kind, command) in UNREAD.items():
+        if head.startswith(magic) and path.suffix.lower() != ".arrow":
+            raise InputError(
+                f"{label_of(path)} is compressed ({kind}), which is not read; unpack it "
+                f"(`{command}`), or compress it with gzip or zstd."
+            )
+    found = next((codec for magic, codec in MAGIC.items() if head.startswith(magic)), None)
+    return found or CODECS.get(path.suffix.lower())
 
 
 def is_compressed(path: Path) -> bool:
-    """By its last suffix."""
-    return path.suffix.lower() in CODECS
+    """By its first bytes or its last suffix."""
+    return codec_of(path) is not None
 
 
 class Stream:
@@ -56,8 +87,8 @@ class Stream:
 
 @contextmanager
 def open_stream(path: Path, start: int = 0, stop: int = 0) -> Generator[Stream]:
-    """The file from byte `start` to `stop` (0: to the end), decompressed by its suffix."""
-    codec = CODECS.get(path.suffix.lower())
+    """The file from byte `start` to `stop` (0: to the end), decompressed where it is compressed."""
+    codec = codec_of(path)
     with pa.OSFile(str(path)) as file:
         if codec is None:
             file.seek(start)

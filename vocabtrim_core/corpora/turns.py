@@ -13,6 +13,9 @@ from typing import Any
 
 from vocabtrim_core.corpora.batches import UnusableError, canonical_role
 from vocabtrim_core.corpora.calls import calls_from
+from vocabtrim_core.corpora.labelled import labelled_turns
+from vocabtrim_core.corpora.langchain import unwrapped
+from vocabtrim_core.corpora.pairs import as_messages
 from vocabtrim_core.corpora.parts import kind_in
 from vocabtrim_core.corpora.schema import (
     ColumnMapping,
@@ -66,6 +69,8 @@ def _turns(value: Any, column: str, mapping: ColumnMapping) -> list[Any]:
     value = from_text(value)
     if isinstance(value, dict):
         value = _by_turn(value, column)
+    if isinstance(value, str) and (turns := labelled_turns(value, mapping.role, mapping.content)):
+        return turns
     if isinstance(value, str) and (why := unread_because(value)):
         raise UnusableError(f"`{column}` {why}")
     if not isinstance(value, list):
@@ -74,7 +79,7 @@ def _turns(value: Any, column: str, mapping: ColumnMapping) -> list[Any]:
         raise UnusableError(f"`{column}` is empty")
     if _are_texts(value):
         return _alternating(value, mapping)
-    return value
+    return as_messages(value, mapping.role, mapping.content)
 
 
 def _by_turn(columns: dict[str, Any], column: str) -> list[dict[str, Any]]:
@@ -160,7 +165,7 @@ def _others(row: dict[str, Any], column: str) -> int:
 
 def _listed(value: Any, mapping: ColumnMapping) -> list[dict[str, Any]] | None:
     """A list of messages, also when it was stored as JSON text."""
-    turns = _list_in(value)
+    turns = as_messages(_list_in(value) or [], mapping.role, mapping.content)
     is_chat = turns and all(isinstance(turn, dict) and mapping.role in turn for turn in turns)
     return turns if is_chat else None
 
@@ -181,16 +186,10 @@ def _answer(response: Any, mapping: ColumnMapping) -> list[dict[str, Any]]:
         return []
     if turns := _listed(response, mapping):
         return turns
+    if message := unwrapped(response):
+        response = message
     if isinstance(response, dict) and (mapping.role in response or mapping.content in response):
         return [{mapping.role: "assistant", **response}]
-    if isinstance(response, list) and any(
-        isinstance(item, dict) and item.get("type") == "message" for item in response
-    ):
-        parts: list[Any] = []
-        for item in response:
-            told = isinstance(item, dict) and item.get("type") == "message"
-            parts += as_list(item.get("content")) or [] if told else [item]
-        response = parts
     return [{mapping.role: "assistant", mapping.content: response}]
 
 

@@ -94,6 +94,6 @@ def _corpus_suffix(label: str) -> str:
     if not found:
         raise InputError(
             f"{label} is not a kind of file that can be read; upload one that ends in "
-            f"{', '.join(FORMATS)}, plain or compressed as .gz or .zst."
+            f"{', '.join(FORMATS)}, plain or compressed as .gz, .zst or .bz2."
         )
     return found.group().lower()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from vocabtrim_core.errors import InputError
@@ -46,6 +46,8 @@ class CountConfig:
     most_refused: Annotated[float, Leaf(NUMBER, "--max-refused", help=REFUSED, metavar="SHARE")] = (
         0.01
     )
+    # What follows what in conversations that were held against the definition (see `span_proof`).
+    checked: set[tuple[Any, ...]] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:

@@ -56,7 +56,7 @@ def read_rows(
         check()
         if batch.preformatted:
             text = batch.contents[int(batch.offsets[i])].as_py()
-            found.readings[i] = Reading(text, template.find_spans(text, recipe.rule, **options))
+            found.readings[i] = template.read_text(text, recipe.rule, **options)
             continue
         try:
             found.readings[i] = template.read(

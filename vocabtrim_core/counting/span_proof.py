@@ -1,11 +1,16 @@
 """Evidence, gathered while counting, that the counted spans are those of the definition.
 
-A sample of every corpus is counted a second time, literally: each assistant turn is rendered once
-as the prompt before it and once with it, and the whole conversation is encoded by HF tokenizers and
+A sample of every corpus is counted a second time, literally, and with it the first conversation in
+which one kind of turn follows another, wherever it stands: each assistant turn is rendered once as
+the prompt before it and once with it, and the whole conversation is encoded by HF tokenizers and
 cut by character offsets. One difference and nothing of the quick way is believed for this count.
 """
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +26,7 @@ from vocabtrim_core.templates.verify import SpanError, check_spans
 FIRST = 8  # rows of every file
 ONE_IN = 2_000  # rows per checked row after that, and
 MANY, ONE_IN_MANY = 50_000, 10_000  # where so many were read: rows of a file are much alike
+OUTSIDE = 8  # beside the codes of roles
 RICH_FIRST, RICH_ONE_IN = 1, 500  # of the rows of a block that have calls, tools or reasoning
 
 
@@ -29,7 +35,7 @@ def check_sample(batch: MessageBatch, recipe: CountConfig, encoded: EncodedBatch
     if batch.preformatted or recipe.rule not in ("assistant", "content"):
         return Proof()
     conversations = turns = 0
-    for i in _sample(batch):
+    for i in sorted({*_sample(batch), *_new_kinds(batch, recipe)}):
         if not encoded.counted[i]:
             continue
         messages, tools = batch.messages(i), batch.tools(i)
@@ -50,6 +56,46 @@ def _sample(batch: MessageBatch) -> list[int]:
     chosen = np.flatnonzero((rows <= FIRST) | (rows % every == 1))
     rich = sorted(batch.structured)
     return sorted({*chosen.tolist(), *rich[:RICH_FIRST], *rich[::RICH_ONE_IN]})
+
+
+def _new_kinds(batch: MessageBatch, recipe: CountConfig) -> list[int]:
+    """The first rows in which one kind of message follows another as in none before: of rich rows
+    by role, calls, reasoning and what is null or empty, of the others by role."""
+    found: list[int] = []
+    seen, way = recipe.checked, (recipe.template.fast, recipe.template.literal)
+
+    def add(i: int, pairs: set[tuple[Any, ...]]) -> None:
+        kinds = {(way, *pair) for pair in pairs}
+        if not kinds <= seen:
+            seen.update(kinds)
+            found.append(i)
+
+    for i, row in batch.structured.items():
+        kinds = [_kind(message) for message in row["messages"]]
+        tools = bool(row.get("tools"))
+        add(i, {(tools, *pair) for pair in itertools.pairwise([(), *kinds, ()])})
+    codes, starts = batch.codes.astype(np.int64), batch.offsets[:-1]
+    before = np.concatenate([[OUTSIDE], codes[:-1]])
+    before[starts[starts < len(codes)]] = OUTSIDE
+    pairs, first = np.unique(before * OUTSIDE + codes, return_index=True)
+    rows = np.searchsorted(batch.offsets, first, "right") - 1
+    for pair, i in zip(pairs.tolist(), rows.tolist(), strict=True):
+        if i not in batch.structured:
+            add(i, {(pair,)})
+    return found
+
+
+def _kind(message: Mapping[str, Any]) -> tuple[Any, ...]:
+    content, calls = message.get("content"), message.get("tool_calls") or ()
+    return (
+        message["role"],
+        None if content is None else bool(content.strip()),
+        min(len(calls), 2),
+        {type(c.get("function", c).get("arguments")) for c in calls if isinstance(c, dict)}
+        == {str},
+        bool(message.get("reasoning_content")),
+        message.get("weight") == 0,
+    )
 
 
 def _check_ids(

@@ -26,10 +26,15 @@ from vocabtrim_core.templates.spans import (
     span_of,
     without_thoughts,
 )
-from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, joined
+from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, joined, said
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+UNSURE = "rendered text in which this chat template's markers do not show"
+TOOLS_ALONE = (
+    "The tokenizer's chat template writes no conversation without tools, and this has none."
+)
 
 __all__ = ["RULES", "SPAN_ENDS", "ChatTemplate", "Reading", "Span", "ids_inside", "span_ids"]
 
@@ -50,7 +55,9 @@ class ChatTemplate:
     span_end: where a turn ends, one of `SPAN_ENDS`.  literal: turns are found by carrying out the
     definition, which takes longer.
     with_tools: the template of conversations that come with tools, where it is another one.
+    tools_alone: it writes no others.
     fast_path: for which contents and role orders no rendering is needed.
+    unsure: kinds of turns that the markers do not find as they are in rendered text.
     """
 
     name: str
@@ -70,7 +77,9 @@ class ChatTemplate:
     literal: bool = False
     warnings: tuple[str, ...] = ()
     with_tools: ChatTemplate | None = field(default=None, repr=False)
+    tools_alone: bool = False
     fast_path: FastPath | None = field(default=None, repr=False)
+    unsure: tuple[str, ...] = ()
 
     @property
     def jinja(self) -> str:
@@ -133,7 +142,12 @@ class ChatTemplate:
         return text + chosen.header
 
     def for_tools(self, tools: list[Any] | None) -> ChatTemplate:
-        """The template for a conversation with these tools, as transformers chooses it."""
+        """The template for a conversation with these tools, as transformers chooses it.
+
+        RefusedError for one without tools where it is there for tools alone.
+        """
+        if self.tools_alone and not tools:
+            raise RefusedError(TOOLS_ALONE, TOOLS_ALONE.rstrip("."))
         return self.with_tools if tools and self.with_tools else self
 
     def spans(
@@ -185,7 +199,7 @@ class ChatTemplate:
         if turns is None:
             turns = self._by_definition(rendered, messages, tools)
         if not self.masks:
-            return turns
+            return said(rendered.text, turns)
         found = []
         for start, end in rendered.generated:
             holder = [t.message for t in turns if t.start < end and start < t.tail]
@@ -196,6 +210,16 @@ class ChatTemplate:
                 stopped = ended(rendered.text, holder[0], start, end, self.finder.stops)
                 found.append(stopped._replace(end=end, tail=end))
         return found
+
+    def read_text(
+        self, text: str, rule: str, *, reasoning: bool = True, last_turn_only: bool = False
+    ) -> Reading:
+        """Text that is already rendered, with its counted ranges (see `find_spans`); a note where
+        turns of some kind are written so that the markers miss them."""
+        spans = self.find_spans(text, rule, reasoning=reasoning, last_turn_only=last_turn_only)
+        sure = rule in ("all", "reference") or not self.unsure
+        kinds = " and ".join(self.unsure)
+        return Reading(text, spans, () if sure else ((f"{UNSURE} {kinds} exactly", 1),))
 
     def find_spans(
         self, text: str, rule: str, *, reasoning: bool = True, last_turn_only: bool = False
@@ -238,24 +262,30 @@ class ChatTemplate:
             try:
                 own = self.generated(messages, i, tools)
                 whole = self.renderer.text(messages[: i + 1], tools)
+                whole = whole.removesuffix(self.finder.trailer)
             except RefusedError:  # such as an answer to nothing
                 own = whole = None
             if own is None or whole is None:
-                self._lose(i)
+                found += self._opened_as_usual(i, rendered, tools) or self._lose(i)
                 continue
             start = len(common_start(whole.removesuffix(own), text))
             tail = len(common_start(whole, text))
             if not text[start:tail].strip():
                 # Written anew in the whole, as its own part says.
                 part = [] if self.literal else self.finder.turns_of(i, rendered, tools)
-                if not part:
-                    self._lose(i)
-                found += part
+                found += part or self._lose(i)
                 continue
             found.append(ended(text, i, start, tail, self.finder.stops))
         return found
 
-    def _lose(self, i: int) -> None:
+    def _opened_as_usual(self, i: int, rendered: Rendered, tools: list[Any] | None) -> list[Turn]:
+        """The part of a message that the definition says nothing about, such as an answer to
+        nothing, where it begins as answers do."""
+        part = [] if self.literal else self.finder.turns_of(i, rendered, tools)
+        before = rendered.text[: part[0].start].rstrip() if part else ""
+        return part if self.header.strip() and before.endswith(self.header.rstrip()) else []
+
+    def _lose(self, i: int) -> list[Turn]:
         """A turn that is written as another role's, or not at all, is noted as lost; where nothing
         but the definition is believed, the conversation is left out."""
         if self.literal:
@@ -264,6 +294,7 @@ class ChatTemplate:
                 f"The part of message {i + 1} (role assistant) {why}; choose a named template.",
                 f"a turn {why}",
             )
+        return []
 
     def generated(self, messages: Messages, i: int, tools: list[Any] | None = None) -> str | None:
         """What the model would have generated as message i, by the definition carried out
@@ -272,7 +303,8 @@ class ChatTemplate:
         def text(some: Sequence[Mapping[str, Any]], prompt: bool) -> str:
             return self.renderer.text(some, tools, prompt=prompt)
 
-        return generated(text, messages, i, self.finder.usual_prompt())
+        finder = self.finder
+        return generated(text, messages, i, finder.usual_prompt(), finder.trailer)
 
     def frames(self, rule: str) -> tuple[Frame, Frame]:
         """Ids around the content of a turn that is not rendered: inside a conversation, and where

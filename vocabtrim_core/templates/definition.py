@@ -16,7 +16,11 @@ Text = Callable[[Sequence[Mapping[str, Any]], bool], str]
 
 
 def generated(
-    text: Text, messages: Sequence[Mapping[str, Any]], i: int, header: str = ""
+    text: Text,
+    messages: Sequence[Mapping[str, Any]],
+    i: int,
+    header: str = "",
+    trailer: str = "",
 ) -> str | None:
     """What the model would have generated as message i, and what the template writes after it.
 
@@ -25,15 +29,20 @@ def generated(
 
     text: (messages, with the generation prompt?) -> rendered text; InputError where the template
     refuses.  header: what usually opens an answer, for places where the template writes it with the
-    answer alone.
+    answer alone.  trailer: what it writes behind every conversation, which is the generation
+    prompt where it is the header.
     """
-    before, after = text(messages[:i], True), text(messages[: i + 1], False)
-    written = before.endswith(header) and before != text(messages[:i], False)
+    before, closed = text(messages[:i], True), text(messages[:i], False)
+    after = text(messages[: i + 1], False).removesuffix(trailer)
+    written = before.endswith(header) and before != closed
+    bare = closed.removesuffix(trailer)
+    if trailer != header:
+        before = bare + before[len(closed) :] if before.startswith(closed) else before
     if header and not written and after.startswith(before + header):
         before += header
     if after.startswith(before):
         return after[len(before) :]
-    if i and not after.startswith(_open(text(messages[:i], False))):
+    if i and not after.startswith(_open(bare)):
         return None
     # The prompt opens something that this turn does not have (a thought): cut at a piece of markup.
     pairs = enumerate(zip(before, after, strict=False))
@@ -41,7 +50,11 @@ def generated(
     opened = before.rfind("<", 0, shared)
     if opened >= 0 and (piece := PIECE.match(before, opened)) and shared < piece.end():
         shared = opened
-    return after[shared:]
+    # Or this turn alone closes the message before (Hermes 3: a result of a tool).
+    added = before[len(bare) :] if before.startswith(bare) else ""
+    late = re.compile(rf"(?:\s|{PIECE.pattern})*?{re.escape(added)}")
+    closed_late = late.match(after, shared) if added.strip() else None
+    return after[closed_late.end() if closed_late else shared :]
 
 
 def _open(text: str) -> str:

@@ -23,6 +23,9 @@ class Markers:
     headers: open an answer.  stops: stop tokens.  soft: of these, those that do not stop the model
     when a header follows.  roles: open a turn of any role.  specials: texts of special tokens, one
     of which may be a stop token that only other settings of the template write.
+    answer: what a plain answer begins with behind its header (Harmony: its channel): it has stopped
+    with any stop token.  results: close the result of a tool; a turn that no header opens may begin
+    there (DeepSeek V3: a second call).  trailer: stands behind every conversation.
     """
 
     headers: tuple[str, ...]
@@ -30,11 +33,17 @@ class Markers:
     soft: tuple[str, ...]
     roles: tuple[str, ...]
     specials: tuple[str, ...]
+    answer: str = ""
+    results: tuple[str, ...] = ()
+    trailer: str = ""
 
     def turns(self, text: str) -> list[Turn]:
         """The assistant turns of a rendered text, in order."""
         found: list[Turn] = []
         start: int | None = None
+        said = 0  # behind the last header
+        behind: int | None = None  # the last result, where nothing else was opened since
+        text = text.removesuffix(self.trailer)
 
         def close(begin: int, tail: int) -> None:
             turn = ended(text, -1, begin, tail, self.stops)
@@ -45,14 +54,24 @@ class Markers:
         for match in _pattern(self).finditer(text):
             what = match[0]
             if start is None:
-                start = match.end() if what in self.headers else None
+                if what in self.headers:
+                    start, said, behind = match.end(), match.end(), None
+                elif what in self.results:
+                    behind = match.end()
+                elif what in self.roles:
+                    behind = None
+                elif behind is not None and what not in self.soft:
+                    close(behind, match.end() + text.startswith("\n", match.end()))
+                    behind = None
             elif what in self.stops and what not in self.soft:
                 close(start, match.end() + text.startswith("\n", match.end()))
                 start = None
             elif what in self.headers:
-                if not text[start : match.start()].rstrip().endswith(self.soft or ("\0",)):
+                goes_on = text[said : match.start()].rstrip().endswith(self.soft or ("\0",))
+                if not goes_on or (self.answer and text.startswith(self.answer, said)):
                     close(start, match.start())
                     start = match.end()
+                said = match.end()
             elif what in self.roles:
                 close(start, match.start())
                 start = None
@@ -69,4 +88,5 @@ class Markers:
 
 @functools.lru_cache
 def _pattern(markers: Markers) -> re.Pattern[str]:
-    return re.compile(any_of((*markers.headers, *markers.stops, *markers.roles)) or "(?!)")
+    units = (*markers.headers, *markers.stops, *markers.roles, *markers.results)
+    return re.compile(any_of(units) or "(?!)")

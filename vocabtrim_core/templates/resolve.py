@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,17 @@ from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.templates.fast_path_probe import prove
 from vocabtrim_core.templates.format import (
     THOUGHT,
-    TOOL,
     TemplateFormat,
     conversation,
     probe_format,
 )
 from vocabtrim_core.templates.forms import probe_habits
-from vocabtrim_core.templates.preformatted import Markers
 from vocabtrim_core.templates.presets import NAMED, NamedTemplate
 from vocabtrim_core.templates.probe_cache import kept
+from vocabtrim_core.templates.probe_markers import probe_markers, unsure_kinds
 from vocabtrim_core.templates.render import Renderer
 from vocabtrim_core.templates.spans import SPAN_ENDS
-from vocabtrim_core.templates.stops import CALL, CALLED, TOOLS, Stops, opens_answers, probe_stops
+from vocabtrim_core.templates.stops import TOOLS, probe_opening, probe_stops
 from vocabtrim_core.templates.turns import MARKUP, TurnFinder
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -75,12 +75,24 @@ def _probed(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
             f"choose a named template: {', '.join(NAMED)}."
         )
     else:
-        template = _own(tokenizer, tokenizer.chat_template)
+        template = _own_or_for_tools(tokenizer, tokenizer.chat_template)
         if tokenizer.tool_template and tokenizer.tool_template != tokenizer.chat_template:
             with_tools = _own(tokenizer, tokenizer.tool_template, TOOLS)
             template = replace(template, with_tools=replace(with_tools, span_end=span_end))
-    template = replace(template, span_end=span_end)
+    template = replace(template, span_end=span_end, unsure=unsure_kinds(template))
+    if template.tools_alone:
+        return template
     return replace(template, fast_path=prove(template, tokenizer))
+
+
+def _own_or_for_tools(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
+    """The tokenizer's jinja, also where it can do nothing without tools."""
+    try:
+        return _own(tokenizer, jinja)
+    except InputError:
+        with suppress(InputError):
+            return replace(_own(tokenizer, jinja, TOOLS), tools_alone=True)
+        raise
 
 
 def _own(tokenizer: Tokenizer, jinja: str, tools: Sequence[Any] = ()) -> ChatTemplate:
@@ -138,14 +150,15 @@ def _template(
 ) -> ChatTemplate:
     renderer = replace(renderer, habits=probe_habits(renderer.as_it_stands))
     stops = probe_stops(renderer, tokenizer)
-    opens = opens_answers(renderer)
-    finder = TurnFinder(renderer, stops.tokens, opens, "" if opens else shape.opening)
+    opening = probe_opening(renderer)
+    header = "" if opening.answers else shape.opening
+    finder = TurnFinder(renderer, stops.tokens, opening.answers, header, opening.trailer)
     specials = tuple(text for text in tokenizer.specials.values() if text)
     return ChatTemplate(
         name=name,
         renderer=renderer,
         finder=finder,
-        markers=_markers(finder, shape, stops, specials),
+        markers=probe_markers(finder, shape, stops, specials),
         user_header=shape.user_header,
         ends=tuple(dict.fromkeys(filter(None, (shape.end_of_turn, shape.last_end)))),
         thought_channel=_thought_channel(renderer, finder) if shape.reasoning else None,
@@ -156,38 +169,6 @@ def _template(
         drops_thinking=shape.drops_thinking,
         reasoning=shape.reasoning,
     )
-
-
-def _markers(
-    finder: TurnFinder, shape: TemplateFormat, stops: Stops, specials: tuple[str, ...]
-) -> Markers:
-    """What tells turns apart in text that is already rendered: the usual header first, then what
-    the template writes when it is asked to open an answer."""
-    unasked = finder.renderer.has_marks or not finder.opens  # then all turns begin with the same
-    own = [shape.opening] if unasked and shape.opening.strip() else [*shape.headers]
-    calling = [*conversation("ua"), *conversation("t")]
-    calling[1] = {"role": "assistant", "content": None, "tool_calls": [CALL]}
-    calling[2] |= {"tool_call_id": CALL["id"], "name": CALLED}
-    prompts, results = [], []
-    for chat in (conversation("u"), conversation("su"), conversation("uat"), calling):
-        try:
-            rendered = finder.renderer.render(chat)
-        except InputError:
-            continue
-        prompt = finder.prompt(rendered.chat).rstrip(" ")
-        prompts.append(prompt)
-        if chat is calling and not prompt.strip() and rendered.parts:
-            # The model's turn goes on behind a result (Gemma 4).
-            closing = rendered.text[rendered.text.rfind(TOOL) + len(TOOL) : rendered.parts[-1].end]
-            results += [unit[0] for unit in MARKUP.finditer(closing)][-1:]
-    opened = [text for text in dict.fromkeys(prompts) if finder.opens and text.strip()]
-    if opened and any(own[0].startswith(header) for header in opened):
-        own = opened
-    else:
-        own += [header for header in opened if header.startswith(own[0])]
-    headers = tuple(dict.fromkeys((*own, *results)))
-    roles = tuple(r for r in stops.roles if r not in headers)
-    return Markers(headers, stops.tokens, stops.soft, roles, specials)
 
 
 def _thought_channel(renderer: Renderer, finder: TurnFinder) -> tuple[str, str] | None:

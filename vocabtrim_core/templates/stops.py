@@ -10,13 +10,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.format import ASSISTANTS, THOUGHT, conversation
 from vocabtrim_core.templates.render import Renderer
-from vocabtrim_core.templates.turns import CALL, CALLED, MARKUP
+from vocabtrim_core.templates.turns import CALL, CALLED, MARKUP, common_start
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 TOOLS = [
@@ -102,10 +103,36 @@ def _between_calls(renderer: Renderer, special: re.Pattern[str]) -> set[str]:
     return set(special.findall(first[first.rfind(CALLED) :]))
 
 
-def opens_answers(renderer: Renderer) -> bool:
-    """The template writes a generation prompt when it is asked to."""
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """answers: the template writes a generation prompt, when it is asked to or always.
+    trailer: what it writes behind the last message of every conversation, whoever said that."""
+
+    answers: bool
+    trailer: str
+
+
+def probe_opening(renderer: Renderer) -> Opening:
+    """What stands behind conversations, and whether it opens an answer.
+
+    A trailer opens one if more of it begins an assistant's part than begins any other part.
+    """
     chat = conversation("u")
-    return renderer.text(chat, prompt=True) != renderer.text(chat)
+    asked = renderer.text(chat, prompt=True) != renderer.text(chat)
+    parts: list[tuple[bool, str]] = []  # (is it an assistant's?, its text)
+    trailers: set[str] = set()
+    for (chat, _), tools in itertools.product(probes(), (None, TOOLS)):
+        with suppress(InputError):  # a template without tools, or of a strict order
+            text, written, *_ = renderer.render(chat, tools)
+            trailers.add(text[written[-1].end :] if written else "")
+            parts += [
+                (chat[p.message]["role"] == "assistant", text[p.start : p.end]) for p in written
+            ]
+    trailer = trailers.pop() if len(trailers) == 1 else ""
+    alike = {True: 0, False: 0}
+    for own, text in parts:
+        alike[own] = max(alike[own], len(common_start(trailer, text).strip()))
+    return Opening(asked or alike[True] > alike[False], trailer)
 
 
 def _opening(written: str, message: dict[str, Any]) -> str:

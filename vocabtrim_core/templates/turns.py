@@ -62,13 +62,15 @@ class TurnFinder:
     """Finds the turns in what one template writes.
 
     stops: texts of the tokens a turn ends with.  opens: the template writes a generation prompt
-    when it is asked to.  header: what stands before an answer where it writes none.
+    when it is asked to, or always.  header: what stands before an answer where it writes none.
+    trailer: what it writes behind every conversation.
     """
 
     renderer: Renderer
     stops: tuple[str, ...]
     opens: bool
     header: str
+    trailer: str = ""
     _prompts: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)
 
     def turns(self, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn] | None:
@@ -179,6 +181,17 @@ def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]
     if match := pattern.search(text, max(start, tail - LONGEST_ENDING), tail):
         stop, end = match.span(1)
     return Turn(message, start, stop, end, tail)
+
+
+def said(text: str, turns: Sequence[Turn]) -> list[Turn]:
+    """The turns but for stop tokens that stand alone behind the results of tools: they close what
+    stands open (Gemma 4), and the model was not asked there."""
+    before = [-1, *(turn.message for turn in turns)]
+    return [
+        turn
+        for turn, last in zip(turns, before, strict=False)
+        if turn.message != last or text[turn.start : turn.stop].strip()
+    ]
 
 
 def joined(turns: Iterable[Turn]) -> list[Turn]:

@@ -91,7 +91,7 @@ def _conversations(table: Any, mapping: ColumnMapping, file: str, rows: np.ndarr
     keys = {field.name for field in messages.type if not pa.types.is_null(field.type)}
     contents = pc.struct_field(messages, mapping.content).cast(pa.large_string())
     codes, odd = _codes(pc.struct_field(messages, mapping.role), mapping)
-    rich = _any_by_row(odd, offsets)
+    rich = _any_by_row(odd | ((codes < 0) & ~_nulls(messages)), offsets)  # an item, or a pair
     for key in RICH:
         if key in keys:  # else nobody says it
             rich |= _any_by_row(_telling(pc.struct_field(messages, key), key), offsets)

@@ -23,6 +23,7 @@ from vocabtrim_core.corpora.batches import (
 )
 from vocabtrim_core.corpora.calls import tools_from
 from vocabtrim_core.corpora.messages import plain_text, read_message
+from vocabtrim_core.corpora.parts import system_text
 from vocabtrim_core.corpora.schema import ColumnMapping, value_at
 from vocabtrim_core.corpora.skips import (
     HALF_PAIR,
@@ -116,7 +117,8 @@ def read_row(
     messages = _messages(turns, column, mapping, remarks)
     system = value_at(row, mapping.system) if mapping.system else None
     if system and messages[0]["role"] != "system":
-        text = plain_text(system, mapping.system, remarks)
+        text = system_text(system)
+        text = plain_text(system, mapping.system, remarks) if text is None else text
         messages.insert(0, {"role": "system", "content": text})
     answers = [
         m.get("weight") != 0

@@ -160,7 +160,7 @@ def _values(stream: Stream, name: str, chunk: int | None, *, array: bool) -> Ite
                 row = TOO_DEEP
             number += 1
             if row is not TOO_DEEP and not isinstance(row, dict):
-                raise not_object(f"{name}, row {number}", row)
+                row = not_object(row)
             rows.append((number, whole(row) if escapes and row is not TOO_DEEP else row))
             at = end
         line += text.count("\n", 0, at)

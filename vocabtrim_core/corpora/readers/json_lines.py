@@ -26,8 +26,9 @@ from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
 from vocabtrim_core.corpora.decoders.rows import batch_from_rows, whole
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
+from vocabtrim_core.corpora.parts import kind_in
 from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.skips import TOO_DEEP
+from vocabtrim_core.corpora.skips import NOT_OBJECT, TOO_DEEP
 from vocabtrim_core.corpora.streams import (
     CHUNK,
     Stream,
@@ -139,7 +140,9 @@ def decode_lines(
     data: bytes, first_row: int, lines: int, mapping: ColumnMapping, name: str
 ) -> MessageBatch:
     """A batch from whole lines; the first is line `first_row` of the file."""
-    table = _parse_fast(data, mapping)
+    # Of a line that is no object (null) Arrow's reader makes a crash.
+    objects = data.startswith(b"{") and data.count(b"\n{") == lines - 1
+    table = _parse_fast(data, mapping) if objects else None
     if table is not None and len(table) == lines:  # else: blank lines, or objects across lines
 
         def whole_rows(places: list[int]) -> Rows:
@@ -261,7 +264,7 @@ def _parse_lines(data: bytes, first_row: int, name: str) -> Rows:
                 rows.append((number, str(reason)))
                 continue
         if not isinstance(row, dict):
-            raise not_object(place(name, number), row)
+            row = not_object(row)
         rows.append((number, whole(row) if b"\\ud" in line or b"\\uD" in line else row))
     return rows
 
@@ -291,7 +294,6 @@ def _parse_strange(line: bytes, where: str) -> Any:
         raise UnusableError(TOO_DEEP) from None
 
 
-def not_object(where: str, row: Any) -> InputError:
-    """The sentence for a row that is JSON but has no fields."""
-    kind = {list: "a list", str: "a text", type(None): "null"}.get(type(row), "a number")
-    return InputError(f"{where} holds {kind}, not an object with named fields; correct the line.")
+def not_object(row: Any) -> str:
+    """Why a row that is JSON but has no fields is unusable."""
+    return f"{NOT_OBJECT} but {kind_in(row)}"

@@ -19,7 +19,7 @@ from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.readers.json_lines import PART_BLOCKS
 from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.streams import CHUNK, is_compressed, open_stream
+from vocabtrim_core.corpora.streams import CHUNK, CODECS, is_compressed, open_stream
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -49,7 +49,8 @@ def _plain(path: Path) -> Path:
     """Files that are not read in order are unpacked once, into the workspace."""
     if not is_compressed(path):
         return path
-    target = workspace.folder("unpacked") / f"{scan(path).sha256[:32]}{path.with_suffix('').suffix}"
+    named = path.with_suffix("") if path.suffix.lower() in CODECS else path
+    target = workspace.folder("unpacked") / f"{scan(path).sha256[:32]}{named.suffix}"
     if not target.exists():
 
         def unpack(file: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
@@ -16,6 +17,16 @@ T = TypeVar("T")
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e15)]  # excludes infinity and NaN
 Length = Annotated[float, msgspec.Meta(ge=0, lt=1e6)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+KINDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "text",
+    "array": "a list",
+    " >= ": " of at least ",
+    " > ": " above ",
+    " <= ": " of at most ",
+    " < ": " below ",
+}
 Whole = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -93,11 +104,36 @@ def typed(record: Record, kind: type[T], title: str) -> T:
     try:
         return msgspec.convert(record.value, kind)
     except msgspec.ValidationError as error:
-        reason = str(error)
+        where = record.where.rstrip(",")
+        raise InputError(f"{where}: {_in_words(str(error), record.value)}.") from error
+
+
+def require_completed(record: Record) -> None:
+    """InputError for a run of which no request was completed: its numbers mean nothing."""
+    if isinstance(record.value, dict) and record.value.get("completed") == 0:
         raise InputError(
-            f"{record.where} cannot be read as a result of {title}: "
-            f"{reason[:1].lower()}{reason[1:]}."
-        ) from error
+            f"{record.where}: no request was completed, so nothing was measured; look at the "
+            "server's log and run the benchmark again."
+        )
+
+
+def _in_words(reason: str, value: Any) -> str:
+    """What msgspec says of a field, as a sentence about it."""
+    if missing := re.fullmatch(
+        r"Object missing required field `(.*?)`(?: - at `\$\.?(.*)`)?", reason
+    ):
+        inside = f" in {missing[2]}" if missing[2] else ""
+        return f"the field {missing[1]} is missing{inside}; run the benchmark again, to its end"
+    found = re.fullmatch(r"Expected (.*?)(?:, got (.*?))?(?: - at `\$\.?(.*?)`)?", reason)
+    if not found:
+        return reason[:1].lower() + reason[1:]
+    wanted, got, path = found.groups()
+    held = value.get(path) if isinstance(value, dict) and path in value else None
+    is_now = f"{held}" if isinstance(held, int | float | str) else (got or "another").strip("`")
+    wanted = wanted.replace("`", "")
+    for said, meant in KINDS.items():
+        wanted = wanted.replace(said, meant)
+    return f"{path or 'it'} is {is_now}, but must be {wanted}; run the benchmark again"
 
 
 def has(value: Any, *names: str) -> bool:

@@ -20,6 +20,7 @@ from vocabtrim_core.serving.importers.importer import (
     Whole,
     has,
     latency,
+    require_completed,
     typed,
     verified,
 )
@@ -65,6 +66,7 @@ class _Line:
 
 def _read(source: Source) -> Iterable[Piece]:
     for record in source.records:
+        require_completed(record)
         line = typed(record, _Line, TITLE)
         server = line.server_info or _Server()
         length = line.accept_length or None

@@ -26,6 +26,7 @@ from vocabtrim_core.serving.importers.importer import (
     Whole,
     has,
     latency,
+    require_completed,
     typed,
 )
 from vocabtrim_core.serving.importers.sources import Source
@@ -61,6 +62,7 @@ class _Result:
 
 def _read(source: Source) -> Iterable[Piece]:
     for record in source.records:
+        require_completed(record)
         result = typed(record, _Result, TITLE)
         drafts = result.spec_decode_num_drafts or None
         length = result.spec_decode_acceptance_length or None
