@@ -17,7 +17,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer
-from vocabtrim_core.tokenizers.vocab_size import ASSUMED, least, padded
+from vocabtrim_core.tokenizers.vocab_size import ASSUMED, known_vocab_sizes, smallest_vocab_size
 from vocabtrim_core.workspace.files import write_atomic
 
 SOURCES = ("Bundled", "Path", "Upload", "Hub")
@@ -60,7 +60,7 @@ def choose() -> Tokenizer | None:
 def _with_v(found: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
     """The field for the model's V where no config.json says it, with the sizes that are known."""
     key = f"model_v_{found.fingerprint[:16]}"
-    sizes, needed = padded(found.backend), least(found.backend)
+    sizes, needed = known_vocab_sizes(found.backend), smallest_vocab_size(found.backend)
     if sizes:
         st.pills(
             "Models with this tokenizer have V",
