@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
@@ -103,6 +104,22 @@ def save_text(path: Path, text: str) -> Path:
     """UTF-8 with plain newlines on every system."""
     path.write_text(text, "utf-8", newline="\n")
     return path
+
+
+def file_sha256(path: Path) -> str:
+    """Compute the sha256 of a file's content.
+
+    Args:
+        path: The file, read in blocks.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def zip_bytes(folder: Path, root: str | None = None) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 from vocabtrim_core.drafts.tensor_files import StoredTensor, read_tensors
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG, ModelConfig, read_config
+from vocabtrim_core.reproducible_files import load_json
 
 SINGLE, INDEX, TORCH = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 
@@ -78,7 +78,7 @@ def _files(folder: Path) -> list[str]:
 
 
 def _indexed(folder: Path) -> list[str]:
-    places = _object(folder / INDEX).get("weight_map")
+    places = load_json(folder / INDEX).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise InputError(f'{folder / INDEX} must hold a "weight_map" of tensors and files.')
     files = sorted({str(name) for name in places.values()})
@@ -92,13 +92,3 @@ def _indexed(folder: Path) -> list[str]:
         if found.get(tensor) != name:
             raise InputError(f"{folder / INDEX} places {tensor} in {name}, but it is not there.")
     return files
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not readable JSON ({error}).") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} must hold one JSON object, not a {type(value).__name__}.")
-    return value

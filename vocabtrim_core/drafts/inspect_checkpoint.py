@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -11,6 +10,7 @@ from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.lm_head import HEAD, Head, check_draft, find_head
 from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
 from vocabtrim_core.model_config import CONFIG
+from vocabtrim_core.reproducible_files import file_sha256
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 
@@ -87,8 +87,7 @@ def _against(record: SlicedDraft, folder: Path, head: Head | None) -> list[str]:
 
 def _file(path: Path, sha256: str) -> str | None:
     try:
-        with path.open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        same = file_sha256(path) == sha256
     except OSError:
         return f"{path.name} is missing."
     return None if same else f"{path.name} has changed since it was written."

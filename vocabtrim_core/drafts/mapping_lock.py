@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from vocabtrim_core.drafts.plan import MAPPING
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.id_mapping import offsets_to_ids, save_pair
-from vocabtrim_core.reproducible_files import load_torch
+from vocabtrim_core.reproducible_files import file_sha256, load_torch
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -31,7 +30,7 @@ def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
         save_pair(path, vocabulary)
         record = {
             "vocabulary": vocabulary.sha256,
-            "sha256": _sha256(path),
+            "sha256": file_sha256(path),
             "mtime_ns": path.stat().st_mtime_ns,
         }
         write_atomic(note, json.dumps(record).encode())
@@ -42,12 +41,8 @@ def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
         raise InputError(
             f"The vocabulary of k = {len(vocabulary):,} changed since training began; {changed}"
         )
-    if not path.is_file() or _sha256(path) != record["sha256"]:
+    if not path.is_file() or file_sha256(path) != record["sha256"]:
         raise InputError(f"{path} was changed or removed since this training began; {changed}")
     load_torch(path)
     if path.stat().st_mtime_ns != record["mtime_ns"]:
         os.utime(path, ns=(record["mtime_ns"], record["mtime_ns"]))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -8,7 +8,6 @@ all V tokens are kept there is no mapping: vLLM refuses one there, and no engine
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -32,7 +31,7 @@ from vocabtrim_core.drafts.tensor_files import (
 )
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
-from vocabtrim_core.reproducible_files import load_json, save_json
+from vocabtrim_core.reproducible_files import file_sha256, load_json, save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace.files import new_folder
 
@@ -265,19 +264,14 @@ def _index(draft: Checkpoint, out: Path, places: Mapping[str, str]) -> dict[str,
 
 def _small(value: dict[str, Any], path: Path) -> dict[str, Any]:
     save_json(path, value)
-    return _entry(path, _sha256(path))
+    return _entry(path, file_sha256(path))
 
 
 def _entry(path: Path, digest: str) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": digest}
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _source(model: Checkpoint) -> dict[str, Any]:
     """Which model, by content: names can move."""
     paths = [model.folder / name for name in (CONFIG, *model.shards)]
-    return {"name": model.name, "files": {p.name: _entry(p, _sha256(p)) for p in paths}}
+    return {"name": model.name, "files": {p.name: _entry(p, file_sha256(p)) for p in paths}}

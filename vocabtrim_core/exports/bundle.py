@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from vocabtrim_core.exports.formats import FORMATS
 from vocabtrim_core.exports.manifest import NAME, ExportedFile, Manifest, describe
 from vocabtrim_core.exports.readme import readme
 from vocabtrim_core.id_mapping import check_ids
-from vocabtrim_core.reproducible_files import save_text, zip_bytes
+from vocabtrim_core.reproducible_files import file_sha256, save_text, zip_bytes
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.wording import first_of
 from vocabtrim_core.workspace.files import new_folder
@@ -138,13 +137,8 @@ def _entry(folder: Path, path: Path, exporter: Exporter | None = None) -> Export
         consumer=exporter.consumer if exporter else "",
         semantics=exporter.semantics if exporter else "",
         bytes=path.stat().st_size,
-        sha256=_sha256(path),
+        sha256=file_sha256(path),
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_read_back(exporter: Exporter, home: Path, manifest: Manifest) -> None:
@@ -161,7 +155,7 @@ def _file_problem(folder: Path, file: ExportedFile) -> str | None:
         return f"{NAME} lists {file.path}, which is no file of this export."
     try:
         same = (folder / relative).stat().st_size == file.bytes
-        same = same and _sha256(folder / relative) == file.sha256
+        same = same and file_sha256(folder / relative) == file.sha256
     except OSError:
         return f"{file.path} is missing."
     if not same:
