@@ -14,7 +14,7 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """Both names of both arrays; token_freq.pt (token id -> count, seen ids only) with counts."""
+    """Implements `Exporter.write`: both arrays, each twice; token_freq.pt with counts."""
     k = len(vocabulary)
     files = []
     for suffix in ("", f"-{k}"):
@@ -28,7 +28,7 @@ def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> 
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """Target ids, equal under both names."""
+    """Implements `Exporter.read`: the target ids, once the files of both names agree."""
     new, old = (
         offsets_to_ids(
             load_arrays(folder / f"d2t{suffix}.npy"),
