@@ -1,4 +1,4 @@
-"""A model folder as the hub lays it out: config.json and weights, opened without reading them."""
+"""A model folder in the hub's layout: config.json and weights that are mapped, not read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ SINGLE, INDEX, TORCH = "model.safetensors", "model.safetensors.index.json", "pyt
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """config: config.json as it stands.  shards: weight file -> its tensors, in file order."""
+    """An opened model folder.
+
+    Attributes:
+        folder: The folder.
+        config: The content of config.json.
+        shards: Weight file -> its tensors by name, in file order.
+    """
 
     folder: Path
     config: Mapping[str, Any]
@@ -26,7 +32,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """How the model is called: the last part of its path."""
+        """The model's name: the last part of its path."""
         return self.folder.resolve().name
 
     @property
@@ -45,12 +51,33 @@ class Checkpoint:
         return ModelConfig(self.config, str(self.folder / CONFIG))
 
     def size(self, name: str) -> int | None:
-        """A whole positive number of config.json; None when absent, else InputError."""
+        """Read a size from config.json.
+
+        Args:
+            name: The field.
+
+        Returns:
+            A positive whole number; None when the field is absent.
+
+        Raises:
+            InputError: The value is something else.
+        """
         return self.model.size(name)
 
 
 def open_checkpoint(folder: str | Path) -> Checkpoint:
-    """The model folder at this path; InputError names what is missing or damaged."""
+    """Open a local model folder.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The config and the tensors, which are mapped into memory, not read.
+
+    Raises:
+        InputError: There is no such folder, a file of it is missing or damaged, or its weights are
+            in no known file.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
@@ -69,9 +96,9 @@ def _files(folder: Path) -> list[str]:
     for name in (SINGLE, TORCH):
         if (folder / name).is_file():
             return [name]
-    others = sorted(path.name for path in folder.glob("*.safetensors"))
-    if len(others) == 1:
-        return others
+    candidates = sorted(path.name for path in folder.glob("*.safetensors"))
+    if len(candidates) == 1:
+        return candidates
     raise InputError(
         f"{folder} has no weights that can be read: {SINGLE}, {INDEX} with its files, or {TORCH}."
     )
@@ -87,8 +114,8 @@ def _indexed(folder: Path) -> list[str]:
             raise InputError(f"{folder / INDEX} names {name}, which is not a file beside it.")
         if not (folder / name).is_file():
             raise InputError(f"{folder / INDEX} names {name}, but that file is missing.")
-    found = {tensor: name for name in files for tensor in read_tensors(folder / name)}
+    file_of = {tensor: name for name in files for tensor in read_tensors(folder / name)}
     for tensor, name in places.items():
-        if found.get(tensor) != name:
+        if file_of.get(tensor) != name:
             raise InputError(f"{folder / INDEX} places {tensor} in {name}, but it is not there.")
     return files

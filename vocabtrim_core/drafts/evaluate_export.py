@@ -15,7 +15,7 @@ from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.plan import CONFIG
 from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.tensor_files import read_tensors, stored, write_safetensors
+from vocabtrim_core.drafts.tensor_files import from_file, read_tensors, write_safetensors
 from vocabtrim_core.drafts.training_env import Trainer, run_tool
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.reproducible_files import load_json, save_json
@@ -61,9 +61,9 @@ def for_engines(folder: Path, target: Target) -> None:
     save_json(folder / DRAFT_CONFIG, with_layers(config, target.aux_layers))
     tensors = read_tensors(folder / WEIGHTS)
     if tensors["lm_head.weight"].shape[0] == target.vocab_size:
-        kept = [stored(tensor) for name, tensor in tensors.items() if name not in MAPPING_TENSORS]
+        others = [from_file(t) for name, t in tensors.items() if name not in MAPPING_TENSORS]
         scratch = folder / f".{WEIGHTS}"
-        write_safetensors(scratch, kept, lambda *_: None)
+        write_safetensors(scratch, others, lambda *_: None)
         scratch.replace(folder / WEIGHTS)
 
 

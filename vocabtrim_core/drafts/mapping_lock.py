@@ -1,4 +1,4 @@
-"""The mapping of a training: written once, and the same ever after."""
+"""The mapping of a training run: written once, then never changed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ NOTE = "mapping.json"
 
 
 def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
-    """The mapping of a run: written once, checked, and the same ever after.
+    """Write the mapping of a run once, and afterwards check that it is unchanged.
 
-    SpecForge checks neither its content nor, when resuming, more than its size and time: the time
-    is put back when only that changed; another content is refused.
+    SpecForge does not check the mapping's content and, when resuming, compares only its size and
+    modification time. So a time that changed alone is set back; another content is refused.
+
+    Args:
+        folder: The folder of this training.
+        vocabulary: The tokens of the run.
+
+    Raises:
+        InputError: The vocabulary is another one than before, or the file was changed or removed.
     """
     path, note = folder / MAPPING, folder / NOTE
     ids = offsets_to_ids(vocabulary.d2t, vocabulary.t2d, where="The mapping")
@@ -36,13 +43,13 @@ def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
         write_atomic(note, json.dumps(record).encode())
         return
     record = json.loads(note.read_text("utf-8"))
-    changed = "start another run with --name, because the trained head rows keep their old meaning."
+    advice = "start another run with --name, because the trained head rows keep their old meaning."
     if record["vocabulary"] != vocabulary.sha256:
         raise InputError(
-            f"The vocabulary of k = {len(vocabulary):,} changed since training began; {changed}"
+            f"The vocabulary of k = {len(vocabulary):,} changed since training began; {advice}"
         )
     if not path.is_file() or file_sha256(path) != record["sha256"]:
-        raise InputError(f"{path} was changed or removed since this training began; {changed}")
+        raise InputError(f"{path} was changed or removed since this training began; {advice}")
     load_torch(path)
     if path.stat().st_mtime_ns != record["mtime_ns"]:
         os.utime(path, ns=(record["mtime_ns"], record["mtime_ns"]))
