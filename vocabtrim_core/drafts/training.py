@@ -24,7 +24,7 @@ from vocabtrim_core.drafts.evaluate_export import finish
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.mapping_lock import keep_mapping
-from vocabtrim_core.drafts.progress import Overall, watching
+from vocabtrim_core.drafts.progress import Overall, metrics_watcher
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.runs import (
     DRAFT,
@@ -132,7 +132,7 @@ def _captured(
 
 def _telling(log: StageLog, name: str, progress: Progress) -> Progress:
     def tell(done: int, total: int | None = None, message: str = "", **rates: float) -> None:
-        log.tell(name, None, done, total, message)
+        log.update(name, None, done, total, message)
         progress(done, total, message, **rates)
 
     return tell
@@ -242,7 +242,7 @@ def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: Overa
     log.enter("train", run.k)
     began = time.monotonic()
     if not (run.checkpoints() and run.checkpoints()[-1] >= run.steps):
-        run.train(watching(run, log, tell))
+        run.train(metrics_watcher(run, log, tell))
     seconds = time.monotonic() - began
     log.leave("train", run.k)
     if not run.best.exists():
