@@ -142,7 +142,7 @@ def disagreement(config: Mapping[str, Any], where: str) -> str | None:
 
 
 def _named(config: Mapping[str, Any], where: str) -> dict[str, tuple[int, ...]]:
-    """0-based layers by the place that names them."""
+    """Read the 0-based layers by the place that names them."""
     nested = {} if config.get(NESTED) is None else config[NESTED]
     if not isinstance(nested, Mapping):
         raise InputError(f"{where}: {NESTED} must be an object, not {nested!r}.")

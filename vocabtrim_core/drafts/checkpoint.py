@@ -90,7 +90,7 @@ def open_checkpoint(folder: str | Path) -> Checkpoint:
 
 
 def _files(folder: Path) -> list[str]:
-    """The weight files, in a fixed order."""
+    """List the weight files, in a fixed order."""
     if (folder / INDEX).is_file():
         return _indexed(folder)
     for name in (SINGLE, TORCH):

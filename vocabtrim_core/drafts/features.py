@@ -211,7 +211,9 @@ def capture_sequences(
     model = load_model(target, device)
     began = time.monotonic()
     start = done
-    missing.sort(key=lambda i: -lengths[i])  # the longest first: what does not fit fails at once
+    missing.sort(
+        key=lambda i: -lengths[i]
+    )  # the longest first, so that too little memory shows at once
     with torch.inference_mode():
         for batch in _batches(missing, lengths, BATCH_TOKENS[device]):
             rate = (done - start) / max(time.monotonic() - began, 1e-9)
@@ -264,14 +266,14 @@ def _samples(
             use_cache=False,
             logits_to_keep=1,
         ).hidden_states
-    except (RuntimeError, MemoryError) as error:  # torch says it as RuntimeError on the CPU
+    except (RuntimeError, MemoryError) as error:  # on the CPU torch raises RuntimeError
         if isinstance(error, RuntimeError) and not out_of_memory(f"{error!r}"):
             raise
         raise InputError(
             f"Out of memory while capturing conversations of {width:,} tokens; lower "
             "--max-length, or capture on a device with more memory."
         ) from error
-    # states[i + 1] is what layer i puts out, that is, what layer i + 1 takes in.
+    # states[i + 1] is the output of layer i, which is the input of layer i + 1.
     aux = torch.cat([states[layer + 1] for layer in target.aux_layers], -1).cpu()
     last = states[-1].cpu()
     samples = []
@@ -301,10 +303,10 @@ def _batches(order: list[int], lengths: np.ndarray, budget: int) -> list[list[in
 
 
 def _paths(sequences: Sequences, out: Path) -> list[Path]:
-    """The file of each conversation; numbered within its side of the split."""
+    """Return the file of each conversation, numbered within its side of the split."""
     paths, numbers = [], {"train": 0, "eval": 0}
-    for held in sequences.held_out:
-        side = "eval" if held else "train"
+    for is_held_out in sequences.held_out:
+        side = "eval" if is_held_out else "train"
         n = numbers[side]
         numbers[side] += 1
         first = n // PER_FOLDER * PER_FOLDER

@@ -79,7 +79,7 @@ def check_draft(draft: Checkpoint) -> tuple[int, int]:
     Raises:
         InputError: It is no EAGLE-3 draft, or its tensors do not fit its config.json.
     """
-    # A draft shares these with its target, so transformers' defaults say nothing about them.
+    # These are the target's sizes, so transformers' defaults do not apply.
     for name in ("hidden_size", "vocab_size"):
         if draft.model.stated(name) is None:
             raise InputError(f"{draft.folder / CONFIG} has no {name}; is it a draft's config?")
@@ -89,7 +89,7 @@ def check_draft(draft: Checkpoint) -> tuple[int, int]:
 
 
 def _check_eagle3(draft: Checkpoint, width: int, size: int) -> None:
-    """EAGLE-3 fuses the target's features (fc), and its layer reads [embedding, hidden]."""
+    """Check the tensors of EAGLE-3: fc fuses features, the layer reads [embedding, hidden]."""
     tensors = draft.tensors
     fusion = tensors.get("fc.weight")
     wide = any(
@@ -114,17 +114,17 @@ def _check_eagle3(draft: Checkpoint, width: int, size: int) -> None:
 def _own_head(draft: Checkpoint, width: int, size: int) -> Head:
     tensor = draft.tensors[HEAD]
     _check_plain(draft, tensor, width)
-    rows, said = tensor.shape[0], draft.size("draft_vocab_size")
-    if said is not None and said != rows:
+    rows, stated = tensor.shape[0], draft.size("draft_vocab_size")
+    if stated is not None and stated != rows:
         raise InputError(
-            f"{draft.folder / CONFIG} says draft_vocab_size = {said:,}, but {HEAD} has {rows:,} "
+            f"{draft.folder / CONFIG} says draft_vocab_size = {stated:,}, but {HEAD} has {rows:,} "
             "rows; the files belong to different drafts."
         )
     return Head(tensor, _ids(draft, rows, size), size)
 
 
 def _ids(draft: Checkpoint, rows: int, size: int) -> np.ndarray:
-    """int64[rows]: the token of each row, from d2t where there is one."""
+    """Return the token of each row, int64[rows], from d2t where there is one."""
     d2t, t2d = (draft.tensors.get(name) for name in ("d2t", "t2d"))
     where = str(draft.folder)
     if rows > size:
@@ -149,7 +149,7 @@ def _ids(draft: Checkpoint, rows: int, size: int) -> np.ndarray:
             f"{where}: t2d has {len(mask):,} entries, but vocab_size of {CONFIG} is {size:,}."
         )
     ids = offsets + np.arange(rows)
-    # Rows in any order serve as well; t2d says nothing about the order.
+    # Rows may be in any order, which t2d does not give.
     if mask is not None and not np.array_equal(np.sort(ids), np.flatnonzero(mask)):
         offsets_to_ids(offsets, mask, where=where)
     return check_ids(ids, size, where=f"{where}: d2t")

@@ -38,7 +38,7 @@ class Metrics:
     step: int
     kind: str
     values: Mapping[str, float]
-    time: float = 0.0  # seconds since the epoch when it was read
+    time: float = 0.0
 
     @property
     def broken(self) -> str | None:

@@ -10,7 +10,9 @@ from typing import Any
 from vocabtrim_core.errors import InputError
 
 STARTS = ("scratch", "target")
-ADDRESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")  # no option
+ADDRESS = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
+)  # cannot be read as an option
 MAPPING, CONFIG, RUN_FILE, OUT = "vocab_mapping.pt", "draft.json", "run.yaml", "out"
 
 
@@ -45,7 +47,7 @@ class TrainingPlan:
     start: str = "scratch"
     evaluations: int = 10
     compact_teacher: bool = False
-    workers: int = 0  # feature loading threads
+    workers: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,7 +85,7 @@ class TrainingPlan:
         return min(per_epoch * self.epochs, self.max_steps or per_epoch * self.epochs)
 
 
-# What a toy target's drafts learn enough in, in about two minutes on two cores.
+# Enough training for a toy target's drafts, in about two minutes on two cores.
 TOY_PLAN = TrainingPlan(
     max_steps=160, batch_size=2, learning_rate=3e-3, ttt_length=3, start="target", evaluations=5
 )
@@ -104,8 +106,8 @@ class Deployment:
         master_port: Its port.
     """
 
-    device: str = "cpu"  # cpu | cuda
-    processes: int = 1  # per node, one GPU each
+    device: str = "cpu"
+    processes: int = 1
     nodes: int = 1
     node_rank: int | None = None
     master_addr: str | None = None

@@ -70,19 +70,19 @@ class TrainingRequest:
         for k in self.ks:
             if not 1 <= k <= size:
                 raise InputError(f"k must lie within 1..{size:,} (the target's V), not {k:,}.")
-        taken = set(self.ks)
+        used_sizes = set(self.ks)
         for name, vocabulary in self.given.items():
             if vocabulary.vocab_size != size:
                 raise InputError(
                     f"{name} is a vocabulary of V = {vocabulary.vocab_size:,}, but the target "
                     f"{self.target.name} has {size:,}."
                 )
-            if len(vocabulary) in taken:
+            if len(vocabulary) in used_sizes:
                 raise InputError(
                     f"Two vocabularies have {len(vocabulary):,} tokens, {name} among them; a run "
                     "trains one of each size, so train the other with another --name."
                 )
-            taken.add(len(vocabulary))
+            used_sizes.add(len(vocabulary))
         if self.counts and self.counts.vocab_size != size:
             raise InputError(
                 f"The counts have V = {self.counts.vocab_size:,}, but the target "

@@ -36,7 +36,7 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace.files import new_folder
 
 NAME, FORMAT, TRAINED = "vocabtrim.json", "vocabtrim-draft-1", "vocabtrim-trained-draft-1"
-# Other weights beside the ones that are read would still have the old head.
+# Other weight files than those that are read still have the old head; they are not copied.
 OTHER_WEIGHTS = (".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth", ".safetensors")
 REPLACED = {HEAD, "d2t", "t2d"}
 Progress = Callable[..., object]
@@ -66,11 +66,11 @@ class SlicedDraft:
     k: int
     vocab_size: int
     vocabulary_sha256: str
-    source: Mapping[str, Any]  # name, rows (of its head), files: name -> {bytes, sha256}
-    head_from: str  # "draft", or "target"
+    source: Mapping[str, Any]
+    head_from: str
     target: Mapping[str, Any] = field(default_factory=dict)
-    dropped: tuple[int, ...] = ()  # wanted tokens that the reduced head had no row for
-    left_out: tuple[str, ...] = ()  # files of the source that were not copied
+    dropped: tuple[int, ...] = ()
+    left_out: tuple[str, ...] = ()
     head_bytes: int = 0
     head_bytes_before: int = 0
     command: str = ""
@@ -186,8 +186,8 @@ def plan(
             f"{missing[0]}, say): they have no rows to keep. Choose among its own tokens"
             + ("." if len(missing) == len(rows) else ", or drop the others with --drop-missing.")
         )
-    kept = DraftVocabulary(vocabulary.ids[rows >= 0], vocabulary.vocab_size)
-    return Plan(opened, head, rows[rows >= 0], kept, tuple(missing.tolist()), opened_target)
+    available = DraftVocabulary(vocabulary.ids[rows >= 0], vocabulary.vocab_size)
+    return Plan(opened, head, rows[rows >= 0], available, tuple(missing.tolist()), opened_target)
 
 
 def slice_draft(
@@ -223,7 +223,7 @@ def slice_draft(
     checked = plan(draft, vocabulary, target=target, drop_missing=drop_missing)
     with new_folder(out, needed=checked.size) as scratch:
         sliced = _write(checked, scratch, _Megabytes(checked.size, progress), command)
-        read_sliced(scratch)  # what cannot be read back never leaves this function
+        read_sliced(scratch)  # raises before the folder gets its name
         save_json(scratch / NAME, {"format": FORMAT, **asdict(sliced)})
     return sliced
 

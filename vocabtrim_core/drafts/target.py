@@ -20,7 +20,7 @@ from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.workspace.files import write_atomic
 
 TOY = "toy.json"  # beside the weights of a target that only demonstrates the mechanism
-DEMO = "demo"  # how the workspace's own toy target is named in commands
+DEMO = "demo"  # name of the workspace's own toy target in commands
 INDEX_SUFFIX = ".index.json"
 HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 EDGE = 2**20  # bytes of either end of a weight file that go into the fingerprint
@@ -208,7 +208,7 @@ def _key(checkpoint: Checkpoint, suffix: str) -> str:
 
 
 def _special_ids(checkpoint: Checkpoint) -> dict[str, int]:
-    """pad, bos and eos as one id each; config.json may list several eos ids."""
+    """Return pad, bos and eos as one id each; config.json may list several eos ids."""
     ids = {}
     for role in ("bos_token_id", "eos_token_id", "pad_token_id"):
         value = checkpoint.model.stated(role)

@@ -166,7 +166,7 @@ class TensorToWrite:
     name: str
     dtype: str
     shape: tuple[int, ...]
-    size: int  # bytes
+    size: int
     pieces: Callable[[], Iterator[np.ndarray]]
 
 

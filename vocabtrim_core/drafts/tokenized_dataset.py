@@ -102,7 +102,7 @@ def read_sequences(
     Raises:
         InputError: Nothing is left to train on, or nothing to evaluate on.
     """
-    ids, counted, offsets, held, left_out = [], [], [0], [], 0
+    ids, counted, offsets, held_flags, left_out = [], [], [0], [], 0
     report = SkipReport()
     allowed = 0.0
     for file, shards in groupby(corpus.shards(), key=lambda shard: shard.file):
@@ -117,7 +117,7 @@ def read_sequences(
                     continue
                 ids.append(token_ids)
                 counted.append(mask)
-                held.append(is_held)
+                held_flags.append(is_held)
                 offsets.append(offsets[-1] + len(token_ids))
                 if offsets[-1] >= allowed:
                     break
@@ -126,7 +126,7 @@ def read_sequences(
             if offsets[-1] >= allowed:
                 break
     report.require_conversations(corpus.name)
-    is_held = np.array(held, bool)
+    is_held = np.array(held_flags, bool)
     if not len(is_held) or is_held.all() or not is_held.any():
         raise InputError(
             f"{corpus.name} gives {len(is_held):,} conversations with tokens that count, "

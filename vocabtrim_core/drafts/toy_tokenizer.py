@@ -33,13 +33,13 @@ def write_tokenizer(out: Path, corpus: Corpus, vocab_size: int, context: int) ->
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / TOKENIZER, train_tokenizer(corpus, vocab_size).encode())
     roles = {"bos_token": SPECIALS[0], "eos_token": SPECIALS[4], "pad_token": SPECIALS[1]}
-    about = {
+    config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         **roles,
         "chat_template": NAMED["llama3"].jinja,
         "model_max_length": context,
     }
-    write_atomic(out / TOKENIZER_CONFIG, json.dumps(about, indent=1).encode())
+    write_atomic(out / TOKENIZER_CONFIG, json.dumps(config, indent=1).encode())
 
 
 def train_tokenizer(corpus: Corpus, vocab_size: int) -> str:

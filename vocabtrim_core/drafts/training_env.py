@@ -54,9 +54,9 @@ class Trainer:
 
     command: tuple[str, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
-    devices: tuple[str, ...] = ()  # names of its GPUs
-    memory: tuple[int, ...] = ()  # bytes of each
-    flops_per_second: float = 0.0  # of a bfloat16 matrix product on its first device
+    devices: tuple[str, ...] = ()
+    memory: tuple[int, ...] = ()
+    flops_per_second: float = 0.0
 
     @property
     def device(self) -> str:
@@ -81,7 +81,7 @@ class Trainer:
         """
         pairs = [f"{name}={value}" for name, value in settings.items()]
         line = [str(LAUNCHER), str(folder), *pairs, "--", *arguments]
-        if Path(self.command[0]).name == "ssh":  # a shell reads it on the other side
+        if Path(self.command[0]).name == "ssh":  # the remote shell parses it
             line = [shlex.quote(part) for part in line]
         return [*self.command, *line]
 
@@ -244,7 +244,7 @@ def settings_for(device: str, threads: int | None = None) -> dict[str, str]:
     if device == "cuda":
         return {**settings, "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
     # torch.compile needs a C++ compiler and pays off only on a GPU. Large blocks stay with the
-    # process: giving them back after every step costs more than the mathematics.
+    # process: returning them to the system after every step takes longer than the arithmetic.
     return {
         **settings,
         "TORCHDYNAMO_DISABLE": "1",

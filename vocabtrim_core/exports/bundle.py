@@ -36,13 +36,13 @@ def exporters_named(names: Iterable[str]) -> list[Exporter]:
     Raises:
         InputError: There is no name, or an unknown one; the message lists the known names.
     """
-    known = ", ".join(FORMATS)
+    all_names = ", ".join(FORMATS)
     chosen = list(dict.fromkeys(names))
     if not chosen:
-        raise InputError(f"Choose at least one export format of: {known}.")
+        raise InputError(f"Choose at least one export format of: {all_names}.")
     for name in chosen:
         if name not in FORMATS:
-            raise InputError(f"There is no export format {name!r}; choose from: {known}.")
+            raise InputError(f"There is no export format {name!r}; choose from: {all_names}.")
     return [FORMATS[name] for name in chosen]
 
 
@@ -178,7 +178,7 @@ def _write(
             home.mkdir()
             written = exporter.write(vocabulary, context, home)
             files += [_entry(folder, path, exporter) for path in written]
-        # Read back what was just written: a format that cannot be read never leaves this function.
+        # Read back what was just written, so that no unreadable format is exported.
         _check_read_back(exporter, home, manifest)
     text = save_text(folder / README, readme(manifest, tuple(files)))
     manifest = replace(manifest, files=(*files, _entry(folder, text)))
@@ -205,7 +205,7 @@ def _check_read_back(exporter: Exporter, home: Path, manifest: Manifest) -> None
 
 
 def _file_problem(folder: Path, file: ExportedFile) -> str | None:
-    """What is wrong with one listed file, or None. Paths that leave the folder are not opened."""
+    """Return what is wrong with a listed file, or None; paths outside the folder are not opened."""
     relative = PurePosixPath(file.path)
     if relative.is_absolute() or ".." in relative.parts or file.path == NAME:
         return f"{NAME} lists {file.path}, which is no file of this export."

@@ -44,11 +44,11 @@ class ExportContext:
     architecture: DraftArchitecture | None = None
     alpha: float | None = None
     floor: float | None = None
-    method: str = ""  # exact | tpe | given by hand
+    method: str = ""
     command: str = ""
     created: str | None = None
-    draft: Path | None = None  # a draft checkpoint's folder, for formats that need its weights
-    target: Path | None = None  # its target's, where the draft uses the target's head
+    draft: Path | None = None
+    target: Path | None = None
     progress: Callable[..., object] | None = None
 
     def by_frequency(self, ids: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ class Exporter:
 
     name: str
     title: str
-    consumer: str  # product and version whose format this is
+    consumer: str
     stage: Literal["train", "serve", "plain"]
     semantics: Literal["offset", "absolute"]
     order: Literal["ascending", "frequency"]

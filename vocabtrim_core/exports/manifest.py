@@ -34,9 +34,9 @@ class ExportedFile:
     """
 
     path: str
-    format: str  # name in FORMATS, "" for the README
+    format: str
     consumer: str
-    semantics: str  # offset | absolute | ""
+    semantics: str
     bytes: int
     sha256: str
 
@@ -64,10 +64,10 @@ class Manifest:
     k: int
     vocab_size: int
     vocabulary_sha256: str
-    tokenizer: Mapping[str, Any]  # name, sha256
-    counts: Mapping[str, Any]  # key, tokens, distinct, conversations, rule, template, corpora
-    choice: Mapping[str, Any]  # alpha, floor, method, draft, coverage, latency_reduction, utility
-    formats: tuple[Mapping[str, str], ...]  # the texts of each Exporter used
+    tokenizer: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    choice: Mapping[str, Any]
+    formats: tuple[Mapping[str, str], ...]
     notes: tuple[str, ...]
     versions: Mapping[str, str]
     command: str = ""

@@ -86,7 +86,7 @@ def _folder(path: Path) -> RawMapping:
 
 
 def _export(path: Path) -> RawMapping:
-    """An export of ours: the first of its formats, read as its consumer would."""
+    """Read an export of ours: the first of its formats, as its consumer would read it."""
     from vocabtrim_core.exports import FORMATS, Manifest
 
     manifest = Manifest.load(path)
@@ -134,7 +134,7 @@ def _safetensors(path: Path) -> RawMapping:
 
 
 def _from_tensors(path: Path, tensors: Mapping[str, Any]) -> RawMapping:
-    """From the tensors of a draft, found by the last part of their names."""
+    """Read the tensors of a draft, which are found by the last part of their names."""
     by_name = {name.rpartition(".")[2]: tensor for name, tensor in tensors.items()}
     heads = [tensor for name, tensor in tensors.items() if name.endswith("lm_head.weight")]
     if "d2t" not in by_name:
@@ -211,8 +211,8 @@ def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
             f"{path} holds token frequencies (id -> count), not a choice of tokens; count the "
             "corpus here, or give the mapping that was made from them."
         )
-    known = ", ".join(map(str, list(value)[:5])) or "nothing"
-    raise InputError(f"{path} has no d2t and no selected_token_ids; it holds {known}.")
+    keys = ", ".join(map(str, list(value)[:5])) or "nothing"
+    raise InputError(f"{path} has no d2t and no selected_token_ids; it holds {keys}.")
 
 
 def _npy(path: Path) -> RawMapping:

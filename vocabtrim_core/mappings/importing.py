@@ -136,23 +136,23 @@ def sound_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
     return mapping
 
 
-def _vocab_size(path: Path, raw: RawMapping, given: int | None) -> int:
+def _vocab_size(path: Path, raw: RawMapping, expected: int | None) -> int:
     stated = raw.vocab_size if raw.t2d is None else len(raw.t2d)
-    if stated is None and given is None:
+    if stated is None and expected is None:
         raise InputError(
             f"{path} does not say how large the target's vocabulary is; give counts of the same "
             "tokenizer, or V."
         )
-    if None not in (stated, given) and stated != given:
+    if None not in (stated, expected) and stated != expected:
         raise InputError(
-            f"{path} belongs to V = {stated:,}, but the counts have V = {given:,}; "
+            f"{path} belongs to V = {stated:,}, but the counts have V = {expected:,}; "
             "use counts of the same model's tokenizer."
         )
-    return stated or given or 0
+    return stated or expected or 0
 
 
 def _read(raw: RawMapping) -> tuple[np.ndarray, str, tuple[MappingCheck, ...]]:
-    """(ids, what the numbers are, the check that says so)."""
+    """Return the ids, what the numbers are, and the check about them."""
     mask_ids = None if raw.t2d is None else np.flatnonzero(raw.t2d)
     if raw.numbers is None:
         assert mask_ids is not None
@@ -250,7 +250,7 @@ def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[MappingChec
 
 
 def _check_sizes(ids: np.ndarray, raw: RawMapping) -> tuple[MappingCheck, ...]:
-    """k against the head and the config that came with it."""
+    """Compare k with the head and the config.json that came with the mapping."""
     checks = []
     for name, rows in (
         ("lm_head has", raw.head_rows),

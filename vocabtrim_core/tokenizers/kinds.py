@@ -16,7 +16,7 @@ WORD, NUMBER, CODE, SYMBOL = "word", "number", "code and punctuation", "symbol"
 WHITESPACE, BYTES, SPECIAL, UNUSED = "whitespace", "byte fragment", "special", "no token"
 PLAIN = (WORD, NUMBER, CODE, SYMBOL, WHITESPACE, BYTES, SPECIAL, UNUSED)
 
-# The first word of a letter's Unicode name is its script; these are the scripts told apart.
+# The first word of a letter's Unicode name is its script; these scripts are distinguished.
 SCRIPTS = {
     "CJK": "han",
     "HIRAGANA": "kana",
@@ -183,7 +183,7 @@ def kind_of(text: str) -> str:
 
 @functools.cache
 def _script(letter: str) -> str | None:
-    """The script of a letter or of a mark that letters carry; None for anything else."""
+    """Return the script of a letter or of its mark; None for anything else."""
     if letter.isascii():
         return "latin" if letter.isalpha() else None
     if unicodedata.category(letter)[0] not in "LM":

@@ -87,7 +87,7 @@ class Preset:
 
 
 def _llama3(source: Path) -> str:
-    """Meta's tiktoken file with the 256 special tokens of Llama 3.1, in id order."""
+    """Convert Meta's tiktoken file, with the 256 special tokens of Llama 3.1 in id order."""
     from transformers.convert_slow_tokenizer import TikTokenConverter
 
     reserved = (f"<|reserved_special_token_{i}|>" for i in range(248))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRESETS", "Preset", "Tokenizer", "load_tokenizer"]
 
-PACKED = "zstd"  # how a tokenizer.json is kept in memory
+PACKED = "zstd"  # compression of a tokenizer.json in memory
 HUB_FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -213,23 +213,23 @@ def _preset(preset: Preset, given: Given) -> Tokenizer:
 
 
 def _from_files(file: Path, name: str, source: str, given: Given) -> Tokenizer:
-    """From tokenizer.json and whatever stands beside it."""
+    """Build a tokenizer from tokenizer.json and the files beside it."""
     folder = file.parent
-    about = files.read_object(folder / "tokenizer_config.json")
+    config = files.read_object(folder / "tokenizer_config.json")
     return _tokenizer(
         files.read_text(file),
         name=name,
         source=source,
         licence=files.licence(folder),
-        special_tokens=files.special_tokens(folder, about),
-        templates=files.chat_templates(folder, about),
+        special_tokens=files.special_tokens(folder, config),
+        templates=files.chat_templates(folder, config),
         folder=folder,
         size=lambda backend: given.of(backend, source, beside=folder / CONFIG),
     )
 
 
 def _from_hub(repo: str, revision: str | None, given: Given) -> Tokenizer:
-    """The few small files of a hub repository, kept in the hub cache. Nothing of it is executed."""
+    """Download the few small files of a hub repository into the hub cache; none is executed."""
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download
 
@@ -272,7 +272,7 @@ def _tokenizer(
     size: Callable[[tokenizers.Tokenizer], VocabSize],
     folder: Path | None = None,
 ) -> Tokenizer:
-    """A Tokenizer from the text of tokenizer.json and what is known about it."""
+    """Build a Tokenizer from the text of tokenizer.json and what is known about the model."""
     import pyarrow as pa
 
     backend, raw = _backend(text, source), text.encode()
@@ -308,7 +308,7 @@ def _tokenizer(
 
 
 def _backend(text: str, source: str) -> tokenizers.Tokenizer:
-    """The HF tokenizer of a tokenizer.json, stripped to what turns text into ids."""
+    """Return the HF tokenizer of a tokenizer.json, reduced to what turns text into ids."""
     backend = _parse(text, source)
     if getattr(backend.model, "dropout", None):
         raise InputError(

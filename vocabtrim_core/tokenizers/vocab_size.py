@@ -17,7 +17,7 @@ from vocabtrim_core.model_config import LARGEST, read_config
 if TYPE_CHECKING:
     import tokenizers
 
-# Where V comes from, as counts, exports and people are told.
+# Where V comes from, in the words of counts, exports and pages.
 CONFIG_JSON, BY_HAND, PRESET, ASSUMED = (
     "the model's config.json",
     "given by hand",
@@ -132,7 +132,7 @@ def known_vocab_sizes(backend: tokenizers.Tokenizer) -> tuple[int, ...]:
 
 
 def _ordinary(backend: tokenizers.Tokenizer) -> int:
-    """The largest id of a token that is not an added one."""
+    """Return the largest id of a token that is not an added one."""
     return max(backend.get_vocab(with_added_tokens=False).values(), default=-1)
 
 
@@ -144,9 +144,12 @@ def _by_hand(size: int, backend: tokenizers.Tokenizer) -> VocabSize:
             f"{needed - 1:,}, but it is given as {size:,}; give the vocab_size of the model's "
             "config.json."
         )
-    known = known_vocab_sizes(backend)
-    doubt = f"V is {size:,}, given by hand; models known with this tokenizer have {_listed(known)}."
-    return VocabSize(size, BY_HAND, (doubt,) if known and size not in known else ())
+    known_sizes = known_vocab_sizes(backend)
+    warning = (
+        f"V is {size:,}, given by hand; models known with this tokenizer have "
+        f"{_listed(known_sizes)}."
+    )
+    return VocabSize(size, BY_HAND, (warning,) if known_sizes and size not in known_sizes else ())
 
 
 def _of_config(path: Path, backend: tokenizers.Tokenizer, source: str) -> VocabSize:
@@ -174,10 +177,10 @@ def _of_config(path: Path, backend: tokenizers.Tokenizer, source: str) -> VocabS
 
 def _assumed(backend: tokenizers.Tokenizer) -> VocabSize:
     size = max(backend.get_vocab_size(with_added_tokens=True), smallest_vocab_size(backend))
-    known = known_vocab_sizes(backend)
+    known_sizes = known_vocab_sizes(backend)
     models = (
-        f"models known with this tokenizer have {_listed(known)}"
-        if known
+        f"models known with this tokenizer have {_listed(known_sizes)}"
+        if known_sizes
         else ("models are often padded to more")
     )
     return VocabSize(

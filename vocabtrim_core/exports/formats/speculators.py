@@ -21,8 +21,10 @@ def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> 
         files.append(save_npy(folder / f"d2t{suffix}.npy", vocabulary.d2t))
         files.append(save_npy(folder / f"t2d{suffix}.npy", vocabulary.t2d))
     if context.counts is not None:
-        seen = np.flatnonzero(context.counts.counts)
-        frequencies = dict(zip(seen.tolist(), context.counts.counts[seen].tolist(), strict=True))
+        seen_ids = np.flatnonzero(context.counts.counts)
+        frequencies = dict(
+            zip(seen_ids.tolist(), context.counts.counts[seen_ids].tolist(), strict=True)
+        )
         files.append(save_torch(folder / "token_freq.pt", frequencies))
     return files
 
