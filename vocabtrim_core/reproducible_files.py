@@ -8,6 +8,8 @@ import json
 import pickle
 import zipfile
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +47,32 @@ def load_torch(path: Path) -> Any:
             return item.numpy()
         return {k: arrays(v) for k, v in item.items()} if isinstance(item, dict) else item
 
-    try:
+    with torch_errors(path):
         return arrays(torch.load(path, map_location="cpu", weights_only=True))
+
+
+@contextmanager
+def torch_errors(path: Path) -> Generator[None]:
+    """Turn what torch.load raises for an unusable file into an InputError.
+
+    Args:
+        path: The file, for the message.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: The block raised an error of reading, unpickling or of the content's type.
+    """
+    try:
+        yield
     except (
         OSError,
         RuntimeError,
         ValueError,
         TypeError,
         KeyError,
+        AttributeError,
         EOFError,
         pickle.UnpicklingError,
     ) as error:

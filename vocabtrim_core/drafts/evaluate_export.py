@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
+from vocabtrim_core.drafts.checkpoint import SINGLE
 from vocabtrim_core.drafts.feature_sets import FeatureSet
-from vocabtrim_core.drafts.plan import CONFIG
+from vocabtrim_core.drafts.lm_head import HEAD
+from vocabtrim_core.drafts.plan import CONFIG as RUN_CONFIG
 from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.tensor_files import from_file, read_tensors, write_safetensors
 from vocabtrim_core.drafts.training_env import Trainer, run_tool
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.reproducible_files import load_json, save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-WEIGHTS, DRAFT_CONFIG, MAPPING_TENSORS = "model.safetensors", "config.json", {"d2t", "t2d"}
+MAPPING_TENSORS = {"d2t", "t2d"}
 RESAMPLES = 1000
 
 
@@ -41,7 +44,7 @@ def finish(run: SpecForgeRun, out: Path) -> dict[str, Any]:
     shutil.rmtree(out, ignore_errors=True)
     export = {
         "checkpoint_path": str(run.best.resolve()),
-        "draft_config_path": CONFIG,
+        "draft_config_path": RUN_CONFIG,
         "output_dir": str(out),
     }
     evaluation = _evaluation(
@@ -69,14 +72,14 @@ def for_engines(folder: Path, target: Target) -> None:
         folder: The draft directory, which is changed.
         target: Its target.
     """
-    config = load_json(folder / DRAFT_CONFIG)
-    save_json(folder / DRAFT_CONFIG, with_layers(config, target.aux_layers))
-    tensors = read_tensors(folder / WEIGHTS)
-    if tensors["lm_head.weight"].shape[0] == target.vocab_size:
+    config = load_json(folder / CONFIG)
+    save_json(folder / CONFIG, with_layers(config, target.aux_layers))
+    tensors = read_tensors(folder / SINGLE)
+    if tensors[HEAD].shape[0] == target.vocab_size:
         others = [from_file(t) for name, t in tensors.items() if name not in MAPPING_TENSORS]
-        scratch = folder / f".{WEIGHTS}"
+        scratch = folder / f".{SINGLE}"
         write_safetensors(scratch, others, lambda *_: None)
-        scratch.replace(folder / WEIGHTS)
+        scratch.replace(folder / SINGLE)
 
 
 def check_draft(folder: Path, vocabulary: DraftVocabulary) -> None:
@@ -91,16 +94,16 @@ def check_draft(folder: Path, vocabulary: DraftVocabulary) -> None:
     Raises:
         InputError: A tensor is missing, or the draft maps other tokens.
     """
-    tensors = read_tensors(folder / WEIGHTS)
+    tensors = read_tensors(folder / SINGLE)
     unmapped = len(vocabulary) == vocabulary.vocab_size and not MAPPING_TENSORS & tensors.keys()
-    required = {"lm_head.weight", "fc.weight"} | (set() if unmapped else MAPPING_TENSORS)
+    required = {HEAD, "fc.weight"} | (set() if unmapped else MAPPING_TENSORS)
     if missing := sorted(required - tensors.keys()):
         raise InputError(f"The draft {folder} lacks {', '.join(missing)}.")
     agrees = unmapped or (
         np.array_equal(tensors["d2t"].integers(), vocabulary.d2t)
         and np.array_equal(tensors["t2d"].mask(), vocabulary.t2d)
     )
-    if not agrees or tensors["lm_head.weight"].shape[0] != len(vocabulary):
+    if not agrees or tensors[HEAD].shape[0] != len(vocabulary):
         raise InputError(
             f"The draft {folder} maps other tokens than the chosen {len(vocabulary):,}; the "
             "checkpoint belongs to another vocabulary."
@@ -137,7 +140,7 @@ def evaluate_draft(
         InputError: The draft was trained on other layers than the captured ones, or SpecForge
             failed.
     """
-    layers = read_layers(load_json(draft / DRAFT_CONFIG), str(draft / DRAFT_CONFIG))
+    layers = read_layers(load_json(draft / CONFIG), str(draft / CONFIG))
     if layers not in (None, features.aux_layers):
         raise InputError(
             f"{draft} reads the target's layers {list(layers or ())}, but the features "

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -245,13 +246,7 @@ def _rows(corpus: Corpus, done: dict[int, Any]) -> Iterator[_Row]:
 
 
 def _groups(rows: Iterator[_Row], size: int) -> Iterator[list[_Row]]:
-    group: list[_Row] = []
-    for row in rows:
-        group.append(row)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
+    while group := list(islice(rows, size)):
         yield group
 
 

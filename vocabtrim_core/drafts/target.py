@@ -15,6 +15,7 @@ from vocabtrim_core.draft_config import architecture_from_config
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.aux_layers import default, with_layers
 from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
+from vocabtrim_core.drafts.lm_head import EMBEDDING, HEAD
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.workspace.files import write_atomic
@@ -22,7 +23,6 @@ from vocabtrim_core.workspace.files import write_atomic
 TOY = "toy.json"  # beside the weights of a target that only demonstrates the mechanism
 DEMO = "demo"  # name of the workspace's own toy target in commands
 INDEX_SUFFIX = ".index.json"
-HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 EDGE = 2**20  # bytes of either end of a weight file that go into the fingerprint
 
 

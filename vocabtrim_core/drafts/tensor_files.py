@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.reproducible_files import torch_errors
 
 BLOCK = 2**24  # bytes moved at a time
 FLOATS = ("F64", "F32", "F16", "BF16")  # a head of these is not quantised
@@ -123,21 +123,10 @@ def _read_safetensors(path: Path) -> dict[str, StoredTensor]:
 def _read_torch(path: Path) -> dict[str, StoredTensor]:
     import torch
 
-    try:
+    with torch_errors(path):
         state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
         if not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
             raise TypeError("not a dict of tensors")
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        pickle.UnpicklingError,
-    ) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is not a torch file of plain tensors ({first}).") from error
     tensors = {}
     for name, tensor in state.items():
         kind = str(tensor.dtype).removeprefix("torch.")
