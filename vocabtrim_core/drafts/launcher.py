@@ -1,14 +1,14 @@
-"""Runs inside the trainer's environment: SpecForge's own command line, and what we ask beside it.
+"""Runs in the trainer's environment: SpecForge's own command line, and further tasks of ours.
 
     python launcher.py FOLDER [NAME=VALUE ...] -- train|export ...   SpecForge's commands
     python launcher.py FOLDER [NAME=VALUE ...] -- probe              what this environment has
     python launcher.py FOLDER [NAME=VALUE ...] -- evaluate JSON      a draft on captured features
     python launcher.py FOLDER [NAME=VALUE ...] -- finish JSON JSON   export and evaluate
 
-Where FOLDER holds start.json, `train` first makes the draft's first weights by it, once.
+Where FOLDER holds start.json, `train` begins by writing the draft's first weights from it, once.
 
-It is run by path, so it imports torch, SpecForge and the file beside it, nothing else of ours. No
-package is edited: without Triton or a GPU a torch loss takes the place of the Triton one.
+It is run by path, so of our files it imports only the one beside it. No package is edited: without
+Triton or a GPU, a torch loss replaces the Triton one in memory.
 """
 
 from __future__ import annotations

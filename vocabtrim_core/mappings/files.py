@@ -1,6 +1,6 @@
-"""The files in which draft vocabularies travel, reduced to their numbers.
+"""Read the files that hold draft vocabularies, as numbers.
 
-    .pt .pth       {"d2t", "t2d"} (SpecForge, EAGLE), {"selected_token_ids"} (NeMo), a list of ids
+    .pt .pth .bin  {"d2t", "t2d"} (SpecForge, EAGLE), {"selected_token_ids"} (NeMo), a list of ids
                    (FR-Spec, SGLang token map), a bare tensor of offsets (Model-Optimizer)
     .npy .npz      d2t.npy with t2d.npy beside it (speculators), arrays ids or d2t and t2d
     .json .txt     ids, as an array, {"ids": [...]}, or one per line
