@@ -1,4 +1,4 @@
-"""Chat templates of the bundled tokenizers, written here for counting (see `templates.data`)."""
+"""Chat templates of the bundled tokenizers, written here for counting (see `templates.presets`)."""
 
 from __future__ import annotations
 
