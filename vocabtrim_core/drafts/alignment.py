@@ -89,7 +89,7 @@ def align(
     def best(counts: Any) -> int:
         return TradeOff(CoverageCurve.of(counts), target.architecture, alpha).optimum.k
 
-    comparison: dict[str, Any] = compare(original_counts, regenerated_counts, best)
+    comparison = compare(original_counts, regenerated_counts, best)
     return Alignment(
         original_counts.key,
         regenerated_counts.key,

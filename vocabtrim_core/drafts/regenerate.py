@@ -129,7 +129,9 @@ async def _regenerate(
     return Regenerated(out, len(rows), answers, refused, settings)
 
 
-def compare(original: TokenCounts, regenerated: TokenCounts, best: Callable[[TokenCounts], int]):
+def compare(
+    original: TokenCounts, regenerated: TokenCounts, best: Callable[[TokenCounts], int]
+) -> dict[str, Any]:
     """Compare the vocabularies that are chosen on original and on regenerated answers.
 
     Args:
