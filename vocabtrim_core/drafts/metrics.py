@@ -42,7 +42,7 @@ class Metrics:
 
     @property
     def broken(self) -> str | None:
-        """The first of losses and gradient norm that is nan or infinite; None when all are finite."""
+        """The first of losses and gradient norm that is not finite; None when all are."""
         for name in ("loss", "grad_norm", "eval/avg_loss"):
             if not math.isfinite(self.values.get(name, 0.0)):
                 return name
