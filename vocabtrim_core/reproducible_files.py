@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import pickle
 import zipfile
 import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +62,32 @@ def load_torch(path: Path) -> Any:
             return item.numpy()
         return {k: arrays(v) for k, v in item.items()} if isinstance(item, dict) else item
 
-    try:
+    with torch_errors(path):
         return arrays(torch.load(path, map_location="cpu", weights_only=True))
+
+
+@contextmanager
+def torch_errors(path: Path) -> Generator[None]:
+    """Turn what torch.load raises for an unusable file into an InputError.
+
+    Args:
+        path: The file, for the message.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InputError: The block raised an error of reading, unpickling or of the content's type.
+    """
+    try:
+        yield
     except (
         OSError,
         RuntimeError,
         ValueError,
         TypeError,
         KeyError,
+        AttributeError,
         EOFError,
         pickle.UnpicklingError,
     ) as error:
@@ -171,6 +192,22 @@ def save_text(path: Path, text: str) -> Path:
     """
     path.write_text(text, "utf-8", newline="\n")
     return path
+
+
+def file_sha256(path: Path) -> str:
+    """Compute the sha256 of a file's content.
+
+    Args:
+        path: The file, read in blocks.
+
+    Returns:
+        64 hex digits.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def zip_bytes(folder: Path, root: str | None = None) -> bytes:

@@ -264,7 +264,7 @@ def test_stages_are_told_and_finished_ones_stay(tmp_path) -> None:
     log.enter("target")
     log.leave("target", message="4 layers")
     log.enter("train", 64)
-    log.tell("train", 64, 3, 10, "loss 2")
+    log.update("train", 64, 3, 10, "loss 2")
     log.fail("Stopped.")
     first, second = read_stages(tmp_path)
     assert (first.state, first.message) == (DONE, "4 layers")

@@ -139,7 +139,7 @@ def test_the_record_names_source_and_content(tmp_path, vocabulary):
 def test_written_bytes_are_the_librarys(tmp_path):
     tensors = draft_tensors([1, 2, 3])
     safetensors_torch.save_file(tensors, tmp_path / "a.safetensors")
-    outgoing = [files.stored(t) for t in files.read_tensors(tmp_path / "a.safetensors").values()]
+    outgoing = [files.from_file(t) for t in files.read_tensors(tmp_path / "a.safetensors").values()]
     digest = files.write_safetensors(tmp_path / "b.safetensors", outgoing, lambda n, name: None)
     expected = safetensors_torch.save(tensors, {"format": "pt"})
     assert (tmp_path / "b.safetensors").read_bytes() == expected

@@ -18,7 +18,13 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.tokenizers import presets as tokenizer_presets
 from vocabtrim_core.tokenizers.presets import PRESETS
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
-from vocabtrim_core.tokenizers.vocab_size import ASSUMED, BY_HAND, CONFIG_JSON, least, padded
+from vocabtrim_core.tokenizers.vocab_size import (
+    ASSUMED,
+    BY_HAND,
+    CONFIG_JSON,
+    known_vocab_sizes,
+    smallest_vocab_size,
+)
 
 TRICKY = [
     "",
@@ -226,8 +232,8 @@ def test_config_given_apart(tmp_path):
 def test_the_sizes_known_for_a_tokenizer_are_offered(shared, name, offered):
     tokenizer = load_tokenizer(shared / "data" / "tokenizers" / name)
     assert tokenizer.vocab_size_from == ASSUMED
-    assert padded(tokenizer.backend) == offered
-    assert least(tokenizer.backend) == max(tokenizer.backend.get_vocab().values()) + 1
+    assert known_vocab_sizes(tokenizer.backend) == offered
+    assert smallest_vocab_size(tokenizer.backend) == max(tokenizer.backend.get_vocab().values()) + 1
     for size in offered:
         assert f"{size:,}" in tokenizer.warnings[-1]
         given = load_tokenizer(shared / "data" / "tokenizers" / name, vocab_size=size)

@@ -1,4 +1,4 @@
-"""What the target's own words change: both corpora counted with its tokenizer, and their k*."""
+"""The effect of the target's own answers: both corpora counted with its tokenizer, and their k*."""
 
 from __future__ import annotations
 
@@ -20,9 +20,17 @@ Progress = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Sizes are the exact optimum of each corpus at `alpha`; coverage is a share.
+    """The comparison of a corpus with the one of the target's own answers.
 
-    original, regenerated: keys of the counts, which the workspace keeps.
+    Attributes:
+        original: Key of the original corpus's counts in the workspace.
+        regenerated: Key of the regenerated corpus's counts in the workspace.
+        k_original: Exact optimum on the original corpus at `alpha`.
+        k_regenerated: Exact optimum on the regenerated corpus at `alpha`.
+        coverage_of_regenerated: Share of the target's answers that the original vocabulary covers.
+        tokens_original: Tokens counted in the original corpus.
+        tokens_regenerated: Tokens counted in the regenerated corpus.
+        alpha: Weight of coverage in the utility, 0..1.
     """
 
     original: str
@@ -36,7 +44,7 @@ class Alignment:
 
     @property
     def sentence(self) -> str:
-        """What it says, in one sentence."""
+        """The result in one sentence."""
         return (
             f"k* is {self.k_regenerated:,} on the target's own answers and {self.k_original:,} on "
             f"the original ones, whose vocabulary covers {self.coverage_of_regenerated:.1%} of "
@@ -44,7 +52,7 @@ class Alignment:
         )
 
     def json(self) -> dict[str, Any]:
-        """The values and the sentence, for a file or a command's result."""
+        """Return the values and the sentence, for a file or a command's result."""
         return {**asdict(self), "sentence": self.sentence}
 
 
@@ -57,21 +65,36 @@ def align(
     alpha: float = 0.5,
     progress: Progress = lambda *_, **__: None,
 ) -> Alignment:
-    """Count both corpora, keep the counts, and compare the choices they lead to."""
-    ours, theirs = (
-        count(each, recipe.tokenizer, recipe.template, progress=progress)
-        for each in (original, regenerated)
+    """Count both corpora, store the counts, and compare the choices that they lead to.
+
+    Args:
+        original: The corpus as it was.
+        regenerated: The corpus with the target's answers.
+        recipe: Tokenizer and template to count with.
+        target: The target, for the draft's shapes.
+        alpha: Weight of coverage in the utility, 0..1.
+        progress: Called as progress(done, total, message, **rates).
+
+    Returns:
+        The comparison.
+
+    Raises:
+        InputError: A corpus cannot be counted.
+    """
+    original_counts, regenerated_counts = (
+        count(corpus, recipe.tokenizer, recipe.template, progress=progress)
+        for corpus in (original, regenerated)
     )
 
     def best(counts: Any) -> int:
         return TradeOff(CoverageCurve.of(counts), target.architecture, alpha).optimum.k
 
-    compared: dict[str, Any] = compare(ours, theirs, best)
+    comparison = compare(original_counts, regenerated_counts, best)
     return Alignment(
-        ours.key,
-        theirs.key,
-        **compared,
-        tokens_original=ours.tokens,
-        tokens_regenerated=theirs.tokens,
+        original_counts.key,
+        regenerated_counts.key,
+        **comparison,
+        tokens_original=original_counts.tokens,
+        tokens_regenerated=regenerated_counts.tokens,
         alpha=alpha,
     )

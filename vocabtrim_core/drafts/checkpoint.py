@@ -1,8 +1,7 @@
-"""A model folder as the hub lays it out: config.json and weights, opened without reading them."""
+"""A model folder in the hub's layout: config.json and weights that are mapped, not read."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,13 +11,20 @@ from typing import Any
 from vocabtrim_core.drafts.tensor_files import StoredTensor, read_tensors
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG, ModelConfig, read_config
+from vocabtrim_core.reproducible_files import load_json
 
 SINGLE, INDEX, TORCH = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """config: config.json as it stands.  shards: weight file -> its tensors, in file order."""
+    """An opened model folder.
+
+    Attributes:
+        folder: The folder.
+        config: The content of config.json.
+        shards: Weight file -> its tensors by name, in file order.
+    """
 
     folder: Path
     config: Mapping[str, Any]
@@ -26,7 +32,7 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """How the model is called: the last part of its path."""
+        """The model's name: the last part of its path."""
         return self.folder.resolve().name
 
     @property
@@ -45,12 +51,33 @@ class Checkpoint:
         return ModelConfig(self.config, str(self.folder / CONFIG))
 
     def size(self, name: str) -> int | None:
-        """A whole positive number of config.json; None when absent, else InputError."""
+        """Read a size from config.json.
+
+        Args:
+            name: The field.
+
+        Returns:
+            A positive whole number; None when the field is absent.
+
+        Raises:
+            InputError: The value is something else.
+        """
         return self.model.size(name)
 
 
 def open_checkpoint(folder: str | Path) -> Checkpoint:
-    """The model folder at this path; InputError names what is missing or damaged."""
+    """Open a local model folder.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The config and the tensors, which are mapped into memory, not read.
+
+    Raises:
+        InputError: There is no such folder, a file of it is missing or damaged, or its weights are
+            in no known file.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(
@@ -63,22 +90,22 @@ def open_checkpoint(folder: str | Path) -> Checkpoint:
 
 
 def _files(folder: Path) -> list[str]:
-    """The weight files, in a fixed order."""
+    """List the weight files, in a fixed order."""
     if (folder / INDEX).is_file():
         return _indexed(folder)
     for name in (SINGLE, TORCH):
         if (folder / name).is_file():
             return [name]
-    others = sorted(path.name for path in folder.glob("*.safetensors"))
-    if len(others) == 1:
-        return others
+    candidates = sorted(path.name for path in folder.glob("*.safetensors"))
+    if len(candidates) == 1:
+        return candidates
     raise InputError(
         f"{folder} has no weights that can be read: {SINGLE}, {INDEX} with its files, or {TORCH}."
     )
 
 
 def _indexed(folder: Path) -> list[str]:
-    places = _object(folder / INDEX).get("weight_map")
+    places = load_json(folder / INDEX).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise InputError(f'{folder / INDEX} must hold a "weight_map" of tensors and files.')
     files = sorted({str(name) for name in places.values()})
@@ -87,18 +114,8 @@ def _indexed(folder: Path) -> list[str]:
             raise InputError(f"{folder / INDEX} names {name}, which is not a file beside it.")
         if not (folder / name).is_file():
             raise InputError(f"{folder / INDEX} names {name}, but that file is missing.")
-    found = {tensor: name for name in files for tensor in read_tensors(folder / name)}
+    file_of = {tensor: name for name in files for tensor in read_tensors(folder / name)}
     for tensor, name in places.items():
-        if found.get(tensor) != name:
+        if file_of.get(tensor) != name:
             raise InputError(f"{folder / INDEX} places {tensor} in {name}, but it is not there.")
     return files
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is not readable JSON ({error}).") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} must hold one JSON object, not a {type(value).__name__}.")
-    return value

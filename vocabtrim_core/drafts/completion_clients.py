@@ -1,4 +1,4 @@
-"""Who answers a prompt with the target's own words: a server, or the target right here."""
+"""Answer prompts with the target: through a server, or with transformers in this process."""
 
 from __future__ import annotations
 
@@ -20,17 +20,22 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, Any]
 RETRIES = 4
-AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}  # worth asking again
+RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}  # statuses of failures that may pass
 KEY = "OPENAI_API_KEY"
 
 
-class Refused(Exception):  # noqa: N818 - one row's bad luck, not the end of the work
-    """This prompt got no answer; the others may."""
+class Refused(Exception):  # noqa: N818 - a result for one prompt
+    """The reason why one prompt got no answer; the others may still get one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How answers are drawn; recorded with the corpus."""
+    """How answers are sampled; recorded with the corpus.
+
+    Attributes:
+        temperature: 0..2; 0 takes the most likely token.
+        max_tokens: Most tokens of an answer, at least 1.
+    """
 
     temperature: Annotated[
         float, Leaf(NUMBER, "--temperature", help="of sampling, 0 for the most likely token")
@@ -45,53 +50,87 @@ class Sampling:
 
 
 class Answerer(Protocol):
-    """Answers prompts. about: what is recorded, known once opened.
+    """Protocol of what answers prompts.
 
-    together: prompts of one call; workers: calls at the same time.
+    Attributes:
+        about: What is recorded about it, complete once it is opened.
+        batch_size: Prompts of one call.
     """
 
     about: dict[str, Any]
-    together: int
+    batch_size: int
 
     @property
-    def workers(self) -> int: ...
+    def workers(self) -> int:
+        """Calls at the same time."""
+        ...
 
     async def open(self) -> None:
-        """Get ready; InputError when nobody is there."""
+        """Connect, or get ready.
+
+        Raises:
+            InputError: The server does not answer.
+        """
         ...
 
     async def answer(self, chats: Sequence[Sequence[Message]]) -> list[str | Refused]:
-        """One answer per chat, in order; a chat ends with the message to answer."""
+        """Answer prompts.
+
+        Args:
+            chats: Messages of each prompt, the last one to be answered.
+
+        Returns:
+            One answer per prompt, in order; `Refused` for a prompt without one.
+        """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Release the connection, or the model."""
+        ...
 
 
 @dataclass(slots=True)
 class ServerAnswerer:
-    """An OpenAI-compatible server (its own template), or SGLang's /generate (ours).
+    """An OpenAI-compatible server (with its own template), or SGLang's /generate (with ours).
 
     The key of a server that needs one comes from $OPENAI_API_KEY and is never recorded.
+
+    Attributes:
+        url: Address of the server, with or without /v1.
+        sampling: How answers are sampled.
+        concurrency: Requests at the same time.
+        api: "openai" or "sglang".
+        model: Name of the model; None for the first one that the server lists.
+        template: Our chat template, for "sglang".
+        timeout: Seconds for one request.
+        wait: Seconds before the first repetition, doubled each time.
+        about: What is recorded about it.
+        batch_size: Prompts of one call.
     """
 
     url: str
     sampling: Sampling
     concurrency: int = 16
-    api: str = "openai"  # openai | sglang
+    api: str = "openai"
     model: str | None = None
     template: ChatTemplate | None = None
     timeout: float = 600.0
-    wait: float = 1.0  # seconds before the first repetition, doubled each time
+    wait: float = 1.0
     about: dict[str, Any] = field(default_factory=dict)
-    together: int = 1
+    batch_size: int = 1
     _client: httpx.AsyncClient | None = None
 
     @property
     def workers(self) -> int:
+        """Calls at the same time (`Answerer.workers`)."""
         return self.concurrency
 
     async def open(self) -> None:
-        """Ask who is there; InputError when nobody answers as this API does."""
+        """Connect to the server, and find its model.
+
+        Raises:
+            InputError: The server does not answer as this API does, or lists no model.
+        """
         import httpx
 
         key = os.environ.get(KEY)
@@ -105,23 +144,23 @@ class ServerAnswerer:
         try:
             reply = await self._client.get(path)
             reply.raise_for_status()
-            found = reply.json()
+            listing = reply.json()
             if self.api == "sglang":
-                served = [found["model_path"]]
+                served = [listing["model_path"]]
             else:  # some servers list only what they have loaded, which may be nothing
-                served = [each["id"] for each in found["data"]]
+                served = [entry["id"] for entry in listing["data"]]
         except (
             httpx.HTTPError,
             httpx.InvalidURL,
             ValueError,
             KeyError,
             TypeError,
-        ) as e:
+        ) as error:
             await self.close()
             raise InputError(
-                f"{self.url} does not answer {path} as {self.api} servers do ({type(e).__name__}); "
-                "check the URL, that the server runs, and --api."
-            ) from e
+                f"{self.url} does not answer {path} as {self.api} servers do "
+                f"({type(error).__name__}); check the URL, that the server runs, and --api."
+            ) from error
         if not self.model and not served:
             await self.close()
             raise InputError(f"{self.url} lists no model; name the one to ask with --model.")
@@ -130,28 +169,29 @@ class ServerAnswerer:
         self.about = {"by": self.url, "api": self.api, "model": self.model, "template": template}
 
     async def answer(self, chats: Sequence[Sequence[Message]]) -> list[str | Refused]:
-        return list(await asyncio.gather(*map(self._one, chats)))
+        """Implements `Answerer.answer`, with one request per prompt."""
+        return list(await asyncio.gather(*map(self._answer_one, chats)))
 
-    async def _one(self, chat: Sequence[Message]) -> str | Refused:
+    async def _answer_one(self, chat: Sequence[Message]) -> str | Refused:
         import httpx
 
         assert self._client is not None
         path, body = self._request(chat)
-        said = "nothing"
+        failure = "nothing"
         for attempt in range(RETRIES):
             if attempt:
                 await asyncio.sleep(self.wait * 2 ** (attempt - 1))
             try:
                 reply = await self._client.post(path, json=body)
-                if reply.status_code in AGAIN:
-                    said = f"HTTP {reply.status_code}"
+                if reply.status_code in RETRIED:
+                    failure = f"HTTP {reply.status_code}"
                     continue
                 if reply.is_error:
                     return Refused(f"HTTP {reply.status_code}: {reply.text[:200]}")
                 return self._text(reply.json())
             except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
-                said = type(error).__name__
-        return Refused(f"no answer in {RETRIES} attempts ({said})")
+                failure = type(error).__name__
+        return Refused(f"no answer in {RETRIES} attempts ({failure})")
 
     def _request(self, chat: Sequence[Message]) -> tuple[str, dict[str, Any]]:
         sampling = self.sampling
@@ -176,30 +216,43 @@ class ServerAnswerer:
         return str(reply["choices"][0]["message"]["content"] or "")
 
     async def close(self) -> None:
+        """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
 
 
 @dataclass(slots=True)
 class LocalAnswerer:
-    """The target itself, with transformers, batch by batch."""
+    """The target with transformers, batch by batch.
+
+    Attributes:
+        target: The target.
+        tokenizer: Its tokenizer.
+        template: Its chat template.
+        sampling: How answers are sampled.
+        device: "cpu" or "cuda".
+        batch_size: Prompts of one batch.
+        context: Most tokens of prompt and answer.
+        about: What is recorded about it.
+    """
 
     target: Target
     tokenizer: Tokenizer
     template: ChatTemplate
     sampling: Sampling
     device: str = "cpu"
-    together: int = 16
-    context: int = 4096  # tokens of prompt and answer
+    batch_size: int = 16
+    context: int = 4096
     about: dict[str, Any] = field(default_factory=dict)
     _model: Any = None
 
     @property
     def workers(self) -> int:
+        """One batch at a time (`Answerer.workers`)."""
         return 1
 
     async def open(self) -> None:
-        """The weights are read with the first prompt."""
+        """Fill `about`; the weights are read with the first prompt."""
         limit = self.target.architecture.max_position_embeddings
         self.context = min(self.context, limit)
         self.about = {
@@ -212,6 +265,7 @@ class LocalAnswerer:
         }
 
     async def answer(self, chats: Sequence[Sequence[Message]]) -> list[str | Refused]:
+        """Implements `Answerer.answer`, in a thread."""
         return await asyncio.to_thread(self._answer, chats)
 
     def _answer(self, chats: Sequence[Sequence[Message]]) -> list[str | Refused]:
@@ -222,39 +276,42 @@ class LocalAnswerer:
         self._model = self._model or load_model(self.target, self.device)
         room = self.context - self.sampling.max_tokens
         encoded = [self.tokenizer.ids(self.template.prompt(chat)) for chat in chats]
-        fits = [i for i, ids in enumerate(encoded) if len(ids) <= room]
+        fitting = [i for i, ids in enumerate(encoded) if len(ids) <= room]
         answers: list[str | Refused] = [
             Refused(f"prompt and answer do not fit {self.context:,} tokens") for _ in encoded
         ]
-        if not fits:
+        if not fitting:
             return answers
-        width = max(len(encoded[i]) for i in fits)
-        ids = torch.zeros(len(fits), width, dtype=torch.long)
+        width = max(len(encoded[i]) for i in fitting)
+        ids = torch.zeros(len(fitting), width, dtype=torch.long)
         mask = torch.zeros_like(ids)
-        for row, i in enumerate(fits):  # padding on the left: every answer begins at `width`
+        for row, i in enumerate(fitting):  # padding on the left: every answer begins at `width`
             ids[row, width - len(encoded[i]) :] = torch.tensor(encoded[i])
             mask[row, width - len(encoded[i]) :] = 1
-        ends = self._ends()
-        warm = self.sampling.temperature > 0
+        stop_ids = self._stop_ids()
+        sampled = self.sampling.temperature > 0
         with torch.inference_mode():
-            out = self._model.generate(
+            generated = self._model.generate(
                 input_ids=ids.to(self._model.device),
                 attention_mask=mask.to(self._model.device),
                 max_new_tokens=self.sampling.max_tokens,
-                do_sample=warm,
-                temperature=self.sampling.temperature if warm else None,
-                eos_token_id=ends or None,
-                pad_token_id=ends[0] if ends else 0,
+                do_sample=sampled,
+                temperature=self.sampling.temperature if sampled else None,
+                eos_token_id=stop_ids or None,
+                pad_token_id=stop_ids[0] if stop_ids else 0,
             )[:, width:]
-        for row, i in enumerate(fits):
-            answers[i] = self.tokenizer.backend.decode(out[row].tolist(), skip_special_tokens=True)
+        for row, i in enumerate(fitting):
+            answers[i] = self.tokenizer.backend.decode(
+                generated[row].tolist(), skip_special_tokens=True
+            )
         return answers
 
-    def _ends(self) -> list[int]:
-        """Ids that end a turn."""
+    def _stop_ids(self) -> list[int]:
+        """Return the ids of the tokens that end a turn."""
         names = (*self.template.stop_tokens, *self.tokenizer.stop_tokens)
         ids = [self.tokenizer.backend.token_to_id(name) for name in names]
         return list(dict.fromkeys(i for i in ids if i is not None))
 
     async def close(self) -> None:
+        """Release the model."""
         self._model = None

@@ -1,8 +1,8 @@
-"""A toy target trained here, so that the whole loop runs on a machine with nothing but Python.
+"""A toy target trained on this machine, so that the whole process can be tried without a download.
 
 A small Llama-architecture model with a tokenizer of its own (about 32,000 tokens, untied head),
 trained for a few minutes on the embedded demo conversations. It shows how training, trimming and
-measuring work; its numbers say nothing about real models, and it is labelled so everywhere.
+measuring work. Its numbers say nothing about real models, and it is labelled so everywhere.
 """
 
 from __future__ import annotations
@@ -52,8 +52,21 @@ Progress = Callable[..., Any]
 class DemoShape:
     """Shape and training of the toy target.
 
-    minutes: of training, but never less than `least_tokens`, so that a busy machine takes longer
-    instead of learning nothing.  steps: of training, where that shall not depend on the machine.
+    Training takes `minutes`, but at least `least_tokens`, so that a busy machine takes longer
+    instead of training too little.
+
+    Attributes:
+        vocab_size: V, at least 600.
+        hidden_size: H, a multiple of 64.
+        layers: Decoder layers, at least 4.
+        length: Tokens of a training sequence.
+        batch: Sequences of a step.
+        learning_rate: Its peak.
+        minutes: Duration of the training.
+        least_tokens: Least tokens to train on.
+        steps: Steps of the training instead of a duration; None for a duration.
+        max_epochs: Most passes over the conversations.
+        context: Tokens of the model's context.
     """
 
     vocab_size: Annotated[int, Leaf(WHOLE, "--vocab-size", help="tokens, V")] = 32_000
@@ -78,7 +91,7 @@ class DemoShape:
             raise InputError("The toy target needs a vocabulary of at least 600 tokens.")
 
     def config(self) -> dict[str, Any]:
-        """Fields of a LlamaConfig."""
+        """Return the fields of a LlamaConfig."""
         return {
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden_size,
@@ -96,8 +109,7 @@ class DemoShape:
 
     @property
     def disk_bytes(self) -> int:
-        """At most, while it is made: a checkpoint (float32, three of each weight) and its next
-        one, and the target."""
+        """Most bytes on disk while it is built: two checkpoints (12 per weight) and the target."""
         width = self.hidden_size
         weights = 2 * self.vocab_size * width + self.layers * 12 * width**2
         return weights * (12 + 12 + 2)
@@ -105,11 +117,22 @@ class DemoShape:
 
 @dataclass(frozen=True, slots=True)
 class DemoTarget:
-    """What came out. Losses in nats per token, on conversations never trained on."""
+    """A finished toy target. Losses are nats per token, on conversations never trained on.
+
+    Attributes:
+        folder: The model folder.
+        parameters: Number of its weights.
+        tokens: Tokens it was trained on, repeats included.
+        steps: Optimizer steps.
+        seconds: Duration of the training.
+        held_out_loss: The model's loss.
+        unigram_loss: The loss of token frequencies alone.
+        label: The text that marks it as a toy.
+    """
 
     folder: Path
     parameters: int
-    tokens: int  # seen in training
+    tokens: int
     steps: int
     seconds: float
     held_out_loss: float
@@ -125,10 +148,23 @@ def build(
     threads: int | None = None,
     progress: Progress = lambda *_, **__: None,
 ) -> DemoTarget:
-    """Tokenizer, target and its held-out loss; every part that is finished is kept and reused.
+    """Build the toy target: its tokenizer, its weights, and its held-out loss.
 
-    corpus: None for the demo conversations, built when they are not there.  out: None for the
-    workspace's demo target. InputError when the folder holds something else.
+    Finished parts are kept, so that a stopped build continues; a finished target is returned.
+
+    Args:
+        shape: Shape and training.
+        corpus: The conversations; None for the demo ones, which are built when they are absent.
+        out: The model folder; None for the workspace's demo target.
+        threads: CPU threads; None for all cores.
+        progress: Called as progress(done, total, message, **rates).
+
+    Returns:
+        The target.
+
+    Raises:
+        InputError: The folder holds a target of another shape, the corpus is too small, the disk is
+            full, or the loss is not finite.
     """
     out = out or demo_folder()
     if (out / TOY).is_file():
@@ -138,27 +174,27 @@ def build(
     scratch.mkdir(parents=True, exist_ok=True)
     disk.require_space(scratch, shape.disk_bytes)
     fingerprint = json.dumps([asdict(shape), corpus.fingerprint()])
-    note = scratch / "shape.json"
-    if note.is_file() and note.read_text("utf-8") != fingerprint:
+    fingerprint_file = scratch / "shape.json"
+    if fingerprint_file.is_file() and fingerprint_file.read_text("utf-8") != fingerprint:
         for path in scratch.iterdir():
             path.unlink()
-    write_atomic(note, fingerprint.encode())
+    write_atomic(fingerprint_file, fingerprint.encode())
     if not (scratch / TOKENIZER_CONFIG).is_file():
         progress(0, None, "Training the tokenizer")
         write_tokenizer(scratch, corpus, shape.vocab_size, shape.context)
     sequences = _sequences(scratch, corpus, progress)
-    # Threads that wait must not take the cores from others; it is read when torch is loaded.
+    # Waiting threads must not occupy cores. The variable is read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
-    before = torch.get_num_threads()
+    previous_threads = torch.get_num_threads()
     torch.set_num_threads(threads or cores())
     try:
         model, run = _train(shape, sequences, scratch, progress)
         loss = held_out_loss(model, sequences, shape.context, progress)
     finally:
-        torch.set_num_threads(before)
-    made = DemoTarget(
+        torch.set_num_threads(previous_threads)
+    target = DemoTarget(
         out,
         sum(p.numel() for p in model.parameters()),
         run.tokens,
@@ -167,15 +203,23 @@ def build(
         loss,
         unigram_loss(sequences, shape.vocab_size),
     )
-    _save(model, scratch, made, shape, corpus)
+    _save(model, scratch, target, shape, corpus)
     for path in scratch.iterdir():
         path.unlink()
     scratch.rmdir()
-    return made
+    return target
 
 
 def demo_corpus(progress: Progress | None = None, limit: int | None = None) -> Corpus:
-    """Both demo domains as one corpus, built where they are not there yet."""
+    """Open both demo domains as one corpus, and build them where they are absent.
+
+    Args:
+        progress: Called as progress(done, total, message) while they are built.
+        limit: Most conversations; None for all.
+
+    Returns:
+        The corpus.
+    """
     home = workspace.folder("demo")
     files = [home / f"{name}.jsonl.zst" for name in demo.NAMES]
     if not all(path.is_file() for path in files):
@@ -191,24 +235,24 @@ def _sequences(home: Path, corpus: Corpus, progress: Progress) -> Sequences:
 
 @dataclass(slots=True)
 class _Run:
-    """Where the training is; what a checkpoint keeps beside the weights."""
+    """The state of the training, stored in a checkpoint beside the weights."""
 
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
 
-    def share(self, shape: DemoShape, most: int) -> float:
-        """How much of the training is done, 0..1; `most` steps are all there ever are."""
+    def share(self, shape: DemoShape, max_steps: int) -> float:
+        """Return the share of the training that is done, 0..1; at most `max_steps` steps."""
         if shape.steps:
-            return self.step / min(shape.steps, most)
+            return self.step / min(shape.steps, max_steps)
         timed = self.seconds / (60 * shape.minutes)
-        return max(min(timed, self.tokens / shape.least_tokens), self.step / most)
+        return max(min(timed, self.tokens / shape.least_tokens), self.step / max_steps)
 
 
 def _train(
     shape: DemoShape, sequences: Sequences, scratch: Path, progress: Progress
 ) -> tuple[Any, _Run]:
-    """The trained model; continues from scratch/state.pt."""
+    """Train the model, or continue from scratch/state.pt."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -221,16 +265,16 @@ def _train(
     run = _Run()
     state = scratch / "state.pt"
     if state.is_file():
-        kept = torch.load(state, weights_only=True)
-        model.load_state_dict(kept["model"])
-        optimizer.load_state_dict(kept["optimizer"])
-        run = _Run(**kept["run"])
+        checkpoint = torch.load(state, weights_only=True)
+        model.load_state_dict(checkpoint["model"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        run = _Run(**checkpoint["run"])
     per_epoch = max(1, len(rows) // shape.batch)
-    most = per_epoch * shape.max_epochs
+    max_steps = per_epoch * shape.max_epochs
     order = batches(len(rows), shape.batch, run.step)
     model.train()
-    while (share := run.share(shape, most)) < 1:
-        began = time.monotonic()
+    while (share := run.share(shape, max_steps)) < 1:
+        started = time.monotonic()
         rate = shape.learning_rate * min(1.0, (share + 1e-3) / WARMUP) * max(1 - share, 0.02)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -239,15 +283,15 @@ def _train(
             raise InputError(f"The toy target's loss is no number at step {run.step}; try again.")
         run.step += 1
         run.tokens += shape.batch * shape.length
-        run.seconds += time.monotonic() - began
-        now = run.share(shape, most)
+        run.seconds += time.monotonic() - started
+        share_after = run.share(shape, max_steps)
         progress(
-            min(round(100 * now), 100),
+            min(round(100 * share_after), 100),
             100,
             f"Training the toy target, step {run.step}, loss {loss:.3f}",
             tokens_per_s=run.tokens / run.seconds,
         )
-        if int(now * CHECKPOINTS) > int(share * CHECKPOINTS):
+        if int(share_after * CHECKPOINTS) > int(share * CHECKPOINTS):
             content = {
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
@@ -259,20 +303,20 @@ def _train(
     return model.eval(), run
 
 
-def _save(model: Any, scratch: Path, made: DemoTarget, shape: DemoShape, corpus: Corpus) -> None:
-    """The target as the hub lays models out, with a label in every place a reader may look."""
+def _save(model: Any, scratch: Path, target: DemoTarget, shape: DemoShape, corpus: Corpus) -> None:
+    """Write the target in the hub's layout, with the label in every file that people may read."""
     import torch
 
-    about = {
+    record = {
         "label": LABEL,
-        **asdict(made),
+        **asdict(target),
         "shape": asdict(shape),
         "corpus": corpus.name,
         "corpus_sha256": corpus.fingerprint(),
         "versions": {name: version(name) for name in ("torch", "transformers", "tokenizers")},
     }
-    del about["folder"]
-    with new_folder(made.folder) as folder:
+    del record["folder"]
+    with new_folder(target.folder) as folder:
         model.config.architectures = ["LlamaForCausalLM"]
         model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="64MB")
         for name in (TOKENIZER, TOKENIZER_CONFIG):
@@ -283,7 +327,7 @@ def _save(model: Any, scratch: Path, made: DemoTarget, shape: DemoShape, corpus:
             "environment.\n",
             "utf-8",
         )
-        (folder / TOY).write_text(json.dumps(about, indent=1), "utf-8")
+        (folder / TOY).write_text(json.dumps(record, indent=1), "utf-8")
 
 
 def _read(folder: Path, shape: DemoShape) -> DemoTarget:

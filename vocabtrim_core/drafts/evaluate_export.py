@@ -1,4 +1,4 @@
-"""From a checkpoint to a draft directory that engines load, and its held-out acceptance."""
+"""Export a checkpoint as a draft directory for engines; measure its held-out acceptance."""
 
 from __future__ import annotations
 
@@ -11,32 +11,43 @@ from typing import Any
 import numpy as np
 
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
+from vocabtrim_core.drafts.checkpoint import SINGLE
 from vocabtrim_core.drafts.feature_sets import FeatureSet
-from vocabtrim_core.drafts.plan import CONFIG
+from vocabtrim_core.drafts.lm_head import HEAD
+from vocabtrim_core.drafts.plan import CONFIG as RUN_CONFIG
 from vocabtrim_core.drafts.specforge_run import SpecForgeRun
 from vocabtrim_core.drafts.target import Target
-from vocabtrim_core.drafts.tensor_files import read_tensors, stored, write_safetensors
+from vocabtrim_core.drafts.tensor_files import from_file, read_tensors, write_safetensors
 from vocabtrim_core.drafts.training_env import Trainer, run_tool
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.reproducible_files import load_json, save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
 
-WEIGHTS, DRAFT_CONFIG, MAPPING_TENSORS = "model.safetensors", "config.json", {"d2t", "t2d"}
+MAPPING_TENSORS = {"d2t", "t2d"}
 RESAMPLES = 1000
 
 
 def finish(run: SpecForgeRun, out: Path) -> dict[str, Any]:
-    """SpecForge's own export of the best checkpoint, as engines read it; its held-out acceptance.
+    """Export a training's best checkpoint with SpecForge, prepare it for engines, and evaluate it.
 
-    InputError when it is not the draft of the run's vocabulary.
+    Args:
+        run: The training.
+        out: The draft directory, which is overwritten.
+
+    Returns:
+        Its held-out acceptance, as `acceptance` returns it.
+
+    Raises:
+        InputError: The draft is not one of the run's vocabulary, or SpecForge failed.
     """
     shutil.rmtree(out, ignore_errors=True)
-    best = {
+    export = {
         "checkpoint_path": str(run.best.resolve()),
-        "draft_config_path": CONFIG,
+        "draft_config_path": RUN_CONFIG,
         "output_dir": str(out),
     }
-    asked = _evaluation(
+    evaluation = _evaluation(
         out,
         run.target,
         run.target_folder,
@@ -44,44 +55,55 @@ def finish(run: SpecForgeRun, out: Path) -> dict[str, Any]:
         run.deployment.device,
         run.plan.ttt_length,
     )
-    said = run_tool(
-        run.trainer, run.folder, run.settings, "finish", json.dumps(best), json.dumps(asked)
+    output = run_tool(
+        run.trainer, run.folder, run.settings, "finish", json.dumps(export), json.dumps(evaluation)
     )
     check_draft(out, run.vocabulary)
     for_engines(out, run.target)
-    return acceptance(said)
+    return acceptance(output)
 
 
 def for_engines(folder: Path, target: Target) -> None:
-    """Name the layers as every engine reads them; leave out the mapping of a draft of all V tokens.
+    """Name the layers for every engine, and remove the mapping of a draft of all V tokens.
 
-    SpecForge writes a mapping always, and vLLM refuses the one of a full vocabulary.
+    SpecForge always writes a mapping, and vLLM refuses the one of a full vocabulary.
+
+    Args:
+        folder: The draft directory, which is changed.
+        target: Its target.
     """
-    config = load_json(folder / DRAFT_CONFIG)
-    save_json(folder / DRAFT_CONFIG, with_layers(config, target.aux_layers))
-    tensors = read_tensors(folder / WEIGHTS)
-    if tensors["lm_head.weight"].shape[0] == target.vocab_size:
-        kept = [stored(tensor) for name, tensor in tensors.items() if name not in MAPPING_TENSORS]
-        scratch = folder / f".{WEIGHTS}"
-        write_safetensors(scratch, kept, lambda *_: None)
-        scratch.replace(folder / WEIGHTS)
+    config = load_json(folder / CONFIG)
+    save_json(folder / CONFIG, with_layers(config, target.aux_layers))
+    tensors = read_tensors(folder / SINGLE)
+    if tensors[HEAD].shape[0] == target.vocab_size:
+        others = [from_file(t) for name, t in tensors.items() if name not in MAPPING_TENSORS]
+        scratch = folder / f".{SINGLE}"
+        write_safetensors(scratch, others, lambda *_: None)
+        scratch.replace(folder / SINGLE)
 
 
 def check_draft(folder: Path, vocabulary: DraftVocabulary) -> None:
-    """InputError unless the draft's d2t, t2d and head are those of the vocabulary.
+    """Check that a draft's d2t, t2d and head are those of a vocabulary.
 
-    A draft of all V tokens may do without d2t and t2d.
+    A draft of all V tokens may have neither d2t nor t2d.
+
+    Args:
+        folder: The draft directory.
+        vocabulary: The tokens of its head.
+
+    Raises:
+        InputError: A tensor is missing, or the draft maps other tokens.
     """
-    tensors = read_tensors(folder / WEIGHTS)
-    whole = len(vocabulary) == vocabulary.vocab_size and not MAPPING_TENSORS & tensors.keys()
-    wanted = {"lm_head.weight", "fc.weight"} | (set() if whole else MAPPING_TENSORS)
-    if missing := sorted(wanted - tensors.keys()):
+    tensors = read_tensors(folder / SINGLE)
+    unmapped = len(vocabulary) == vocabulary.vocab_size and not MAPPING_TENSORS & tensors.keys()
+    required = {HEAD, "fc.weight"} | (set() if unmapped else MAPPING_TENSORS)
+    if missing := sorted(required - tensors.keys()):
         raise InputError(f"The draft {folder} lacks {', '.join(missing)}.")
-    same = whole or (
+    agrees = unmapped or (
         np.array_equal(tensors["d2t"].integers(), vocabulary.d2t)
         and np.array_equal(tensors["t2d"].mask(), vocabulary.t2d)
     )
-    if not same or tensors["lm_head.weight"].shape[0] != len(vocabulary):
+    if not agrees or tensors[HEAD].shape[0] != len(vocabulary):
         raise InputError(
             f"The draft {folder} maps other tokens than the chosen {len(vocabulary):,}; the "
             "checkpoint belongs to another vocabulary."
@@ -99,33 +121,58 @@ def evaluate_draft(
     ttt_length: int,
     settings: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Held-out acceptance of a draft directory, simulated by SpecForge's model on our features.
+    """Measure the held-out acceptance of a draft, simulated by SpecForge's model on our features.
 
-    InputError when the draft was trained on other layers than those that were captured.
+    Args:
+        draft: The draft directory.
+        target: Its target.
+        target_folder: The target as SpecForge reads it (`target.trainer_folder`).
+        features: The features, captured from the target.
+        trainer: The environment that evaluates.
+        device: "cpu" or "cuda".
+        ttt_length: Draft positions to unroll.
+        settings: Environment variables of the evaluation.
+
+    Returns:
+        Its held-out acceptance, as `acceptance` returns it.
+
+    Raises:
+        InputError: The draft was trained on other layers than the captured ones, or SpecForge
+            failed.
     """
-    layers = read_layers(load_json(draft / DRAFT_CONFIG), str(draft / DRAFT_CONFIG))
+    layers = read_layers(load_json(draft / CONFIG), str(draft / CONFIG))
     if layers not in (None, features.aux_layers):
         raise InputError(
             f"{draft} reads the target's layers {list(layers or ())}, but the features "
             f"{features.key} hold {list(features.aux_layers)}; they cannot tell how it does."
         )
-    asked = _evaluation(draft, target, target_folder, features, device, ttt_length)
-    return acceptance(run_tool(trainer, draft, settings, "evaluate", json.dumps(asked)))
+    evaluation = _evaluation(draft, target, target_folder, features, device, ttt_length)
+    return acceptance(run_tool(trainer, draft, settings, "evaluate", json.dumps(evaluation)))
 
 
-def acceptance(said: str) -> dict[str, Any]:
-    """What the launcher counted, as ratios.
+def acceptance(output: str) -> dict[str, Any]:
+    """Compute acceptance from the launcher's counts.
 
     acceptance_length = 1 + a0 + a0 a1 + …, with a_i the share of assistant tokens at draft position
-    i that equal the target's own choice, sums over the whole set before any ratio. Engines measure
-    the same on text of their own; here the context is the corpus. acceptance_interval: 95 %, from
-    drawing the conversations again and again; None for a single one.
+    i that equal the target's own choice; sums over the whole set before any ratio. Engines measure
+    the same on text that they generate; here the context is the corpus.
+
+    Args:
+        output: The launcher's output; its last line holds `correct` and `counted`, see
+            `launcher.evaluate`.
+
+    Returns:
+        acceptance_length; acceptance_interval, its 95 % bootstrap interval over conversations, None
+        for a single one; per_position_accuracy; held_out_tokens; held_out_conversations.
     """
-    found = json.loads(said.strip().splitlines()[-1])
-    correct, counted = np.array(found["correct"]), np.array(found["counted"])  # [conversations, i]
+    evaluation = json.loads(output.strip().splitlines()[-1])
+    correct, counted = (
+        np.array(evaluation["correct"]),
+        np.array(evaluation["counted"]),
+    )  # [conversations, i]
     n = len(correct)
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
-    lengths = _length(drawn @ correct, drawn @ counted)
+    resampled = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
+    lengths = _length(resampled @ correct, resampled @ counted)
     return {
         "acceptance_length": float(_length(correct.sum(0), counted.sum(0))),
         "acceptance_interval": np.percentile(lengths, [2.5, 97.5]).tolist() if n > 1 else None,
@@ -136,7 +183,7 @@ def acceptance(said: str) -> dict[str, Any]:
 
 
 def _length(correct: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """Acceptance lengths from sums by position, the last axis."""
+    """Compute acceptance lengths from sums by draft position, which is the last axis."""
     return 1 + np.cumprod(correct / np.maximum(counted, 1), axis=-1).sum(-1)
 
 

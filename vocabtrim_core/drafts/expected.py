@@ -1,4 +1,4 @@
-"""What a head cut without training is expected to lose."""
+"""The acceptance length that a head trimmed without training is expected to reach."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from vocabtrim_core.forecast.throughput import AcceptanceModel, order_free_ceili
 
 
 def expected_length(coverage: float, full_length: float, depth: int) -> tuple[float, float]:
-    """Least and most acceptance length of a draft that proposes kept tokens only.
+    """Bound the acceptance length of a draft that proposes kept tokens only.
 
-    coverage: of the kept tokens on the traffic, 0..1.  full_length: acceptance length before the
-    cut, at this draft depth.  The same two extremes as the forecast's, with the bound on a perfect
-    draft that counts alone give. InputError for a length outside 1..depth + 1.
+    These are the two extremes of the forecast (`forecast.throughput`), with the bound on a perfect
+    draft that counts alone give.
+
+    Args:
+        coverage: Share of the traffic's tokens that are kept, 0..1.
+        full_length: Acceptance length before the trim, at this draft depth, 1..depth + 1.
+        depth: Draft tokens per step.
+
+    Returns:
+        The least and the largest acceptance length.
+
+    Raises:
+        InputError: `full_length` is outside 1..depth + 1.
     """
-    both = np.array([coverage, 1.0])  # the trimmed vocabulary, and the full one
-    model = AcceptanceModel(both, order_free_ceiling(both, depth), depth, full_length)
+    coverages = np.array([coverage, 1.0])  # the trimmed vocabulary, and the full one
+    model = AcceptanceModel(coverages, order_free_ceiling(coverages, depth), depth, full_length)
     low, high = model.interval()
     return float(low[0]), float(high[0])

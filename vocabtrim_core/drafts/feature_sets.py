@@ -29,7 +29,33 @@ FORMAT = "vocabtrim-features-1"
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """Captured features on disk. Sizes in tokens and bytes; `counted` tokens carry loss."""
+    """Captured features on disk.
+
+    Attributes:
+        folder: Their folder.
+        key: Their fingerprint, the folder's name.
+        target: Name of the target.
+        target_sha256: Fingerprint of the target.
+        corpus: Name of the corpus.
+        corpus_sha256: Fingerprint of the corpus.
+        recipe: How conversations were rendered, as counts record it.
+        aux_layers: The target's captured layers, 0-based.
+        hidden_size: H.
+        vocab_size: V.
+        max_length: Most tokens of a conversation.
+        train_samples: Conversations to train on.
+        train_tokens: Their tokens.
+        eval_samples: Conversations held out.
+        eval_tokens: Their tokens.
+        counted: Tokens that carry loss, of all conversations.
+        bytes: Size of the samples.
+        seconds: Duration of the capture.
+        device: Device of the capture.
+        toy: Whether the target only demonstrates the mechanism.
+        left_out: Conversations without a token that counts.
+        skipped: Rows of the corpus that could not be read.
+        versions: Versions of torch and transformers.
+    """
 
     folder: Path
     key: str
@@ -57,18 +83,20 @@ class FeatureSet:
 
     @property
     def train(self) -> Path:
+        """Folder of the samples to train on."""
         return self.folder / "train"
 
     @property
     def eval(self) -> Path:
+        """Folder of the samples held out."""
         return self.folder / "eval"
 
     def sequences(self) -> Sequences:
-        """The conversations behind the features."""
+        """Read the conversations behind the features."""
         return load_sequences(self.folder / SEQUENCES)
 
     def counts(self) -> TokenCounts:
-        """Counts of what training sees, for a vocabulary chosen from the features themselves."""
+        """Count the tokens that carry loss in training, to choose a vocabulary from them."""
         fields = Provenance.__dataclass_fields__
         recipe = {name: value for name, value in self.recipe.items() if name in fields}
         corpora = (
@@ -79,11 +107,11 @@ class FeatureSet:
             },
         )
         counts = self.sequences().counts(self.vocab_size)
-        made = Provenance(**recipe, corpora=corpora, engine="feature capture")
-        return TokenCounts(counts, self.train_samples, self.left_out, made)
+        provenance = Provenance(**recipe, corpora=corpora, engine="feature capture")
+        return TokenCounts(counts, self.train_samples, self.left_out, provenance)
 
     def save(self) -> None:
-        """Write the manifest, which says that the set is complete."""
+        """Write the manifest, whose presence means that the set is complete."""
         record = {"format": FORMAT, **asdict(self)}
         del record["folder"]
         content = json.dumps(record, indent=1, default=str).encode()
@@ -91,28 +119,36 @@ class FeatureSet:
 
 
 def load_features(key: str) -> FeatureSet:
-    """A complete feature set by its key (or its first digits)."""
-    found = [p for p in workspace.folder("features").glob(f"{key}*") if (p / MANIFEST).is_file()]
-    if not key.isalnum() or len(found) != 1:
+    """Open a complete feature set.
+
+    Args:
+        key: Its key, or the first digits of it.
+
+    Returns:
+        The feature set.
+
+    Raises:
+        InputError: None or several have this key, or the set has an unknown format.
+    """
+    folders = [p for p in workspace.folder("features").glob(f"{key}*") if (p / MANIFEST).is_file()]
+    if not key.isalnum() or len(folders) != 1:
         raise InputError(
-            f"There are {len(found) or 'no'} captured features {key!r} in this workspace."
+            f"There are {len(folders) or 'no'} captured features {key!r} in this workspace."
         )
-    record = json.loads((found[0] / MANIFEST).read_text("utf-8"))
+    record = json.loads((folders[0] / MANIFEST).read_text("utf-8"))
     if record.pop("format", None) != FORMAT:
-        raise InputError(f"{found[0] / MANIFEST} is not of format {FORMAT}; capture again.")
+        raise InputError(f"{folders[0] / MANIFEST} is not of format {FORMAT}; capture again.")
     record["aux_layers"] = tuple(record["aux_layers"])
-    return FeatureSet(folder=found[0], **record)
-
-
-def list_features() -> list[FeatureSet]:
-    """Complete feature sets, newest first."""
-    paths = workspace.folder("features").glob(f"*/{MANIFEST}")
-    newest = sorted(paths, key=lambda path: -path.stat().st_mtime)
-    return [load_features(path.parent.name) for path in newest]
+    return FeatureSet(folder=folders[0], **record)
 
 
 def save_sequences(sequences: Sequences, path: Path) -> None:
-    """Write the conversations as one .npz."""
+    """Write conversations as one .npz.
+
+    Args:
+        sequences: The conversations; their report is not stored.
+        path: The file.
+    """
     arrays = {name: getattr(sequences, name) for name in ("ids", "counted", "offsets", "held_out")}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays, left_out=sequences.left_out)
@@ -120,8 +156,20 @@ def save_sequences(sequences: Sequences, path: Path) -> None:
 
 
 def load_sequences(path: Path) -> Sequences:
-    """What `save_sequences` wrote."""
-    with np.load(path, allow_pickle=False) as a:
+    """Read the conversations that `save_sequences` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The conversations, with an empty report.
+    """
+    with np.load(path, allow_pickle=False) as arrays:
         return Sequences(
-            a["ids"], a["counted"], a["offsets"], a["held_out"], int(a["left_out"]), SkipReport()
+            arrays["ids"],
+            arrays["counted"],
+            arrays["offsets"],
+            arrays["held_out"],
+            int(arrays["left_out"]),
+            SkipReport(),
         )

@@ -1,4 +1,4 @@
-"""Hidden states of the target, captured once and used for every k, in SpecForge's offline format.
+"""Hidden states of the target in SpecForge's offline format, captured once and used for every k.
 
 A sample is a torch dict: input_ids and loss_mask int64[L], hidden_state bfloat16[1, L, H] (after
 the last norm), aux_hidden_state bfloat16[1, L, 3H] (low, middle, high). None of it depends on k.
@@ -44,7 +44,16 @@ Progress = Callable[..., Any]
 
 
 def estimate_bytes(tokens: int, samples: int, hidden_size: int) -> int:
-    """Disk for features: 4 bfloat16 vectors of H, and two int64, per token."""
+    """Estimate the disk space of features: 4 bfloat16 vectors of H, and two int64, per token.
+
+    Args:
+        tokens: Tokens captured.
+        samples: Conversations.
+        hidden_size: H.
+
+    Returns:
+        Bytes.
+    """
     return tokens * (8 * hidden_size + 16) + samples * SAMPLE_BYTES
 
 
@@ -58,11 +67,26 @@ def capture(
     device: str = "auto",
     progress: Progress = lambda *_, **__: None,
 ) -> FeatureSet:
-    """Capture features, or what is missing of them, or return them when they are complete.
+    """Capture features, or the missing ones, or return them when they are complete.
 
-    Every sample is written whole or not at all, so a killed capture continues where it was. The
-    space is checked before. InputError: a tokenizer that is not the target's, a full disk, too
-    little memory (says what to lower).
+    Every sample is written completely or not at all, so a killed capture continues where it
+    stopped. The disk space is checked before.
+
+    Args:
+        target: The target.
+        corpus: The conversations.
+        recipe: How they are rendered and which tokens count; its max_length must be set.
+        max_tokens: Most tokens to capture, about; None for the whole corpus.
+        held_out: Share of conversations that are not trained on, 0..1.
+        device: "auto", "cpu" or "cuda".
+        progress: Called as progress(done, total, message, **rates), in tokens.
+
+    Returns:
+        The features.
+
+    Raises:
+        InputError: The tokenizer is not the target's, the corpus is too small, the disk is full, or
+            memory runs out (the message says what to lower).
     """
     if recipe.max_length is None:
         raise InputError("Feature capture needs a length limit in tokens per conversation.")
@@ -90,7 +114,7 @@ def capture(
 
 @contextmanager
 def _alone(folder: Path, progress: Progress) -> Generator[None]:
-    """One capture of the same features at a time; a second waits, and finds them."""
+    """Hold the lock of a feature set; a second capture of the same features waits for the first."""
     lock = filelock.FileLock(folder / ".lock")
     while not lock.is_locked:
         try:
@@ -113,19 +137,19 @@ def _capture(
     progress: Progress,
 ) -> None:
     if not (folder / SEQUENCES).is_file():
-        found = read_sequences(
+        new_sequences = read_sequences(
             corpus,
             recipe,
             held_out=settings["held_out"],
             max_tokens=settings["max_tokens"],
             progress=progress,
         )
-        save_sequences(found, folder / SEQUENCES)
+        save_sequences(new_sequences, folder / SEQUENCES)
     sequences = load_sequences(folder / SEQUENCES)
     began = time.monotonic()
-    used = capture_sequences(target, sequences, folder, device=device, progress=progress)
+    device_used = capture_sequences(target, sequences, folder, device=device, progress=progress)
     held, lengths = sequences.held_out, sequences.lengths
-    made = FeatureSet(
+    features = FeatureSet(
         folder=folder,
         key=folder.name,
         target=target.name,
@@ -144,19 +168,33 @@ def _capture(
         counted=int(sequences.counted.sum()),
         bytes=sum(path.stat().st_size for path in folder.rglob("*.ckpt")),
         seconds=time.monotonic() - began,
-        device=used,
+        device=device_used,
         toy=bool(target.toy),
         left_out=sequences.left_out,
         skipped=sequences.report.skipped,
         versions={name: version(name) for name in ("torch", "transformers")},
     )
-    made.save()
+    features.save()
 
 
 def capture_sequences(
     target: Target, sequences: Sequences, out: Path, *, device: str, progress: Progress
 ) -> str:
-    """Write the missing samples of `sequences` under out/train and out/eval; returns the device."""
+    """Write the missing samples under out/train and out/eval.
+
+    Args:
+        target: The target.
+        sequences: The conversations.
+        out: Folder of the feature set.
+        device: "auto", "cpu" or "cuda".
+        progress: Called as progress(done, total, message, **rates), in tokens.
+
+    Returns:
+        The device that was used; `device` as given if nothing was missing.
+
+    Raises:
+        InputError: There is no GPU, the disk is full, or memory runs out.
+    """
     import torch
 
     paths = _paths(sequences, out)
@@ -173,7 +211,9 @@ def capture_sequences(
     model = load_model(target, device)
     began = time.monotonic()
     start = done
-    missing.sort(key=lambda i: -lengths[i])  # the longest first: what does not fit fails at once
+    missing.sort(
+        key=lambda i: -lengths[i]
+    )  # the longest first, so that too little memory shows at once
     with torch.inference_mode():
         for batch in _batches(missing, lengths, BATCH_TOKENS[device]):
             rate = (done - start) / max(time.monotonic() - began, 1e-9)
@@ -188,7 +228,15 @@ def capture_sequences(
 
 
 def load_model(target: Target, device: str) -> Any:
-    """The target as a transformers model in bfloat16, never with code of its own."""
+    """Load the target with transformers in bfloat16; code of the model folder never runs.
+
+    Args:
+        target: The target.
+        device: "cpu" or "cuda".
+
+    Returns:
+        The model, in evaluation mode.
+    """
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
@@ -200,14 +248,14 @@ def load_model(target: Target, device: str) -> Any:
 def _samples(
     model: Any, target: Target, sequences: Sequences, batch: list[int]
 ) -> list[dict[str, Any]]:
-    """One dict per conversation; padding stands on the right, where causal layers do not look."""
+    """Compute one dict per conversation; padding is on the right, which causal layers ignore."""
     import torch
 
     width = int(sequences.lengths[batch].max())
     ids = torch.zeros(len(batch), width, dtype=torch.long)
     for row, i in enumerate(batch):
-        found, _ = sequences.sample(i)
-        ids[row, : len(found)] = torch.from_numpy(found.astype(np.int64))
+        samples, _ = sequences.sample(i)
+        ids[row, : len(samples)] = torch.from_numpy(samples.astype(np.int64))
     lengths = torch.from_numpy(sequences.lengths[batch])
     mask = (torch.arange(width) < lengths[:, None]).long()
     try:
@@ -218,21 +266,21 @@ def _samples(
             use_cache=False,
             logits_to_keep=1,
         ).hidden_states
-    except (RuntimeError, MemoryError) as error:  # torch says it as RuntimeError on the CPU
+    except (RuntimeError, MemoryError) as error:  # on the CPU torch raises RuntimeError
         if isinstance(error, RuntimeError) and not out_of_memory(f"{error!r}"):
             raise
         raise InputError(
             f"Out of memory while capturing conversations of {width:,} tokens; lower "
             "--max-length, or capture on a device with more memory."
         ) from error
-    # states[i + 1] is what layer i puts out, that is, what layer i + 1 takes in.
+    # states[i + 1] is the output of layer i, which is the input of layer i + 1.
     aux = torch.cat([states[layer + 1] for layer in target.aux_layers], -1).cpu()
     last = states[-1].cpu()
-    found = []
+    samples = []
     for row, i in enumerate(batch):
         n = int(lengths[row])
         _, counted = sequences.sample(i)
-        found.append(
+        samples.append(
             {
                 "input_ids": ids[row, :n].clone(),
                 "loss_mask": torch.from_numpy(counted.astype(np.int64)),
@@ -240,11 +288,11 @@ def _samples(
                 "aux_hidden_state": aux[row : row + 1, :n].clone(),
             }
         )
-    return found
+    return samples
 
 
 def _batches(order: list[int], lengths: np.ndarray, budget: int) -> list[list[int]]:
-    """Conversations of similar length together, about `budget` tokens with their padding."""
+    """Group conversations of similar length, about `budget` tokens each with their padding."""
     batches: list[list[int]] = []
     for i in order:
         if batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] <= budget:
@@ -255,10 +303,10 @@ def _batches(order: list[int], lengths: np.ndarray, budget: int) -> list[list[in
 
 
 def _paths(sequences: Sequences, out: Path) -> list[Path]:
-    """The file of each conversation; numbered within its side of the split."""
+    """Return the file of each conversation, numbered within its side of the split."""
     paths, numbers = [], {"train": 0, "eval": 0}
-    for held in sequences.held_out:
-        side = "eval" if held else "train"
+    for is_held_out in sequences.held_out:
+        side = "eval" if is_held_out else "train"
         n = numbers[side]
         numbers[side] += 1
         first = n // PER_FOLDER * PER_FOLDER
@@ -266,11 +314,21 @@ def _paths(sequences: Sequences, out: Path) -> list[Path]:
     return paths
 
 
-def choose_device(wanted: str) -> str:
-    """cpu or cuda for auto, cpu or cuda; InputError when there is no GPU to insist on."""
+def choose_device(device: str) -> str:
+    """Choose the device to compute on.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        "cpu" or "cuda".
+
+    Raises:
+        InputError: "cuda" is required, but there is no GPU.
+    """
     import torch
 
     cuda = torch.cuda.is_available()
-    if wanted == "cuda" and not cuda:
+    if device == "cuda" and not cuda:
         raise InputError("There is no CUDA device in this environment; use --device cpu.")
-    return "cuda" if cuda and wanted != "cpu" else "cpu"
+    return "cuda" if cuda and device != "cpu" else "cpu"

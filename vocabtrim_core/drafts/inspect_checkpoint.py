@@ -1,8 +1,7 @@
-"""A draft folder as found: its head, its mapping, and whether it is what its record says."""
+"""Inspect a draft folder: its head, its mapping, and whether it still matches its record."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -11,14 +10,28 @@ from vocabtrim_core.drafts.checkpoint import open_checkpoint
 from vocabtrim_core.drafts.lm_head import HEAD, Head, check_draft, find_head
 from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
 from vocabtrim_core.model_config import CONFIG
+from vocabtrim_core.reproducible_files import file_sha256
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 @dataclass(frozen=True, slots=True)
 class DraftInspection:
-    """What was found. rows: of the head, None where the draft uses the target's. mapping: "d2t and
-    t2d", "d2t" or "none". layers: the target's decoder layers whose outputs it reads, from 0, empty
-    where it leaves them to the engine. source: the draft it was cut from, "" without a record."""
+    """The result of inspecting a draft folder.
+
+    Attributes:
+        folder: The draft's name.
+        rows: Rows of its head; None where it uses the target's.
+        vocab_size: V.
+        hidden_size: H.
+        head_dtype: Type of the head's tensor, or "the target's".
+        mapping: "d2t and t2d", "d2t" or "none".
+        layers: The target's decoder layers whose outputs it reads, 0-based; () where it leaves them
+            to the engine.
+        vocabulary_sha256: Fingerprint of the head's tokens; "" without a head.
+        source: The draft it was trimmed from; "" without a record.
+        checked: What was checked, in a few words each.
+        problems: Disagreements with the record or among the layers, one sentence each.
+    """
 
     folder: str
     rows: int | None
@@ -34,9 +47,16 @@ class DraftInspection:
 
 
 def inspect_draft(folder: str | Path) -> DraftInspection:
-    """Read a draft folder as `slice` would; problems are those of a record that no longer fits.
+    """Inspect a draft folder with the checks that trimming it makes.
 
-    InputError when the draft itself is not sound.
+    Args:
+        folder: The draft folder.
+
+    Returns:
+        Its shapes, and the problems with its record.
+
+    Raises:
+        InputError: The draft itself is not sound.
     """
     draft = open_checkpoint(folder)
     width, size = check_draft(draft)
@@ -48,13 +68,13 @@ def inspect_draft(folder: str | Path) -> DraftInspection:
     if head is not None and parts:
         checked.append("every head row has one token, within V")
     record = SlicedDraft.find(draft.folder)
-    problems = [wrong] if (wrong := disagreement(draft.config, config)) else []
+    problems = [problem] if (problem := disagreement(draft.config, config)) else []
     if layers:
         checked.append(named_for(draft.config))
     if record is not None:
         problems += _against(record, draft.folder, head)
         checked.append("every file is as it was written")
-    ids = DraftVocabulary.of(head.ids, head.vocab_size) if head is not None else None
+    vocabulary = DraftVocabulary.of(head.ids, head.vocab_size) if head is not None else None
     return DraftInspection(
         folder=draft.name,
         rows=len(head.ids) if head is not None else None,
@@ -63,7 +83,7 @@ def inspect_draft(folder: str | Path) -> DraftInspection:
         head_dtype=head.tensor.dtype if head is not None else "the target's",
         mapping=" and ".join(parts) or "none",
         layers=layers or (),
-        vocabulary_sha256=ids.sha256 if ids is not None else "",
+        vocabulary_sha256=vocabulary.sha256 if vocabulary is not None else "",
         source=str(record.source["name"]) if record is not None else "",
         checked=tuple(checked),
         problems=tuple(problems),
@@ -87,8 +107,7 @@ def _against(record: SlicedDraft, folder: Path, head: Head | None) -> list[str]:
 
 def _file(path: Path, sha256: str) -> str | None:
     try:
-        with path.open("rb") as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        unchanged = file_sha256(path) == sha256
     except OSError:
         return f"{path.name} is missing."
-    return None if same else f"{path.name} has changed since it was written."
+    return None if unchanged else f"{path.name} has changed since it was written."

@@ -1,4 +1,4 @@
-"""Training a small language model: rows of tokens, one step, and how good it is."""
+"""Training of a small language model: rows of tokens, one step, and its losses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ CHUNK = 128  # positions whose logits are held at once
 
 
 def train_step(model: Any, optimizer: Any, ids: Any) -> float:
-    """One step on ids int64[B, L]; the mean loss in nats per predicted token."""
+    """Train one step.
+
+    Args:
+        model: A transformers causal language model with an untied lm_head.
+        optimizer: The optimizer of its weights.
+        ids: int64[B, L], token ids.
+
+    Returns:
+        The mean loss in nats per predicted token.
+    """
     import torch
 
     from vocabtrim_core.drafts.linear_cross_entropy import LinearCrossEntropy
@@ -38,25 +47,46 @@ def held_out_loss(
     context: int,
     progress: Callable[..., Any] = lambda *_, **__: None,
 ) -> float:
-    """Mean nats per token of held-out conversations, each in a context of its own."""
+    """Measure the loss on held-out conversations, each in a context of its own.
+
+    Args:
+        model: A transformers causal language model.
+        sequences: The conversations; at most MEASURED_ON of the held-out ones are used.
+        context: Most tokens of a conversation.
+        progress: Called as progress(done, total, message), in conversations.
+
+    Returns:
+        The mean loss in nats per token.
+    """
     import torch
 
     total, tokens = 0.0, 0
-    device, chosen = model.device, _sample(sequences)
+    device, sample = model.device, _sample(sequences)
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-        for n, i in enumerate(chosen):
-            progress(n, len(chosen), "Measuring on held-out conversations")
+        for n, i in enumerate(sample):
+            progress(n, len(sample), "Measuring on held-out conversations")
             ids = torch.from_numpy(sequences.sample(i)[0].astype(np.int64))[:context].to(device)
             hidden = model.model(ids[None]).last_hidden_state[0, :-1]
-            for states, wanted in zip(hidden.split(CHUNK), ids[1:].split(CHUNK), strict=True):
+            for states, labels in zip(hidden.split(CHUNK), ids[1:].split(CHUNK), strict=True):
                 logits = model.lm_head(states).float()
-                total += torch.nn.functional.cross_entropy(logits, wanted, reduction="sum").item()
+                total += torch.nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             tokens += len(ids) - 1
     return total / tokens
 
 
 def packed(sequences: Sequences, length: int) -> Any:
-    """int64[n, length]: training conversations in random order, end to end."""
+    """Join the training conversations in random order and cut them into rows.
+
+    Args:
+        sequences: The conversations.
+        length: Tokens of a row.
+
+    Returns:
+        A tensor int64[n, length]; the remainder is dropped.
+
+    Raises:
+        InputError: The conversations do not fill one row.
+    """
     import torch
 
     order = np.random.default_rng(0).permutation(np.flatnonzero(~sequences.held_out))
@@ -68,20 +98,37 @@ def packed(sequences: Sequences, length: int) -> Any:
 
 
 def batches(rows: int, batch: int, skip: int) -> Iterator[Any]:
-    """Rows of each step, every epoch in an order of its own; the first `skip` steps left out."""
+    """Yield the rows of each training step, without end; every epoch has an order of its own.
+
+    Args:
+        rows: Number of rows.
+        batch: Rows of a step.
+        skip: Steps to leave out at the start.
+
+    Yields:
+        int64[batch], row indices.
+    """
     import torch
 
     per_epoch = max(1, rows // batch)
     step = skip
     while True:
-        epoch, at = divmod(step, per_epoch)
+        epoch, position = divmod(step, per_epoch)
         shuffled = torch.randperm(rows, generator=torch.Generator().manual_seed(epoch))
-        yield shuffled[at * batch : (at + 1) * batch]
+        yield shuffled[position * batch : (position + 1) * batch]
         step += 1
 
 
 def unigram_loss(sequences: Sequences, vocab_size: int) -> float:
-    """Nats per token of the held-out sample when only frequencies are known (counts plus one)."""
+    """Compute the loss of token frequencies alone on the held-out sample.
+
+    Args:
+        sequences: The conversations; frequencies are of those to train on, plus one.
+        vocab_size: V.
+
+    Returns:
+        The mean loss in nats per token.
+    """
     training = np.repeat(~sequences.held_out, sequences.lengths)
     counts = np.bincount(sequences.ids[training], minlength=vocab_size) + 1
     tokens = np.concatenate([sequences.sample(i)[0][1:] for i in _sample(sequences)])
@@ -89,6 +136,6 @@ def unigram_loss(sequences: Sequences, vocab_size: int) -> float:
 
 
 def _sample(sequences: Sequences) -> list[int]:
-    """Held-out conversations that losses are measured on, from every part of the corpus."""
-    held = np.flatnonzero(sequences.held_out)
-    return np.random.default_rng(0).permutation(held)[:MEASURED_ON].tolist()
+    """Choose the held-out conversations that losses are measured on, from the whole corpus."""
+    candidates = np.flatnonzero(sequences.held_out)
+    return np.random.default_rng(0).permutation(candidates)[:MEASURED_ON].tolist()

@@ -1,14 +1,14 @@
-"""Runs inside the trainer's environment: SpecForge's own command line, and what we ask beside it.
+"""Runs in the trainer's environment: SpecForge's own command line, and further tasks of ours.
 
     python launcher.py FOLDER [NAME=VALUE ...] -- train|export ...   SpecForge's commands
     python launcher.py FOLDER [NAME=VALUE ...] -- probe              what this environment has
     python launcher.py FOLDER [NAME=VALUE ...] -- evaluate JSON      a draft on captured features
     python launcher.py FOLDER [NAME=VALUE ...] -- finish JSON JSON   export and evaluate
 
-Where FOLDER holds start.json, `train` first makes the draft's first weights by it, once.
+Where FOLDER holds start.json, `train` begins by writing the draft's first weights from it, once.
 
-It is run by path, so it imports torch, SpecForge and the file beside it, nothing else of ours. No
-package is edited: without Triton or a GPU a torch loss takes the place of the Triton one.
+It is run by path, so of our files it imports only the one beside it. No package is edited: without
+Triton or a GPU, a torch loss replaces the Triton one in memory.
 """
 
 from __future__ import annotations
@@ -28,14 +28,22 @@ PEAK = "peak bytes on the GPU: "
 
 
 def main(argv: list[str]) -> int:
-    folder, *rest = argv
-    cut = rest.index("--")
-    os.environ.update(dict(setting.split("=", 1) for setting in rest[:cut]))
+    """Run one task in a folder.
+
+    Args:
+        argv: FOLDER, NAME=VALUE pairs, "--", then the task and its arguments.
+
+    Returns:
+        The exit code.
+    """
+    folder, *parameters = argv
+    separator = parameters.index("--")
+    os.environ.update(dict(setting.split("=", 1) for setting in parameters[:separator]))
     os.chdir(folder)
-    # Run by path, Python puts this file's folder first; its modules must not shadow others.
+    # Python puts this file's folder first on the path; its modules must not shadow others.
     sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).parent]
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    command, *arguments = rest[cut + 1 :]
+    command, *arguments = parameters[separator + 1 :]
     if command == "probe":
         print(json.dumps(probe()), flush=True)
         return 0
@@ -59,7 +67,7 @@ def main(argv: list[str]) -> int:
 
 
 def _end_with(parent: int) -> None:
-    """A trainer whose starter was killed must not train on, unseen."""
+    """End this process once its parent is gone, so that no trainer runs on unnoticed."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -68,7 +76,7 @@ def _end_with(parent: int) -> None:
 
 
 def say_memory() -> None:
-    """The most memory this process held on its GPU, in a line of the log."""
+    """Print the most bytes that this process held on its GPU, as a line of the log."""
     import torch
 
     if torch.cuda.is_initialized():
@@ -76,7 +84,7 @@ def say_memory() -> None:
 
 
 def has_triton() -> bool:
-    """Whether SpecForge's own loss can run here."""
+    """Return whether SpecForge's own loss can run here."""
     import torch
 
     if os.environ.get("SPECFORGE_DEVICE") == "cpu" or not torch.cuda.is_available():
@@ -85,7 +93,11 @@ def has_triton() -> bool:
 
 
 def replace_loss() -> None:
-    """Put the torch loss where SpecForge's models will import it from."""
+    """Register the torch loss under the name that SpecForge's models import it by.
+
+    Raises:
+        ImportError: The file beside this one cannot be loaded.
+    """
     path = Path(__file__).with_name("torch_loss.py")
     spec = importlib.util.spec_from_file_location(LOSS, path)
     if spec is None or spec.loader is None:
@@ -96,26 +108,26 @@ def replace_loss() -> None:
 
 
 def probe() -> dict[str, Any]:
-    """Versions and devices here, and how fast a product of bfloat16 matrices is (FLOP/s)."""
+    """Return versions, devices, and the speed of a bfloat16 matrix product (FLOP/s) here."""
     import importlib.metadata as metadata
 
-    found: dict[str, Any] = {"python": sys.version.split()[0], "versions": {}}
+    report: dict[str, Any] = {"python": sys.version.split()[0], "versions": {}}
     for name in ("torch", "transformers", "specforge", "triton", "accelerate", "tensorboard"):
         try:
-            found["versions"][name] = metadata.version(name)
+            report["versions"][name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    if "torch" not in found["versions"]:
-        return found
+    if "torch" not in report["versions"]:
+        return report
     import torch
 
     cuda = torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
-    found["devices"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    found["memory"] = [
+    report["devices"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    report["memory"] = [
         torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())
     ]
-    found["threads"] = torch.get_num_threads()
+    report["threads"] = torch.get_num_threads()
     rows, width = (8192, 4096) if cuda else (512, 512)
     a = torch.ones(rows, width, dtype=torch.bfloat16, device=device)
     b = torch.ones(width, width, dtype=torch.bfloat16, device=device)
@@ -130,23 +142,31 @@ def probe() -> dict[str, Any]:
         if cuda:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
-    found["flops_per_second"] = 2 * rows * width * width / min(times)
-    return found
+    report["flops_per_second"] = 2 * rows * width * width / min(times)
+    return report
 
 
 def make_start() -> None:
-    """The first weights that start.json asks for, unless they are there."""
+    """Write the first weights that start.json describes, unless they exist."""
     if Path("start.json").is_file():
-        asked = json.loads(Path("start.json").read_text("utf-8"))
-        if not (Path(asked["out"]) / "config.json").is_file():
-            start(**asked)
+        parameters = json.loads(Path("start.json").read_text("utf-8"))
+        if not (Path(parameters["out"]) / "config.json").is_file():
+            start(**parameters)
 
 
 def start(target: str, head_key: str, norm_key: str, config: str, mapping: str, out: str) -> None:
-    """A draft whose head, norm and fusion begin as the target's, everything else at random.
+    """Write a draft whose head, norm and fusion begin as the target's, the others at random.
 
-    Its head has the target's rows of the kept tokens, and its fusion passes the highest captured
-    layer on: it starts in the target's own space, which short runs need.
+    The head has the target's rows of the kept tokens, and the fusion passes the highest captured
+    layer on. So the draft starts in the target's own space, which short runs need.
+
+    Args:
+        target: Folder of the target, with an index file.
+        head_key: Name of its head's tensor.
+        norm_key: Name of its last norm's tensor.
+        config: The draft's config.json.
+        mapping: The draft's vocab_mapping.pt.
+        out: The folder to write.
     """
     import torch
     from safetensors.torch import save_file
@@ -164,13 +184,13 @@ def start(target: str, head_key: str, norm_key: str, config: str, mapping: str, 
         width = state["fc.weight"].shape[0]
         state["fc.weight"].mul_(0.1)[:, -width:] += torch.eye(width, dtype=torch.bfloat16)
     Path(out).mkdir(parents=True, exist_ok=True)
-    kept = {name: t.contiguous() for name, t in state.items() if "embed" not in name}
-    save_file(kept, Path(out) / "model.safetensors", metadata={"format": "pt"})
+    saved = {name: t.contiguous() for name, t in state.items() if "embed" not in name}
+    save_file(saved, Path(out) / "model.safetensors", metadata={"format": "pt"})
     (Path(out) / "config.json").write_text(Path(config).read_text("utf-8"), "utf-8")
 
 
 def _tensor(folder: str, name: str):
-    """One tensor of a model folder with an index file."""
+    """Read one tensor of a model folder with an index file."""
     from safetensors import safe_open
 
     index = next(Path(folder).glob("*.index.json"))
@@ -189,10 +209,25 @@ def evaluate(
     max_length: int,
     attention: str,
 ) -> dict[str, list[list[float]]]:
-    """Per-position accuracy of a draft folder on captured features, counted as SpecForge does.
+    """Measure the per-position accuracy of a draft on captured features, counted as in SpecForge.
 
-    `correct[n][i]`, `counted[n][i]`: tokens of conversation n at draft position i that equal the
-    target's own choice, of its assistant tokens; ratios are of sums over conversations.
+    Args:
+        draft: Folder of the draft.
+        target: Folder of the target.
+        head_key: Name of the target's head tensor.
+        embedding_key: Name of the target's embedding tensor.
+        features: Folder of the samples.
+        ttt_length: Draft positions to unroll.
+        max_length: Most tokens of a conversation.
+        attention: SpecForge's attention backend.
+
+    Returns:
+        `correct[n][i]` and `counted[n][i]`: of the assistant tokens of conversation n at draft
+        position i, those that equal the target's own choice, and all. Ratios are of sums over
+        conversations.
+
+    Raises:
+        ValueError: The folder does not hold a complete EAGLE-3 draft.
     """
     import torch
     from safetensors.torch import load_file
@@ -210,8 +245,8 @@ def evaluate(
     missing, unexpected = model.load_state_dict(
         load_file(Path(draft) / "model.safetensors"), strict=False
     )
-    whole = model.lm_head.weight.shape[0] == model.vocab_size  # it needs no mapping
-    absent = {"d2t", "t2d"} if whole else set()
+    full_vocabulary = model.lm_head.weight.shape[0] == model.vocab_size  # it needs no mapping
+    absent = {"d2t", "t2d"} if full_vocabulary else set()
     if unexpected or [name for name in missing if "embed" not in name and name not in absent]:
         raise ValueError(f"{draft} is not a whole EAGLE-3 draft: {missing} {unexpected}")
     model.load_embedding(target, embedding_key=embedding_key)

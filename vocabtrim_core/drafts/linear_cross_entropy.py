@@ -1,7 +1,7 @@
-"""Cross-entropy of a wide head without ever holding all of its logits.
+"""Cross-entropy of a wide head without holding all of its logits at once.
 
-With 32,000 classes the logits of one step take half a gigabyte, and filling such blocks costs more
-than the mathematics. Here they come and go in chunks, and the gradients are made on the way.
+With 32,000 classes the logits of one step take half a gigabyte, and writing such blocks takes
+longer than the arithmetic. So logits are computed in chunks, and the gradients with them.
 """
 
 from __future__ import annotations
@@ -10,36 +10,56 @@ from typing import Any
 
 import torch
 
-CHUNK = 128  # positions at a time: blocks this small are reused, larger ones come from the system
+CHUNK = 128  # positions at a time; the allocator reuses blocks of this size
 
 
 class LinearCrossEntropy(torch.autograd.Function):
     """apply(hidden [N, H], weight float32 [V, H], labels int64[N]) -> mean loss, float32 scalar.
 
-    The products run in bfloat16, everything else in float32.
+    The matrix products run in bfloat16, everything else in float32.
     """
 
     @staticmethod
     def forward(
         ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, labels: torch.Tensor
     ) -> torch.Tensor:
-        x, w = hidden.detach().bfloat16(), weight.detach().bfloat16()
-        from_hidden, from_weight = torch.empty_like(x), torch.zeros_like(weight)
-        total = torch.zeros((), device=x.device)
-        for at in range(0, len(x), CHUNK):
-            rows, wanted = x[at : at + CHUNK], labels[at : at + CHUNK, None]
-            logits = (rows @ w.T).float()
+        """Compute the loss, and already the gradients.
+
+        Args:
+            ctx: The context of autograd.
+            hidden: [N, H], the head's inputs.
+            weight: float32[V, H], the head.
+            labels: int64[N], the class of each position.
+
+        Returns:
+            The mean cross-entropy in nats, a float32 scalar.
+        """
+        inputs, head = hidden.detach().bfloat16(), weight.detach().bfloat16()
+        hidden_gradient, weight_gradient = torch.empty_like(inputs), torch.zeros_like(weight)
+        total = torch.zeros((), device=inputs.device)
+        for start in range(0, len(inputs), CHUNK):
+            chunk, chunk_labels = inputs[start : start + CHUNK], labels[start : start + CHUNK, None]
+            logits = (chunk @ head.T).float()
             normalizer = torch.logsumexp(logits, 1, keepdim=True)
-            total += (normalizer - logits.gather(1, wanted)).sum()
-            change = logits.sub_(normalizer).exp_()
-            change.scatter_add_(1, wanted, change.new_full(wanted.shape, -1.0))
-            change = change.div_(len(x)).bfloat16()
-            from_hidden[at : at + CHUNK] = change @ w
-            from_weight += change.T @ rows
-        ctx.save_for_backward(from_hidden.to(hidden.dtype), from_weight)
-        return total / len(x)
+            total += (normalizer - logits.gather(1, chunk_labels)).sum()
+            gradient = logits.sub_(normalizer).exp_()
+            gradient.scatter_add_(1, chunk_labels, gradient.new_full(chunk_labels.shape, -1.0))
+            gradient = gradient.div_(len(inputs)).bfloat16()
+            hidden_gradient[start : start + CHUNK] = gradient @ head
+            weight_gradient += gradient.T @ chunk
+        ctx.save_for_backward(hidden_gradient.to(hidden.dtype), weight_gradient)
+        return total / len(inputs)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
-        from_hidden, from_weight = ctx.saved_tensors
-        return from_hidden * grads[0], from_weight * grads[0], None
+        """Scale the gradients of `forward`.
+
+        Args:
+            ctx: The context of autograd.
+            *grads: The gradient of the loss, a scalar.
+
+        Returns:
+            Gradients of hidden and weight, and None for the labels.
+        """
+        hidden_gradient, weight_gradient = ctx.saved_tensors
+        return hidden_gradient * grads[0], weight_gradient * grads[0], None

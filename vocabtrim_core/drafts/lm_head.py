@@ -1,4 +1,4 @@
-"""The head of an EAGLE-3 draft: where its rows are, and which token each row stands for."""
+"""The LM head of an EAGLE-3 draft: its tensor, and the token of each of its rows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """tensor: [n, H].  ids: int64[n], the target token of each row.
+    """The LM head that a draft computes its logits with.
 
-    from_target: the rows are the target's, because the draft has none of its own.
+    Attributes:
+        tensor: [n, H], in its file.
+        ids: int64[n], the target token of each row.
+        vocab_size: V.
+        from_target: Whether the rows are the target's, because the draft has none of its own.
     """
 
     tensor: StoredTensor
@@ -29,14 +33,23 @@ class Head:
 
     @property
     def reduced(self) -> bool:
-        """Whether tokens are missing already."""
+        """Whether the head has fewer than V rows."""
         return len(self.ids) < self.vocab_size
 
 
 def find_head(draft: Checkpoint, target: Checkpoint | None = None) -> Head:
-    """The head of an EAGLE-3 draft, or of its target where the draft has none of its own.
+    """Find the head of an EAGLE-3 draft, or of its target where the draft has none of its own.
 
-    InputError in one sentence for whatever is not a plain, complete, consistent EAGLE-3 draft.
+    Args:
+        draft: The draft.
+        target: Its target; needed for a draft without a head.
+
+    Returns:
+        The head, with the token of each row.
+
+    Raises:
+        InputError: The draft is not a plain, complete, consistent EAGLE-3 draft, ties its head to
+            its embedding, or needs a target.
     """
     width, size = check_draft(draft)
     if draft.model.stated("tie_word_embeddings"):
@@ -55,8 +68,18 @@ def find_head(draft: Checkpoint, target: Checkpoint | None = None) -> Head:
 
 
 def check_draft(draft: Checkpoint) -> tuple[int, int]:
-    """H and V of an EAGLE-3 draft; InputError when it is none, or its tensors have other shapes."""
-    # A draft shares these with its target, so transformers' defaults say nothing about them.
+    """Check that a model folder holds an EAGLE-3 draft.
+
+    Args:
+        draft: The model folder.
+
+    Returns:
+        H and V.
+
+    Raises:
+        InputError: It is no EAGLE-3 draft, or its tensors do not fit its config.json.
+    """
+    # These are the target's sizes, so transformers' defaults do not apply.
     for name in ("hidden_size", "vocab_size"):
         if draft.model.stated(name) is None:
             raise InputError(f"{draft.folder / CONFIG} has no {name}; is it a draft's config?")
@@ -66,7 +89,7 @@ def check_draft(draft: Checkpoint) -> tuple[int, int]:
 
 
 def _check_eagle3(draft: Checkpoint, width: int, size: int) -> None:
-    """EAGLE-3 fuses the target's features (fc), and its layer reads [embedding, hidden]."""
+    """Check the tensors of EAGLE-3: fc fuses features, the layer reads [embedding, hidden]."""
     tensors = draft.tensors
     fusion = tensors.get("fc.weight")
     wide = any(
@@ -91,17 +114,17 @@ def _check_eagle3(draft: Checkpoint, width: int, size: int) -> None:
 def _own_head(draft: Checkpoint, width: int, size: int) -> Head:
     tensor = draft.tensors[HEAD]
     _check_plain(draft, tensor, width)
-    rows, said = tensor.shape[0], draft.size("draft_vocab_size")
-    if said is not None and said != rows:
+    rows, stated = tensor.shape[0], draft.size("draft_vocab_size")
+    if stated is not None and stated != rows:
         raise InputError(
-            f"{draft.folder / CONFIG} says draft_vocab_size = {said:,}, but {HEAD} has {rows:,} "
+            f"{draft.folder / CONFIG} says draft_vocab_size = {stated:,}, but {HEAD} has {rows:,} "
             "rows; the files belong to different drafts."
         )
     return Head(tensor, _ids(draft, rows, size), size)
 
 
 def _ids(draft: Checkpoint, rows: int, size: int) -> np.ndarray:
-    """int64[rows]: the token of each row, from d2t where there is one."""
+    """Return the token of each row, int64[rows], from d2t where there is one."""
     d2t, t2d = (draft.tensors.get(name) for name in ("d2t", "t2d"))
     where = str(draft.folder)
     if rows > size:
@@ -126,36 +149,36 @@ def _ids(draft: Checkpoint, rows: int, size: int) -> np.ndarray:
             f"{where}: t2d has {len(mask):,} entries, but vocab_size of {CONFIG} is {size:,}."
         )
     ids = offsets + np.arange(rows)
-    # Rows in any order serve as well; t2d says nothing about the order.
+    # Rows may be in any order, which t2d does not give.
     if mask is not None and not np.array_equal(np.sort(ids), np.flatnonzero(mask)):
         offsets_to_ids(offsets, mask, where=where)
     return check_ids(ids, size, where=f"{where}: d2t")
 
 
 def _target_head(draft: Checkpoint, target: Checkpoint, width: int, size: int) -> Head:
-    theirs = target.size("vocab_size")
-    if theirs != size:
+    target_size = target.size("vocab_size")
+    if target_size != size:
         raise InputError(
             f"{draft.folder / CONFIG} says vocab_size = {size:,}, but the target "
-            f"{target.folder / CONFIG} says {theirs or 0:,}; they belong to different models."
+            f"{target.folder / CONFIG} says {target_size or 0:,}; they belong to different models."
         )
     # A tied target computes its logits with its embedding.
-    wanted = (HEAD, EMBEDDING) if target.model.get("tie_word_embeddings") else (HEAD,)
-    for name in wanted:
-        found = [t for key, t in target.tensors.items() if key.endswith(name)]
-        if len(found) == 1:
-            _check_plain(target, found[0], width)
-            if found[0].shape[0] != size:
+    names = (HEAD, EMBEDDING) if target.model.get("tie_word_embeddings") else (HEAD,)
+    for name in names:
+        matches = [t for key, t in target.tensors.items() if key.endswith(name)]
+        if len(matches) == 1:
+            _check_plain(target, matches[0], width)
+            if matches[0].shape[0] != size:
                 raise InputError(
-                    f"{target.folder}: {found[0].name} has {found[0].shape[0]:,} rows, but "
+                    f"{target.folder}: {matches[0].name} has {matches[0].shape[0]:,} rows, but "
                     f"vocab_size is {size:,}."
                 )
-            return Head(found[0], np.arange(size), size, from_target=True)
-    raise InputError(f"The target {target.folder} has no {wanted[0]} to take rows from.")
+            return Head(matches[0], np.arange(size), size, from_target=True)
+    raise InputError(f"The target {target.folder} has no {names[0]} to take rows from.")
 
 
 def _check_plain(model: Checkpoint, tensor: StoredTensor, width: int) -> None:
-    """A matrix of unquantised rows as wide as hidden_size, with nothing else belonging to it."""
+    """Check that a head is one unquantised matrix [rows, hidden_size] without further tensors."""
     name = tensor.name
     if tensor.dtype not in FLOATS:
         raise InputError(
@@ -163,11 +186,11 @@ def _check_plain(model: Checkpoint, tensor: StoredTensor, width: int) -> None:
             "taken apart safely; trim the unquantised draft and quantise it again."
         )
     part = name.removesuffix("weight")
-    beside = sorted(key for key in model.tensors if key != name and key.startswith(part))
-    if beside:
+    companions = sorted(key for key in model.tensors if key != name and key.startswith(part))
+    if companions:
         raise InputError(
-            f"{model.folder}: beside {name} there is {beside[0]}, which would have to be trimmed "
-            "too and is not understood (a quantised or biased head)."
+            f"{model.folder}: beside {name} there is {companions[0]}, which would have to be "
+            "trimmed too and is not understood (a quantised or biased head)."
         )
     if len(tensor.shape) != 2 or tensor.shape[1] != width or not tensor.shape[0]:
         raise InputError(
@@ -176,8 +199,16 @@ def _check_plain(model: Checkpoint, tensor: StoredTensor, width: int) -> None:
         )
 
 
-def rows_of(head: Head, wanted: np.ndarray) -> np.ndarray:
-    """int64[len(wanted)]: the head's row of each token, -1 where it has none."""
+def rows_of(head: Head, ids: np.ndarray) -> np.ndarray:
+    """Find the head's rows of some tokens.
+
+    Args:
+        head: The head.
+        ids: int64[k] token ids, each within 0..V-1.
+
+    Returns:
+        int64[k], the row of each token; -1 where the head has none.
+    """
     row = np.full(head.vocab_size, -1, np.int64)
     row[head.ids] = np.arange(len(head.ids))
-    return row[wanted]
+    return row[ids]

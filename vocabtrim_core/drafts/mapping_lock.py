@@ -1,8 +1,7 @@
-"""The mapping of a training: written once, and the same ever after."""
+"""The mapping of a training run: written once, then never changed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from vocabtrim_core.drafts.plan import MAPPING
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.id_mapping import offsets_to_ids, save_pair
-from vocabtrim_core.reproducible_files import load_torch
+from vocabtrim_core.reproducible_files import file_sha256, load_torch
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace.files import write_atomic
 
@@ -18,10 +17,17 @@ NOTE = "mapping.json"
 
 
 def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
-    """The mapping of a run: written once, checked, and the same ever after.
+    """Write the mapping of a run once, and afterwards check that it is unchanged.
 
-    SpecForge checks neither its content nor, when resuming, more than its size and time: the time
-    is put back when only that changed; another content is refused.
+    SpecForge does not check the mapping's content and, when resuming, compares only its size and
+    modification time. So a time that changed alone is set back; another content is refused.
+
+    Args:
+        folder: The folder of this training.
+        vocabulary: The tokens of the run.
+
+    Raises:
+        InputError: The vocabulary is another one than before, or the file was changed or removed.
     """
     path, note = folder / MAPPING, folder / NOTE
     ids = offsets_to_ids(vocabulary.d2t, vocabulary.t2d, where="The mapping")
@@ -31,23 +37,19 @@ def keep_mapping(folder: Path, vocabulary: DraftVocabulary) -> None:
         save_pair(path, vocabulary)
         record = {
             "vocabulary": vocabulary.sha256,
-            "sha256": _sha256(path),
+            "sha256": file_sha256(path),
             "mtime_ns": path.stat().st_mtime_ns,
         }
         write_atomic(note, json.dumps(record).encode())
         return
     record = json.loads(note.read_text("utf-8"))
-    changed = "start another run with --name, because the trained head rows keep their old meaning."
+    advice = "start another run with --name, because the trained head rows keep their old meaning."
     if record["vocabulary"] != vocabulary.sha256:
         raise InputError(
-            f"The vocabulary of k = {len(vocabulary):,} changed since training began; {changed}"
+            f"The vocabulary of k = {len(vocabulary):,} changed since training began; {advice}"
         )
-    if not path.is_file() or _sha256(path) != record["sha256"]:
-        raise InputError(f"{path} was changed or removed since this training began; {changed}")
+    if not path.is_file() or file_sha256(path) != record["sha256"]:
+        raise InputError(f"{path} was changed or removed since this training began; {advice}")
     load_torch(path)
     if path.stat().st_mtime_ns != record["mtime_ns"]:
         os.utime(path, ns=(record["mtime_ns"], record["mtime_ns"]))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

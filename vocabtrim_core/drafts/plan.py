@@ -1,4 +1,4 @@
-"""How drafts are trained, and the SpecForge run file that says so."""
+"""How drafts are trained, and SpecForge's run file for it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,22 @@ MAPPING, CONFIG, RUN_FILE, OUT = "vocab_mapping.pt", "draft.json", "run.yaml", "
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """SpecForge's settings that users choose; the same for every k, so that k is what differs.
+    """SpecForge's settings that users choose; the same for every k, so that only k differs.
 
-    ttt_length: draft positions unrolled in training.  start: where the head comes from,
-    "scratch" as in the paper, or "target" (the target's rows of the kept tokens).
-    evaluations: held-out evaluations, and checkpoints, per training.
+    Attributes:
+        epochs: Passes over the training conversations.
+        max_steps: Most optimizer steps; None for no limit.
+        batch_size: Conversations of a batch, per rank.
+        accumulation: Batches of an optimizer step.
+        learning_rate: Its peak, between 0 and 1.
+        warmup_ratio: Share of the steps in which it rises.
+        max_grad_norm: Norm that gradients are clipped to.
+        ttt_length: Draft positions unrolled in training.
+        start: "scratch", as in the paper, or "target": the head begins with the target's rows.
+        evaluations: Held-out evaluations, and checkpoints, per training.
+        compact_teacher: SpecForge's setting that saves memory for the target's logits.
+        workers: Threads that load features.
+        seed: Of the random numbers.
     """
 
     epochs: Annotated[int, Leaf(WHOLE, "--epochs", help=EPOCHS)] = 10
@@ -65,7 +76,18 @@ class TrainingPlan:
             raise InputError(f"A draft starts from one of {', '.join(STARTS)}, not {self.start!r}.")
 
     def steps(self, samples: int, ranks: int = 1) -> int:
-        """Optimizer steps of one training; InputError when an epoch has not even one."""
+        """Compute the number of optimizer steps of one training.
+
+        Args:
+            samples: Training conversations.
+            ranks: Processes over all nodes.
+
+        Returns:
+            At least 1.
+
+        Raises:
+            InputError: The conversations do not fill one step.
+        """
         per_epoch = samples // (self.batch_size * self.accumulation * ranks)
         if not per_epoch:
             raise InputError(
@@ -75,7 +97,7 @@ class TrainingPlan:
         return min(per_epoch * self.epochs, self.max_steps or per_epoch * self.epochs)
 
 
-# What a toy target's drafts learn enough in, in about two minutes on two cores.
+# Enough training for a toy target's drafts, in about two minutes on two cores.
 TOY_PLAN = TrainingPlan(
     max_steps=160, batch_size=2, learning_rate=3e-3, ttt_length=3, start="target", evaluations=5
 )
@@ -85,9 +107,18 @@ TOY_MAX_TOKENS = 60_000  # tokens captured
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where SpecForge runs: one process, or `torchrun` over the GPUs of one or several nodes."""
+    """Where SpecForge runs: one process, or `torchrun` over the GPUs of one or several nodes.
 
-    device: str = "cpu"  # cpu | cuda
+    Attributes:
+        device: "cpu" or "cuda".
+        processes: Processes per node, one GPU each.
+        nodes: Number of nodes.
+        node_rank: This node's number; None for a single node.
+        master_addr: Address of the first node.
+        master_port: Its port.
+    """
+
+    device: str = "cpu"
     processes: Annotated[int, Leaf(WHOLE, "--processes", help=PROCESSES)] = 1
     nodes: Annotated[int, Leaf(WHOLE, "--nodes", help="machines that train together")] = 1
     node_rank: Annotated[
@@ -113,19 +144,20 @@ class Deployment:
 
     @property
     def ranks(self) -> int:
+        """Processes over all nodes."""
         return self.processes * self.nodes
 
     def command(self) -> list[str]:
-        """Arguments of `specforge` that train by RUN_FILE on this node."""
+        """Return the arguments of `specforge` that train by RUN_FILE on this node."""
         rank = [] if self.node_rank is None else ["--node-rank", str(self.node_rank)]
         return ["train", "-c", RUN_FILE, *rank]
 
     def trainer(self) -> dict[str, Any]:
-        """SpecForge's `deployment.trainer`."""
-        found: dict[str, Any] = {"nnodes": self.nodes, "nproc_per_node": self.processes}
+        """Return the value of SpecForge's `deployment.trainer`."""
+        settings: dict[str, Any] = {"nnodes": self.nodes, "nproc_per_node": self.processes}
         if self.nodes > 1:
-            found |= {"master_addr": self.master_addr, "master_port": self.master_port}
-        return found
+            settings |= {"master_addr": self.master_addr, "master_port": self.master_port}
+        return settings
 
 
 def run_file(
@@ -143,7 +175,27 @@ def run_file(
     start: str | None = None,
     resume: bool = False,
 ) -> str:
-    """An offline run as YAML; paths inside the folder of the k are relative to it."""
+    """Write the run file of an offline training.
+
+    Paths inside the folder of this k are relative to it.
+
+    Args:
+        plan: The trainer's settings.
+        deployment: Where it runs.
+        run_id: Name of the run and of its checkpoints.
+        steps: Optimizer steps of the training.
+        target: Folder of the target.
+        head_key: Name of its head's tensor.
+        embedding_key: Name of its embedding's tensor.
+        features: Folder of the features to train on.
+        held_out: Folder of the features to evaluate on.
+        max_length: Most tokens of a conversation.
+        start: Folder of the first weights; None for random ones.
+        resume: Whether the training continues from its last checkpoint.
+
+    Returns:
+        The YAML text.
+    """
     cpu = deployment.device == "cpu"
     interval = max(1, steps // plan.evaluations)
     model: dict[str, Any] = {
@@ -192,7 +244,12 @@ def run_file(
 class OnlineServers:
     """Patched SGLang servers that capture while training runs, owned by SpecForge (one node).
 
-    Devices are CUDA ordinals; those of the trainer and of the servers must be disjoint.
+    The devices of the trainer and of the servers must be disjoint.
+
+    Attributes:
+        trainer_devices: CUDA ordinals of the trainer.
+        server_devices: CUDA ordinals of each server.
+        first_port: Port of the first server; the others follow.
     """
 
     trainer_devices: Sequence[int] = (1,)
@@ -212,7 +269,22 @@ def online_run_file(
     template: str,
     max_length: int,
 ) -> str:
-    """An online, disaggregated run as YAML: nothing is captured to disk, two GPUs or more."""
+    """Write the run file of an online, disaggregated training: no features on disk, 2 or more GPUs.
+
+    Args:
+        plan: The trainer's settings.
+        servers: The servers, and the devices.
+        run_id: Name of the run and of its checkpoints.
+        target: Folder of the target.
+        head_key: Name of its head's tensor.
+        embedding_key: Name of its embedding's tensor.
+        corpus: File of the conversations.
+        template: SpecForge's name of the chat template.
+        max_length: Most tokens of a conversation.
+
+    Returns:
+        The YAML text.
+    """
     capture = [
         {
             "port": servers.first_port + i,
@@ -282,7 +354,10 @@ def _training(plan: TrainingPlan) -> dict[str, Any]:
         "ttt_length": "ttt_length",
         "seed": "seed",
     }
-    return {"strategy": "eagle3", **{theirs: fields[ours] for ours, theirs in names.items()}}
+    return {
+        "strategy": "eagle3",
+        **{specforge_name: fields[name] for name, specforge_name in names.items()},
+    }
 
 
 def _yaml(value: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a training says while it goes on: stages on disk, and one progress over all k."""
+"""Progress of a training: the stages on disk, and one progress over all k."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ Progress = Callable[..., Any]
 
 
 class Overall:
-    """Progress over all trainings together, so that one ETA covers them."""
+    """Progress over all trainings of a run, so that one ETA covers them.
+
+    Args:
+        runs: The trainings, in order.
+        i: The one that runs.
+        progress: Called as progress(done, total, message, **rates).
+    """
 
     def __init__(self, runs: Sequence[SpecForgeRun], i: int, progress: Progress) -> None:
         self.before = sum(run.steps for run in runs[:i])
@@ -23,37 +29,57 @@ class Overall:
         self.rates: dict[str, float] = {}
 
     def __call__(self, step: int, message: str, **rates: float) -> None:
-        self.step, self.message, self.rates = step, message, rates
-        self.again()
+        """Report the progress of the current training.
 
-    def again(self) -> None:
+        Args:
+            step: Its optimizer step.
+            message: What happens, for people.
+            **rates: Rates such as steps_per_s, for the reader.
+        """
+        self.step, self.message, self.rates = step, message, rates
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Report the last state again, so that the reader sees that the training is alive."""
         self.progress(self.before + self.step, self.total, self.message, **self.rates)
 
 
-def watching(run: SpecForgeRun, log: StageLog, tell: Overall) -> Callable[[Metrics | None], None]:
+def metrics_watcher(
+    run: SpecForgeRun, log: StageLog, overall: Overall
+) -> Callable[[Metrics | None], None]:
+    """Make the function that reports a training's metrics as they arrive.
+
+    Args:
+        run: The training.
+        log: The stages on disk.
+        overall: The progress over all trainings.
+
+    Returns:
+        watch(metrics), called with the metrics of each line, or with None when nothing came.
+    """
     length: float | None = None
     rates: dict[str, float] = {}
 
-    def watch(found: Metrics | None) -> None:
+    def watch(metrics: Metrics | None) -> None:
         nonlocal length, rates
-        if found is None:
-            tell.again()
+        if metrics is None:
+            overall.repeat()
             return
-        length = found.acceptance_length or length
-        values = found.values
-        words = [f"k = {run.k:,}"]
+        length = metrics.acceptance_length or length
+        values = metrics.values
+        parts = [f"k = {run.k:,}"]
         if "loss" in values:
-            words.append(f"loss {values['loss']:.3f}")
+            parts.append(f"loss {values['loss']:.3f}")
             seconds = values.get("perf/optimizer_step_time_s")
             rates = {"steps_per_s": 1 / seconds} if seconds else rates
         if length is not None:
-            words.append(f"held-out acceptance length {length:.2f}")
-        message = ", ".join(words)
-        log.tell("train", run.k, found.step, run.steps, message)
-        tell(found.step, message, **rates)
+            parts.append(f"held-out acceptance length {length:.2f}")
+        message = ", ".join(parts)
+        log.update("train", run.k, metrics.step, run.steps, message)
+        overall(metrics.step, message, **rates)
 
     if run.checkpoints():
-        tell(run.checkpoints()[-1], f"k = {run.k:,}: continuing")
+        overall(run.checkpoints()[-1], f"k = {run.k:,}: continuing")
     else:
-        tell(0, f"k = {run.k:,}: starting SpecForge")
+        overall(0, f"k = {run.k:,}: starting SpecForge")
     return watch

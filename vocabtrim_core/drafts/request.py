@@ -1,4 +1,4 @@
-"""What a training run is made of, checked before anything is done."""
+"""The request for a training run, checked before anything is done."""
 
 from __future__ import annotations
 
@@ -28,12 +28,27 @@ Regenerate = Callable[[Path, Callable[..., Any]], Corpus]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRequest:
-    """Everything a run is made of.
+    """Everything that a training run is made of.
 
-    ks: sizes to train, V among them for the full vocabulary.  counts: what the vocabularies are
-    chosen from, None for the training conversations themselves.  given: vocabularies chosen
-    elsewhere, by the name of their file; one per size.  regenerate: writes the target's own answers
-    into a file and opens it, None to train on the corpus as it is.
+    Attributes:
+        target: The target.
+        corpus: The conversations.
+        recipe: How they are rendered and which tokens count.
+        ks: Sizes to train; V among them for the full vocabulary.
+        plan: The trainer's settings.
+        deployment: Where it runs.
+        trainer: The environment that trains.
+        counts: The counts that vocabularies are chosen from; None for those of the training
+            conversations.
+        given: Vocabularies chosen elsewhere, by the name of their file; one per size.
+        name: The run's name; None for one derived from the settings.
+        max_tokens: Most tokens to capture; None for the whole corpus.
+        held_out: Share of conversations that are not trained on, 0..1.
+        regenerate: Writes the target's own answers into a file and opens it, called as
+            regenerate(path, progress); None to train on the corpus as it is.
+        regenerated_by: What wrote these answers, for the record.
+        threads: CPU threads; None for all cores.
+        command: The command line, for the record.
     """
 
     target: Target
@@ -64,19 +79,19 @@ class TrainingRequest:
         for k in self.ks:
             if not 1 <= k <= size:
                 raise InputError(f"k must lie within 1..{size:,} (the target's V), not {k:,}.")
-        taken = set(self.ks)
+        used_sizes = set(self.ks)
         for name, vocabulary in self.given.items():
             if vocabulary.vocab_size != size:
                 raise InputError(
                     f"{name} is a vocabulary of V = {vocabulary.vocab_size:,}, but the target "
                     f"{self.target.name} has {size:,}."
                 )
-            if len(vocabulary) in taken:
+            if len(vocabulary) in used_sizes:
                 raise InputError(
                     f"Two vocabularies have {len(vocabulary):,} tokens, {name} among them; a run "
                     "trains one of each size, so train the other with another --name."
                 )
-            taken.add(len(vocabulary))
+            used_sizes.add(len(vocabulary))
         if self.counts and self.counts.vocab_size != size:
             raise InputError(
                 f"The counts have V = {self.counts.vocab_size:,}, but the target "
@@ -89,12 +104,19 @@ class TrainingRequest:
         return sorted({*self.ks, *map(len, self.given.values())}, reverse=True)
 
     def chosen(self, k: int) -> tuple[str, DraftVocabulary] | None:
-        """Name and tokens of the given vocabulary of this size, where there is one."""
+        """Find the given vocabulary of a size.
+
+        Args:
+            k: The size.
+
+        Returns:
+            Its name and tokens; None where none is given.
+        """
         return next(((n, v) for n, v in self.given.items() if len(v) == k), None)
 
     @property
     def notes(self) -> list[str]:
-        """What is allowed but worth knowing."""
+        """Sentences about what is allowed but may be a mistake."""
         if (
             self.counts
             and self.counts.provenance.tokenizer_sha256 != self.recipe.tokenizer.fingerprint
@@ -107,7 +129,7 @@ class TrainingRequest:
 
     @property
     def run_name(self) -> str:
-        """The given name, or one that the same target, corpus and plan always get."""
+        """The given name, or one derived from target, corpus and plan."""
         if self.name:
             return self.name
         parts = [

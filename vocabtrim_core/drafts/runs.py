@@ -1,4 +1,4 @@
-"""Training runs on disk, as pages and commands read them; nothing here starts anything.
+"""Training runs on disk, as pages and commands read them; this module starts nothing.
 
 <workspace>/runs/<name>/run.json     what is trained: target, features, plan, vocabularies
                         state.json   the stages and how far each is
@@ -31,9 +31,17 @@ STATE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a run. name: target, regenerate, capture, train, evaluate or export.
+    """One step of a run.
 
-    k: of which training, None for the stages all share.  Times: seconds since the epoch.
+    Attributes:
+        name: target, regenerate, capture, train, evaluate or export.
+        k: The training it belongs to; None for the stages that all share.
+        state: PENDING, RUNNING, DONE or FAILED.
+        done: Units done.
+        total: Units in all; None while unknown.
+        message: What happens, or happened, for people.
+        began: Seconds since the epoch.
+        ended: Seconds since the epoch.
     """
 
     name: str
@@ -47,12 +55,21 @@ class Stage:
 
     @property
     def seconds(self) -> float:
+        """Duration so far, 0 before it begins."""
         return ((self.ended or time.time()) - self.began) if self.began else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedDraft:
-    """One k of a run. folder: of its training.  result: what came out, {} while there is none."""
+    """One k of a run.
+
+    Attributes:
+        k: Tokens of its vocabulary.
+        folder: The folder of its training.
+        vocabulary_sha256: Fingerprint of its tokens.
+        steps: Optimizer steps of its training.
+        result: The content of result.json; {} while there is none.
+    """
 
     k: int
     folder: Path
@@ -62,12 +79,12 @@ class TrainedDraft:
 
     @property
     def draft(self) -> Path | None:
-        """The draft directory that engines load, once it is exported."""
+        """The draft directory that engines load; None until it is exported."""
         path = self.folder / DRAFT
         return path if (path / "config.json").is_file() else None
 
     def metrics(self) -> list[Metrics]:
-        """What was logged so far, for live charts."""
+        """Return the metrics so far, for live charts."""
         return metrics_.read_metrics(self.folder / metrics_.FILE)
 
     @property
@@ -77,13 +94,20 @@ class TrainedDraft:
 
     @property
     def tensorboard(self) -> Path:
-        """The folder `tensorboard --logdir` opens."""
+        """The folder for `tensorboard --logdir`."""
         return self.folder / "out" / "runs"
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """A run as its folder shows it now."""
+    """The current state of a run, as its folder shows it.
+
+    Attributes:
+        folder: The run's folder.
+        spec: The content of run.json.
+        stages: Its stages, in order.
+        drafts: Its trainings, the largest k first.
+    """
 
     folder: Path
     spec: Mapping[str, Any]
@@ -92,6 +116,7 @@ class TrainingRun:
 
     @property
     def name(self) -> str:
+        """The run's name."""
         return self.folder.name
 
     @property
@@ -106,11 +131,22 @@ class TrainingRun:
 
     @property
     def finished(self) -> bool:
+        """Whether every stage is done."""
         return bool(self.stages) and all(stage.state == DONE for stage in self.stages)
 
 
 def run_folder(name: str) -> Path:
-    """Where the run of this name lies; InputError when the name is not a plain one."""
+    """Return the folder of a run, which may not exist.
+
+    Args:
+        name: The run's name.
+
+    Returns:
+        The folder in the workspace.
+
+    Raises:
+        InputError: The name has other characters than letters, digits, dots, dashes, underscores.
+    """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}", name):
         raise InputError(
             f"A run cannot be named {name!r}; use letters, digits, dots, dashes and underscores."
@@ -119,12 +155,20 @@ def run_folder(name: str) -> Path:
 
 
 def run_lock(name: str, timeout: float) -> filelock.FileLock:
-    """What whoever trains the run of this name holds; the system frees it when they are gone."""
+    """Make the lock that a process holds while it trains a run; the system frees it when it ends.
+
+    Args:
+        name: The run's name.
+        timeout: Seconds to wait for it.
+
+    Returns:
+        The lock, not yet acquired.
+    """
     return filelock.FileLock(run_folder(name) / ".lock", timeout=timeout)
 
 
 def being_trained(name: str) -> bool:
-    """Whether a process trains the run now, from wherever it was started."""
+    """Return whether any process trains the run `name` now."""
     if not run_folder(name).is_dir():
         return False
     try:
@@ -135,69 +179,105 @@ def being_trained(name: str) -> bool:
 
 
 def read_run(name: str) -> TrainingRun:
-    """One run; InputError when there is none of this name."""
+    """Read a run.
+
+    Args:
+        name: The run's name.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: There is no run of this name.
+    """
     folder = run_folder(name)
     try:
         spec = json.loads((folder / SPEC).read_text("utf-8"))
     except (FileNotFoundError, ValueError) as error:
         raise InputError(f"There is no training run {name!r} in this workspace.") from error
     drafts = []
-    for k, known in sorted(spec["vocabularies"].items(), key=lambda item: -int(item[0])):
-        home, result = folder / f"k-{k}", {}
+    for k, entry in sorted(spec["vocabularies"].items(), key=lambda item: -int(item[0])):
+        k_folder, result = folder / f"k-{k}", {}
         with suppress(FileNotFoundError, ValueError):
-            result = json.loads((home / RESULT).read_text("utf-8"))
-        drafts.append(TrainedDraft(int(k), home, known["sha256"], known["steps"], result))
+            result = json.loads((k_folder / RESULT).read_text("utf-8"))
+        drafts.append(TrainedDraft(int(k), k_folder, entry["sha256"], entry["steps"], result))
     return TrainingRun(folder, spec, read_stages(folder), tuple(drafts))
 
 
 def list_runs() -> list[TrainingRun]:
-    """All runs, newest first."""
+    """Return all runs, newest first."""
     specs = sorted(workspace.folder("runs").glob(f"*/{SPEC}"), key=lambda p: -p.stat().st_mtime)
     return [read_run(path.parent.name) for path in specs]
 
 
-def list_drafts() -> list[TrainedDraft]:
-    """Every exported draft of every run, newest run first."""
-    return [draft for run in list_runs() for draft in run.drafts if draft.draft]
-
-
 def read_stages(folder: Path) -> tuple[Stage, ...]:
-    """The stages of a run as last written."""
+    """Read the stages of a run, as last written.
+
+    Args:
+        folder: The run's folder.
+
+    Returns:
+        The stages; () where there are none yet.
+    """
     try:
-        found = json.loads((folder / STATE).read_text("utf-8"))
+        content = json.loads((folder / STATE).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return ()
-    return tuple(Stage(**stage) for stage in found["stages"])
+    return tuple(Stage(**stage) for stage in content["stages"])
 
 
 class StageLog:
-    """Writes state.json while a run goes on; one stage runs at a time, finished ones stay so."""
+    """Writes state.json while a run goes on. One stage runs at a time; finished ones stay finished.
+
+    Args:
+        folder: The run's folder.
+        stages: The stages of this call, in order.
+    """
 
     def __init__(self, folder: Path, stages: list[Stage]) -> None:
-        before = {(s.name, s.k): s for s in read_stages(folder) if s.state == DONE}
+        finished = {(s.name, s.k): s for s in read_stages(folder) if s.state == DONE}
         self.folder = folder
-        self.stages = [before.get((stage.name, stage.k), stage) for stage in stages]
+        self.stages = [finished.get((stage.name, stage.k), stage) for stage in stages]
         self._written = 0.0
         self._write()
 
     def enter(self, name: str, k: int | None = None) -> None:
-        """A stage begins."""
+        """Record that a stage begins.
+
+        Args:
+            name: The stage.
+            k: Its training; None for shared stages.
+        """
         self._set(name, k, state=RUNNING, began=time.time(), ended=None, message="")
         self._write()
 
-    def tell(self, name: str, k: int | None, done: int, total: int | None, message: str) -> None:
-        """How far it is; written at most twice a second."""
+    def update(self, name: str, k: int | None, done: int, total: int | None, message: str) -> None:
+        """Record how far a stage is; written at most twice a second.
+
+        Args:
+            name: The stage.
+            k: Its training; None for shared stages.
+            done: Units done.
+            total: Units in all; None while unknown.
+            message: What happens, for people.
+        """
         self._set(name, k, done=done, total=total, message=message)
         if time.monotonic() - self._written >= STATE_SECONDS:
             self._write()
 
     def leave(self, name: str, k: int | None = None, message: str = "") -> None:
-        """A stage is done."""
+        """Record that a stage is done.
+
+        Args:
+            name: The stage.
+            k: Its training; None for shared stages.
+            message: The result, for people.
+        """
         self._set(name, k, state=DONE, ended=time.time(), message=message)
         self._write()
 
     def fail(self, message: str) -> None:
-        """Whatever runs has failed, or was stopped."""
+        """Record that the running stage failed, or was stopped, with the reason `message`."""
         for stage in self.stages:
             if stage.state == RUNNING:
                 now = time.time()

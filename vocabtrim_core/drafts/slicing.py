@@ -1,14 +1,13 @@
 """Trim a draft's head without training (VocabTrim): keep the rows of the chosen tokens.
 
-The logits of kept tokens stay what they were, bit for bit, and the other tokens cannot be drafted
-any more. The result is a draft folder that engines serve: the same files with fewer head rows,
-`d2t`, `t2d`, and in config.json `draft_vocab_size` and the layers as every engine reads them. Where
-all V tokens are kept there is no mapping: vLLM refuses one there, and no engine needs it.
+The logits of kept tokens stay the same, bit for bit, and the other tokens can no longer be drafted.
+The result is a draft folder that engines serve: the same files with fewer head rows, `d2t`, `t2d`,
+and in config.json `draft_vocab_size` and the layers in the form that every engine reads. Where all
+V tokens are kept there is no mapping: vLLM refuses one there, and no engine needs it.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -22,22 +21,22 @@ from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
 from vocabtrim_core.drafts.checkpoint import INDEX, SINGLE, Checkpoint, open_checkpoint
 from vocabtrim_core.drafts.lm_head import HEAD, Head, find_head, rows_of
 from vocabtrim_core.drafts.tensor_files import (
-    Outgoing,
-    chosen_rows,
+    TensorToWrite,
     copy_file,
+    from_array,
+    from_file,
+    from_rows,
     read_tensors,
-    small,
-    stored,
     write_safetensors,
 )
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
-from vocabtrim_core.reproducible_files import load_json, save_json
+from vocabtrim_core.reproducible_files import file_sha256, load_json, save_json
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace.files import new_folder
 
 NAME, FORMAT, TRAINED = "vocabtrim.json", "vocabtrim-draft-1", "vocabtrim-trained-draft-1"
-# Other weights beside the ones that are read would still have the old head.
+# Other weight files than those that are read still have the old head; they are not copied.
 OTHER_WEIGHTS = (".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth", ".safetensors")
 REPLACED = {HEAD, "d2t", "t2d"}
 Progress = Callable[..., object]
@@ -45,16 +44,33 @@ Progress = Callable[..., object]
 
 @dataclass(frozen=True, slots=True)
 class SlicedDraft:
-    """What was written, as vocabtrim.json in the folder says it. Sizes are bytes."""
+    """The record of a trimmed draft, stored as vocabtrim.json in its folder. Sizes are bytes.
+
+    Attributes:
+        k: Tokens kept.
+        vocab_size: V.
+        vocabulary_sha256: Fingerprint of the kept tokens.
+        source: The draft it was trimmed from: name, rows (of its head), files: name -> {bytes,
+            sha256}.
+        head_from: "draft" or "target": the model whose head rows were kept.
+        target: The target, as `source`; {} unless its head was used.
+        dropped: Requested tokens that the reduced head had no row for.
+        left_out: Files of the source that were not copied.
+        head_bytes: Size of the head.
+        head_bytes_before: Size of the source's head.
+        command: The command line that repeats it.
+        versions: Versions of this program, numpy and safetensors.
+        files: Name -> {bytes, sha256} of each file in the folder.
+    """
 
     k: int
     vocab_size: int
     vocabulary_sha256: str
-    source: Mapping[str, Any]  # name, rows (of its head), files: name -> {bytes, sha256}
-    head_from: str  # "draft", or "target"
+    source: Mapping[str, Any]
+    head_from: str
     target: Mapping[str, Any] = field(default_factory=dict)
-    dropped: tuple[int, ...] = ()  # wanted tokens that the reduced head had no row for
-    left_out: tuple[str, ...] = ()  # files of the source that were not copied
+    dropped: tuple[int, ...] = ()
+    left_out: tuple[str, ...] = ()
     head_bytes: int = 0
     head_bytes_before: int = 0
     command: str = ""
@@ -63,7 +79,17 @@ class SlicedDraft:
 
     @classmethod
     def find(cls, folder: Path) -> SlicedDraft | None:
-        """The record in a draft's folder; None without one, or where it tells of a training."""
+        """Read the record of a draft folder that may have none.
+
+        Args:
+            folder: The draft folder.
+
+        Returns:
+            The record; None without one, or where it is the record of a training.
+
+        Raises:
+            InputError: The record is damaged or of an unknown format.
+        """
         path = Path(folder) / NAME
         if not path.is_file() or load_json(path).get("format") == TRAINED:
             return None
@@ -71,7 +97,17 @@ class SlicedDraft:
 
     @classmethod
     def load(cls, folder: Path) -> SlicedDraft:
-        """The record in a trimmed draft's folder; InputError when there is none of ours."""
+        """Read the record of a trimmed draft.
+
+        Args:
+            folder: The draft folder.
+
+        Returns:
+            The record.
+
+        Raises:
+            InputError: There is none, or it is damaged or of another format.
+        """
         value = load_json(Path(folder) / NAME)
         if value.pop("format", None) != FORMAT:
             raise InputError(f"{Path(folder) / NAME} is not of format {FORMAT}.")
@@ -84,7 +120,16 @@ class SlicedDraft:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """A checked request: rows int64[k] of head for the tokens of vocabulary."""
+    """A checked request to trim a draft.
+
+    Attributes:
+        draft: The draft.
+        head: Its head.
+        rows: int64[k], the rows of the head to keep.
+        vocabulary: The tokens of these rows.
+        dropped: Requested tokens that the head has no row for.
+        target: The draft's target, where it was given.
+    """
 
     draft: Checkpoint
     head: Head
@@ -95,7 +140,7 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """Bytes the new folder will hold, without its small files."""
+        """Bytes of the new folder, without its small files."""
         kept = sum(len(t.data) for t in self.draft.tensors.values() if t.name not in REPLACED)
         width = self.head.tensor.rows.shape[1]
         return kept + len(self.rows) * (width + 8) + self.vocabulary.vocab_size
@@ -108,15 +153,24 @@ def plan(
     target: str | Path | None = None,
     drop_missing: bool = False,
 ) -> Plan:
-    """Everything that can be wrong, found before a byte is written.
+    """Check everything that can be wrong with a trim, before a byte is written.
 
-    target: folder of the target model, for drafts that use its head. drop_missing: where the
-    draft's head is reduced already, keep what it has of the vocabulary. InputError otherwise.
+    Args:
+        draft: Folder of the draft.
+        vocabulary: The tokens to keep.
+        target: Folder of the target model, for drafts that use its head.
+        drop_missing: Whether tokens that an already reduced head has no row for are dropped.
+
+    Returns:
+        The rows to keep, and what was dropped.
+
+    Raises:
+        InputError: The draft cannot be trimmed, V differs, or the head has no row for a token.
     """
     opened = open_checkpoint(draft)
     read_layers(opened.config, str(opened.folder / CONFIG))
-    other = open_checkpoint(target) if target is not None else None
-    head = find_head(opened, other)
+    opened_target = open_checkpoint(target) if target is not None else None
+    head = find_head(opened, opened_target)
     if head.vocab_size != vocabulary.vocab_size:
         raise InputError(
             f"The vocabulary belongs to V = {vocabulary.vocab_size:,}, but "
@@ -132,8 +186,8 @@ def plan(
             f"{missing[0]}, say): they have no rows to keep. Choose among its own tokens"
             + ("." if len(missing) == len(rows) else ", or drop the others with --drop-missing.")
         )
-    kept = DraftVocabulary(vocabulary.ids[rows >= 0], vocabulary.vocab_size)
-    return Plan(opened, head, rows[rows >= 0], kept, tuple(missing.tolist()), other)
+    available = DraftVocabulary(vocabulary.ids[rows >= 0], vocabulary.vocab_size)
+    return Plan(opened, head, rows[rows >= 0], available, tuple(missing.tolist()), opened_target)
 
 
 def slice_draft(
@@ -146,23 +200,47 @@ def slice_draft(
     progress: Progress | None = None,
     command: str = "",
 ) -> SlicedDraft:
-    """Write the trimmed draft folder `out`, which must not exist or be empty.
+    """Write a trimmed draft folder.
 
-    Tensors are streamed, so memory stays at a few blocks whatever the draft's size. `out` is
-    complete or untouched. progress(done, total, message) counts megabytes.
+    Tensors are streamed, so memory stays at a few blocks for drafts of any size. `out` is complete
+    or untouched.
+
+    Args:
+        draft: Folder of the draft.
+        vocabulary: The tokens to keep.
+        out: A folder that does not exist, or an empty one.
+        target: Folder of the target model, for drafts that use its head.
+        drop_missing: Whether tokens that an already reduced head has no row for are dropped.
+        progress: Called as progress(done, total, message), in megabytes.
+        command: The command line, for the record.
+
+    Returns:
+        The record of what was written.
+
+    Raises:
+        InputError: As `plan`, or `out` is not empty, or the disk is full.
     """
-    made = plan(draft, vocabulary, target=target, drop_missing=drop_missing)
-    with new_folder(out, needed=made.size) as scratch:
-        sliced = _write(made, scratch, _Megabytes(made.size, progress), command)
-        read_sliced(scratch)  # what cannot be read back never leaves this function
+    checked = plan(draft, vocabulary, target=target, drop_missing=drop_missing)
+    with new_folder(out, needed=checked.size) as scratch:
+        sliced = _write(checked, scratch, _Megabytes(checked.size, progress), command)
+        read_sliced(scratch)  # raises before the folder gets its name
         save_json(scratch / NAME, {"format": FORMAT, **asdict(sliced)})
     return sliced
 
 
 def read_sliced(folder: str | Path) -> Head:
-    """The head of a draft folder as `slice_draft` writes it, checked; InputError otherwise.
+    """Read the head of a draft folder as `slice_draft` writes it.
 
-    A reduced head has d2t and t2d beside it, a whole one neither.
+    A reduced head has d2t and t2d beside it, one of all V rows neither.
+
+    Args:
+        folder: The draft folder.
+
+    Returns:
+        The head, checked.
+
+    Raises:
+        InputError: The folder is no sound draft, or head, mapping and config.json do not fit.
     """
     draft = open_checkpoint(folder)
     head = find_head(draft)
@@ -183,7 +261,7 @@ def read_sliced(folder: str | Path) -> Head:
 
 
 class _Megabytes:
-    """Adds up the bytes written and says so in megabytes."""
+    """Adds up the bytes written and reports them in megabytes."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self.total, self.progress, self.done = total, progress, 0
@@ -191,28 +269,30 @@ class _Megabytes:
     def __call__(self, count: int, name: str) -> None:
         self.done += count
         if self.progress:
-            whole = -(-self.total // 10**6)
-            self.progress(min(self.done // 10**6, whole), whole, f"writing {name}, MB")
+            total_mb = -(-self.total // 10**6)
+            self.progress(min(self.done // 10**6, total_mb), total_mb, f"writing {name}, MB")
 
 
-def _write(plan: Plan, out: Path, wrote: _Megabytes, command: str) -> SlicedDraft:
+def _write(plan: Plan, out: Path, on_written: _Megabytes, command: str) -> SlicedDraft:
     draft, head = plan.draft, plan.head
-    home = next((f for f, shard in draft.shards.items() if HEAD in shard), next(iter(draft.shards)))
+    head_file = next(
+        (f for f, shard in draft.shards.items() if HEAD in shard), next(iter(draft.shards))
+    )
     files: dict[str, dict[str, Any]] = {}
-    places: dict[str, str] = {}
+    file_of: dict[str, str] = {}
     for source, shard in draft.shards.items():
         name = source if source.endswith(".safetensors") else SINGLE
-        if source == name != home and not REPLACED & shard.keys():
-            digest = copy_file(draft.folder / source, out / name, wrote)
+        if source == name != head_file and not REPLACED & shard.keys():
+            digest = copy_file(draft.folder / source, out / name, on_written)
         else:
-            tensors = [stored(t) for t in shard.values() if t.name not in REPLACED]
-            tensors += _new_tensors(plan) if source == home else []
-            digest = write_safetensors(out / name, tensors, wrote)
+            tensors = [from_file(t) for t in shard.values() if t.name not in REPLACED]
+            tensors += _new_tensors(plan) if source == head_file else []
+            digest = write_safetensors(out / name, tensors, on_written)
         files[name] = _entry(out / name, digest)
-        places |= dict.fromkeys(read_tensors(out / name), name)
+        file_of |= dict.fromkeys(read_tensors(out / name), name)
     files[CONFIG] = _small(_config(plan), out / CONFIG)
     if draft.sharded:
-        files[INDEX] = _small(_index(draft, out, places), out / INDEX)
+        files[INDEX] = _small(_index(draft, out, file_of), out / INDEX)
     left_out = []
     for path in sorted(draft.folder.iterdir()):
         if path.name in {*files, *draft.shards, NAME} or path.name.startswith("."):
@@ -220,7 +300,7 @@ def _write(plan: Plan, out: Path, wrote: _Megabytes, command: str) -> SlicedDraf
         if path.is_dir() or path.name.endswith((*OTHER_WEIGHTS, ".index.json")):
             left_out.append(path.name)
         else:
-            files[path.name] = _entry(out / path.name, copy_file(path, out / path.name, wrote))
+            files[path.name] = _entry(out / path.name, copy_file(path, out / path.name, on_written))
     width = head.tensor.rows.shape[1]
     return SlicedDraft(
         k=len(plan.rows),
@@ -242,11 +322,11 @@ def _write(plan: Plan, out: Path, wrote: _Megabytes, command: str) -> SlicedDraf
     )
 
 
-def _new_tensors(plan: Plan) -> list[Outgoing]:
-    head, vocabulary = chosen_rows(plan.head.tensor, HEAD, plan.rows), plan.vocabulary
+def _new_tensors(plan: Plan) -> list[TensorToWrite]:
+    head, vocabulary = from_rows(plan.head.tensor, HEAD, plan.rows), plan.vocabulary
     if len(vocabulary) == vocabulary.vocab_size:
         return [head]
-    return [head, small("d2t", vocabulary.d2t), small("t2d", vocabulary.t2d)]
+    return [head, from_array("d2t", vocabulary.d2t), from_array("t2d", vocabulary.t2d)]
 
 
 def _config(plan: Plan) -> dict[str, Any]:
@@ -257,27 +337,22 @@ def _config(plan: Plan) -> dict[str, Any]:
     return with_layers(config, layers) if layers else config
 
 
-def _index(draft: Checkpoint, out: Path, places: Mapping[str, str]) -> dict[str, Any]:
-    files = sorted(set(places.values()))
+def _index(draft: Checkpoint, out: Path, file_of: Mapping[str, str]) -> dict[str, Any]:
+    files = sorted(set(file_of.values()))
     total = sum(len(t.data) for name in files for t in read_tensors(out / name).values())
-    return {"metadata": {"total_size": total}, "weight_map": dict(sorted(places.items()))}
+    return {"metadata": {"total_size": total}, "weight_map": dict(sorted(file_of.items()))}
 
 
 def _small(value: dict[str, Any], path: Path) -> dict[str, Any]:
     save_json(path, value)
-    return _entry(path, _sha256(path))
+    return _entry(path, file_sha256(path))
 
 
 def _entry(path: Path, digest: str) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": digest}
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _source(model: Checkpoint) -> dict[str, Any]:
-    """Which model, by content: names can move."""
+    """Describe a model by its content, since names can change."""
     paths = [model.folder / name for name in (CONFIG, *model.shards)]
-    return {"name": model.name, "files": {p.name: _entry(p, _sha256(p)) for p in paths}}
+    return {"name": model.name, "files": {p.name: _entry(p, file_sha256(p)) for p in paths}}

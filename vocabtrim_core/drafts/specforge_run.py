@@ -1,7 +1,7 @@
-"""One SpecForge training of one k: prepared, started or resumed, watched, stopped.
+"""One SpecForge training of one k: prepare, start or resume, follow, stop.
 
-k-13264/draft.json vocab_mapping.pt mapping.json run.yaml    what SpecForge is given
-        metrics.jsonl log.txt                               what it said
+k-13264/draft.json vocab_mapping.pt mapping.json run.yaml    SpecForge's input
+        metrics.jsonl log.txt                               SpecForge's output
         out/  checkpoints, `<run_id>-best`, TensorBoard files in out/runs
 """
 
@@ -61,7 +61,20 @@ Watch = Callable[[Metrics | None], object]
 
 @dataclass(frozen=True, slots=True)
 class SpecForgeRun:
-    """A training of one vocabulary. folder: of this k.  target_folder: as SpecForge reads it."""
+    """A training of one vocabulary with SpecForge.
+
+    Attributes:
+        folder: The folder of this k.
+        run_id: Name of the training and of its checkpoints.
+        vocabulary: The draft's tokens.
+        target: The target.
+        target_folder: The target as SpecForge reads it (`target.trainer_folder`).
+        features: The captured features.
+        plan: The trainer's settings.
+        deployment: Where it runs.
+        trainer: The environment that trains.
+        threads: CPU threads; None for all cores.
+    """
 
     folder: Path
     run_id: str
@@ -76,6 +89,7 @@ class SpecForgeRun:
 
     @property
     def k(self) -> int:
+        """Tokens of the vocabulary."""
         return len(self.vocabulary)
 
     @property
@@ -85,6 +99,7 @@ class SpecForgeRun:
 
     @property
     def settings(self) -> dict[str, str]:
+        """Environment variables of the training."""
         return settings_for(self.deployment.device, self.threads)
 
     @property
@@ -93,16 +108,21 @@ class SpecForgeRun:
         return self.folder / OUT / f"{self.run_id}-best"
 
     def checkpoints(self) -> list[int]:
-        """Steps of the complete checkpoints on disk, ascending."""
-        found = (self.folder / OUT).glob(f"{self.run_id}-step*/training_state.pt")
-        return sorted(int(path.parent.name.rpartition("-step")[2]) for path in found)
+        """Return the steps of the complete checkpoints on disk, ascending."""
+        files = (self.folder / OUT).glob(f"{self.run_id}-step*/training_state.pt")
+        return sorted(int(path.parent.name.rpartition("-step")[2]) for path in files)
 
     def metrics(self) -> list[Metrics]:
-        """What was logged so far."""
+        """Return the metrics so far."""
         return metrics_.read_metrics(self.folder / metrics_.FILE)
 
     def prepare(self) -> None:
-        """Write what SpecForge reads; what stands there from before is checked, never replaced."""
+        """Write the files that SpecForge reads; existing ones are checked, never replaced.
+
+        Raises:
+            InputError: k is too large for SpecForge's loss on a GPU, or an existing file is of
+                another draft or vocabulary.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.deployment.device == "cuda" and self.k > TRITON_MAX_K:
             raise InputError(
@@ -124,7 +144,7 @@ class SpecForgeRun:
         write_atomic(self.folder / RUN_FILE, self.run_file().encode())
 
     def run_file(self) -> str:
-        """The YAML of the next start, which resumes when there is a checkpoint."""
+        """Return the YAML of the next start, which resumes when there is a checkpoint."""
         return run_file(
             self.plan,
             self.deployment,
@@ -147,13 +167,17 @@ class SpecForgeRun:
     def train(self, watch: Watch) -> None:
         """Train to the end, from the last checkpoint if there is one.
 
-        watch(metrics) hears every line, and None now and then; what it raises (Cancelled) stops
-        the training. InputError: the loss is no number, memory or disk ran out, SpecForge failed.
+        Args:
+            watch: Called as watch(metrics) for every line of metrics, and as watch(None) now and
+                then; an exception that it raises, such as Cancelled, stops the training.
+
+        Raises:
+            InputError: The loss is not finite, memory or disk is full, or SpecForge failed.
         """
         self.prepare()
         _kill_leftover(self.folder / "process.json")
         with (self.folder / LOG).open("ab") as log:
-            begin = log.tell()
+            log_start = log.tell()
             argv = self.trainer.argv(self.folder, self.settings, *self.deployment.command())
             log.write(f"$ {shlex.join(argv)}\n".encode())
             log.flush()
@@ -172,7 +196,7 @@ class SpecForgeRun:
             finally:
                 _stop(child)
         if child.returncode:
-            self._explain(child.returncode, begin)
+            self._explain(child.returncode, log_start)
 
     def _follow(self, child: subprocess.Popen[str], watch: Watch) -> None:
         lines: queue.Queue[str | None] = queue.Queue()
@@ -184,7 +208,7 @@ class SpecForgeRun:
 
         threading.Thread(target=read, daemon=True).start()
         with (
-            (self.folder / metrics_.FILE).open("a", encoding="utf-8") as kept,
+            (self.folder / metrics_.FILE).open("a", encoding="utf-8") as metrics_file,
             (self.folder / LOG).open("a", encoding="utf-8") as log,
         ):
             while True:
@@ -195,32 +219,32 @@ class SpecForgeRun:
                     continue
                 if line is None:
                     break
-                found = metrics_.parse(line, time.time())
-                if found is None:
+                metrics = metrics_.parse(line, time.time())
+                if metrics is None:
                     log.write(line)
                     log.flush()
                     continue
-                kept.write(found.json() + "\n")
-                kept.flush()
-                if found.broken:
-                    kept_steps = self.checkpoints()
+                metrics_file.write(metrics.json() + "\n")
+                metrics_file.flush()
+                if metrics.broken:
+                    checkpoints = self.checkpoints()
                     raise InputError(
-                        f"The training of k = {self.k:,} broke at step {found.step:,}: "
-                        f"{found.broken} is no number any more. Checkpoints up to step "
-                        f"{kept_steps[-1] if kept_steps else 0:,} are kept; start another run with "
-                        f"a learning rate below {self.plan.learning_rate:g}."
+                        f"The training of k = {self.k:,} broke at step {metrics.step:,}: "
+                        f"{metrics.broken} is no number any more. Checkpoints up to step "
+                        f"{checkpoints[-1] if checkpoints else 0:,} are kept; start another run "
+                        f"with a learning rate below {self.plan.learning_rate:g}."
                     )
-                watch(found)
+                watch(metrics)
         child.wait()
 
-    def _explain(self, code: int, begin: int) -> None:
-        """Raise the one sentence for a training that failed."""
+    def _explain(self, code: int, log_start: int) -> None:
+        """Raise the InputError of a training that failed."""
         with (self.folder / LOG).open("rb") as log:
-            log.seek(begin)
-            said = log.read().decode("utf-8", "replace")
-        if out_of_space(said):
+            log.seek(log_start)
+            output = log.read().decode("utf-8", "replace")
+        if out_of_space(output):
             raise InputError(disk.full_disk(self.folder))
-        if code in (-signal.SIGKILL, 137) or out_of_memory(said):
+        if code in (-signal.SIGKILL, 137) or out_of_memory(output):
             raise InputError(
                 f"Out of memory while training k = {self.k:,} on the {self.deployment.device}; "
                 f"lower --max-length (now {self.features.max_length:,}), --ttt-length (now "
@@ -228,12 +252,12 @@ class SpecForgeRun:
                 "--compact-teacher. Finished steps are kept up to the last checkpoint."
             )
         raise InputError(
-            f"SpecForge failed while training k = {self.k:,}: {complaint(said)} "
+            f"SpecForge failed while training k = {self.k:,}: {complaint(output)} "
             f"The whole log is {self.folder / LOG}."
         )
 
     def _start(self) -> dict[str, str]:
-        """What the launcher makes first weights from, whose head has the target's rows."""
+        """Return the launcher's parameters for first weights whose head has the target's rows."""
         return {
             "target": str(self.target_folder),
             "head_key": self.target.head_key,
@@ -247,15 +271,36 @@ class SpecForgeRun:
 def plan_check(
     trainer: Trainer, folder: Path, settings: Mapping[str, str], deployment: Deployment
 ) -> dict[str, Any]:
-    """What `specforge train --plan` says of folder/run.yaml; InputError with its own words."""
-    said = run_tool(trainer, folder, settings, *deployment.command(), "--plan")
-    return json.loads(said[said.index("{") :])
+    """Check a run file with `specforge train --plan`.
+
+    Args:
+        trainer: The environment that checks.
+        folder: The folder of the run file.
+        settings: Environment variables of the check.
+        deployment: Where the training would run.
+
+    Returns:
+        The plan that SpecForge prints.
+
+    Raises:
+        InputError: SpecForge refuses the run file; the message holds its reason.
+    """
+    output = run_tool(trainer, folder, settings, *deployment.command(), "--plan")
+    return json.loads(output[output.index("{") :])
 
 
 def checkpoint_bytes(target: Target, k: int) -> int:
-    """Disk for the checkpoints of one training: weights in bfloat16, and three float32 of each.
+    """Compute the disk space for the checkpoints of one training.
 
-    Two are kept, the best one, and one is being written.
+    Four exist at most: two that are kept, the best one, and one being written. Each holds the
+    weights in bfloat16, and three float32 per weight.
+
+    Args:
+        target: The target.
+        k: Tokens of the draft's vocabulary.
+
+    Returns:
+        Bytes.
     """
     weights = sum(target.architecture.breakdown(k).values())
     return 4 * weights * 14
@@ -277,27 +322,27 @@ def _note(pid: int, path: Path) -> None:
 
 
 def _kill_leftover(path: Path) -> None:
-    """A trainer of this folder that outlived whoever started it must not write beside a new one."""
+    """Kill a trainer of this folder that outlived its parent, before a new one writes beside it."""
     with suppress(FileNotFoundError, ValueError, psutil.Error):
         record = json.loads(path.read_text("utf-8"))
-        found = psutil.Process(record["pid"])
-        if abs(found.create_time() - record["began"]) < 2:
-            for process in [*found.children(recursive=True), found]:
+        leftover = psutil.Process(record["pid"])
+        if abs(leftover.create_time() - record["began"]) < 2:
+            for process in [*leftover.children(recursive=True), leftover]:
                 process.kill()
-            found.wait(STOP_SECONDS)
+            leftover.wait(STOP_SECONDS)
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """SIGTERM, and after a while SIGKILL, to the trainer and what it started."""
+    """Send SIGTERM, and after a while SIGKILL, to the trainer and its children."""
     if child.poll() is not None:
         return
-    family: list[psutil.Process] = []
+    children: list[psutil.Process] = []
     with suppress(psutil.Error):
-        family = psutil.Process(child.pid).children(recursive=True)
+        children = psutil.Process(child.pid).children(recursive=True)
     child.terminate()
     with suppress(subprocess.TimeoutExpired):
         child.wait(STOP_SECONDS)
-    for process in family:
+    for process in children:
         with suppress(psutil.Error):
             process.kill()
     child.kill()

@@ -15,14 +15,14 @@ from vocabtrim_core.draft_config import architecture_from_config
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.drafts.aux_layers import default, with_layers
 from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
+from vocabtrim_core.drafts.lm_head import EMBEDDING, HEAD
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
 from vocabtrim_core.workspace.files import write_atomic
 
 TOY = "toy.json"  # beside the weights of a target that only demonstrates the mechanism
-DEMO = "demo"  # how the workspace's own toy target is named in commands
+DEMO = "demo"  # name of the workspace's own toy target in commands
 INDEX_SUFFIX = ".index.json"
-HEAD, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 EDGE = 2**20  # bytes of either end of a weight file that go into the fingerprint
 
 
@@ -30,9 +30,17 @@ EDGE = 2**20  # bytes of either end of a weight file that go into the fingerprin
 class Target:
     """A model that drafts are trained for.
 
-    aux_layers: the three decoder layers whose outputs an EAGLE-3 draft fuses (0-based, as
-    SpecForge counts them).  head_key, embedding_key: names of the tensors (the same when tied).
-    toy: what `demo-target` wrote about itself, empty for a real model.
+    Attributes:
+        folder: The model folder, an absolute path.
+        name: Its name for people.
+        architecture: The shapes of a draft for it.
+        layers: Number of its decoder layers.
+        aux_layers: The three decoder layers whose outputs an EAGLE-3 draft fuses, 0-based.
+        head_key: Name of the head's tensor; the embedding's when the two are tied.
+        embedding_key: Name of the embedding's tensor.
+        special_ids: bos_token_id, eos_token_id and pad_token_id, as far as known.
+        toy: The record that `demo-target` wrote, {} for a real model.
+        fingerprint: Hex sha256 of its config and of parts of its weights.
     """
 
     folder: Path
@@ -48,30 +56,46 @@ class Target:
 
     @property
     def hidden_size(self) -> int:
+        """H."""
         return self.architecture.hidden_size
 
     @property
     def vocab_size(self) -> int:
+        """V."""
         return self.architecture.vocab_size
 
     def draft_config(self, k: int) -> dict[str, Any]:
-        """The draft's config.json: one decoder layer of the target's shape, k head rows.
+        """Build the config.json of a draft: one decoder layer of the target's shape.
 
         The captured layers are always named, so that no reader has to guess them.
+
+        Args:
+            k: Rows of the draft's head.
+
+        Returns:
+            The content of config.json.
         """
         config = {**self.architecture.draft_config(k), **self.special_ids}
         return with_layers(config, self.aux_layers)
 
 
 def demo_folder() -> Path:
-    """Where the workspace's toy target lies, or will lie."""
+    """Return the folder of the workspace's toy target, which may not exist yet."""
     return workspace.folder("targets") / DEMO
 
 
 def load_target(spec: str | Path) -> Target:
-    """A model folder, "demo" for the workspace's toy target, or a hub id.
+    """Open and check a target.
 
-    InputError names what is missing: config, weights, head, or three layers to fuse.
+    Args:
+        spec: A model folder, "demo" for the workspace's toy target, or a hub id.
+
+    Returns:
+        The target; its weights are not read.
+
+    Raises:
+        InputError: Config, weights or head are missing, it has fewer than four decoder layers, or
+            the hub model cannot be downloaded.
     """
     if str(spec) == DEMO:
         folder = demo_folder()
@@ -106,10 +130,16 @@ def load_target(spec: str | Path) -> Target:
 
 
 def aux_layers(layers: int) -> tuple[int, int, int]:
-    """A low, a middle and a high layer: SpecForge's and the engines' default where it gives three.
+    """Choose a low, a middle and a high layer to fuse.
 
-    Below 7 layers that default repeats itself. The last layer is never among them, since its output
-    is only seen after the norm.
+    This is the default of SpecForge and the engines, which repeats layers below 7. The last layer
+    is never chosen, since its output is only seen after the norm.
+
+    Args:
+        layers: Number of the target's decoder layers, at least 4.
+
+    Returns:
+        Three 0-based layers, ascending.
     """
     if layers >= 7:
         return default(layers)
@@ -117,9 +147,17 @@ def aux_layers(layers: int) -> tuple[int, int, int]:
 
 
 def trainer_folder(target: Target, home: Path) -> Path:
-    """A folder of the target as SpecForge reads it: exactly one index file of the weights.
+    """Return a folder of the target that SpecForge can read: exactly one index file of the weights.
 
-    The target's own where that has one; else `home`/target, made of links and an index.
+    Args:
+        target: The target.
+        home: The folder in which a view of the target is made where its own has no such index.
+
+    Returns:
+        The target's own folder, or `home`/target with links and an index.
+
+    Raises:
+        InputError: The target's folder is no longer sound.
     """
     if len(list(target.folder.glob(f"*{INDEX_SUFFIX}"))) == 1:
         return target.folder
@@ -130,8 +168,8 @@ def trainer_folder(target: Target, home: Path) -> Path:
         link = view / path.name
         if path.is_file() and not path.name.endswith(INDEX_SUFFIX) and not link.is_symlink():
             link.symlink_to(path)
-    places = {name: file for file, shard in checkpoint.shards.items() for name in shard}
-    index = {"metadata": {}, "weight_map": dict(sorted(places.items()))}
+    file_of = {name: file for file, shard in checkpoint.shards.items() for name in shard}
+    index = {"metadata": {}, "weight_map": dict(sorted(file_of.items()))}
     content = json.dumps(index, indent=1).encode()
     path = view / "model.safetensors.index.json"
     # Resuming compares the files of the target, so an equal file is left as it is.
@@ -141,17 +179,17 @@ def trainer_folder(target: Target, home: Path) -> Path:
 
 
 def _from_hub(name: str) -> Path:
-    """The files of a hub model; nothing of it is executed."""
+    """Download the files of a hub model; none of them is executed."""
     from huggingface_hub import snapshot_download
 
-    patterns = ["*.json", "*.safetensors", "*.jinja", "LICENSE*"]
+    allowed = ["*.json", "*.safetensors", "*.jinja", "LICENSE*"]
     if name.count("/") != 1 or name.startswith((".", "/")):
         raise InputError(
             f"There is no model folder at {name}; give a folder, a hub id such as "
             f"meta-llama/Llama-3.2-1B-Instruct, or {DEMO}."
         )
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        return Path(snapshot_download(name, allow_patterns=allowed))
     except Exception as error:
         raise InputError(
             f"The hub model {name} cannot be downloaded ({type(error).__name__}); check the name "
@@ -160,17 +198,17 @@ def _from_hub(name: str) -> Path:
 
 
 def _key(checkpoint: Checkpoint, suffix: str) -> str:
-    found = [name for name in checkpoint.tensors if name == suffix or name.endswith(f".{suffix}")]
-    if len(found) != 1:
+    names = [name for name in checkpoint.tensors if name == suffix or name.endswith(f".{suffix}")]
+    if len(names) != 1:
         raise InputError(
-            f"{checkpoint.folder} has {len(found) or 'no'} tensors named {suffix}; a target needs "
+            f"{checkpoint.folder} has {len(names) or 'no'} tensors named {suffix}; a target needs "
             "exactly one (a quantised target cannot be trained for: give the original)."
         )
-    return found[0]
+    return names[0]
 
 
 def _special_ids(checkpoint: Checkpoint) -> dict[str, int]:
-    """pad, bos and eos as one id each; config.json may list several eos ids."""
+    """Return pad, bos and eos as one id each; config.json may list several eos ids."""
     ids = {}
     for role in ("bos_token_id", "eos_token_id", "pad_token_id"):
         value = checkpoint.model.stated(role)
@@ -182,9 +220,12 @@ def _special_ids(checkpoint: Checkpoint) -> dict[str, int]:
 
 
 def _fingerprint(checkpoint: Checkpoint) -> str:
-    """sha256 over config.json, tensor names and shapes, and both ends of each weight file.
+    """Hash config.json, tensor names and shapes, and both ends of each weight file.
 
-    Not every byte: hashing many gigabytes would take longer than a small capture.
+    Hashing every byte of many gigabytes would take longer than a small capture.
+
+    Returns:
+        Hex sha256.
     """
     digest = hashlib.sha256(json.dumps(checkpoint.config, sort_keys=True).encode())
     for name, shard in checkpoint.shards.items():

@@ -1,6 +1,6 @@
-"""Conversations as a trainer sees them: ids, and which of them carry loss.
+"""Conversations as a trainer uses them: token ids, and which of them carry loss.
 
-The same rendering and spans as counting (rule `assistant`), kept token by token and in place.
+The rendering and the spans are those of counting, stored token by token in their order.
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ TOGETHER = 256  # conversations encoded in one call, which the tokenizer spreads
 class Sequences:
     """n conversations, each cut to the length limit.
 
-    ids: int32[tokens].  counted: bool[tokens], the token carries loss.  offsets: int64[n + 1].
-    held_out: bool[n], never trained on.  left_out: conversations without a token that counts.
+    Attributes:
+        ids: int32[tokens], all conversations one after the other.
+        counted: bool[tokens], whether the token carries loss.
+        offsets: int64[n + 1], where each conversation begins in `ids`.
+        held_out: bool[n], conversations that are never trained on.
+        left_out: Conversations without a token that counts.
+        report: Rows of the corpus that could not be read.
     """
 
     ids: np.ndarray
@@ -46,12 +51,26 @@ class Sequences:
         return np.diff(self.offsets)
 
     def sample(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """(ids, counted) of conversation i."""
+        """Return one conversation.
+
+        Args:
+            i: Its index, 0 <= i < n.
+
+        Returns:
+            Its ids int32[L], and which of them carry loss, bool[L].
+        """
         span = slice(int(self.offsets[i]), int(self.offsets[i + 1]))
         return self.ids[span], self.counted[span]
 
     def counts(self, vocab_size: int) -> np.ndarray:
-        """int64[V]: tokens that carry loss in training conversations."""
+        """Count the tokens that carry loss in training conversations.
+
+        Args:
+            vocab_size: V.
+
+        Returns:
+            int64[V].
+        """
         training = np.repeat(~self.held_out, self.lengths)
         return np.bincount(self.ids[self.counted & training], minlength=vocab_size)
 
@@ -64,14 +83,26 @@ def read_sequences(
     max_tokens: int | None = None,
     progress: Callable[..., Any] | None = None,
 ) -> Sequences:
-    """Conversations in the order of the corpus, all of them or about `max_tokens` tokens.
+    """Read and tokenize the conversations of a corpus, in its order.
 
-    With such a limit every file gives as much of it as it has of the corpus's bytes.
-    held_out: share of conversations kept from training, chosen by content, so that the same text is
-    never on both sides and every reader of a corpus holds out the same. InputError when nothing is
-    left to train on, or nothing to evaluate on.
+    With a limit on tokens every file contributes in proportion to its share of the corpus's bytes.
+    Held-out conversations are chosen by content, so that the same text is never on both sides and
+    every reader of a corpus holds out the same.
+
+    Args:
+        corpus: The conversations.
+        recipe: How they are rendered and which tokens count.
+        held_out: Share of conversations to hold out, 0..1.
+        max_tokens: Most tokens to read, about; None for all.
+        progress: Called as progress(done, total, message), in tokens.
+
+    Returns:
+        The conversations.
+
+    Raises:
+        InputError: Nothing is left to train on, or nothing to evaluate on.
     """
-    ids, counted, offsets, held, left_out = [], [], [0], [], 0
+    ids, counted, offsets, held_flags, left_out = [], [], [0], [], 0
     report = SkipReport()
     allowed = 0.0
     for file, shards in groupby(corpus.shards(), key=lambda shard: shard.file):
@@ -79,15 +110,15 @@ def read_sequences(
         allowed += (max_tokens or math.inf) * share
         for batch in (batch for shard in shards for batch in corpus.batches(shard)):
             report += SkipReport.of(batch)
-            for found, mask, is_held in _encoded(batch, recipe, held_out):
+            for token_ids, mask, is_held in _encoded(batch, recipe, held_out):
                 # The last position has no successor, so a sequence needs a counted one before it.
                 if not mask[:-1].any():
                     left_out += 1
                     continue
-                ids.append(found)
+                ids.append(token_ids)
                 counted.append(mask)
-                held.append(is_held)
-                offsets.append(offsets[-1] + len(found))
+                held_flags.append(is_held)
+                offsets.append(offsets[-1] + len(token_ids))
                 if offsets[-1] >= allowed:
                     break
             if progress:
@@ -95,7 +126,7 @@ def read_sequences(
             if offsets[-1] >= allowed:
                 break
     report.require_conversations(corpus.name)
-    is_held = np.array(held, bool)
+    is_held = np.array(held_flags, bool)
     if not len(is_held) or is_held.all() or not is_held.any():
         raise InputError(
             f"{corpus.name} gives {len(is_held):,} conversations with tokens that count, "
@@ -116,27 +147,47 @@ def read_sequences(
 def survey(
     corpus: Corpus, recipe: CountConfig, *, max_tokens: int | None = None, sample: int = 400
 ) -> tuple[int, int]:
-    """(conversations, tokens) a capture would read, estimated from the first `sample` rows."""
-    read = tokens = found = 0
+    """Estimate what a capture would read, from the first rows of the corpus.
+
+    Args:
+        corpus: The conversations.
+        recipe: How they are rendered and which tokens count.
+        max_tokens: Most tokens of the capture; None for all.
+        sample: Rows to look at.
+
+    Returns:
+        Estimated conversations and tokens.
+    """
+    lengths: list[int] = []
+    conversations = 0
     for shard in corpus.shards():
         for block in corpus.blocks(shard):
             batch = block.batch()
-            some = [ids for ids, mask, _ in _encoded(batch, recipe, 0.0, sample) if mask[:-1].any()]
-            seen = min(len(batch), sample)
-            whole = corpus.size_bytes / max(block.file_bytes, 1) * len(batch) / max(seen, 1)
-            rows = corpus.limit / max(seen, 1) if corpus.limit else whole
-            read, tokens = len(some), sum(map(len, some))
-            found = round(min(rows, whole) * read)
+            encoded = _encoded(batch, recipe, 0.0, sample)
+            lengths = [len(ids) for ids, mask, _ in encoded if mask[:-1].any()]
+            sampled = max(min(len(batch), sample), 1)
+            scale = corpus.size_bytes / max(block.file_bytes, 1) * len(batch) / sampled
+            if corpus.limit:
+                scale = min(scale, corpus.limit / sampled)
+            conversations = round(scale * len(lengths))
             break
         break
-    total = round(found * tokens / max(read, 1))
+    total = round(conversations * sum(lengths) / max(len(lengths), 1))
     if max_tokens and total > max_tokens:
-        return max(1, round(found * max_tokens / total)), max_tokens
-    return found, total
+        return max(1, round(conversations * max_tokens / total)), max_tokens
+    return conversations, total
 
 
 def is_held_out(text: str, share: float) -> bool:
-    """Whether a rendered conversation belongs to the held-out share; decided by its content."""
+    """Return whether a conversation is held out, which its content alone decides.
+
+    Args:
+        text: The rendered conversation.
+        share: Share of conversations to hold out, 0..1.
+
+    Returns:
+        True for about this share of all texts.
+    """
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:4], "big") < share * 2**32
 
@@ -158,9 +209,16 @@ def _encoded(
 
 
 def mask_of(bounds: np.ndarray, spans: Sequence[Span], masks: bool) -> np.ndarray:
-    """bool[n]: tokens that count, by the rule of `template_spans.ids_inside`.
+    """Mark the tokens inside spans of characters, by the rule of `templates.spans.ids_inside`.
 
-    bounds: int64[n, 2], characters of each token.
+    Args:
+        bounds: int64[n, 2], first and last + 1 character of each token.
+        spans: (first, last + 1) characters, ascending.
+        masks: Whether the template marks assistant text itself; then a token that begins before a
+            span and reaches into it counts too.
+
+    Returns:
+        bool[n].
     """
     counted = np.zeros(len(bounds), bool)
     starts, ends = bounds.T

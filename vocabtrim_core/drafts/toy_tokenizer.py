@@ -22,21 +22,36 @@ TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 
 
 def write_tokenizer(out: Path, corpus: Corpus, vocab_size: int, context: int) -> None:
-    """The tokenizer of a toy target as a folder: tokenizer.json, then its config."""
+    """Write the tokenizer of a toy target as a folder: tokenizer.json, then its config.
+
+    Args:
+        out: The folder.
+        corpus: The texts to train on.
+        vocab_size: Its number of tokens.
+        context: Tokens of the model's context.
+    """
     out.mkdir(parents=True, exist_ok=True)
     write_atomic(out / TOKENIZER, train_tokenizer(corpus, vocab_size).encode())
     roles = {"bos_token": SPECIALS[0], "eos_token": SPECIALS[4], "pad_token": SPECIALS[1]}
-    about = {
+    config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         **roles,
         "chat_template": NAMED["llama3"].jinja,
         "model_max_length": context,
     }
-    write_atomic(out / TOKENIZER_CONFIG, json.dumps(about, indent=1).encode())
+    write_atomic(out / TOKENIZER_CONFIG, json.dumps(config, indent=1).encode())
 
 
 def train_tokenizer(corpus: Corpus, vocab_size: int) -> str:
-    """tokenizer.json of a byte-level BPE with Llama 3's special tokens, from the corpus's texts."""
+    """Train a byte-level BPE with Llama 3's special tokens.
+
+    Args:
+        corpus: The texts to train on.
+        vocab_size: Its number of tokens.
+
+    Returns:
+        The text of its tokenizer.json.
+    """
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers, trainers
 

@@ -24,7 +24,7 @@ from vocabtrim_core.drafts.evaluate_export import finish
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.mapping_lock import keep_mapping
-from vocabtrim_core.drafts.progress import Overall, watching
+from vocabtrim_core.drafts.progress import Overall, metrics_watcher
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.runs import (
     DRAFT,
@@ -49,12 +49,24 @@ from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
 
-LOOK_SECONDS = 1.0  # a page that looks whether the run is being trained holds its lock for less
+LOOK_SECONDS = 1.0  # longer than a page holds the lock to see whether the run is being trained
 Progress = Callable[..., Any]
 
 
 def train(request: TrainingRequest, progress: Progress) -> TrainingRun:
-    """Do what is missing of the run; InputError or Cancelled leave everything finished in place."""
+    """Carry out a training run, stage by stage; what is finished already is not repeated.
+
+    Args:
+        request: What to train.
+        progress: Called as progress(done, total, message, **rates).
+
+    Returns:
+        The finished run.
+
+    Raises:
+        InputError: Another process trains this run, its settings changed, or a stage failed.
+        Cancelled: The user stopped it. Finished stages stay on disk in both cases.
+    """
     folder = run_folder(request.run_name)
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -81,7 +93,7 @@ def _train(request: TrainingRequest, folder: Path, progress: Progress) -> Traini
         _write_spec(request, folder, features, runs)
         disk.require_space(folder, _space(runs))
         for i, run in enumerate(runs):
-            _one(request, run, log, Overall(runs, i, progress))
+            _train_one(request, run, log, Overall(runs, i, progress))
     except (InputError, Cancelled) as error:
         log.fail(str(error))
         raise
@@ -101,12 +113,12 @@ def _regenerated(
     from vocabtrim_core.drafts.alignment import FILE, align
 
     log.enter("regenerate")
-    tell = _telling(log, "regenerate", progress)
-    corpus = request.regenerate(folder / "regenerated.jsonl", tell)
+    report = _reporter(log, "regenerate", progress)
+    corpus = request.regenerate(folder / "regenerated.jsonl", report)
     recipe = replace(request.recipe, max_length=None)
-    found = align(request.corpus, corpus, recipe, request.target, progress=tell)
-    write_atomic(folder / FILE, json.dumps(found.json()).encode())
-    log.leave("regenerate", message=found.sentence)
+    alignment = align(request.corpus, corpus, recipe, request.target, progress=report)
+    write_atomic(folder / FILE, json.dumps(alignment.json()).encode())
+    log.leave("regenerate", message=alignment.sentence)
     return corpus
 
 
@@ -120,7 +132,7 @@ def _captured(
         request.recipe,
         max_tokens=request.max_tokens,
         held_out=request.held_out,
-        progress=_telling(log, "capture", progress),
+        progress=_reporter(log, "capture", progress),
     )
     log.leave(
         "capture",
@@ -130,12 +142,12 @@ def _captured(
     return features
 
 
-def _telling(log: StageLog, name: str, progress: Progress) -> Progress:
-    def tell(done: int, total: int | None = None, message: str = "", **rates: float) -> None:
-        log.tell(name, None, done, total, message)
+def _reporter(log: StageLog, name: str, progress: Progress) -> Progress:
+    def report(done: int, total: int | None = None, message: str = "", **rates: float) -> None:
+        log.update(name, None, done, total, message)
         progress(done, total, message, **rates)
 
-    return tell
+    return report
 
 
 def _runs(
@@ -165,8 +177,8 @@ def _runs(
 
 def _vocabulary(request: TrainingRequest, curve: CoverageCurve, k: int) -> DraftVocabulary:
     size = request.target.vocab_size
-    if found := request.chosen(k):
-        return found[1]
+    if given := request.chosen(k):
+        return given[1]
     return DraftVocabulary(np.arange(size), size) if k == size else curve.vocabulary(k)
 
 
@@ -178,7 +190,7 @@ def _space(runs: Sequence[SpecForgeRun]) -> int:
 def _write_spec(
     request: TrainingRequest, folder: Path, features: FeatureSet, runs: Sequence[SpecForgeRun]
 ) -> None:
-    """What the run is, written once and extended by more k; other settings are refused."""
+    """Write run.json once, and extend it by more k; other settings are refused."""
     target = request.target
     spec: dict[str, Any] = {
         "format": "vocabtrim-run-1",
@@ -196,13 +208,13 @@ def _write_spec(
         "plan": asdict(request.plan),
         "deployment": asdict(request.deployment),
     }
-    path, before = folder / SPEC, {}
+    path, previous = folder / SPEC, {}
     vocabularies: dict[str, Any] = {}
     if path.is_file():
-        before = json.loads(path.read_text("utf-8"))
-        vocabularies = before["vocabularies"]
+        previous = json.loads(path.read_text("utf-8"))
+        vocabularies = previous["vocabularies"]
         for name, value in json.loads(json.dumps(spec)).items():
-            if before.get(name) != value:
+            if previous.get(name) != value:
                 raise InputError(
                     f"The run {folder.name} began with another {name}; give the same settings to "
                     "continue it, or another --name to start anew."
@@ -211,8 +223,8 @@ def _write_spec(
     for run in runs:
         given = request.chosen(run.k)
         source = f"file {given[0]}" if given else counts
-        known = vocabularies.get(str(run.k))
-        if known and known["sha256"] != run.vocabulary.sha256:
+        entry = vocabularies.get(str(run.k))
+        if entry and entry["sha256"] != run.vocabulary.sha256:
             raise InputError(
                 f"The vocabulary of k = {run.k:,} changed since the run {folder.name} began: the "
                 "counts are other ones; start another run with --name."
@@ -220,7 +232,7 @@ def _write_spec(
         vocabularies[str(run.k)] = {
             "sha256": run.vocabulary.sha256,
             "steps": run.steps,
-            "counts": known["counts"] if known else source,
+            "counts": entry["counts"] if entry else source,
         }
     once = {
         "trainer": asdict(request.trainer),
@@ -228,22 +240,24 @@ def _write_spec(
         "version": vocabtrim_core.__version__,
         "notes": request.notes,
     }
-    spec |= {"vocabularies": vocabularies, **{n: before.get(n, v) for n, v in once.items()}}
+    spec |= {"vocabularies": vocabularies, **{n: previous.get(n, v) for n, v in once.items()}}
     write_atomic(path, json.dumps(spec, indent=1).encode())
 
 
-def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: Overall) -> None:
+def _train_one(
+    request: TrainingRequest, run: SpecForgeRun, log: StageLog, overall: Overall
+) -> None:
     """Train, evaluate and export one k, unless that is done."""
     if (run.folder / RESULT).is_file():
-        keep_mapping(run.folder, run.vocabulary)  # it answers only for the vocabulary it had
+        keep_mapping(run.folder, run.vocabulary)  # the result is valid for this vocabulary alone
         for name in ("train", "evaluate", "export"):
             log.leave(name, run.k)
         return
     log.enter("train", run.k)
-    began = time.monotonic()
+    started = time.monotonic()
     if not (run.checkpoints() and run.checkpoints()[-1] >= run.steps):
-        run.train(watching(run, log, tell))
-    seconds = time.monotonic() - began
+        run.train(metrics_watcher(run, log, overall))
+    seconds = time.monotonic() - started
     log.leave("train", run.k)
     if not run.best.exists():
         raise InputError(
@@ -251,11 +265,11 @@ def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: Overa
         )
     scratch = run.folder / f".{DRAFT}.tmp"
     log.enter("evaluate", run.k)
-    tell(run.steps, f"k = {run.k:,}: evaluating the best checkpoint")
-    measured = finish(run, scratch)
-    log.leave("evaluate", run.k, f"acceptance length {measured['acceptance_length']:.3f}")
+    overall(run.steps, f"k = {run.k:,}: evaluating the best checkpoint")
+    acceptance = finish(run, scratch)
+    log.leave("evaluate", run.k, f"acceptance length {acceptance['acceptance_length']:.3f}")
     log.enter("export", run.k)
-    result = _result(request, run, measured, seconds)
+    result = _result(request, run, acceptance, seconds)
     record = {"format": TRAINED, **result}
     write_atomic(scratch / NAME, json.dumps(record, indent=1).encode())
     scratch.rename(run.folder / DRAFT)
@@ -264,7 +278,7 @@ def _one(request: TrainingRequest, run: SpecForgeRun, log: StageLog, tell: Overa
 
 
 def _result(
-    request: TrainingRequest, run: SpecForgeRun, measured: Mapping[str, Any], seconds: float
+    request: TrainingRequest, run: SpecForgeRun, acceptance: Mapping[str, Any], seconds: float
 ) -> dict[str, Any]:
     architecture = run.target.architecture
     counts = (request.counts or run.features.counts()).counts
@@ -282,7 +296,7 @@ def _result(
         * run.plan.batch_size
         * run.plan.accumulation,
         "best_step": best.step if best else run.steps,
-        **measured,
+        **acceptance,
         "seconds": seconds,
         "draft": str(run.folder / DRAFT),
         "run": run.folder.parent.name,

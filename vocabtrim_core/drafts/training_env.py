@@ -1,9 +1,9 @@
 """The environment that trains: this one, or another interpreter named by a setting.
 
-The app's environment can train on the CPU. A GPU environment has pins of its own, so it is only
-ever a command in front of `launcher.py`: an interpreter, or what starts one
-(`srun --gres=gpu:1 /opt/specforge/bin/python`, `ssh gpu-host /opt/specforge/bin/python`), with the
-workspace at the same path on both sides.
+The app's environment can train on the CPU. A GPU environment has pins of its own, so it is always
+used through a command before `launcher.py`: an interpreter, or what starts one (`srun --gres=gpu:1
+/opt/specforge/bin/python`, `ssh gpu-host /opt/specforge/bin/python`), with the workspace at the
+same path on both sides.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SETTING, FOUND, VARIABLE = "trainer.json", "trainer-found.json", "VOCABTRIM_TRAI
 SPECFORGE = "0.2.0"
 PROBE_SECONDS = 180
 NO_MEMORY = ("out of memory", "OutOfMemoryError", "can't allocate memory", "MemoryError")
-# The last two are how torch.save and safetensors put it.
+# The last two are in the errors of torch.save and safetensors.
 NO_SPACE = (
     "No space left on device",
     "Disk quota exceeded",
@@ -42,39 +42,65 @@ INSTALL = f"pip install --no-deps specforge=={SPECFORGE} && pip install accelera
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """A command that starts Python where SpecForge is, and what was found there."""
+    """A command that starts Python in an environment with SpecForge, and what `probe` found there.
+
+    Attributes:
+        command: The command, without the script.
+        versions: Package -> version.
+        devices: Names of its GPUs.
+        memory: Bytes of each GPU.
+        flops_per_second: Speed of a bfloat16 matrix product on its first device.
+    """
 
     command: tuple[str, ...]
     versions: Mapping[str, str] = field(default_factory=dict)
-    devices: tuple[str, ...] = ()  # names of its GPUs
-    memory: tuple[int, ...] = ()  # bytes of each
-    flops_per_second: float = 0.0  # of a bfloat16 matrix product on its first device
+    devices: tuple[str, ...] = ()
+    memory: tuple[int, ...] = ()
+    flops_per_second: float = 0.0
 
     @property
     def device(self) -> str:
+        """ "cuda" if it has a GPU, else "cpu"."""
         return "cuda" if self.devices else "cpu"
 
     @property
     def resources(self) -> tuple[str, ...]:
-        """What a job of it names, so that two never share a GPU or the cores."""
+        """The resources of a training job, so that two jobs never share a GPU or the cores."""
         return ("gpu", "train") if self.device == "cuda" else ("train",)
 
     def argv(self, folder: Path, settings: Mapping[str, str], *arguments: str) -> list[str]:
-        """The command line of one task of the launcher, started in `folder`."""
+        """Build the command line of one task of the launcher.
+
+        Args:
+            folder: The folder that the task runs in.
+            settings: Environment variables of the task.
+            *arguments: The task and its arguments.
+
+        Returns:
+            The command line, quoted for the remote shell where the command is ssh.
+        """
         pairs = [f"{name}={value}" for name, value in settings.items()]
         line = [str(LAUNCHER), str(folder), *pairs, "--", *arguments]
-        if Path(self.command[0]).name == "ssh":  # a shell reads it on the other side
+        if Path(self.command[0]).name == "ssh":  # the remote shell parses it
             line = [shlex.quote(part) for part in line]
         return [*self.command, *line]
 
 
-def trainer_command(asked: str | None = None) -> tuple[str, ...]:
-    """The command of the trainer of this name (or, in a shell, this command itself).
+def trainer_command(name: str | None = None) -> tuple[str, ...]:
+    """Return the command of a trainer.
 
-    None: $VOCABTRIM_TRAINER, the workspace's setting, else this interpreter.
+    Args:
+        name: Its configured name, or, in a shell, a command. None for $VOCABTRIM_TRAINER, else the
+            workspace's setting, else this interpreter.
+
+    Returns:
+        The words of the command.
+
+    Raises:
+        InputError: The name is unknown, or the command is not allowed.
     """
-    if asked:
-        return programs.command_of(programs.TRAINER, asked)
+    if name:
+        return programs.command_of(programs.TRAINER, name)
     chosen = os.environ.get(VARIABLE)
     path = workspace.home() / SETTING
     if not chosen and path.is_file():
@@ -83,54 +109,88 @@ def trainer_command(asked: str | None = None) -> tuple[str, ...]:
 
 
 def add_trainer(name: str, command: str) -> Trainer:
-    """Keep a command under a name once it is shown to work; pages offer it from then on."""
-    found = probe(programs.words(command))
+    """Store a command under a name, once it has been shown to work; pages offer it from then on.
+
+    Args:
+        name: The name.
+        command: The command, as one text.
+
+    Returns:
+        What was found behind it.
+
+    Raises:
+        InputError: The command cannot train, or the name cannot be used.
+    """
+    trainer = probe(programs.words(command))
     programs.add(programs.TRAINER, name, command)
-    return found
+    return trainer
 
 
 def remove_trainer(name: str) -> None:
-    """Forget a name; where it was the chosen one this environment trains again."""
+    """Remove a configured trainer; if it was the chosen one, this environment trains again.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        InputError: There is no such name.
+    """
     if programs.remove(programs.TRAINER, name) == trainer_command():
         (workspace.home() / SETTING).unlink(missing_ok=True)
 
 
-def choose_trainer(asked: str | None) -> Trainer:
-    """Train with a configured one from now on, or, in a shell, with a command, which is kept.
+def choose_trainer(name: str | None) -> Trainer:
+    """Choose the trainer of this workspace, once it has been shown to work.
 
-    asked: its name, or the command; "" returns to this environment, None looks at the chosen one.
-    It is chosen once it is shown to work. What was found is kept for `known_trainer`.
+    Args:
+        name: Its configured name, or, in a shell, a command, which is stored too. "" for this
+            environment; None to probe the chosen one again.
+
+    Returns:
+        What was found behind the command; it is stored for `known_trainer`.
+
+    Raises:
+        InputError: The name is unknown, or the command cannot train.
     """
     path = workspace.home() / SETTING
-    if asked:
-        command = programs.command_of(programs.TRAINER, asked)
-        found = probe(command)
+    if name:
+        command = programs.command_of(programs.TRAINER, name)
+        trainer = probe(command)
         if command not in programs.configured(programs.TRAINER).values():
-            programs.add(programs.TRAINER, programs.name_for(asked), asked)
+            programs.add(programs.TRAINER, programs.name_for(name), name)
         write_atomic(path, json.dumps({"command": shlex.join(command)}).encode())
     else:
-        if asked is not None:
+        if name is not None:
             path.unlink(missing_ok=True)
-        found = probe(trainer_command())
-    write_atomic(workspace.home() / FOUND, json.dumps(asdict(found)).encode())
-    return found
+        trainer = probe(trainer_command())
+    write_atomic(workspace.home() / FOUND, json.dumps(asdict(trainer)).encode())
+    return trainer
 
 
 def known_trainer() -> Trainer | None:
-    """The chosen trainer as the last look found it; None before the first one."""
+    """Return the chosen trainer as the last probe found it; None before the first one."""
     try:
         record = json.loads((workspace.home() / FOUND).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     lists = {name: tuple(record.pop(name)) for name in ("command", "devices", "memory")}
-    found = Trainer(**lists, **record)
-    return found if found.command == trainer_command() else None
+    trainer = Trainer(**lists, **record)
+    return trainer if trainer.command == trainer_command() else None
 
 
 def probe(command: Sequence[str] | None = None, *, device: str = "auto") -> Trainer:
-    """What the environment behind the command has; InputError when it cannot train.
+    """Run the launcher in an environment to see what it has.
 
-    device: cpu hides its GPUs; cuda insists on one.
+    Args:
+        command: The command; None for the chosen one.
+        device: "cpu" hides its GPUs, "cuda" requires one, "auto" takes what is there.
+
+    Returns:
+        The trainer with its versions and devices.
+
+    Raises:
+        InputError: The command does not start, lacks a package, or has no GPU where one is
+            required.
     """
     trainer = Trainer(tuple(command or trainer_command()))
     settings = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
@@ -140,28 +200,40 @@ def probe(command: Sequence[str] | None = None, *, device: str = "auto") -> Trai
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=PROBE_SECONDS, stdin=subprocess.DEVNULL
         )
-        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        report: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
         raise InputError(
             f"The trainer {name} does not start ({type(error).__name__}); give the Python of an "
             "environment that has torch and SpecForge."
         ) from error
-    missing = [n for n in ("torch", "transformers", "specforge") if n not in found["versions"]]
+    missing = [
+        package
+        for package in ("torch", "transformers", "specforge")
+        if package not in report["versions"]
+    ]
     if missing:
         raise InputError(f"The trainer {name} lacks {', '.join(missing)}; there, run `{INSTALL}`.")
-    if device == "cuda" and not found["devices"]:
+    if device == "cuda" and not report["devices"]:
         raise InputError(f"The trainer {name} finds no GPU; use --device cpu or another trainer.")
     return Trainer(
         trainer.command,
-        found["versions"],
-        tuple(found["devices"]),
-        tuple(found["memory"]),
-        found["flops_per_second"],
+        report["versions"],
+        tuple(report["devices"]),
+        tuple(report["memory"]),
+        report["flops_per_second"],
     )
 
 
 def settings_for(device: str, threads: int | None = None) -> dict[str, str]:
-    """Environment variables of a training on this device."""
+    """Return the environment variables of a training.
+
+    Args:
+        device: "cpu" or "cuda".
+        threads: CPU threads; None for all cores.
+
+    Returns:
+        Name -> value.
+    """
     settings = {
         "SPECFORGE_DEVICE": device,
         "PYTHONUNBUFFERED": "1",
@@ -172,7 +244,7 @@ def settings_for(device: str, threads: int | None = None) -> dict[str, str]:
     if device == "cuda":
         return {**settings, "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
     # torch.compile needs a C++ compiler and pays off only on a GPU. Large blocks stay with the
-    # process: giving them back after every step costs more than the mathematics.
+    # process: returning them to the system after every step takes longer than the arithmetic.
     return {
         **settings,
         "TORCHDYNAMO_DISABLE": "1",
@@ -184,7 +256,20 @@ def settings_for(device: str, threads: int | None = None) -> dict[str, str]:
 
 
 def run_tool(trainer: Trainer, folder: Path, settings: Mapping[str, str], *arguments: str) -> str:
-    """Run one short task of the launcher; its stdout. InputError holds what it complained of."""
+    """Run one short task of the launcher.
+
+    Args:
+        trainer: The environment.
+        folder: The folder that the task runs in.
+        settings: Environment variables of the task.
+        *arguments: The task and its arguments.
+
+    Returns:
+        What it printed to stdout.
+
+    Raises:
+        InputError: The task failed; the message holds its error, or names the full disk.
+    """
     argv = trainer.argv(folder, settings, *arguments)
     environment = {**os.environ, **settings}
     done = subprocess.run(
@@ -197,23 +282,30 @@ def run_tool(trainer: Trainer, folder: Path, settings: Mapping[str, str], *argum
     return done.stdout
 
 
-def out_of_space(said: str) -> bool:
-    """Whether the words of a failure are those of a full disk."""
-    return any(words in said for words in NO_SPACE)
+def out_of_space(output: str) -> bool:
+    """Return whether the `output` of a failed process tells of a full disk."""
+    return any(pattern in output for pattern in NO_SPACE)
 
 
-def out_of_memory(said: str) -> bool:
-    """Whether they are those of too little memory, of the machine or of a GPU."""
-    return any(words in said for words in NO_MEMORY)
+def out_of_memory(output: str) -> bool:
+    """Return whether the `output` of a failed process tells of too little memory."""
+    return any(pattern in output for pattern in NO_MEMORY)
 
 
 def complaint(stderr: str) -> str:
-    """The last error of a traceback with the lines that belong to it, without the traceback."""
+    """Extract the last error of a failed process from its stderr.
+
+    Args:
+        stderr: What it wrote, with a traceback or without.
+
+    Returns:
+        The error with the lines that belong to it, at most 1,500 characters, in one line.
+    """
     lines = [line.removeprefix("[rank0]:").rstrip() for line in stderr.splitlines()]
     lines = [line.strip() for line in lines if line.strip()]
     starts = [i for i, line in enumerate(lines) if _is_error(line)]
-    found = lines[starts[-1] :] if starts else lines[-3:]
-    return " ".join(found)[:1500] or "it ended without a word."
+    error_lines = lines[starts[-1] :] if starts else lines[-3:]
+    return " ".join(error_lines)[:1500] or "it ended without a word."
 
 
 def _is_error(line: str) -> bool:

@@ -32,13 +32,22 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def validate(request: TrainingRequest) -> dict[str, Any]:
-    """Each k's run file, checked in a folder that is thrown away.
+    """Check each k's run file with SpecForge, in a temporary folder.
 
-    k -> {"yaml": the run file, "plan": what SpecForge would start}; InputError in its words. Where
-    the features will lie, and how many steps they fill, is not known yet.
+    The place of the features, and the number of steps, are not known yet; placeholders stand for
+    them.
+
+    Args:
+        request: The training run.
+
+    Returns:
+        k -> {"yaml": the run file, "plan": what SpecForge would start}.
+
+    Raises:
+        InputError: SpecForge refuses a run file; the message holds its reason.
     """
     steps = request.plan.max_steps or request.plan.evaluations
-    found = {}
+    by_k = {}
     for k in request.sizes:
         with _folder(request, k) as (folder, target):
             text = run_file(
@@ -53,15 +62,25 @@ def validate(request: TrainingRequest) -> dict[str, Any]:
                 held_out="features/eval",
                 max_length=request.recipe.max_length or 1,
             )
-            found[str(k)] = _checked(request, folder, target, text, request.deployment)
-    return found
+            by_k[str(k)] = _checked(request, folder, target, text, request.deployment)
+    return by_k
 
 
 def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[str, Any]:
-    """The same for online runs, where SGLang servers capture while training goes on.
+    """Check the run files of online runs, where SGLang servers capture while training goes on.
 
-    For two GPUs or more, with SpecForge's source checkout and Mooncake; it is generated and
-    checked, not started from here. InputError when SpecForge does not know the chat template.
+    They need two GPUs or more, with SpecForge's source checkout and Mooncake; this program writes
+    and checks them, and does not start them.
+
+    Args:
+        request: The training run.
+        servers: The servers, and the devices.
+
+    Returns:
+        k -> {"yaml": the run file, "plan": what SpecForge would start}.
+
+    Raises:
+        InputError: SpecForge does not know the chat template, or refuses a run file.
     """
     template = request.recipe.template.name
     if template not in SPECFORGE_TEMPLATES:
@@ -69,7 +88,7 @@ def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[st
             f"An online run renders the conversations itself and SpecForge does not know the "
             f"template {template}; give --template with one of {', '.join(SPECFORGE_TEMPLATES)}."
         )
-    found = {}
+    by_k = {}
     for k in request.sizes:
         with _folder(request, k) as (folder, target):
             text = online_run_file(
@@ -83,13 +102,13 @@ def validate_online(request: TrainingRequest, servers: OnlineServers) -> dict[st
                 template=template,
                 max_length=request.recipe.max_length or 1,
             )
-            found[str(k)] = _checked(request, folder, target, text, Deployment("cuda"))
-    return found
+            by_k[str(k)] = _checked(request, folder, target, text, Deployment("cuda"))
+    return by_k
 
 
 @contextmanager
 def _folder(request: TrainingRequest, k: int) -> Generator[tuple[Path, str]]:
-    """A folder with what SpecForge opens for its check, and the target as it reads it."""
+    """Yield a temporary folder with the files that SpecForge checks, and the target's folder."""
     with tempfile.TemporaryDirectory(dir=workspace.home()) as home:
         folder = Path(home) / f"k-{k}"
         folder.mkdir()
@@ -102,7 +121,7 @@ def _folder(request: TrainingRequest, k: int) -> Generator[tuple[Path, str]]:
 def _checked(
     request: TrainingRequest, folder: Path, target: str, text: str, deployment: Deployment
 ) -> dict[str, Any]:
-    """target: the folder of this check, in whose place the run file names the target's own."""
+    """Check one run file; in the result `target`, a temporary folder, becomes the target's own."""
     (folder / RUN_FILE).write_text(text, "utf-8")
     settings = settings_for(deployment.device, request.threads)
     plan = plan_check(request.trainer, folder, settings, deployment)

@@ -1,4 +1,4 @@
-"""Exports: one chosen vocabulary, written for every consumer, with a manifest that can be checked.
+"""Exports: one chosen vocabulary, written for every consumer, with a manifest to check it by.
 
 To add a consumer, add one module to `formats/` that defines EXPORTER.
 """

@@ -1,8 +1,7 @@
-"""Write an export folder all at once, zip it, and check one that lies on disk."""
+"""Write an export folder in one step, pack it as a zip, and check an existing one."""
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from vocabtrim_core.exports.formats import FORMATS
 from vocabtrim_core.exports.manifest import NAME, ExportedFile, Manifest, describe
 from vocabtrim_core.exports.readme import readme
 from vocabtrim_core.id_mapping import check_ids
-from vocabtrim_core.reproducible_files import save_text, zip_bytes
+from vocabtrim_core.reproducible_files import file_sha256, save_text, zip_bytes
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.wording import first_of
 from vocabtrim_core.workspace.files import new_folder
@@ -26,15 +25,25 @@ README = "README.txt"
 
 
 def exporters_named(names: Iterable[str]) -> list[Exporter]:
-    """The formats of these names, repeats dropped; InputError lists the known names."""
-    known = ", ".join(FORMATS)
-    wanted = list(dict.fromkeys(names))
-    if not wanted:
-        raise InputError(f"Choose at least one export format of: {known}.")
-    for name in wanted:
+    """Look up export formats.
+
+    Args:
+        names: Names of FORMATS; repeats are dropped.
+
+    Returns:
+        The formats, in the order of their first names.
+
+    Raises:
+        InputError: There is no name, or an unknown one; the message lists the known names.
+    """
+    all_names = ", ".join(FORMATS)
+    chosen = list(dict.fromkeys(names))
+    if not chosen:
+        raise InputError(f"Choose at least one export format of: {all_names}.")
+    for name in chosen:
         if name not in FORMATS:
-            raise InputError(f"There is no export format {name!r}; choose from: {known}.")
-    return [FORMATS[name] for name in wanted]
+            raise InputError(f"There is no export format {name!r}; choose from: {all_names}.")
+    return [FORMATS[name] for name in chosen]
 
 
 def export(
@@ -43,11 +52,23 @@ def export(
     out: Path,
     context: ExportContext | None = None,
 ) -> Manifest:
-    """Write one folder per format, README.txt and manifest.json into `out`.
+    """Write one folder per format, README.txt and manifest.json into a new folder.
 
-    Everything is checked first and written beside `out`, then moved there in one step, so `out`
-    is complete or untouched. InputError: a bad choice, `out` not empty, nowhere to write.
-    Same input, same bytes (on the same versions of torch and numpy).
+    Everything is checked first and written beside `out`, then moved there in one step, so `out` is
+    complete or untouched. The same input gives the same bytes, on the same versions of torch and
+    numpy.
+
+    Args:
+        vocabulary: The tokens to export.
+        formats: Names of FORMATS.
+        out: A folder that does not exist, or an empty one.
+        context: Where the vocabulary comes from, for the manifest and the formats' notes.
+
+    Returns:
+        The manifest, as written.
+
+    Raises:
+        InputError: The choice cannot be exported, `out` is not empty, or cannot be written.
     """
     context = context or ExportContext()
     exporters = exporters_named(formats)
@@ -59,9 +80,19 @@ def export(
 def export_zip(
     vocabulary: DraftVocabulary, formats: Sequence[str], context: ExportContext | None = None
 ) -> tuple[bytes, Manifest]:
-    """The same export as one zip for download, under draft-vocabulary-<k>/.
+    """Pack an export as one zip for download, under draft-vocabulary-<k>/.
 
-    InputError for formats that need a draft's weights: those are too large to pack in memory.
+    Args:
+        vocabulary: The tokens to export.
+        formats: Names of FORMATS that need no draft's weights.
+        context: Where the vocabulary comes from.
+
+    Returns:
+        The bytes of the zip, and the manifest in it.
+
+    Raises:
+        InputError: As `export`, and for formats that need a draft's weights: those are too large to
+            pack in memory.
     """
     for exporter in exporters_named(formats):
         if exporter.needs_draft:
@@ -76,21 +107,35 @@ def export_zip(
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """An export folder as found: its manifest and every way in which it no longer agrees."""
+    """The result of checking an export folder.
+
+    Attributes:
+        manifest: The folder's manifest.
+        problems: One sentence for every disagreement with the manifest; () when it is intact.
+    """
 
     manifest: Manifest
     problems: tuple[str, ...]
 
 
 def inspect_export(folder: Path) -> Inspection:
-    """Recompute sizes and sha256, read every format back, and compare it with the manifest.
+    """Compare an export folder with its manifest: sizes, sha256, and every format read back.
 
-    InputError only when `folder` is no export at all. Files that are not ours are left alone.
+    Files that the manifest does not list are not looked at.
+
+    Args:
+        folder: An export folder.
+
+    Returns:
+        The manifest and the problems.
+
+    Raises:
+        InputError: The folder has no manifest of this program.
     """
     folder = Path(folder)
     manifest = Manifest.load(folder)
-    problems = [p for file in manifest.files if (p := _file_problem(folder, file))]
-    for name in (str(form.get("name")) for form in manifest.formats):
+    problems = [problem for file in manifest.files if (problem := _file_problem(folder, file))]
+    for name in (str(entry.get("name")) for entry in manifest.formats):
         if name not in FORMATS:
             problems.append(f"{name} is a format this version does not know.")
             continue
@@ -102,11 +147,21 @@ def inspect_export(folder: Path) -> Inspection:
 
 
 def verify(folder: Path) -> Manifest:
-    """The manifest of an intact export; InputError with the first problem otherwise."""
-    found = inspect_export(folder)
-    if found.problems:
-        raise InputError(f"{folder} is not intact: {first_of(found.problems)}")
-    return found.manifest
+    """Check that an export folder is intact.
+
+    Args:
+        folder: An export folder.
+
+    Returns:
+        Its manifest.
+
+    Raises:
+        InputError: It is no export, or not intact; the message is the first problem.
+    """
+    inspection = inspect_export(folder)
+    if inspection.problems:
+        raise InputError(f"{folder} is not intact: {first_of(inspection.problems)}")
+    return inspection.manifest
 
 
 def _write(
@@ -123,7 +178,7 @@ def _write(
             home.mkdir()
             written = exporter.write(vocabulary, context, home)
             files += [_entry(folder, path, exporter) for path in written]
-        # Read back what was just written: a format that cannot be read never leaves this function.
+        # Read back what was just written, so that no unreadable format is exported.
         _check_read_back(exporter, home, manifest)
     text = save_text(folder / README, readme(manifest, tuple(files)))
     manifest = replace(manifest, files=(*files, _entry(folder, text)))
@@ -138,32 +193,27 @@ def _entry(folder: Path, path: Path, exporter: Exporter | None = None) -> Export
         consumer=exporter.consumer if exporter else "",
         semantics=exporter.semantics if exporter else "",
         bytes=path.stat().st_size,
-        sha256=_sha256(path),
+        sha256=file_sha256(path),
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_read_back(exporter: Exporter, home: Path, manifest: Manifest) -> None:
     ids = check_ids(exporter.read(home, manifest.k), manifest.vocab_size, where=exporter.title)
-    found = DraftVocabulary(np.sort(ids), manifest.vocab_size)
-    if found.sha256 != manifest.vocabulary_sha256:
+    vocabulary = DraftVocabulary(np.sort(ids), manifest.vocab_size)
+    if vocabulary.sha256 != manifest.vocabulary_sha256:
         raise InputError(f"{exporter.title} holds other tokens than the manifest names.")
 
 
 def _file_problem(folder: Path, file: ExportedFile) -> str | None:
-    """What is wrong with one listed file, or None. Paths that leave the folder are not opened."""
+    """Return what is wrong with a listed file, or None; paths outside the folder are not opened."""
     relative = PurePosixPath(file.path)
     if relative.is_absolute() or ".." in relative.parts or file.path == NAME:
         return f"{NAME} lists {file.path}, which is no file of this export."
     try:
-        same = (folder / relative).stat().st_size == file.bytes
-        same = same and _sha256(folder / relative) == file.sha256
+        unchanged = (folder / relative).stat().st_size == file.bytes
+        unchanged = unchanged and file_sha256(folder / relative) == file.sha256
     except OSError:
         return f"{file.path} is missing."
-    if not same:
+    if not unchanged:
         return f"{file.path} has changed since it was exported."
     return None

@@ -1,4 +1,4 @@
-"""What must hold before a mapping is written."""
+"""The checks before a mapping is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,17 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 def check_export(
     vocabulary: DraftVocabulary, exporters: Iterable[Exporter], context: ExportContext
 ) -> None:
-    """Everything that can be wrong before a byte is written; InputError for the first that is."""
+    """Check everything that can be wrong with an export, before a byte is written.
+
+    Args:
+        vocabulary: The tokens to export.
+        exporters: The formats to write.
+        context: Where the vocabulary comes from.
+
+    Raises:
+        InputError: The first problem: d2t and t2d disagree, the counts or the draft belong to
+            another V, a format lacks a draft's weights, or k is above what a format supports.
+    """
     k, size = len(vocabulary), vocabulary.vocab_size
     ids = offsets_to_ids(vocabulary.d2t, vocabulary.t2d, where="The draft vocabulary")
     if not np.array_equal(ids, vocabulary.ids):

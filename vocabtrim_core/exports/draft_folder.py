@@ -1,4 +1,4 @@
-"""The trimmed EAGLE-3 draft folder that engines serve; one copy serves all of them."""
+"""The trimmed EAGLE-3 draft folder that engines serve; one copy is for all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOME = "draft"
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """config.json, weights with the mapping, and whatever else the draft's folder holds."""
+    """Implements `Exporter.write`: config.json, weights with the mapping, other files."""
     from vocabtrim_core.drafts.slicing import slice_draft
 
     if context.draft is None:
@@ -32,14 +32,14 @@ def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> 
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """The token of each head row, once config, head and mapping agree."""
+    """Implements `Exporter.read`: the token of each head row, if config, head and mapping fit."""
     from vocabtrim_core.drafts.slicing import read_sliced
 
     return read_sliced(folder).ids
 
 
 def notes(context: ExportContext) -> list[str]:
-    """Where the draft comes from, and which of the target's layers it reads."""
+    """Implements `Exporter.notes`: the draft's source, and the layers that it reads."""
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
     from vocabtrim_core.model_config import CONFIG
 
@@ -64,7 +64,16 @@ def notes(context: ExportContext) -> list[str]:
 
 
 def exporter(name: str, **texts: str) -> Exporter:
-    """A consumer of this folder."""
+    """Build the format of an engine that loads this folder.
+
+    Args:
+        name: The format's name.
+        **texts: The fields of `Exporter` that differ: title, consumer, how, example, limits, proof
+            and checked.
+
+    Returns:
+        The format; it shares the folder HOME with the others.
+    """
     return Exporter(
         name=name,
         stage="serve",

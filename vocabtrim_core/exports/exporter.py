@@ -1,4 +1,4 @@
-"""What one export format is, and what it may know about the choice it writes."""
+"""The description of an export format, and of the choice that it writes."""
 
 from __future__ import annotations
 
@@ -25,25 +25,41 @@ PROOFS: Mapping[Proof, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ExportContext:
-    """Where a vocabulary came from. Formats that want a part which is missing say so in a note.
+    """Where a vocabulary comes from. A format that lacks a part adds a note instead.
 
-    alpha and floor are shares in 0..1.  created: ISO time; left out, so that equal choices give
-    equal bytes, unless the caller sets it.
+    Attributes:
+        counts: The counts that it was chosen from.
+        architecture: The draft's shapes.
+        alpha: Weight of coverage in the utility, 0..1.
+        floor: Least coverage that was required, 0..1.
+        method: How it was chosen: exact, tpe, or given by hand.
+        command: The command line that repeats the export.
+        created: ISO time; None leaves it out, so that equal choices give equal bytes.
+        draft: Folder of a draft checkpoint, for formats that need its weights.
+        target: Folder of the draft's target, where the draft uses the target's head.
+        progress: Called as progress(done, total, message).
     """
 
     counts: TokenCounts | None = None
     architecture: DraftArchitecture | None = None
     alpha: float | None = None
     floor: float | None = None
-    method: str = ""  # exact | tpe | given by hand
+    method: str = ""
     command: str = ""
     created: str | None = None
-    draft: Path | None = None  # a draft checkpoint's folder, for formats that need its weights
-    target: Path | None = None  # its target's, where the draft uses the target's head
+    draft: Path | None = None
+    target: Path | None = None
     progress: Callable[..., object] | None = None
 
     def by_frequency(self, ids: np.ndarray) -> np.ndarray:
-        """`ids` by falling count, ties in the order given; unchanged without counts."""
+        """Sort token ids by falling count.
+
+        Args:
+            ids: int64[k].
+
+        Returns:
+            int64[k], ties in the order given; `ids` unchanged without counts.
+        """
         if self.counts is None:
             return ids
         return ids[np.argsort(-self.counts.counts[ids], kind="stable")]
@@ -51,24 +67,37 @@ class ExportContext:
 
 @dataclass(frozen=True, slots=True)
 class Exporter:
-    """One consumer's format: the texts users read, and the two directions.
+    """The file format of one consumer: texts for users, a writer and a reader.
 
-    semantics: "offset" (target id = draft id + d2t[draft id]) or "absolute" target ids.
-    files: names it writes in its folder.  how: what to do with them, in a sentence.  example: the
-    consumer's own flags or keys, to copy, with paths from the export folder.  <N> stands for k.
-    write(vocabulary, context, folder) -> the files written.
-    read(folder, k) -> int64[k], the target id of each draft id as the consumer will see it;
-    InputError when the files are not what `write` makes.
-    wants: context field -> the sentence to note when it is missing.
-    full: what holds where all V tokens are kept.  notes(context) -> more sentences to note.
-    proof: what the check that `checked` describes rests on, see PROOFS.
-    needs_draft: whether context.draft must name a checkpoint.  home: the folder it writes in, its
-    name unless formats share one, which is then written once.
+    In texts and file names <N> stands for k.
+
+    Attributes:
+        name: The format's name on the command line.
+        title: Its name for people.
+        consumer: The product and version that reads it.
+        stage: Whether files are for training or for serving; "plain" for scripts.
+        semantics: "offset" (target id = draft id + d2t[draft id]) or "absolute" target ids.
+        order: The order of the ids.
+        files: Names of the files in its folder.
+        how: What to do with them, in a sentence.
+        example: The consumer's own flags or keys, to copy, with paths from the export folder.
+        limits: What does not work, in sentences.
+        proof: The evidence behind `checked`, a key of PROOFS.
+        checked: How the format was checked, in sentences.
+        write: write(vocabulary, context, folder) writes the files and returns their paths.
+        read: read(folder, k) returns int64[k], the target id of each draft id as the consumer reads
+            it; InputError when the files are not what `write` makes.
+        max_k: The largest k that the consumer supports.
+        wants: Field of ExportContext -> the sentence to note when it is missing.
+        full: What holds where all V tokens are kept.
+        notes: notes(context) returns more sentences for the manifest.
+        needs_draft: Whether context.draft must name a checkpoint.
+        shared_home: The folder that several formats share, which is written once; "" for none.
     """
 
     name: str
     title: str
-    consumer: str  # product and version whose format this is
+    consumer: str
     stage: Literal["train", "serve", "plain"]
     semantics: Literal["offset", "absolute"]
     order: Literal["ascending", "frequency"]
@@ -89,11 +118,18 @@ class Exporter:
 
     @property
     def home(self) -> str:
-        """Name of the folder it writes in."""
+        """Name of the folder that the format writes in."""
         return self.shared_home or self.name
 
     def texts(self, k: int) -> dict[str, str]:
-        """What users read about this format, for an export of k ids."""
+        """Return the texts for users about this format.
+
+        Args:
+            k: Number of ids in the export, put in place of <N>.
+
+        Returns:
+            Field name -> text, as the manifest stores them.
+        """
         names = (
             "name",
             "title",

@@ -19,10 +19,17 @@ def token_list(
     Callable[[DraftVocabulary, ExportContext, Path], list[Path]],
     Callable[[Path, int], np.ndarray],
 ]:
-    """write and read of FR-Spec's token map: a list of absolute ids, most frequent first.
+    """Make the writer and the reader of FR-Spec's token map.
 
-    The head's rows are cut from the target's at run time, so any order works; by frequency, the
-    first n entries are also the best map of size n.
+    The file is a list of absolute ids, most frequent first. The head's rows are cut from the
+    target's at run time, so any order works; by frequency, the first n entries are also the best
+    map of size n.
+
+    Args:
+        name: The file's name; <N> in it stands for k.
+
+    Returns:
+        `Exporter.write` and `Exporter.read` of this file.
     """
 
     def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:

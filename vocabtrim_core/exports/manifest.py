@@ -1,4 +1,4 @@
-"""manifest.json: what an export folder holds, where it came from, and how to use each part."""
+"""manifest.json: what an export folder holds, where it comes from, and how to use each part."""
 
 from __future__ import annotations
 
@@ -22,27 +22,52 @@ NAME = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """One file of an export. path: relative, with forward slashes. bytes: its size."""
+    """One file of an export.
+
+    Attributes:
+        path: Relative to the export folder, with forward slashes.
+        format: A name in FORMATS; "" for the README.
+        consumer: The product that reads it; "" for the README.
+        semantics: "offset" or "absolute"; "" for the README.
+        bytes: Its size.
+        sha256: Hex sha256 of its content.
+    """
 
     path: str
-    format: str  # name in FORMATS, "" for the README
+    format: str
     consumer: str
-    semantics: str  # offset | absolute | ""
+    semantics: str
     bytes: int
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The whole record of an export; equal exports have equal manifests."""
+    """The complete record of an export; equal exports have equal manifests.
+
+    Attributes:
+        k: Number of tokens.
+        vocab_size: V.
+        vocabulary_sha256: Fingerprint of the ids.
+        tokenizer: name and sha256; {} without counts.
+        counts: key, tokens, distinct, conversations, skipped, rule, template, corpora and other
+            settings of the count; {} without counts.
+        choice: alpha, floor, method, and where known draft, coverage, latency_reduction, utility.
+        formats: The texts of each exported format.
+        notes: Sentences for the user.
+        versions: Versions of this program, Python, numpy and torch.
+        command: The command line that repeats the export.
+        created: ISO time; None to leave it out.
+        files: The files, without manifest.json.
+    """
 
     k: int
     vocab_size: int
     vocabulary_sha256: str
-    tokenizer: Mapping[str, Any]  # name, sha256
-    counts: Mapping[str, Any]  # key, tokens, distinct, conversations, rule, template, corpora
-    choice: Mapping[str, Any]  # alpha, floor, method, draft, coverage, latency_reduction, utility
-    formats: tuple[Mapping[str, str], ...]  # the texts of each Exporter used
+    tokenizer: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    choice: Mapping[str, Any]
+    formats: tuple[Mapping[str, str], ...]
     notes: tuple[str, ...]
     versions: Mapping[str, str]
     command: str = ""
@@ -50,7 +75,14 @@ class Manifest:
     files: tuple[ExportedFile, ...] = ()
 
     def save(self, folder: Path) -> Path:
-        """Write manifest.json into `folder`; without `created` unless it was given."""
+        """Write manifest.json, without `created` unless it is set.
+
+        Args:
+            folder: The export folder.
+
+        Returns:
+            The path of the file.
+        """
         value = {"format": FORMAT, **asdict(self)}
         if self.created is None:
             del value["created"]
@@ -58,7 +90,17 @@ class Manifest:
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
-        """The manifest of an export folder; InputError when there is none of ours."""
+        """Read the manifest of an export folder.
+
+        Args:
+            folder: The export folder.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            InputError: There is no manifest.json, or it is not one of this program.
+        """
         path = folder / NAME
         if not path.is_file():
             raise InputError(f"{folder} is not an export: it has no {NAME}.")
@@ -66,18 +108,27 @@ class Manifest:
         if value.pop("format", None) != FORMAT:
             raise InputError(f"{path} is not of format {FORMAT}; export the vocabulary again.")
         try:
-            value["files"] = tuple(ExportedFile(**f) for f in value["files"])
+            value["files"] = tuple(ExportedFile(**entry) for entry in value["files"])
             value["formats"], value["notes"] = tuple(value["formats"]), tuple(value["notes"])
             return cls(**value)
         except (KeyError, TypeError) as error:
-            names = ", ".join(f.name for f in fields(cls))
+            names = ", ".join(entry.name for entry in fields(cls))
             raise InputError(f"{path} must have exactly the fields {names} ({error}).") from error
 
 
 def describe(
     vocabulary: DraftVocabulary, exporters: Iterable[Exporter], context: ExportContext
 ) -> Manifest:
-    """The manifest of an export before its files are written."""
+    """Build the manifest of an export, before its files are written.
+
+    Args:
+        vocabulary: The tokens to export.
+        exporters: The formats to write.
+        context: Where the vocabulary comes from.
+
+    Returns:
+        A manifest without files.
+    """
     k, exporters = len(vocabulary), tuple(exporters)
     choice = _choice(vocabulary, context)
     return Manifest(
@@ -87,7 +138,7 @@ def describe(
         tokenizer=_tokenizer(context),
         counts=_counts(context),
         choice=choice,
-        formats=tuple(_texts(e, k, context) for e in exporters),
+        formats=tuple(_texts(exporter, k, context) for exporter in exporters),
         notes=_notes(vocabulary, exporters, context, choice.get("coverage")),
         versions={
             "vocabtrim": vocabtrim_core.__version__,
@@ -126,7 +177,7 @@ def _counts(context: ExportContext) -> dict[str, Any]:
 
 
 def _choice(vocabulary: DraftVocabulary, context: ExportContext) -> dict[str, Any]:
-    """Computed from the ids that are written, so protected or padded ids count as they are."""
+    """Compute from the ids that are written, so protected or padded ids count as they are."""
     choice: dict[str, Any] = {
         "alpha": context.alpha,
         "floor": context.floor,

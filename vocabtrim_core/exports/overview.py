@@ -1,4 +1,4 @@
-"""The table of all formats for docs/exports.md, from the registry so that it cannot go stale."""
+"""The table of all formats in docs/exports.md, written from the registry to stay current."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ FIRST, LAST = "<!-- formats -->", "<!-- /formats -->"
 
 
 def markdown(formats: Iterable[Exporter]) -> str:
-    """One row per format: for whom, what its files hold, and what it was checked with."""
+    """Write the table: for each format its consumer, its content, and how it was checked.
+
+    Args:
+        formats: The formats, one row each.
+
+    Returns:
+        A Markdown table.
+    """
     rows = [
         (
-            f"`{form.name}`",
-            form.consumer,
-            f"{MEANING[form.semantics]}, {ORDER[form.order]}",
-            PROOFS[form.proof],
-            form.checked,
+            f"`{exporter.name}`",
+            exporter.consumer,
+            f"{MEANING[exporter.semantics]}, {ORDER[exporter.order]}",
+            PROOFS[exporter.proof],
+            exporter.checked,
         )
-        for form in formats
+        for exporter in formats
     ]
     head = ("format", "for", "holds", "checked with", "how")
     lines = [head, tuple("---" for _ in head), *rows]
@@ -29,14 +36,25 @@ def markdown(formats: Iterable[Exporter]) -> str:
 
 
 def renewed(text: str, formats: Iterable[Exporter]) -> str:
-    """A document with the table between its two marks made anew; ValueError without the marks."""
-    before, first, rest = text.partition(f"{FIRST}\n")
-    _, last, after = rest.partition(LAST)
+    """Replace the table between the two marks of a document.
+
+    Args:
+        text: The document, with FIRST and LAST on lines of their own.
+        formats: The formats, one row each.
+
+    Returns:
+        The document with the new table.
+
+    Raises:
+        ValueError: A mark is missing.
+    """
+    before, first, remainder = text.partition(f"{FIRST}\n")
+    _, last, after = remainder.partition(LAST)
     if not (first and last):
         raise ValueError(f"The document lacks {FIRST} or {LAST}.")
     return f"{before}{first}{markdown(formats)}{last}{after}"
 
 
 def _cell(text: str) -> str:
-    """A Markdown cell: what stands in angle brackets is code already, a pipe would end it."""
+    """Escape a pipe, which would end the cell; text in angle brackets is in code quotes already."""
     return text.replace("|", "\\|")

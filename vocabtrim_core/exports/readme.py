@@ -11,11 +11,19 @@ WIDTH = 96
 
 
 def readme(manifest: Manifest, files: tuple[ExportedFile, ...]) -> str:
-    """Plain text, at most `WIDTH` columns; paths in it start at the export folder."""
+    """Write the README.txt of an export.
+
+    Args:
+        manifest: The export's manifest.
+        files: The files to list.
+
+    Returns:
+        Plain text, mostly at most `WIDTH` columns; paths in it start at the export folder.
+    """
     parts = [_head(manifest)]
     for format_ in manifest.formats:
         home = f"{format_['home']}/"
-        names = ", ".join(f.path for f in files if f.path.startswith(home))
+        names = ", ".join(file.path for file in files if file.path.startswith(home))
         parts.append(
             f"{format_['title']}\n{'-' * len(format_['title'])}\n"
             + _line("For", format_["consumer"])

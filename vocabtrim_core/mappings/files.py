@@ -1,6 +1,6 @@
-"""The files in which draft vocabularies travel, reduced to their numbers.
+"""Read the files that hold draft vocabularies, as numbers.
 
-    .pt .pth       {"d2t", "t2d"} (SpecForge, EAGLE), {"selected_token_ids"} (NeMo), a list of ids
+    .pt .pth .bin  {"d2t", "t2d"} (SpecForge, EAGLE), {"selected_token_ids"} (NeMo), a list of ids
                    (FR-Spec, SGLang token map), a bare tensor of offsets (Model-Optimizer)
     .npy .npz      d2t.npy with t2d.npy beside it (speculators), arrays ids or d2t and t2d
     .json .txt     ids, as an array, {"ids": [...]}, or one per line
@@ -38,7 +38,18 @@ NAMES = (
 
 
 def read_raw(path: Path) -> RawMapping:
-    """The mapping at this path; InputError when there is none that is understood."""
+    """Read the mapping of a file or folder, in any of the formats above.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        The mapping's numbers, not yet interpreted, with the tokenizer that its file or the manifest
+        beside it names.
+
+    Raises:
+        InputError: Nothing is there, the format is not supported, or the content is unusable.
+    """
     raw = _read(path)
     return raw if raw.origin else replace(raw, origin=origin_beside(path))
 
@@ -75,12 +86,12 @@ def _folder(path: Path) -> RawMapping:
 
 
 def _export(path: Path) -> RawMapping:
-    """An export of ours: the first of its formats, read as its consumer would."""
+    """Read an export of ours: the first of its formats, as its consumer would read it."""
     from vocabtrim_core.exports import FORMATS, Manifest
 
     manifest = Manifest.load(path)
-    for form in manifest.formats:
-        name = str(form["name"])
+    for entry in manifest.formats:
+        name = str(entry["name"])
         if name in FORMATS:
             ids = FORMATS[name].read(path / FORMATS[name].home, manifest.k)
             return RawMapping(
@@ -123,9 +134,9 @@ def _safetensors(path: Path) -> RawMapping:
 
 
 def _from_tensors(path: Path, tensors: Mapping[str, Any]) -> RawMapping:
-    """From the tensors of a draft, found by the last part of their names."""
+    """Read the tensors of a draft, which are found by the last part of their names."""
     by_name = {name.rpartition(".")[2]: tensor for name, tensor in tensors.items()}
-    heads = [t for name, t in tensors.items() if name.endswith("lm_head.weight")]
+    heads = [tensor for name, tensor in tensors.items() if name.endswith("lm_head.weight")]
     if "d2t" not in by_name:
         raise InputError(
             f"{path} has no d2t among its {len(tensors)} tensors, so it is a draft with the full "
@@ -200,8 +211,8 @@ def _from_dict(path: Path, value: dict[Any, Any]) -> RawMapping:
             f"{path} holds token frequencies (id -> count), not a choice of tokens; count the "
             "corpus here, or give the mapping that was made from them."
         )
-    known = ", ".join(map(str, list(value)[:5])) or "nothing"
-    raise InputError(f"{path} has no d2t and no selected_token_ids; it holds {known}.")
+    keys = ", ".join(map(str, list(value)[:5])) or "nothing"
+    raise InputError(f"{path} has no d2t and no selected_token_ids; it holds {keys}.")
 
 
 def _npy(path: Path) -> RawMapping:
@@ -209,14 +220,14 @@ def _npy(path: Path) -> RawMapping:
 
     array = load_arrays(path)
     if array.dtype == bool:
-        beside = path.with_name(path.name.replace("t2d", "d2t"))
-        if beside != path and beside.is_file():
-            return _npy(beside)
+        partner = path.with_name(path.name.replace("t2d", "d2t"))
+        if partner != path and partner.is_file():
+            return _npy(partner)
         return RawMapping(path.name, "t2d (.npy)", None, t2d=mask(path, array))
     if "d2t" not in path.name:
         return plain(path, array, "ids (.npy)")
-    beside = path.with_name(path.name.replace("d2t", "t2d"))
-    t2d = mask(beside, load_arrays(beside)) if beside.is_file() else None
+    partner = path.with_name(path.name.replace("d2t", "t2d"))
+    t2d = mask(partner, load_arrays(partner)) if partner.is_file() else None
     numbers = integers(path, array)
     return RawMapping(path.name, "d2t and t2d (.npy)", numbers, "offset", "d2t", t2d, t2d is None)
 

@@ -1,7 +1,7 @@
-"""Mappings that others made: read whatever format, say what they hold and whether they are sound.
+"""Read mappings that other tools made: any format, what it holds, and whether it is sound.
 
-Offsets and absolute ids are mixed up most often, so what a file holds is decided by its numbers,
-with the format's own convention where both readings are possible.
+Offsets and absolute ids are confused most often. So the numbers decide which of them a file holds;
+the convention of the format decides only where both readings are possible.
 """
 
 from __future__ import annotations
@@ -23,7 +23,13 @@ OFFSET, ABSOLUTE = "offset", "absolute"
 
 @dataclass(frozen=True, slots=True)
 class MappingCheck:
-    """One thing looked at. ok: None where it does not matter for this kind of file."""
+    """The result of one check of a mapping.
+
+    Attributes:
+        name: What was checked, in a few words.
+        ok: True or False; None where the result does not matter for this kind of file.
+        detail: The result as a sentence.
+    """
 
     name: str
     ok: bool | None
@@ -32,12 +38,17 @@ class MappingCheck:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ImportedMapping:
-    """A mapping as found.
+    """A mapping as read from a file, with the results of its checks.
 
-    ids: int64[k], target id of each draft id in the file's order, unsound ones included.
-    vocabulary: its ids that exist, sorted, repeats dropped.  stored_as: what its numbers are.
-    origin: the tokenizer whose ids they are, None where nothing tells.  about: how they came to be
-    chosen, where the file says so.
+    Attributes:
+        name: Name of the file or folder.
+        kind: The kind of file, for people.
+        stored_as: What the file's numbers are: "offset", "absolute" or "mask".
+        ids: int64[k], target id of each draft id in the file's order, unsound ones included.
+        vocabulary: The ids within 0..V-1, sorted, repeats dropped.
+        checks: The checks, in order.
+        origin: The tokenizer whose ids they are; None where nothing says it.
+        about: How the ids were chosen, where the file says so.
     """
 
     name: str
@@ -51,29 +62,36 @@ class ImportedMapping:
 
     @property
     def valid(self) -> bool:
-        """Whether every check that matters passed."""
+        """Whether no check failed."""
         return all(check.ok is not False for check in self.checks)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What failed, one sentence each."""
+        """One sentence for each check that failed."""
         return tuple(check.detail for check in self.checks if check.ok is False)
 
 
 def import_mapping(path: str | Path, vocab_size: int | None = None) -> ImportedMapping:
-    """Read a mapping from a file or folder; see `mappings.files` for the formats.
+    """Read and check a mapping from a file or folder; see `mappings.files` for the formats.
 
-    vocab_size: V of the counts it will be held against; needed where the file does not tell.
-    InputError when it is no mapping, when its V is another one, or when no id of it exists.
+    Args:
+        path: The file or folder.
+        vocab_size: V of the counts it is used with; needed where the file does not say it.
+
+    Returns:
+        The mapping, sound or not.
+
+    Raises:
+        InputError: It is no mapping, its V is unknown or another one, or none of its ids exists.
     """
     path = Path(path)
     raw = read_raw(path)
     size = _vocab_size(path, raw, vocab_size)
     ids, stored_as, checks = _read(replace(raw, vocab_size=size))
-    inside = ids[(ids >= 0) & (ids < size)]
-    if not len(inside):
+    in_range = ids[(ids >= 0) & (ids < size)]
+    if not len(in_range):
         raise InputError(f"{path} holds no token id within 0..{size - 1}; it is no mapping for V.")
-    vocabulary = DraftVocabulary(np.unique(inside), size)
+    vocabulary = DraftVocabulary(np.unique(in_range), size)
     checks += _check_ids(ids, raw, size) + _check_sizes(ids, raw)
     return ImportedMapping(
         raw.name, raw.kind, stored_as, ids, vocabulary, checks, raw.origin, raw.about
@@ -81,75 +99,97 @@ def import_mapping(path: str | Path, vocab_size: int | None = None) -> ImportedM
 
 
 def import_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
-    """A mapping that is to be held against these counts.
+    """Read and check a mapping that is used with the given counts.
 
-    InputError also when it is known to hold the ids of another tokenizer than theirs.
+    Args:
+        path: The file or folder.
+        counts: Counts that give V and the tokenizer.
+
+    Returns:
+        The mapping, sound or not.
+
+    Raises:
+        InputError: As `import_mapping`, and when the mapping names another tokenizer.
     """
-    found = import_mapping(path, counts.vocab_size)
-    if found.origin:
-        found.origin.check(counts, str(path))
-    return found
+    mapping = import_mapping(path, counts.vocab_size)
+    if mapping.origin:
+        mapping.origin.check(counts, str(path))
+    return mapping
 
 
 def sound_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
-    """The same, for whoever goes on with its tokens: InputError too when it has problems."""
-    found = import_for(path, counts)
-    if not found.valid:
-        raise InputError(f"{path} is not sound: {found.problems[0]}")
-    return found
+    """Read a mapping like `import_for`, and refuse one that failed a check.
+
+    Args:
+        path: The file or folder.
+        counts: Counts that give V and the tokenizer.
+
+    Returns:
+        A mapping without problems.
+
+    Raises:
+        InputError: As `import_for`, and when a check failed; the message is the first problem.
+    """
+    mapping = import_for(path, counts)
+    if not mapping.valid:
+        raise InputError(f"{path} is not sound: {mapping.problems[0]}")
+    return mapping
 
 
-def _vocab_size(path: Path, raw: RawMapping, given: int | None) -> int:
-    own = raw.vocab_size if raw.t2d is None else len(raw.t2d)
-    if own is None and given is None:
+def _vocab_size(path: Path, raw: RawMapping, expected: int | None) -> int:
+    stated = raw.vocab_size if raw.t2d is None else len(raw.t2d)
+    if stated is None and expected is None:
         raise InputError(
             f"{path} does not say how large the target's vocabulary is; give counts of the same "
             "tokenizer, or V."
         )
-    if None not in (own, given) and own != given:
+    if None not in (stated, expected) and stated != expected:
         raise InputError(
-            f"{path} belongs to V = {own:,}, but the counts have V = {given:,}; "
+            f"{path} belongs to V = {stated:,}, but the counts have V = {expected:,}; "
             "use counts of the same model's tokenizer."
         )
-    return own or given or 0
+    return stated or expected or 0
 
 
 def _read(raw: RawMapping) -> tuple[np.ndarray, str, tuple[MappingCheck, ...]]:
-    """(ids, what the numbers are, the check that says so)."""
-    kept = None if raw.t2d is None else np.flatnonzero(raw.t2d)
+    """Return the ids, what the numbers are, and the check about them."""
+    mask_ids = None if raw.t2d is None else np.flatnonzero(raw.t2d)
     if raw.numbers is None:
-        assert kept is not None
-        return kept, "mask", ()
+        assert mask_ids is not None
+        return mask_ids, "mask", ()
     if raw.resolved:
-        read = MappingCheck("numbers", True, f"As {raw.label} reads it, it holds these ids.")
-        return raw.numbers, ABSOLUTE, (read,)
+        check = MappingCheck("numbers", True, f"As {raw.label} reads it, it holds these ids.")
+        return raw.numbers, ABSOLUTE, (check,)
     numbers, size = raw.numbers, raw.vocab_size or 0
     shifted = numbers + np.arange(len(numbers))
     readings = {OFFSET: shifted, ABSOLUTE: numbers}
-    if kept is not None:
-        fits = [name for name, ids in readings.items() if np.array_equal(np.sort(ids), kept)]
+    if mask_ids is not None:
+        matching = [
+            name for name, ids in readings.items() if np.array_equal(np.sort(ids), mask_ids)
+        ]
     else:
-        fits = [name for name, ids in readings.items() if _sound(ids, size)]
-    found = raw.expected
-    if len(fits) == 1:
-        found = fits[0]
-    elif len(fits) == 2 and raw.expected == OFFSET and kept is None and len(numbers) > 16:
+        matching = [name for name, ids in readings.items() if _sound(ids, size)]
+    stored_as = raw.expected
+    if len(matching) == 1:
+        stored_as = matching[0]
+    elif len(matching) == 2 and raw.expected == OFFSET and mask_ids is None and len(numbers) > 16:
         # Both are possible in principle; but offsets that rise at every step would mean that no
         # two kept ids are neighbours, and in every frequent vocabulary thousands are.
-        found = ABSOLUTE if (np.diff(numbers) > 0).all() else OFFSET
-    what = {OFFSET: "offsets (id minus position)", ABSOLUTE: "absolute token ids"}
-    if found == raw.expected:
+        stored_as = ABSOLUTE if (np.diff(numbers) > 0).all() else OFFSET
+    meaning = {OFFSET: "offsets (id minus position)", ABSOLUTE: "absolute token ids"}
+    if stored_as == raw.expected:
         check = MappingCheck(
-            "numbers", True, f"{raw.label} holds {what[found]}, as its readers expect."
+            "numbers", True, f"{raw.label} holds {meaning[stored_as]}, as its readers expect."
         )
     else:
         check = MappingCheck(
             "numbers",
             False,
-            f"{raw.label} holds {what[found]} where its readers expect {what[raw.expected]}; "
-            f"it is read here as what it holds, but they would map to wrong tokens.",
+            f"{raw.label} holds {meaning[stored_as]} where its readers expect "
+            f"{meaning[raw.expected]}; it is read here as what it holds, but they would map to "
+            "wrong tokens.",
         )
-    return readings[found], found, (check,)
+    return readings[stored_as], stored_as, (check,)
 
 
 def _sound(ids: np.ndarray, size: int) -> bool:
@@ -158,9 +198,9 @@ def _sound(ids: np.ndarray, size: int) -> bool:
 
 def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[MappingCheck, ...]:
     outside = ids[(ids < 0) | (ids >= size)]
-    values, times = np.unique(ids, return_counts=True)
-    twice = values[times > 1]
-    rising = bool((np.diff(ids) > 0).all())
+    values, occurrences = np.unique(ids, return_counts=True)
+    repeated = values[occurrences > 1]
+    ascending = bool((np.diff(ids) > 0).all())
     checks = [
         MappingCheck("in range", not len(outside), f"All ids lie within 0..{size - 1}.")
         if not len(outside)
@@ -170,14 +210,14 @@ def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[MappingChec
             f"{len(outside):,} of the ids are outside 0..{size - 1}, the first is {outside[0]}.",
         ),
         MappingCheck("unique", True, "No id occurs twice.")
-        if not len(twice)
+        if not len(repeated)
         else MappingCheck(
             "unique",
             False,
-            f"{len(twice):,} ids occur more than once, the first is {twice[0]}.",
+            f"{len(repeated):,} ids occur more than once, the first is {repeated[0]}.",
         ),
     ]
-    if rising:
+    if ascending:
         checks.append(MappingCheck("ascending", True, "Ids ascend."))
     elif raw.any_order:
         checks.append(
@@ -186,38 +226,39 @@ def _check_ids(ids: np.ndarray, raw: RawMapping, size: int) -> tuple[MappingChec
             )
         )
     else:
-        at = int(np.argmax(np.diff(ids) <= 0))
+        row = int(np.argmax(np.diff(ids) <= 0))
         checks.append(
             MappingCheck(
                 "ascending",
                 False,
-                f"Ids do not ascend: draft id {at} maps to {ids[at]}, draft id {at + 1} to "
-                f"{ids[at + 1]}; trainers that cut the target's logits by t2d need them ascending.",
+                f"Ids do not ascend: draft id {row} maps to {ids[row]}, draft id {row + 1} to "
+                f"{ids[row + 1]}; trainers that cut the target's logits by t2d need them "
+                "ascending.",
             )
         )
     if raw.t2d is not None and raw.numbers is not None:
-        kept = np.flatnonzero(raw.t2d)
-        agrees = np.array_equal(kept, ids)
-        detail = f"t2d marks exactly the {len(kept):,} tokens of d2t, in order."
+        mask_ids = np.flatnonzero(raw.t2d)
+        agrees = np.array_equal(mask_ids, ids)
+        detail = f"t2d marks exactly the {len(mask_ids):,} tokens of d2t, in order."
         if not agrees:
-            same = np.array_equal(kept, np.unique(ids))
-            detail = f"t2d marks {len(kept):,} tokens, d2t names {len(values):,}" + (
-                ", the same ones in another order." if same else ", not the same ones."
+            same_set = np.array_equal(mask_ids, np.unique(ids))
+            detail = f"t2d marks {len(mask_ids):,} tokens, d2t names {len(values):,}" + (
+                ", the same ones in another order." if same_set else ", not the same ones."
             )
         checks.append(MappingCheck("t2d agrees with d2t", agrees, detail))
     return tuple(checks)
 
 
 def _check_sizes(ids: np.ndarray, raw: RawMapping) -> tuple[MappingCheck, ...]:
-    """k against the head and the config that came with it."""
+    """Compare k with the head and the config.json that came with the mapping."""
     checks = []
     for name, rows in (
         ("lm_head has", raw.head_rows),
         ("config.json says draft_vocab_size", raw.draft_vocab_size),
     ):
         if rows is not None:
-            same = rows == len(ids)
+            agrees = rows == len(ids)
             detail = f"{name} {rows:,}{' rows' if 'lm_head' in name else ''}, the mapping has "
-            detail += f"{'as many' if same else f'{len(ids):,}'} entries."
-            checks.append(MappingCheck("size", same, detail))
+            detail += f"{'as many' if agrees else f'{len(ids):,}'} entries."
+            checks.append(MappingCheck("size", agrees, detail))
     return tuple(checks)

@@ -1,4 +1,4 @@
-"""Whose token ids a mapping holds: the tokenizer that its file, or the manifest beside it, names.
+"""The tokenizer whose ids a mapping holds, as its file or the manifest beside it names it.
 
 Equal V is not enough: Llama 3.1 and a tokenizer trained anew with as many tokens give every id
 another meaning, and nothing else in a mapping would show it.
@@ -20,34 +20,54 @@ from vocabtrim_core.workspace.files import write_atomic
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A tokenizer by name and fingerprint."""
+    """A tokenizer by name and fingerprint.
+
+    Attributes:
+        tokenizer: Its name.
+        tokenizer_sha256: Hex sha256 of its tokenizer.json.
+    """
 
     tokenizer: str
     tokenizer_sha256: str
 
     @classmethod
     def of(cls, counts: TokenCounts) -> Origin:
-        """Of the tokenizer that counts were made with."""
+        """Return the tokenizer that `counts` were made with."""
         return cls(counts.provenance.tokenizer, counts.provenance.tokenizer_sha256)
 
     def __str__(self) -> str:
         return f"{self.tokenizer} ({self.tokenizer_sha256[:8]})"
 
     def check(self, counts: TokenCounts, where: str) -> None:
-        """InputError, naming both tokenizers, unless the counts were made with this one."""
-        theirs = Origin.of(counts)
-        if theirs.tokenizer_sha256 != self.tokenizer_sha256:
+        """Check that counts were made with this tokenizer.
+
+        Args:
+            counts: The counts.
+            where: What holds this tokenizer's ids, for the message.
+
+        Raises:
+            InputError: They were made with another one; the message names both.
+        """
+        counted = Origin.of(counts)
+        if counted.tokenizer_sha256 != self.tokenizer_sha256:
             raise InputError(
                 f"{where} holds ids of the tokenizer {self}, but {counts.name} was counted with "
-                f"{theirs}, where the same ids are other tokens; give counts or a mapping of the "
+                f"{counted}, where the same ids are other tokens; give counts or a mapping of the "
                 "same tokenizer."
             )
 
 
 def origin_beside(path: Path) -> Origin | None:
-    """What the manifest of the export says that holds this file or folder, None without one.
+    """Return the tokenizer that the manifest of an export names for a file or folder in it.
 
-    Only a manifest of ours that lists it counts: a file copied beside another export is not its.
+    The manifest may be in the folder itself or in one of the two above. Only a manifest of ours
+    that lists the file counts, since a file may be copied beside another export.
+
+    Args:
+        path: The file or folder.
+
+    Returns:
+        The tokenizer; None without such a manifest.
     """
     from vocabtrim_core.exports.manifest import NAME, Manifest
 
@@ -60,7 +80,9 @@ def origin_beside(path: Path) -> Origin | None:
         except InputError:
             continue  # another program's manifest.json
         inside = "" if folder == path else path.relative_to(folder).as_posix()
-        listed = any(f.path == inside or f.path.startswith(f"{inside}/") for f in manifest.files)
+        listed = any(
+            file.path == inside or file.path.startswith(f"{inside}/") for file in manifest.files
+        )
         if manifest.tokenizer and (not inside or listed):
             return origin_in(manifest.tokenizer, "name", "sha256")
     return None
@@ -69,7 +91,16 @@ def origin_beside(path: Path) -> Origin | None:
 def origin_in(
     value: Any, name: str = "tokenizer", sha256: str = "tokenizer_sha256"
 ) -> Origin | None:
-    """The origin that a JSON object names under these fields, None when it names none."""
+    """Read the name and fingerprint of a tokenizer from a JSON value.
+
+    Args:
+        value: Any JSON value.
+        name: The field of the tokenizer's name.
+        sha256: The field of its fingerprint.
+
+    Returns:
+        The tokenizer; None where the value is no object with these two texts.
+    """
     if not isinstance(value, Mapping):
         return None
     tokenizer, digest = value.get(name), value.get(sha256)
@@ -79,7 +110,17 @@ def origin_in(
 
 
 def write_ids(path: Path, vocabulary: DraftVocabulary, origin: Origin, about: str = "") -> Path:
-    """ids.json that says whose ids they are. about: how they came to be chosen, in a few words."""
+    """Write an ids.json that names the tokenizer whose ids it holds.
+
+    Args:
+        path: The file to write, at once or not at all.
+        vocabulary: The ids.
+        origin: The tokenizer.
+        about: How the ids were chosen, in a few words.
+
+    Returns:
+        `path`.
+    """
     value = {
         "vocab_size": vocabulary.vocab_size,
         **asdict(origin),

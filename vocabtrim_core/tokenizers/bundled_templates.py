@@ -1,4 +1,4 @@
-"""Chat templates of the bundled tokenizers, written here for counting (see `templates.data`)."""
+"""Chat templates of the bundled tokenizers, written here for counting (see `templates.presets`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ _LLAMA = """\
 
 
 def llama(open_: str, close: str, eot: str) -> str:
-    """Llama's format with these marks: around a role, and after a message."""
+    """Return the chat template of Llama's format with the given marks.
+
+    Args:
+        open_: Text before a role's name.
+        close: Text after a role's name.
+        eot: Text after a message.
+
+    Returns:
+        The text of a Jinja template.
+    """
     return (
         _LLAMA.replace("OPEN", f"'{open_}'")
         .replace("CLOSE", f"'{close}'")

@@ -1,4 +1,4 @@
-"""What stands beside a tokenizer.json: config, chat template, special tokens, licence."""
+"""The files beside a tokenizer.json: config, chat template, special tokens, licence."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ ROLES_OF_TOKENS = (
 
 
 def read_text(path: Path) -> str:
+    """Read a UTF-8 text file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text.
+
+    Raises:
+        InputError: The file cannot be read, or is not UTF-8.
+    """
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
@@ -31,47 +42,85 @@ def read_text(path: Path) -> str:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object, {} where there is no such file."""
+    """Read a JSON object from a file that may be absent.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The object; {} where there is no such file.
+
+    Raises:
+        InputError: The file cannot be read, is not JSON, or holds something other than an object.
+    """
     if not path.is_file():
         return {}
     try:
-        found = json.loads(read_text(path))
+        value = json.loads(read_text(path))
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); mend or remove the file.") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path} holds a {type(found).__name__}, not an object; mend the file.")
-    return found
+    if not isinstance(value, dict):
+        raise InputError(f"{path} holds a {type(value).__name__}, not an object; mend the file.")
+    return value
 
 
 def chat_templates(folder: Path, about: dict[str, Any]) -> dict[str, str]:
-    """Chat templates by name, "default" the usual one; where transformers looks for them.
+    """Read the chat templates of a model, from where transformers looks for them.
 
-    chat_template.jinja with additional_chat_templates/NAME.jinja, else what chat_template.json or
-    tokenizer_config.json holds: one text, or a list of named ones.
+    These are chat_template.jinja with additional_chat_templates/NAME.jinja, or else what
+    chat_template.json or tokenizer_config.json holds: one text, or a list of named ones.
+
+    Args:
+        folder: The folder of tokenizer.json.
+        about: The content of tokenizer_config.json.
+
+    Returns:
+        Jinja templates by name; "default" is the usual one. {} where there is none.
+
+    Raises:
+        InputError: One of the files cannot be read.
     """
     if (folder / "chat_template.jinja").is_file():
-        more = sorted((folder / "additional_chat_templates").glob("*.jinja"))
-        found = {file.stem: read_text(file) for file in more}
-        return found | {"default": read_text(folder / "chat_template.jinja")}
-    found = read_object(folder / "chat_template.json").get(
+        named_files = sorted((folder / "additional_chat_templates").glob("*.jinja"))
+        templates = {file.stem: read_text(file) for file in named_files}
+        return templates | {"default": read_text(folder / "chat_template.jinja")}
+    templates = read_object(folder / "chat_template.json").get(
         "chat_template", about.get("chat_template")
     )
-    if isinstance(found, list):
-        found = {e.get("name"): e.get("template") for e in found if isinstance(e, dict)}
-    elif not isinstance(found, dict):
-        found = {"default": found}
-    return {str(n): text for n, text in found.items() if isinstance(text, str) and text}
+    if isinstance(templates, list):
+        templates = {e.get("name"): e.get("template") for e in templates if isinstance(e, dict)}
+    elif not isinstance(templates, dict):
+        templates = {"default": templates}
+    return {str(n): text for n, text in templates.items() if isinstance(text, str) and text}
 
 
 def stop_tokens(folder: Path, backend: Any) -> tuple[str, ...]:
-    """Texts of the tokens that end generation, by generation_config.json."""
+    """List the tokens that end generation, by generation_config.json.
+
+    Args:
+        folder: The folder of generation_config.json, which may be absent.
+        backend: The `tokenizers.Tokenizer` that turns ids into texts.
+
+    Returns:
+        Texts of these tokens, in the file's order; ids without a token are left out.
+
+    Raises:
+        InputError: The file cannot be read, or is no JSON object.
+    """
     ids = read_object(folder / "generation_config.json").get("eos_token_id")
-    known = [i for i in (ids if isinstance(ids, list) else [ids]) if type(i) is int and i >= 0]
-    return tuple(filter(None, (backend.id_to_token(i) for i in known if i < 2**32)))
+    valid_ids = [i for i in (ids if isinstance(ids, list) else [ids]) if type(i) is int and i >= 0]
+    return tuple(filter(None, (backend.id_to_token(i) for i in valid_ids if i < 2**32)))
 
 
 def licence(folder: Path) -> str:
-    """The licence a model card names, else the first line of a LICENSE file."""
+    """Return the licence that a model card names, else the first line of a LICENSE file.
+
+    Args:
+        folder: The folder of README.md and LICENSE*.
+
+    Returns:
+        A name or a title of at most 100 characters; UNKNOWN_LICENCE where neither file says it.
+    """
     card = folder / "README.md"
     front = (
         re.match(r"---\n(.*?)\n---", card.read_text("utf-8", "replace"), re.S)
@@ -79,8 +128,8 @@ def licence(folder: Path) -> str:
         else None
     )
     for key in ("license_name", "license"):
-        if front and (found := re.search(rf"^{key}:\s*['\"]?([^'\"\n#]+)", front[1], re.M)):
-            return found[1].strip()
+        if front and (match := re.search(rf"^{key}:\s*['\"]?([^'\"\n#]+)", front[1], re.M)):
+            return match[1].strip()
     for file in sorted(folder.glob("LICENSE*")):
         lines = (line.strip(" #*\t") for line in file.read_text("utf-8", "replace").splitlines())
         if title := next(filter(None, lines), ""):
@@ -89,7 +138,18 @@ def licence(folder: Path) -> str:
 
 
 def special_tokens(folder: Path, about: dict[str, Any]) -> dict[str, str]:
-    """`bos_token` … -> text, from special_tokens_map.json over tokenizer_config.json."""
-    both = {**about, **read_object(folder / "special_tokens_map.json")}
-    named = {role: both[role] for role in ROLES_OF_TOKENS if both.get(role)}
-    return {role: t["content"] if isinstance(t, dict) else t for role, t in named.items()}
+    """Read the special tokens by role; special_tokens_map.json overrides tokenizer_config.json.
+
+    Args:
+        folder: The folder of special_tokens_map.json, which may be absent.
+        about: The content of tokenizer_config.json.
+
+    Returns:
+        Role (`bos_token`, …, see ROLES_OF_TOKENS) -> text of the token.
+
+    Raises:
+        InputError: The file cannot be read, or is no JSON object.
+    """
+    merged = {**about, **read_object(folder / "special_tokens_map.json")}
+    by_role = {role: merged[role] for role in ROLES_OF_TOKENS if merged.get(role)}
+    return {role: t["content"] if isinstance(t, dict) else t for role, t in by_role.items()}

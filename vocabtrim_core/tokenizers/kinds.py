@@ -1,4 +1,4 @@
-"""What kind of token an id is: a word, a number, code, a script, a fragment of bytes, a special."""
+"""The kind of each token id: word, number, code, script, fragment of bytes, special."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WORD, NUMBER, CODE, SYMBOL = "word", "number", "code and punctuation", "symbol"
 WHITESPACE, BYTES, SPECIAL, UNUSED = "whitespace", "byte fragment", "special", "no token"
 PLAIN = (WORD, NUMBER, CODE, SYMBOL, WHITESPACE, BYTES, SPECIAL, UNUSED)
 
-# The first word of a letter's Unicode name is its script; these are the scripts told apart.
+# The first word of a letter's Unicode name is its script; these scripts are distinguished.
 SCRIPTS = {
     "CJK": "han",
     "HIRAGANA": "kana",
@@ -85,30 +85,45 @@ PROSE = re.compile(r"[ \u2019'-]?(?:[^\W\d_][^\W\d_A-Z]*|[A-Z]+)[\u2019'-]?")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenKinds:
-    """names: kinds that occur.  codes: uint8[V] into `names`."""
+    """The kind of every id in 0..V-1.
+
+    Attributes:
+        names: The kinds that occur: those of PLAIN in its order, then scripts by name.
+        codes: uint8[V], for each id the index of its kind in `names`.
+    """
 
     names: tuple[str, ...]
     codes: np.ndarray
 
     def name(self, i: int) -> str:
-        """The kind of one id."""
+        """Return the kind of token id `i`, 0 <= i < V."""
         return self.names[self.codes[i]]
 
     def ids(self, name: str) -> np.ndarray:
-        """int64 ids of one kind; empty when none is."""
+        """Return the ids of the kind `name`, int64 and ascending; empty when there is none."""
         if name not in self.names:
             return np.empty(0, np.int64)
         return np.flatnonzero(self.codes == self.names.index(name))
 
     @property
     def scripts(self) -> tuple[str, ...]:
-        """The scripts other than Latin, and families of them, that have tokens here."""
+        """The scripts other than Latin that occur, and the families of them, sorted by name."""
         single = [name for name in self.names if name not in PLAIN]
         families = [name for name, members in FAMILIES.items() if set(members) & set(single)]
         return tuple(sorted({*single, *families}))
 
     def script_ids(self, script: str) -> np.ndarray:
-        """int64 ids of a script or family; InputError, listing them, for an unknown one."""
+        """Return the ids of a script or of a family of scripts.
+
+        Args:
+            script: A script, or a key of FAMILIES, such as "han" or "cjk".
+
+        Returns:
+            int64, ascending.
+
+        Raises:
+            InputError: No token is of this script; the message lists those that occur.
+        """
         if script not in self.scripts:
             raise InputError(
                 f"This tokenizer has no tokens of a script {script!r}; it has "
@@ -120,7 +135,14 @@ class TokenKinds:
 
 @functools.lru_cache(maxsize=4)
 def token_kinds(tokenizer: Tokenizer) -> TokenKinds:
-    """The kind of every id in 0..V-1."""
+    """Classify every id of a tokenizer.
+
+    Args:
+        tokenizer: The tokenizer; results of the last four are cached.
+
+    Returns:
+        The kinds of the ids 0..V-1; an id without a token has the kind UNUSED.
+    """
     texts = tokenizer.tokens(range(tokenizer.vocab_size))
     kinds = [
         SPECIAL if i in tokenizer.specials else UNUSED if text == f"<id {i}>" else kind_of(text)
@@ -128,14 +150,21 @@ def token_kinds(tokenizer: Tokenizer) -> TokenKinds:
     ]
     names = [name for name in PLAIN if name in set(kinds)]
     names += sorted(set(kinds) - set(PLAIN))
-    place = {name: code for code, name in enumerate(names)}
-    codes = np.fromiter((place[kind] for kind in kinds), np.uint8, len(kinds))
+    code_of = {name: code for code, name in enumerate(names)}
+    codes = np.fromiter((code_of[kind] for kind in kinds), np.uint8, len(kinds))
     codes.setflags(write=False)
     return TokenKinds(tuple(names), codes)
 
 
 def kind_of(text: str) -> str:
-    """The kind of an ordinary token's display text."""
+    """Return the kind of an ordinary (not special) token.
+
+    Args:
+        text: The token's display text, as `Tokenizer.token` gives it.
+
+    Returns:
+        One of PLAIN except SPECIAL and UNUSED, or the first script other than Latin in the text.
+    """
     if text.isascii():
         if not text.strip():
             return WHITESPACE
@@ -154,7 +183,7 @@ def kind_of(text: str) -> str:
 
 @functools.cache
 def _script(letter: str) -> str | None:
-    """The script of a letter or of a mark that letters carry; None for anything else."""
+    """Return the script of a letter or of its mark; None for anything else."""
     if letter.isascii():
         return "latin" if letter.isalpha() else None
     if unicodedata.category(letter)[0] not in "LM":

@@ -1,6 +1,6 @@
-"""Tokenizers that come inside an installed package, so the app works offline.
+"""Tokenizers whose files are in an installed package, so that they need no network.
 
-To add one, add an entry.
+To add one, add an entry to PRESETS.
 """
 
 from __future__ import annotations
@@ -20,10 +20,18 @@ from vocabtrim_core.workspace.files import write_atomic
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A bundled tokenizer: a vendor's vocabulary file inside a package, converted by transformers.
+    """A bundled tokenizer: a vendor's vocabulary file in a package, converted by transformers.
 
-    package, file: where the vendor's file is installed.  convert: that file -> tokenizer.json text.
-    special_tokens: what a chat template may refer to (`bos_token`, …).
+    Attributes:
+        name: What a user gives for it.
+        title: Its name for people.
+        licence: The licence of the vocabulary, with its owner.
+        vocab_size: V of the models that have it.
+        package: The Python package that holds the vendor's file.
+        file: Path of that file inside the package.
+        convert: Turns that file into the text of a tokenizer.json.
+        special_tokens: Role (`bos_token`, …) -> text, for chat templates.
+        chat_template: A Jinja template.
     """
 
     name: str
@@ -37,11 +45,18 @@ class Preset:
     chat_template: str
 
     def path(self) -> Path:
-        """The vendor's file; the package is located, not imported."""
+        """Find the vendor's file; the package is located, not imported.
+
+        Returns:
+            The path of the installed file.
+
+        Raises:
+            InputError: The package is not installed, or does not hold the file.
+        """
         spec = find_spec(self.package)
         for folder in (spec and spec.submodule_search_locations) or ():
-            if (found := Path(folder) / self.file).is_file():
-                return found
+            if (path := Path(folder) / self.file).is_file():
+                return path
         raise InputError(
             f"Tokenizer {self.name} needs {self.file} from the Python package "
             f"{self.package.replace('_', '-')}, which is not installed; run "
@@ -49,18 +64,30 @@ class Preset:
         )
 
     def build(self) -> str:
-        """tokenizer.json text; converted once per vendor's file and library version, then kept."""
+        """Return the text of tokenizer.json.
+
+        The conversion runs once per vendor's file and library version; its result is cached in the
+        workspace.
+
+        Returns:
+            The text of a tokenizer.json.
+
+        Raises:
+            InputError: The package of the vendor's file is not installed.
+        """
         source = self.path()
-        state = (version("transformers"), version("tokenizers"), source.read_bytes())
-        key = hashlib.sha256(b"\0".join(p if isinstance(p, bytes) else p.encode() for p in state))
-        kept = workspace.folder("tokenizers") / f"{self.name}-{key.hexdigest()[:16]}.json"
-        if not kept.is_file():
-            write_atomic(kept, self.convert(source).encode())
-        return kept.read_text("utf-8")
+        inputs = (version("transformers"), version("tokenizers"), source.read_bytes())
+        key = hashlib.sha256(
+            b"\0".join(part if isinstance(part, bytes) else part.encode() for part in inputs)
+        )
+        cached = workspace.folder("tokenizers") / f"{self.name}-{key.hexdigest()[:16]}.json"
+        if not cached.is_file():
+            write_atomic(cached, self.convert(source).encode())
+        return cached.read_text("utf-8")
 
 
 def _llama3(source: Path) -> str:
-    """Meta's tiktoken file with the 256 special tokens of Llama 3.1, in id order."""
+    """Convert Meta's tiktoken file, with the 256 special tokens of Llama 3.1 in id order."""
     from transformers.convert_slow_tokenizer import TikTokenConverter
 
     reserved = (f"<|reserved_special_token_{i}|>" for i in range(248))

@@ -1,7 +1,7 @@
-"""A tokenizer from a preset, a folder, a tokenizer.json or a hub id; never any remote code.
+"""A tokenizer from a preset, a folder, a tokenizer.json or a hub id; remote code never runs.
 
-tokenizer.json is the one source every engine is built from. V is the model's own vocabulary size
-(`config.json`), because that is the number of rows of its LM head and of every mapping exported.
+Everything is built from tokenizer.json alone. V is the model's own vocabulary size (`config.json`),
+because that is the number of rows of its LM head and of every exported mapping.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PRESETS", "Preset", "Tokenizer", "load_tokenizer"]
 
-PACKED = "zstd"  # how a tokenizer.json is kept in memory
+PACKED = "zstd"  # compression of a tokenizer.json in memory
 HUB_FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -44,14 +44,21 @@ HUB_FILES = [
 
 @dataclass(frozen=True, slots=True)
 class Tokenizer:
-    """A tokenizer and what the app says about it. Compared and hashed by content.
+    """A tokenizer, with what is known about its model. Compared and hashed by content.
 
-    vocab_size: V.  vocab_size_from: where it comes from, one of `vocab_size`'s words.
-    specials: id -> text of the special tokens.
-    special_tokens: `bos_token` … -> text, what a chat template may refer to.
-    chat_template, tool_template: of conversations without and with tools, where they differ.
-    stop_tokens: texts of the tokens that end generation.
-    fingerprint: sha256 of `json`.
+    Attributes:
+        name: A short name for people.
+        source: Where it was read from: preset name, path, or hub id with its commit.
+        licence: The licence of the model, as far as its files say.
+        vocab_size: V.
+        specials: Id -> text of the special tokens.
+        special_tokens: Role (`bos_token`, …) -> text, for chat templates.
+        chat_template: The Jinja template of conversations; None where the model has none.
+        fingerprint: Hex sha256 of `json`.
+        tool_template: The template of conversations with tools, where it is another one.
+        stop_tokens: Texts of the tokens that end generation.
+        warnings: Sentences for the user.
+        vocab_size_from: Where V comes from, one of the constants of `vocab_size`.
     """
 
     name: str
@@ -66,68 +73,80 @@ class Tokenizer:
     stop_tokens: tuple[str, ...] = ()
     warnings: tuple[str, ...] = field(default=(), compare=False)
     vocab_size_from: str = field(default="", compare=False)
-    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def backend(self) -> tokenizers.Tokenizer:
         """HF tokenizer of the text alone: no truncation, padding, or tokens of a post-processor.
 
-        Without a post-processor offsets are those of the text, blanks included.
+        Without a post-processor, offsets refer to the text as given, blanks included.
         """
-        return self._kept["backend"]
+        return self._cache["backend"]
 
     @property
     def json(self) -> str:
-        """Text of tokenizer.json; kept compressed, for it takes 20 MB and is seldom asked for."""
+        """Text of tokenizer.json; held compressed, since it can take 20 MB and is rarely read."""
         import pyarrow as pa
 
-        packed, length = self._kept["json"]
+        packed, length = self._cache["json"]
         return pa.decompress(packed, length, PACKED, asbytes=True).decode()
 
     @property
     def hf(self) -> PreTrainedTokenizerFast:
         """The transformers tokenizer, with this chat template."""
-        if "hf" not in self._kept:
+        if "hf" not in self._cache:
             from transformers import PreTrainedTokenizerFast
 
-            self._kept["hf"] = PreTrainedTokenizerFast(
+            self._cache["hf"] = PreTrainedTokenizerFast(
                 tokenizer_object=_parse(self.json, self.source),
                 chat_template=self.chat_template,
                 clean_up_tokenization_spaces=False,
                 **self.special_tokens,
             )
-        return self._kept["hf"]
+        return self._cache["hf"]
 
     def ids(self, text: str) -> list[int]:
-        """Ids of a text, nothing added."""
+        """Return the token ids of a text, without any added tokens."""
         return self.backend.encode(text, add_special_tokens=False).ids
 
     def pieces(self, text: str) -> list[tuple[str, int]]:
-        """(piece of the text, id) per token; the pieces join to the text.
+        """Split a text into the pieces that its tokens stand for; the pieces join to the text.
 
-        Where several ids make up one character the first holds it and the others hold "";
-        what the tokenizer drops (a normalizer may) stands with the token after it.
+        Args:
+            text: Any text.
+
+        Returns:
+            (piece, id) per token. Where several ids make up one character the first has it and the
+            others have ""; text that the tokenizer drops (a normalizer may) joins the next token.
         """
         encoding = self.backend.encode(text, add_special_tokens=False)
-        pieces, at = [], 0
+        pieces, done = [], 0
         for id_, (_, end) in zip(encoding.ids, encoding.offsets, strict=True):
-            pieces.append((text[at:end], id_))
-            at = max(at, end)
-        if pieces and at < len(text):
-            pieces[-1] = (pieces[-1][0] + text[at:], pieces[-1][1])
+            pieces.append((text[done:end], id_))
+            done = max(done, end)
+        if pieces and done < len(text):
+            pieces[-1] = (pieces[-1][0] + text[done:], pieces[-1][1])
         return pieces
 
     def token(self, i: int) -> str:
-        """Display text of an id: its text, or its bytes as <0xE2 0x96> where they are no text."""
+        """Return the display text of one id, as `tokens` does."""
         return self.tokens([i])[0]
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
-        """Display text of each id; one without a token (V is often padded) shows as <id 151700>."""
-        if "table" not in self._kept:
+        """Return the display text of each id.
+
+        Args:
+            ids: Token ids, 0 or more.
+
+        Returns:
+            The text of each; bytes as <0xE2 0x96> where they are not UTF-8, and <id 151700> where
+            an id has no token (V is often padded).
+        """
+        if "table" not in self._cache:
             added = {i: t.content for i, t in self.backend.get_added_tokens_decoder().items()}
             byte_level = "ByteLevel" in repr(self.backend.decoder)
-            self._kept["table"] = added, token_text.byte_of_letter() if byte_level else None
-        added, bytes_of = self._kept["table"]
+            self._cache["table"] = added, token_text.byte_of_letter() if byte_level else None
+        added, bytes_of = self._cache["table"]
         return [token_text.display(i, self.backend, added, bytes_of) for i in map(int, ids)]
 
 
@@ -138,11 +157,20 @@ def load_tokenizer(
     config: str | Path | None = None,
     vocab_size: int | None = None,
 ) -> Tokenizer:
-    """A tokenizer by preset name, folder, tokenizer.json path or hub id (`org/name`).
+    """Load a tokenizer by preset name, folder, path of a tokenizer.json, or hub id (`org/name`).
 
-    config: a config.json to take V from, instead of the one beside the tokenizer.
-    vocab_size: V itself, above any config; config and vocab_size exclude each other.
-    InputError in one sentence when it cannot be had.
+    Args:
+        spec: The name, path or id; presets come first, then paths that exist.
+        revision: Branch, tag or commit of a hub id.
+        config: A config.json to take V from, instead of the one beside the tokenizer.
+        vocab_size: V itself, instead of any config's; excludes `config`.
+
+    Returns:
+        The tokenizer.
+
+    Raises:
+        InputError: There is no such tokenizer, a file of it is unusable, it cannot be downloaded,
+            or V is given twice or does not fit.
     """
     if config is not None and vocab_size is not None:
         raise InputError("V is given twice, as a config.json and as a number; give one of them.")
@@ -185,23 +213,23 @@ def _preset(preset: Preset, given: Given) -> Tokenizer:
 
 
 def _from_files(file: Path, name: str, source: str, given: Given) -> Tokenizer:
-    """From tokenizer.json and whatever stands beside it."""
+    """Build a tokenizer from tokenizer.json and the files beside it."""
     folder = file.parent
-    about = files.read_object(folder / "tokenizer_config.json")
+    config = files.read_object(folder / "tokenizer_config.json")
     return _tokenizer(
         files.read_text(file),
         name=name,
         source=source,
         licence=files.licence(folder),
-        special_tokens=files.special_tokens(folder, about),
-        templates=files.chat_templates(folder, about),
+        special_tokens=files.special_tokens(folder, config),
+        templates=files.chat_templates(folder, config),
         folder=folder,
         size=lambda backend: given.of(backend, source, beside=folder / CONFIG),
     )
 
 
 def _from_hub(repo: str, revision: str | None, given: Given) -> Tokenizer:
-    """The few small files of a hub repository, kept in the hub cache. Nothing of it is executed."""
+    """Download the few small files of a hub repository into the hub cache; none is executed."""
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download
 
@@ -209,23 +237,25 @@ def _from_hub(repo: str, revision: str | None, given: Given) -> Tokenizer:
     try:
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=HUB_FILES))
     except hub.GatedRepoError:
-        why = "is gated; accept its licence on the hub and run `hf auth login`"
+        reason = "is gated; accept its licence on the hub and run `hf auth login`"
     except hub.RevisionNotFoundError:
-        why = "has no such revision; give a branch, tag or commit of it"
+        reason = "has no such revision; give a branch, tag or commit of it"
     except hub.RepositoryNotFoundError:
-        why = "does not exist on the hub, or is private; check the name, or run `hf auth login`"
+        reason = "does not exist on the hub, or is private; check the name, or run `hf auth login`"
     except Exception as error:
         offline = isinstance(error, hub.LocalEntryNotFoundError | ConnectionError)
-        said = "no connection to the hub" if offline else str(error).partition("\n")[0].rstrip(".")
-        why = f"cannot be downloaded: {said}; check the internet connection, or give a folder that "
-        why += "holds the model's tokenizer.json"
+        cause = "no connection to the hub" if offline else str(error).partition("\n")[0].rstrip(".")
+        reason = (
+            f"cannot be downloaded: {cause}; check the internet connection, or give a folder that "
+        )
+        reason += "holds the model's tokenizer.json"
     else:
         if not (folder / "tokenizer.json").is_file():
             raise InputError(
                 f"The hub model {where} has no tokenizer.json; only fast tokenizers can be read."
             )
         return _from_files(folder / "tokenizer.json", repo, f"{repo}@{folder.name}", given)
-    raise InputError(f"The hub model {where} {why}.")
+    raise InputError(f"The hub model {where} {reason}.")
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -242,43 +272,43 @@ def _tokenizer(
     size: Callable[[tokenizers.Tokenizer], VocabSize],
     folder: Path | None = None,
 ) -> Tokenizer:
-    """A Tokenizer from the text of tokenizer.json and what is known about it."""
+    """Build a Tokenizer from the text of tokenizer.json and what is known about the model."""
     import pyarrow as pa
 
     backend, raw = _backend(text, source), text.encode()
     packed = pa.compress(raw, PACKED, asbytes=True)
     warnings: list[str] = []
-    known = {role: t for role, t in special_tokens.items() if backend.token_to_id(t) is not None}
-    if missing := sorted(set(special_tokens.values()) - set(known.values())):
+    present = {role: t for role, t in special_tokens.items() if backend.token_to_id(t) is not None}
+    if missing := sorted(set(special_tokens.values()) - set(present.values())):
         warnings.append(
             f"{', '.join(missing)}: named as special tokens, but not in tokenizer.json; left out."
         )
-    ends = [known["eos_token"]] if "eos_token" in known else []
+    eos_texts = [present["eos_token"]] if "eos_token" in present else []
     stops = files.stop_tokens(folder, backend) if folder else ()
-    found = size(backend)
+    vocab_size = size(backend)
     return Tokenizer(
         name=name,
         source=source,
         licence=licence,
-        vocab_size=found.size,
-        vocab_size_from=found.origin,
+        vocab_size=vocab_size.size,
+        vocab_size_from=vocab_size.origin,
         specials={
             i: token.content
             for i, token in sorted(backend.get_added_tokens_decoder().items())
             if token.special
         },
-        special_tokens=known,
+        special_tokens=present,
         chat_template=templates.get("default", next(iter(templates.values()), None)),
         tool_template=templates.get("tool_use"),
-        stop_tokens=tuple(dict.fromkeys((*ends, *stops))),
+        stop_tokens=tuple(dict.fromkeys((*eos_texts, *stops))),
         fingerprint=hashlib.sha256(raw).hexdigest(),
-        warnings=(*warnings, *found.warnings),
-        _kept={"backend": backend, "json": (packed, len(raw))},
+        warnings=(*warnings, *vocab_size.warnings),
+        _cache={"backend": backend, "json": (packed, len(raw))},
     )
 
 
 def _backend(text: str, source: str) -> tokenizers.Tokenizer:
-    """The HF tokenizer of a tokenizer.json, stripped to what turns text into ids."""
+    """Return the HF tokenizer of a tokenizer.json, reduced to what turns text into ids."""
     backend = _parse(text, source)
     if getattr(backend.model, "dropout", None):
         raise InputError(
@@ -297,12 +327,14 @@ def _parse(text: str, source: str) -> tokenizers.Tokenizer:
     try:
         return tokenizers.Tokenizer.from_str(text)
     except Exception as error:  # the Rust parser raises a bare Exception
-        why = f"`tokenizers` {tokenizers.__version__} cannot read it ({error})"
+        reason = f"`tokenizers` {tokenizers.__version__} cannot read it ({error})"
         try:
             content = json.loads(text)
         except ValueError as broken:
-            why = f"it is not JSON ({broken})"
+            reason = f"it is not JSON ({broken})"
         else:
             if not (isinstance(content, dict) and isinstance(content.get("model"), dict)):
-                why = "it is JSON, but has no `model`"
-        raise InputError(f"{source} holds no tokenizer: {why}; give a tokenizer.json.") from error
+                reason = "it is JSON, but has no `model`"
+        raise InputError(
+            f"{source} holds no tokenizer: {reason}; give a tokenizer.json."
+        ) from error

@@ -1,7 +1,8 @@
 """V, the model's vocabulary size: the rows of its head and of every mapping.
 
-Models are often padded beyond their tokenizer, so V is the model's to say: its config.json, else
-a number given by hand, else what the tokenizer holds, which is said.
+Models are often padded beyond their tokenizer. So V is what the user gives (a number or a
+config.json), else the vocab_size of the model's config.json, else the size of the tokenizer, with a
+warning.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vocabtrim_core.model_config import LARGEST, read_config
 if TYPE_CHECKING:
     import tokenizers
 
-# Where V comes from, as counts, exports and people are told.
+# Where V comes from, in the words of counts, exports and pages.
 CONFIG_JSON, BY_HAND, PRESET, ASSUMED = (
     "the model's config.json",
     "given by hand",
@@ -39,7 +40,13 @@ PADDED: dict[tuple[int, str], tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class VocabSize:
-    """size: V.  origin: one of the words above.  warnings: what to know about it."""
+    """The vocabulary size of a model, and where it comes from.
+
+    Attributes:
+        size: V.
+        origin: CONFIG_JSON, BY_HAND, PRESET or ASSUMED.
+        warnings: Sentences for the user.
+    """
 
     size: int
     origin: str
@@ -48,7 +55,12 @@ class VocabSize:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the user says of V: a config.json, or the number itself; nothing where both are None."""
+    """What the user gives for V: a config.json, or the number itself.
+
+    Attributes:
+        config: Path of a config.json; None for none.
+        vocab_size: V; None for none.
+    """
 
     config: str | Path | None = None
     vocab_size: int | None = None
@@ -61,13 +73,26 @@ class Given:
         beside: Path | None = None,
         preset: int | None = None,
     ) -> VocabSize:
-        """V for a tokenizer called `source`: as given, else by the config.json `beside` it, else
-        the `preset` model's, else what the tokenizer holds.
+        """Return V for a tokenizer.
 
-        Text must never become an id that the model has no row for, so ordinary tokens past V are
-        an InputError, and past a V given by hand added ones too. Added tokens past the V of a
-        config.json are a warning: such models exist (a text-only Gemma 3 lacks the row of the
-        image token), and the ids appear only where a text spells the token out.
+        V is what was given, else the one of the config.json `beside` the tokenizer, else the
+        `preset` model's, else the size of the tokenizer. Text must never become an id that the
+        model has no row for. So ordinary tokens past V are an error, and past a V given by hand
+        added tokens too. Added tokens past the V of a config.json give a warning: such models exist
+        (a text-only Gemma 3 lacks the row of the image token), and the ids appear only where a text
+        spells the token out.
+
+        Args:
+            backend: The tokenizer.
+            source: Its name, for messages.
+            beside: Path of the config.json in its folder, which may be absent.
+            preset: V of the bundled model, for a preset.
+
+        Returns:
+            V with its origin and warnings.
+
+        Raises:
+            InputError: V is too small for the tokenizer or out of range, or a config is unusable.
         """
         if self.vocab_size is not None:
             return _by_hand(self.vocab_size, backend)
@@ -83,38 +108,48 @@ class Given:
         return _assumed(backend)
 
 
-def least(backend: tokenizers.Tokenizer) -> int:
-    """The smallest V that has a row for every id of a tokenizer: its largest id + 1."""
+def smallest_vocab_size(backend: tokenizers.Tokenizer) -> int:
+    """Return the smallest V that has a row for every id of `backend`: its largest id + 1."""
     return max(_ordinary(backend), max(backend.get_added_tokens_decoder(), default=-1)) + 1
 
 
-def padded(backend: tokenizers.Tokenizer) -> tuple[int, ...]:
-    """V of the models known to have this tokenizer, ascending; none for a tokenizer not known."""
+def known_vocab_sizes(backend: tokenizers.Tokenizer) -> tuple[int, ...]:
+    """List the V of the models known to have this tokenizer.
+
+    Args:
+        backend: The tokenizer.
+
+    Returns:
+        Sizes by their published config.json, ascending; () for an unknown tokenizer.
+    """
     ordinary = backend.get_vocab_size(with_added_tokens=False)
-    found = (
+    matches = (
         sizes
         for (count, marker), sizes in PADDED.items()
         if count == ordinary and (not marker or backend.token_to_id(marker) is not None)
     )
-    return tuple(size for size in next(found, ()) if size >= least(backend))
+    return tuple(size for size in next(matches, ()) if size >= smallest_vocab_size(backend))
 
 
 def _ordinary(backend: tokenizers.Tokenizer) -> int:
-    """The largest id of a token that is not an added one."""
+    """Return the largest id of a token that is not an added one."""
     return max(backend.get_vocab(with_added_tokens=False).values(), default=-1)
 
 
 def _by_hand(size: int, backend: tokenizers.Tokenizer) -> VocabSize:
-    needed = least(backend)
+    needed = smallest_vocab_size(backend)
     if not needed <= size <= LARGEST:
         raise InputError(
             f"V must lie within {needed:,}..{LARGEST:,}, since the tokenizer has ids up to "
             f"{needed - 1:,}, but it is given as {size:,}; give the vocab_size of the model's "
             "config.json."
         )
-    known = padded(backend)
-    doubt = f"V is {size:,}, given by hand; models known with this tokenizer have {_listed(known)}."
-    return VocabSize(size, BY_HAND, (doubt,) if known and size not in known else ())
+    known_sizes = known_vocab_sizes(backend)
+    warning = (
+        f"V is {size:,}, given by hand; models known with this tokenizer have "
+        f"{_listed(known_sizes)}."
+    )
+    return VocabSize(size, BY_HAND, (warning,) if known_sizes and size not in known_sizes else ())
 
 
 def _of_config(path: Path, backend: tokenizers.Tokenizer, source: str) -> VocabSize:
@@ -141,11 +176,11 @@ def _of_config(path: Path, backend: tokenizers.Tokenizer, source: str) -> VocabS
 
 
 def _assumed(backend: tokenizers.Tokenizer) -> VocabSize:
-    size = max(backend.get_vocab_size(with_added_tokens=True), least(backend))
-    known = padded(backend)
+    size = max(backend.get_vocab_size(with_added_tokens=True), smallest_vocab_size(backend))
+    known_sizes = known_vocab_sizes(backend)
     models = (
-        f"models known with this tokenizer have {_listed(known)}"
-        if known
+        f"models known with this tokenizer have {_listed(known_sizes)}"
+        if known_sizes
         else ("models are often padded to more")
     )
     return VocabSize(

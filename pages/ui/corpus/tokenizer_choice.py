@@ -19,7 +19,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import PRESETS, Tokenizer
-from vocabtrim_core.tokenizers.vocab_size import ASSUMED, least, padded
+from vocabtrim_core.tokenizers.vocab_size import ASSUMED, known_vocab_sizes, smallest_vocab_size
 from vocabtrim_core.workspace.files import write_atomic
 
 SOURCES = ("Bundled", "Path", "Upload", "Hub")
@@ -61,7 +61,10 @@ def choose() -> Tokenizer | None:
 def _with_v(tokenizer: Tokenizer, spec: str, revision: str | None) -> Tokenizer:
     """The field for the model's V where no config.json says it, with the sizes that are known."""
     key = f"model_v_{tokenizer.fingerprint[:16]}"
-    sizes, needed = padded(tokenizer.backend), least(tokenizer.backend)
+    sizes, needed = (
+        known_vocab_sizes(tokenizer.backend),
+        smallest_vocab_size(tokenizer.backend),
+    )
     if sizes:
         st.pills(
             "Models with this tokenizer have V",

@@ -10,9 +10,10 @@ from vocabtrim_core.exports.exporter import Exporter
 
 def _discover() -> dict[str, Exporter]:
     modules = (
-        importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
+        importlib.import_module(f"{__name__}.{module.name}")
+        for module in pkgutil.iter_modules(__path__)
     )
-    return {m.EXPORTER.name: m.EXPORTER for m in modules}
+    return {module.EXPORTER.name: module.EXPORTER for module in modules}
 
 
 FORMATS: dict[str, Exporter] = _discover()  # by module name, alphabetically

@@ -12,12 +12,12 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """cache.pt, the pair of d2t and t2d."""
+    """Implements `Exporter.write`: cache.pt, the pair of d2t and t2d."""
     return [save_pair(folder / "cache.pt", vocabulary)]
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """Target ids of the pair."""
+    """Implements `Exporter.read`: the target ids of the pair."""
     return load_pair(folder / "cache.pt")
 
 

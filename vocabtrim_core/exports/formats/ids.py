@@ -1,4 +1,4 @@
-"""Plain text, for everything else: ids.json (with V) and ids.txt (one id per line)."""
+"""Plain text, for scripts: ids.json (with V) and ids.txt (one id per line)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """The same ascending ids twice."""
+    """Implements `Exporter.write`: ids.json and ids.txt with the same ascending ids."""
     ids = vocabulary.ids.tolist()
     value = {"vocab_size": vocabulary.vocab_size, "ids": ids}
     return [
@@ -24,7 +24,7 @@ def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> 
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """The ids, equal in both files."""
+    """Implements `Exporter.read`: the ids, once both files hold the same."""
     value, text = load_json(folder / "ids.json"), folder / "ids.txt"
     size = value.get("vocab_size")
     if not isinstance(size, int):

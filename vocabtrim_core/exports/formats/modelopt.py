@@ -13,12 +13,12 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """d2t.pt: int64[k], not wrapped in a dict; dtype and shape are compared exactly."""
+    """Implements `Exporter.write`: d2t.pt, a bare int64[k]; its readers compare dtype and shape."""
     return [save_torch(folder / "d2t.pt", vocabulary.d2t)]
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """Target ids of the offsets."""
+    """Implements `Exporter.read`: the target ids of the offsets."""
     return offsets_to_ids(load_torch(folder / "d2t.pt"), where=str(folder / "d2t.pt"))
 
 

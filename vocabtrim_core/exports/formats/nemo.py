@@ -16,7 +16,7 @@ NAME = "draft_token_map.pt"
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """{"selected_token_ids": int64[k] absolute, "target_vocab_size": V}."""
+    """Implements `Exporter.write`: {"selected_token_ids": int64[k], "target_vocab_size": V}."""
     value = {
         "selected_token_ids": vocabulary.ids,
         "target_vocab_size": vocabulary.vocab_size,
@@ -25,7 +25,7 @@ def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> 
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """The selected ids, within the stated target size."""
+    """Implements `Exporter.read`: the selected ids, checked against the stated vocabulary size."""
     path = folder / NAME
     value = load_torch(path)
     if not isinstance(value, dict) or not isinstance(value.get("target_vocab_size"), int):

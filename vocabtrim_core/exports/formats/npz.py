@@ -16,13 +16,13 @@ NAME = "draft_vocabulary.npz"
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """ids int64[k], d2t int64[k] offsets, t2d bool[V]; without pickle."""
+    """Implements `Exporter.write`: ids int64[k], d2t int64[k] and t2d bool[V], without pickle."""
     arrays = {"ids": vocabulary.ids, "d2t": vocabulary.d2t, "t2d": vocabulary.t2d}
     return [save_npz(folder / NAME, **arrays)]
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """The ids, once the three arrays agree."""
+    """Implements `Exporter.read`: the ids, once the three arrays agree."""
     path = folder / NAME
     arrays = load_arrays(path)
     if not isinstance(arrays, dict) or not {"ids", "d2t", "t2d"} <= arrays.keys():

@@ -17,7 +17,7 @@ NO_TEMPLATE = "# chat_template: its name in SpecForge (an offline run does not r
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """The mapping always; config.json and run.yaml when the draft's shapes are known."""
+    """Implements `Exporter.write`: the mapping; with known shapes config.json, run.yaml."""
     files = [save_pair(folder / MAPPING, vocabulary)]
     if context.architecture is not None:
         config = context.architecture.draft_config(len(vocabulary))
@@ -27,10 +27,18 @@ def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> 
 
 
 def run_file(k: int, context: ExportContext) -> str:
-    """An offline EAGLE-3 run in SpecForge's own schema; two paths are left to fill in."""
-    counted = context.counts.provenance if context.counts else None
-    length = (counted.max_length if counted else None) or 4096
-    template = counted.template if counted else ""
+    """Write an offline EAGLE-3 run in SpecForge's own schema; two paths are left to fill in.
+
+    Args:
+        k: Number of draft tokens.
+        context: Where the vocabulary comes from; the counts give max_length and template.
+
+    Returns:
+        The text of run.yaml.
+    """
+    provenance = context.counts.provenance if context.counts else None
+    length = (provenance.max_length if provenance else None) or 4096
+    template = provenance.template if provenance else ""
     chat = f"chat_template: {template}" if template in SPECFORGE_TEMPLATES else NO_TEMPLATE
     return f"""\
 # EAGLE-3 draft with {k:,} tokens. Fill in the two paths, then, in this folder:
@@ -66,7 +74,7 @@ deployment: {{mode: local_colocated, trainer: {{nnodes: 1, nproc_per_node: 1}}}}
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """Target ids of the mapping."""
+    """Implements `Exporter.read`: the target ids of the mapping."""
     return load_pair(folder / MAPPING)
 
 

@@ -14,21 +14,23 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def write(vocabulary: DraftVocabulary, context: ExportContext, folder: Path) -> list[Path]:
-    """Both names of both arrays; token_freq.pt (token id -> count, seen ids only) with counts."""
+    """Implements `Exporter.write`: both arrays, each twice; token_freq.pt with counts."""
     k = len(vocabulary)
     files = []
     for suffix in ("", f"-{k}"):
         files.append(save_npy(folder / f"d2t{suffix}.npy", vocabulary.d2t))
         files.append(save_npy(folder / f"t2d{suffix}.npy", vocabulary.t2d))
     if context.counts is not None:
-        seen = np.flatnonzero(context.counts.counts)
-        frequencies = dict(zip(seen.tolist(), context.counts.counts[seen].tolist(), strict=True))
+        seen_ids = np.flatnonzero(context.counts.counts)
+        frequencies = dict(
+            zip(seen_ids.tolist(), context.counts.counts[seen_ids].tolist(), strict=True)
+        )
         files.append(save_torch(folder / "token_freq.pt", frequencies))
     return files
 
 
 def read(folder: Path, k: int) -> np.ndarray:
-    """Target ids, equal under both names."""
+    """Implements `Exporter.read`: the target ids, once the files of both names agree."""
     new, old = (
         offsets_to_ids(
             load_arrays(folder / f"d2t{suffix}.npy"),
