@@ -4,31 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.generalization.held_out import StabilitySample
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.tradeoff import TradeOff
 
 Progress = Callable[..., None]
-
-
-class StabilitySample(Protocol):
-    """Counts that can be drawn again in units: conversations, or pieces of a corpus."""
-
-    @property
-    def conversations(self) -> int: ...
-
-    @property
-    def units(self) -> int: ...
-
-    def weighted(self, times: np.ndarray) -> np.ndarray:
-        """int64[V] with unit u taken times[u] times (uint8)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
