@@ -213,9 +213,7 @@ class AcceptanceModel:
         """float64[V] twice: the ends of the 90 % band of the acceptance length."""
         down, up = combined(self.deviations(np.arange(1, len(self.coverage) + 1)))
         top = np.minimum(np.maximum(self.ceiling, self.middle), self.depth + 1)
-        return np.maximum(self.middle * np.exp(-down), 1), np.minimum(
-            self.middle * np.exp(up), top
-        )
+        return np.maximum(self.middle * np.exp(-down), 1), np.minimum(self.middle * np.exp(up), top)
 
 
 def full_length_from(

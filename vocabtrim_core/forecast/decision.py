@@ -53,7 +53,7 @@ class Decision:
 
     @property
     def worth_it(self) -> bool:
-        """Whether 3 % or more over the usual 32,000 are within the band (over V, where V is less)."""
+        """Whether a gain of 3 % over the usual 32,000 (or over a smaller V) is in the band."""
         gain = self.gains.get(SHIPPED_K) or next(iter(self.gains.values()))
         return gain.high >= WORTH
 
@@ -104,9 +104,13 @@ def decide(
     else:
         k = int(as_good[np.argmin(np.abs(as_good - optimum))])
         reason = "utility" if k == optimum else "fastest" if k == fastest else "nearest"
-    ends = (int(min(as_good[0], k)), int(max(as_good[-1], k))) if reason != "chosen" else (
-        int(as_good[0]),
-        int(as_good[-1]),
+    ends = (
+        (int(min(as_good[0], k)), int(max(as_good[-1], k)))
+        if reason != "chosen"
+        else (
+            int(as_good[0]),
+            int(as_good[-1]),
+        )
     )
     baselines = [base for base in (size, SHIPPED_K) if base <= size]
     return Decision(

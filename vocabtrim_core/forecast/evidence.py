@@ -1,7 +1,8 @@
 """Public measurements of trimmed drafts, each beside the forecast made without it.
 
-The file `evidence.csv` holds facts with their sources. A forecast sees of a row what is known before
-the trimmed draft is run: shapes, device, the baseline's acceptance length and cycle time, coverage.
+The file `evidence.csv` holds facts with their sources. A forecast sees of a row what is known
+before the trimmed draft is run: shapes, device, the baseline's acceptance length and cycle time,
+coverage.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
-from vocabtrim_core.forecast.band import combined
-from vocabtrim_core.forecast.cycle_model import from_one_run
+from vocabtrim_core.forecast.band import Z, combined
+from vocabtrim_core.forecast.cycle_model import CycleRange, from_one_run
 from vocabtrim_core.forecast.devices import device
 from vocabtrim_core.forecast.throughput import Forecast, Gain
 
@@ -33,12 +34,17 @@ CLASSES = {
     "C": "confounded",
 }
 PAIRS = ("P", "L", "Q")
-# Where a source does not say what its list covers: the least, expected and most.
+# Where a source does not say what a list of so many tokens covers: the least, expected and most.
+LEAST_WITHOUT_COVERAGE = 32_000
 UNKNOWN_COVERAGE = (0.93, 0.97, 0.999)
+# Standard deviation of a measured ratio where the source gives no interval. Pairs that sources ran
+# twice differ so much: +16.5 and +11.3 %, +27.2 and +30.1 %, +1.5 and +3.8 %.
+UNSTATED_NOISE = 0.025
+UNKNOWN = "unknown"
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """One measurement. Empty cells of the file are None.
+    """One measurement. Empty cells of the file stand for the defaults, `unknown` for None.
 
     Attributes:
         id: Unique, stable.
@@ -47,7 +53,7 @@ class Evidence(msgspec.Struct, frozen=True):
         kind: A key of CLASSES.
         model: Target model.
         head: Kind of draft: eagle, eagle3, mtp, ...
-        hidden_size: Width of a head row, H.
+        hidden_size: Width of a head row, H; 0 where not given, as for other sizes.
         vocab_size: V of the target.
         k_base: Rows of the baseline's head.
         k: Rows of the trimmed head.
@@ -55,52 +61,60 @@ class Evidence(msgspec.Struct, frozen=True):
         device: A key of HARDWARE.
         engine: Engine with its version.
         batch: Sequences decoded together.
+        ranks: Devices that share each head row.
         depth: Drafted tokens K.
         length_base: The baseline's acceptance length, 1 + accepted / steps.
         length_k: The trimmed draft's.
         coverage_base: Share of the served text in the baseline's list; None for all of V.
         coverage_k: Share of it in the trimmed list.
         cycle_ms_base: Milliseconds per cycle of the baseline.
+        cycle_ms_k: Milliseconds per cycle of the trimmed draft.
         throughput_base: Output tokens/s of the baseline.
         throughput_k: Output tokens/s of the trimmed draft.
         gain: Relative gain as the source gives it, where throughputs are not given; 0.03 = +3 %.
-        equal_acceptance: The gain is that of the cycle time alone.
+        equal_acceptance: Only the cycle time is compared.
         head_bytes_base: Bytes per weight of the baseline's head.
         head_bytes_k: Bytes per weight of the trimmed head.
+        noise: Standard deviation of the measured ratio, relative; from the source's interval.
         note: What a reader must know, in our words.
     """
 
     id: str
     source: str
     kind: str
-    model: str
-    head: str
-    hidden_size: int
-    vocab_size: int
-    k_base: int
-    k: int
-    training: str
-    device: str
-    depth: int
+    model: str = ""
+    head: str = ""
+    hidden_size: int = 0
+    vocab_size: int = 0
+    k_base: int = 0
+    k: int = 0
+    training: str = "sliced"
+    device: str = ""
+    depth: int = 0
     date: str = ""
     engine: str = ""
     batch: int = 1
+    ranks: int = 1
     length_base: float | None = None
     length_k: float | None = None
     coverage_base: float | None = None
     coverage_k: float | None = None
     cycle_ms_base: float | None = None
+    cycle_ms_k: float | None = None
     throughput_base: float | None = None
     throughput_k: float | None = None
     gain: float | None = None
     equal_acceptance: bool = False
-    head_bytes_base: float = 2.0
-    head_bytes_k: float = 2.0
+    head_bytes_base: float | None = 2.0
+    head_bytes_k: float | None = None
+    noise: float = UNSTATED_NOISE
     note: str = ""
 
     @property
     def observed(self) -> float | None:
-        """Measured relative gain in throughput."""
+        """Measured relative gain, of the cycle time where acceptance is taken to be equal."""
+        if self.equal_acceptance and self.cycle_ms_base and self.cycle_ms_k:
+            return self.cycle_ms_base / self.cycle_ms_k - 1
         if self.throughput_base and self.throughput_k:
             return self.throughput_k / self.throughput_base - 1
         return self.gain
@@ -182,7 +196,8 @@ def parse(text: str, name: str) -> tuple[Evidence, ...]:
         )
     rows: list[Evidence] = []
     for number, cells in enumerate(reader, 2):
-        given = {field: value for field, value in cells.items() if value not in ("", None)}
+        given: dict[str, str | None] = {k: v for k, v in cells.items() if v not in ("", None)}
+        given |= {field: None for field, value in given.items() if value == UNKNOWN}
         try:
             row = msgspec.convert(given, Evidence, strict=False)
         except msgspec.ValidationError as error:
@@ -202,13 +217,15 @@ def _checked_values(row: Evidence, place: str) -> Evidence:
             f"{place}: there is no class {row.kind!r}; choose one of {', '.join(CLASSES)}."
         )
     for field in ("k", "k_base"):
-        if not 1 <= getattr(row, field) <= row.vocab_size:
-            raise InputError(f"{place}: {field} must lie within 1..{row.vocab_size:,}.")
+        if row.vocab_size and not 0 <= getattr(row, field) <= row.vocab_size:
+            raise InputError(f"{place}: {field} must lie within 0..{row.vocab_size:,}.")
     return row
 
 
 def check(row: Evidence) -> Checked:
     """A measurement beside the forecast that is made without it.
+
+    The band is that of the forecast together with the noise of the measurement.
 
     Args:
         row: The measurement.
@@ -216,17 +233,36 @@ def check(row: Evidence) -> Checked:
     Returns:
         The forecast, or the reason why there is none.
     """
-    if row.kind not in PAIRS:
-        return Checked(row, None, f"No pair: {CLASSES[row.kind]}.")
-    cycle_s = _cycle_s(row)
-    if cycle_s is None:
-        return Checked(row, None, "The source gives no cycle time of the baseline.")
     try:
-        if row.kind == "Q":
-            return Checked(row, _quantised(row, cycle_s))
-        return Checked(row, _trimmed(row, cycle_s))
+        return Checked(row, _forecast_of(row))
     except InputError as error:
         return Checked(row, None, str(error))
+
+
+def _forecast_of(row: Evidence) -> Gain:
+    if row.kind not in PAIRS:
+        raise InputError(f"No pair to compare: {CLASSES[row.kind]}.")
+    if not (row.hidden_size and row.vocab_size and row.k and row.k_base and row.depth):
+        raise InputError("The source does not give the head's shape and the drafted tokens.")
+    if row.head_bytes_base is None:
+        raise InputError("The source does not say in how many bits the head is stored.")
+    cycle_s = _cycle_s(row)
+    if cycle_s is None:
+        raise InputError("The source gives no cycle time of the baseline.")
+    if row.equal_acceptance or row.kind == "Q":
+        return _with_noise(_cycle_gain(row, cycle_s), row.noise)
+    least = row.vocab_size if row.kind == "L" else LEAST_WITHOUT_COVERAGE
+    if row.coverage_k is None and row.k < least:
+        raise InputError("The source does not say what share of the text the list covers.")
+    return _with_noise(_trimmed(row, cycle_s), row.noise)
+
+
+def _with_noise(gain: Gain, noise: float) -> Gain:
+    """The band of what would be measured."""
+    middle = 1 + gain.middle
+    ends = (np.log((1 + gain.low) / middle), np.log((1 + gain.high) / middle))
+    down, up = combined([ends, (-Z * noise, Z * noise)])
+    return Gain(*(float(middle * np.exp(x)) - 1 for x in (-down, 0.0, up)))
 
 
 def _cycle_s(row: Evidence) -> float | None:
@@ -238,27 +274,23 @@ def _cycle_s(row: Evidence) -> float | None:
     return None
 
 
-def _quantised(row: Evidence, cycle_s: float) -> Gain:
-    """Fewer bytes per head row at equal acceptance."""
-    hardware = device(row.device)
-    saved = row.depth * row.hidden_size * (
-        row.k_base * row.head_bytes_base - row.k * row.head_bytes_k
-    )
-    gains = sorted(
-        cycle_s / (cycle_s - saved / (hardware.bandwidth * share)) - 1
-        for share in hardware.effective
-    )
-    return Gain(gains[0], sum(gains) / 2, gains[1])
+def _cycle_gain(row: Evidence, cycle_s: float) -> Gain:
+    """What fewer bytes of head alone give, between the ends of the device's bandwidth."""
+    hardware, base = device(row.device), row.head_bytes_base or 0.0
+    each = base if row.head_bytes_k is None else row.head_bytes_k
+    saved = row.depth * row.hidden_size / row.ranks * (row.k_base * base - row.k * each)
+    times = [cycle_s - saved / (hardware.bandwidth * share) for share in hardware.effective]
+    if min(times) <= 0:
+        raise InputError(
+            f"Reading the head takes longer on {hardware.name} than the baseline's whole cycle."
+        )
+    low, high = sorted(cycle_s / time - 1 for time in times)
+    return Gain(low, cycle_s / (sum(times) / 2) - 1, high)
 
 
 def _trimmed(row: Evidence, cycle_s: float) -> Gain:
-    row_bytes = row.depth * row.hidden_size * row.head_bytes_base
+    row_bytes = row.depth * row.hidden_size / row.ranks * (row.head_bytes_base or 0.0)
     cycles = from_one_run(row.k_base, cycle_s, device(row.device), row_bytes)
-    expected = cycles.middle.speedup(row.k, row.k_base)
-    times = tuple(np.log(model.speedup(row.k, row.k_base) / expected) for model in cycles.ends)
-    if row.equal_acceptance:
-        down, up = combined([times])
-        return Gain(*(float(expected * np.exp(x)) - 1 for x in (-down, 0.0, up)))
     length = row.length_base
     if length is None:
         if not row.throughput_base:
@@ -280,7 +312,7 @@ def _trimmed(row: Evidence, cycle_s: float) -> Gain:
     return Gain(*(float(middle * np.exp(x)) - 1 for x in (-down, 0.0, up)))
 
 
-def _forecast(row: Evidence, length: float, cover: float, cycles: object) -> Forecast:
+def _forecast(row: Evidence, length: float, cover: float, cycles: CycleRange) -> Forecast:
     """A forecast over sizes whose coverage is known at two of them only."""
     coverage = np.ones(row.vocab_size)
     known = {row.k: cover, row.k_base: row.coverage_base if row.coverage_base else 1.0}
@@ -289,12 +321,10 @@ def _forecast(row: Evidence, length: float, cover: float, cycles: object) -> For
     coverage[-1] = 1.0
     full = length
     if row.k_base < row.vocab_size:
-        full, _, _ = full_length_from(
-            {row.k_base: length}, coverage, row.depth, row.training
-        )
+        full, _, _ = full_length_from({row.k_base: length}, coverage, row.depth, row.training)
     ceiling = np.full(row.vocab_size, row.depth + 1.0)
     model = AcceptanceModel(coverage, ceiling, row.depth, full, training=row.training)
-    return Forecast(model, cycles, row.k_base)  # type: ignore[arg-type]
+    return Forecast(model, cycles, row.k_base)
 
 
 def score(checked: Iterable[Checked]) -> Score | None:
@@ -304,8 +334,4 @@ def score(checked: Iterable[Checked]) -> Score | None:
         return None
     errors = [abs(row.error) for row in rows if row.error is not None]
     widths = [row.forecast.high - row.forecast.low for row in rows if row.forecast]
-    return Score(
-        len(rows), sum(bool(row.inside) for row in rows), median(errors), median(widths)
-    )
-
-
+    return Score(len(rows), sum(bool(row.inside) for row in rows), median(errors), median(widths))
