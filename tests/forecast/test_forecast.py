@@ -236,6 +236,10 @@ def test_a_head_of_fewer_bits_takes_fewer_bytes_a_row():
         (lambda: device("abacus"), "no hardware 'abacus'"),
         (lambda: roofline(LLAMA, HARDWARE["l4"], 3, batch=0), "batch must be"),
         (lambda: roofline(LLAMA, HARDWARE["l4"], 3, context=-1), "context must be"),
+        (
+            lambda: roofline(LLAMA, A100, 3, batch=256, context=4096),
+            r"16\.6 GB for weights and 141\.7 GB for the cache of 1,048,576 tokens",
+        ),
         (lambda: roofline(LLAMA, HARDWARE["l4"], 3, verified=3), "verifies 4 tokens or more"),
         (
             lambda: roofline(DraftArchitecture("d", 8, 8, 2, 1, 4, 50), HARDWARE["l4"], 3),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import expit, logit
 
 from vocabtrim_core.errors import InputError
@@ -40,7 +40,8 @@ def position_rates(length: float, depth: int, decay: float = DECAY) -> np.ndarra
     most = 1 / steps[-1]
     if missing(most) <= 0:
         return np.ones(depth)
-    return np.minimum(brentq(missing, 0, most, xtol=1e-12) * steps, 1)
+    first = root_scalar(missing, bracket=(0, most), xtol=1e-12).root
+    return np.minimum(first * steps, 1)
 
 
 def expected_tokens(rates: Sequence[float] | np.ndarray) -> float:
@@ -252,7 +253,8 @@ def full_length_from(
             return 1.0
         if trimmed(depth + 1.0, end) <= 0:
             return depth + 1.0
-        return float(brentq(trimmed, 1.0, depth + 1.0, args=(end,), xtol=1e-6))
+        found = root_scalar(trimmed, args=(end,), bracket=(1.0, depth + 1.0), xtol=1e-6)
+        return float(found.root)
 
     AcceptanceModel(both, top, depth, length)  # refuses a length outside 1..K + 1
     return solved(None), solved(1), solved(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.throughput import Forecast
@@ -51,4 +51,4 @@ def break_even(forecast: Forecast, k: int, baseline_k: int) -> BreakEven:
         return BreakEven(loss, 0.0)
     if excess(1.0) < 0:
         return BreakEven(loss, None)
-    return BreakEven(loss, float(brentq(excess, 0.0, 1.0, xtol=1e-6)))
+    return BreakEven(loss, float(root_scalar(excess, bracket=(0.0, 1.0), xtol=1e-6).root))

@@ -237,6 +237,7 @@ def roofline(
             f"{architecture.name} does not say how many layers its target has, or which kinds, so "
             "the time of a verification is unknown; use the target's config.json or measured runs."
         )
+    _check_memory(architecture, hardware, batch * context)
     bandwidth = hardware.expected_bandwidth
     flops = hardware.flops * sum(hardware.effective) / 2
     per_weight = architecture.bytes_per_weight
@@ -259,6 +260,21 @@ def roofline(
         CycleModel(fixed_s * (1 + most), row_s, name),
         _regime(architecture, hardware, batch * width, batch * verified, context),
     )
+
+
+def _check_memory(architecture: DraftArchitecture, hardware: Hardware, cached: int) -> None:
+    """InputError where weights and the cache of so many tokens do not fit into the device."""
+    draft = sum(architecture.weights.values()) + architecture.hidden_size * architecture.vocab_size
+    weights = architecture.bytes_per_weight * ((architecture.target_weights or 0) + draft)
+    layers = (architecture.target_layers or 0) + architecture.layers
+    cache = cached * layers * architecture.cache_bytes_per_layer
+    if weights + cache > hardware.memory:
+        raise InputError(
+            f"{architecture.name} needs {weights / 1e9:,.1f} GB for weights and "
+            f"{cache / 1e9:,.1f} GB for the cache of {cached:,} tokens, more than the "
+            f"{hardware.memory / 1e9:,.0f} GB of {hardware.name}; choose another device, fewer "
+            "sequences or a shorter context."
+        )
 
 
 def _regime(

@@ -94,13 +94,12 @@ class Forecast:
         ks = np.asarray(ks)
         like = ks if accepted_like is None else np.asarray(accepted_like)
         lengths = self.acceptance.middle
-        middle = lengths[like - 1] / lengths[baseline_k - 1]
-        middle = middle * self.cycles.middle.speedup(ks, baseline_k)
         expected = self.cycles.middle.speedup(ks, baseline_k)
-        times = tuple(
+        middle = lengths[like - 1] / lengths[baseline_k - 1] * expected
+        fast, slow = (
             np.log(model.speedup(ks, baseline_k) / expected) for model in self.cycles.ends
         )
-        down, up = combined([*self.acceptance.deviations(like, baseline_k), times])
+        down, up = combined([*self.acceptance.deviations(like, baseline_k), (fast, slow)])
         return middle * np.exp(-down), middle, middle * np.exp(up)
 
     def rates(self, ks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,8 +114,8 @@ class Forecast:
         ks = np.asarray(ks)
         expected = self.cycles.middle.cycle_s(ks)
         middle = self.acceptance.middle[ks - 1] / expected
-        times = tuple(np.log(expected / model.cycle_s(ks)) for model in self.cycles.ends)
-        down, up = combined([*self.acceptance.deviations(ks), times])
+        fast, slow = (np.log(expected / model.cycle_s(ks)) for model in self.cycles.ends)
+        down, up = combined([*self.acceptance.deviations(ks), (fast, slow)])
         return middle * np.exp(-down), middle, middle * np.exp(up)
 
     def tokens_per_s(self, k: int) -> tuple[float, float]:
