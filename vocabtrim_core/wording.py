@@ -1,43 +1,75 @@
-"""Numbers as people read them, with their unit. gap: what stands between the two; pages have none,
-reports a narrow no-break space."""
+"""Numbers and short phrases as pages, reports and commands show them, always with their unit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-GAP = "\N{NARROW NO-BREAK SPACE}"
+PAPER = "Ben Shoham, Balancing Coverage and Draft Latency in Vocabulary Trimming (arXiv 2603.05210)"
 
 
-def percent(share: float, digits: int = 1, gap: str = "") -> str:
-    """0.9447 -> '94.5%'; a share below one never reads as 100%."""
+def percent(share: float, digits: int = 1) -> str:
+    """Format a share as a percentage, such as 0.9447 as '94.5%'.
+
+    Args:
+        share: The share, 1 for all.
+        digits: Digits after the decimal point. A share below one gets as many more as it takes
+            not to read as 100%.
+
+    Returns:
+        The percentage with its sign.
+    """
     number = f"{100 * share:.{digits}f}"
     if share < 1 and float(number) == 100:
-        return percent(share, digits + 1, gap)
-    return f"{number}{gap}%"
+        return percent(share, digits + 1)
+    return f"{number}%"
 
 
-def signed(share: float, gap: str = "") -> str:
-    """A relative change, '+3.0%' or, with a true minus, '-1.2%'."""
-    return f"{100 * share:+.1f}{gap}%".replace("-", "\N{MINUS SIGN}")
+def signed(share: float) -> str:
+    """Format a relative change with its sign, such as '+3.0%'; the minus is U+2212.
+
+    Args:
+        share: The change relative to the baseline, such as 0.03.
+
+    Returns:
+        The change in percent with one decimal.
+    """
+    return f"{100 * share:+.1f}%".replace("-", "\N{MINUS SIGN}")
 
 
-def megabytes(count: float, gap: str = " ") -> str:
-    """Bytes in decimal megabytes, '91.4 MB'."""
-    return f"{count / 1e6:,.1f}{gap}MB"
+def between(low: float, high: float) -> str:
+    """Format an interval of relative changes, such as '-1.0% to +2.0%'.
+
+    Args:
+        low: The lower end, relative to the baseline.
+        high: The upper end, relative to the baseline.
+
+    Returns:
+        Both ends as `signed` writes them.
+    """
+    return f"{signed(low)} to {signed(high)}"
 
 
-def one_in(share: float) -> str:
-    """A share as '1 in 18'; 'none' for zero."""
-    return f"1 in {round(1 / share):,}" if share > 0 else "none"
+def megabytes(count: float) -> str:
+    """Format a number of bytes in decimal megabytes, such as '91.4 MB'.
 
+    Args:
+        count: Bytes.
 
-def counted(number: int, noun: str) -> str:
-    """'1 figure', '4,000 figures'."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    Returns:
+        Megabytes with one decimal, whatever the size, so that several can be compared.
+    """
+    return f"{count / 1e6:,.1f} MB"
 
 
 def format_bytes(count: int) -> str:
-    """Bytes for people: '812 bytes', '1.3 MB' (decimal units)."""
+    """Format a number of bytes in the decimal unit that fits, such as '812 bytes' or '1.3 MB'.
+
+    Args:
+        count: Bytes.
+
+    Returns:
+        The number with one decimal and its unit, up to TB.
+    """
     if count < 1000:
         return f"{count} bytes"
     value, units = count / 1000, iter(("kB", "MB", "GB", "TB"))
@@ -47,7 +79,76 @@ def format_bytes(count: int) -> str:
     return f"{value:.1f} {unit}"
 
 
+def one_in(share: float) -> str:
+    """Format a small share as a ratio, such as 0.055 as 'about 1 in 18'.
+
+    Args:
+        share: The share, 0..1.
+
+    Returns:
+        The ratio, rounded; 'none' for zero.
+    """
+    return f"about 1 in {round(1 / share):,}" if share > 0 else "none"
+
+
+def counted(number: int, noun: str) -> str:
+    """Format a number of things, such as '1 figure' or '4,000 figures'.
+
+    Args:
+        number: How many.
+        noun: What is counted, in the singular; the plural adds an s.
+
+    Returns:
+        The number with its noun.
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def first_of(sentences: Sequence[str]) -> str:
-    """The first of several sentences, with how many others there are: 'It is cut (and 2 more).'"""
-    more = len(sentences) - 1
-    return f"{sentences[0].removesuffix('.')}{f' (and {more:,} more)' if more else ''}."
+    """Shorten several sentences to the first one, such as 'It is cut (and 2 more).'
+
+    Args:
+        sentences: At least one sentence, with or without its full stop.
+
+    Returns:
+        The first sentence with the number of the others, if there are any.
+    """
+    others = len(sentences) - 1
+    return f"{sentences[0].removesuffix('.')}{f' (and {others:,} more)' if others else ''}."
+
+
+def what_counts(
+    rule: str,
+    max_length: int | None,
+    reasoning: bool,
+    last_turn_only: bool,
+    span_end: str = "stop",
+    **_ignored: object,
+) -> str:
+    """Describe in a few words which tokens are counted; the arguments are fields of `Provenance`.
+
+    Args:
+        rule: The counting rule, such as 'assistant'.
+        max_length: Tokens of a conversation that are read, None for all.
+        reasoning: Whether reasoning content is counted.
+        last_turn_only: Whether only the last assistant turn is counted.
+        span_end: Where a turn ends: 'stop', 'template', 'next-role', or that of an earlier version.
+        **_ignored: Other fields of `Provenance`, so that `**asdict(provenance)` can be given.
+
+    Returns:
+        The rule and everything that differs from the default, with commas between them.
+    """
+    from vocabtrim_core.counts import EARLIER_VERSION
+
+    ends = {
+        "template": "turns to the template's end",
+        "next-role": "turns to the next role",
+        EARLIER_VERSION: "earlier version",
+    }
+    conditions = {
+        ends.get(span_end, ""): span_end in ends,
+        "last turn only": last_turn_only,
+        "without reasoning": not reasoning,
+        f"first {max_length or 0:,} tokens": max_length,
+    }
+    return ", ".join([rule, *(words for words, applies in conditions.items() if applies)])

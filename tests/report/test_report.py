@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
+from vocabtrim_core import wording
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
@@ -175,11 +176,11 @@ def test_forecast_settings_are_checked(counts):
 def test_the_verdict_names_decision_price_and_risk(full, plain):
     said = " ".join(phrasing.verdict(full))
     for part in (
-        "keeps 13,264 of the target's 40,000 tokens (33.2\u202f%)",
+        "keeps 13,264 of the target's 40,000 tokens (33.2%)",
         "never a wrong answer",
         "On 2 corpora",
         "It is not made for traffic like far",
-        "Measured throughput changes by +3.0\u202f% (MT-Bench)",
+        "Measured throughput changes by +3.0% (MT-Bench)",
     ):
         assert part in said
     order = [Page(report_html(full)).text.find(f"Figure {i}.") for i in range(1, 7)]
@@ -198,7 +199,7 @@ def test_how_it_was_chosen(counts, full, plain):
     assert "the exact optimum, found over every size" in phrasing.how_chosen(plain)
     hard = SelectionSpec.make(counts, Settings(LLAMA, floor=0.9, k=50))
     said = phrasing.how_chosen(gather(Material(counts, hard)))
-    assert "at least 90.0\u202f% coverage" in said
+    assert "at least 90.0% coverage" in said
     assert "does not meet the floor" in said
 
 
@@ -213,12 +214,12 @@ def test_padding_is_said(make_counts_of):
 
 
 def test_numbers_as_people_read_them():
-    assert phrasing.signed(-0.012) == "\u22121.2\u202f%"
-    assert phrasing.between(-0.01, 0.02) == "\u22121.0\u202f% to +2.0\u202f%"
-    assert phrasing.percent(0.9999) == "99.99\u202f%"
-    assert phrasing.percent(1.0) == "100.0\u202f%"
-    assert phrasing.one_in(0.046) == "1 in 22"
-    assert phrasing.one_in(0.0) == "none"
+    assert wording.signed(-0.012) == "\u22121.2%"
+    assert wording.between(-0.01, 0.02) == "\u22121.0% to +2.0%"
+    assert wording.percent(0.9999) == "99.99%"
+    assert wording.percent(1.0) == "100.0%"
+    assert wording.one_in(0.046) == "about 1 in 22"
+    assert wording.one_in(0.0) == "none"
 
 
 # ---------------------------------------------------------------- the page

@@ -61,5 +61,12 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command.
+
+    Args:
+        argv: The words of the command line, those of this process by default.
+
+    Returns:
+        The exit code.
+    """
     return run(COMMANDS, argv)

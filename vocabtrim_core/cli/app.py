@@ -22,9 +22,15 @@ PACKAGE = Path(__file__).resolve().parents[1]  # vocabtrim_core
 
 
 def app_file() -> Path:
-    """The script that Streamlit runs, with its guard and pages beside it.
+    """Find the script that Streamlit runs, with its pages beside it.
 
-    An installed package has it in `vocabtrim_app`, a checkout at its top. InputError without both.
+    An installed package has it in `vocabtrim_app`, a checkout at its top.
+
+    Returns:
+        Path of app.py.
+
+    Raises:
+        InputError: It is in neither place.
     """
     for folder in (PACKAGE.with_name("vocabtrim_app"), PACKAGE.parent):
         if (folder / "pages" / "ui" / "guard.py").is_file() and (folder / "app.py").is_file():
@@ -36,11 +42,20 @@ def app_file() -> Path:
 
 
 def command_line(address: str, port: int) -> list[str]:
-    """The arguments of the server's process.
+    """Write the arguments of the server's process.
 
     Settings are those of `.streamlit/config.toml` beside the script, which Streamlit places above
     one in the caller's folder. -P: a file there that is named like a module is not imported.
-    InputError when Streamlit is not installed.
+
+    Args:
+        address: The address to listen on.
+        port: The port, 1..65535.
+
+    Returns:
+        The program and its arguments.
+
+    Raises:
+        InputError: Streamlit is not installed.
     """
     script = app_file()
     if importlib.util.find_spec("streamlit") is None:

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what they stand for."""
+"""Options that several commands share, and the values that they stand for."""
 
 from __future__ import annotations
 
@@ -19,9 +19,60 @@ from vocabtrim_core.selection_spec.spec import SelectionSpec
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
 
+# Options of several commands that fill no dataclass: what they have in common.
+SHARED: dict[str, dict[str, Any]] = {
+    "--counts": {"metavar": "COUNTS"},
+    "--data": {"nargs": "+", "action": "extend", "metavar": "PATH"},
+    "--device": {
+        "choices": ("auto", "cpu", "cuda"),
+        "default": "auto",
+        "help": "where the model runs (default %(default)s)",
+    },
+    "--dtype": {"default": "auto", "help": "float32, bfloat16, … (default %(default)s)"},
+    "--draft-folder": {"type": Path, "metavar": "DIR"},
+    "--limit": {"type": integer, "metavar": "ROWS", "help": "use only the first rows"},
+    "--out": {"type": Path, "metavar": "FILE"},
+    "--seed": {"type": integer, "metavar": "N", "help": "(default %(default)s)"},
+    "--storage": {
+        "metavar": "URL",
+        "help": "Optuna storage, such as sqlite:////folder/studies.db, which optuna-dashboard "
+        "opens (default: one in the workspace)",
+    },
+    "--study": {"metavar": "NAME", "help": "name of the study (default: by what is searched)"},
+    "--target": {"metavar": "MODEL"},
+    "--template": {
+        "default": "auto",
+        "help": "chat template: auto (the tokenizer's own), llama3, llama4, qwen, deepseek, phi3, "
+        "phi4, gemma, mistral (default %(default)s)",
+    },
+    "--tokenizer": {"metavar": "T"},
+    "--trainer": {
+        "metavar": "NAME",
+        "help": "a trainer that `trainer --add` configured, or the Python of an environment, or a "
+        "command that starts it (default: the workspace's setting, else this one)",
+    },
+    "--trials": {"type": integer, "metavar": "N"},
+    "--vocabulary": {"type": Path, "metavar": "MAPPING"},
+}
+
+
+def shared(to: Any, flag: str, **own: Any) -> None:
+    """Declare an option of `SHARED`.
+
+    Args:
+        to: The parser, or a group of one.
+        flag: The option, such as '--out'.
+        **own: Arguments of `add_argument` that are this command's own, such as `help`.
+    """
+    to.add_argument(flag, **SHARED[flag] | own)
+
 
 def counts_argument(parser: argparse.ArgumentParser) -> None:
-    """The positional COUNTS of most commands."""
+    """Declare the positional argument COUNTS of most commands.
+
+    Args:
+        parser: The parser of the command.
+    """
     parser.add_argument(
         "counts",
         metavar="COUNTS",
@@ -29,23 +80,45 @@ def counts_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_arguments(to: Any, *names: str, given: bool = False) -> None:
-    """Options of these settings of a trade-off, on a parser or a group; see `add_options`."""
-    add_options(to, Settings, *names, given=given)
+def settings_arguments(to: Any, *names: str, omit_defaults: bool = False) -> None:
+    """Declare options of a trade-off's settings.
+
+    Args:
+        to: The parser, or a group of one.
+        *names: The fields of `Settings`, all by default.
+        omit_defaults: See `add_options`.
+    """
+    add_options(to, Settings, *names, omit_defaults=omit_defaults)
 
 
 def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
-    """The settings that these options give; without a draft, the first preset with this V."""
+    """Read the settings of a trade-off.
+
+    Args:
+        arguments: The parsed command line.
+        vocab_size: V of the counts; without an option the draft is the first preset with this V.
+
+    Returns:
+        The settings. InputError where no preset has this V.
+    """
     return Settings(**from_argv(Settings, arguments, At(vocab_size)))
 
 
 def spec_arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything that decides a choice."""
-    add_options(parser, SelectionSpec, given=True)
+    """Declare every option that decides a choice.
+
+    Args:
+        parser: The parser of the command.
+    """
+    add_options(parser, SelectionSpec, omit_defaults=True)
 
 
 def choice_argument(parser: argparse.ArgumentParser) -> None:
-    """--choice, in place of everything above but the forecast."""
+    """Declare --choice, which replaces all options of a choice but those of the forecast.
+
+    Args:
+        parser: The parser of the command.
+    """
     parser.add_argument(
         "--choice",
         type=Path,
@@ -56,17 +129,27 @@ def choice_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
-    """The saved choice, or the one that the options make on these counts."""
-    sized = ["k", "k_min", "k_max", *options_of(Rules)]
-    weighed = [name for name in options_of(Settings) if name not in sized]
+    """Read the saved choice that the command line names, or make the one that its options describe.
+
+    Args:
+        arguments: The command line, parsed with the options of `spec_arguments`.
+        counts: The counts the choice is made on.
+
+    Returns:
+        The choice.
+
+    Raises:
+        InputError: Options contradict each other, or a forecast lacks its acceptance length.
+    """
+    size_options = ["k", "k_min", "k_max", *options_of(Rules)]
+    other_options = [name for name in options_of(Settings) if name not in size_options]
     at = At(counts.vocab_size, counts)
     if getattr(arguments, "choice", None) is None:
         if arguments.vocabulary:
-            refuse(
-                arguments, sized, "--vocabulary names the tokens, and {flags} would choose others"
-            )
+            why = "--vocabulary names the tokens, and {flags} would choose others"
+            refuse(arguments, size_options, why)
         return SelectionSpec.make(counts, **from_argv(SelectionSpec, arguments, at))
-    settled = (*weighed, "pin", "note", *sized, "vocabulary")
+    settled = (*other_options, "pin", "note", *size_options, "vocabulary")
     refuse(arguments, settled, "--choice already settles {flags}")
     if given(arguments, ForecastSettings) and arguments.accept_length is None:
         raise InputError(
@@ -74,5 +157,4 @@ def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
             "of the full draft."
         )
     saved = SelectionSpec.load(arguments.choice)
-    more = from_argv(SelectionSpec, arguments, at, "forecast", "on", "served")
-    return replace(saved, **more)
+    return replace(saved, **from_argv(SelectionSpec, arguments, at, "forecast", "on", "served"))

@@ -1,4 +1,4 @@
-"""What a command must not do as a job of the app: text typed into a page fills its arguments."""
+"""Checks of commands that run as jobs of the app: text of a page fills their arguments."""
 
 from __future__ import annotations
 
@@ -16,9 +16,16 @@ WRITTEN = ("out", "figures", "tables", "renew")  # where results go
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """InputError where a job asks for what is a shell's alone, or writes outside the workspace.
+    """Refuse what only a shell may do: to name programs, and to write outside the workspace.
 
-    Its settings, the files that lie in the workspace itself, are no place for results either.
+    The workspace's own settings, the files at its top, are no place for results either.
+
+    Args:
+        arguments: The parsed command line. Nothing is checked unless the process is a job.
+
+    Raises:
+        InputError: An option is for a shell only, a program is not configured, or a result would
+            lie elsewhere.
     """
     if not programs.as_job():
         return
@@ -29,13 +36,13 @@ def check(arguments: argparse.Namespace) -> None:
                 "the command there."
             )
     for name, kind in NAMED.items():
-        if given := getattr(arguments, name, None):
-            programs.command_of(kind, given)
+        if value := getattr(arguments, name, None):
+            programs.command_of(kind, value)
     for name in WRITTEN:
-        given = getattr(arguments, name, None)
-        if isinstance(given, str | Path) and not _inside(Path(given)):
+        value = getattr(arguments, name, None)
+        if isinstance(value, str | Path) and not _inside(Path(value)):
             raise InputError(
-                f"A job writes into folders of the workspace only, so --{name} cannot be {given}; "
+                f"A job writes into folders of the workspace only, so --{name} cannot be {value}; "
                 "run the command in a shell."
             )
 

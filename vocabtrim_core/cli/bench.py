@@ -7,93 +7,124 @@ from contextlib import closing, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli import bench_options as given_
+from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli import bench_setup
 from vocabtrim_core.cli.bench_options import TORCH
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.serving.measurement import Measurement
 
 
-def bench(given: argparse.Namespace, progress: Progress) -> Result:
-    """Attach, measure, save; what `--json` prints."""
+def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
+    """Attach an engine, measure the drafts and save the measurement.
+
+    Args:
+        arguments: The parsed command line of `bench`.
+        progress: Takes reports of the work.
+
+    Returns:
+        What `shown` gives, with 'missing' (sentences on baselines) and 'out' (the file, or None).
+
+    Raises:
+        InputError: An option is out of range, or every run failed.
+    """
     from vocabtrim_core.jobs.turns import hold
     from vocabtrim_core.serving import measurement
     from vocabtrim_core.serving.engine import Generation
     from vocabtrim_core.serving.runner import measure, resources
 
-    engine = given_.engine(given)
-    if given.max_new_tokens < 1:
-        raise InputError(f"max-new-tokens must be at least 1, but it is {given.max_new_tokens}.")
-    if given.warm_up < 0:
-        raise InputError(f"warm-up must not be negative, but it is {given.warm_up}.")
-    before = measurement.find(given.join) if given.join else None
-    needs = resources(engine, device(engine, given))
+    engine = options.engine(arguments)
+    if arguments.max_new_tokens < 1:
+        raise InputError(
+            f"max-new-tokens must be at least 1, but it is {arguments.max_new_tokens}."
+        )
+    if arguments.warm_up < 0:
+        raise InputError(f"warm-up must not be negative, but it is {arguments.warm_up}.")
+    before = measurement.find(arguments.join) if arguments.join else None
+    needs = resources(engine, device(engine, arguments))
     with hold(needs[0], progress) if needs else nullcontext():
-        setup = bench_setup.attach(engine, given, progress)
+        setup = bench_setup.attach(engine, arguments, progress)
         with closing(setup.attached):
-            found = measure(
+            outcome = measure(
                 setup.attached,
                 setup.configurations,
-                bench_setup.prompts(given, setup, progress),
-                generation=Generation(given.max_new_tokens, ignore_eos=given.ignore_eos),
-                concurrencies=given.concurrency,
-                runs=given.runs,
-                warm_up=given.warm_up,
+                bench_setup.prompts(arguments, setup, progress),
+                generation=Generation(**from_argv(Generation, arguments, At())),
+                concurrencies=arguments.concurrency,
+                runs=arguments.runs,
+                warm_up=arguments.warm_up,
                 local=bool(needs),
                 progress=progress,
-                command=given_.command_line(given),
+                command=options.command_line(arguments),
             )
-    if all(run.error for run in found.runs):
-        raise InputError(f"No run went well: {found.runs[0].error}")
+    if all(run.error for run in outcome.runs):
+        raise InputError(f"No run went well: {outcome.runs[0].error}")
     if before is not None:
-        found = _joined(before, found, given.insist)
-    if given.out:
+        outcome = _joined(before, outcome, arguments.insist)
+    if arguments.out:
         from vocabtrim_core.workspace.files import write_atomic
 
-        write_atomic(given.out, found.encoded())
+        write_atomic(arguments.out, outcome.encoded())
     return {
-        **shown(found),
+        **shown(outcome),
         "missing": list(setup.missing),
-        "out": str(given.out) if given.out else None,
+        "out": str(arguments.out) if arguments.out else None,
     }
 
 
-def _joined(before: Measurement, found: Measurement, insist: bool) -> Measurement:
-    """Both as one, which takes the place of the new one in the workspace."""
+def _joined(before: Measurement, new: Measurement, insist: bool) -> Measurement:
+    """Join both and replace the new one in the workspace by the result."""
     from vocabtrim_core.serving import measurement
     from vocabtrim_core.serving.joining import joined
 
     try:
-        both = joined(before, found, insist=insist)
+        merged = joined(before, new, insist=insist)
     except InputError as error:
-        raise InputError(f"{error} What was measured is kept as {found.key}.") from error
-    measurement.save(both)
-    measurement.remove(found.key)
-    return both
+        raise InputError(f"{error} What was measured is kept as {new.key}.") from error
+    measurement.save(merged)
+    measurement.remove(new.key)
+    return merged
 
 
-def device(engine: str, given: argparse.Namespace) -> str:
-    """Where the torch loop will run: it takes the GPU's turn only where there is one."""
+def device(engine: str, arguments: argparse.Namespace) -> str:
+    """Name the device that the measurement runs on.
+
+    Args:
+        engine: One of `bench_options.ENGINES`.
+        arguments: The parsed command line; --device is for the torch loop.
+
+    Returns:
+        'cuda' for servers; for the torch loop 'cpu' or 'cuda', depending on what is installed.
+    """
     if engine != TORCH:
         return "cuda"
     from vocabtrim_core.drafts.features import choose_device
 
-    return choose_device(given.device)
+    return choose_device(arguments.device)
 
 
 # --- how it reads --------------------------------------------------------------------------------
 
 
 def shown(measurement: Measurement) -> Result:
-    """A measurement as commands print it."""
+    """Turn a measurement into what commands print.
+
+    Args:
+        measurement: The measurement.
+
+    Returns:
+        JSON values: its facts, one row per configuration and concurrency, and a verdict per draft.
+    """
     from vocabtrim_core.serving.statistics import summary, verdict
 
-    at_once = measurement.concurrencies
-    drafting = [each for each in measurement.configurations if each.draft]
+    concurrencies = measurement.concurrencies
+    drafting = [
+        configuration for configuration in measurement.configurations if configuration.draft
+    ]
     return {
         "key": measurement.key,
         **{
@@ -112,15 +143,28 @@ def shown(measurement: Measurement) -> Result:
         "settings": dict(measurement.settings),
         "versions": dict(measurement.versions),
         "rows": [
-            {"concurrency": n, **asdict(row)} for n in at_once for row in summary(measurement, n)
+            {"concurrency": n, **asdict(row)}
+            for n in concurrencies
+            for row in summary(measurement, n)
         ],
-        "verdicts": [verdict(measurement, each.label, n) for n in at_once for each in drafting],
+        "verdicts": [
+            verdict(measurement, configuration.label, n)
+            for n in concurrencies
+            for configuration in drafting
+        ],
         "notes": list(measurement.notes),
     }
 
 
 def text(result: Result) -> str:
-    """Rates with their intervals, verdicts, what failed, what to know."""
+    """Write a measurement for people: rates with their intervals, verdicts, failures and notes.
+
+    Args:
+        result: What `bench` gives.
+
+    Returns:
+        Lines of text.
+    """
     head = (
         "configuration",
         "at once",
@@ -164,7 +208,7 @@ COMMANDS = (
         "bench",
         "measure drafts: throughput, latency and acceptance length, on an attached engine",
         bench,
-        given_.arguments,
+        options.bench_arguments,
         text,
         "bench --target demo --draft RUN --prompts tool-calls --limit 16",
     ),

@@ -1,4 +1,4 @@
-"""Arguments of `bench`, and the command line that they came from."""
+"""Options of `bench`, and the command line that they came from."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import argparse
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
-from vocabtrim_core.cli.arguments import integer, number
+from vocabtrim_core.cli.arguments import integer, number, shared
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import add_options
 from vocabtrim_core.programs import ENGINE, configured
 
 TORCH, SGLANG, LAUNCH = "torch", "sglang", "launch"
@@ -16,8 +18,32 @@ ENGINES = (TORCH, SGLANG, LAUNCH)
 NOT_AGAIN = ("--out", "--join")  # a replay is another measurement and leaves others alone
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Everything that decides a measurement."""
+def bench_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `bench`.
+
+    Args:
+        parser: The parser of the command.
+    """
+    from vocabtrim_core.serving.configurations import Drafting
+
+    measurement_arguments(parser)
+    add_options(parser.add_argument_group("how drafts are used"), Drafting)
+
+
+def measurement_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare everything that decides a measurement but how drafts are used.
+
+    Args:
+        parser: The parser of `bench` or `tune`.
+    """
+    _compared(parser)
+    _prompts(parser.add_argument_group("prompts"))
+    _timing(parser.add_argument_group("how it is measured"))
+    _running_servers(parser.add_argument_group("servers that run already"))
+    _launched_servers(parser.add_argument_group("servers that are launched here"))
+
+
+def _compared(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--engine",
@@ -26,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "servers by --url; launch: SGLang started here, one configuration after the other "
         "(default: by what else is given)",
     )
-    add("--target", metavar="MODEL", help="folder or hub id of the target, or demo")
+    shared(parser, "--target", help="folder or hub id of the target, or demo")
     add(
         "--draft",
         nargs="+",
@@ -38,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--no-speculation",
         action="store_true",
-        help="the target alone too (so by default; with --only it has to be said)",
+        help="the target alone too (the default; with --only it has to be given)",
     )
     add(
         "--only",
@@ -46,10 +72,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out baselines that are not named: no "
         "speculation, and drafts of V and 32,000 tokens of the same training run",
     )
-    add("--out", type=Path, metavar="FILE", help="the measurement as a file, too")
+    shared(parser, "--out", help="write the measurement to this file too")
 
-    asked = parser.add_argument_group("what is asked").add_argument
-    asked(
+
+def _prompts(group: Any) -> None:
+    from vocabtrim_core.serving.engine import Generation
+
+    add = group.add_argument
+    add(
         "--prompts",
         nargs="+",
         default=[],
@@ -57,29 +87,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="mt-bench, gsm8k, humaneval, math-500, aime, function-calling or ner (from the "
         "hub), files, or the key of an upload (with the demo target: its own)",
     )
-    asked("--limit", type=integer, default=40, metavar="N", help="prompts (default %(default)s)")
-    asked("--seed", type=integer, default=42, help="of their draw (default %(default)s)")
-    asked(
+    shared(group, "--limit", default=40, metavar="N", help="prompts (default %(default)s)")
+    shared(group, "--seed", default=42, help="of their draw (default %(default)s)")
+    add(
         "--turns",
         choices=("first", "last"),
         default="first",
         help="the first user turn, or all before the last answer (default first)",
     )
-    asked("--max-prompt-tokens", type=integer, metavar="N", help="leave longer prompts out")
-    asked("--tokenizer", metavar="T", help="where it is not the target's, or the servers'")
-    asked("--template", default="auto", help="chat template, see `count` (default %(default)s)")
-    asked(
-        "--max-new-tokens",
-        type=integer,
-        default=128,
-        metavar="N",
-        help="of an answer (default %(default)s)",
-    )
-    asked("--ignore-eos", action="store_true", help="answers of exactly so many tokens")
+    add("--max-prompt-tokens", type=integer, metavar="N", help="leave longer prompts out")
+    shared(group, "--tokenizer", help="where it is not the target's, or the servers'")
+    shared(group, "--template")
+    add_options(group, Generation)
 
-    how = parser.add_argument_group("how it is measured").add_argument
-    how("--runs", type=integer, default=3, help="of each configuration (default %(default)s)")
-    how(
+
+def _timing(group: Any) -> None:
+    add = group.add_argument
+    add("--runs", type=integer, default=3, help="of each configuration (default %(default)s)")
+    add(
         "--concurrency",
         type=integer,
         nargs="+",
@@ -87,43 +112,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="requests at once, several for a sweep (default 1)",
     )
-    how(
+    add(
         "--warm-up",
         type=integer,
         default=2,
         metavar="N",
         help="prompts before a run that do not count (default %(default)s)",
     )
-    how("--steps", type=integer, default=3, help="draft steps per cycle (default %(default)s)")
-    how("--topk", type=integer, default=1, help="branches per step (default %(default)s)")
-    how("--draft-tokens", type=integer, metavar="N", help="verified per cycle (default steps + 1)")
-    how(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="of the torch loop (default %(default)s)",
-    )
-    how("--dtype", default="auto", help="float32, bfloat16, … (default %(default)s)")
+    shared(group, "--device", help="of the torch loop (default %(default)s)")
+    shared(group, "--dtype")
 
-    urls = parser.add_argument_group("servers that run already").add_argument
-    urls(
+
+def _running_servers(group: Any) -> None:
+    add = group.add_argument
+    add(
         "--url",
         action="append",
         default=[],
         metavar="[NAME=]URL",
         help="a server; NAME is the k its draft should have, or what to call it",
     )
-    urls(
+    add(
         "--join",
         metavar="KEY",
         help="add what is measured to that measurement, for one server at a time",
     )
-    urls(
+    add(
         "--insist",
         action="store_true",
         help="compare servers even where target, tokenizer, steps, top-k or draft tokens differ",
     )
-    urls(
+    add(
         "--header",
         action="append",
         default=[],
@@ -131,7 +150,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a header whose value is in an environment variable ($SGLANG_API_KEY is sent as a "
         "bearer token by itself)",
     )
-    urls(
+    add(
         "--stall",
         type=number,
         default=120.0,
@@ -139,43 +158,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="silence after which a server counts as stalled (default %(default)g)",
     )
 
-    launch = parser.add_argument_group("servers that are launched here").add_argument
-    launch(
+
+def _launched_servers(group: Any) -> None:
+    from vocabtrim_core.serving.sglang_launch import Launch
+
+    group.add_argument(
         "--interpreter",
         metavar="NAME",
         help="an engine that `engine --add` configured, or the Python of an environment with "
         "SGLang (default: the engine that is configured)",
     )
-    launch(
-        "--mem-fraction",
-        type=number,
-        default=0.75,
-        metavar="SHARE",
-        help="of GPU memory for weights and KV cache (default %(default)s)",
-    )
-    launch("--context", type=integer, metavar="TOKENS", help="(default: the target's)")
-    launch(
-        "--server-argument",
-        action="append",
-        default=[],
-        metavar="ARGUMENT",
-        help="one more of SGLang, as in --server-argument=--disable-cuda-graph",
-    )
-    launch(
-        "--ready",
-        type=number,
-        default=900.0,
-        metavar="SECONDS",
-        help="until a server must answer (default %(default)g)",
-    )
-    launch(
-        "--simulate-acceptance",
-        type=number,
-        metavar="LENGTH",
-        help="random weights and an acceptance length the server makes up: the latency curve "
-        "alone, over --k or --draft",
-    )
-    launch(
+    add_options(group, Launch)
+    group.add_argument(
         "--k",
         action="append",
         default=[],
@@ -184,52 +178,83 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def engine(given: argparse.Namespace) -> str:
-    """What --engine says, or what the other arguments imply."""
-    chosen = given.engine or (
-        SGLANG if given.url else LAUNCH if given.interpreter or given.simulate_acceptance else TORCH
+def engine(arguments: argparse.Namespace) -> str:
+    """Name the engine that --engine says, or that the other options imply.
+
+    Args:
+        arguments: The parsed command line.
+
+    Returns:
+        One of `ENGINES`.
+
+    Raises:
+        InputError: The options do not go together, or the target is missing.
+    """
+    chosen = arguments.engine or (
+        SGLANG
+        if arguments.url
+        else LAUNCH
+        if arguments.interpreter or arguments.simulate_acceptance
+        else TORCH
     )
-    if chosen == SGLANG and not given.url:
+    if chosen == SGLANG and not arguments.url:
         raise InputError("Attaching servers needs their --url.")
-    if chosen != SGLANG and given.url:
+    if chosen != SGLANG and arguments.url:
         raise InputError(f"--url names servers that run already, so it does not go with {chosen}.")
-    if chosen != SGLANG and not given.target:
+    if chosen != SGLANG and not arguments.target:
         raise InputError("Name the target with --target: a folder, a hub id, or demo.")
-    if given.k and given.simulate_acceptance is None:
+    if arguments.k and arguments.simulate_acceptance is None:
         raise InputError("--k goes with --simulate-acceptance; give real drafts with --draft.")
     return chosen
 
 
-def headers(given: argparse.Namespace) -> dict[str, str]:
-    """Headers whose values come from the environment, so that they are in no command line."""
+def headers(arguments: argparse.Namespace) -> dict[str, str]:
+    """Read the headers of requests from the environment, so that they are in no command line.
+
+    Args:
+        arguments: The parsed command line; --header names the variables.
+
+    Returns:
+        Header -> value, with the API key of SGLang where it is set.
+
+    Raises:
+        InputError: A variable is not set, or --header is no NAME=VARIABLE.
+    """
     from vocabtrim_core.serving.sglang_http import KEY
 
     key = os.environ.get(KEY)
-    found = {"Authorization": f"Bearer {key}"} if key else {}
-    for pair in given.header:
+    values = {"Authorization": f"Bearer {key}"} if key else {}
+    for pair in arguments.header:
         name, _, variable = pair.partition("=")
         if not name or variable not in os.environ:
             raise InputError(
                 f"--header takes NAME=VARIABLE with the name of an environment variable; "
                 f"{variable or 'none'} is not set."
             )
-        found[name] = os.environ[variable]
-    return found
+        values[name] = os.environ[variable]
+    return values
 
 
-def command_line(given: argparse.Namespace) -> str:
-    """The command that does the same again, from any folder."""
+def command_line(arguments: argparse.Namespace) -> str:
+    """Write the command that measures the same again, from any folder.
+
+    Args:
+        arguments: The parsed command line of `bench`.
+
+    Returns:
+        The line for a shell, without options at their default.
+    """
     parser = argparse.ArgumentParser(add_help=False)
-    arguments(parser)
+    bench_arguments(parser)
     words = ["python", "-m", "vocabtrim_core", "bench"]
     for action in parser._actions:
-        flag, value = action.option_strings[0], getattr(given, action.dest)
+        flag, value = action.option_strings[0], getattr(arguments, action.dest)
         if value == action.default or flag in NOT_AGAIN:
             continue
         if value is True:
             words.append(flag)
         elif action.nargs is None and isinstance(value, list):
-            words += [f"{flag}={each}" for each in value]
+            words += [f"{flag}={item}" for item in value]
         else:
             values = value if isinstance(value, list) else [value]
             named = flag == "--interpreter" and value in configured(ENGINE)
@@ -238,7 +263,7 @@ def command_line(given: argparse.Namespace) -> str:
 
 
 def _anywhere(value: str) -> str:
-    """A path from the root; names that commands understand stay names, whatever lies around."""
+    """Make a path absolute; names that commands understand stay names, whatever files exist."""
     from vocabtrim_core.corpora import demo
     from vocabtrim_core.drafts.target import DEMO
     from vocabtrim_core.serving.prompts.presets import PROMPT_PRESETS
@@ -249,7 +274,14 @@ def _anywhere(value: str) -> str:
 
 
 def parsed(words: list[str]) -> argparse.Namespace:
-    """The arguments of a command line that `command_line` wrote."""
+    """Parse a command line that `command_line` wrote.
+
+    Args:
+        words: Its words after `bench`.
+
+    Returns:
+        The parsed command line.
+    """
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    arguments(parser)
+    bench_arguments(parser)
     return parser.parse_args(words)

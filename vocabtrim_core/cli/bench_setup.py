@@ -1,4 +1,4 @@
-"""What `bench` attaches, compares and asks, from its arguments."""
+"""What `bench` attaches and compares, and the prompts, from its options."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli import bench_options as given_
+from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.bench_options import SGLANG, TORCH
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -25,8 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """An engine and what is compared on it. room: tokens of a prompt and its answer, None where
-    it is not known.  tokenizer: what the servers use.  missing: sentences on baselines.
+    """An engine and what is compared on it.
+
+    Attributes:
+        attached: The engine.
+        configurations: What is compared.
+        missing: Sentences on baselines that are left out.
+        room: Tokens of a prompt and its answer, None where it is not known.
+        tokenizer: The tokenizer that the servers name, "" without servers.
     """
 
     attached: Attached
@@ -36,8 +43,17 @@ class Setup:
     tokenizer: str = ""
 
 
-def attach(engine: str, given: argparse.Namespace, progress: Progress) -> Setup:
-    """The engine, and the configurations: servers, or drafts with their baselines."""
+def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Setup:
+    """Attach the engine and list what is compared: servers, or drafts with their baselines.
+
+    Args:
+        engine: One of `bench_options.ENGINES`.
+        arguments: The parsed command line of `bench`.
+        progress: Checked by servers that are launched.
+
+    Returns:
+        The engine with its configurations; the caller closes it.
+    """
     from vocabtrim_core.serving.configurations import (
         NO_SPECULATION,
         Drafting,
@@ -48,96 +64,98 @@ def attach(engine: str, given: argparse.Namespace, progress: Progress) -> Setup:
     from vocabtrim_core.serving.measurement import Configuration
 
     if engine == SGLANG:
-        servers = _servers(given, found_drafts(given.draft))
-        servers.vocab_size = servers.vocab_size or _tokenizer(given, servers.tokenizer).vocab_size
+        servers = _servers(arguments, found_drafts(arguments.draft))
+        servers.vocab_size = (
+            servers.vocab_size or _tokenizer(arguments, servers.tokenizer).vocab_size
+        )
         missing = _missing(servers)
         return Setup(servers, servers.configurations, missing, tokenizer=servers.tokenizer)
-    how = Drafting(given.steps, given.topk, given.draft_tokens)
-    folders, missing = found_drafts(given.draft), []
+    drafting = Drafting(**from_argv(Drafting, arguments, At()))
+    folders, missing = found_drafts(arguments.draft), []
     room: int | None
     if engine == TORCH:
-        attached, room = _loop(given)
+        attached, room = _loop(arguments)
     else:
-        attached, room = _launcher(given, progress), given.context
-    if given.k:
-        folders += _made_up(given, attached.vocab_size)
-    elif not given.only:
-        more, missing = baseline_drafts(folders, attached.vocab_size)
-        folders += more
-    alone = [Configuration(NO_SPECULATION)] if given.no_speculation or not given.only else []
-    compared = [*alone, *told_apart([how.of(folder) for folder in folders])]
+        attached, room = _launcher(arguments, progress), arguments.context
+    if arguments.k:
+        folders += _made_up(arguments, attached.vocab_size)
+    elif not arguments.only:
+        added, missing = baseline_drafts(folders, attached.vocab_size)
+        folders += added
+    alone = (
+        [Configuration(NO_SPECULATION)] if arguments.no_speculation or not arguments.only else []
+    )
+    compared = [*alone, *told_apart([drafting.of(folder) for folder in folders])]
     return Setup(attached, compared, missing, room)
 
 
-def _loop(given: argparse.Namespace) -> tuple[TorchLoop, int]:
+def _loop(arguments: argparse.Namespace) -> tuple[TorchLoop, int]:
     from vocabtrim_core.drafts.target import load_target
     from vocabtrim_core.serving.torch_loop import TorchLoop
 
-    target = load_target(given.target)
-    loop = TorchLoop(target, device=given.device, dtype=given.dtype)
+    target = load_target(arguments.target)
+    loop = TorchLoop(target, device=arguments.device, dtype=arguments.dtype)
     return loop, target.architecture.max_position_embeddings
 
 
-def _launcher(given: argparse.Namespace, progress: Progress) -> SglangLauncher:
+def _launcher(arguments: argparse.Namespace, progress: Progress) -> SglangLauncher:
     from vocabtrim_core.serving.sglang_interpreter import sglang_command
     from vocabtrim_core.serving.sglang_launch import Launch, SglangLauncher, require_gpu
 
     require_gpu()
     launch = Launch(
-        given.mem_fraction,
-        "bfloat16" if given.dtype == "auto" else given.dtype,
-        given.context,
-        tuple(given.server_argument),
-        given.simulate_acceptance,
-        given.seed,
-        given.ready,
+        **from_argv(Launch, arguments, At()),
+        dtype="bfloat16" if arguments.dtype == "auto" else arguments.dtype,
+        seed=arguments.seed,
     )
-    folder, toy = _folder(given.target)
+    folder, toy = _folder(arguments.target)
     return SglangLauncher(
         folder,
-        command=sglang_command(given.interpreter),
+        command=sglang_command(arguments.interpreter),
         launch=launch,
         toy=toy,
-        vocab_size=_tokenizer(given).vocab_size,
-        stall=given.stall,
+        vocab_size=_tokenizer(arguments).vocab_size,
+        stall=arguments.stall,
         check=progress.check,
     )
 
 
-def _servers(given: argparse.Namespace, drafts: Sequence[Path]) -> SglangServers:
+def _servers(arguments: argparse.Namespace, drafts: Sequence[Path]) -> SglangServers:
     from vocabtrim_core.serving.sglang_client import SglangServers
 
     urls = []
-    for text in given.url:
+    for text in arguments.url:
         name, equals, url = text.partition("=")
         urls.append((name, url) if equals and "/" not in name else ("", text))
-    folder, toy = _folder(given.target) if given.target else ("", False)
+    folder, toy = _folder(arguments.target) if arguments.target else ("", False)
     return SglangServers(
         urls,
         drafts=drafts,
         target=folder,
         toy=toy,
-        headers=given_.headers(given),
-        vocab_size=_tokenizer(given).vocab_size if given.target or given.tokenizer else None,
-        stall=given.stall,
-        insist=given.insist,
+        headers=options.headers(arguments),
+        vocab_size=_tokenizer(arguments).vocab_size
+        if arguments.target or arguments.tokenizer
+        else None,
+        stall=arguments.stall,
+        insist=arguments.insist,
     )
 
 
 def _missing(servers: SglangServers) -> list[str]:
     from vocabtrim_core.forecast.paper import SHIPPED_K
 
-    words = {None: "no speculation", servers.vocab_size: "all of V", SHIPPED_K: "32,000 tokens"}
-    there = {each.k for each in servers.configurations}
+    baselines = {None: "no speculation", servers.vocab_size: "all of V", SHIPPED_K: "32,000 tokens"}
+    attached_sizes = {configuration.k for configuration in servers.configurations}
     return [
-        f"No server with {what} was given, so that baseline is left out."
-        for k, what in words.items()
-        if k not in there
+        f"No server with {name} was given, so that baseline is left out."
+        for k, name in baselines.items()
+        if k not in attached_sizes
     ]
 
 
 def _folder(target: str) -> tuple[str, bool]:
-    """Where the target is, and whether it is a toy; a hub id stays one."""
+    """Return where the target is and whether it is a toy; a hub id is returned as it is."""
     from vocabtrim_core import workspace
     from vocabtrim_core.drafts.target import DEMO, TOY
 
@@ -149,22 +167,22 @@ def _folder(target: str) -> tuple[str, bool]:
     return str(path.resolve()), (path / TOY).is_file()
 
 
-def _made_up(given: argparse.Namespace, vocab_size: int | None) -> list[Path]:
-    """Folders of drafts without weights, one per --k, which a server fills at random."""
+def _made_up(arguments: argparse.Namespace, vocab_size: int | None) -> list[Path]:
+    """Write folders of drafts without weights, one per --k, which a server fills at random."""
     from vocabtrim_core import workspace
     from vocabtrim_core.cli.train_options import size
     from vocabtrim_core.draft_config import load_architecture
     from vocabtrim_core.workspace.files import write_atomic
 
-    architecture = load_architecture(_folder(given.target)[0])
+    architecture = load_architecture(_folder(arguments.target)[0])
     folders = []
-    for text in given.k:
+    for text in arguments.k:
         k = size(text, vocab_size or architecture.vocab_size)
         if not 1 <= k <= architecture.vocab_size:
             raise InputError(f"k must lie within 1..{architecture.vocab_size:,}, not {k:,}.")
-        content = json.dumps(architecture.draft_config(k), sort_keys=True).encode()
+        config = json.dumps(architecture.draft_config(k), sort_keys=True).encode()
         folder = workspace.folder("made-up-drafts") / f"{architecture.name}-k-{k}".replace("/", "-")
-        write_atomic(folder / "config.json", content)
+        write_atomic(folder / "config.json", config)
         folders.append(folder)
     return folders
 
@@ -172,44 +190,56 @@ def _made_up(given: argparse.Namespace, vocab_size: int | None) -> list[Path]:
 # --- what is asked -------------------------------------------------------------------------------
 
 
-def _tokenizer(given: argparse.Namespace, theirs: str = "") -> Any:
-    """By --tokenizer, else the target's, else the one that the servers name."""
+def _tokenizer(arguments: argparse.Namespace, served: str = "") -> Any:
+    """Load that of --tokenizer, else the target's, else the one that the servers name."""
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
-    if not given.tokenizer and not given.target:
+    if not arguments.tokenizer and not arguments.target:
         try:
-            return load_tokenizer(theirs)
+            return load_tokenizer(served)
         except InputError as error:
             raise InputError(
-                f"The servers' tokenizer {theirs} cannot be loaded here; give it with --tokenizer."
+                f"The servers' tokenizer {served} cannot be loaded here; give it with --tokenizer."
             ) from error
-    folder = _folder(given.target)[0] if given.target else ""
+    folder = _folder(arguments.target)[0] if arguments.target else ""
     config = Path(folder) / "config.json"
     return load_tokenizer(
-        given.tokenizer or folder, config=config if folder and config.is_file() else None
+        arguments.tokenizer or folder, config=config if folder and config.is_file() else None
     )
 
 
-def prompts(given: argparse.Namespace, setup: Setup, progress: Progress) -> PromptSet:
-    """What --prompts names, as the target's template renders it; what fits."""
+def prompts(arguments: argparse.Namespace, setup: Setup, progress: Progress) -> PromptSet:
+    """Load the prompts that --prompts names, rendered with the target's chat template.
+
+    Args:
+        arguments: The parsed command line of `bench`.
+        setup: The attached engine; prompts that leave no room for an answer are left out.
+        progress: Takes reports of reading.
+
+    Returns:
+        The prompts.
+
+    Raises:
+        InputError: No prompts are named.
+    """
     from vocabtrim_core.corpora import demo
     from vocabtrim_core.drafts.target import DEMO
     from vocabtrim_core.serving.prompts.prompt_set import load_prompts
     from vocabtrim_core.templates.resolve import resolve_template
 
-    spec = given.prompts or ([demo.NAMES[0]] if given.target == DEMO else [])
-    if not spec:
+    names = arguments.prompts or ([demo.NAMES[0]] if arguments.target == DEMO else [])
+    if not names:
         raise InputError("Name what is asked with --prompts: a benchmark, or files.")
-    tokenizer = _tokenizer(given, setup.tokenizer)
+    tokenizer = _tokenizer(arguments, setup.tokenizer)
     progress(0, None, "Reading prompts")
-    most = [given.max_prompt_tokens, setup.room and setup.room - given.max_new_tokens]
+    limits = [arguments.max_prompt_tokens, setup.room and setup.room - arguments.max_new_tokens]
     return load_prompts(
-        spec[0] if len(spec) == 1 else spec,
+        names[0] if len(names) == 1 else names,
         tokenizer,
-        resolve_template(tokenizer, given.template),
-        limit=given.limit,
-        seed=given.seed,
-        turns=given.turns,
-        max_tokens=min((m for m in most if m is not None), default=None),
+        resolve_template(tokenizer, arguments.template),
+        limit=arguments.limit,
+        seed=arguments.seed,
+        turns=arguments.turns,
+        max_tokens=min((tokens for tokens in limits if tokens is not None), default=None),
         progress=progress,
     )

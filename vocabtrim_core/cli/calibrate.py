@@ -18,25 +18,47 @@ if TYPE_CHECKING:
 
 
 def find_measurement(spec: str) -> Measurement:
-    """By key, or by a file of this program; results of other tools have to be imported first."""
-    from vocabtrim_core.serving import importers, measurement
+    """Find a measurement.
+
+    Args:
+        spec: Its key in the workspace, or the path of a file that this program wrote.
+
+    Returns:
+        The measurement.
+
+    Raises:
+        InputError: The file is a result of another tool, which has to be imported first.
+    """
+    from vocabtrim_core.serving import importers
+    from vocabtrim_core.serving import measurement as store
 
     path = Path(spec).expanduser()
     if not path.is_file():
-        return measurement.find(spec)
+        return store.find(spec)
     (source,) = importers.open_sources([path])
-    found = importers.own(path.read_bytes(), path.name)
-    if found is None:
+    measurement = importers.own(path.read_bytes(), path.name)
+    if measurement is None:
         title = importers.recognised(source).title
         raise InputError(
             f"{path.name} is a result of {title}; `import-results {path} --k K` makes a "
             "measurement of it, whose key can be named here."
         )
-    return found
+    return measurement
 
 
 def calibrated(arguments: argparse.Namespace, vocab_size: int) -> Calibration | None:
-    """What --measurement names, once it fits the counts and the other arguments; else None."""
+    """Calibrate the forecast with the measurement of --measurement.
+
+    Args:
+        arguments: The parsed command line of `forecast`.
+        vocab_size: V of the counts.
+
+    Returns:
+        The calibration, None without --measurement.
+
+    Raises:
+        InputError: The measurement has another V or another depth.
+    """
     from vocabtrim_core.serving.calibration import calibration
 
     if arguments.measurement is None:
@@ -47,17 +69,29 @@ def calibrated(arguments: argparse.Namespace, vocab_size: int) -> Calibration | 
             f"The measurement's target has {measurement.vocab_size:,} tokens, these counts "
             f"{vocab_size:,}; take counts under the target's tokenizer."
         )
-    found = calibration(measurement, arguments.batch)
-    if arguments.depth not in (None, found.steps or arguments.depth):
+    result = calibration(measurement, arguments.batch)
+    if arguments.depth not in (None, result.steps or arguments.depth):
         raise InputError(
-            f"The measurement drafted {found.steps} tokens per cycle, but --depth is "
+            f"The measurement drafted {result.steps} tokens per cycle, but --depth is "
             f"{arguments.depth}; leave --depth out."
         )
-    return found
+    return result
 
 
 def probed(arguments: argparse.Namespace, draft: DraftArchitecture, depth: int) -> CycleRange:
-    """The cycle times that --probe names, once its shapes are those of the draft."""
+    """Read the cycle times of --probe.
+
+    Args:
+        arguments: The parsed command line of `forecast`.
+        draft: The draft, whose hidden size the probe must have.
+        depth: Tokens drafted per cycle.
+
+    Returns:
+        The range of cycle times.
+
+    Raises:
+        InputError: The probe timed other shapes.
+    """
     from vocabtrim_core.serving.calibration import probed_range
     from vocabtrim_core.serving.latency_probe import find
 
@@ -72,14 +106,23 @@ def probed(arguments: argparse.Namespace, draft: DraftArchitecture, depth: int) 
 
 
 def against_measured(
-    found: Calibration, acceptance: AcceptanceModel, full_length: float | None
+    calibration: Calibration, acceptance: AcceptanceModel, full_length: float | None
 ) -> list[Result]:
-    """Predicted and measured output tokens/s, a row per measured k."""
+    """Compare predicted and measured output tokens per second.
+
+    Args:
+        calibration: The calibration, with its measurement.
+        acceptance: The model of acceptance lengths.
+        full_length: Acceptance length of the full-vocabulary draft, None where it is not given.
+
+    Returns:
+        A row per measured k.
+    """
     from vocabtrim_core.forecast.throughput import forecast
     from vocabtrim_core.serving.calibration import checks, with_lengths
 
-    made = checks(
-        found,
+    rows = checks(
+        calibration,
         lambda lengths, cycles: forecast(with_lengths(acceptance, lengths, full_length), cycles),
     )
     return [
@@ -96,12 +139,20 @@ def against_measured(
             "predicted_accept_length": list(check.lengths),
             "fitted": check.fitted,
         }
-        for check in made
+        for check in rows
     ]
 
 
 def check_text(rows: list[Result], where: str) -> str:
-    """The rows for people, and which of them were predicted."""
+    """Write the comparison for people.
+
+    Args:
+        rows: What `against_measured` gives.
+        where: What was measured, in a few words.
+
+    Returns:
+        A table, and a sentence where rows were fitted instead of predicted.
+    """
     lines = [
         (
             row["k"],

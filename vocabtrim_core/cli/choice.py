@@ -1,12 +1,11 @@
-"""The command that keeps a choice as a file: choice."""
+"""The command that saves a choice as a file or shows one: choice."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import chosen, spec_arguments
+from vocabtrim_core.cli.arguments import chosen, shared, spec_arguments
 from vocabtrim_core.cli.command import Command, Result, facts
 from vocabtrim_core.errors import InputError
 
@@ -18,8 +17,8 @@ def _choice_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("action", choices=("save", "show"), help="save a choice to a file, or show a saved one")
     add("what", metavar="COUNTS|FILE", help="save: the counts; show: the choice.json")
-    add("--out", type=Path, metavar="FILE", help="save: the choice.json to write")
-    add("--counts", metavar="COUNTS", help="show: the counts (default: those of the workspace)")
+    shared(parser, "--out", help="save: the choice.json to write")
+    shared(parser, "--counts", help="show: the counts (default: those of the workspace)")
     spec_arguments(parser)
 
 

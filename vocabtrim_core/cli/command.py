@@ -1,4 +1,4 @@
-"""What a command is, and the small things commands share."""
+"""The class of a command, and the tables in its text."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command: its texts, its arguments, what it does, and how its result reads.
+    """One command: its texts, its options, its function, and how its result reads.
 
-    run returns what `--json` prints; text turns that into the lines people read.  prepare: called
-    before it, where the process runs this command and nothing else.
+    Attributes:
+        name: The word on the command line.
+        help: One line, in lower case and without a full stop.
+        run: Does the work; returns what `--json` prints. InputError for bad input.
+        arguments: Declares the options on a parser.
+        text: Turns the result into lines for people.
+        example: A command line without the program, shown in the help.
+        prepare: Called before `run`, where the process runs this command and nothing else.
     """
 
     name: str
@@ -31,7 +37,14 @@ class Command:
 
 
 def table(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as aligned columns; numbers to the right, with thousands separators."""
+    """Align rows as columns; numbers to the right, with thousands separators.
+
+    Args:
+        rows: Rows of equal length, the first one may be the header.
+
+    Returns:
+        Lines of text.
+    """
     rows = [list(row) for row in rows]
     cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -49,7 +62,15 @@ def table(rows: Iterable[Sequence[object]]) -> str:
 
 
 def facts(result: Result, *names: str) -> str:
-    """The named values of a result, one per line, those that are there."""
+    """Write the named values of a result, one per line.
+
+    Args:
+        result: The result.
+        *names: Keys of the result; those that are absent, None or empty are left out.
+
+    Returns:
+        Lines of text.
+    """
     rows = [(name.replace("_", " "), result[name]) for name in names if _said(result.get(name))]
     return table([(f"{name}:", _cell(value)) for name, value in rows])
 

@@ -1,4 +1,4 @@
-"""The command about vocabularies that exist: compare."""
+"""The command that measures vocabularies from files: compare."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import integer, settings_arguments
+from vocabtrim_core.cli.arguments import integer, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_of
 from vocabtrim_core.errors import InputError
@@ -25,12 +25,12 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
         help="vocab_mapping.pt, cache.pt, d2t.npy, d2t.pt, freq_*.pt, draft_token_map.pt, ids.json "
         "or .txt, .npz, a draft's safetensors or folder, a folder written by `export`",
     )
-    parser.add_argument(
+    shared(
+        parser,
         "--counts",
         nargs="+",
         action="extend",
         required=True,
-        metavar="COUNTS",
         help="counts to measure on; gained and lost tokens are weighted by the first",
     )
     settings_arguments(parser, "architecture", "alpha")
@@ -52,10 +52,10 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
     if not 0 <= arguments.alpha <= 1:
         raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
     sets = comparable_counts(arguments.counts)
-    found = [import_for(path, sets[0]) for path in arguments.mappings]
-    reference = found[0].vocabulary if len(found) > 1 else None
+    mappings = [import_for(path, sets[0]) for path in arguments.mappings]
+    reference = mappings[0].vocabulary if len(mappings) > 1 else None
     rows = compare(
-        [(mapping.name, mapping.vocabulary) for mapping in found],
+        [(mapping.name, mapping.vocabulary) for mapping in mappings],
         sets,
         draft_or_none(arguments, sets[0].vocab_size),
         arguments.alpha,
@@ -77,7 +77,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     return {
         "counts": [counts.name for counts in sets],
-        "reference": found[0].name if reference else f"most frequent tokens of {sets[0].name}",
+        "reference": mappings[0].name if reference else f"most frequent tokens of {sets[0].name}",
         "mappings": [
             {
                 "name": mapping.name,
@@ -99,7 +99,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
                 "lost_share": row.lost_share,
                 "lost_tokens": shown(row.lost),
             }
-            for mapping, row in zip(found, rows, strict=True)
+            for mapping, row in zip(mappings, rows, strict=True)
         ],
     }
 
@@ -108,22 +108,24 @@ def _compare_text(result: Result) -> str:
     head = ("mapping", "k", "valid", "R", "utility", *result["counts"])
     rows = [
         (
-            m["name"],
-            m["k"],
-            m["valid"],
-            "" if m["latency_reduction"] is None else f"{m['latency_reduction']:.2%}",
-            "" if m["utility"] is None else f"{m['utility']:.4f}",
-            *(f"{c['coverage']:.2%}" for c in m["coverage"]),
+            mapping["name"],
+            mapping["k"],
+            mapping["valid"],
+            "" if mapping["latency_reduction"] is None else f"{mapping['latency_reduction']:.2%}",
+            "" if mapping["utility"] is None else f"{mapping['utility']:.4f}",
+            *(f"{row['coverage']:.2%}" for row in mapping["coverage"]),
         )
-        for m in result["mappings"]
+        for mapping in result["mappings"]
     ]
     lines = [table([head, *rows])]
-    for m in result["mappings"]:
-        text = facts(m, "kind", "stored_as", "tokenizer", "problems")
+    for mapping in result["mappings"]:
+        text = facts(mapping, "kind", "stored_as", "tokenizer", "problems")
         for name in ("gained", "lost"):
-            tokens = ", ".join(repr(t.get("token", t["id"])) for t in m[f"{name}_tokens"])
-            text += f"\n{name} {m[name]:,} tokens ({m[f'{name}_share']:.3%}): {tokens}"
-        lines.append(f"{m['name']} against {result['reference']}\n{text}")
+            tokens = ", ".join(
+                repr(token.get("token", token["id"])) for token in mapping[f"{name}_tokens"]
+            )
+            text += f"\n{name} {mapping[name]:,} tokens ({mapping[f'{name}_share']:.3%}): {tokens}"
+        lines.append(f"{mapping['name']} against {result['reference']}\n{text}")
     return "\n\n".join(lines)
 
 

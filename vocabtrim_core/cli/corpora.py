@@ -1,12 +1,12 @@
-"""Commands that say what can be counted: demo, tokenizers, datasets."""
+"""Commands that list or build what can be counted: demo, tokenizers, datasets."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.command import Command, Result, table
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    shared(parser, "--out", required=True, metavar="DIR", help="folder to write to")
 
 
 def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:

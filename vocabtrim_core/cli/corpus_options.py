@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import add_options
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -16,15 +17,20 @@ if TYPE_CHECKING:
 
 
 def tokenizer_arguments(parser: argparse.ArgumentParser) -> None:
-    """--tokenizer and what belongs to it."""
-    add = parser.add_argument
-    add(
+    """Declare --tokenizer and the options that belong to it.
+
+    Args:
+        parser: The parser of the command.
+    """
+    shared(
+        parser,
         "--tokenizer",
-        metavar="T",
         required=True,
         help="a preset (see `tokenizers`), a folder, a tokenizer.json, or a hub id",
     )
-    add("--tokenizer-revision", metavar="REV", help="branch, tag or commit of a hub tokenizer")
+    parser.add_argument(
+        "--tokenizer-revision", metavar="REV", help="branch, tag or commit of a hub tokenizer"
+    )
     size = parser.add_argument_group(
         "the target's vocabulary size V"
     ).add_mutually_exclusive_group()
@@ -43,7 +49,14 @@ def tokenizer_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def tokenizer_of(arguments: argparse.Namespace) -> Tokenizer:
-    """The tokenizer that these arguments name."""
+    """Load the tokenizer that the command line names.
+
+    Args:
+        arguments: The parsed command line.
+
+    Returns:
+        The tokenizer, with the target's V.
+    """
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     return load_tokenizer(
@@ -55,21 +68,24 @@ def tokenizer_of(arguments: argparse.Namespace) -> Tokenizer:
 
 
 def corpus_arguments(parser: argparse.ArgumentParser) -> None:
-    """--data or --dataset, and how they are read."""
+    """Declare --data or --dataset, and how they are read.
+
+    Args:
+        parser: The parser of the command.
+    """
     source = parser.add_argument_group("conversations, one of")
-    add = source.add_argument
-    add(
+    shared(
+        source,
         "--data",
-        nargs="+",
-        action="extend",
-        metavar="PATH",
         help="files, folders (also datasets saved to disk or cloned) or patterns: .jsonl .json "
         ".parquet .arrow .csv, also .gz or .zst",
     )
-    add("--dataset", metavar="NAME", help="a preset (see `datasets`) or an id of the hub")
+    source.add_argument(
+        "--dataset", metavar="NAME", help="a preset (see `datasets`) or an id of the hub"
+    )
 
-    read = parser.add_argument_group("how they are read").add_argument
-    read(
+    reading = parser.add_argument_group("how they are read")
+    reading.add_argument(
         "--map",
         nargs="+",
         action="extend",
@@ -78,23 +94,24 @@ def corpus_arguments(parser: argparse.ArgumentParser) -> None:
         "response=…, or text=…; a.b.0 for a value inside of others; roles.NAME=ROLE for a role "
         "of another name",
     )
-    read("--limit", type=integer, metavar="ROWS", help="count only the first rows")
-    read("--dataset-config", metavar="NAME", help="configuration of a hub dataset")
-    read("--split", metavar="NAME", help="split of a hub dataset (default train)")
-    read("--dataset-revision", metavar="REV", help="branch, tag or commit of a hub dataset")
+    shared(reading, "--limit")
+    add = reading.add_argument
+    add("--dataset-config", metavar="NAME", help="configuration of a hub dataset")
+    add("--split", metavar="NAME", help="split of a hub dataset (default train)")
+    add("--dataset-revision", metavar="REV", help="branch, tag or commit of a hub dataset")
 
 
 def span_arguments(parser: argparse.ArgumentParser) -> None:
-    """What of a conversation counts."""
-    what = parser.add_argument_group("what is counted").add_argument
-    what(
-        "--rule",
-        default="assistant",
-        help="assistant: what the target generates in its turns, up to and including the stop "
-        "token; content: without the stop token; all: everything; reference: as the paper's code "
-        "(default %(default)s)",
-    )
-    what(
+    """Declare which part of a conversation counts.
+
+    Args:
+        parser: The parser of the command.
+    """
+    from vocabtrim_core.counting.config import CountConfig
+
+    group = parser.add_argument_group("what is counted")
+    add_options(group, CountConfig, "rule")
+    group.add_argument(
         "--span-end",
         default="stop",
         help="where a turn ends under the rule assistant; stop: with its stop token; template: "
@@ -102,18 +119,23 @@ def span_arguments(parser: argparse.ArgumentParser) -> None:
         "which SpecForge trains on; next-role: as stop, and with the marker of the next role "
         "where a template writes no stop token (default %(default)s)",
     )
-    what(
-        "--template",
-        default="auto",
-        help="chat template: auto (the tokenizer's own), llama3, llama4, qwen, deepseek, phi3, "
-        "phi4, gemma, mistral (default %(default)s)",
-    )
-    what("--no-reasoning", action="store_true", help="leave reasoning content out")
-    what("--last-turn-only", action="store_true", help="count only the last assistant turn")
+    shared(group, "--template")
+    add_options(group, CountConfig, "reasoning", "last_turn_only")
 
 
 def corpus_of(arguments: argparse.Namespace, progress: Progress) -> Corpus:
-    """The corpus that --data or --dataset names."""
+    """Open the corpus that --data or --dataset names.
+
+    Args:
+        arguments: The parsed command line.
+        progress: Takes reports of a download.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        InputError: Both or neither are given.
+    """
     if bool(arguments.data) == bool(arguments.dataset):
         raise InputError("Give the conversations either as --data PATH or as --dataset NAME.")
     from vocabtrim_core.corpora import ColumnMapping, open_corpus

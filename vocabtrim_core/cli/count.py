@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.command import Command, Result, facts
 from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
@@ -18,6 +17,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, add_options, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 
 def _count_arguments(parser: argparse.ArgumentParser) -> None:
+    from vocabtrim_core.counting.config import CountConfig
+
     tokenizer_arguments(parser)
-    add = parser.add_argument
-    add("--out", type=Path, metavar="FILE", help="file for the counts, which the workspace keeps")
-    add(
+    shared(parser, "--out", help="file for the counts, which the workspace keeps")
+    parser.add_argument(
         "--with-responses",
         action="store_true",
         help="also write the responses beside --out, for intervals and forecasts on a machine "
@@ -38,27 +39,14 @@ def _count_arguments(parser: argparse.ArgumentParser) -> None:
 
     corpus_arguments(parser)
     span_arguments(parser)
-    what = parser.add_argument_group("what is left out").add_argument
-    what(
-        "--max-refused",
-        type=float,
-        default=0.01,
-        metavar="SHARE",
-        help="conversations that the template may refuse to render, 0 to 1; they are left out and "
-        "reported, and with more of them nothing is counted (default %(default)s)",
-    )
-    what(
-        "--max-length",
-        type=integer,
-        metavar="TOKENS",
-        help="see only the first tokens of a conversation, as training with this limit does",
-    )
+    group = parser.add_argument_group("what is left out")
+    add_options(group, CountConfig, "most_refused", "max_length")
 
-    how = parser.add_argument_group("how it is done").add_argument
-    how("--workers", type=integer, metavar="N", help="threads (default: as many as pay)")
-    how("--engine", help="gigatoken, fastokens or tokenizers (default: the fastest that is exact)")
-    how("--cluster", metavar="ADDRESS", help="Dask scheduler to count on, such as tcp://host:8786")
-    how("--fresh", action="store_true", help="count again even if the workspace has the counts")
+    add = parser.add_argument_group("how it is done").add_argument
+    add("--workers", type=integer, metavar="N", help="threads (default: as many as pay)")
+    add("--engine", help="gigatoken, fastokens or tokenizers (default: the fastest that is exact)")
+    add("--cluster", metavar="ADDRESS", help="Dask scheduler to count on, such as tcp://host:8786")
+    add("--fresh", action="store_true", help="count again even if the workspace has the counts")
 
 
 def _without_pandas() -> None:
@@ -68,7 +56,7 @@ def _without_pandas() -> None:
 
 
 def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.counting import cache as kept_counts
+    from vocabtrim_core.counting import cache
     from vocabtrim_core.counting.config import CountConfig
     from vocabtrim_core.counting.count import count
     from vocabtrim_core.counting.engines import check_engine
@@ -84,22 +72,14 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     corpus.require_conversations()
     tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
-    what: dict[str, Any] = {
-        "rule": arguments.rule,
-        "reasoning": not arguments.no_reasoning,
-        "last_turn_only": arguments.last_turn_only,
-        "max_length": arguments.max_length,
-        "most_refused": arguments.max_refused,
-    }
-    recipe = CountConfig(tokenizer, template, **what)
-    cached = not arguments.fresh and bool(
-        kept_counts.find(recipe.key(corpus.fingerprint()), corpus)
-    )
+    options = from_argv(CountConfig, arguments, At())
+    recipe = CountConfig(tokenizer, template, **options)
+    cached = not arguments.fresh and bool(cache.find(recipe.key(corpus.fingerprint()), corpus))
     counts = count(
         corpus,
         tokenizer,
         template,
-        **what,
+        **options,
         workers=arguments.workers,
         engine=arguments.engine,
         progress=progress,
@@ -128,49 +108,56 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _responses(arguments: argparse.Namespace, counts: TokenCounts) -> Result | None:
-    """What is kept of the responses of these counts; written beside them when asked to."""
+    """Summarise the stored responses of these counts; save them beside --out on request."""
     from vocabtrim_core.counting.response_files import find_responses, responses_beside
 
-    found = find_responses(counts.key, counts)
+    responses = find_responses(counts.key, counts)
     if arguments.with_responses:
-        if found is None:
+        if responses is None:
             raise InputError(
                 f"The responses of {counts.name} were not kept when it was counted; "
                 "count it again with --fresh."
             )
-        found.save(responses_beside(arguments.out))
-    if found is None:
+        responses.save(responses_beside(arguments.out))
+    if responses is None:
         return None
     return {
-        "tokens": found.tokens,
-        "conversations": found.conversations,
-        "complete": found.complete,
+        "tokens": responses.tokens,
+        "conversations": responses.conversations,
+        "complete": responses.complete,
     }
 
 
 def _doubts(corpus: Corpus) -> list[str]:
-    """What somebody should look at: how columns are read, what is not, files left out."""
+    """Sentences that somebody should read: how columns are read, notes, files left out."""
     info = corpus.describe()
     doubts = [] if info.sure else [f"Read {info.mapping.sentence()}."]
     return [*doubts, *info.notes, *(f"Left out: {file}." for file in info.left_out)]
 
 
 def totals(counts: TokenCounts) -> Result:
-    """The numbers of counts and how they were made."""
-    made = counts.provenance
+    """Summarise counts and how they were made.
+
+    Args:
+        counts: The counts.
+
+    Returns:
+        JSON values.
+    """
+    provenance = counts.provenance
     return {
         "tokens": counts.tokens,
         "distinct": counts.distinct,
         "conversations": counts.conversations,
         "skipped": counts.skipped,
         "vocab_size": counts.vocab_size,
-        "vocab_size_from": made.vocab_size_from,
-        "rule": made.rule,
-        "span_end": made.span_end,
-        "seconds": made.seconds,
-        "engine": made.engine,
-        "tokenizer": made.tokenizer,
-        "template": made.template,
+        "vocab_size_from": provenance.vocab_size_from,
+        "rule": provenance.rule,
+        "span_end": provenance.span_end,
+        "seconds": provenance.seconds,
+        "engine": provenance.engine,
+        "tokenizer": provenance.tokenizer,
+        "template": provenance.template,
         "key": counts.key,
     }
 
@@ -203,7 +190,7 @@ def _counts_text(result: Result) -> str:
     if sentence := result.get("proof", {}).get("sentence"):
         lines.append(f"proof: {sentence}")
         lines += [f"  {detail}" for detail in result["proof"].get("details", ())]
-    return "\n".join([*lines, *(f"warning: {each}" for each in result.get("warnings", ()))])
+    return "\n".join([*lines, *(f"warning: {sentence}" for sentence in result.get("warnings", ()))])
 
 
 def _merge_arguments(parser: argparse.ArgumentParser) -> None:
@@ -213,7 +200,7 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNTS",
         help="files of `count` (same tokenizer, template and rule), or keys in the workspace",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    shared(parser, "--out", required=True, help="file to write")
 
 
 def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -221,24 +208,27 @@ def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counts_store import find_counts
 
-    sets = [find_counts(spec) for spec in arguments.counts]
-    merged, *others = sets
-    for spec, other in zip(arguments.counts[1:], others, strict=True):
-        merged.check_same_kind(other, names=(arguments.counts[0], spec))
-        merged += other
+    counts_sets = [find_counts(spec) for spec in arguments.counts]
+    merged, *others = counts_sets
+    for spec, counts in zip(arguments.counts[1:], others, strict=True):
+        merged.check_same_kind(counts, names=(arguments.counts[0], spec))
+        merged += counts
     merged.save(arguments.out)
-    found = [find_responses(spec, c) for spec, c in zip(arguments.counts, sets, strict=True)]
-    keep_merged(merged, sets, found)
+    responses = [
+        find_responses(spec, counts)
+        for spec, counts in zip(arguments.counts, counts_sets, strict=True)
+    ]
+    keep_merged(merged, counts_sets, responses)
     return {
         **totals(merged),
         "out": str(arguments.out),
-        "merged": len(sets),
-        "warnings": _doubled(zip(arguments.counts, sets, strict=True)),
+        "merged": len(counts_sets),
+        "warnings": _doubled(zip(arguments.counts, counts_sets, strict=True)),
     }
 
 
 def _doubled(sets: Iterable[tuple[str, TokenCounts]]) -> list[str]:
-    """A sentence for every corpus whose conversations are added twice."""
+    """A sentence for every corpus whose conversations are in the sum twice."""
     holders: dict[str, str] = {}
     doubled = []
     for spec, counts in sets:

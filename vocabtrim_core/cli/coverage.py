@@ -1,13 +1,12 @@
-"""The command about what a choice covers: coverage."""
+"""The command that measures what a vocabulary covers: coverage."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import counts_argument, integer
+from vocabtrim_core.cli.arguments import counts_argument, integer, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import (
     NO_RESPONSES,
@@ -32,9 +31,7 @@ def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--k", type=integer, help="the k most frequent tokens of COUNTS (1..V)")
-    group.add_argument(
-        "--vocabulary", metavar="MAPPING", type=Path, help="a vocabulary from a file, see `compare`"
-    )
+    shared(group, "--vocabulary", help="a vocabulary from a file, see `compare`")
     add = parser.add_argument
     add(
         "--on",
@@ -58,7 +55,7 @@ def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
         help="also list the N most frequent tokens that are missing, by kind and in context",
     )
     tokenizer_argument(parser)
-    add("--seed", type=integer, default=0, metavar="N", help="of intervals (default %(default)s)")
+    shared(parser, "--seed", default=0, help="of intervals (default %(default)s)")
 
 
 def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -77,10 +74,10 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
         "vocab_size": counts.vocab_size,
         "sets": [],
     }
-    for i, (measured, its) in enumerate(zip(sets, responses, strict=True)):
+    for i, (measured, own_responses) in enumerate(zip(sets, responses, strict=True)):
         progress(i, len(sets), f"coverage of {measured.name}")
         own = i == 0 and arguments.k is not None
-        result["sets"].append(_measured(vocabulary, measured, its, own, arguments.seed))
+        result["sets"].append(_measured(vocabulary, measured, own_responses, own, arguments.seed))
     result |= {name: result["sets"][0][name] for name in ("coverage", "unique_coverage")}
     if arguments.domains:
         result["domains"] = _domains(vocabulary, sets, responses, arguments.seed)
@@ -94,10 +91,12 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.missing:
         tokenizer = tokenizer_of(counts, arguments.tokenizer)
         result["missing"] = [
-            _missing(vocabulary, measured, its, tokenizer, arguments.missing)
-            for measured, its in zip(sets, responses, strict=True)
+            _missing(vocabulary, measured, own_responses, tokenizer, arguments.missing)
+            for measured, own_responses in zip(sets, responses, strict=True)
         ]
-    without = (c.name for c, its in zip(sets, responses, strict=True) if its is None)
+    without = (
+        c.name for c, own_responses in zip(sets, responses, strict=True) if own_responses is None
+    )
     result["without_interval"] = list(dict.fromkeys(without))
     result["note"] = note
     return result
@@ -106,14 +105,14 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
 def _vocabulary(
     arguments: argparse.Namespace, counts: TokenCounts, curve: CoverageCurve
 ) -> tuple[DraftVocabulary, str | None]:
-    """The tokens, and what is to be said of them."""
+    """Return the tokens, and a note on them."""
     if arguments.k is not None:
         return curve.vocabulary(arguments.k), curve.padding_note(arguments.k)
     from vocabtrim_core.mappings.importing import import_for
 
-    found = import_for(arguments.vocabulary, counts)
-    unsound = f"{found.name} is not sound, it is measured as what it holds: "
-    return found.vocabulary, None if found.valid else unsound + " ".join(found.problems)
+    mapping = import_for(arguments.vocabulary, counts)
+    unsound = f"{mapping.name} is not sound, it is measured as what it holds: "
+    return mapping.vocabulary, None if mapping.valid else unsound + " ".join(mapping.problems)
 
 
 def _measured(
@@ -162,9 +161,9 @@ def _domains(
 
     return [
         {"name": counts.name, **asdict(row)}
-        for counts, its in zip(sets, responses, strict=True)
-        if its is not None
-        for row in coverage_by_domain(its, vocabulary.t2d, seed=seed)
+        for counts, own_responses in zip(sets, responses, strict=True)
+        if own_responses is not None
+        for row in coverage_by_domain(own_responses, vocabulary.t2d, seed=seed)
     ]
 
 
@@ -179,24 +178,24 @@ def _missing(
     from vocabtrim_core.tokenizers.kinds import token_kinds
 
     kinds = token_kinds(tokenizer)
-    found = missing(counts, vocabulary, kinds)
-    ids = found.ids[:most]
+    lacking = missing(counts, vocabulary, kinds)
+    ids = lacking.ids[:most]
     shown = examples(responses, ids, tokenizer) if responses is not None else {}
     return {
         "name": counts.name,
-        "share": found.share,
-        "distinct": len(found.ids),
-        "groups": [asdict(group) for group in found.groups],
+        "share": lacking.share,
+        "distinct": len(lacking.ids),
+        "groups": [asdict(group) for group in lacking.groups],
         "tokens": [
             {
                 "id": int(i),
                 "token": tokenizer.token(int(i)),
                 "kind": kinds.name(int(i)),
                 "count": int(n),
-                "share": int(n) / found.tokens,
+                "share": int(n) / lacking.tokens,
                 "examples": [asdict(example) for example in shown.get(int(i), ())],
             }
-            for i, n in zip(ids, found.counts, strict=False)
+            for i, n in zip(ids, lacking.counts, strict=False)
         ],
     }
 
@@ -205,28 +204,34 @@ def _coverage_text(result: Result) -> str:
     head = ("counts", "tokens", "coverage", "95 % interval", "unique", "missing", "")
     rows = [
         (
-            s["name"],
-            s["tokens"],
-            f"{s['coverage']:.2%}",
-            _between(s["interval"]),
-            f"{s['unique_coverage']:.2%}",
-            s["missing_tokens"],
-            "in sample" if s["in_sample"] else "",
+            row["name"],
+            row["tokens"],
+            f"{row['coverage']:.2%}",
+            _between(row["interval"]),
+            f"{row['unique_coverage']:.2%}",
+            row["missing_tokens"],
+            "in sample" if row["in_sample"] else "",
         )
-        for s in result["sets"]
+        for row in result["sets"]
     ]
     lines = [f"k = {result['k']:,} of {result['vocab_size']:,}", table([head, *rows])]
-    for s in result["sets"]:
-        if "held_out" in s:
-            held_out, low, high = s["held_out"].values()
+    for row in result["sets"]:
+        if "held_out" in row:
+            held_out, low, high = row["held_out"].values()
             lines.append(
-                f"On new conversations of {s['name']}: {held_out:.2%} ({low:.2%} to {high:.2%}); "
-                f"choosing and measuring on the same text flatters by {s['optimism']:.2%}."
+                f"On new conversations of {row['name']}: {held_out:.2%} ({low:.2%} to {high:.2%}); "
+                f"choosing and measuring on the same text flatters by {row['optimism']:.2%}."
             )
     if "domains" in result:
         rows = [
-            (d["name"], d["domain"], d["conversations"], d["tokens"], f"{d['coverage']:.2%}")
-            for d in result["domains"]
+            (
+                row["name"],
+                row["domain"],
+                row["conversations"],
+                row["tokens"],
+                f"{row['coverage']:.2%}",
+            )
+            for row in result["domains"]
         ]
         lines.append(table([("counts", "domain", "conversations", "tokens", "coverage"), *rows]))
     if matrix := result.get("matrix"):

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments
+from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import refuse
@@ -25,10 +25,9 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
     group.add_argument("--k", type=integer, help="the k most frequent tokens (1..V)")
     group.add_argument("--choice", type=Path, metavar="FILE", help="the tokens of a choice.json")
-    group.add_argument(
+    shared(
+        group,
         "--vocabulary",
-        type=Path,
-        metavar="FILE",
         help="the tokens of a file that `select` wrote, or of another mapping, see `compare`",
     )
     parser.add_argument(
@@ -39,17 +38,19 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FORMAT",
         help="format to write, see `formats`; may be given several times",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    shared(parser, "--out", required=True, metavar="DIR", help="a new folder")
     settings_arguments(parser, "architecture")
     group = parser.add_argument_group("formats that are whole drafts", "vllm, sglang-eagle3, …")
-    group.add_argument(
-        "--draft-folder", type=Path, metavar="DIR", help="the EAGLE-3 draft checkpoint to cut"
-    )
-    group.add_argument(
-        "--target", type=Path, metavar="DIR", help="its target, where it uses the target's head"
+    shared(group, "--draft-folder", help="the EAGLE-3 draft checkpoint to cut")
+    shared(
+        group,
+        "--target",
+        type=Path,
+        metavar="DIR",
+        help="its target, where it uses the target's head",
     )
     group = parser.add_argument_group("for the record", "how k was chosen, kept in manifest.json")
-    settings_arguments(group, "alpha", "floor", given=True)
+    settings_arguments(group, "alpha", "floor", omit_defaults=True)
     group.add_argument("--method", default="", metavar="NAME", help="exact, tpe, by hand")
 
 
@@ -97,12 +98,12 @@ def _chosen(
     from vocabtrim_core.selection_spec.draft_kind import draft_or_none
 
     if arguments.choice is None:
-        vocabulary, about = _named(arguments, counts, curve)
+        vocabulary, origin = _named(arguments, counts, curve)
         return vocabulary, {
             "architecture": draft_or_none(arguments, counts.vocab_size),
             "alpha": arguments.alpha,
             "floor": arguments.min_coverage,
-            "method": arguments.method or about,
+            "method": arguments.method or origin,
         }
     from vocabtrim_core.selection_spec.spec import SelectionSpec
 
@@ -126,8 +127,8 @@ def _named(
         return curve.vocabulary(arguments.k), ""
     from vocabtrim_core.mappings.importing import sound_for
 
-    found = sound_for(arguments.vocabulary, counts)
-    return found.vocabulary, found.about
+    mapping = sound_for(arguments.vocabulary, counts)
+    return mapping.vocabulary, mapping.about
 
 
 def _command(arguments: argparse.Namespace) -> str:

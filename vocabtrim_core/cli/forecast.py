@@ -31,9 +31,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNTS",
         help="counts of the text to be served, where that is another (same tokenizer and rule)",
     )
-    add_options(group, ForecastSettings, "depth", "full_length", "measured", given=True)
+    add_options(group, ForecastSettings, "depth", "full_length", "measured", omit_defaults=True)
     group = parser.add_argument_group("cycle time, one of").add_mutually_exclusive_group()
-    add_options(group, ForecastSettings, "hardware", "cycles", given=True)
+    add_options(group, ForecastSettings, "hardware", "cycles", omit_defaults=True)
     group.add_argument(
         "--measurement",
         metavar="KEY|FILE",
@@ -46,7 +46,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="from the steps and the verification that `probe --with-target` timed",
     )
     group = parser.add_argument_group("with --hardware", "--batch also picks a measurement's")
-    add_options(group, ForecastSettings, "batch", "width", "verified", given=True)
+    add_options(group, ForecastSettings, "batch", "width", "verified", omit_defaults=True)
     group = parser.add_argument_group("result")
     add = group.add_argument
     add(
@@ -78,27 +78,30 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     draft = settings.architecture
     curve = CoverageCurve.of(counts)
     tradeoff = TradeOff(curve, draft)
-    given = ForecastSettings(**from_argv(ForecastSettings, arguments, At(size)))
+    assumptions = ForecastSettings(**from_argv(ForecastSettings, arguments, At(size)))
     measured = calibrated(arguments, size)
     if arguments.depth is None:
-        given = replace(given, depth=(measured.steps if measured else 0) or PAPER_DEPTH)
-    depth = given.depth
-    for flag, points in (("--measured-length", given.measured), ("--measured", given.cycles)):
+        assumptions = replace(assumptions, depth=(measured.steps if measured else 0) or PAPER_DEPTH)
+    depth = assumptions.depth
+    for flag, points in (
+        ("--measured-length", assumptions.measured),
+        ("--measured", assumptions.cycles),
+    ):
         _within(points, size, flag)
     if measured:
         cycles = measured.cycles()
     elif arguments.probe:
         cycles = probed(arguments, draft, depth)
     else:
-        cycles = CycleRange.of(given, draft)
+        cycles = CycleRange.of(assumptions, draft)
     served = comparable_counts([arguments.counts, *filter(None, [arguments.on])])[-1]
     acceptance, assumed = acceptance_on(
         curve,
         served,
         find_responses(arguments.on or arguments.counts, served),
         depth,
-        given.full_length,
-        {**(measured.lengths if measured else {}), **dict(given.measured)},
+        assumptions.full_length,
+        {**(measured.lengths if measured else {}), **dict(assumptions.measured)},
         progress=progress,
     )
     result = forecast(acceptance, cycles, k_min=settings.k_min, k_max=settings.k_max)
@@ -144,7 +147,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         ],
         "measurement": measured.measurement.key if measured else None,
         "measured_where": measured.where if measured else None,
-        "measured_check": against_measured(measured, acceptance, given.full_length)
+        "measured_check": against_measured(measured, acceptance, assumptions.full_length)
         if measured
         else [],
         "draft": draft.name,
@@ -180,15 +183,15 @@ def _within(points: Iterable[tuple[int, float]], size: int, flag: str) -> None:
 
 
 def _text(result: Result) -> str:
-    r = result
-    low, high = r["recommended_range"]
-    gains = "; ".join(f"{_percent(*g['gain'])} against {g['baseline']:,}" for g in r["gains"])
+    low, high = result["recommended_range"]
+    gains = "; ".join(f"{_percent(*g['gain'])} against {g['baseline']:,}" for g in result["gains"])
+    break_even = result["break_even_loss"]
     head = (
         "k",
         "coverage",
         "ceiling",
         "accept length",
-        *(f"against {base:,}" for base in (int(b) for b in r["table"][0]["gains"])),
+        *(f"against {base:,}" for base in (int(b) for b in result["table"][0]["gains"])),
     )
     rows = [
         (
@@ -198,19 +201,23 @@ def _text(result: Result) -> str:
             "{:.2f} to {:.2f}".format(*row["accept_length"]),
             *(_percent(*gain) for gain in row["gains"].values()),
         )
-        for row in r["table"]
+        for row in result["table"]
     ]
-    worst = max(abs(c["error"]) for c in r["paper_check"])
+    worst = max(abs(c["error"]) for c in result["paper_check"])
     return "\n\n".join(
         [
-            f"k = {r['recommended_k']:,} ({low:,} to {high:,}): {gains}",
+            f"k = {result['recommended_k']:,} ({low:,} to {high:,}): {gains}",
             table([head, *rows]),
-            f"The alpha this hardware implies: {r['implied_alpha']:.2f}. At most "
-            f"{r['largest_gain']:.1%} can be gained over the full vocabulary; at the recommended "
-            "k the acceptance length may fall by "
-            f"{r['break_even_loss'][0]:.1%} to {r['break_even_loss'][1]:.1%} before it is slower.",
-            *([check_text(r["measured_check"], r["measured_where"])] if r["measurement"] else []),
-            "\n".join(f"- {sentence}" for sentence in r["assumptions"]),
+            f"The alpha this hardware implies: {result['implied_alpha']:.2f}. At most "
+            f"{result['largest_gain']:.1%} can be gained over the full vocabulary; at the "
+            "recommended k the acceptance length may fall by "
+            f"{break_even[0]:.1%} to {break_even[1]:.1%} before it is slower.",
+            *(
+                [check_text(result["measured_check"], result["measured_where"])]
+                if result["measurement"]
+                else []
+            ),
+            "\n".join(f"- {sentence}" for sentence in result["assumptions"]),
             "Check: calibrated on MT-Bench alone, the cycle model predicts the paper's other six "
             f"gains from their acceptance lengths within {100 * worst:.1f} points.",
         ]

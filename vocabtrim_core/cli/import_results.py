@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer
 from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.fields.leaf import At, add_options, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
+    from vocabtrim_core.serving.importers import Hints
+
     parser.add_argument(
         "files",
         nargs="+",
@@ -23,60 +25,24 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="result files, or folders of Model-Optimizer's specdec_bench",
     )
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "--format",
         default="auto",
         metavar="NAME",
         help="bench-eagle3, specforge-benchmark, bench-serving, bench-one-batch-server, "
         "vllm-bench-serve, nemo-automodel, modelopt or specbundle (default: recognised by content)",
     )
-    add(
-        "--pool",
-        action="store_true",
-        help="runs that are alike in several files are runs of one configuration; they are paired "
-        "with those of others when files that were made in turns are named in turns (default: "
-        "every file is a configuration of its own, unless two have the same --label)",
-    )
-    add = parser.add_argument_group("what the files do not tell").add_argument
-    add(
-        "--k",
-        nargs="+",
-        default=[],
-        metavar="K",
-        help="draft vocabulary sizes: one per file (0 where nothing is drafted), one for all, or "
-        "DRAFT=K by a part of the draft's name; they win over what the files say",
-    )
-    add("--label", nargs="+", default=[], metavar="NAME", help="names, one per file")
-    add("--target", default="", metavar="NAME", help="the target model")
-    add("--vocab-size", type=integer, metavar="V", help="the target's vocabulary size")
-    add("--device", default="", metavar="NAME", help="the GPU or CPU")
-    add("--concurrency", type=integer, metavar="N", help="requests at once")
-    add(
-        "--only",
-        default="",
-        metavar="TEXT",
-        help="take only measurements whose target or prompts contain this",
-    )
+    add_options(parser.add_argument_group("what the files do not tell"), Hints)
 
 
 def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.serving.importers import Hints, import_results, keep, open_sources
 
     progress(0, None, "reading")
-    hints = Hints(
-        tuple(arguments.k),
-        tuple(arguments.label),
-        arguments.target,
-        arguments.vocab_size,
-        arguments.concurrency,
-        arguments.device,
-        arguments.only,
-        arguments.pool,
-    )
+    hints = Hints(**from_argv(Hints, arguments, At()))
     sources = open_sources(arguments.files)
-    found = import_results(sources, arguments.format, hints, _command(arguments))
-    return {"measurements": [_row(keep(measurement)) for measurement in found]}
+    measurements = import_results(sources, arguments.format, hints, _command(arguments))
+    return {"measurements": [_row(keep(measurement)) for measurement in measurements]}
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -113,20 +79,22 @@ def _row(measurement: Measurement) -> dict[str, Any]:
 
 def _text(result: Result) -> str:
     blocks = []
-    for m in result["measurements"]:
-        about = " · ".join(filter(None, [m["prompts"], m["target"], m["engine"]]))
+    for measurement in result["measurements"]:
+        title = " · ".join(
+            filter(None, [measurement["prompts"], measurement["target"], measurement["engine"]])
+        )
         rows = [
             (
-                c["label"],
-                c["runs"],
-                "" if c["throughput"] is None else f"{c['throughput']:,.1f}",
-                "" if c["accept_length"] is None else f"{c['accept_length']:.3f}",
+                row["label"],
+                row["runs"],
+                "" if row["throughput"] is None else f"{row['throughput']:,.1f}",
+                "" if row["accept_length"] is None else f"{row['accept_length']:.3f}",
             )
-            for c in m["configurations"]
+            for row in measurement["configurations"]
         ]
         head = ("configuration", "runs", "tokens/s", "accept length")
-        notes = "\n".join(f"- {note}" for note in m["notes"])
-        blocks.append(f"{m['key']}  {about}\n{table([head, *rows])}\n{notes}".rstrip())
+        notes = "\n".join(f"- {note}" for note in measurement["notes"])
+        blocks.append(f"{measurement['key']}  {title}\n{table([head, *rows])}\n{notes}".rstrip())
     return "\n\n".join(blocks)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli import as_job
+from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.bench import bench, shown, text
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
@@ -23,83 +24,87 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("action", nargs="?", choices=ACTIONS, default="list", help="(default %(default)s)")
     add("key", nargs="?", metavar="KEY", help="of a measurement, for all but list")
-    add(
+    shared(
+        parser,
         "--out",
-        type=Path,
         metavar="PATH",
         help="export: a .json file, or a folder for tables as CSV and a figure too",
     )
 
 
-def _measurements(given: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.serving import measurement
+def _measurements(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.serving import measurement as store
 
-    if given.action == "list":
-        return {"measurements": [_row(each) for each in measurement.stored()]}
-    if given.key is None:
-        raise InputError(f"`measurements {given.action}` needs a key; `measurements` lists them.")
-    found = measurement.find(given.key)
-    if given.action == "show":
-        return shown(found)
-    if given.action == "replay":
-        return _replay(found, progress)
-    if given.action == "remove":
-        measurement.remove(found.key)
-        return {"key": found.key, "removed": True}
-    return {"key": found.key, "out": _export(found, given.out)}
+    if arguments.action == "list":
+        return {"measurements": [_row(measurement) for measurement in store.stored()]}
+    if arguments.key is None:
+        raise InputError(
+            f"`measurements {arguments.action}` needs a key; `measurements` lists them."
+        )
+    measurement = store.find(arguments.key)
+    if arguments.action == "show":
+        return shown(measurement)
+    if arguments.action == "replay":
+        return _replay(measurement, progress)
+    if arguments.action == "remove":
+        store.remove(measurement.key)
+        return {"key": measurement.key, "removed": True}
+    return {"key": measurement.key, "out": _export(measurement, arguments.out)}
 
 
-def _row(each: Measurement) -> Result:
+def _row(measurement: Measurement) -> Result:
     return {
-        "key": each.key,
-        "created": each.created,
-        "prompts": each.prompts,
-        "target": each.target,
-        "toy": each.toy,
-        "engine": each.engine,
-        "device": each.device,
-        "origin": each.origin,
-        "configurations": [c.label for c in each.configurations],
-        "runs": len(each.runs),
-        "failed": sum(bool(run.error) for run in each.runs),
+        "key": measurement.key,
+        "created": measurement.created,
+        "prompts": measurement.prompts,
+        "target": measurement.target,
+        "toy": measurement.toy,
+        "engine": measurement.engine,
+        "device": measurement.device,
+        "origin": measurement.origin,
+        "configurations": [c.label for c in measurement.configurations],
+        "runs": len(measurement.runs),
+        "failed": sum(bool(run.error) for run in measurement.runs),
     }
 
 
-def _replay(found: Measurement, progress: Progress) -> Result:
+def _replay(measurement: Measurement, progress: Progress) -> Result:
     """The same command again; the new measurement stands beside the old one."""
     from vocabtrim_core.cli.bench_options import parsed
     from vocabtrim_core.programs import ENGINE, configured
 
-    words = shlex.split(found.command)
+    words = shlex.split(measurement.command)
     if "bench" not in words:
-        raise InputError(f"{found.key} was not measured by `bench`, so it cannot be replayed.")
+        raise InputError(
+            f"{measurement.key} was not measured by `bench`, so it cannot be replayed."
+        )
     try:
-        given = parsed(words[words.index("bench") + 1 :])
+        arguments = parsed(words[words.index("bench") + 1 :])
     except (argparse.ArgumentError, SystemExit) as error:
         raise InputError(
-            f"The command of {found.key} is not understood: {found.command}"
+            f"The command of {measurement.key} is not understood: {measurement.command}"
         ) from error
-    as_job.check(given)
-    if given.interpreter and given.interpreter not in configured(ENGINE):
+    as_job.check(arguments)
+    if arguments.interpreter and arguments.interpreter not in configured(ENGINE):
         raise InputError(
-            f"{found.key} was measured with {given.interpreter!r}, which is no configured engine; "
-            "add it with `engine --add NAME COMMAND` and measure with that name."
+            f"{measurement.key} was measured with {arguments.interpreter!r}, which is no "
+            "configured engine; add it with `engine --add NAME COMMAND` and measure with that name."
         )
-    return {**bench(given, progress), "replayed": found.key}
+    return {**bench(arguments, progress), "replayed": measurement.key}
 
 
-def _export(found: Measurement, out: Path | None) -> str:
+def _export(measurement: Measurement, out: Path | None) -> str:
     from vocabtrim_core.workspace.files import write_atomic
 
     if out is None:
         raise InputError("`measurements export` needs --out, a .json file or a folder.")
     if out.suffix == ".json":
-        return str(write_atomic(out, found.encoded()))
+        return str(write_atomic(out, measurement.encoded()))
     from vocabtrim_core.report.measured import take_along
     from vocabtrim_core.workspace.files import new_folder
 
     with new_folder(out) as folder:
-        for name, content in take_along([found], found.concurrencies[0]).items():
+        for name, content in take_along([measurement], measurement.concurrencies[0]).items():
             (folder / name).write_bytes(content)
     return str(out)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import (
     counts_argument,
-    integer,
     settings_arguments,
     settings_of,
+    shared,
 )
 from vocabtrim_core.cli.command import Command, Result, facts, table
 
@@ -26,24 +26,18 @@ if TYPE_CHECKING:
 def _optimize_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
     settings_arguments(parser, "architecture", "alpha", "floor", "k_min", "k_max")
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "--method",
         choices=("exact", "tpe"),
         default="exact",
         help="exact: the best of all k, in milliseconds; tpe: the paper's search, resumable, with "
         "its regret against the exact optimum (default %(default)s)",
     )
-    add = parser.add_argument_group("tpe").add_argument
-    add("--trials", type=integer, default=100, metavar="N", help="(default %(default)s)")
-    add("--seed", type=integer, default=42, metavar="N", help="(default %(default)s)")
-    add(
-        "--storage",
-        metavar="URL",
-        help="Optuna storage, such as sqlite:////folder/studies.db, which optuna-dashboard opens "
-        "(default: one in the workspace)",
-    )
-    add("--study", metavar="NAME", help="name of the study (default: made from its question)")
+    group = parser.add_argument_group("tpe")
+    shared(group, "--trials", default=100, help="(default %(default)s)")
+    shared(group, "--seed", default=42)
+    shared(group, "--storage")
+    shared(group, "--study")
 
 
 def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -54,11 +48,11 @@ def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
     curve = CoverageCurve.of(counts)
     tradeoff = settings_of(arguments, counts.vocab_size).tradeoff(curve)
     if arguments.method == "tpe":
-        found = _tpe(arguments, progress, tradeoff, counts)
+        best = _tpe(arguments, progress, tradeoff, counts)
     else:
-        found = asdict(tradeoff.optimum)
+        best = asdict(tradeoff.optimum)
     return {
-        **found,
+        **best,
         "method": arguments.method,
         "alpha": tradeoff.alpha,
         "min_coverage": tradeoff.floor,
@@ -67,7 +61,7 @@ def _optimize(arguments: argparse.Namespace, progress: Progress) -> Result:
         "draft": tradeoff.architecture.name,
         "vocab_size": counts.vocab_size,
         "counts": counts.key,
-        "note": curve.padding_note(found["k"]),
+        "note": curve.padding_note(best["k"]),
     }
 
 
@@ -98,19 +92,19 @@ def _tpe(
 
 
 def _optimize_text(result: Result) -> str:
-    r = result
     lines = [
-        f"k = {r['k']:,} of {r['vocab_size']:,} tokens ({r['k'] / r['vocab_size']:.1%}), "
-        f"{r['method']}, alpha {r['alpha']:g}, coverage floor {r['min_coverage']:g}",
-        facts(r, "coverage", "latency_reduction", "utility", "draft", "counts"),
+        f"k = {result['k']:,} of {result['vocab_size']:,} tokens "
+        f"({result['k'] / result['vocab_size']:.1%}), {result['method']}, "
+        f"alpha {result['alpha']:g}, coverage floor {result['min_coverage']:g}",
+        facts(result, "coverage", "latency_reduction", "utility", "draft", "counts"),
     ]
-    if r["method"] == "tpe":
+    if result["method"] == "tpe":
         lines += [
-            f"{r['trials']:,} trials leave {r['regret']:.2g} of utility to the exact optimum, "
-            f"k = {r['exact']['k']:,}",
-            f"optuna-dashboard {r['storage']}    (study {r['study']})",
+            f"{result['trials']:,} trials leave {result['regret']:.2g} of utility to the exact "
+            f"optimum, k = {result['exact']['k']:,}",
+            f"optuna-dashboard {result['storage']}    (study {result['study']})",
         ]
-    return "\n".join([*lines, *filter(None, [r["note"]])])
+    return "\n".join([*lines, *filter(None, [result["note"]])])
 
 
 # --- drafts -------------------------------------------------------------------------------------
@@ -138,14 +132,14 @@ def _drafts_text(result: Result) -> str:
     head = ("draft", "V", "hidden", "feed-forward", "MFLOPs per step", "LM head share")
     rows = (
         (
-            d["name"],
-            d["vocab_size"],
-            d["hidden_size"],
-            d["intermediate_size"],
-            round(d["flops"] / 1e6, 1),
-            f"{d['head_share']:.1%}",
+            draft["name"],
+            draft["vocab_size"],
+            draft["hidden_size"],
+            draft["intermediate_size"],
+            round(draft["flops"] / 1e6, 1),
+            f"{draft['head_share']:.1%}",
         )
-        for d in result["drafts"]
+        for draft in result["drafts"]
     )
     return table([head, *rows])
 

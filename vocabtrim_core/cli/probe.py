@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import shlex
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer, number
+from vocabtrim_core.cli.arguments import integer, number, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
@@ -68,12 +67,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="time of a verification, where it is known, for the time of a cycle at batch 1",
     )
-    add = parser.add_argument_group("how").add_argument
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)")
-    add(
+    group = parser.add_argument_group("how it is timed")
+    add = group.add_argument
+    shared(group, "--device")
+    shared(
+        group,
         "--dtype",
         choices=("auto", "float32", "bfloat16", "float16"),
-        default="auto",
         help="of the weights (default: float32 on a CPU, bfloat16 on a GPU)",
     )
     add(
@@ -90,7 +90,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="per batch size, after which no more is repeated (default %(default)g)",
     )
-    add("--out", type=Path, metavar="FILE", help="write the probe as JSON here too")
+    shared(group, "--out", help="write the probe as JSON here too")
 
 
 def _probe(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -123,32 +123,32 @@ def _probe(arguments: argparse.Namespace, progress: Progress) -> Result:
         arguments.seconds,
         arguments.with_target,
     )
-    found = run_probe(request, progress, command=_command(arguments, ks))
-    path = latency_probe.save(found)
+    result = run_probe(request, progress, command=_command(arguments, ks))
+    path = latency_probe.save(result)
     if arguments.out:
-        write_atomic(arguments.out, found.encoded())
+        write_atomic(arguments.out, result.encoded())
     return {
-        "key": found.key,
+        "key": result.key,
         "path": str(arguments.out or path),
         "draft": shape.name,
         "vocab_size": shape.vocab_size,
-        "device": found.device,
-        "dtype": found.dtype,
-        "graphs": found.graphs,
-        "batches": [_batch(found, batch, arguments) for batch in found.batches],
-        "notes": list(found.notes),
+        "device": result.device,
+        "dtype": result.dtype,
+        "graphs": result.graphs,
+        "batches": [_batch(result, batch, arguments) for batch in result.batches],
+        "notes": list(result.notes),
     }
 
 
-def _batch(found: Probe, batch: int, arguments: argparse.Namespace) -> Result:
+def _batch(probe: Probe, batch: int, arguments: argparse.Namespace) -> Result:
     """The rows of one batch size, each against the largest k of it."""
-    rows, shape = found.at(batch), found.architecture
+    rows, shape = probe.at(batch), probe.architecture
     full = rows[-1]
-    given = arguments.verify_seconds if batch == 1 else None
-    verify_s = found.verify_s(batch, arguments.depth) if given is None else given
+    known_s = arguments.verify_seconds if batch == 1 else None
+    verify_s = probe.verify_s(batch, arguments.depth) if known_s is None else known_s
     cycles: dict[int, float] = {}
     if verify_s is not None:
-        cycles = dict(found.cycle_points(batch, arguments.depth, verify_s))
+        cycles = dict(probe.cycle_points(batch, arguments.depth, verify_s))
     return {
         "batch": batch,
         "verify_seconds": verify_s,
@@ -158,7 +158,7 @@ def _batch(found: Probe, batch: int, arguments: argparse.Namespace) -> Result:
                 "measured_ratio": row.step.seconds / full.step.seconds,
                 "flops_ratio": shape.flops(row.k) / shape.flops(full.k),
                 "bytes_ratio": float(
-                    found.moved_bytes(row.k, batch) / found.moved_bytes(full.k, batch)
+                    probe.moved_bytes(row.k, batch) / probe.moved_bytes(full.k, batch)
                 ),
                 "cycle_seconds": cycles.get(row.k),
             }
@@ -170,7 +170,7 @@ def _batch(found: Probe, batch: int, arguments: argparse.Namespace) -> Result:
 def _command(arguments: argparse.Namespace, ks: list[int]) -> str:
     """The line that does the same again."""
     a = arguments
-    which = (
+    draft = (
         ["--draft-config", str(a.draft_config)]
         if a.draft_config
         else ["--draft", a.draft or DEFAULT]
@@ -180,7 +180,7 @@ def _command(arguments: argparse.Namespace, ks: list[int]) -> str:
         "-m",
         "vocabtrim_core",
         "probe",
-        *which,
+        *draft,
         "--k",
         *map(str, ks),
         "--batch",

@@ -1,4 +1,7 @@
-"""The commands about other environments: trainer and engine. Only here do programs get names."""
+"""The commands that name programs of other environments: trainer and engine.
+
+Programs get their names here only.
+"""
 
 from __future__ import annotations
 
@@ -15,36 +18,36 @@ if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
 
 
-def _names(parser: argparse.ArgumentParser, what: str) -> Any:
-    one = parser.add_mutually_exclusive_group()
-    one.add_argument(
+def _names(parser: argparse.ArgumentParser, purpose: str) -> Any:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
         "--add",
         nargs=2,
         metavar=("NAME", "COMMAND"),
-        help=f"keep {what} under a name "
+        help=f"keep {purpose} under a name "
         "that pages and other commands may use; quote a command of several words",
     )
-    one.add_argument("--list", action="store_true", help="say which names there are")
-    one.add_argument("--remove", metavar="NAME", help="forget a name")
-    return one
+    group.add_argument("--list", action="store_true", help="say which names there are")
+    group.add_argument("--remove", metavar="NAME", help="forget a name")
+    return group
 
 
 def _configured(kind: str) -> dict[str, str]:
     return {name: shlex.join(command) for name, command in programs.configured(kind).items()}
 
 
-def _table(found: dict[str, str], kind: str) -> str:
-    if not found:
+def _table(commands: dict[str, str], kind: str) -> str:
+    if not commands:
         return f"No {kind} is configured; add one with `{kind} --add NAME COMMAND`."
-    return table([("name", "command"), *found.items()])
+    return table([("name", "command"), *commands.items()])
 
 
 # --- trainer ------------------------------------------------------------------------------------
 
 
 def _trainer_arguments(parser: argparse.ArgumentParser) -> None:
-    one = _names(parser, "a Python that trains")
-    one.add_argument(
+    group = _names(parser, "a Python that trains")
+    group.add_argument(
         "--use",
         metavar="NAME",
         help="train with this one from now on: a name, the Python of an environment, or a command "
@@ -62,15 +65,15 @@ def _trainer(arguments: argparse.Namespace, progress: Progress) -> Result:
         return {"trainers": _configured(TRAINER)}
     progress(0, None, "Asking the trainer what it has")
     if arguments.add:
-        found = training_env.add_trainer(*arguments.add)
+        trainer = training_env.add_trainer(*arguments.add)
     else:
-        found = training_env.choose_trainer(arguments.use)
+        trainer = training_env.choose_trainer(arguments.use)
     return {
-        **asdict(found),
-        "command": shlex.join(found.command),
-        "versions": dict(found.versions),
-        "device": found.device,
-        "resources": found.resources,
+        **asdict(trainer),
+        "command": shlex.join(trainer.command),
+        "versions": dict(trainer.versions),
+        "device": trainer.device,
+        "resources": trainer.resources,
         "trainers": _configured(TRAINER),
     }
 
@@ -105,8 +108,8 @@ def _engine(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _engine_text(result: Result) -> str:
-    found = [f"{result['name']} has SGLang {result['sglang']}."] if "name" in result else []
-    return "\n".join([*found, _table(result["engines"], ENGINE)])
+    lines = [f"{result['name']} has SGLang {result['sglang']}."] if "name" in result else []
+    return "\n".join([*lines, _table(result["engines"], ENGINE)])
 
 
 COMMANDS = (

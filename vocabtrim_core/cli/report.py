@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli import choice
-from vocabtrim_core.cli.arguments import choice_argument, chosen, counts_argument, spec_arguments
+from vocabtrim_core.cli.arguments import (
+    choice_argument,
+    chosen,
+    counts_argument,
+    shared,
+    spec_arguments,
+)
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.cli.resolve import (
     comparable_counts,
@@ -52,7 +58,7 @@ def _material_arguments(parser: argparse.ArgumentParser) -> None:
 def _report_arguments(parser: argparse.ArgumentParser) -> None:
     _material_arguments(parser)
     add = parser.add_argument
-    add("--out", type=Path, required=True, metavar="FILE", help="the .html to write")
+    shared(parser, "--out", required=True, help="the .html to write")
     add("--pdf", action="store_true", help="also as PDF beside it (needs Chromium or Chrome)")
     add("--figures", type=Path, metavar="DIR", help="also every figure as SVG, in a new folder")
     add("--png", action="store_true", help="figures as PNG too (needs Chromium or Chrome)")
@@ -74,9 +80,9 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError("--png needs --figures DIR, the folder the figures go to.")
     if arguments.pdf or arguments.png:
         pdf.required()
-    found = _facts(arguments, progress)
+    report_facts = _facts(arguments, progress)
     progress(2, 4, "writing the report")
-    page = report_html(found)
+    page = report_html(report_facts)
     write_atomic(arguments.out, page.encode())
     files = [str(arguments.out)]
     if arguments.pdf:
@@ -89,13 +95,13 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
         if folder is None:
             continue
         with new_folder(folder) as scratch:
-            for name, text in content(found).items():
+            for name, text in content(report_facts).items():
                 (scratch / f"{name}.{suffix}").write_text(text, "utf-8", newline="\n")
                 if arguments.png and suffix == "svg":
                     pdf.print_png(text, scratch / f"{name}.png")
             files += [str(folder / path.name) for path in sorted(scratch.iterdir())]
     return {
-        **_summary(found),
+        **_summary(report_facts),
         "out": str(arguments.out),
         "bytes": len(page.encode()),
         "files": files,
@@ -104,11 +110,12 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 def _card_arguments(parser: argparse.ArgumentParser) -> None:
     _material_arguments(parser)
-    add = parser.add_argument
-    add("--out", type=Path, required=True, metavar="FILE", help="the README.md to write")
-    add("--draft-folder", type=Path, metavar="DIR", help="a draft that `slice` wrote")
-    add("--target", default="", metavar="ID", help="hub id of the target model")
-    add("--licence", default="", metavar="ID", help="licence of the draft, as the hub spells it")
+    shared(parser, "--out", required=True, help="the README.md to write")
+    shared(parser, "--draft-folder", help="a draft that `slice` wrote")
+    shared(parser, "--target", default="", metavar="ID", help="hub id of the target model")
+    parser.add_argument(
+        "--licence", default="", metavar="ID", help="licence of the draft, as the hub spells it"
+    )
 
 
 def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -117,30 +124,32 @@ def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.workspace.files import write_atomic
 
     sliced = SlicedDraft.load(arguments.draft_folder) if arguments.draft_folder else None
-    found = _facts(arguments, progress)
-    choice = found.material.choice
+    report_facts = _facts(arguments, progress)
+    choice = report_facts.material.choice
     if sliced and sliced.vocabulary_sha256 != choice.vocabulary_sha256:
         raise InputError(
             f"{arguments.draft_folder} keeps {sliced.k:,} other tokens than the choice's "
             f"{choice.k:,}; give the choice it was cut for."
         )
-    text = model_card(found, sliced=sliced, target=arguments.target, licence=arguments.licence)
+    text = model_card(
+        report_facts, sliced=sliced, target=arguments.target, licence=arguments.licence
+    )
     write_atomic(arguments.out, text.encode())
-    return {**_summary(found), "out": str(arguments.out), "bytes": len(text.encode())}
+    return {**_summary(report_facts), "out": str(arguments.out), "bytes": len(text.encode())}
 
 
 def _at_hand(choice: SelectionSpec) -> list[str]:
     """Keys of the sets that a choice is measured on, those of this workspace; others are named."""
     from vocabtrim_core.counts_store import list_counts
 
-    here = {stored.key for stored in list_counts()}
-    if gone := [key for key in choice.on or () if key not in here]:
+    stored_keys = {stored.key for stored in list_counts()}
+    if absent := [key for key in choice.on or () if key not in stored_keys]:
         print(
-            f"Left out, since this workspace does not have them: the counts {', '.join(gone)}; "
+            f"Left out, since this workspace does not have them: the counts {', '.join(absent)}; "
             "give their files with --on.",
             file=sys.stderr,
         )
-    return [key for key in choice.on or () if key in here]
+    return [key for key in choice.on or () if key in stored_keys]
 
 
 def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
@@ -152,7 +161,7 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     choice = chosen(arguments, find_counts(arguments.counts))
     specs = [arguments.counts, *(arguments.on or _at_hand(choice))]
     counts, *others = comparable_counts(specs)
-    kept = choice.open(counts)
+    opened = choice.open(counts)
     responses = responses_of(specs, [counts, *others])
     progress(1, 4, "intervals over conversations")
     return gather(
@@ -160,13 +169,13 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
             counts,
             choice,
             others,
-            _intervals(others, responses[1:], kept.vocabulary.t2d),
+            _intervals(others, responses[1:], opened.vocabulary.t2d),
             _tokenizer(counts, arguments.tokenizer),
             title=getattr(arguments, "title", ""),
             created=getattr(arguments, "date", ""),
             measured=_measured(arguments.measurements, choice, counts.vocab_size),
             commands=(_command(arguments),),
-            ceiling=_ceiling(choice, responses[0], kept.ruled.curve.ranks()),
+            ceiling=_ceiling(choice, responses[0], opened.ruled.curve.ranks()),
         )
     )
 
@@ -179,14 +188,14 @@ def _measured(specs: list[str], choice: SelectionSpec, vocab_size: int) -> list[
 
 
 def _intervals(
-    others: list[TokenCounts], responses: list[Responses | None], kept: np.ndarray
+    others: list[TokenCounts], responses: list[Responses | None], is_kept: np.ndarray
 ) -> dict[str, Any]:
     from vocabtrim_core.generalization.uncertainty import coverage_interval
 
     return {
-        counts.key: coverage_interval(found, kept)
-        for counts, found in zip(others, responses, strict=True)
-        if found is not None and found.complete and found.conversations > 1
+        counts.key: coverage_interval(own_responses, is_kept)
+        for counts, own_responses in zip(others, responses, strict=True)
+        if own_responses is not None and own_responses.complete and own_responses.conversations > 1
     }
 
 
@@ -217,24 +226,24 @@ def _command(arguments: argparse.Namespace) -> str:
     return shlex.join([*line, "--out", "report.html"])
 
 
-def _summary(found: Facts) -> Result:
-    choice = found.opened.choice
+def _summary(report_facts: Facts) -> Result:
+    choice = report_facts.opened.choice
     return {
         "k": choice.k,
         "coverage": choice.coverage,
         "latency_reduction": choice.latency_reduction,
         "utility": choice.utility,
-        "vocabulary_sha256": found.material.choice.vocabulary_sha256,
+        "vocabulary_sha256": report_facts.material.choice.vocabulary_sha256,
         "elsewhere": [
             {
                 "name": place.held.name,
                 "coverage": place.held.coverage,
                 "interval": [place.interval.low, place.interval.high] if place.interval else None,
             }
-            for place in found.elsewhere
+            for place in report_facts.elsewhere
         ],
-        "throughput": list(found.chosen.gain) if found.chosen.gain else None,
-        "measured": [asdict(each) for each in found.material.measured],
+        "throughput": list(report_facts.chosen.gain) if report_facts.chosen.gain else None,
+        "measured": [asdict(measured) for measured in report_facts.material.measured],
     }
 
 

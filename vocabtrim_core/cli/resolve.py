@@ -1,10 +1,11 @@
-"""Counts that may be compared, and what belongs to them: responses, tokenizer, template."""
+"""Counts that may be compared, and their responses, tokenizer and samples."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
+from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,34 +23,49 @@ NO_RESPONSES = (
 
 
 def tokenizer_argument(parser: argparse.ArgumentParser) -> None:
-    """--tokenizer of commands that show or find tokens."""
-    parser.add_argument(
+    """Declare --tokenizer of commands that show or find tokens.
+
+    Args:
+        parser: The parser of the command.
+    """
+    shared(
+        parser,
         "--tokenizer",
-        metavar="T",
         help="the tokenizer of the counts, to decode tokens (default: found by its name)",
     )
 
 
 def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
-    """The tokenizer that counts were made with; InputError when it is not there or another one."""
+    """Load the tokenizer that counts were made with.
+
+    Args:
+        counts: The counts.
+        spec: The tokenizer that the user names, None to find it by the name in the counts.
+
+    Returns:
+        The tokenizer, with V of the counts.
+
+    Raises:
+        InputError: It is not found, or is another one.
+    """
     from dataclasses import replace
 
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
-    made = counts.provenance
+    provenance = counts.provenance
     try:
-        tokenizer = load_tokenizer(spec or made.tokenizer)
+        tokenizer = load_tokenizer(spec or provenance.tokenizer)
     except InputError as error:
         if spec:
             raise
         raise InputError(
-            f"The tokenizer of {counts.name}, {made.tokenizer}, is not found by its name; "
+            f"The tokenizer of {counts.name}, {provenance.tokenizer}, is not found by its name; "
             "give it with --tokenizer."
         ) from error
-    if tokenizer.fingerprint != made.tokenizer_sha256:
+    if tokenizer.fingerprint != provenance.tokenizer_sha256:
         raise InputError(
             f"{tokenizer.name} is not the tokenizer that {counts.name} was counted with "
-            f"({made.tokenizer}); give that one with --tokenizer."
+            f"({provenance.tokenizer}); give that one with --tokenizer."
         )
     if tokenizer.vocab_size == counts.vocab_size:
         return tokenizer
@@ -57,26 +73,51 @@ def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
 
 
 def comparable_counts(specs: Sequence[str]) -> list[TokenCounts]:
-    """The counts, once it is sure that they may be compared."""
+    """Load counts that are compared with each other.
+
+    Args:
+        specs: Files or keys.
+
+    Returns:
+        The counts. InputError where tokenizer, V or rule differ from the first.
+    """
     from vocabtrim_core.counts_store import find_counts
 
     sets = [find_counts(spec) for spec in specs]
-    for spec, other in zip(specs[1:], sets[1:], strict=True):
-        sets[0].check_comparable(other, (specs[0], spec))
+    for spec, counts in zip(specs[1:], sets[1:], strict=True):
+        sets[0].check_comparable(counts, (specs[0], spec))
     return sets
 
 
 def responses_of(specs: Sequence[str], sets: Sequence[TokenCounts]) -> list[Responses | None]:
-    """The responses of each counts, None where they are not at hand."""
+    """Load the responses of several counts.
+
+    Args:
+        specs: The files or keys of the counts.
+        sets: The counts.
+
+    Returns:
+        The responses of each, None where they are not stored here.
+    """
     from vocabtrim_core.counting.response_files import find_responses
 
     return [find_responses(spec, counts) for spec, counts in zip(specs, sets, strict=True)]
 
 
 def sample_of(spec: str, counts: TokenCounts) -> tuple[StabilitySample, str]:
-    """What resampling draws from, and what it is called: conversations, else pieces of the corpus.
+    """Load what resampling draws from: conversations, else pieces of the corpus.
 
     All conversations are best; a part of a large corpus is worse than all of it in pieces.
+
+    Args:
+        spec: The file or key of the counts.
+        counts: The counts.
+
+    Returns:
+        (the sample, what it is made of in a few words).
+
+    Raises:
+        InputError: Neither responses nor counts by piece are stored here.
     """
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counting.shard_counts import load_shards

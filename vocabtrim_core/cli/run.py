@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from contextlib import nullcontext, redirect_stdout
 from typing import Any, NoReturn
 
@@ -34,47 +34,70 @@ Every command takes --json and --debug; `COMMAND --help` explains it."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse that raises its complaint instead of printing the usage and leaving."""
+    """A parser that raises InputError instead of printing the usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
 
 
-def parser(commands: Iterable[Command]) -> argparse.ArgumentParser:
-    """The parser of all commands."""
+def parser(
+    commands: Iterable[Command], argv: Container[str] | None = None
+) -> argparse.ArgumentParser:
+    """Make the parser of all commands.
+
+    Args:
+        commands: The commands.
+        argv: The words to parse. Where they are known, only the commands among them declare their
+            options, so that the modules behind the options of the others are not imported.
+
+    Returns:
+        The parser; its `parse_args` raises InputError for what is wrong on a command line.
+    """
     prog = SCRIPT if os.path.basename(sys.argv[0]) == SCRIPT else MODULE  # noqa: PTH119
-    raw = functools.partial(argparse.RawDescriptionHelpFormatter, max_help_position=26, width=96)
+    formatter = functools.partial(
+        argparse.RawDescriptionHelpFormatter, max_help_position=26, width=96
+    )
     common = _Parser(add_help=False)
     group = common.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="print one JSON object on stdout")
     group.add_argument("--debug", action="store_true", help="print the traceback of a bug")
     steps = FIRST_STEPS.format(prog=prog)
-    whole = _Parser(prog=prog, description=ABOUT, epilog=steps, formatter_class=raw)
-    whole.add_argument("--version", action="version", version=__version__)
-    subparsers = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    root = _Parser(prog=prog, description=ABOUT, epilog=steps, formatter_class=formatter)
+    root.add_argument("--version", action="version", version=__version__)
+    subparsers = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in commands:
-        sub = subparsers.add_parser(
+        subparser = subparsers.add_parser(
             command.name,
             help=command.help,
             description=f"{command.help[:1].upper()}{command.help[1:]}.",
             epilog=f"example:\n  {prog} {command.example}" if command.example else None,
-            formatter_class=raw,
+            formatter_class=formatter,
             parents=[common],
         )
-        command.arguments(sub)
-        sub.set_defaults(command=command)
-    return whole
+        if argv is None or command.name in argv:
+            command.arguments(subparser)
+        subparser.set_defaults(command=command)
+    return root
 
 
 def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
-    """Run the command that argv names, or the one this process was started for; the exit code."""
+    """Run the command of a command line; print its result, or one sentence on its failure.
+
+    Args:
+        commands: The commands.
+        argv: The words of the command line; None for those of this process, which then runs nothing
+            else.
+
+    Returns:
+        The exit code: 0 done, 1 a bug, 2 bad input, 130 stopped.
+    """
     from vocabtrim_core.jobs import progress as progress_
 
     own, argv = argv is None, sys.argv[1:] if argv is None else argv
     as_json, progress = "--json" in argv, progress_.of_this_process()
     try:
         with progress_.stopping_on_sigterm(progress):
-            arguments = parser(commands).parse_args(argv)
+            arguments = parser(commands, argv).parse_args(argv)
             as_job.check(arguments)
             with _turn(progress), redirect_stdout(sys.stderr) if as_json else nullcontext():
                 progress.enter("running", "Starting")
@@ -102,7 +125,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
 
 
 def _turn(progress: Any) -> Any:
-    """A job waits for the resources it names; a command in a shell does not."""
+    """Wait for the resources that a job names; a command in a shell does not wait."""
     if progress.folder is None:
         return nullcontext()
     from vocabtrim_core.jobs.turns import turn
@@ -111,7 +134,7 @@ def _turn(progress: Any) -> Any:
 
 
 def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:
-    """A full disk and a missing package are named as such; everything else is a bug of ours."""
+    """Name a full disk or a missing package as such; anything else is a bug."""
     from vocabtrim_core.extras import missing_package
     from vocabtrim_core.workspace import disk
 

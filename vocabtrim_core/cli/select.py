@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import settings_arguments, settings_of
+from vocabtrim_core.cli.arguments import settings_arguments, settings_of, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_of
 from vocabtrim_core.errors import InputError
@@ -41,10 +41,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add_options(group, Mix, "protect", "scripts")
     add_options(group, Rules, "excluded", "multiple")
     tokenizer_argument(parser)
-    parser.add_argument(
+    shared(
+        parser,
         "--out",
-        type=Path,
-        metavar="FILE",
         help="ids.json to write: the ids, V, the tokenizer and how they were chosen",
     )
 
@@ -78,26 +77,26 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
         excluded=excluded,
         multiple=arguments.multiple,
     )
-    found = solve(demand)
+    solution = solve(demand)
     if arguments.out:
-        write_ids(arguments.out, found.vocabulary, Origin.of(sets[0]), about(demand))
+        write_ids(arguments.out, solution.vocabulary, Origin.of(sets[0]), about(demand))
     result: Result = {
-        **asdict(found.choice),
+        **asdict(solution.choice),
         "vocab_size": size,
-        "sha256": found.vocabulary.sha256,
+        "sha256": solution.vocabulary.sha256,
         "weights": [w / sum(weights) for w in weights],
-        "coverages": [asdict(row) for row in found.coverages],
-        "plain": asdict(found.plain),
-        "prices": [asdict(price) for price in found.prices],
+        "coverages": [asdict(row) for row in solution.coverages],
+        "plain": asdict(solution.plain),
+        "prices": [asdict(price) for price in solution.prices],
         "out": str(arguments.out) if arguments.out else None,
     }
-    if found.worst:
+    if solution.worst:
         result["floor_everywhere"] = {
-            "floor": found.worst.floor,
-            "smallest_k": found.worst.smallest_k,
-            "least_k": found.worst.least_k,
-            "top_k_needed": found.worst.top_k_needed,
-            "top_k_worst": found.worst.top_k_worst,
+            "floor": solution.worst.floor,
+            "smallest_k": solution.worst.smallest_k,
+            "least_k": solution.worst.least_k,
+            "top_k_needed": solution.worst.top_k_needed,
+            "top_k_worst": solution.worst.top_k_worst,
         }
     return result
 

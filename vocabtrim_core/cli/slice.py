@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
@@ -22,24 +23,30 @@ if TYPE_CHECKING:
 
 
 def _slice_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("draft", type=Path, metavar="DRAFT", help="folder of an EAGLE-3 draft checkpoint")
-    add(
+    parser.add_argument(
+        "draft", type=Path, metavar="DRAFT", help="folder of an EAGLE-3 draft checkpoint"
+    )
+    shared(
+        parser,
         "--vocabulary",
-        type=Path,
         required=True,
-        metavar="MAPPING",
         help="the tokens to keep: a choice.json, an export, or any mapping `compare` reads",
     )
-    add("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    add("--target", type=Path, metavar="DIR", help="the target, for drafts that use its head")
-    add(
+    shared(parser, "--out", required=True, metavar="DIR", help="a new folder")
+    shared(
+        parser,
+        "--target",
+        type=Path,
+        metavar="DIR",
+        help="the target, for drafts that use its head",
+    )
+    parser.add_argument(
         "--drop-missing",
         action="store_true",
         help="where the draft was reduced before, keep what it still has of the vocabulary",
     )
     group = parser.add_argument_group("expected loss", "left out without --counts")
-    group.add_argument("--counts", metavar="COUNTS", help="counts of your traffic")
+    shared(group, "--counts", help="counts of your traffic")
     add_options(group, ForecastSettings, "full_length", "depth")
 
 
@@ -164,8 +171,8 @@ def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     folder = arguments.folder
     if (folder / "manifest.json").is_file():
-        found = inspect_export(folder)
-        manifest = found.manifest
+        export = inspect_export(folder)
+        manifest = export.manifest
         result: Result = {
             "kind": "export",
             "k": manifest.k,
@@ -173,7 +180,7 @@ def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
             "formats": [str(form["name"]) for form in manifest.formats],
             "vocabulary_sha256": manifest.vocabulary_sha256,
             "files": len(manifest.files),
-            "problems": list(found.problems),
+            "problems": list(export.problems),
         }
     else:
         result = {"kind": "draft", **asdict(inspect_draft(folder))}

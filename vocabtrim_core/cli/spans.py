@@ -16,6 +16,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -46,6 +47,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counting.config import CountConfig
     from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.templates.samples import SAMPLES, show
     from vocabtrim_core.templates.trainer import matching, trained, warnings_of
@@ -56,19 +58,19 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     fitting = matching(template)
     entries = [_named(arguments.specforge)] if arguments.specforge else list(fitting)
-    options = {"reasoning": not arguments.no_reasoning, "last_turn_only": arguments.last_turn_only}
+    options = from_argv(CountConfig, arguments, At(), "reasoning", "last_turn_only")
     shown, compared = [], []
 
-    def add(title: str, reading: Reading, said: Sequence[str], messages: Any, tools: Any) -> None:
-        found = [trained(template, reading, e, messages, tools) for e in entries if reading.text]
-        compared.extend(found)
+    def add(title: str, reading: Reading, notes: Sequence[str], messages: Any, tools: Any) -> None:
+        results = [trained(template, reading, e, messages, tools) for e in entries if reading.text]
+        compared.extend(results)
         shown.append(
             {
                 "title": title,
                 "text": reading.text,
                 "spans": [list(s) for s in reading.spans],
-                "said": list(said),
-                "specforge": _trained(found[0]) if found else None,
+                "said": list(notes),
+                "specforge": _trained(results[0]) if results else None,
             }
         )
 
@@ -80,8 +82,8 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
             add(f"{p.file}, row {p.row:,}", p.reading, p.said, p.messages, p.tools)
     else:
         for sample in SAMPLES.values():
-            found = show(template, sample, arguments.rule, **options)
-            add(sample.title, found.reading, found.said, sample.messages, sample.tools)
+            read = show(template, sample, arguments.rule, **options)
+            add(sample.title, read.reading, read.said, sample.messages, sample.tools)
     return {
         "tokenizer": tokenizer.name,
         "template": template.name,
@@ -105,17 +107,25 @@ def _named(name: str) -> Entry:
     return BY_NAME[name]
 
 
-def _trained(found: Trained) -> Result:
+def _trained(trained: Trained) -> Result:
     return {
-        "template": found.entry.name,
-        "text": found.text,
-        "spans": [list(span) for span in found.spans],
-        "differences": list(found.differences),
+        "template": trained.entry.name,
+        "text": trained.text,
+        "spans": [list(span) for span in trained.spans],
+        "differences": list(trained.differences),
     }
 
 
 def marked(text: str, spans: Sequence[Sequence[int]]) -> str:
-    """A text with its ranges between `OPEN` and `CLOSE`."""
+    """Mark ranges of a text.
+
+    Args:
+        text: The text.
+        spans: (start, end) of each range in characters, in order and without overlap.
+
+    Returns:
+        The text with each range between `OPEN` and `CLOSE`.
+    """
     pieces, at = [], 0
     for start, end in spans:
         pieces += [text[at:start], OPEN, text[start:end], CLOSE]
@@ -125,22 +135,24 @@ def marked(text: str, spans: Sequence[Sequence[int]]) -> str:
 
 def _text(result: Result) -> str:
     lines = [facts(result, "tokenizer", "template", "rule", "span_end", "specforge")]
-    for each in result["conversations"]:
-        lines += ["", f"{each['title']}: counted between {OPEN} and {CLOSE}"]
-        lines += [marked(each["text"], each["spans"])] if each["text"] else []
-        lines += each["said"]
-        if other := each["specforge"]:
-            lines += ["", f"the same in SpecForge ({other['template']}): loss in {OPEN} {CLOSE}"]
-            lines.append(marked(other["text"], other["spans"]))
+    for conversation in result["conversations"]:
+        lines += ["", f"{conversation['title']}: counted between {OPEN} and {CLOSE}"]
+        lines += (
+            [marked(conversation["text"], conversation["spans"])] if conversation["text"] else []
+        )
+        lines += conversation["said"]
+        if compared := conversation["specforge"]:
+            lines += ["", f"the same in SpecForge ({compared['template']}): loss in {OPEN} {CLOSE}"]
+            lines.append(marked(compared["text"], compared["spans"]))
     lines.append("")
     if not result["specforge"]:
         lines.append("SpecForge has no template with the headers of this chat template.")
     elif not result["differences"]:
         lines.append("SpecForge gives loss to the text that counts, and to nothing else here.")
-    for each in result["differences"]:
-        said = " ".join(each["said"])
-        lines.append(f"differs, SpecForge {', '.join(each['specforge'])}: {said}")
-    return "\n".join([*lines, *(f"warning: {each}" for each in result["warnings"])])
+    for difference in result["differences"]:
+        sentences = " ".join(difference["said"])
+        lines.append(f"differs, SpecForge {', '.join(difference['specforge'])}: {sentences}")
+    return "\n".join([*lines, *(f"warning: {sentence}" for sentence in result["warnings"])])
 
 
 COMMANDS = (

@@ -1,4 +1,4 @@
-"""The command about how sure k* is: stability."""
+"""The command that measures how well the conversations determine the best k: stability."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, settings_of
+from vocabtrim_core.cli.arguments import (
+    counts_argument,
+    integer,
+    settings_arguments,
+    settings_of,
+    shared,
+)
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import sample_of
 from vocabtrim_core.errors import InputError
@@ -40,7 +46,7 @@ def _stability_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="random halves for the interval (default %(default)s)",
     )
-    add("--seed", type=integer, default=0, metavar="N", help="(default %(default)s)")
+    shared(parser, "--seed", default=0)
 
 
 def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -57,7 +63,7 @@ def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
     settings = settings_of(arguments, counts.vocab_size)
     tradeoff = settings.tradeoff(CoverageCurve.of(counts))
     sample, drawn_from = sample_of(arguments.counts, counts)
-    found = stability(
+    estimate = stability(
         sample,
         tradeoff,
         sizes=arguments.sizes,
@@ -69,9 +75,9 @@ def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
     best = tradeoff.optimum
     result: Result = {
         "k": best.k,
-        "interval": [found.k.low, found.k.high],
-        "plus_minus": found.plus_minus,
-        "sentence": found.sentence(),
+        "interval": [estimate.k.low, estimate.k.high],
+        "plus_minus": estimate.plus_minus,
+        "sentence": estimate.sentence(),
         "coverage": best.coverage,
         "unseen_mass": unseen_mass(counts.counts),
         "drawn_from": drawn_from,
@@ -83,7 +89,7 @@ def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
                 "high": int(ks.max()),
                 "ks": ks,
             }
-            for size, ks in zip(found.sizes, found.ks, strict=True)
+            for size, ks in zip(estimate.sizes, estimate.ks, strict=True)
         ],
         "draft": tradeoff.architecture.name,
         "alpha": tradeoff.alpha,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer, number, settings_arguments
+from vocabtrim_core.cli.arguments import integer, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, facts
 from vocabtrim_core.cli.train_options import (
     conversations,
@@ -16,6 +15,7 @@ from vocabtrim_core.cli.train_options import (
     target_and_recipe,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, add_options, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.drafts.completion_clients import Answerer, Sampling
@@ -26,23 +26,14 @@ if TYPE_CHECKING:
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--minutes", type=number, default=3.5, help="of training (default %(default)s)"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="(default: in the workspace)")
-    parser.add_argument("--data", nargs="+", metavar="PATH", help="(default: the demo's)")
-    parser.add_argument("--limit", type=integer, metavar="ROWS", help="use only the first rows")
-    parser.add_argument("--threads", type=integer, metavar="N", help="(default: all cores)")
-    shape = parser.add_argument_group("shape").add_argument
-    for flag, words in (
-        ("--vocab-size", "tokens"),
-        ("--hidden-size", "H"),
-        ("--layers", "decoder layers"),
-        ("--length", "tokens of a training sequence"),
-        ("--batch", "sequences a step"),
-        ("--steps", "train for so many steps, however long they take"),
-    ):
-        shape(flag, type=integer, help=words)
+    from vocabtrim_core.drafts.demo_target import DemoShape
+    from vocabtrim_core.drafts.request import TrainingRequest
+
+    shared(parser, "--out", metavar="DIR", help="a new folder (default: in the workspace)")
+    shared(parser, "--data", help="(default: the demo's)")
+    shared(parser, "--limit")
+    add_options(parser, TrainingRequest, "threads")
+    add_options(parser.add_argument_group("shape and training"), DemoShape)
 
 
 def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -51,21 +42,19 @@ def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     if not 0 < arguments.minutes < 600:
         raise InputError(f"minutes must lie within 0..600, but it is {arguments.minutes}.")
-    names = ("vocab_size", "hidden_size", "layers", "length", "batch", "steps")
-    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name)}
     corpus = open_corpus(arguments.data, limit=arguments.limit) if arguments.data else None
-    made = build(
-        DemoShape(minutes=arguments.minutes, **given),
+    target = build(
+        DemoShape(**from_argv(DemoShape, arguments, At())),
         corpus=corpus,
         out=arguments.out,
         threads=arguments.threads,
         progress=progress,
     )
     return {
-        **asdict(made),
-        "folder": str(made.folder),
-        "held_out_perplexity": math.exp(made.held_out_loss),
-        "unigram_perplexity": math.exp(made.unigram_loss),
+        **asdict(target),
+        "folder": str(target.folder),
+        "held_out_perplexity": math.exp(target.held_out_loss),
+        "unigram_perplexity": math.exp(target.unigram_loss),
     }
 
 
@@ -73,8 +62,10 @@ def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
+    from vocabtrim_core.drafts.completion_clients import Sampling
+
     data_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a .jsonl file")
+    shared(parser, "--out", required=True, help="a .jsonl file")
     parser.add_argument(
         "--by",
         default="local",
@@ -89,8 +80,7 @@ def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
         "with ours (default %(default)s)",
     )
     parser.add_argument("--model", metavar="NAME", help="model of the server (default: its first)")
-    parser.add_argument("--temperature", type=number, default=0.0, help="(default %(default)s)")
-    parser.add_argument("--answer-tokens", type=integer, default=512, help="(default %(default)s)")
+    add_options(parser, Sampling)
     parser.add_argument(
         "--concurrency", type=integer, default=16, help="prompts at once (default %(default)s)"
     )
@@ -112,7 +102,23 @@ def answerer(
     model: str | None = None,
     concurrency: int = 16,
 ) -> Answerer:
-    """Who answers: the target here, or a server."""
+    """Make what answers prompts: the target on this machine, or a server.
+
+    Args:
+        by: 'local', or an http(s) URL.
+        target: The target.
+        recipe: Its tokenizer and chat template.
+        sampling: How answers are drawn.
+        api: 'openai' or 'sglang', the protocol of the server.
+        model: The server's model, None for its first.
+        concurrency: Prompts at once.
+
+    Returns:
+        The answerer.
+
+    Raises:
+        InputError: `by` is neither 'local' nor a URL.
+    """
     from vocabtrim_core.drafts.completion_clients import LocalAnswerer, ServerAnswerer
     from vocabtrim_core.drafts.features import choose_device
 
@@ -134,8 +140,8 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.out.suffix != ".jsonl":
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
     target, recipe = target_and_recipe(arguments, limit=False)
-    sampling = Sampling(arguments.temperature, arguments.answer_tokens)
-    who = answerer(
+    sampling = Sampling(**from_argv(Sampling, arguments, At()))
+    answerer_ = answerer(
         arguments.by,
         target,
         recipe,
@@ -145,22 +151,26 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         concurrency=arguments.concurrency,
     )
     corpus = conversations(arguments, progress)
-    made = regenerate(corpus, who, sampling, arguments.out, progress=progress)
-    found: Result = {**asdict(made), "out": str(made.path), "path": str(made.path)}
+    regenerated = regenerate(corpus, answerer_, sampling, arguments.out, progress=progress)
+    result: Result = {
+        **asdict(regenerated),
+        "out": str(regenerated.path),
+        "path": str(regenerated.path),
+    }
     if arguments.compare:
         from vocabtrim_core.drafts.alignment import align
 
-        whole = made.corpus()
-        found["alignment"] = align(
-            corpus, whole, recipe, target, alpha=arguments.alpha, progress=progress
+        new_corpus = regenerated.corpus()
+        result["alignment"] = align(
+            corpus, new_corpus, recipe, target, alpha=arguments.alpha, progress=progress
         ).json()
-    return found
+    return result
 
 
 def _regenerate_text(result: Result) -> str:
-    words = [facts(result, "out", "conversations", "answers")]
+    lines = [facts(result, "out", "conversations", "answers")]
     return "\n".join(
-        [*words, *([result["alignment"]["sentence"]] if "alignment" in result else [])]
+        [*lines, *([result["alignment"]["sentence"]] if "alignment" in result else [])]
     )
 
 

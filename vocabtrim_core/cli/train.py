@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.cli.train_options import (
     capture_arguments,
@@ -23,6 +23,7 @@ from vocabtrim_core.cli.train_options import (
     train_arguments,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, add_options, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -35,7 +36,7 @@ def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
     target, recipe = target_and_recipe(arguments)
-    made = capture(
+    features = capture(
         target,
         conversations(arguments, progress),
         recipe,
@@ -44,7 +45,7 @@ def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
         held_out=held_out(arguments),
         progress=progress,
     )
-    return {**asdict(made), "folder": str(made.folder), "versions": dict(made.versions)}
+    return {**asdict(features), "folder": str(features.folder), "versions": dict(features.versions)}
 
 
 # --- train --------------------------------------------------------------------------------------
@@ -69,7 +70,6 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
-
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.drafts.request import TrainingRequest
     from vocabtrim_core.drafts.training_env import probe, trainer_command
@@ -80,8 +80,10 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     target, recipe = target_and_recipe(arguments)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
-    regenerate, by = _regeneration(arguments, target, recipe)
+    regenerate, regenerated_by = _regeneration(arguments, target, recipe)
     counts = find_counts(arguments.counts) if arguments.counts else None
+    options = from_argv(TrainingRequest, arguments, At())
+    options |= {"max_tokens": max_tokens(arguments, target), "held_out": held_out(arguments)}
     files = {
         str(path): vocabulary_in(path, target.vocab_size, None) for path in arguments.vocabularies
     }
@@ -95,12 +97,9 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         trainer=trainer,
         counts=counts,
         given=files,
-        name=arguments.name,
-        max_tokens=max_tokens(arguments, target),
-        held_out=held_out(arguments),
         regenerate=regenerate,
-        regenerated_by=by,
-        threads=arguments.threads,
+        regenerated_by=regenerated_by,
+        **options,
         command=("python", "-m", "vocabtrim_core", *sys.argv[1:]),
     )
 
@@ -123,12 +122,12 @@ def _regeneration(
     from vocabtrim_core.drafts.completion_clients import Sampling
     from vocabtrim_core.drafts.regenerate import regenerate
 
-    sampling = Sampling(arguments.temperature, arguments.answer_tokens)
+    sampling = Sampling(**from_argv(Sampling, arguments, At()))
 
     def run(out: Path, progress: Any) -> Corpus:
         corpus = conversations(arguments, progress)
-        who = answerer(arguments.regenerate, target, recipe, sampling)
-        return regenerate(corpus, who, sampling, out, progress=progress).corpus()
+        answerer_ = answerer(arguments.regenerate, target, recipe, sampling)
+        return regenerate(corpus, answerer_, sampling, out, progress=progress).corpus()
 
     return run, f"{arguments.regenerate} at temperature {arguments.temperature:g}"
 
@@ -208,18 +207,19 @@ def _train_text(result: Result) -> str:
 
 
 def _eval_arguments(parser: argparse.ArgumentParser) -> None:
+    from vocabtrim_core.drafts.plan import TrainingPlan
+
     parser.add_argument("drafts", nargs="+", type=Path, metavar="DRAFT", help="draft directories")
-    parser.add_argument("--target", required=True, metavar="MODEL", help="their target")
+    shared(parser, "--target", required=True, help="their target")
     parser.add_argument(
         "--features", required=True, metavar="KEY", help="captured features (see `capture`)"
     )
-    parser.add_argument("--ttt-length", type=integer, default=7, help="(default %(default)s)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--trainer", metavar="NAME", help="see `train`")
+    add_options(parser, TrainingPlan, "ttt_length")
+    shared(parser, "--device")
+    shared(parser, "--trainer")
 
 
 def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
-
     from vocabtrim_core import workspace
     from vocabtrim_core.drafts.evaluate_export import evaluate_draft
     from vocabtrim_core.drafts.feature_sets import load_features
@@ -236,7 +236,7 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     trainer = probe(command, device=arguments.device)
     device = trainer.device if arguments.device == "auto" else arguments.device
     view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")
-    found = []
+    results = []
     for i, draft in enumerate(arguments.drafts):
         if not (draft / "config.json").is_file():
             raise InputError(f"{draft} is no draft directory: it has no config.json.")
@@ -251,9 +251,9 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
             ttt_length=arguments.ttt_length,
             settings=settings_for(device),
         )
-        found.append({"draft": str(draft), **measured})
+        results.append({"draft": str(draft), **measured})
     return {
-        "drafts": found,
+        "drafts": results,
         "target": target.name,
         "label": target.toy.get("label"),
         "features": features.key,

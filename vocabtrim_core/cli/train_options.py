@@ -1,17 +1,20 @@
-"""Arguments of the commands that train, and what they stand for."""
+"""Options of the commands that train, and the values that they stand for."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+import textwrap
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import integer, number
+from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, add_options, from_argv, to_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
+    from vocabtrim_core.counting.config import CountConfig
     from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
     from vocabtrim_core.drafts.target import Target
     from vocabtrim_core.drafts.training_env import Trainer
@@ -22,59 +25,61 @@ if TYPE_CHECKING:
 
 
 def data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Target, conversations, and how they are read."""
-    parser.add_argument(
+    """Declare the target, the conversations and how they are read.
+
+    Args:
+        parser: The parser of the command.
+    """
+    shared(
+        parser,
         "--target",
         required=True,
-        metavar="MODEL",
         help="folder or hub id of the target, or demo for the toy target of `demo-target`, which "
         "`train` makes first where there is none",
     )
-    parser.add_argument(
+    shared(
+        parser,
         "--data",
-        nargs="+",
-        action="extend",
-        metavar="PATH",
         help="conversations: files, folders or patterns (with --target demo: the demo's)",
     )
-    parser.add_argument("--limit", type=integer, metavar="ROWS", help="use only the first rows")
-    parser.add_argument(
-        "--tokenizer", metavar="T", help="tokenizer, where it is not beside the target's weights"
-    )
-    parser.add_argument(
-        "--template", default="auto", help="chat template, see `count` (default %(default)s)"
-    )
+    shared(parser, "--limit")
+    shared(parser, "--tokenizer", help="tokenizer, where it is not beside the target's weights")
+    shared(parser, "--template")
 
 
 def capture_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `capture`.
+
+    Args:
+        parser: The parser of the command.
+    """
+    from vocabtrim_core.counting.config import CountConfig
+    from vocabtrim_core.drafts.plan import MAX_LENGTH, TOY_MAX_LENGTH, TOY_MAX_TOKENS
+    from vocabtrim_core.drafts.request import TrainingRequest
+
     data_arguments(parser)
-    group = parser.add_argument_group("features")
-    group.add_argument(
-        "--max-length",
-        type=integer,
-        metavar="TOKENS",
-        help="tokens of a conversation that are used (default 2048; 384 for the toy target)",
+    group = parser.add_argument_group(
+        "features",
+        f"Without --max-length, {MAX_LENGTH:,} tokens of a conversation are used;\n"
+        f"for the toy target {TOY_MAX_LENGTH:,}, and about {TOY_MAX_TOKENS:,} in all.",
     )
-    group.add_argument(
-        "--max-tokens",
-        type=integer,
-        metavar="TOKENS",
-        help="read about this many in all, from every file (default: all; 60,000 for the toy)",
-    )
-    group.add_argument(
-        "--held-out",
-        type=number,
-        default=0.05,
-        metavar="SHARE",
-        help="conversations kept from training, to evaluate on (default %(default)s)",
-    )
-    group.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default %(default)s)"
-    )
+    add_options(group, CountConfig, "max_length", omit_defaults=True)
+    add_options(group, TrainingRequest, "max_tokens", "held_out")
+    shared(group, "--device")
 
 
-def target_and_recipe(arguments: argparse.Namespace, *, limit: bool = True) -> tuple[Any, Any]:
-    """(Target, Recipe) of --target, --tokenizer and --template; limit: cut by --max-length."""
+def target_and_recipe(
+    arguments: argparse.Namespace, *, limit: bool = True
+) -> tuple[Target, CountConfig]:
+    """Load the target with its tokenizer and chat template.
+
+    Args:
+        arguments: The parsed command line.
+        limit: Cut conversations at --max-length, or at the default of that target.
+
+    Returns:
+        (target, how its conversations become ids).
+    """
     from vocabtrim_core.counting.config import CountConfig
     from vocabtrim_core.drafts.plan import MAX_LENGTH, TOY_MAX_LENGTH
     from vocabtrim_core.drafts.target import load_target
@@ -93,13 +98,33 @@ def target_and_recipe(arguments: argparse.Namespace, *, limit: bool = True) -> t
 
 
 def max_tokens(arguments: argparse.Namespace, target: Target) -> int | None:
+    """Read how many tokens are captured.
+
+    Args:
+        arguments: The parsed command line.
+        target: The target, whose default is taken without --max-tokens.
+
+    Returns:
+        Tokens, None for all.
+    """
     from vocabtrim_core.drafts.plan import TOY_MAX_TOKENS
 
     return arguments.max_tokens or (TOY_MAX_TOKENS if target.toy else None)
 
 
 def conversations(arguments: argparse.Namespace, progress: Progress) -> Corpus:
-    """The corpus of --data, or the demo's with the demo target."""
+    """Open the corpus of --data, or the demo's with the demo target.
+
+    Args:
+        arguments: The parsed command line.
+        progress: Takes reports of the work.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        InputError: There is no --data for a target of one's own.
+    """
     from vocabtrim_core.corpora import open_corpus
     from vocabtrim_core.drafts.demo_target import demo_corpus
     from vocabtrim_core.drafts.target import DEMO
@@ -112,6 +137,17 @@ def conversations(arguments: argparse.Namespace, progress: Progress) -> Corpus:
 
 
 def held_out(arguments: argparse.Namespace) -> float:
+    """Read the share of conversations that are kept for evaluation.
+
+    Args:
+        arguments: The parsed command line.
+
+    Returns:
+        The share, between 0 and 1.
+
+    Raises:
+        InputError: It lies outside.
+    """
     if not 0 < arguments.held_out < 1:
         raise InputError(f"held-out must lie within 0..1, but it is {arguments.held_out}.")
     return arguments.held_out
@@ -121,9 +157,18 @@ def held_out(arguments: argparse.Namespace) -> float:
 
 
 def train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `train`.
+
+    Args:
+        parser: The parser of the command.
+    """
+    from vocabtrim_core.drafts.completion_clients import Sampling
+    from vocabtrim_core.drafts.plan import TOY_PLAN, Deployment, TrainingPlan
+    from vocabtrim_core.drafts.request import TrainingRequest
+
     capture_arguments(parser)
-    vocabulary = parser.add_argument_group("vocabularies").add_argument
-    vocabulary(
+    group = parser.add_argument_group("vocabularies")
+    group.add_argument(
         "--k",
         dest="ks",
         action="append",
@@ -131,82 +176,62 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="draft vocabulary size to train, or full for all of V; may be given several times",
     )
-    vocabulary(
+    shared(
+        group,
         "--vocabulary",
         dest="vocabularies",
         action="append",
-        type=Path,
         default=[],
-        metavar="FILE",
         help="train this vocabulary: a choice.json, or a mapping in any of the formats `export` "
         "writes; may be given several times",
     )
-    vocabulary(
+    shared(
+        group,
         "--counts",
-        metavar="COUNTS",
         help="counts the vocabularies are chosen from (default: what is trained on)",
     )
-    plan = parser.add_argument_group(
-        "training", "In brackets: the default, and after the comma that for the toy target."
-    ).add_argument
-    plan("--name", help="name of the run (default: from target, corpus and settings)")
-    plan("--epochs", type=integer, help="[10]")
-    plan("--max-steps", type=integer, metavar="N", help="stop after this many steps [none, 160]")
-    plan("--batch-size", type=integer, help="conversations a step [1, 2]")
-    plan("--accumulation", type=integer, help="batches a step [1]")
-    plan("--learning-rate", type=number, help="[1e-4, 3e-3]")
-    plan("--ttt-length", type=integer, help="draft positions unrolled in training [7, 3]")
-    plan(
-        "--start",
-        choices=("scratch", "target"),
-        help="first weights of the head: random, or the target's [scratch, target]",
+    group = parser.add_argument_group(
+        "training",
+        f"Defaults for the toy target:\n{textwrap.fill(shlex.join(to_argv(TOY_PLAN)), 90)}",
     )
-    plan("--evaluations", type=integer, help="held-out evaluations and checkpoints [10, 5]")
-    plan(
-        "--compact-teacher",
-        action="store_true",
-        help="less memory for the target's logits, in exchange for time",
-    )
-    plan("--seed", type=integer, help="[0]")
-    where = parser.add_argument_group("where it runs").add_argument
-    where(
-        "--trainer",
-        metavar="NAME",
-        help="a trainer that `trainer --add` configured, or the Python of an environment, or a "
-        "command that starts it (default: the workspace's setting, else this one)",
-    )
-    where("--threads", type=integer, metavar="N", help="CPU threads (default: all cores)")
-    where(
-        "--processes",
-        type=integer,
-        default=1,
-        metavar="N",
-        help="GPUs per node, through torchrun (default %(default)s)",
-    )
-    where("--nodes", type=integer, default=1, metavar="N", help="(default %(default)s)")
-    where(
+    add_options(group, TrainingRequest, "name")
+    add_options(group, TrainingPlan, omit_defaults=True)
+    group = parser.add_argument_group("where it runs")
+    shared(group, "--trainer")
+    add_options(group, TrainingRequest, "threads")
+    add_options(group, Deployment)
+    group.add_argument(
         "--online",
         metavar="TRAINER:SERVER",
         help="with --check: the online run file too, on these GPUs (2,3:0,1)",
     )
-    where("--node-rank", type=integer, metavar="N", help="which node this is")
-    where("--master-addr", metavar="HOST", help="first node, where there are several")
-    own = parser.add_argument_group("the target's own answers").add_argument
-    own(
+    group = parser.add_argument_group("the target's own answers")
+    group.add_argument(
         "--regenerate",
         metavar="local|URL",
         help="answer the prompts anew: with the target here, or by a server",
     )
-    own("--temperature", type=number, default=0.0, help="(default %(default)s)")
-    own("--answer-tokens", type=integer, default=512, metavar="N", help="(default %(default)s)")
+    add_options(group, Sampling)
     parser.add_argument(
         "--check",
         action="store_true",
-        help="start nothing: say what it costs, write the run files, let SpecForge validate them",
+        help="start nothing: show what it costs, write the run files, let SpecForge validate them",
     )
 
 
 def size(text: str, vocab_size: int) -> int:
+    """Read a vocabulary size.
+
+    Args:
+        text: A whole number, or 'full' or 'v' for all of V.
+        vocab_size: V.
+
+    Returns:
+        k, which may lie outside 1..V.
+
+    Raises:
+        InputError: The text is neither.
+    """
     if text.lower() in ("full", "v"):
         return vocab_size
     try:
@@ -216,30 +241,32 @@ def size(text: str, vocab_size: int) -> int:
 
 
 def plan(arguments: argparse.Namespace, target: Target) -> TrainingPlan:
-    """What was given, and for the rest the defaults of real targets, or of toy ones."""
+    """Read how drafts are trained.
+
+    Args:
+        arguments: The parsed command line.
+        target: The target, whose defaults are taken for what is not given.
+
+    Returns:
+        The plan.
+    """
     from vocabtrim_core.drafts.plan import TOY_PLAN, TrainingPlan
 
-    names = (
-        "epochs",
-        "max_steps",
-        "batch_size",
-        "accumulation",
-        "learning_rate",
-        "ttt_length",
-        "start",
-        "evaluations",
-        "seed",
-    )
-    found = {name: getattr(arguments, name) for name in names}
-    given = {name: value for name, value in found.items() if value is not None}
-    usual = TOY_PLAN if target.toy else TrainingPlan()
-    return replace(usual, **given, compact_teacher=arguments.compact_teacher)
+    defaults = TOY_PLAN if target.toy else TrainingPlan()
+    return replace(defaults, **from_argv(TrainingPlan, arguments, At()))
 
 
 def deployment(arguments: argparse.Namespace, trainer: Trainer) -> Deployment:
+    """Read where the trainer runs.
+
+    Args:
+        arguments: The parsed command line.
+        trainer: The trainer, whose device is taken with --device auto.
+
+    Returns:
+        The deployment.
+    """
     from vocabtrim_core.drafts.plan import Deployment
 
     device = trainer.device if arguments.device == "auto" else arguments.device
-    return Deployment(
-        device, arguments.processes, arguments.nodes, arguments.node_rank, arguments.master_addr
-    )
+    return Deployment(device, **from_argv(Deployment, arguments, At()))

@@ -10,11 +10,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli import bench, bench_setup
-from vocabtrim_core.cli import bench_options as given_
-from vocabtrim_core.cli.arguments import integer
+from vocabtrim_core.cli import bench_options as options
+from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.bench_options import SGLANG
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import At, add_options, from_argv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,133 +27,121 @@ if TYPE_CHECKING:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    given_.arguments(parser)
-    parser.conflict_handler = "resolve"  # what `bench` takes once is searched over here
-    add = parser.add_argument_group("the search").add_argument
-    add(
-        "--steps",
-        type=integer,
-        nargs="+",
-        default=[2, 3, 4, 5],
-        metavar="N",
-        help="draft steps per cycle to choose from (default 2 3 4 5)",
+    from vocabtrim_core.serving.tuning import Space
+
+    options.measurement_arguments(parser)
+    group = parser.add_argument_group("the search")
+    add_options(group, Space)
+    shared(
+        group, "--trials", default=20, help="configurations to measure in all (default %(default)s)"
     )
-    add(
-        "--topk",
-        type=integer,
-        nargs="+",
-        default=[1],
-        metavar="N",
-        help="branches per step to choose from (default 1, chains)",
+    group.add_argument(
+        "--search-seed", type=integer, default=0, metavar="N", help="(default %(default)s)"
     )
-    add(
-        "--draft-tokens",
-        type=integer,
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="tokens verified per cycle to choose from, for trees",
-    )
-    add(
-        "--trials",
-        type=integer,
-        default=20,
-        metavar="N",
-        help="configurations to measure in all (default %(default)s)",
-    )
-    add("--search-seed", type=integer, default=0, metavar="N", help="(default %(default)s)")
-    add("--study", metavar="NAME", help="(default: by what is searched)")
-    add("--storage", metavar="URL", help="Optuna storage (default: the workspace's)")
-    add(
+    shared(group, "--study")
+    shared(group, "--storage")
+    group.add_argument(
         "--no-confirm",
         action="store_true",
         help="leave out the measurement of the best beside its baselines, in turns",
     )
 
 
-def tune(given: argparse.Namespace, progress: Progress) -> Result:
-    """Measure what TPE proposes, then the best again beside its baselines."""
+def tune(arguments: argparse.Namespace, progress: Progress) -> Result:
+    """Measure the configurations that TPE proposes, then the best again beside its baselines.
+
+    Args:
+        arguments: The parsed command line of `tune`.
+        progress: Takes reports of the trials.
+
+    Returns:
+        JSON values: the study, its trials, the best one and its confirmation.
+
+    Raises:
+        InputError: The engine cannot change its draft, or several concurrencies are given.
+    """
     from vocabtrim_core.jobs.turns import hold
     from vocabtrim_core.serving import tuning
     from vocabtrim_core.serving.runner import resources
 
-    engine = given_.engine(given)
+    engine = options.engine(arguments)
     if engine == SGLANG:
         raise InputError(
             "A server that runs already cannot change its draft or steps; tune with --interpreter, "
             "which launches servers, or with the torch loop."
         )
-    if len(given.concurrency) != 1:
+    if len(arguments.concurrency) != 1:
         raise InputError("tune searches at one concurrency; name one.")
-    needs = resources(engine, bench.device(engine, given))
+    needs = resources(engine, bench.device(engine, arguments))
     with hold(needs[0], progress) if needs else nullcontext():
-        one = _with(given, steps=given.steps[0], topk=1, draft_tokens=None)
-        setup = bench_setup.attach(engine, one, progress)
+        first = _with(arguments, steps=arguments.steps[0], topk=1, draft_tokens=None)
+        setup = bench_setup.attach(engine, first, progress)
         with closing(setup.attached):
-            space = _space(given, setup.configurations)
-            prompts = bench_setup.prompts(given, setup, progress)
-            about = {
+            space = _space(arguments, setup.configurations)
+            prompts = bench_setup.prompts(arguments, setup, progress)
+            conditions = {
                 "target": setup.attached.target,
                 "engine": setup.attached.label,
                 "device": setup.attached.device,
                 "prompts": prompts.key,
-                "runs": given.runs,
-                "max_new_tokens": given.max_new_tokens,
-                "ignore_eos": given.ignore_eos,
-                "concurrency": given.concurrency[0],
+                "runs": arguments.runs,
+                "max_new_tokens": arguments.max_new_tokens,
+                "ignore_eos": arguments.ignore_eos,
+                "concurrency": arguments.concurrency[0],
             }
 
-            planned = min(given.trials, len(space.configurations()))
+            planned = min(arguments.trials, len(space.configurations()))
 
-            def evaluate(each: Configuration, number: int) -> Measurement:
+            def evaluate(configuration: Configuration, number: int) -> Measurement:
                 def tell(done: int, total: int | None, message: str = "", **rates: float) -> None:
                     progress(number, planned, f"Trial {number + 1}: {message}", **rates)
 
-                return _measure(given, setup, [each], prompts, tell, bool(needs))
+                return _measure(arguments, setup, [configuration], prompts, tell, bool(needs))
 
-            found = tuning.tune(
+            search = tuning.tune(
                 space,
                 evaluate,
-                study=given.study or _name(space, about, given.search_seed),
-                about=about,
-                trials=given.trials,
-                seed=given.search_seed,
-                storage=given.storage,
+                study=arguments.study or _name(space, conditions, arguments.search_seed),
+                about=conditions,
+                trials=arguments.trials,
+                seed=arguments.search_seed,
+                storage=arguments.storage,
             )
-            best = found.best
+            best = search.best
             confirmed = None
-            if best and not given.no_confirm:
+            if best and not arguments.no_confirm:
                 rivals = tuning.rivals(best.configuration, space, setup.attached.vocab_size)
-                confirmed = _measure(given, setup, rivals, prompts, progress, bool(needs))
+                confirmed = _measure(arguments, setup, rivals, prompts, progress, bool(needs))
     return {
-        "study": found.study,
-        "storage": found.storage,
+        "study": search.study,
+        "storage": search.storage,
         "configurations": len(space.configurations()),
-        "trials": [_row(trial) for trial in found.trials],
+        "trials": [_row(trial) for trial in search.trials],
         "best": _row(best) if best else None,
         "confirmed": bench.shown(confirmed) if confirmed else None,
     }
 
 
-def _space(given: argparse.Namespace, configurations: Sequence[Configuration]) -> Space:
+def _space(arguments: argparse.Namespace, configurations: Sequence[Configuration]) -> Space:
     """The drafts that are attached, in every shape that was named."""
     from vocabtrim_core.serving.tuning import Space
 
     drafts: dict[int, str] = {}
-    for each in configurations:
-        if each.k is None:
+    for configuration in configurations:
+        if configuration.k is None:
             continue
-        if each.k in drafts:
+        if configuration.k in drafts:
             raise InputError(
-                f"Two drafts keep {each.k:,} tokens, {drafts[each.k]} and {each.draft}; the search "
-                "tells drafts apart by size, so name one of them."
+                f"Two drafts keep {configuration.k:,} tokens, {drafts[configuration.k]} and "
+                f"{configuration.draft}; the search tells drafts apart by size, so name one of "
+                "them."
             )
-        drafts[each.k] = each.draft
-    return Space(drafts, tuple(given.steps), tuple(given.topk), tuple(given.draft_tokens))
+        drafts[configuration.k] = configuration.draft
+    return Space(drafts, **from_argv(Space, arguments, At()))
 
 
 def _measure(
-    given: argparse.Namespace,
+    arguments: argparse.Namespace,
     setup: bench_setup.Setup,
     configurations: Sequence[Configuration],
     prompts: PromptSet,
@@ -162,37 +151,37 @@ def _measure(
     from vocabtrim_core.serving.engine import Generation
     from vocabtrim_core.serving.runner import measure
 
-    shape = next(each for each in configurations if each.k is not None)
-    again = _with(
-        given,
+    shape = next(configuration for configuration in configurations if configuration.k is not None)
+    repeat = _with(
+        arguments,
         steps=shape.steps,
         topk=shape.topk,
         draft_tokens=shape.draft_tokens if shape.topk > 1 else None,
         only=True,
-        draft=[each.draft for each in configurations if each.draft],
-        no_speculation=any(not each.draft for each in configurations),
+        draft=[configuration.draft for configuration in configurations if configuration.draft],
+        no_speculation=any(not configuration.draft for configuration in configurations),
     )
     return measure(
         setup.attached,
         configurations,
         prompts,
-        generation=Generation(given.max_new_tokens, ignore_eos=given.ignore_eos),
-        concurrencies=given.concurrency,
-        runs=given.runs,
-        warm_up=given.warm_up,
+        generation=Generation(**from_argv(Generation, arguments, At())),
+        concurrencies=arguments.concurrency,
+        runs=arguments.runs,
+        warm_up=arguments.warm_up,
         local=local,
         progress=progress,
-        command=given_.command_line(again),
+        command=options.command_line(repeat),
     )
 
 
-def _with(given: argparse.Namespace, **changed: Any) -> argparse.Namespace:
-    return argparse.Namespace(**{**vars(given), **changed})
+def _with(arguments: argparse.Namespace, **changed: Any) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(arguments), **changed})
 
 
-def _name(space: Space, about: dict[str, Any], seed: int) -> str:
-    """The same question, the same study."""
-    text = json.dumps([asdict(space), about, seed], sort_keys=True)
+def _name(space: Space, conditions: dict[str, Any], seed: int) -> str:
+    """Name a study so that the same question gives the same study."""
+    text = json.dumps([asdict(space), conditions, seed], sort_keys=True)
     return f"tune-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import FLAG, NUMBER, TEXT, WHOLE
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.templates.chat_template import RULES, ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
+RULE = (
+    "assistant: what the target generates in its turns, up to and including the stop token; "
+    "content: without the stop token; all: everything; reference: as the paper's code"
+)
+LENGTH = "see only the first tokens of a conversation, as training with this limit does"
+REFUSED = (
+    "conversations that the template may refuse to render, 0 to 1; they are left out and reported, "
+    "and with more of them nothing is counted"
+)
 SEMANTICS = 3  # raise when the same recipe would give other counts than before
 
 
@@ -20,11 +31,21 @@ class CountConfig:
 
     tokenizer: Tokenizer
     template: ChatTemplate
-    rule: str = "assistant"
-    reasoning: bool = True
-    last_turn_only: bool = False
-    max_length: int | None = None  # tokens of a rendered conversation that are seen at all
-    most_refused: float = 0.01  # share of conversations the template may refuse to render
+    rule: Annotated[str, Leaf(TEXT, "--rule", help=RULE, metavar="RULE")] = "assistant"
+    reasoning: Annotated[bool, Leaf(FLAG, "--no-reasoning", help="leave reasoning content out")] = (
+        True
+    )
+    last_turn_only: Annotated[
+        bool, Leaf(FLAG, "--last-turn-only", help="count only the last assistant turn")
+    ] = False
+    # Tokens of a rendered conversation that are seen at all.
+    max_length: Annotated[
+        int | None, Leaf(WHOLE, "--max-length", help=LENGTH, metavar="TOKENS")
+    ] = None
+    # Share of conversations the template may refuse to render.
+    most_refused: Annotated[float, Leaf(NUMBER, "--max-refused", help=REFUSED, metavar="SHARE")] = (
+        0.01
+    )
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:

@@ -6,10 +6,12 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import NUMBER, WHOLE
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.templates.chat_template import ChatTemplate
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
@@ -30,8 +32,10 @@ class Refused(Exception):  # noqa: N818 - one row's bad luck, not the end of the
 class Sampling:
     """How answers are drawn; recorded with the corpus."""
 
-    temperature: float = 0.0
-    max_tokens: int = 512
+    temperature: Annotated[
+        float, Leaf(NUMBER, "--temperature", help="of sampling, 0 for the most likely token")
+    ] = 0.0
+    max_tokens: Annotated[int, Leaf(WHOLE, "--answer-tokens", help="tokens of an answer")] = 512
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:

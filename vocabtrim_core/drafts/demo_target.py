@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora import Corpus, demo, open_corpus
@@ -33,6 +33,8 @@ from vocabtrim_core.drafts.target import DEMO, TOY, demo_folder
 from vocabtrim_core.drafts.tokenized_dataset import Sequences, read_sequences
 from vocabtrim_core.drafts.toy_tokenizer import TOKENIZER, TOKENIZER_CONFIG, write_tokenizer
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import NUMBER, WHOLE
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.machine import cores
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -54,15 +56,18 @@ class DemoShape:
     instead of learning nothing.  steps: of training, where that shall not depend on the machine.
     """
 
-    vocab_size: int = 32_000
-    hidden_size: int = 256
-    layers: int = 4
-    length: int = 256  # tokens of a training sequence
-    batch: int = 8  # sequences of a step
+    vocab_size: Annotated[int, Leaf(WHOLE, "--vocab-size", help="tokens, V")] = 32_000
+    hidden_size: Annotated[int, Leaf(WHOLE, "--hidden-size", help="hidden size, H")] = 256
+    layers: Annotated[int, Leaf(WHOLE, "--layers", help="decoder layers")] = 4
+    length: Annotated[int, Leaf(WHOLE, "--length", help="tokens of a training sequence")] = 256
+    batch: Annotated[int, Leaf(WHOLE, "--batch", help="sequences a step")] = 8
     learning_rate: float = 3e-3
-    minutes: float = 3.5
+    minutes: Annotated[float, Leaf(NUMBER, "--minutes", help="of training", metavar="M")] = 3.5
     least_tokens: int = 200_000
-    steps: int | None = None
+    steps: Annotated[
+        int | None,
+        Leaf(WHOLE, "--steps", help="train for so many steps, however long they take"),
+    ] = None
     max_epochs: int = 3
     context: int = 1024
 

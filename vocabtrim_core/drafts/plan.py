@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import FLAG, NUMBER, TEXT, WHOLE, one_of
+from vocabtrim_core.fields.leaf import Leaf
 
 STARTS = ("scratch", "target")
 ADDRESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")  # no option
+EPOCHS = "passes over the conversations"
+RATE = "learning rate, between 0 and 1"
+UNROLLED = "draft positions unrolled, in training and in evaluation"
+START = "first weights of the head: random, or the target's"
+EVALUATIONS = "held-out evaluations and checkpoints"
+COMPACT = "less memory for the target's logits, in exchange for time"
+PROCESSES = "GPUs per node, through torchrun"
+FIRST_NODE = "first node, where there are several"
 MAPPING, CONFIG, RUN_FILE, OUT = "vocab_mapping.pt", "draft.json", "run.yaml", "out"
 
 
@@ -23,19 +33,23 @@ class TrainingPlan:
     evaluations: held-out evaluations, and checkpoints, per training.
     """
 
-    epochs: int = 10
-    max_steps: int | None = None
-    batch_size: int = 1
-    accumulation: int = 1
-    learning_rate: float = 1e-4
+    epochs: Annotated[int, Leaf(WHOLE, "--epochs", help=EPOCHS)] = 10
+    max_steps: Annotated[
+        int | None, Leaf(WHOLE, "--max-steps", help="stop after this many steps", unset="none")
+    ] = None
+    batch_size: Annotated[int, Leaf(WHOLE, "--batch-size", help="conversations a batch")] = 1
+    accumulation: Annotated[int, Leaf(WHOLE, "--accumulation", help="batches a step")] = 1
+    learning_rate: Annotated[float, Leaf(NUMBER, "--learning-rate", help=RATE, metavar="RATE")] = (
+        1e-4
+    )
     warmup_ratio: float = 0.015
     max_grad_norm: float = 0.5
-    ttt_length: int = 7
-    start: str = "scratch"
-    evaluations: int = 10
-    compact_teacher: bool = False
+    ttt_length: Annotated[int, Leaf(WHOLE, "--ttt-length", help=UNROLLED)] = 7
+    start: Annotated[str, Leaf(one_of(*STARTS), "--start", help=START)] = "scratch"
+    evaluations: Annotated[int, Leaf(WHOLE, "--evaluations", help=EVALUATIONS)] = 10
+    compact_teacher: Annotated[bool, Leaf(FLAG, "--compact-teacher", help=COMPACT)] = False
     workers: int = 0  # feature loading threads
-    seed: int = 0
+    seed: Annotated[int, Leaf(WHOLE, "--seed", help="of the order of conversations")] = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulation", "ttt_length", "evaluations"):
@@ -74,10 +88,14 @@ class Deployment:
     """Where SpecForge runs: one process, or `torchrun` over the GPUs of one or several nodes."""
 
     device: str = "cpu"  # cpu | cuda
-    processes: int = 1  # per node, one GPU each
-    nodes: int = 1
-    node_rank: int | None = None
-    master_addr: str | None = None
+    processes: Annotated[int, Leaf(WHOLE, "--processes", help=PROCESSES)] = 1
+    nodes: Annotated[int, Leaf(WHOLE, "--nodes", help="machines that train together")] = 1
+    node_rank: Annotated[
+        int | None, Leaf(WHOLE, "--node-rank", help="number of this node, from 0")
+    ] = None
+    master_addr: Annotated[
+        str | None, Leaf(TEXT, "--master-addr", help=FIRST_NODE, metavar="HOST")
+    ] = None
     master_port: int = 29_500
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting.config import CountConfig
@@ -16,8 +16,13 @@ from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import NUMBER, TEXT, WHOLE
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.vocabulary import DraftVocabulary
 
+NAME = "name of the run (default: from target, corpus and settings)"
+MOST = "read about this many in all, from every file"
+HELD_OUT = "conversations kept from training, to evaluate on"
 Regenerate = Callable[[Path, Callable[..., Any]], Corpus]
 
 
@@ -40,12 +45,16 @@ class TrainingRequest:
     trainer: Trainer
     counts: TokenCounts | None = None
     given: Mapping[str, DraftVocabulary] = field(default_factory=dict)
-    name: str | None = None
-    max_tokens: int | None = None
-    held_out: float = 0.05
+    name: Annotated[str | None, Leaf(TEXT, "--name", help=NAME, metavar="NAME")] = None
+    max_tokens: Annotated[
+        int | None, Leaf(WHOLE, "--max-tokens", help=MOST, metavar="TOKENS", unset="all")
+    ] = None
+    held_out: Annotated[float, Leaf(NUMBER, "--held-out", help=HELD_OUT, metavar="SHARE")] = 0.05
     regenerate: Regenerate | None = None
     regenerated_by: str = ""
-    threads: int | None = None
+    threads: Annotated[
+        int | None, Leaf(WHOLE, "--threads", help="CPU threads", unset="all cores")
+    ] = None
     command: Sequence[str] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:

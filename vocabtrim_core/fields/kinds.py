@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -16,7 +16,17 @@ from vocabtrim_core.fields.leaf import UNSET, At, Kind, Leaf
 
 
 def integer(text: str) -> int:
-    """A whole number, as people write it: 13264, 13,264 or 13_264."""
+    """Read a whole number.
+
+    Args:
+        text: The number as people write it: 13264, 13,264 or 13_264.
+
+    Returns:
+        The number.
+
+    Raises:
+        ArgumentTypeError: The text is no whole number.
+    """
     try:
         return int(text.replace(",", "").replace("_", ""))
     except ValueError:
@@ -24,7 +34,17 @@ def integer(text: str) -> int:
 
 
 def number(text: str) -> float:
-    """A plain number (nan and inf are none)."""
+    """Read a finite number.
+
+    Args:
+        text: The number, such as 0.5 or 1e-4.
+
+    Returns:
+        The number.
+
+    Raises:
+        ArgumentTypeError: The text is no number, or is nan or inf.
+    """
     try:
         value = float(text)
         if value - value == 0:
@@ -35,7 +55,17 @@ def number(text: str) -> float:
 
 
 def pair(text: str) -> tuple[int, float]:
-    """K=VALUE as (k, value)."""
+    """Read a size with its value.
+
+    Args:
+        text: K=VALUE.
+
+    Returns:
+        (k, value).
+
+    Raises:
+        ArgumentTypeError: The text is no such pair.
+    """
     left, equals, right = text.partition("=")
     if not equals:
         raise ArgumentTypeError(f"{text!r} is not K=VALUE, such as 13264=2.65")
@@ -43,7 +73,17 @@ def pair(text: str) -> tuple[int, float]:
 
 
 def budget(text: str) -> tuple[str, int]:
-    """SCRIPT=N as (script, n)."""
+    """Read a script with its number of tokens.
+
+    Args:
+        text: SCRIPT=N.
+
+    Returns:
+        (script, n).
+
+    Raises:
+        ArgumentTypeError: The text is no such pair.
+    """
     script, equals, many = text.partition("=")
     if not equals:
         raise ArgumentTypeError(f"{text!r} is not SCRIPT=N, such as cjk=2000")
@@ -51,17 +91,39 @@ def budget(text: str) -> tuple[str, int]:
 
 
 def digits(value: float, places: int = 0) -> str:
-    """A number times 10 ** places, digit for digit and without an exponent."""
+    """Write a number digit for digit, without an exponent.
+
+    Args:
+        value: The number.
+        places: The number is multiplied by 10 ** places, exactly.
+
+    Returns:
+        Its shortest decimal text that reads as the same number.
+    """
     return f"{Decimal(repr(float(value))).scaleb(places).normalize():f}"
 
 
 def percent_of(share: float) -> float:
-    """0.937 -> 93.7, exact in decimal."""
+    """Turn a share into percent, exactly in decimal.
+
+    Args:
+        share: Such as 0.937.
+
+    Returns:
+        Such as 93.7.
+    """
     return float(digits(share, 2))
 
 
 def share_of(percent: float) -> float:
-    """93.7 -> 0.937, exact in decimal."""
+    """Turn percent into a share, exactly in decimal.
+
+    Args:
+        percent: Such as 93.7.
+
+    Returns:
+        Such as 0.937.
+    """
     return float(digits(percent, -2))
 
 
@@ -85,29 +147,69 @@ class Share(Kind):
     """A share within 0..1, in percent in addresses and widgets."""
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
+        """See `Kind.query`."""
         return {leaf.param: digits(value, 2)}
 
     def session(self, leaf: Leaf, value: Any) -> dict[str, Any]:
+        """See `Kind.session`."""
         return {leaf.widget: percent_of(value)}
 
     def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
+        """See `Kind.from_session`."""
         return share_of(session[leaf.widget])
+
+
+class Flag(Kind):
+    """A switch without a value: the field's other value than its default."""
+
+    def add(self, to: Any, leaf: Leaf, default: Any, omit_defaults: bool) -> None:
+        """See `Kind.add`."""
+        to.add_argument(
+            leaf.flag,
+            action="store_true",
+            default=None if omit_defaults else False,
+            help=leaf.help,
+        )
+
+    def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
+        """See `Kind.argv`."""
+        return [leaf.flag]
+
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+        """See `Kind.from_argv`; a switch that begins with --no- says False."""
+        given = getattr(arguments, leaf.dest, None)
+        return not leaf.flag.startswith("--no-") if given else UNSET
 
 
 class Several(Kind):
     """Several values of a kind after one option, as a tuple."""
 
+    def words(self, value: Any) -> str:
+        """See `Kind.words`."""
+        return " ".join(map(self.show, value))
+
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
+        """See `Kind.argv`."""
         return [leaf.flag, *map(self.show, value)] if value else []
 
-    def found(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: At) -> Any:
+        """See `Kind.resolve`."""
         return tuple(value)
+
+
+class Repeated(Several):
+    """Values of an option that is given once for each, as a tuple."""
+
+    def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
+        """See `Kind.argv`."""
+        return [f"{leaf.flag}={self.show(item)}" for item in value]
 
 
 class Key(Kind):
     """The key of counts; its option takes whatever `find_counts` takes."""
 
-    def found(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: At) -> Any:
+        """See `Kind.resolve`."""
         from vocabtrim_core.counts_store import find_counts
 
         return find_counts(value).key
@@ -116,22 +218,32 @@ class Key(Kind):
 class Keys(Several):
     """Keys of counts, with commas between them in addresses."""
 
-    def found(self, value: Any, at: At) -> Any:
-        return tuple(KEY.found(each, at) for each in value)
+    def resolve(self, value: Any, at: At) -> Any:
+        """See `Kind.resolve`."""
+        return tuple(KEY.resolve(spec, at) for spec in value)
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
+        """See `Kind.query`."""
         return {leaf.param: ",".join(value)}
 
 
 class File(Kind):
-    """What stands in a file for options."""
+    """A value that an option takes from a file."""
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
+        """See `Kind.argv`."""
         return [leaf.flag, str(files.get(leaf.flag, leaf.dest.upper()))]
 
 
 def json_of(of: Any) -> Kind:
-    """Whole values of a type, as JSON in addresses and as they are in sessions."""
+    """Make the kind of values that are JSON in addresses, and themselves in sessions.
+
+    Args:
+        of: Their type, as msgspec decodes it.
+
+    Returns:
+        The kind. Its `link` raises InputError for text that is no JSON of that type.
+    """
 
     def read(leaf: Leaf, text: str) -> Any:
         try:
@@ -142,22 +254,37 @@ def json_of(of: Any) -> Kind:
     return Kind(show=lambda value: msgspec.json.encode(value).decode(), link=read)
 
 
+def one_of(*choices: str) -> Kind:
+    """Make the kind of a text that is one of a few.
+
+    Args:
+        *choices: The texts that the option takes.
+
+    Returns:
+        The kind.
+    """
+    return Kind(keywords=(("choices", choices),))
+
+
 def _named(pair: tuple[object, float]) -> str:
     left, right = pair
     return f"{left}={digits(right)}"
 
 
-MANY = (("nargs", "+"), ("action", "extend"))
-TEXT, WHOLE, FILE = Kind("TEXT"), Kind("N", integer, link=_whole), File("FILE", Path)
+ONE_OR_MORE = (("nargs", "+"),)
+MANY = (*ONE_OR_MORE, ("action", "extend"))
+TEXT, WHOLE = Kind("TEXT"), Kind("N", integer, link=_whole)
+FLAG, WHOLES = Flag(), Several("N", integer, keywords=ONE_OR_MORE)
+REPEATED = Repeated("TEXT", keywords=(("action", "append"),))
 SIZE = replace(WHOLE, metavar="K", fits=lambda value, size: value is None or 1 <= value <= size)
 NUMBER = Kind(None, number, digits, lambda leaf, text: float(_decimal(leaf, text)))
 WEIGHT = replace(NUMBER, fits=lambda value, size: 0 <= value <= 1)
 SHARE = Share(
     "SHARE", number, digits, lambda leaf, text: float(_decimal(leaf, text).scaleb(-2)), WEIGHT.fits
 )
-PAIRS = Several("K=VALUE", pair, _named, more=MANY)
-BUDGETS = Several("SCRIPT=N", budget, _named, more=MANY)
-NAMES, NUMBERS = Several("NAME", more=MANY), Several("N", number, digits, more=MANY)
+PAIRS = Several("K=VALUE", pair, _named, keywords=MANY)
+BUDGETS = Several("SCRIPT=N", budget, _named, keywords=MANY)
+NAMES, NUMBERS = Several("NAME", keywords=MANY), Several("N", number, digits, keywords=MANY)
 KEY = Key("COUNTS")
-KEYS = Keys("COUNTS", link=lambda leaf, text: tuple(filter(None, text.split(","))), more=MANY)
+KEYS = Keys("COUNTS", link=lambda leaf, text: tuple(filter(None, text.split(","))), keywords=MANY)
 JSON = json_of(Any)

@@ -1,7 +1,7 @@
-"""Dataclass fields that know how they stand on a command line, in an address and in widgets.
+"""Dataclass fields with their forms on a command line, in an address and in a session of widgets.
 
-A field is declared once: `alpha: Annotated[float, Leaf(…)] = 0.5`. The functions here walk over
-the fields of a class; none of them knows a field by name.
+A field is declared once: `alpha: Annotated[float, Leaf(...)] = 0.5`. The functions here iterate
+over the fields of a class; none of them names a field.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
     from vocabtrim_core.counts import TokenCounts
 
-UNSET = object()  # what a form does not say
+UNSET = object()  # the value of a field that a form leaves out
 
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where values are read: over which V, and on which counts where these matter."""
+    """The context in which values are read.
 
-    vocab_size: int
+    Attributes:
+        vocab_size: V, where the values depend on it.
+        counts: The counts, where the values depend on them.
+    """
+
+    vocab_size: int = 0
     counts: TokenCounts | None = None
 
 
@@ -40,10 +45,15 @@ def _any(value: Any, vocab_size: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How values of a kind are read and written: one option, one parameter, one widget.
+    """How values of one kind are read and written; subclasses change what differs.
 
-    parse, show: the option's text; link: a parameter's text to a value; fits: whether a value is in
-    range, given V; more: of argparse. Other kinds change what differs.
+    Attributes:
+        metavar: Name of the option's value in the help.
+        parse: Option text -> value; raises `argparse.ArgumentTypeError`.
+        show: Value -> option text.
+        link: Parameter text in an address -> value; raises `InputError`.
+        fits: Whether a value is in range, given V.
+        keywords: Further arguments of argparse's `add_argument`.
     """
 
     metavar: str | None = None
@@ -51,70 +61,162 @@ class Kind:
     show: Callable[[Any], str] = str
     link: Callable[[Leaf, str], Any] = _text
     fits: Callable[[Any, int], bool] = _any
-    more: tuple[tuple[str, str], ...] = ()
+    keywords: tuple[tuple[str, Any], ...] = ()
 
     # command lines
 
-    def add(self, to: Any, leaf: Leaf, default: Any, given: bool) -> None:
-        """Declare the option on a parser or group."""
-        usual = default not in (None, "", (), frozenset())
-        shown = self.show(default) if usual else leaf.unset
+    def add(self, to: Any, leaf: Leaf, default: Any, omit_defaults: bool) -> None:
+        """Declare the option.
+
+        Args:
+            to: The parser, or a group of one.
+            leaf: The field's leaf.
+            default: The field's default.
+            omit_defaults: None instead of the default where the option is not given.
+        """
+        has_default = default not in (None, "", (), frozenset())
+        shown = self.words(default) if has_default else leaf.unset
         to.add_argument(
             leaf.flag,
             type=self.parse,
-            default=default if usual and not given else None,
+            default=default if has_default and not omit_defaults else None,
             metavar=leaf.metavar or self.metavar,
             help=f"{leaf.help} (default {shown})" if shown else leaf.help,
-            **dict(self.more),
+            **dict(self.keywords),
         )
 
+    def words(self, value: Any) -> str:
+        """Write a value for people.
+
+        Args:
+            value: A value of this kind.
+
+        Returns:
+            Its text in the help.
+        """
+        return self.show(value)
+
     def dests(self, leaf: Leaf) -> list[str]:
-        """Its names in a namespace."""
+        """List the names in a namespace.
+
+        Args:
+            leaf: The field's leaf.
+
+        Returns:
+            Attribute names, one for each option.
+        """
         return [leaf.dest]
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
-        """The option with its value."""
+        """Write the option with its value.
+
+        Args:
+            leaf: The field's leaf.
+            value: The value.
+            files: Option -> path, for values that an option takes from a file.
+
+        Returns:
+            Words of a command line.
+        """
         text = self.show(value)
         return [f"{leaf.flag}={text}"] if text.startswith("-") else [leaf.flag, text]
 
     def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
-        """The value, UNSET without the option."""
-        value = getattr(arguments, leaf.dest, None)
-        return UNSET if value is None else self.found(value, at)
+        """Read the value of the option.
 
-    def found(self, value: Any, at: At) -> Any:
-        """What an option's value stands for."""
+        Args:
+            leaf: The field's leaf.
+            arguments: The parsed command line.
+            at: The context of the value.
+
+        Returns:
+            The value, UNSET where the option is not given.
+        """
+        value = getattr(arguments, leaf.dest, None)
+        return UNSET if value is None else self.resolve(value, at)
+
+    def resolve(self, value: Any, at: At) -> Any:
+        """Turn an option's value into the field's, such as a file into its content.
+
+        Args:
+            value: The value as `parse` gives it.
+            at: The context of the value.
+
+        Returns:
+            The field's value.
+        """
         return value
 
     # addresses
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
-        """The parameter with its value."""
+        """Write the parameters of an address.
+
+        Args:
+            leaf: The field's leaf.
+            value: The value.
+
+        Returns:
+            Parameter -> text.
+        """
         return {leaf.param: self.show(value)}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
-        """The value, UNSET without the parameter; InputError names the parameter."""
+        """Read the value from the parameters of an address.
+
+        Args:
+            leaf: The field's leaf.
+            query: Parameter -> text.
+            at: The context of the value.
+
+        Returns:
+            The value, UNSET without the parameter. InputError of `link` names the parameter.
+        """
         return self.link(leaf, query[leaf.param]) if leaf.param in query else UNSET
 
     # sessions
 
     def session(self, leaf: Leaf, value: Any) -> dict[str, Any]:
-        """The widget with its value."""
+        """Write the values of widgets.
+
+        Args:
+            leaf: The field's leaf.
+            value: The value.
+
+        Returns:
+            Session key -> value of the widget.
+        """
         return {leaf.widget: value}
 
     def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
-        """The value again."""
+        """Read the value from the values of widgets.
+
+        Args:
+            leaf: The field's leaf.
+            session: Session key -> value of the widget, with the key of this field.
+            at: The context of the value.
+
+        Returns:
+            The field's value.
+        """
         return session[leaf.widget]
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """How a field is written.
+    """How a field is written. A form leaves the field out where its name in that form is empty.
 
-    flag: its option.  param: its parameter in an address.  key: in the session, that of its widget,
-    by default the parameter.  unset: what None stands for, in words.  stated: written even at its
-    default.  later: left out of JSON at its default, as in files from before the field was there.
-    Without flag, param or key a form leaves the field out, or goes on with the fields of `part`.
+    Attributes:
+        kind: How its values are read and written.
+        flag: Its option, such as '--alpha'.
+        param: Its parameter in an address.
+        help: Its help text; of a part, 'title; description' of the group of options.
+        key: Its key in a session of widgets, by default the parameter.
+        unset: What None stands for, in the help.
+        metavar: Name of the option's value in the help, by default that of the kind.
+        stated: Whether it is written even at its default.
+        later: Whether JSON leaves it out at its default, as files do from before the field existed.
+        part: The class of the field, where its fields are read and written instead.
     """
 
     kind: Kind | None = None
@@ -130,96 +232,148 @@ class Leaf:
 
     @property
     def widget(self) -> str:
-        """Its key in a session."""
+        """The key in a session."""
         return self.key or self.param
 
     @property
     def dest(self) -> str:
-        """Its name in an argparse namespace."""
+        """The name in an argparse namespace."""
         return self.flag.strip("-").replace("-", "_")
 
 
 @functools.cache
 def table(of: type) -> tuple[tuple[Field[Any], Leaf], ...]:
-    """The fields of a class that have a leaf, in their order."""
+    """List the fields of a dataclass that have a leaf.
+
+    Args:
+        of: The dataclass.
+
+    Returns:
+        (field, leaf) in the order of the fields.
+    """
     hints = get_type_hints(of, include_extras=True)
     marks = ((field, getattr(hints[field.name], "__metadata__", ())) for field in fields(of))
-    return tuple((field, *about) for field, about in marks if about)
+    return tuple((field, *leaves) for field, leaves in marks if leaves)
 
 
 def _written(
-    value: Any, form: str, *, leave: Sequence[str] = (), stated: bool = True, usual: bool = False
+    value: Any, form: str, *, leave: Sequence[str] = (), stated: bool = True, defaults: bool = False
 ) -> Iterator[tuple[Kind, Leaf, Any]]:
-    """Kind, leaf and value of each field that a form ("flag", "param", "widget") has.
+    """List the fields that a form writes.
 
-    stated: with those that are written even at their default; usual: with all at their default.
+    Args:
+        value: The instance of the dataclass.
+        form: "flag", "param" or "widget".
+        leave: Names of fields to leave out.
+        stated: Include the fields that are written even at their default.
+        defaults: Include every field at its default.
+
+    Yields:
+        Kind, leaf and value of each.
     """
-    for field, about in table(type(value)):
+    for field, leaf in table(type(value)):
         item = getattr(value, field.name)
-        skipped = item == field.default and not usual and not (stated and about.stated)
+        skipped = item == field.default and not defaults and not (stated and leaf.stated)
         if skipped or field.name in leave:
             continue
-        if about.kind and getattr(about, form):
-            yield about.kind, about, item
-        elif about.part:
-            yield from _written(item, form, leave=leave, stated=stated, usual=usual)
+        if leaf.kind and getattr(leaf, form):
+            yield leaf.kind, leaf, item
+        elif leaf.part:
+            yield from _written(item, form, leave=leave, stated=stated, defaults=defaults)
 
 
 def _read(
     of: type,
     form: str,
     read: Callable[[Kind, Leaf], Any],
-    wanted: Callable[[type], bool] = bool,
+    is_given: Callable[[type], bool] = bool,
     names: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The fields (of these names, or all) that `read` finds in a form.
+    """Read the fields that a form gives.
 
-    wanted: whether it says anything about a part, asked for parts with a default.
+    Args:
+        of: The dataclass.
+        form: "flag", "param" or "widget".
+        read: Reads a value, UNSET where the form leaves it out.
+        is_given: Whether the form gives any field of a part; called for parts with a default.
+        names: The fields to read, all by default.
+
+    Returns:
+        Field name -> value.
     """
-    found: dict[str, Any] = {}
-    for field, about in table(of):
+    values: dict[str, Any] = {}
+    for field, leaf in table(of):
         if names and field.name not in names:
             continue
-        if about.kind and getattr(about, form):
-            value = read(about.kind, about)
+        if leaf.kind and getattr(leaf, form):
+            value = read(leaf.kind, leaf)
             if value is not UNSET:
-                found[field.name] = value
-        elif about.part and (field.default is MISSING or wanted(about.part)):
-            found[field.name] = about.part(**_read(about.part, form, read, wanted))
-    return found
+                values[field.name] = value
+        elif leaf.part and (field.default is MISSING or is_given(leaf.part)):
+            values[field.name] = leaf.part(**_read(leaf.part, form, read, is_given))
+    return values
 
 
 # --- command lines ------------------------------------------------------------------------------
 
 
-def add_options(to: Any, of: type, *names: str, given: bool = False) -> None:
-    """Options for these fields of a class (all by default), on a parser or a group of one.
+def add_options(to: Any, of: type, *names: str, omit_defaults: bool = False) -> None:
+    """Declare the options of a dataclass.
 
-    given: None where an option is not given, instead of the field's default.
+    Args:
+        to: The parser, or a group of one.
+        of: The dataclass.
+        *names: The fields, all by default.
+        omit_defaults: None in the namespace where an option is not given, instead of the default.
     """
-    for field, about in table(of):
-        if about.kind and about.flag and (field.name in names or not names):
-            about.kind.add(to, about, field.default, given)
-        elif about.part and not names:
-            group = to.add_argument_group(*about.help.split("; ")) if about.help else to
-            add_options(group, about.part, given=given)
+    for field, leaf in table(of):
+        if leaf.kind and leaf.flag and (field.name in names or not names):
+            leaf.kind.add(to, leaf, field.default, omit_defaults)
+        elif leaf.part and not names:
+            group = to.add_argument_group(*leaf.help.split("; ")) if leaf.help else to
+            add_options(group, leaf.part, omit_defaults=omit_defaults)
 
 
 def options_of(of: type) -> list[str]:
-    """The names in a namespace of a class's own options."""
-    return [name for _, a in table(of) if a.kind and a.flag for name in a.kind.dests(a)]
+    """List the names in a namespace of a dataclass's own options.
+
+    Args:
+        of: The dataclass; options of its parts are not among them.
+
+    Returns:
+        Attribute names.
+    """
+    leaves = (leaf for _, leaf in table(of) if leaf.flag)
+    return [name for leaf in leaves if leaf.kind for name in leaf.kind.dests(leaf)]
 
 
 def given(arguments: Namespace, of: type) -> bool:
-    """Whether any of a class's own options is given."""
+    """Tell whether any of a dataclass's own options is given.
+
+    Args:
+        arguments: The command line, parsed with `omit_defaults`.
+        of: The dataclass.
+
+    Returns:
+        True if one is not None.
+    """
     return any(getattr(arguments, name, None) is not None for name in options_of(of))
 
 
 def refuse(arguments: Namespace, names: Sequence[str], why: str) -> None:
-    """InputError where any of these arguments is given; {flags} in `why` names them."""
-    found = [name for name in names if getattr(arguments, name, None) not in (None, "")]
-    if found:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in found)
+    """Refuse options that contradict another one.
+
+    Args:
+        arguments: The parsed command line.
+        names: Attribute names of the options that must not be given.
+        why: Start of the sentence; {flags} stands for the options that are given.
+
+    Raises:
+        InputError: One of them is given.
+    """
+    present = [name for name in names if getattr(arguments, name, None) not in (None, "")]
+    if present:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in present)
         raise InputError(f"{why.format(flags=flags)}; leave out one of the two.")
 
 
@@ -230,17 +384,34 @@ def to_argv(
     leave: Sequence[str] = (),
     stated: bool = False,
 ) -> list[str]:
-    """The options of a value, without those at their default, and without the fields in `leave`.
+    """Write a dataclass as options; values at their default are left out.
 
-    files: option -> path, for what stands in files; what is not there is a name in capitals, to be
-    filled in.  stated: with the fields that are written even at their default.
+    Args:
+        value: The instance.
+        files: Option -> path, for values that an option takes from a file. A file that is not there
+            is written as a name in capitals, to be filled in.
+        leave: Names of fields to leave out.
+        stated: Include the fields that are written even at their default.
+
+    Returns:
+        Words of a command line.
     """
     leaves = _written(value, "flag", leave=leave, stated=stated)
     return [word for kind, leaf, item in leaves for word in kind.argv(leaf, item, files or {})]
 
 
 def from_argv(of: type, arguments: Namespace, at: At, *names: str) -> dict[str, Any]:
-    """The fields (of these names, or all) that the options of a namespace give."""
+    """Read the fields of a dataclass that the options of a command line give.
+
+    Args:
+        of: The dataclass.
+        arguments: The parsed command line.
+        at: The context of the values.
+        *names: The fields to read, all by default.
+
+    Returns:
+        Field name -> value, without the options that are not given.
+    """
 
     def read(kind: Kind, leaf: Leaf) -> Any:
         return kind.from_argv(leaf, arguments, at)
@@ -252,20 +423,37 @@ def from_argv(of: type, arguments: Namespace, at: At, *names: str) -> dict[str, 
 
 
 def to_query(value: Any) -> dict[str, str]:
-    """The parameters of a value, without those at their default."""
-    found: dict[str, str] = {}
+    """Write a dataclass as parameters of an address; values at their default are left out.
+
+    Args:
+        value: The instance.
+
+    Returns:
+        Parameter -> text.
+    """
+    query: dict[str, str] = {}
     for kind, leaf, item in _written(value, "param"):
-        found |= kind.query(leaf, item)
-    return found
+        query |= kind.query(leaf, item)
+    return query
 
 
 def from_query(
     of: type, query: Mapping[str, str], at: At, wrong: list[str] | None = None
 ) -> dict[str, Any]:
-    """The fields that an address gives; InputError names the parameter that is no value.
+    """Read the fields of a dataclass that the parameters of an address give.
 
-    wrong: takes the names of parameters that cannot be followed, and of values out of range; these
-    are then left out instead.
+    Args:
+        of: The dataclass.
+        query: Parameter -> text.
+        at: The context of the values; V decides which ones are in range.
+        wrong: A list that takes the names of parameters that cannot be read or are out of range;
+            these are then left out instead of raising.
+
+    Returns:
+        Field name -> value.
+
+    Raises:
+        InputError: A parameter cannot be read and `wrong` is None.
     """
 
     def read(kind: Kind, leaf: Leaf) -> Any:
@@ -283,15 +471,31 @@ def from_query(
 
 
 def to_session(value: Any) -> dict[str, Any]:
-    """The values of a session's keys, the widgets' among them; every one, defaults too."""
-    found: dict[str, Any] = {}
-    for kind, leaf, item in _written(value, "widget", usual=True):
-        found |= kind.session(leaf, item)
-    return found
+    """Write a dataclass as the values of widgets, defaults included.
+
+    Args:
+        value: The instance.
+
+    Returns:
+        Session key -> value.
+    """
+    session: dict[str, Any] = {}
+    for kind, leaf, item in _written(value, "widget", defaults=True):
+        session |= kind.session(leaf, item)
+    return session
 
 
 def from_session(of: type, session: Mapping[str, Any], at: At) -> dict[str, Any]:
-    """The fields that a session's keys give."""
+    """Read the fields of a dataclass that the values of widgets give.
+
+    Args:
+        of: The dataclass.
+        session: Session key -> value.
+        at: The context of the values.
+
+    Returns:
+        Field name -> value.
+    """
 
     def read(kind: Kind, leaf: Leaf) -> Any:
         return kind.from_session(leaf, session, at) if leaf.widget in session else UNSET

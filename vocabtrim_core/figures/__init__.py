@@ -1,6 +1,7 @@
 """Plotly figures in two steps: `X_info(...)` gathers plain numbers, `X_figure(info)` draws them.
 
-Sizes are drawn on a log axis unless said otherwise, shares in percent. One figure, one module.
+Sizes are drawn on a log axis unless stated otherwise, shares in percent. Each module holds the
+figures of one subject.
 """
 
 from vocabtrim_core.figures.base import DARK, LIGHT, Palette, layout, log_sizes, size_axis

@@ -12,9 +12,9 @@ from vocabtrim_core.figures.base import LIGHT, Palette, layout
 from vocabtrim_core.figures.throughput import (
     DASHES,
     error_bars,
+    interval_text,
     names_of,
     rows_of,
-    said,
     styles_of,
     toy_of,
 )
@@ -25,7 +25,13 @@ from vocabtrim_core.serving.statistics import RatioInterval
 
 
 class LengthLine(NamedTuple):
-    """Acceptance length of the drafts of one measurement, by ascending k."""
+    """Acceptance lengths of the drafts of one measurement.
+
+    Attributes:
+        where: Name of the measurement.
+        ks: Sizes, ascending.
+        lengths: Tokens per cycle at each size, with intervals over the runs.
+    """
 
     where: str
     ks: tuple[int, ...]
@@ -33,26 +39,49 @@ class LengthLine(NamedTuple):
 
 
 class LengthInfo(NamedTuple):
+    """Acceptance lengths of several measurements.
+
+    Attributes:
+        lines: One per measurement that has any.
+        toy: Suffix of the axis title where the target is a toy, else "".
+    """
+
     lines: tuple[LengthLine, ...]
     toy: str
 
 
 def length_info(measurements: Sequence[Measurement], concurrency: int) -> LengthInfo:
-    """Where acceptance lengths were told: ratios of sums, their intervals over the runs."""
+    """Gather the measured acceptance lengths: ratios of sums, with intervals over the runs.
+
+    Args:
+        measurements: The measurements.
+        concurrency: Requests at once.
+
+    Returns:
+        The lines; measurements of engines that do not report the length are left out.
+    """
     lines = []
-    for where, each in zip(names_of(measurements), measurements, strict=True):
-        found: dict[int, RatioInterval] = {}
-        for row, _ in reversed(rows_of(each, concurrency)):
+    for where, measurement in zip(names_of(measurements), measurements, strict=True):
+        lengths: dict[int, RatioInterval] = {}
+        for row, _ in reversed(rows_of(measurement, concurrency)):
             if row.k and row.acceptance_length and row.acceptance:
                 half, runs = row.acceptance.half, row.acceptance.n
-                found.setdefault(row.k, RatioInterval(row.acceptance_length, half, runs))
-        if found:
-            lines.append(LengthLine(where, tuple(found), tuple(found.values())))
+                lengths.setdefault(row.k, RatioInterval(row.acceptance_length, half, runs))
+        if lengths:
+            lines.append(LengthLine(where, tuple(lengths), tuple(lengths.values())))
     return LengthInfo(tuple(lines), toy_of(measurements))
 
 
 def length_figure(info: LengthInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Lines over a log axis of k."""
+    """Draw acceptance lengths over a log axis of k.
+
+    Args:
+        info: The lines.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     colours = itertools.cycle((palette.accent, palette.warn, palette.ink, palette.muted))
     for line, colour, dash in zip(info.lines, colours, itertools.cycle(DASHES), strict=False):
@@ -64,7 +93,7 @@ def length_figure(info: LengthInfo, palette: Palette = LIGHT) -> go.Figure:
             line={"color": colour, "width": 2.5, "dash": dash},
             marker={"size": 9},
             error_y=error_bars(line.lengths, colour),
-            customdata=[said(length, 3) for length in line.lengths],
+            customdata=[interval_text(length, 3) for length in line.lengths],
             hovertemplate="<b>%{x:,} tokens</b><br>acceptance length %{customdata}",
         )
     layout(figure, palette, height=380, showlegend=len(info.lines) > 1)
@@ -83,7 +112,13 @@ def length_figure(info: LengthInfo, palette: Palette = LIGHT) -> go.Figure:
 
 
 class PositionLine(NamedTuple):
-    """Share of the cycles in which the token at draft position 1, 2, … was accepted."""
+    """Acceptance of one configuration by draft position.
+
+    Attributes:
+        label: Name of the configuration.
+        role: Its role, see `throughput.role`.
+        shares: Share of the cycles in which the token at position 1, 2, ... was accepted.
+    """
 
     label: str
     role: str
@@ -91,12 +126,27 @@ class PositionLine(NamedTuple):
 
 
 class PositionInfo(NamedTuple):
+    """Acceptance by draft position.
+
+    Attributes:
+        lines: One per configuration that has any.
+        toy: Suffix of the axis title where the target is a toy, else "".
+    """
+
     lines: tuple[PositionLine, ...]
     toy: str
 
 
 def position_info(measurement: Measurement, concurrency: int) -> PositionInfo:
-    """Cycles of all runs together; empty where the engine does not tell."""
+    """Gather acceptance by draft position, over the cycles of all runs together.
+
+    Args:
+        measurement: The measurement.
+        concurrency: Requests at once.
+
+    Returns:
+        The lines; none where the engine does not report positions.
+    """
     lines = [
         PositionLine(row.label, kind, row.position_acceptance)
         for row, kind in rows_of(measurement, concurrency)
@@ -106,7 +156,15 @@ def position_info(measurement: Measurement, concurrency: int) -> PositionInfo:
 
 
 def position_figure(info: PositionInfo, palette: Palette = LIGHT) -> go.Figure:
-    """One line per configuration."""
+    """Draw acceptance by draft position, one line per configuration.
+
+    Args:
+        info: The lines.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     styles = styles_of([line.role for line in info.lines], palette)
     for line, style in zip(info.lines, styles, strict=True):

@@ -10,18 +10,37 @@ import plotly.graph_objects as go
 from vocabtrim_core.palette import DARK as DARK
 from vocabtrim_core.palette import LIGHT as LIGHT
 from vocabtrim_core.palette import Palette as Palette
+from vocabtrim_core.report.svg import sampled
 
 POINTS = 320  # sizes per curve; an SVG line gains nothing from more
 
 
 def log_sizes(vocab_size: int, *marks: int, points: int = POINTS) -> np.ndarray:
-    """int64, ascending: sizes 1..V even on a log axis, with `marks` among them."""
-    even = np.unique(np.round(np.geomspace(1, vocab_size, points)).astype(np.int64))
-    return np.union1d(even, [k for k in marks if 1 <= k <= vocab_size])
+    """Sample the sizes 1..V evenly on a log axis.
+
+    Args:
+        vocab_size: V.
+        *marks: Sizes that are included.
+        points: About how many sizes.
+
+    Returns:
+        int64, ascending.
+    """
+    return sampled(1, vocab_size, *marks, points=points)
 
 
-def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> go.Figure:
-    """The look that all figures share."""
+def layout(figure: go.Figure, palette: Palette, *, height: int, **options: Any) -> go.Figure:
+    """Apply the look that all figures share.
+
+    Args:
+        figure: The figure, which is changed.
+        palette: The colours.
+        height: Height in pixels.
+        **options: Further options of `update_layout`.
+
+    Returns:
+        The figure.
+    """
     axis: dict[str, Any] = {
         "gridcolor": palette.line,
         "linecolor": palette.muted,
@@ -46,7 +65,7 @@ def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> 
             "title": None,
             "font": {"color": palette.ink},
         },
-        **more,
+        **options,
     )
     figure.update_xaxes(**axis, automargin=True)
     figure.update_yaxes(**axis, automargin=True)
@@ -54,7 +73,13 @@ def layout(figure: go.Figure, palette: Palette, *, height: int, **more: Any) -> 
 
 
 def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary size k, tokens"):
-    """Sizes 10..V on a log x axis."""
+    """Make the x axis one of sizes, 10..V on a log scale.
+
+    Args:
+        figure: The figure, which is changed.
+        vocab_size: V.
+        title: Title of the axis.
+    """
     figure.update_xaxes(
         type="log",
         title_text=title,
@@ -65,6 +90,14 @@ def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary
 
 
 def clear(colour: str, opacity: float) -> str:
-    """A hex colour as rgba."""
+    """Make a colour translucent.
+
+    Args:
+        colour: Such as '#1f77b4'.
+        opacity: 0..1.
+
+    Returns:
+        The colour as rgba(...).
+    """
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({r},{g},{b},{opacity})"

@@ -11,7 +11,14 @@ from vocabtrim_core.figures.base import LIGHT, Palette, layout
 
 
 class BreakdownInfo(NamedTuple):
-    """FLOPs and weight bytes of one draft step per component, for all tokens and for k of them."""
+    """FLOPs and weight bytes of one draft step per component, for all tokens and for k of them.
+
+    Attributes:
+        components: Names of the components.
+        sizes: (V, k).
+        flops: FLOPs of each component, at V and at k.
+        weight_bytes: Bytes of each component's weights, at V and at k.
+    """
 
     components: tuple[str, ...]
     sizes: tuple[int, int]  # V, k
@@ -20,7 +27,15 @@ class BreakdownInfo(NamedTuple):
 
 
 def breakdown_info(architecture: DraftArchitecture, k: int) -> BreakdownInfo:
-    """Where the cost of a draft step sits, before and after the trim (paper Table 1)."""
+    """Compute the cost of a draft step by component, at V and at k (paper Table 1).
+
+    Args:
+        architecture: The draft, over V.
+        k: Size of the draft vocabulary.
+
+    Returns:
+        FLOPs and bytes.
+    """
     sizes = (architecture.vocab_size, k)
     weights = [architecture.breakdown(size) for size in sizes]
     per_weight = architecture.bytes_per_weight
@@ -36,7 +51,15 @@ def breakdown_info(architecture: DraftArchitecture, k: int) -> BreakdownInfo:
 
 
 def breakdown_figure(info: BreakdownInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Stacked bars: FLOPs and bytes, each for V and for k."""
+    """Draw stacked bars of FLOPs and bytes, each for V and for k.
+
+    Args:
+        info: FLOPs and bytes.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     labels = [f"{size:,} tokens" for size in info.sizes]
     axis = [["FLOPs, millions"] * 2 + ["Weights read, MB"] * 2, labels * 2]
     figure = go.Figure()

@@ -1,4 +1,4 @@
-"""A forecast that rests on measurements, held against them: tokens per second for every k."""
+"""A forecast made from measurements beside these measurements: tokens per second for every k."""
 
 from __future__ import annotations
 
@@ -14,8 +14,23 @@ from vocabtrim_core.serving.calibration import CalibrationCheck
 
 
 class MeasuredInfo(NamedTuple):
-    """Output tokens/s over sampled sizes, and the sizes that were measured. half: of the 95 %
-    interval, 0 for a single run.  predicted, least, most: from the other sizes, unless fitted."""
+    """Output tokens per second over sampled sizes, and at the measured sizes.
+
+    Attributes:
+        k: int64[n], sampled sizes.
+        low: float64[n], lower end of the forecast.
+        high: float64[n], upper end of the forecast.
+        middle: float64[n], its geometric mean.
+        at: The measured sizes.
+        measured: Measured rates.
+        half: Half of their 95 % intervals, 0 for a single run.
+        predicted: Rates predicted from the other sizes; fitted ones where `fitted` says so.
+        least: Lower ends of these predictions.
+        most: Upper ends of these predictions.
+        fitted: Whether the size was part of its own fit.
+        recommended: The recommended size.
+        toy: Whether the target is a toy.
+    """
 
     k: np.ndarray
     low: np.ndarray
@@ -33,11 +48,21 @@ class MeasuredInfo(NamedTuple):
 
 
 def measured_info(
-    found: Forecast, checks: Sequence[CalibrationCheck], concurrency: int, *, toy: bool = False
+    predicted: Forecast, checks: Sequence[CalibrationCheck], concurrency: int, *, toy: bool = False
 ) -> MeasuredInfo:
-    """The forecast from everything measured, with every size's own check."""
-    k = log_sizes(len(found.low), found.recommended_k, *(check.k for check in checks))
-    rates = concurrency * found.rates(k)
+    """Gather the forecast from all measured sizes and the check of each size.
+
+    Args:
+        predicted: The forecast.
+        checks: The checks, one per measured size.
+        concurrency: Requests at once, by which rates are multiplied.
+        toy: Whether the target is a toy.
+
+    Returns:
+        Rates in tokens per second.
+    """
+    k = log_sizes(len(predicted.low), predicted.recommended_k, *(check.k for check in checks))
+    rates = concurrency * predicted.rates(k)
     return MeasuredInfo(
         k,
         rates.min(axis=0),
@@ -50,13 +75,21 @@ def measured_info(
         tuple(c.low for c in checks),
         tuple(c.high for c in checks),
         tuple(c.fitted for c in checks),
-        found.recommended_k,
+        predicted.recommended_k,
         toy,
     )
 
 
 def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Band and middle of the forecast, measured sizes with intervals, and their predictions."""
+    """Draw the forecast's band, the measured sizes, and the prediction of each.
+
+    Args:
+        info: Rates in tokens per second.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     figure.add_scatter(
         x=np.concatenate([info.k, info.k[::-1]]),
@@ -80,7 +113,7 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
         (False, "Predicted from the other sizes", "diamond-open"),
         (True, "In the fit", "circle-open"),
     ):
-        rows = [i for i, each in enumerate(info.fitted) if each == fitted]
+        rows = [i for i, in_fit in enumerate(info.fitted) if in_fit == fitted]
         if not rows:
             continue
         predicted = np.array(info.predicted)[rows]
@@ -129,12 +162,12 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
     layout(figure, palette, height=420, hovermode="closest")
     size_axis(figure, int(info.k[-1]))
     # Sizes far below the measured ones would flatten everything else.
-    near = info.middle[info.k >= min(info.at) / 4]
-    seen = [*info.least, *info.most, *info.measured, float(near.min()), float(near.max())]
-    pad = 0.08 * (max(seen) - min(seen))
+    middle = info.middle[info.k >= min(info.at) / 4]
+    values = [*info.least, *info.most, *info.measured, float(middle.min()), float(middle.max())]
+    pad = 0.08 * (max(values) - min(values))
     figure.update_xaxes(range=[np.log10(max(min(info.at) / 4, 1)), np.log10(1.08 * info.k[-1])])
     figure.update_yaxes(
         title_text="Output tokens/s" + (", toy target" if info.toy else ""),
-        range=[min(seen) - pad, max(seen) + pad],
+        range=[min(values) - pad, max(values) + pad],
     )
     return figure

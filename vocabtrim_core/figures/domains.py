@@ -12,7 +12,14 @@ from vocabtrim_core.tradeoff import Choice, TradeOff
 
 
 class DomainLine(NamedTuple):
-    """One counted set: sampled coverage and its best choice."""
+    """The coverage curve of one counted set.
+
+    Attributes:
+        name: Name of the set.
+        k: int64[n], sampled sizes.
+        coverage: float64[n], coverage at these sizes, 0..1.
+        best: The best choice.
+    """
 
     name: str
     k: np.ndarray
@@ -21,7 +28,14 @@ class DomainLine(NamedTuple):
 
 
 def domains_info(tradeoffs: dict[str, TradeOff]) -> tuple[DomainLine, ...]:
-    """The curves and optima of several counted sets."""
+    """Gather coverage curves and optima of several counted sets.
+
+    Args:
+        tradeoffs: Name of the set -> its trade-off.
+
+    Returns:
+        A line per set.
+    """
     lines = []
     for name, tradeoff in tradeoffs.items():
         best = tradeoff.optimum
@@ -31,7 +45,15 @@ def domains_info(tradeoffs: dict[str, TradeOff]) -> tuple[DomainLine, ...]:
 
 
 def domains_figure(info: tuple[DomainLine, ...], palette: Palette = LIGHT) -> go.Figure:
-    """Coverage of each domain over k, the best size of each marked."""
+    """Draw the coverage of each set over k, with its best size marked.
+
+    Args:
+        info: The lines.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     colours = (palette.accent, palette.ink, palette.warn, palette.muted)
     figure = go.Figure()
     for line, colour in zip(info, colours, strict=False):
@@ -54,7 +76,7 @@ def domains_figure(info: tuple[DomainLine, ...], palette: Palette = LIGHT) -> go
             legendgroup=line.name,
             hovertemplate="best size %{x:,}: coverage %{y:.2f}%",
         )
-        above = line is min(info, key=lambda each: each.best.k)
+        above = line is min(info, key=lambda drawn: drawn.best.k)
         figure.add_annotation(
             x=float(np.log10(line.best.k)),
             y=100 * line.best.coverage,

@@ -1,4 +1,4 @@
-"""The forecast: throughput and acceptance length for every k, cycle time, the paper's results."""
+"""Figures of a forecast: throughput, acceptance length, cycle time, the paper's results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,19 @@ PAPER_TEXT_AT = {  # where a task's name stands beside its dot; the seven lie cl
 
 
 class ThroughputInfo(NamedTuple):
-    """Sampled sizes with the least, middle and most relative throughput, 1.0 = the baseline."""
+    """Relative throughput at sampled sizes; 1.0 is the baseline.
+
+    Attributes:
+        k: int64[n], sampled sizes.
+        low: float64[n], least throughput.
+        middle: float64[n], its middle.
+        high: float64[n], most throughput.
+        length_low: float64[n], least acceptance length.
+        length_high: float64[n], most.
+        cycle_low: float64[n], least seconds per cycle.
+        cycle_high: float64[n], most.
+        coverage: float64[n], coverage, 0..1.
+    """
 
     k: np.ndarray
     low: np.ndarray
@@ -38,16 +50,25 @@ class ThroughputInfo(NamedTuple):
     coverage: np.ndarray
 
 
-def throughput_info(found: Forecast, coverage: np.ndarray, *marks: int) -> ThroughputInfo:
-    """What a chart of the forecast needs; `marks` are among the sizes."""
-    k = log_sizes(len(found.low), found.recommended_k, *found.recommended_range, *marks)
-    times = np.stack([model.cycle_s(k) for model in (found.cycles.fast, found.cycles.slow)])
-    low, high = found.lengths
+def throughput_info(predicted: Forecast, coverage: np.ndarray, *marks: int) -> ThroughputInfo:
+    """Gather the forecast at sampled sizes.
+
+    Args:
+        predicted: The forecast.
+        coverage: float64[V], coverage of every size.
+        *marks: Sizes that are included.
+
+    Returns:
+        The numbers of the chart.
+    """
+    k = log_sizes(len(predicted.low), predicted.recommended_k, *predicted.recommended_range, *marks)
+    times = np.stack([model.cycle_s(k) for model in (predicted.cycles.fast, predicted.cycles.slow)])
+    low, high = predicted.lengths
     return ThroughputInfo(
         k,
-        found.low[k - 1],
-        found.middle[k - 1],
-        found.high[k - 1],
+        predicted.low[k - 1],
+        predicted.middle[k - 1],
+        predicted.high[k - 1],
         low[k - 1],
         high[k - 1],
         times.min(axis=0),
@@ -60,8 +81,20 @@ def throughput_info(found: Forecast, coverage: np.ndarray, *marks: int) -> Throu
 
 
 class AcceptanceInfo(NamedTuple):
-    """Acceptance lengths over sampled sizes. at_random: a perfect draft's, were the missing tokens
-    spread evenly, which is what plain coverage tells: the ceiling lies above it by burstiness."""
+    """Acceptance lengths at sampled sizes, in tokens per cycle.
+
+    Attributes:
+        k: int64[n], sampled sizes.
+        ceiling: float64[n], that of a perfect draft.
+        at_random: float64[n], that of a perfect draft if the missing tokens were spread evenly over
+            the text. This follows from coverage alone; the ceiling lies above it as they come in
+            bursts.
+        low: float64[n], lower end of the model.
+        high: float64[n], upper end of the model.
+        coverage: float64[n], coverage, 0..1.
+        measured: (k, measured length).
+        depth: Tokens drafted per cycle.
+    """
 
     k: np.ndarray
     ceiling: np.ndarray
@@ -74,7 +107,15 @@ class AcceptanceInfo(NamedTuple):
 
 
 def acceptance_info(model: AcceptanceModel, *marks: int) -> AcceptanceInfo:
-    """The model's interval under its ceiling."""
+    """Gather the model's interval and its ceiling at sampled sizes.
+
+    Args:
+        model: The model of acceptance lengths.
+        *marks: Sizes that are included.
+
+    Returns:
+        The lengths.
+    """
     k = log_sizes(len(model.coverage), *marks, *model.measured)
     low, high = model.interval()
     at_random = sum(model.coverage[k - 1] ** j for j in range(model.depth + 1))
@@ -91,7 +132,15 @@ def acceptance_info(model: AcceptanceModel, *marks: int) -> AcceptanceInfo:
 
 
 def acceptance_figure(info: AcceptanceInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Ceiling, band of the model, measurements; coverage by the right axis."""
+    """Draw the ceiling, the model's band and the measured lengths.
+
+    Args:
+        info: The lengths.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     figure.add_scatter(
         x=np.concatenate([info.k, info.k[::-1]]),
@@ -141,7 +190,13 @@ def acceptance_figure(info: AcceptanceInfo, palette: Palette = LIGHT) -> go.Figu
 
 
 class CycleRow(NamedTuple):
-    """One size: milliseconds of the cycle outside the draft's heads (least, most), and in them."""
+    """The time of a cycle at one size, in milliseconds.
+
+    Attributes:
+        label: The size, with its name.
+        fixed_ms: Time outside the draft's heads, least and most.
+        head_ms: Time in the draft's heads.
+    """
 
     label: str
     fixed_ms: tuple[float, float]
@@ -149,9 +204,17 @@ class CycleRow(NamedTuple):
 
 
 def cycle_info(cycles: CycleRange, ks: Sequence[tuple[int, str]]) -> tuple[CycleRow, ...]:
-    """The split of the cycle's time at some sizes.
+    """Split the time of a cycle at some sizes.
 
-    A measured range leaves open how much of a cycle is the heads': the fitted line is shown.
+    A measured range does not determine how much of a cycle the heads take; the fitted line is
+    shown.
+
+    Args:
+        cycles: The range of cycle times.
+        ks: (k, its name).
+
+    Returns:
+        A row per size.
     """
     fixed = sorted((1e3 * cycles.fast.fixed_s, 1e3 * cycles.slow.fixed_s))
     if cycles.fast.row_s != cycles.slow.row_s:
@@ -163,7 +226,15 @@ def cycle_info(cycles: CycleRange, ks: Sequence[tuple[int, str]]) -> tuple[Cycle
 
 
 def cycle_figure(rows: tuple[CycleRow, ...], palette: Palette = LIGHT) -> go.Figure:
-    """Stacked bars: verification and the rest, the uncertain part of it, the draft's heads."""
+    """Draw stacked bars: verification and layers, the uncertain overhead, the draft's heads.
+
+    Args:
+        rows: The rows.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     names = [row.label for row in rows]
     least = [row.fixed_ms[0] for row in rows]
     unsure = [row.fixed_ms[1] - row.fixed_ms[0] for row in rows]
@@ -197,7 +268,15 @@ def cycle_figure(rows: tuple[CycleRow, ...], palette: Palette = LIGHT) -> go.Fig
 
 
 def paper_figure(checks: Sequence[PaperCheck], palette: Palette = LIGHT) -> go.Figure:
-    """Observed against predicted throughput gain; the diagonal is a perfect prediction."""
+    """Draw observed against predicted throughput gains; the diagonal is a perfect prediction.
+
+    Args:
+        checks: One per result of the paper.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     ends = [0, 22]
     figure = go.Figure()
     figure.add_scatter(

@@ -12,8 +12,16 @@ from vocabtrim_core.tradeoff import Choice, TradeOff
 
 
 class FrontierInfo(NamedTuple):
-    """Sizes sampled evenly on a log scale. kind: 0 feasible, 1 under the floor or out of bounds, 2
-    dominated (a smaller size covers as much). Shares in 0..1."""
+    """Sizes sampled evenly on a log scale.
+
+    Attributes:
+        k: int64[n], the sizes.
+        coverage: float64[n], 0..1.
+        reduction: float64[n], share of the draft's FLOPs that is saved, 0..1.
+        kind: int64[n]: 0 feasible, 1 under the floor or out of bounds, 2 dominated (a smaller size
+            covers as much).
+        floor: The coverage floor, 0..1.
+    """
 
     k: np.ndarray
     coverage: np.ndarray
@@ -26,7 +34,15 @@ FRONTIER_KINDS = ("On the frontier", "Infeasible: under the floor or out of boun
 
 
 def frontier_info(tradeoff: TradeOff, *marks: int) -> FrontierInfo:
-    """Coverage against latency reduction of sampled sizes; independent of alpha."""
+    """Gather coverage and latency reduction of sampled sizes; alpha has no part in it.
+
+    Args:
+        tradeoff: The trade-off.
+        *marks: Sizes that are included.
+
+    Returns:
+        The points.
+    """
     curve = tradeoff.curve
     k = log_sizes(curve.vocab_size, curve.distinct, *marks, points=180)
     kind = np.where(tradeoff.within()[k - 1], 0, 1)
@@ -38,7 +54,16 @@ def frontier_info(tradeoff: TradeOff, *marks: int) -> FrontierInfo:
 def frontier_figure(
     info: FrontierInfo, palette: Palette = LIGHT, chosen: Choice | None = None
 ) -> go.Figure:
-    """The frontier; the points carry k as customdata, so that a selection names a size."""
+    """Draw the frontier; the points carry k as customdata, so that a selection names a size.
+
+    Args:
+        info: The points.
+        palette: The colours.
+        chosen: The choice to mark, None for none.
+
+    Returns:
+        The figure.
+    """
     styles = (
         {"color": palette.accent, "symbol": "circle", "size": 8},
         {"color": palette.warn, "symbol": "circle-open", "size": 8},

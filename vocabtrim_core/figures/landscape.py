@@ -1,4 +1,4 @@
-"""The optimum over alpha and floor: best utility as a landscape, k* as a path."""
+"""The optimum over alpha and floor: the best utility as a heat map, k* as a path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ CONTOURS = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # sizes with a line 
 
 
 class LandscapeInfo(NamedTuple):
-    """Largest utility and its k for each (floor, alpha); NaN where the floor is out of reach."""
+    """The optimum for each floor and alpha; NaN where no size reaches the floor.
+
+    Attributes:
+        alphas: float64[n], weights of coverage.
+        floors: float64[m], coverage floors.
+        utility: float64[m, n], the largest utility.
+        k: float64[m, n], its size.
+    """
 
     alphas: np.ndarray
     floors: np.ndarray
@@ -23,7 +30,15 @@ class LandscapeInfo(NamedTuple):
 
 
 def landscape_info(tradeoff: TradeOff, steps: int = 51) -> LandscapeInfo:
-    """The optimum over alpha in 0..1 and floors from 0.5 up; independent of the sliders."""
+    """Compute the optimum over alpha in 0..1 and floors from 0.5 up.
+
+    Args:
+        tradeoff: The trade-off; its own alpha and floor have no part in it.
+        steps: Number of alphas, and of floors.
+
+    Returns:
+        The optima.
+    """
     alphas, floors = np.linspace(0, 1, steps), np.linspace(0.5, 1.0, steps)
     k = tradeoff.landscape(alphas, floors)
     known = np.nan_to_num(k, nan=1).astype(np.int64)
@@ -36,7 +51,16 @@ def landscape_info(tradeoff: TradeOff, steps: int = 51) -> LandscapeInfo:
 def landscape_figure(
     info: LandscapeInfo, here: tuple[float, float] | None = None, palette: Palette = LIGHT
 ) -> go.Figure:
-    """Heat of the best utility, lines of equal k*; `here` = (alpha, floor) is marked."""
+    """Draw the best utility as a heat map, with lines of equal k*.
+
+    Args:
+        info: The optima.
+        here: (alpha, floor) to mark, None for none.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     scale = [[i / (len(palette.scale) - 1), c] for i, c in enumerate(palette.scale)]
     x, y = info.alphas, 100 * info.floors
     figure = go.Figure(
@@ -78,7 +102,7 @@ def landscape_figure(
 
 
 def _contour(figure: go.Figure, info: LandscapeInfo, size: int, palette: Palette) -> None:
-    """The line on which k* is `size`, labelled where it meets the lowest floor."""
+    """Draw the line on which k* is `size`, labelled where it meets the lowest floor."""
     lowest = info.k[0]
     at = int(np.argmax(lowest >= size))
     if not lowest[at] >= size or at == 0:
@@ -109,7 +133,13 @@ def _contour(figure: go.Figure, info: LandscapeInfo, size: int, palette: Palette
 
 
 class AlphaPathInfo(NamedTuple):
-    """k* and what it covers for each alpha, under one floor and one pair of bounds."""
+    """The optimum for each alpha, under one floor and one pair of bounds.
+
+    Attributes:
+        alphas: float64[n], weights of coverage.
+        k: int64[n], the best sizes.
+        coverage: float64[n], their coverage, 0..1.
+    """
 
     alphas: np.ndarray
     k: np.ndarray
@@ -117,14 +147,30 @@ class AlphaPathInfo(NamedTuple):
 
 
 def alpha_path_info(tradeoff: TradeOff, steps: int = 201) -> AlphaPathInfo:
-    """How the optimum moves as coverage weighs more; InputError when the floor is out of reach."""
+    """Compute the optimum for alphas in 0..1.
+
+    Args:
+        tradeoff: The trade-off; its own alpha has no part in it.
+        steps: Number of alphas.
+
+    Returns:
+        The optima. InputError where no size reaches the floor.
+    """
     alphas = np.linspace(0, 1, steps)
     k = tradeoff.alpha_path(alphas)
     return AlphaPathInfo(alphas, k, tradeoff.curve.coverage[k - 1])
 
 
 def alpha_path_figure(info: AlphaPathInfo, palette: Palette = LIGHT) -> go.Figure:
-    """k* against alpha on a log axis."""
+    """Draw k* against alpha, on a log axis.
+
+    Args:
+        info: The optima.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure(
         go.Scatter(
             x=info.alphas,

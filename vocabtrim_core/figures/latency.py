@@ -1,4 +1,4 @@
-"""Measured time of a draft step against k, beside what FLOPs and bytes predict."""
+"""Measured time of a draft step against k, beside the predictions from FLOPs and bytes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from vocabtrim_core.serving.latency_probe import Probe
 
 
 class LatencyInfo(NamedTuple):
-    """One batch size. Times in seconds; the curves pass through the measured time at the largest k.
+    """Times of one batch size in seconds. The predictions pass through the time at the largest k.
 
-    rows: (k, median, low, high, head alone, layer, fusion, pick).  smooth: sizes of the curves.
+    Attributes:
+        batch: The batch size.
+        device: Device and dtype.
+        rows: float64[n, 8]: k, median, low, high, head alone, layer, fusion, pick.
+        smooth: int64[m], sizes of the predictions.
+        flops: float64[m], prediction from FLOPs.
+        moved: float64[m], prediction from the bytes of weights, cache and logits.
     """
 
     batch: int
@@ -26,7 +32,15 @@ class LatencyInfo(NamedTuple):
 
 
 def latency_info(probe: Probe, batch: int) -> LatencyInfo:
-    """The rows of a batch size and both predictions; InputError where it was not probed."""
+    """Gather the rows of a batch size and both predictions.
+
+    Args:
+        probe: The probe.
+        batch: The batch size.
+
+    Returns:
+        Times in seconds. InputError where the batch size was not probed.
+    """
     rows = probe.at(batch)
     full, shape = rows[-1], probe.architecture
     sizes = log_sizes(full.k, *(row.k for row in rows))
@@ -55,7 +69,15 @@ def latency_info(probe: Probe, batch: int) -> LatencyInfo:
 
 
 def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Dots with intervals for the measured step; two lines for the predictions."""
+    """Draw the measured step with intervals, and the two predictions as lines.
+
+    Args:
+        info: Times in seconds.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     for name, values, dash in (
         ("FLOPs, and bytes of the weights", info.flops, "dash"),
@@ -111,7 +133,14 @@ def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
 
 
 def latency_alt(info: LatencyInfo) -> str:
-    """What the figure says, for those who do not see it."""
+    """Describe the figure for those who cannot see it.
+
+    Args:
+        info: Times in seconds.
+
+    Returns:
+        A sentence without its full stop.
+    """
     small, full = info.rows[0], info.rows[-1]
     return (
         f"Time of a draft step against draft vocabulary size at batch {info.batch} on "

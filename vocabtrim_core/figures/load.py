@@ -1,4 +1,4 @@
-"""Measurements under load: throughput against requests at once, and what one request waits."""
+"""Measurements under load: throughput against requests at once, and the time of a request."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
 from vocabtrim_core.figures.throughput import (
     error_bars,
+    interval_text,
     ordered,
     role,
     rows_of,
-    said,
     styles_of,
     toy_of,
 )
@@ -23,6 +23,15 @@ from vocabtrim_core.serving.statistics import RatioInterval, interval
 
 
 class ConcurrencyLine(NamedTuple):
+    """Throughput of one configuration by the number of requests at once.
+
+    Attributes:
+        label: Name of the configuration.
+        role: Its role, see `throughput.role`.
+        concurrencies: Requests at once, ascending.
+        rates: Tokens per second of all requests together, with intervals.
+    """
+
     label: str
     role: str
     concurrencies: tuple[int, ...]
@@ -30,32 +39,54 @@ class ConcurrencyLine(NamedTuple):
 
 
 class ConcurrencyInfo(NamedTuple):
+    """Throughput by the number of requests at once.
+
+    Attributes:
+        lines: One per configuration.
+        toy: Suffix of the axis title where the target is a toy, else "".
+    """
+
     lines: tuple[ConcurrencyLine, ...]
     toy: str
 
 
 def concurrency_info(measurement: Measurement) -> ConcurrencyInfo:
-    """Tokens per second of all requests together, for every number of them at once."""
+    """Gather the tokens per second of all requests together.
+
+    Args:
+        measurement: The measurement.
+
+    Returns:
+        The lines, in the order of `throughput.ordered`.
+    """
     lines = []
     for configuration in ordered(measurement):
-        found = {}
-        for at_once in measurement.concurrencies:
-            if runs := measurement.good(configuration.label, at_once):
-                found[at_once] = interval([run.throughput for run in runs])
-        if found:
+        rates = {}
+        for concurrency in measurement.concurrencies:
+            if runs := measurement.good(configuration.label, concurrency):
+                rates[concurrency] = interval([run.throughput for run in runs])
+        if rates:
             lines.append(
                 ConcurrencyLine(
                     configuration.label,
                     role(measurement, configuration),
-                    tuple(found),
-                    tuple(found.values()),
+                    tuple(rates),
+                    tuple(rates.values()),
                 )
             )
     return ConcurrencyInfo(tuple(lines), toy_of([measurement]))
 
 
 def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Figure:
-    """One line per configuration over a log axis of the requests at once."""
+    """Draw one line per configuration over a log axis of the requests at once.
+
+    Args:
+        info: The lines.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     styles = styles_of([line.role for line in info.lines], palette)
     for line, style in zip(info.lines, styles, strict=True):
@@ -67,7 +98,7 @@ def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Fi
             line=style,
             marker={"size": 9},
             error_y=error_bars(line.rates, style["color"]),
-            customdata=[said(rate) for rate in line.rates],
+            customdata=[interval_text(rate) for rate in line.rates],
             hovertemplate="%{x} at once: %{customdata} tokens/s",
         )
     layout(figure, palette, height=380)
@@ -86,7 +117,14 @@ def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Fi
 
 
 class LatencyRow(NamedTuple):
-    """Seconds of a request, mean of the runs' own numbers; first: until its first token."""
+    """Times of a request in seconds, means of the runs' own statistics.
+
+    Attributes:
+        label: Name of the configuration.
+        role: Its role, see `throughput.role`.
+        whole: Until its last token, None where it was not timed.
+        first: Until its first token, None where it was not timed.
+    """
 
     label: str
     role: str
@@ -95,12 +133,27 @@ class LatencyRow(NamedTuple):
 
 
 class LatencyInfo(NamedTuple):
+    """Times of a request.
+
+    Attributes:
+        rows: One per configuration whose requests were timed.
+        toy: Suffix of the axis title where the target is a toy, else "".
+    """
+
     rows: tuple[LatencyRow, ...]
     toy: str
 
 
 def latency_info(measurement: Measurement, concurrency: int) -> LatencyInfo:
-    """Configurations whose requests were timed."""
+    """Gather the configurations whose requests were timed.
+
+    Args:
+        measurement: The measurement.
+        concurrency: Requests at once.
+
+    Returns:
+        The rows.
+    """
     rows = [
         LatencyRow(row.label, kind, row.latency, row.first_token)
         for row, kind in rows_of(measurement, concurrency)
@@ -112,13 +165,22 @@ def latency_info(measurement: Measurement, concurrency: int) -> LatencyInfo:
 def latency_figure(
     info: LatencyInfo, palette: Palette = LIGHT, *, first_token: bool = False
 ) -> go.Figure:
-    """From the median to the 95th percentile, with the mean; of whole requests or first tokens."""
+    """Draw median, mean and 95th percentile of the requests' times.
+
+    Args:
+        info: The rows.
+        palette: The colours.
+        first_token: Until the first token instead of the last.
+
+    Returns:
+        The figure.
+    """
     rows = [(row.label, row.first if first_token else row.whole) for row in info.rows]
-    rows = [(label, found) for label, found in rows if found]
+    rows = [(label, latency) for label, latency in rows if latency]
     figure = go.Figure()
-    for label, found in rows:
+    for label, latency in rows:
         figure.add_scatter(
-            x=[1e3 * found.p50, 1e3 * found.p95],
+            x=[1e3 * latency.p50, 1e3 * latency.p95],
             y=[label, label],
             mode="lines",
             hoverinfo="skip",
@@ -127,7 +189,7 @@ def latency_figure(
         )
     for name, symbol in (("p50", "circle"), ("mean", "diamond-open"), ("p95", "line-ns-open")):
         figure.add_scatter(
-            x=[1e3 * getattr(found, name) for _, found in rows],
+            x=[1e3 * getattr(latency, name) for _, latency in rows],
             y=[label for label, _ in rows],
             mode="markers",
             name={"p50": "Median", "mean": "Mean", "p95": "95th percentile"}[name],
@@ -140,7 +202,7 @@ def latency_figure(
             hovertemplate="%{x:,.1f} ms",
         )
     layout(figure, palette, height=120 + 46 * max(len(rows), 1))
-    what = "Time to the first token" if first_token else "Latency of a request"
-    figure.update_xaxes(title_text=f"{what}, ms{info.toy}", rangemode="tozero", tickformat=",")
+    title = "Time to the first token" if first_token else "Latency of a request"
+    figure.update_xaxes(title_text=f"{title}, ms{info.toy}", rangemode="tozero", tickformat=",")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure

@@ -8,18 +8,26 @@ from vocabtrim_core.figures.base import LIGHT, Palette, layout
 from vocabtrim_core.generalization.missing import Group, Missing
 
 
-def missing_info(found: Missing, most: int = 10) -> tuple[Group, ...]:
-    """The groups by rising share, the small ones of many summed up as the rest."""
-    groups = list(found.groups)
-    if len(groups) > most:
-        rest = groups[most - 1 :]
-        others = Group(
-            f"{len(rest)} other kinds",
-            sum(group.distinct for group in rest),
-            sum(group.occurrences for group in rest),
-            sum(group.share for group in rest),
+def missing_info(report: Missing, limit: int = 10) -> tuple[Group, ...]:
+    """Order the groups of missing tokens by rising share.
+
+    Args:
+        report: The missing tokens.
+        limit: Most groups; the smallest ones beyond are summed up as one.
+
+    Returns:
+        The groups.
+    """
+    groups = list(report.groups)
+    if len(groups) > limit:
+        small = groups[limit - 1 :]
+        summed = Group(
+            f"{len(small)} other kinds",
+            sum(group.distinct for group in small),
+            sum(group.occurrences for group in small),
+            sum(group.share for group in small),
         )
-        groups = [*groups[: most - 1], others]
+        groups = [*groups[: limit - 1], summed]
     return tuple(sorted(groups, key=lambda group: group.occurrences))
 
 
@@ -28,7 +36,15 @@ def _percent(share: float) -> str:
 
 
 def missing_figure(groups: tuple[Group, ...], palette: Palette = LIGHT) -> go.Figure:
-    """Bars: the share of the set that is missing, by kind of token."""
+    """Draw the share of the set that is missing, by kind of token.
+
+    Args:
+        groups: The groups.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure(
         go.Bar(
             x=[100 * group.share for group in groups],
@@ -44,9 +60,12 @@ def missing_figure(groups: tuple[Group, ...], palette: Palette = LIGHT) -> go.Fi
         )
     )
     layout(figure, palette, height=90 + 32 * len(groups), bargap=0.35, showlegend=False)
-    most = max((group.share for group in groups), default=0)
+    largest = max((group.share for group in groups), default=0)
     figure.update_xaxes(
-        title_text="Share of the set's tokens", ticksuffix="%", range=[0, 155 * most], showgrid=True
+        title_text="Share of the set's tokens",
+        ticksuffix="%",
+        range=[0, 155 * largest],
+        showgrid=True,
     )
     figure.update_yaxes(showgrid=False)
     return figure

@@ -1,4 +1,4 @@
-"""How k* moves with the sample (paper figure 3), and how much in-sample coverage flatters."""
+"""How k* changes with the sample (paper Figure 3), and the optimism of in-sample coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from vocabtrim_core.generalization.uncertainty import Optimism
 
 
 class StabilityInfo(NamedTuple):
-    """k* of subsamples by their size (paper figure 3), and k* of all with its interval."""
+    """k* of subsamples by their size (paper Figure 3), and k* of all conversations.
+
+    Attributes:
+        sizes: int64[n], conversations of a subsample.
+        ks: float64[n, repeats], k* of each subsample.
+        k: k* of all conversations.
+        interval: Its interval.
+    """
 
     sizes: np.ndarray
     ks: np.ndarray  # float64[len(sizes), repeats]
@@ -22,7 +29,14 @@ class StabilityInfo(NamedTuple):
 
 
 def stability_info(result: Mapping[str, Any]) -> StabilityInfo:
-    """From what the command `stability` printed."""
+    """Read the result of the command `stability`.
+
+    Args:
+        result: What it printed with --json.
+
+    Returns:
+        The numbers of the figure.
+    """
     samples = result["samples"]
     return StabilityInfo(
         np.array([sample["conversations"] for sample in samples]),
@@ -33,7 +47,15 @@ def stability_info(result: Mapping[str, Any]) -> StabilityInfo:
 
 
 def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Median, quartiles and range of k* against the number of conversations."""
+    """Draw median, quartiles and range of k* against the number of conversations.
+
+    Args:
+        info: The numbers of the figure.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     x = info.sizes
     figure = go.Figure()
     for low, high, name, opacity in (
@@ -93,15 +115,24 @@ def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure
     return figure
 
 
-def optimism_figure(found: Optimism, k: int, palette: Palette = LIGHT) -> go.Figure:
-    """Coverage of the half that chose and of the other half; the gap is the optimism."""
+def optimism_figure(optimism: Optimism, k: int, palette: Palette = LIGHT) -> go.Figure:
+    """Draw the coverage of the half that chose and of the other half; the gap is the optimism.
+
+    Args:
+        optimism: Coverage of both halves at sampled sizes.
+        k: The size to mark.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     for values, name, colour, dash in (
-        (found.in_sample, "On the half that chose", palette.ink, "dot"),
-        (found.held_out, "On the other half", palette.accent, "solid"),
+        (optimism.in_sample, "On the half that chose", palette.ink, "dot"),
+        (optimism.held_out, "On the other half", palette.accent, "solid"),
     ):
         figure.add_scatter(
-            x=found.ks,
+            x=optimism.ks,
             y=100 * values.mean(axis=0),
             mode="lines",
             name=name,
@@ -115,14 +146,14 @@ def optimism_figure(found: Optimism, k: int, palette: Palette = LIGHT) -> go.Fig
         annotation_font={"color": palette.muted, "size": 12},
     )
     layout(figure, palette, height=400, hovermode="x unified")
-    first = int(np.searchsorted(found.ks, min(1000, k)))
+    first = int(np.searchsorted(optimism.ks, min(1000, k)))
     figure.update_xaxes(
         type="log",
         title_text="Draft vocabulary size k, tokens",
         tickformat=",",
         dtick="D2",
-        range=[float(np.log10(found.ks[first])), float(np.log10(found.ks[-1]))],
+        range=[float(np.log10(optimism.ks[first])), float(np.log10(optimism.ks[-1]))],
     )
-    lowest = 100 * float(found.held_out.mean(axis=0)[first])
+    lowest = 100 * float(optimism.held_out.mean(axis=0)[first])
     figure.update_yaxes(title_text="Coverage", ticksuffix="%", range=[lowest - 1, 100.5])
     return figure

@@ -1,7 +1,7 @@
-"""Measurements drawn: tokens per second, and gains over a baseline.
+"""Measured tokens per second, and gains over a baseline.
 
-Intervals are the 95 % ones of `serving.statistics`; with one run there is none and none is drawn.
-The figures of a toy target say so in their axes, because a saved figure travels alone.
+Intervals are the 95 % ones of `serving.statistics`; a single run has none, and none is drawn. The
+axis titles of a toy target's figures say so, since a saved figure is seen without its page.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from vocabtrim_core.figures.base import LIGHT, Palette, layout
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import RatioInterval, Row, drafts_nothing, interval, summary
+from vocabtrim_core.wording import signed
 
 TOY = ", toy target"
 NONE, FULL, SHIPPED, DRAFT = "none", "full", "shipped", "draft"  # roles of a configuration
@@ -23,7 +24,15 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
 def role(measurement: Measurement, configuration: Configuration) -> str:
-    """Which of the baselines a configuration is: no speculation, V, 32,000; else a draft."""
+    """Classify a configuration as one of the baselines or as a draft.
+
+    Args:
+        measurement: Its measurement.
+        configuration: The configuration.
+
+    Returns:
+        `NONE` (no speculation), `FULL` (V tokens), `SHIPPED` (32,000 tokens) or `DRAFT`.
+    """
     if drafts_nothing(configuration):
         return NONE
     if configuration.k is not None and configuration.k == measurement.vocab_size:
@@ -32,7 +41,14 @@ def role(measurement: Measurement, configuration: Configuration) -> str:
 
 
 def ordered(measurement: Measurement) -> list[Configuration]:
-    """No speculation first, then the largest draft vocabulary to the smallest, unknown last."""
+    """Order the configurations: no speculation, then from the largest size to the smallest.
+
+    Args:
+        measurement: The measurement.
+
+    Returns:
+        The configurations; those of unknown size come last.
+    """
     return sorted(
         measurement.configurations, key=lambda c: (not drafts_nothing(c), -(c.k or 0), c.label)
     )
@@ -45,7 +61,15 @@ def _colour(kind: str, palette: Palette) -> str:
 
 
 def styles_of(roles: Sequence[str], palette: Palette) -> list[dict[str, Any]]:
-    """Lines told apart: the baselines grey as in the bars, drafts in the accent by their dashes."""
+    """Choose line styles: baselines in grey as in the bars, drafts told apart by dashes.
+
+    Args:
+        roles: The role of each line.
+        palette: The colours.
+
+    Returns:
+        Plotly's `line`, one per role.
+    """
     dashes = itertools.cycle(DASHES)
     return [
         {
@@ -58,60 +82,117 @@ def styles_of(roles: Sequence[str], palette: Palette) -> list[dict[str, Any]]:
 
 
 def toy_of(measurements: Sequence[Measurement]) -> str:
-    """For the axis of a figure that is all about toys; among others the toy's name says it."""
-    return TOY if measurements and all(each.toy for each in measurements) else ""
+    """Write the suffix of an axis title for figures of toy targets.
+
+    Args:
+        measurements: The measurements.
+
+    Returns:
+        `TOY` where all of them are of toys, else "".
+    """
+    return TOY if measurements and all(measurement.toy for measurement in measurements) else ""
 
 
 def baseline_name(measurement: Measurement, kind: str) -> str:
-    """What `statistics` calls the baseline of this role."""
+    """Name a baseline as `serving.statistics` does.
+
+    Args:
+        measurement: The measurement.
+        kind: Its role.
+
+    Returns:
+        The name.
+    """
     size = measurement.vocab_size
     return {NONE: "no speculation", SHIPPED: f"{SHIPPED_K:,}"}.get(kind, f"{size or 0:,}")
 
 
 def rows_of(measurement: Measurement, concurrency: int) -> list[tuple[Row, str]]:
-    """Configurations with a run that did not fail, in order, with their roles."""
+    """Summarise the configurations with a run that did not fail.
+
+    Args:
+        measurement: The measurement.
+        concurrency: Requests at once.
+
+    Returns:
+        (row, role) of each, in the order of `ordered`.
+    """
     rows = {row.label: row for row in summary(measurement, concurrency) if row.runs}
-    found = [(rows.get(c.label), role(measurement, c)) for c in ordered(measurement)]
-    return [(row, kind) for row, kind in found if row]
+    candidates = [(rows.get(c.label), role(measurement, c)) for c in ordered(measurement)]
+    return [(row, kind) for row, kind in candidates if row]
 
 
 def names_of(measurements: Sequence[Measurement]) -> list[str]:
-    """What tells the measurements apart: their prompts, else prompts and device, else the key."""
-    mixed = len({each.toy for each in measurements}) > 1
-    tags = [TOY if each.toy and mixed else "" for each in measurements]
+    """Name measurements so that they can be told apart.
+
+    Args:
+        measurements: The measurements.
+
+    Returns:
+        Their prompts, else prompts and device, else prompts and key.
+    """
+    mixed = len({measurement.toy for measurement in measurements}) > 1
+    tags = [TOY if measurement.toy and mixed else "" for measurement in measurements]
     for names in (
-        [each.prompts for each in measurements],
-        [f"{each.prompts}, {each.device or each.engine}" for each in measurements],
+        [measurement.prompts for measurement in measurements],
+        [
+            f"{measurement.prompts}, {measurement.device or measurement.engine}"
+            for measurement in measurements
+        ],
     ):
         if len(set(names)) == len(names):
             return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
-    names = [f"{each.prompts}, {each.key[:6]}" for each in measurements]
+    names = [f"{measurement.prompts}, {measurement.key[:6]}" for measurement in measurements]
     return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
 
 
-def error_bars(found: Sequence[RatioInterval], colour: str) -> dict[str, Any]:
-    """Plotly's error bars; nothing where there is no interval."""
+def error_bars(intervals: Sequence[RatioInterval], colour: str) -> dict[str, Any]:
+    """Make error bars from intervals.
+
+    Args:
+        intervals: The values with their intervals.
+        colour: The colour.
+
+    Returns:
+        Plotly's error bars, invisible where no value has an interval.
+    """
     return {
         "type": "data",
-        "array": [each.half or 0 for each in found],
+        "array": [ratio.half or 0 for ratio in intervals],
         "color": colour,
         "thickness": 1.6,
         "width": 5,
-        "visible": any(each.half for each in found),
+        "visible": any(ratio.half for ratio in intervals),
     }
 
 
-def said(found: RatioInterval, digits: int = 1) -> str:
-    """'172.5 ± 0.7', for hover texts."""
-    half = f" ± {found.half:,.{digits}f}" if found.half is not None else ", one run"
-    return f"{found.mean:,.{digits}f}{half}"
+def interval_text(ratio: RatioInterval, digits: int = 1) -> str:
+    """Write a value with its interval for hover texts, such as '172.5 ± 0.7'.
+
+    Args:
+        ratio: The value.
+        digits: Digits after the decimal point.
+
+    Returns:
+        The text.
+    """
+    half = f" ± {ratio.half:,.{digits}f}" if ratio.half is not None else ", one run"
+    return f"{ratio.mean:,.{digits}f}{half}"
 
 
 # --- tokens per second --------------------------------------------------------------------------
 
 
 class Bar(NamedTuple):
-    """One configuration of one measurement. rate: tokens/s over the runs, which are in `runs`."""
+    """Throughput of one configuration of one measurement.
+
+    Attributes:
+        where: Name of the measurement.
+        label: Name of the configuration.
+        role: Its role.
+        rate: Tokens per second, with its interval over the runs.
+        runs: Tokens per second of each run.
+    """
 
     where: str
     label: str
@@ -121,22 +202,45 @@ class Bar(NamedTuple):
 
 
 class RateInfo(NamedTuple):
+    """Throughput of several measurements.
+
+    Attributes:
+        bars: One per configuration with a run that did not fail.
+        toy: Suffix of the axis title where the target is a toy, else "".
+    """
+
     bars: tuple[Bar, ...]
     toy: str
 
 
 def rate_info(measurements: Sequence[Measurement], concurrency: int) -> RateInfo:
-    """Every configuration with a run that did not fail."""
+    """Gather the throughput of every configuration with a run that did not fail.
+
+    Args:
+        measurements: The measurements.
+        concurrency: Requests at once.
+
+    Returns:
+        The bars.
+    """
     bars = []
-    for where, each in zip(names_of(measurements), measurements, strict=True):
-        for row, kind in rows_of(each, concurrency):
-            runs = tuple(run.throughput for run in each.good(row.label, concurrency))
+    for where, measurement in zip(names_of(measurements), measurements, strict=True):
+        for row, kind in rows_of(measurement, concurrency):
+            runs = tuple(run.throughput for run in measurement.good(row.label, concurrency))
             bars.append(Bar(where, row.label, kind, interval(runs), runs))
     return RateInfo(tuple(bars), toy_of(measurements))
 
 
 def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Bars from zero with error bars."""
+    """Draw bars from zero with error bars.
+
+    Args:
+        info: The bars.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     several = len({bar.where for bar in info.bars}) > 1
 
     def places(bars: Sequence[Bar]) -> list[Any]:
@@ -151,7 +255,8 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
         marker={"color": [_colour(bar.role, palette) for bar in info.bars]},
         error_y=error_bars([bar.rate for bar in info.bars], palette.ink),
         customdata=[
-            [said(bar.rate), ", ".join(f"{rate:,.1f}" for rate in bar.runs)] for bar in info.bars
+            [interval_text(bar.rate), ", ".join(f"{rate:,.1f}" for rate in bar.runs)]
+            for bar in info.bars
         ],
         hovertemplate="<b>%{x}</b><br>%{customdata[0]} tokens/s<br>runs: %{customdata[1]}"
         "<extra></extra>",
@@ -179,7 +284,14 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
 
 
 class Gain(NamedTuple):
-    """Throughput of a configuration over the baseline's, 1.0 = as fast; runs paired by index."""
+    """Throughput of a configuration relative to the baseline.
+
+    Attributes:
+        where: Name of the measurement.
+        label: Name of the configuration.
+        ratio: The ratio, 1.0 where both are as fast, from runs paired by index.
+        distinguishable: Whether its interval excludes 1.0, None without an interval.
+    """
 
     where: str
     label: str
@@ -188,24 +300,50 @@ class Gain(NamedTuple):
 
 
 class GainInfo(NamedTuple):
+    """Gains over one baseline.
+
+    Attributes:
+        gains: One per draft.
+        baseline: Role of the baseline.
+        toy: Suffix of the axis title where the target is a toy, else "".
+    """
+
     gains: tuple[Gain, ...]
     baseline: str
     toy: str
 
 
 def gain_info(measurements: Sequence[Measurement], baseline: str, concurrency: int) -> GainInfo:
-    """Every draft against the configuration whose role is `baseline`, where both were measured."""
+    """Gather the gain of every draft over a baseline, where both were measured.
+
+    Args:
+        measurements: The measurements.
+        baseline: Role of the baseline.
+        concurrency: Requests at once.
+
+    Returns:
+        The gains.
+    """
     gains = []
-    for where, each in zip(names_of(measurements), measurements, strict=True):
-        name = baseline_name(each, baseline)
-        for row, kind in rows_of(each, concurrency):
+    for where, measurement in zip(names_of(measurements), measurements, strict=True):
+        name = baseline_name(measurement, baseline)
+        for row, kind in rows_of(measurement, concurrency):
             if kind != NONE and (against := row.ratios.get(name)):
                 gains.append(Gain(where, row.label, against.ratio, against.distinguishable))
     return GainInfo(tuple(gains), baseline, toy_of(measurements))
 
 
 def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.Figure:
-    """A dot with its interval per configuration; zero is the baseline, hollow: not told apart."""
+    """Draw a dot with its interval per draft; hollow ones cannot be told from the baseline.
+
+    Args:
+        info: The gains.
+        baseline: Name of the baseline, for the axis title.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     several = len({gain.where for gain in info.gains}) > 1
     names = [f"{g.label}<br>{g.where}" if several else g.label for g in info.gains]
     percents = [
@@ -215,7 +353,7 @@ def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.F
     figure = go.Figure()
     figure.add_vline(x=0, line={"color": palette.muted, "width": 1.5})
     figure.add_scatter(
-        x=[each.mean for each in percents],
+        x=[ratio.mean for ratio in percents],
         y=names,
         mode="markers+text",
         showlegend=False,
@@ -226,14 +364,14 @@ def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.F
             "symbol": ["circle" if g.distinguishable else "circle-open" for g in info.gains],
         },
         error_x=error_bars(percents, palette.accent),
-        text=[f"{each.mean:+.1f}%".replace("-", "\N{MINUS SIGN}") for each in percents],
+        text=[signed(gain.ratio.mean - 1) for gain in info.gains],
         textposition="top center",
         textfont={"color": palette.ink, "size": 12},
-        customdata=[said(each) for each in percents],
+        customdata=[interval_text(ratio) for ratio in percents],
         hovertemplate="<b>%{y}</b><br>%{customdata} % against " + baseline + "<extra></extra>",
     )
     layout(figure, palette, height=max(220, 120 + 56 * len(names)))
-    ends = [0.0, *(each.low for each in percents), *(each.high for each in percents)]
+    ends = [0.0, *(ratio.low for ratio in percents), *(ratio.high for ratio in percents)]
     room = 0.12 * (max(ends) - min(ends) or 1)  # for the numbers above the outer dots
     figure.update_xaxes(
         title_text=f"Throughput against {baseline}{info.toy}",

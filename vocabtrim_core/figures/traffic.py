@@ -1,4 +1,4 @@
-"""How a vocabulary does on several sets of traffic: coverage with intervals, and crosswise."""
+"""Coverage of a vocabulary on several sets of traffic, with intervals, and the transfer matrix."""
 
 from __future__ import annotations
 
@@ -16,13 +16,30 @@ from vocabtrim_core.generalization.uncertainty import CoverageInterval
 MOST_NAMED = 16  # cells of a transfer matrix are labelled up to this many sets
 
 
-def short(name: str, most: int = 26) -> str:
-    """A name that fits an axis, its middle left out."""
-    return name if len(name) <= most else f"{name[: most - 10]}…{name[-9:]}"
+def short(name: str, length: int = 26) -> str:
+    """Shorten a name so that it fits an axis; its middle is left out.
+
+    Args:
+        name: The name.
+        length: Most characters.
+
+    Returns:
+        The name.
+    """
+    return name if len(name) <= length else f"{name[: length - 10]}…{name[-9:]}"
 
 
 class CoverageRow(NamedTuple):
-    """One set: what is covered, its 95 % interval where known, whether it chose the vocabulary."""
+    """Coverage of one set.
+
+    Attributes:
+        name: Name of the set.
+        coverage: Share of its tokens that is kept, 0..1.
+        unique: Share of its distinct tokens that is kept, 0..1.
+        interval: 95 % interval of the coverage, None where it is not known.
+        in_sample: Whether the vocabulary was chosen on it.
+        held_out: Its coverage on conversations that had no part in the choice, None if not known.
+    """
 
     name: str
     coverage: float
@@ -37,23 +54,40 @@ def coverage_info(
     chosen_on: str | None,
     held_out: CoverageInterval | None = None,
 ) -> tuple[CoverageRow, ...]:
-    """Rows by rising coverage, so that the best stands on top; chosen_on: the set that chose."""
-    made = [
+    """Order sets by rising coverage, so that the best is drawn at the top.
+
+    Args:
+        rows: Coverage of each set with its interval.
+        chosen_on: Name of the set the vocabulary was chosen on, None for none of them.
+        held_out: Held-out coverage of that set.
+
+    Returns:
+        The rows.
+    """
+    info = [
         CoverageRow(
-            each.name,
-            each.coverage,
-            each.unique_coverage,
+            held.name,
+            held.coverage,
+            held.unique_coverage,
             (interval.low, interval.high) if interval else None,
-            each.name == chosen_on,
-            held_out if each.name == chosen_on else None,
+            held.name == chosen_on,
+            held_out if held.name == chosen_on else None,
         )
-        for each, interval in rows
+        for held, interval in rows
     ]
-    return tuple(sorted(made, key=lambda row: row.coverage))
+    return tuple(sorted(info, key=lambda row: row.coverage))
 
 
 def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> go.Figure:
-    """Dots with intervals, one line per set; unique coverage as open dots."""
+    """Draw dots with intervals, one line per set; unique coverage as open dots.
+
+    Args:
+        info: The rows.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     names = [short(row.name) for row in info]
     figure.add_scatter(
@@ -102,11 +136,11 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
             hovertemplate="<b>%{y}</b><br>coverage %{x:.2f}%<br>95% interval %{customdata[0]:.2f}"
             " to %{customdata[1]:.2f}%<extra></extra>",
         )
-    held = [(name, row.held_out) for name, row in zip(names, info, strict=True) if row.held_out]
-    if held:
+    held_out = [(name, row.held_out) for name, row in zip(names, info, strict=True) if row.held_out]
+    if held_out:
         figure.add_scatter(
-            x=[100 * each.value for _, each in held],
-            y=[name for name, _ in held],
+            x=[100 * interval.value for _, interval in held_out],
+            y=[name for name, _ in held_out],
             mode="markers",
             name="The same, held out",
             marker={
@@ -124,7 +158,17 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
 
 
 def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure:
-    """Heat map: the row chose, the column is measured. Tints stay pale enough for the numbers."""
+    """Draw a heat map: chosen on the row, measured on the column.
+
+    The tints are pale enough to read the numbers on them.
+
+    Args:
+        matrix: The coverages.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     names = [short(name, 20) for name in matrix.names]
     share = 100 * matrix.coverage
     labelled = len(names) <= MOST_NAMED

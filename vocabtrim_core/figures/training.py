@@ -1,4 +1,4 @@
-"""Training as it goes on: loss, accuracy by draft position, acceptance length, rate and speed."""
+"""Curves of a training: loss, accuracy by draft position, acceptance length, rate and speed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,18 @@ SECONDS = "perf/optimizer_step_time_s"
 
 
 class Course(NamedTuple):
-    """One k: its curves as (step, value), and accuracy by draft position as one curve each.
+    """The curves of the training of one k, each as (step, value).
 
-    steps: of the whole training.  loss: of the logged steps.  held_out, length: loss and acceptance
-    length of held-out conversations.
+    Attributes:
+        k: Size of the draft vocabulary.
+        full: Whether it is all of V.
+        steps: Steps of the whole training.
+        loss: Loss of the logged steps.
+        held_out: Loss on held-out conversations.
+        length: Acceptance length on held-out conversations.
+        accuracy: Held-out accuracy, one curve per draft position.
+        rate: Learning rate.
+        speed: Optimizer steps per second.
     """
 
     k: int
@@ -35,15 +43,26 @@ class Course(NamedTuple):
 
     @property
     def name(self) -> str:
+        """The size, for legends."""
         return f"k = {self.k:,}" + (" (full)" if self.full else "")
 
 
 def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Course:
-    """The curves in what was logged of one training."""
+    """Read the curves from the log of one training.
+
+    Args:
+        k: Size of the draft vocabulary.
+        vocab_size: V.
+        steps: Steps of the whole training.
+        logged: The logged metrics, in order.
+
+    Returns:
+        The curves.
+    """
 
     def curve(pick: Callable[[Metrics], float | None]) -> tuple[tuple[int, float], ...]:
-        found = ((m.step, pick(m)) for m in logged)
-        return tuple((step, value) for step, value in found if value is not None)
+        points = ((m.step, pick(m)) for m in logged)
+        return tuple((step, value) for step, value in points if value is not None)
 
     def speed(m: Metrics) -> float | None:
         seconds = m.values.get(SECONDS)
@@ -66,17 +85,33 @@ def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Co
 
 
 def colours(courses: Sequence[Course], palette: Palette) -> list[str]:
-    """One colour per course, the same in every figure."""
+    """Assign a colour to each training, the same in every figure.
+
+    Args:
+        courses: The trainings.
+        palette: The colours.
+
+    Returns:
+        A colour per training; ink for the full vocabulary.
+    """
     shades = iter(palette.series * len(courses))
-    return [palette.ink if each.full else next(shades) for each in courses]
+    return [palette.ink if line.full else next(shades) for line in courses]
 
 
 def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
-    """Acceptance length on held-out conversations at every evaluation; 1 is no help at all."""
+    """Draw the acceptance length on held-out conversations; 1 is that of no draft.
+
+    Args:
+        courses: The trainings.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = _lines(courses, lambda c: c.length, "%{y:.3f} tokens per cycle", palette, marks=True)
-    for each, colour in zip(courses, colours(courses, palette), strict=True):
-        if each.length:
-            step, value = max(each.length, key=lambda point: point[1])
+    for line, colour in zip(courses, colours(courses, palette), strict=True):
+        if line.length:
+            step, value = max(line.length, key=lambda point: point[1])
             figure.add_scatter(
                 x=[step],
                 y=[value],
@@ -96,17 +131,25 @@ def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go
 
 
 def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
-    """Loss as SpecForge weighs the draft positions: of single steps, faint, and held-out."""
+    """Draw the loss as SpecForge weighs draft positions: single steps, faint, and held-out.
+
+    Args:
+        courses: The trainings.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = _lines(courses, lambda c: c.held_out, "held-out loss %{y:.4f}", palette, marks=True)
-    for each, colour in zip(courses, colours(courses, palette), strict=True):
+    for line, colour in zip(courses, colours(courses, palette), strict=True):
         figure.add_scatter(
-            x=[step for step, _ in each.loss],
-            y=[value for _, value in each.loss],
+            x=[step for step, _ in line.loss],
+            y=[value for _, value in line.loss],
             mode="lines",
             showlegend=False,
             opacity=0.4,
             line={"color": colour, "width": 1.5},
-            hovertemplate=f"<b>{each.name}</b>, step %{{x}}<br>loss of the step %{{y:.4f}}"
+            hovertemplate=f"<b>{line.name}</b>, step %{{x}}<br>loss of the step %{{y:.4f}}"
             "<extra></extra>",
         )
     figure.update_yaxes(title_text="Loss", rangemode="tozero")
@@ -114,21 +157,45 @@ def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figur
 
 
 def rate_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
-    """The learning rate; usually one and the same line for every k."""
+    """Draw the learning rate, which usually is the same for every k.
+
+    Args:
+        courses: The trainings.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = _lines(courses, lambda c: c.rate, "learning rate %{y:.2e}", palette)
     figure.update_yaxes(title_text="Learning rate", rangemode="tozero", exponentformat="e")
     return figure
 
 
 def speed_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
-    """Optimizer steps per second."""
+    """Draw optimizer steps per second.
+
+    Args:
+        courses: The trainings.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = _lines(courses, lambda c: c.speed, "%{y:.2f} steps/s", palette)
     figure.update_yaxes(title_text="Steps per second", rangemode="tozero")
     return figure
 
 
 def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
-    """Held-out accuracy by draft position, the sizes side by side on one scale."""
+    """Draw held-out accuracy by draft position, the sizes side by side on one scale.
+
+    Args:
+        courses: The trainings.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     from plotly.subplots import make_subplots
 
     width = max(len(courses), 1)
@@ -137,14 +204,14 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
         width,
         shared_yaxes=True,
         horizontal_spacing=0.03,
-        subplot_titles=[each.name for each in courses],
+        subplot_titles=[line.name for line in courses],
     )
-    for column, (each, colour) in enumerate(
+    for column, (line, colour) in enumerate(
         zip(courses, colours(courses, palette), strict=True), 1
     ):
-        if not each.accuracy:  # an empty frame, so that the sizes stand side by side from the start
+        if not line.accuracy:  # an empty frame, so that the sizes stand side by side from the start
             figure.add_scatter(x=[None], y=[None], showlegend=False, row=1, col=column)
-        for i, points in enumerate(each.accuracy):
+        for i, points in enumerate(line.accuracy):
             figure.add_scatter(
                 x=[step for step, _ in points],
                 y=[100 * value for _, value in points],
@@ -158,9 +225,9 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
                 col=column,
                 hovertemplate=f"position {i + 1}: %{{y:.1f}}% at step %{{x}}<extra></extra>",
             )
-        for i, height in _apart(each.accuracy).items():
+        for i, height in _apart(line.accuracy).items():
             figure.add_annotation(
-                x=each.accuracy[i][-1][0],
+                x=line.accuracy[i][-1][0],
                 y=height,
                 text=str(i + 1),
                 showarrow=False,
@@ -172,15 +239,15 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
             )
     layout(figure, palette, height=HEIGHT)
     figure.update_annotations(font_color=palette.ink)
-    for column, each in enumerate(courses, 1):
-        figure.update_xaxes(range=[0, 1.08 * each.steps], title_text="Step", col=column)
+    for column, line in enumerate(courses, 1):
+        figure.update_xaxes(range=[0, 1.08 * line.steps], title_text="Step", col=column)
     figure.update_yaxes(title_text="Correct", ticksuffix="%", rangemode="tozero", col=1)
     figure.update_yaxes(ticksuffix="%", rangemode="tozero")
     return figure
 
 
 def _apart(curves: Sequence[tuple[tuple[int, float], ...]]) -> dict[int, float]:
-    """Where each curve's number stands beside its end, in percent, none over another."""
+    """Place each curve's number beside its end, in percent, without overlap."""
     ends = sorted((100 * curve[-1][1], i) for i, curve in enumerate(curves) if curve)
     gap = 0.07 * max((100 * value for curve in curves for _, value in curve), default=0)
     placed: dict[int, float] = {}
@@ -192,25 +259,25 @@ def _apart(curves: Sequence[tuple[tuple[int, float], ...]]) -> dict[int, float]:
 def _lines(
     courses: Sequence[Course],
     pick: Callable[[Course], tuple[tuple[int, float], ...]],
-    told: str,
+    hover: str,
     palette: Palette,
     *,
     marks: bool = False,
 ) -> go.Figure:
     """One line per k over the steps."""
     figure = go.Figure()
-    for each, colour in zip(courses, colours(courses, palette), strict=True):
-        points = pick(each)
+    for line, colour in zip(courses, colours(courses, palette), strict=True):
+        points = pick(line)
         figure.add_scatter(
             x=[step for step, _ in points],
             y=[value for _, value in points],
-            name=each.name,
+            name=line.name,
             mode="lines+markers" if marks or len(points) < 3 else "lines",
-            line={"color": colour, "width": 2.5, "dash": "dash" if each.full else "solid"},
+            line={"color": colour, "width": 2.5, "dash": "dash" if line.full else "solid"},
             marker={"size": 7},
-            hovertemplate=f"<b>{each.name}</b>, step %{{x}}<br>{told}<extra></extra>",
+            hovertemplate=f"<b>{line.name}</b>, step %{{x}}<br>{hover}<extra></extra>",
         )
     layout(figure, palette, height=HEIGHT)
-    steps = max((each.steps for each in courses), default=1)
+    steps = max((line.steps for line in courses), default=1)
     figure.update_xaxes(title_text="Step", range=[0, 1.02 * steps])
     return figure

@@ -15,6 +15,16 @@ class TrialsInfo(NamedTuple):
     """Finished trials over the exact curve of the same objective.
 
     Utilities are U(k) for sizes under the floor as well, which the search counts as -1.
+
+    Attributes:
+        k: int64[n], sampled sizes.
+        utility: float64[n], their utility.
+        first: Smallest size within the bounds that reaches the floor.
+        trial_k: int64[m], sizes of the trials.
+        trial_utility: float64[m], their utility.
+        feasible: bool[m], whether they meet floor and bounds.
+        best: Index of the best trial, None where none is feasible.
+        exact: The exact optimum.
     """
 
     k: np.ndarray
@@ -28,7 +38,16 @@ class TrialsInfo(NamedTuple):
 
 
 def trials_info(tradeoff: TradeOff, trial_k: np.ndarray, trial_value: np.ndarray) -> TrialsInfo:
-    """What a study has tried so far against the whole curve within its bounds."""
+    """Compare the trials of a study with the exact curve within its bounds.
+
+    Args:
+        tradeoff: The objective.
+        trial_k: int64[m], sizes of the finished trials.
+        trial_value: float64[m], their values in the study.
+
+    Returns:
+        Curve and trials.
+    """
     exact = tradeoff.optimum
     utility, within = tradeoff.utility, tradeoff.within()
     first = int(np.argmax(within)) + 1
@@ -42,7 +61,15 @@ def trials_info(tradeoff: TradeOff, trial_k: np.ndarray, trial_value: np.ndarray
 
 
 def trials_figure(info: TrialsInfo, palette: Palette = LIGHT) -> go.Figure:
-    """Trials over the exact utility; both are muted where the floor rules sizes out."""
+    """Draw trials over the exact utility, muted where the floor excludes sizes.
+
+    Args:
+        info: Curve and trials.
+        palette: The colours.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     lines = (
         ("Ruled out by the floor", info.k <= info.first, palette.muted, "dot"),

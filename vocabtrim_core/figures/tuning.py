@@ -1,4 +1,4 @@
-"""A measured-objective study: every trial a real measurement, and the best so far."""
+"""A study whose trials are real measurements, and its best trial so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from vocabtrim_core.serving.tuning import Tuning
 
 
 class TuningInfo(NamedTuple):
-    """Trials from 1 on. rates: tokens/s with half their 95 % interval; failed: number and why."""
+    """Trials of a study, numbered from 1; rates in tokens per second.
+
+    Attributes:
+        numbers: Numbers of the trials that were measured.
+        labels: Their configurations.
+        rates: Their rates.
+        halves: Half of their 95 % intervals, None for a single run.
+        lengths: Their acceptance lengths, None where they are not known.
+        best_so_far: Best rate after each trial, failed ones included.
+        best: Index of the best among the measured trials, None without one.
+        failed: (number, configuration, reason) of each failed trial.
+    """
 
     numbers: tuple[int, ...]
     labels: tuple[str, ...]
@@ -23,24 +34,40 @@ class TuningInfo(NamedTuple):
     failed: tuple[tuple[int, str, str], ...]
 
 
-def tuning_info(found: Tuning) -> TuningInfo:
-    """What a study has measured so far."""
-    good = [trial for trial in found.trials if trial.value is not None]
-    bad = [trial for trial in found.trials if trial.value is None]
+def tuning_info(study: Tuning) -> TuningInfo:
+    """Gather the trials of a study.
+
+    Args:
+        study: The study.
+
+    Returns:
+        The trials.
+    """
+    good = [trial for trial in study.trials if trial.value is not None]
+    failed = [trial for trial in study.trials if trial.value is None]
     return TuningInfo(
         tuple(trial.number + 1 for trial in good),
         tuple(trial.configuration.label for trial in good),
         tuple(trial.value or 0.0 for trial in good),
         tuple(trial.half for trial in good),
         tuple(trial.acceptance_length for trial in good),
-        tuple(found.best_so_far),
-        good.index(found.best) if found.best else None,
-        tuple((trial.number + 1, trial.configuration.label, trial.error) for trial in bad),
+        tuple(study.best_so_far),
+        good.index(study.best) if study.best else None,
+        tuple((trial.number + 1, trial.configuration.label, trial.error) for trial in failed),
     )
 
 
 def tuning_figure(info: TuningInfo, palette: Palette = LIGHT, toy: str = "") -> go.Figure:
-    """Dots with error bars by trial, a step line of the best so far, crosses where one failed."""
+    """Draw trials with error bars, a step line of the best so far, and crosses for failed ones.
+
+    Args:
+        info: The trials.
+        palette: The colours.
+        toy: Suffix of the axis title for a toy target.
+
+    Returns:
+        The figure.
+    """
     figure = go.Figure()
     count = len(info.best_so_far)
     figure.add_scatter(

@@ -10,6 +10,7 @@ from vocabtrim_core.drafts.slicing import SlicedDraft
 from vocabtrim_core.exports import FORMATS
 from vocabtrim_core.report import phrasing
 from vocabtrim_core.report.data import Facts
+from vocabtrim_core.wording import megabytes, percent
 
 TAGS = ("eagle3", "speculative-decoding", "draft-model", "vocabulary-trimming")
 SERVED = ("sglang-eagle3", "vllm", "tensorrt-llm", "llama-cpp")
@@ -18,10 +19,17 @@ SERVED = ("sglang-eagle3", "vllm", "tensorrt-llm", "llama-cpp")
 def model_card(
     facts: Facts, *, sliced: SlicedDraft | None = None, target: str = "", licence: str = ""
 ) -> str:
-    """README.md of a draft. sliced: the record of a head cut without training.
+    """Write the README.md of a draft.
 
-    target: hub id of the target model.  licence: an identifier the hub knows, such as llama3.1;
-    it is the target's and the draft's, so it is never guessed.
+    Args:
+        facts: The content of the report.
+        sliced: The record of a head that was cut without training, None for a trained draft.
+        target: Hub id of the target model, "" to name the draft architecture instead.
+        licence: An identifier that the hub knows, such as llama3.1. It is the target's and the
+            draft's, so it is never guessed.
+
+    Returns:
+        Markdown with the hub's front matter.
     """
     name = target or facts.opened.tradeoff.architecture.name
     parts = [
@@ -41,9 +49,16 @@ def model_card(
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def text(words_: object) -> str:
-    """Text from data as plain Markdown text on one line."""
-    plain = re.sub(r"\s+", " ", str(words_))
+def text(value: object) -> str:
+    """Write a value from data as plain Markdown text on one line.
+
+    Args:
+        value: The value.
+
+    Returns:
+        Its text, with every character of Markdown's syntax escaped.
+    """
+    plain = re.sub(r"\s+", " ", str(value))
     return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", plain)
 
 
@@ -66,16 +81,16 @@ def _lead(facts: Facts, sliced: SlicedDraft | None) -> str:
 
 def _numbers(facts: Facts) -> str:
     chosen, counts = facts.chosen, facts.material.counts
-    how = ", ".join(filter(None, (counts.provenance.rule, counts.provenance.turn_end)))
+    counting = ", ".join(filter(None, (counts.provenance.rule, counts.provenance.turn_end)))
     rows = [
         ("Tokens kept", f"{chosen.k:,} of {facts.full.k:,}"),
-        ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {how}"),
-        ("Coverage there (measured)", phrasing.percent(chosen.choice.coverage, 2)),
+        ("Chosen on", f"{counts.name}, {counts.tokens:,} tokens, rule {counting}"),
+        ("Coverage there (measured)", percent(chosen.choice.coverage, 2)),
         (
             "Draft FLOPs saved per step (estimated)",
-            phrasing.percent(chosen.choice.latency_reduction),
+            percent(chosen.choice.latency_reduction),
         ),
-        ("LM head (estimated)", phrasing.megabytes(chosen.head_bytes)),
+        ("LM head (estimated)", megabytes(chosen.head_bytes)),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {text(a)} | {text(b)} |" for a, b in rows)])
 
@@ -86,16 +101,16 @@ def _elsewhere(facts: Facts) -> str:
     lines = ["| Corpus | Tokens | Coverage | 95 % interval |", "|---|---:|---:|---:|"]
     for place in facts.elsewhere:
         span = place.interval
-        between = f"{phrasing.percent(span.low)} to {phrasing.percent(span.high)}" if span else ""
+        between = f"{percent(span.low)} to {percent(span.high)}" if span else ""
         lines.append(
             f"| {text(place.held.name)} | {place.held.tokens:,} | "
-            f"{phrasing.percent(place.held.coverage, 2)} | {between} |"
+            f"{percent(place.held.coverage, 2)} | {between} |"
         )
     return "\n".join(lines)
 
 
 def _use(facts: Facts) -> str:
-    """The engines' own flags; the folder of this card stands for the export's draft folder."""
+    """Show the engines' own flags; `draft` stands for the folder of the card."""
     parts = []
     for name in SERVED:
         texts = FORMATS[name].texts(facts.chosen.k)
@@ -109,11 +124,11 @@ def _use(facts: Facts) -> str:
 
 
 def _provenance(facts: Facts, sliced: SlicedDraft | None) -> str:
-    made, choice = facts.material.counts.provenance, facts.material.choice
+    provenance, choice = facts.material.counts.provenance, facts.material.choice
     lines = [
         f"- Vocabulary sha256 `{choice.vocabulary_sha256}`",
-        f"- Counts key `{facts.material.counts.key}`, tokenizer {text(made.tokenizer)} sha256 "
-        f"`{made.tokenizer_sha256}`",
+        f"- Counts key `{facts.material.counts.key}`, tokenizer {text(provenance.tokenizer)} "
+        f"sha256 `{provenance.tokenizer_sha256}`",
         f"- {text(phrasing.how_chosen(facts))}",
     ]
     if sliced:

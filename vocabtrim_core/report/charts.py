@@ -9,7 +9,6 @@ import numpy as np
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report.data import Facts, Option
 from vocabtrim_core.report.dot_plot import elsewhere, measured
-from vocabtrim_core.report.phrasing import percent
 from vocabtrim_core.report.svg import (
     ACCENT,
     INK,
@@ -27,6 +26,7 @@ from vocabtrim_core.report.svg import (
     text_width,
     thousands,
 )
+from vocabtrim_core.wording import percent
 
 LEFT, RIGHT = 52, 96  # room for the labels of the y axis, and of the lines' ends
 PARTS = LIGHT.parts  # fusion, attention, feed-forward, head
@@ -46,7 +46,14 @@ def _by_importance(facts: Facts) -> list[Option]:
 
 
 def curve(facts: Facts) -> str:
-    """Coverage, FLOPs saved and utility of every size; the sizes of the table are marked."""
+    """Draw coverage, FLOPs saved and utility over the sizes; those of the table are marked.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        SVG text.
+    """
     sheet = Sheet(320, "Coverage, draft FLOPs saved and utility against draft vocabulary size")
     x, y = _size_scale(facts), Scale(0, 100, 276, 44)
     tradeoff, chosen = facts.opened.tradeoff, facts.chosen
@@ -81,8 +88,8 @@ def curve(facts: Facts) -> str:
         )
         ends.append((places[-1][1], name, colour))
     _line_ends(sheet, x.stop + 8, ends)
-    wanted = _by_importance(facts)
-    for option in reversed(wanted):  # the chosen one on top
+    options = _by_importance(facts)
+    for option in reversed(options):  # the chosen one on top
         sheet.circle(
             x(option.k),
             y(100 * option.choice.coverage),
@@ -91,8 +98,8 @@ def curve(facts: Facts) -> str:
             stroke=ACCENT,
             stroke_width=2.4 if option.chosen else 1.6,
         )
-    spans = [(x(o.k) - 20, x(o.k) + 20) for o in wanted]
-    for option, free in zip(wanted, free_places(spans), strict=True):
+    spans = [(x(o.k) - 20, x(o.k) + 20) for o in options]
+    for option, free in zip(options, free_places(spans), strict=True):
         if free:
             bold = "s b" if option.chosen else "s"
             sheet.text(x(option.k), y.stop - 12, thousands(option.k), bold, "middle")
@@ -100,7 +107,7 @@ def curve(facts: Facts) -> str:
 
 
 def _line_ends(sheet: Sheet, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Names at the ends of lines, pushed apart where they would touch."""
+    """Write names at the ends of lines, moved apart where they would touch."""
     last = float("-inf")
     for y, name, colour in sorted(ends):
         last = max(y, last + 15)
@@ -111,7 +118,14 @@ def _line_ends(sheet: Sheet, x: float, ends: Sequence[tuple[float, str, str]]) -
 
 
 def frontier(facts: Facts) -> str:
-    """Coverage against FLOPs saved: what more of one costs in the other."""
+    """Draw coverage against the FLOPs saved, with the Pareto frontier.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        SVG text.
+    """
     sheet = Sheet(334, "Pareto frontier of coverage against draft FLOPs saved")
     tradeoff = facts.opened.tradeoff
     shown = [o for o in facts.options if o.choice.coverage > 0]
@@ -148,13 +162,13 @@ def frontier(facts: Facts) -> str:
 
 
 def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
-    """Points with their size at the right, where the frontier never runs."""
+    """Draw the points with their size at the right, where the frontier never runs."""
     taken: list[tuple[float, float]] = []
-    wanted = [
+    points = [
         (o, (x(100 * o.choice.latency_reduction), y(100 * o.choice.coverage)))
         for o in _by_importance(facts)
     ]
-    for option, at in reversed(wanted):  # the chosen one on top
+    for option, at in reversed(points):  # the chosen one on top
         sheet.circle(
             *at,
             5.5 if option.chosen else 3.6,
@@ -162,7 +176,7 @@ def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
             stroke=ACCENT,
             stroke_width=1.8,
         )
-    for option, at in wanted:
+    for option, at in points:
         if any(abs(at[0] - a) < 56 and abs(at[1] - b) < 14 for a, b in taken):
             continue
         taken.append(at)
@@ -176,7 +190,14 @@ def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
 
 
 def breakdown(facts: Facts) -> str:
-    """Where the FLOPs of a draft step go, with all tokens and with the kept ones."""
+    """Draw the FLOPs of a draft step by component, with all tokens and with the kept ones.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        SVG text.
+    """
     sheet = Sheet(140, "FLOPs of one draft step by component, with all tokens and with the kept")
     architecture = facts.opened.tradeoff.architecture
     sizes = (facts.full.k, facts.chosen.k)
@@ -214,7 +235,14 @@ def breakdown(facts: Facts) -> str:
 
 
 def throughput(facts: Facts) -> str:
-    """Predicted throughput of every size against all tokens: a band, never a line alone."""
+    """Draw the predicted throughput of every size against all tokens, as an interval.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        SVG text.
+    """
     predicted = facts.forecast
     assert predicted is not None
     sheet = Sheet(304, "Predicted throughput against draft vocabulary size, as an interval")
@@ -241,9 +269,9 @@ def throughput(facts: Facts) -> str:
         stroke=ACCENT,
         stroke_width=2.2,
     )
-    wanted = _by_importance(facts)
-    spans = [(x(o.k) - 20, x(o.k) + 20) for o in wanted]
-    for option, free in zip(wanted, free_places(spans), strict=True):
+    options = _by_importance(facts)
+    spans = [(x(o.k) - 20, x(o.k) + 20) for o in options]
+    for option, free in zip(options, free_places(spans), strict=True):
         at = x(option.k)
         value = 100 * (float(np.exp(np.log(facts.ratios(option, base)).mean())) - 1)
         sheet.line(
@@ -270,12 +298,19 @@ def throughput(facts: Facts) -> str:
 
 
 def figures(facts: Facts) -> dict[str, str]:
-    """Every figure these facts have, by the name of its file."""
-    found = {"curve": curve(facts), "frontier": frontier(facts), "breakdown": breakdown(facts)}
+    """Draw every figure that these facts have.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Name of the file without its suffix -> SVG text, in the order of the report.
+    """
+    drawn = {"curve": curve(facts), "frontier": frontier(facts), "breakdown": breakdown(facts)}
     if facts.elsewhere:
-        found["elsewhere"] = elsewhere(facts)
+        drawn["elsewhere"] = elsewhere(facts)
     if facts.material.measured:
-        found["measured"] = measured(facts)
+        drawn["measured"] = measured(facts)
     if facts.forecast:
-        found["throughput"] = throughput(facts)
-    return found
+        drawn["throughput"] = throughput(facts)
+    return drawn

@@ -1,4 +1,4 @@
-"""Everything a report says, computed once from a choice; what draws it adds no numbers."""
+"""The content of a report, computed once from a choice; drawing it adds no numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,17 @@ SHOWN_TOKENS = 20  # of each list
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One size beside the others. gain: least and most predicted throughput over V, or None."""
+    """One size beside the others.
+
+    Attributes:
+        choice: Size, coverage and utility.
+        labels: Why the size is shown.
+        head_bytes: Bytes of the LM head.
+        feasible: Whether it meets the floor and the bounds.
+        chosen: Whether it is the choice.
+        gain: Least and most predicted throughput relative to all tokens, less 1; None without a
+            forecast.
+    """
 
     choice: Choice
     labels: tuple[str, ...]
@@ -42,7 +52,12 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Coverage of a corpus that had no part in the choice."""
+    """Coverage of a corpus that had no part in the choice.
+
+    Attributes:
+        held: The coverage.
+        interval: Its 95 % interval over conversations, None without the responses.
+    """
 
     held: HeldOut
     interval: CoverageInterval | None
@@ -50,7 +65,14 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A token that is not kept. mostly: the corpus with the largest share of it, elsewhere."""
+    """A token that is not kept.
+
+    Attributes:
+        id: Its id.
+        text: Its text, "" without the tokenizer.
+        count: How often it occurs.
+        mostly: Name of the corpus with the largest share of it, "" in the list of the choice's own.
+    """
 
     id: int
     text: str
@@ -60,11 +82,19 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Facts:
-    """The report's content. opened: the choice at work, with the curve.
+    """The content of a report.
 
-    next_in_line: left-out tokens by their count where the choice was made.  missed: by their share
-    of the other corpora, all weighing alike.  like_k: the fewest most frequent tokens that cover as
-    much as the chosen ones, k itself for plain top-k.
+    Attributes:
+        material: What the report is made from.
+        opened: The choice on its counts.
+        options: The sizes that are shown, ascending.
+        elsewhere: Coverage of the other corpora.
+        missing: The tokens that occur and are not kept.
+        next_in_line: The most frequent ones of these.
+        missed: Those with the largest share in the other corpora, which weigh alike.
+        forecast: The forecast, None without an acceptance length.
+        like_k: The fewest most frequent tokens that cover as much as the chosen ones; k itself for
+            plain top-k.
     """
 
     material: Material
@@ -79,37 +109,56 @@ class Facts:
 
     @property
     def chosen(self) -> Option:
-        """The option that was chosen."""
+        """The chosen option."""
         return next(option for option in self.options if option.chosen)
 
     @property
     def full(self) -> Option:
-        """All tokens."""
+        """The option with all tokens."""
         return self.options[-1]
 
     def ratios(self, option: Option, other_k: int) -> np.ndarray:
-        """float64[4]: forecast throughput of an option over k tokens, per pair of assumptions."""
+        """Forecast the throughput of an option relative to another size.
+
+        Args:
+            option: The option.
+            other_k: The other size.
+
+        Returns:
+            float64[4]: a ratio for each pair of assumptions on acceptance and cycle time.
+        """
         assert self.forecast is not None
         return ratios(self.forecast, option.k, self.like_k if option.chosen else option.k, other_k)
 
     def option(self, k: int) -> Option | None:
-        """The option of this size, if there is one."""
+        """Find the option of a size.
+
+        Args:
+            k: The size.
+
+        Returns:
+            The option, None where the size is not shown.
+        """
         return next((option for option in self.options if option.k == k), None)
 
 
 def gather(material: Material) -> Facts:
-    """Open the choice on its counts and compute what the report says.
+    """Open the choice on its counts and compute the content of the report.
 
-    InputError for stale counts, other corpora counted with another tokenizer or rule, and
-    forecast settings that make no sense.
+    Args:
+        material: What the report is made from.
+
+    Returns:
+        The content. InputError for stale counts, corpora that cannot be compared, and forecast
+        settings out of range.
     """
     opened = material.choice.open(material.counts)
     material.check()
     predicted = predict(material.choice.forecast, opened, material.ceiling)
     vocabulary = opened.vocabulary
     tokenizer, size = material.tokenizer, material.counts.vocab_size
-    known = tokenizer if tokenizer and tokenizer.vocab_size == size else None
-    kinds = token_kinds(known) if known else None
+    own_tokenizer = tokenizer if tokenizer and tokenizer.vocab_size == size else None
+    kinds = token_kinds(own_tokenizer) if own_tokenizer else None
     like_k = as_many_covering(opened)
     lost = missing(material.counts, vocabulary, kinds)
     return Facts(
@@ -117,8 +166,8 @@ def gather(material: Material) -> Facts:
         opened,
         _options(material, opened, predicted, like_k),
         tuple(
-            Elsewhere(coverage_on(vocabulary, other), material.intervals.get(other.key))
-            for other in material.others
+            Elsewhere(coverage_on(vocabulary, counts), material.intervals.get(counts.key))
+            for counts in material.others
         ),
         lost,
         _next_in_line(material, lost),
@@ -151,19 +200,19 @@ def _options(
     def option(choice: Choice, names: Sequence[str], is_chosen: bool, like: int) -> Option:
         gain = None
         if predicted:
-            found = ratios(predicted, choice.k, like, size) - 1
-            gain = float(found.min()), float(found.max())
+            gains = ratios(predicted, choice.k, like, size) - 1
+            gain = float(gains.min()), float(gains.max())
         meets = tradeoff.k_min <= choice.k <= tradeoff.last_k and choice.coverage >= tradeoff.floor
         head = tradeoff.architecture.head_bytes(choice.k)
         return Option(choice, tuple(dict.fromkeys(names)), head, meets, is_chosen, gain)
 
     own = bool(material.choice.own)
-    found = [option(opened.choice, ("chosen",), True, like_k)] if own else []
+    options = [option(opened.choice, ("chosen",), True, like_k)] if own else []
     for k, names in labels.items():
         is_chosen = k == chosen and not own
         like = like_k if is_chosen else k
-        found.append(option(tradeoff.at(k), names, is_chosen, like))
-    return tuple(sorted(found, key=lambda o: (o.k, not o.chosen)))
+        options.append(option(tradeoff.at(k), names, is_chosen, like))
+    return tuple(sorted(options, key=lambda o: (o.k, not o.chosen)))
 
 
 def _next_in_line(material: Material, lost: Missing) -> tuple[LeftOut, ...]:
@@ -175,8 +224,10 @@ def _next_in_line(material: Material, lost: Missing) -> tuple[LeftOut, ...]:
 def _missed(material: Material, vocabulary: DraftVocabulary) -> tuple[LeftOut, ...]:
     if not material.others:
         return ()
-    counts = np.stack([np.where(vocabulary.t2d, 0, other.counts) for other in material.others])
-    shares = counts / np.array([[max(other.tokens, 1)] for other in material.others])
+    counts = np.stack(
+        [np.where(vocabulary.t2d, 0, other_counts.counts) for other_counts in material.others]
+    )
+    shares = counts / np.array([[max(other_counts.tokens, 1)] for other_counts in material.others])
     total = shares.sum(axis=0)
     ids = np.argsort(-total, kind="stable")[:SHOWN_TOKENS]
     ids = ids[total[ids] > 0].tolist()

@@ -7,13 +7,21 @@ from typing import NamedTuple
 
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.report.data import Facts
-from vocabtrim_core.report.phrasing import between, percent, signed
 from vocabtrim_core.report.svg import ACCENT, INK, WIDTH, Scale, Sheet, changes, percents
 from vocabtrim_core.tokenizers.text import visible
+from vocabtrim_core.wording import between, percent, signed
 
 
 class Dot(NamedTuple):
-    """One row: value with its interval, in percent, and the words at its right."""
+    """One row.
+
+    Attributes:
+        name: Name at the left.
+        value: The value.
+        low: Lower end of its interval, None without one.
+        high: Upper end of its interval, None without one.
+        words: Text at the right.
+    """
 
     name: str
     value: float
@@ -25,7 +33,17 @@ class Dot(NamedTuple):
 def dots(
     rows: Sequence[Dot], title: str, mark: tuple[float, str] | None, show: Callable[[float], str]
 ) -> str:
-    """Values with intervals, one row each; mark: a value to compare with, and its name."""
+    """Draw values with intervals, one row each.
+
+    Args:
+        rows: The rows, all in the same unit.
+        title: Title of the axis.
+        mark: A value to compare with and its name, None for none.
+        show: Writes a tick.
+
+    Returns:
+        SVG text.
+    """
     sheet = Sheet(74 + 30 * len(rows), title)
     ends = [v for row in rows for v in (row.value, row.low, row.high) if v is not None]
     ends += [mark[0]] if mark else []
@@ -58,7 +76,14 @@ def dots(
 
 
 def elsewhere(facts: Facts) -> str:
-    """Coverage of every other corpus beside the coverage of the counted one."""
+    """Draw the coverage of every other corpus beside that of the counted one.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        SVG text.
+    """
     rows = [
         Dot(
             place.held.name,
@@ -78,7 +103,14 @@ def _span(interval: CoverageInterval | None) -> str:
 
 
 def measured(facts: Facts) -> str:
-    """Measured throughput gains with their intervals; a single run has none."""
+    """Draw measured throughput gains with their intervals; a single run has none.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        SVG text.
+    """
     rows = [
         Dot(
             f"{m.task}, {m.k:,} : {m.baseline}",

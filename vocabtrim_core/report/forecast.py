@@ -1,4 +1,4 @@
-"""What a report says of throughput: forecast from a choice's settings, and measurements."""
+"""Throughput in a report: forecast from a choice's settings, and measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,17 @@ from vocabtrim_core.serving.measurement import Measurement
 def predict(
     settings: ForecastSettings, opened: Opened, ceiling: np.ndarray | None = None
 ) -> Forecast | None:
-    """The forecast these settings ask for; None when no acceptance length is given."""
+    """Forecast the throughput of every size.
+
+    Args:
+        settings: Assumptions of the forecast.
+        opened: The choice on its counts.
+        ceiling: float64[V], acceptance length of a perfect draft; None for the bound from counts
+            alone.
+
+    Returns:
+        The forecast, None where no acceptance length is given.
+    """
     if settings.full_length is None:
         return None
     tradeoff, curve = opened.tradeoff, opened.tradeoff.curve
@@ -45,7 +55,15 @@ def predict(
 
 
 def check(settings: ForecastSettings, architecture: DraftArchitecture) -> None:
-    """InputError where these assumptions, made elsewhere, give no forecast for this draft."""
+    """Check that assumptions made elsewhere give a forecast for a draft.
+
+    Args:
+        settings: The assumptions.
+        architecture: The draft.
+
+    Raises:
+        InputError: A value is out of range for it.
+    """
     CycleRange.of(settings, architecture)
     size = architecture.vocab_size
     if settings.full_length is not None:
@@ -58,10 +76,16 @@ def check(settings: ForecastSettings, architecture: DraftArchitecture) -> None:
 
 
 def as_many_covering(opened: Opened) -> int:
-    """The fewest most frequent tokens that cover what the chosen ones cover.
+    """Find the fewest most frequent tokens that cover what the chosen ones cover.
 
-    That is k itself for plain top-k. Tokens chosen otherwise cost their own number of rows, and
-    are taken to be accepted as often as these.
+    Tokens that were not chosen by frequency cost their own number of rows, and are taken to be
+    accepted as often as these.
+
+    Args:
+        opened: The choice on its counts.
+
+    Returns:
+        The number of tokens, k itself for plain top-k.
     """
     if opened.vocabulary == opened.tradeoff.curve.vocabulary(len(opened.vocabulary)):
         return len(opened.vocabulary)
@@ -70,7 +94,17 @@ def as_many_covering(opened: Opened) -> int:
 
 
 def ratios(predicted: Forecast, k: int, like_k: int, other_k: int) -> np.ndarray:
-    """float64[4]: throughput of k rows accepted like the first like_k tokens, over other_k."""
+    """Forecast the throughput of a vocabulary relative to a plain size.
+
+    Args:
+        predicted: The forecast.
+        k: Rows of the vocabulary's head.
+        like_k: The number of most frequent tokens that are accepted as often.
+        other_k: The plain size.
+
+    Returns:
+        float64[4]: a ratio for each pair of assumptions on acceptance and cycle time.
+    """
     return np.array(
         [
             length[like_k - 1] / length[other_k - 1] * cycle.speedup(np.array([k]), other_k)[0]
@@ -81,44 +115,61 @@ def ratios(predicted: Forecast, k: int, like_k: int, other_k: int) -> np.ndarray
 
 
 def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) -> list[Measured]:
-    """A row per measured size: k against every baseline, other sizes against the first.
+    """Compare the measured sizes: k with every baseline, other sizes with the first.
 
-    Baselines in this order: all V tokens, the 32,000 of published drafts, no speculation.
-    InputError for a measurement over another V.
+    Baselines are in this order: all V tokens, the 32,000 of published drafts, no speculation.
+
+    Args:
+        measurements: The measurements.
+        k: Size of the choice.
+        vocab_size: V of the choice.
+
+    Returns:
+        A row per comparison.
+
+    Raises:
+        InputError: A measurement is over another V.
     """
     from vocabtrim_core.serving.statistics import baselines, summary
 
-    found = []
-    for each in measurements:
-        if each.vocab_size not in (None, vocab_size):
+    gains = []
+    for measurement in measurements:
+        if measurement.vocab_size not in (None, vocab_size):
             raise InputError(
-                f"The measurement {each.key} on {each.prompts} has V = {each.vocab_size:,}, but "
-                f"the choice has V = {vocab_size:,}; give one of the same target."
+                f"The measurement {measurement.key} on {measurement.prompts} has V = "
+                f"{measurement.vocab_size:,}, but the choice has V = {vocab_size:,}; give "
+                "one of the same target."
             )
-        for at_once in each.concurrencies:
-            rows = {row.label: row for row in summary(each, at_once)}
+        for concurrency in measurement.concurrencies:
+            rows = {row.label: row for row in summary(measurement, concurrency)}
             for row in rows.values():
-                if row.k is None or row.k == each.vocab_size:
+                if row.k is None or row.k == measurement.vocab_size:
                     continue
-                named = baselines(each, row.label)
+                labels = baselines(measurement, row.label)
                 names = sorted(row.ratios, key=lambda name: name == "no speculation")
                 for name in names if row.k == k else names[:1]:
                     ratio = row.ratios[name].ratio
-                    found.append(
+                    gains.append(
                         Measured(
-                            each.prompts + (f", {at_once} at once" if at_once > 1 else ""),
+                            measurement.prompts
+                            + (f", {concurrency} at once" if concurrency > 1 else ""),
                             row.k,
                             name,
                             ratio.mean - 1,
                             None if ratio.half is None else ratio.low - 1,
                             None if ratio.half is None else ratio.high - 1,
                             row.acceptance_length,
-                            rows[named[name]].acceptance_length,
-                            ", ".join(filter(None, (each.engine, each.device, _origin(each)))),
-                            each.toy,
+                            rows[labels[name]].acceptance_length,
+                            ", ".join(
+                                filter(
+                                    None,
+                                    (measurement.engine, measurement.device, _origin(measurement)),
+                                )
+                            ),
+                            measurement.toy,
                         )
                     )
-    return found
+    return gains
 
 
 def _origin(measurement: Measurement) -> str:

@@ -1,4 +1,4 @@
-"""What a report is made from: the choice on its counts, other corpora, measurements."""
+"""The material of a report: the choice on its counts, other corpora, measurements."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A measured comparison: throughput of k against a baseline, as relative gain (0.03 = +3 %).
+    """A measured comparison: throughput of k relative to a baseline.
 
-    baseline: what it is compared with, "128,256" tokens or "no speculation".  gain_low, gain_high:
-    its 95 % interval, None for a single run.  length, baseline_length: acceptance lengths.  on:
-    engine, version, device.  toy: the target is the embedded toy.
+    Attributes:
+        task: The prompts, with the number of requests at once.
+        k: Size of the draft vocabulary.
+        baseline: What it is compared with: "128,256" tokens, or "no speculation".
+        gain: Relative gain, 0.03 for 3 %.
+        gain_low: Lower end of its 95 % interval, None for a single run.
+        gain_high: Upper end of its 95 % interval, None for a single run.
+        length: Acceptance length, None where it was not measured.
+        baseline_length: Acceptance length of the baseline, None where it was not measured.
+        on: Engine, version and device.
+        toy: Whether the target is the embedded toy.
     """
 
     task: str
@@ -37,10 +45,19 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What a report is made from. intervals: by key of the counts, over conversations.
+    """The material of a report.
 
-    others: counts of corpora that had no part in the choice. created: shown as it is given.
-    ceiling: float64[V], acceptance length of a perfect draft on the counted responses.
+    Attributes:
+        counts: The counts the choice was made on.
+        choice: The choice.
+        others: Counts of corpora that had no part in the choice.
+        intervals: Key of counts -> 95 % interval of the coverage over conversations.
+        tokenizer: The tokenizer, to show tokens as text; None to show ids.
+        measured: Measured comparisons.
+        title: Title, "" for the decision.
+        created: Date, shown as it is given.
+        commands: Further command lines of the report.
+        ceiling: float64[V], acceptance length of a perfect draft on the counted responses, or None.
     """
 
     counts: TokenCounts
@@ -55,9 +72,13 @@ class Material:
     ceiling: np.ndarray | None = None
 
     def check(self) -> None:
-        """InputError for counts of another tokenizer or rule, and for another tokenizer."""
-        for other in self.others:
-            self.counts.check_comparable(other)
+        """Check that counts and tokenizer belong together.
+
+        Raises:
+            InputError: Counts have another tokenizer or rule, or the tokenizer is another one.
+        """
+        for other_counts in self.others:
+            self.counts.check_comparable(other_counts)
         tokenizer, counts = self.tokenizer, self.counts
         if tokenizer and tokenizer.fingerprint != counts.provenance.tokenizer_sha256:
             raise InputError(

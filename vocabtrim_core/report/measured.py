@@ -1,4 +1,4 @@
-"""Measurements to take along: tables as CSV, figures as SVG, the measurements themselves."""
+"""Measurements as files: tables as CSV, a figure as SVG, the measurements as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ TOY = "toy target"
 
 
 def take_along(measurements: Sequence[Measurement], concurrency: int) -> dict[str, bytes]:
-    """File name -> content: summary, runs and the paper's tables as CSV, rates as SVG, JSON."""
+    """Write measurements as files.
+
+    Args:
+        measurements: The measurements.
+        concurrency: Requests at once, for the figure and the comparison with the paper.
+
+    Returns:
+        File name -> content: summary, runs, the paper's table, the figure, one JSON per
+        measurement.
+    """
     rows = summary_rows(measurements)
     summary = csv_text(rows[0] if rows else (), (row.values() for row in rows))
     texts = {
@@ -26,27 +35,37 @@ def take_along(measurements: Sequence[Measurement], concurrency: int) -> dict[st
         ),
         "throughput.svg": rates(measurements, concurrency),
     }
-    found = {name: text.encode() for name, text in texts.items()}
-    return {**found, **{f"{each.key}.json": each.encoded() for each in measurements}}
+    files = {name: text.encode() for name, text in texts.items()}
+    return {
+        **files,
+        **{f"{measurement.key}.json": measurement.encoded() for measurement in measurements},
+    }
 
 
 # --- every configuration ------------------------------------------------------------------------
 
 
 def summary_rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]:
-    """One row per configuration and concurrency, with 95 % intervals; times in milliseconds."""
+    """Summarise measurements, one row per configuration and concurrency.
+
+    Args:
+        measurements: The measurements.
+
+    Returns:
+        Column -> value, with 95 % intervals; times in milliseconds.
+    """
     return [
         {
-            "Prompts": each.prompts,
-            "Target": _target(each),
+            "Prompts": measurement.prompts,
+            "Target": _target(measurement),
             "Configuration": row.label,
             "k": row.k,
-            "At once": at_once,
+            "At once": concurrency,
             **_numbers(row),
         }
-        for each in measurements
-        for at_once in each.concurrencies
-        for row in summary(each, at_once)
+        for measurement in measurements
+        for concurrency in measurement.concurrencies
+        for row in summary(measurement, concurrency)
         if row.runs or row.failed
     ]
 
@@ -56,18 +75,18 @@ def _target(measurement: Measurement) -> str:
 
 
 def _numbers(row: Row) -> dict[str, object]:
-    """A row's numbers, None where nothing is known."""
+    """Return a row's numbers, None where one was not measured."""
     rate, length = row.throughput, row.acceptance
-    found: dict[str, object] = {
+    numbers: dict[str, object] = {
         "Tokens/s": rate and rate.mean,
         "± tokens/s": rate and rate.half,
         "Acceptance length": row.acceptance_length,
         "± length": length and length.half,
     }
-    for title, late in (("Latency", row.latency), ("First token", row.first_token)):
+    for title, latency in (("Latency", row.latency), ("First token", row.first_token)):
         for name in ("mean", "p50", "p95"):
-            found[f"{title} {name}, ms"] = late and 1e3 * getattr(late, name)
-    return {**found, "Runs": row.runs, "Failed": len(row.failed)}
+            numbers[f"{title} {name}, ms"] = latency and 1e3 * getattr(latency, name)
+    return {**numbers, "Runs": row.runs, "Failed": len(row.failed)}
 
 
 # --- every run ----------------------------------------------------------------------------------
@@ -99,18 +118,18 @@ RUN_COLUMNS = (
 
 
 def _runs(measurements: Sequence[Measurement]) -> Iterable[Sequence[object]]:
-    for each in measurements:
-        for run in each.runs:
-            k = each.configuration(run.configuration).k
-            late, failed = run.latency, bool(run.error)
+    for measurement in measurements:
+        for run in measurement.runs:
+            k = measurement.configuration(run.configuration).k
+            latency, failed = run.latency, bool(run.error)
             yield (
-                each.key,
-                each.prompts,
-                each.target,
-                each.engine,
-                each.device,
-                each.origin,
-                each.toy,
+                measurement.key,
+                measurement.prompts,
+                measurement.target,
+                measurement.engine,
+                measurement.device,
+                measurement.origin,
+                measurement.toy,
                 run.configuration,
                 k,
                 run.concurrency,
@@ -120,7 +139,7 @@ def _runs(measurements: Sequence[Measurement]) -> Iterable[Sequence[object]]:
                 run.seconds,
                 run.verified,
                 run.acceptance_length,
-                *((late.mean, late.p50, late.p95) if late else ("",) * 3),
+                *((latency.mean, latency.p50, latency.p95) if latency else ("",) * 3),
                 run.first_token.mean if run.first_token else None,
                 run.error,
                 run.started,
@@ -157,8 +176,8 @@ PAPER_COLUMNS = (
 def _paper(row: Beside) -> Sequence[object]:
     ours, full, paper = row.trimmed, row.full, row.paper
 
-    def mean(found: RatioInterval | None) -> float | None:
-        return found and found.mean
+    def mean(ratio: RatioInterval | None) -> float | None:
+        return ratio and ratio.mean
 
     return (
         row.task,
@@ -195,24 +214,32 @@ def _paper(row: Beside) -> Sequence[object]:
 
 
 def rates(measurements: Sequence[Measurement], concurrency: int) -> str:
-    """Tokens per second of every configuration with its interval, as SVG."""
+    """Draw the tokens per second of every configuration with its interval.
+
+    Args:
+        measurements: The measurements.
+        concurrency: Requests at once.
+
+    Returns:
+        SVG text.
+    """
     rows = []
-    for each in measurements:
-        for row in summary(each, concurrency):
-            found = row.throughput
-            if found is None:
+    for measurement in measurements:
+        for row in summary(measurement, concurrency):
+            rate = row.throughput
+            if rate is None:
                 continue
-            name = f"{row.label}, {each.prompts}" if len(measurements) > 1 else row.label
-            half = found.half
-            words = f"{found.mean:,.1f}" + (f" ± {half:,.1f}" if half else "  (one run)")
+            name = f"{row.label}, {measurement.prompts}" if len(measurements) > 1 else row.label
+            half = rate.half
+            words = f"{rate.mean:,.1f}" + (f" ± {half:,.1f}" if half else "  (one run)")
             rows.append(
                 Dot(
                     name,
-                    found.mean,
-                    found.low if half else None,
-                    found.high if half else None,
+                    rate.mean,
+                    rate.low if half else None,
+                    rate.high if half else None,
                     words,
                 )
             )
-    toy = f", {TOY}" if any(each.toy for each in measurements) else ""
+    toy = f", {TOY}" if any(measurement.toy for measurement in measurements) else ""
     return dots(rows, f"Output tokens per second, 95 % interval{toy}", None, thousands)

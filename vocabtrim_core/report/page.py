@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 import vocabtrim_core
+from vocabtrim_core import wording
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report import phrasing
 from vocabtrim_core.report.charts import figures
@@ -26,10 +27,16 @@ RULES = {
 
 
 def report_html(facts: Facts) -> str:
-    """One HTML document: style and figures inside, no script, nothing to load.
+    """Write the report as one HTML document: style and figures inside, no script, nothing to load.
 
-    All text from data is escaped by the template; only our own SVG, whose text the XML writer
-    escaped, and our own style go in as they are.
+    The template escapes all text from data. Only our own SVG, whose text the XML writer escaped,
+    and our own style are inserted as they are.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        The document.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
@@ -77,14 +84,14 @@ def _content(facts: Facts) -> dict[str, Any]:
         "provenance": provenance(facts),
         "commands": phrasing.commands(facts),
         **{
-            name: getattr(phrasing, name)
-            for name in ("percent", "signed", "between", "megabytes", "one_in", "labels")
+            name: getattr(wording, name)
+            for name in ("percent", "signed", "between", "megabytes", "one_in")
         },
     }
 
 
 def _css() -> str:
-    """The style sheet with the palette's colours in it."""
+    """Return the style sheet with the palette's colours."""
     names = ("ink", "muted", "line", "accent", "warn")
     colours = ";".join(f"--{name}:{getattr(LIGHT, name)}" for name in names)
     text = (HERE / "page.css").read_text("utf-8")
@@ -92,36 +99,43 @@ def _css() -> str:
 
 
 def _typeset(text: str) -> str:
-    """Our sentences with typographic apostrophes; escaped later like any text."""
+    """Replace apostrophes of our sentences by typographic ones; the template escapes later."""
     return text.replace("'", "\u2019")
 
 
 def provenance(facts: Facts) -> list[tuple[str, str]]:
-    """What it was made from, for someone who checks."""
+    """List the sources of a report, for someone who checks it.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        (name, value) of each that is known.
+    """
     counts, choice = facts.material.counts, facts.material.choice
-    made, architecture = counts.provenance, facts.opened.tradeoff.architecture
-    corpora = "; ".join(f"{c['name']}, sha256 {str(c['sha256'])[:16]}" for c in made.corpora)
-    proof = made.proof.get("sentence") or "; ".join(
-        str(part.get("sentence", part)) for part in made.proof.get("merged", ())
+    record, architecture = counts.provenance, facts.opened.tradeoff.architecture
+    corpora = "; ".join(f"{c['name']}, sha256 {str(c['sha256'])[:16]}" for c in record.corpora)
+    proof = record.proof.get("sentence") or "; ".join(
+        str(part.get("sentence", part)) for part in record.proof.get("merged", ())
     )
     versions = {
         "vocabtrim": vocabtrim_core.__version__,
         "python": python_version(),
-        **made.versions,
+        **record.versions,
     }
     lost = [
         f"{times:,} times {reason}"
         for kind in ("skipped", "notes")
-        for reason, times, _ in made.remarks(kind)
+        for reason, times, _ in record.remarks(kind)
     ]
     rows = [
         ("Vocabulary", f"sha256 {choice.vocabulary_sha256}"),
-        ("Counts", f"key {counts.key}, {made.engine or 'engine not recorded'}"),
+        ("Counts", f"key {counts.key}, {record.engine or 'engine not recorded'}"),
         ("Corpora", corpora or "not recorded"),
-        ("Counted turns", made.turn_end),
+        ("Counted turns", record.turn_end),
         ("Left out of the counts", "; ".join(lost)),
-        ("Tokenizer", f"{made.tokenizer}, sha256 {made.tokenizer_sha256}"),
-        ("Template", f"{made.template}, sha256 {made.template_sha256}"),
+        ("Tokenizer", f"{record.tokenizer}, sha256 {record.tokenizer_sha256}"),
+        ("Template", f"{record.template}, sha256 {record.template_sha256}"),
         ("Proof of the counts", str(proof or "none recorded")),
         (
             "Draft",

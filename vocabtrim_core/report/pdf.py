@@ -1,4 +1,4 @@
-"""PDF and PNG through a Chromium that is installed already; without one they are not made."""
+"""PDF and PNG by an installed Chromium; without one they cannot be made."""
 
 from __future__ import annotations
 
@@ -37,13 +37,20 @@ SECONDS = 120
 
 
 def chromium() -> str | None:
-    """The browser that prints: $CHROME, or the first of the usual names; None without one."""
-    wanted = os.environ.get("CHROME")
-    return wanted or next((found for name in NAMES if (found := shutil.which(name))), None)
+    """Return the browser that prints: $CHROME, or the first of the usual names; else None."""
+    named = os.environ.get("CHROME")
+    return named or next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 def required() -> str:
-    """The browser; InputError without one."""
+    """Find the browser that prints.
+
+    Returns:
+        Its path.
+
+    Raises:
+        InputError: There is none.
+    """
     browser = chromium()
     if browser is None:
         raise InputError(
@@ -54,7 +61,15 @@ def required() -> str:
 
 
 def print_pdf(page: str | Path, out: str | Path) -> Path:
-    """An HTML file as PDF, in the page size of its style; InputError without Chromium."""
+    """Print an HTML file as PDF, in the page size of its style.
+
+    Args:
+        page: The HTML file.
+        out: The PDF to write.
+
+    Returns:
+        The path of the PDF. InputError without Chromium, and where it fails.
+    """
     with atomic(out) as scratch:
         _run(
             "--no-pdf-header-footer",
@@ -66,7 +81,17 @@ def print_pdf(page: str | Path, out: str | Path) -> Path:
 
 
 def print_png(svg: str, out: str | Path, width: int = 720, scale: int = 2) -> Path:
-    """An SVG figure as PNG on white, `scale` pixels per unit; InputError without Chromium."""
+    """Print an SVG figure as PNG on white.
+
+    Args:
+        svg: SVG text with a viewBox.
+        out: The PNG to write.
+        width: Width of the page in CSS pixels.
+        scale: Pixels of the image per CSS pixel.
+
+    Returns:
+        The path of the PNG. InputError without Chromium, and where it fails.
+    """
     head, _, _ = svg.partition(">")
     height = round(float(head.partition('viewBox="')[2].partition('"')[0].split()[3]))
     with tempfile.TemporaryDirectory() as home:

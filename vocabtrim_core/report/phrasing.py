@@ -1,37 +1,40 @@
-"""The sentences of a report: every number with its unit and its baseline, said once."""
+"""The sentences of a report: every number with its unit and its baseline."""
 
 from __future__ import annotations
 
-import functools
 import shlex
 from collections.abc import Sequence
 
-from vocabtrim_core import wording
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.forecast.paper import SHIPPED_K
-from vocabtrim_core.report.data import Facts, Option
-from vocabtrim_core.wording import GAP, one_in
-
-percent = functools.partial(wording.percent, gap=GAP)
-signed = functools.partial(wording.signed, gap=GAP)
-megabytes = functools.partial(wording.megabytes, gap=GAP)
-
-
-def between(low: float, high: float) -> str:
-    """An interval of relative changes."""
-    return f"{signed(low)} to {signed(high)}"
+from vocabtrim_core.report.data import Facts
+from vocabtrim_core.wording import between, megabytes, one_in, percent, signed
 
 
 def title(facts: Facts) -> str:
-    """The report's headline: the decision."""
+    """Write the headline of the report.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        The title that was given, else the decision.
+    """
     return facts.material.title or f"Keep {facts.chosen.k:,} of {facts.full.k:,} tokens"
 
 
 def verdict(facts: Facts) -> tuple[str, ...]:
-    """The decision for someone who reads one paragraph, sentence by sentence."""
+    """Write the decision for someone who reads one paragraph.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Sentences.
+    """
     chosen, full, counts = facts.chosen, facts.full, facts.material.counts
     draft = facts.opened.tradeoff.architecture.name
-    found = [
+    sentences = [
         f"The draft of {draft} keeps {chosen.k:,} of the target's {full.k:,} tokens "
         f"({percent(chosen.k / full.k)}).",
         f"They make up {percent(chosen.choice.coverage, 2)} of the {counts.tokens:,} tokens "
@@ -42,23 +45,30 @@ def verdict(facts: Facts) -> tuple[str, ...]:
     if facts.elsewhere:
         ordered = sorted(facts.elsewhere, key=lambda place: place.held.coverage)
         worst, best = ordered[0].held, ordered[-1].held
-        found.append(
+        sentences.append(
             f"On {worst.name} it covers {percent(worst.coverage)}."
             if len(ordered) == 1
             else f"On {len(ordered)} corpora{apart(facts)} it covers "
             f"{percent(worst.coverage)} ({worst.name}) to {percent(best.coverage)} ({best.name})."
         )
         if chosen.choice.coverage - worst.coverage > 0.05:
-            found.append(
+            sentences.append(
                 f"It is not made for traffic like {worst.name}: "
                 f"{one_in(1 - worst.coverage)} of its tokens are missing."
             )
-    found += _speed(facts)
-    return tuple(found)
+    sentences += _speed(facts)
+    return tuple(sentences)
 
 
 def apart(facts: Facts) -> str:
-    """What is known of the other corpora: tokens chosen elsewhere may have been made for them."""
+    """Say that the other corpora had no part in the choice, where that is known.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        The end of a sentence, "" for own tokens: they may have been chosen on these corpora.
+    """
     return "" if facts.material.choice.own else " that had no part in the choice"
 
 
@@ -72,18 +82,18 @@ def _undrafted(coverage: float) -> str:
 
 
 def _speed(facts: Facts) -> list[str]:
-    measured = [m for m in facts.material.measured if m.k == facts.chosen.k]
-    if measured:
-        baseline = measured[0].baseline
-        alike = [m for m in measured if m.baseline == baseline]
-        low, high = (pick(alike, key=lambda m: m.gain) for pick in (min, max))
+    rows = [row for row in facts.material.measured if row.k == facts.chosen.k]
+    if rows:
+        baseline = rows[0].baseline
+        comparable = [row for row in rows if row.baseline == baseline]
+        low, high = (pick(comparable, key=lambda row: row.gain) for pick in (min, max))
         text = f"Measured throughput changes by {signed(low.gain)} ({low.task})"
         if low is not high:
             text += f" to {signed(high.gain)} ({high.task})"
         text += f" against {against(baseline)}"
-        if any(m.gain_low is None for m in alike):
+        if any(row.gain_low is None for row in comparable):
             text += "; single runs, so it may be chance"
-        if any(m.toy for m in alike):
+        if any(row.toy for row in comparable):
             text += ", on a toy target that demonstrates the mechanism and no speed of yours"
         return [f"{text}."]
     if facts.forecast is None:
@@ -102,12 +112,26 @@ def _between(facts: Facts, other_k: int) -> str:
 
 
 def against(baseline: str) -> str:
-    """A measurement's baseline in a sentence."""
+    """Write a measurement's baseline for the middle of a sentence.
+
+    Args:
+        baseline: A number of tokens, or a name.
+
+    Returns:
+        The baseline, with 'tokens' after a number.
+    """
     return f"{baseline} tokens" if baseline[:1].isdigit() else baseline
 
 
 def how_chosen(facts: Facts) -> str:
-    """What decided k."""
+    """Explain what decided k.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Sentences.
+    """
     settings, tradeoff = facts.material.choice.settings, facts.opened.tradeoff
     rules, best = facts.opened.ruled, tradeoff.optimum
     if own := facts.material.choice.own:
@@ -123,41 +147,43 @@ def how_chosen(facts: Facts) -> str:
             f"{facts.chosen.k:,} tokens were chosen by hand; the exact optimum is {best.k:,}, and "
             f"the choice gives up {max(gap, 0):.4f} of its utility of {best.utility:.4f}"
         )
-    wanted = settings.k if settings.k is not None else best.k
-    if facts.chosen.k != wanted:
-        text += f"; rounded up from {wanted:,} to {facts.chosen.k:,} by the rules"
+    k_asked = settings.k if settings.k is not None else best.k
+    if facts.chosen.k != k_asked:
+        text += f"; rounded up from {k_asked:,} to {facts.chosen.k:,} by the rules"
     if not facts.chosen.feasible:
         text += ". It does not meet the floor and the bounds"
-    kept = facts.material.choice.rules
-    if kept.protected or kept.excluded or rules.multiple > 1:
+    choice_rules = facts.material.choice.rules
+    if choice_rules.protected or choice_rules.excluded or rules.multiple > 1:
         parts = [
-            f"{len(kept.protected):,} tokens protected" if kept.protected else "",
-            f"{len(kept.excluded):,} excluded" if kept.excluded else "",
+            f"{len(choice_rules.protected):,} tokens protected" if choice_rules.protected else "",
+            f"{len(choice_rules.excluded):,} excluded" if choice_rules.excluded else "",
             f"a multiple of {rules.multiple}" if rules.multiple > 1 else "",
         ]
         text += f". Rules: {', '.join(filter(None, parts))}"
     return f"{text}."
 
 
-def _how_own(facts: Facts, about: str) -> str:
-    """Of tokens that no size gives."""
+def _how_own(facts: Facts, origin: str) -> str:
+    """Explain the choice of tokens that no size gives."""
     tradeoff, k = facts.opened.tradeoff, facts.chosen.k
     best = tradeoff.optimum
     text = (
-        f"The {k:,} tokens were not taken by frequency alone: {about}. The {k:,} most frequent "
+        f"The {k:,} tokens were not taken by frequency alone: {origin}. The {k:,} most frequent "
         f"ones would cover {percent(tradeoff.at(k).coverage, 2)} of this corpus; with "
         f"alpha = {tradeoff.alpha:g} the exact optimum of plain sizes is {best.k:,} tokens"
     )
     return f"{text}, of utility {best.utility:.4f} against {facts.chosen.choice.utility:.4f}."
 
 
-def labels(option: Option) -> str:
-    """What an option is called."""
-    return ", ".join(option.labels)
-
-
 def padding(facts: Facts) -> str:
-    """What keeping more tokens than were ever seen means, or nothing."""
+    """Explain the tokens that are kept and never occur.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        A sentence, "" where there are none.
+    """
     distinct, k = facts.material.counts.distinct, facts.chosen.k
     if k <= distinct:
         return ""
@@ -168,13 +194,20 @@ def padding(facts: Facts) -> str:
 
 
 def assumptions(facts: Facts) -> tuple[str, ...]:
-    """What the forecast rests on."""
+    """List the assumptions of the forecast.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Sentences, none without a forecast.
+    """
     predicted, settings = facts.forecast, facts.material.choice.forecast
     if predicted is None:
         return ()
     cycles = predicted.cycles
     where = "measured cycle times" if settings.cycles else cycles.fast.source
-    found = [
+    sentences = [
         "The full-vocabulary draft is taken to have an acceptance length of "
         f"{settings.full_length:g} tokens at draft depth {settings.depth}.",
         "Acceptance lies between two extremes: tokens outside the vocabulary are ones the draft "
@@ -185,62 +218,76 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
         f"Cycle time comes from {where}. {cycles.regime}".strip(),
     ]
     if facts.like_k != facts.chosen.k:
-        found.append(
+        sentences.append(
             f"The chosen tokens are taken to be accepted as often as the {facts.like_k:,} most "
             "frequent ones, which cover as much."
         )
     if settings.measured:
         pairs = ", ".join(f"{length:g} at k = {k:,}" for k, length in settings.measured)
-        found.append(f"Acceptance lengths of trained drafts narrow it: {pairs}.")
-    return tuple(found)
+        sentences.append(f"Acceptance lengths of trained drafts narrow it: {pairs}.")
+    return tuple(sentences)
 
 
 def limits(facts: Facts) -> tuple[str, ...]:
-    """What the report does not say."""
-    found = [
+    """List what the report does not show.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Sentences.
+    """
+    sentences = [
         "Coverage counts how often text uses the kept tokens. How many drafted tokens the target "
         "accepts also depends on the draft itself; only a measurement tells.",
         "FLOPs saved per draft step is not a gain in throughput: verification takes most of a "
-        "cycle, and in the paper's runs the head was 11 to 16\u202f% of it.",
+        "cycle, and in the paper's runs the head was 11 to 16% of it.",
         "Coverage is measured on the text the tokens were chosen from, which flatters it a "
         "little; corpora that had no part in the choice do not.",
     ]
     if facts.material.measured:
-        found.append(
+        sentences.append(
             "Measurements are matched by the number of tokens kept; that the measured draft keeps "
             "the very same ones is for its own record to say."
         )
     if any(place.interval is None for place in facts.elsewhere):
-        found.append(
+        sentences.append(
             "Where no interval is given, the corpus was available as counts only, without the "
             "conversations to resample."
         )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def commands(facts: Facts) -> tuple[str, ...]:
-    """The lines that reproduce this report; paths in capitals are to be filled in."""
-    made = facts.material.counts.provenance
-    template = "auto" if made.template == "tokenizer" else made.template
+    """Write the commands that reproduce the report.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Lines for a shell; a path in capitals is to be filled in.
+    """
+    provenance = facts.material.counts.provenance
+    template = "auto" if provenance.template == "tokenizer" else provenance.template
     count = [
         "count",
         "--tokenizer",
-        made.tokenizer,
+        provenance.tokenizer,
         "--data",
         *_names(facts),
         "--rule",
-        made.rule,
+        provenance.rule,
         "--template",
         template,
         "--out",
         "counts.npz",
     ]
-    if made.span_end not in ("stop", EARLIER_VERSION):
-        count += ["--span-end", made.span_end]
-    count += [] if made.reasoning else ["--no-reasoning"]
-    count += ["--last-turn-only"] if made.last_turn_only else []
-    if made.max_length:
-        count += ["--max-length", str(made.max_length)]
+    if provenance.span_end not in ("stop", EARLIER_VERSION):
+        count += ["--span-end", provenance.span_end]
+    count += [] if provenance.reasoning else ["--no-reasoning"]
+    count += ["--last-turn-only"] if provenance.last_turn_only else []
+    if provenance.max_length:
+        count += ["--max-length", str(provenance.max_length)]
     own = ["choice", "save", "counts.npz", *facts.material.choice.argv(), "--out", "choice.json"]
     export = [
         "export",

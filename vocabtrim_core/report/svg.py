@@ -1,7 +1,7 @@
-"""Drawing in SVG: scales, ticks and a sheet to draw on. No script, no fonts to load, no network.
+"""Drawing in SVG: scales, ticks and a sheet. No script, no fonts to load, no network.
 
 Elements are built as a tree and serialised by the standard library, so text from data is always
-escaped, and one SVG stands in a page, in print and as a file of its own.
+escaped. The same SVG serves in a page, in print and as a file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,15 @@ text{{font:12px {SANS};fill:{MUTED};font-variant-numeric:tabular-nums}}
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values low..high to positions start..stop, linear or logarithmic."""
+    """A map from values to positions, linear or logarithmic.
+
+    Attributes:
+        low: Smallest value.
+        high: Largest value.
+        start: Position of the smallest value.
+        stop: Position of the largest value.
+        log: Whether it is logarithmic.
+    """
 
     low: float
     high: float
@@ -51,7 +59,14 @@ class Scale:
         return self.start + (at - low) / ((high - low) or 1) * (self.stop - self.start)
 
     def ticks(self, count: int = 5) -> list[float]:
-        """Round values within the scale: powers of ten, or about `count` even steps."""
+        """Choose round values within the scale.
+
+        Args:
+            count: About how many, on a linear scale.
+
+        Returns:
+            Powers of ten on a logarithmic scale, else even steps.
+        """
         if self.log:
             first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
             return [10.0**e for e in range(first, last + 1)]
@@ -63,7 +78,7 @@ class Scale:
         return [round(i * step, 12) for i in range(first, last + 1)]
 
     def minor(self) -> list[float]:
-        """2..9 times each power of ten within a logarithmic scale."""
+        """Return 2..9 times each power of ten within a logarithmic scale."""
         if not self.log:
             return []
         powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
@@ -72,7 +87,12 @@ class Scale:
 
 
 class Sheet:
-    """An SVG of WIDTH x height. title: what it shows, for those who cannot see it."""
+    """An SVG to draw on, `WIDTH` wide.
+
+    Args:
+        height: Its height.
+        title: What it shows, for those who cannot see it.
+    """
 
     def __init__(self, height: int, title: str) -> None:
         self.height = height
@@ -89,41 +109,98 @@ class Sheet:
         ElementTree.SubElement(self.root, "style").text = _STYLE.strip()
 
     def _add(self, name: str, **attributes: object) -> ElementTree.Element:
-        said = {
+        texts = {
             key.rstrip("_").replace("_", "-"): _number(value)
             for key, value in attributes.items()
             if value not in (None, "")
         }
-        return ElementTree.SubElement(self.root, name, said)
+        return ElementTree.SubElement(self.root, name, texts)
 
-    def line(self, x1: float, y1: float, x2: float, y2: float, class_: str = "", **more: object):
-        """A straight line."""
-        self._add("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_, **more)
+    def line(
+        self, x1: float, y1: float, x2: float, y2: float, class_: str = "", **attributes: object
+    ):
+        """Draw a straight line.
 
-    def path(self, points: Iterable[tuple[float, float]], closed: bool = False, **more: object):
-        """A line through points."""
+        Args:
+            x1: Start, from the left.
+            y1: Start, from the top.
+            x2: End, from the left.
+            y2: End, from the top.
+            class_: Class of the style sheet.
+            **attributes: Further SVG attributes, with underscores for hyphens.
+        """
+        self._add("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_, **attributes)
+
+    def path(
+        self, points: Iterable[tuple[float, float]], closed: bool = False, **attributes: object
+    ):
+        """Draw a line through points.
+
+        Args:
+            points: (x, y) of each; without points nothing is drawn.
+            closed: Whether the line returns to its start.
+            **attributes: Further SVG attributes, with underscores for hyphens.
+        """
         places = " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         if places:
-            self._add("path", d=f"M{places}{' Z' if closed else ''}", **more)
+            self._add("path", d=f"M{places}{' Z' if closed else ''}", **attributes)
 
-    def rect(self, x: float, y: float, width: float, height: float, **more: object):
-        """A filled box."""
-        self._add("rect", x=x, y=y, width=max(width, 0), height=height, **more)
+    def rect(self, x: float, y: float, width: float, height: float, **attributes: object):
+        """Draw a filled box.
 
-    def circle(self, x: float, y: float, r: float, **more: object):
-        """A dot."""
-        self._add("circle", cx=x, cy=y, r=r, **more)
+        Args:
+            x: Left edge.
+            y: Upper edge.
+            width: Width, 0 where it is negative.
+            height: Height.
+            **attributes: Further SVG attributes, with underscores for hyphens.
+        """
+        self._add("rect", x=x, y=y, width=max(width, 0), height=height, **attributes)
+
+    def circle(self, x: float, y: float, r: float, **attributes: object):
+        """Draw a dot.
+
+        Args:
+            x: Centre, from the left.
+            y: Centre, from the top.
+            r: Radius.
+            **attributes: Further SVG attributes, with underscores for hyphens.
+        """
+        self._add("circle", cx=x, cy=y, r=r, **attributes)
 
     def text(
-        self, x: float, y: float, words: str, class_: str = "", anchor: str = "", **more: object
+        self,
+        x: float,
+        y: float,
+        words: str,
+        class_: str = "",
+        anchor: str = "",
+        **attributes: object,
     ):
-        """Words at a baseline; anchor: "" for the start, middle or end."""
-        self._add("text", x=x, y=y, class_=class_, text_anchor=anchor, **more).text = words
+        """Write a text.
+
+        Args:
+            x: Position, from the left.
+            y: Baseline, from the top.
+            words: The text, escaped when it is serialised.
+            class_: Class of the style sheet.
+            anchor: "" for a text that starts at x, 'middle' or 'end'.
+            **attributes: Further SVG attributes, with underscores for hyphens.
+        """
+        self._add("text", x=x, y=y, class_=class_, text_anchor=anchor, **attributes).text = words
 
     def x_axis(
         self, scale: Scale, y: float, top: float, title: str, show: Callable[[float], str]
     ) -> None:
-        """Ticks, labels and grid lines below a plot that starts at `top`."""
+        """Draw ticks, labels and grid lines of a horizontal axis.
+
+        Args:
+            scale: The scale.
+            y: Position of the axis.
+            top: Upper end of the grid lines.
+            title: Title below the axis.
+            show: Writes a tick.
+        """
         for value in scale.ticks(6):
             self.line(scale(value), top, scale(value), y, "grid")
             self.text(scale(value), y + 18, show(value), anchor="middle")
@@ -135,14 +212,22 @@ class Sheet:
     def y_axis(
         self, scale: Scale, left: float, right: float, title: str, show: Callable[[float], str]
     ) -> None:
-        """Labels and grid lines; the title stands above the axis, to be read without turning."""
+        """Draw labels and grid lines of a vertical axis; its title stands above it.
+
+        Args:
+            scale: The scale.
+            left: Position of the axis.
+            right: Right end of the grid lines.
+            title: The title.
+            show: Writes a tick.
+        """
         for value in scale.ticks(5):
             self.line(left, scale(value), right, scale(value), "grid")
             self.text(left - 8, scale(value) + 4, show(value), anchor="end")
         self.text(0, scale.stop - 18, title)
 
     def svg(self) -> str:
-        """The markup."""
+        """Return the markup."""
         return ElementTree.tostring(self.root, encoding="unicode")
 
 
@@ -151,30 +236,66 @@ def _number(value: object) -> str:
 
 
 def thousands(value: float) -> str:
-    """A tick of a size."""
+    """Write a tick of a size.
+
+    Args:
+        value: The size.
+
+    Returns:
+        Such as '13,264'.
+    """
     return f"{value:,.0f}"
 
 
 def percents(value: float) -> str:
-    """A tick of a share, given in percent."""
-    return f"{value:g}\u202f%"
+    """Write a tick of a share.
+
+    Args:
+        value: The share in percent.
+
+    Returns:
+        Such as '95%'.
+    """
+    return f"{value:g}%"
 
 
 def changes(value: float) -> str:
-    """A tick of a relative change, given in percent."""
-    return f"{value:+g}\u202f%".replace("-", "\u2212") if value else "0"
+    """Write a tick of a relative change.
+
+    Args:
+        value: The change in percent.
+
+    Returns:
+        Such as '+2%'; the minus is U+2212.
+    """
+    return f"{value:+g}%".replace("-", "\u2212") if value else "0"
 
 
 def text_width(words: str, size: float = 12) -> float:
-    """About how wide a text is, in pixels; on the safe side."""
+    """Estimate the width of a text, rather too wide.
+
+    Args:
+        words: The text.
+        size: Size of the font in pixels.
+
+    Returns:
+        Pixels.
+    """
     return 0.58 * size * len(words)
 
 
-def free_places(wanted: Sequence[tuple[float, float]]) -> list[bool]:
-    """Which of the spans (start, end), in order of importance, do not overlap an earlier one."""
+def free_places(spans: Sequence[tuple[float, float]]) -> list[bool]:
+    """Decide which labels have room.
+
+    Args:
+        spans: (start, end) of each, in order of importance.
+
+    Returns:
+        Whether each overlaps no earlier one that has room.
+    """
     taken: list[tuple[float, float]] = []
     free = []
-    for start, end in wanted:
+    for start, end in spans:
         clear = all(end < a or start > b for a, b in taken)
         free.append(clear)
         if clear:
@@ -183,6 +304,16 @@ def free_places(wanted: Sequence[tuple[float, float]]) -> list[bool]:
 
 
 def sampled(low: int, high: int, *marks: int, points: int = 240) -> np.ndarray:
-    """int64: sizes low..high, even on a log axis, with the marks among them."""
+    """Sample sizes evenly on a log axis.
+
+    Args:
+        low: Smallest size.
+        high: Largest size.
+        *marks: Sizes that are included where they lie within.
+        points: About how many sizes.
+
+    Returns:
+        int64, ascending.
+    """
     even = np.unique(np.round(np.geomspace(low, high, points)).astype(np.int64))
     return np.union1d(even, [k for k in marks if low <= k <= high]).astype(np.int64)

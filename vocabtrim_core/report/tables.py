@@ -15,13 +15,20 @@ FORMULA = ("=", "+", "-", "@")
 
 
 def tables(facts: Facts) -> dict[str, str]:
-    """Name -> CSV text (UTF-8, one header line, shares in 0..1)."""
-    found = {"sizes": _sizes(facts), "curve": _curve(facts), "left_out": _left_out(facts)}
+    """Write the tables of a report.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Name of the file without its suffix -> CSV text (one header line, shares in 0..1).
+    """
+    texts = {"sizes": _sizes(facts), "curve": _curve(facts), "left_out": _left_out(facts)}
     if facts.elsewhere:
-        found["elsewhere"] = _elsewhere(facts)
+        texts["elsewhere"] = _elsewhere(facts)
     if facts.material.measured:
-        found["measured"] = _measured(facts)
-    return found
+        texts["measured"] = _measured(facts)
+    return texts
 
 
 def _sizes(facts: Facts) -> str:
@@ -86,12 +93,12 @@ def _elsewhere(facts: Facts) -> str:
 
 
 def _left_out(facts: Facts) -> str:
-    """Every token that occurs and is not kept, most frequent first."""
+    """List every token that occurs and is not kept, most frequent first."""
     material, lost = facts.material, facts.missing
     ids = lost.ids.tolist()
     texts = material.tokenizer.tokens(ids) if material.tokenizer else [""] * len(ids)
-    head = ("id", "token", "count", *(other.name for other in material.others))
-    others = [other.counts[lost.ids].tolist() for other in material.others]
+    head = ("id", "token", "count", *(counts.name for counts in material.others))
+    others = [counts.counts[lost.ids].tolist() for counts in material.others]
     rows = zip(ids, map(visible, texts), lost.counts.tolist(), *others, strict=True)
     return csv_text(head, rows)
 
@@ -114,7 +121,15 @@ def _measured(facts: Facts) -> str:
 
 
 def csv_text(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """One header line, then the rows; None is an empty cell."""
+    """Write a table as CSV.
+
+    Args:
+        head: The header.
+        rows: The rows; None is an empty cell.
+
+    Returns:
+        The text, with an apostrophe before texts that a spreadsheet would run as a formula.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(_cell, head))
@@ -123,7 +138,7 @@ def csv_text(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _cell(value: object) -> object:
-    """A text that a spreadsheet would run as a formula starts with an apostrophe instead."""
+    """Put an apostrophe before a text that a spreadsheet would run as a formula."""
     if isinstance(value, str) and value.startswith(FORMULA):
         return f"'{value}"
     return "" if value is None else value

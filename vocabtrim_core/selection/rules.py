@@ -24,7 +24,7 @@ UP_TO = "round k up to a multiple, such as 64 x tensor parallel"
 class Ids(File):
     """A set of token ids, as runs 3,10-19 in addresses."""
 
-    def found(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: At) -> Any:
         from vocabtrim_core.selection.lists import listed_ids
 
         return frozenset(listed_ids(value, None, at.vocab_size).tolist())

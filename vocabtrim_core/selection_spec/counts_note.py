@@ -1,4 +1,4 @@
-"""Which counts a selection was made on."""
+"""The note in a selection that names the counts it was made on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CountsNote:
-    """Which counts a choice was made on: the key decides, the rest says what differs."""
+    """The counts that a choice was made on: the key decides, the others explain a difference.
+
+    Attributes:
+        key: Key of the counts.
+        name: Their name.
+        tokens: Tokens counted.
+        vocab_size: V.
+        tokenizer: Name of the tokenizer.
+        tokenizer_sha256: Fingerprint of the tokenizer, in hexadecimal digits.
+        rule: The counting rule.
+        template: Name of the chat template.
+        template_sha256: Fingerprint of the chat template, in hexadecimal digits.
+    """
 
     key: str
     name: str
@@ -27,17 +39,32 @@ class CountsNote:
 
     @classmethod
     def of(cls, counts: TokenCounts) -> CountsNote:
-        """The note of these counts."""
-        about = counts.provenance
+        """Make the note of counts.
+
+        Args:
+            counts: The counts.
+
+        Returns:
+            The note.
+        """
+        provenance = counts.provenance
         names = ("tokenizer", "tokenizer_sha256", "rule", "template", "template_sha256")
-        made = {name: getattr(about, name) for name in names}
-        return cls(counts.key, counts.name, counts.tokens, counts.vocab_size, **made)
+        fields = {name: getattr(provenance, name) for name in names}
+        return cls(counts.key, counts.name, counts.tokens, counts.vocab_size, **fields)
 
 
-def check_counts(ours: CountsNote, counts: TokenCounts) -> None:
-    """InputError unless these are the counts a choice was made on."""
-    theirs = CountsNote.of(counts)
-    if ours.key == theirs.key:
+def check_counts(note: CountsNote, counts: TokenCounts) -> None:
+    """Check that counts are those a choice was made on.
+
+    Args:
+        note: The choice's note.
+        counts: The counts.
+
+    Raises:
+        InputError: They are others; the sentence names the first difference.
+    """
+    actual_note = CountsNote.of(counts)
+    if note.key == actual_note.key:
         return
     for field, name in (
         ("tokenizer_sha256", "tokenizer"),
@@ -45,17 +72,17 @@ def check_counts(ours: CountsNote, counts: TokenCounts) -> None:
         ("rule", "rule"),
         ("template_sha256", "template"),
     ):
-        mine, its = getattr(ours, field), getattr(theirs, field)
-        if mine != its:
+        expected, actual = getattr(note, field), getattr(actual_note, field)
+        if expected != actual:
             if name in ("tokenizer", "template"):
-                mine = f"{getattr(ours, name)} ({mine[:8]})"
-                its = f"{getattr(theirs, name)} ({its[:8]})"
+                expected = f"{getattr(note, name)} ({expected[:8]})"
+                actual = f"{getattr(actual_note, name)} ({actual[:8]})"
             raise InputError(
-                f"The choice was made with {name} {mine}, but {counts.name} was counted with "
-                f"{its}; give the counts {ours.key}."
+                f"The choice was made with {name} {expected}, but {counts.name} was counted with "
+                f"{actual}; give the counts {note.key}."
             )
     raise InputError(
-        f"The choice was made on {ours.name} ({ours.tokens:,} tokens, key {ours.key}), but "
-        f"these counts are {theirs.name} ({theirs.tokens:,} tokens, key {theirs.key}); choose "
-        "again on them, or give the counts it was made on."
+        f"The choice was made on {note.name} ({note.tokens:,} tokens, key {note.key}), but "
+        f"these counts are {actual_note.name} ({actual_note.tokens:,} tokens, key "
+        f"{actual_note.key}); choose again on them, or give the counts it was made on."
     )

@@ -1,4 +1,4 @@
-"""A draft architecture in commands, addresses and sessions: a name where it has one."""
+"""A draft architecture in commands, addresses and sessions: by name where it has one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 
 
 def own_drafts() -> list[str]:
-    """The config.json files of this workspace that are no presets, by name."""
+    """Names of the config.json files in this workspace, sorted."""
     return sorted(path.name for path in workspace.folder("drafts").glob("*.json"))
 
 
 def load_draft(name: str) -> DraftArchitecture:
-    """A preset, or a config.json of this workspace, over its own V."""
+    """Load a draft architecture by name.
+
+    Args:
+        name: A preset, or a config.json of this workspace.
+
+    Returns:
+        The architecture over its own V. InputError where the file cannot be read as one.
+    """
     from vocabtrim_core.draft_config import load_architecture
     from vocabtrim_core.draft_cost import PRESETS
 
@@ -35,19 +42,40 @@ def load_draft(name: str) -> DraftArchitecture:
 
 
 def draft_file(name: str) -> Path:
-    """Where the config.json of a draft lies that is no preset."""
+    """Locate the config.json of a draft that is no preset.
+
+    Args:
+        name: Its name in the workspace; folders in it are ignored.
+
+    Returns:
+        The path, whether or not the file exists.
+    """
     return workspace.folder("drafts") / Path(name).name
 
 
 def keep_config(content: bytes) -> str:
-    """Store a config.json under its content's name; returns the name."""
+    """Store a config.json under a name made from its content.
+
+    Args:
+        content: The bytes of the file.
+
+    Returns:
+        The name.
+    """
     name = f"config-{hashlib.sha256(content).hexdigest()[:8]}.json"
     write_atomic(draft_file(name), content)
     return name
 
 
 def default_draft(vocab_size: int) -> DraftArchitecture:
-    """The first preset whose model has this V, as in commands; else Llama's shapes over it."""
+    """Choose the draft architecture for a vocabulary size.
+
+    Args:
+        vocab_size: V.
+
+    Returns:
+        The first preset with this V, as in commands, else Llama 3.1's shapes over it.
+    """
     from vocabtrim_core.draft_config import preset_of
     from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
 
@@ -55,7 +83,14 @@ def default_draft(vocab_size: int) -> DraftArchitecture:
 
 
 def preset_name(shape: DraftArchitecture) -> str:
-    """The preset of these shapes; "" for other shapes."""
+    """Find the preset that has the shapes of an architecture.
+
+    Args:
+        shape: The architecture; its V and its charge of the feature fusion are not compared.
+
+    Returns:
+        The preset's name, "" for other shapes.
+    """
     from vocabtrim_core.draft_cost import PRESETS
 
     preset = PRESETS.get(shape.name)
@@ -63,7 +98,14 @@ def preset_name(shape: DraftArchitecture) -> str:
 
 
 def draft_name(shape: DraftArchitecture) -> str:
-    """The preset of these shapes, or a config of the workspace, which is kept there if need be."""
+    """Find the name of an architecture, and store its config.json where it has none.
+
+    Args:
+        shape: The architecture.
+
+    Returns:
+        A preset, or a config.json of the workspace.
+    """
     from vocabtrim_core.draft_config import kept_config
 
     if name := preset_name(shape):
@@ -79,15 +121,20 @@ def draft_name(shape: DraftArchitecture) -> str:
 
 
 def _alike(known: DraftArchitecture, shape: DraftArchitecture) -> bool:
-    own = {"vocab_size": shape.vocab_size, "fusion_per_step": shape.fusion_per_step}
-    return replace(known, **own) == shape
+    overrides = {"vocab_size": shape.vocab_size, "fusion_per_step": shape.fusion_per_step}
+    return replace(known, **overrides) == shape
 
 
-def draft_options(to: Any, usual: str) -> None:
-    """--draft and --draft-config, of which one may be given. usual: what is taken without."""
+def draft_options(to: Any, default: str) -> None:
+    """Declare --draft and --draft-config, of which one may be given.
+
+    Args:
+        to: The parser, or a group of one.
+        default: What is taken without either, in brackets, for the help.
+    """
     group = to.add_mutually_exclusive_group()
     group.add_argument(
-        "--draft", metavar="PRESET", help=f"draft architecture by name, see `drafts` {usual}"
+        "--draft", metavar="PRESET", help=f"draft architecture by name, see `drafts` {default}"
     )
     group.add_argument(
         "--draft-config",
@@ -99,9 +146,10 @@ def draft_options(to: Any, usual: str) -> None:
 
 
 class Draft(Kind):
-    """--draft or --draft-config, and what a draft step is charged with."""
+    """--draft or --draft-config, and whether a draft step is charged with the feature fusion."""
 
-    def add(self, to: Any, leaf: Leaf, default: Any, given: bool) -> None:
+    def add(self, to: Any, leaf: Leaf, default: Any, omit_defaults: bool) -> None:
+        """See `Kind.add`."""
         to.add_argument(
             "--fusion-per-cycle",
             action="store_true",
@@ -112,15 +160,29 @@ class Draft(Kind):
         draft_options(to, "(default: the first preset whose V is that of the counts)")
 
     def dests(self, leaf: Leaf) -> list[str]:
+        """See `Kind.dests`."""
         return ["draft", "draft_config", "fusion_per_cycle"]
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
+        """See `Kind.argv`."""
         name, file = preset_name(value), files.get("--draft-config", "DRAFT_CONFIG")
-        found = ["--draft", name] if name else ["--draft-config", str(file)]
-        return found if value.fusion_per_step else [*found, "--fusion-per-cycle"]
+        words = ["--draft", name] if name else ["--draft-config", str(file)]
+        return words if value.fusion_per_step else [*words, "--fusion-per-cycle"]
 
     def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
-        """What is named, else the first preset with this V; notes go to stderr."""
+        """Read the named architecture, else the first preset with this V; notes go to stderr.
+
+        Args:
+            leaf: The field's leaf.
+            arguments: The parsed command line.
+            at: V of the counts.
+
+        Returns:
+            The architecture over V.
+
+        Raises:
+            InputError: No preset has this V and none is named.
+        """
         from vocabtrim_core.draft_config import fitted, preset_of
 
         named = _named(arguments) or preset_of(at.vocab_size)
@@ -130,19 +192,33 @@ class Draft(Kind):
                 "give the target's config.json with --draft-config FILE, or name a preset with "
                 "--draft."
             )
-        found, note = fitted(named, at.vocab_size)
+        shape, note = fitted(named, at.vocab_size)
         if note:
             print(note, file=sys.stderr)
         per_cycle = getattr(arguments, "fusion_per_cycle", None)
-        return replace(found, fusion_per_step=False) if per_cycle else found
+        return replace(shape, fusion_per_step=False) if per_cycle else shape
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
-        found = {"draft": value.name}
+        """See `Kind.query`; other shapes than a preset's stand in the address as JSON."""
+        parameters = {"draft": value.name}
         if not value.fusion_per_step:
-            found["fusion"] = "false"
-        return found if preset_name(value) else found | {"shape": JSON.show(value)}
+            parameters["fusion"] = "false"
+        return parameters if preset_name(value) else parameters | {"shape": JSON.show(value)}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+        """Read the architecture of an address: its shapes, its name, or the default for V.
+
+        Args:
+            leaf: The field's leaf.
+            query: Parameter -> text.
+            at: V of the counts.
+
+        Returns:
+            The architecture over V.
+
+        Raises:
+            InputError: The name is unknown, or a parameter cannot be read.
+        """
         from vocabtrim_core.draft_config import fitted
         from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 
@@ -153,17 +229,19 @@ class Draft(Kind):
             raise InputError(f"The link's fusion must be true or false, not {fusion!r}.")
         if name is not None and name not in PRESETS and name not in own_drafts():
             raise InputError(f"The link's draft {name!r} is no draft architecture known by name.")
-        found = default_draft(at.vocab_size) if name is None else load_draft(name)
-        return replace(fitted(found, at.vocab_size)[0], fusion_per_step=fusion == "true")
+        known = default_draft(at.vocab_size) if name is None else load_draft(name)
+        return replace(fitted(known, at.vocab_size)[0], fusion_per_step=fusion == "true")
 
     def session(self, leaf: Leaf, value: Any) -> dict[str, Any]:
+        """See `Kind.session`."""
         return {"draft": draft_name(value), "fusion": value.fusion_per_step}
 
     def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
+        """See `Kind.from_session`."""
         from vocabtrim_core.draft_config import fitted
 
-        found, _ = fitted(load_draft(session["draft"]), at.vocab_size)
-        return replace(found, fusion_per_step=session["fusion"])
+        shape, _ = fitted(load_draft(session["draft"]), at.vocab_size)
+        return replace(shape, fusion_per_step=session["fusion"])
 
 
 def _named(arguments: Namespace) -> DraftArchitecture | None:
@@ -171,10 +249,10 @@ def _named(arguments: Namespace) -> DraftArchitecture | None:
     from vocabtrim_core.draft_cost import PRESETS
 
     if arguments.draft_config:
-        found = load_architecture(arguments.draft_config)
-        if note := published(found):
+        shape = load_architecture(arguments.draft_config)
+        if note := published(shape):
             print(note, file=sys.stderr)
-        return found
+        return shape
     if arguments.draft and arguments.draft not in PRESETS:
         raise InputError(
             f"There is no draft architecture {arguments.draft!r}; choose one of "
@@ -184,7 +262,18 @@ def _named(arguments: Namespace) -> DraftArchitecture | None:
 
 
 def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | None:
-    """The draft asked for; without one, what fits, or none when nothing does."""
+    """Read the architecture where the command can do without one.
+
+    Args:
+        arguments: The parsed command line.
+        vocab_size: V of the counts.
+
+    Returns:
+        The one that is named, else the first preset with this V, else None.
+
+    Raises:
+        InputError: The one that is named cannot be loaded.
+    """
     try:
         return DRAFT.from_argv(Leaf(), arguments, At(vocab_size))
     except InputError:

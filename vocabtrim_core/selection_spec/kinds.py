@@ -20,23 +20,39 @@ FIRST = 5  # settings that stand before a draft's shapes in a packed pin; later 
 
 
 class Pins(Several):
-    """Pinned choices: their k alone in commands; packed, a list of values each, in addresses."""
+    """Pinned choices: only their k in commands; packed, one list of values each, in addresses."""
 
     def argv(self, leaf: Leaf, value: Any, files: Mapping[str, str | Path]) -> list[str]:
+        """See `Kind.argv`."""
         ks = (str(pin.settings.k) for pin in value if pin.settings.k)
         return [part for k in ks for part in (leaf.flag, k)]
 
     def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+        """See `Kind.from_argv`; without counts, UNSET."""
         if getattr(arguments, "pin", None) is None or at.counts is None:
             return UNSET
-        plain = Namespace(**vars(arguments) | dict.fromkeys(("min_coverage", "k_min", "k_max")))
-        made = (from_argv(Settings, Namespace(**vars(plain) | {"k": k}), at) for k in arguments.pin)
-        return tuple(Pin(at.counts.key, at.counts.name, Settings(**found)) for found in made)
+        plain = vars(arguments) | dict.fromkeys(("min_coverage", "k_min", "k_max"))
+        settings = (from_argv(Settings, Namespace(**plain | {"k": k}), at) for k in arguments.pin)
+        return tuple(Pin(at.counts.key, at.counts.name, Settings(**values)) for values in settings)
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
+        """See `Kind.query`."""
         return {leaf.param: JSON.show([_packed(pin) for pin in value])}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+        """Read packed pins.
+
+        Args:
+            leaf: The field's leaf.
+            query: Parameter -> text.
+            at: The context of the values.
+
+        Returns:
+            The pins, UNSET without the parameter.
+
+        Raises:
+            InputError: The parameter is no list of packed pins.
+        """
         if leaf.param not in query:
             return UNSET
         try:
@@ -54,46 +70,70 @@ def _packed(pin: Pin) -> list[Any]:
 
 
 def _unpacked(row: list[Any], at: At) -> Pin:
-    """ValueError for what is no packed pin."""
+    """Unpack a pin; ValueError for a list that is none."""
     counts, name, draft, fusion, *numbers = row
     shape = numbers.pop(FIRST) if len(numbers) > FIRST else ""
     query = {"draft": draft, "fusion": "true" if fusion else "false", "shape": shape}
-    known = msgspec.to_builtins(DRAFT.from_query(Leaf(), query, at))
+    architecture = msgspec.to_builtins(DRAFT.from_query(Leaf(), query, at))
     names = [field.name for field in fields(Settings)[1:]]
-    settings = {"architecture": known, **dict(zip(names, numbers, strict=False))}
+    settings = {"architecture": architecture, **dict(zip(names, numbers, strict=False))}
     return msgspec.convert({"counts": counts, "name": name, "settings": settings}, Pin)
 
 
 class Own(File):
-    """Tokens of one's own: a file in commands; by their sha256 in addresses, which the workspace
-    has the tokens of (thousands of ids are too many for an address)."""
+    """Tokens that no size gives: a file in commands, a sha256 in addresses.
 
-    def found(self, value: Any, at: At) -> Any:
-        """The tokens of the file; kept in the workspace, where links look for them."""
+    Thousands of ids are too many for an address; the workspace stores the tokens by their sha256.
+    """
+
+    def resolve(self, value: Any, at: At) -> Any:
+        """Read the tokens of a file, and keep them in the workspace for links.
+
+        Args:
+            value: The path.
+            at: The counts, whose V the tokens must have.
+
+        Returns:
+            The tokens. InputError where the file is no sound vocabulary for the counts.
+        """
         from vocabtrim_core.mappings.importing import sound_for
         from vocabtrim_core.mappings.store import keep
 
         assert at.counts
-        found = sound_for(value, at.counts)
-        about = found.about or f"imported from {found.name} ({found.kind})"
-        keep(found.vocabulary, at.counts, about)
-        return OwnTokens.of(found.vocabulary, about)
+        mapping = sound_for(value, at.counts)
+        about = mapping.about or f"imported from {mapping.name} ({mapping.kind})"
+        keep(mapping.vocabulary, at.counts, about)
+        return OwnTokens.of(mapping.vocabulary, about)
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
+        """See `Kind.query`."""
         return {leaf.param: "true"}
 
     def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+        """Find the tokens in the workspace by the sha256 in the address.
+
+        Args:
+            leaf: The field's leaf.
+            query: Parameter -> text; `ids` holds the first digits of the sha256.
+            at: The counts.
+
+        Returns:
+            The tokens, UNSET without the parameter or without counts.
+
+        Raises:
+            InputError: The workspace does not have them.
+        """
         from vocabtrim_core.mappings.store import find
 
         if leaf.param not in query or at.counts is None:
             return UNSET
-        found = find(query.get("ids", ""), at.counts)
-        if found is None:
+        mapping = find(query.get("ids", ""), at.counts)
+        if mapping is None:
             raise InputError(
                 f"The link is about the vocabulary {query.get('ids') or '(none)'}, which is not in "
                 "this workspace; open its choice.json, which holds the tokens."
             )
-        return OwnTokens.of(found.vocabulary, found.about)
+        return OwnTokens.of(mapping.vocabulary, mapping.about)
 
 
-PINS, OWN = Pins("K", integer, more=(("action", "append"),)), Own("FILE", Path)
+PINS, OWN = Pins("K", integer, keywords=(("action", "append"),)), Own("FILE", Path)

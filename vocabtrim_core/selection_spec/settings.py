@@ -1,4 +1,4 @@
-"""The parts of a selection: what is weighed, what is pinned, tailored and brought along."""
+"""The parts of a selection: settings, pins, the tailored mix and own tokens."""
 
 from __future__ import annotations
 
@@ -32,7 +32,16 @@ Budgets = tuple[tuple[str, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is weighed and where it is searched. Shares in 0..1; k None is the optimum, k_max V."""
+    """What is weighed and where it is searched.
+
+    Attributes:
+        architecture: The draft, over V.
+        alpha: Weight of coverage against latency reduction, 0..1.
+        floor: Least coverage, 0..1.
+        k: Size of the vocabulary, None for the exact optimum.
+        k_min: Smallest size that is searched.
+        k_max: Largest size that is searched, None for V.
+    """
 
     architecture: Annotated[DraftArchitecture, Leaf(DRAFT, "--draft", "draft", stated=True)]
     alpha: Annotated[float, Leaf(WEIGHT, "--alpha", "alpha", ALPHA, stated=True)] = 0.5
@@ -44,7 +53,14 @@ class Settings:
     )
 
     def over(self, vocab_size: int) -> Settings:
-        """The same over another V: shapes over it, bounds within it."""
+        """Move the settings to another vocabulary size.
+
+        Args:
+            vocab_size: The new V.
+
+        Returns:
+            The settings with shapes over it and bounds within it.
+        """
         return replace(
             self,
             architecture=replace(self.architecture, vocab_size=vocab_size),
@@ -53,7 +69,14 @@ class Settings:
         )
 
     def tradeoff(self, curve: CoverageCurve) -> TradeOff:
-        """The trade-off these settings describe; InputError for values out of range."""
+        """Make the trade-off that these settings describe.
+
+        Args:
+            curve: The coverage curve of the counts.
+
+        Returns:
+            The trade-off. InputError for values out of range.
+        """
         from vocabtrim_core.tradeoff import TradeOff
 
         return TradeOff(curve, self.architecture, self.alpha, self.floor, self.k_min, self.k_max)
@@ -61,7 +84,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A choice kept for comparison: counts by key and name, and its settings."""
+    """A choice kept for comparison.
+
+    Attributes:
+        counts: Key of its counts.
+        name: Name of its counts.
+        settings: Its settings.
+    """
 
     counts: str
     name: str
@@ -70,8 +99,15 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How tokens were tailored: corpora by key with their shares of the traffic, named sets to
-    keep, (script, tokens) budgets, and the least coverage of every corpus, 0..1."""
+    """How tokens were tailored to several corpora.
+
+    Attributes:
+        sets: Keys of the counts.
+        weights: Share of the traffic of each, empty for equal shares.
+        protect: Named sets that are kept.
+        scripts: (script, tokens): at least so many of its most frequent tokens are kept.
+        floor_every: Least coverage of every corpus, 0..1, None for no floor.
+    """
 
     sets: tuple[str, ...] = ()
     weights: Annotated[tuple[float, ...], Leaf(NUMBERS, "--weights", "", SHARES, metavar="W")] = ()
@@ -82,9 +118,11 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class OwnTokens:
-    """Tokens that no size and no rule gives: tailored to a mix, imported, grown by hand.
+    """Tokens that no size and no rule gives: tailored to a mix, imported, or chosen by hand.
 
-    about: how they were chosen, in a few words.  ids: as runs, '3,10-19'.
+    Attributes:
+        about: How they were chosen, in a few words.
+        ids: The token ids as runs, '3,10-19'.
     """
 
     about: str
@@ -92,11 +130,26 @@ class OwnTokens:
 
     @classmethod
     def of(cls, vocabulary: DraftVocabulary, about: str) -> OwnTokens:
-        """The tokens of a vocabulary."""
+        """Note the tokens of a vocabulary.
+
+        Args:
+            vocabulary: The vocabulary.
+            about: How it was chosen, in a few words.
+
+        Returns:
+            The tokens.
+        """
         return cls(about, to_runs(vocabulary.ids.tolist()))
 
     def vocabulary(self, vocab_size: int) -> DraftVocabulary:
-        """The tokens again; InputError for ids that are none of V."""
+        """Make the vocabulary again.
+
+        Args:
+            vocab_size: V.
+
+        Returns:
+            The vocabulary. InputError for ids outside 0..V-1.
+        """
         from vocabtrim_core.vocabulary import DraftVocabulary
 
         return DraftVocabulary.of(from_runs(self.ids, "The choice's own ids"), vocab_size)

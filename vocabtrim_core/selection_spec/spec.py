@@ -1,7 +1,7 @@
-"""A whole selection as one value: what was counted, every setting, the result. `choice.json`.
+"""A selection as one value: the counts, every setting and the result; the content of choice.json.
 
-It reopens exactly: the same counts and settings give the same k and the same tokens, and both are
-checked when they do. Stale counts are recognised, never used silently.
+The same counts and settings give the same k and the same tokens when it is opened again. Both are
+checked then, and counts that have changed are refused.
 """
 
 from __future__ import annotations
@@ -48,13 +48,23 @@ Keys = tuple[str, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class SelectionSpec:
-    """Everything that decides a vocabulary, on paper. k and vocabulary_sha256: the result, to be
-    found again when reopened.
+    """Everything that decides a vocabulary, and the result.
 
-    own: the tokens themselves, where settings and rules did not choose them; settings.k is then
-    their number, there are no rules, and mix says how they were tailored.  on: keys of the counts
-    it is measured on, None for all that are at hand.  served: key of the counts that a forecast is
-    about, "" for those the choice was made on.
+    Attributes:
+        counts: The counts it was made on.
+        settings: What is weighed and where it is searched.
+        k: Size of the vocabulary.
+        vocabulary_sha256: Hash of the vocabulary, checked when the choice is opened.
+        rules: What must and must not be in the vocabulary.
+        pins: Choices kept for comparison.
+        note: A line of the user's.
+        forecast: Assumptions of the forecast.
+        own: The tokens themselves where settings and rules did not choose them; settings.k is then
+            their number, there are no rules, and mix says how they were tailored.
+        mix: How own tokens were tailored.
+        on: Keys of the counts it is measured on, None for all in the workspace.
+        served: Key of the counts that the forecast is about, "" for those the choice was made on.
+        format: Name and version of the file format.
     """
 
     counts: CountsNote
@@ -72,69 +82,95 @@ class SelectionSpec:
     format: Literal["vocabtrim-choice-1"] = FORMAT
 
     @classmethod
-    def make(cls, counts: TokenCounts, settings: Settings, **more: Any) -> SelectionSpec:
-        """The choice that these settings make on these counts, or that `own` is.
+    def make(cls, counts: TokenCounts, settings: Settings, **other_fields: Any) -> SelectionSpec:
+        """Make the choice that these settings give on these counts, or that `own` is.
 
-        more: any of the fields from rules to served.
+        Args:
+            counts: The counts.
+            settings: What is weighed.
+            **other_fields: Any of the fields from rules to served.
+
+        Returns:
+            The choice with its result. InputError where the settings allow no size.
         """
         from vocabtrim_core.selection_spec.opened import opened
 
-        own = more.get("own")
-        found = opened(counts, settings, more.get("rules", NO_RULES), own)
-        k = len(found.vocabulary)
+        own = other_fields.get("own")
+        selection = opened(counts, settings, other_fields.get("rules", NO_RULES), own)
+        k = len(selection.vocabulary)
         if own:
-            settings, more["rules"] = replace(settings, k=k), NO_RULES
-        return cls(CountsNote.of(counts), settings, k, found.vocabulary.sha256, **more)
+            settings, other_fields["rules"] = replace(settings, k=k), NO_RULES
+        return cls(CountsNote.of(counts), settings, k, selection.vocabulary.sha256, **other_fields)
 
     def open(self, counts: TokenCounts) -> Opened:
-        """The choice again, on the counts it was made on.
+        """Apply the choice again to the counts it was made on.
 
-        InputError, saying what differs, for any other counts and for a result that is not found
-        again.
+        Args:
+            counts: The counts.
+
+        Returns:
+            The choice on its counts.
+
+        Raises:
+            InputError: The counts are others, or the result is not the same again; the sentence
+                names the difference.
         """
         from vocabtrim_core.selection_spec.opened import opened
 
         check_counts(self.counts, counts)
-        found = opened(counts, self.settings, self.rules, self.own)
-        if found.vocabulary.sha256 != self.vocabulary_sha256:
+        selection = opened(counts, self.settings, self.rules, self.own)
+        if selection.vocabulary.sha256 != self.vocabulary_sha256:
             raise InputError(
                 f"The choice names {self.k:,} tokens with sha256 {self.vocabulary_sha256[:12]}, "
-                f"but its settings give {len(found.vocabulary):,} others on {counts.name}; it was "
-                "edited, or made by another version. Choose again."
+                f"but its settings give {len(selection.vocabulary):,} others on {counts.name}; "
+                "it was edited, or made by another version. Choose again."
             )
-        return found
+        return selection
 
     # --- addresses and commands
 
     def query(self) -> dict[str, str]:
-        """The parameters of a link; those at their default are left out."""
-        found = {"counts": self.counts.key, **codec.to_query(self)}
-        return found | {"ids": self.vocabulary_sha256[:16]}
+        """Return the parameters of a link; those at their default are left out."""
+        parameters = {"counts": self.counts.key, **codec.to_query(self)}
+        return parameters | {"ids": self.vocabulary_sha256[:16]}
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], counts: TokenCounts) -> SelectionSpec:
-        """The choice of a link, made again on the counts it names.
+        """Make the choice of a link again.
 
-        InputError, naming the parameter, for anything that is no such link, and when the counts or
-        the result are not those of the link.
+        Args:
+            query: Parameter -> text.
+            counts: The counts that the link names.
+
+        Returns:
+            The choice.
+
+        Raises:
+            InputError: A parameter cannot be read, or counts or result are not those of the link.
         """
         key = query.get("counts", "")
         if key != counts.key:
             raise InputError(f"The link is about the counts {key or '(none)'}, not {counts.key}.")
         at = At(counts.vocab_size, counts)
-        found = cls.make(counts, **codec.from_query(cls, query, at))
-        if not found.vocabulary_sha256.startswith(query.get("ids", "")):
+        spec = cls.make(counts, **codec.from_query(cls, query, at))
+        if not spec.vocabulary_sha256.startswith(query.get("ids", "")):
             raise InputError(
-                f"The link names other tokens than its settings give ({found.k:,} of them); it was "
+                f"The link names other tokens than its settings give ({spec.k:,} of them); it was "
                 "edited, or made by another version. Choose again."
             )
-        return found
+        return spec
 
     def argv(self, files: Mapping[str, str | Path] | None = None) -> list[str]:
-        """The options of `choice save`; files as in `fields.leaf.to_argv`.
+        """Write the options of `choice save`.
 
-        They leave out what no option says: pins without a k or on other counts, the mix of own
-        tokens (an option of `select`) and their search bounds, a forecast's baseline.
+        Left out is what no option takes: pins without a k or on other counts, the mix of own tokens
+        (an option of `select`) with their search bounds, and a forecast's baseline.
+
+        Args:
+            files: Option -> path, as in `fields.leaf.to_argv`.
+
+        Returns:
+            Words of a command line.
         """
         leave = ("k", "k_min", "k_max") if self.own else ()
         return codec.to_argv(self, files, leave=leave, stated=True)
@@ -142,20 +178,37 @@ class SelectionSpec:
     # --- choice.json
 
     def save(self, path: str | Path) -> Path:
-        """Write choice.json, atomically; equal choices give equal bytes."""
+        """Write choice.json, atomically.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The path.
+        """
         return write_atomic(path, self.dumps().encode())
 
     def dumps(self) -> str:
-        """The text of choice.json."""
-        whole = msgspec.to_builtins(self, order="deterministic")
-        for field, about in codec.table(type(self)):
-            if about.later and getattr(self, field.name) == field.default:
-                del whole[field.name]
-        return msgspec.json.format(msgspec.json.encode(whole), indent=2).decode() + "\n"
+        """Return the text of choice.json; equal choices give equal texts."""
+        content = msgspec.to_builtins(self, order="deterministic")
+        for field, leaf in codec.table(type(self)):
+            if leaf.later and getattr(self, field.name) == field.default:
+                del content[field.name]
+        return msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n"
 
     @classmethod
     def load(cls, path: str | Path) -> SelectionSpec:
-        """Read what `save` wrote; InputError names the file and the field otherwise."""
+        """Read a choice.json.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The choice.
+
+        Raises:
+            InputError: The file cannot be read, or a field is wrong or unknown.
+        """
         path = Path(path)
         try:
             text = path.read_text("utf-8")
@@ -165,7 +218,18 @@ class SelectionSpec:
 
     @classmethod
     def loads(cls, text: str, where: str = "choice.json") -> SelectionSpec:
-        """From the text of a choice.json."""
+        """Read the text of a choice.json.
+
+        Args:
+            text: The text.
+            where: Name of the file, for sentences on errors.
+
+        Returns:
+            The choice.
+
+        Raises:
+            InputError: The text is no choice, or a field is wrong or unknown.
+        """
         try:
             raw = msgspec.json.decode(text)
             if not isinstance(raw, dict) or raw.get("format") != FORMAT:
@@ -178,15 +242,15 @@ class SelectionSpec:
         return choice
 
 
-def _unknown(raw: Any, made: Any, at: str = "") -> str | None:
-    """Path of the first JSON field that `made`, as JSON, has no place for."""
-    if isinstance(raw, dict) and isinstance(made, dict):
+def _unknown(raw: Any, known: Any, at: str = "") -> str | None:
+    """Return the path of the first JSON field that `known`, as JSON, does not have."""
+    if isinstance(raw, dict) and isinstance(known, dict):
         for name, item in raw.items():
             path = f"{at}.{name}" if at else name
-            found = path if name not in made else _unknown(item, made[name], path)
-            if found:
-                return found
-    if isinstance(raw, list) and isinstance(made, list | tuple):
-        pairs = enumerate(zip(raw, made, strict=False))
+            unknown = path if name not in known else _unknown(item, known[name], path)
+            if unknown:
+                return unknown
+    if isinstance(raw, list) and isinstance(known, list | tuple):
+        pairs = enumerate(zip(raw, known, strict=False))
         return next((p for i, (x, y) in pairs if (p := _unknown(x, y, f"{at}[{i}]"))), None)
     return None

@@ -1,4 +1,4 @@
-"""Selections of the workspace, under the hash of their choice.json: what short links name."""
+"""Selections of the workspace by the hash of their choice.json, which short links name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,31 @@ from vocabtrim_core.workspace.files import write_atomic
 
 
 def keep(spec: SelectionSpec) -> Path:
-    """Its choice.json, written once; the stem is the hash, 16 digits."""
+    """Store the choice.json of a selection, once.
+
+    Args:
+        spec: The selection.
+
+    Returns:
+        The path; its stem is the hash, 16 hexadecimal digits.
+    """
     text = spec.dumps().encode()
     path = folder("choices") / f"{hashlib.sha256(text).hexdigest()[:16]}.json"
     return path if path.is_file() else write_atomic(path, text)
 
 
 def find(digest: str) -> SelectionSpec:
-    """The selection under a hash; InputError where the workspace has none."""
+    """Find a stored selection.
+
+    Args:
+        digest: The hash, 16 hexadecimal digits.
+
+    Returns:
+        The selection.
+
+    Raises:
+        InputError: The workspace does not have it, or the file was changed.
+    """
     path = folder("choices") / f"{digest}.json"
     if not re.fullmatch(r"[0-9a-f]{16}", digest) or not path.is_file():
         raise InputError(

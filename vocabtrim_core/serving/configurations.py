@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Annotated
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import WHOLE
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration
 from vocabtrim_core.serving.sglang_server_info import draft_size
@@ -18,9 +21,12 @@ NO_SPECULATION = "no speculation"
 class Drafting:
     """How drafts are used. draft_tokens: verified per cycle, None for a chain's steps + 1."""
 
-    steps: int = 3
-    topk: int = 1
-    draft_tokens: int | None = None
+    steps: Annotated[int, Leaf(WHOLE, "--steps", help="draft steps per cycle")] = 3
+    topk: Annotated[int, Leaf(WHOLE, "--topk", help="branches per step")] = 1
+    draft_tokens: Annotated[
+        int | None,
+        Leaf(WHOLE, "--draft-tokens", help="verified per cycle", unset="steps + 1"),
+    ] = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "topk"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from vocabtrim_core.fields.kinds import FLAG, WHOLE
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.serving.measurement import Answer, Configuration
 
 
@@ -21,9 +23,11 @@ class Prompt:
 class Generation:
     """How answers are generated. Greedy at temperature 0, the only one that is compared."""
 
-    max_new_tokens: int = 256
+    max_new_tokens: Annotated[int, Leaf(WHOLE, "--max-new-tokens", help="of an answer")] = 128
     temperature: float = 0.0
-    ignore_eos: bool = False
+    ignore_eos: Annotated[
+        bool, Leaf(FLAG, "--ignore-eos", help="answers of exactly so many tokens")
+    ] = False
 
 
 class EngineError(Exception):

@@ -10,9 +10,12 @@ import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import NUMBER, REPEATED, WHOLE
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.serving import hardware
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer, Configuration
@@ -23,6 +26,14 @@ from vocabtrim_core.serving.sglang_server_info import Value, read
 
 HOST = "127.0.0.1"
 READY_SECONDS = 900.0  # weights of a large target from a slow disk, and its CUDA graphs
+MEMORY = "of GPU memory for weights and KV cache"
+CONTEXT = "tokens of a prompt and its answer (default: the target's)"
+EXTRA = "one more of SGLang, as in --server-argument=--disable-cuda-graph"
+SIMULATE = (
+    "random weights and an acceptance length the server makes up: the latency curve alone, over "
+    "--k or --draft"
+)
+READY = "until a server must answer"
 NO_GPU = (
     "There is no NVIDIA GPU here (nvidia-smi finds none); measure with --engine torch, or attach "
     "servers of another machine with --engine sglang --url."
@@ -54,13 +65,19 @@ class Launch:
     times mean something; None measures the real drafts.  ready: seconds until it must answer.
     """
 
-    mem_fraction: float = 0.75
+    mem_fraction: Annotated[float, Leaf(NUMBER, "--mem-fraction", help=MEMORY, metavar="SHARE")] = (
+        0.75
+    )
     dtype: str = "bfloat16"
-    context: int | None = None
-    extra: tuple[str, ...] = ()
-    simulate: float | None = None
+    context: Annotated[int | None, Leaf(WHOLE, "--context", help=CONTEXT, metavar="TOKENS")] = None
+    extra: Annotated[
+        tuple[str, ...], Leaf(REPEATED, "--server-argument", help=EXTRA, metavar="ARGUMENT")
+    ] = ()
+    simulate: Annotated[
+        float | None, Leaf(NUMBER, "--simulate-acceptance", help=SIMULATE, metavar="LENGTH")
+    ] = None
     seed: int = 42
-    ready: float = READY_SECONDS
+    ready: Annotated[float, Leaf(NUMBER, "--ready", help=READY, metavar="SECONDS")] = READY_SECONDS
 
     def __post_init__(self) -> None:
         if not 0 < self.mem_fraction < 1:

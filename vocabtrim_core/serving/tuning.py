@@ -16,17 +16,22 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import optuna
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import WHOLES
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.optuna_storage import held, load_study, open_study, studies_url
 from vocabtrim_core.serving.engine import EngineError
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import acceptance_length, interval
 
+STEPS = "draft steps per cycle to choose from"
+TOPKS = "branches per step to choose from, 1 for a chain"
+VERIFIED = "tokens verified per cycle to choose from, for trees"
 MOST_FAILURES = 3  # in a row; more would only spend the GPU
 MOST_REPEATS = 8  # proposals of something measured before what is left is drawn at random
 COMPLETE, FAIL = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL
@@ -40,9 +45,9 @@ class Space:
     """
 
     drafts: Mapping[int, str]
-    steps: tuple[int, ...] = (3,)
-    topks: tuple[int, ...] = (1,)
-    draft_tokens: tuple[int, ...] = ()
+    steps: Annotated[tuple[int, ...], Leaf(WHOLES, "--steps", help=STEPS)] = (2, 3, 4, 5)
+    topks: Annotated[tuple[int, ...], Leaf(WHOLES, "--topk", help=TOPKS)] = (1,)
+    draft_tokens: Annotated[tuple[int, ...], Leaf(WHOLES, "--draft-tokens", help=VERIFIED)] = ()
 
     def __post_init__(self) -> None:
         for name, values in (

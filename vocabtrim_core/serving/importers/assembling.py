@@ -12,9 +12,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.kinds import FLAG, NAMES, TEXT, WHOLE
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.model_config import LARGEST
 from vocabtrim_core.serving.importers.formats import FORMATS
 from vocabtrim_core.serving.importers.importer import Importer, Piece
@@ -29,6 +31,16 @@ from vocabtrim_core.serving.measurement import (
 
 MANY = 12  # measurements out of one import; more only when the user says which
 OWN = ("configurations", "runs", "prompts", "engine")
+SIZES = (
+    "draft vocabulary sizes: one per file (0 where nothing is drafted), one for all, or DRAFT=K by "
+    "a part of the draft's name; they win over what the files say"
+)
+ONLY = "take only measurements whose target or prompts contain this"
+POOL = (
+    "runs that are alike in several files are runs of one configuration; they are paired with "
+    "those of others when files that were made in turns are named in turns (default: every file is "
+    "a configuration of its own, unless two have the same --label)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +53,16 @@ class Hints:
     out.  pool: runs that are alike in several files are runs of one configuration.
     """
 
-    ks: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    target: str = ""
-    vocab_size: int | None = None
-    concurrency: int | None = None
-    device: str = ""
-    only: str = ""
-    pool: bool = False
+    ks: Annotated[tuple[str, ...], Leaf(NAMES, "--k", help=SIZES, metavar="K")] = ()
+    labels: Annotated[tuple[str, ...], Leaf(NAMES, "--label", help="names, one per file")] = ()
+    target: Annotated[str, Leaf(TEXT, "--target", help="the target model", metavar="NAME")] = ""
+    vocab_size: Annotated[
+        int | None, Leaf(WHOLE, "--vocab-size", help="the target's vocabulary size", metavar="V")
+    ] = None
+    concurrency: Annotated[int | None, Leaf(WHOLE, "--concurrency", help="requests at once")] = None
+    device: Annotated[str, Leaf(TEXT, "--device", help="the GPU or CPU", metavar="NAME")] = ""
+    only: Annotated[str, Leaf(TEXT, "--only", help=ONLY)] = ""
+    pool: Annotated[bool, Leaf(FLAG, "--pool", help=POOL)] = False
 
 
 def import_results(

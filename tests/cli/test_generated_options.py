@@ -1,0 +1,95 @@
+"""Options that are generated from the dataclasses they fill: what is written is read again."""
+
+import argparse
+from dataclasses import fields
+
+import pytest
+
+from vocabtrim_core.cli import COMMANDS
+from vocabtrim_core.drafts.completion_clients import Sampling
+from vocabtrim_core.drafts.demo_target import DemoShape
+from vocabtrim_core.drafts.plan import TOY_PLAN, Deployment, TrainingPlan
+from vocabtrim_core.fields.leaf import At, from_argv, table, to_argv
+from vocabtrim_core.serving.configurations import Drafting
+from vocabtrim_core.serving.engine import Generation
+from vocabtrim_core.serving.importers import Hints
+from vocabtrim_core.serving.sglang_launch import Launch
+from vocabtrim_core.serving.tuning import Space
+
+# command, what it cannot do without, values that differ from the default in every option
+VALUES = [
+    ("train", ["--target", "demo"], TOY_PLAN),
+    (
+        "train",
+        ["--target", "demo"],
+        TrainingPlan(3, 7, 2, 4, 2e-4, 0.015, 0.5, 5, "target", 6, True, 0, 9),
+    ),
+    ("train", ["--target", "demo"], Deployment("cuda", 2, 3, 1, "node-0.example")),
+    ("train", ["--target", "demo"], Sampling(0.7, 64)),
+    ("regenerate", ["--target", "demo", "--out", "a.jsonl"], Sampling(1.25, 1)),
+    ("demo-target", [], DemoShape(700, 128, 5, 64, 2, minutes=0.5, steps=3)),
+    ("bench", [], Drafting(4, 2, 8)),
+    ("bench", [], Generation(7, ignore_eos=True)),
+    (
+        "bench",
+        [],
+        Launch(
+            0.5,
+            context=512,
+            extra=("--tp=1", "--disable-cuda-graph", "c d"),
+            simulate=2.5,
+            ready=1.5,
+        ),
+    ),
+    ("tune", [], Space({5: "a"}, (2, 6), (1, 4), (8, 16))),
+    (
+        "import-results",
+        ["a.json"],
+        Hints(("0", "4380"), ("a", "b"), "t", 600, 4, "GPU", "part", True),
+    ),
+]
+
+
+def parse(command: str, argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    next(c for c in COMMANDS if c.name == command).arguments(parser)
+    return parser.parse_args(argv)
+
+
+@pytest.mark.parametrize(("command", "needed", "value"), VALUES)
+def test_options_that_are_written_are_read_again(command, needed, value):
+    of = type(value)
+    read = from_argv(of, parse(command, [*needed, *to_argv(value)]), At())
+    optional = [field for field, leaf in table(of) if leaf.flag]
+    assert {field.name: read.get(field.name, field.default) for field in optional} == {
+        field.name: getattr(value, field.name) for field in optional
+    }
+    assert any(getattr(value, field.name) != field.default for field in optional)
+
+
+@pytest.mark.parametrize(("command", "needed", "value"), VALUES)
+def test_without_options_the_defaults_hold(command, needed, value):
+    of = type(value)
+    read = from_argv(of, parse(command, needed), At())
+    defaults = {f.name: f.default for f in fields(of)}
+    assert read == {name: defaults[name] for name in read}
+
+
+@pytest.mark.parametrize(
+    ("command", "argv", "sentence"),
+    [
+        ("train", ["--target", "demo", "--epochs", "many"], "'many' is not a whole number"),
+        ("train", ["--target", "demo", "--learning-rate", "nan"], "'nan' is not a number"),
+        ("train", ["--target", "demo", "--start", "there"], "invalid choice: 'there'"),
+        ("count", ["--tokenizer", "t", "--max-refused", "some"], "'some' is not a number"),
+        ("bench", ["--draft-tokens", "1.5"], "'1.5' is not a whole number"),
+        ("tune", ["--topk", "1", "x"], "'x' is not a whole number"),
+    ],
+)
+def test_what_is_no_value_is_named(command, argv, sentence, capsys):
+    from vocabtrim_core.cli import main
+
+    assert main([command, *argv]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
