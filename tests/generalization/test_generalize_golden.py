@@ -12,8 +12,9 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.forecast.acceptance import ceiling
 from vocabtrim_core.forecast.cycle_model import CycleRange
-from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.inputs import OTHER_SET, acceptance_on
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.generalization.missing import examples, missing
@@ -206,8 +207,10 @@ def test_the_forecast_encloses_the_papers_mt_bench(corpus, curve):
         ]
     )
     counts, responses = corpus("mt_bench")
-    acceptance, _ = acceptance_on(curve, counts, responses, 3, paper.length_full)
-    result = forecast(acceptance, cycles)
+    settings = ForecastSettings(paper.length_full, 3)
+    acceptance = acceptance_on(curve, counts, settings, responses=responses)
+    assert acceptance.basis == OTHER_SET
+    result = forecast(acceptance.model, cycles)
     low, high = result.against(K, FULL_K)
     assert low < paper.gain < high
     least, most = (length[K - 1] for length in result.lengths)

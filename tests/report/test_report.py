@@ -166,8 +166,8 @@ def test_forecast_settings_are_checked(counts):
         forecast(full_length=2.9, hardware="abacus")
     with pytest.raises(InputError, match=r"lies within 1\.\.4"):
         forecast(full_length=9.0)
-    with pytest.raises(InputError, match="two different k"):
-        forecast(full_length=2.9, cycles=((100, 0.01),))
+    with pytest.raises(InputError, match=r"longer than the 0\.10 ms measured"):
+        forecast(full_length=2.9, cycles=((SIZE, 0.0001),))
 
 
 # ---------------------------------------------------------------- sentences

@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.paper import RESULTS
-from vocabtrim_core.forecast.throughput import AcceptanceModel, acceptance_rate, forecast
+from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.serving.calibration import (
-    acceptance_points,
     calibration,
     checks,
-    cycle_range,
     probed_range,
     with_lengths,
 )
@@ -53,12 +52,12 @@ def measured(cycles: dict[int, list[float]], lengths=None, concurrency=1, **abou
 
 def test_two_runs_are_the_line_through_them():
     made = measured({100: [0.011], 1000: [0.020]}, {100: 2.5, 1000: 2.9}, concurrency=8)
-    found = cycle_range(made)
+    found = calibration(made).cycles()
     assert found.fast == found.slow
     assert (found.fast.row_s, found.fast.fixed_s) == (pytest.approx(1e-5), pytest.approx(0.01))
     assert "how sure the line is cannot be said" in found.regime
     assert "engine 1.0 on H200 with MT-Bench, 8 at once, 3 draft steps" in found.regime
-    assert acceptance_points(made) == {100: 2.5, 1000: 2.9}
+    assert calibration(made).lengths == {100: 2.5, 1000: 2.9}
 
 
 def test_the_papers_two_runs_on_mt_bench():
@@ -68,7 +67,7 @@ def test_the_papers_two_runs_on_mt_bench():
         Run("small", 1, 0, throughput=row.throughput_trimmed, acceptance_length=row.length_trimmed),
     )
     shapes = (Configuration("full", 128_256, "a", 3), Configuration("small", row.k, "b", 3))
-    model = cycle_range(Measurement(row.task, "llama", "SGLang", shapes, runs)).fast
+    model = calibration(Measurement(row.task, "llama", "SGLang", shapes, runs)).cycles().fast
     assert model.kappa(128_256) == pytest.approx(0.139, abs=0.002)
 
 
@@ -77,7 +76,9 @@ def test_the_papers_two_runs_on_mt_bench():
 def test_one_round_of_runs_has_scipys_slope_and_interval(noise):
     ks = np.linspace(100, 1000, len(noise)).astype(int)
     seconds = 0.01 + 1e-5 * ks + np.array(noise)
-    found = cycle_range(measured({int(k): [float(t)] for k, t in zip(ks, seconds, strict=True)}))
+    found = calibration(
+        measured({int(k): [float(t)] for k, t in zip(ks, seconds, strict=True)})
+    ).cycles()
     line = stats.linregress(ks, seconds)
     half = stats.t.ppf(0.975, len(ks) - 2) * line.stderr
     assert (found.fast.row_s + found.slow.row_s) / 2 == pytest.approx(line.slope, rel=1e-6)
@@ -89,7 +90,7 @@ def test_runs_in_turns_have_the_interval_of_a_paired_test():
     drift = np.array([0.0, 0.003, 0.009, 0.001])
     small = 0.011 + drift + np.array([1, -1, 2, 0]) * 1e-5
     large = 0.020 + drift + np.array([0, 1, -2, 1]) * 1e-5
-    found = cycle_range(measured({100: list(small), 1000: list(large)}))
+    found = calibration(measured({100: list(small), 1000: list(large)})).cycles()
     ends = stats.ttest_rel(large, small).confidence_interval(0.95)
     assert found.slow.row_s == pytest.approx(ends.low / 900)
     assert found.fast.row_s == pytest.approx(ends.high / 900)
@@ -131,7 +132,7 @@ def test_a_probe_has_scipys_slope_over_its_sizes():
 
 
 def test_a_slope_that_may_be_nothing_is_said_and_stays_a_model():
-    found = cycle_range(measured({100: [0.010, 0.012], 1000: [0.011, 0.0125]}))
+    found = calibration(measured({100: [0.010, 0.012], 1000: [0.011, 0.0125]})).cycles()
     assert "so k may make no difference" in found.regime
     assert 0 < found.slow.row_s < found.fast.row_s
     assert found.fast.fixed_s >= 0
@@ -166,7 +167,7 @@ def test_shapes_and_concurrencies_are_never_mixed():
 )
 def test_measurements_that_calibrate_nothing_are_refused(made, message):
     with pytest.raises(InputError, match=message):
-        cycle_range(made)
+        calibration(made).cycles()
 
 
 def test_a_concurrency_that_was_not_measured_is_refused_with_those_that_were():
@@ -186,16 +187,17 @@ def test_measured_lengths_enter_the_acceptance_model():
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(200, 999), st.floats(1.2, 3.0))
-def test_an_unmeasured_full_draft_is_inferred_between_both_extremes(k, length):
-    model = with_lengths(MODEL, {k: length})
-    most = sum(min(acceptance_rate(length, 3) / COVERAGE[k - 1], 1) ** j for j in range(4))
-    assert length - 1e-9 <= model.full_length <= most + 1e-9
+def test_an_unmeasured_full_draft_is_the_one_that_leads_to_the_measured_length(k, length):
+    full = with_lengths(MODEL, {k: length}).full_length
+    assert 1 <= full <= 4
+    if 1 < full < 4:
+        plain = AcceptanceModel(COVERAGE, np.full(SIZE, 4.0), 3, full)
+        assert plain.middle[k - 1] == pytest.approx(length, abs=1e-4)
 
 
 def truth(k: int) -> tuple[float, float]:
-    """Acceptance length halfway between the extremes, and the seconds of a cycle."""
-    low, high = MODEL.pessimistic, MODEL.optimistic
-    return float((low[k - 1] + high[k - 1]) / 2), 0.01 + 1e-5 * k
+    """The model's own acceptance length, and the seconds of a cycle."""
+    return float(MODEL.middle[k - 1]), 0.01 + 1e-5 * k
 
 
 def predict(lengths, cycles):

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
     from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.forecast.inputs import Acceptance
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.report.data import Facts
     from vocabtrim_core.report.inputs import Measured
+    from vocabtrim_core.selection_spec.opened import Opened
     from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
             created=getattr(arguments, "date", ""),
             measured=_measured(arguments.measurements, choice, counts.vocab_size),
             commands=(_command(arguments),),
-            ceiling=_ceiling(choice, responses[0], opened.ruled.curve.ranks()),
+            acceptance=_acceptance(choice, opened, arguments.counts),
         )
     )
 
@@ -199,13 +201,19 @@ def _intervals(
     }
 
 
-def _ceiling(choice: SelectionSpec, responses: Responses | None, ranks: np.ndarray) -> Any:
-    """The exact ceiling where the counted responses are at hand and a forecast is wanted."""
-    if responses is None or choice.forecast.full_length is None:
+def _acceptance(choice: SelectionSpec, opened: Opened, spec: str) -> Acceptance | None:
+    """Acceptance on the text to be served, by default the counts the choice was made on."""
+    if choice.forecast.full_length is None:
         return None
-    from vocabtrim_core.forecast.acceptance import ceiling
+    from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.generalization.stability import best_sample
+    from vocabtrim_core.report.forecast import acceptance_for
 
-    return ceiling(responses.batches(), ranks).length(choice.forecast.depth)
+    spec = choice.served or spec
+    served = comparable_counts([spec])[0]
+    responses = find_responses(spec, served)
+    sample = best_sample(served, responses)
+    return acceptance_for(choice, opened, served, responses, sample[0] if sample else None)
 
 
 def _tokenizer(counts: TokenCounts, spec: str | None) -> Any:

@@ -1,20 +1,31 @@
-"""What a head cut without training is expected to lose."""
+"""The acceptance length that a head trimmed without training is expected to reach."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from vocabtrim_core.forecast.throughput import AcceptanceModel, order_free_ceiling
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 
 
 def expected_length(coverage: float, full_length: float, depth: int) -> tuple[float, float]:
-    """Least and most acceptance length of a draft that proposes kept tokens only.
+    """Forecast the acceptance length of a draft that proposes kept tokens only.
 
-    coverage: of the kept tokens on the traffic, 0..1.  full_length: acceptance length before the
-    cut, at this draft depth.  The same two extremes as the forecast's, with the bound on a perfect
-    draft that counts alone give. InputError for a length outside 1..depth + 1.
+    The model of `forecast.retraining` for rows that are cut out, under the bound on a perfect draft
+    that counts alone give.
+
+    Args:
+        coverage: Share of the traffic's tokens that are kept, 0..1.
+        full_length: Acceptance length before the trim, at this draft depth, 1..depth + 1.
+        depth: Draft tokens per step.
+
+    Returns:
+        Both ends of the 90 % band.
+
+    Raises:
+        InputError: `full_length` is outside 1..depth + 1.
     """
-    both = np.array([coverage, 1.0])  # the trimmed vocabulary, and the full one
-    model = AcceptanceModel(both, order_free_ceiling(both, depth), depth, full_length)
+    coverages = np.array([coverage, 1.0])  # the trimmed vocabulary, and the full one
+    ceiling = order_free_ceiling(coverages, depth)
+    model = AcceptanceModel(coverages, ceiling, depth, full_length, training="sliced")
     low, high = model.interval()
     return float(low[0]), float(high[0])

@@ -157,6 +157,9 @@ def row_bytes(settings: ForecastSettings, architecture: DraftArchitecture) -> fl
     return settings.depth * HEAD_BYTES[settings.head_format] * architecture.hidden_size
 
 
+MOST_HEAD_SHARE = 0.9  # of a measured cycle: the rest takes some time on any device
+
+
 def from_one_run(k: int, seconds: float, hardware: Hardware, row: float) -> CycleRange:
     """The cycle time from one measured run and the bandwidth of the device.
 
@@ -180,7 +183,8 @@ def from_one_run(k: int, seconds: float, hardware: Hardware, row: float) -> Cycl
             "the cycle time."
         )
     name = f"one run at {k:,} tokens, head rows at the bandwidth of {hardware.name}"
-    fast, slow = (CycleModel(max(seconds - r * k, 0.0), r, name) for r in rows)
+    most = MOST_HEAD_SHARE * seconds / k
+    fast, slow = (CycleModel(seconds - min(r, most) * k, min(r, most), name) for r in rows)
     text = (
         f"One run at {k:,} tokens was measured; what a head row takes is that of {hardware.name} "
         f"at {hardware.effective[0]:.0%} to {hardware.effective[1]:.0%} of its bandwidth."

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -151,9 +152,15 @@ class Checked:
         return self.forecast.middle - observed
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
-    """How well forecasts did. inside of pairs lie in the band; median_error: of the middle."""
+class Score(NamedTuple):
+    """How well forecasts did.
+
+    Attributes:
+        pairs: Measurements with a forecast and a gain.
+        inside: Those in the band.
+        median_error: Median absolute error of the expected gain, 0.01 = one point.
+        median_width: Median width of the band.
+    """
 
     pairs: int
     inside: int
@@ -220,6 +227,36 @@ def _checked_values(row: Evidence, place: str) -> Evidence:
         if row.vocab_size and not 0 <= getattr(row, field) <= row.vocab_size:
             raise InputError(f"{place}: {field} must lie within 0..{row.vocab_size:,}.")
     return row
+
+
+def select(
+    rows: Iterable[Evidence],
+    *,
+    kind: str | None = None,
+    head: str | None = None,
+    device: str | None = None,
+) -> list[Evidence]:
+    """The measurements that meet every condition given.
+
+    Args:
+        rows: Measurements.
+        kind: A key of CLASSES.
+        head: Kind of draft.
+        device: A key of HARDWARE.
+
+    Returns:
+        Those measurements in their order.
+
+    Raises:
+        InputError: There is no such class.
+    """
+    if kind is not None and kind not in CLASSES:
+        raise InputError(f"There is no class {kind!r}; choose one of {', '.join(CLASSES)}.")
+    return [
+        row
+        for row in rows
+        if kind in (None, row.kind) and head in (None, row.head) and device in (None, row.device)
+    ]
 
 
 def check(row: Evidence) -> Checked:

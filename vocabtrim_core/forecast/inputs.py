@@ -22,7 +22,7 @@ from vocabtrim_core.forecast.acceptance_model import (
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.forecast.retraining import AUTO, DECAY, retraining
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.generalization.held_out import StabilitySample, held_out_curve
+from vocabtrim_core.generalization.held_out import StabilitySample, by_count, held_out_curve
 
 PAPER_DEPTH = 3  # not stated there; its cycle times and lengths imply it
 
@@ -39,11 +39,13 @@ class Acceptance:
 
     Attributes:
         model: Acceptance length at every k.
+        served: Name of the text to be served.
         basis: HELD_OUT, OTHER_SET or IN_SAMPLE: where its coverage comes from.
         assumed: What had to be assumed, a sentence each.
     """
 
     model: AcceptanceModel
+    served: str
     basis: str
     assumed: tuple[str, ...]
 
@@ -60,6 +62,7 @@ def acceptance_on(
     sample: StabilitySample | None = None,
     limit: np.ndarray | None = None,
     measured: Mapping[int, float] | None = None,
+    rank: Callable[[np.ndarray], np.ndarray] = by_count,
     progress: Callable[..., None] | None = None,
 ) -> Acceptance:
     """Acceptance for every k of the vocabulary order `curve` on the text that `served` counts.
@@ -76,6 +79,7 @@ def acceptance_on(
             None: `responses`.
         limit: float64[V], the ceiling where it is known already.
         measured: k -> acceptance length, in addition to those of the settings.
+        rank: How counts become the order `curve.order`, for coverage that is held out.
         progress: Called with (tokens, of, message) while the ceiling is found.
 
     Returns:
@@ -95,7 +99,7 @@ def acceptance_on(
     if np.array_equal(covered, curve.sorted_counts):
         basis = IN_SAMPLE if sample is None or sample.units < 2 else HELD_OUT
         if basis == HELD_OUT and sample is not None:
-            coverage = held_out_curve(sample)
+            coverage = held_out_curve(sample, rank)
         else:
             assumed.append(
                 f"In sample: coverage is that of {served.name}, on which the tokens are chosen, "
@@ -123,7 +127,7 @@ def acceptance_on(
     full, said = _full_length(settings, lengths, coverage, training)
     assumed += [*said, retraining(training).source]
     model = AcceptanceModel(coverage, limit, depth, full, lengths, training, settings.rates)
-    return Acceptance(model, basis, tuple(assumed))
+    return Acceptance(model, served.name, basis, tuple(assumed))
 
 
 def _full_length(

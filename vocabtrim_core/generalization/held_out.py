@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -25,13 +26,24 @@ class StabilitySample(Protocol):
         ...
 
 
-def held_out_curve(sample: StabilitySample, folds: int = FOLDS, seed: int = 0) -> np.ndarray:
+def by_count(counts: np.ndarray) -> np.ndarray:
+    """int64[V]: ids by falling count, ties by id."""
+    return np.argsort(-counts, kind="stable")
+
+
+def held_out_curve(
+    sample: StabilitySample,
+    rank: Callable[[np.ndarray], np.ndarray] = by_count,
+    folds: int = FOLDS,
+    seed: int = 0,
+) -> np.ndarray:
     """Cross-validated coverage of the k most frequent tokens.
 
     Units fall into folds at random; each fold is covered with the order of all others.
 
     Args:
         sample: Conversations, or pieces of a corpus.
+        rank: int64[V] counts to int64[V] ids in the order they are kept.
         folds: Number of folds, at most the number of units.
         seed: Of the random folds.
 
@@ -53,6 +65,5 @@ def held_out_curve(sample: StabilitySample, folds: int = FOLDS, seed: int = 0) -
     covered = np.zeros(len(total), np.int64)
     for number in range(folds):
         inside = sample.weighted((fold == number).view(np.uint8))
-        order = np.argsort(-(total - inside), kind="stable")
-        covered += np.cumsum(inside[order])
+        covered += np.cumsum(inside[rank(total - inside)])
     return covered / covered[-1]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vocabtrim_core.counting.shard_counts import ShardCounts
+from vocabtrim_core.counting.responses import Responses
+from vocabtrim_core.counting.shard_counts import ShardCounts, load_shards
+from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.held_out import StabilitySample
@@ -34,6 +36,31 @@ class Pieces:
 
     def weighted(self, times: np.ndarray) -> np.ndarray:
         return self.shards.total(self.vocab_size, times.astype(np.int64))
+
+
+LEAST_PIECES = 8  # fewer pieces say less than a random part of the conversations
+
+
+def best_sample(
+    counts: TokenCounts, responses: Responses | None
+) -> tuple[StabilitySample, str] | None:
+    """What resampling draws from: all conversations, else pieces of the corpus, else a part.
+
+    Args:
+        counts: Counts of the corpus.
+        responses: Its responses, None where they are not stored.
+
+    Returns:
+        (the sample, what it is made of in a few words); None where nothing is stored.
+    """
+    if responses is not None and responses.complete:
+        return responses, "conversations"
+    shards = load_shards(counts.key)
+    if shards is not None and len(shards) >= LEAST_PIECES:
+        return Pieces(shards, counts.vocab_size), f"{len(shards)} pieces of the corpus"
+    if responses is not None:
+        return responses, f"{responses.conversations:,} random conversations of the corpus"
+    return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

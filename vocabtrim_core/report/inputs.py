@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.inputs import Acceptance
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -57,7 +56,8 @@ class Material:
         title: Title, "" for the decision.
         created: Date, shown as it is given.
         commands: Further command lines of the report.
-        ceiling: float64[V], acceptance length of a perfect draft on the counted responses, or None.
+        acceptance: Acceptance on the text to be served, under the choice's forecast settings; None
+            for that on the counts alone.
     """
 
     counts: TokenCounts
@@ -69,7 +69,7 @@ class Material:
     title: str = ""
     created: str = ""
     commands: Sequence[str] = ()
-    ceiling: np.ndarray | None = None
+    acceptance: Acceptance | None = None
 
     def check(self) -> None:
         """Check that counts and tokenizer belong together.

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 
 from vocabtrim_core.counts import EARLIER_VERSION
+from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.report.data import Facts
 from vocabtrim_core.wording import between, megabytes, one_in, percent, signed
@@ -107,8 +108,8 @@ def _speed(facts: Facts) -> list[str]:
 
 
 def _between(facts: Facts, other_k: int) -> str:
-    gains = facts.ratios(facts.chosen, other_k) - 1
-    return between(float(gains.min()), float(gains.max()))
+    gain = facts.gain(facts.chosen, other_k)
+    return between(gain.low, gain.high)
 
 
 def against(baseline: str) -> str:
@@ -193,6 +194,20 @@ def padding(facts: Facts) -> str:
     )
 
 
+def decision(facts: Facts) -> list[str]:
+    """Write the decision, without its headline, which the report has as its title.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Sentences, none without a forecast.
+    """
+    if facts.decision is None:
+        return []
+    return decision_text(facts.decision, facts.full.k).sentences()[1:]
+
+
 def assumptions(facts: Facts) -> tuple[str, ...]:
     """List the assumptions of the forecast.
 
@@ -205,16 +220,15 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
     predicted, settings = facts.forecast, facts.material.choice.forecast
     if predicted is None:
         return ()
+    acceptance = facts.acceptance
     cycles = predicted.cycles
     where = "measured cycle times" if settings.cycles else cycles.fast.source
     sentences = [
         "The full-vocabulary draft is taken to have an acceptance length of "
         f"{settings.full_length:g} tokens at draft depth {settings.depth}.",
-        "Acceptance lies between two extremes: tokens outside the vocabulary are ones the draft "
-        "would miss anyway (best), or are missed independently of its other misses (worst).",
-        "Counts alone bound a perfect draft only loosely, so for small sizes the best case is wide."
-        if facts.material.ceiling is None
-        else "The best case is capped at what a perfect draft reaches on the counted responses.",
+        "The interval is a 90 % band: each assumption at its 5 % and 95 % value, combined as "
+        "independent. Of missing tokens the draft would have proposed fewer than of others.",
+        *(acceptance.assumed if acceptance else ()),
         f"Cycle time comes from {where}. {cycles.regime}".strip(),
     ]
     if facts.like_k != facts.chosen.k:

@@ -1,22 +1,23 @@
-"""What measurements tell the forecast: cycle times, acceptance lengths, and how far it is off.
+"""Calibration of the forecast with measurements, and the error of its predictions.
 
-A cycle of a run takes acceptance length * concurrency / throughput. The line through the cycle
-times of several k is the cycle model; the acceptance lengths narrow the acceptance model. Both
-hold for one shape (steps, top-k, draft tokens) at one concurrency, which is never mixed here.
+A cycle of a run takes acceptance length * concurrency / throughput seconds. The cycle model is the
+line through the cycle times of several k. The measured acceptance lengths narrow the acceptance
+model. Both hold for one shape (steps, top-k, draft tokens) at one concurrency; runs of different
+shapes or concurrencies are never combined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
-from vocabtrim_core.forecast.inputs import inferred_length
-from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
+from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import (
     RatioInterval,
@@ -29,12 +30,21 @@ from vocabtrim_core.serving.statistics import (
 if TYPE_CHECKING:
     from vocabtrim_core.serving.latency_probe import Probe
 
-LEAST_SHARE = 0.01  # of the fitted slope: the slow end where the runs do not exclude a slope of 0
+LEAST_SHARE = 0.01  # of the fitted slope: the lower end where the runs do not exclude a slope of 0
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measured k: acceptance length (ratio of sums), seconds per cycle, output tokens/s."""
+    """The runs with one draft.
+
+    Attributes:
+        k: Draft vocabulary size.
+        label: Label of the configuration.
+        length: Acceptance length, a ratio of sums over the runs.
+        cycle: Seconds per cycle.
+        throughput: Output tokens per second.
+        runs: The runs.
+    """
 
     k: int
     label: str
@@ -46,7 +56,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The sizes of one shape at one concurrency, by ascending k, with what was measured there."""
+    """The measured drafts of one shape at one concurrency.
+
+    Attributes:
+        measurement: The measurement they are from.
+        concurrency: Requests at once.
+        steps: Draft steps per cycle; 0 where unknown.
+        topk: Branches per step, 1 for a chain.
+        points: One for each size, by ascending k.
+    """
 
     measurement: Measurement
     concurrency: int
@@ -61,18 +79,28 @@ class Calibration:
 
     @property
     def where(self) -> str:
-        """Engine, device and shape, to go into a sentence."""
-        about = self.measurement
+        """Engine, device, prompts and shape, as part of a sentence."""
+        source = self.measurement
         parts = [
-            about.engine,
-            f"on {about.device}" if about.device else "",
-            f"with {about.prompts}, {self.concurrency} at once",
+            source.engine,
+            f"on {source.device}" if source.device else "",
+            f"with {source.prompts}, {self.concurrency} at once",
         ]
         steps = f", {self.steps} draft steps" if self.steps else ""
         return " ".join(filter(None, parts)) + steps
 
     def cycles(self, without: int | None = None) -> CycleRange:
-        """The line through the cycle times, `without` one k; InputError for fewer than two."""
+        """The line through the cycle times.
+
+        Args:
+            without: A k to leave out.
+
+        Returns:
+            T(k) with its 95 % interval.
+
+        Raises:
+            InputError: There are fewer than two k, or see `fitted_range`.
+        """
         points = [point for point in self.points if point.k != without]
         if len(points) < 2:
             sizes = listed([f"k = {point.k:,}" for point in points]) if points else "none"
@@ -80,69 +108,62 @@ class Calibration:
                 "Calibrating the cycle time needs drafts of two sizes at least, measured with the "
                 f"same steps at the same concurrency, but {self.measurement.prompts} has {sizes}."
             )
-        return _line(points, self.where)
+        rows = [(run.index, point.k, run.cycle_s) for point in points for run in point.runs]
+        return fitted_range(np.array(rows, float), self.where)
 
 
 def calibration(measurement: Measurement, concurrency: int | None = None) -> Calibration:
     """The shape and concurrency of a measurement with the most sizes; ties go to more runs.
 
-    concurrency None chooses among all. InputError when no run tells a size and an acceptance.
+    Args:
+        measurement: The measurement.
+        concurrency: Requests at once; None for any.
+
+    Returns:
+        Its drafts of that shape at that concurrency.
+
+    Raises:
+        InputError: No run has a draft of a known size and an acceptance length.
     """
-    found: dict[tuple[int, int, int, int], list[Point]] = {}
-    for each in measurement.configurations:
-        for at in measurement.concurrencies if concurrency is None else (concurrency,):
-            point = _point(measurement, each, at)
+    points_by_shape: dict[tuple[int, int, int, int], list[Point]] = {}
+    for draft in measurement.configurations:
+        for at_once in measurement.concurrencies if concurrency is None else (concurrency,):
+            point = _point(measurement, draft, at_once)
             if point:
-                shape = (at, each.steps, each.topk, each.draft_tokens)
-                found.setdefault(shape, []).append(point)
-    if not found:
-        raise InputError(_nothing(measurement, concurrency))
+                shape = (at_once, draft.steps, draft.topk, draft.draft_tokens)
+                points_by_shape.setdefault(shape, []).append(point)
+    if not points_by_shape:
+        raise InputError(_no_points(measurement, concurrency))
 
     def amount(shape: tuple[int, int, int, int]) -> tuple[int, int, int]:
-        points = found[shape]
+        points = points_by_shape[shape]
         runs = sum(len(point.runs) for point in points)
         return len({point.k for point in points}), runs, -shape[0]
 
-    best = max(found, key=amount)
-    by_k = {point.k: point for point in reversed(found[best])}  # the first draft of each size
+    best = max(points_by_shape, key=amount)
+    by_k = {point.k: point for point in reversed(points_by_shape[best])}  # first draft of each size
     return Calibration(measurement, *best[:3], tuple(by_k[k] for k in sorted(by_k)))
 
 
-def _point(measurement: Measurement, each: Configuration, concurrency: int) -> Point | None:
-    runs = tuple(run for run in measurement.good(each.label, concurrency) if run.cycle_s)
+def _point(measurement: Measurement, draft: Configuration, concurrency: int) -> Point | None:
+    runs = tuple(run for run in measurement.good(draft.label, concurrency) if run.cycle_s)
     length = acceptance_length(runs)
-    if each.k is None or length is None:
+    if draft.k is None or length is None:
         return None
     cycles = interval([run.cycle_s for run in runs if run.cycle_s])
     rates = interval([run.throughput for run in runs])
-    return Point(each.k, each.label, length, cycles, rates, runs)
+    return Point(draft.k, draft.label, length, cycles, rates, runs)
 
 
-def _nothing(measurement: Measurement, concurrency: int | None) -> str:
+def _no_points(measurement: Measurement, concurrency: int | None) -> str:
     at = "" if concurrency is None else f" at concurrency {concurrency}"
     text = f"{measurement.prompts} on {measurement.engine} has no draft of a known size{at}"
     if concurrency is not None and concurrency not in measurement.concurrencies:
-        known = listed([str(each) for each in measurement.concurrencies])
-        return f"{text}; it was measured at {known}."
-    if all(each.k is None for each in measurement.configurations):
+        measured = listed([str(at_once) for at_once in measurement.concurrencies])
+        return f"{text}; it was measured at {measured}."
+    if all(draft.k is None for draft in measurement.configurations):
         return f"{text}; import it again and give the sizes with --k."
     return f"{text} whose acceptance length and throughput are known."
-
-
-def cycle_range(measurement: Measurement, concurrency: int | None = None) -> CycleRange:
-    """T(k) from the runs of a measurement; InputError for fewer than two k."""
-    return calibration(measurement, concurrency).cycles()
-
-
-def acceptance_points(measurement: Measurement, concurrency: int | None = None) -> dict[int, float]:
-    """k -> acceptance length, of the shape that `calibration` chooses."""
-    return calibration(measurement, concurrency).lengths
-
-
-def _line(points: Sequence[Point], where: str) -> CycleRange:
-    """The line through the cycle times of runs, compared within rounds of runs."""
-    rows = [(run.index, point.k, run.cycle_s) for point in points for run in point.runs]
-    return fitted_range(np.array(rows, float), where)
 
 
 def probed_range(
@@ -150,7 +171,18 @@ def probed_range(
 ) -> CycleRange:
     """T(k) from the timed steps of a draft and the time of a verification.
 
-    InputError for a batch that was not probed, a verification that is not known, or one size.
+    Args:
+        probe: The timed steps.
+        batch: Sequences at once.
+        depth: Draft steps per cycle.
+        verify_s: Seconds of a verification; None for the time in the probe.
+
+    Returns:
+        T(k).
+
+    Raises:
+        InputError: The batch was not probed, the time of a verification is unknown, or the probe
+            has fewer than two sizes.
     """
     points = probe.cycle_points(batch, depth, verify_s)
     rows = np.array([(0, k, seconds) for k, seconds in points], float)
@@ -159,11 +191,20 @@ def probed_range(
 
 
 def fitted_range(rows: np.ndarray, where: str) -> CycleRange:
-    """Least squares over float64[n, 3] (round, k, seconds), within rounds.
+    """Fit cycle times as a line in k, by least squares within rounds.
 
-    Runs of a round followed each other closely, so what changes from one round to the next drops
-    out, as in a paired test. The two ends are the 95 % interval of the slope, both through the mean
-    of all. InputError where no round has two sizes, or the time does not rise with k.
+    Runs of one round followed each other closely, so differences between rounds cancel, as in a
+    paired test. The two ends are the 95 % interval of the slope, both through the mean of all rows.
+
+    Args:
+        rows: float64[n, 3] of (round, k, seconds per cycle).
+        where: Engine and device, for notes and messages.
+
+    Returns:
+        The fast and the slow end of T(k).
+
+    Raises:
+        InputError: No round has two sizes, or the time does not rise with k.
     """
     rounds, index = np.unique(rows[:, 0], return_inverse=True)
     sizes = np.bincount(index)
@@ -182,30 +223,40 @@ def fitted_range(rows: np.ndarray, where: str) -> CycleRange:
     freedom = len(rows) - len(rounds) - 1
     half = 0.0
     if freedom > 0:
-        rest = centred[:, 1] - slope * centred[:, 0]
-        half = quantile(freedom) * float(np.sqrt((rest**2).sum() / freedom / spread))
+        residuals = centred[:, 1] - slope * centred[:, 0]
+        half = quantile(freedom) * float(np.sqrt((residuals**2).sum() / freedom / spread))
     fast, slow = (
         CycleModel(max(seconds - row_s * k, 0.0), row_s, f"measured on {where}")
         for row_s in (min(slope + half, seconds / k), max(slope - half, LEAST_SHARE * slope))
     )
-    sure = "One run at each of two sizes, so how sure the line is cannot be said."
+    precision = "One run at each of two sizes, so how sure the line is cannot be said."
     if freedom:
-        sure = f"The time of a head row is known to ± {half / slope:.0%}"
-        sure += ", so k may make no difference." if half >= slope else "."
-    return CycleRange(fast, slow, f"Holds for what was measured: {where}. {sure}")
+        precision = f"The time of a head row is known to ± {half / slope:.0%}"
+        precision += ", so k may make no difference." if half >= slope else "."
+    return CycleRange(fast, slow, f"Holds for what was measured: {where}. {precision}")
 
 
 def with_lengths(
     model: AcceptanceModel, lengths: Mapping[int, float], full_length: float | None = None
 ) -> AcceptanceModel:
-    """The same text with these measured lengths alone, also where V's is not among them.
+    """The acceptance model of the same corpus, with these measured lengths instead of its own.
 
-    full_length: of the full draft where the user knows it. InputError for a k above V.
+    Args:
+        model: The acceptance model.
+        lengths: Measured acceptance lengths by k.
+        full_length: Acceptance length of the full draft where the user knows it; None for the
+            measured one, or one inferred from the others.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: A k is above V.
     """
     full = lengths.get(len(model.coverage)) if full_length is None else full_length
     if full is None:
-        full, _ = inferred_length(lengths, model.coverage, model.depth)
-    return replace(model, full_length=full, measured=dict(lengths))
+        full, _, _ = full_length_from(lengths, model.coverage, model.depth, model.training)
+    return replace(model, full_length=full, measured=dict(lengths), rates=())
 
 
 # --- predicted against measured ------------------------------------------------------------------
@@ -213,11 +264,19 @@ def with_lengths(
 
 @dataclass(frozen=True, slots=True)
 class CalibrationCheck:
-    """Output tokens/s at one measured k against the forecast.
+    """Measured and predicted output tokens/s at one k.
 
-    fitted: the k's own runs are in the forecast, so agreement proves nothing; otherwise it was
-    made from the other sizes alone.  low, predicted, high: least, middle, most.  lengths: the
-    forecast's least and most acceptance length.
+    Attributes:
+        k: Draft vocabulary size.
+        label: Label of the configuration.
+        measured: Measured output tokens/s.
+        low: Lower end of the 90 % band, tokens/s.
+        predicted: The expected rate, tokens/s.
+        high: Upper end of the band, tokens/s.
+        length: Measured acceptance length.
+        lengths: Both ends of the band of the acceptance length.
+        fitted: Whether the prediction used the runs of this k, so that agreement proves nothing;
+            otherwise it was made from the other sizes only.
     """
 
     k: int
@@ -232,43 +291,50 @@ class CalibrationCheck:
 
     @property
     def error(self) -> float:
-        """Relative error of the prediction, 0.02 = 2 % too high."""
+        """Relative error of the prediction; 0.02 is 2 % too high."""
         return self.predicted / self.measured.mean - 1
 
 
 def checks(
-    found: Calibration, predict: Callable[[Mapping[int, float], CycleRange], Forecast]
+    measured: Calibration, predict: Callable[[Mapping[int, float], CycleRange], Forecast]
 ) -> tuple[CalibrationCheck, ...]:
-    """Every measured k against the forecast from the other sizes.
+    """Compare every measured k with the forecast made from the other sizes.
 
-    predict: acceptance lengths and cycle times -> forecast. With two sizes none can be left out,
-    and with a third one only when the other two make a line; what cannot be predicted is marked
-    as fitted.
+    Where the other sizes give no line (there are only two sizes, say), the forecast is made from
+    all sizes and the result is marked as fitted.
+
+    Args:
+        measured: The measured sizes.
+        predict: Makes a forecast from acceptance lengths by k and T(k).
+
+    Returns:
+        One comparison per size, by ascending k.
     """
-    return tuple(_check(found, point, predict) for point in found.points)
+    return tuple(_check(measured, point, predict) for point in measured.points)
 
 
 def _check(
-    found: Calibration,
+    measured: Calibration,
     point: Point,
     predict: Callable[[Mapping[int, float], CycleRange], Forecast],
 ) -> CalibrationCheck:
     try:
-        cycles, fitted = found.cycles(without=point.k), False
+        cycles, fitted = measured.cycles(without=point.k), False
     except InputError:
-        cycles, fitted = found.cycles(), True
-    lengths = {k: v for k, v in found.lengths.items() if fitted or k != point.k}
-    made = predict(lengths, cycles)
-    pair = (float(made.lengths[0][point.k - 1]), float(made.lengths[1][point.k - 1]))
-    rates = found.concurrency * made.rates(np.array([point.k]))
-    middle = float(np.exp(np.log(rates).mean()))
+        cycles, fitted = measured.cycles(), True
+    lengths = {k: v for k, v in measured.lengths.items() if fitted or k != point.k}
+    forecast = predict(lengths, cycles)
+    pair = (float(forecast.lengths[0][point.k - 1]), float(forecast.lengths[1][point.k - 1]))
+    low, middle, high = (
+        measured.concurrency * float(rate[0]) for rate in forecast.rates(np.array([point.k]))
+    )
     return CalibrationCheck(
         point.k,
         point.label,
         point.throughput,
-        float(rates.min()),
+        low,
         middle,
-        float(rates.max()),
+        high,
         point.length,
         pair,
         fitted,
