@@ -116,3 +116,19 @@ def coverage_on(vocabulary: DraftVocabulary, counts: TokenCounts) -> HeldOut:
         seen / counts.distinct,
         counts.distinct - seen,
     )
+
+
+def sampled(low: int, high: int, *marks: int, points: int = 240) -> np.ndarray:
+    """Sample sizes evenly on a log axis.
+
+    Args:
+        low: Smallest size.
+        high: Largest size.
+        *marks: Sizes that are included where they lie within.
+        points: About how many sizes.
+
+    Returns:
+        int64, ascending.
+    """
+    even = np.unique(np.round(np.geomspace(low, high, points)).astype(np.int64))
+    return np.union1d(even, [k for k in marks if low <= k <= high]).astype(np.int64)

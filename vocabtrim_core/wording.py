@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 PAPER = "Ben Shoham, Balancing Coverage and Draft Latency in Vocabulary Trimming (arXiv 2603.05210)"
@@ -117,6 +118,18 @@ def first_of(sentences: Sequence[str]) -> str:
     return f"{sentences[0].removesuffix('.')}{f' (and {others:,} more)' if others else ''}."
 
 
+def shell_line(*words: str) -> str:
+    """Write a command of this program as a line for a shell.
+
+    Args:
+        *words: The command and its arguments.
+
+    Returns:
+        The line, each word quoted where a shell needs it.
+    """
+    return shlex.join(["python", "-m", "vocabtrim_core", *words])
+
+
 def what_counts(
     rule: str,
     max_length: int | None,
@@ -132,21 +145,20 @@ def what_counts(
         max_length: Tokens of a conversation that are read, None for all.
         reasoning: Whether reasoning content is counted.
         last_turn_only: Whether only the last assistant turn is counted.
-        span_end: Where a turn ends: 'stop', 'template', 'next-role', or that of an earlier version.
+        span_end: Where a turn ends: 'stop', 'template' or 'next-role', else an earlier version's.
         **_ignored: Other fields of `Provenance`, so that `**asdict(provenance)` can be given.
 
     Returns:
         The rule and everything that differs from the default, with commas between them.
     """
-    from vocabtrim_core.counts import EARLIER_VERSION
-
-    ends = {
+    turn_ends = {
+        "stop": "",
         "template": "turns to the template's end",
         "next-role": "turns to the next role",
-        EARLIER_VERSION: "earlier version",
     }
+    turn_end = turn_ends.get(span_end, "earlier version")
     conditions = {
-        ends.get(span_end, ""): span_end in ends,
+        turn_end: turn_end,
         "last turn only": last_turn_only,
         "without reasoning": not reasoning,
         f"first {max_length or 0:,} tokens": max_length,

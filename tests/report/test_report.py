@@ -17,7 +17,7 @@ import yaml
 
 from vocabtrim_core import wording
 from vocabtrim_core.counts import EARLIER_VERSION
-from vocabtrim_core.coverage import CoverageCurve, coverage_on
+from vocabtrim_core.coverage import CoverageCurve, coverage_on, sampled
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -28,7 +28,7 @@ from vocabtrim_core.report.charts import figures
 from vocabtrim_core.report.data import gather
 from vocabtrim_core.report.inputs import Material, Measured
 from vocabtrim_core.report.page import report_html
-from vocabtrim_core.report.svg import Scale, free_places, sampled
+from vocabtrim_core.report.svg import Scale, free_places
 from vocabtrim_core.report.tables import tables
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import Pin, Settings

@@ -81,13 +81,13 @@ def _app(arguments: argparse.Namespace, progress: Progress) -> Result:
     if programs.as_job():
         raise InputError("The app is started from a shell only, never from a page.")
     argv = command_line(arguments.address, arguments.port)
-    if arguments.json:  # the one object, before the server takes over and prints lines
+    if arguments.json:  # printed before the server writes its own lines
         place = {"address": arguments.address, "port": arguments.port, "script": str(app_file())}
         print(json.dumps(place), file=sys.__stdout__, flush=True)
         os.dup2(2, 1)
     progress.clear()
     sys.stderr.flush()
-    os.execv(argv[0], argv)  # signals and the exit code are the server's from here on
+    os.execv(argv[0], argv)  # from here on this process is the server
 
 
 def _port(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the values that they stand for."""
+"""Options that several commands share, and the values that they give."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Options of several commands that fill no dataclass: what they have in common.
 SHARED: dict[str, dict[str, Any]] = {
+    "--choice": {"type": Path, "metavar": "FILE"},
+    "--concurrency": {"type": integer, "metavar": "N"},
     "--counts": {"metavar": "COUNTS"},
     "--data": {"nargs": "+", "action": "extend", "metavar": "PATH"},
     "--device": {
@@ -30,8 +32,11 @@ SHARED: dict[str, dict[str, Any]] = {
     },
     "--dtype": {"default": "auto", "help": "float32, bfloat16, … (default %(default)s)"},
     "--draft-folder": {"type": Path, "metavar": "DIR"},
+    "--k": {"type": integer, "metavar": "K", "help": "the k most frequent tokens (1..V)"},
     "--limit": {"type": integer, "metavar": "ROWS", "help": "use only the first rows"},
+    "--measurement": {"metavar": "KEY|FILE"},
     "--out": {"type": Path, "metavar": "FILE"},
+    "--repeats": {"type": integer, "metavar": "N"},
     "--seed": {"type": integer, "metavar": "N", "help": "(default %(default)s)"},
     "--storage": {
         "metavar": "URL",
@@ -104,6 +109,22 @@ def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
     return Settings(**from_argv(Settings, arguments, At(vocab_size)))
 
 
+def check_shares(arguments: argparse.Namespace, *names: str) -> None:
+    """Check that options are shares.
+
+    Args:
+        arguments: The parsed command line.
+        *names: Names of the options in it; None is not checked.
+
+    Raises:
+        InputError: One lies outside 0..1.
+    """
+    for name in names:
+        value = getattr(arguments, name)
+        if value is not None and not 0 <= value <= 1:
+            raise InputError(f"{name.replace('_', '-')} must lie within 0..1, but it is {value}.")
+
+
 def spec_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare every option that decides a choice.
 
@@ -119,10 +140,9 @@ def choice_argument(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of the command.
     """
-    parser.add_argument(
+    shared(
+        parser,
         "--choice",
-        type=Path,
-        metavar="FILE",
         help="a choice.json of these counts, instead of the settings below; a forecast given here "
         "replaces its own",
     )

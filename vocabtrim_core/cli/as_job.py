@@ -8,11 +8,11 @@ from pathlib import Path
 from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import InputError
 
-# What names a program has to be configured. Its arguments, and places that are trusted with code or
-# secrets, come from a shell only.
+# Options that name a program, and its kind: a job may name configured programs only. Arguments of
+# programs, and places that run code or receive secrets, are for a shell only.
 NAMED = {"interpreter": programs.ENGINE, "trainer": programs.TRAINER, "use": programs.TRAINER}
 SHELL_ONLY = ("add", "remove", "server_argument", "header", "cluster", "storage")
-WRITTEN = ("out", "figures", "tables", "renew")  # where results go
+WRITTEN = ("out", "figures", "tables", "renew")  # options that name where results are written
 
 
 def check(arguments: argparse.Namespace) -> None:

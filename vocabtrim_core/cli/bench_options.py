@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from vocabtrim_core.cli.arguments import integer, number, shared
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
 from vocabtrim_core.programs import ENGINE, configured
+from vocabtrim_core.wording import shell_line
 
 TORCH, SGLANG, LAUNCH = "torch", "sglang", "launch"
 ENGINES = (TORCH, SGLANG, LAUNCH)
-NOT_AGAIN = ("--out", "--join")  # a replay is another measurement and leaves others alone
+NOT_AGAIN = ("--out", "--join")  # a replay is a measurement of its own
 
 
 def bench_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,12 +104,11 @@ def _prompts(group: Any) -> None:
 def _timing(group: Any) -> None:
     add = group.add_argument
     add("--runs", type=integer, default=3, help="of each configuration (default %(default)s)")
-    add(
+    shared(
+        group,
         "--concurrency",
-        type=integer,
         nargs="+",
         default=[1],
-        metavar="N",
         help="requests at once, several for a sweep (default 1)",
     )
     add(
@@ -179,7 +178,7 @@ def _launched_servers(group: Any) -> None:
 
 
 def engine(arguments: argparse.Namespace) -> str:
-    """Name the engine that --engine says, or that the other options imply.
+    """Name the engine of --engine, or the one that the other options imply.
 
     Args:
         arguments: The parsed command line.
@@ -246,7 +245,7 @@ def command_line(arguments: argparse.Namespace) -> str:
     """
     parser = argparse.ArgumentParser(add_help=False)
     bench_arguments(parser)
-    words = ["python", "-m", "vocabtrim_core", "bench"]
+    words = ["bench"]
     for action in parser._actions:
         flag, value = action.option_strings[0], getattr(arguments, action.dest)
         if value == action.default or flag in NOT_AGAIN:
@@ -259,7 +258,7 @@ def command_line(arguments: argparse.Namespace) -> str:
             values = value if isinstance(value, list) else [value]
             named = flag == "--interpreter" and value in configured(ENGINE)
             words += [flag, *(str(v) if named else _anywhere(str(v)) for v in values)]
-    return shlex.join(words)
+    return shell_line(*words)
 
 
 def _anywhere(value: str) -> str:

@@ -187,7 +187,7 @@ def _made_up(arguments: argparse.Namespace, vocab_size: int | None) -> list[Path
     return folders
 
 
-# --- what is asked -------------------------------------------------------------------------------
+# --- prompts -------------------------------------------------------------------------------------
 
 
 def _tokenizer(arguments: argparse.Namespace, served: str = "") -> Any:

@@ -6,10 +6,9 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import integer, settings_arguments, shared
+from vocabtrim_core.cli.arguments import check_shares, integer, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, facts, table
-from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_of
-from vocabtrim_core.errors import InputError
+from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_or_none
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +48,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.mappings.importing import import_for
     from vocabtrim_core.selection_spec.draft_kind import draft_or_none
 
-    if not 0 <= arguments.alpha <= 1:
-        raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
+    check_shares(arguments, "alpha")
     sets = comparable_counts(arguments.counts)
     mappings = [import_for(path, sets[0]) for path in arguments.mappings]
     reference = mappings[0].vocabulary if len(mappings) > 1 else None
@@ -61,12 +59,7 @@ def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
         arguments.alpha,
         reference,
     )
-    try:
-        tokenizer = tokenizer_of(sets[0], arguments.tokenizer)
-    except InputError:
-        if arguments.tokenizer:
-            raise
-        tokenizer = None
+    tokenizer = tokenizer_or_none(sets[0], arguments.tokenizer)
 
     def shown(ids: np.ndarray) -> list[Result]:
         return [

@@ -84,7 +84,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
         engine=arguments.engine,
         progress=progress,
         cache=not arguments.fresh,
-        run=os.environ.get("VOCABTRIM_JOB", ""),  # a job that is resumed goes on, fresh or not
+        run=os.environ.get("VOCABTRIM_JOB", ""),  # a resumed job continues even with --fresh
         cluster=arguments.cluster,
     )
     if arguments.out:
@@ -129,7 +129,7 @@ def _responses(arguments: argparse.Namespace, counts: TokenCounts) -> Result | N
 
 
 def _doubts(corpus: Corpus) -> list[str]:
-    """Sentences that somebody should read: how columns are read, notes, files left out."""
+    """Write what the user should check: how columns are read, notes, files left out."""
     info = corpus.describe()
     doubts = [] if info.sure else [f"Read {info.mapping.sentence()}."]
     return [*doubts, *info.notes, *(f"Left out: {file}." for file in info.left_out)]
@@ -228,7 +228,7 @@ def _merge(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _doubled(sets: Iterable[tuple[str, TokenCounts]]) -> list[str]:
-    """A sentence for every corpus whose conversations are in the sum twice."""
+    """Write a sentence for every corpus whose conversations are in the sum twice."""
     holders: dict[str, str] = {}
     doubled = []
     for spec, counts in sets:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
     group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--k", type=integer, help="the k most frequent tokens of COUNTS (1..V)")
+    shared(group, "--k")
     shared(group, "--vocabulary", help="a vocabulary from a file, see `compare`")
     add = parser.add_argument
     add(
@@ -122,7 +122,7 @@ def _measured(
     in_sample: bool,
     seed: int,
 ) -> Result:
-    """One row: coverage, its interval, and for the corpus that chose, coverage held out."""
+    """Measure one set: coverage, its interval, and held-out coverage where it chose."""
     from vocabtrim_core.coverage import coverage_on
     from vocabtrim_core.generalization.uncertainty import (
         coverage_interval,

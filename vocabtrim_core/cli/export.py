@@ -1,17 +1,17 @@
-"""Commands that hand the choice over: export, formats."""
+"""Commands that write the choice for engines and trainers: export, formats."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, shared
+from vocabtrim_core.cli.arguments import check_shares, counts_argument, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import refuse
+from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
     group = parser.add_mutually_exclusive_group(required=True)
-    group.add_argument("--k", type=integer, help="the k most frequent tokens (1..V)")
-    group.add_argument("--choice", type=Path, metavar="FILE", help="the tokens of a choice.json")
+    shared(group, "--k")
+    shared(group, "--choice", help="the tokens of a choice.json")
     shared(
         group,
         "--vocabulary",
@@ -59,11 +59,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.coverage import CoverageCurve, coverage_on
     from vocabtrim_core.exports import ExportContext, export
 
-    for name in ("alpha", "min_coverage"):
-        value = getattr(arguments, name)
-        if value is not None and not 0 <= value <= 1:
-            flag = name.replace("_", "-")
-            raise InputError(f"{flag} must lie within 0..1, but it is {value}.")
+    check_shares(arguments, "alpha", "min_coverage")
     counts = find_counts(arguments.counts)
     curve = CoverageCurve.of(counts)
     vocabulary, chosen = _chosen(arguments, counts, curve)
@@ -94,7 +90,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
 def _chosen(
     arguments: argparse.Namespace, counts: TokenCounts, curve: CoverageCurve
 ) -> tuple[DraftVocabulary, dict[str, Any]]:
-    """The tokens, and how they were chosen: by a saved choice, or as the arguments say."""
+    """Return the tokens, and how they were chosen: by a saved choice, or by the options."""
     from vocabtrim_core.selection_spec.draft_kind import draft_or_none
 
     if arguments.choice is None:
@@ -122,7 +118,7 @@ def _chosen(
 def _named(
     arguments: argparse.Namespace, counts: TokenCounts, curve: CoverageCurve
 ) -> tuple[DraftVocabulary, str]:
-    """The tokens that --k or --vocabulary say, and what the file says of them."""
+    """Return the tokens of --k or --vocabulary, and the note on them in the file."""
     if arguments.vocabulary is None:
         return curve.vocabulary(arguments.k), ""
     from vocabtrim_core.mappings.importing import sound_for
@@ -132,8 +128,8 @@ def _named(
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """The same export as a line for a shell, without the folder: equal exports, equal bytes."""
-    line = ["python", "-m", "vocabtrim_core", "export", arguments.counts]
+    """Write the same export for a shell, without folders: equal exports, equal bytes."""
+    line = ["export", arguments.counts]
     for flag in ("choice", "vocabulary"):
         if file := getattr(arguments, flag):
             line += [f"--{flag}", file.name]
@@ -149,7 +145,7 @@ def _command(arguments: argparse.Namespace) -> str:
     for flag in ("draft_folder", "target"):
         if (folder := getattr(arguments, flag)) is not None:
             line += [f"--{flag.replace('_', '-')}", folder.resolve().name]
-    return shlex.join([*line, "--out", "DIR"])
+    return shell_line(*line, "--out", "DIR")
 
 
 def _export_text(result: Result) -> str:

@@ -6,7 +6,13 @@ import argparse
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import counts_argument, integer, settings_arguments, settings_of
+from vocabtrim_core.cli.arguments import (
+    counts_argument,
+    integer,
+    settings_arguments,
+    settings_of,
+    shared,
+)
 from vocabtrim_core.cli.calibrate import against_measured, calibrated, check_text, probed
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import comparable_counts
@@ -52,9 +58,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add_options(group, ForecastSettings, "hardware", omit_defaults=True)
     group = group.add_mutually_exclusive_group()
     add_options(group, ForecastSettings, "cycles", omit_defaults=True)
-    group.add_argument(
+    shared(
+        group,
         "--measurement",
-        metavar="KEY|FILE",
         help="from runs of drafts of two or more sizes (see `bench` and `import-results`); their "
         "acceptance lengths count too, and each size is predicted from the others",
     )
@@ -256,7 +262,7 @@ def _row(k: int, tradeoff: TradeOff, result: Forecast, baselines: list[int]) -> 
 
 
 def _ends(value: Callable[[CycleModel], float], cycles: CycleRange) -> list[float]:
-    """A value under both ends of the cycle time, the smaller first."""
+    """Evaluate both ends of the cycle time; the smaller value comes first."""
     return sorted((value(cycles.fast), value(cycles.slow)))
 
 

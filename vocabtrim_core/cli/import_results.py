@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.leaf import At, add_options, from_argv, to_argv
+from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -41,17 +41,11 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     progress(0, None, "reading")
     hints = Hints(**from_argv(Hints, arguments, At()))
     sources = open_sources(arguments.files)
-    measurements = import_results(sources, arguments.format, hints, _command(arguments))
+    # Names without folders, which are this machine's.
+    names = (path.name for path in arguments.files)
+    command = shell_line("import-results", *names, *to_argv(hints))
+    measurements = import_results(sources, arguments.format, hints, command)
     return {"measurements": [_row(keep(measurement)) for measurement in measurements]}
-
-
-def _command(arguments: argparse.Namespace) -> str:
-    """The same import again; files by name, since paths are this machine's business."""
-    argv = ["import-results", *(path.name for path in arguments.files)]
-    for flag, values in (("--k", arguments.k), ("--label", arguments.label)):
-        argv += [flag, *values] if values else []
-    argv += ["--pool"] if arguments.pool else []
-    return shlex.join(["python", "-m", "vocabtrim_core", *argv])
 
 
 def _row(measurement: Measurement) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command about what was measured: measurements."""
+"""The command that lists stored measurements, and shows or repeats one: measurements."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _row(measurement: Measurement) -> Result:
 
 
 def _replay(measurement: Measurement, progress: Progress) -> Result:
-    """The same command again; the new measurement stands beside the old one."""
+    """Run the same command again; the new measurement is kept beside the old one."""
     from vocabtrim_core.cli.bench_options import parsed
     from vocabtrim_core.programs import ENGINE, configured
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.selection_spec.draft_kind import draft_options
+from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -25,11 +25,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     draft_options(parser, f"(default {DEFAULT})")
     group = parser.add_argument_group("what is timed")
     add = group.add_argument
-    add(
+    shared(
+        group,
         "--k",
-        type=integer,
         nargs="+",
-        metavar="K",
         help="draft vocabulary sizes (default: 12 up to V, among them 4,380, 13,264 and 32,000)",
     )
     add(
@@ -76,11 +75,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "float32", "bfloat16", "float16"),
         help="of the weights (default: float32 on a CPU, bfloat16 on a GPU)",
     )
-    add(
+    shared(
+        group,
         "--repeats",
-        type=integer,
         default=30,
-        metavar="N",
         help="of each timing (default %(default)s)",
     )
     add(
@@ -141,7 +139,7 @@ def _probe(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _batch(probe: Probe, batch: int, arguments: argparse.Namespace) -> Result:
-    """The rows of one batch size, each against the largest k of it."""
+    """Return the rows of one batch size, each relative to its largest k."""
     rows, shape = probe.at(batch), probe.architecture
     full = rows[-1]
     known_s = arguments.verify_seconds if batch == 1 else None
@@ -168,7 +166,7 @@ def _batch(probe: Probe, batch: int, arguments: argparse.Namespace) -> Result:
 
 
 def _command(arguments: argparse.Namespace, ks: list[int]) -> str:
-    """The line that does the same again."""
+    """Write the command that times the same again."""
     a = arguments
     draft = (
         ["--draft-config", str(a.draft_config)]
@@ -176,9 +174,6 @@ def _command(arguments: argparse.Namespace, ks: list[int]) -> str:
         else ["--draft", a.draft or DEFAULT]
     )
     words = [
-        "python",
-        "-m",
-        "vocabtrim_core",
         "probe",
         *draft,
         "--k",
@@ -201,7 +196,7 @@ def _command(arguments: argparse.Namespace, ks: list[int]) -> str:
         f"{a.seconds:g}",
         *["--with-target"] * a.with_target,
     ]
-    return shlex.join(words)
+    return shell_line(*words)
 
 
 def _text(result: Result) -> str:

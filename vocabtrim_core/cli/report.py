@@ -1,9 +1,8 @@
-"""Commands that hand a choice over to people: report, card."""
+"""Commands that present a choice to people: report, card."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -22,9 +21,10 @@ from vocabtrim_core.cli.resolve import (
     comparable_counts,
     responses_of,
     tokenizer_argument,
-    tokenizer_of,
+    tokenizer_or_none,
 )
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
 def _material_arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
-    parser.add_argument(
+    shared(
+        parser,
         "--measurement",
         dest="measurements",
         nargs="+",
         action="extend",
         default=[],
-        metavar="KEY",
         help="measured throughput: keys of measurements in the workspace, or their files",
     )
     choice_argument(parser)
@@ -141,7 +141,7 @@ def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _at_hand(choice: SelectionSpec) -> list[str]:
-    """Keys of the sets that a choice is measured on, those of this workspace; others are named."""
+    """List the sets a choice is measured on that this workspace has; name the others on stderr."""
     from vocabtrim_core.counts_store import list_counts
 
     stored_keys = {stored.key for stored in list_counts()}
@@ -172,7 +172,7 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
             choice,
             others,
             _intervals(others, responses[1:], opened.vocabulary.t2d),
-            _tokenizer(counts, arguments.tokenizer),
+            tokenizer_or_none(counts, arguments.tokenizer),
             title=getattr(arguments, "title", ""),
             created=getattr(arguments, "date", ""),
             measured=_measured(arguments.measurements, choice, counts.vocab_size),
@@ -216,22 +216,12 @@ def _acceptance(choice: SelectionSpec, opened: Opened, spec: str) -> Acceptance 
     return acceptance_for(choice, opened, served, responses, sample[0] if sample else None)
 
 
-def _tokenizer(counts: TokenCounts, spec: str | None) -> Any:
-    """The tokenizer that names tokens; without one they are shown by id."""
-    try:
-        return tokenizer_of(counts, spec)
-    except InputError:
-        if spec:
-            raise
-        return None
-
-
 def _command(arguments: argparse.Namespace) -> str:
-    """This command with the choice in a file, for the report's own list of commands."""
-    line = ["python", "-m", "vocabtrim_core", "report", "counts.npz", "--choice", "choice.json"]
+    """Write this command with the choice in a file, for the report's list of commands."""
+    line = ["report", "counts.npz", "--choice", "choice.json"]
     line += ["--on", *arguments.on] if arguments.on else []
     line += ["--measurement", *arguments.measurements] if arguments.measurements else []
-    return shlex.join([*line, "--out", "report.html"])
+    return shell_line(*line, "--out", "report.html")
 
 
 def _summary(report_facts: Facts) -> Result:

@@ -72,6 +72,27 @@ def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
     return replace(tokenizer, vocab_size=counts.vocab_size)  # V came from a config.json
 
 
+def tokenizer_or_none(counts: TokenCounts, spec: str | None) -> Tokenizer | None:
+    """Load the tokenizer of counts where a command can show ids instead of texts.
+
+    Args:
+        counts: The counts.
+        spec: The tokenizer that the user names, None to find it by the name in the counts.
+
+    Returns:
+        The tokenizer, None where it is not found by that name.
+
+    Raises:
+        InputError: The one that the user names is not found, or is another one.
+    """
+    try:
+        return tokenizer_of(counts, spec)
+    except InputError:
+        if spec:
+            raise
+        return None
+
+
 def comparable_counts(specs: Sequence[str]) -> list[TokenCounts]:
     """Load counts that are compared with each other.
 

@@ -1,4 +1,4 @@
-"""From argv to an exit code: parse, run, print, and turn whatever goes wrong into one sentence."""
+"""From argv to an exit code: parse, run, print; every failure becomes one sentence."""
 
 from __future__ import annotations
 
@@ -165,9 +165,9 @@ def _print(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        # What is still waiting would be complained about a second time at exit.
+        # Without this the interpreter reports the unwritten text again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # `… | head` has seen enough
+        if not isinstance(error, BrokenPipeError):  # the reader, such as `head`, has stopped
             raise InputError(
                 f"The result cannot be written to standard output ({error.strerror}); choose "
                 "another place for it."

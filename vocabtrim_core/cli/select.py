@@ -7,9 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import settings_arguments, settings_of, shared
+from vocabtrim_core.cli.arguments import check_shares, settings_arguments, settings_of, shared
 from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_of
+from vocabtrim_core.cli.resolve import (
+    comparable_counts,
+    tokenizer_argument,
+    tokenizer_of,
+    tokenizer_or_none,
+)
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
 from vocabtrim_core.selection.rules import Rules
@@ -53,8 +58,7 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.selection.constrained import Problem, about, solve
     from vocabtrim_core.selection.selection import mix
 
-    if not 0 <= arguments.alpha <= 1:
-        raise InputError(f"alpha must lie within 0..1, but it is {arguments.alpha}.")
+    check_shares(arguments, "alpha")
     sets = comparable_counts(arguments.counts)
     size = sets[0].vocab_size
     if arguments.k is not None and not 1 <= arguments.k <= size:
@@ -104,7 +108,7 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
 def _wishes(
     arguments: argparse.Namespace, sets: list[TokenCounts], frequencies: np.ndarray
 ) -> tuple[tuple[Wish, ...], np.ndarray | None]:
-    """What must be kept, and what must not."""
+    """Return what must be kept, and what must not."""
     from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
     from vocabtrim_core.templates.resolve import template_of
     from vocabtrim_core.tokenizers.kinds import token_kinds
@@ -134,15 +138,12 @@ def _wishes(
 def _tokenizer(
     arguments: argparse.Namespace, counts: TokenCounts, *, needed: bool
 ) -> Tokenizer | None:
-    """The tokenizer of the counts; without need for it, None where it is not there."""
-    if not (needed or arguments.protect or arguments.exclude):
-        return None
-    try:
+    """Load the tokenizer of the counts; where it is not needed, None if it is not found."""
+    if needed:
         return tokenizer_of(counts, arguments.tokenizer)
-    except InputError:
-        if needed or arguments.tokenizer:
-            raise
-        return None
+    if arguments.protect or arguments.exclude:
+        return tokenizer_or_none(counts, arguments.tokenizer)
+    return None
 
 
 def _text(result: Result) -> str:

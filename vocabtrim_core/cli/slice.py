@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from vocabtrim_core.cli.command import Command, Result, facts, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.wording import first_of
+from vocabtrim_core.wording import first_of, shell_line
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -94,7 +93,7 @@ def _counts(arguments: argparse.Namespace) -> TokenCounts | None:
 
 
 def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Result | None:
-    """What the tokens that were written cover of the counts, and what that may cost."""
+    """Measure what the written tokens cover of the counts, and the expected acceptance length."""
     if counts is None:
         return None
     from vocabtrim_core.coverage import coverage_on
@@ -112,19 +111,12 @@ def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Resu
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """The line for a shell, by names alone: equal drafts, equal bytes."""
-    line = [
-        "python",
-        "-m",
-        "vocabtrim_core",
-        "slice",
-        arguments.draft.resolve().name,
-        "--vocabulary",
-        arguments.vocabulary.name,
-    ]
+    """Write the same command for a shell, by names alone, so that equal drafts have equal bytes."""
+    draft, vocabulary = arguments.draft.resolve().name, arguments.vocabulary.name
+    line = ["slice", draft, "--vocabulary", vocabulary]
     line += ["--target", arguments.target.resolve().name] if arguments.target else []
     line += ["--drop-missing"] if arguments.drop_missing else []
-    return shlex.join([*line, "--out", "DIR"])
+    return shell_line(*line, "--out", "DIR")
 
 
 def _slice_text(result: Result) -> str:

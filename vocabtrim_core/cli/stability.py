@@ -32,11 +32,10 @@ def _stability_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="sample sizes in conversations (default 100, 200, 500, 1,000, …)",
     )
-    add(
+    shared(
+        parser,
         "--repeats",
-        type=integer,
         default=20,
-        metavar="N",
         help="subsamples of each size (default %(default)s)",
     )
     add(

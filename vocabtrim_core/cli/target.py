@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.arguments import integer, settings_arguments, shared
+from vocabtrim_core.cli.arguments import settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, facts
 from vocabtrim_core.cli.train_options import (
     conversations,
@@ -81,9 +81,7 @@ def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", metavar="NAME", help="model of the server (default: its first)")
     add_options(parser, Sampling)
-    parser.add_argument(
-        "--concurrency", type=integer, default=16, help="prompts at once (default %(default)s)"
-    )
+    shared(parser, "--concurrency", default=16, help="prompts at once (default %(default)s)")
     parser.add_argument(
         "--compare",
         action="store_true",

@@ -105,7 +105,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
 
 
 def _make_demo_target(arguments: argparse.Namespace, progress: Progress) -> None:
-    """The toy target is made where it is asked for: nothing else can be had on a fresh machine."""
+    """Build the toy target where it is named and missing; it needs no download."""
     from vocabtrim_core.drafts.demo_target import DemoShape, build
     from vocabtrim_core.drafts.target import DEMO, demo_folder
 
@@ -162,7 +162,7 @@ def _check(request: Any, online: str | None) -> Result:
 
 
 def _servers(text: str) -> Any:
-    """GPUs of the trainer, and of the servers, one each: "2,3:0,1"."""
+    """Read the GPUs of the trainer, and those of the servers, one each: "2,3:0,1"."""
     from vocabtrim_core.drafts.plan import OnlineServers
 
     try:

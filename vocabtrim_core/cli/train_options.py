@@ -1,4 +1,4 @@
-"""Options of the commands that train, and the values that they stand for."""
+"""Options of the commands that train, and the values that they give."""
 
 from __future__ import annotations
 

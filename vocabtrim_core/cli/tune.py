@@ -123,7 +123,7 @@ def tune(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _space(arguments: argparse.Namespace, configurations: Sequence[Configuration]) -> Space:
-    """The drafts that are attached, in every shape that was named."""
+    """Make the search space of the attached drafts in every shape that the options name."""
     from vocabtrim_core.serving.tuning import Space
 
     drafts: dict[int, str] = {}

@@ -176,7 +176,7 @@ class Flag(Kind):
         return [leaf.flag]
 
     def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
-        """See `Kind.from_argv`; a switch that begins with --no- says False."""
+        """See `Kind.from_argv`; a switch that begins with --no- gives False."""
         given = getattr(arguments, leaf.dest, None)
         return not leaf.flag.startswith("--no-") if given else UNSET
 
@@ -206,7 +206,7 @@ class Repeated(Several):
 
 
 class Key(Kind):
-    """The key of counts; its option takes whatever `find_counts` takes."""
+    """The key of counts; its option takes a key or a file, as `find_counts` does."""
 
     def resolve(self, value: Any, at: At) -> Any:
         """See `Kind.resolve`."""

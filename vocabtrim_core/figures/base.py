@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from vocabtrim_core.coverage import sampled
 from vocabtrim_core.palette import DARK as DARK
 from vocabtrim_core.palette import LIGHT as LIGHT
 from vocabtrim_core.palette import Palette as Palette
-from vocabtrim_core.report.svg import sampled
 
-POINTS = 320  # sizes per curve; an SVG line gains nothing from more
+POINTS = 320  # sizes per curve; more are not visible
 
 
 def log_sizes(vocab_size: int, *marks: int, points: int = POINTS) -> np.ndarray:
@@ -55,7 +55,7 @@ def layout(figure: go.Figure, palette: Palette, *, height: int, **options: Any) 
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": palette.ink, "size": 13},
         hoverlabel={"align": "left"},
-        # Below the axis: above it the browser's buttons would lie over the legend.
+        # Below the axis; above it Plotly's buttons would cover the legend.
         legend={
             "orientation": "h",
             "yref": "container",

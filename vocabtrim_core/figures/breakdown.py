@@ -21,7 +21,7 @@ class BreakdownInfo(NamedTuple):
     """
 
     components: tuple[str, ...]
-    sizes: tuple[int, int]  # V, k
+    sizes: tuple[int, int]
     flops: tuple[tuple[float, ...], tuple[float, ...]]
     weight_bytes: tuple[tuple[float, ...], tuple[float, ...]]
 

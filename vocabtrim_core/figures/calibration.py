@@ -161,7 +161,7 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
     )
     layout(figure, palette, height=420, hovermode="closest")
     size_axis(figure, int(info.k[-1]))
-    # Sizes far below the measured ones would flatten everything else.
+    # Sizes far below the measured ones would stretch the axis.
     middle = info.middle[info.k >= min(info.at) / 4]
     values = [*info.least, *info.most, *info.measured, float(middle.min()), float(middle.max())]
     pad = 0.08 * (max(values) - min(values))

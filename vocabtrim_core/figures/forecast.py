@@ -12,7 +12,7 @@ from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes
 from vocabtrim_core.forecast.cycle_model import CycleRange, PaperCheck
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 
-PAPER_TEXT_AT = {  # where a task's name stands beside its dot; the seven lie close together
+PAPER_TEXT_AT = {  # position of a task's name beside its dot; the seven are close together
     "MT-Bench": "top left",
     "GSM8K": "middle right",
     "HumanEval": "bottom center",
@@ -43,9 +43,9 @@ class ThroughputInfo(NamedTuple):
     low: np.ndarray
     middle: np.ndarray
     high: np.ndarray
-    length_low: np.ndarray  # acceptance length, least and most
+    length_low: np.ndarray
     length_high: np.ndarray
-    cycle_low: np.ndarray  # seconds per cycle, least and most
+    cycle_low: np.ndarray
     cycle_high: np.ndarray
     coverage: np.ndarray
 

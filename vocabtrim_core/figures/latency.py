@@ -25,10 +25,10 @@ class LatencyInfo(NamedTuple):
 
     batch: int
     device: str
-    rows: np.ndarray  # float64[n, 8]
+    rows: np.ndarray
     smooth: np.ndarray
     flops: np.ndarray
-    moved: np.ndarray  # as the bytes of weights, cache and logits have it
+    moved: np.ndarray
 
 
 def latency_info(probe: Probe, batch: int) -> LatencyInfo:

@@ -23,7 +23,7 @@ class StabilityInfo(NamedTuple):
     """
 
     sizes: np.ndarray
-    ks: np.ndarray  # float64[len(sizes), repeats]
+    ks: np.ndarray
     k: int
     interval: tuple[float, float]
 

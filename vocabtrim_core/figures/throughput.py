@@ -262,7 +262,7 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
         "<extra></extra>",
     )
     highest = max((bar.rate.high for bar in info.bars), default=1)
-    figure.add_scatter(  # a text trace, so that the numbers stand above the error bars
+    figure.add_scatter(  # a text trace puts the numbers above the error bars
         x=places(info.bars),
         y=[bar.rate.high + 0.01 * highest for bar in info.bars],
         mode="text",

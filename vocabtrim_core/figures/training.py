@@ -13,7 +13,6 @@ from vocabtrim_core.figures.base import LIGHT, Palette, layout
 HEIGHT = 270
 POSITION = "eval/per_position_acc/"
 SECONDS = "perf/optimizer_step_time_s"
-# Colours of the trimmed sizes, from the first on; the full vocabulary is drawn in ink, dashed.
 
 
 class Course(NamedTuple):
@@ -39,7 +38,7 @@ class Course(NamedTuple):
     length: tuple[tuple[int, float], ...]
     accuracy: tuple[tuple[tuple[int, float], ...], ...]
     rate: tuple[tuple[int, float], ...]
-    speed: tuple[tuple[int, float], ...]  # optimizer steps per second
+    speed: tuple[tuple[int, float], ...]
 
     @property
     def name(self) -> str:
@@ -209,7 +208,7 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
     for column, (line, colour) in enumerate(
         zip(courses, colours(courses, palette), strict=True), 1
     ):
-        if not line.accuracy:  # an empty frame, so that the sizes stand side by side from the start
+        if not line.accuracy:  # an empty frame keeps the place of this size
             figure.add_scatter(x=[None], y=[None], showlegend=False, row=1, col=column)
         for i, points in enumerate(line.accuracy):
             figure.add_scatter(

@@ -29,11 +29,11 @@ class TrialsInfo(NamedTuple):
 
     k: np.ndarray
     utility: np.ndarray
-    first: int  # the smallest size within the bounds that reaches the floor
+    first: int
     trial_k: np.ndarray
     trial_utility: np.ndarray
     feasible: np.ndarray
-    best: int | None  # index into the trials
+    best: int | None
     exact: Choice
 
 

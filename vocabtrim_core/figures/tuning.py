@@ -29,8 +29,8 @@ class TuningInfo(NamedTuple):
     rates: tuple[float, ...]
     halves: tuple[float | None, ...]
     lengths: tuple[float | None, ...]
-    best_so_far: tuple[float, ...]  # of all trials, the failed ones included
-    best: int | None  # index into the trials that went well
+    best_so_far: tuple[float, ...]
+    best: int | None
     failed: tuple[tuple[int, str, str], ...]
 
 

@@ -1,1 +1,1 @@
-"""The hand-over of a choice: a report, its figures and tables, a model card."""
+"""A choice for people: a report, its figures and tables, a model card."""

@@ -110,7 +110,7 @@ def _elsewhere(facts: Facts) -> str:
 
 
 def _use(facts: Facts) -> str:
-    """Show the engines' own flags; `draft` stands for the folder of the card."""
+    """Show the engines' own flags; `draft` means the folder of the card."""
     parts = []
     for name in SERVED:
         texts = FORMATS[name].texts(facts.chosen.k)

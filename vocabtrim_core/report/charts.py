@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vocabtrim_core.coverage import sampled
 from vocabtrim_core.palette import LIGHT
 from vocabtrim_core.report.data import Facts, Option
 from vocabtrim_core.report.dot_plot import elsewhere, measured
@@ -22,7 +23,6 @@ from vocabtrim_core.report.svg import (
     changes,
     free_places,
     percents,
-    sampled,
     text_width,
     thousands,
 )
@@ -30,7 +30,7 @@ from vocabtrim_core.wording import percent
 
 LEFT, RIGHT = 52, 96  # room for the labels of the y axis, and of the lines' ends
 PARTS = LIGHT.parts  # fusion, attention, feed-forward, head
-SMALLEST = 100  # sizes drawn begin here: nobody ships fewer
+SMALLEST = 100  # smallest size drawn; published drafts keep far more
 
 
 def _size_scale(facts: Facts) -> Scale:
@@ -181,7 +181,7 @@ def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
             continue
         taken.append(at)
         bold = "b" if option.chosen else "s"
-        # At the top left the line is flat: below it there is room.
+        # At the top left the line is flat, so the label goes below it.
         rise = 18 if at[0] < x.start + 90 else -6
         sheet.text(at[0] + 9, at[1] + rise, thousands(option.k), bold)
 
@@ -251,7 +251,7 @@ def throughput(facts: Facts) -> str:
     low, middle, high = (
         100 * (getattr(predicted, n)[ks - 1] - 1) for n in ("low", "middle", "high")
     )
-    # Far below, the loss is beyond interest: the scale is kept for the rest.
+    # Large losses are cut off, so that the scale serves the other sizes.
     lowest = max(float(low.min()), -2 * float(high.max()) - 10)
     y = Scale(min(lowest, -2), float(high.max()) + 2, 258, 40)
     sheet.y_axis(y, LEFT, x.stop, f"Throughput against {base:,} tokens", changes)

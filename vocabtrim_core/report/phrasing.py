@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.report.data import Facts
-from vocabtrim_core.wording import between, megabytes, one_in, percent, signed
+from vocabtrim_core.wording import between, megabytes, one_in, percent, shell_line, signed
 
 
 def title(facts: Facts) -> str:
@@ -316,8 +315,7 @@ def commands(facts: Facts) -> tuple[str, ...]:
         "draft-vocabulary",
     ]
     lines = [count, own, export]
-    ready = [shlex.join(["python", "-m", "vocabtrim_core", *line]) for line in lines]
-    return (*ready, *facts.material.commands)
+    return (*(shell_line(*line) for line in lines), *facts.material.commands)
 
 
 def _names(facts: Facts) -> Sequence[str]:

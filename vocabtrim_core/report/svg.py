@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-import numpy as np
-
 from vocabtrim_core.palette import LIGHT
 
 INK, MUTED, LINE, ACCENT, SOFT, WARN = (
@@ -301,19 +299,3 @@ def free_places(spans: Sequence[tuple[float, float]]) -> list[bool]:
         if clear:
             taken.append((start, end))
     return free
-
-
-def sampled(low: int, high: int, *marks: int, points: int = 240) -> np.ndarray:
-    """Sample sizes evenly on a log axis.
-
-    Args:
-        low: Smallest size.
-        high: Largest size.
-        *marks: Sizes that are included where they lie within.
-        points: About how many sizes.
-
-    Returns:
-        int64, ascending.
-    """
-    even = np.unique(np.round(np.geomspace(low, high, points)).astype(np.int64))
-    return np.union1d(even, [k for k in marks if low <= k <= high]).astype(np.int64)

@@ -6,11 +6,11 @@ import csv
 import io
 from collections.abc import Iterable
 
+from vocabtrim_core.coverage import sampled
 from vocabtrim_core.report.data import Facts
-from vocabtrim_core.report.svg import sampled
 from vocabtrim_core.tokenizers.text import visible
 
-POINTS = 2000  # sizes of curve.csv, even on a log axis: all 128,256 would only be slower to open
+POINTS = 2000  # sizes in curve.csv, even on a log axis
 FORMULA = ("=", "+", "-", "@")
 
 

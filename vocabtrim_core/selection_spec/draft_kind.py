@@ -115,8 +115,8 @@ def draft_name(shape: DraftArchitecture) -> str:
             if _alike(load_draft(name), shape):
                 return name
         except InputError:
-            continue  # a file that is none any more
-    config = kept_config(replace(shape, fusion_per_step=True))  # its own switch has it
+            continue  # a file that no longer reads as one
+    config = kept_config(replace(shape, fusion_per_step=True))  # the widget `fusion` keeps it
     return keep_config(json.dumps(config, indent=1).encode())
 
 
@@ -199,7 +199,7 @@ class Draft(Kind):
         return replace(shape, fusion_per_step=False) if per_cycle else shape
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:
-        """See `Kind.query`; other shapes than a preset's stand in the address as JSON."""
+        """See `Kind.query`; other shapes than a preset's are written as JSON."""
         parameters = {"draft": value.name}
         if not value.fusion_per_step:
             parameters["fusion"] = "false"

@@ -16,7 +16,7 @@ from vocabtrim_core.fields.leaf import UNSET, At, Leaf, from_argv
 from vocabtrim_core.selection_spec.draft_kind import DRAFT
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
 
-FIRST = 5  # settings that stand before a draft's shapes in a packed pin; later ones follow them
+FIRST = 5  # settings before a draft's shapes in a packed pin; newer settings follow them
 
 
 class Pins(Several):

@@ -39,7 +39,7 @@ ONLY = "take only measurements whose target or prompts contain this"
 POOL = (
     "runs that are alike in several files are runs of one configuration; they are paired with "
     "those of others when files that were made in turns are named in turns (default: every file is "
-    "a configuration of its own, unless two have the same --label)"
+    "a configuration of its own, unless two have the same label)"
 )
 
 
