@@ -7,13 +7,13 @@ Three things part the k* of a sample from that of its source.
   rarest are not seen at all. On halves of the sample it is about twice as large, so the difference
   is taken off once. What halves cannot see of it has stayed below half a count on real text
   (benchmarks/generalize_calibration.py), and widens the interval to that side.
-- Spread, measured on the same number over random halves, which differ from the whole as the whole
-  does from its source.
+- Spread, measured by correcting random halves in the same way (by halves of them): halves differ
+  from the whole as the whole does from its source.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +76,19 @@ class CountCurve:
         return seen + once**2 / (2 * max(twice, 1))
 
 
+def _parts(
+    sample: StabilitySample, draws: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Counts of a random half of the units, and of half of those, again and again."""
+    units = sample.units
+    for _ in range(draws):
+        order = rng.permutation(units)
+        half, quarter = np.zeros((2, units), np.uint8)
+        half[order[: units // 2]] = 1
+        quarter[order[: units // 4]] = 1
+        yield sample.weighted(half), sample.weighted(quarter)
+
+
 @dataclass(frozen=True, slots=True)
 class KInterval:
     """k* of the source as the sample tells it.
@@ -106,31 +119,30 @@ def k_interval(
     Args:
         sample: Two units at least (`StabilitySample`).
         tradeoff: Gives alpha, floor, bounds and architecture; its own curve is not used.
-        draws: Random halves; each comes with the other half.
+        draws: Random halves, which come in pairs: each with the other half.
         seed: Of the halves.
-        step: Called after each half.
+        step: Called after each pair of halves.
 
     Returns:
         The interval within the bounds of the trade-off, without regard to its own curve.
     """
-    rng = np.random.default_rng(seed)
-    units = sample.units
-    counts = sample.weighted(np.ones(units, np.uint8))
+    counts = sample.weighted(np.ones(sample.units, np.uint8))
     share = float(tradeoff.least_share(tradeoff.alpha))
-    halves: list[tuple[float, float]] = []
-    for _ in range(max(draws // 2, 1)):
-        chosen = np.zeros(units, np.uint8)
-        chosen[rng.choice(units, units // 2, replace=False)] = 1
-        half = sample.weighted(chosen)
-        for some in (half, counts - half):
-            curve = CountCurve.of(some)
-            by_share = curve.above(share * some.sum())
-            halves.append((by_share, curve.smallest_k(tradeoff.floor) if tradeoff.floor else 1))
-            step()
-    (share_mean, floor_mean), (share_sd, floor_sd) = (
-        np.mean(halves, axis=0),
-        np.std(halves, axis=0, ddof=1),
-    )
+
+    def sizes(part: np.ndarray) -> np.ndarray:
+        """k* of these counts by the threshold, and by the least coverage."""
+        curve = CountCurve.of(part)
+        by_floor = curve.smallest_k(tradeoff.floor) if tradeoff.floor else 1
+        return np.array([curve.above(share * part.sum()), by_floor])
+
+    means, corrected = [], []
+    for half, quarter in _parts(sample, max(draws // 2, 2), np.random.default_rng(seed)):
+        of_half = sizes(half)
+        means.append((of_half + sizes(counts - half)) / 2)
+        corrected.append(2 * of_half - (sizes(quarter) + sizes(half - quarter)) / 2)
+        step()
+    share_mean, floor_mean = np.mean(means, axis=0)
+    share_sd, floor_sd = np.std(corrected, axis=0, ddof=1)
 
     curve, least = CountCurve.of(counts), share * counts.sum()
     expected = 2 * curve.above(least) - share_mean

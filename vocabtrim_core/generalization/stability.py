@@ -184,9 +184,9 @@ def stability(
     rng = np.random.default_rng(seed)
     total, done = len(wanted) * repeats + draws, 0
 
-    def step(what: str) -> None:
+    def step(what: str, number: int = 1) -> None:
         nonlocal done
-        done = min(done + 1, total)
+        done = min(done + number, total)
         if progress:
             progress(done, total, what)
 
@@ -200,7 +200,9 @@ def stability(
             ks[row, column] = _again(tradeoff, sample.weighted(chosen)).optimum.k
             step(f"subsamples of {round(number * each):,} conversations")
     done = len(wanted) * repeats
-    source = k_interval(sample, tradeoff, draws=draws, seed=rng, step=lambda: step("random halves"))
+    source = k_interval(
+        sample, tradeoff, draws=draws, seed=rng, step=lambda: step("random halves", 2)
+    )
     return Stability(
         np.round(np.array(wanted) * each).astype(np.int64),
         ks,
