@@ -11,6 +11,7 @@ import pytest
 from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core.counting.response_files import find_responses
+from vocabtrim_core.counting.shard_counts import ShardCounts, save_shards
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.paper import FULL_K
@@ -159,7 +160,29 @@ def test_counts_without_their_responses_have_no_interval(ok, make_counts):
     make_counts(range(50)).save("plain.npz")
     result = ok("coverage", "plain.npz", "--k", 10, text="not at hand")
     assert result["sets"][0]["interval"] is None
+    assert "held_out" not in result["sets"][0]
+    assert result["sets"][0]["unseen"]["basis"] == "tokens"
     assert result["without_interval"] == ["corpus"]
+
+
+def test_the_set_that_chose_has_no_interval_in_sample_under_any_name(ok, counted):
+    result = ok("coverage", "chat.npz", "--k", 5, "--on", "chat.npz", text="held out (in sample")
+    assert [row["in_sample"] for row in result["sets"]] == [True, True]
+    assert [row["interval"] for row in result["sets"]] == [None, None]
+    low, high = (result["sets"][0]["held_out"][end] for end in ("low", "high"))
+    assert low < result["sets"][0]["held_out"]["value"] < high
+
+
+def test_pieces_stand_in_for_conversations(ok, counted, monkeypatch):
+    """Held out and unseen come from counts by piece where responses were not kept."""
+    monkeypatch.setattr("vocabtrim_core.counting.response_files.find_responses", lambda *_: None)
+    rows = [np.maximum(counted[0].counts // 8, counted[0].counts > 0) for _ in range(8)]
+    save_shards(counted[0].key, ShardCounts.of(rows, [15] * 8))
+    (chat,) = ok("coverage", "chat.npz", "--k", 5)["sets"]
+    assert chat["interval"] is None
+    assert chat["held_out"]["low"] is None
+    assert 0 < chat["held_out"]["value"] <= 1
+    assert chat["unseen"]["basis"] == "pieces"
 
 
 def test_missing_tokens_need_the_tokenizer_of_the_counts(refused, counted, tmp_path):

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from vocabtrim_core.counting.responses import Responses, concatenate
 from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.counts import Provenance, TokenCounts
-from vocabtrim_core.coverage import CoverageCurve
+from vocabtrim_core.coverage import CoverageCurve, HeldOut
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.figures.traffic import coverage_figure, coverage_info
 from vocabtrim_core.generalization.k_interval import CountCurve
 from vocabtrim_core.generalization.stability import Pieces, held_out_of, stability
 from vocabtrim_core.generalization.uncertainty import (
+    CoverageInterval,
     coverage_interval,
     held_out_by_domain,
     held_out_coverage,
@@ -280,3 +282,20 @@ def test_one_conversation_has_no_interval():
     tradeoff = TradeOff(CoverageCurve.of(np.arange(SIZE)), ARCHITECTURE)
     with pytest.raises(InputError, match=r"within 1\.\.2"):
         stability(made([[1], [2]]), tradeoff, sizes=[5])
+
+
+def test_the_set_that_chose_is_drawn_held_out_with_its_in_sample_value_beside():
+    rows = [
+        (HeldOut("own", 100, 0.95, 0.5, 3), CoverageInterval(0.95, 0.94, 0.96)),
+        (HeldOut("other", 100, 0.90, 0.4, 9), CoverageInterval(0.90, 0.88, 0.92)),
+    ]
+    other, own = coverage_info(rows, "own", CoverageInterval(0.93, 0.91, 0.94))
+    assert (own.coverage, own.interval, own.in_sample) == (0.93, (0.91, 0.94), 0.95)
+    assert (other.coverage, other.interval, other.in_sample) == (0.90, (0.88, 0.92), None)
+    drawn = {trace.name: trace for trace in coverage_figure((other, own)).data}
+    assert list(drawn["The set that chose, held out"].x) == [93]
+    assert list(drawn["The set that chose, in sample"].x) == [95]
+    (unknown,) = coverage_info(rows[:1], "own")  # held out is not known: no interval
+    assert (unknown.coverage, unknown.interval, unknown.in_sample) == (None, None, 0.95)
+    names = [trace.name for trace in coverage_figure((unknown,)).data]
+    assert "The set that chose, held out" not in names
