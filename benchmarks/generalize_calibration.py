@@ -11,12 +11,13 @@ samples, and be no wider than it must: "2 sd + bias" is what k* itself does from
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,7 +31,6 @@ from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.generalization.stability import stability
 from vocabtrim_core.generalization.uncertainty import (
-    UNLABELLED,
     CoverageInterval,
     coverage_by_domain,
     coverage_interval,
@@ -174,83 +174,106 @@ def top(counts: np.ndarray) -> np.ndarray:
     return kept
 
 
-def replicate(
-    source: Responses, truth: Truth, size: int, replications: int
-) -> dict[str, dict[str, Tally]]:
-    """Tallies of k* by setting, and of shares by estimate."""
-    rng = np.random.default_rng(size)
-    sizes: dict[str, Tally] = defaultdict(Tally)
-    shares: dict[str, Tally] = defaultdict(Tally)
-    for seed in range(replications):
-        sample = drawn(source, np.sort(rng.integers(0, source.conversations, size)))
-        for name, tradeoff in truth.tradeoffs.items():
-            found = stability(sample, tradeoff, sizes=[], draws=HALVES, seed=seed)
-            sizes[name].add(tradeoff.optimum.k, found.k)
+Found = list[tuple[str, str, float, CoverageInterval | float]]  # kind, what, truth, estimate
+
+
+class Replication:
+    """One sample and all that is estimated from it; picklable, so that processes can share work."""
+
+    def __init__(self, source: Responses) -> None:
+        self.source, self.truth = source, Truth(source)
+
+    def __call__(self, task: tuple[int, int]) -> Found:
+        """The estimates from one sample of a size, by the seed of the sample."""
+        size, seed = task
+        rng = np.random.default_rng([size, seed])
+        sample = drawn(self.source, np.sort(rng.integers(0, self.source.conversations, size)))
+        found: Found = []
+        for name, tradeoff in self.truth.tradeoffs.items():
+            k = stability(sample, tradeoff, sizes=[], draws=HALVES, seed=seed).k
+            found.append(("k*", name, tradeoff.optimum.k, k))
         _known.clear()
-        _shares(sample, truth, rng, seed, shares)
-    return {"k*": sizes, "share": shares}
+        found += [("share", *each) for each in self._coverages(sample, seed)]
+        found += [("share", *each) for each in self._unseen(sample, rng)]
+        _known.clear()
+        return found
+
+    def _coverages(
+        self, sample: Responses, seed: int
+    ) -> Iterator[tuple[str, float, CoverageInterval]]:
+        truth, own = self.truth, top(sample.counts())
+        elsewhere = truth.foreign
+        found = coverage_interval(sample, elsewhere)
+        yield "coverage of tokens chosen elsewhere", truth.coverage(elsewhere), found
+        for row in coverage_by_domain(sample, elsewhere):
+            if row.interval:
+                yield "the same by domain", truth.coverage(elsewhere, row.domain), row.interval
+        found = held_out_coverage(sample, KEPT, seed=seed)
+        yield "coverage held out", truth.coverage(own), found
+        for row in held_out_by_domain(sample, KEPT, seed=seed):
+            if row.interval:
+                yield "the same held out by domain", truth.coverage(own, row.domain), row.interval
+        found = coverage_interval(sample, own)
+        yield "coverage in sample (not shown as an interval)", truth.coverage(own), found
+
+    def _unseen(
+        self, sample: Responses, rng: np.random.Generator
+    ) -> Iterator[tuple[str, float, CoverageInterval | float]]:
+        counts = sample.counts()
+        missed = self.truth.coverage(counts == 0)
+        found = unseen(counts, sample)
+        assert found.low is not None
+        assert found.high is not None
+        ends = CoverageInterval(found.value, found.low, found.high)
+        yield "unseen in a new conversation", missed, ends
+        place = rng.permutation(sample.conversations) % PIECES
+        rows = (sample.weighted((place == p).view(np.uint8)) for p in range(PIECES))
+        pieces = ShardCounts.of(rows, np.bincount(place, minlength=PIECES))
+        yield f"unseen from {PIECES} pieces", missed, unseen(counts, pieces=pieces).value
+        yield "unseen by Good-Turing", missed, good_turing(counts)
 
 
-def _shares(
-    sample: Responses, truth: Truth, rng: np.random.Generator, seed: int, into: dict[str, Tally]
-) -> None:
-    counts = sample.counts()
-    own, foreign = top(counts), truth.foreign
-    into["coverage of tokens chosen elsewhere"].add(
-        truth.coverage(foreign), coverage_interval(sample, foreign)
-    )
-    for row in coverage_by_domain(sample, foreign):
-        if row.interval and row.domain != UNLABELLED:
-            into["the same by domain"].add(truth.coverage(foreign, row.domain), row.interval)
-    into["coverage held out"].add(truth.coverage(own), held_out_coverage(sample, KEPT, seed=seed))
-    for row in held_out_by_domain(sample, KEPT, seed=seed):
-        if row.interval and row.domain != UNLABELLED:
-            into["coverage held out by domain"].add(truth.coverage(own, row.domain), row.interval)
-    into["coverage in sample (no longer given an interval)"].add(
-        truth.coverage(own), coverage_interval(sample, own)
-    )
-    missed = truth.coverage(counts == 0)
-    found = unseen(counts, sample)
-    assert found.low is not None
-    assert found.high is not None
-    into["unseen in a new conversation"].add(
-        missed, CoverageInterval(found.value, found.low, found.high)
-    )
-    place = rng.permutation(sample.conversations) % PIECES
-    rows = (sample.weighted((place == p).view(np.uint8)) for p in range(PIECES))
-    pieces = ShardCounts.of(rows, np.bincount(place, minlength=PIECES))
-    for name, value in (
-        (f"unseen from {PIECES} pieces", unseen(counts, pieces=pieces).value),
-        ("unseen by Good-Turing", good_turing(counts)),
-    ):
-        into[name].add(missed, value)
-    _known.clear()
+SHOWN: dict[str, Callable[[float], str]] = {"k*": "{:,.0f}".format, "share": "{:.3%}".format}
+_worker: list[Replication] = []
+
+
+def _start(replication: Replication) -> None:
+    _worker.append(replication)
+
+
+def _replicate(task: tuple[int, int]) -> Found:
+    return _worker[0](task)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replications", type=int, default=200)
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 5000, 20_000])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["VOCABTRIM_HOME"] = home
         source, name = blend()
-    truth = Truth(source)
-    rows: dict[str, list[dict[str, object]]] = {"k*": [], "share": []}
-    shows = {"k*": lambda k: f"{k:,.0f}", "share": lambda share: f"{share:.3%}"}
-    for size in arguments.sizes:
-        found = replicate(source, truth, size, arguments.replications)
-        for kind, tallies in found.items():
-            for what, tally in tallies.items():
-                rows[kind].append(
-                    {"conversations": size, f"95 % interval of ({kind})": what}
-                    | tally.row(shows[kind])
-                )
-                print(rows[kind][-1], file=sys.stderr, flush=True)
+    tasks = [(size, seed) for size in arguments.sizes for seed in range(arguments.replications)]
+    tallies: dict[tuple[str, int, str], Tally] = defaultdict(Tally)
+    with multiprocessing.get_context("spawn").Pool(
+        arguments.processes, _start, (Replication(source),)
+    ) as pool:
+        for number, ((size, _), found) in enumerate(
+            zip(tasks, pool.imap(_replicate, tasks, 4), strict=True)
+        ):
+            for kind, what, truth, estimate in found:
+                tallies[kind, size, what].add(truth, estimate)
+            if number % 20 == 0:
+                print(f"{number} of {len(tasks)} samples", file=sys.stderr, flush=True)
+    rows = [
+        {"conversations": size, f"95 % interval of ({kind})": what} | tally.row(SHOWN[kind])
+        for (kind, size, what), tally in sorted(tallies.items(), key=lambda each: each[0][0])
+    ]
     write_report(
         "generalize_calibration",
         "Do the intervals hold?",
-        [*rows["k*"], *rows["share"]],
+        rows,
         f"{arguments.replications} samples of each size from {name}, "
         f"{source.conversations:,} conversations; {HALVES} halves per interval of k*; "
         f"{KEPT:,} tokens kept for coverage.",

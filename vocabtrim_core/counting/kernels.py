@@ -36,6 +36,17 @@ def hits_of(ids: Array, at: Array, kept: Array) -> Array:
 
 
 @numba.njit(cache=True, nogil=True)
+def hits_of_folds(ids: Array, at: Array, kept: Array, fold: Array) -> Array:
+    """int64[conversations]: tokens of each that its fold's row of kept, bool[folds, V], holds."""
+    hits = np.zeros(len(at) - 1, np.int64)
+    for c in range(len(at) - 1):
+        row = kept[fold[c]]
+        for i in range(at[c], at[c + 1]):
+            hits[c] += row[ids[i]]
+    return hits
+
+
+@numba.njit(cache=True, nogil=True)
 def owners(ids: Array, at: Array, size: int) -> tuple[Array, Array]:
     """Tokens that occur in one or two conversations only, and how often in each.
 

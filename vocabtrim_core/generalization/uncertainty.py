@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit, stdtrit
 
-from vocabtrim_core.counting.kernels import hits_of
+from vocabtrim_core.counting.kernels import hits_of, hits_of_folds
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.errors import InputError
 
@@ -128,14 +128,11 @@ def _held_out_hits(
     folds = min(folds, number)
     fold = np.random.default_rng(seed).permutation(number) % folds
     everything = responses.counts() if counts is None else counts
-    hits = np.zeros(number, np.int64)
+    kept = np.zeros((folds, responses.vocab_size), bool)
     for each in range(folds):
-        inside = fold == each
-        others = everything - responses.weighted(inside.view(np.uint8))
-        kept = np.zeros(responses.vocab_size, bool)
-        kept[np.argsort(-others, kind="stable")[:k]] = True
-        hits[inside] = hits_of(responses.ids, at, kept)[inside]
-    return hits
+        others = everything - responses.weighted((fold == each).view(np.uint8))
+        kept[each, np.argsort(-others, kind="stable")[:k]] = True
+    return hits_of_folds(responses.ids, at, kept, fold)
 
 
 def _by_domain(responses: Responses, hits: np.ndarray) -> list[DomainCoverage]:
