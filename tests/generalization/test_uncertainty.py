@@ -19,7 +19,7 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.figures.traffic import coverage_figure, coverage_info
 from vocabtrim_core.generalization.k_interval import CountCurve
-from vocabtrim_core.generalization.stability import Pieces, held_out_of, stability
+from vocabtrim_core.generalization.stability import HeldOutCoverage, Pieces, held_out_of, stability
 from vocabtrim_core.generalization.uncertainty import (
     CoverageInterval,
     coverage_interval,
@@ -289,7 +289,7 @@ def test_the_set_that_chose_is_drawn_held_out_with_its_in_sample_value_beside():
         (HeldOut("own", 100, 0.95, 0.5, 3), CoverageInterval(0.95, 0.94, 0.96)),
         (HeldOut("other", 100, 0.90, 0.4, 9), CoverageInterval(0.90, 0.88, 0.92)),
     ]
-    other, own = coverage_info(rows, "own", CoverageInterval(0.93, 0.91, 0.94))
+    other, own = coverage_info(rows, "own", HeldOutCoverage(0.93, 0.91, 0.94))
     assert (own.coverage, own.interval, own.in_sample) == (0.93, (0.91, 0.94), 0.95)
     assert (other.coverage, other.interval, other.in_sample) == (0.90, (0.88, 0.92), None)
     drawn = {trace.name: trace for trace in coverage_figure((other, own)).data}

@@ -21,8 +21,9 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on, sampled
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
-from vocabtrim_core.report import pdf, phrasing
+from vocabtrim_core.report import dot_plot, pdf, phrasing
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.charts import figures
 from vocabtrim_core.report.data import gather
@@ -171,6 +172,19 @@ def test_forecast_settings_are_checked(counts):
 
 
 # ---------------------------------------------------------------- sentences
+
+
+def test_coverage_where_it_was_chosen_is_said_held_out_too(counts, plain):
+    choice = SelectionSpec.make(counts, Settings(TINY, 0.7))
+    other = named(counts, "near", zipf(1))
+    known = Material(counts, choice, [other], held_out=HeldOutCoverage(0.8123, 0.8, 0.8246))
+    said = " ".join(phrasing.verdict(gather(known)))
+    assert "in sample; on conversations that had no part in the choice they make up" in said
+    assert "81.23% (80.00% to 82.46%, 95% interval)" in said
+    drawn = dot_plot.elsewhere(gather(known))
+    assert "corpus, held out" in drawn
+    assert "in sample" in drawn
+    assert "in sample" not in " ".join(phrasing.verdict(plain))
 
 
 def test_the_verdict_names_decision_price_and_risk(full, plain):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.forecast.inputs import Acceptance
+    from vocabtrim_core.generalization.stability import HeldOutCoverage
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.report.data import Facts
     from vocabtrim_core.report.inputs import Measured
@@ -171,15 +172,29 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
             counts,
             choice,
             others,
-            _intervals(others, responses[1:], opened.vocabulary.t2d),
+            _intervals(counts, others, responses[1:], opened.vocabulary.t2d),
             tokenizer_or_none(counts, arguments.tokenizer),
             title=getattr(arguments, "title", ""),
             created=getattr(arguments, "date", ""),
             measured=_measured(arguments.measurements, choice, counts.vocab_size),
             commands=(_command(arguments),),
             acceptance=_acceptance(choice, opened, arguments.counts),
+            held_out=_held_out(choice, counts, responses[0]),
         )
     )
+
+
+def _held_out(
+    choice: SelectionSpec, counts: TokenCounts, responses: Responses | None
+) -> HeldOutCoverage | None:
+    """Coverage held out; None for tokens that are not simply the most frequent."""
+    from vocabtrim_core.counting.shard_counts import load_shards
+    from vocabtrim_core.generalization.stability import held_out_of
+    from vocabtrim_core.selection.rules import NO_RULES
+
+    if choice.own or choice.rules != NO_RULES:
+        return None
+    return held_out_of(counts, choice.k, responses, load_shards(counts.key))
 
 
 def _measured(specs: list[str], choice: SelectionSpec, vocab_size: int) -> list[Measured]:
@@ -190,14 +205,21 @@ def _measured(specs: list[str], choice: SelectionSpec, vocab_size: int) -> list[
 
 
 def _intervals(
-    others: list[TokenCounts], responses: list[Responses | None], is_kept: np.ndarray
+    chooser: TokenCounts,
+    others: list[TokenCounts],
+    responses: list[Responses | None],
+    is_kept: np.ndarray,
 ) -> dict[str, Any]:
+    """Of corpora other than the one that chose: in sample an interval says nothing of new text."""
     from vocabtrim_core.generalization.uncertainty import coverage_interval
 
     return {
         counts.key: coverage_interval(own_responses, is_kept)
         for counts, own_responses in zip(others, responses, strict=True)
-        if own_responses is not None and own_responses.complete and own_responses.conversations > 1
+        if counts.key != chooser.key
+        and own_responses is not None
+        and own_responses.complete
+        and own_responses.conversations > 1
     }
 
 

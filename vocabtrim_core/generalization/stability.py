@@ -70,6 +70,13 @@ class HeldOutCoverage:
     low: float | None
     high: float | None
 
+    @property
+    def interval(self) -> CoverageInterval | None:
+        """With its interval, where there is one."""
+        if self.low is None or self.high is None:
+            return None
+        return CoverageInterval(self.value, self.low, self.high)
+
 
 def held_out_of(
     counts: TokenCounts,

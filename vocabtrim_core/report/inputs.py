@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.inputs import Acceptance
+from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -58,6 +59,8 @@ class Material:
         commands: Further command lines of the report.
         acceptance: Acceptance on the text to be served, under the choice's forecast settings; None
             for that on the counts alone.
+        held_out: Coverage of the counted corpus on conversations that had no part in the choice;
+            None where it is not known, as for tokens that are not simply the most frequent.
     """
 
     counts: TokenCounts
@@ -70,6 +73,7 @@ class Material:
     created: str = ""
     commands: Sequence[str] = ()
     acceptance: Acceptance | None = None
+    held_out: HeldOutCoverage | None = None
 
     def check(self) -> None:
         """Check that counts and tokenizer belong together.

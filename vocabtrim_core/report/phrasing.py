@@ -39,6 +39,7 @@ def verdict(facts: Facts) -> tuple[str, ...]:
         f"({percent(chosen.k / full.k)}).",
         f"They make up {percent(chosen.choice.coverage, 2)} of the {counts.tokens:,} tokens "
         f"counted in {counts.name}, so {_undrafted(chosen.choice.coverage)}.",
+        *_held_out(facts),
         f"In return a draft step needs {percent(chosen.choice.latency_reduction)} fewer FLOPs, and "
         f"its LM head shrinks from {megabytes(full.head_bytes)} to {megabytes(chosen.head_bytes)}.",
     ]
@@ -70,6 +71,20 @@ def apart(facts: Facts) -> str:
         The end of a sentence, "" for own tokens: they may have been chosen on these corpora.
     """
     return "" if facts.material.choice.own else " that had no part in the choice"
+
+
+def _held_out(facts: Facts) -> list[str]:
+    """What the tokens cover of new conversations of the corpus that chose them, where known."""
+    found = facts.material.held_out
+    if found is None:
+        return []
+    between = ""
+    if ends := found.interval:
+        between = f" ({percent(ends.low, 2)} to {percent(ends.high, 2)}, 95% interval)"
+    return [
+        "That is in sample; on conversations that had no part in the choice they make up "
+        f"{percent(found.value, 2)}{between}."
+    ]
 
 
 def _undrafted(coverage: float) -> str:
