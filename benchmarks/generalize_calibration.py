@@ -36,8 +36,9 @@ from vocabtrim_core.generalization.uncertainty import (
     coverage_interval,
     held_out_by_domain,
     held_out_coverage,
+    unseen_mass,
 )
-from vocabtrim_core.generalization.unseen import good_turing, unseen
+from vocabtrim_core.generalization.unseen import unseen
 from vocabtrim_core.tradeoff import TradeOff
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -230,7 +231,7 @@ class Replication:
         rows = (sample.weighted((place == p).view(np.uint8)) for p in range(PIECES))
         pieces = ShardCounts.of(rows, np.bincount(place, minlength=PIECES))
         yield f"unseen from {PIECES} pieces", missed, unseen(counts, pieces=pieces).value
-        yield "unseen by Good-Turing", missed, good_turing(counts)
+        yield "unseen by Good-Turing", missed, unseen_mass(counts)
 
 
 SHOWN: dict[str, Callable[[float], str]] = {"k*": "{:,.0f}".format, "share": "{:.3%}".format}

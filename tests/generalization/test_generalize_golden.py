@@ -23,8 +23,9 @@ from vocabtrim_core.generalization.uncertainty import (
     coverage_by_domain,
     coverage_interval,
     held_out_coverage,
+    unseen_mass,
 )
-from vocabtrim_core.generalization.unseen import good_turing, unseen_in_new_conversation
+from vocabtrim_core.generalization.unseen import unseen_in_new_conversation
 from vocabtrim_core.selection.covering import worst_domain
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import token_kinds
@@ -118,7 +119,7 @@ def test_the_blend_in_and_out_of_sample(blend, curve):
     held_out = held_out_coverage(responses, K)
     assert 0.0015 < curve.at(K) - held_out.value < 0.0035
     assert held_out.high < curve.at(K)
-    assert good_turing(counts.counts) == pytest.approx(5.0e-4, rel=0.02)
+    assert unseen_mass(counts.counts) == pytest.approx(5.0e-4, rel=0.02)
     assert unseen_in_new_conversation(responses).value == pytest.approx(1.04e-3, rel=0.02)
     rows = {row.domain: row for row in coverage_by_domain(responses, curve.vocabulary(K).t2d)}
     assert {name: row.tokens for name, row in rows.items()} == {

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counting.shard_counts import ShardCounts
-from vocabtrim_core.generalization.unseen import good_turing, unseen, unseen_in_new_conversation
+from vocabtrim_core.generalization.uncertainty import unseen_mass
+from vocabtrim_core.generalization.unseen import unseen, unseen_in_new_conversation
 
 SIZE = 50
 
@@ -22,7 +23,7 @@ def made(conversations: list[list[int]], size: int = SIZE) -> Responses:
 
 
 def test_good_turing_by_hand():
-    assert good_turing(np.array([5, 1, 1, 0, 3])) == 0.2
+    assert unseen_mass(np.array([5, 1, 1, 0, 3])) == 0.2
 
 
 def test_a_new_conversation_by_hand():
@@ -90,5 +91,5 @@ def test_the_interval_holds_what_clumped_text_leaves_unseen():
         found = unseen_in_new_conversation(made(rows, size))
         truth = share[np.setdiff1d(np.arange(size), topics)].sum()
         hits += found.low <= truth <= found.high
-        assert good_turing(np.bincount(topics.ravel().repeat(3))) == 0
+        assert unseen_mass(np.bincount(topics.ravel().repeat(3))) == 0
     assert hits >= 52

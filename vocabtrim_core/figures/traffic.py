@@ -57,7 +57,7 @@ class CoverageRow(NamedTuple):
 def coverage_info(
     rows: Sequence[tuple[HeldOut, CoverageInterval | None]],
     chosen_on: str | None,
-    held_out: HeldOutCoverage | None = None,
+    held_out: HeldOutCoverage | CoverageInterval | None = None,
 ) -> tuple[CoverageRow, ...]:
     """Order sets by rising coverage, so that the best is drawn at the top.
 
@@ -72,12 +72,13 @@ def coverage_info(
     """
     info = []
     for held, interval in rows:
-        coverage, in_sample = held.coverage, None
+        coverage, between, in_sample = held.coverage, interval, None
         if held.name == chosen_on:
-            coverage, interval, in_sample = None, None, held.coverage
+            coverage, between, in_sample = None, held_out, held.coverage
             if held_out:
-                coverage, interval = held_out.value, held_out.interval
-        ends = (interval.low, interval.high) if interval else None
+                coverage = held_out.value
+        low, high = (between.low, between.high) if between else (None, None)
+        ends = None if low is None or high is None else (low, high)
         info.append(CoverageRow(held.name, coverage, held.unique_coverage, ends, in_sample))
     return tuple(sorted(info, key=lambda row: row.shown))
 

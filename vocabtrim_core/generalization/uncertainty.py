@@ -26,6 +26,18 @@ class CoverageInterval:
     high: float
 
 
+def unseen_mass(counts: np.ndarray) -> float:
+    """Good-Turing estimate of the chance that the next token is a new one: N1 / N.
+
+    Takes tokens for independent, so it is a lower bound on real text; `unseen.unseen` is the
+    estimate to show.
+
+    Args:
+        counts: int64[V], not all zero.
+    """
+    return float(np.count_nonzero(counts == 1) / counts.sum())
+
+
 def coverage_interval(responses: Responses, kept: np.ndarray) -> CoverageInterval:
     """Coverage of tokens that were chosen on other text, with an interval over conversations.
 

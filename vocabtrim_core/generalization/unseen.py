@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 from vocabtrim_core.counting.kernels import owners
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counting.shard_counts import ShardCounts
-from vocabtrim_core.generalization.uncertainty import LEVEL, need_two
+from vocabtrim_core.generalization.uncertainty import LEVEL, need_two, unseen_mass
 
 Basis = Literal["conversations", "pieces", "tokens"]
 LEAST_PIECES = 8  # to stand for a corpus when each is left out in turn
@@ -80,7 +80,7 @@ def unseen(
         return unseen_in_new_conversation(responses, counts)
     if pieces is not None and len(pieces) >= LEAST_PIECES:
         return Unseen(_unseen_in_new_piece(pieces, counts), None, None, "pieces")
-    return Unseen(good_turing(counts), None, None, "tokens")
+    return Unseen(unseen_mass(counts), None, None, "tokens")
 
 
 def unseen_in_new_conversation(responses: Responses, counts: np.ndarray | None = None) -> Unseen:
@@ -116,15 +116,6 @@ def unseen_in_new_conversation(responses: Responses, counts: np.ndarray | None =
     reach = stdtrit(number - 1, (1 + LEVEL) / 2) * np.sqrt(squares) / tokens / share
     low, high = share * np.exp(-reach), share * np.exp(reach)
     return Unseen(share, float(low), min(float(high), 1.0), "conversations")
-
-
-def good_turing(counts: np.ndarray) -> float:
-    """Chance that the next token is a new one if tokens were independent: N1 / N.
-
-    Args:
-        counts: int64[V], not all zero.
-    """
-    return float(np.count_nonzero(counts == 1) / counts.sum())
 
 
 def _unseen_in_new_piece(pieces: ShardCounts, counts: np.ndarray) -> float:
