@@ -207,7 +207,7 @@ def _missing(
 
 
 def _coverage_text(result: Result) -> str:
-    head = ("counts", "tokens", "coverage", "95 % interval", "unique", "missing", "unseen", "")
+    head = ("counts", "tokens", "coverage", "95% interval", "unique", "missing", "unseen", "")
     rows = [
         (
             row["name"],
