@@ -1,12 +1,11 @@
-"""Time what Generalize and Forecast compute, and check how often the intervals hold.
+"""Time what Generalize and Forecast compute.
 
-    python benchmarks/generalize.py [--repeats 3] [--samples 20]
+    python benchmarks/generalize.py [--repeats 3]
 
 On the 16.2 million tokens of the blend in ../shared with seven other corpora there, else on as
 many tokens drawn from Zipf's law. Sliders are timed at V = 151,936 with eight corpora.
 
-The second table asks whether the interval of k* and held-out coverage can be trusted: samples of
-the blend are taken for the corpus, and the whole blend for the truth (alpha 0.5, no floor).
+How often the intervals hold is for generalize_calibration.py.
 """
 
 from __future__ import annotations
@@ -28,8 +27,10 @@ from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
 from vocabtrim_core.forecast.acceptance import ceiling
-from vocabtrim_core.forecast.cycle_model import HARDWARE, roofline
+from vocabtrim_core.forecast.cycle_model import roofline
+from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.missing import missing
 from vocabtrim_core.generalization.stability import stability
@@ -110,7 +111,9 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
     curve = CoverageCurve.of(sets[0])
     tradeoff = TradeOff(curve, LLAMA)
     kept = curve.vocabulary(13_264)
-    acceptance, _ = acceptance_on(curve, sets[0], responses, 3)
+    settings = ForecastSettings(depth=3)
+    found = acceptance_on(curve, sets[0], settings, responses=responses, sample=responses)
+    acceptance = found.model
     cycles = roofline(LLAMA, HARDWARE["a100-80g"], 3)
     wide = with_vocab_size(LLAMA, 151_936)
     rng = np.random.default_rng(1)
@@ -139,9 +142,7 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
             responses, tradeoff, sizes=[], draws=200
         ),
         f"held-out coverage, 10 folds, {tokens}": lambda: held_out_coverage(responses, 13_264),
-        f"coverage interval, 400 resamples, {tokens}": lambda: coverage_interval(
-            responses, kept.t2d
-        ),
+        f"coverage interval, {tokens}": lambda: coverage_interval(responses, kept.t2d),
         f"in-sample and held-out curves, 10 halves, {tokens}": lambda: optimism(responses),
         "90 % on each of 8 corpora": lambda: worst_domain(sets, 0.9),
         "95 % on each of 8 corpora": lambda: worst_domain(sets, 0.95),
@@ -163,53 +164,9 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
     return rows
 
 
-def calibration(responses: Responses, samples: int) -> list[dict[str, object]]:
-    """How often the interval of k* holds the whole corpus's k*, and the error of held-out C."""
-    everything = responses.counts()
-    truth = TradeOff(CoverageCurve.of(everything), LLAMA)
-    at, n = responses.conversation_offsets(), responses.conversations
-    rng = np.random.default_rng(2)
-    rows = []
-    for size in (1000, 5000, 20_000):
-        inside, widths, flattery, errors = 0, [], [], []
-        for seed in range(samples):
-            chosen = np.sort(rng.choice(n, size, replace=False))
-            ids = np.concatenate([responses.ids[at[c] : at[c + 1]] for c in chosen])
-            offsets = np.concatenate([[0], np.cumsum(np.diff(at)[chosen])])
-            part = Responses(
-                ids,
-                offsets,
-                np.arange(size),
-                np.full(size, -1, np.int16),
-                (),
-                responses.vocab_size,
-            )
-            found = stability(part, truth, sizes=[], draws=60, seed=seed)
-            inside += found.k.low <= truth.optimum.k <= found.k.high
-            widths.append(found.plus_minus / found.k.value)
-            k, counts = int(found.k.value), part.counts()
-            top = np.argsort(-counts, kind="stable")[:k]
-            rest = everything - counts
-            real = rest[top].sum() / rest.sum()
-            flattery.append(counts[top].sum() / counts.sum() - real)
-            errors.append(held_out_coverage(part, k, seed=seed).value - real)
-        rows.append(
-            {
-                "conversations": size,
-                "interval of k* holds": f"{inside} of {samples}",
-                "its half-width": f"{statistics.mean(widths):.1%}",
-                "C(k*) in sample is too high by": f"{statistics.mean(flattery):.2%}",
-                "held-out C(k*) is off by": f"{np.sqrt(np.mean(np.square(errors))):.2%}",
-            }
-        )
-        print(rows[-1], file=sys.stderr)
-    return rows
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--samples", type=int, default=20)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["VOCABTRIM_HOME"] = home
@@ -218,14 +175,6 @@ def main() -> None:
         note += f"{arguments.repeats} repeats after a warm-up, in one process."
         rows = timings(corpora, arguments.repeats)
         write_report("generalize", "Generalisation and forecast", rows, note)
-        if arguments.samples:
-            rows = calibration(corpora[1], arguments.samples)
-            write_report(
-                "generalize_calibration",
-                "Do the intervals hold?",
-                rows,
-                "Random samples of the blend as the corpus, all of it as the truth; alpha 0.5.",
-            )
 
 
 if __name__ == "__main__":

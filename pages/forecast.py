@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from pages.ui import report_forecast, state
+from pages.ui import forecasts, report_forecast, state
 from pages.ui.charts.size_chart import forecast_chart
 from pages.ui.forecast import (
     actions,
     assumptions_form,
     checks_view,
     details_view,
+    evidence_view,
     forecast_view,
     measurement_form,
 )
@@ -23,6 +24,9 @@ require_router()
 TABS = (
     "Acceptance length",
     "Cycle time",
+    "Streams",
+    "Head in fewer bits",
+    "Evidence",
     "Against measurements",
     "Against the paper",
     "Assumptions",
@@ -64,6 +68,7 @@ def page(stored) -> None:
         if assumed:
             answer = forecast_view.answer(stored, assumed, k)
             report_forecast.assume(assumed.settings, answer.acceptance.full_length)
+            forecasts.card(answer.decision, size)
             forecast_chart(forecast_view.chart_data(answer, k), picked)
             st.markdown(forecast_view.verdict(answer, assumed))
             actions.actions(answer)
@@ -81,7 +86,7 @@ def page(stored) -> None:
         return
     details(answer, assumed)
     settings = state.settings(size)
-    argv = ["forecast", stored.key, *state.arguments(settings, "k", "alpha", "floor")]
+    argv = ["forecast", stored.key, *state.arguments(settings, "k")]
     footer([*argv, *assumed.arguments(stored)])
 
 
@@ -91,6 +96,9 @@ def details(answer, assumed) -> None:
     drawers = (
         lambda: details_view.acceptance(answer, assumed),
         lambda: details_view.cycle_time(answer),
+        lambda: evidence_view.streams(answer, assumed),
+        lambda: evidence_view.head(answer, assumed),
+        evidence_view.evidence,
         lambda: checks_view.against(answer, assumed),
         details_view.paper,
         lambda: details_view.assumptions(answer),

@@ -184,6 +184,18 @@ class DraftArchitecture:
         return body + (self.target_hidden_size or self.hidden_size) * self.vocab_size
 
     @property
+    def cache_bytes_per_layer(self) -> int:
+        """Bytes that one decoder layer keeps per token of context, in 16-bit values.
+
+        Keys and values of every key-value head; with low-rank attention the compressed vector and
+        the rotary part, which all heads share. The target's layers are taken to have the draft's
+        key-value heads, as in the published draft configs.
+        """
+        if self.latent is not None:
+            return 2 * (self.latent.key_value_rank + self.latent.rope_dim)
+        return 2 * 2 * self.key_value_heads * self.head_dim
+
+    @property
     def _kind(self) -> str:
         """How a draft differs from one dense layer of ordinary attention, in words."""
         parts = [f"{self.layers} layers"] if self.layers > 1 else []

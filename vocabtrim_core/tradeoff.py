@@ -111,11 +111,23 @@ class TradeOff:
         exceeds (1 - alpha)/alpha * 2H/FLOPs(V). The floor keeps a suffix of the ks. (Below k_min
         C need not be concave: protected tokens come first under selection rules.)
         """
-        slope = 2 * self.architecture.hidden_size / self.architecture.flops(self.curve.vocab_size)
-        with np.errstate(divide="ignore", over="ignore"):
-            least_count = (1 - alphas) / alphas * slope * self.curve.tokens
+        least_count = self.least_share(alphas) * self.curve.tokens
         rising = self.curve.sorted_counts[self.k_min : self.last_k][::-1]
         return self.last_k - np.searchsorted(rising, least_count, side="right")
+
+    def least_share(self, alphas: float | np.ndarray) -> np.ndarray:
+        """Share of the corpus that a token must exceed to be worth its row in the draft head.
+
+        Args:
+            alphas: Weight of coverage, 0..1.
+
+        Returns:
+            float64 of the same shape; infinite for alpha = 0.
+        """
+        slope = 2 * self.architecture.hidden_size / self.architecture.flops(self.curve.vocab_size)
+        weight = np.asarray(alphas, np.float64)
+        with np.errstate(divide="ignore", over="ignore"):
+            return (1 - weight) / weight * slope
 
     def _floor_k(self) -> int:
         needed = self.curve.smallest_k(self.floor) if self.floor > 0 else 1

@@ -19,6 +19,7 @@ from vocabtrim_core.wording import what_counts as what_counts
 MEASURED = ":green-badge[measured]"
 ESTIMATED = ":orange-badge[estimated]"
 FROM_PAPER = ":blue-badge[from the paper]"
+IN_SAMPLE_BADGE = ":red-badge[in sample]"
 
 
 def code_span(text: str) -> str:

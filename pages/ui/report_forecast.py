@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import streamlit as st
 
-from pages.ui.eval_sets import ceiling_of, responses_of
 from pages.ui.fields import told
+from pages.ui.forecasts import acceptance_of
 from pages.ui.format import ESTIMATED, plain
 from pages.ui.session import session
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.cycle_model import HARDWARE
-from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
+from vocabtrim_core.forecast.devices import HARDWARE
+from vocabtrim_core.forecast.inputs import PAPER_DEPTH, Acceptance, paper_length
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.report.forecast import check
 from vocabtrim_core.selection.rules import NO_RULES
+from vocabtrim_core.selection.selection import apply_rules
 from vocabtrim_core.selection_spec.opened import Opened
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving import measurement
@@ -100,10 +100,10 @@ def toggle(problem: str) -> None:
         )
 
 
-def ceiling(
+def acceptance(
     choice: SelectionSpec, opened: Opened, stored: StoredCounts, served: StoredCounts
-) -> np.ndarray | None:
-    """The exact ceiling where a forecast is wanted and the responses are at hand.
+) -> Acceptance | None:
+    """Acceptance on the text to be served; None where no forecast is wanted.
 
     Args:
         choice: what is handed over.
@@ -112,15 +112,20 @@ def ceiling(
         served: the text that the forecast is about.
 
     Returns:
-        float64[V], acceptance length of a perfect draft for every k; None without responses.
+        The acceptance for every k in the order of the choice.
     """
-    responses = responses_of(served.key, served.counts)
-    if choice.forecast.full_length is None or responses is None or not responses.tokens:
+    if choice.forecast.full_length is None:
         return None
     # By rules the order of tokens is another one, and so is how far a perfect draft gets.
     order = stored.key if choice.rules == NO_RULES else f"{stored.key} {hash(choice.rules)}"
-    perfect_draft = ceiling_of(order, served.key, opened.ruled.curve, responses)
-    return perfect_draft.length(choice.forecast.depth)
+    return acceptance_of(
+        order,
+        served.key,
+        choice.forecast,
+        opened.tradeoff.curve,
+        served,
+        lambda counts: apply_rules(counts, choice.rules).curve.order,
+    )
 
 
 # --- measurements -------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ import streamlit as st
 from pages.ui import eval_sets, pins, report_forecast, state, vocabularies
 from pages.ui.session import session
 from pages.ui.widgets import value_of
+from vocabtrim_core.counting.shard_counts import load_shards
 from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
 from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
 from vocabtrim_core.report.data import Facts, gather
 from vocabtrim_core.report.forecast import comparisons
@@ -129,6 +131,14 @@ def show_in_address(choice: SelectionSpec) -> None:
         del st.query_params[SHORT]
 
 
+def _held_out(choice: SelectionSpec, stored: StoredCounts) -> HeldOutCoverage | None:
+    """Held-out coverage of the counted corpus, for the most frequent tokens alone."""
+    if choice.own or choice.rules != NO_RULES:
+        return None
+    responses = eval_sets.responses_of(stored.key, stored.counts)
+    return held_out_of(stored.counts, choice.k, responses, load_shards(stored.key))
+
+
 @st.cache_resource(max_entries=6, show_spinner="Measuring the choice")
 def _facts(
     text: str,
@@ -157,8 +167,8 @@ def _facts(
             eval_sets.tokenizer_of(_stored.counts),
             comparisons(_measurements, choice.k, _stored.counts.vocab_size),
             title,
-            ceiling=report_forecast.ceiling(choice, opened, _stored, _served),
-            served=_served.counts if choice.served else None,
+            acceptance=report_forecast.acceptance(choice, opened, _stored, _served),
+            held_out=_held_out(choice, _stored),
         )
     )
 

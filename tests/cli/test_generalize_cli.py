@@ -11,6 +11,7 @@ import pytest
 from helpers.tokenizer_makers import byte_level, write_folder
 
 from vocabtrim_core.counting.response_files import find_responses
+from vocabtrim_core.counting.shard_counts import ShardCounts, save_shards
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.forecast.paper import FULL_K
@@ -115,7 +116,9 @@ def test_coverage_with_everything(ok, counted, tokenizer):
     chat, code = result["sets"]
     assert chat["in_sample"]
     assert not code["in_sample"]
-    assert chat["interval"][0] < chat["coverage"] < chat["interval"][1]
+    assert chat["interval"] is None
+    assert chat["held_out"]["low"] < chat["held_out"]["value"] < chat["held_out"]["high"]
+    assert {row["held_out"] for row in result["domains"] if row["name"] == "chat"} == {True}
     assert code["interval"][0] < code["coverage"] < code["interval"][1]
     assert chat["held_out"]["value"] <= chat["coverage"]
     assert "held_out" not in code
@@ -157,7 +160,29 @@ def test_counts_without_their_responses_have_no_interval(ok, make_counts):
     make_counts(range(50)).save("plain.npz")
     result = ok("coverage", "plain.npz", "--k", 10, text="not at hand")
     assert result["sets"][0]["interval"] is None
+    assert "held_out" not in result["sets"][0]
+    assert result["sets"][0]["unseen"]["basis"] == "tokens"
     assert result["without_interval"] == ["corpus"]
+
+
+def test_the_set_that_chose_has_no_interval_in_sample_under_any_name(ok, counted):
+    result = ok("coverage", "chat.npz", "--k", 5, "--on", "chat.npz", text="held out (in sample")
+    assert [row["in_sample"] for row in result["sets"]] == [True, True]
+    assert [row["interval"] for row in result["sets"]] == [None, None]
+    low, high = (result["sets"][0]["held_out"][end] for end in ("low", "high"))
+    assert low < result["sets"][0]["held_out"]["value"] < high
+
+
+def test_pieces_stand_in_for_conversations(ok, counted, monkeypatch):
+    """Held out and unseen come from counts by piece where responses were not kept."""
+    monkeypatch.setattr("vocabtrim_core.counting.response_files.find_responses", lambda *_: None)
+    rows = [np.maximum(counted[0].counts // 8, counted[0].counts > 0) for _ in range(8)]
+    save_shards(counted[0].key, ShardCounts.of(rows, [15] * 8))
+    (chat,) = ok("coverage", "chat.npz", "--k", 5)["sets"]
+    assert chat["interval"] is None
+    assert chat["held_out"]["low"] is None
+    assert 0 < chat["held_out"]["value"] <= 1
+    assert chat["unseen"]["basis"] == "pieces"
 
 
 def test_missing_tokens_need_the_tokenizer_of_the_counts(refused, counted, tmp_path):
@@ -185,7 +210,7 @@ def test_stability(ok, counted, draft):
         3,
         "--draws",
         20,
-        text="is known to ±",
+        text="(95% interval)",
     )
     assert [s["conversations"] for s in result["samples"]] == [20, 60, 120]
     assert result["samples"][-1]["ks"] == [result["k"]] * 3
@@ -370,15 +395,21 @@ def test_forecast_from_measurements(ok, llama):
         64000,
         "--at",
         13264,
-        text="against 128,256",
+        text="over 128,256",
     )
     assert [g["baseline"] for g in result["gains"]] == [128_256, 32_000, 64_000]
     low, high = result["recommended_range"]
     assert low <= result["recommended_k"] <= high
-    assert 0 < result["implied_alpha"] < 1
+    assert 0 < result["equivalent_alpha"] < 1
     row = next(row for row in result["table"] if row["k"] == 13_264)
-    assert row["accept_length"] == [pytest.approx(2.65), pytest.approx(2.65)]
-    assert row["gains"]["128256"] == [pytest.approx(2.65 / 2.89 * 0.01677 / 0.01493 - 1)] * 2
+    assert row["accept_length"] == [pytest.approx(2.65)] * 3
+    assert row["gains"]["128256"] == [pytest.approx(2.65 / 2.89 * 0.01677 / 0.01493 - 1)] * 3
+    decision = result["decision"]
+    assert decision["equivalent"][0] <= decision["k"] <= decision["equivalent"][1]
+    assert result["decision_text"][0] == f"Serve {decision['k']:,} of 128,256 tokens."
+    assert result["basis"] == "in sample"
+    assert "In sample" in " ".join(result["assumptions"])
+    assert result["streams"] == []
     assert result["kappa"][0] == result["kappa"][1]
     assert max(abs(c["error"]) for c in result["paper_check"]) < 0.01
     assert "any order of its tokens" in " ".join(result["assumptions"])
@@ -390,21 +421,56 @@ def test_forecast_from_hardware_and_responses(ok, counted, draft):
     assert "Memory-bound" in result["assumptions"][-1]
     assert result["table"][-1]["ceiling"] == pytest.approx(5)
     assert result["kappa"][0] < result["kappa"][1]
+    assert (result["served"], result["basis"]) == ("code", "another set")
     assert [g["baseline"] for g in result["gains"]] == [counted[0].vocab_size]
+    gains = [point["gain"][1] for point in result["streams"]]
+    assert len(gains) == 7
+    held_out = ok("forecast", "chat.npz", "--draft-config", draft)
+    assert (held_out["served"], held_out["basis"]) == ("chat", "held out")
+    several = ok(*argv[:3], "code.npz", "chat.npz", *argv[4:])
+    assert several["served"] in ("code", "chat")
     tree = ok(*argv, "--hardware", "l4", "--tree-width", 8, "--verified", 64, "--batch", 64)
     assert "compute-bound" in tree["assumptions"][-1]
 
 
+def test_one_measured_run_and_a_device_make_a_forecast(ok, llama):
+    argv = ("forecast", llama, "--measured", "128256=0.01677", "--hardware", "a100-80g")
+    result = ok(*argv, "--accept-length", 2.89, "--at", 13264)
+    row = next(row for row in result["table"] if row["k"] == 13_264)
+    low, middle, high = row["gains"]["128256"]
+    assert low < middle < high
+    assert "One run at 128,256 tokens was measured" in " ".join(result["assumptions"])
+
+
+def test_evidence_is_held_against_the_forecast(ok, refused, tmp_path):
+    result = ok("evidence", text="measured gains lie in the 90 % band")
+    assert result["score"]["inside"] >= 0.9 * result["score"]["pairs"]
+    papers = ok("evidence", "--class", "P", "--head", "eagle3", "--device", "a100-80g")
+    assert papers["score"]["pairs"] == papers["score"]["inside"] == 7
+    own = tmp_path / "own.csv"
+    own.write_text("id,source,kind\nmine,lab book,P\n")
+    alone = ok("evidence", own, "--own", text="Without a forecast, 1")
+    assert [row["id"] for row in alone["rows"]] == ["mine"]
+    own.write_text("id,kind\nmine,P\n")
+    assert "own.csv, line 2" in refused("evidence", own)
+    assert "no class 'X'" in refused("evidence", "--class", "X")
+
+
 def test_forecast_refuses(refused, llama):
     argv = ("forecast", llama)
-    assert "only k = 13,264" in refused(*argv, "--measured", "13264=0.015")
+    assert "takes 16.48 ms on L4, longer than the 16.00 ms" in refused(
+        *argv, "--measured", "128256=0.016", "--hardware", "l4", "--depth", 4
+    )
+    assert "no way 'magic' to make" in refused(*argv, "--training", "magic")
+    assert "no head format 'int3'" in refused(*argv, "--head-format", "int3")
+    assert "is 3 shares of 0..1" in refused(*argv, "--position-acceptance", 0.5)
     assert "negative memory bandwidth" in refused(*argv, "--measured", "13264=0.02", "128256=0.015")
     assert "'13264' is not K=VALUE" in refused(*argv, "--measured", "13264")
-    assert "no hardware 'abacus'; choose one of a100-80g" in refused(*argv, "--hardware", "abacus")
+    assert "no hardware 'abacus'; choose one of a100-40g" in refused(*argv, "--hardware", "abacus")
     assert "within 1..4, but 5.0" in refused(*argv, "--accept-length", 5)
     assert "depth must lie within 1..8, but it is 9" in refused(*argv, "--depth", 9)
     assert "batch must be 1 or more" in refused(*argv, "--batch", 0)
     assert "k = 999,999, which is outside" in refused(*argv, "--measured-length", "999999=2")
     assert "outside 1..128,256" in refused(*argv, "--at", 0)
     assert "smallest k, 9, is above the largest k, 5" in refused(*argv, "--k-min", 9, "--k-max", 5)
-    assert "not allowed with" in refused(*argv, "--hardware", "l4", "--measured", "1=1")
+    assert "not allowed with" in refused(*argv, "--measurement", "x", "--measured", "1=1")

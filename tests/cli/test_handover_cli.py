@@ -24,7 +24,7 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import save_counts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.forecast.throughput import acceptance_rate
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 from vocabtrim_core.generalization.uncertainty import coverage_interval
 from vocabtrim_core.report import pdf
 from vocabtrim_core.selection_spec.spec import SelectionSpec
@@ -247,13 +247,13 @@ def test_responses_at_hand_give_intervals_and_a_tight_ceiling(ok, make_counts, s
     )
     result = ok(*base, "--out", "with.html")
     assert result["elsewhere"][0]["interval"] == [expected.low, expected.high]
-    assert "what a perfect draft reaches" in (tmp_path / "with.html").read_text()
+    assert "corpus (held out)" in (tmp_path / "with.html").read_text()
     for path in tmp_path.glob("*.responses.npz"):
         path.unlink()
     without = ok(*base, "--out", "without.html")
     assert without["elsewhere"][0]["interval"] is None
-    assert "bound a perfect draft only loosely" in (tmp_path / "without.html").read_text()
-    assert result["throughput"][1] < without["throughput"][1]
+    assert "corpus (in sample)" in (tmp_path / "without.html").read_text()
+    assert "any order of its tokens" in (tmp_path / "without.html").read_text()
 
 
 def test_a_report_covers_the_sets_that_the_choice_names(ok, counts, other, shapes, capsys):
@@ -553,10 +553,9 @@ def test_slice_takes_any_vocabulary(ok, counts, draft, shapes, kind, tmp_path):
     assert (result["k"], result["rows_before"]) == (60, V)
     coverage = CoverageCurve.of(counts).at(60)
     assert result["expected"]["coverage"] == coverage
-    chance = acceptance_rate(2.5, 3) * coverage
-    low, high = result["expected"]["length"]
-    assert low == pytest.approx(sum(chance**j for j in range(4)))
-    assert low < high <= 2.5
+    both = np.array([coverage, 1.0])
+    model = AcceptanceModel(both, order_free_ceiling(both, 3), 3, 2.5, training="sliced")
+    assert result["expected"]["length"] == [end[0] for end in model.interval()]
     inspected = ok("inspect", "cut")
     assert inspected["kind"] == "draft"
     assert (inspected["rows"], inspected["mapping"]) == (60, "d2t and t2d")

@@ -12,8 +12,9 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.forecast.acceptance import ceiling
 from vocabtrim_core.forecast.cycle_model import CycleRange
-from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.inputs import OTHER_SET, acceptance_on
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.generalization.missing import examples, missing
@@ -22,9 +23,9 @@ from vocabtrim_core.generalization.uncertainty import (
     coverage_by_domain,
     coverage_interval,
     held_out_coverage,
-    unseen_in_new_conversation,
     unseen_mass,
 )
+from vocabtrim_core.generalization.unseen import unseen_in_new_conversation
 from vocabtrim_core.selection.covering import worst_domain
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.kinds import token_kinds
@@ -119,7 +120,7 @@ def test_the_blend_in_and_out_of_sample(blend, curve):
     assert 0.0015 < curve.at(K) - held_out.value < 0.0035
     assert held_out.high < curve.at(K)
     assert unseen_mass(counts.counts) == pytest.approx(5.0e-4, rel=0.02)
-    assert unseen_in_new_conversation(responses) == pytest.approx(1.04e-3, rel=0.02)
+    assert unseen_in_new_conversation(responses).value == pytest.approx(1.04e-3, rel=0.02)
     rows = {row.domain: row for row in coverage_by_domain(responses, curve.vocabulary(K).t2d)}
     assert {name: row.tokens for name, row in rows.items()} == {
         "math": 5_068_233,
@@ -206,8 +207,10 @@ def test_the_forecast_encloses_the_papers_mt_bench(corpus, curve):
         ]
     )
     counts, responses = corpus("mt_bench")
-    acceptance, _ = acceptance_on(curve, counts, responses, 3, paper.length_full)
-    result = forecast(acceptance, cycles)
+    settings = ForecastSettings(paper.length_full, 3)
+    acceptance = acceptance_on(curve, counts, settings, responses=responses)
+    assert acceptance.basis == OTHER_SET
+    result = forecast(acceptance.model, cycles)
     low, high = result.against(K, FULL_K)
     assert low < paper.gain < high
     least, most = (length[K - 1] for length in result.lengths)

@@ -25,7 +25,7 @@ from vocabtrim_core.counts_store import remove_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.exports import ExportContext, export
-from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange, roofline
+from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
@@ -480,8 +480,10 @@ def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="c
 
     curve = CoverageCurve.of(sets["chat"])
     counts = sets[served]
-    model, _ = acceptance_on(curve, counts, find_responses(counts.key, counts), depth, length)
-    return forecast(model, roofline(LLAMA, HARDWARE[hardware], depth, batch=batch))
+    settings = ForecastSettings(length, depth, hardware=hardware, batch=batch)
+    responses = find_responses(counts.key, counts)
+    model = acceptance_on(curve, counts, settings, responses=responses).model
+    return forecast(model, CycleRange.of(settings, LLAMA))
 
 
 def test_forecast_says_what_the_library_says(sets):

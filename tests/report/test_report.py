@@ -20,14 +20,17 @@ from vocabtrim_core.counts import EARLIER_VERSION
 from vocabtrim_core.coverage import CoverageCurve, coverage_on, sampled
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.forecast.throughput import AcceptanceModel, forecast, order_free_ceiling
+from vocabtrim_core.forecast.throughput import forecast
+from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
-from vocabtrim_core.report import pdf, phrasing
+from vocabtrim_core.report import dot_plot, pdf, phrasing
 from vocabtrim_core.report.card import model_card
 from vocabtrim_core.report.charts import figures
 from vocabtrim_core.report.data import gather
+from vocabtrim_core.report.forecast import acceptance_for
 from vocabtrim_core.report.inputs import Material, Measured
 from vocabtrim_core.report.page import report_html
 from vocabtrim_core.report.svg import Scale, free_places
@@ -168,15 +171,16 @@ def test_forecast_settings_are_checked(counts):
         forecast_of(full_length=2.9, hardware="abacus")
     with pytest.raises(InputError, match=r"lies within 1\.\.4"):
         forecast_of(full_length=9.0)
-    with pytest.raises(InputError, match="two different k"):
-        forecast_of(full_length=2.9, cycles=((100, 0.01),))
+    with pytest.raises(InputError, match=r"longer than the 0\.10 ms measured"):
+        forecast_of(full_length=2.9, cycles=((SIZE, 0.0001),))
 
 
-def test_the_forecast_is_about_the_text_to_be_served(counts, make_counts_of):
+def test_the_forecast_is_about_the_text_to_be_served(counts):
     """Coverage of the k tokens chosen on one text, summed by hand on the other."""
     served = named(counts, "served", np.roll(zipf(3, 9000), 5_000))
     choice = SelectionSpec.make(counts, Settings(LLAMA, k=13_264), forecast=FORECAST)
-    facts = gather(Material(counts, choice, served=served))
+    acceptance = acceptance_for(choice, choice.open(counts), served)
+    facts = gather(Material(counts, choice, acceptance=acceptance))
     order = sorted(range(SIZE), key=lambda i: (-int(counts.counts[i]), i))
     by_hand = np.cumsum([int(served.counts[i]) for i in order]) / int(served.counts.sum())
     model = AcceptanceModel(
@@ -190,14 +194,24 @@ def test_the_forecast_is_about_the_text_to_be_served(counts, make_counts_of):
     assert facts.forecast.tokens_per_s(13_264) == pytest.approx(expected.tokens_per_s(13_264))
     alone = gather(Material(counts, choice))
     assert alone.forecast.tokens_per_s(13_264) != pytest.approx(expected.tokens_per_s(13_264))
-    assert "The text to be served is served" in " ".join(phrasing.assumptions(facts))
-    assert "to be served" not in " ".join(phrasing.assumptions(alone))
-    other = make_counts_of(counts.counts, rule="content")
-    with pytest.raises(InputError, match="rule is content"):
-        gather(Material(counts, choice, served=other))
+    assert "on served (another set)" in report_html(facts)
+    assert "(in sample)" in report_html(alone)
 
 
 # ---------------------------------------------------------------- sentences
+
+
+def test_coverage_where_it_was_chosen_is_said_held_out_too(counts, plain):
+    choice = SelectionSpec.make(counts, Settings(TINY, 0.7))
+    other = named(counts, "near", zipf(1))
+    known = Material(counts, choice, [other], held_out=HeldOutCoverage(0.8123, 0.8, 0.8246))
+    said = " ".join(phrasing.verdict(gather(known)))
+    assert "in sample; on conversations that had no part in the choice they make up" in said
+    assert "81.23% (80.00% to 82.46%, 95% interval)" in said
+    drawn = dot_plot.elsewhere(gather(known))
+    assert "corpus, held out" in drawn
+    assert "in sample" in drawn
+    assert "in sample" not in " ".join(phrasing.verdict(plain))
 
 
 def test_the_verdict_names_decision_price_and_risk(full, plain):

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.paper import RESULTS
-from vocabtrim_core.forecast.throughput import AcceptanceModel, acceptance_rate, forecast
+from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.serving.calibration import (
     calibration,
     checks,
@@ -186,16 +187,17 @@ def test_measured_lengths_enter_the_acceptance_model():
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(200, 999), st.floats(1.2, 3.0))
-def test_an_unmeasured_full_draft_is_inferred_between_both_extremes(k, length):
-    model = with_lengths(MODEL, {k: length})
-    most = sum(min(acceptance_rate(length, 3) / COVERAGE[k - 1], 1) ** j for j in range(4))
-    assert length - 1e-9 <= model.full_length <= most + 1e-9
+def test_an_unmeasured_full_draft_is_the_one_that_leads_to_the_measured_length(k, length):
+    full = with_lengths(MODEL, {k: length}).full_length
+    assert 1 <= full <= 4
+    if 1 < full < 4:
+        plain = AcceptanceModel(COVERAGE, np.full(SIZE, 4.0), 3, full)
+        assert plain.middle[k - 1] == pytest.approx(length, abs=1e-4)
 
 
 def truth(k: int) -> tuple[float, float]:
-    """Acceptance length halfway between the extremes, and the seconds of a cycle."""
-    low, high = MODEL.pessimistic, MODEL.optimistic
-    return float((low[k - 1] + high[k - 1]) / 2), 0.01 + 1e-5 * k
+    """The model's own acceptance length, and the seconds of a cycle."""
+    return float(MODEL.middle[k - 1]), 0.01 + 1e-5 * k
 
 
 def predict(lengths, cycles):

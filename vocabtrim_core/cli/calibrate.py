@@ -11,8 +11,8 @@ from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
     from vocabtrim_core.draft_cost import DraftArchitecture
+    from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
     from vocabtrim_core.forecast.cycle_model import CycleRange
-    from vocabtrim_core.forecast.throughput import AcceptanceModel
     from vocabtrim_core.serving.calibration import Calibration
     from vocabtrim_core.serving.measurement import Measurement
 

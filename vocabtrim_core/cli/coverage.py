@@ -76,11 +76,12 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
     }
     for i, (measured, own_responses) in enumerate(zip(sets, responses, strict=True)):
         progress(i, len(sets), f"coverage of {measured.name}")
-        own = i == 0 and arguments.k is not None
+        own = arguments.k is not None and measured.key == counts.key
         result["sets"].append(_measured(vocabulary, measured, own_responses, own, arguments.seed))
     result |= {name: result["sets"][0][name] for name in ("coverage", "unique_coverage")}
     if arguments.domains:
-        result["domains"] = _domains(vocabulary, sets, responses, arguments.seed)
+        chooser = counts.key if arguments.k is not None else None
+        result["domains"] = _domains(vocabulary, sets, responses, chooser, arguments.seed)
     if arguments.matrix:
         matrix = transfer_matrix(sets, len(vocabulary))
         result["matrix"] = {
@@ -122,32 +123,29 @@ def _measured(
     in_sample: bool,
     seed: int,
 ) -> Result:
-    """Measure one set: coverage, its interval, and held-out coverage where it chose."""
+    """One row: coverage with its interval; of the corpus that chose only held out has one."""
+    from vocabtrim_core.counting.shard_counts import load_shards
     from vocabtrim_core.coverage import coverage_on
-    from vocabtrim_core.generalization.uncertainty import (
-        coverage_interval,
-        held_out_coverage,
-        unseen_in_new_conversation,
-        unseen_mass,
-    )
+    from vocabtrim_core.generalization.stability import held_out_of
+    from vocabtrim_core.generalization.uncertainty import coverage_interval
+    from vocabtrim_core.generalization.unseen import unseen
 
+    pieces = load_shards(counts.key)
     row: Result = {
         **asdict(coverage_on(vocabulary, counts)),
         "conversations": counts.conversations,
         "in_sample": in_sample,
-        "unseen_mass": unseen_mass(counts.counts),
+        "unseen": asdict(unseen(counts.counts, responses, pieces)),
         "interval": None,
     }
-    if responses is None or responses.conversations < 2:
-        return row
-    interval = coverage_interval(responses, vocabulary.t2d, seed=seed)
-    row["interval"] = [interval.low, interval.high]
-    if responses.complete:
-        row["unseen_in_new_conversation"] = unseen_in_new_conversation(responses)
     if in_sample:
-        held_out = held_out_coverage(responses, len(vocabulary), counts=counts.counts, seed=seed)
-        row["held_out"] = asdict(held_out)
-        row["optimism"] = row["coverage"] - held_out.value
+        held_out = held_out_of(counts, len(vocabulary), responses, pieces, seed)
+        if held_out is not None:
+            row["held_out"] = asdict(held_out)
+            row["optimism"] = row["coverage"] - held_out.value
+    elif responses is not None and responses.conversations > 1:
+        interval = coverage_interval(responses, vocabulary.t2d)
+        row["interval"] = [interval.low, interval.high]
     return row
 
 
@@ -155,16 +153,24 @@ def _domains(
     vocabulary: DraftVocabulary,
     sets: Sequence[TokenCounts],
     responses: Sequence[Responses | None],
+    chooser: str | None,
     seed: int,
 ) -> list[Result]:
-    from vocabtrim_core.generalization.uncertainty import coverage_by_domain
+    """Rows by label; of the corpus that chose the tokens (by its key) held out."""
+    from vocabtrim_core.generalization.uncertainty import coverage_by_domain, held_out_by_domain
 
-    return [
-        {"name": counts.name, **asdict(row)}
-        for counts, own_responses in zip(sets, responses, strict=True)
-        if own_responses is not None
-        for row in coverage_by_domain(own_responses, vocabulary.t2d, seed=seed)
-    ]
+    rows: list[Result] = []
+    for counts, own_responses in zip(sets, responses, strict=True):
+        if own_responses is None:
+            continue
+        held_out = counts.key == chooser and own_responses.conversations > 1
+        found = (
+            held_out_by_domain(own_responses, len(vocabulary), counts=counts.counts, seed=seed)
+            if held_out
+            else coverage_by_domain(own_responses, vocabulary.t2d)
+        )
+        rows += [{"name": counts.name, **asdict(row), "held_out": held_out} for row in found]
+    return rows
 
 
 def _missing(
@@ -201,27 +207,24 @@ def _missing(
 
 
 def _coverage_text(result: Result) -> str:
-    head = ("counts", "tokens", "coverage", "95 % interval", "unique", "missing", "")
+    head = ("counts", "tokens", "coverage", "95% interval", "unique", "missing", "unseen", "")
     rows = [
         (
             row["name"],
             row["tokens"],
-            f"{row['coverage']:.2%}",
-            _between(row["interval"]),
+            f"{row.get('held_out', {'value': row['coverage']})['value']:.2%}",
+            _between(row),
             f"{row['unique_coverage']:.2%}",
             row["missing_tokens"],
-            "in sample" if row["in_sample"] else "",
+            f"{'at least ' * (row['unseen']['basis'] == 'tokens')}{row['unseen']['value']:.3%}",
+            _in_sample(row),
         )
         for row in result["sets"]
     ]
     lines = [f"k = {result['k']:,} of {result['vocab_size']:,}", table([head, *rows])]
-    for row in result["sets"]:
-        if "held_out" in row:
-            held_out, low, high = row["held_out"].values()
-            lines.append(
-                f"On new conversations of {row['name']}: {held_out:.2%} ({low:.2%} to {high:.2%}); "
-                f"choosing and measuring on the same text flatters by {row['optimism']:.2%}."
-            )
+    lines.append(
+        "unseen: estimated share of a new conversation's tokens that the counts have never seen"
+    )
     if "domains" in result:
         rows = [
             (
@@ -230,10 +233,13 @@ def _coverage_text(result: Result) -> str:
                 row["conversations"],
                 row["tokens"],
                 f"{row['coverage']:.2%}",
+                "held out" if row["held_out"] else "",
             )
             for row in result["domains"]
         ]
-        lines.append(table([("counts", "domain", "conversations", "tokens", "coverage"), *rows]))
+        lines.append(
+            table([("counts", "domain", "conversations", "tokens", "coverage", ""), *rows])
+        )
     if matrix := result.get("matrix"):
         rows = [
             (name, *(f"{share:.1%}" for share in row))
@@ -263,8 +269,18 @@ def _missing_text(missing: Result) -> str:
     return "\n".join([f"{head}: {groups}", table([("id", "token", "kind", "count", ""), *rows])])
 
 
-def _between(interval: Sequence[float] | None) -> str:
-    return f"{interval[0]:.2%} to {interval[1]:.2%}" if interval else ""
+def _between(row: Result) -> str:
+    """The interval of what is shown: of a corpus that chose, held out."""
+    held_out = row.get("held_out", {})
+    low, high = row["interval"] or (held_out.get("low"), held_out.get("high"))
+    return f"{low:.2%} to {high:.2%}" if low is not None else ""
+
+
+def _in_sample(row: Result) -> str:
+    """Marks the corpus that chose the tokens."""
+    if not row["in_sample"]:
+        return ""
+    return f"held out (in sample {row['coverage']:.2%})" if "held_out" in row else "in sample"
 
 
 COMMANDS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import (
     counts_argument,
@@ -19,27 +19,45 @@ from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import At, add_options, from_argv
 from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.wording import signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.draft_cost import DraftArchitecture
     from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
-    from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
+    from vocabtrim_core.forecast.decision import Served
+    from vocabtrim_core.forecast.inputs import Acceptance
+    from vocabtrim_core.forecast.throughput import Forecast, Gain
     from vocabtrim_core.jobs.progress import Progress
+    from vocabtrim_core.selection_spec.settings import Settings
+    from vocabtrim_core.serving.calibration import Calibration
+    from vocabtrim_core.tradeoff import TradeOff
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
-    settings_arguments(parser, "architecture")
+    settings_arguments(parser, "architecture", "k", "alpha", "floor")
     group = parser.add_argument_group("acceptance")
     group.add_argument(
         "--on",
         metavar="COUNTS",
-        help="counts of the text to be served, where that is another (same tokenizer and rule)",
+        nargs="+",
+        default=[],
+        help="counts of the text to be served (same tokenizer and rule); of several the one that "
+        "gains least decides (default: the counts that choose, each tenth held out)",
     )
-    add_options(group, ForecastSettings, "depth", "full_length", "measured", omit_defaults=True)
-    group = parser.add_argument_group("cycle time, one of").add_mutually_exclusive_group()
-    add_options(group, ForecastSettings, "hardware", "cycles", omit_defaults=True)
+    add_options(
+        group,
+        ForecastSettings,
+        *("depth", "full_length", "measured", "training", "rates"),
+        omit_defaults=True,
+    )
+    group = parser.add_argument_group("cycle time")
+    add_options(group, ForecastSettings, "hardware", omit_defaults=True)
+    group = group.add_mutually_exclusive_group()
+    add_options(group, ForecastSettings, "cycles", omit_defaults=True)
     shared(
         group,
         "--measurement",
@@ -52,7 +70,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         help="from the steps and the verification that `probe --with-target` timed",
     )
     group = parser.add_argument_group("with --hardware", "--batch also picks a measurement's")
-    add_options(group, ForecastSettings, "batch", "width", "verified", omit_defaults=True)
+    add_options(
+        group,
+        ForecastSettings,
+        *("batch", "context", "width", "verified", "head_format"),
+        omit_defaults=True,
+    )
     group = parser.add_argument_group("result")
     add = group.add_argument
     add(
@@ -68,14 +91,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.forecast.cycle_model import CycleRange, check_against_paper
-    from vocabtrim_core.forecast.inputs import PAPER_DEPTH, acceptance_on
+    from vocabtrim_core.forecast.decision import decide
+    from vocabtrim_core.forecast.decision_text import decision_text
+    from vocabtrim_core.forecast.inputs import PAPER_DEPTH
     from vocabtrim_core.forecast.paper import SHIPPED_K
-    from vocabtrim_core.forecast.throughput import forecast, implied_alpha
-    from vocabtrim_core.tradeoff import TradeOff
 
     progress(0, None, "reading the counts")
     counts = find_counts(arguments.counts)
@@ -83,7 +105,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     settings = settings_of(arguments, size)
     draft = settings.architecture
     curve = CoverageCurve.of(counts)
-    tradeoff = TradeOff(curve, draft)
+    tradeoff = settings.tradeoff(curve)
     assumptions = ForecastSettings(**from_argv(ForecastSettings, arguments, At(size)))
     measured = calibrated(arguments, size)
     if arguments.depth is None:
@@ -94,27 +116,20 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         ("--measured", assumptions.cycles),
     ):
         _within(points, size, flag)
+    for k in (*arguments.baseline, *arguments.at):
+        curve.check_k(k)
     if measured:
         cycles = measured.cycles()
     elif arguments.probe:
         cycles = probed(arguments, draft, depth)
     else:
         cycles = CycleRange.of(assumptions, draft)
-    served = comparable_counts([arguments.counts, *filter(None, [arguments.on])])[-1]
-    acceptance, assumed = acceptance_on(
-        curve,
-        served,
-        find_responses(arguments.on or arguments.counts, served),
-        depth,
-        assumptions.full_length,
-        {**(measured.lengths if measured else {}), **dict(assumptions.measured)},
-        progress=progress,
-    )
-    result = forecast(acceptance, cycles, k_min=settings.k_min, k_max=settings.k_max)
+    texts = _texts(arguments, curve, assumptions, cycles, settings, measured, progress)
+    decision = decide(tradeoff, [served for served, _ in texts], chosen_k=settings.k)
+    served, acceptance = next(pair for pair in texts if pair[0].name == decision.served)
+    result = served.forecast
     best, bests = result.recommended_k, result.recommended_range
     baselines = dict.fromkeys(k for k in (size, SHIPPED_K, *arguments.baseline) if k <= size)
-    for k in (*arguments.baseline, *arguments.at):
-        curve.check_k(k)
     shown = sorted(
         {
             *baselines,
@@ -122,21 +137,24 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
             *arguments.baseline,
             *bests,
             best,
+            decision.k,
             *(measured.lengths if measured else ()),
             tradeoff.optimum.k,
         }
     )
     return {
+        "decision": {**asdict(decision), "gains": _gains(decision.gains)},
+        "decision_text": decision_text(decision, size).sentences(),
         "recommended_k": best,
         "recommended_range": list(bests),
-        "gains": [{"baseline": k, "gain": result.against(best, k)} for k in baselines],
-        "implied_alpha": implied_alpha(tradeoff, best),
-        "implied_alpha_range": [implied_alpha(tradeoff, k) for k in bests],
+        "gains": [{"baseline": k, "gain": list(result.gain(best, k))} for k in baselines],
+        "equivalent_alpha": decision.equivalent_alpha,
         "kappa": _ends(lambda model: model.kappa(size), cycles),
         "largest_gain": _ends(lambda model: model.largest_gain(size), cycles)[1],
-        "break_even_loss": _ends(lambda model: model.break_even_loss(best, size), cycles),
-        "accept_length_full": acceptance.full_length,
+        "accept_length_full": acceptance.model.full_length,
         "depth": depth,
+        "served": served.name,
+        "basis": served.basis,
         "cycle_model": {
             "source": cycles.fast.source,
             "fixed_s": _ends(lambda model: model.fixed_s, cycles),
@@ -146,14 +164,17 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
                 cycles,
             ),
         },
-        "table": [_row(k, tradeoff, acceptance, result, list(baselines)) for k in shown],
-        "assumptions": [*assumed, cycles.regime],
+        "table": [_row(k, tradeoff, result, list(baselines)) for k in shown],
+        "streams": _streams(
+            assumptions, draft, acceptance, decision.k, measured or arguments.probe
+        ),
+        "assumptions": [*acceptance.assumed, cycles.regime],
         "paper_check": [
             {**asdict(c), "error": c.predicted - c.observed} for c in check_against_paper()
         ],
         "measurement": measured.measurement.key if measured else None,
         "measured_where": measured.where if measured else None,
-        "measured_check": against_measured(measured, acceptance, assumptions.full_length)
+        "measured_check": against_measured(measured, acceptance.model, assumptions.full_length)
         if measured
         else [],
         "draft": draft.name,
@@ -161,19 +182,82 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     }
 
 
-def _row(
-    k: int, tradeoff: Any, acceptance: AcceptanceModel, result: Forecast, baselines: list[int]
-) -> Result:
-    choice, size = tradeoff.at(k), len(acceptance.coverage)
+def _texts(
+    arguments: argparse.Namespace,
+    curve: CoverageCurve,
+    assumptions: ForecastSettings,
+    cycles: CycleRange,
+    settings: Settings,
+    measured: Calibration | None,
+    progress: Progress,
+) -> list[tuple[Served, Acceptance]]:
+    """The texts to be served, by default the counts that choose, each with its forecast."""
+    from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.forecast.decision import Served
+    from vocabtrim_core.forecast.inputs import acceptance_on
+    from vocabtrim_core.forecast.throughput import forecast
+    from vocabtrim_core.generalization.stability import best_sample
+
+    specs = arguments.on or [arguments.counts]
+    sets = comparable_counts([arguments.counts, *specs])[1:]
+    texts: list[tuple[Served, Acceptance]] = []
+    for spec, counts in zip(specs, sets, strict=True):
+        responses = find_responses(spec, counts)
+        sample = best_sample(counts, responses)
+        acceptance = acceptance_on(
+            curve,
+            counts,
+            assumptions,
+            responses=responses,
+            sample=sample[0] if sample else None,
+            measured=measured.lengths if measured else None,
+            progress=progress,
+        )
+        predicted = forecast(acceptance.model, cycles, k_min=settings.k_min, k_max=settings.k_max)
+        texts.append((Served(counts.name, acceptance.basis, predicted), acceptance))
+    return texts
+
+
+def _gains(gains: Mapping[int, Gain]) -> dict[str, list[float]]:
+    return {str(k): list(gain) for k, gain in gains.items()}
+
+
+def _streams(
+    assumptions: ForecastSettings,
+    draft: DraftArchitecture,
+    acceptance: Acceptance,
+    k: int,
+    measured: object,
+) -> list[Result]:
+    """Gain over all tokens by sequences at once; empty where cycle times were measured."""
+    from vocabtrim_core.forecast.concurrency import gains_by_streams
+
+    if measured or assumptions.cycles:
+        return []
+    points = gains_by_streams(assumptions, draft, acceptance.model, k, draft.vocab_size)
+    return [
+        {
+            "streams": point.streams,
+            "gain": list(point.gain) if point.gain else None,
+            "reason": point.reason,
+        }
+        for point in points
+    ]
+
+
+def _row(k: int, tradeoff: TradeOff, result: Forecast, baselines: list[int]) -> Result:
+    from vocabtrim_core.forecast.break_even import break_even
+
+    acceptance, size = result.acceptance, tradeoff.curve.vocab_size
     low, high = result.lengths
     return {
         "k": k,
         "coverage": float(acceptance.coverage[k - 1]),
-        "utility": choice.utility,
+        "utility": tradeoff.at(k).utility,
         "ceiling": float(acceptance.ceiling[k - 1]),
-        "accept_length": [float(low[k - 1]), float(high[k - 1])],
-        "break_even_loss": _ends(lambda model: model.break_even_loss(k, size), result.cycles),
-        "gains": {str(base): result.against(k, base) for base in baselines},
+        "accept_length": [float(low[k - 1]), float(acceptance.middle[k - 1]), float(high[k - 1])],
+        "break_even": break_even(result, k, size)._asdict(),
+        "gains": {str(base): list(result.gain(k, base)) for base in baselines},
     }
 
 
@@ -189,35 +273,40 @@ def _within(points: Iterable[tuple[int, float]], size: int, flag: str) -> None:
 
 
 def _text(result: Result) -> str:
-    low, high = result["recommended_range"]
-    gains = "; ".join(f"{_percent(*g['gain'])} against {g['baseline']:,}" for g in result["gains"])
-    break_even = result["break_even_loss"]
     head = (
         "k",
-        "coverage",
+        f"coverage ({result['basis']})",
         "ceiling",
         "accept length",
-        *(f"against {base:,}" for base in (int(b) for b in result["table"][0]["gains"])),
+        *(f"over {int(base):,}" for base in result["table"][0]["gains"]),
     )
     rows = [
         (
             row["k"],
             f"{row['coverage']:.2%}",
             f"{row['ceiling']:.2f}",
-            "{:.2f} to {:.2f}".format(*row["accept_length"]),
+            "{1:.2f} ({0:.2f} to {2:.2f})".format(*row["accept_length"]),
             *(_percent(*gain) for gain in row["gains"].values()),
         )
         for row in result["table"]
     ]
+    streams = [
+        f"{point['streams']}: {_percent(*point['gain'])}"
+        for point in result["streams"]
+        if point["gain"]
+    ]
     worst = max(abs(c["error"]) for c in result["paper_check"])
     return "\n\n".join(
         [
-            f"k = {result['recommended_k']:,} ({low:,} to {high:,}): {gains}",
+            "\n".join(result["decision_text"]),
             table([head, *rows]),
-            f"The alpha this hardware implies: {result['implied_alpha']:.2f}. At most "
-            f"{result['largest_gain']:.1%} can be gained over the full vocabulary; at the "
-            "recommended k the acceptance length may fall by "
-            f"{break_even[0]:.1%} to {break_even[1]:.1%} before it is slower.",
+            *(
+                [f"Gain of {result['decision']['k']:,} by sequences at once: {'; '.join(streams)}."]
+                if streams
+                else []
+            ),
+            f"A head that cost nothing would gain {result['largest_gain']:.1%} over the full "
+            "vocabulary at most.",
             *(
                 [check_text(result["measured_check"], result["measured_where"])]
                 if result["measurement"]
@@ -225,13 +314,17 @@ def _text(result: Result) -> str:
             ),
             "\n".join(f"- {sentence}" for sentence in result["assumptions"]),
             "Check: calibrated on MT-Bench alone, the cycle model predicts the paper's other six "
-            f"gains from their acceptance lengths within {100 * worst:.1f} points.",
+            f"gains from their acceptance lengths within {100 * worst:.1f} points; `evidence` "
+            "holds the forecast against public measurements.",
         ]
     )
 
 
-def _percent(low: float, high: float) -> str:
-    return f"{low:+.1%} to {high:+.1%}" if abs(high - low) >= 0.0005 else f"{high:+.1%}"
+def _percent(low: float, middle: float, high: float) -> str:
+    """The expected gain with its 90 % band; one number where the band has no width."""
+    if abs(high - low) < 0.0005:
+        return signed(middle)
+    return f"{signed(middle)} ({signed(low)} to {signed(high)})"
 
 
 COMMANDS = (

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
 
     from vocabtrim_core.counting.responses import Responses
     from vocabtrim_core.counts import TokenCounts
+    from vocabtrim_core.forecast.inputs import Acceptance
+    from vocabtrim_core.generalization.stability import HeldOutCoverage
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.report.data import Facts
     from vocabtrim_core.report.inputs import Measured
+    from vocabtrim_core.selection_spec.opened import Opened
     from vocabtrim_core.selection_spec.spec import SelectionSpec
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -165,23 +168,35 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     responses = responses_of(specs, [counts, *others])
     served_spec = getattr(arguments, "served", None) or choice.served or arguments.counts
     served = comparable_counts([arguments.counts, served_spec])[-1]
-    (served_responses,) = responses_of([served_spec], [served])
     progress(1, 4, "intervals over conversations")
     return gather(
         Material(
             counts,
             choice,
             others,
-            _intervals(others, responses[1:], opened.vocabulary.t2d),
+            _intervals(counts, others, responses[1:], opened.vocabulary.t2d),
             tokenizer_or_none(counts, arguments.tokenizer),
             title=getattr(arguments, "title", ""),
             created=getattr(arguments, "date", ""),
             measured=_measured(arguments.measurements, choice, counts.vocab_size),
             commands=(_command(arguments),),
-            ceiling=_ceiling(choice, served_responses, opened.ruled.curve.ranks()),
-            served=served if choice.served else None,
+            acceptance=_acceptance(choice, opened, served, served_spec),
+            held_out=_held_out(choice, counts, responses[0]),
         )
     )
+
+
+def _held_out(
+    choice: SelectionSpec, counts: TokenCounts, responses: Responses | None
+) -> HeldOutCoverage | None:
+    """Coverage held out; None for tokens that are not simply the most frequent."""
+    from vocabtrim_core.counting.shard_counts import load_shards
+    from vocabtrim_core.generalization.stability import held_out_of
+    from vocabtrim_core.selection.rules import NO_RULES
+
+    if choice.own or choice.rules != NO_RULES:
+        return None
+    return held_out_of(counts, choice.k, responses, load_shards(counts.key))
 
 
 def _measured(specs: list[str], choice: SelectionSpec, vocab_size: int) -> list[Measured]:
@@ -192,24 +207,37 @@ def _measured(specs: list[str], choice: SelectionSpec, vocab_size: int) -> list[
 
 
 def _intervals(
-    others: list[TokenCounts], responses: list[Responses | None], is_kept: np.ndarray
+    chooser: TokenCounts,
+    others: list[TokenCounts],
+    responses: list[Responses | None],
+    is_kept: np.ndarray,
 ) -> dict[str, Any]:
+    """Of corpora other than the one that chose: in sample an interval says nothing of new text."""
     from vocabtrim_core.generalization.uncertainty import coverage_interval
 
     return {
         counts.key: coverage_interval(own_responses, is_kept)
         for counts, own_responses in zip(others, responses, strict=True)
-        if own_responses is not None and own_responses.complete and own_responses.conversations > 1
+        if counts.key != chooser.key
+        and own_responses is not None
+        and own_responses.complete
+        and own_responses.conversations > 1
     }
 
 
-def _ceiling(choice: SelectionSpec, responses: Responses | None, ranks: np.ndarray) -> Any:
-    """Compute the exact ceiling where the responses are stored and a forecast is made."""
-    if responses is None or choice.forecast.full_length is None:
+def _acceptance(
+    choice: SelectionSpec, opened: Opened, served: TokenCounts, spec: str
+) -> Acceptance | None:
+    """Acceptance on the text to be served; None where no forecast is wanted."""
+    if choice.forecast.full_length is None:
         return None
-    from vocabtrim_core.forecast.acceptance import ceiling
+    from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.generalization.stability import best_sample
+    from vocabtrim_core.report.forecast import acceptance_for
 
-    return ceiling(responses.batches(), ranks).length(choice.forecast.depth)
+    responses = find_responses(spec, served)
+    sample = best_sample(served, responses)
+    return acceptance_for(choice, opened, served, responses, sample[0] if sample else None)
 
 
 def _command(arguments: argparse.Namespace) -> str:

@@ -141,17 +141,10 @@ def sample_of(spec: str, counts: TokenCounts) -> tuple[StabilitySample, str]:
         InputError: Neither responses nor counts by piece are stored here.
     """
     from vocabtrim_core.counting.response_files import find_responses
-    from vocabtrim_core.counting.shard_counts import load_shards
-    from vocabtrim_core.generalization.stability import Pieces
+    from vocabtrim_core.generalization.stability import best_sample
 
-    responses = find_responses(spec, counts)
-    if responses is not None and responses.complete:
-        return responses, "conversations"
-    shards = load_shards(counts.key)
-    if shards is not None and len(shards) > 7:
-        return Pieces(shards, counts.vocab_size), f"{len(shards)} pieces of the corpus"
-    if responses is not None:
-        return responses, f"{responses.conversations:,} random conversations of the corpus"
+    if found := best_sample(counts, find_responses(spec, counts)):
+        return found
     raise InputError(
         f"{counts.name} has neither its responses nor its counts by piece at hand, which `count` "
         "keeps on the machine where it runs; count the corpus here."

@@ -50,10 +50,11 @@ def _stability_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
+    from vocabtrim_core.counting.shard_counts import load_shards
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.generalization.stability import stability
-    from vocabtrim_core.generalization.uncertainty import held_out_coverage, unseen_mass
+    from vocabtrim_core.generalization.stability import held_out_of, stability
+    from vocabtrim_core.generalization.unseen import unseen
 
     for name in ("repeats", "draws"):
         if getattr(arguments, name) < 2:
@@ -72,13 +73,16 @@ def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
         progress=progress,
     )
     best = tradeoff.optimum
+    responses, pieces = find_responses(arguments.counts, counts), load_shards(counts.key)
     result: Result = {
         "k": best.k,
         "interval": [estimate.k.low, estimate.k.high],
+        "expected": estimate.expected,
+        "bounded": estimate.bounded,
         "plus_minus": estimate.plus_minus,
         "sentence": estimate.sentence(),
         "coverage": best.coverage,
-        "unseen_mass": unseen_mass(counts.counts),
+        "unseen": asdict(unseen(counts.counts, responses, pieces)),
         "drawn_from": drawn_from,
         "samples": [
             {
@@ -93,26 +97,28 @@ def _stability(arguments: argparse.Namespace, progress: Progress) -> Result:
         "draft": tradeoff.architecture.name,
         "alpha": tradeoff.alpha,
     }
-    responses = find_responses(arguments.counts, counts)
-    if responses is not None and responses.conversations > 1:
-        held_out = held_out_coverage(responses, best.k, counts=counts.counts, seed=arguments.seed)
+    held_out = held_out_of(counts, best.k, responses, pieces, arguments.seed)
+    if held_out is not None:
         result["held_out"] = asdict(held_out)
         result["optimism"] = best.coverage - held_out.value
     return result
 
 
 def _stability_text(result: Result) -> str:
+    from vocabtrim_core.generalization.unseen import Unseen
+
     rows = [(s["conversations"], round(s["mean"]), s["low"], s["high"]) for s in result["samples"]]
     lines = [table([("conversations", "mean k*", "least", "most"), *rows]), result["sentence"]]
     if "held_out" in result:
         value, low, high = result["held_out"].values()
+        between = f" ({low:.2%} to {high:.2%})" if low is not None else ""
         lines.append(
-            f"C(k*) = {result['coverage']:.2%} here, {value:.2%} ({low:.2%} to {high:.2%}) on "
-            "conversations that had no part in the choice."
+            f"C(k*) = {value:.2%}{between} on conversations that had no part in the choice; in "
+            f"sample {result['coverage']:.2%}."
         )
-    lines.append(
-        f"{result['unseen_mass']:.3%} of the next tokens are expected to be new (Good-Turing)."
-    )
+    else:
+        lines.append(f"C(k*) = {result['coverage']:.2%} in sample.")
+    lines.append(Unseen(**result["unseen"]).words())
     return "\n".join(lines)
 
 

@@ -36,13 +36,41 @@ def hits_of(ids: Array, at: Array, kept: Array) -> Array:
 
 
 @numba.njit(cache=True, nogil=True)
-def only_owner(ids: Array, at: Array, size: int) -> Array:
-    """int64[size]: the only conversation a token occurs in; -1 for none, -2 for several."""
-    owner = np.full(size, -1, np.int64)
+def hits_of_folds(ids: Array, at: Array, kept: Array, fold: Array) -> Array:
+    """int64[conversations]: tokens of each that its fold's row of kept, bool[folds, V], holds."""
+    hits = np.zeros(len(at) - 1, np.int64)
+    for c in range(len(at) - 1):
+        row = kept[fold[c]]
+        for i in range(at[c], at[c + 1]):
+            hits[c] += row[ids[i]]
+    return hits
+
+
+@numba.njit(cache=True, nogil=True)
+def owners(ids: Array, at: Array, size: int) -> tuple[Array, Array]:
+    """Tokens that occur in one or two conversations only, and how often in each.
+
+    Args:
+        ids: uint32[n].
+        at: int64[conversations + 1].
+        size: V.
+
+    Returns:
+        int64[2, size] first and second conversation, -1 for none; -2 for tokens of more.
+        int64[2, size] occurrences in them.
+    """
+    who = np.full((2, size), -1, np.int64)
+    often = np.zeros((2, size), np.int64)
     for c in range(len(at) - 1):
         for i in range(at[c], at[c + 1]):
-            if owner[ids[i]] == -1:
-                owner[ids[i]] = c
-            elif owner[ids[i]] != c:
-                owner[ids[i]] = -2
-    return owner
+            token = ids[i]
+            if who[0, token] == -2:
+                continue
+            place = 0 if who[0, token] == -1 or who[0, token] == c else 1
+            if who[place, token] == -1:
+                who[place, token] = c
+            if who[place, token] == c:
+                often[place, token] += 1
+            else:
+                who[0, token] = who[1, token] = -2
+    return who, often

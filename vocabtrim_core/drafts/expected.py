@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from vocabtrim_core.forecast.throughput import AcceptanceModel, order_free_ceiling
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 
 
 def expected_length(coverage: float, full_length: float, depth: int) -> tuple[float, float]:
-    """Bound the acceptance length of a draft that proposes kept tokens only.
+    """Forecast the acceptance length of a draft that proposes kept tokens only.
 
-    These are the two extremes of the forecast (`forecast.throughput`), with the bound on a perfect
-    draft that counts alone give.
+    The model of `forecast.retraining` for rows that are cut out, under the bound on a perfect draft
+    that counts alone give.
 
     Args:
         coverage: Share of the traffic's tokens that are kept, 0..1.
@@ -19,12 +19,13 @@ def expected_length(coverage: float, full_length: float, depth: int) -> tuple[fl
         depth: Draft tokens per step.
 
     Returns:
-        The least and the largest acceptance length.
+        Both ends of the 90 % band.
 
     Raises:
         InputError: `full_length` is outside 1..depth + 1.
     """
     coverages = np.array([coverage, 1.0])  # the trimmed vocabulary, and the full one
-    model = AcceptanceModel(coverages, order_free_ceiling(coverages, depth), depth, full_length)
+    ceiling = order_free_ceiling(coverages, depth)
+    model = AcceptanceModel(coverages, ceiling, depth, full_length, training="sliced")
     low, high = model.interval()
     return float(low[0]), float(high[0])

@@ -20,7 +20,7 @@ class MeasuredInfo(NamedTuple):
         k: int64[n], sampled sizes.
         low: float64[n], lower end of the forecast.
         high: float64[n], upper end of the forecast.
-        middle: float64[n], its geometric mean.
+        middle: float64[n], the expected rate.
         at: The measured sizes.
         measured: Measured rates.
         half: Half of their 95 % intervals, 0 for a single run.
@@ -62,12 +62,12 @@ def measured_info(
         Rates in tokens per second.
     """
     k = log_sizes(len(predicted.low), predicted.recommended_k, *(check.k for check in checks))
-    rates = concurrency * predicted.rates(k)
+    low, middle, high = (concurrency * rates for rates in predicted.rates(k))
     return MeasuredInfo(
         k,
-        rates.min(axis=0),
-        rates.max(axis=0),
-        np.exp(np.log(rates).mean(axis=0)),
+        low,
+        high,
+        middle,
         tuple(c.k for c in checks),
         tuple(c.measured.mean for c in checks),
         tuple(c.measured.half or 0.0 for c in checks),

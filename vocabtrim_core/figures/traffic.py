@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from vocabtrim_core.coverage import HeldOut
 from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
 from vocabtrim_core.generalization.compare import TransferMatrix
+from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
 
 MOST_NAMED = 16  # cells of a transfer matrix are labelled up to this many sets
@@ -34,48 +35,52 @@ class CoverageRow(NamedTuple):
 
     Attributes:
         name: Name of the set.
-        coverage: Share of its tokens that is kept, 0..1.
+        coverage: Share of its tokens that is kept, 0..1; held out where the set chose the
+            vocabulary, None where that is not known.
         unique: Share of its distinct tokens that is kept, 0..1.
         interval: 95 % interval of the coverage, None where it is not known.
-        in_sample: Whether the vocabulary was chosen on it.
-        held_out: Its coverage on conversations that had no part in the choice, None if not known.
+        in_sample: Of the set that chose the vocabulary, coverage of the very text that chose.
     """
 
     name: str
-    coverage: float
+    coverage: float | None
     unique: float
     interval: tuple[float, float] | None
-    in_sample: bool
-    held_out: CoverageInterval | None
+    in_sample: float | None
+
+    @property
+    def shown(self) -> float:
+        """The best number there is."""
+        return self.coverage if self.coverage is not None else self.in_sample or 0.0
 
 
 def coverage_info(
     rows: Sequence[tuple[HeldOut, CoverageInterval | None]],
     chosen_on: str | None,
-    held_out: CoverageInterval | None = None,
+    held_out: HeldOutCoverage | CoverageInterval | None = None,
 ) -> tuple[CoverageRow, ...]:
     """Order sets by rising coverage, so that the best is drawn at the top.
 
     Args:
-        rows: Coverage of each set with its interval.
+        rows: Coverage of each set with its interval, which is left out for the set that chose: it
+            says nothing of new text.
         chosen_on: Name of the set the vocabulary was chosen on, None for none of them.
         held_out: Held-out coverage of that set.
 
     Returns:
         The rows.
     """
-    info = [
-        CoverageRow(
-            held.name,
-            held.coverage,
-            held.unique_coverage,
-            (interval.low, interval.high) if interval else None,
-            held.name == chosen_on,
-            held_out if held.name == chosen_on else None,
-        )
-        for held, interval in rows
-    ]
-    return tuple(sorted(info, key=lambda row: row.coverage))
+    info = []
+    for held, interval in rows:
+        coverage, between, in_sample = held.coverage, interval, None
+        if held.name == chosen_on:
+            coverage, between, in_sample = None, held_out, held.coverage
+            if held_out:
+                coverage = held_out.value
+        low, high = (between.low, between.high) if between else (None, None)
+        ends = None if low is None or high is None else (low, high)
+        info.append(CoverageRow(held.name, coverage, held.unique_coverage, ends, in_sample))
+    return tuple(sorted(info, key=lambda row: row.shown))
 
 
 def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> go.Figure:
@@ -98,21 +103,25 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
         marker={"size": 9, "symbol": "circle-open", "color": palette.muted, "line": {"width": 2}},
         hovertemplate="<b>%{y}</b><br>%{x:.1f}% of its distinct tokens kept<extra></extra>",
     )
-    for own, label, colour in (
+    for chose, label, colour in (
         (False, "Of what it says", palette.accent),
-        (True, "The set that chose", palette.ink),
+        (True, "The set that chose, held out", palette.ink),
     ):
-        rows = [(name, row) for name, row in zip(names, info, strict=True) if row.in_sample == own]
+        rows = [
+            (name, row)
+            for name, row in zip(names, info, strict=True)
+            if (row.in_sample is not None) == chose and row.coverage is not None
+        ]
         if not rows:
             continue
         ends = [
-            (row.coverage - row.interval[0], row.interval[1] - row.coverage)
+            (row.shown - row.interval[0], row.interval[1] - row.shown)
             if row.interval
             else (0.0, 0.0)
             for _, row in rows
         ]
         figure.add_scatter(
-            x=[100 * row.coverage for _, row in rows],
+            x=[100 * row.shown for _, row in rows],
             y=[name for name, _ in rows],
             mode="markers",
             name=label,
@@ -136,20 +145,24 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
             hovertemplate="<b>%{y}</b><br>coverage %{x:.2f}%<br>95% interval %{customdata[0]:.2f}"
             " to %{customdata[1]:.2f}%<extra></extra>",
         )
-    held_out = [(name, row.held_out) for name, row in zip(names, info, strict=True) if row.held_out]
-    if held_out:
+    in_sample = [
+        (name, row.in_sample)
+        for name, row in zip(names, info, strict=True)
+        if row.in_sample is not None
+    ]
+    if in_sample:
         figure.add_scatter(
-            x=[100 * interval.value for _, interval in held_out],
-            y=[name for name, _ in held_out],
+            x=[100 * coverage for _, coverage in in_sample],
+            y=[name for name, _ in in_sample],
             mode="markers",
-            name="The same, held out",
+            name="The set that chose, in sample",
             marker={
                 "size": 12,
                 "symbol": "diamond-open",
-                "color": palette.warn,
-                "line": {"width": 2.5},
+                "color": palette.muted,
+                "line": {"width": 2},
             },
-            hovertemplate="<b>%{y}</b><br>held out %{x:.2f}%<extra></extra>",
+            hovertemplate="<b>%{y}</b><br>in sample %{x:.2f}%<extra></extra>",
         )
     layout(figure, palette, height=190 + 44 * len(info), hovermode="closest")
     figure.update_xaxes(title_text="Kept by the vocabulary", ticksuffix="%", side="bottom")

@@ -13,8 +13,9 @@ import numpy as np
 
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.devices import Hardware, device
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
-from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,40 +83,32 @@ def calibrate(points: Sequence[tuple[int, float]], source: str = "two measuremen
 
 
 @dataclass(frozen=True, slots=True)
-class Hardware:
-    """Peak memory bandwidth (bytes/s) and dense bf16 compute (FLOP/s), from the maker's sheet."""
-
-    name: str
-    bandwidth: float
-    flops: float
-    source: str
-
-
-HARDWARE = {
-    "a100-80g": Hardware("A100 80 GB SXM", 2.039e12, 312e12, "NVIDIA A100 data sheet"),
-    "h100": Hardware("H100 SXM", 3.35e12, 989e12, "NVIDIA H100 data sheet"),
-    "h200": Hardware("H200 SXM", 4.8e12, 989e12, "NVIDIA H200 data sheet"),
-    "l4": Hardware("L4", 0.3e12, 121e12, "NVIDIA L4 data sheet"),
-    "rtx-4090": Hardware("RTX 4090", 1.008e12, 165e12, "NVIDIA Ada architecture paper"),
-    "laptop-cpu": Hardware("Laptop CPU", 0.0768e12, 1e12, "dual-channel DDR5-4800; FLOPs assumed"),
-}
-
-# Both fitted on the paper's A100 runs: the head is read at 1.54e12 bytes/s, 75 % of peak, and the
-# rest of the cycle takes 14.7 ms where reading its weights at that speed would take 11.0.
-EFFICIENCY = 0.75
-OVERHEAD = (0.0, 0.34)
-
-
-@dataclass(frozen=True, slots=True)
 class CycleRange:
-    """Two cycle models that enclose the truth as far as is known; equal when measured.
+    """Two cycle models at the ends of a 90 % band; equal where nothing is uncertain.
 
-    regime: what the range holds for, in a sentence.
+    Attributes:
+        fast: The end at which trimming gains most.
+        slow: The end at which it gains least.
+        regime: What the range holds for, in a sentence or two.
     """
 
-    fast: CycleModel  # least fixed time, so trimming gains most
+    fast: CycleModel
     slow: CycleModel
     regime: str = ""
+
+    @property
+    def ends(self) -> tuple[CycleModel, CycleModel]:
+        """Both ends."""
+        return self.fast, self.slow
+
+    @property
+    def middle(self) -> CycleModel:
+        """The expected model: the mean of both ends."""
+        return CycleModel(
+            (self.fast.fixed_s + self.slow.fixed_s) / 2,
+            (self.fast.row_s + self.slow.row_s) / 2,
+            self.fast.source,
+        )
 
     @classmethod
     def measured(cls, points: Sequence[tuple[int, float]]) -> CycleRange:
@@ -129,21 +122,74 @@ class CycleRange:
 
     @classmethod
     def of(cls, settings: ForecastSettings, architecture: DraftArchitecture) -> CycleRange:
-        """From measured cycles, else from hardware; InputError where they give none."""
-        if settings.cycles:
+        """The cycle time that settings give.
+
+        Args:
+            settings: Two or more measured cycles make a line; one is taken together with the time
+                that the hardware needs for a head row; none leaves everything to the hardware.
+            architecture: Shapes of the draft and its target.
+
+        Returns:
+            The range.
+
+        Raises:
+            InputError: The hardware is unknown, or the settings give no cycle time.
+        """
+        if len({k for k, _ in settings.cycles}) > 1:
             return cls.measured(settings.cycles)
-        if settings.hardware not in HARDWARE:
-            raise InputError(
-                f"There is no hardware {settings.hardware!r}; choose one of {', '.join(HARDWARE)}."
-            )
+        hardware = device(settings.hardware)
+        if settings.cycles:
+            return from_one_run(*settings.cycles[0], hardware, row_bytes(settings, architecture))
         return roofline(
             architecture,
-            HARDWARE[settings.hardware],
+            hardware,
             settings.depth,
             batch=settings.batch,
             width=settings.width,
             verified=settings.verified,
+            context=settings.context,
+            head_bytes=HEAD_BYTES[settings.head_format],
         )
+
+
+def row_bytes(settings: ForecastSettings, architecture: DraftArchitecture) -> float:
+    """Bytes of one head row that a cycle reads: one row per draft step."""
+    return settings.depth * HEAD_BYTES[settings.head_format] * architecture.hidden_size
+
+
+MOST_HEAD_SHARE = 0.9  # of a measured cycle: the rest takes some time on any device
+
+
+def from_one_run(k: int, seconds: float, hardware: Hardware, row: float) -> CycleRange:
+    """The cycle time from one measured run and the bandwidth of the device.
+
+    Args:
+        k: Size of the measured draft.
+        seconds: Its seconds per cycle.
+        hardware: Device whose effective bandwidth gives the time of a head row.
+        row: Bytes of a head row that a cycle reads.
+
+    Returns:
+        Both ends pass through the measured run.
+
+    Raises:
+        InputError: The heads alone would take longer than the measured cycle.
+    """
+    rows = [row / (hardware.bandwidth * share) for share in hardware.effective]
+    if rows[1] * k >= seconds:
+        raise InputError(
+            f"Reading {k:,} head rows takes {1e3 * rows[1] * k:.2f} ms on {hardware.name}, longer "
+            f"than the {1e3 * seconds:.2f} ms measured for the whole cycle; check the hardware and "
+            "the cycle time."
+        )
+    name = f"one run at {k:,} tokens, head rows at the bandwidth of {hardware.name}"
+    most = MOST_HEAD_SHARE * seconds / k
+    fast, slow = (CycleModel(seconds - min(r, most) * k, min(r, most), name) for r in rows)
+    text = (
+        f"One run at {k:,} tokens was measured; what a head row takes is that of {hardware.name} "
+        f"at {hardware.effective[0]:.0%} to {hardware.effective[1]:.0%} of its bandwidth."
+    )
+    return CycleRange(fast, slow, " ".join(filter(None, [text, hardware.caution])))
 
 
 def roofline(
@@ -154,63 +200,97 @@ def roofline(
     batch: int = 1,
     width: int = 1,
     verified: int | None = None,
-    efficiency: float = EFFICIENCY,
-    overhead: tuple[float, float] = OVERHEAD,
+    context: int = 0,
+    head_bytes: float | None = None,
 ) -> CycleRange:
-    """Cycle models from weights and peaks: every product takes max(bytes/BW, FLOPs/peak).
+    """Cycle models from weights, cache and peaks: every product takes max(bytes/BW, FLOPs/peak).
 
-    depth: draft steps K per cycle.  batch: sequences decoded together.  width: branches of a
-    draft tree extended per step; 1 is a chain.  verified: tokens of one sequence that the target
-    verifies per cycle, depth + 1 for a chain. These three count in the compute bound only.
-    overhead: fixed time beyond the weights' (kernel launches, attention over the cache, sampling)
-    as a share of the roofline, from least to most. InputError when the target's number of layers
-    is unknown.
+    Args:
+        architecture: Shapes of the draft and its target.
+        hardware: The device.
+        depth: Draft steps K per cycle.
+        batch: Sequences decoded together.
+        width: Branches of a draft tree extended per step; 1 is a chain.
+        verified: Tokens of one sequence that the target verifies per cycle; None for depth x
+            width + 1.
+        context: Tokens of one sequence that attention reads from the cache, in each verification
+            for all layers of the target, in each draft step for the draft's.
+        head_bytes: Bytes per weight of the draft's head; None for the draft's.
+
+    Returns:
+        The range; its ends differ by the device's overhead.
+
+    Raises:
+        InputError: A number is out of range, the target's layers are unknown, or weights and
+            cache do not fit into the device's memory.
     """
     verified = depth * width + 1 if verified is None else verified
     for name, value in (("depth", depth), ("batch", batch), ("width", width)):
         if value < 1:
             raise InputError(f"{name} must be 1 or more, but it is {value}.")
+    if context < 0:
+        raise InputError(f"context must be 0 tokens or more, but it is {context}.")
     if verified < depth + 1:
         raise InputError(
             f"At draft depth {depth} the target verifies {depth + 1} tokens or more per cycle, "
             f"but {verified} is given."
         )
-    if not 0 < efficiency <= 1 or not 0 <= overhead[0] <= overhead[1]:
-        raise InputError("efficiency must lie within 0..1, and overhead run from 0 upwards.")
     target = architecture.target_weights
     if target is None:
         raise InputError(
             f"{architecture.name} does not say how many layers its target has, or which kinds, so "
-            "the time of a verification is unknown; use the target's config.json or two "
-            "measurements."
+            "the time of a verification is unknown; use the target's config.json or measured runs."
         )
+    _check_memory(architecture, hardware, batch * context)
+    bandwidth = hardware.expected_bandwidth
+    flops = hardware.flops * sum(hardware.effective) / 2
+    per_weight = architecture.bytes_per_weight
 
-    def seconds(weights: float, rows: int) -> float:
-        read = weights * architecture.bytes_per_weight / (hardware.bandwidth * efficiency)
-        return max(read, 2 * weights * rows / (hardware.flops * efficiency))
+    def seconds(weights: float, rows: int, each: float = per_weight) -> float:
+        return max(weights * each / bandwidth, 2 * weights * rows / flops)
+
+    def cache(layers: int) -> float:
+        return batch * context * layers * architecture.cache_bytes_per_layer / bandwidth
 
     body = sum(architecture.weights.values())
-    fixed_s = seconds(target, batch * verified) + depth * seconds(body, batch * width)
-    row_s = depth * seconds(architecture.hidden_size, batch * width)
-    name = f"{hardware.name}, batch {batch}, {efficiency:.0%} of peak"
-    least, most = overhead
+    verification = seconds(target, batch * verified) + cache(architecture.target_layers or 0)
+    step = seconds(body, batch * width) + cache(architecture.layers)
+    fixed_s = verification + depth * step
+    row_s = depth * seconds(architecture.hidden_size, batch * width, head_bytes or per_weight)
+    least, most = hardware.overhead
+    name = f"{hardware.name}, batch {batch}, {sum(hardware.effective) / 2:.0%} of peak"
     return CycleRange(
         CycleModel(fixed_s * (1 + least), row_s, name),
         CycleModel(fixed_s * (1 + most), row_s, name),
-        _regime(architecture, hardware, batch * width, batch * verified),
+        _regime(architecture, hardware, batch * width, batch * verified, context),
     )
 
 
+def _check_memory(architecture: DraftArchitecture, hardware: Hardware, cached: int) -> None:
+    """InputError where weights and the cache of so many tokens do not fit into the device."""
+    draft = sum(architecture.weights.values()) + architecture.hidden_size * architecture.vocab_size
+    weights = architecture.bytes_per_weight * ((architecture.target_weights or 0) + draft)
+    layers = (architecture.target_layers or 0) + architecture.layers
+    cache = cached * layers * architecture.cache_bytes_per_layer
+    if weights + cache > hardware.memory:
+        raise InputError(
+            f"{architecture.name} needs {weights / 1e9:,.1f} GB for weights and "
+            f"{cache / 1e9:,.1f} GB for the cache of {cached:,} tokens, more than the "
+            f"{hardware.memory / 1e9:,.0f} GB of {hardware.name}; choose another device, fewer "
+            "sequences or a shorter context."
+        )
+
+
 def _regime(
-    architecture: DraftArchitecture, hardware: Hardware, drafted: int, verified: int
+    architecture: DraftArchitecture, hardware: Hardware, drafted: int, verified: int, context: int
 ) -> str:
-    """Which side of the roofline the two products are on, and what the estimate leaves out."""
+    """Which side of the roofline the products are on, and what the estimate leaves out."""
     ridge = hardware.flops * architecture.bytes_per_weight / (2 * hardware.bandwidth)
     where = f"{hardware.name}'s arithmetic bound begins at {ridge:,.0f} rows"
     if verified <= ridge:
         text = (
             f"Memory-bound: {drafted:,} drafted and {verified:,} verified rows per product, and "
-            f"{where}. Batch size and tree shape then change nothing but the overhead."
+            f"{where}."
         )
     else:
         also = "and the draft are" if drafted > ridge else "is"
@@ -220,7 +300,17 @@ def _regime(
         )
     if architecture.active_experts > 1:
         text += " Experts are counted as if every row used the same ones."
-    return text + " Attention over long contexts, which grows with the batch, is left out."
+    text += (
+        f" Attention reads {context:,} tokens of cache per sequence."
+        if context
+        else " Attention over the context is left out."
+    )
+    least, most = hardware.overhead
+    text += (
+        f" Beyond that the rest of the cycle takes {least:.0%} to {most:.0%} of this time again "
+        f"({hardware.measured})."
+    )
+    return " ".join(filter(None, [text, hardware.caution]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,58 +12,100 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance import ceiling, check_depth
+from vocabtrim_core.forecast.acceptance_model import (
+    AcceptanceModel,
+    expected_tokens,
+    full_length_from,
+    order_free_ceiling,
+    position_rates,
+)
 from vocabtrim_core.forecast.paper import RESULTS
-from vocabtrim_core.forecast.throughput import AcceptanceModel, acceptance_rate, order_free_ceiling
+from vocabtrim_core.forecast.retraining import AUTO, DECAY, retraining
+from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.generalization.held_out import StabilitySample, by_count, held_out_curve
 
 PAPER_DEPTH = 3  # not stated there; its cycle times and lengths imply it
 
 
 def paper_length(depth: int) -> float:
     """Acceptance length of a full draft that accepts as often as the paper's does on MT-Bench."""
-    rate = acceptance_rate(RESULTS[0].length_full, PAPER_DEPTH)
-    return float(sum(rate**j for j in range(depth + 1)))
+    first = position_rates(RESULTS[0].length_full, PAPER_DEPTH)[0]
+    return expected_tokens(np.minimum(first * DECAY ** np.arange(depth), 1))
 
 
-def inferred_length(
-    lengths: Mapping[int, float], coverage: np.ndarray, depth: int
-) -> tuple[float, float]:
-    """Acceptance length of the full draft from the largest measured k, and the most it may be.
+@dataclass(frozen=True, slots=True, eq=False)
+class Acceptance:
+    """An acceptance model, with what it rests on.
 
-    At least that of the largest k, at most what it is if all tokens outside k were lost
-    independently of the draft's other misses; taken is the middle. InputError for a k above V.
+    Attributes:
+        model: Acceptance length at every k.
+        served: Name of the text to be served.
+        basis: HELD_OUT, OTHER_SET or IN_SAMPLE: where its coverage comes from.
+        assumed: What had to be assumed, a sentence each.
     """
-    k = max(lengths)
-    if not 1 <= k <= len(coverage):
-        raise InputError(f"k = {k:,} was measured, but the target has {len(coverage):,} tokens.")
-    rate = min(acceptance_rate(lengths[k], depth) / coverage[k - 1], 1.0)
-    most = float(sum(rate**j for j in range(depth + 1)))
-    return (lengths[k] + most) / 2, most
+
+    model: AcceptanceModel
+    served: str
+    basis: str
+    assumed: tuple[str, ...]
+
+
+HELD_OUT, OTHER_SET, IN_SAMPLE = "held out", "another set", "in sample"
 
 
 def acceptance_on(
     curve: CoverageCurve,
     served: TokenCounts,
-    responses: Responses | None,
-    depth: int = PAPER_DEPTH,
-    full_length: float | None = None,
-    measured: Mapping[int, float] | None = None,
+    settings: ForecastSettings,
+    *,
+    responses: Responses | None = None,
+    sample: StabilitySample | None = None,
     limit: np.ndarray | None = None,
+    measured: Mapping[int, float] | None = None,
+    rank: Callable[[np.ndarray], np.ndarray] = by_count,
     progress: Callable[..., None] | None = None,
-) -> tuple[AcceptanceModel, tuple[str, ...]]:
+) -> Acceptance:
     """Acceptance for every k of the vocabulary order `curve` on the text that `served` counts.
 
-    responses: of `served`; None gives a weaker ceiling.  full_length: of the full-vocabulary
-    draft; None takes the measured one, infers it from others, or takes the paper's rate.
-    measured: k -> acceptance length.  limit: float64[V], the ceiling where it is known already.
-    progress: called with (tokens, of, message) while the ceiling is found.  Also returns the
-    assumptions, a sentence each.
+    Where `served` is the text that chooses, coverage is held out: each tenth of its conversations
+    is covered with the order of the other nine tenths.
+
+    Args:
+        curve: The order of tokens.
+        served: Counts of the text to be served, over the same V.
+        settings: Depth, acceptance lengths and how the draft is made.
+        responses: Those of `served`; None gives a weaker ceiling.
+        sample: What `served` can be divided in, conversations or pieces, where it chooses too;
+            None: `responses`.
+        limit: float64[V], the ceiling where it is known already.
+        measured: k -> acceptance length, in addition to those of the settings.
+        rank: How counts become the order `curve.order`, for coverage that is held out.
+        progress: Called with (tokens, of, message) while the ceiling is found.
+
+    Returns:
+        The model with what it rests on.
+
+    Raises:
+        InputError: `served` holds no tokens, or settings contradict each other.
     """
     if not served.tokens:
         raise InputError(f"{served.name} holds no tokens, so nothing can be forecast for it.")
-    check_depth(depth)
-    assumed = []
+    depth = check_depth(settings.depth)
+    assumed: list[str] = []
     covered = served.counts[curve.order]
     coverage = np.cumsum(covered) / served.tokens
+    sample = responses if sample is None else sample
+    basis = OTHER_SET
+    if np.array_equal(covered, curve.sorted_counts):
+        basis = IN_SAMPLE if sample is None or sample.units < 2 else HELD_OUT
+        if basis == HELD_OUT and sample is not None:
+            coverage = held_out_curve(sample, rank)
+        else:
+            assumed.append(
+                f"In sample: coverage is that of {served.name}, on which the tokens are chosen, "
+                "and nothing of it can be held out; it is too high. Choose other counts to serve, "
+                "or count this text again on this machine."
+            )
     if limit is None and responses is None:
         limit = order_free_ceiling(coverage, depth)
         assumed.append(
@@ -77,31 +120,38 @@ def acceptance_on(
             f"The ceiling is that of {responses.conversations:,} conversations, a random part "
             f"of {served.name}."
         )
-    lengths = dict(measured or {})
-    full = lengths.get(curve.vocab_size) if full_length is None else full_length
-    if full is None and lengths:
-        full, most = inferred_length(lengths, coverage, depth)
+    training = settings.training
+    if training == AUTO:
+        training = "other-text" if basis == OTHER_SET else "same-text"
+    lengths = {**(measured or {}), **dict(settings.measured)}
+    full, said = _full_length(settings, lengths, coverage, training)
+    assumed += [*said, retraining(training).source]
+    model = AcceptanceModel(coverage, limit, depth, full, lengths, training, settings.rates)
+    return Acceptance(model, served.name, basis, tuple(assumed))
+
+
+def _full_length(
+    settings: ForecastSettings, lengths: Mapping[int, float], coverage: np.ndarray, training: str
+) -> tuple[float, list[str]]:
+    """The full draft's acceptance length: given, measured, inferred or the paper's."""
+    depth = settings.depth
+    full = lengths.get(len(coverage)) if settings.full_length is None else settings.full_length
+    if full is not None:
+        return full, []
+    if settings.rates:
+        return expected_tokens(settings.rates), []
+    if lengths:
+        full, least, most = full_length_from(lengths, coverage, depth, training)
         k = max(lengths)
-        assumed.append(
+        return full, [
             f"The full draft was not measured. From {lengths[k]:.2f} at {k:,} tokens its "
-            f"acceptance length is taken to be {full:.2f}, between {lengths[k]:.2f} and {most:.2f}."
-        )
-    elif full is None:
-        full, rate = paper_length(depth), acceptance_rate(RESULTS[0].length_full, PAPER_DEPTH)
-        assumed.append(
-            f"The full draft's acceptance length is assumed to be {full:.2f}: {rate:.0%} per "
-            "token, as on MT-Bench in the paper; measure and give yours."
-        )
-    if np.array_equal(covered, curve.sorted_counts):
-        assumed.append(
-            f"Coverage is that of {served.name}, on which the vocabulary is chosen; give the text "
-            "to be served where that is another."
-        )
-    assumed.append(
-        "Most acceptance: tokens outside the vocabulary are ones the draft would miss anyway. "
-        "Least: they are independent of its other misses."
-    )
-    return AcceptanceModel(coverage, limit, depth, full, lengths), tuple(assumed)
+            f"acceptance length is taken to be {full:.2f}, between {least:.2f} and {most:.2f}."
+        ]
+    full = paper_length(depth)
+    return full, [
+        f"The full draft's acceptance length is assumed to be {full:.2f}, as often as on MT-Bench "
+        "in the paper; measure and give yours."
+    ]
 
 
 def _watched(

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from vocabtrim_core.counting.shard_counts import ShardCounts
+from vocabtrim_core.counting.responses import Responses
+from vocabtrim_core.counting.shard_counts import ShardCounts, load_shards
+from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.generalization.uncertainty import CoverageInterval
+from vocabtrim_core.generalization.held_out import StabilitySample, held_out_curve
+from vocabtrim_core.generalization.k_interval import k_interval
+from vocabtrim_core.generalization.uncertainty import CoverageInterval, held_out_coverage
+from vocabtrim_core.generalization.unseen import LEAST_PIECES
 from vocabtrim_core.tradeoff import TradeOff
 
 Progress = Callable[..., None]
-
-
-class StabilitySample(Protocol):
-    """Counts that can be drawn again in units: conversations, or pieces of a corpus."""
-
-    @property
-    def conversations(self) -> int: ...
-
-    @property
-    def units(self) -> int: ...
-
-    def weighted(self, times: np.ndarray) -> np.ndarray:
-        """int64[V] with unit u taken times[u] times (uint8)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,37 +40,116 @@ class Pieces:
         return self.shards.total(self.vocab_size, times.astype(np.int64))
 
 
+def best_sample(
+    counts: TokenCounts, responses: Responses | None
+) -> tuple[StabilitySample, str] | None:
+    """What resampling draws from: all conversations, else pieces of the corpus, else a part.
+
+    Args:
+        counts: Counts of the corpus.
+        responses: Its responses, None where they are not stored.
+
+    Returns:
+        (the sample, what it is made of in a few words); None where nothing is stored.
+    """
+    if responses is not None and responses.complete:
+        return responses, "conversations"
+    shards = load_shards(counts.key)
+    if shards is not None and len(shards) >= LEAST_PIECES:
+        return Pieces(shards, counts.vocab_size), f"{len(shards)} pieces of the corpus"
+    if responses is not None:
+        return responses, f"{responses.conversations:,} random conversations of the corpus"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutCoverage:
+    """Coverage of text that had no part in the choice, 0..1. low, high: None from pieces."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    @property
+    def interval(self) -> CoverageInterval | None:
+        """With its interval, where there is one."""
+        if self.low is None or self.high is None:
+            return None
+        return CoverageInterval(self.value, self.low, self.high)
+
+
+def held_out_of(
+    counts: TokenCounts,
+    k: int,
+    responses: Responses | None,
+    pieces: ShardCounts | None,
+    seed: int = 0,
+) -> HeldOutCoverage | None:
+    """Coverage of the k most frequent tokens held out, as well as what is at hand allows.
+
+    Args:
+        counts: Of the corpus that chooses.
+        k: Tokens kept.
+        responses: Its conversations, or a random part of them.
+        pieces: Its counts by piece.
+        seed: Of the folds.
+
+    Returns:
+        From conversations where there are two, else from eight pieces or more, without an interval;
+        None where neither is at hand.
+    """
+    if responses is not None and responses.conversations > 1 and responses.tokens:
+        found = held_out_coverage(responses, k, counts=counts.counts, seed=seed)
+        return HeldOutCoverage(found.value, found.low, found.high)
+    if pieces is None or len(pieces) < LEAST_PIECES:
+        return None
+    curve = held_out_curve(Pieces(pieces, counts.vocab_size), seed=seed)
+    return HeldOutCoverage(float(curve[k - 1]), None, None)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stability:
     """How k* moves with the sample (paper figure 3).
 
-    sizes: int64, conversations drawn.  ks: int64[len(sizes), repeats], k* of each subsample.
-    k: k* of all conversations with its interval.  least_count: occurrences of the rarest kept
-    token: where they are few, k* hangs on single occurrences.
+    Attributes:
+        sizes: int64, conversations drawn.
+        ks: int64[len(sizes), repeats], k* of each subsample.
+        k: k* of all conversations, and the interval for k* of unlimited text of the same kind.
+        expected: The middle of what that k* is expected to be.
+        bounded: False where the sample is too small for an upper end.
+        least_count: Occurrences of the rarest kept token.
+        conversations: All there are.
     """
 
     sizes: np.ndarray
     ks: np.ndarray
     k: CoverageInterval
+    expected: float
+    bounded: bool
     least_count: int
     conversations: int
 
     @property
     def plus_minus(self) -> int:
-        """The larger distance from k* to an end of its interval."""
-        return round(max(self.k.high - self.k.value, self.k.value - self.k.low))
+        """Half the width of the interval."""
+        return round((self.k.high - self.k.low) / 2)
 
     def sentence(self) -> str:
         """What to tell people."""
-        text = (
-            f"With your {self.conversations:,} conversations k* = {self.k.value:,.0f} is known to "
-            f"± {self.plus_minus:,} ({self.plus_minus / self.k.value:.1%})."
-        )
-        if self.least_count < 5:
-            text += (
-                f" The rarest token kept occurs {self.least_count} times only, so k* hangs on "
-                "single occurrences; add conversations."
+        start = f"With your {self.conversations:,} conversations k* = {self.k.value:,.0f}; "
+        if self.bounded:
+            text = start + (
+                "with unlimited conversations of the same kind it would lie between "
+                f"{self.k.low:,.0f} and {self.k.high:,.0f} (95% interval)."
             )
+        else:
+            text = start + (
+                "every token seen is worth keeping, so more conversations would raise it: at least "
+                f"{self.k.low:,.0f}, with no upper bound from so few (95%)."
+            )
+        if self.least_count < 5:
+            times = "once or twice" if self.least_count < 3 else f"{self.least_count} times"
+            text += f" k* depends on tokens seen {times}; add conversations."
         return text
 
 
@@ -94,56 +163,60 @@ def stability(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Stability:
-    """Choose k* again from subsamples without replacement, and from random halves.
+    """Choose k* again from subsamples without replacement, and bound it from random halves.
 
-    tradeoff gives alpha, floor, bounds and architecture; its own curve is not used. sizes: numbers
-    of conversations, by default 1, 2, 5 times powers of ten.
+    Args:
+        sample: Conversations, or pieces of a corpus.
+        tradeoff: Gives alpha, floor, bounds and architecture; its own curve is not used.
+        sizes: Numbers of conversations, by default 1, 2, 5 times powers of ten.
+        repeats: Subsamples of each size.
+        draws: Random halves for the interval (`k_interval`).
+        seed: Of all of it.
+        progress: Called with done, total and what is being drawn.
 
-    The interval rests on halves rather than on a bootstrap: a resample repeats conversations, so
-    rare tokens pile up in it and k* comes out unlike that of any real sample, whereas a half is a
-    real, smaller one. Halves differ from the whole by as much as the whole from the source, in
-    spread and (where bias shrinks as 1/n) in bias; both go into the width, and so does the step of
-    k* when each kept token must occur once more or once less.
+    Returns:
+        k* by sample size, and its interval, which always holds the sample's own k*.
+
+    Raises:
+        InputError: Fewer than two units, a size outside the corpus, or an unreachable floor.
     """
-    n = sample.units
-    if n < 2:
+    units = sample.units
+    if units < 2:
         raise InputError(
-            f"An interval needs two conversations with counted tokens at least, but there are {n}; "
-            "add conversations."
+            "An interval needs two conversations with counted tokens at least, but there are "
+            f"{units}; add conversations."
         )
-    each = sample.conversations / n
-    wanted = _units(sizes, n, each, sample.conversations)
+    each = sample.conversations / units
+    wanted = _units(sizes, units, each, sample.conversations)
     rng = np.random.default_rng(seed)
     total, done = len(wanted) * repeats + draws, 0
 
-    def drawn(units: int, what: str) -> int:
+    def step(what: str, number: int = 1) -> None:
         nonlocal done
-        chosen = np.zeros(n, np.uint8)
-        chosen[rng.choice(n, units, replace=False)] = 1
-        k = _again(tradeoff, sample.weighted(chosen)).optimum.k
-        done += 1
+        done = min(done + number, total)
         if progress:
             progress(done, total, what)
-        return k
 
-    counts = sample.weighted(np.ones(n, np.uint8))
-    whole = _again(tradeoff, counts)
+    whole = _again(tradeoff, sample.weighted(np.ones(units, np.uint8)))
     best = whole.optimum.k
     ks = np.full((len(wanted), repeats), best, np.int64)
-    for row, units in enumerate(wanted):
-        for column in range(repeats if units < n else 0):
-            ks[row, column] = drawn(units, f"subsamples of {round(units * each):,} conversations")
+    for row, number in enumerate(wanted):
+        for column in range(repeats if number < units else 0):
+            chosen = np.zeros(units, np.uint8)
+            chosen[rng.choice(units, number, replace=False)] = 1
+            ks[row, column] = _again(tradeoff, sample.weighted(chosen)).optimum.k
+            step(f"subsamples of {round(number * each):,} conversations")
     done = len(wanted) * repeats
-    halves = np.array([drawn(n // 2, "random halves") for _ in range(draws)])
-    away = np.hypot(1.96 * halves.std(), halves.mean() - best)
-    least = int(whole.curve.sorted_counts[best - 1])
-    low = min(best - away, np.count_nonzero(counts > least))
-    high = max(best + away, np.count_nonzero(counts >= least - 1) if least > 1 else _kinds(counts))
+    source = k_interval(
+        sample, tradeoff, draws=draws, seed=rng, step=lambda: step("random halves", 2)
+    )
     return Stability(
         np.round(np.array(wanted) * each).astype(np.int64),
         ks,
-        CoverageInterval(best, float(max(low, tradeoff.k_min)), float(min(high, tradeoff.last_k))),
-        least,
+        CoverageInterval(best, min(source.low, best), max(source.high, best)),
+        source.expected,
+        source.bounded,
+        int(whole.curve.sorted_counts[best - 1]),
         sample.conversations,
     )
 
@@ -164,9 +237,3 @@ def _again(tradeoff: TradeOff, counts: np.ndarray) -> TradeOff:
     """The same question about other counts."""
     t = tradeoff
     return TradeOff(CoverageCurve.of(counts), t.architecture, t.alpha, t.floor, t.k_min, t.k_max)
-
-
-def _kinds(counts: np.ndarray) -> float:
-    """Chao's estimate of how many kinds of tokens the source has, seen or not."""
-    once, twice = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
-    return np.count_nonzero(counts) + once**2 / (2 * max(twice, 1))

@@ -1,4 +1,4 @@
-"""How far to trust a coverage: intervals over conversations, unseen conversations, unseen mass.
+"""How far to trust a coverage: intervals over conversations, and coverage held out.
 
 Conversations are what is resampled, never tokens, since the tokens of one answer belong together.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, logit, stdtrit
 
-from vocabtrim_core.counting.kernels import hits_of, only_owner
+from vocabtrim_core.counting.kernels import hits_of, hits_of_folds
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.errors import InputError
 
@@ -26,28 +27,36 @@ class CoverageInterval:
 
 
 def unseen_mass(counts: np.ndarray) -> float:
-    """Good-Turing estimate of the chance that the next token is one never seen: N1 / N."""
+    """Good-Turing estimate of the chance that the next token is a new one: N1 / N.
+
+    Takes tokens for independent, so it is a lower bound on real text; `unseen.unseen` is the
+    estimate to show.
+
+    Args:
+        counts: int64[V], not all zero.
+    """
     return float(np.count_nonzero(counts == 1) / counts.sum())
 
 
-def unseen_in_new_conversation(responses: Responses) -> float:
-    """Share of a new conversation's tokens that no conversation before it had.
+def coverage_interval(responses: Responses, kept: np.ndarray) -> CoverageInterval:
+    """Coverage of tokens that were chosen on other text, with an interval over conversations.
 
-    Every conversation in turn is taken as the new one: tokens that occur in one conversation only,
-    all their occurrences, over N. A rare token comes in clumps, so this exceeds N1 / N.
+    On the text that chose them the interval would hold the coverage of that text alone, not of new
+    text: `held_out_coverage` is for that.
+
+    Args:
+        responses: The text to measure.
+        kept: bool[V], the tokens kept.
+
+    Returns:
+        The frequency-weighted coverage (0..1) with its interval.
+
+    Raises:
+        InputError: Fewer than two conversations.
     """
-    _need_two(responses)
-    owner = only_owner(responses.ids, responses.conversation_offsets(), responses.vocab_size)
-    return float(responses.counts()[owner >= 0].sum() / responses.tokens)
-
-
-def coverage_interval(
-    responses: Responses, kept: np.ndarray, draws: int = 400, seed: int = 0
-) -> CoverageInterval:
-    """Frequency-weighted coverage of kept tokens (bool[V]), bootstrap over conversations."""
-    _need_two(responses)
+    need_two(responses)
     at = responses.conversation_offsets()
-    return _ratio(hits_of(responses.ids, at, kept), np.diff(at), draws, seed)
+    return ratio_interval(hits_of(responses.ids, at, kept), np.diff(at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +73,33 @@ class DomainCoverage:
 UNLABELLED = "no label"
 
 
-def coverage_by_domain(
-    responses: Responses, kept: np.ndarray, draws: int = 400, seed: int = 0
+def coverage_by_domain(responses: Responses, kept: np.ndarray) -> list[DomainCoverage]:
+    """Coverage per domain label of tokens that were chosen on other text.
+
+    Args:
+        responses: The text to measure, with its labels.
+        kept: bool[V], the tokens kept.
+
+    Returns:
+        One row per label in the order of first appearance, conversations without a label last.
+    """
+    hits = hits_of(responses.ids, responses.conversation_offsets(), kept)
+    return _by_domain(responses, hits)
+
+
+def held_out_by_domain(
+    responses: Responses,
+    k: int,
+    *,
+    counts: np.ndarray | None = None,
+    folds: int = 10,
+    seed: int = 0,
 ) -> list[DomainCoverage]:
-    """Coverage of kept tokens (bool[V]) per domain label, in the order of first appearance."""
-    at = responses.conversation_offsets()
-    hits, sizes = hits_of(responses.ids, at, kept), np.diff(at)
-    rows = []
-    for code, name in enumerate((*responses.domains, UNLABELLED)):
-        inside = responses.domain == (code if code < len(responses.domains) else -1)
-        tokens = int(sizes[inside].sum())
-        if tokens:
-            n = int(inside.sum())
-            interval = _ratio(hits[inside], sizes[inside], draws, seed) if n > 1 else None
-            rows.append(DomainCoverage(name, n, tokens, hits[inside].sum() / tokens, interval))
-    return rows
+    """Coverage per domain label of the text that chose the tokens, held out.
+
+    Arguments, result and errors as for `held_out_coverage` and `coverage_by_domain`.
+    """
+    return _by_domain(responses, _held_out_hits(responses, k, counts, folds, seed))
 
 
 def held_out_coverage(
@@ -87,27 +108,56 @@ def held_out_coverage(
     *,
     counts: np.ndarray | None = None,
     folds: int = 10,
-    draws: int = 400,
     seed: int = 0,
 ) -> CoverageInterval:
-    """Coverage of k tokens on conversations that had no part in choosing them.
+    """Coverage of the k most frequent tokens on conversations that had no part in choosing them.
 
     Cross-validation: conversations fall into folds, each is measured with the top k of all others.
-    counts: int64[V] of the whole corpus, where the responses are a part of it.
+
+    Args:
+        responses: The conversations that choose, or a random part of them.
+        k: Tokens kept.
+        counts: int64[V] of the whole corpus, where the responses are a part of it.
+        folds: Number of folds, at most that of conversations.
+        seed: Of the folds.
+
+    Returns:
+        Coverage (0..1) with its interval.
+
+    Raises:
+        InputError: Fewer than two conversations.
     """
-    _need_two(responses)
-    n, at = responses.conversations, responses.conversation_offsets()
-    folds = min(folds, n)
-    fold = np.random.default_rng(seed).permutation(n) % folds
+    hits = _held_out_hits(responses, k, counts, folds, seed)
+    return ratio_interval(hits, np.diff(responses.conversation_offsets()))
+
+
+def _held_out_hits(
+    responses: Responses, k: int, counts: np.ndarray | None, folds: int, seed: int
+) -> np.ndarray:
+    """int64[conversations]: tokens of each that the top k of the other folds hold."""
+    need_two(responses)
+    number, at = responses.conversations, responses.conversation_offsets()
+    folds = min(folds, number)
+    fold = np.random.default_rng(seed).permutation(number) % folds
     everything = responses.counts() if counts is None else counts
-    hits = np.zeros(n, np.int64)
-    for f in range(folds):
-        others = everything - responses.weighted((fold == f).view(np.uint8))
-        kept = np.zeros(responses.vocab_size, bool)
-        kept[np.argsort(-others, kind="stable")[:k]] = True
-        inside = fold == f
-        hits[inside] = hits_of(responses.ids, at, kept)[inside]
-    return _ratio(hits, np.diff(at), draws, seed)
+    kept = np.zeros((folds, responses.vocab_size), bool)
+    for each in range(folds):
+        others = everything - responses.weighted((fold == each).view(np.uint8))
+        kept[each, np.argsort(-others, kind="stable")[:k]] = True
+    return hits_of_folds(responses.ids, at, kept, fold)
+
+
+def _by_domain(responses: Responses, hits: np.ndarray) -> list[DomainCoverage]:
+    sizes = np.diff(responses.conversation_offsets())
+    rows = []
+    for code, name in enumerate((*responses.domains, UNLABELLED)):
+        inside = responses.domain == (code if code < len(responses.domains) else -1)
+        tokens = int(sizes[inside].sum())
+        if tokens:
+            number = int(inside.sum())
+            interval = ratio_interval(hits[inside], sizes[inside]) if number > 1 else None
+            rows.append(DomainCoverage(name, number, tokens, hits[inside].sum() / tokens, interval))
+    return rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,8 +174,21 @@ class Optimism:
 
 
 def optimism(responses: Responses, repeats: int = 10, points: int = 60, seed: int = 0) -> Optimism:
-    """Split by conversation, choose on one half, measure on the other."""
-    _need_two(responses)
+    """Split by conversation, choose on one half, measure on the other.
+
+    Args:
+        responses: The conversations.
+        repeats: Random splits.
+        points: Values of k, evenly spaced on a log scale, at the most.
+        seed: Of the splits.
+
+    Returns:
+        Both coverages of every split at every k.
+
+    Raises:
+        InputError: Fewer than two conversations, or a half without tokens.
+    """
+    need_two(responses)
     n, size = responses.conversations, responses.vocab_size
     ks = np.unique(np.geomspace(1, size, points).astype(np.int64))
     rng = np.random.default_rng(seed)
@@ -144,18 +207,32 @@ def optimism(responses: Responses, repeats: int = 10, points: int = 60, seed: in
     return Optimism(ks, inside, outside)
 
 
-def _ratio(hits: np.ndarray, sizes: np.ndarray, draws: int, seed: int) -> CoverageInterval:
-    """Bootstrap over conversations of a share of tokens, percentile interval."""
-    rng = np.random.default_rng(seed)
-    samples = np.empty(draws)
-    for i in range(draws):
-        chosen = rng.integers(0, len(sizes), len(sizes), dtype=np.int32)
-        samples[i] = hits[chosen].sum() / max(sizes[chosen].sum(), 1)
-    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return CoverageInterval(float(hits.sum() / sizes.sum()), float(low), float(high))
+def ratio_interval(hits: np.ndarray, sizes: np.ndarray) -> CoverageInterval:
+    """A share of tokens, with the jackknife interval over conversations.
+
+    Each conversation is left out in turn; Student's t on the logit, so that the ends stay within
+    0..1. With few conversations a percentile bootstrap held the truth less often.
+
+    Args:
+        hits: int64[conversations], tokens of each that count.
+        sizes: int64[conversations], all tokens of each.
+
+    Returns:
+        The share (0..1) with its interval.
+    """
+    share, number = float(hits.sum() / sizes.sum()), len(sizes)
+    others = np.maximum(sizes.sum() - sizes, 1)
+    without = (hits.sum() - hits) / others
+    error = float(np.sqrt((number - 1) / number * ((without - without.mean()) ** 2).sum()))
+    if not 0 < share < 1 or not error:
+        return CoverageInterval(share, share, share)
+    reach = stdtrit(number - 1, (1 + LEVEL) / 2) * error / (share * (1 - share))
+    low, high = expit(logit(share) - reach), expit(logit(share) + reach)
+    return CoverageInterval(share, float(low), float(high))
 
 
-def _need_two(responses: Responses) -> None:
+def need_two(responses: Responses) -> None:
+    """InputError unless there are two conversations and tokens in them."""
     if responses.conversations < 2 or not responses.tokens:
         raise InputError(
             "An interval needs two conversations with counted tokens at least, but there are "

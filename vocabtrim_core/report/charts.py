@@ -273,7 +273,7 @@ def throughput(facts: Facts) -> str:
     spans = [(x(o.k) - 20, x(o.k) + 20) for o in options]
     for option, free in zip(options, free_places(spans), strict=True):
         at = x(option.k)
-        value = 100 * (float(np.exp(np.log(facts.ratios(option, base)).mean())) - 1)
+        value = 100 * facts.gain(option, base).middle
         sheet.line(
             at,
             y.stop - 4,

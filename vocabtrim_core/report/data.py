@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from vocabtrim_core.coverage import HeldOut, coverage_on
+from vocabtrim_core.forecast.decision import Decision, Served, decide
+from vocabtrim_core.forecast.inputs import Acceptance
 from vocabtrim_core.forecast.paper import KNOWN_SIZES
-from vocabtrim_core.forecast.throughput import Forecast
+from vocabtrim_core.forecast.throughput import Forecast, Gain
 from vocabtrim_core.generalization.missing import Missing, missing
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
-from vocabtrim_core.report.forecast import as_many_covering, predict, ratios
+from vocabtrim_core.report.forecast import acceptance_for, as_many_covering, gain_of, predict
 from vocabtrim_core.report.inputs import Material
 from vocabtrim_core.selection_spec.opened import Opened
 from vocabtrim_core.tokenizers.kinds import token_kinds
@@ -33,8 +35,7 @@ class Option:
         head_bytes: Bytes of the LM head.
         feasible: Whether it meets the floor and the bounds.
         chosen: Whether it is the choice.
-        gain: Least and most predicted throughput relative to all tokens, less 1; None without a
-            forecast.
+        gain: Both ends of the 90 % band of the gain over all tokens; None without a forecast.
     """
 
     choice: Choice
@@ -92,7 +93,9 @@ class Facts:
         missing: The tokens that occur and are not kept.
         next_in_line: The most frequent ones of these.
         missed: Those with the largest share in the other corpora, which weigh alike.
+        acceptance: Acceptance on the text to be served, None without a forecast.
         forecast: The forecast, None without an acceptance length.
+        decision: What to serve and what it brings, None without a forecast.
         like_k: The fewest most frequent tokens that cover as much as the chosen ones; k itself for
             plain top-k.
     """
@@ -104,7 +107,9 @@ class Facts:
     missing: Missing
     next_in_line: tuple[LeftOut, ...]
     missed: tuple[LeftOut, ...]
+    acceptance: Acceptance | None
     forecast: Forecast | None
+    decision: Decision | None
     like_k: int
 
     @property
@@ -117,7 +122,7 @@ class Facts:
         """The option with all tokens."""
         return self.options[-1]
 
-    def ratios(self, option: Option, other_k: int) -> np.ndarray:
+    def gain(self, option: Option, other_k: int) -> Gain:
         """Forecast the throughput of an option relative to another size.
 
         Args:
@@ -125,10 +130,10 @@ class Facts:
             other_k: The other size.
 
         Returns:
-            float64[4]: a ratio for each pair of assumptions on acceptance and cycle time.
+            The relative gain with its 90 % band.
         """
         assert self.forecast is not None
-        return ratios(self.forecast, option.k, self.like_k if option.chosen else option.k, other_k)
+        return gain_of(self.forecast, option.k, self.like_k if option.chosen else option.k, other_k)
 
     def option(self, k: int) -> Option | None:
         """Find the option of a size.
@@ -154,8 +159,8 @@ def gather(material: Material) -> Facts:
     """
     opened = material.choice.open(material.counts)
     material.check()
-    served = material.served or material.counts
-    predicted = predict(material.choice.forecast, opened, served, material.ceiling)
+    acceptance = material.acceptance or acceptance_for(material.choice, opened, material.counts)
+    predicted = predict(material.choice.forecast, opened, acceptance)
     vocabulary = opened.vocabulary
     tokenizer, size = material.tokenizer, material.counts.vocab_size
     own_tokenizer = tokenizer if tokenizer and tokenizer.vocab_size == size else None
@@ -173,9 +178,21 @@ def gather(material: Material) -> Facts:
         lost,
         _next_in_line(material, lost),
         _missed(material, vocabulary),
+        acceptance,
         predicted,
+        _decision(acceptance, opened, predicted),
         like_k,
     )
+
+
+def _decision(
+    acceptance: Acceptance | None, opened: Opened, predicted: Forecast | None
+) -> Decision | None:
+    """The decision for the chosen size."""
+    if predicted is None or acceptance is None:
+        return None
+    text = Served(acceptance.served, acceptance.basis, predicted)
+    return decide(opened.tradeoff, [text], chosen_k=opened.choice.k)
 
 
 def _options(
@@ -201,8 +218,8 @@ def _options(
     def option(choice: Choice, names: Sequence[str], is_chosen: bool, like: int) -> Option:
         gain = None
         if predicted:
-            gains = ratios(predicted, choice.k, like, size) - 1
-            gain = float(gains.min()), float(gains.max())
+            band = gain_of(predicted, choice.k, like, size)
+            gain = band.low, band.high
         meets = tradeoff.k_min <= choice.k <= tradeoff.last_k and choice.coverage >= tradeoff.floor
         head = tradeoff.architecture.head_bytes(choice.k)
         return Option(choice, tuple(dict.fromkeys(names)), head, meets, is_chosen, gain)

@@ -94,7 +94,18 @@ def elsewhere(facts: Facts) -> str:
         )
         for place in facts.elsewhere
     ]
-    own = (100 * facts.opened.choice.coverage, "where it was chosen")
+    material = facts.material
+    if held_out := material.held_out:
+        ends = held_out.interval
+        own_row = Dot(
+            f"{material.counts.name}, held out",
+            100 * held_out.value,
+            100 * ends.low if ends else None,
+            100 * ends.high if ends else None,
+            percent(held_out.value, 2) + _span(ends),
+        )
+        rows.insert(0, own_row)
+    own = (100 * facts.opened.choice.coverage, "in sample")
     return dots(rows, "Coverage of each corpus", own, percents)
 
 

@@ -6,45 +6,75 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.cycle_model import CycleRange
-from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast, forecast
+from vocabtrim_core.forecast.throughput import Forecast, Gain, forecast
+from vocabtrim_core.generalization.held_out import StabilitySample
 from vocabtrim_core.report.inputs import Measured
+from vocabtrim_core.selection.selection import apply_rules
 from vocabtrim_core.selection_spec.opened import Opened
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.serving.measurement import Measurement
 
 
-def predict(
-    settings: ForecastSettings,
+def acceptance_for(
+    choice: SelectionSpec,
     opened: Opened,
     served: TokenCounts,
-    ceiling: np.ndarray | None = None,
+    responses: Responses | None = None,
+    sample: StabilitySample | None = None,
+    limit: np.ndarray | None = None,
+) -> Acceptance | None:
+    """Acceptance of a choice on the text to be served.
+
+    Args:
+        choice: The choice, with its forecast settings and rules.
+        opened: The choice on its counts.
+        served: Counts of the text to be served.
+        responses: Its responses, None where they are not stored.
+        sample: What it can be divided in, None for its responses.
+        limit: float64[V], its ceiling where that is known.
+
+    Returns:
+        The acceptance, None where the choice has no forecast.
+    """
+    if choice.forecast.full_length is None:
+        return None
+    return acceptance_on(
+        opened.tradeoff.curve,
+        served,
+        choice.forecast,
+        responses=responses,
+        sample=sample,
+        limit=limit,
+        rank=lambda counts: apply_rules(counts, choice.rules).curve.order,
+    )
+
+
+def predict(
+    settings: ForecastSettings, opened: Opened, acceptance: Acceptance | None
 ) -> Forecast | None:
     """Forecast the throughput of every size.
 
     Args:
         settings: Assumptions of the forecast.
         opened: The choice on its counts.
-        served: Counts of the text that is drafted.
-        ceiling: float64[V], acceptance length of a perfect draft on the responses of `served`;
-            None for the bound from counts alone.
+        acceptance: Acceptance at every size on the text to be served; None for no forecast.
 
     Returns:
-        The forecast, None where no acceptance length is given.
+        The forecast, None where no acceptance is given.
     """
-    if settings.full_length is None:
+    if acceptance is None:
         return None
-    tradeoff, curve = opened.tradeoff, opened.tradeoff.curve
-    lengths = dict(settings.measured)
-    acceptance, _ = acceptance_on(
-        curve, served, None, settings.depth, settings.full_length, lengths, ceiling
-    )
+    tradeoff = opened.tradeoff
     return forecast(
-        acceptance,
+        acceptance.model,
         CycleRange.of(settings, tradeoff.architecture),
         baseline_k=settings.baseline_k,
         k_min=tradeoff.k_min,
@@ -91,7 +121,7 @@ def as_many_covering(opened: Opened) -> int:
     return curve.smallest_k(opened.choice.coverage)
 
 
-def ratios(predicted: Forecast, k: int, like_k: int, other_k: int) -> np.ndarray:
+def gain_of(predicted: Forecast, k: int, like_k: int, other_k: int) -> Gain:
     """Forecast the throughput of a vocabulary relative to a plain size.
 
     Args:
@@ -101,15 +131,10 @@ def ratios(predicted: Forecast, k: int, like_k: int, other_k: int) -> np.ndarray
         other_k: The plain size.
 
     Returns:
-        float64[4]: a ratio for each pair of assumptions on acceptance and cycle time.
+        The relative gain with its 90 % band.
     """
-    return np.array(
-        [
-            length[like_k - 1] / length[other_k - 1] * cycle.speedup(np.array([k]), other_k)[0]
-            for length in predicted.lengths
-            for cycle in (predicted.cycles.fast, predicted.cycles.slow)
-        ]
-    )
+    ends = predicted.relative(np.array([k]), other_k, np.array([like_k]))
+    return Gain(*(float(end[0]) - 1 for end in ends))
 
 
 def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) -> list[Measured]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.inputs import Acceptance
+from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
@@ -57,9 +57,10 @@ class Material:
         title: Title, "" for the decision.
         created: Date, shown as it is given.
         commands: Further command lines of the report.
-        ceiling: float64[V], acceptance length of a perfect draft on the responses of the text to be
-            served, or None.
-        served: Counts of the text that the forecast is about; None for those of the choice.
+        acceptance: Acceptance on the text to be served, under the choice's forecast settings; None
+            for that on the counts alone.
+        held_out: Coverage of the counted corpus on conversations that had no part in the choice;
+            None where it is not known, as for tokens that are not simply the most frequent.
     """
 
     counts: TokenCounts
@@ -71,8 +72,8 @@ class Material:
     title: str = ""
     created: str = ""
     commands: Sequence[str] = ()
-    ceiling: np.ndarray | None = None
-    served: TokenCounts | None = None
+    acceptance: Acceptance | None = None
+    held_out: HeldOutCoverage | None = None
 
     def check(self) -> None:
         """Check that counts and tokenizer belong together.
@@ -80,7 +81,7 @@ class Material:
         Raises:
             InputError: Counts have another tokenizer or rule, or the tokenizer is another one.
         """
-        for other_counts in (*self.others, *filter(None, [self.served])):
+        for other_counts in self.others:
             self.counts.check_comparable(other_counts)
         tokenizer, counts = self.tokenizer, self.counts
         if tokenizer and tokenizer.fingerprint != counts.provenance.tokenizer_sha256:

@@ -69,7 +69,7 @@ def _content(facts: Facts) -> dict[str, Any]:
         "missed": facts.missed,
         "forecast": facts.forecast,
         "toy": any(m.toy for m in material.measured),
-        "recommended": facts.forecast.recommended_range if facts.forecast else None,
+        "decision": [_typeset(sentence) for sentence in phrasing.decision(facts)],
         "figures": drawn,
         "number": lambda name: order.index(name) + 1,
         "css": _css(),

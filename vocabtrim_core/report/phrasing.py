@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vocabtrim_core.counts import EARLIER_VERSION
+from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.report.data import Facts
 from vocabtrim_core.wording import between, megabytes, one_in, percent, shell_line, signed
@@ -38,6 +39,7 @@ def verdict(facts: Facts) -> tuple[str, ...]:
         f"({percent(chosen.k / full.k)}).",
         f"They make up {percent(chosen.choice.coverage, 2)} of the {counts.tokens:,} tokens "
         f"counted in {counts.name}, so {_undrafted(chosen.choice.coverage)}.",
+        *_held_out(facts),
         f"In return a draft step needs {percent(chosen.choice.latency_reduction)} fewer FLOPs, and "
         f"its LM head shrinks from {megabytes(full.head_bytes)} to {megabytes(chosen.head_bytes)}.",
     ]
@@ -69,6 +71,20 @@ def apart(facts: Facts) -> str:
         The end of a sentence, "" for own tokens: they may have been chosen on these corpora.
     """
     return "" if facts.material.choice.own else " that had no part in the choice"
+
+
+def _held_out(facts: Facts) -> list[str]:
+    """What the tokens cover of new conversations of the corpus that chose them, where known."""
+    found = facts.material.held_out
+    if found is None:
+        return []
+    between = ""
+    if ends := found.interval:
+        between = f" ({percent(ends.low, 2)} to {percent(ends.high, 2)}, 95% interval)"
+    return [
+        "That is in sample; on conversations that had no part in the choice they make up "
+        f"{percent(found.value, 2)}{between}."
+    ]
 
 
 def _undrafted(coverage: float) -> str:
@@ -106,8 +122,8 @@ def _speed(facts: Facts) -> list[str]:
 
 
 def _between(facts: Facts, other_k: int) -> str:
-    gains = facts.ratios(facts.chosen, other_k) - 1
-    return between(float(gains.min()), float(gains.max()))
+    gain = facts.gain(facts.chosen, other_k)
+    return between(gain.low, gain.high)
 
 
 def against(baseline: str) -> str:
@@ -192,6 +208,20 @@ def padding(facts: Facts) -> str:
     )
 
 
+def decision(facts: Facts) -> list[str]:
+    """Write the decision, without its headline, which the report has as its title.
+
+    Args:
+        facts: The content of the report.
+
+    Returns:
+        Sentences, none without a forecast.
+    """
+    if facts.decision is None:
+        return []
+    return decision_text(facts.decision, facts.full.k).sentences()[1:]
+
+
 def assumptions(facts: Facts) -> tuple[str, ...]:
     """List the assumptions of the forecast.
 
@@ -204,17 +234,15 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
     predicted, settings = facts.forecast, facts.material.choice.forecast
     if predicted is None:
         return ()
+    acceptance = facts.acceptance
     cycles = predicted.cycles
     where = "measured cycle times" if settings.cycles else cycles.fast.source
     sentences = [
         "The full-vocabulary draft is taken to have an acceptance length of "
         f"{settings.full_length:g} tokens at draft depth {settings.depth}.",
-        "Acceptance lies between two extremes: tokens outside the vocabulary are ones the draft "
-        "would miss anyway (best), or are missed independently of its other misses (worst).",
-        "Counts alone bound a perfect draft only loosely, so for small sizes the best case is wide."
-        if facts.material.ceiling is None
-        else "The best case is capped at what a perfect draft reaches on the counted responses.",
-        *_served(facts),
+        "The interval is a 90 % band: each assumption at its 5 % and 95 % value, combined as "
+        "independent. Of missing tokens the draft would have proposed fewer than of others.",
+        *(acceptance.assumed if acceptance else ()),
         f"Cycle time comes from {where}. {cycles.regime}".strip(),
     ]
     if facts.like_k != facts.chosen.k:
@@ -226,13 +254,6 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
         pairs = ", ".join(f"{length:g} at k = {k:,}" for k, length in settings.measured)
         sentences.append(f"Acceptance lengths of trained drafts narrow it: {pairs}.")
     return tuple(sentences)
-
-
-def _served(facts: Facts) -> list[str]:
-    served = facts.material.served
-    if served is None:
-        return []
-    return [f"The text to be served is {served.name}: coverage and the best case are those on it."]
 
 
 def limits(facts: Facts) -> tuple[str, ...]:

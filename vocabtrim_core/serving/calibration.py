@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
-from vocabtrim_core.forecast.inputs import inferred_length
-from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
+from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import (
     RatioInterval,
@@ -255,8 +255,8 @@ def with_lengths(
     """
     full = lengths.get(len(model.coverage)) if full_length is None else full_length
     if full is None:
-        full, _ = inferred_length(lengths, model.coverage, model.depth)
-    return replace(model, full_length=full, measured=dict(lengths))
+        full, _, _ = full_length_from(lengths, model.coverage, model.depth, model.training)
+    return replace(model, full_length=full, measured=dict(lengths), rates=())
 
 
 # --- predicted against measured ------------------------------------------------------------------
@@ -270,11 +270,11 @@ class CalibrationCheck:
         k: Draft vocabulary size.
         label: Label of the configuration.
         measured: Measured output tokens/s.
-        low: The lowest prediction, tokens/s.
-        predicted: The middle prediction, tokens/s.
-        high: The highest prediction, tokens/s.
+        low: Lower end of the 90 % band, tokens/s.
+        predicted: The expected rate, tokens/s.
+        high: Upper end of the band, tokens/s.
         length: Measured acceptance length.
-        lengths: The lowest and the highest predicted acceptance length.
+        lengths: Both ends of the band of the acceptance length.
         fitted: Whether the prediction used the runs of this k, so that agreement proves nothing;
             otherwise it was made from the other sizes only.
     """
@@ -325,15 +325,16 @@ def _check(
     lengths = {k: v for k, v in measured.lengths.items() if fitted or k != point.k}
     forecast = predict(lengths, cycles)
     pair = (float(forecast.lengths[0][point.k - 1]), float(forecast.lengths[1][point.k - 1]))
-    rates = measured.concurrency * forecast.rates(np.array([point.k]))
-    middle = float(np.exp(np.log(rates).mean()))
+    low, middle, high = (
+        measured.concurrency * float(rate[0]) for rate in forecast.rates(np.array([point.k]))
+    )
     return CalibrationCheck(
         point.k,
         point.label,
         point.throughput,
-        float(rates.min()),
+        low,
         middle,
-        float(rates.max()),
+        high,
         point.length,
         pair,
         fitted,

@@ -37,10 +37,10 @@ def actions(answer) -> None:
             key="use_k",
         ):
             use_on_explore(replace(settings, k=answer.k))
-        alpha = min(1.0, max(0.0, round(answer.alpha, 2)))
-        explanation = "The alpha whose optimum is the recommended size, to the slider's step."
+        alpha = answer.decision.equivalent_alpha
+        explanation = f"The alpha whose optimum is {answer.decision.fastest_k:,}, the fastest size."
         if st.button(
-            f"Use alpha {alpha:.2f} on Explore",
+            f"Use alpha {alpha:g} on Explore",
             key="use_alpha",
             help=explanation,
             icon=":material/balance:",

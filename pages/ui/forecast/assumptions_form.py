@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import eval_sets
-from pages.ui.forecast import measurement_form
+from pages.ui.forecast import measurement_form, timing_form
 from pages.ui.format import plain
 from pages.ui.session import session
 from pages.ui.widgets import drop_stale, linked, persisted
@@ -18,14 +18,19 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import to_argv
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
-from vocabtrim_core.forecast.cycle_model import HARDWARE, CycleRange
+from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
-from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.retraining import AUTO, RETRAININGS
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.serving.calibration import Calibration
 
-SOURCES = ("Data sheet", "Two measurements", "A measurement")
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+SHEET, ONE_RUN, TWO_RUNS, MEASURED = SOURCES = (
+    "Data sheet",
+    "One run",
+    "Two measurements",
+    "A measurement",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,8 +54,10 @@ class Assumed:
         """Where the cycle time comes from, to go into a sentence."""
         if self.calibration:
             return f"From the measurement on {plain(self.calibration.where)}"
-        if self.settings.cycles:
+        if len(self.settings.cycles) > 1:
             return "With your two measurements"
+        if self.settings.cycles:
+            return f"With your run on {HARDWARE[self.settings.hardware].name}"
         batch = self.settings.batch
         sequences = f", {batch} sequences at once" if batch > 1 else ""
         return f"On {HARDWARE[self.settings.hardware].name}{sequences}"
@@ -69,7 +76,8 @@ class Assumed:
                 (k, v) for k, v in self.settings.measured if measured_on.lengths.get(k) != v
             )
             depth = NO_FORECAST.depth if measured_on.steps else self.settings.depth
-            return [*argv, *to_argv(ForecastSettings(depth=depth, measured=own))]
+            rest = ForecastSettings(depth=depth, measured=own, training=self.settings.training)
+            return [*argv, *to_argv(rest)]
         return [*argv, *to_argv(self.settings)]
 
 
@@ -85,14 +93,23 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
         vocab_size: V, the target's number of tokens.
     """
     source = st.selectbox("Cycle time from", SOURCES, **linked("timing"))
-    if source == SOURCES[2]:
+    if source == MEASURED:
         return _from_measurement(stored, vocab_size)
     depth = _depth()
     full_length = _full_length(depth)
     served = _served(stored)
-    how: dict[str, Any] = {"cycles": _points(vocab_size)} if source == SOURCES[1] else _sheet(depth)
+    training = _training()
+    if source == SHEET:
+        how: dict[str, Any] = {"hardware": timing_form.hardware(), **timing_form.load(depth)}
+    elif source == ONE_RUN:
+        how = {"hardware": timing_form.hardware(), "cycles": timing_form.points(vocab_size, runs=1)}
+    else:
+        how = {"cycles": timing_form.points(vocab_size)}
+    if source in (SHEET, ONE_RUN):
+        how["head_format"] = timing_form.head_format()
     measured = tuple(_measured(vocab_size).items())
-    return Assumed(served, ForecastSettings(full_length, depth, measured, **how))
+    settings = ForecastSettings(full_length, depth, measured, training=training, **how)
+    return Assumed(served, settings)
 
 
 def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
@@ -110,6 +127,7 @@ def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
         measured,
         batch=calibrated.concurrency,
         cycles=cycles,
+        training=_training(),
     )
     return Assumed(served, settings, calibrated)
 
@@ -150,65 +168,26 @@ def _served(stored: StoredCounts) -> StoredCounts:
     by_key, names = {counted_set.key: counted_set for counted_set in sets}, eval_sets.names_of(sets)
     drop_stale("served", by_key)
     key = st.selectbox(
-        "Text to be served",
+        "Evaluation traffic",
         list(by_key),
         format_func=names.__getitem__,
         **persisted("served"),
-        help="Its answers give the ceiling; the counted set above chooses the tokens.",
+        help="The text that is served. Coverage of the counted set above, which chooses the "
+        "tokens, is held out: each tenth of its conversations with the tokens of the other nine.",
     )
     return by_key[key]
 
 
-def _sheet(depth: int) -> dict[str, Any]:
-    hardware = st.selectbox(
-        "Hardware",
-        list(HARDWARE),
-        format_func=lambda n: HARDWARE[n].name,
-        **linked("hardware"),
+def _training() -> str:
+    names = {AUTO: "As the traffic says", **{k: v.title for k, v in RETRAININGS.items()}}
+    return st.selectbox(
+        "Trimmed draft",
+        list(names),
+        format_func=names.__getitem__,
+        **persisted("training"),
+        help="Training the draft again for k tokens changes its acceptance. Unless chosen, a draft "
+        "trained on the counted set serves such text, and any other set is other text.",
     )
-    sheet = HARDWARE[hardware]
-    st.caption(
-        f"{sheet.bandwidth / 1e12:.3g} TB/s, {sheet.flops / 1e12:,.0f} TFLOP/s: {sheet.source}."
-    )
-    batch = st.select_slider("Batch, sequences at once", BATCHES, 1, **linked("batch"))
-    with st.popover("Tree shape", icon=":material/account_tree:", type="tertiary", key="tree"):
-        width = st.number_input(
-            "Branches per draft step", 1, 64, 1, **persisted("width"), help="1 is a chain."
-        )
-        least = depth * int(width) + 1
-        verified = st.number_input(
-            "Tokens verified per cycle and sequence",
-            depth + 1,
-            1024,
-            None,
-            **persisted("verified"),
-            placeholder=f"{least:,}, all drafted and one",
-        )
-    verified = None if verified is None else int(verified)
-    return {"hardware": hardware, "batch": int(batch), "width": int(width), "verified": verified}
-
-
-def _points(vocab_size: int) -> tuple[tuple[int, float], ...]:
-    """(k, seconds per cycle): tokens per cycle over tokens per second."""
-    paper = RESULTS[0]
-    full = min(FULL_K, vocab_size)
-    starts = (
-        (min(paper.k, vocab_size), paper.throughput_trimmed, paper.length_trimmed),
-        (full, paper.throughput_full, paper.length_full),
-    )
-    points = []
-    for i, (k, rate, length) in enumerate(starts):
-        st.markdown(f"**Run {i + 1}**")
-        left, right = st.columns(2, gap="small")
-        size = st.number_input("Size k", 1, vocab_size, k, **persisted(f"run{i}_k"))
-        tps = left.number_input("Tokens/s", 0.01, None, rate, **persisted(f"run{i}_rate"))
-        tokens = right.number_input("Acceptance", 1.0, None, length, **persisted(f"run{i}_length"))
-        points.append((int(size), float(tokens) / float(tps)))
-    st.caption(
-        "The start is the paper's MT-Bench on an A100; put in your own runs at one engine "
-        "and batch size."
-    )
-    return tuple(points)
 
 
 def _measured(vocab_size: int) -> dict[int, float]:

@@ -35,12 +35,11 @@ def against(answer: ForecastAnswer, assumed: Assumed) -> None:
         return forecast(with_lengths(answer.acceptance, lengths, full), cycles)
 
     rows = checks(calibrated, predict)
-    best = answer.predicted.recommended_k
-    first, last = answer.predicted.recommended_range
+    best = answer.decision.k
+    first, last = answer.decision.equivalent
     span = f" ({first:,} to {last:,})" if first != last else ""
     st.markdown(
-        f"{_said(rows)} With all of them the forecast recommends **{best:,} tokens**{span}. "
-        + ESTIMATED
+        f"{_said(rows)} With all of them the decision is **{best:,} tokens**{span}. " + ESTIMATED
     )
     alt = "Output tokens per second against vocabulary size: forecast, measured, predicted"
     info = figures.measured_info(

@@ -32,7 +32,7 @@ def acceptance(answered: ForecastAnswer, assumed: Assumed) -> None:
         f"{plain(assumed.served.counts.name)}, {exact}; were its missing tokens spread at random, "
         f"it would get {info.at_random[at]:.3f}: {why} "
         f"A draft that gets {model.full_length:.2f} with all tokens is expected to get "
-        f"{low[k - 1]:.2f} to {high[k - 1]:.2f}. {ESTIMATED}"
+        f"{model.middle[k - 1]:.2f} ({low[k - 1]:.2f} to {high[k - 1]:.2f}). {ESTIMATED}"
     )
     alt = "Acceptance length against vocabulary size: ceiling, model interval, random order"
     plots.draw(figures.acceptance_figure(info, plots.palette()), "acceptance", alt)
@@ -43,7 +43,7 @@ def _burstiness(ceiling: float, at_random: float) -> str:
     if abs(ceiling - at_random) < 5e-4:
         return "their order makes no difference."
     if ceiling < at_random:
-        return "they come in clumps, and each of a clump costs a cycle of its own."
+        return "misses cluster, and each costs a cycle."
     return "they lie further apart than chance would have them."
 
 
@@ -96,11 +96,10 @@ def assumptions(answered: ForecastAnswer) -> None:
     Args:
         answered: the forecast.
     """
-    st.markdown("\n".join(f"- {plain(text)}" for text in answered.assumed))
+    st.markdown("\n".join(f"- {plain(text)}" for text in answered.basis.assumed))
     st.markdown(f"- {plain(answered.predicted.cycles.regime)}")
     st.caption(
-        "The interval holds all four pairs of assumptions: most and least acceptance, least and "
-        "most overhead. Its middle is their geometric mean, and the recommended size is where "
-        "that is highest. Not covered: drafts that were trained differently, engines that scatter "
-        "logits back to V, long contexts."
+        "The band holds 90 %: each assumption is set to its 5 % and its 95 % value, and the "
+        "deviations are added as independent ones. The Evidence tab holds it against public "
+        "measurements. Not covered: engines that scatter logits back to V."
     )

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pages.ui import eval_sets, sizes, state
+from pages.ui import eval_sets, forecasts, sizes, state
 from pages.ui.charts.size_chart import known_sizes
 from pages.ui.forecast.assumptions_form import Assumed
-from pages.ui.format import ESTIMATED, percent
+from pages.ui.format import ESTIMATED, percent, plain
 from pages.ui.session import session
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import forecast as figures
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.cycle_model import CycleModel
-from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.decision import Decision
+from vocabtrim_core.forecast.inputs import Acceptance
 from vocabtrim_core.forecast.paper import SHIPPED_K
-from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast, forecast, implied_alpha
+from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.tradeoff import TradeOff
 from vocabtrim_core.wording import signed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ForecastAnswer:
-    """A forecast at one k: the one picked, else the recommended one."""
+    """A forecast at one k: the one picked, else the one decided for."""
 
     tradeoff: TradeOff
-    acceptance: AcceptanceModel
+    basis: Acceptance
     predicted: Forecast
-    assumed: tuple[str, ...]
+    decision: Decision
     k: int
     sharp: bool  # whether the ceiling is exact
 
@@ -36,14 +38,14 @@ class ForecastAnswer:
         return len(self.predicted.low)
 
     @property
-    def models(self) -> tuple[CycleModel, CycleModel]:
-        """Both ends of the cycle time."""
-        return self.predicted.cycles.fast, self.predicted.cycles.slow
+    def acceptance(self) -> AcceptanceModel:
+        """Acceptance length at every k."""
+        return self.basis.model
 
     @property
-    def alpha(self) -> float:
-        """The alpha whose optimum on Explore is the recommended size."""
-        return implied_alpha(self.tradeoff, self.predicted.recommended_k)
+    def models(self) -> tuple[CycleModel, CycleModel]:
+        """Both ends of the cycle time."""
+        return self.predicted.cycles.ends
 
 
 def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAnswer:
@@ -56,31 +58,20 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
     """
     curve = state.curve_of(stored.key, stored.counts)
     tradeoff = state.tradeoff_of(state.settings(curve.vocab_size), curve)
-    served, settings = assumed.served, assumed.settings
-    responses = eval_sets.responses_of(served.key, served.counts)
-    limit = None
-    if responses is not None and responses.tokens:
-        limit = eval_sets.ceiling_of(stored.key, served.key, curve, responses).length(
-            settings.depth
-        )
-    acceptance, assumptions_made = acceptance_on(
-        curve,
-        served.counts,
-        responses,
-        settings.depth,
-        settings.full_length,
-        dict(settings.measured),
-        limit,
-    )
-    predicted = forecast(
-        acceptance,
+    served = assumed.served
+    basis, predicted = forecasts.forecast_of(
+        stored,
+        served,
+        tradeoff,
+        assumed.settings,
         assumed.cycles(tradeoff.architecture),
-        baseline_k=_baseline(curve.vocab_size),
-        k_min=tradeoff.k_min,
-        k_max=tradeoff.k_max,
+        _baseline(curve.vocab_size),
     )
-    k = min(k, curve.vocab_size) if k else predicted.recommended_k
-    return ForecastAnswer(tradeoff, acceptance, predicted, assumptions_made, k, limit is not None)
+    k = min(k, curve.vocab_size) if k else None
+    decision = forecasts.decision_of(tradeoff, basis, predicted, k)
+    responses = eval_sets.responses_of(served.key, served.counts)
+    sharp = responses is not None and responses.tokens > 0
+    return ForecastAnswer(tradeoff, basis, predicted, decision, decision.k, sharp)
 
 
 def _baseline(size: int) -> int:
@@ -118,13 +109,13 @@ def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
     marks = [k for k, _ in sizes.presets(size)]
     info = figures.throughput_info(predicted, answered.acceptance.coverage, *marks, answered.k)
     low, high = predicted.tokens_per_s(answered.k)
-    first, last = predicted.recommended_range
+    first, last = answered.decision.equivalent
     tiles = [
         (
             "k",
             f"{answered.k:,}",
-            f"best between {first:,} and {last:,}" if first != last else f"of {size:,} tokens",
-            "your choice" if picked else "recommended",
+            f"equivalent: {first:,} to {last:,}" if first != last else f"of {size:,} tokens",
+            "your choice" if picked else "decision",
         ),
         (
             "full",
@@ -144,14 +135,19 @@ def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
             "of one sequence",
             "",
         ),
-        ("alpha", f"{answered.alpha:.3f}", f"its optimum is {predicted.recommended_k:,}", ""),
+        (
+            "alpha",
+            f"{answered.decision.equivalent_alpha:g}",
+            f"keeps {answered.decision.fastest_k:,}, the fastest",
+            "",
+        ),
     ]
     series = {name: getattr(info, name).tolist() for name in info._fields}
     return {
         **series,
         "vocab_size": size,
         "baseline": predicted.baseline_k,
-        "recommended": predicted.recommended_k,
+        "recommended": answered.decision.k if not picked else answered.decision.fastest_k,
         "range": [first, last],
         "k_own": answered.k if picked else None,
         "tiles": tiles,
@@ -160,29 +156,18 @@ def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
 
 
 def verdict(answered: ForecastAnswer, assumed: Assumed) -> str:
-    """One sentence, and one on what could be gained at all.
+    """What the forecast rests on, and what could be gained at all.
 
     Args:
         answered: the forecast.
         assumed: what the forecast assumes.
     """
-    predicted, size, k = answered.predicted, answered.size, answered.k
-    loss = sorted(model.break_even_loss(k, size) for model in answered.models)
-    most = sorted(model.largest_gain(size) for model in answered.models)
-    text = (
-        f"{assumed.title}, {k:,} tokens are predicted to change tokens per second by "
-        f"**{gain(*predicted.against(k, size))}** against all {size:,} tokens"
+    most = sorted(model.largest_gain(answered.size) for model in answered.models)
+    return (
+        f"{assumed.title}, with coverage {plain(answered.basis.basis)} on "
+        f"{plain(answered.basis.served)}. A head that cost nothing would gain {shares(most)} over "
+        f"all {answered.size:,} tokens. {ESTIMATED}"
     )
-    if size > SHIPPED_K:
-        text += (
-            f" and **{gain(*predicted.against(k, SHIPPED_K))}** against the 32,000 of shipped heads"
-        )
-    text += (
-        f". {ESTIMATED}  \nA head that cost nothing would gain {shares(most)}; at {k:,} tokens the "
-        f"acceptance length may fall by {shares(loss)} before it is slower than with all. "
-        + ESTIMATED
-    )
-    return text
 
 
 def shares(ends: list[float]) -> str:

@@ -1,0 +1,129 @@
+"""Forecasts and the decision, as every page shows them: computed once per set of assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import eval_sets
+from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, plain
+from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.decision import Decision, Served, decide
+from vocabtrim_core.forecast.decision_text import decision_text
+from vocabtrim_core.forecast.inputs import IN_SAMPLE, Acceptance, acceptance_on
+from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.forecast.throughput import Forecast, forecast
+from vocabtrim_core.generalization.held_out import by_count
+from vocabtrim_core.generalization.stability import best_sample
+from vocabtrim_core.tradeoff import TradeOff
+
+Rank = Callable[[np.ndarray], np.ndarray]
+
+
+@st.cache_resource(max_entries=12, show_spinner="Forecasting acceptance for every size")
+def acceptance_of(
+    order: str,
+    served: str,
+    settings: ForecastSettings,
+    _curve,
+    _served: StoredCounts,
+    _rank: Rank = by_count,
+) -> Acceptance:
+    """Acceptance at every size on the text to be served.
+
+    Args:
+        order: name of the order of tokens: the key of the counts, with its rules where it has any.
+        served: key of the text to be served.
+        settings: what the forecast assumes.
+        _curve: the coverage curve in that order.
+        _served: the text to be served.
+        _rank: how counts become that order.
+
+    Returns:
+        The acceptance.
+    """
+    responses = eval_sets.responses_of(served, _served.counts)
+    if responses is not None and not responses.tokens:
+        responses = None
+    limit = None
+    if responses is not None:
+        limit = eval_sets.ceiling_of(order, served, _curve, responses).length(settings.depth)
+    sample = best_sample(_served.counts, responses)
+    return acceptance_on(
+        _curve,
+        _served.counts,
+        settings,
+        responses=responses,
+        sample=sample[0] if sample else None,
+        limit=limit,
+        rank=_rank,
+    )
+
+
+def forecast_of(
+    stored: StoredCounts,
+    served: StoredCounts,
+    tradeoff: TradeOff,
+    settings: ForecastSettings,
+    cycles: CycleRange | None = None,
+    baseline_k: int | None = None,
+) -> tuple[Acceptance, Forecast]:
+    """The forecast over the most frequent tokens of a counted set.
+
+    Args:
+        stored: the counted set that chooses.
+        served: the text to be served.
+        tradeoff: its trade-off.
+        settings: what the forecast assumes.
+        cycles: cycle times, None for those of the settings.
+        baseline_k: the size compared with, None for V.
+
+    Returns:
+        Acceptance and forecast. InputError where the settings give none.
+    """
+    acceptance = acceptance_of(stored.key, served.key, settings, tradeoff.curve, served)
+    predicted = forecast(
+        acceptance.model,
+        cycles or CycleRange.of(settings, tradeoff.architecture),
+        baseline_k=baseline_k,
+        k_min=tradeoff.k_min,
+        k_max=tradeoff.k_max,
+    )
+    return acceptance, predicted
+
+
+def decision_of(
+    tradeoff: TradeOff, acceptance: Acceptance, predicted: Forecast, chosen_k: int | None
+) -> Decision:
+    """The decision on one text to be served.
+
+    Args:
+        tradeoff: utility, floor and bounds.
+        acceptance: acceptance on that text.
+        predicted: the forecast on it.
+        chosen_k: the user's own size, None for none.
+
+    Returns:
+        The decision.
+    """
+    text = Served(acceptance.served, acceptance.basis, predicted)
+    return decide(tradeoff, [text], chosen_k=chosen_k)
+
+
+def card(decision: Decision, vocab_size: int) -> None:
+    """The decision card.
+
+    Args:
+        decision: the decision.
+        vocab_size: V.
+    """
+    words = decision_text(decision, vocab_size)
+    with st.container(border=True, key="decision_card"):
+        st.markdown(f"**{plain(words.headline)}** {plain(words.equivalent)}")
+        sample = f" {IN_SAMPLE_BADGE}" if decision.basis == IN_SAMPLE else ""
+        st.markdown(f"{plain(words.expected)} {ESTIMATED}{sample}")
+        for sentence in filter(None, (words.caution, words.break_even, words.alpha)):
+            st.caption(plain(sentence))

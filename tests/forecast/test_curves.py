@@ -1,0 +1,43 @@
+"""Gain over the number of streams, and bytes of the head in other formats."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vocabtrim_core.draft_cost import PRESETS
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
+from vocabtrim_core.forecast.concurrency import gains_by_streams
+from vocabtrim_core.forecast.head_format import head_bytes, same_bytes
+from vocabtrim_core.forecast.settings import ForecastSettings
+
+LLAMA = PRESETS["llama-3.1-8b"]
+V = LLAMA.vocab_size
+ALL_COVERED = AcceptanceModel(np.ones(V), np.full(V, 4.0), 3, 2.89, training="sliced")
+
+
+def test_the_gain_falls_with_the_streams_and_ends_where_memory_does():
+    settings = ForecastSettings(2.89, hardware="a100-80g", context=4096)
+    points = gains_by_streams(settings, LLAMA, ALL_COVERED, 13_264, V, (1, 8, 64, 512))
+    gains = [point.gain.middle for point in points[:3]]
+    assert gains == sorted(gains, reverse=True)
+    assert gains[0] > 3 * gains[2]
+    assert points[3].gain is None
+    assert "GB for the cache" in points[3].reason
+
+
+def test_measured_cycles_have_no_curve():
+    settings = ForecastSettings(2.89, cycles=((V, 0.02),))
+    with pytest.raises(InputError, match="hold at one batch size"):
+        gains_by_streams(settings, LLAMA, ALL_COVERED, 13_264, V)
+
+
+def test_head_bytes_by_hand():
+    found = head_bytes(LLAMA, 3, np.array([1000, V]))
+    assert found.by_format["bf16"].tolist() == [3 * 4096 * 2 * 1000, 3 * 4096 * 2 * V]
+    assert found.by_format["fp8"][0] == 3 * 4096 * 1000
+    # Four bits, and 16 more for each group of 128.
+    assert found.by_format["int4"][0] == 3 * 4096 * 1000 * (0.5 + 2 / 128)
+    assert found.full == found.by_format["bf16"][1]
+    assert same_bytes(10_000, V) == {"bf16": 10_000, "fp8": 20_000, "int4": 38_787}

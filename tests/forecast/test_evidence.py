@@ -1,0 +1,97 @@
+"""The shipped evidence, and forecasts held against it."""
+
+from __future__ import annotations
+
+import pytest
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast import evidence
+from vocabtrim_core.forecast.evidence import Evidence, check, load, parse, shipped
+from vocabtrim_core.forecast.paper import RESULTS
+
+
+def checked(kinds):
+    return [check(row) for row in shipped() if row.kind in kinds]
+
+
+def test_the_goals_on_public_pairs_are_met():
+    score = evidence.score(c for c in checked("PL") if not c.evidence.id.startswith("paper"))
+    assert score.pairs >= 30
+    assert score.inside >= 0.9 * score.pairs
+    assert score.median_error <= 0.03
+
+
+def test_the_papers_rows_are_those_of_the_paper():
+    rows = {row.id: row for row in shipped() if row.id.startswith("paper")}
+    assert len(rows) == len(RESULTS)
+    for row, result in zip(rows.values(), RESULTS, strict=True):
+        assert row.observed == pytest.approx(result.gain)
+        assert (row.k, row.coverage_k) == (result.k, result.coverage)
+
+
+def test_only_pairs_of_one_draft_get_a_forecast():
+    for row in checked("CDF"):
+        assert row.forecast is None
+        assert row.refused.startswith("No pair to compare")
+        assert row.inside is None
+
+
+def test_every_row_names_its_source_and_known_things():
+    for row in shipped():
+        assert row.source, row.id
+        assert row.kind in evidence.CLASSES
+        assert row.coverage_k is None or 0 < row.coverage_k <= 1
+
+
+def test_a_forecast_sees_nothing_of_the_trimmed_run():
+    row = next(r for r in shipped() if r.id == "paper-MT-Bench")
+    import msgspec
+
+    other = msgspec.structs.replace(row, throughput_k=1.0, length_k=1.0, cycle_ms_k=None)
+    assert check(other).forecast == check(row).forecast
+
+
+def test_cycle_only_rows_by_hand():
+    row = Evidence(
+        id="own",
+        source="mine",
+        kind="P",
+        hidden_size=1000,
+        vocab_size=100_000,
+        k_base=100_000,
+        k=10_000,
+        device="a100-80g",
+        depth=2,
+        cycle_ms_base=10.0,
+        gain=0.02,
+        equal_acceptance=True,
+        noise=0.0,
+    )
+    saved = 2 * 2 * 1000 * 90_000
+    ends = [0.010 / (0.010 - saved / (2.039e12 * share)) - 1 for share in (0.70, 0.80)]
+    gain = check(row).forecast
+    assert (gain.high, gain.low) == pytest.approx((ends[0], ends[1]))
+
+
+def test_own_measurements_are_read_from_a_file(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text("id,source,kind,k,vocab_size,k_base\nmine,lab book,P,10,100,100\n")
+    (row,) = load(path)
+    assert (row.id, row.k, row.noise) == ("mine", 10, evidence.UNSTATED_NOISE)
+    assert "does not give" in check(row).refused
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,source,kind,speed\nx,y,P,1\n", "mine.csv: there is no field speed"),
+        ("id,source,kind,k\nx,y,P,many\n", "mine.csv, line 2: .*k"),
+        ("id,source,kind\nx,y,Z\n", "mine.csv, line 2: there is no class 'Z'"),
+        ("id,kind\nx,P\n", "mine.csv, line 2: .*source"),
+        ("id,source,kind\nx,y,P\nx,y,P\n", "the id x is given twice"),
+        ("id,source,kind,vocab_size,k\nx,y,P,10,11\n", "k must lie within"),
+    ],
+)
+def test_bad_files_are_one_sentence(text, message):
+    with pytest.raises(InputError, match=message):
+        parse(text, "mine.csv")

@@ -1,0 +1,100 @@
+"""The command that holds the forecast against public and own measurements: evidence."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.wording import signed
+
+if TYPE_CHECKING:
+    from vocabtrim_core.forecast.evidence import Checked
+    from vocabtrim_core.jobs.progress import Progress
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="CSV files of your own measurements, with the columns of the shipped file",
+    )
+    add("--class", dest="kind", metavar="CLASS", help="only this class: P, L, Q, F, D or C")
+    add("--head", metavar="KIND", help="only this kind of draft, such as mtp or eagle3")
+    add("--device", metavar="NAME", help="only this device, such as gb10")
+    add("--own", action="store_true", help="leave out the shipped measurements")
+
+
+def _evidence(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.forecast.evidence import check, load, score, select, shipped
+
+    rows = [] if arguments.own else list(shipped())
+    for path in arguments.files:
+        rows += load(path)
+    rows = select(rows, kind=arguments.kind, head=arguments.head, device=arguments.device)
+    checked = [check(row) for row in rows]
+    found = score(checked)
+    return {
+        "score": None if found is None else found._asdict(),
+        "rows": [_row(entry) for entry in checked],
+    }
+
+
+def _row(entry: Checked) -> Result:
+    return {
+        **msgspec.to_builtins(entry.evidence),
+        "observed": entry.evidence.observed,
+        "forecast": None if entry.forecast is None else entry.forecast._asdict(),
+        "inside": entry.inside,
+        "refused": entry.refused,
+    }
+
+
+def _text(result: Result) -> str:
+    head = ("measurement", "class", "tokens", "measured", "forecast", "90 % band", "")
+    lines = [
+        (
+            row["id"],
+            row["kind"],
+            f"{row['k']:,} of {row['k_base']:,}",
+            signed(row["observed"]),
+            signed(row["forecast"]["middle"]),
+            f"{signed(row['forecast']['low'])} to {signed(row['forecast']['high'])}",
+            "inside" if row["inside"] else "OUTSIDE",
+        )
+        for row in result["rows"]
+        if row["inside"] is not None
+    ]
+    refused: dict[str, int] = {}
+    for row in result["rows"]:
+        if row["inside"] is None:
+            reason = row["refused"] or "The source gives no gain."
+            refused[reason] = refused.get(reason, 0) + 1
+    parts = [table([head, *lines])] if lines else []
+    if found := result["score"]:
+        parts.append(
+            f"{found['inside']} of {found['pairs']} measured gains lie in the 90 % band of the "
+            f"forecast made without them; the expected gain is off by "
+            f"{100 * found['median_error']:.1f} points in the median, and the band is "
+            f"{100 * found['median_width']:.1f} points wide in the median."
+        )
+    parts += [f"Without a forecast, {count}: {reason}" for reason, count in sorted(refused.items())]
+    return "\n\n".join(parts) or "No measurement is left."
+
+
+COMMANDS = (
+    Command(
+        "evidence",
+        "hold the forecast against public measurements, and your own",
+        _evidence,
+        _arguments,
+        _text,
+        "evidence --class P --device gb10",
+    ),
+)

@@ -1,0 +1,260 @@
+"""Acceptance length of a trimmed draft at every k, with a 90 % band (see `retraining`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.optimize import root_scalar
+from scipy.special import expit, logit
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.band import Z, combined
+from vocabtrim_core.forecast.retraining import DECAY, RARITY, Retraining, retraining
+
+# A measured acceptance length narrows the band around its k; at this factor away (12,000 to
+# 48,000 tokens, say) the band is as wide as without it. An assumption, said where it is shown.
+REACH = 4.0
+LARGEST_RATE = 1 - 1e-9  # keeps logit finite
+
+
+def position_rates(length: float, depth: int, decay: float = DECAY) -> np.ndarray:
+    """Acceptance per draft position that gives an acceptance length.
+
+    Args:
+        length: Tokens per verification, the target's own included, within 1..depth + 1.
+        depth: Drafted tokens K.
+        decay: Ratio of each position's acceptance to the one before.
+
+    Returns:
+        float64[depth]: chance that position j is accepted when all before it were, each 0..1.
+    """
+    steps = decay ** np.arange(depth)
+
+    def missing(first: float) -> float:
+        return expected_tokens(np.minimum(first * steps, 1)) - length
+
+    if missing(0) >= 0:
+        return np.zeros(depth)
+    most = 1 / steps[-1]
+    if missing(most) <= 0:
+        return np.ones(depth)
+    first = root_scalar(missing, bracket=(0, most), xtol=1e-12).root
+    return np.minimum(first * steps, 1)
+
+
+def expected_tokens(rates: Sequence[float] | np.ndarray) -> float:
+    """Acceptance length of per-position acceptances: 1 + sum over j of their product up to j."""
+    return float(1 + np.cumprod(rates).sum())
+
+
+def order_free_ceiling(coverage: np.ndarray, depth: int) -> np.ndarray:
+    """The ceiling that holds in whatever order the tokens come, for counts without responses.
+
+    A missing token ends its cycle, so there are at least as many cycles as missing tokens, and no
+    cycle is longer than depth + 1.
+
+    Args:
+        coverage: float64[n], shares 0..1.
+        depth: Drafted tokens K.
+
+    Returns:
+        float64[n]: tokens per cycle of a perfect draft, at most.
+    """
+    with np.errstate(divide="ignore"):
+        return np.minimum(depth + 1, 1 / (1 - np.minimum(coverage, 1)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AcceptanceModel:
+    """Acceptance length at every k: the expected one, and one assumption at a time at its ends.
+
+    Attributes:
+        coverage: float64[V], C(k) on the text to be served.
+        ceiling: float64[V], acceptance length of a perfect draft there at this depth.
+        depth: Drafted tokens K.
+        full_length: Acceptance length of the full-vocabulary draft, within 1..K + 1.
+        measured: k -> acceptance length of trained drafts; they narrow the band around them.
+        training: How trimmed drafts are made, a key of RETRAININGS.
+        rates: Measured acceptance per position of the full draft, K values; empty: falling by
+            DECAY from one position to the next.
+    """
+
+    coverage: np.ndarray
+    ceiling: np.ndarray
+    depth: int
+    full_length: float
+    measured: Mapping[int, float] = field(default_factory=dict)
+    training: str = "other-text"
+    rates: Sequence[float] = ()
+    middle: np.ndarray = field(init=False)
+    spreads: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(init=False)
+    away: np.ndarray = field(init=False)  # 0..1, how far from what was measured
+
+    def __post_init__(self) -> None:
+        self._check()
+        low, high = -Z, Z
+        mean, spread = RARITY
+        terms = self.terms
+        plain = self._lengths(mean, terms.shift)
+        factor, away = self._measured()
+        ends = {
+            "rarity": (self._lengths(mean + z * spread, terms.shift) for z in (low, high)),
+            "training": (self._lengths(mean, terms.shift + z * terms.spread) for z in (low, high)),
+        }
+        middle = np.clip(plain * factor, 1, self.depth + 1)
+        object.__setattr__(self, "middle", middle)
+        object.__setattr__(self, "away", away)
+        object.__setattr__(
+            self,
+            "spreads",
+            {
+                name: tuple(
+                    np.clip(middle * (end / plain) ** away, 1, self.depth + 1) for end in pair
+                )
+                for name, pair in ends.items()
+            },
+        )
+
+    def _check(self) -> None:
+        size, top = len(self.coverage), self.depth + 1
+        for k, length in ((size, self.full_length), *self.measured.items()):
+            if not 1 <= length <= top:
+                raise InputError(
+                    f"An acceptance length at draft depth {self.depth} lies within 1..{top}, "
+                    f"but {length} is given for k = {k:,}."
+                )
+            if not 1 <= k <= size:
+                raise InputError(f"k = {k:,} is outside 1..{size:,}.")
+        full = self.measured.get(size, self.full_length)
+        if full != self.full_length:
+            raise InputError(
+                f"The acceptance length of the full vocabulary is given twice, as "
+                f"{self.full_length} and as {full}; give it once."
+            )
+        if not self.rates:
+            return
+        if len(self.rates) != self.depth or not all(0 <= rate <= 1 for rate in self.rates):
+            raise InputError(
+                f"Acceptance per position at draft depth {self.depth} is {self.depth} shares of "
+                f"0..1, but {', '.join(map(str, self.rates))} is given."
+            )
+        if abs(expected_tokens(self.rates) - self.full_length) > 0.02 * self.full_length:
+            raise InputError(
+                f"These acceptances per position make an acceptance length of "
+                f"{expected_tokens(self.rates):.2f}, but {self.full_length:.2f} is given for the "
+                "full vocabulary; give the two of one measurement."
+            )
+
+    @property
+    def terms(self) -> Retraining:
+        """The terms of how trimmed drafts are made."""
+        return retraining(self.training)
+
+    def _lengths(self, rarity: float, delta: float) -> np.ndarray:
+        """float64[V]: the model at one value of each assumption; at V the given length."""
+        rates = self.rates or position_rates(self.full_length, self.depth)
+        missing = 1 - self.coverage
+        accepted, length = np.ones_like(missing), np.ones_like(missing)
+        for rate in np.minimum(rates, LARGEST_RATE):
+            right_where_missing = expit(logit(rate) - rarity) if rate > 0 else 0.0
+            here = (rate - right_where_missing * missing) * np.exp(delta)
+            accepted = accepted * np.minimum(np.maximum(here, 0), self.coverage)
+            length = length + accepted
+        length = np.minimum(length, self.ceiling)
+        length[-1] = self.full_length
+        return length
+
+    def _measured(self) -> tuple[np.ndarray, np.ndarray]:
+        """What measured lengths change: float64[V] a factor, and how much of the band is left.
+
+        The factor at a measured k leads from the model to the measurement. It is carried to other
+        k along log k, and to 1 at V, where the length is given.
+        """
+        size = len(self.coverage)
+        points = {k: v for k, v in sorted(self.measured.items()) if k < size}
+        if not points:
+            return np.ones(size), np.ones(size)
+        mean, _ = RARITY
+        plain = self._lengths(mean, self.terms.shift)
+        at, lengths = np.array(list(points)), np.array(list(points.values()))
+        logs, log_at = np.log(np.arange(1, size + 1)), np.log(at)
+        factors = np.append(np.log(lengths / plain[at - 1]), 0.0)
+        factor = np.exp(np.interp(logs, np.append(log_at, logs[-1]), factors))
+        away = np.minimum(np.abs(logs[:, None] - log_at).min(axis=1) / np.log(REACH), 1)
+        return factor, away
+
+    def deviations(
+        self, ks: np.ndarray, base: int | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Log deviations of an acceptance length, or of its ratio to the one at `base`.
+
+        Args:
+            ks: int64[n], each 1..V.
+            base: The k compared with; None for the length itself.
+
+        Returns:
+            Per assumption its two ends, float64[n] each, for `band.combined`.
+        """
+        found = []
+        for pair in self.spreads.values():
+            ends = [np.log(end / self.middle) for end in pair]
+            found.append(
+                tuple(end[ks - 1] - (0.0 if base is None else end[base - 1]) for end in ends)
+            )
+        size = len(self.coverage)
+        noise = Z * self.terms.noise * self.away[ks - 1] * (ks < size)
+        if base is not None:
+            noise = np.where(ks == base, 0.0, noise if base < size else 0.0)
+        found.append((-noise, noise))
+        return found
+
+    def interval(self) -> tuple[np.ndarray, np.ndarray]:
+        """float64[V] twice: the ends of the 90 % band of the acceptance length."""
+        down, up = combined(self.deviations(np.arange(1, len(self.coverage) + 1)))
+        top = np.minimum(np.maximum(self.ceiling, self.middle), self.depth + 1)
+        return np.maximum(self.middle * np.exp(-down), 1), np.minimum(self.middle * np.exp(up), top)
+
+
+def full_length_from(
+    lengths: Mapping[int, float], coverage: np.ndarray, depth: int, training: str
+) -> tuple[float, float, float]:
+    """Acceptance length of the full draft from that of the largest measured k.
+
+    Args:
+        lengths: k -> measured acceptance length; the largest k is used.
+        coverage: float64[V], C(k) on the text that was served.
+        depth: Drafted tokens K.
+        training: How the measured draft was made, a key of RETRAININGS.
+
+    Returns:
+        (expected, least, most): the full draft's length under the model, and where the model's
+        90 % band at that k would still hold what was measured.
+
+    Raises:
+        InputError: k is outside 1..V, or the length outside 1..K + 1.
+    """
+    k = max(lengths)
+    if not 1 <= k <= len(coverage):
+        raise InputError(f"k = {k:,} was measured, but the target has {len(coverage):,} tokens.")
+    length = lengths[k]
+    if k == len(coverage):
+        return length, length, length
+    both = np.array([coverage[k - 1], 1.0])
+    top = np.full(2, depth + 1.0)
+
+    def trimmed(full: float, end: int | None) -> float:
+        model = AcceptanceModel(both, top, depth, full, training=training)
+        return float((model.middle if end is None else model.interval()[end])[0]) - length
+
+    def solved(end: int | None) -> float:
+        if trimmed(1.0, end) >= 0:
+            return 1.0
+        if trimmed(depth + 1.0, end) <= 0:
+            return depth + 1.0
+        found = root_scalar(trimmed, args=(end,), bracket=(1.0, depth + 1.0), xtol=1e-6)
+        return float(found.root)
+
+    AcceptanceModel(both, top, depth, length)  # refuses a length outside 1..K + 1
+    return solved(None), solved(1), solved(0)

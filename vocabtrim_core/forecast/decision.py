@@ -1,0 +1,130 @@
+"""One answer: which size to serve, what is as good, and what it is expected to bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vocabtrim_core.forecast.break_even import BreakEven, break_even
+from vocabtrim_core.forecast.paper import SHIPPED_K
+from vocabtrim_core.forecast.throughput import Forecast, Gain, implied_alpha
+from vocabtrim_core.tradeoff import TradeOff
+
+WORTH = 0.03  # a gain over the usual 32,000 below which retraining a draft hardly pays
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A size with what speaks for it.
+
+    Attributes:
+        k: Tokens to serve.
+        equivalent: Smallest and largest k that are as good on this evidence, k within.
+        reason: Why this k: "chosen", "utility" (the optimum of the utility), "fastest" (the
+            optimum of the forecast) or "nearest" (the equivalent size next to the optimum of the
+            utility).
+        optimum_k: The optimum of the utility at `alpha`.
+        alpha: Weight of coverage in the utility.
+        fastest_k: The k of the highest expected throughput.
+        equivalent_alpha: The alpha whose optimum is `fastest_k`.
+        stability: Smallest and largest k* over samples of the text; None where not computed.
+        gains: Baseline k -> relative gain of `k` over it.
+        break_even: Of `k` against V.
+        served: Name of the text to be served, the worst of several.
+        basis: Where its coverage comes from: held out, another set, in sample.
+        coverage: C(k) on it.
+    """
+
+    k: int
+    equivalent: tuple[int, int]
+    reason: str
+    optimum_k: int
+    alpha: float
+    fastest_k: int
+    equivalent_alpha: float
+    stability: tuple[int, int] | None
+    gains: dict[int, Gain]
+    break_even: BreakEven
+    served: str
+    basis: str
+    coverage: float
+
+    @property
+    def worth_it(self) -> bool:
+        """Whether a gain of 3 % over the usual 32,000 (or over a smaller V) is in the band."""
+        gain = self.gains.get(SHIPPED_K) or next(iter(self.gains.values()))
+        return gain.high >= WORTH
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A text to be served with the forecast made for it."""
+
+    name: str
+    basis: str
+    forecast: Forecast
+
+
+def decide(
+    tradeoff: TradeOff,
+    served: Sequence[Served],
+    *,
+    chosen_k: int | None = None,
+    stability: tuple[int, int] | None = None,
+) -> Decision:
+    """The size to serve.
+
+    A chosen size stands. Else the optimum of the utility is served where the forecast finds it as
+    good as the fastest size, and else the nearest size that is: with the fewer bytes where two are
+    as near. It never has more tokens than the choosing text has seen.
+
+    Args:
+        tradeoff: Utility, bounds and floor.
+        served: One or more texts; the answer is for the one that gains least.
+        chosen_k: The user's own size, if any.
+        stability: Interval of k* over samples of the text, if computed.
+
+    Returns:
+        The decision.
+    """
+    size = tradeoff.curve.vocab_size
+    seen = min(tradeoff.curve.distinct, tradeoff.last_k)
+    optimum = min(tradeoff.optimum.k, max(seen, tradeoff.k_min))
+    first = chosen_k or optimum
+    worst = min(served, key=lambda text: text.forecast.gain(first, size).middle)
+    forecast = worst.forecast
+    within = np.flatnonzero(tradeoff.within()) + 1
+    within = within[within <= max(seen, int(within[0]))]
+    fastest = int(within[np.argmax(forecast.middle[within - 1])])
+    as_good = within[forecast.relative(within, fastest)[2] >= 1]
+    if chosen_k:
+        k, reason = chosen_k, "chosen"
+    else:
+        k = int(as_good[np.argmin(np.abs(as_good - optimum))])
+        reason = "utility" if k == optimum else "fastest" if k == fastest else "nearest"
+    ends = (
+        (int(min(as_good[0], k)), int(max(as_good[-1], k)))
+        if reason != "chosen"
+        else (
+            int(as_good[0]),
+            int(as_good[-1]),
+        )
+    )
+    baselines = [base for base in (size, SHIPPED_K) if base <= size]
+    return Decision(
+        k=k,
+        equivalent=ends,
+        reason=reason,
+        optimum_k=optimum,
+        alpha=tradeoff.alpha,
+        fastest_k=fastest,
+        equivalent_alpha=implied_alpha(tradeoff, fastest),
+        stability=stability,
+        gains={base: forecast.gain(k, base) for base in dict.fromkeys(baselines)},
+        break_even=break_even(forecast, k, size),
+        served=worst.name,
+        basis=worst.basis,
+        coverage=float(forecast.acceptance.coverage[k - 1]),
+    )

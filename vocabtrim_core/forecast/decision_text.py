@@ -1,0 +1,111 @@
+"""The decision in sentences, the same on pages, in reports and on the command line."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vocabtrim_core.forecast.decision import WORTH, Decision
+from vocabtrim_core.forecast.paper import SHIPPED_K
+from vocabtrim_core.forecast.throughput import Gain
+from vocabtrim_core.wording import percent, signed
+
+
+class DecisionText(NamedTuple):
+    """A decision in plain text.
+
+    Attributes:
+        headline: What to serve.
+        equivalent: Which sizes are as good.
+        expected: What it brings, on which text.
+        break_even: What may be lost before it is slower than all tokens.
+        alpha: Why the utility's weight and the device disagree; empty where they do not.
+        caution: That little is to be won, or that sizes are not supported; empty otherwise.
+    """
+
+    headline: str
+    equivalent: str
+    expected: str
+    break_even: str
+    alpha: str
+    caution: str
+
+    def sentences(self) -> list[str]:
+        """Those that are not empty, in order."""
+        return [sentence for sentence in self if sentence]
+
+
+def gain_text(gain: Gain) -> str:
+    """A gain's band, such as '+2.9% to +8.1%'; one number where both ends read alike."""
+    low, high = signed(gain.low), signed(gain.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def decision_text(decision: Decision, vocab_size: int) -> DecisionText:
+    """Write a decision.
+
+    Args:
+        decision: The decision.
+        vocab_size: V.
+
+    Returns:
+        Its sentences.
+    """
+    return DecisionText(
+        f"Serve {decision.k:,} of {vocab_size:,} tokens.",
+        _equivalent(decision),
+        _expected(decision),
+        _break_even(decision),
+        _alpha(decision),
+        _caution(decision),
+    )
+
+
+def _equivalent(decision: Decision) -> str:
+    low, high = decision.equivalent
+    span = f"from {low:,} to {high:,}"
+    if low <= decision.k <= high:
+        text = (
+            f"Anything {span} is equivalent on this evidence."
+            if low < high
+            else "No other size is equivalent on this evidence."
+        )
+    else:
+        text = f"On this evidence sizes {span} are faster."
+    if decision.stability:
+        least, most = decision.stability
+        text += f" Another sample of the text would put k* between {least:,} and {most:,}."
+    return text
+
+
+def _expected(decision: Decision) -> str:
+    gains = ", ".join(f"{gain_text(gain)} over {k:,}" for k, gain in decision.gains.items())
+    return f"Expected {gains}, on {decision.served} ({decision.basis})."
+
+
+def _break_even(decision: Decision) -> str:
+    loss, coverage = decision.break_even
+    if loss <= 0 or coverage is None:
+        return "It is no faster than all tokens even with everything covered."
+    return (
+        f"It beats all tokens while it covers {percent(coverage)} of the text or more (here "
+        f"{percent(decision.coverage)}), or loses up to {percent(loss)} of the acceptance length."
+    )
+
+
+def _alpha(decision: Decision) -> str:
+    if decision.optimum_k == decision.fastest_k:
+        return ""
+    return (
+        f"Alpha {decision.alpha:g} keeps {decision.optimum_k:,}; this device is fastest at "
+        f"{decision.fastest_k:,}, which is alpha {decision.equivalent_alpha:g}."
+    )
+
+
+def _caution(decision: Decision) -> str:
+    if decision.worth_it:
+        return ""
+    base = SHIPPED_K if SHIPPED_K in decision.gains else next(iter(decision.gains))
+    return (
+        f"Not worth it here if you have a draft of {base:,}: less than {percent(WORTH, 0)} can be "
+        f"won over it ({gain_text(decision.gains[base])})."
+    )

@@ -1,0 +1,374 @@
+"""Public measurements of trimmed drafts, each beside the forecast made without it.
+
+The file `evidence.csv` holds facts with their sources. A forecast sees of a row what is known
+before the trimmed draft is run: shapes, device, the baseline's acceptance length and cycle time,
+coverage.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
+from vocabtrim_core.forecast.band import Z, combined
+from vocabtrim_core.forecast.cycle_model import CycleRange, from_one_run
+from vocabtrim_core.forecast.devices import device
+from vocabtrim_core.forecast.throughput import Forecast, Gain
+
+CLASSES = {
+    "P": "one draft, its vocabulary changed",
+    "L": "one draft, its list of tokens changed",
+    "Q": "one draft, its head stored in fewer bits",
+    "F": "one configuration, nothing to compare with",
+    "D": "different drafts",
+    "C": "confounded",
+}
+PAIRS = ("P", "L", "Q")
+# Where a source does not say what a list of so many tokens covers: the least, expected and most.
+LEAST_WITHOUT_COVERAGE = 32_000
+UNKNOWN_COVERAGE = (0.93, 0.97, 0.999)
+# Standard deviation of a measured ratio where the source gives no interval. Pairs that sources ran
+# twice differ so much: +16.5 and +11.3 %, +27.2 and +30.1 %, +1.5 and +3.8 %.
+UNSTATED_NOISE = 0.025
+UNKNOWN = "unknown"
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """One measurement. Empty cells of the file stand for the defaults, `unknown` for None.
+
+    Attributes:
+        id: Unique, stable.
+        source: Repository and path or issue, paper and table.
+        date: When it was measured or published.
+        kind: A key of CLASSES.
+        model: Target model.
+        head: Kind of draft: eagle, eagle3, mtp, ...
+        hidden_size: Width of a head row, H; 0 where not given, as for other sizes.
+        vocab_size: V of the target.
+        k_base: Rows of the baseline's head.
+        k: Rows of the trimmed head.
+        training: A key of RETRAININGS.
+        device: A key of HARDWARE.
+        engine: Engine with its version.
+        batch: Sequences decoded together.
+        ranks: Devices that share each head row.
+        depth: Drafted tokens K.
+        length_base: The baseline's acceptance length, 1 + accepted / steps.
+        length_k: The trimmed draft's.
+        coverage_base: Share of the served text in the baseline's list; None for all of V.
+        coverage_k: Share of it in the trimmed list.
+        cycle_ms_base: Milliseconds per cycle of the baseline.
+        cycle_ms_k: Milliseconds per cycle of the trimmed draft.
+        throughput_base: Output tokens/s of the baseline.
+        throughput_k: Output tokens/s of the trimmed draft.
+        gain: Relative gain as the source gives it, where throughputs are not given; 0.03 = +3 %.
+        equal_acceptance: Only the cycle time is compared.
+        head_bytes_base: Bytes per weight of the baseline's head.
+        head_bytes_k: Bytes per weight of the trimmed head.
+        noise: Standard deviation of the measured ratio, relative; from the source's interval.
+        note: What a reader must know, in our words.
+    """
+
+    id: str
+    source: str
+    kind: str
+    model: str = ""
+    head: str = ""
+    hidden_size: int = 0
+    vocab_size: int = 0
+    k_base: int = 0
+    k: int = 0
+    training: str = "sliced"
+    device: str = ""
+    depth: int = 0
+    date: str = ""
+    engine: str = ""
+    batch: int = 1
+    ranks: int = 1
+    length_base: float | None = None
+    length_k: float | None = None
+    coverage_base: float | None = None
+    coverage_k: float | None = None
+    cycle_ms_base: float | None = None
+    cycle_ms_k: float | None = None
+    throughput_base: float | None = None
+    throughput_k: float | None = None
+    gain: float | None = None
+    equal_acceptance: bool = False
+    head_bytes_base: float | None = 2.0
+    head_bytes_k: float | None = None
+    noise: float = UNSTATED_NOISE
+    note: str = ""
+
+    @property
+    def observed(self) -> float | None:
+        """Measured relative gain, of the cycle time where acceptance is taken to be equal."""
+        if self.equal_acceptance and self.cycle_ms_base and self.cycle_ms_k:
+            return self.cycle_ms_base / self.cycle_ms_k - 1
+        if self.throughput_base and self.throughput_k:
+            return self.throughput_k / self.throughput_base - 1
+        return self.gain
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A measurement beside its forecast.
+
+    Attributes:
+        evidence: The measurement.
+        forecast: Relative gain; None where there is none.
+        refused: Why there is none, a sentence; empty otherwise.
+    """
+
+    evidence: Evidence
+    forecast: Gain | None
+    refused: str = ""
+
+    @property
+    def inside(self) -> bool | None:
+        """Whether the measured gain lies in the band; None without forecast or gain."""
+        observed = self.evidence.observed
+        if self.forecast is None or observed is None:
+            return None
+        return self.forecast.low <= observed <= self.forecast.high
+
+    @property
+    def error(self) -> float | None:
+        """Expected less measured gain."""
+        observed = self.evidence.observed
+        if self.forecast is None or observed is None:
+            return None
+        return self.forecast.middle - observed
+
+
+class Score(NamedTuple):
+    """How well forecasts did.
+
+    Attributes:
+        pairs: Measurements with a forecast and a gain.
+        inside: Those in the band.
+        median_error: Median absolute error of the expected gain, 0.01 = one point.
+        median_width: Median width of the band.
+    """
+
+    pairs: int
+    inside: int
+    median_error: float
+    median_width: float
+
+
+def shipped() -> tuple[Evidence, ...]:
+    """The measurements that come with the package."""
+    return parse((files("vocabtrim_core.forecast") / "evidence.csv").read_text(), "evidence.csv")
+
+
+def load(path: str | Path) -> tuple[Evidence, ...]:
+    """Measurements of a file in the shipped file's form; InputError names file, row and field."""
+    try:
+        return parse(Path(path).read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}).") from error
+
+
+def parse(text: str, name: str) -> tuple[Evidence, ...]:
+    """Measurements from CSV text.
+
+    Args:
+        text: A header of fields of Evidence, then a row each.
+        name: Of the file, for messages.
+
+    Returns:
+        The measurements in their order.
+
+    Raises:
+        InputError: A field is missing, unknown or has a value of another type.
+    """
+    reader = csv.DictReader(io.StringIO(text))
+    unknown = set(reader.fieldnames or ()) - set(Evidence.__struct_fields__)
+    if unknown:
+        raise InputError(
+            f"{name}: there is no field {', '.join(sorted(map(str, unknown)))}; the fields are "
+            f"{', '.join(Evidence.__struct_fields__)}."
+        )
+    rows: list[Evidence] = []
+    for number, cells in enumerate(reader, 2):
+        given: dict[str, str | None] = {k: v for k, v in cells.items() if v not in ("", None)}
+        given |= {field: None for field, value in given.items() if value == UNKNOWN}
+        try:
+            row = msgspec.convert(given, Evidence, strict=False)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{name}, line {number}: {error}.") from error
+        rows.append(_checked_values(row, f"{name}, line {number}"))
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise InputError(f"{name}: the id {row.id} is given twice.")
+        seen.add(row.id)
+    return tuple(rows)
+
+
+def _checked_values(row: Evidence, place: str) -> Evidence:
+    if row.kind not in CLASSES:
+        raise InputError(
+            f"{place}: there is no class {row.kind!r}; choose one of {', '.join(CLASSES)}."
+        )
+    for field in ("k", "k_base"):
+        if row.vocab_size and not 0 <= getattr(row, field) <= row.vocab_size:
+            raise InputError(f"{place}: {field} must lie within 0..{row.vocab_size:,}.")
+    return row
+
+
+def select(
+    rows: Iterable[Evidence],
+    *,
+    kind: str | None = None,
+    head: str | None = None,
+    device: str | None = None,
+) -> list[Evidence]:
+    """The measurements that meet every condition given.
+
+    Args:
+        rows: Measurements.
+        kind: A key of CLASSES.
+        head: Kind of draft.
+        device: A key of HARDWARE.
+
+    Returns:
+        Those measurements in their order.
+
+    Raises:
+        InputError: There is no such class.
+    """
+    if kind is not None and kind not in CLASSES:
+        raise InputError(f"There is no class {kind!r}; choose one of {', '.join(CLASSES)}.")
+    return [
+        row
+        for row in rows
+        if kind in (None, row.kind) and head in (None, row.head) and device in (None, row.device)
+    ]
+
+
+def check(row: Evidence) -> Checked:
+    """A measurement beside the forecast that is made without it.
+
+    The band is that of the forecast together with the noise of the measurement.
+
+    Args:
+        row: The measurement.
+
+    Returns:
+        The forecast, or the reason why there is none.
+    """
+    try:
+        return Checked(row, _forecast_of(row))
+    except InputError as error:
+        return Checked(row, None, str(error))
+
+
+def _forecast_of(row: Evidence) -> Gain:
+    if row.kind not in PAIRS:
+        raise InputError(f"No pair to compare: {CLASSES[row.kind]}.")
+    if not (row.hidden_size and row.vocab_size and row.k and row.k_base and row.depth):
+        raise InputError("The source does not give the head's shape and the drafted tokens.")
+    if row.head_bytes_base is None:
+        raise InputError("The source does not say in how many bits the head is stored.")
+    cycle_s = _cycle_s(row)
+    if cycle_s is None:
+        raise InputError("The source gives no cycle time of the baseline.")
+    if row.equal_acceptance or row.kind == "Q":
+        return _with_noise(_cycle_gain(row, cycle_s), row.noise)
+    least = row.vocab_size if row.kind == "L" else LEAST_WITHOUT_COVERAGE
+    if row.coverage_k is None and row.k < least:
+        raise InputError("The source does not say what share of the text the list covers.")
+    return _with_noise(_trimmed(row, cycle_s), row.noise)
+
+
+def _with_noise(gain: Gain, noise: float) -> Gain:
+    """The band of what would be measured."""
+    middle = 1 + gain.middle
+    ends = (np.log((1 + gain.low) / middle), np.log((1 + gain.high) / middle))
+    down, up = combined([ends, (-Z * noise, Z * noise)])
+    return Gain(*(float(middle * np.exp(x)) - 1 for x in (-down, 0.0, up)))
+
+
+def _cycle_s(row: Evidence) -> float | None:
+    """Seconds per cycle of the baseline: given, or acceptance length over throughput."""
+    if row.cycle_ms_base is not None:
+        return row.cycle_ms_base / 1e3
+    if row.length_base is not None and row.throughput_base:
+        return row.length_base * row.batch / row.throughput_base
+    return None
+
+
+def _cycle_gain(row: Evidence, cycle_s: float) -> Gain:
+    """What fewer bytes of head alone give, between the ends of the device's bandwidth."""
+    hardware, base = device(row.device), row.head_bytes_base or 0.0
+    each = base if row.head_bytes_k is None else row.head_bytes_k
+    saved = row.depth * row.hidden_size / row.ranks * (row.k_base * base - row.k * each)
+    times = [cycle_s - saved / (hardware.bandwidth * share) for share in hardware.effective]
+    if min(times) <= 0:
+        raise InputError(
+            f"Reading the head takes longer on {hardware.name} than the baseline's whole cycle."
+        )
+    low, high = sorted(cycle_s / time - 1 for time in times)
+    return Gain(low, cycle_s / (sum(times) / 2) - 1, high)
+
+
+def _trimmed(row: Evidence, cycle_s: float) -> Gain:
+    row_bytes = row.depth * row.hidden_size / row.ranks * (row.head_bytes_base or 0.0)
+    cycles = from_one_run(row.k_base, cycle_s, device(row.device), row_bytes)
+    length = row.length_base
+    if length is None:
+        if not row.throughput_base:
+            raise InputError("The source gives no acceptance length of the baseline.")
+        length = row.throughput_base * cycle_s / row.batch
+    covers = (row.coverage_k,) if row.coverage_k is not None else UNKNOWN_COVERAGE
+    forecasts = [_forecast(row, length, cover, cycles) for cover in covers]
+    expected_gain = forecasts[len(forecasts) // 2].gain(row.k, row.k_base)
+    if len(covers) == 1:
+        return expected_gain
+    middle = 1 + expected_gain.middle
+    ends = [np.log((1 + f.gain(row.k, row.k_base).middle) / middle) for f in forecasts[::2]]
+    down, up = combined(
+        [
+            (np.log((1 + expected_gain.low) / middle), np.log((1 + expected_gain.high) / middle)),
+            (ends[0], ends[1]),
+        ]
+    )
+    return Gain(*(float(middle * np.exp(x)) - 1 for x in (-down, 0.0, up)))
+
+
+def _forecast(row: Evidence, length: float, cover: float, cycles: CycleRange) -> Forecast:
+    """A forecast over sizes whose coverage is known at two of them only."""
+    coverage = np.ones(row.vocab_size)
+    known = {row.k: cover, row.k_base: row.coverage_base if row.coverage_base else 1.0}
+    for k in sorted(known, reverse=True):
+        coverage[:k] = known[k]
+    coverage[-1] = 1.0
+    full = length
+    if row.k_base < row.vocab_size:
+        full, _, _ = full_length_from({row.k_base: length}, coverage, row.depth, row.training)
+    ceiling = np.full(row.vocab_size, row.depth + 1.0)
+    model = AcceptanceModel(coverage, ceiling, row.depth, full, training=row.training)
+    return Forecast(model, cycles, row.k_base)
+
+
+def score(checked: Iterable[Checked]) -> Score | None:
+    """Hit rate of the band and errors of the middle over pairs; None without any."""
+    rows: Sequence[Checked] = [row for row in checked if row.inside is not None]
+    if not rows:
+        return None
+    errors = [abs(row.error) for row in rows if row.error is not None]
+    widths = [row.forecast.high - row.forecast.low for row in rows if row.forecast]
+    return Score(len(rows), sum(bool(row.inside) for row in rows), median(errors), median(widths))
