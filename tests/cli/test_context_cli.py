@@ -48,8 +48,8 @@ def test_the_size_an_export_and_a_choice_say_the_same(ok, cli, tmp_path, counts_
     for row in rows:
         left = (1 - row["share"]) * missing
         assert row["coverage"] == pytest.approx(1 - left / counts.tokens)
-    curve = {point["window"]: point["share"] for point in found["curve"]}
-    assert [curve[row["window"]] for row in rows[:-1]] == [row["share"] for row in rows[:-1]]
+    curve = {point["window"]: point for point in found["curve"]}
+    assert [curve[row["window"]] for row in rows[:-1]] == rows[:-1]
 
 
 def test_some_are_drawn_at_random_and_that_is_said(ok, cli, counts_file):

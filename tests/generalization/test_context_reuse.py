@@ -22,7 +22,7 @@ from vocabtrim_core.counting.sample import (
 )
 from vocabtrim_core.coverage import coverage_on
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.figures.context_reuse import context_reuse_figure
+from vocabtrim_core.figures.context_reuse import context_reuse_figure, context_reuse_info
 from vocabtrim_core.generalization.context_reuse import WINDOWS, ContextReuse, context_reuse
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -240,7 +240,8 @@ def test_at_least_one_is_drawn(recipe, tmp_path, most):
 @pytest.mark.parametrize("longest", [0, 9, 20_000])
 def test_the_curve_has_the_reported_windows(longest):
     distances = np.ones(longest + 1, np.int64)
-    figure = context_reuse_figure(ContextReuse(3, 10 * (longest + 1), distances))
+    reuse = ContextReuse(3, 10 * (longest + 1), distances)
+    figure = context_reuse_figure(context_reuse_info(reuse))
     line, marks = figure.data
     assert list(marks.x) == list(WINDOWS)
     for x, y in zip(marks.x, marks.y, strict=True):

@@ -57,7 +57,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.config import CountConfig
     from vocabtrim_core.counting.sample import encode_marked, sample_conversations
-    from vocabtrim_core.figures.context_reuse import curve_windows
+    from vocabtrim_core.figures.context_reuse import context_reuse_info
     from vocabtrim_core.generalization.context_reuse import WINDOWS, context_reuse
     from vocabtrim_core.templates.resolve import resolve_template
 
@@ -73,7 +73,7 @@ def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
         corpus, recipe, arguments.conversations, seed=arguments.seed, progress=progress
     )
     reuse = context_reuse(encode_marked(sample.readings, recipe, progress), vocabulary.t2d)
-    curve = curve_windows(reuse)
+    curve = context_reuse_info(reuse)
     return {
         "corpus": corpus.name,
         "tokenizer": tokenizer.name,
@@ -89,8 +89,8 @@ def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
         "coverage": reuse.coverage,
         "windows": _windows(reuse, [*WINDOWS, reuse.longest]),
         "curve": [
-            {"window": n, "share": share}
-            for n, share in zip(curve.tolist(), reuse.shares(curve).tolist(), strict=True)
+            dict(zip(curve._fields, row, strict=True))
+            for row in zip(*(column.tolist() for column in curve), strict=True)
         ],
         "lengths": _lengths(arguments, reuse, [*WINDOWS, reuse.longest]),
         "skipped": sample.report.sentence() if sample.report.skipped else None,

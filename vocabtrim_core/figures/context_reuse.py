@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -9,53 +11,66 @@ from vocabtrim_core.figures.base import LIGHT, Palette, layout, log_sizes
 from vocabtrim_core.generalization.context_reuse import WINDOWS, ContextReuse
 
 
-def curve_windows(reuse: ContextReuse) -> np.ndarray:
-    """Sample the lengths of context, up to the largest at which a missing token stands.
+class ContextReuseInfo(NamedTuple):
+    """What stands in the last tokens of context, at sampled lengths.
+
+    Attributes:
+        window: int64[n], tokens of context, ascending, WINDOWS included.
+        share: float64[n], share of the missing tokens that stand there, 0..1.
+        coverage: float64[n], share of the tokens that count that list and context cover, 0..1.
+    """
+
+    window: np.ndarray
+    share: np.ndarray
+    coverage: np.ndarray
+
+
+def context_reuse_info(reuse: ContextReuse) -> ContextReuseInfo:
+    """Gather the curve, up to the largest distance at which a missing token stands.
 
     Args:
         reuse: Where missing tokens stood before.
 
     Returns:
-        int64, ascending, WINDOWS included.
+        The numbers of the chart.
     """
-    return log_sizes(max(reuse.longest, *WINDOWS), *WINDOWS)
+    windows = log_sizes(max(reuse.longest, *WINDOWS), *WINDOWS)
+    return ContextReuseInfo(windows, reuse.shares(windows), reuse.coverages(windows))
 
 
-def context_reuse_figure(reuse: ContextReuse, palette: Palette = LIGHT) -> go.Figure:
+def context_reuse_figure(info: ContextReuseInfo, palette: Palette = LIGHT) -> go.Figure:
     """Draw the share of the missing tokens that stand in the last N tokens of context.
 
     Args:
-        reuse: Where missing tokens stood before.
+        info: The curve.
         palette: Colours.
 
     Returns:
         A line over N on a logarithmic axis, with marks at WINDOWS.
     """
-    windows = curve_windows(reuse)
-    shares, coverages = 100 * reuse.shares(windows), 100 * reuse.coverages(windows)
+    marks = np.searchsorted(info.window, WINDOWS)
     hover = (
         "<b>the last %{x:,} tokens of context</b><br>%{y:.1f}% of the missing tokens stand there"
         "<br>list and context cover %{customdata:.2f}%<extra></extra>"
     )
     figure = go.Figure()
     figure.add_scatter(
-        x=windows,
-        y=shares,
+        x=info.window,
+        y=100 * info.share,
         mode="lines",
         line={"color": palette.accent, "width": 3},
-        customdata=coverages,
+        customdata=100 * info.coverage,
         hovertemplate=hover,
     )
-    at = 100 * reuse.shares(WINDOWS)
     figure.add_scatter(
-        x=list(WINDOWS),
-        y=at,
+        x=info.window[marks],
+        y=100 * info.share[marks],
         mode="markers+text",
         marker={"size": 10, "color": palette.ink},
-        text=[f"{share:.0f}%" for share in at],
+        text=[f"{100 * share:.0f}%" for share in info.share[marks]],
         textposition="top center",
         textfont={"color": palette.ink},
-        customdata=100 * reuse.coverages(WINDOWS),
+        customdata=100 * info.coverage[marks],
         hovertemplate=hover,
     )
     layout(figure, palette, height=340, showlegend=False)
