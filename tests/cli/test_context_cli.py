@@ -39,6 +39,7 @@ def test_the_size_an_export_and_a_choice_say_the_same(ok, cli, tmp_path, counts_
     assert (found["missing"], found["tokens"]) == (missing, counts.tokens)
     assert found["coverage"] == pytest.approx(CoverageCurve.of(counts).coverage[59])
     assert found["complete"]
+    assert found["in_sample"]
     assert found["lengths"] is None
     for argv in (["--vocabulary", out], ["--vocabulary", choice, "--counts", counts_file]):
         other = ok("context", *FIRST, *argv)
@@ -50,6 +51,14 @@ def test_the_size_an_export_and_a_choice_say_the_same(ok, cli, tmp_path, counts_
         assert row["coverage"] == pytest.approx(1 - left / counts.tokens)
     curve = {point["window"]: point for point in found["curve"]}
     assert [curve[row["window"]] for row in rows[:-1]] == rows[:-1]
+
+
+def test_text_that_did_not_choose_the_tokens_is_not_in_sample(ok, counts_file):
+    data = [*READ, "--data", DATA.with_name("plain.jsonl"), "--limit", 5]
+    argv = ["context", *data, "--counts", counts_file, "--k", 60]
+    found = ok(*argv, text="most that a list")
+    assert not found["in_sample"]
+    assert found["missing"] > 0
 
 
 def test_some_are_drawn_at_random_and_that_is_said(ok, cli, counts_file):

@@ -20,6 +20,8 @@ from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.wording import percent, signed
 
 if TYPE_CHECKING:
+    from vocabtrim_core.corpora import Corpus
+    from vocabtrim_core.counts import TokenCounts
     from vocabtrim_core.forecast.length_at_coverage import LengthBand
     from vocabtrim_core.generalization.context_reuse import ContextReuse
     from vocabtrim_core.jobs.progress import Progress
@@ -64,7 +66,8 @@ def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.accept_length is not None:
         _expected(arguments, [1.0])  # refuses what it cannot forecast before anything is read
     tokenizer = tokenizer_of(arguments)
-    vocabulary = _vocabulary(arguments, tokenizer)
+    counts = _counts(arguments, tokenizer)
+    vocabulary = _vocabulary(arguments, counts, tokenizer)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     options = from_argv(CountConfig, arguments, At(), "rule", "reasoning", "last_turn_only")
     recipe = CountConfig(tokenizer, template, **options)
@@ -87,6 +90,7 @@ def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
         "tokens": reuse.tokens,
         "missing": reuse.missing,
         "coverage": reuse.coverage,
+        "in_sample": _chosen_on(counts, corpus),
         "windows": _windows(reuse, [*WINDOWS, reuse.longest]),
         "curve": [
             dict(zip(curve._fields, row, strict=True))
@@ -99,11 +103,10 @@ def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
     }
 
 
-def _vocabulary(arguments: argparse.Namespace, tokenizer: Tokenizer) -> DraftVocabulary:
+def _counts(arguments: argparse.Namespace, tokenizer: Tokenizer) -> TokenCounts | None:
+    """The counts that chose the tokens, where they are given; InputError for half a choice."""
     from vocabtrim_core.cli.resolve import same_tokenizer
     from vocabtrim_core.counts_store import find_counts
-    from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.vocabulary_file import vocabulary_in
 
     by_size = arguments.k is not None
     if by_size == bool(arguments.vocabulary) or by_size > bool(arguments.counts):
@@ -111,12 +114,30 @@ def _vocabulary(arguments: argparse.Namespace, tokenizer: Tokenizer) -> DraftVoc
             "Give the tokens that are kept either as --vocabulary MAPPING or as --counts COUNTS "
             "with --k K."
         )
-    counts = find_counts(arguments.counts) if arguments.counts else None
-    if counts:
-        tokenizer = same_tokenizer(tokenizer, counts)
-    if counts and by_size:
+    if not arguments.counts:
+        return None
+    counts = find_counts(arguments.counts)
+    same_tokenizer(tokenizer, counts)
+    return counts
+
+
+def _vocabulary(
+    arguments: argparse.Namespace, counts: TokenCounts | None, tokenizer: Tokenizer
+) -> DraftVocabulary:
+    from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.vocabulary_file import vocabulary_in
+
+    if counts and arguments.k is not None:
         return CoverageCurve.of(counts).vocabulary(arguments.k)
-    return vocabulary_in(arguments.vocabulary, tokenizer.vocab_size, counts, tokenizer)
+    size = counts.vocab_size if counts else tokenizer.vocab_size
+    return vocabulary_in(arguments.vocabulary, size, counts, tokenizer)
+
+
+def _chosen_on(counts: TokenCounts | None, corpus: Corpus) -> bool:
+    """Whether the counts are known to be of this very text."""
+    if counts is None:
+        return False
+    return corpus.fingerprint() in {each["sha256"] for each in counts.provenance.corpora}
 
 
 def _windows(reuse: ContextReuse, windows: list[int]) -> list[Result]:
@@ -164,6 +185,11 @@ def _text(result: Result) -> str:
         f"{percent(result['coverage'], 2)}: "
         f"{result['missing']:,} of {result['tokens']:,} counted tokens are missing.",
     ]
+    if result["in_sample"]:
+        lines += [
+            "In sample: the tokens were chosen on this text, so fewer are missing than on other "
+            "text; give the text that is to be served."
+        ]
     if result["missing"]:
         lines += [_table(result)]
         lines += [
