@@ -24,10 +24,10 @@ from vocabtrim_core.drafts.plan import (
     run_file,
 )
 from vocabtrim_core.drafts.target import aux_layers, load_target, trainer_folder
-from vocabtrim_core.drafts.tokenized_dataset import is_held_out, mask_of, read_sequences
+from vocabtrim_core.drafts.tokenized_dataset import is_held_out, read_sequences
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.resolve import resolve_template
-from vocabtrim_core.templates.spans import ids_inside
+from vocabtrim_core.templates.spans import counted_mask, ids_inside
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 torch = Lazy("torch")
@@ -218,10 +218,12 @@ def test_mask_marks_the_ids_that_counting_counts(toy, toy_recipe) -> None:
         "assistant",
     )
     encoding = toy_recipe.tokenizer.backend.encode(text, add_special_tokens=False)
-    bounds = np.array(encoding.offsets, np.int64).reshape(-1, 2)
     for masks in (False, True):
-        counted = np.array(encoding.ids)[mask_of(bounds, spans, masks)]
-        assert counted.tolist() == np.concatenate(ids_inside(encoding, spans, masks=masks)).tolist()
+        for limit in (None, len(encoding.ids) // 2):
+            mask = counted_mask(encoding, spans, masks=masks, limit=limit)
+            inside = ids_inside(encoding, spans, masks=masks, limit=limit)
+            counted = np.array(encoding.ids[:limit])[mask]
+            assert counted.tolist() == np.concatenate(inside).tolist()
     assert len(counted)
 
 

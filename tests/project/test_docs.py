@@ -16,6 +16,7 @@ import pytest
 
 from vocabtrim_core.cli import COMMANDS
 from vocabtrim_core.cli.run import parser
+from vocabtrim_core.forecast.evidence import Evidence
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -115,6 +116,14 @@ def test_a_command_in_the_documentation_is_one(page, line):
             parser(COMMANDS).parse_args(argv)
     else:
         parser(COMMANDS).parse_args(argv)
+
+
+def test_the_columns_of_own_measurements_are_fields():
+    page = (ROOT / "docs" / "forecast.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.+?) \|", page.partition("| columns |")[2], re.MULTILINE)
+    columns = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert len(columns) > 15
+    assert columns <= set(Evidence.__struct_fields__)
 
 
 def test_there_are_commands_to_check():

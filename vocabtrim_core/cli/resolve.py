@@ -48,8 +48,6 @@ def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
     Raises:
         InputError: It is not found, or is another one.
     """
-    from dataclasses import replace
-
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     provenance = counts.provenance
@@ -62,6 +60,22 @@ def tokenizer_of(counts: TokenCounts, spec: str | None) -> Tokenizer:
             f"The tokenizer of {counts.name}, {provenance.tokenizer}, is not found by its name; "
             "give it with --tokenizer."
         ) from error
+    return same_tokenizer(tokenizer, counts)
+
+
+def same_tokenizer(tokenizer: Tokenizer, counts: TokenCounts) -> Tokenizer:
+    """Give a tokenizer the V of counts that were made with it.
+
+    Args:
+        tokenizer: The tokenizer.
+        counts: The counts.
+
+    Returns:
+        The tokenizer, with V of the counts. InputError where it is another one.
+    """
+    from dataclasses import replace
+
+    provenance = counts.provenance
     if tokenizer.fingerprint != provenance.tokenizer_sha256:
         raise InputError(
             f"{tokenizer.name} is not the tokenizer that {counts.name} was counted with "

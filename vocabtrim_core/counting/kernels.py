@@ -74,3 +74,16 @@ def owners(ids: Array, at: Array, size: int) -> tuple[Array, Array]:
             else:
                 who[0, token] = who[1, token] = -2
     return who, often
+
+
+@numba.njit(cache=True, nogil=True)
+def previous_distances(ids: Array, at: Array, size: int) -> Array:
+    """int64[n]: how many tokens earlier the same id stands in its conversation; 0 for nowhere."""
+    last = np.full(size, -1, np.int64)
+    found = np.zeros(len(ids), np.int64)
+    for c in range(len(at) - 1):
+        for i in range(at[c], at[c + 1]):
+            if last[ids[i]] >= at[c]:
+                found[i] = i - last[ids[i]]
+            last[ids[i]] = i
+    return found

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
+from vocabtrim_core.forecast.length_at_coverage import lengths_at
 
 
 def expected_length(coverage: float, full_length: float, depth: int) -> tuple[float, float]:
     """Forecast the acceptance length of a draft that proposes kept tokens only.
-
-    The model of `forecast.retraining` for rows that are cut out, under the bound on a perfect draft
-    that counts alone give.
 
     Args:
         coverage: Share of the traffic's tokens that are kept, 0..1.
@@ -24,8 +19,5 @@ def expected_length(coverage: float, full_length: float, depth: int) -> tuple[fl
     Raises:
         InputError: `full_length` is outside 1..depth + 1.
     """
-    coverages = np.array([coverage, 1.0])  # the trimmed vocabulary, and the full one
-    ceiling = order_free_ceiling(coverages, depth)
-    model = AcceptanceModel(coverages, ceiling, depth, full_length, training="sliced")
-    low, high = model.interval()
-    return float(low[0]), float(high[0])
+    ((low, _, high),) = lengths_at([coverage], full_length, depth, "sliced")
+    return low, high

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from vocabtrim_core.corpora import Corpus, MessageBatch, SkipReport
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.templates.chat_template import Span
+from vocabtrim_core.templates.spans import Span, counted_mask
 
 TOGETHER = 256  # conversations encoded in one call, which the tokenizer spreads over the cores
 
@@ -204,28 +204,8 @@ def _encoded(
         encodings = backend.encode_batch([text for text, _ in pairs], add_special_tokens=False)
         for (text, spans), encoding in zip(pairs, encodings, strict=True):
             ids = np.array(encoding.ids[: recipe.max_length], np.int32)
-            bounds = np.array(encoding.offsets, np.int64).reshape(-1, 2)[: len(ids)]
-            yield ids, mask_of(bounds, spans, template.masks), is_held_out(text, share)
-
-
-def mask_of(bounds: np.ndarray, spans: Sequence[Span], masks: bool) -> np.ndarray:
-    """Mark the tokens inside spans of characters, by the rule of `templates.spans.ids_inside`.
-
-    Args:
-        bounds: int64[n, 2], first and last + 1 character of each token.
-        spans: (first, last + 1) characters, ascending.
-        masks: Whether the template marks assistant text itself; then a token that begins before a
-            span and reaches into it counts too.
-
-    Returns:
-        bool[n].
-    """
-    counted = np.zeros(len(bounds), bool)
-    starts, ends = bounds.T
-    for start, end in spans:
-        first = np.searchsorted(ends, start, "right") if masks else np.searchsorted(starts, start)
-        counted[first : np.searchsorted(starts, end)] = True
-    return counted
+            mask = counted_mask(encoding, spans, masks=template.masks, limit=recipe.max_length)
+            yield ids, mask, is_held_out(text, share)
 
 
 def _text_and_spans(batch: MessageBatch, i: int, recipe: CountConfig) -> tuple[str, list[Span]]:

@@ -149,7 +149,7 @@ def acceptance_figure(info: AcceptanceInfo, palette: Palette = LIGHT) -> go.Figu
         fillcolor=clear(palette.accent, 0.25),
         line={"width": 0},
         mode="lines",
-        name="Acceptance length, between the two extremes",
+        name="Acceptance length, 90 % band",
         hoverinfo="skip",
     )
     figure.add_scatter(

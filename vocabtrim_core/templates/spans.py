@@ -132,3 +132,15 @@ def ids_inside(
         first = np.searchsorted(ends, start, "right") if masks else np.searchsorted(starts, start)
         found.append(ids[first : np.searchsorted(starts, end)])
     return found
+
+
+def counted_mask(
+    encoding: Encoding, spans: Sequence[Span], *, masks: bool = False, limit: int | None = None
+) -> np.ndarray:
+    """bool[n]: the tokens of an encoded text that `ids_inside` would give."""
+    starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2)[:limit].T
+    counted = np.zeros(len(starts), bool)
+    for start, end in spans:
+        first = np.searchsorted(ends, start, "right") if masks else np.searchsorted(starts, start)
+        counted[first : np.searchsorted(starts, end)] = True
+    return counted
