@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.ui import sizes, state, tokens
 from pages.ui.charts.live_chart import curve_payload, curve_store, live_chart
-from pages.ui.explore import actions, details_view
+from pages.ui.explore import actions, decision_view, details_view
 from pages.ui.explore.controls import controls, draft_menu
 from pages.ui.format import choice_sentence
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
@@ -56,6 +56,7 @@ def explore(stored) -> None:
             curve.padding_note(choice.k),
         )
         st.markdown(" ".join(filter(None, sentences)))
+        decision_view.card(stored, settings, tradeoff)
     with buttons_place:
         actions.buttons(stored, settings, tradeoff, choice)
     if choice:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import jobpanel, report_state, restore, state, vocabularies
+from pages.ui import forecasts, jobpanel, report_state, restore, state, vocabularies
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.handover import contents_form, files_view, report_view, trim_view
@@ -36,6 +36,8 @@ def handing(stored) -> list[list[str]]:
             f"counted {MEASURED}. "
             + (f"It is {plain(choice.own.about)}." if choice.own else "Chosen on Explore.")
         )
+        if facts.decision:
+            forecasts.card(facts.decision, facts.full.k)
     with right:
         report_view.report(facts, argv)
         jobpanel.watch(lambda: jobpanel.unfinished("report"), "report")

@@ -85,14 +85,22 @@ def forecast_of(
         Acceptance and forecast. InputError where the settings give none.
     """
     acceptance = acceptance_of(stored.key, served.key, settings, tradeoff.curve, served)
-    predicted = forecast(
-        acceptance.model,
-        cycles or CycleRange.of(settings, tradeoff.architecture),
-        baseline_k=baseline_k,
-        k_min=tradeoff.k_min,
-        k_max=tradeoff.k_max,
-    )
-    return acceptance, predicted
+    cycles = cycles or CycleRange.of(settings, tradeoff.architecture)
+    names = (stored.key, served.key, settings)
+    bounds = (baseline_k, tradeoff.k_min, tradeoff.k_max)
+    return acceptance, _forecast(names, cycles, bounds, acceptance)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _forecast(
+    names: tuple[str, str, ForecastSettings],
+    cycles: CycleRange,
+    bounds: tuple[int | None, int, int | None],
+    _acceptance: Acceptance,
+) -> Forecast:
+    """Cached by what names the acceptance, the cycle times, the baseline and the bounds."""
+    baseline_k, k_min, k_max = bounds
+    return forecast(_acceptance.model, cycles, baseline_k=baseline_k, k_min=k_min, k_max=k_max)
 
 
 def decision_of(

@@ -139,6 +139,16 @@ def _held_out(choice: SelectionSpec, stored: StoredCounts) -> HeldOutCoverage | 
     return held_out_of(stored.counts, choice.k, responses, load_shards(stored.key))
 
 
+def served_of(key: str, stored: StoredCounts) -> StoredCounts:
+    """The text to be served; the counted set itself where none is chosen or it is gone.
+
+    Args:
+        key: key of the text to be served, "" for none.
+        stored: the counted set that the choice is made on.
+    """
+    return next((counted for counted in state.counted_sets() if counted.key == key), stored)
+
+
 @st.cache_resource(max_entries=6, show_spinner="Measuring the choice")
 def _facts(
     text: str,
@@ -186,5 +196,5 @@ def facts_of(
     """
     measured = report_forecast.chosen(choice.k, stored.counts.vocab_size)
     keys, names = (tuple(each.key for each in some) for some in (sets, measured))
-    served = next((s for s in state.counted_sets() if s.key == choice.served), stored)
+    served = served_of(choice.served, stored)
     return _facts(choice.dumps(), keys, title, names, stored, served, sets, measured)

@@ -405,8 +405,8 @@ def test_forecast_from_measurements(ok, llama):
     assert row["accept_length"] == [pytest.approx(2.65)] * 3
     assert row["gains"]["128256"] == [pytest.approx(2.65 / 2.89 * 0.01677 / 0.01493 - 1)] * 3
     decision = result["decision"]
-    assert decision["equivalent"][0] <= decision["k"] <= decision["equivalent"][1]
-    assert result["decision_text"][0] == f"Serve {decision['k']:,} of 128,256 tokens."
+    assert decision["equivalent"][0] <= decision["recommended_k"] <= decision["equivalent"][1]
+    assert f"{decision['k']:,} of 128,256 tokens" in result["decision_text"][0]
     assert result["basis"] == "in sample"
     assert "In sample" in " ".join(result["assumptions"])
     assert result["streams"] == []

@@ -10,6 +10,7 @@ from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
 from vocabtrim_core.forecast.cycle_model import roofline
 from vocabtrim_core.forecast.decision import Served, decide
+from vocabtrim_core.forecast.decision_text import decision_text, gain_text
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.tradeoff import TradeOff
@@ -40,11 +41,11 @@ def test_the_optimum_of_the_utility_is_served_where_it_is_as_good_as_the_fastest
     text = served("chat", tradeoff.curve.coverage)
     answer = decide(tradeoff, [text])
     low, high = answer.equivalent
-    assert low <= answer.k <= high
-    if low <= tradeoff.optimum.k <= high:
-        assert (answer.k, answer.reason) == (tradeoff.optimum.k, "utility")
+    assert low <= answer.recommended_k <= high
+    assert answer.k == tradeoff.optimum.k
+    assert (answer.recommended_k == answer.k) == (low <= answer.k <= high)
     # What is called equivalent is: against the fastest, the band holds "no difference".
-    for k in (low, answer.k, high):
+    for k in (low, answer.recommended_k, high):
         assert text.forecast.gain(k, answer.fastest_k).high >= -1e-9
     assert text.forecast.gain(max(low - 500, 1), answer.fastest_k).high < 0 or low <= 500
 
@@ -54,7 +55,7 @@ def test_never_more_tokens_than_the_choosing_text_has_seen():
     # The text to be served has far more tokens, so that the forecast alone asks for many.
     wide = CoverageCurve.of(zipf(60_000, 0.7)).coverage
     answer = decide(tradeoff, [served("wide", wide)])
-    assert answer.k <= 900
+    assert answer.recommended_k <= 900
     assert answer.equivalent[1] <= 900
     assert answer.fastest_k <= 900
 
@@ -63,7 +64,7 @@ def test_a_chosen_size_stands_and_the_worst_text_is_named():
     tradeoff = tradeoff_of(zipf(40_000, 1.1))
     good, bad = tradeoff.curve.coverage, CoverageCurve.of(zipf(90_000, 0.6)).coverage
     answer = decide(tradeoff, [served("good", good), served("bad", bad)], chosen_k=5_000)
-    assert (answer.k, answer.reason, answer.served) == (5_000, "chosen", "bad")
+    assert (answer.k, answer.served) == (5_000, "bad")
     assert answer.coverage == pytest.approx(bad[4_999])
     assert set(answer.gains) == {V, 32_000}
 
@@ -81,3 +82,33 @@ def test_little_to_win_is_said():
     tradeoff = tradeoff_of(zipf(30_000, 1.3))
     h200 = decide(tradeoff, [served("chat", tradeoff.curve.coverage, "h200")], chosen_k=31_000)
     assert not h200.worth_it
+
+
+@pytest.mark.parametrize(
+    ("k", "headline"), [(20, "are too few: serve"), (90_000, "are too many: serve")]
+)
+def test_a_size_that_is_not_equivalent_is_said_to_be_too_few_or_too_many(k, headline):
+    tradeoff = tradeoff_of(zipf(5_000, 1.1))
+    answer = decide(tradeoff, [served("chat", tradeoff.curve.coverage)], chosen_k=k)
+    text = decision_text(answer, V)
+    assert f"{k:,} of 128,256 tokens" in text.headline
+    assert headline in text.headline
+    assert f"serve {answer.recommended_k:,}." in text.headline
+    assert answer.recommended_k in answer.equivalent
+    assert f"Expected of {k:,}" in text.expected
+
+
+def test_the_decision_in_sentences():
+    tradeoff = tradeoff_of(zipf(40_000, 1.1))
+    text = served("function_calling_test", tradeoff.curve.coverage)
+    answer = decide(tradeoff, [text], chosen_k=13_264, stability=(11_000, 15_000))
+    words = decision_text(answer, V)
+    low, high = answer.equivalent
+    assert words.headline == "Serve 13,264 of 128,256 tokens."
+    assert words.equivalent.startswith(f"Anything from {low:,} to {high:,} is equivalent")
+    assert "k* between 11,000 and 15,000" in words.equivalent
+    gain = answer.gains[V]
+    assert gain_text(gain) in words.expected
+    assert words.expected.endswith("on function_calling_test (another set).")
+    assert f"{100 * answer.break_even.coverage:.1f}%" in words.break_even
+    assert f"alpha {answer.equivalent_alpha:g}" in words.alpha

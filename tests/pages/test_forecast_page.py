@@ -73,7 +73,7 @@ def test_a_measurement_is_the_source_and_every_size_is_held_against_it(chat):
     said = words(app)
     assert "From the measurement on SGLang 1 on A100 with MT-Bench, 1 at once, 3 draft" in said
     assert "Each of 4 sizes, predicted from the others alone, is off by" in said
-    assert "the forecast recommends **" in said
+    assert "the decision is **" in said
     command = app.code[0].value
     assert f"--measurement {first.key} --batch 1" in command
     table = app.dataframe[-1].value

@@ -26,6 +26,8 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.exports import ExportContext, export
 from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.decision import Served, decide
+from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
@@ -365,8 +367,10 @@ def test_the_text_to_be_served_reaches_what_is_handed_over(sets, served):
     app = opened("present", sets, choice=urlencode(saved.query()))
     counts = sets[served or "chat"]
     curve = CoverageCurve.of(sets["chat"])
-    acceptance, _ = acceptance_on(curve, counts, find_responses(counts.key, counts), 3, 2.5)
-    low, high = forecast(acceptance, CycleRange.of(settings, LLAMA)).against(40, SIZE)
+    responses = find_responses(counts.key, counts)
+    acceptance = acceptance_on(curve, counts, settings, responses=responses)
+    assert acceptance.basis == ("another set" if served else "held out")
+    low, high = forecast(acceptance.model, CycleRange.of(settings, LLAMA)).against(40, SIZE)
     shown = component(app, "hero")["hero"]["numbers"][-1]
     assert shown["label"] == "Throughput, forecast"
     ends = [float(end) for end in shown["value"].replace("\N{MINUS SIGN}", "-").split(" to ")]
@@ -476,42 +480,48 @@ def test_mixing_one_set_alone_is_that_set(sets):
 
 
 def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="chat"):
+    """The library's forecast and decision for the page's controls."""
     from vocabtrim_core.counting.response_files import find_responses
 
-    curve = CoverageCurve.of(sets["chat"])
     counts = sets[served]
     settings = ForecastSettings(length, depth, hardware=hardware, batch=batch)
     responses = find_responses(counts.key, counts)
-    model = acceptance_on(curve, counts, settings, responses=responses).model
-    return forecast(model, CycleRange.of(settings, LLAMA))
+    _, tradeoff = choice(sets)
+    acceptance = acceptance_on(tradeoff.curve, counts, settings, responses=responses)
+    predicted = forecast(acceptance.model, CycleRange.of(settings, LLAMA))
+    text = Served(acceptance.served, acceptance.basis, predicted)
+    return predicted, decide(tradeoff, [text])
 
 
 def test_forecast_says_what_the_library_says(sets):
-    app = opened("forecast", sets)
-    found = expected(sets)
+    app = opened("forecast", sets, alpha=str(ALPHA))
+    predicted, decision = expected(sets)
     data = component(app, "recommended")
-    assert data["recommended"] == found.recommended_k
-    assert data["range"] == list(found.recommended_range)
+    assert data["recommended"] == decision.recommended_k
+    assert data["range"] == list(decision.equivalent)
     assert data["k_own"] is None
-    at = data["k"].index(found.recommended_k)
-    assert data["middle"][at] == found.middle[found.recommended_k - 1]
-    low, high = found.against(found.recommended_k, SIZE)
-    assert f"**{100 * low:+.1f}% to {100 * high:+.1f}%** against all 128,256" in words(app).replace(
-        "\N{MINUS SIGN}", "-"
-    )
-    assert "The ceiling" not in words(app)
+    at = data["k"].index(decision.k)
+    assert data["middle"][at] == predicted.middle[decision.k - 1]
+    said = words(app)
+    for sentence in decision_text(decision, SIZE).sentences():
+        assert sentence.split("(")[0].strip() in said.replace("\\", "") + captions(app)
+    assert "(held out)" in said
+
+
+def captions(app):
+    return "\n".join(caption.value for caption in app.caption)
 
 
 def test_forecast_follows_its_controls(sets):
-    app = opened("forecast", sets)
+    app = opened("forecast", sets, alpha=str(ALPHA))
     app.slider(key="depth").set_value(5).run()
     app.slider(key="tau").set_value(3.5)
     app.select_slider(key="batch").set_value(64)
     app.selectbox(key="served").set_value(sets["calls"].key)
     app.selectbox(key="hardware").set_value("h200").run()
     assert not app.exception
-    found = expected(sets, "h200", 5, 3.5, 64, "calls")
-    assert component(app, "recommended")["recommended"] == found.recommended_k
+    _, decision = expected(sets, "h200", 5, 3.5, 64, "calls")
+    assert component(app, "recommended")["recommended"] == decision.recommended_k
     command = app.code[0].value
     for part in (
         "--depth 5",
@@ -521,6 +531,16 @@ def test_forecast_follows_its_controls(sets):
         f"--on {sets['calls'].key}",
     ):
         assert part in command
+
+
+def test_explore_and_hand_over_carry_the_same_decision(sets):
+    _, decision = expected(sets)
+    headline, equivalent, expected_gain, *_ = decision_text(decision, SIZE)
+    app = opened("explore", sets, alpha=str(ALPHA))
+    for sentence in (headline, equivalent, expected_gain):
+        assert sentence.split("(")[0].strip() in words(app)
+    app = opened("handover", sets, alpha=str(ALPHA))
+    assert expected_gain.split("(")[0].strip() in words(app)
 
 
 def test_forecast_from_two_measurements(sets):
@@ -535,7 +555,7 @@ def test_forecast_from_two_measurements(sets):
 
 
 def test_forecast_hands_its_size_and_alpha_to_explore(sets):
-    app = opened("forecast", sets)
+    app = opened("forecast", sets, alpha=str(ALPHA))
     best = component(app, "recommended")["recommended"]
     app.button(key="use_k").click().run()
     assert app.title[0].value == "Explore"

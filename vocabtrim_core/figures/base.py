@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -101,3 +102,24 @@ def clear(colour: str, opacity: float) -> str:
     """
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({r},{g},{b},{opacity})"
+
+
+def mark_size(figure: go.Figure, k: int, text: str, palette: Palette) -> None:
+    """Mark a size on a logarithmic size axis, with a line and a label above it.
+
+    Args:
+        figure: The figure, which has the axis already.
+        k: The size.
+        text: The label.
+        palette: The colours.
+    """
+    figure.add_vline(x=k, line={"color": palette.muted, "dash": "dot", "width": 1.5})
+    figure.add_annotation(
+        x=math.log10(k),  # Plotly places annotations by the logarithm, shapes by the value
+        y=1.0,
+        yref="paper",
+        yanchor="bottom",
+        showarrow=False,
+        text=text,
+        font={"color": palette.ink, "size": 12},
+    )

@@ -8,7 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
+from vocabtrim_core.figures.base import (
+    LIGHT,
+    Palette,
+    clear,
+    layout,
+    log_sizes,
+    mark_size,
+    size_axis,
+)
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.calibration import CalibrationCheck
 
@@ -148,19 +156,9 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
         },
         hovertemplate="%{x:,} tokens<br>measured %{y:,.1f} tokens/s<extra></extra>",
     )
-    figure.add_vline(
-        x=info.recommended,
-        line={"color": palette.muted, "dash": "dot", "width": 1.5},
-        annotation={
-            "text": f"recommended {info.recommended:,}",
-            "yref": "paper",
-            "y": 0.02,
-            "yanchor": "bottom",
-            "font": {"color": palette.muted, "size": 12},
-        },
-    )
     layout(figure, palette, height=420, hovermode="closest")
     size_axis(figure, int(info.k[-1]))
+    mark_size(figure, info.recommended, f"fastest {info.recommended:,}", palette)
     # Sizes far below the measured ones would stretch the axis.
     middle = info.middle[info.k >= min(info.at) / 4]
     values = [*info.least, *info.most, *info.measured, float(middle.min()), float(middle.max())]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, size_axis
+from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, mark_size, size_axis
 from vocabtrim_core.forecast.concurrency import StreamGain
 from vocabtrim_core.forecast.evidence import Checked
 from vocabtrim_core.forecast.head_format import HeadBytes
@@ -152,10 +152,6 @@ def head_bytes_figure(
     layout(figure, palette, height=360)
     size_axis(figure, int(found.k[-1]))
     for size, label in ((k, f"{k:,}"), *cases):
-        figure.add_vline(
-            x=size,
-            line={"color": palette.muted, "width": 1, "dash": "dot"},
-            annotation={"text": label, "font": {"color": palette.ink, "size": 12}},
-        )
+        mark_size(figure, size, label, palette)
     figure.update_yaxes(title_text="Head bytes saved per cycle", ticksuffix="%", range=[0, 102])
     return figure

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
+from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, mark_size
 from vocabtrim_core.generalization.uncertainty import Optimism
 
 
@@ -139,13 +139,8 @@ def optimism_figure(optimism: Optimism, k: int, palette: Palette = LIGHT) -> go.
             line={"color": colour, "width": 2.5, "dash": dash},
             hovertemplate="%{x:,} tokens cover %{y:.2f}%",
         )
-    figure.add_vline(
-        x=k,
-        line={"color": palette.muted, "dash": "dot", "width": 1},
-        annotation_text=f"k = {k:,}",
-        annotation_font={"color": palette.muted, "size": 12},
-    )
     layout(figure, palette, height=400, hovermode="x unified")
+    mark_size(figure, k, f"k = {k:,}", palette)
     first = int(np.searchsorted(optimism.ks, min(1000, k)))
     figure.update_xaxes(
         type="log",

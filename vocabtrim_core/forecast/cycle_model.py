@@ -135,7 +135,7 @@ class CycleRange:
         Raises:
             InputError: The hardware is unknown, or the settings give no cycle time.
         """
-        if len({k for k, _ in settings.cycles}) > 1:
+        if len(settings.cycles) > 1:
             return cls.measured(settings.cycles)
         hardware = device(settings.hardware)
         if settings.cycles:

@@ -20,11 +20,9 @@ class Decision:
     """A size with what speaks for it.
 
     Attributes:
-        k: Tokens to serve.
-        equivalent: Smallest and largest k that are as good on this evidence, k within.
-        reason: Why this k: "chosen", "utility" (the optimum of the utility), "fastest" (the
-            optimum of the forecast) or "nearest" (the equivalent size next to the optimum of the
-            utility).
+        k: The size in view: the user's own, else the optimum of the utility.
+        recommended_k: `k` where it is as good as the fastest, else the nearest size that is.
+        equivalent: Smallest and largest size that are as good as the fastest on this evidence.
         optimum_k: The optimum of the utility at `alpha`.
         alpha: Weight of coverage in the utility.
         fastest_k: The k of the highest expected throughput.
@@ -38,8 +36,8 @@ class Decision:
     """
 
     k: int
+    recommended_k: int
     equivalent: tuple[int, int]
-    reason: str
     optimum_k: int
     alpha: float
     fastest_k: int
@@ -74,49 +72,39 @@ def decide(
     chosen_k: int | None = None,
     stability: tuple[int, int] | None = None,
 ) -> Decision:
-    """The size to serve.
+    """What to serve.
 
-    A chosen size stands. Else the optimum of the utility is served where the forecast finds it as
-    good as the fastest size, and else the nearest size that is: with the fewer bytes where two are
-    as near. It never has more tokens than the choosing text has seen.
+    The size in view is served where the forecast finds it as good as the fastest size, and else
+    the nearest size that is, with the fewer bytes where two are as near. No size is recommended
+    that has more tokens than the choosing text has seen.
 
     Args:
         tradeoff: Utility, bounds and floor.
         served: One or more texts; the answer is for the one that gains least.
-        chosen_k: The user's own size, if any.
+        chosen_k: The user's own size; None for the optimum of the utility.
         stability: Interval of k* over samples of the text, if computed.
 
     Returns:
         The decision.
+
+    Raises:
+        InputError: No size within the bounds reaches the floor.
     """
     size = tradeoff.curve.vocab_size
     seen = min(tradeoff.curve.distinct, tradeoff.last_k)
     optimum = min(tradeoff.optimum.k, max(seen, tradeoff.k_min))
-    first = chosen_k or optimum
-    worst = min(served, key=lambda text: text.forecast.gain(first, size).middle)
+    k = chosen_k or optimum
+    worst = min(served, key=lambda text: text.forecast.gain(k, size).middle)
     forecast = worst.forecast
     within = np.flatnonzero(tradeoff.within()) + 1
     within = within[within <= max(seen, int(within[0]))]
     fastest = int(within[np.argmax(forecast.middle[within - 1])])
     as_good = within[forecast.relative(within, fastest)[2] >= 1]
-    if chosen_k:
-        k, reason = chosen_k, "chosen"
-    else:
-        k = int(as_good[np.argmin(np.abs(as_good - optimum))])
-        reason = "utility" if k == optimum else "fastest" if k == fastest else "nearest"
-    ends = (
-        (int(min(as_good[0], k)), int(max(as_good[-1], k)))
-        if reason != "chosen"
-        else (
-            int(as_good[0]),
-            int(as_good[-1]),
-        )
-    )
     baselines = [base for base in (size, SHIPPED_K) if base <= size]
     return Decision(
         k=k,
-        equivalent=ends,
-        reason=reason,
+        recommended_k=int(as_good[np.argmin(np.abs(as_good - k))]),
+        equivalent=(int(as_good[0]), int(as_good[-1])),
         optimum_k=optimum,
         alpha=tradeoff.alpha,
         fastest_k=fastest,

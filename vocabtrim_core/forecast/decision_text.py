@@ -51,7 +51,7 @@ def decision_text(decision: Decision, vocab_size: int) -> DecisionText:
         Its sentences.
     """
     return DecisionText(
-        f"Serve {decision.k:,} of {vocab_size:,} tokens.",
+        _headline(decision, vocab_size),
         _equivalent(decision),
         _expected(decision),
         _break_even(decision),
@@ -60,17 +60,22 @@ def decision_text(decision: Decision, vocab_size: int) -> DecisionText:
     )
 
 
+def _headline(decision: Decision, vocab_size: int) -> str:
+    if decision.recommended_k == decision.k:
+        return f"Serve {decision.k:,} of {vocab_size:,} tokens."
+    word = "few" if decision.k < decision.recommended_k else "many"
+    return (
+        f"{decision.k:,} of {vocab_size:,} tokens are too {word}: serve {decision.recommended_k:,}."
+    )
+
+
 def _equivalent(decision: Decision) -> str:
     low, high = decision.equivalent
-    span = f"from {low:,} to {high:,}"
-    if low <= decision.k <= high:
-        text = (
-            f"Anything {span} is equivalent on this evidence."
-            if low < high
-            else "No other size is equivalent on this evidence."
-        )
-    else:
-        text = f"On this evidence sizes {span} are faster."
+    text = (
+        f"Anything from {low:,} to {high:,} is equivalent on this evidence."
+        if low < high
+        else "No other size is equivalent on this evidence."
+    )
     if decision.stability:
         least, most = decision.stability
         text += f" Another sample of the text would put k* between {least:,} and {most:,}."
@@ -79,7 +84,8 @@ def _equivalent(decision: Decision) -> str:
 
 def _expected(decision: Decision) -> str:
     gains = ", ".join(f"{gain_text(gain)} over {k:,}" for k, gain in decision.gains.items())
-    return f"Expected {gains}, on {decision.served} ({decision.basis})."
+    of = "" if decision.recommended_k == decision.k else f" of {decision.k:,}"
+    return f"Expected{of} {gains}, on {decision.served} ({decision.basis})."
 
 
 def _break_even(decision: Decision) -> str:

@@ -65,7 +65,7 @@ class ForecastChart extends SizeChart {
     this.mark(".optimum", data.recommended, 0);
     const own = data.k_own;
     this.mark(".manual", own, own && Math.abs(this.x(own) - this.x(data.recommended)) < 76 ? 1 : 0);
-    this.drawEnds([["utility", "Middle", this.value("middle", this.size)]]);
+    this.drawEnds([["utility", "Expected", this.value("middle", this.size)]]);
     this.find(".release").hidden = !own;
     for (const [name, value, note, badge] of data.tiles) this.tile(name, value, note, badge);
     const live = this.find(".live");

@@ -32,7 +32,7 @@ FORECAST_TILES: tuple[Tile, ...] = (
     ("full", "Tokens/s against V", "estimated", "estimated"),
     ("shipped", "Tokens/s against 32,000", "estimated", "estimated"),
     ("rate", "Tokens per second", "estimated", "estimated"),
-    ("alpha", "Alpha implied", "estimated", "estimated"),
+    ("alpha", "Equivalent alpha", "estimated", "estimated"),
 )
 
 
@@ -75,7 +75,7 @@ _FORECAST = _chart(
     "forecast_chart",
     "Predicted throughput against draft vocabulary size",
     FORECAST_TILES,
-    '<span class="utility">Middle of the interval</span>',
+    '<span class="utility">Expected</span>',
     "",
     "Move over the chart to read any size; click to see what one would do. Arrow keys and Enter do "
     "the same.",

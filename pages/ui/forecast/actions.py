@@ -8,6 +8,7 @@ import streamlit as st
 
 from pages.ui import state
 from pages.ui.router import page as page_of
+from pages.ui.session import session
 from vocabtrim_core.fields.leaf import to_query
 from vocabtrim_core.selection_spec.settings import Settings
 
@@ -29,14 +30,15 @@ def actions(answer) -> None:
         answer: the forecast.
     """
     settings = state.settings(answer.size)
+    size = answer.k if session.forecast_k else answer.decision.recommended_k
     with st.container(horizontal=True, gap="small"):
         if st.button(
-            f"Use {answer.k:,} tokens on Explore",
+            f"Use {size:,} tokens on Explore",
             type="primary",
             icon=":material/tune:",
             key="use_k",
         ):
-            use_on_explore(replace(settings, k=answer.k))
+            use_on_explore(replace(settings, k=size))
         alpha = answer.decision.equivalent_alpha
         explanation = f"The alpha whose optimum is {answer.decision.fastest_k:,}, the fastest size."
         if st.button(

@@ -67,7 +67,7 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
         assumed.cycles(tradeoff.architecture),
         _baseline(curve.vocab_size),
     )
-    k = min(k, curve.vocab_size) if k else None
+    k = min(k, curve.vocab_size) if k else state.settings(curve.vocab_size).k
     decision = forecasts.decision_of(tradeoff, basis, predicted, k)
     responses = eval_sets.responses_of(served.key, served.counts)
     sharp = responses is not None and responses.tokens > 0
@@ -147,7 +147,7 @@ def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
         **series,
         "vocab_size": size,
         "baseline": predicted.baseline_k,
-        "recommended": answered.decision.k if not picked else answered.decision.fastest_k,
+        "recommended": answered.decision.recommended_k,
         "range": [first, last],
         "k_own": answered.k if picked else None,
         "tiles": tiles,

@@ -7,6 +7,7 @@ from pathlib import Path
 from streamlit.components.v2 import component
 
 from pages.ui.format import PAPER, megabytes, one_in, percent
+from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.report.data import Elsewhere, Facts, Option
 from vocabtrim_core.report.phrasing import against
 
@@ -68,11 +69,12 @@ def _hero(facts: Facts) -> dict[str, object]:
         "speed there, never a wrong answer."
     )
     settings, own = facts.material.choice.settings, facts.material.choice.own
+    decided = decision_text(facts.decision, full.k).equivalent if facts.decision else ""
     how = f"{'your choice' if settings.k else 'exact optimum'} at alpha {settings.alpha:g}"
     return {
         "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
         "lead": f"They make up {percent(coverage)} of what {counts.name} writes, and a draft step "
-        f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost}",
+        f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost} {decided}".rstrip(),
         "numbers": [
             {
                 "label": "Draft vocabulary",
@@ -127,12 +129,13 @@ def _throughput(facts: Facts) -> list[dict[str, object]]:
     if facts.chosen.gain is None:
         return []
     low, high = facts.chosen.gain
+    on = f", on {facts.decision.served} ({facts.decision.basis})" if facts.decision else ""
     return [
         {
             "label": "Throughput, forecast",
             "value": f"{_points(low)} to {_points(high)}",
             "unit": "%",
-            "note": full,
+            "note": f"{full}{on}",
             "kind": "estimated",
         }
     ]
