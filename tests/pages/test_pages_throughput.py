@@ -23,7 +23,8 @@ from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing
 from vocabtrim_core.serving.measurement import Configuration, Measurement
-from vocabtrim_core.serving.statistics import interval, verdict
+from vocabtrim_core.serving.statistics import interval
+from vocabtrim_core.serving.verdict import verdict
 
 testing = Lazy("streamlit.testing.v1")
 

@@ -21,7 +21,8 @@ from vocabtrim_core.serving.importers import (
     save_once,
 )
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.statistics import acceptance_length, verdict
+from vocabtrim_core.serving.statistics import acceptance_length
+from vocabtrim_core.serving.verdict import verdict
 
 EAGLE3 = {
     "model": "org/llama-eagle3",

@@ -9,7 +9,8 @@ from vocabtrim_core.report.svg import thousands
 from vocabtrim_core.report.tables import csv_text
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.paper_comparison import PaperComparison, compare_with_paper
-from vocabtrim_core.serving.statistics import RatioInterval, Row, summary
+from vocabtrim_core.serving.statistics import RatioInterval
+from vocabtrim_core.serving.summary import Row, summary
 
 TOY = "toy target"
 

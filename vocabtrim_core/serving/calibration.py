@@ -19,13 +19,8 @@ from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_lengt
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
-from vocabtrim_core.serving.statistics import (
-    RatioInterval,
-    acceptance_length,
-    interval,
-    listed,
-    quantile,
-)
+from vocabtrim_core.serving.statistics import RatioInterval, acceptance_length, interval, quantile
+from vocabtrim_core.wording import listed
 
 if TYPE_CHECKING:
     from vocabtrim_core.serving.latency_probe import Probe
