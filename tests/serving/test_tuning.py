@@ -85,7 +85,7 @@ def test_the_optimum_is_found_in_a_part_of_the_space(storage):
     assert best is not None
     assert best.value is not None
     assert best.value > 200 - 5.5
-    assert (best.runs, best.acceptance_length) == (2, 2.5)
+    assert (best.runs, best.acceptance_length) == (2, (100 - 1) / 40)
     assert found.best_so_far[-1] == best.value
     assert sorted(found.best_so_far) == found.best_so_far
 

@@ -13,6 +13,7 @@ from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.summary import Row, summary
 
 TOY = "toy target"
+SGLANGS = "Tokens/verification (SGLang's length)"
 
 
 def take_along(measurements: Sequence[Measurement], concurrency: int) -> dict[str, bytes]:
@@ -83,6 +84,7 @@ def _numbers(row: Row) -> dict[str, object]:
         "± tokens/s": rate and rate.half,
         "Acceptance length": row.acceptance_length,
         "± length": length and length.half,
+        SGLANGS: row.tokens_per_verification,
     }
     for title, latency in (("Latency", row.latency), ("First token", row.first_token)):
         for name in ("mean", "p50", "p95"):

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.measurement import Measurement, Run, added
+from vocabtrim_core.serving.acceptance_length import added
+from vocabtrim_core.serving.measurement import Measurement, Run
 from vocabtrim_core.serving.significance import ALPHA, p_value
 
 CONFIDENCE = 0.95

@@ -30,7 +30,7 @@ class Row:
         k: Draft vocabulary size.
         runs: Number of good runs.
         throughput: Output tokens/s.
-        acceptance_length: Ratio of sums over all runs; see `measurement.LENGTH_HELP`.
+        acceptance_length: Ratio of sums over all runs; see `acceptance_length.LENGTH_HELP`.
         acceptance: Mean acceptance length over runs, with its interval.
         position_acceptance: Share of cycles that accepted the token at draft position 1, 2, …
         latency: Time of the answers, means over runs.
