@@ -165,6 +165,7 @@ RUN = Run("a", 1, 0, 10.0, 100, 10.0, 40, 2.5)
         (RUN, {"settings": {"prompts": 8}}, 92 / 40, False),
         (replace(RUN, accepted=(1, 2)), {"settings": {"prompts": 8}}, 92 / 40, False),
         (RUN, {}, 2.5, True),
+        (RUN, {"settings": {"prompts": "eight"}}, 2.5, True),
         (RUN, {"settings": {"prompts": 8}, "origin": "imported"}, 2.5, True),
         (replace(RUN, accepted=(10, 5, 10, 15)), {"origin": "imported"}, 2.5, False),
         (replace(RUN, acceptance_length=None, verified=None), {}, None, False),

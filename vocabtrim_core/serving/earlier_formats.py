@@ -1,39 +1,36 @@
-"""Measurements that were stored in an earlier format."""
+"""Conversion of stored measurements of an earlier format, on their JSON values."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 from vocabtrim_core.serving.acceptance_length import TOOLS_OWN_LENGTH, length_of
 
-if TYPE_CHECKING:
-    from vocabtrim_core.serving.measurement import Measurement
 
+def from_format_1(measurement: dict[str, Any]) -> dict[str, Any]:
+    """Give a measurement of format 1 the acceptance lengths that `LENGTH_HELP` defines.
 
-def with_stored_definition(measurement: Measurement) -> Measurement:
-    """A measurement of format 1 with acceptance lengths as `LENGTH_HELP` defines them.
+    The lengths of measured runs were tokens / verifications, those of imported runs the tool's;
+    where such a run has a histogram, they are 1 + accepted / verifications already.
 
     Args:
-        measurement: The measurement. The lengths of measured runs are tokens / verifications, those
-            of imported runs the tool's; where such a run has a histogram, they are 1 + accepted /
-            verifications already.
+        measurement: The measurement as JSON values, checked to be one.
 
     Returns:
-        The measurement. Lengths are computed from the histogram, else from the number of prompts;
-        where neither is stored they stay, and a note says so.
+        The measurement as format 2. Lengths are computed from the histogram, else from the number
+        of prompts; where neither is stored they stay, and a note says so.
     """
-    imported = measurement.origin == "imported"
-    answers = None if imported else measurement.settings.get("prompts")
+    imported = measurement.get("origin") == "imported"
+    answers = measurement.get("settings", {}).get("prompts")
+    known = not imported and isinstance(answers, int)
     runs, kept = [], False
-    for run in measurement.runs:
-        if run.acceptance_length is not None and not (imported and run.accepted):
-            generated = None
-            if isinstance(answers, int) and run.tokens is not None:
-                generated = run.tokens - answers
-            length = length_of(run.verified, generated, run.accepted)
+    for run in measurement.get("runs", ()):
+        tokens, accepted = run.get("tokens"), run.get("accepted", ())
+        if run.get("acceptance_length") is not None and not (imported and accepted):
+            generated = tokens - answers if known and tokens is not None else None
+            length = length_of(run.get("verified"), generated, accepted)
             kept |= length is None
-            run = replace(run, acceptance_length=length or run.acceptance_length)
+            run = {**run, "acceptance_length": length or run["acceptance_length"]}
         runs.append(run)
-    notes = (*measurement.notes, *([TOOLS_OWN_LENGTH] if kept else []))
-    return replace(measurement, runs=tuple(runs), notes=notes)
+    notes = [*measurement.get("notes", ()), *([TOOLS_OWN_LENGTH] if kept else ())]
+    return {**measurement, "runs": runs, "notes": notes, "format": 2}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.acceptance_length import added, length_of
-from vocabtrim_core.serving.earlier_formats import with_stored_definition
+from vocabtrim_core.serving.earlier_formats import from_format_1
 from vocabtrim_core.serving.store import Storable, Store
 
 FORMAT = 2  # in 1, the acceptance length of measured runs was tokens / verifications
@@ -296,7 +296,7 @@ MEASUREMENTS = Store(
     "measurement",
     "measurements",
     "`measurements list` names all",
-    lambda earlier: replace(with_stored_definition(earlier), format=FORMAT),
+    {1: from_format_1},
 )
 decode, save, stored, find, remove = (
     MEASUREMENTS.decode,

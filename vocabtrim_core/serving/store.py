@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -56,7 +56,7 @@ class Store(Generic[Result]):
         singular: Noun for one result in messages.
         plural: Noun for several results in messages.
         hint: Where the user finds keys; the end of a message.
-        converted: Converts a result of an earlier format; None where only `format` is read.
+        converters: By an earlier format, the function that makes its JSON values those of the next.
     """
 
     kind: type[Result]
@@ -65,7 +65,9 @@ class Store(Generic[Result]):
     singular: str
     plural: str
     hint: str
-    converted: Callable[[Result], Result] | None = None
+    converters: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(
+        default_factory=dict
+    )
 
     def decode(self, content: bytes, where: str) -> Result:
         """Read a result from JSON, of an earlier format too where it can be converted.
@@ -89,8 +91,11 @@ class Store(Generic[Result]):
             raise InputError(
                 f"{where} is not a {self.singular} of this program: {error}"
             ) from error
-        if self.converted is not None and 0 < result.format < self.format:
-            result = self.converted(result)
+        if result.format in self.converters:
+            values = msgspec.json.decode(content)
+            while convert := self.converters.get(values["format"]):
+                values = convert(values)
+            result = msgspec.convert(values, self.kind)
             vars(result)["key"] = _key(content)  # where `cached_property` looks
         if result.format != self.format:
             raise InputError(
