@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from vocabtrim_core.forecast.cycle_model import HARDWARE, roofline
+from vocabtrim_core.forecast.cycle_model import roofline
+from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.serving.latency_probe import Probe
 from vocabtrim_core.serving.measurement import Measurement

@@ -164,3 +164,9 @@ def what_counts(
         f"first {max_length or 0:,} tokens": max_length,
     }
     return ", ".join([rule, *(words for words, applies in conditions.items() if applies)])
+
+
+def listed(parts: Sequence[str]) -> str:
+    """One or more parts as a list in words: 'a', 'a and b' or 'a, b and c'."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last

@@ -19,7 +19,7 @@ from helpers.made_measurements import made
 
 from benchmarks.browser import serving
 from vocabtrim_core.serving import measurement as measurements
-from vocabtrim_core.serving.statistics import verdict
+from vocabtrim_core.serving.verdict import verdict
 
 pytestmark = NEEDS_BROWSER
 

@@ -94,6 +94,7 @@ def test_the_torch_loop_with_its_baselines(models, run, tmp_path) -> None:
     assert kept.configurations[1].draft_tokens == 4
     assert len(found["verdicts"]) == 2
     assert "100 is" in found["verdicts"][0]
+    assert found["fastest"][-1].startswith("2 runs at ")
 
     listed = run("measurements")["measurements"]
     assert [(m["key"], m["runs"], m["failed"]) for m in listed] == [(found["key"], 6, 0)]

@@ -69,3 +69,20 @@ def made(
     return Measurement(
         prompts, configurations=tuple(map(configuration, ks)), runs=tuple(found), **fields | more
     )
+
+
+def measured(throughputs: dict[str, list[float | str]], **about) -> Measurement:
+    """Runs of these tokens/s; a text is the reason why a run failed. Labels are sizes or names."""
+    configurations, runs = [], []
+    for label, values in throughputs.items():
+        k = int(label) if label.isdigit() else None
+        configurations.append(
+            Configuration(label, k, f"draft-{label}" if k else "", *((3, 1, 4) if k else ()))
+        )
+        for i, value in enumerate(values):
+            if isinstance(value, str):
+                runs.append(Run(label, 1, i, error=value))
+            else:
+                runs.append(Run(label, 1, i, throughput=value))
+    made = {"vocab_size": V, **about}
+    return Measurement("MT-Bench", "target", "engine", tuple(configurations), tuple(runs), **made)

@@ -173,9 +173,11 @@ class _Handler(BaseHTTPRequestHandler):
             if wrong == "abort":
                 meta["finish_reason"] = {"type": "abort", "message": "the queue is full"}
             if fake.info["speculative_algorithm"] and n > 1 and wrong != "uncounted":
-                cycles = -(-n // fake.per_cycle)
+                full, rest = divmod(n - 1, fake.per_cycle)  # the first token is the prefill's
+                cycles = full + (rest > 0)
                 accepted = [0] * fake.per_cycle
-                accepted[-1] = cycles
+                accepted[-1] = full
+                accepted[rest - 1] += rest > 0
                 meta |= {
                     "spec_verify_ct": cycles,
                     "spec_accept_length": n / cycles,

@@ -23,7 +23,8 @@ from vocabtrim_core.serving import latency_probe
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing
 from vocabtrim_core.serving.measurement import Configuration, Measurement
-from vocabtrim_core.serving.statistics import interval, verdict
+from vocabtrim_core.serving.statistics import interval
+from vocabtrim_core.serving.verdict import fastest, fastest_verdict, precision, verdict
 
 testing = Lazy("streamlit.testing.v1")
 
@@ -95,6 +96,19 @@ def test_the_newest_measurement_is_in_view_with_its_verdict():
     app.multiselect(key="measured").set_value([old.key, new.key]).run()
     assert not app.exception
     assert verdict(old, "13,264", 1) in words(app)
+
+
+def test_the_fastest_of_several_is_said_with_its_ties_and_the_power_of_the_runs():
+    found = made(ks=(None, V, 4096, 8192))
+    keep(found)
+    said = words(opened())
+    first, picked, tied = fastest_verdict(found, 1)
+    assert "is the fastest of 2 drafts" in first
+    assert tied == "4,096 and 8,192 cannot be told apart."
+    power = precision(found, fastest(found, 1).label, 1)
+    assert "Holm's correction for 3 comparisons" in power
+    for sentence in (first, picked, tied, power):
+        assert sentence in said
 
 
 def test_the_verdict_follows_the_draft_and_the_requests_at_once():

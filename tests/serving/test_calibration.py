@@ -20,7 +20,7 @@ from vocabtrim_core.serving.calibration import (
     with_lengths,
 )
 from vocabtrim_core.serving.latency_probe import Probe, ProbeRow, Timing, VerifyRow
-from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
+from vocabtrim_core.serving.measurement import Answer, Configuration, Measurement, Run
 
 stats = Lazy("scipy.stats")
 
@@ -58,6 +58,25 @@ def test_two_runs_are_the_line_through_them():
     assert "how sure the line is cannot be said" in found.regime
     assert "engine 1.0 on H200 with MT-Bench, 8 at once, 3 draft steps" in found.regime
     assert calibration(made).lengths == {100: 2.5, 1000: 2.9}
+
+
+def test_short_answers_are_predicted_at_the_rate_they_had():
+    # Ten answers of eight tokens: a first one in 20 ms, then cycles of 5 and 2 tokens.
+    cycle = {100: 0.011, 400: 0.014, 1000: 0.020}
+    answers = [Answer(8, 0.02, None, 2, (0, 1, 0, 0, 1))] * 10
+    runs = [
+        Run.of(f"{k:,}", 1, 0, answers, 10 * (0.02 + 2 * seconds)) for k, seconds in cycle.items()
+    ]
+    shapes = tuple(Configuration(f"{k:,}", k, f"draft-{k}", 4) for k in cycle)
+    found = calibration(Measurement("p", "t", "e", shapes, tuple(runs), vocab_size=SIZE))
+    assert found.lengths == dict.fromkeys(cycle, 3.5)
+    line = found.cycles(without=400).fast
+    # The time of a head row is the engine's; the prefill is in the part that no k changes.
+    assert (line.row_s, line.fixed_s) == (pytest.approx(1e-5), pytest.approx(0.010 + 0.02 / 2))
+    for run, point in zip(runs, found.points, strict=True):
+        rate = 3.5 / float(line.cycle_s(point.k))
+        assert point.decode_rate.mean == pytest.approx(rate)
+        assert run.throughput == pytest.approx(rate * 8 / 7)  # the first of eight tokens as well
 
 
 def test_the_papers_two_runs_on_mt_bench():

@@ -21,7 +21,8 @@ from vocabtrim_core.serving.importers import (
     save_once,
 )
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.statistics import acceptance_length, verdict
+from vocabtrim_core.serving.statistics import acceptance_length
+from vocabtrim_core.serving.verdict import verdict
 
 EAGLE3 = {
     "model": "org/llama-eagle3",
@@ -200,7 +201,9 @@ def test_bench_eagle3_gives_runs_as_ratios_of_sums():
         (0, 1700, 600),
         (1, 1800, 650),
     ]
-    assert acceptance_length(runs) == pytest.approx(3500 / 1250)
+    # 80 questions of two turns are 160 answers, whose first tokens no verification gave.
+    assert [run.acceptance_length for run in runs] == [1540 / 600, 1640 / 650]
+    assert acceptance_length(runs) == pytest.approx(3180 / 1250)
     assert found.good("no speculation")[0].acceptance_length is None
     assert "over no speculation on MT-Bench" in verdict(found, "13,264")
 
@@ -224,7 +227,7 @@ def test_the_recorded_specforge_benchmark(shared):
     assert any("how many requests ran at once" in note for note in found.notes)
 
 
-def test_specforge_acceptance_is_tokens_over_verifications_not_its_mean():
+def test_specforge_acceptance_leaves_out_first_tokens_and_is_not_its_mean():
     value = {
         "average_acceptance_length": 3.0,
         "backend": "sglang",
@@ -236,7 +239,7 @@ def test_specforge_acceptance_is_tokens_over_verifications_not_its_mean():
         "throughput_tokens_per_second": 100.0,
     }
     found = imported(value, ks=("4380",))
-    assert (found.prompts, found.runs[0].acceptance_length) == ("MT-Bench", 2.5)
+    assert (found.prompts, found.runs[0].acceptance_length) == ("MT-Bench", 920 / 400)
 
 
 def test_the_recorded_bench_serving_line_with_infinity(shared):
@@ -255,7 +258,8 @@ def test_bench_serving_lines_of_one_server_are_its_runs():
     sources = [read_source(content.encode(), "r.jsonl")]
     (found,) = import_results(sources, hints=Hints(ks=("k-13264=13,264",)))
     assert [run.index for run in found.good("13,264", 4)] == [0, 1]
-    assert found.runs[0].verified == 1600
+    assert found.runs[0].verified == 1592  # 20 of the 4,000 tokens are first ones
+    assert found.runs[0].acceptance_length == 2.5
     assert any("since it started" in note for note in found.notes)
 
 
@@ -288,7 +292,7 @@ def test_one_batch_counts_over_the_whole_latency():
     found = imported(ONE_BATCH)
     run = found.runs[0]
     assert (run.throughput, run.tokens, run.concurrency) == (512.0, 1024, 8)
-    assert (run.acceptance_length, run.verified) == (2.0, 512)
+    assert (run.acceptance_length, run.verified) == (2.0, 508)  # 1,024 less 8 first tokens
     assert imported({**ONE_BATCH, "acc_length": -1}).configurations[0].label == "no speculation"
 
 

@@ -211,13 +211,14 @@ def test_answers_are_counted_from_the_last_event() -> None:
         servers.use(servers.configurations[0], 1)
         servers.flush()
         answers, seconds = servers.answer(PROMPTS, SHORT, 1, nothing)
-        # 12 tokens, and one more for each id beyond a multiple of three; three per cycle.
+        # 12 tokens, and one more for each id beyond a multiple of three; three per cycle, but the
+        # first token is the prefill's.
         assert [a.tokens for a in answers] == [14, 12, 13]
-        assert [a.verified for a in answers] == [5, 4, 5]
-        assert answers[0].accepted == (0, 0, 5)
+        assert [a.verified for a in answers] == [5, 4, 4]
+        assert [a.accepted for a in answers] == [(1, 0, 4), (0, 1, 3), (0, 0, 4)]
         assert all(0 < a.first_token_s <= a.seconds <= seconds for a in answers)
         run = Run.of("k", 1, 0, answers, seconds)
-        assert run.acceptance_length == 39 / 14
+        assert run.acceptance_length == pytest.approx((39 - 3) / 13)
         bodies = fake.generated
         assert [b.get("input_ids") or b["text"] for b in bodies] == [
             [1, 2],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers.lazy import Lazy
+from helpers.made_measurements import V, measured
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -12,36 +13,16 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.measurement import Answer, Configuration, Latency, Measurement, Run
 from vocabtrim_core.serving.statistics import (
     acceptance_length,
-    baselines,
     compare,
     interval,
     paired_ratio,
     position_acceptance,
-    summary,
-    verdict,
 )
+from vocabtrim_core.serving.summary import baselines, summary
 
 stats = Lazy("scipy.stats")
 
 RATES = st.floats(0.1, 1e5)
-V = 128_256
-
-
-def measured(throughputs: dict[str, list[float | str]], **about) -> Measurement:
-    """Runs of these tokens/s; a text is the reason why a run failed. Labels are sizes or names."""
-    configurations, runs = [], []
-    for label, values in throughputs.items():
-        k = int(label) if label.isdigit() else None
-        configurations.append(
-            Configuration(label, k, f"draft-{label}" if k else "", *((3, 1, 4) if k else ()))
-        )
-        for i, value in enumerate(values):
-            if isinstance(value, str):
-                runs.append(Run(label, 1, i, error=value))
-            else:
-                runs.append(Run(label, 1, i, throughput=value))
-    made = {"vocab_size": V, **about}
-    return Measurement("MT-Bench", "target", "engine", tuple(configurations), tuple(runs), **made)
 
 
 @settings(deadline=None, max_examples=60)
@@ -176,44 +157,6 @@ def test_of_two_drafts_of_one_size_the_one_of_the_same_shape_is_the_baseline():
         vocab_size=V,
     )
     assert baselines(made, "ours") == {"128,256": "long"}
-
-
-def test_the_sentence_of_the_issue():
-    made = measured(
-        {
-            "13264": [104.0, 104.2, 104.1, 104.3],
-            str(V): [100.0, 100.1, 100.0, 100.2],
-            "32000": [103.0, 104.9, 102.7, 104.5],
-        }
-    )
-    row = summary(made, 1)[0]
-    ratios = {name: each.ratio for name, each in row.ratios.items()}
-    assert verdict(made, "13264", 1) == (
-        f"13,264 is +{100 * (ratios['128,256'].mean - 1):.1f} % ± "
-        f"{100 * ratios['128,256'].half:.1f} over 128,256 and +0.4 % ± "
-        f"{100 * ratios['32,000'].half:.1f} over 32,000 on MT-Bench: not distinguishable from "
-        "32,000."
-    )
-
-
-@pytest.mark.parametrize(
-    ("throughputs", "said"),
-    [
-        ({"13264": [104.0], str(V): [100.0]}, "+4.0 % over 128,256 on MT-Bench: one run each"),
-        (
-            {"13264": [104.0, 104.1, 104.2], str(V): [100.0, 100.1, 100.0], "32000": [99.0]},
-            "faster than 128,256; one pair of runs with 32,000, which may be chance.",
-        ),
-        ({"13264": ["died"], str(V): [100.0]}, "no run that went well"),
-        ({"13264": [104.0, 105.0]}, "without a baseline"),
-        (
-            {"13264": [104.0, 104.1], str(V): [100.0, 100.1], "none": [300.0, 300.3]},
-            "faster than 128,256 and slower than no speculation.",
-        ),
-    ],
-)
-def test_other_verdicts(throughputs, said):
-    assert said in verdict(measured(throughputs), "13264", 1)
 
 
 def test_a_summary_says_why_runs_failed_and_averages_the_rest():

@@ -9,6 +9,8 @@ import optuna
 import pytest
 
 from vocabtrim_core.errors import Cancelled, InputError
+from vocabtrim_core.serving import measurement as measurements
+from vocabtrim_core.serving import tuning
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.measurement import Answer, Configuration, Measurement, Run
 from vocabtrim_core.serving.tuning import Space, read, rivals, tune
@@ -85,9 +87,25 @@ def test_the_optimum_is_found_in_a_part_of_the_space(storage):
     assert best is not None
     assert best.value is not None
     assert best.value > 200 - 5.5
-    assert (best.runs, best.acceptance_length) == (2, 2.5)
+    assert (best.runs, best.acceptance_length) == (2, (100 - 1) / 40)
     assert found.best_so_far[-1] == best.value
     assert sorted(found.best_so_far) == found.best_so_far
+
+
+def test_lengths_of_an_earlier_study_are_those_of_its_measurements(storage, monkeypatch):
+    class Saving(Fake):
+        def evaluate(self, each, number):
+            found = super().evaluate(each, number)
+            if number == 0:
+                measurements.save(found)
+            return found
+
+    monkeypatch.setattr(tuning, "FORMAT", 1)
+    run(Saving(), storage, 2)
+    monkeypatch.undo()
+    monkeypatch.setenv("VOCABTRIM_HOME", storage.removeprefix("sqlite:///").rpartition("/")[0])
+    kept = read("tuned", storage)
+    assert [trial.acceptance_length for trial in kept.trials] == [(100 - 1) / 40, None]
 
 
 def test_an_interrupted_study_goes_on_as_it_would_have(tmp_path, storage):

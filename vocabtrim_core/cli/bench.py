@@ -117,9 +117,11 @@ def shown(measurement: Measurement) -> Result:
         measurement: The measurement.
 
     Returns:
-        JSON values: its facts, one row per configuration and concurrency, and a verdict per draft.
+        JSON values: its facts, one row per configuration and concurrency, a verdict per
+        draft, and what is said of the fastest.
     """
-    from vocabtrim_core.serving.statistics import summary, verdict
+    from vocabtrim_core.serving.summary import summary
+    from vocabtrim_core.serving.verdict import verdict
 
     concurrencies = measurement.concurrencies
     drafting = [
@@ -152,8 +154,22 @@ def shown(measurement: Measurement) -> Result:
             for n in concurrencies
             for configuration in drafting
         ],
+        "fastest": [said for n in concurrencies for said in _fastest(measurement, n)],
         "notes": list(measurement.notes),
     }
+
+
+def _fastest(measurement: Measurement, concurrency: int) -> tuple[str, ...]:
+    """What is said of the fastest of several drafts, and how small a difference the runs show."""
+    from vocabtrim_core.serving.summary import candidates
+    from vocabtrim_core.serving.verdict import fastest, fastest_verdict, precision
+
+    best = fastest(measurement, concurrency)
+    if best is None:
+        return ()
+    several = len(candidates(measurement, concurrency)) > 1
+    said = fastest_verdict(measurement, concurrency) if several else ()
+    return (*said, *filter(None, [precision(measurement, best.label, concurrency)]))
 
 
 def text(result: Result) -> str:
@@ -194,7 +210,7 @@ def text(result: Result) -> str:
         f"{result['prompts']} on {result['target']}{toy}: {result['engine']}, {result['device']}"
     )
     failed = [f"{row['label']}: {why}" for row in result["rows"] for why in row["failed"]]
-    lines = [title, table([head, *rows]), *result["verdicts"], *failed]
+    lines = [title, table([head, *rows]), *result["verdicts"], *result["fastest"], *failed]
     lines += [*result.get("missing", ()), *result["notes"], f"key: {result['key']}"]
     return "\n".join(lines)
 

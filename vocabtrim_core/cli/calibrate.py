@@ -108,7 +108,7 @@ def probed(arguments: argparse.Namespace, draft: DraftArchitecture, depth: int) 
 def against_measured(
     calibration: Calibration, acceptance: AcceptanceModel, full_length: float | None
 ) -> list[Result]:
-    """Compare predicted and measured output tokens per second.
+    """Compare predicted and measured output tokens per second, without first tokens.
 
     Args:
         calibration: The calibration, with its measurement.
@@ -164,7 +164,8 @@ def check_text(rows: list[Result], where: str) -> str:
         )
         for row in rows
     ]
-    text = f"Against the measurement ({where}), output tokens/s:\n"
+    text = f"Against the measurement ({where}), output tokens/s\n"
+    text += "without the first token of each answer:\n"
     text += table([("k", "measured", "forecast", "error", ""), *lines])
     if any(row["fitted"] for row in rows):
         text += (

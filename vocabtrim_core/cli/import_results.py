@@ -49,7 +49,7 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _row(measurement: Measurement) -> dict[str, Any]:
-    from vocabtrim_core.serving.statistics import summary
+    from vocabtrim_core.serving.summary import summary
 
     return {
         "key": measurement.key,

@@ -15,7 +15,8 @@ import plotly.graph_objects as go
 from vocabtrim_core.figures.base import LIGHT, Palette, layout
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration, Measurement
-from vocabtrim_core.serving.statistics import RatioInterval, Row, drafts_nothing, interval, summary
+from vocabtrim_core.serving.statistics import RatioInterval, interval
+from vocabtrim_core.serving.summary import Row, drafts_nothing, summary
 from vocabtrim_core.wording import signed
 
 TOY = ", toy target"

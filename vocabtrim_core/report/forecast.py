@@ -153,7 +153,7 @@ def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) ->
     Raises:
         InputError: A measurement is over another V.
     """
-    from vocabtrim_core.serving.statistics import baselines, summary
+    from vocabtrim_core.serving.summary import baselines, summary
 
     gains = []
     for measurement in measurements:

@@ -9,9 +9,11 @@ from vocabtrim_core.report.svg import thousands
 from vocabtrim_core.report.tables import csv_text
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.paper_comparison import PaperComparison, compare_with_paper
-from vocabtrim_core.serving.statistics import RatioInterval, Row, summary
+from vocabtrim_core.serving.statistics import RatioInterval
+from vocabtrim_core.serving.summary import Row, summary
 
 TOY = "toy target"
+SGLANGS = "Tokens/verification (SGLang's length)"
 
 
 def take_along(measurements: Sequence[Measurement], concurrency: int) -> dict[str, bytes]:
@@ -82,6 +84,7 @@ def _numbers(row: Row) -> dict[str, object]:
         "± tokens/s": rate and rate.half,
         "Acceptance length": row.acceptance_length,
         "± length": length and length.half,
+        SGLANGS: row.tokens_per_verification,
     }
     for title, latency in (("Latency", row.latency), ("First token", row.first_token)):
         for name in ("mean", "p50", "p95"):

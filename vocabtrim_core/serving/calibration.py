@@ -1,9 +1,10 @@
 """Calibration of the forecast with measurements, and the error of its predictions.
 
-A cycle of a run takes acceptance length * concurrency / throughput seconds. The cycle model is the
-line through the cycle times of several k. The measured acceptance lengths narrow the acceptance
-model. Both hold for one shape (steps, top-k, draft tokens) at one concurrency; runs of different
-shapes or concurrencies are never combined.
+A cycle of a run takes concurrency * seconds / verifications. The cycle model is the line through
+the cycle times of several k. The measured acceptance lengths narrow the acceptance model. Length
+over cycle time is the rate of the tokens that cycles give, so it is compared with the measured rate
+without the first tokens of answers. Both models hold for one shape (steps, top-k, draft tokens) at
+one concurrency; runs of different shapes or concurrencies are never combined.
 """
 
 from __future__ import annotations
@@ -19,13 +20,8 @@ from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_lengt
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
-from vocabtrim_core.serving.statistics import (
-    RatioInterval,
-    acceptance_length,
-    interval,
-    listed,
-    quantile,
-)
+from vocabtrim_core.serving.statistics import RatioInterval, acceptance_length, interval, quantile
+from vocabtrim_core.wording import listed
 
 if TYPE_CHECKING:
     from vocabtrim_core.serving.latency_probe import Probe
@@ -42,7 +38,7 @@ class Point:
         label: Label of the configuration.
         length: Acceptance length, a ratio of sums over the runs.
         cycle: Seconds per cycle.
-        throughput: Output tokens per second.
+        decode_rate: Output tokens per second, without the first of each answer.
         runs: The runs.
     """
 
@@ -50,7 +46,7 @@ class Point:
     label: str
     length: float
     cycle: RatioInterval
-    throughput: RatioInterval
+    decode_rate: RatioInterval
     runs: tuple[Run, ...]
 
 
@@ -151,7 +147,7 @@ def _point(measurement: Measurement, draft: Configuration, concurrency: int) -> 
     if draft.k is None or length is None:
         return None
     cycles = interval([run.cycle_s for run in runs if run.cycle_s])
-    rates = interval([run.throughput for run in runs])
+    rates = interval([run.decode_rate for run in runs if run.decode_rate])
     return Point(draft.k, draft.label, length, cycles, rates, runs)
 
 
@@ -264,7 +260,7 @@ def with_lengths(
 
 @dataclass(frozen=True, slots=True)
 class CalibrationCheck:
-    """Measured and predicted output tokens/s at one k.
+    """Measured and predicted output tokens/s at one k, without the first tokens of answers.
 
     Attributes:
         k: Draft vocabulary size.
@@ -331,7 +327,7 @@ def _check(
     return CalibrationCheck(
         point.k,
         point.label,
-        point.throughput,
+        point.decode_rate,
         low,
         middle,
         high,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 import numpy as np
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.acceptance_length import added, length_of
+from vocabtrim_core.serving.earlier_formats import from_format_1
 from vocabtrim_core.serving.store import Storable, Store
 
-FORMAT = 1
+FORMAT = 2  # in 1, the acceptance length of measured runs was tokens / verifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +85,6 @@ class Latency:
         return cls(float(np.mean(seconds)), float(p50), float(p95))
 
 
-def added(accepted: Iterable[Sequence[int]]) -> tuple[int, ...]:
-    """Add histograms of accepted tokens.
-
-    Args:
-        accepted: Histograms of any lengths.
-
-    Returns:
-        Their sum, as long as the longest.
-    """
-    return tuple(map(sum, zip_longest(*accepted, fillvalue=0)))
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """One pass over the prompts with one configuration.
@@ -108,7 +97,7 @@ class Run:
         tokens: Output tokens of all requests; None where an import does not have them.
         seconds: Wall time; None where an import does not have it.
         verified: Cycles of all requests; None without speculation or where unknown.
-        acceptance_length: tokens / verified, a ratio of sums; None without speculation.
+        acceptance_length: See `LENGTH_HELP`; a ratio of sums, None without speculation.
         latency: Time of the answers.
         first_token: Time of the first tokens.
         accepted: accepted[j] cycles accepted exactly j drafted tokens.
@@ -154,9 +143,10 @@ class Run:
             The run.
         """
         tokens = sum(answer.tokens for answer in answers)
-        cycles = [a.verified for a in answers if a.verified is not None]
-        counted = sum(a.tokens for a in answers if a.verified is not None)
-        verified = sum(cycles) if cycles else None
+        drafted = [answer for answer in answers if answer.verified is not None]
+        verified = sum(a.verified or 0 for a in drafted) if drafted else None
+        generated = sum(max(a.tokens - 1, 0) for a in drafted)
+        accepted = added(answer.accepted for answer in answers)
         return cls(
             configuration,
             concurrency,
@@ -165,10 +155,10 @@ class Run:
             tokens=tokens,
             seconds=seconds,
             verified=verified,
-            acceptance_length=counted / verified if verified else None,
+            acceptance_length=length_of(verified, generated, accepted),
             latency=Latency.of([a.seconds for a in answers]),
             first_token=Latency.of([a.first_token_s for a in answers if a.first_token_s]),
-            accepted=added(answer.accepted for answer in answers),
+            accepted=accepted,
             started=started,
         )
 
@@ -183,13 +173,27 @@ class Run:
 
     @property
     def cycle_s(self) -> float | None:
-        """Seconds per cycle of one sequence: acceptance length * concurrency / throughput.
+        """Seconds per cycle of one sequence, with prefill and waiting; None without speculation.
 
-        They include prefill and waiting. None without speculation.
+        It is concurrency * seconds / verified. For imports without these sums it is acceptance
+        length * concurrency / throughput, which is the same where the length is the tool's own
+        and counts the first tokens, as the throughput does.
         """
+        if self.verified and self.seconds:
+            return self.concurrency * self.seconds / self.verified
         if self.acceptance_length is None or not self.throughput:
             return None
         return self.acceptance_length * self.concurrency / self.throughput
+
+    @property
+    def decode_rate(self) -> float | None:
+        """Tokens per second that cycles gave: the throughput without the first tokens of answers.
+
+        None without speculation.
+        """
+        if self.acceptance_length is None or not self.cycle_s:
+            return None
+        return self.acceptance_length * self.concurrency / self.cycle_s
 
 
 @dataclass(frozen=True)
@@ -292,6 +296,7 @@ MEASUREMENTS = Store(
     "measurement",
     "measurements",
     "`measurements list` names all",
+    {1: from_format_1},
 )
 decode, save, stored, find, remove = (
     MEASUREMENTS.decode,

@@ -80,6 +80,7 @@ def measure(
             "generation": asdict(generation),
             "warm_up": warm_up,
             "else": resume_key,
+            "format": measurement.FORMAT,
         }
     )
     session = _Session(

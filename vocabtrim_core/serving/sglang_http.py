@@ -1,7 +1,9 @@
 """One SGLang server over HTTP: read its settings, empty its cache, and send it prompts.
 
 The protocol is as recorded from SGLang 0.5.14: /server_info, /health, /flush_cache, and /generate
-as a stream of events whose texts are cumulative and whose last one has the counts.
+as a stream of events whose texts are cumulative and whose last one has the counts. The counts are
+spec_verify_ct and, by tokens accepted, a histogram of verifications; the server's own
+spec_accept_length (all tokens over verifications) is not read.
 """
 
 from __future__ import annotations

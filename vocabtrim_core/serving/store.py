@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -17,7 +18,7 @@ from vocabtrim_core.workspace.files import write_atomic
 
 
 class Storable:
-    """Base of the results that a `Store` holds: frozen dataclasses.
+    """Base of the results that a `Store` holds: frozen dataclasses without slots.
 
     Attributes:
         created: UTC, ISO 8601.
@@ -30,11 +31,15 @@ class Storable:
     @cached_property
     def key(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the content."""
-        return hashlib.sha256(self.encoded()).hexdigest()[:16]
+        return _key(self.encoded())
 
     def encoded(self) -> bytes:
         """The result as JSON; equal results give equal bytes."""
         return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=1)
+
+
+def _key(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 Result = TypeVar("Result", bound=Storable)
@@ -47,10 +52,11 @@ class Store(Generic[Result]):
     Attributes:
         kind: Class of the results.
         folder: Folder of the workspace.
-        format: The only version of the format that is read.
+        format: Version of the format that is written.
         singular: Noun for one result in messages.
         plural: Noun for several results in messages.
         hint: Where the user finds keys; the end of a message.
+        converters: By an earlier format, the function that makes its JSON values those of the next.
     """
 
     kind: type[Result]
@@ -59,9 +65,15 @@ class Store(Generic[Result]):
     singular: str
     plural: str
     hint: str
+    converters: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = field(
+        default_factory=dict
+    )
 
     def decode(self, content: bytes, where: str) -> Result:
-        """Read a result from JSON.
+        """Read a result from JSON, of an earlier format too where it can be converted.
+
+        A converted result keeps the key of the earlier content, by which its file and links name
+        it.
 
         Args:
             content: The bytes of its file.
@@ -79,6 +91,12 @@ class Store(Generic[Result]):
             raise InputError(
                 f"{where} is not a {self.singular} of this program: {error}"
             ) from error
+        if result.format in self.converters:
+            values = msgspec.json.decode(content)
+            while convert := self.converters.get(values["format"]):
+                values = convert(values)
+            result = msgspec.convert(values, self.kind)
+            vars(result)["key"] = _key(content)  # where `cached_property` looks
         if result.format != self.format:
             raise InputError(
                 f"{where} has format {result.format}, but this version reads {self.format}."
@@ -86,7 +104,7 @@ class Store(Generic[Result]):
         return result
 
     def save(self, result: Result) -> Path:
-        """Store a result in the workspace, under its key.
+        """Store a result in the workspace, under the key of its content.
 
         Args:
             result: The result.
@@ -97,8 +115,8 @@ class Store(Generic[Result]):
         Raises:
             InputError: The file cannot be written.
         """
-        path = workspace.folder(self.folder) / f"{result.key}.json"
-        return write_atomic(path, result.encoded())
+        content = result.encoded()
+        return write_atomic(workspace.folder(self.folder) / f"{_key(content)}.json", content)
 
     def stored(self) -> list[Result]:
         """All results of the workspace.

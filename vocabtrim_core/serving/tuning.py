@@ -26,7 +26,7 @@ from vocabtrim_core.fields.kinds import WHOLES
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.optuna_storage import load_study, open_study, studies_url, study_lock
 from vocabtrim_core.serving.engine import EngineError
-from vocabtrim_core.serving.measurement import Configuration, Measurement
+from vocabtrim_core.serving.measurement import FORMAT, Configuration, Measurement, find
 from vocabtrim_core.serving.statistics import acceptance_length, interval
 
 STEPS = "draft steps per cycle to choose from"
@@ -156,7 +156,7 @@ class TuningTrial:
         value: Mean output tokens/s, None where the trial failed.
         half: Half the width of the 95 % interval of `value`, None for a single run.
         runs: Number of good runs.
-        acceptance_length: Tokens per cycle, None without speculation.
+        acceptance_length: See `acceptance_length.LENGTH_HELP`; None without speculation.
         measurement: Key of the measurement in the workspace.
         error: Why the trial failed, else "".
     """
@@ -359,7 +359,7 @@ def _attributes(trial: TuningTrial) -> dict[str, Any]:
     """The attributes of a trial that Optuna stores with its number and value."""
     attributes = asdict(trial)
     del attributes["number"], attributes["value"]
-    return {**attributes, "label": trial.configuration.label}
+    return {**attributes, "label": trial.configuration.label, "format": FORMAT}
 
 
 def _finished(study: optuna.Study) -> Sequence[optuna.trial.FrozenTrial]:
@@ -374,7 +374,18 @@ def _tuning(stored: optuna.Study, storage: str) -> Tuning:
 
 def _trials(stored: optuna.Study) -> Iterator[TuningTrial]:
     for trial in _finished(stored):
-        attributes = {name: value for name, value in trial.user_attrs.items() if name != "label"}
+        attributes = dict(trial.user_attrs)
+        label = attributes.pop("label")
         configuration = Configuration(**attributes.pop("configuration"))
+        if attributes.pop("format", 1) < FORMAT:  # its acceptance length has another definition
+            attributes["acceptance_length"] = _stored_length(attributes["measurement"], label)
         value = trial.values[0] if trial.state == COMPLETE else None
         yield TuningTrial(trial.number, configuration, value, **attributes)
+
+
+def _stored_length(key: str, label: str) -> float | None:
+    """The acceptance length of a stored measurement; None where it was deleted, or is not known."""
+    try:
+        return acceptance_length(find(key).good(label))
+    except InputError:
+        return None

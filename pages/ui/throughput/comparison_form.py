@@ -10,7 +10,8 @@ import streamlit as st
 from pages.ui.widgets import drop_stale, persisted
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Configuration, Measurement
-from vocabtrim_core.serving.statistics import drafts_nothing
+from vocabtrim_core.serving.summary import candidates
+from vocabtrim_core.serving.verdict import fastest
 
 BASELINES = {
     figures.FULL: "V",
@@ -47,7 +48,7 @@ def choose(measured: Sequence[Measurement]) -> Comparison:
     baselines = baselines or [BASELINES[figures.FULL]]
     drafts = [
         FASTEST,
-        *dict.fromkeys(c.label for measurement in measured for c in drafts_of(measurement)),
+        *dict.fromkeys(c.label for measurement in measured for c in candidates(measurement)),
     ]
     drop_stale("measured_at", at_once)
     drop_stale("measured_base", baselines)
@@ -83,16 +84,6 @@ def successful(measurement: Measurement) -> list[Configuration]:
     return [c for c in measurement.configurations if measurement.good(c.label)]
 
 
-def drafts_of(measurement: Measurement) -> list[Configuration]:
-    """The trimmed drafts; where there are none, whatever drafts.
-
-    Args:
-        measurement: a measurement.
-    """
-    drafting = [c for c in successful(measurement) if not drafts_nothing(c)]
-    return [c for c in drafting if figures.role(measurement, c) == figures.DRAFT] or drafting
-
-
 def in_question(measurement: Measurement, comparison: Comparison) -> Configuration | None:
     """The draft a verdict is about: the chosen one, else the fastest; None where all failed.
 
@@ -100,13 +91,6 @@ def in_question(measurement: Measurement, comparison: Comparison) -> Configurati
         measurement: a measurement.
         comparison: what the results are compared with.
     """
-    drafts = [
-        c for c in drafts_of(measurement) if measurement.good(c.label, comparison.concurrency)
-    ]
+    drafts = candidates(measurement, comparison.concurrency)
     named = [c for c in drafts if c.label == comparison.draft]
-
-    def rate(configuration: Configuration) -> float:
-        runs = measurement.good(configuration.label, comparison.concurrency)
-        return sum(run.throughput for run in runs) / len(runs)
-
-    return max(named or drafts, key=rate, default=None)
+    return named[0] if named else fastest(measurement, comparison.concurrency)

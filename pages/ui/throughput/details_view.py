@@ -13,7 +13,8 @@ from pages.ui.throughput.results_view import where
 from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import drop_stale, linked, persisted
 from vocabtrim_core.figures import acceptance, load
-from vocabtrim_core.report.measured import summary_rows
+from vocabtrim_core.report.measured import SGLANGS, summary_rows
+from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 from vocabtrim_core.serving.measurement import Measurement
 
 TABS = ("Beside the paper", "Acceptance", "Concurrency", "Latency", "All numbers")
@@ -44,7 +45,10 @@ def details(in_view: Sequence[ShownMeasurement], concurrency: int) -> None:
 def _acceptance(measured: Sequence[Measurement], concurrency: int) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("**Acceptance length against k**: generated tokens over verifications, summed")
+        st.markdown(
+            "**Acceptance length against k**: 1 + accepted / verifications, summed over the runs",
+            help=LENGTH_HELP,
+        )
         lengths = acceptance.length_info(measured, concurrency)
         if lengths.lines:
             plots.draw(
@@ -120,8 +124,9 @@ def _numbers(measured: Sequence[Measurement]) -> None:
         "k": whole,
         "Tokens/s": one_digit,
         "± tokens/s": one_digit,
-        "Acceptance length": three_digits,
+        "Acceptance length": st.column_config.NumberColumn(format="%.3f", help=LENGTH_HELP),
         "± length": three_digits,
+        SGLANGS: three_digits,
     }
     rows = pd.DataFrame(summary_rows(measured))
     columns |= {name: one_digit for name in rows if name.endswith(", ms")}

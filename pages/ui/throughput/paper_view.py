@@ -50,7 +50,11 @@ def tables(measured: Sequence[Measurement], concurrency: int) -> None:
     ):
         st.markdown(f"**{title}**" if ours else f"**{title}** {FROM_PAPER}")
         st.table(table(table_rows, columns, ours), border="horizontal", hide_index=True, alt=title)
-    st.caption("Coverage is the paper's: it is counted on the answers, see Generalize for yours.")
+    st.caption(
+        "Coverage is the paper's: it is counted on the answers, see Generalize for yours. The "
+        "paper does not say whether its accept length counts the first token of an answer, as "
+        "SGLang's own number does; the measured one does not."
+    )
 
 
 Columns = tuple[dict[str, str], dict[str, str]]  # ours, the paper's: head -> cell

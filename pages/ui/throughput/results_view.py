@@ -20,7 +20,8 @@ from pages.ui.throughput.shown_measurement import ShownMeasurement
 from pages.ui.widgets import set_values
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.serving.measurement import Measurement
-from vocabtrim_core.serving.statistics import ONE_RUN, drafts_nothing, verdict
+from vocabtrim_core.serving.summary import drafts_nothing
+from vocabtrim_core.serving.verdict import ONE_RUN, fastest_verdict, precision, verdict
 
 
 def results(in_view: Sequence[ShownMeasurement]) -> Comparison:
@@ -49,7 +50,7 @@ def results(in_view: Sequence[ShownMeasurement]) -> Comparison:
 
 
 def _headline(item: ShownMeasurement, comparison: Comparison) -> None:
-    """The verdict of one measurement, and everything that limits it."""
+    """The verdict of one measurement, its power, and everything that limits it."""
     measurement = item.measurement
     draft = in_question(measurement, comparison)
     with st.container(border=True):
@@ -58,8 +59,15 @@ def _headline(item: ShownMeasurement, comparison: Comparison) -> None:
             none = "No run with a draft succeeded" if drafted else "No draft was measured"
             st.markdown(f"### {none} on {plain(measurement.prompts)}")
         else:
-            sentence = verdict(measurement, draft.label, comparison.concurrency)
-            st.markdown(f"### {plain(sentence)}")
+            first, *more = (
+                (verdict(measurement, draft.label, comparison.concurrency),)
+                if draft.label == comparison.draft
+                else fastest_verdict(measurement, comparison.concurrency)
+            )
+            more.append(precision(measurement, draft.label, comparison.concurrency))
+            st.markdown(f"### {plain(first)}")
+            if sentence := " ".join(filter(None, more)):
+                st.markdown(plain(sentence))
         st.markdown(" ".join([*item.badges, plain(where(measurement))]))
         if sentence := limits(measurement, comparison.concurrency):
             st.caption(plain(" ".join(sentence)))
@@ -173,7 +181,9 @@ def _failed(measurement: Measurement) -> None:
 
 def _gains(measured: Sequence[Measurement], comparison: Comparison) -> None:
     name = BASELINES[comparison.baseline]
-    st.markdown(f"**Throughput against {name}**, runs paired, 95% interval; hollow: not told apart")
+    st.markdown(
+        f"**Throughput against {name}**, runs paired, 95% interval; hollow: not told apart (Holm)"
+    )
     info = figures.gain_info(measured, comparison.baseline, comparison.concurrency)
     if not info.gains:
         st.caption(f"Needs runs of {name} and of something else that both succeeded.")

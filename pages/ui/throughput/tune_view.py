@@ -20,6 +20,7 @@ from vocabtrim_core.figures.throughput import TOY
 from vocabtrim_core.optuna_storage import studies_url
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving import tuning
+from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 from vocabtrim_core.serving.tuning import Tuning
 
 ABOUT = (
@@ -152,7 +153,7 @@ def _trials(study: Tuning) -> None:
                 name: st.column_config.NumberColumn(format="%.1f")
                 for name in ("Tokens/s", "± tokens/s")
             },
-            "Acceptance length": st.column_config.NumberColumn(format="%.3f"),
+            "Acceptance length": st.column_config.NumberColumn(format="%.3f", help=LENGTH_HELP),
         },
     )
     st.caption(f"Study `{study.study}`; `optuna-dashboard {studies_url()}` opens it.")

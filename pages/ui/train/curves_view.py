@@ -7,6 +7,7 @@ import streamlit as st
 from pages.ui import plots
 from pages.ui.format import MEASURED
 from vocabtrim_core.figures import training as figures
+from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 
 
 def curves(courses: list[figures.Course]) -> None:
@@ -21,7 +22,8 @@ def curves(courses: list[figures.Course]) -> None:
         st.markdown(
             f"**Acceptance length, held-out conversations** {MEASURED}  \n"
             "Simulated by SpecForge on text nobody trained on; the ring is the best checkpoint, "
-            "which is kept. 1 is a draft that never helps."
+            "which is kept. 1 is a draft that never helps.",
+            help=LENGTH_HELP,
         )
         plots.draw(
             figures.acceptance_figure(courses, palette),

@@ -117,7 +117,7 @@ def import_results(
             labelled, remarks = _labelled(piece, i, source.name, hints, drafts, len(sources))
             key = (piece.prompts, piece.target, piece.engine, piece.device)
             groups.setdefault(key, []).append(labelled)
-            all_notes = (*importer.notes, *assumptions, *remarks)
+            all_notes = (*importer.notes, *piece.notes, *assumptions, *remarks)
             notes.setdefault(key, {}).update(dict.fromkeys(all_notes))
     part = hints.only.lower()
     groups = {key: g for key, g in groups.items() if part in f"{key[0]} {key[1]}".lower()}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.serving.acceptance_length import length_of
 from vocabtrim_core.serving.importers.sources import Record, Source
 from vocabtrim_core.serving.measurement import Latency, Run
 
@@ -49,6 +50,7 @@ class Piece:
         usual_concurrency: The tool's default, used where the file states no concurrency.
         settings: Settings of the run, by name.
         versions: Versions of packages, by name.
+        notes: Sentences about this run that readers of the numbers must know.
     """
 
     prompts: str
@@ -64,6 +66,7 @@ class Piece:
     usual_concurrency: int = 1
     settings: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +166,30 @@ def latency(*milliseconds: float | None) -> Latency | None:
 
 
 def verified(tokens: int | None, length: float | None) -> int | None:
-    """The number of verifications, from an acceptance length that is a ratio of sums.
+    """The number of verifications, from a mean per verification.
 
     Args:
-        tokens: Output tokens.
+        tokens: Tokens that are counted: those that verifications gave for an acceptance length as
+            it is stored, all output tokens for SGLang's.
         length: Tokens per verification.
 
     Returns:
         tokens / length, rounded to a whole number; None where one of them is unknown or 0.
     """
     return round(tokens / length) if tokens and length else None
+
+
+def without_first(tokens: int, cycles: int | None, answers: int | None) -> float | None:
+    """The acceptance length as it is stored, for a tool that counts all tokens (as SGLang does).
+
+    Args:
+        tokens: Output tokens, with the first of each answer.
+        cycles: Verifications, None where unknown.
+        answers: Number of answers, None or 0 where unknown.
+
+    Returns:
+        (tokens - answers) / cycles; None where it is unknown or below 1, where the number of
+        answers cannot be right.
+    """
+    length = length_of(cycles, tokens - answers if answers else None)
+    return length if length is not None and length >= 1 else None

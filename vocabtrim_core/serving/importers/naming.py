@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from vocabtrim_core.serving.importers.importer import Piece
 from vocabtrim_core.serving.measurement import Configuration
-from vocabtrim_core.serving.statistics import listed
+from vocabtrim_core.wording import listed
 
 
 @dataclass(frozen=True, slots=True)

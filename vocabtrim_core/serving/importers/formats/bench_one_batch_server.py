@@ -2,7 +2,7 @@
 
 One batch of random prompts of one length. The file's output_throughput counts from the last first
 token on; the throughput read here is all output tokens over the whole latency, as in other formats.
-acc_length is the server's, -1 where there is none.
+acc_length is the server's, -1 where there is none; it does not count first tokens.
 
 Checked against `BenchOneCaseResult.dump_to_jsonl` of SGLang 0.5.23.
 """
@@ -53,7 +53,7 @@ def _read(source: Source) -> Iterable[Piece]:
             throughput=tokens / line.latency,
             tokens=tokens,
             seconds=line.latency,
-            verified=verified(tokens, length),
+            verified=verified(tokens - line.batch_size, length),
             acceptance_length=length,
         )
         yield Piece(

@@ -1,7 +1,8 @@
 """`python -m sglang.bench_serving --output-file`: one JSON object per line and run.
 
 `request_rate` may be Infinity, which is not JSON. accept_length is the server's own average since
-it started (`avg_spec_accept_length`), so it may hold other traffic than this run's.
+it started (`avg_spec_accept_length`), so it may hold other traffic than this run's. Unlike the
+answers' spec_accept_length it does not count first tokens.
 
 Checked against a line recorded from SGLang 0.5.14 and the writer in 0.5.23.
 """
@@ -81,7 +82,7 @@ def _read(source: Source) -> Iterable[Piece]:
             throughput=line.output_throughput,
             tokens=line.total_output_tokens,
             seconds=line.duration,
-            verified=verified(line.total_output_tokens, length),
+            verified=verified(line.total_output_tokens - line.completed, length),
             acceptance_length=length,
             latency=latency(
                 line.mean_e2e_latency_ms, line.median_e2e_latency_ms, line.p95_e2e_latency_ms

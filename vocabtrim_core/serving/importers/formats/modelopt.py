@@ -3,7 +3,8 @@
 configuration.json has the arguments, engine and version, and GPU. timing.json is a list with one
 object per run; "Output TPS" is over the whole wall time, and other times are texts without a 95th
 percentile. acceptance_rate.json is a list with the histogram of tokens per verification, from which
-the acceptance length is computed as a ratio of sums; its "Average_AL" is a mean over requests.
+the acceptance length is computed as a ratio of sums; its "Average_AL" is a mean over requests. The
+histogram does not hold the prefill, except in older versions.
 
 Checked against `Timing`, `AcceptanceRate`, `Metric.write` and `dump_env` at Model-Optimizer commit
 a2fbac7b (2026-08-21), and against their later form of the same year.

@@ -2,8 +2,9 @@
 
 The file is one object for one workload, or {"results": [one per data set], "aggregate"} for a
 sweep. With vLLM the acceptance length is 1 + accepted/drafts of counters read before and after, so
-it is exact; with SGLang it is the server's average since it started. The throughput of a baseline
-server may be there too. The file does not have the concurrency (16 by default).
+it is exact; with SGLang it is the server's average since it started. Both leave out first tokens.
+The throughput of a baseline server may be there too. The file does not have the concurrency (16 by
+default).
 
 Checked against the writers (`_summarize`, `_report_summary`) in nemo-automodel 0.7.0.
 """
@@ -70,7 +71,8 @@ def _read(source: Source) -> Iterable[Piece]:
 
 
 def _pieces(summary: _Summary) -> Iterable[Piece]:
-    cycles = summary.num_drafts or verified(summary.output_tokens, summary.accept_length)
+    generated = summary.output_tokens - summary.num_prompts
+    cycles = summary.num_drafts or verified(generated, summary.accept_length)
     length = summary.accept_length
     if summary.num_drafts and summary.num_accepted_tokens is not None:
         length = 1 + summary.num_accepted_tokens / summary.num_drafts

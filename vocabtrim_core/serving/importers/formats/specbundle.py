@@ -2,7 +2,8 @@
 
 {target: {benchmark: {"benchmark_name", "results": [{batch_size, steps, topk, num_draft_tokens,
 "metrics": [{"Name", "output_throughput", "accept_length"}]}]}}}. The run without speculation is
-repeated in every entry, under the name "Wihtout EAGLE3"; it is read once.
+repeated in every entry, under the name "Wihtout EAGLE3"; it is read once. accept_length is that of
+bench_eagle3, which counts first tokens, and the file does not tell how many tokens there were.
 
 Checked against docs/spec_bundle/public/raw_data/data.json at SpecForge commit a6b6b023.
 """
@@ -15,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from vocabtrim_core.serving.acceptance_length import TOOLS_OWN_LENGTH
 from vocabtrim_core.serving.importers.formats.bench_eagle3 import PROMPTS
 from vocabtrim_core.serving.importers.importer import (
     Importer,
@@ -91,7 +93,16 @@ def _pieces(benchmark: _Benchmark, target: str) -> Iterable[Piece]:
             shape = (entry.steps, entry.topk, entry.num_draft_tokens)
             name = PROMPTS.get(benchmark.benchmark_name, benchmark.benchmark_name)
             if metrics.drafted:
-                yield Piece(name, run, True, metrics.name, *shape, target=target, engine="SGLang")
+                yield Piece(
+                    name,
+                    run,
+                    True,
+                    metrics.name,
+                    *shape,
+                    target=target,
+                    engine="SGLang",
+                    notes=(TOOLS_OWN_LENGTH,),
+                )
             else:
                 seen.add(plain)
                 yield Piece(name, run, False, target=target, engine="SGLang")

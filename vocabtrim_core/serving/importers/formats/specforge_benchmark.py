@@ -1,9 +1,9 @@
 """`specforge benchmark --output-json`: one JSON object about one server.
 
-average_acceptance_length is the mean over requests, whatever their lengths, and not a ratio of sums
-as in other formats. It is not read; where the file has the number of verifications, the acceptance
-length is tokens over verifications. The file has nothing about the server's settings, the draft or
-the concurrency.
+average_acceptance_length is the mean over requests, whatever their lengths, and counts their first
+tokens. It is not read; where the file has the number of verifications, the acceptance length is
+(output_tokens - samples) / verifications, since each of the samples (turns count singly) is an
+answer. The file has nothing about the server's settings, the draft or the concurrency.
 
 Checked against a file recorded from SpecForge 0.2.0 and its `BenchmarkResult`.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vocabtrim_core.serving.acceptance_length import TOOLS_OWN_LENGTH
 from vocabtrim_core.serving.importers.formats.bench_eagle3 import PROMPTS
 from vocabtrim_core.serving.importers.importer import (
     Count,
@@ -22,6 +23,7 @@ from vocabtrim_core.serving.importers.importer import (
     Positive,
     has,
     typed,
+    without_first,
 )
 from vocabtrim_core.serving.importers.sources import Source
 from vocabtrim_core.serving.measurement import Run
@@ -46,6 +48,8 @@ def _read(source: Source) -> Iterable[Piece]:
         result = typed(record, _Result, TITLE)
         cycles = result.spec_verify_count or None
         drafted = True if cycles or result.average_acceptance_length is not None else None
+        length = without_first(result.output_tokens, cycles, result.samples)
+        unconverted = bool(cycles) and length is None
         run = Run(
             "",
             0,
@@ -54,7 +58,7 @@ def _read(source: Source) -> Iterable[Piece]:
             tokens=result.output_tokens,
             seconds=result.latency_seconds,
             verified=cycles,
-            acceptance_length=result.output_tokens / cycles if cycles else None,
+            acceptance_length=result.output_tokens / (cycles or 1) if unconverted else length,
         )
         name = result.dataset.replace("-", "")
         yield Piece(
@@ -63,6 +67,7 @@ def _read(source: Source) -> Iterable[Piece]:
             drafted,
             engine="SGLang" if result.backend == "sglang" else result.backend,
             settings={"prompts": result.samples},
+            notes=(TOOLS_OWN_LENGTH,) if unconverted else (),
         )
 
 
@@ -74,7 +79,7 @@ IMPORTER = Importer(
     "a file recorded from SpecForge 0.2.0",
     (
         "Its average_acceptance_length is a mean of per-request values and is not taken: the "
-        "acceptance length here is output tokens over verifications. Some requests may have been "
-        "answered without a verification, whose tokens count all the same.",
+        "acceptance length here is output tokens over verifications, without the first token of "
+        "each answer.",
     ),
 )
