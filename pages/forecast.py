@@ -7,6 +7,7 @@ from pages.ui.charts.size_chart import forecast_chart
 from pages.ui.forecast import (
     actions,
     assumptions_form,
+    break_even_view,
     checks_view,
     details_view,
     evidence_view,
@@ -25,6 +26,7 @@ TABS = (
     "Acceptance length",
     "Cycle time",
     "Streams",
+    "Break-even",
     "Head in fewer bits",
     "Evidence",
     "Against measurements",
@@ -84,19 +86,20 @@ def page(stored) -> None:
             )
         footer(["forecast", stored.key])
         return
-    details(answer, assumed)
+    details(stored, answer, assumed)
     settings = state.settings(size)
     argv = ["forecast", stored.key, *state.arguments(settings, "k")]
     footer([*argv, *assumed.arguments(stored)])
 
 
-def details(answer, assumed) -> None:
+def details(stored, answer, assumed) -> None:
     """The tabs below the chart."""
     tabs = st.tabs(TABS, key="behind", on_change="rerun")
     drawers = (
         lambda: details_view.acceptance(answer, assumed),
         lambda: details_view.cycle_time(answer),
         lambda: evidence_view.streams(answer, assumed),
+        lambda: break_even_view.break_evens(stored, answer, assumed),
         lambda: evidence_view.head(answer, assumed),
         evidence_view.evidence,
         lambda: checks_view.against(answer, assumed),

@@ -326,8 +326,9 @@ def test_a_report_forecasts_for_the_text_to_be_served(
     rows = ok("forecast", "counts.npz", *shapes, *assumed, "--on", spec, "--at", 60)["table"]
     (expected,) = [row["gains"][str(V)] for row in rows if row["k"] == 60]
     base = ("report", "counts.npz", *shapes, *assumed, "--k", 60, "--out", "r.html")
-    assert ok(*base, "--served", spec)["throughput"] == pytest.approx(expected)
-    assert ok(*base)["throughput"] != pytest.approx(expected)
+    ends = expected[::2]
+    assert ok(*base, "--served", spec)["throughput"] == pytest.approx(ends)
+    assert ok(*base)["throughput"] != pytest.approx(ends)
     make_counts(counts.counts, rule="content").save(tmp_path / "content.npz")
     assert "rule is content" in refused(*base, "--served", "content.npz")
 
@@ -345,7 +346,7 @@ def test_a_choice_keeps_the_text_to_be_served(ok, refused, counts, other, shapes
         ]
         if row["k"] == 60
     ]
-    assert ok(*base)["throughput"] == pytest.approx(row["gains"][str(V)])
+    assert ok(*base)["throughput"] == pytest.approx(row["gains"][str(V)][::2])
     replace(SelectionSpec.load("choice.json"), served="0" * 16).save("choice.json")
     assert "0" * 16 in refused(*base)
 

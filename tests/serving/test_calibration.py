@@ -246,3 +246,15 @@ def test_two_sizes_are_fitted_and_say_so():
     found = checks(calibration(made), predict)
     assert [check.fitted for check in found] == [True, True]
     assert all(abs(check.error) < 1e-3 for check in found)
+
+
+def test_the_full_drafts_histogram_gives_acceptance_per_position():
+    """60 cycles: 12 accept nothing, 12 one token, 6 two, 30 all three."""
+    runs = tuple(
+        Run("full", 1, i, 100.0, 60, 1.0, 20, 2.9, accepted=(4, 4, 2, 10)) for i in range(3)
+    )
+    found = calibration(
+        Measurement("p", "t", "e", (Configuration("full", SIZE, steps=3),), runs, SIZE)
+    )
+    assert found.rates(SIZE) == pytest.approx((16 / 20, 12 / 16, 10 / 12))
+    assert found.rates(SIZE - 1) == ()

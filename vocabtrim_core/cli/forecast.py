@@ -107,9 +107,17 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     curve = CoverageCurve.of(counts)
     tradeoff = settings.tradeoff(curve)
     assumptions = ForecastSettings(**from_argv(ForecastSettings, arguments, At(size)))
+    for source in ("measurement", "probe"):
+        if arguments.hardware and getattr(arguments, source):
+            raise InputError(
+                f"--hardware is not allowed with --{source}, which has the cycle times; leave one "
+                "of them out."
+            )
     measured = calibrated(arguments, size)
     if arguments.depth is None:
         assumptions = replace(assumptions, depth=(measured.steps if measured else 0) or PAPER_DEPTH)
+    if measured and not assumptions.rates and assumptions.full_length is None:
+        assumptions = replace(assumptions, rates=measured.rates(size))
     depth = assumptions.depth
     for flag, points in (
         ("--measured-length", assumptions.measured),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,13 @@ from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_lengt
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
-from vocabtrim_core.serving.statistics import RatioInterval, acceptance_length, interval, quantile
+from vocabtrim_core.serving.statistics import (
+    RatioInterval,
+    acceptance_length,
+    interval,
+    position_acceptance,
+    quantile,
+)
 from vocabtrim_core.wording import listed
 
 if TYPE_CHECKING:
@@ -72,6 +79,22 @@ class Calibration:
     def lengths(self) -> dict[int, float]:
         """k -> acceptance length."""
         return {point.k: point.length for point in self.points}
+
+    def rates(self, vocab_size: int) -> tuple[float, ...]:
+        """Acceptance per draft position of the full draft, from its histogram of accepted tokens.
+
+        Args:
+            vocab_size: V.
+
+        Returns:
+            Chance that position 1 .. K is accepted when all before it were; empty where the full
+            draft or its histogram is missing, or drafts are trees.
+        """
+        runs = [run for point in self.points if point.k == vocab_size for run in point.runs]
+        shares = position_acceptance(runs)
+        if self.topk != 1 or len(shares) != self.steps or not all(shares):
+            return ()
+        return tuple(share / before for before, share in pairwise((1.0, *shares)))
 
     @property
     def where(self) -> str:

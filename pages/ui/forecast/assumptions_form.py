@@ -128,6 +128,7 @@ def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
         batch=calibrated.concurrency,
         cycles=cycles,
         training=_training(),
+        rates=calibrated.rates(vocab_size),
     )
     return Assumed(served, settings, calibrated)
 
