@@ -17,6 +17,7 @@ from vocabtrim_core.forecast.inputs import IN_SAMPLE, Acceptance, acceptance_on
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import Forecast, forecast
 from vocabtrim_core.generalization.held_out import by_count
+from vocabtrim_core.generalization.k_range import k_range
 from vocabtrim_core.generalization.stability import best_sample
 from vocabtrim_core.tradeoff import TradeOff
 
@@ -103,12 +104,47 @@ def _forecast(
     return forecast(_acceptance.model, cycles, baseline_k=baseline_k, k_min=k_min, k_max=k_max)
 
 
+LARGEST_SAMPLE = 5_000_000  # tokens whose halves are drawn while a slider moves
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _k_range(
+    key: str,
+    names: tuple[object, ...],
+    _stored: StoredCounts,
+    _tradeoff: TradeOff,
+) -> tuple[int, int] | None:
+    responses = eval_sets.responses_of(key, _stored.counts)
+    if _stored.counts.tokens > LARGEST_SAMPLE or responses is None:
+        return None
+    return k_range(responses, _tradeoff)
+
+
+def k_range_of(stored: StoredCounts, tradeoff: TradeOff) -> tuple[int, int] | None:
+    """Between which sizes k* would lie on other samples of a counted set.
+
+    Args:
+        stored: the counted set that chooses.
+        tradeoff: its trade-off.
+
+    Returns:
+        Smallest and largest size; None where that is not known at once.
+    """
+    bounds = (tradeoff.alpha, tradeoff.floor, tradeoff.k_min, tradeoff.k_max)
+    return _k_range(stored.key, (*bounds, tradeoff.architecture), stored, tradeoff)
+
+
 def decision_of(
-    tradeoff: TradeOff, acceptance: Acceptance, predicted: Forecast, chosen_k: int | None
+    stored: StoredCounts,
+    tradeoff: TradeOff,
+    acceptance: Acceptance,
+    predicted: Forecast,
+    chosen_k: int | None,
 ) -> Decision:
     """The decision on one text to be served.
 
     Args:
+        stored: the counted set that chooses.
         tradeoff: utility, floor and bounds.
         acceptance: acceptance on that text.
         predicted: the forecast on it.
@@ -118,7 +154,8 @@ def decision_of(
         The decision.
     """
     text = Served(acceptance.served, acceptance.basis, predicted)
-    return decide(tradeoff, [text], chosen_k=chosen_k)
+    stability = k_range_of(stored, tradeoff)
+    return decide(tradeoff, [text], chosen_k=chosen_k, stability=stability)
 
 
 def card(decision: Decision, vocab_size: int) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import streamlit as st
 
-from pages.ui import eval_sets, pins, report_forecast, state, vocabularies
+from pages.ui import eval_sets, forecasts, pins, report_forecast, state, vocabularies
 from pages.ui.session import session
 from pages.ui.widgets import value_of
 from vocabtrim_core.counting.shard_counts import load_shards
@@ -179,6 +179,7 @@ def _facts(
             title,
             acceptance=report_forecast.acceptance(choice, opened, _stored, _served),
             held_out=_held_out(choice, _stored),
+            k_range=None if choice.own else forecasts.k_range_of(_stored, opened.tradeoff),
         )
     )
 

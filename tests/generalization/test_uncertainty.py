@@ -299,3 +299,22 @@ def test_the_set_that_chose_is_drawn_held_out_with_its_in_sample_value_beside():
     assert (unknown.coverage, unknown.interval, unknown.in_sample) == (None, None, 0.95)
     names = [trace.name for trace in coverage_figure((unknown,)).data]
     assert "The set that chose, held out" not in names
+
+
+def test_the_range_of_k_holds_the_samples_own_optimum():
+    from vocabtrim_core.coverage import CoverageCurve
+    from vocabtrim_core.draft_cost import DraftArchitecture
+    from vocabtrim_core.generalization.k_range import k_range
+    from vocabtrim_core.tradeoff import TradeOff
+
+    rng = np.random.default_rng(0)
+    ids = (rng.zipf(1.4, 60_000) % 500).astype(np.uint32)
+    at = np.arange(0, 60_001, 100)
+    talks = Responses(ids, at, np.arange(600), np.full(600, -1, np.int16), (), 500)
+    shape = DraftArchitecture("t", 64, 64, 2, 1, 32, 500)
+    tradeoff = TradeOff(CoverageCurve.of(talks.counts()), shape, 0.7)
+    found = k_range(talks, tradeoff)
+    assert found is not None
+    low, high = found
+    assert 1 <= low <= tradeoff.optimum.k <= high <= 500
+    assert k_range(None, tradeoff) is None

@@ -91,6 +91,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.forecast.cycle_model import CycleRange, check_against_paper
@@ -98,6 +99,8 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.forecast.decision_text import decision_text
     from vocabtrim_core.forecast.inputs import PAPER_DEPTH
     from vocabtrim_core.forecast.paper import SHIPPED_K
+    from vocabtrim_core.generalization.k_range import k_range
+    from vocabtrim_core.generalization.stability import best_sample
 
     progress(0, None, "reading the counts")
     counts = find_counts(arguments.counts)
@@ -133,7 +136,14 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     else:
         cycles = CycleRange.of(assumptions, draft)
     texts = _texts(arguments, curve, assumptions, cycles, settings, measured, progress)
-    decision = decide(tradeoff, [served for served, _ in texts], chosen_k=settings.k)
+    progress(0, None, "k* on other samples")
+    sample = best_sample(counts, find_responses(arguments.counts, counts))
+    decision = decide(
+        tradeoff,
+        [served for served, _ in texts],
+        chosen_k=settings.k,
+        stability=k_range(sample[0] if sample else None, tradeoff),
+    )
     served, acceptance = next(pair for pair in texts if pair[0].name == decision.served)
     result = served.forecast
     best, bests = result.recommended_k, result.recommended_range

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.report.inputs import Measured
     from vocabtrim_core.selection_spec.opened import Opened
     from vocabtrim_core.selection_spec.spec import SelectionSpec
+    from vocabtrim_core.tradeoff import TradeOff
 
 # --- arguments ----------------------------------------------------------------------------------
 
@@ -182,8 +183,22 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
             commands=(_command(arguments),),
             acceptance=_acceptance(choice, opened, served, served_spec),
             held_out=_held_out(choice, counts, responses[0]),
+            k_range=_k_range(choice, counts, responses[0], opened.tradeoff),
         )
     )
+
+
+def _k_range(
+    choice: SelectionSpec, counts: TokenCounts, responses: Responses | None, tradeoff: TradeOff
+) -> tuple[int, int] | None:
+    """Between which sizes k* would lie on other samples; None for own tokens."""
+    from vocabtrim_core.generalization.k_range import k_range
+    from vocabtrim_core.generalization.stability import best_sample
+
+    if choice.own or choice.forecast.full_length is None:
+        return None
+    sample = best_sample(counts, responses)
+    return k_range(sample[0] if sample else None, tradeoff)
 
 
 def _held_out(

@@ -180,19 +180,22 @@ def gather(material: Material) -> Facts:
         _missed(material, vocabulary),
         acceptance,
         predicted,
-        _decision(acceptance, opened, predicted),
+        _decision(acceptance, opened, predicted, material.k_range),
         like_k,
     )
 
 
 def _decision(
-    acceptance: Acceptance | None, opened: Opened, predicted: Forecast | None
+    acceptance: Acceptance | None,
+    opened: Opened,
+    predicted: Forecast | None,
+    stability: tuple[int, int] | None,
 ) -> Decision | None:
     """The decision for the chosen size."""
     if predicted is None or acceptance is None:
         return None
     text = Served(acceptance.served, acceptance.basis, predicted)
-    return decide(opened.tradeoff, [text], chosen_k=opened.choice.k)
+    return decide(opened.tradeoff, [text], chosen_k=opened.choice.k, stability=stability)
 
 
 def _options(

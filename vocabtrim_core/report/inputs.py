@@ -59,6 +59,7 @@ class Material:
         commands: Further command lines of the report.
         acceptance: Acceptance on the text to be served, under the choice's forecast settings; None
             for that on the counts alone.
+        k_range: Between which sizes k* would lie on other samples; None where not known.
         held_out: Coverage of the counted corpus on conversations that had no part in the choice;
             None where it is not known, as for tokens that are not simply the most frequent.
     """
@@ -74,6 +75,7 @@ class Material:
     commands: Sequence[str] = ()
     acceptance: Acceptance | None = None
     held_out: HeldOutCoverage | None = None
+    k_range: tuple[int, int] | None = None
 
     def check(self) -> None:
         """Check that counts and tokenizer belong together.

@@ -29,7 +29,7 @@ def card(stored: StoredCounts, settings: Settings, tradeoff: TradeOff) -> None:
         acceptance, predicted = forecasts.forecast_of(
             stored, served, tradeoff, report_forecast.assumed()
         )
-        decision = forecasts.decision_of(tradeoff, acceptance, predicted, settings.k)
+        decision = forecasts.decision_of(stored, tradeoff, acceptance, predicted, settings.k)
     except InputError as error:
         st.caption(f"No forecast: {told(str(error))}")
         return

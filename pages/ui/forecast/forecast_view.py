@@ -68,7 +68,7 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
         _baseline(curve.vocab_size),
     )
     k = min(k, curve.vocab_size) if k else state.settings(curve.vocab_size).k
-    decision = forecasts.decision_of(tradeoff, basis, predicted, k)
+    decision = forecasts.decision_of(stored, tradeoff, basis, predicted, k)
     responses = eval_sets.responses_of(served.key, served.counts)
     sharp = responses is not None and responses.tokens > 0
     return ForecastAnswer(tradeoff, basis, predicted, decision, decision.k, sharp)
