@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui import eval_sets, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain, visible
 from pages.ui.frame import plain_errors
+from pages.ui.generalize import coverage_data
 from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.session import session
 from pages.ui.vocabularies import InView
@@ -168,6 +169,12 @@ def _compared(
                 "Its missing tokens": number(format="localized"),
             },
         )
+        chose = coverage_data.chosen_on(view, chooser)
+        if in_sample := [name for s, name in zip(sets, names, strict=True) if s.key in chose]:
+            st.caption(
+                f"The tokens in view were chosen on {plain(', '.join(in_sample))}, so what they "
+                f"cover of it is in sample, which is optimistic."
+            )
         st.button(
             "Use this vocabulary",
             type="primary",
@@ -188,7 +195,8 @@ def _sentence(
 ) -> str:
     text = (
         f"{len(mapping.vocabulary):,} tokens keep {percent(mine.coverages[0].coverage, 2)} of "
-        f"{plain(name)}; as many of its most frequent tokens would keep {percent(mine.best, 2)}."
+        f"{plain(name)}; as many of its most frequent tokens would keep {percent(mine.best, 2)}, "
+        "in sample."
     )
     if mine.utility is not None and ours.utility is not None:
         text += (
@@ -231,6 +239,7 @@ def _use(mapping: ImportedMapping, chooser: StoredCounts) -> None:
         chooser.key,
         mapping.vocabulary,
         tuple(arguments(chooser, [])),
+        foreign=True,
     )
     vocabularies.keep_vocabulary("imported", own, chooser.counts)
     st.toast("It is now the vocabulary in view, and on Export.")
