@@ -260,9 +260,8 @@ def _coverage_text(result: Result) -> str:
 def _matrix_text(matrix: Result) -> str:
     """The coverages; of a corpus by its own tokens with how it was measured."""
     rows = [("", *matrix["names"])]
-    for i, (name, row) in enumerate(zip(matrix["names"], matrix["coverage"], strict=True)):
-        cells = [f"{share:.1%}" for share in row]
-        cells[i] += f" {matrix['basis'][i]}"
+    for name, *row in zip(matrix["names"], matrix["coverage"], matrix["basis"], strict=True):
+        cells = (f"{share:.1%} {basis}" for share, basis in zip(*row, strict=True))
         rows.append((name, *cells))
     return "chosen on (row), measured on (column)\n\n" + table(rows)
 

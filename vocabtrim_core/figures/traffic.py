@@ -185,11 +185,10 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
     names = [short(name, 20) for name in matrix.names]
     share = 100 * matrix.coverage
     labelled = len(names) <= MOST_NAMED
-    texts = [[f"{value:.1f}" for value in row] for row in share]
-    basis = [[""] * len(names) for _ in names]
-    for i, measured in enumerate(matrix.basis):
-        texts[i][i] += f"<br><sub>{measured}</sub>"
-        basis[i][i] = f", {measured}"
+    texts = [
+        [f"{value:.1f}<br><sub>{basis}</sub>" if basis else f"{value:.1f}" for value, basis in row]
+        for row in (zip(*each, strict=True) for each in zip(share, matrix.basis, strict=True))
+    ]
     figure = go.Figure(
         go.Heatmap(
             z=share,
@@ -203,7 +202,7 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
             texttemplate="%{text}" if labelled else None,
             textfont={"color": palette.ink},
             customdata=100 * matrix.unique,
-            hovertext=basis,
+            hovertext=matrix.basis,
             showscale=not labelled,
             colorbar={
                 "title": {"text": "Coverage, %", "side": "right"},
@@ -211,7 +210,7 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
                 "outlinewidth": 0,
             },
             hovertemplate=f"top {matrix.k:,} of <b>%{{y}}</b><br>on <b>%{{x}}</b>: %{{z:.2f}}%"
-            "%{hovertext}"
+            " %{hovertext}"
             "<br>of its distinct tokens %{customdata:.1f}%<extra></extra>",
         )
     )

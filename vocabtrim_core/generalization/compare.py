@@ -88,7 +88,7 @@ def _by_frequency(ids: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     return ids[np.argsort(-frequencies[ids], kind="stable")]
 
 
-Basis = Literal["held out", "in sample"]
+Basis = Literal["", "held out", "in sample"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,14 +101,14 @@ class TransferMatrix:
         coverage: float64[n, n], share (0..1) of the column's tokens that the row's top k covers.
         unique: float64[n, n], share (0..1) of the column's distinct tokens, in sample on the
             diagonal.
-        basis: For each corpus how its coverage by its own top k, on the diagonal, is measured.
+        basis: [n][n], how the coverage of a corpus by its own top k is measured; "" elsewhere.
     """
 
     names: tuple[str, ...]
     k: int
     coverage: np.ndarray
     unique: np.ndarray
-    basis: tuple[Basis, ...]
+    basis: tuple[tuple[Basis, ...], ...]
 
 
 def transfer_matrix(
@@ -123,7 +123,7 @@ def transfer_matrix(
             not known; empty for none of them.
 
     Returns:
-        The coverages, on the diagonal those held out where they are known.
+        The coverages, of a corpus by its own top k those held out where they are known.
 
     Raises:
         InputError: The corpora were counted differently.
@@ -135,9 +135,11 @@ def transfer_matrix(
         ids = CoverageCurve.of(counts).vocabulary(k).ids
         coverage[row] = frequencies[:, ids].sum(axis=1)
         unique[row] = seen[:, ids].sum(axis=1) / seen.sum(axis=1)
-    basis: list[Basis] = ["in sample"] * len(sets)
-    for i, share in enumerate(held_out):
-        if share is not None:
-            coverage[i, i], basis[i] = share, "held out"
+    basis: list[list[Basis]] = [[""] * len(sets) for _ in sets]
+    keys = [counts.key for counts in sets]
+    for i, j in np.argwhere(np.equal.outer(keys, keys)).tolist():  # one may be given twice
+        share = held_out[j] if held_out else None
+        basis[i][j] = "in sample" if share is None else "held out"
+        coverage[i, j] = coverage[i, j] if share is None else share
     names = tuple(counts.name for counts in sets)
-    return TransferMatrix(names, k, coverage, unique, tuple(basis))
+    return TransferMatrix(names, k, coverage, unique, tuple(map(tuple, basis)))
