@@ -307,7 +307,7 @@ def test_a_finished_stability_job_is_told(sets, monkeypatch, basis, bounded):
     assert "k* = 950 is known to ± 50." in words(app)
     told = f"C(k*) is {words_of_it} on conversations that had no part"
     assert told in words(app)
-    assert "in sample 90.00% :red-badge[in sample]" in words(app)
+    assert "in sample 90.00%." in words(app)
     drawn = [
         trace
         for chart in app.get("plotly_chart")

@@ -83,20 +83,21 @@ def _reading(stored: StoredCounts) -> list[str] | None:
 
 
 def _result(result: dict[str, Any], *, in_sample: bool) -> None:
+    badge = IN_SAMPLE_BADGE if in_sample else MEASURED
     drawn = "all" if result["complete"] else f"drawn at random from {result['available']:,}"
     st.markdown(
         f"In {result['conversations']:,} conversations ({drawn}) the {result['k']:,} tokens in "
-        f"view cover {percent(result['coverage'], 2)} {IN_SAMPLE_BADGE if in_sample else MEASURED}"
-        f"; {result['missing']:,} of {result['tokens']:,} tokens are missing."
+        f"view cover {percent(result['coverage'], 2)} {badge}; {result['missing']:,} of "
+        f"{result['tokens']:,} tokens are missing."
     )
     if not result["missing"]:
         return
     *windows, everything = result["windows"]
-    found = ", ".join(f"{percent(row['share'])} in the last {row['window']:,}" for row in windows)
+    found = (f"{percent(row['share'])} in the last {row['window']:,}" for row in windows)
     st.markdown(
-        f"Of the missing tokens {found} tokens of context, and {percent(everything['share'])} "
-        f"anywhere before: list and all of the context cover "
-        f"{percent(everything['coverage'], 2)}. {MEASURED}"
+        f"Of the missing tokens there stand {', '.join(found)} tokens of context, and "
+        f"{percent(everything['share'])} anywhere before. List and whole context cover "
+        f"{percent(everything['coverage'], 2)} {badge}."
     )
     columns = ([row[name] for row in result["curve"]] for name in figures.ContextReuseInfo._fields)
     info = figures.ContextReuseInfo(*map(np.array, columns))

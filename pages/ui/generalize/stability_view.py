@@ -75,7 +75,7 @@ def panel(view: InView, stored: StoredCounts) -> None:
 
 
 def _result(result: dict) -> None:
-    st.markdown(f"**{plain(result['sentence'])}** {MEASURED}")
+    st.markdown(f"**{plain(result['sentence'])}** {ESTIMATED}")
     info = figures.stability_info(result)
     alt = "Best size k* of subsamples against the number of conversations in them"
     plots.draw(figures.stability_figure(info, plots.palette()), "stability", alt)
@@ -89,16 +89,15 @@ def _result(result: dict) -> None:
 def _unseen(stored: StoredCounts, result: dict) -> None:
     said = coverage_data.unseen(stored.key, stored.counts).words(stored.counts.name)
     text = f"**Not seen yet.** {plain(said)} {ESTIMATED}"
-    in_sample = f"{percent(result['coverage'], 2)} {IN_SAMPLE_BADGE}" if result else ""
     if "held_out" in result:
         value, low, high = (result["held_out"][name] for name in ("value", "low", "high"))
         between = "" if low is None else f" ({percent(low, 2)} to {percent(high, 2)})"
         text += (
             f"  \n**Held out.** C(k\\*) is {percent(value, 2)}{between} on conversations that had "
-            f"no part {MEASURED}; in sample {in_sample}."
+            f"no part {MEASURED}; in sample {percent(result['coverage'], 2)}."
         )
     elif result:
-        text += f"  \n**In sample.** C(k\\*) is {in_sample}."
+        text += f"  \nC(k\\*) is {percent(result['coverage'], 2)} {IN_SAMPLE_BADGE}."
     st.markdown(text)
 
 
