@@ -161,16 +161,20 @@ CHOSE = {
     "tailored": ({"mix": ("chat", "code", "calls")}, {"chat", "calls"}),
     "opened": ({}, {"chat"}),
     "imported": ({"foreign": True}, set()),
+    "imported, its own top k": ({"foreign": True}, {"chat"}),
 }
 
 
 @pytest.mark.parametrize("kind", CHOSE)
 def test_coverage_of_what_chose_other_tokens_is_in_sample_without_an_interval(sets, kind):
     more, chose = CHOSE[kind]
+    top = "top" in kind
+    kind = kind.partition(",")[0]
     if "mix" in more:
         more = {"mix": Mix(tuple(sets[name].key for name in more["mix"]), (20, 0, 80))}
     chat = sets["chat"]
-    vocabulary = CoverageCurve.of(chat).vocabulary(300)
+    ids = CoverageCurve.of(chat).order[:300] + (0 if top else 1)
+    vocabulary = DraftVocabulary.of(ids.tolist(), SIZE)
     sha = chat.provenance.tokenizer_sha256
     own = OwnVocabulary("Own", "", chat.key, vocabulary, (), tokenizer_sha256=sha, **more)
     app = opened("generalize", sets, state={"own_vocabularies": {kind: own}, "kind_in_view": kind})

@@ -92,11 +92,12 @@ def _result(result: dict[str, Any], *, in_sample: bool) -> None:
     )
     if not result["missing"]:
         return
-    *windows, everything = result["windows"]
-    found = (f"{percent(row['share'])} in the last {row['window']:,}" for row in windows)
+    first, *wider, everything = result["windows"]
+    found = (f"{percent(row['share'])} in the last {row['window']:,}" for row in wider)
     st.markdown(
-        f"Of the missing tokens there stand {', '.join(found)} tokens of context, and "
-        f"{percent(everything['share'])} anywhere before. List and whole context cover "
+        f"{percent(first['share'])} of the missing tokens stand in the last {first['window']:,} "
+        f"tokens of context, {', '.join(found)}, and {percent(everything['share'])} anywhere "
+        f"before. List and whole context cover "
         f"{percent(everything['coverage'], 2)} {badge}."
     )
     columns = ([row[name] for row in result["curve"]] for name in figures.ContextReuseInfo._fields)

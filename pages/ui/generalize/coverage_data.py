@@ -105,7 +105,10 @@ def chosen_on(view: InView, chooser: StoredCounts) -> frozenset[str]:
         view: the vocabulary in view.
         chooser: the counted set that it is chosen on where it is plain top-k.
     """
-    return view.own.chosen_on if view.own else frozenset({chooser.key})
+    top = view.tradeoff.curve.vocabulary(len(view.vocabulary))
+    is_top = top.sha256 == view.vocabulary.sha256  # also where it comes back as a file
+    chose = view.own.chosen_on if view.own else frozenset[str]()
+    return chose | {chooser.key} if is_top else chose
 
 
 def measured(
