@@ -549,15 +549,15 @@ def test_a_mapping_of_another_tokenizer_is_refused(sets, tmp_path, make_counts):
 
 
 def test_uploaded_mappings_get_names_of_ours(sets):
-    from pages.ui.generalize.mapping_view import _store
+    from pages.ui.generalize.mapping_form import store
     from vocabtrim_core.errors import InputError
 
-    path = _store([("../../etc/my d2t.npy", b"x"), ("my t2d.npy", b"y")])
+    path = store([("../../etc/my d2t.npy", b"x"), ("my t2d.npy", b"y")])
     assert path.name == "d2t.npy"
     assert path.with_name("t2d.npy").read_bytes() == b"y"
     assert workspace.folder("mappings") in path.parents
     with pytest.raises(InputError, match="not a kind of file"):
-        _store([("run.sh", b"")])
+        store([("run.sh", b"")])
 
 
 def test_mixing_one_set_alone_is_that_set(sets):

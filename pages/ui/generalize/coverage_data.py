@@ -130,3 +130,22 @@ def measured(
             between = interval(stored.key, sha, stored.counts, view.vocabulary)
         rows.append((replace(covered, name=names[stored.key]), between))
     return rows
+
+
+def in_percent(share: float | None) -> float | None:
+    """A share of a table; None stays empty.
+
+    Args:
+        share: 0..1.
+    """
+    return None if share is None else 100 * share
+
+
+def ends(interval: tuple[float, float] | None) -> dict[str, float | None]:
+    """The columns of an interval, empty without one.
+
+    Args:
+        interval: its ends, 0..1.
+    """
+    low, high = interval or (None, None)
+    return {"From": in_percent(low), "To": in_percent(high)}

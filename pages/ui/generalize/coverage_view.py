@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import eval_sets, plots
 from pages.ui.format import IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import plain_errors
-from pages.ui.generalize import coverage_data
+from pages.ui.generalize import coverage_data, domains_view
 from pages.ui.router import page
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
@@ -52,7 +52,7 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
     _table(sets, [covered for covered, _ in rows], {row.name: row for row in info})
     _remarks(view, info, outside)
     if others:
-        _domains(view, chooser, sets, chose)
+        domains_view.panel(view, chooser, sets, chose)
     else:
         _count_more()
 
@@ -113,9 +113,9 @@ def _table(
         [
             {
                 "Set": covered.name,
-                "Coverage": _share(shown[covered.name].coverage),
-                **_ends(shown[covered.name].interval),
-                "In sample": _share(shown[covered.name].in_sample),
+                "Coverage": coverage_data.in_percent(shown[covered.name].coverage),
+                **coverage_data.ends(shown[covered.name].interval),
+                "In sample": coverage_data.in_percent(shown[covered.name].in_sample),
                 "Distinct": 100 * covered.unique_coverage,
                 "Missing": covered.missing_tokens,
                 "Tokens": covered.tokens,
@@ -155,15 +155,6 @@ def _table(
     )
 
 
-def _share(share: float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-def _ends(interval: tuple[float, float] | None) -> dict[str, float | None]:
-    low, high = interval or (None, None)
-    return {"From": _share(low), "To": _share(high)}
-
-
 def _remarks(
     view: InView, info: tuple[figures.CoverageRow, ...], outside: HeldOutCoverage | None
 ) -> None:
@@ -186,56 +177,6 @@ def _remarks(
             f"{chose} had a part in choosing the tokens: coverage there is in sample, which is "
             "optimistic, and has no interval."
         )
-
-
-def _domains(
-    view: InView, chooser: StoredCounts, sets: list[StoredCounts], chose: frozenset[str]
-) -> None:
-    sha, names, domains = view.vocabulary.sha256, eval_sets.names_of(sets), []
-    for stored in sets:
-        own_k = view.plain_k if stored is chooser else None
-        found, held_out = coverage_data.by_domain(
-            stored.key, sha, own_k, stored.counts, view.vocabulary
-        )
-        in_sample = stored.key in chose and not held_out
-        basis = "held out" if held_out else "in sample" if in_sample else ""
-        domains += [(names[stored.key], basis, row) for row in found]
-    if not domains:
-        return
-    st.subheader("By domain label", anchor=False)
-    frame = pd.DataFrame(
-        [
-            {
-                "Set": name,
-                "Domain": row.domain,
-                "Coverage": 100 * row.coverage,
-                **_ends(
-                    (row.interval.low, row.interval.high)
-                    if row.interval and basis != "in sample"
-                    else None
-                ),
-                "Measured": basis,
-                "Tokens": row.tokens,
-                "Conversations": row.conversations,
-            }
-            for name, basis, row in domains
-        ]
-    ).sort_values(["Set", "Coverage"], ascending=[True, False])
-    number = st.column_config.NumberColumn
-    share = number(format="%.2f%%")
-    st.dataframe(
-        frame,
-        hide_index=True,
-        placeholder="",
-        alt="Coverage by the domain labels of the rows",
-        column_config={
-            "Coverage": share,
-            "From": share,
-            "To": share,
-            "Tokens": number(format="localized"),
-            "Conversations": number(format="localized"),
-        },
-    )
 
 
 def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:
