@@ -5,6 +5,7 @@ import streamlit as st
 from pages.ui import eval_sets, vocabularies
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.generalize import (
+    context_view,
     coverage_view,
     mapping_view,
     missing_view,
@@ -16,7 +17,14 @@ from pages.ui.widgets import linked
 
 require_router()
 
-SECTIONS = ("Other traffic", "Missing tokens", "Stability", "Tailor", "Compare")
+SECTIONS = (
+    "Other traffic",
+    "Missing tokens",
+    "Dynamic head room",
+    "Stability",
+    "Tailor",
+    "Compare",
+)
 
 
 def page(stored) -> None:
@@ -30,12 +38,14 @@ def page(stored) -> None:
     commands = {
         "Other traffic": lambda: coverage_view.arguments(view, stored, others),
         "Missing tokens": lambda: missing_view.arguments(view, stored, others),
+        "Dynamic head room": lambda: context_view.arguments(view, stored, others),
         "Stability": lambda: stability_view.arguments(stored),
         "Compare": lambda: mapping_view.arguments(stored, others),
     }
     panels = {
         "Other traffic": lambda: coverage_view.panel(view, stored, others),
         "Missing tokens": lambda: missing_view.panel(view, stored, others),
+        "Dynamic head room": lambda: context_view.panel(view, stored, others),
         "Stability": lambda: stability_view.panel(view, stored),
         "Tailor": lambda: tailor_view.panel(view, stored, others),
         "Compare": lambda: mapping_view.panel(view, stored, others),

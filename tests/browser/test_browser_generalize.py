@@ -113,7 +113,7 @@ def test_the_mix_follows_its_sliders_exactly(page, app, sets):
 def test_wishes_and_multiples_count_in_the_browser_too(page, app, sets):
     tailoring(page, app, sets)
     page.locator(".st-key-keep_numbers label").first.click()
-    page.get_by_text("Without your wishes").first.wait_for()
+    page.get_by_text("Without your constraints").first.wait_for()
     settled(page)
     assert shown(page) == told(page)
     page.locator(f".st-key-mix_{sets[1].key[:8]} input[type=range]").first.focus()

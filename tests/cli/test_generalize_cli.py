@@ -125,6 +125,8 @@ def test_coverage_with_everything(ok, counted, tokenizer):
     matrix = np.array(result["matrix"]["coverage"])
     assert matrix[0, 1] == pytest.approx(code["coverage"])
     assert matrix[0, 1] < matrix[1, 1]
+    assert matrix[0, 0] == chat["held_out"]["value"]
+    assert result["matrix"]["basis"] == [["held out", ""], ["", "held out"]]
     assert {(d["name"], d["domain"]) for d in result["domains"]} == {
         ("chat", "chat"),
         ("chat", "other"),

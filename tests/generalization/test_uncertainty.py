@@ -289,13 +289,13 @@ def test_the_set_that_chose_is_drawn_held_out_with_its_in_sample_value_beside():
         (HeldOut("own", 100, 0.95, 0.5, 3), CoverageInterval(0.95, 0.94, 0.96)),
         (HeldOut("other", 100, 0.90, 0.4, 9), CoverageInterval(0.90, 0.88, 0.92)),
     ]
-    other, own = coverage_info(rows, "own", HeldOutCoverage(0.93, 0.91, 0.94))
+    other, own = coverage_info(rows, ["own"], HeldOutCoverage(0.93, 0.91, 0.94))
     assert (own.coverage, own.interval, own.in_sample) == (0.93, (0.91, 0.94), 0.95)
     assert (other.coverage, other.interval, other.in_sample) == (0.90, (0.88, 0.92), None)
     drawn = {trace.name: trace for trace in coverage_figure((other, own)).data}
     assert list(drawn["The set that chose, held out"].x) == [93]
     assert list(drawn["The set that chose, in sample"].x) == [95]
-    (unknown,) = coverage_info(rows[:1], "own")  # held out is not known: no interval
+    (unknown,) = coverage_info(rows[:1], ["own"])  # held out is not known: no interval
     assert (unknown.coverage, unknown.interval, unknown.in_sample) == (None, None, 0.95)
     names = [trace.name for trace in coverage_figure((unknown,)).data]
     assert "The set that chose, held out" not in names

@@ -384,5 +384,10 @@ def test_transfer_matrix_by_hand(make_counts):
     matrix = transfer_matrix(sets, 2)
     assert np.allclose(matrix.coverage, [[0.9, 0.1], [0.3, 0.9]])
     assert np.allclose(matrix.unique, [[2 / 3, 1 / 3], [1 / 3, 2 / 3]])
+    assert matrix.basis == (("in sample", ""), ("", "in sample"))
+    matrix = transfer_matrix([*sets, sets[0]], 2, [0.7, None, 0.7])  # one of them given twice
+    assert np.allclose(matrix.coverage, [[0.7, 0.1, 0.7], [0.3, 0.9, 0.3], [0.7, 0.1, 0.7]])
+    out, inside = "held out", "in sample"
+    assert matrix.basis == ((out, "", out), ("", inside, ""), (out, "", out))
     with pytest.raises(InputError, match="counted differently"):
         transfer_matrix([sets[0], make_counts([1, 1, 1, 1], rule="all")], 2)

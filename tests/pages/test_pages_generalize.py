@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
@@ -18,8 +19,10 @@ from helpers.lazy import Lazy
 from helpers.real_data import new_home
 from helpers.talks import SIZE, talk
 
+from pages.ui.own_vocabulary import OwnVocabulary
 from vocabtrim_core import workspace
 from vocabtrim_core.counting.response_files import find_responses
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import EARLIER_VERSION, TokenCounts
 from vocabtrim_core.counts_store import remove_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
@@ -32,6 +35,7 @@ from vocabtrim_core.forecast.inputs import acceptance_on
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
+from vocabtrim_core.generalization.uncertainty import held_out_coverage
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.mappings.importing import import_mapping
 from vocabtrim_core.mappings.store import keep
@@ -117,15 +121,75 @@ def test_other_traffic_is_measured_with_intervals(sets):
     table = app.dataframe[0].value
     assert set(table["Set"]) == {"chat", "code", "calls"}
     vocabulary = tradeoff.curve.vocabulary(k)
-    for row in table.itertuples():
-        found = coverage_on(vocabulary, sets[row.Set])
-        assert row.Coverage == pytest.approx(100 * found.coverage)
-        assert row.Missing == found.missing_tokens
-        assert row.From < row.Coverage < row.To
-    assert f"The {k:,} tokens in view keep" in words(app)
-    assert "On new conversations of chat itself expect" in words(app)
+    for row in table.to_dict("records"):
+        counts = sets[row["Set"]]
+        found = coverage_on(vocabulary, counts)
+        chose = row["Set"] == "chat"
+        shown = row["In sample"] if chose else row["Coverage"]
+        assert shown == pytest.approx(100 * found.coverage)
+        assert np.isnan(row["In sample"]) != chose
+        assert row["Missing"] == found.missing_tokens
+        assert row["From"] < row["Coverage"] < row["To"]
+        assert row["Unseen"] == pytest.approx(100 * new_tokens(counts))
+    held_out = held_out_coverage(responses(sets["chat"]), k)
+    ends = [100 * end for end in (held_out.value, held_out.low, held_out.high)]
+    assert table.set_index("Set").loc["chat", ["Coverage", "From", "To"]].tolist() == ends
+    said = words(app)
+    assert f"The {k:,} tokens in view keep {held_out.value:.2%} ({held_out.low:.2%} to" in said
+    inside = coverage_on(vocabulary, sets["chat"]).coverage
+    assert f"and {inside:.2%} of the 60,000 tokens that chose them :red-badge[in sample]" in said
     assert "1 more counted set was counted in another way than chat (rule);" in words(app)
     assert f"coverage {sets['chat'].key} --k {k}" in app.code[0].value
+
+
+def responses(counts: TokenCounts) -> Responses:
+    found = find_responses(counts.key, counts)
+    assert found is not None
+    return found
+
+
+def new_tokens(counts: TokenCounts) -> float:
+    """Share of the tokens of a conversation that stand in no other, by looking them all up."""
+    kept = responses(counts)
+    texts = [part.tolist() for part in np.split(kept.ids, kept.offsets[1:-1])]
+    within = Counter(token for text in texts for token in set(text))
+    return sum(within[token] == 1 for text in texts for token in text) / len(kept.ids)
+
+
+# how the tokens in view came about, and the sets that had a part in it
+CHOSE = {
+    "tailored": ({"mix": ("chat", "code", "calls")}, {"chat", "calls"}),
+    "opened": ({}, {"chat"}),
+    "imported": ({"foreign": True}, set()),
+    "imported, its own top k": ({"foreign": True}, {"chat"}),
+}
+
+
+@pytest.mark.parametrize("kind", CHOSE)
+def test_coverage_of_what_chose_other_tokens_is_in_sample_without_an_interval(sets, kind):
+    more, chose = CHOSE[kind]
+    top = "top" in kind
+    kind = kind.partition(",")[0]
+    if "mix" in more:
+        more = {"mix": Mix(tuple(sets[name].key for name in more["mix"]), (20, 0, 80))}
+    chat = sets["chat"]
+    ids = CoverageCurve.of(chat).order[:300] + (0 if top else 1)
+    vocabulary = DraftVocabulary.of(ids.tolist(), SIZE)
+    sha = chat.provenance.tokenizer_sha256
+    own = OwnVocabulary("Own", "", chat.key, vocabulary, (), tokenizer_sha256=sha, **more)
+    app = opened("generalize", sets, state={"own_vocabularies": {kind: own}, "kind_in_view": kind})
+    for row in app.dataframe[0].value.to_dict("records"):
+        covered = 100 * coverage_on(vocabulary, sets[row["Set"]]).coverage
+        shown = [row[name] for name in ("Coverage", "From", "To")]
+        if row["Set"] in chose:
+            assert np.isnan(shown).all()
+            assert row["In sample"] == pytest.approx(covered)
+        else:
+            assert shown[0] == pytest.approx(covered)
+            assert shown[1] < shown[0] < shown[2]
+    said = words(app)
+    assert ("had a part in choosing the tokens" in said) == bool(chose)
+    assert ("tokens of chat :red-badge[in sample]" in said) == ("chat" in chose)
 
 
 def test_sets_whose_turns_end_elsewhere_are_not_measured_on(sets):
@@ -155,6 +219,11 @@ def test_the_transfer_matrix_is_drawn(sets):
     drawn = heat["customdata"]
     values = np.frombuffer(base64.b64decode(drawn["bdata"]), drawn["dtype"]).reshape(3, 3)
     assert values == pytest.approx(100 * transfer_matrix(order, k).unique)
+    basis = [["held out" if i == j else "" for j in range(3)] for i in range(3)]
+    assert heat["hovertext"] == basis
+    own = [held_out_coverage(responses(counts), k).value for counts in order]
+    texts = [row[i] for i, row in enumerate(heat["text"])]
+    assert texts == [f"{100 * share:.1f}<br><sub>held out</sub>" for share in own]
 
 
 def test_one_set_alone_asks_for_others(sets):
@@ -199,10 +268,20 @@ def test_stability_starts_the_command_it_shows(sets, started):
     assert started == [
         ["stability", sets["chat"].key, "--draft", "llama-3.1-8b", "--alpha", "0.05"]
     ]
-    assert "expected to be new ones (Good-Turing)" in words(app)
+    assert f"{new_tokens(sets['chat']):.3%} (" in words(app)
+    assert "of the tokens of new conversations of chat will be ones never seen" in words(app)
 
 
-def test_a_finished_stability_job_is_told(sets, monkeypatch):
+HELD_OUT = {
+    "from conversations": ({"value": 0.88, "low": 0.87, "high": 0.89}, "88.00% (87.00% to 89.00%)"),
+    "from pieces": ({"value": 0.88, "low": None, "high": None}, "88.00%"),
+}
+
+
+@pytest.mark.parametrize("basis", HELD_OUT)
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_finished_stability_job_is_told(sets, monkeypatch, basis, bounded):
+    held_out, words_of_it = HELD_OUT[basis]
     result = {
         "samples": [
             {"conversations": 100, "ks": [900, 1000, 1100]},
@@ -215,7 +294,8 @@ def test_a_finished_stability_job_is_told(sets, monkeypatch):
         "drawn_from": "conversations",
         "alpha": 0.5,
         "draft": "llama-3.1-8b",
-        "held_out": {"value": 0.88, "low": 0.87, "high": 0.89},
+        "bounded": bounded,
+        "held_out": held_out,
         "optimism": 0.02,
     }
 
@@ -229,7 +309,17 @@ def test_a_finished_stability_job_is_told(sets, monkeypatch):
     monkeypatch.setattr(jobs, "list_jobs", lambda: [Done()])
     app = opened("generalize", sets, "Stability")
     assert "k* = 950 is known to ± 50." in words(app)
-    assert "2.00 points of optimism" in words(app)
+    told = f"C(k*) is {words_of_it} on conversations that had no part"
+    assert told in words(app)
+    assert "in sample 90.00%." in words(app)
+    drawn = [
+        trace
+        for chart in app.get("plotly_chart")
+        for trace in json.loads(chart.proto.spec)["data"]
+        if trace["type"] == "scatter" and "interval" in (trace.get("name") or "")
+    ]
+    assert drawn[0]["error_y"]["array"] == [50 if bounded else 0]
+    assert ("or more" in drawn[0]["hovertemplate"]) != bounded
 
 
 def test_the_browser_gets_every_set_exactly(sets):
@@ -383,7 +473,7 @@ def test_every_protected_set_has_a_toggle_and_a_price(sets):
     tags = [
         c.value
         for c in app.caption
-        if "utility" in c.value or "free" in c.value or "no such tokens" in c.value
+        if "utility" in c.value or "no cost" in c.value or "no such tokens" in c.value
     ]
     assert len(tags) == len(SETS)
 
@@ -459,15 +549,15 @@ def test_a_mapping_of_another_tokenizer_is_refused(sets, tmp_path, make_counts):
 
 
 def test_uploaded_mappings_get_names_of_ours(sets):
-    from pages.ui.generalize.mapping_view import _store
+    from pages.ui.generalize.mapping_form import store
     from vocabtrim_core.errors import InputError
 
-    path = _store([("../../etc/my d2t.npy", b"x"), ("my t2d.npy", b"y")])
+    path = store([("../../etc/my d2t.npy", b"x"), ("my t2d.npy", b"y")])
     assert path.name == "d2t.npy"
     assert path.with_name("t2d.npy").read_bytes() == b"y"
     assert workspace.folder("mappings") in path.parents
     with pytest.raises(InputError, match="not a kind of file"):
-        _store([("run.sh", b"")])
+        store([("run.sh", b"")])
 
 
 def test_mixing_one_set_alone_is_that_set(sets):
@@ -481,8 +571,6 @@ def test_mixing_one_set_alone_is_that_set(sets):
 
 def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="chat"):
     """The library's forecast and decision for the page's controls."""
-    from vocabtrim_core.counting.response_files import find_responses
-
     counts = sets[served]
     settings = ForecastSettings(length, depth, hardware=hardware, batch=batch)
     responses = find_responses(counts.key, counts)
@@ -590,6 +678,12 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
 
     coverage_data.interval.clear()
     coverage_data.held_out.clear()
+    coverage_data.unseen.clear()
     app = opened("generalize", sets)
     assert "An interval needs the answers themselves" in words(app)
+    row = app.dataframe[0].value.iloc[0]
+    assert row[["Coverage", "From", "To"]].isna().all()
+    assert f"{row['In sample']:.1f}% of the 60,000 tokens of chat :red-badge[in" in words(app)
+    lower = np.count_nonzero(sets["chat"].counts == 1) / sets["chat"].tokens
+    assert row["Unseen"] == pytest.approx(100 * lower)
     eval_sets.responses_of.clear()

@@ -59,8 +59,10 @@ def _coverage_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.counting.shard_counts import load_shards
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.generalization.compare import transfer_matrix
+    from vocabtrim_core.generalization.stability import held_out_of
 
     specs = [arguments.counts, *arguments.on]
     sets = comparable_counts(specs)
@@ -83,9 +85,15 @@ def _coverage(arguments: argparse.Namespace, progress: Progress) -> Result:
         chooser = counts.key if arguments.k is not None else None
         result["domains"] = _domains(vocabulary, sets, responses, chooser, arguments.seed)
     if arguments.matrix:
-        matrix = transfer_matrix(sets, len(vocabulary))
+        k = len(vocabulary)
+        own = [
+            held_out_of(counts, k, own_responses, load_shards(counts.key), arguments.seed)
+            for counts, own_responses in zip(sets, responses, strict=True)
+        ]
+        matrix = transfer_matrix(sets, k, [found and found.value for found in own])
         result["matrix"] = {
             "names": list(matrix.names),
+            "basis": list(matrix.basis),
             "coverage": matrix.coverage,
             "unique_coverage": matrix.unique,
         }
@@ -241,16 +249,21 @@ def _coverage_text(result: Result) -> str:
             table([("counts", "domain", "conversations", "tokens", "coverage", ""), *rows])
         )
     if matrix := result.get("matrix"):
-        rows = [
-            (name, *(f"{share:.1%}" for share in row))
-            for name, row in zip(matrix["names"], matrix["coverage"], strict=True)
-        ]
-        lines += ["chosen on (row), measured on (column)", table([("", *matrix["names"]), *rows])]
+        lines += [_matrix_text(matrix)]
     for missing in result.get("missing", ()):
         lines += [_missing_text(missing)]
     if names := result["without_interval"]:
         lines.append(NO_RESPONSES.format(names=", ".join(names)))
     return "\n\n".join(filter(None, [*lines, result["note"]]))
+
+
+def _matrix_text(matrix: Result) -> str:
+    """The coverages; of a corpus by its own tokens with how it was measured."""
+    rows = [("", *matrix["names"])]
+    for name, *row in zip(matrix["names"], matrix["coverage"], matrix["basis"], strict=True):
+        cells = (f"{share:.1%} {basis}" for share, basis in zip(*row, strict=True))
+        rows.append((name, *cells))
+    return "chosen on (row), measured on (column)\n\n" + table(rows)
 
 
 def _missing_text(missing: Result) -> str:

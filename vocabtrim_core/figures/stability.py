@@ -19,7 +19,7 @@ class StabilityInfo(NamedTuple):
         sizes: int64[n], conversations of a subsample.
         ks: float64[n, repeats], k* of each subsample.
         k: k* of all conversations.
-        interval: Its interval.
+        interval: Its interval; the upper end infinite where the sample is too small for one.
     """
 
     sizes: np.ndarray
@@ -37,12 +37,12 @@ def stability_info(result: Mapping[str, Any]) -> StabilityInfo:
     Returns:
         The numbers of the figure.
     """
-    samples = result["samples"]
+    samples, (low, high) = result["samples"], result["interval"]
     return StabilityInfo(
         np.array([sample["conversations"] for sample in samples]),
         np.array([sample["ks"] for sample in samples], float),
         int(result["k"]),
-        (float(result["interval"][0]), float(result["interval"][1])),
+        (float(low), float(high) if result.get("bounded", True) else np.inf),
     )
 
 
@@ -85,6 +85,8 @@ def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure
         "%{customdata[1]:,.0f}<extra></extra>",
     )
     low, high = info.interval
+    bounded = np.isfinite(high)
+    known = f"{low:,.0f} to {high:,.0f}" if bounded else f"{low:,.0f} or more"
     figure.add_scatter(
         x=[x[-1]],
         y=[info.k],
@@ -96,11 +98,11 @@ def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure
             "symmetric": False,
             "color": palette.ink,
             "thickness": 2,
-            "array": [high - info.k],
+            "array": [high - info.k if bounded else 0],
             "arrayminus": [info.k - low],
         },
-        hovertemplate=f"all {x[-1]:,} conversations<br><b>k* {info.k:,}</b>, known to {low:,.0f} "
-        f"to {high:,.0f}<extra></extra>",
+        hovertemplate=f"all {x[-1]:,} conversations<br><b>k* {info.k:,}</b>, with unlimited "
+        f"ones {known}<extra></extra>",
     )
     layout(figure, palette, height=400)
     ticks = [b * 10**e for e in range(1, 9) for b in (1, 2, 5)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,16 +56,16 @@ class CoverageRow(NamedTuple):
 
 def coverage_info(
     rows: Sequence[tuple[HeldOut, CoverageInterval | None]],
-    chosen_on: str | None,
+    chosen_on: Collection[str] = (),
     held_out: HeldOutCoverage | CoverageInterval | None = None,
 ) -> tuple[CoverageRow, ...]:
     """Order sets by rising coverage, so that the best is drawn at the top.
 
     Args:
-        rows: Coverage of each set with its interval, which is left out for the set that chose: it
+        rows: Coverage of each set with its interval, which is left out for a set that chose: it
             says nothing of new text.
-        chosen_on: Name of the set the vocabulary was chosen on, None for none of them.
-        held_out: Held-out coverage of that set.
+        chosen_on: Names of the sets that the vocabulary was chosen on.
+        held_out: Held-out coverage, where one set chose alone.
 
     Returns:
         The rows.
@@ -73,7 +73,7 @@ def coverage_info(
     info = []
     for held, interval in rows:
         coverage, between, in_sample = held.coverage, interval, None
-        if held.name == chosen_on:
+        if held.name in chosen_on:
             coverage, between, in_sample = None, held_out, held.coverage
             if held_out:
                 coverage = held_out.value
@@ -99,12 +99,12 @@ def coverage_figure(info: tuple[CoverageRow, ...], palette: Palette = LIGHT) -> 
         x=[100 * row.unique for row in info],
         y=names,
         mode="markers",
-        name="Of its distinct tokens",
+        name="Share of its distinct tokens",
         marker={"size": 9, "symbol": "circle-open", "color": palette.muted, "line": {"width": 2}},
         hovertemplate="<b>%{y}</b><br>%{x:.1f}% of its distinct tokens kept<extra></extra>",
     )
     for chose, label, colour in (
-        (False, "Of what it says", palette.accent),
+        (False, "Share of its tokens", palette.accent),
         (True, "The set that chose, held out", palette.ink),
     ):
         rows = [
@@ -185,7 +185,10 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
     names = [short(name, 20) for name in matrix.names]
     share = 100 * matrix.coverage
     labelled = len(names) <= MOST_NAMED
-    texts = np.vectorize(lambda value: f"{value:.1f}")(share) if labelled else None
+    texts = [
+        [f"{value:.1f}<br><sub>{basis}</sub>" if basis else f"{value:.1f}" for value, basis in row]
+        for row in (zip(*each, strict=True) for each in zip(share, matrix.basis, strict=True))
+    ]
     figure = go.Figure(
         go.Heatmap(
             z=share,
@@ -194,11 +197,12 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
             zmax=100,
             xgap=2,
             ygap=2,
-            text=texts,
+            text=texts if labelled else None,
             colorscale=[[0, clear(palette.accent, 0.04)], [1, clear(palette.accent, 0.55)]],
             texttemplate="%{text}" if labelled else None,
             textfont={"color": palette.ink},
             customdata=100 * matrix.unique,
+            hovertext=matrix.basis,
             showscale=not labelled,
             colorbar={
                 "title": {"text": "Coverage, %", "side": "right"},
@@ -206,6 +210,7 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
                 "outlinewidth": 0,
             },
             hovertemplate=f"top {matrix.k:,} of <b>%{{y}}</b><br>on <b>%{{x}}</b>: %{{z:.2f}}%"
+            " %{hovertext}"
             "<br>of its distinct tokens %{customdata:.1f}%<extra></extra>",
         )
     )

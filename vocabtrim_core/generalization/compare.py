@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -87,21 +88,46 @@ def _by_frequency(ids: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     return ids[np.argsort(-frequencies[ids], kind="stable")]
 
 
+Basis = Literal["", "held out", "in sample"]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TransferMatrix:
     """Choose on one corpus, measure on another (paper tables 4 and 5, for any corpora).
 
-    coverage, unique: float64[n, n], row chose the k tokens, column is measured; shares in 0..1.
+    Attributes:
+        names: Of the corpora.
+        k: Tokens kept.
+        coverage: float64[n, n], share (0..1) of the column's tokens that the row's top k covers.
+        unique: float64[n, n], share (0..1) of the column's distinct tokens, in sample on the
+            diagonal.
+        basis: [n][n], how the coverage of a corpus by its own top k is measured; "" elsewhere.
     """
 
     names: tuple[str, ...]
     k: int
     coverage: np.ndarray
     unique: np.ndarray
+    basis: tuple[tuple[Basis, ...], ...]
 
 
-def transfer_matrix(sets: Sequence[TokenCounts], k: int) -> TransferMatrix:
-    """Top k of every corpus on every corpus; InputError when they were counted differently."""
+def transfer_matrix(
+    sets: Sequence[TokenCounts], k: int, held_out: Sequence[float | None] = ()
+) -> TransferMatrix:
+    """Top k of every corpus on every corpus.
+
+    Args:
+        sets: Counts of the corpora.
+        k: Tokens kept.
+        held_out: For each corpus the held-out coverage (0..1) of its own top k, None where it is
+            not known; empty for none of them.
+
+    Returns:
+        The coverages, of a corpus by its own top k those held out where they are known.
+
+    Raises:
+        InputError: The corpora were counted differently.
+    """
     frequencies = shares(sets)
     seen = frequencies > 0
     coverage, unique = np.empty((len(sets),) * 2), np.empty((len(sets),) * 2)
@@ -109,4 +135,11 @@ def transfer_matrix(sets: Sequence[TokenCounts], k: int) -> TransferMatrix:
         ids = CoverageCurve.of(counts).vocabulary(k).ids
         coverage[row] = frequencies[:, ids].sum(axis=1)
         unique[row] = seen[:, ids].sum(axis=1) / seen.sum(axis=1)
-    return TransferMatrix(tuple(counts.name for counts in sets), k, coverage, unique)
+    basis: list[list[Basis]] = [[""] * len(sets) for _ in sets]
+    keys = [counts.key for counts in sets]
+    for i, j in np.argwhere(np.equal.outer(keys, keys)).tolist():  # one may be given twice
+        share = held_out[j] if held_out else None
+        basis[i][j] = "in sample" if share is None else "held out"
+        coverage[i, j] = coverage[i, j] if share is None else share
+    names = tuple(counts.name for counts in sets)
+    return TransferMatrix(names, k, coverage, unique, tuple(map(tuple, basis)))

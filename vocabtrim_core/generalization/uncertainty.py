@@ -165,7 +165,7 @@ class Optimism:
     """In-sample against held-out coverage, from repeated random halves of the conversations.
 
     ks: int64[points]; in_sample, held_out: float64[repeats, points] coverage of the half that
-    chose the vocabulary and of the other half. Choosing on all conversations flatters less.
+    chose the vocabulary and of the other half. Choosing on all conversations is less optimistic.
     """
 
     ks: np.ndarray

@@ -196,7 +196,7 @@ class MixChart extends SizeChart {
     const change = best - data.plain;
     const against = change ? `${change > 0 ? "+" : "−"}${number.format(Math.abs(change))} against the set alone` : "as for the set alone";
     this.tile("k", number.format(best), against, data.k ? `your choice${padding}` : `exact optimum${padding}`);
-    this.tile("coverage", percent(this.coverage(best)), `missing: ${percent(1 - this.coverage(best), 2)} of what is said`);
+    this.tile("coverage", percent(this.coverage(best)), `missing: ${percent(1 - this.coverage(best), 2)} of its tokens`);
     const worst = this.each.indexOf(Math.min(...this.each));
     this.tile("worst", percent(this.each[worst], 1), data.sets[worst].name);
     this.tile("reduction", percent(this.reduction(best), 1), `per step, against all ${number.format(this.size)}`);

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 Tile = tuple[str, str, str, str]
 MIX_TILES: tuple[Tile, ...] = (
     ("k", "Draft vocabulary", "", "plain"),
-    ("coverage", "Coverage of the mix", "measured", "measured"),
+    ("coverage", "Coverage of the mix", "in sample", "in-sample"),
     ("worst", "Worst set", "measured", "measured"),
     ("reduction", "Draft FLOPs saved", "estimated", "estimated"),
     ("utility", "Utility", "estimated", "estimated"),
@@ -67,7 +67,7 @@ _MIX = _chart(
     MIX_TILES,
     '<span class="coverage">Coverage C</span><span class="utility">Utility U</span>'
     '<span class="reduction">FLOPs saved R</span>',
-    '<aside><h4>What each set keeps</h4><ul class="sets"></ul></aside>',
+    '<aside><h4>Coverage of each set</h4><ul class="sets"></ul></aside>',
     "The curves follow the sliders as they move. Move over the chart to read any size.",
     "",
 )

@@ -169,7 +169,7 @@ def try_it(tokenizer: Tokenizer) -> None:
     Args:
         tokenizer: the tokenizer.
     """
-    text = st.text_area("Text to try", SAMPLE, key="try_text", height=96, max_chars=5000)
+    text = st.text_area("Try the tokenizer", SAMPLE, key="try_text", height=96, max_chars=5000)
     pieces = tokenizer.pieces(text or "")
     name, in_draft = _chosen(tokenizer) or ("", None)
     kinds = ["token" if in_draft is None else "in" if in_draft[i] else "out" for _, i in pieces]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
 from pages.ui import eval_sets, plots
-from pages.ui.format import MEASURED, percent, plain
+from pages.ui.format import IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import plain_errors
-from pages.ui.generalize import coverage_data
+from pages.ui.generalize import coverage_data, domains_view
 from pages.ui.router import page
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
+from vocabtrim_core.coverage import HeldOut
 from vocabtrim_core.figures import traffic as figures
-from vocabtrim_core.generalization.compare import TransferMatrix
-from vocabtrim_core.generalization.uncertainty import (
-    CoverageInterval,
-    unseen_mass,
-)
+from vocabtrim_core.generalization.stability import HeldOutCoverage
 
 NO_INTERVAL = (
     "An interval needs the answers themselves, which this workspace has not kept for {names}: "
@@ -33,24 +32,27 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
         chooser: the counted set that the vocabulary is chosen on.
         others: other counted sets that it is measured on.
     """
-    rows = coverage_data.measured(view, [chooser, *others])
-    chosen_on = rows[0][1].name if view.plain_k else None
+    sets = [chooser, *others]
+    chose = coverage_data.chosen_on(view, chooser)
+    rows = coverage_data.measured(view, sets, chose)
     outside = (
         coverage_data.held_out(chooser.key, view.plain_k, chooser.counts) if view.plain_k else None
     )
-    _verdict(view, rows, outside)
+    in_sample = [row[0].name for s, row in zip(sets, rows, strict=True) if s.key in chose]
+    info = figures.coverage_info(rows, in_sample, outside)
+    _verdict(view, [covered for covered, _ in rows], in_sample, outside)
     left, right = st.columns(2, gap="large") if others else (st.container(), None)
     with left:
-        st.markdown(f"**What each set keeps**, with 95% intervals over conversations {MEASURED}")
-        info = figures.coverage_info([row[1:] for row in rows], chosen_on, outside)
+        st.markdown(f"**Coverage of each set**, with 95% intervals over conversations {MEASURED}")
         alt = "Coverage of each set with its 95% interval, and the share of its distinct tokens"
         plots.draw(figures.coverage_figure(info, plots.palette()), "coverage", alt)
     if right:
         with right:
-            _matrix(view, [chooser, *others])
-    _table(rows, chosen_on)
+            _matrix(view, sets)
+    _table(sets, [covered for covered, _ in rows], {row.name: row for row in info})
+    _remarks(view, info, outside)
     if others:
-        _domains(view, [chooser, *others])
+        domains_view.panel(view, chooser, sets, chose)
     else:
         _count_more()
 
@@ -63,8 +65,7 @@ def _matrix(view: InView, sets: list[StoredCounts]) -> None:
     )
     with plain_errors():
         transfer = coverage_data.matrix(tuple(s.key for s in sets), k, [s.counts for s in sets])
-        names = tuple(eval_sets.names_of(sets).values())
-        named = TransferMatrix(names, transfer.k, transfer.coverage, transfer.unique)
+        named = replace(transfer, names=tuple(eval_sets.names_of(sets).values()))
         alt = "Transfer matrix: coverage of each set by the top tokens of each other set"
         plots.draw(figures.matrix_figure(named, plots.palette()), "matrix", alt)
 
@@ -79,111 +80,103 @@ def _count_more() -> None:
         st.switch_page(page("corpus"))
 
 
-def _verdict(view: InView, rows: list, outside: CoverageInterval | None) -> None:
-    own, others = rows[0][1], [row[1] for row in rows[1:]]
-    text = (
-        f"The {len(view.vocabulary):,} tokens in view keep {percent(own.coverage)} of the "
-        f"{own.tokens:,} tokens of {plain(own.name)}"
-    )
+def _verdict(
+    view: InView, rows: list[HeldOut], in_sample: list[str], outside: HeldOutCoverage | None
+) -> None:
+    own, others = rows[0], [covered for covered in rows[1:] if covered.name not in in_sample]
+    text = f"The {len(view.vocabulary):,} tokens in view keep "
+    if outside:
+        ends = outside.interval
+        between = f" ({percent(ends.low, 2)} to {percent(ends.high, 2)})" if ends else ""
+        text += (
+            f"{percent(outside.value, 2)}{between} of conversations of {plain(own.name)} that had "
+            f"no part in choosing them {MEASURED}, and {percent(own.coverage, 2)} of the "
+            f"{own.tokens:,} tokens that chose them {IN_SAMPLE_BADGE}"
+        )
+    else:
+        badge = IN_SAMPLE_BADGE if own.name in in_sample else MEASURED
+        text += f"{percent(own.coverage)} of the {own.tokens:,} tokens of {plain(own.name)} {badge}"
     if others:
         worst = min(others, key=lambda covered: covered.coverage)
         best = max(others, key=lambda covered: covered.coverage)
         text += f"; on other traffic {percent(worst.coverage)} ({plain(worst.name)})"
         if worst is not best:
             text += f" to {percent(best.coverage)} ({plain(best.name)})"
-    st.markdown(f"{text}. {MEASURED}")
-    if outside:
-        overstated = 100 * (own.coverage - outside.value)
-        st.markdown(
-            f"On new conversations of {plain(own.name)} itself expect {percent(outside.value, 2)} "
-            f"({percent(outside.low, 2)} to {percent(outside.high, 2)}, 95% interval): choosing "
-            f"and measuring on the same text overstates it by {overstated:.2f} points. {MEASURED}"
-        )
+        text += f" {MEASURED}"
+    st.markdown(f"{text}.")
 
 
-def _table(rows: list, chosen_on: str | None) -> None:
+def _table(
+    sets: list[StoredCounts], rows: list[HeldOut], shown: dict[str, figures.CoverageRow]
+) -> None:
     frame = pd.DataFrame(
         [
             {
                 "Set": covered.name,
-                "Coverage": 100 * covered.coverage,
-                "From": 100 * between.low if between else None,
-                "To": 100 * between.high if between else None,
+                "Coverage": coverage_data.in_percent(shown[covered.name].coverage),
+                **coverage_data.ends(shown[covered.name].interval),
+                "In sample": coverage_data.in_percent(shown[covered.name].in_sample),
                 "Distinct": 100 * covered.unique_coverage,
                 "Missing": covered.missing_tokens,
                 "Tokens": covered.tokens,
                 "Conversations": stored.counts.conversations,
-                "Unseen": 100 * unseen_mass(stored.counts.counts),
+                "Unseen": 100 * coverage_data.unseen(stored.key, stored.counts).value,
             }
-            for stored, covered, between in rows
+            for stored, covered in zip(sets, rows, strict=True)
         ]
     )
     number = st.column_config.NumberColumn
+    between = number(format="%.2f%%", help="95% interval over conversations")
     st.dataframe(
         frame,
         hide_index=True,
         placeholder="",
         alt="Coverage of the vocabulary on each set",
         column_config={
-            "Coverage": number(format="%.2f%%", help="share of the set's tokens that are kept"),
-            "From": number(format="%.2f%%", help="95% interval, conversations drawn again"),
-            "To": number(format="%.2f%%", help="95% interval, conversations drawn again"),
+            "Coverage": number(
+                format="%.2f%%",
+                help="share of the set's tokens that are kept; held out for the set that chose",
+            ),
+            "From": between,
+            "To": between,
+            "In sample": number(
+                format="%.2f%%", help="share of the very tokens that chose the vocabulary"
+            ),
             "Distinct": number(format="%.1f%%", help="share of its distinct tokens kept"),
             "Missing": number(format="localized", help="distinct tokens of the set not kept"),
             "Tokens": number(format="localized"),
             "Conversations": number(format="localized"),
             "Unseen": number(
                 format="%.3f%%",
-                help="chance that the set's next token is one it has not had yet (Good-Turing)",
+                help="estimated: share of a new conversation's tokens never seen; without "
+                "conversations a lower bound",
             ),
         },
     )
-    without = [plain(covered.name) for _, covered, between in rows if between is None]
+
+
+def _remarks(
+    view: InView, info: tuple[figures.CoverageRow, ...], outside: HeldOutCoverage | None
+) -> None:
+    """What the table leaves empty, and why."""
+    chose = ", ".join(plain(row.name) for row in info if row.in_sample is not None)
+    without = [
+        plain(row.name)
+        for row in info
+        if row.interval is None and (row.in_sample is None or view.plain_k)
+    ]
     if without:
         st.caption(NO_INTERVAL.format(names=", ".join(without)))
-    if chosen_on:
-        st.caption(f"{plain(chosen_on)} chose the tokens, so coverage on it is overstated.")
-
-
-def _domains(view: InView, sets: list[StoredCounts]) -> None:
-    sha, names = view.vocabulary.sha256, eval_sets.names_of(sets)
-    domains = [
-        (names[stored.key], row)
-        for stored in sets
-        for row in coverage_data.by_domain(stored.key, sha, stored.counts, view.vocabulary)
-    ]
-    if not domains:
-        return
-    st.subheader("By domain label", anchor=False)
-    frame = pd.DataFrame(
-        [
-            {
-                "Set": name,
-                "Domain": row.domain,
-                "Coverage": 100 * row.coverage,
-                "From": 100 * row.interval.low if row.interval else None,
-                "To": 100 * row.interval.high if row.interval else None,
-                "Tokens": row.tokens,
-                "Conversations": row.conversations,
-            }
-            for name, row in domains
-        ]
-    ).sort_values(["Set", "Coverage"], ascending=[True, False])
-    number = st.column_config.NumberColumn
-    share = number(format="%.2f%%")
-    st.dataframe(
-        frame,
-        hide_index=True,
-        placeholder="",
-        alt="Coverage by the domain labels of the rows",
-        column_config={
-            "Coverage": share,
-            "From": share,
-            "To": share,
-            "Tokens": number(format="localized"),
-            "Conversations": number(format="localized"),
-        },
-    )
+    if outside:
+        st.caption(
+            f"{chose} chose the tokens. Its coverage is held out: each tenth of it is measured "
+            "with the tokens that the other nine choose."
+        )
+    elif chose:
+        st.caption(
+            f"{chose} had a part in choosing the tokens: coverage there is in sample, which is "
+            "optimistic, and has no interval."
+        )
 
 
 def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:

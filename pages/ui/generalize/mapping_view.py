@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
 from pages.ui import eval_sets, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, percent, plain, visible
 from pages.ui.frame import plain_errors
+from pages.ui.generalize import coverage_data, mapping_form
 from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.session import session
 from pages.ui.vocabularies import InView
-from pages.ui.warmup import freeze
-from pages.ui.widgets import persisted
-from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import StoredCounts
-from vocabtrim_core.errors import InputError
 from vocabtrim_core.generalization.compare import Compared, compare
-from vocabtrim_core.mappings.files import READERS
-from vocabtrim_core.mappings.importing import ImportedMapping, import_for
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.mappings.importing import ImportedMapping
 
-CAP_MB = 50
 SHOWN = 40
 ICONS = {True: ":material/check_circle:", False: ":material/error:", None: ":material/remove:"}
-KINDS = (
-    "vocab_mapping.pt, d2t.npy with t2d.npy, d2t.pt, freq_*.pt, draft_token_map.pt, ids.json or "
-    ".txt, .npz, a draft's safetensors or folder, a folder written by Export"
-)
 
 
 def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
@@ -41,79 +28,17 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
         chooser: the counted set that the vocabulary is chosen on.
         others: other counted sets that it is measured on.
     """
-    path = _choose()
+    path = mapping_form.choose()
     if path is None:
-        st.caption(f"What can be read: {KINDS}. Pickles of anything but plain tensors are refused.")
+        st.caption(
+            f"What can be read: {mapping_form.KINDS}. Pickles of anything but plain tensors are "
+            "refused."
+        )
         return
     with plain_errors():
-        mapping = _read(path, chooser)
+        mapping = mapping_form.read(path, chooser)
         _soundness(mapping)
         _compared(mapping, view, chooser, others)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Reading the mapping")
-def _load(path: str, changed: float, key: str, _counts) -> ImportedMapping:
-    mapping = import_for(path, _counts)
-    freeze()  # a .pt file imports torch
-    return mapping
-
-
-def _read(path: Path, chooser: StoredCounts) -> ImportedMapping:
-    changed = path.stat().st_mtime if path.exists() else 0.0
-    return _load(str(path), changed, chooser.key, chooser.counts)
-
-
-def _choose() -> Path | None:
-    """The path of the mapping; uploads are stored under names of ours."""
-    source = st.segmented_control(
-        "Where from",
-        ("Path", "Upload"),
-        default="Path",
-        required=True,
-        **persisted("mapping_source"),
-    )
-    if source == "Path":
-        text = st.text_input(
-            "File or folder on this machine",
-            **persisted("mapping_path"),
-            placeholder="/models/eagle3-draft/vocab_mapping.pt",
-        )
-        return Path(text.strip()).expanduser() if text and text.strip() else None
-    files = st.file_uploader(
-        "One file, or d2t and t2d together",
-        [suffix[1:] for suffix in READERS],
-        accept_multiple_files=True,
-        key="mapping_files",
-        max_upload_size=CAP_MB,
-    )
-    if files:
-        with plain_errors():
-            stored = _store([(file.name, file.getvalue()) for file in files])
-            session.mapping_upload = str(stored)
-    uploaded = session.mapping_upload
-    return Path(uploaded) if uploaded else None
-
-
-def _store(files: list[tuple[str, bytes]]) -> Path:
-    """Store uploads under their content's address; a label only decides among names of ours.
-
-    Readers go by the parts d2t and t2d of a name, and by its suffix.
-    """
-    named: dict[str, bytes] = {}
-    for label, content in files:
-        suffix = Path(label).suffix.lower()
-        if suffix not in READERS:
-            raise InputError(
-                f"{label} is not a kind of file that holds a mapping; upload one that ends in "
-                f"{', '.join(READERS)}."
-            )
-        part = next((part for part in ("d2t", "t2d") if part in label.lower()), "mapping")
-        named[part + suffix] = content
-    digest = hashlib.sha256(b"".join(name.encode() + named[name] for name in sorted(named)))
-    folder = workspace.folder("mappings") / digest.hexdigest()[:16]
-    for name, content in named.items():
-        write_atomic(folder / name, content)
-    return folder / min(named)  # d2t before mapping before t2d
 
 
 def _soundness(mapping: ImportedMapping) -> None:
@@ -168,6 +93,12 @@ def _compared(
                 "Its missing tokens": number(format="localized"),
             },
         )
+        chose = coverage_data.chosen_on(view, chooser)
+        if in_sample := [name for s, name in zip(sets, names, strict=True) if s.key in chose]:
+            st.caption(
+                f"The tokens in view were chosen on {plain(', '.join(in_sample))}, so what they "
+                f"cover of it is in sample, which is optimistic."
+            )
         st.button(
             "Use this vocabulary",
             type="primary",
@@ -188,7 +119,8 @@ def _sentence(
 ) -> str:
     text = (
         f"{len(mapping.vocabulary):,} tokens keep {percent(mine.coverages[0].coverage, 2)} of "
-        f"{plain(name)}; as many of its most frequent tokens would keep {percent(mine.best, 2)}."
+        f"{plain(name)}; as many of its most frequent tokens would keep {percent(mine.best, 2)}, "
+        "in sample."
     )
     if mine.utility is not None and ours.utility is not None:
         text += (
@@ -231,6 +163,7 @@ def _use(mapping: ImportedMapping, chooser: StoredCounts) -> None:
         chooser.key,
         mapping.vocabulary,
         tuple(arguments(chooser, [])),
+        foreign=True,
     )
     vocabularies.keep_vocabulary("imported", own, chooser.counts)
     st.toast("It is now the vocabulary in view, and on Export.")

@@ -1,4 +1,4 @@
-"""Missing tokens: what a set says that the vocabulary cannot draft, and what adding some costs."""
+"""Missing tokens: the tokens of a set that are not kept, and what adding some costs."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> No
     lost = find(key, sha, stored.counts, view.vocabulary, tokenizer)
     if not len(lost.ids):
         st.success(
-            f"Nothing: every token that {plain(names[key])} says is kept.",
+            f"Nothing: every token of {plain(names[key])} is kept.",
             icon=":material/check_circle:",
         )
         return
     st.markdown(
         f"{len(lost.ids):,} tokens of {plain(names[key])} are not in the vocabulary; they make up "
-        f"{percent(lost.share, 2)} of what it says. {MEASURED}"
+        f"{percent(lost.share, 2)} of its tokens. {MEASURED}"
     )
     left, right = st.columns([1, 1.45], gap="large")
     with left:
@@ -199,7 +199,7 @@ def _keep(chooser: StoredCounts, ids: list[int]) -> None:
     vocabularies.keep_user_tokens(chooser.counts, sorted(own_ids))
     if session.kind_in_view == "choice":
         session.kind_in_view = "grown"
-    st.toast(f"{len(own_ids):,} tokens of yours are kept whatever their counts.")
+    st.toast(f"{len(own_ids):,} tokens of yours are always kept.")
 
 
 def arguments(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> list[str]:

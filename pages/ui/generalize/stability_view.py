@@ -5,11 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import eval_sets, jobpanel, plots, state
-from pages.ui.format import MEASURED, percent, plain
+from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
+from pages.ui.generalize import coverage_data
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.figures import stability as figures
-from vocabtrim_core.generalization.uncertainty import Optimism, optimism, unseen_mass
+from vocabtrim_core.generalization.uncertainty import Optimism, optimism
 from vocabtrim_core.jobs import control as jobs
 
 WHY = (
@@ -74,33 +75,29 @@ def panel(view: InView, stored: StoredCounts) -> None:
 
 
 def _result(result: dict) -> None:
-    low, high = result["interval"]
-    st.markdown(f"**{plain(result['sentence'])}** {MEASURED}")
+    st.markdown(f"**{plain(result['sentence'])}** {ESTIMATED}")
     info = figures.stability_info(result)
     alt = "Best size k* of subsamples against the number of conversations in them"
     plots.draw(figures.stability_figure(info, plots.palette()), "stability", alt)
     st.caption(
-        f"k* = {result['k']:,} lies between {low:,.0f} and {high:,.0f} with 95% confidence; drawn "
-        f"from {result['drawn_from']}, alpha {result['alpha']:g}, draft {result['draft']}. The "
-        "paper's figure 3 goes from 11,199 at 1,000 conversations to 13,000 to 13,300 beyond "
-        "10,000."
+        f"Drawn from {plain(result['drawn_from'])}, alpha {result['alpha']:g}, draft "
+        f"{plain(result['draft'])}. The paper's figure 3 goes from 11,199 at 1,000 conversations "
+        "to 13,000 to 13,300 beyond 10,000."
     )
 
 
 def _unseen(stored: StoredCounts, result: dict) -> None:
-    mass = unseen_mass(stored.counts.counts)
-    text = (
-        f"**Not seen yet.** {percent(mass, 3)} of the next tokens of "
-        f"{plain(stored.counts.name)} are expected to be new ones (Good-Turing). {MEASURED}"
-    )
+    said = coverage_data.unseen(stored.key, stored.counts).words(stored.counts.name)
+    text = f"**Not seen yet.** {plain(said)} {ESTIMATED}"
     if "held_out" in result:
         value, low, high = (result["held_out"][name] for name in ("value", "low", "high"))
+        between = "" if low is None else f" ({percent(low, 2)} to {percent(high, 2)})"
         text += (
-            f"  \n**In sample and held out.** C(k*) is {percent(result['coverage'], 2)} on the "
-            f"conversations that chose and {percent(value, 2)} ({percent(low, 2)} to "
-            f"{percent(high, 2)}) on ones that had no part: {100 * result['optimism']:.2f} points "
-            f"of optimism. {MEASURED}"
+            f"  \n**Held out.** C(k\\*) is {percent(value, 2)}{between} on conversations that had "
+            f"no part {MEASURED}; in sample {percent(result['coverage'], 2)}."
         )
+    elif result:
+        text += f"  \nC(k\\*) is {percent(result['coverage'], 2)} {IN_SAMPLE_BADGE}."
     st.markdown(text)
 
 
@@ -116,7 +113,6 @@ def _optimism(view: InView, stored: StoredCounts) -> None:
     figure = figures.optimism_figure(gap, len(view.vocabulary), plots.palette())
     plots.draw(figure, "optimism", alt)
     st.caption(
-        "Random halves: one chooses, the other is measured. Choosing on all conversations "
-        "overstates "
-        "coverage by about half as much."
+        "Random halves: one chooses, the other is measured. Choosing on all conversations is "
+        "optimistic by about half as much."
     )

@@ -96,7 +96,7 @@ def wishes(
         tokenizer: the tokenizer; None where it is not at hand.
         weights: weights of the sets, 0 to 100.
     """
-    st.markdown("**Keep whatever the counts**")
+    st.markdown("**Always keep**")
     places, on = {}, []
     if tokenizer is None:
         st.caption(
@@ -124,8 +124,8 @@ def wishes(
             0.5,
             format="%.1f%%",
             **persisted(FLOOR_EVERY),
-            help="The smallest vocabulary that keeps this much of each set, whatever "
-            "its weight; 0 for none.",
+            help="The smallest vocabulary that keeps this much of each set, also "
+            "of one with weight 0; 0 for none.",
         )
         multiple = st.selectbox(
             "Round the size up to",
@@ -170,7 +170,7 @@ def _file(entries: list) -> Path | None:
 
 
 def _scripts(tokenizer: Tokenizer | None) -> tuple[tuple[str, int], ...]:
-    with st.expander("Room for scripts"):
+    with st.expander("Reserve tokens per script"):
         if tokenizer is None:
             st.caption("This needs the tokenizer.")
             return ()

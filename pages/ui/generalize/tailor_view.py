@@ -12,7 +12,7 @@ import streamlit as st
 from pages.ui import eval_sets, state, vocabularies
 from pages.ui.charts.live_chart import packed
 from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store
-from pages.ui.format import ESTIMATED, MEASURED, percent, plain
+from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize import tailor_form, tailor_problem
 from pages.ui.generalize.tailor_form import Wanted, arguments
@@ -131,15 +131,15 @@ def _told(
     low = min(zip(result.coverages, names, strict=True), key=lambda pair: pair[0].coverage)
     choice = result.choice
     text = (
-        f"{choice.k:,} tokens keep {percent(choice.coverage)} of this mix {MEASURED} and save "
-        f"{percent(choice.latency_reduction)} of a draft step's FLOPs, utility "
+        f"{choice.k:,} tokens keep {percent(choice.coverage)} of this mix {IN_SAMPLE_BADGE} and "
+        f"save {percent(choice.latency_reduction)} of a draft step's FLOPs, utility "
         f"{choice.utility:.4f} at alpha {view.tradeoff.alpha:g} {ESTIMATED}"
     )
     if len(sets) > 1:
         text += f"; {plain(low[1])} does worst with {percent(low[0].coverage)}"
     if choice.k != result.plain.k or len(result.prices):
         text += (
-            f". Without your wishes it would be {result.plain.k:,} tokens and "
+            f". Without your constraints it would be {result.plain.k:,} tokens and "
             f"{result.plain.utility:.4f}"
         )
     st.markdown(f"{text}.")
@@ -206,7 +206,7 @@ def _price_tags(
 
 def _tag(price: ConstraintCost, *, on: bool) -> str:
     if not price.k and not price.moved:
-        return "free: all are in anyway" if price.tokens else "costs nothing"
+        return "no cost: already included" if price.tokens else "costs nothing"
     would = "" if on else "would be "
     return f"{would}{price.k:+,} tokens, utility {price.utility:+.5f}"
 
