@@ -43,7 +43,7 @@ def test_text_and_what_is_refused(models, capsys):  # noqa: F811
     assert main([*argv, "--steps", "1", "2", "--trials", "1"]) == 0
     text = capsys.readouterr().out
     assert "Best of 1 of 2 configurations: 100 (" in text
-    assert "The best of many noisy values flatters" in text
+    assert "The best of many noisy values is optimistic" in text
     assert "Measured again beside its baselines" in text
 
     def refused(*more):

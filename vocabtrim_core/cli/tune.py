@@ -225,7 +225,7 @@ def _text(result: Result) -> str:
     if best := result["best"]:
         lines.append(
             f"Best of {len(rows)} of {result['configurations']} configurations: {best['label']}, "
-            f"{best['value']:,.1f} tokens/s. The best of many noisy values flatters."
+            f"{best['value']:,.1f} tokens/s. The best of many noisy values is optimistic."
         )
     if result["confirmed"]:
         lines += ["Measured again beside its baselines, in turns:", bench.text(result["confirmed"])]

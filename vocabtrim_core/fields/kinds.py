@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import UNSET, At, Kind, Leaf
+from vocabtrim_core.fields.leaf import UNSET, At, Kind, Leaf, builtins_of
 
 
 def integer(text: str) -> int:
@@ -251,7 +251,7 @@ def json_of(of: Any) -> Kind:
         except msgspec.DecodeError as error:
             raise InputError(f"The link's {leaf.param} cannot be read ({error}).") from error
 
-    return Kind(show=lambda value: msgspec.json.encode(value).decode(), link=read)
+    return Kind(show=lambda value: msgspec.json.encode(builtins_of(value)).decode(), link=read)
 
 
 def one_of(*choices: str) -> Kind:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
+
+import msgspec
 
 from vocabtrim_core.errors import InputError
 
@@ -254,6 +256,25 @@ def table(of: type) -> tuple[tuple[Field[Any], Leaf], ...]:
     hints = get_type_hints(of, include_extras=True)
     marks = ((field, getattr(hints[field.name], "__metadata__", ())) for field in fields(of))
     return tuple((field, *leaves) for field, leaves in marks if leaves)
+
+
+def builtins_of(value: Any) -> Any:
+    """Turn a value into what JSON holds, without fields that came later and are at their default.
+
+    Args:
+        value: A dataclass, whose fields may be dataclasses again, or any other value.
+
+    Returns:
+        Builtin values; mappings are sorted.
+    """
+    content = msgspec.to_builtins(value, order="deterministic")
+    for field, leaf in table(type(value)) if is_dataclass(value) else ():
+        item = getattr(value, field.name)
+        if leaf.later and item == field.default:
+            del content[field.name]
+        elif is_dataclass(item):
+            content[field.name] = builtins_of(item)
+    return content
 
 
 def _written(

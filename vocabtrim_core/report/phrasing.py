@@ -270,8 +270,8 @@ def limits(facts: Facts) -> tuple[str, ...]:
         "accepts also depends on the draft itself; only a measurement tells.",
         "FLOPs saved per draft step is not a gain in throughput: verification takes most of a "
         "cycle, and in the paper's runs the head was 11 to 16% of it.",
-        "Coverage is measured on the text the tokens were chosen from, which flatters it a "
-        "little; corpora that had no part in the choice do not.",
+        "Coverage is measured on the text the tokens were chosen from, where it is a "
+        "little too high; corpora that had no part in the choice do not.",
     ]
     if facts.material.measured:
         sentences.append(

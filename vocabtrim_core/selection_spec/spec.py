@@ -190,10 +190,7 @@ class SelectionSpec:
 
     def dumps(self) -> str:
         """Return the text of choice.json; equal choices give equal texts."""
-        content = msgspec.to_builtins(self, order="deterministic")
-        for field, leaf in codec.table(type(self)):
-            if leaf.later and getattr(self, field.name) == field.default:
-                del content[field.name]
+        content = codec.builtins_of(self)
         return msgspec.json.format(msgspec.json.encode(content), indent=2).decode() + "\n"
 
     @classmethod
