@@ -140,13 +140,14 @@ def _held_out(choice: SelectionSpec, stored: StoredCounts) -> HeldOutCoverage | 
 
 
 def served_of(key: str, stored: StoredCounts) -> StoredCounts:
-    """The text to be served; the counted set itself where none is chosen or it is gone.
+    """The text to be served; the counted set itself where that is gone or counted otherwise.
 
     Args:
         key: key of the text to be served, "" for none.
         stored: the counted set that the choice is made on.
     """
-    return next((counted for counted in state.counted_sets() if counted.key == key), stored)
+    comparable, _ = eval_sets.comparable(stored)
+    return next((counted for counted in comparable if counted.key == key), stored)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Measuring the choice")

@@ -41,3 +41,34 @@ def test_head_bytes_by_hand():
     assert found.by_format["int4"][0] == 3 * 4096 * 1000 * (0.5 + 2 / 128)
     assert found.full == found.by_format["bf16"][1]
     assert same_bytes(10_000, V) == {"bf16": 10_000, "fp8": 20_000, "int4": 38_787}
+
+
+def test_the_held_out_ceiling_is_that_of_each_fold_under_the_order_of_the_others():
+    """Fold by fold, cycle by cycle, in plain Python."""
+    from vocabtrim_core.counting.responses import Responses
+    from vocabtrim_core.forecast.acceptance import held_out_ceiling
+    from vocabtrim_core.generalization.held_out import by_count, folds_of
+
+    rng = np.random.default_rng(1)
+    size, talks, depth = 12, 25, 3
+    lengths = rng.integers(1, 9, talks)
+    ids = (rng.zipf(1.5, int(lengths.sum())) % size).astype(np.uint32)
+    at = np.append(0, np.cumsum(lengths))
+    responses = Responses(ids, at, np.arange(talks), np.full(talks, -1, np.int16), (), size)
+    fold = folds_of(talks)
+    for k in (3, 6, 12):
+        cycles = 0.0
+        for talk in range(talks):
+            others = [
+                i for t in range(talks) if fold[t] != fold[talk] for i in ids[at[t] : at[t + 1]]
+            ]
+            counts = np.bincount(others, minlength=size)
+            kept = set(sorted(range(size), key=lambda i: (-counts[i], i))[:k])
+            left = [int(i) in kept for i in ids[at[talk] : at[talk + 1]]]
+            while left:
+                run = next((n for n, inside in enumerate(left) if not inside), len(left))
+                step = min(run, depth) + 1
+                cycles += min(1.0, len(left) / (depth + 1)) if run == len(left) < depth + 1 else 1
+                left = left[step:]
+        found = held_out_ceiling(responses, by_count).length(depth)[k - 1]
+        assert found == pytest.approx(len(ids) / cycles)

@@ -95,7 +95,7 @@ def test_a_size_that_is_not_equivalent_is_said_to_be_too_few_or_too_many(k, head
     assert headline in text.headline
     assert f"serve {answer.recommended_k:,}." in text.headline
     assert answer.recommended_k in answer.equivalent
-    assert f"Expected of {k:,}" in text.expected
+    assert f"of {k:,}" in text.expected
 
 
 def test_the_decision_in_sentences():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import signed
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def _evidence(arguments: argparse.Namespace, progress: Progress) -> Result:
     rows = [] if arguments.own else list(shipped())
     for path in arguments.files:
         rows += load(path)
+    ids = [row.id for row in rows]
+    if twice := next((each for each in ids if ids.count(each) > 1), None):
+        raise InputError(f"The measurement {twice} is given twice; rename one.")
     rows = select(rows, kind=arguments.kind, head=arguments.head, device=arguments.device)
     checked = [check(row) for row in rows]
     found = score(checked)

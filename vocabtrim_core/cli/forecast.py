@@ -127,7 +127,8 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         ("--measured", assumptions.cycles),
     ):
         _within(points, size, flag)
-    for k in (*arguments.baseline, *arguments.at):
+    chosen = () if settings.k is None else (settings.k,)
+    for k in (*chosen, *arguments.baseline, *arguments.at):
         curve.check_k(k)
     if measured:
         cycles = measured.cycles()
@@ -285,9 +286,13 @@ def _ends(value: Callable[[CycleModel], float], cycles: CycleRange) -> list[floa
 
 
 def _within(points: Iterable[tuple[int, float]], size: int, flag: str) -> None:
+    seen: set[int] = set()
     for k, _ in points:
         if not 1 <= k <= size:
             raise InputError(f"{flag} names k = {k:,}, which is outside 1..{size:,}.")
+        if k in seen and flag == "--measured-length":
+            raise InputError(f"{flag} names k = {k:,} twice; give it once.")
+        seen.add(k)
 
 
 def _text(result: Result) -> str:
@@ -323,8 +328,8 @@ def _text(result: Result) -> str:
                 if streams
                 else []
             ),
-            f"A head that cost nothing would gain {result['largest_gain']:.1%} over the full "
-            "vocabulary at most.",
+            f"A head that cost nothing would make cycles {result['largest_gain']:.1%} faster at "
+            "most.",
             *(
                 [check_text(result["measured_check"], result["measured_where"])]
                 if result["measurement"]

@@ -242,7 +242,7 @@ def cycle_figure(rows: tuple[CycleRow, ...], palette: Palette = LIGHT) -> go.Fig
     figure = go.Figure()
     parts = [("Verification, draft layers", least, palette.parts[1], "")]
     if max(unsure) > 1e-9:
-        parts.append(("Overhead, assumed between none and this", unsure, palette.parts[0], "/"))
+        parts.append(("Overhead, between its least and this", unsure, palette.parts[0], "/"))
     parts.append(("LM heads of the draft", head, palette.accent, ""))
     for name, values, colour, pattern in parts:
         figure.add_bar(

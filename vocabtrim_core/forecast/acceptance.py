@@ -7,13 +7,17 @@ kept, so even a perfect one stops at the first token outside its vocabulary: tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.kernels import count_windows, merge_runs
+from vocabtrim_core.generalization.held_out import folds_of
 
 MAX_DEPTH = 8
 
@@ -55,6 +59,38 @@ class Ceiling:
             self.windows + other.windows,
             self.window_totals + other.window_totals,
         )
+
+
+def held_out_ceiling(
+    responses: Responses, rank: Callable[[np.ndarray], np.ndarray], seed: int = 0
+) -> Ceiling:
+    """The ceiling on text that had no part in choosing the tokens.
+
+    Each fold of the conversations is read with the order of all others, as in `held_out_curve`.
+
+    Args:
+        responses: Those of the text that chooses, two conversations at least.
+        rank: int64[V] counts to int64[V] ids in the order they are kept.
+        seed: Of the random folds.
+
+    Returns:
+        The ceiling of all folds together.
+    """
+    fold = folds_of(responses.conversations, seed=seed)
+    total, size = responses.counts(), responses.vocab_size
+    lengths = np.diff(responses.offsets)
+    parts: list[Ceiling] = []
+    for number in range(int(fold.max()) + 1):
+        inside = fold == number
+        spans = inside[responses.conversation]
+        if not lengths[spans].any():
+            continue
+        ids = responses.ids[np.repeat(spans, lengths)]
+        offsets = np.append(0, np.cumsum(lengths[spans]))
+        ranks = np.empty(size, np.int64)
+        ranks[rank(total - responses.weighted(inside.view(np.uint8)))] = np.arange(size)
+        parts.append(ceiling([(ids, offsets)], ranks))
+    return functools.reduce(operator.add, parts)
 
 
 def check_depth(depth: int) -> int:

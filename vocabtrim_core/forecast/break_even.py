@@ -38,17 +38,26 @@ def break_even(forecast: Forecast, k: int, baseline_k: int) -> BreakEven:
     """
     loss = 1 - 1 / float(forecast.cycles.middle.speedup(k, baseline_k))
     model = forecast.acceptance
-    goal = float(model.middle[baseline_k - 1]) * (1 - loss)
+    top = np.full(2, model.depth + 1.0)
 
-    def excess(coverage: float) -> float:
-        both, top = np.array([coverage, 1.0]), np.full(2, model.depth + 1.0)
+    def length(coverage: float) -> float:
+        """Expected acceptance length at a coverage, without measured lengths."""
         at = AcceptanceModel(
-            both, top, model.depth, model.full_length, training=model.training, rates=model.rates
+            np.array([coverage, 1.0]),
+            top,
+            model.depth,
+            model.full_length,
+            training=model.training,
+            rates=model.rates,
         )
-        return float(at.middle[0]) - goal
+        return float(at.middle[0])
 
-    if excess(0.0) >= 0:
+    goal = float(model.middle[baseline_k - 1]) * (1 - loss)
+    if model.measured:  # as far off as at k are lengths at other coverages
+        goal *= length(float(model.coverage[k - 1])) / float(model.middle[k - 1])
+    if length(0.0) >= goal:
         return BreakEven(loss, 0.0)
-    if excess(1.0) < 0:
+    if length(1.0) < goal:
         return BreakEven(loss, None)
-    return BreakEven(loss, float(root_scalar(excess, bracket=(0.0, 1.0), xtol=1e-6).root))
+    found = root_scalar(lambda coverage: length(coverage) - goal, bracket=(0.0, 1.0), xtol=1e-6)
+    return BreakEven(loss, float(found.root))

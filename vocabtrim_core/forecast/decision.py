@@ -29,6 +29,8 @@ class Decision:
         equivalent_alpha: The alpha whose optimum is `fastest_k`.
         stability: Smallest and largest k* over samples of the text; None where not computed.
         gains: Baseline k -> relative gain of `k` over it.
+        recommended_gains: The same of `recommended_k`.
+        constrained: Whether a floor or bounds limit the sizes.
         break_even: Of `k` against V.
         served: Name of the text to be served, the worst of several.
         basis: Where its coverage comes from: held out, another set, in sample.
@@ -44,6 +46,8 @@ class Decision:
     equivalent_alpha: float
     stability: tuple[int, int] | None
     gains: dict[int, Gain]
+    recommended_gains: dict[int, Gain]
+    constrained: bool
     break_even: BreakEven
     served: str
     basis: str
@@ -52,8 +56,13 @@ class Decision:
     @property
     def worth_it(self) -> bool:
         """Whether a gain of 3 % over the usual 32,000 (or over a smaller V) is in the band."""
-        gain = self.gains.get(SHIPPED_K) or next(iter(self.gains.values()))
-        return gain.high >= WORTH
+        gains = self.recommended_gains
+        return (gains.get(SHIPPED_K) or next(iter(gains.values()))).high >= WORTH
+
+    @property
+    def loses(self) -> bool:
+        """Whether even the recommended size is slower than all tokens, through the whole band."""
+        return next(iter(self.recommended_gains.values())).high < 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +79,7 @@ def decide(
     served: Sequence[Served],
     *,
     chosen_k: int | None = None,
+    accepted_like: int | None = None,
     stability: tuple[int, int] | None = None,
 ) -> Decision:
     """What to serve.
@@ -82,6 +92,8 @@ def decide(
         tradeoff: Utility, bounds and floor.
         served: One or more texts; the answer is for the one that gains least.
         chosen_k: The user's own size; None for the optimum of the utility.
+        accepted_like: Number of most frequent tokens that are accepted as often as the `chosen_k`,
+            where those are other tokens.
         stability: Interval of k* over samples of the text, if computed.
 
     Returns:
@@ -94,25 +106,42 @@ def decide(
     seen = min(tradeoff.curve.distinct, tradeoff.last_k)
     optimum = min(tradeoff.optimum.k, max(seen, tradeoff.k_min))
     k = chosen_k or optimum
-    worst = min(served, key=lambda text: text.forecast.gain(k, size).middle)
+    like = accepted_like or k
+
+    def gain_over(predicted: Forecast, rows: int, base: int, like_k: int) -> Gain:
+        ends = predicted.relative(np.array([rows]), base, np.array([like_k]))
+        return Gain(*(float(end[0]) - 1 for end in ends))
+
+    worst = min(served, key=lambda text: gain_over(text.forecast, k, size, like).middle)
     forecast = worst.forecast
     within = np.flatnonzero(tradeoff.within()) + 1
     within = within[within <= max(seen, int(within[0]))]
-    fastest = int(within[np.argmax(forecast.middle[within - 1])])
+    # Among tokens that occur equally often only the last can be where a utility has its optimum.
+    counts = np.append(tradeoff.curve.sorted_counts, -1)
+    ends = within[(counts[within - 1] != counts[within]) | (within == within[-1])]
+    fastest = int(ends[np.argmax(forecast.middle[ends - 1])])
     as_good = within[forecast.relative(within, fastest)[2] >= 1]
+    nearest = int(as_good[np.argmin(np.abs(as_good - k))])
+    if gain_over(forecast, k, fastest, like).high >= 0 and k <= max(seen, int(within[0])):
+        nearest = k
     baselines = [base for base in (size, SHIPPED_K) if base <= size]
     return Decision(
         k=k,
-        recommended_k=int(as_good[np.argmin(np.abs(as_good - k))]),
+        recommended_k=nearest,
         equivalent=(int(as_good[0]), int(as_good[-1])),
         optimum_k=optimum,
         alpha=tradeoff.alpha,
         fastest_k=fastest,
         equivalent_alpha=implied_alpha(tradeoff, fastest),
         stability=stability,
-        gains={base: forecast.gain(k, base) for base in dict.fromkeys(baselines)},
+        gains={base: gain_over(forecast, k, base, like) for base in dict.fromkeys(baselines)},
+        recommended_gains={
+            base: gain_over(forecast, nearest, base, like if nearest == k else nearest)
+            for base in dict.fromkeys(baselines)
+        },
+        constrained=tradeoff.floor > 0 or tradeoff.k_min > 1 or tradeoff.last_k < size,
         break_even=break_even(forecast, k, size),
         served=worst.name,
         basis=worst.basis,
-        coverage=float(forecast.acceptance.coverage[k - 1]),
+        coverage=float(forecast.acceptance.coverage[like - 1]),
     )

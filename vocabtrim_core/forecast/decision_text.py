@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from vocabtrim_core.forecast.decision import WORTH, Decision
@@ -61,6 +62,11 @@ def decision_text(decision: Decision, vocab_size: int) -> DecisionText:
 
 
 def _headline(decision: Decision, vocab_size: int) -> str:
+    if decision.loses:
+        lost = gain_text(next(iter(decision.recommended_gains.values())))
+        return (
+            f"Keep all {vocab_size:,} tokens: even {decision.recommended_k:,} would lose ({lost})."
+        )
     if decision.recommended_k == decision.k:
         return f"Serve {decision.k:,} of {vocab_size:,} tokens."
     word = "few" if decision.k < decision.recommended_k else "many"
@@ -74,7 +80,7 @@ def _equivalent(decision: Decision) -> str:
     text = (
         f"Anything from {low:,} to {high:,} is equivalent on this evidence."
         if low < high
-        else "No other size is equivalent on this evidence."
+        else f"Only {low:,} is as good within the bounds and the tokens that were seen."
     )
     if decision.stability:
         least, most = decision.stability
@@ -83,9 +89,14 @@ def _equivalent(decision: Decision) -> str:
 
 
 def _expected(decision: Decision) -> str:
-    gains = ", ".join(f"{gain_text(gain)} over {k:,}" for k, gain in decision.gains.items())
-    of = "" if decision.recommended_k == decision.k else f" of {decision.k:,}"
-    return f"Expected{of} {gains}, on {decision.served} ({decision.basis})."
+    gains = _gains(decision.recommended_gains)
+    if decision.recommended_k != decision.k:
+        gains = f"of {decision.recommended_k:,} {gains}; of {decision.k:,} {_gains(decision.gains)}"
+    return f"Expected {gains}, on {decision.served} ({decision.basis})."
+
+
+def _gains(gains: Mapping[int, Gain]) -> str:
+    return ", ".join(f"{gain_text(gain)} over {k:,}" for k, gain in gains.items())
 
 
 def _break_even(decision: Decision) -> str:
@@ -101,17 +112,18 @@ def _break_even(decision: Decision) -> str:
 def _alpha(decision: Decision) -> str:
     if decision.optimum_k == decision.fastest_k:
         return ""
+    limits = " with your floor and bounds" if decision.constrained else ""
     return (
-        f"Alpha {decision.alpha:g} keeps {decision.optimum_k:,}; this device is fastest at "
+        f"Alpha {decision.alpha:g}{limits} keeps {decision.optimum_k:,}; this device is fastest at "
         f"{decision.fastest_k:,}, which is alpha {decision.equivalent_alpha:g}."
     )
 
 
 def _caution(decision: Decision) -> str:
-    if decision.worth_it:
+    if decision.worth_it or decision.loses:
         return ""
     base = SHIPPED_K if SHIPPED_K in decision.gains else next(iter(decision.gains))
     return (
         f"Not worth it here if you have a draft of {base:,}: less than {percent(WORTH, 0)} can be "
-        f"won over it ({gain_text(decision.gains[base])})."
+        f"won over it ({gain_text(decision.recommended_gains[base])})."
     )

@@ -42,6 +42,26 @@ UNKNOWN_COVERAGE = (0.93, 0.97, 0.999)
 # twice differ so much: +16.5 and +11.3 %, +27.2 and +30.1 %, +1.5 and +3.8 %.
 UNSTATED_NOISE = 0.025
 UNKNOWN = "unknown"
+POSITIVE = 1e-9  # the least that a rate or a time may be
+RANGES = (
+    ("vocab_size", 0, 10_000_000),
+    ("hidden_size", 0, 1_000_000),
+    ("depth", 0, 64),
+    ("batch", 1, 1_000_000),
+    ("ranks", 1, 10_000),
+    ("coverage_base", 0, 1),
+    ("coverage_k", 0, 1),
+    ("length_base", 1, 65),
+    ("length_k", 1, 65),
+    ("cycle_ms_base", POSITIVE, 1e9),
+    ("cycle_ms_k", POSITIVE, 1e9),
+    ("throughput_base", POSITIVE, 1e12),
+    ("throughput_k", POSITIVE, 1e12),
+    ("gain", -1, 1000),
+    ("head_bytes_base", POSITIVE, 8),
+    ("head_bytes_k", POSITIVE, 8),
+    ("noise", 0, 1),
+)
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -176,7 +196,7 @@ def shipped() -> tuple[Evidence, ...]:
 def load(path: str | Path) -> tuple[Evidence, ...]:
     """Measurements of a file in the shipped file's form; InputError names file, row and field."""
     try:
-        return parse(Path(path).read_text("utf-8"), str(path))
+        return parse(Path(path).read_text("utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}).") from error
 
@@ -203,6 +223,8 @@ def parse(text: str, name: str) -> tuple[Evidence, ...]:
         )
     rows: list[Evidence] = []
     for number, cells in enumerate(reader, 2):
+        if None in cells:
+            raise InputError(f"{name}, line {number}: there are more cells than fields.")
         given: dict[str, str | None] = {k: v for k, v in cells.items() if v not in ("", None)}
         given |= {field: None for field, value in given.items() if value == UNKNOWN}
         try:
@@ -223,6 +245,12 @@ def _checked_values(row: Evidence, place: str) -> Evidence:
         raise InputError(
             f"{place}: there is no class {row.kind!r}; choose one of {', '.join(CLASSES)}."
         )
+    for field, least, most in RANGES:
+        value = getattr(row, field)
+        if value is not None and not least <= value <= most:
+            raise InputError(
+                f"{place}: {field} must lie within {least:g}..{most:g}, but it is {value:g}."
+            )
     for field in ("k", "k_base"):
         if row.vocab_size and not 0 <= getattr(row, field) <= row.vocab_size:
             raise InputError(f"{place}: {field} must lie within 0..{row.vocab_size:,}.")

@@ -11,7 +11,7 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance import ceiling, check_depth
+from vocabtrim_core.forecast.acceptance import ceiling, check_depth, held_out_ceiling
 from vocabtrim_core.forecast.acceptance_model import (
     AcceptanceModel,
     expected_tokens,
@@ -77,7 +77,8 @@ def acceptance_on(
         responses: Those of `served`; None gives a weaker ceiling.
         sample: What `served` can be divided in, conversations or pieces, where it chooses too;
             None: `responses`.
-        limit: float64[V], the ceiling where it is known already.
+        limit: float64[V], the ceiling where it is known already; not used where the ceiling is held
+            out, as it is where coverage is and all responses are at hand.
         measured: k -> acceptance length, in addition to those of the settings.
         rank: How counts become the order `curve.order`, for coverage that is held out.
         progress: Called with (tokens, of, message) while the ceiling is found.
@@ -112,6 +113,8 @@ def acceptance_on(
             f"The responses of {served.name} are not at hand, so the ceiling is the one that "
             "holds for any order of its tokens; count it on this machine for a sharper one."
         )
+    elif responses is not None and basis == HELD_OUT and responses.complete:
+        limit = held_out_ceiling(responses, rank).length(depth)
     elif limit is None:
         assert responses is not None
         limit = ceiling(_watched(responses, progress), curve.ranks()).length(depth)

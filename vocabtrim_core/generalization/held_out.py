@@ -31,6 +31,11 @@ def by_count(counts: np.ndarray) -> np.ndarray:
     return np.argsort(-counts, kind="stable")
 
 
+def folds_of(units: int, folds: int = FOLDS, seed: int = 0) -> np.ndarray:
+    """Fold of every unit at random, int64[units], 0 .. folds - 1; at most one fold per unit."""
+    return np.random.default_rng(seed).permutation(units) % min(folds, units)
+
+
 def held_out_curve(
     sample: StabilitySample,
     rank: Callable[[np.ndarray], np.ndarray] = by_count,
@@ -59,11 +64,10 @@ def held_out_curve(
             "Held-out coverage needs two conversations with counted tokens at least, but there "
             f"are {units}; add conversations."
         )
-    folds = min(folds, units)
-    fold = np.random.default_rng(seed).permutation(units) % folds
+    fold = folds_of(units, folds, seed)
     total = sample.weighted(np.ones(units, np.uint8))
     covered = np.zeros(len(total), np.int64)
-    for number in range(folds):
+    for number in range(int(fold.max()) + 1):
         inside = sample.weighted((fold == number).view(np.uint8))
         covered += np.cumsum(inside[rank(total - inside)])
     return covered / covered[-1]

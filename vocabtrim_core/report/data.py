@@ -180,7 +180,7 @@ def gather(material: Material) -> Facts:
         _missed(material, vocabulary),
         acceptance,
         predicted,
-        _decision(acceptance, opened, predicted, material.k_range),
+        _decision(acceptance, opened, predicted, material.k_range, like_k),
         like_k,
     )
 
@@ -190,12 +190,19 @@ def _decision(
     opened: Opened,
     predicted: Forecast | None,
     stability: tuple[int, int] | None,
+    like_k: int,
 ) -> Decision | None:
     """The decision for the chosen size."""
     if predicted is None or acceptance is None:
         return None
     text = Served(acceptance.served, acceptance.basis, predicted)
-    return decide(opened.tradeoff, [text], chosen_k=opened.choice.k, stability=stability)
+    return decide(
+        opened.tradeoff,
+        [text],
+        chosen_k=opened.choice.k,
+        accepted_like=like_k,
+        stability=stability,
+    )
 
 
 def _options(

@@ -209,7 +209,7 @@ def padding(facts: Facts) -> str:
 
 
 def decision(facts: Facts) -> list[str]:
-    """Write the decision, without its headline, which the report has as its title.
+    """Write the decision; its headline only where it is not the title of the report.
 
     Args:
         facts: The content of the report.
@@ -219,7 +219,9 @@ def decision(facts: Facts) -> list[str]:
     """
     if facts.decision is None:
         return []
-    return decision_text(facts.decision, facts.full.k).sentences()[1:]
+    headline, *others = decision_text(facts.decision, facts.full.k).sentences()
+    agrees = facts.decision.recommended_k == facts.decision.k and not facts.decision.loses
+    return others if agrees else [headline, *others]
 
 
 def assumptions(facts: Facts) -> tuple[str, ...]:
@@ -241,7 +243,7 @@ def assumptions(facts: Facts) -> tuple[str, ...]:
         "The full-vocabulary draft is taken to have an acceptance length of "
         f"{settings.full_length:g} tokens at draft depth {settings.depth}.",
         "The interval is a 90 % band: each assumption at its 5 % and 95 % value, combined as "
-        "independent. Of missing tokens the draft would have proposed fewer than of others.",
+        "independent. A draft proposes a missing token less often than others, since it is rare.",
         *(acceptance.assumed if acceptance else ()),
         f"Cycle time comes from {where}. {cycles.regime}".strip(),
     ]

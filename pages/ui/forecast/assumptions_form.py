@@ -185,7 +185,7 @@ def _training() -> str:
         "Trimmed draft",
         list(names),
         format_func=names.__getitem__,
-        **persisted("training"),
+        **linked("training"),
         help="Training the draft again for k tokens changes its acceptance. Unless chosen, a draft "
         "trained on the counted set serves such text, and any other set is other text.",
     )

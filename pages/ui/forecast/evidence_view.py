@@ -92,7 +92,7 @@ def evidence() -> None:
         )
         if uploaded:
             try:
-                rows += parse(uploaded.getvalue().decode("utf-8"), uploaded.name)
+                rows += parse(uploaded.getvalue().decode("utf-8-sig"), uploaded.name)
             except (InputError, UnicodeDecodeError) as error:
                 st.error(told(str(error)))
     chosen = {"kind": kind, "head": head_kind, "device": device}

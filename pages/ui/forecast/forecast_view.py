@@ -165,8 +165,8 @@ def verdict(answered: ForecastAnswer, assumed: Assumed) -> str:
     most = sorted(model.largest_gain(answered.size) for model in answered.models)
     return (
         f"{assumed.title}, with coverage {plain(answered.basis.basis)} on "
-        f"{plain(answered.basis.served)}. A head that cost nothing would gain {shares(most)} over "
-        f"all {answered.size:,} tokens. {ESTIMATED}"
+        f"{plain(answered.basis.served)}. A head that cost nothing would make cycles "
+        f"{shares(most)} faster than all {answered.size:,} tokens do. {ESTIMATED}"
     )
 
 

@@ -39,7 +39,7 @@ def head_format() -> str:
         list(HEAD_BYTES),
         default="bf16",
         required=True,
-        **persisted("head_format"),
+        **linked("head_format"),
     )
 
 
@@ -54,7 +54,7 @@ def load(depth: int) -> dict[str, Any]:
         "Context, tokens per sequence",
         CONTEXTS,
         NO_FORECAST.context,
-        **persisted("context"),
+        **linked("context"),
         help="What attention reads from the cache in every verification and draft step.",
     )
     with st.popover("Tree shape", icon=":material/account_tree:", type="tertiary", key="tree"):
@@ -91,13 +91,16 @@ def points(vocab_size: int, runs: int = 2) -> tuple[tuple[int, float], ...]:
         (min(paper.k, vocab_size), paper.throughput_trimmed, paper.length_trimmed),
         (full, paper.throughput_full, paper.length_full),
     )
+    form = "alone" if runs == 1 else "run"
     points = []
     for i, (k, rate, length) in enumerate(starts[::-1][:runs] if runs == 1 else starts):
         st.markdown(f"**Run {i + 1}**")
         left, right = st.columns(2, gap="small")
-        size = st.number_input("Size k", 1, vocab_size, k, **persisted(f"run{i}_k"))
-        tps = left.number_input("Tokens/s", 0.01, None, rate, **persisted(f"run{i}_rate"))
-        tokens = right.number_input("Acceptance", 1.0, None, length, **persisted(f"run{i}_length"))
+        size = st.number_input("Size k", 1, vocab_size, k, **persisted(f"{form}{i}_k"))
+        tps = left.number_input("Tokens/s", 0.01, None, rate, **persisted(f"{form}{i}_rate"))
+        tokens = right.number_input(
+            "Acceptance", 1.0, None, length, **persisted(f"{form}{i}_length")
+        )
         points.append((int(size), float(tokens) / float(tps)))
     st.caption(
         "The start is the paper's MT-Bench on an A100; put in "

@@ -69,7 +69,11 @@ def _hero(facts: Facts) -> dict[str, object]:
         "speed there, never a wrong answer."
     )
     settings, own = facts.material.choice.settings, facts.material.choice.own
-    decided = decision_text(facts.decision, full.k).equivalent if facts.decision else ""
+    decided = ""
+    if facts.decision:
+        words = decision_text(facts.decision, full.k)
+        agrees = facts.decision.recommended_k == chosen.k and not facts.decision.loses
+        decided = words.equivalent if agrees else f"{words.headline} {words.equivalent}"
     how = f"{'your choice' if settings.k else 'exact optimum'} at alpha {settings.alpha:g}"
     return {
         "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
