@@ -31,7 +31,7 @@ from vocabtrim_core.workspace.files import write_atomic
 from vocabtrim_core.workspace.locks import named_lock
 
 LIBRARIES = ("tokenizers", "gigatoken", "fastokens", "transformers", "pyarrow", "numpy")
-POLL = 0.2  # seconds between looks at the lock
+POLL = 0.2  # seconds between attempts to take the lock
 
 
 @contextmanager
@@ -75,7 +75,7 @@ def find(key: str, corpus: Corpus) -> TokenCounts | None:
     try:
         counts = TokenCounts.load(workspace.folder("counts") / f"{key_file.read_text('ascii')}.npz")
     except InputError:
-        return None  # removed since, or damaged: counted again
+        return None  # removed or damaged: counted again
     (source,) = counts.provenance.corpora
     provenance = replace(counts.provenance, corpora=({**source, "name": corpus.name},))
     return replace(counts, provenance=provenance)

@@ -35,9 +35,9 @@ from vocabtrim_core.counting.proof import (
 from vocabtrim_core.counting.unicode_exceptions import buffers
 from vocabtrim_core.counting.work_queue import text_bytes
 
-LOOK = 4  # blocks looked at for the first texts that an engine is to encode
-MOST_TEXTS = 2000  # of them, from one block
-HF_TEXT = 4 * 2**20  # HF tokenizers has encoded this much before a faster engine is loaded
+LOOK = 4  # blocks read at most for the first texts that an engine is to encode
+MOST_TEXTS = 2000  # first texts from one block, at most
+HF_TEXT = 4 * 2**20  # bytes of text that HF tokenizers encodes while a faster engine is loaded
 
 
 def candidates(
@@ -66,11 +66,11 @@ def candidates(
     texts, first = _first_texts(corpus, recipe, 0 if only_hf else sample.first)
     pool = ThreadPoolExecutor(1, thread_name_prefix="proof")
     try:
-        # HF lets other threads run while it encodes; engines do not while they load.
+        # Other threads run while HF encodes, but not while an engine is loaded.
         truth = pool.submit(Reference(recipe.tokenizer).encode, texts)
         for candidate in engines(recipe.tokenizer, prefer, failed):
             exact = ExactEngine(candidate, recipe.tokenizer, first, sample)
-            del candidate  # or a renewed engine would stay in memory
+            del candidate  # otherwise the engine stays in memory after `renew`
             try:
                 agrees = exact.claim(texts, markup=recipe.counts_everything)
             except MismatchError as error:
@@ -107,7 +107,7 @@ def proved(
 
 def _checked(agrees: Callable[[Encoded], Proof], truth: Future[Encoded]) -> Proof:
     proof = agrees(truth.result())
-    memory.release()  # what HF needed
+    memory.release()  # HF's memory
     return proof
 
 

@@ -27,14 +27,14 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-POLL = 0.5  # seconds between looks at the tasks
+POLL = 0.5  # seconds between progress reports
 CONNECT = 20  # seconds to find the scheduler and a worker
 ADDRESS = re.compile(r"[a-z]+://\S+:\d+")
 
-# (corpus, recipe, kind of engine, its `first` and `sample`, finished parts): what every task needs,
-# sent to each worker once
+# (corpus, recipe, kind of engine, its `first` and `sample`, finished parts), sent to each worker
+# once
 Job = tuple[Corpus, CountConfig, type, Mapping[str, int], ProofSample, dict[str, PartInfo]]
-_own = threading.local()  # an engine of the last recipe, for the worker's thread
+_own = threading.local()  # the engine of the last recipe, one per thread of the worker
 
 
 def count_parts(
@@ -183,7 +183,7 @@ def _client(address: str) -> Generator[Client]:
             f"There is no Dask scheduler at {address} ({error or 'no answer'}); start one with "
             "`dask scheduler` and workers with `dask worker`."
         ) from None
-    with client, client.as_current():  # leaving it ends the tasks that are left
+    with client, client.as_current():  # its exit cancels unfinished tasks
         try:
             client.wait_for_workers(1, timeout=CONNECT)
         except TimeoutError:
@@ -197,7 +197,7 @@ def _client(address: str) -> Generator[Client]:
 def _check_package(client: Client) -> None:
     """InputError unless the scheduler and all workers can import this library."""
 
-    # Travels by value, for it is local: a global one would be looked up in that very library.
+    # A local function is sent by value; a global one would be imported from this package.
     def has_it() -> bool:
         return importlib.util.find_spec("vocabtrim_core") is not None
 

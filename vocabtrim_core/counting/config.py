@@ -51,15 +51,12 @@ class CountConfig:
     last_turn_only: Annotated[
         bool, Leaf(FLAG, "--last-turn-only", help="count only the last assistant turn")
     ] = False
-    # Tokens of a rendered conversation that are seen at all.
     max_length: Annotated[
         int | None, Leaf(WHOLE, "--max-length", help=LENGTH, metavar="TOKENS")
     ] = None
-    # Share of conversations the template may refuse to render.
     most_refused: Annotated[float, Leaf(NUMBER, "--max-refused", help=REFUSED, metavar="SHARE")] = (
         0.01
     )
-    # What follows what in conversations that were held against the definition (see `span_proof`).
     checked: set[tuple[Any, ...]] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:

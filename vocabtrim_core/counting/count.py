@@ -44,7 +44,7 @@ from vocabtrim_core.workspace.files import write_atomic
 
 Progress = Callable[..., None]  # progress(done, total, message, **rates); may raise Cancelled
 
-POLL = 0.25  # seconds between looks at the threads
+POLL = 0.25  # seconds between progress reports
 # Loading an engine takes about as long as encoding this much text with it.
 THREAD_TEXT = 100 * 2**20
 
@@ -111,7 +111,7 @@ def count(
     with kept_counts.alone(key, progress), _hf_on_our_threads(threads):
         root = (parts or workspace.folder("parts")) / key
         if cache and (stored := kept_counts.find(key, corpus)):
-            PartFolder(root).remove()  # where a kill came just before that
+            PartFolder(root).remove()  # left when a count was killed just before removing them
             kept_counts.check_refused(stored.provenance.corpora, recipe)
             return stored
         started = time.perf_counter()
@@ -125,7 +125,7 @@ def count(
             joined_responses := _files(folder, recipe).join(folder.finished, counts.tokens)
         ):
             keep_responses(counts.key, joined_responses)
-        kept_counts.keep(key, counts, pieces)  # last: from then on nothing is done again
+        kept_counts.keep(key, counts, pieces)  # last: these counts are found from now on
         PartFolder(root).remove()
         return counts
 
@@ -265,7 +265,7 @@ def count_here(
 
     def finish(part: Part) -> None:
         if keep:
-            keep.flush()  # before: a finished part is not counted again
+            keep.flush()  # first: a finished part is not counted again
         folder.save(part)
 
     vocab_size = recipe.tokenizer.vocab_size

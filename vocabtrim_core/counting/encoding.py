@@ -275,7 +275,7 @@ def _sides(frames: Sequence[Frame], frame_of_span: np.ndarray) -> Iterator[pa.La
 def _histogram(ids: np.ndarray, vocab_size: int) -> np.ndarray:
     """int64[V] occurrences of uint32 ids."""
     counts = np.zeros(vocab_size, np.int64)
-    np.add.at(counts, ids, 1)  # np.bincount looks for the largest and widens all of them first
+    np.add.at(counts, ids, 1)  # np.bincount would search the maximum and copy all to int64 first
     return counts
 
 

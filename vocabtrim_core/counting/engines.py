@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Encoded = tuple[np.ndarray, np.ndarray]  # ids uint32[total], offsets int64[n+1]
 REFERENCE = "tokenizers"
-PARALLELISM = "TOKENIZERS_PARALLELISM"  # "false": HF encodes a batch on the thread that asks
-TOGETHER = 256  # Python texts at once: HF's Encoding objects take fifty times what ids take
+PARALLELISM = "TOKENIZERS_PARALLELISM"  # "false": HF encodes on the calling thread
+TOGETHER = 256  # texts per call: HF's Encoding objects take fifty times the memory of ids
 
 
 class Engine(Protocol):
@@ -85,7 +85,7 @@ class Gigatoken:
         strings = contents.ListOffsetArray(
             self._ak.index.Index64(offsets), letters, parameters={"__array__": "string"}
         )
-        # parallel=False: our threads are the parallelism, each with an instance of its own
+        # parallel=False: each of our threads has an instance of its own
         layout: Any = self._backend.encode_batch(self._ak.Array(strings), parallel=False).layout
         return np.asarray(layout.content.data), np.asarray(layout.offsets.data)
 
@@ -185,11 +185,11 @@ def engines(
         else:
             try:
                 made = [ENGINES[name](tokenizer)]
-            except Exception as error:  # foreign code that refuses a tokenizer may raise anything
+            except Exception as error:  # an engine may raise anything for a tokenizer
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 failed.append(f"{name}: {reason}")
                 continue
-            yield made.pop()  # nothing is kept here: who asked for it can let go of its memory
+            yield made.pop()  # no reference stays here, so the caller can free it
 
 
 def check_engine(name: str) -> None:

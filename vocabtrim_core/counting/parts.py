@@ -21,7 +21,7 @@ from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
-SUFFIX = ".part.npz"  # other files may lie beside
+SUFFIX = ".part.npz"  # the folder may hold other files
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-LOOKED_AT = 64 * 2**20  # bytes of files read when not everything is
+LOOKED_AT = 64 * 2**20  # bytes of files that are read unless `complete`
 
 
 @dataclass(frozen=True, slots=True)
