@@ -86,15 +86,15 @@ def worst_domain(
     columns = _drop_surplus(columns, p[:, free], base, floor - SLACK)
     ids = np.concatenate([protected, free[columns]])
     # The order in which ids fill the size up or are cut: by the mix that proves the bound.
-    by_rank_ids = np.lexsort((-(weights @ p), tiers))[: np.count_nonzero(tiers < EXCLUDED)]
+    fill_order = np.lexsort((-(weights @ p), tiers))[: np.count_nonzero(tiers < EXCLUDED)]
     if k_max is not None and max(len(ids), 1) > k_max:
-        largest_allowed = by_rank_ids[:k_max]
+        first_k = fill_order[:k_max]
         where = f"within k = {k_max:,} (the smallest vocabulary found has {len(ids):,} tokens)"
-        _refuse_unless(sets, p[:, largest_allowed].sum(axis=1), floor, where)
+        _refuse_unless(sets, p[:, first_k].sum(axis=1), floor, where)
     pooled = apply_rules(np.sum([c.counts for c in sets], axis=0), rules)
-    by_rank_ids = by_rank_ids[np.isin(by_rank_ids, ids, invert=True, assume_unique=True)]
+    fill_order = fill_order[np.isin(fill_order, ids, invert=True, assume_unique=True)]
     size = pooled.padded(max(len(ids), 1))
-    selected = np.concatenate([ids, by_rank_ids[: size - len(ids)]])
+    selected = np.concatenate([ids, fill_order[: size - len(ids)]])
     by_rank = np.cumsum(p[:, pooled.curve.order], axis=1)
     reached = max(int(np.searchsorted(row, floor - SLACK)) + 1 for row in by_rank)
     return WorstDomain(
