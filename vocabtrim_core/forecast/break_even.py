@@ -1,4 +1,4 @@
-"""What a size may lose before it is no faster: acceptance length, and coverage."""
+"""How much acceptance length and coverage a size may lose before it is no faster."""
 
 from __future__ import annotations
 

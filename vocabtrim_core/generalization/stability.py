@@ -23,7 +23,9 @@ Progress = Callable[..., None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
-    """Counts by piece of a corpus as a sample: coarser than conversations, but always stored.
+    """Counts by piece of a corpus as a sample: coarser than conversations.
+
+    They are stored whenever a corpus is counted in this workspace.
 
     Attributes:
         shards: Counts by piece.
@@ -44,7 +46,14 @@ class Pieces:
         return len(self.shards)
 
     def weighted(self, times: np.ndarray) -> np.ndarray:
-        """See `StabilitySample.weighted`."""
+        """Count ids with a weight for each piece, as `StabilitySample.weighted`.
+
+        Args:
+            times: uint8[pieces], how often each piece is taken.
+
+        Returns:
+            int64[V].
+        """
         return self.shards.total(self.vocab_size, times.astype(np.int64))
 
 

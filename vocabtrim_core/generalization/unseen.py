@@ -130,5 +130,8 @@ def _unseen_in_new_piece(pieces: ShardCounts, counts: np.ndarray) -> float:
 
     Each conversation of a piece is compared with all other pieces, so this is the share in a new
     conversation for a corpus that is smaller by one piece.
+
+    Returns:
+        0..1.
     """
     return float(pieces.counts[pieces.counts == counts[pieces.ids]].sum() / counts.sum())
