@@ -111,12 +111,15 @@ class EncodedBatch:
             return rendered
         if not len(rendered.conversation) and not any(map(any, self.frames)):
             return contents
-        both = np.concatenate([contents.conversation, rendered.conversation])
-        order = np.argsort(both, kind="stable")
+        conversations = np.concatenate([contents.conversation, rendered.conversation])
+        order = np.argsort(conversations, kind="stable")
         frame = np.append(last, np.full(len(rendered.conversation), len(self.frames)))[order]
-        own = frame < len(self.frames)
+        is_content = frame < len(self.frames)
         before, after = _sides((*self.frames, Frame()), frame)
-        return joined([before, contents.packed(own), rendered.packed(~own), after], both[order])
+        return joined(
+            [before, contents.packed(is_content), rendered.packed(~is_content), after],
+            conversations[order],
+        )
 
 
 def encode_batch(

@@ -184,12 +184,12 @@ def engines(
             failed.append(f"{name}: not installed")
         else:
             try:
-                made = [ENGINES[name](tokenizer)]
+                candidate = [ENGINES[name](tokenizer)]
             except Exception as error:  # an engine may raise anything for a tokenizer
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 failed.append(f"{name}: {reason}")
                 continue
-            yield made.pop()  # no reference stays here, so the caller can free it
+            yield candidate.pop()  # no reference stays here, so the caller can free it
 
 
 def check_engine(name: str) -> None:

@@ -237,8 +237,8 @@ class _Totals:
             counted = batch.domains.value_counts().to_pylist()
             self.domains.update({d["values"] or "unlabelled": d["counts"] for d in counted})
         if self.pattern:
-            held = pc.match_substring_regex(batch.contents, pattern=self.pattern)
-            for text in batch.contents.filter(held).to_pylist():
+            with_special = pc.match_substring_regex(batch.contents, pattern=self.pattern)
+            for text in batch.contents.filter(with_special).to_pylist():
                 self.special_messages += 1
                 self.literals.update(set(self.literal.findall(text)))
 
@@ -269,17 +269,17 @@ class _Totals:
 
 
 def _length_loss(readings: list[Reading], tokenizer: Tokenizer, max_length: int) -> LengthLoss:
-    tokens = lost = cut = count = 0
+    tokens = lost_tokens = cut_conversations = count = 0
     texts = [reading.text for reading in readings]
     for (_, spans, _), encoding in zip(readings, _encode(tokenizer, texts), strict=True):
         count += 1
-        cut += len(encoding.ids) > max_length
+        cut_conversations += len(encoding.ids) > max_length
         starts = np.array([start for start, _ in encoding.offsets], np.int64)
         for start, end in spans:
             first, last = np.searchsorted(starts, [start, end])
             tokens += int(last - first)
-            lost += int(max(last, max_length) - max(first, max_length))
-    return LengthLoss(max_length, count, tokens, lost, cut)
+            lost_tokens += int(max(last, max_length) - max(first, max_length))
+    return LengthLoss(max_length, count, tokens, lost_tokens, cut_conversations)
 
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[Any]:

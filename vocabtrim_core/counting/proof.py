@@ -286,13 +286,13 @@ class ExactEngine:
 
     def _read(self, texts: pa.LargeStringArray) -> tuple[Encoded, np.ndarray]:
         """The engine's ids, and the indices of the texts that it is known to read otherwise."""
-        found, routed = self.engine.encode(texts), np.empty(0, np.int64)
-        if len(found[1]) != len(texts) + 1:
+        encoded, routed = self.engine.encode(texts), np.empty(0, np.int64)
+        if len(encoded[1]) != len(texts) + 1:
             label = self.engine.label
-            raise MismatchError(f"{label} encoded {len(found[1]) - 1:,} of {len(texts):,} texts")
+            raise MismatchError(f"{label} encoded {len(encoded[1]) - 1:,} of {len(texts):,} texts")
         if self.engine.newer_unicode:
             routed = with_unicode_17(texts)
-        return found, routed
+        return encoded, routed
 
 
 def block_of(batch: MessageBatch) -> str:

@@ -65,10 +65,10 @@ class ResponseBatch(NamedTuple):
         Returns:
             The spans of both.
         """
-        both = np.concatenate([self.conversation, other.conversation])
-        order = np.argsort(both if places is None else places, kind="stable")
+        conversations = np.concatenate([self.conversation, other.conversation])
+        order = np.argsort(conversations if places is None else places, kind="stable")
         spans = pa.concat_arrays([self.packed(), other.packed()])
-        return unpacked(spans.take(pa.array(order)), both[order])
+        return unpacked(spans.take(pa.array(order)), conversations[order])
 
     def ids_between(self, start: int, stop: int) -> np.ndarray:
         """Select the ids of consecutive conversations.

@@ -178,8 +178,8 @@ class ResponseFiles:
             for held in _read(path)
             if held.place in seen
         }
-        held = pa.Table.from_batches([rows[place] for place in sorted(rows)], SCHEMA)
-        return _responses(held, self.vocab_size, level == 0) if len(held) else None
+        table = pa.Table.from_batches([rows[place] for place in sorted(rows)], SCHEMA)
+        return _responses(table, self.vocab_size, level == 0) if len(table) else None
 
 
 def _write(blocks: list[_Held], file: BinaryIO) -> None:
@@ -198,25 +198,25 @@ def _read(path: Path) -> list[_Held]:
     Raises:
         InputError: The file is damaged.
     """
-    held = []
+    blocks = []
     try:
         with pa.memory_map(str(path)) as source:
             file = ipc.open_file(source)
             for i in range(file.num_record_batches):
                 rows, metadata = file.get_batch_with_custom_metadata(i)
                 place = metadata[b"part"].decode(), int(metadata[b"first_row"])
-                held.append(_Held(place, np.frombuffer(metadata[b"tokens"], np.int64), rows))
+                blocks.append(_Held(place, np.frombuffer(metadata[b"tokens"], np.int64), rows))
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} does not hold responses of blocks ({error}).") from error
-    return held
+    return blocks
 
 
-def _responses(held: pa.Table, vocab_size: int, complete: bool) -> Responses:
+def _responses(rows: pa.Table, vocab_size: int, complete: bool) -> Responses:
     """The responses of the conversations of all blocks."""
-    spans = held["spans"].combine_chunks()
+    spans = rows["spans"].combine_chunks()
     lengths = np.asarray(spans.value_lengths())
-    ids, offsets, conversation = unpacked(spans.flatten(), np.repeat(np.arange(len(held)), lengths))
-    domain = held["domain"].combine_chunks().dictionary_encode()
+    ids, offsets, conversation = unpacked(spans.flatten(), np.repeat(np.arange(len(rows)), lengths))
+    domain = rows["domain"].combine_chunks().dictionary_encode()
     codes = np.asarray(pc.fill_null(domain.indices, -1)).astype(np.int16)
     names = tuple(domain.dictionary.to_pylist())
     return Responses(ids, offsets, conversation, codes, names, vocab_size, complete)

@@ -150,7 +150,7 @@ class WorkQueue:
         return None
 
     def give(
-        self, block: Block, text_bytes: int, counts: ShardCounts, found: BlockFindings
+        self, block: Block, text_bytes: int, counts: ShardCounts, findings: BlockFindings
     ) -> None:
         """Return what was counted in a block; calls `on_part` when its part is complete.
 
@@ -158,14 +158,14 @@ class WorkQueue:
             block: The block.
             text_bytes: Bytes of its messages.
             counts: Its counts.
-            found: Its reports and evidence.
+            findings: Its reports and evidence.
         """
         with self._changed:
             builder = self._building[block.part]
             builder.pieces.append((block.first_row, counts))
-            builder.report += found.report
-            builder.notes += found.notes
-            builder.proof += found.proof
+            builder.report += findings.report
+            builder.notes += findings.notes
+            builder.proof += findings.proof
             builder.rows += block.rows
             builder.file_bytes += block.file_bytes
             builder.text_bytes += text_bytes
@@ -189,12 +189,12 @@ class WorkQueue:
             if self._stopped or not (self._idle or self._shards):
                 return None
             self._reading += 1
-            if (own := getattr(self._own, "reader", None)) in self._idle:
-                self._idle.remove(own)
-                return own
+            if (own_reader := getattr(self._own, "reader", None)) in self._idle:
+                self._idle.remove(own_reader)
+                return own_reader
             if not self._shards:
                 return self._idle.popleft()
-            if own is None:
+            if own_reader is None:
                 self._own.next = next(self._sides)
             shard = self._own.next()
         self._own.reader = _Reader(iter(self._corpus.blocks(shard, self._finished)))

@@ -52,10 +52,10 @@ def work(
         if keep:
             keep.add(block.part, block.first_row, batch, encoded.sizes(), encoded.responses)
         proof = encoded.proof + check_sample(batch, recipe, encoded)
-        size, found = batch.contents.nbytes, BlockFindings(encoded.report, encoded.notes, proof)
+        size, findings = batch.contents.nbytes, BlockFindings(encoded.report, encoded.notes, proof)
         counts = encoded.counts(pieces, recipe.tokenizer.vocab_size)
         del batch, encoded  # before memory is looked at, and before the next block is read
-        feed.give(block, size, counts, found)
+        feed.give(block, size, counts, findings)
         del block
         read += size
         if memory.private() > TRIM:

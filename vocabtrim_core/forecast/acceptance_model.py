@@ -254,11 +254,11 @@ def full_length_from(
     length = lengths[k]
     if k == len(coverage):
         return length, length, length
-    both = np.array([coverage[k - 1], 1.0])
+    two_coverages = np.array([coverage[k - 1], 1.0])
     top = np.full(2, depth + 1.0)
 
     def trimmed(full: float, end: int | None) -> float:
-        model = AcceptanceModel(both, top, depth, full, training=training)
+        model = AcceptanceModel(two_coverages, top, depth, full, training=training)
         return float((model.middle if end is None else model.interval()[end])[0]) - length
 
     def solved(end: int | None) -> float:
@@ -269,5 +269,5 @@ def full_length_from(
         solution = root_scalar(trimmed, args=(end,), bracket=(1.0, depth + 1.0), xtol=1e-6)
         return float(solution.root)
 
-    AcceptanceModel(both, top, depth, length)  # checks that the length is within 1..K + 1
+    AcceptanceModel(two_coverages, top, depth, length)  # checks that the length is within 1..K + 1
     return solved(None), solved(1), solved(0)

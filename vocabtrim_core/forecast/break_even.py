@@ -41,11 +41,16 @@ def break_even(forecast: Forecast, k: int, baseline_k: int) -> BreakEven:
     goal = float(model.middle[baseline_k - 1]) * (1 - loss)
 
     def excess(coverage: float) -> float:
-        both, top = np.array([coverage, 1.0]), np.full(2, model.depth + 1.0)
-        at = AcceptanceModel(
-            both, top, model.depth, model.full_length, training=model.training, rates=model.rates
+        two_coverages, limits = np.array([coverage, 1.0]), np.full(2, model.depth + 1.0)
+        model_at = AcceptanceModel(
+            two_coverages,
+            limits,
+            model.depth,
+            model.full_length,
+            training=model.training,
+            rates=model.rates,
         )
-        return float(at.middle[0]) - goal
+        return float(model_at.middle[0]) - goal
 
     if excess(0.0) >= 0:
         return BreakEven(loss, 0.0)

@@ -213,10 +213,10 @@ def parse(text: str, name: str) -> tuple[Evidence, ...]:
         )
     rows: list[Evidence] = []
     for number, cells in enumerate(reader, 2):
-        given: dict[str, str | None] = {k: v for k, v in cells.items() if v not in ("", None)}
-        given |= {field: None for field, value in given.items() if value == UNKNOWN}
+        values: dict[str, str | None] = {k: v for k, v in cells.items() if v not in ("", None)}
+        values |= {field: None for field, value in values.items() if value == UNKNOWN}
         try:
-            row = msgspec.convert(given, Evidence, strict=False)
+            row = msgspec.convert(values, Evidence, strict=False)
         except msgspec.ValidationError as error:
             raise InputError(f"{name}, line {number}: {error}.") from error
         rows.append(_checked_values(row, f"{name}, line {number}"))

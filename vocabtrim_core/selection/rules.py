@@ -58,11 +58,11 @@ class Rules:
             InputError: An id is both protected and excluded or outside 0..V-1, or the multiple is
                 outside 1..V.
         """
-        both = self.protected & self.excluded
-        if both:
+        in_both = self.protected & self.excluded
+        if in_both:
             raise InputError(
-                f"Token id {min(both)} is both protected and excluded ({len(both)} such ids); "
-                "remove it from one of the lists."
+                f"Token id {min(in_both)} is both protected and excluded ({len(in_both)} such "
+                "ids); remove it from one of the lists."
             )
         outside = [i for i in self.protected | self.excluded if not 0 <= i < vocab_size]
         if outside:

@@ -30,8 +30,8 @@ def shares(sets: Sequence[TokenCounts]) -> np.ndarray:
     """
     if not sets:
         raise InputError("Choose at least one counted corpus.")
-    for other in sets[1:]:
-        sets[0].check_same_kind(other)
+    for later in sets[1:]:
+        sets[0].check_same_kind(later)
     for counts in sets:
         if not counts.tokens:
             raise InputError(f"{counts.name} holds no tokens; leave it out.")
