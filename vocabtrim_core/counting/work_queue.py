@@ -174,7 +174,7 @@ class WorkQueue:
             self.file_bytes += block.file_bytes
             self.text_bytes += text_bytes
             done = self._if_done(block.part)
-        self._tell(block.part, done)
+        self._hand_over(block.part, done)
 
     def stop(self) -> None:
         """Stop handing out blocks."""
@@ -213,13 +213,13 @@ class WorkQueue:
                 self._building.setdefault(block.part, _Builder()).waiting += 1
                 self._idle.append(reader)
             self._changed.notify_all()
-        self._tell(part, done)
+        self._hand_over(part, done)
 
     def _if_done(self, key: str) -> _Builder | None:
         builder = self._building[key]
         return None if not builder.closed or builder.waiting else self._building.pop(key)
 
-    def _tell(self, key: str, done: _Builder | None) -> None:
+    def _hand_over(self, key: str, done: _Builder | None) -> None:
         """Pass on a finished part, outside the lock."""
         if done:
             self._on_part(done.part(key, self._most, self._vocab_size))

@@ -36,7 +36,7 @@ def break_even(forecast: Forecast, k: int, baseline_k: int) -> BreakEven:
     Returns:
         The greatest loss of acceptance and the least coverage.
     """
-    loss = 1 - 1 / float(forecast.cycles.middle.speedup(k, baseline_k))
+    loss = forecast.cycles.middle.break_even_loss(k, baseline_k)
     model = forecast.acceptance
     goal = float(model.middle[baseline_k - 1]) * (1 - loss)
 
