@@ -213,7 +213,7 @@ def _count_with(
 
     Raises:
         SpanError: Counted spans are not those of the definition.
-        AssertionError: Never: the reference engine is the last one.
+        AssertionError: Even the reference engine failed, which is a defect.
     """
     for exact, first in candidates(corpus, recipe, engine, failed):
         folder = PartFolder(root / re.sub(r"[^\w.]+", "-", exact.engine.label))
