@@ -1,4 +1,4 @@
-"""Token counts of a corpus: the value everything else is computed from."""
+"""Token counts of a corpus, from which all results are computed."""
 
 from __future__ import annotations
 
@@ -28,43 +28,66 @@ SPAN_END_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What was counted, under which rule. Two counts merge only when the first block agrees."""
+    """What was counted, and how.
 
-    rule: str  # assistant | content | all | reference
-    tokenizer: str  # name shown to people
+    The fields down to `span_end`, except names, decide whether counts may be added (`mergeable`).
+
+    Attributes:
+        rule: assistant, content, all or reference.
+        tokenizer: Name shown to people.
+        tokenizer_sha256: Fingerprint of the tokenizer.
+        template: Name shown to people.
+        template_sha256: Fingerprint of the chat template.
+        reasoning: Whether reasoning content was counted where the template renders it.
+        last_turn_only: Whether only the last assistant turn was counted.
+        max_length: Tokens read per conversation, None for no limit.
+        span_end: Where a counted turn ends (`templates.spans.SPAN_ENDS`). Counts of earlier
+            versions, which found turns by the strings around them, lack it.
+        vocab_size_from: Where V comes from: a config.json, given by hand, …
+        corpora: Per corpus a mapping with name, sha256, conversations and what was left out.
+        engine: Name and version, such as "gigatoken 0.10.0".
+        proof: How the counts were checked (`Proof.summary`).
+        seconds: Time of the count.
+        versions: Versions of the libraries.
+    """
+
+    rule: str
+    tokenizer: str
     tokenizer_sha256: str
     template: str
     template_sha256: str
-    reasoning: bool = True  # reasoning content counted where the template renders it
+    reasoning: bool = True
     last_turn_only: bool = False
-    max_length: int | None = None  # tokens per conversation, None = no limit
-    # Where a turn ends (`templates.spans.SPAN_ENDS`); counts of earlier versions, which found turns
-    # by the strings around them, do not have it.
+    max_length: int | None = None
     span_end: str = EARLIER_VERSION
 
-    vocab_size_from: str = ""  # where V comes from: a config.json, given by hand, …
-    corpora: tuple[Mapping[str, Any], ...] = ()  # {"name", "sha256", "conversations"} each
-    engine: str = ""  # "gigatoken 0.10.0"
-    proof: Mapping[str, Any] = field(default_factory=dict)  # how the counts were checked
+    vocab_size_from: str = ""
+    corpora: tuple[Mapping[str, Any], ...] = ()
+    engine: str = ""
+    proof: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def mergeable(self) -> dict[str, Any]:
-        """The fields that must agree before two counts may be added."""
+        """The fields that must agree before two counts may be added, by name."""
         names = ("rule", "span_end", "tokenizer_sha256", "template_sha256", "reasoning")
         return {name: getattr(self, name) for name in (*names, "last_turn_only", "max_length")}
 
     @property
     def turn_end(self) -> str:
-        """How far a counted turn goes, in words; "" where the rule says it already."""
+        """How far a counted turn goes, in words; "" where the rule already says it."""
         if self.rule != "assistant" and self.span_end != EARLIER_VERSION:
             return ""
         return SPAN_END_WORDS.get(self.span_end, self.span_end)
 
     def remarks(self, kind: str) -> list[tuple[str, int, tuple[str, ...]]]:
-        """What was left out of the corpora: (reason, how often, the first few places) each.
+        """List what was left out of the corpora.
 
-        kind: "skipped", whole rows, or "notes", parts of rows.
+        Args:
+            kind: "skipped" for whole rows, "notes" for parts of rows.
+
+        Returns:
+            (reason, how often, the first few places) each.
         """
         return [
             (str(reason), int(times), tuple(places))
@@ -75,7 +98,14 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenCounts:
-    """counts: int64[V], occurrences of each id; conversations: counted; skipped: rows left out."""
+    """Occurrences of each token id in a corpus.
+
+    Attributes:
+        counts: int64[V], read-only, 0 or more.
+        conversations: Conversations counted.
+        skipped: Rows left out.
+        provenance: What was counted, and how.
+    """
 
     counts: np.ndarray
     conversations: int
@@ -113,80 +143,111 @@ class TokenCounts:
 
     @property
     def key(self) -> str:
-        """Content address, 16 hex digits: same corpora, tokenizer, rule and counts, same key."""
+        """Content address, 16 hex digits, of the corpora, tokenizer, rule and counts."""
         head = {
             "corpora": sorted(c["sha256"] for c in self.provenance.corpora),
             "conversations": self.conversations,
             **self.provenance.mergeable(),
         }
         if self.provenance.span_end == EARLIER_VERSION:
-            del head["span_end"]  # their keys were made without it
+            del head["span_end"]  # keys of earlier versions do not have it
         digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
         digest.update(self.counts.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
     def check_same_kind(self, other: TokenCounts, *, names: tuple[str, str] | None = None) -> None:
-        """Raise InputError, naming the field, unless both were counted the same way.
+        """Check that two counts were made the same way.
 
-        names: of the two in the sentence, by default those of their corpora.
+        Args:
+            other: The other counts.
+            names: Names of the two for the message, by default those of their corpora.
+
+        Raises:
+            InputError: They were not; the message names the first field that differs.
         """
         first, second = names or (self.name, other.name)
-        for what, mine, its in self.differences(other):
+        for field_name, own_value, other_value in self.differences(other):
             raise InputError(
-                f"{first} and {second} were counted differently: {what} is {mine} against {its}; "
-                "count both the same way first."
+                f"{first} and {second} were counted differently: {field_name} is "
+                f"{own_value} against {other_value}; count both the same way first."
             )
 
     def check_comparable(self, other: TokenCounts, names: tuple[str, str] | None = None) -> None:
-        """Raise InputError, naming the field, unless coverage of the two may be compared.
+        """Check that the coverage of two counts may be compared: both were made the same way.
 
-        That is so where both were counted the same way. names: as in `check_same_kind`.
+        Args:
+            other: The other counts.
+            names: Names of the two for the message, by default those of their corpora.
+
+        Raises:
+            InputError: They were not; the message names the first field that differs.
         """
         first, second = names or (self.name, other.name)
-        for what, *both in self.differences(other):
-            mine, its = (f"{v:,}" if type(v) is int else str(v).replace("…", "") for v in both)
+        for field_name, *values in self.differences(other):
+            own_value, other_value = (
+                f"{v:,}" if type(v) is int else str(v).replace("…", "") for v in values
+            )
             raise InputError(
                 f"{second} cannot be compared with {first}: its "
-                f"{'V' if what == 'vocab size' else what} is {its}, not {mine}; count both the "
-                "same way."
+                f"{'V' if field_name == 'vocab size' else field_name} is {other_value}, not "
+                f"{own_value}; count both the same way."
             )
 
     def differences(self, other: TokenCounts) -> list[tuple[str, object, object]]:
-        """(field, here, there) of all that keeps the two from being added, as people know it."""
-        mine, theirs = self.provenance.mergeable(), other.provenance.mergeable()
-        mine["vocab_size"], theirs["vocab_size"] = self.vocab_size, other.vocab_size
-        found = []
-        for name, value in mine.items():
-            if value == theirs[name]:
+        """List the fields that keep two counts from being added.
+
+        Args:
+            other: The other counts.
+
+        Returns:
+            (field, value here, value there) each, with names instead of fingerprints.
+        """
+        own, others = self.provenance.mergeable(), other.provenance.mergeable()
+        own["vocab_size"], others["vocab_size"] = self.vocab_size, other.vocab_size
+        different = []
+        for name, value in own.items():
+            if value == others[name]:
                 continue
-            what, *both = name.replace("_", " "), value, theirs[name]
-            if name.endswith("_sha256"):  # people know it by its name
-                what = name.removesuffix("_sha256")
-                known = (getattr(c.provenance, what) for c in (self, other))
-                both = [f"{n} ({h[:8]}…)" for n, h in zip(known, both, strict=True)]
-            found.append((what, *both))
-        return found
+            field_name, *values = name.replace("_", " "), value, others[name]
+            if name.endswith("_sha256"):  # show the name instead
+                field_name = name.removesuffix("_sha256")
+                titles = (getattr(c.provenance, field_name) for c in (self, other))
+                values = [f"{n} ({h[:8]}…)" for n, h in zip(titles, values, strict=True)]
+            different.append((field_name, *values))
+        return different
 
     def __add__(self, other: TokenCounts) -> TokenCounts:
-        """Counts of both corpora together (associative and commutative in the numbers)."""
+        """Add the counts of two corpora; the numbers do not depend on the order."""
         self.check_same_kind(other)
-        ours, theirs = self.provenance, other.provenance
-        engines = dict.fromkeys((*ours.engine.split(" + "), *theirs.engine.split(" + ")))
+        first, second = self.provenance, other.provenance
+        engines = dict.fromkeys((*first.engine.split(" + "), *second.engine.split(" + ")))
         return TokenCounts(
             self.counts + other.counts,
             self.conversations + other.conversations,
             self.skipped + other.skipped,
             replace(
-                ours,
-                corpora=(*ours.corpora, *theirs.corpora),
+                first,
+                corpora=(*first.corpora, *second.corpora),
                 engine=" + ".join(e for e in engines if e),
-                proof={"merged": [ours.proof, theirs.proof]},
-                seconds=ours.seconds + theirs.seconds,
+                proof={"merged": [first.proof, second.proof]},
+                seconds=first.seconds + second.seconds,
             ),
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write one .npz (`counts`, `meta` as JSON text), atomically; same value, same bytes."""
+        """Write one .npz file (`counts`, and `meta` as JSON text), atomically.
+
+        The same value gives the same bytes.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The file.
+
+        Raises:
+            InputError: It cannot be written.
+        """
         path = Path(path)
         meta = {
             "format": FORMAT,
@@ -200,7 +261,17 @@ class TokenCounts:
 
     @classmethod
     def load(cls, path: str | Path) -> TokenCounts:
-        """Read what `save` wrote. InputError names the file when it is anything else."""
+        """Read a file that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The counts.
+
+        Raises:
+            InputError: There is no such file, or it is anything else; the message names it.
+        """
         path = Path(path)
         if not path.is_file():
             raise InputError(f"There is no counts file at {path}; make one with `count`.")
@@ -211,8 +282,11 @@ class TokenCounts:
                 raise InputError(f"{path} has format {meta['format']}, but {FORMAT} is expected.")
             if counts.dtype.kind not in "iu":
                 raise InputError(f"{path} holds counts that are no whole numbers; count again.")
-            p = meta["provenance"]
-            fields: dict[str, Any] = {**p, "corpora": tuple(p["corpora"])}
+            saved_provenance = meta["provenance"]
+            fields: dict[str, Any] = {
+                **saved_provenance,
+                "corpora": tuple(saved_provenance["corpora"]),
+            }
             provenance = Provenance(**fields)
             return cls(counts, meta["conversations"], meta["skipped"], provenance)
         except InputError:

@@ -15,41 +15,68 @@ from vocabtrim_core.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class StoredCounts:
-    """Counts kept in the workspace under their content address."""
+    """Counts kept in the workspace under their content address.
+
+    Attributes:
+        key: `TokenCounts.key`.
+        path: Their file.
+        saved: Time of the file, seconds since the epoch.
+        counts: The counts.
+    """
 
     key: str
     path: Path
-    saved: float  # seconds since the epoch
+    saved: float
     counts: TokenCounts
 
 
 def save_counts(counts: TokenCounts) -> Path:
-    """Keep counts in the workspace; the same counts are kept once."""
+    """Keep counts in the workspace; the same counts are kept once.
+
+    Args:
+        counts: The counts.
+
+    Returns:
+        Their file.
+
+    Raises:
+        InputError: It cannot be written.
+    """
     path = workspace.folder("counts") / f"{counts.key}.npz"
     return path if path.exists() else counts.save(path)
 
 
 def list_counts() -> list[StoredCounts]:
-    """All counts of the workspace, newest first; an unreadable file is named in the log."""
-    found = []
+    """List all counts of the workspace, newest first; unreadable files are named in the log."""
+    stored_counts = []
     for path in workspace.folder("counts").glob("*.npz"):
         try:
             stat = path.stat()
             counts = _load(path, stat.st_mtime_ns, stat.st_size)
-            found.append(StoredCounts(path.stem, path, stat.st_mtime, counts))
+            stored_counts.append(StoredCounts(path.stem, path, stat.st_mtime, counts))
         except (InputError, OSError) as error:
             logging.getLogger(__name__).warning("Left out: %s", error)
-    return sorted(found, key=lambda stored: (-stored.saved, stored.key))
+    return sorted(stored_counts, key=lambda stored: (-stored.saved, stored.key))
 
 
 @functools.lru_cache(maxsize=64)
 def _load(path: Path, mtime_ns: int, length: int) -> TokenCounts:
-    """Counts are immutable, so one loaded copy per state of the file serves everybody."""
+    """Load counts once for each state of their file; they are immutable."""
     return TokenCounts.load(path)
 
 
 def find_counts(spec: str | Path) -> TokenCounts:
-    """Counts by path, or by the key (or its first digits) under which the workspace keeps them."""
+    """Load counts from a file or from the workspace.
+
+    Args:
+        spec: Path of a file, or the key of counts in the workspace, or its first 4 digits or more.
+
+    Returns:
+        The counts.
+
+    Raises:
+        InputError: There are none, the key is ambiguous, or the file holds something else.
+    """
     path = Path(spec)
     if not path.is_file() and re.fullmatch(r"[0-9a-f]{4,16}", str(spec)):
         matches = sorted(workspace.folder("counts").glob(f"{spec}*.npz"))
@@ -66,6 +93,13 @@ def find_counts(spec: str | Path) -> TokenCounts:
 
 
 def remove_counts(key: str) -> None:
-    """Forget counts of the workspace, with their pieces and responses."""
-    for kept in ("counts", "shards", "responses"):
-        (workspace.folder(kept) / f"{workspace.checked_key(key)}.npz").unlink(missing_ok=True)
+    """Delete counts from the workspace, with their pieces and responses.
+
+    Args:
+        key: `TokenCounts.key`.
+
+    Raises:
+        InputError: It is not a key.
+    """
+    for kind in ("counts", "shards", "responses"):
+        (workspace.folder(kind) / f"{workspace.checked_key(key)}.npz").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Files whose bytes depend on their content only: no times, no file names, no pickled objects."""
+"""Files whose bytes depend on their content alone: no times, file names or pickled objects."""
 
 from __future__ import annotations
 

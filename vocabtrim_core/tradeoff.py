@@ -13,7 +13,14 @@ from vocabtrim_core.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One point of the trade-off. coverage, latency_reduction and utility are shares in 0..1."""
+    """One point of the trade-off.
+
+    Attributes:
+        k: Size of the draft vocabulary.
+        coverage: C(k), 0..1.
+        latency_reduction: R(k), 0..1.
+        utility: U(k), 0..1.
+    """
 
     k: int
     coverage: float
@@ -25,8 +32,13 @@ class Choice:
 class TradeOff:
     """Coverage against draft cost for every k in 1..V, with one objective over it.
 
-    alpha in [0, 1] weighs coverage against latency reduction (eq. 4); floor in [0, 1] is the least
-    coverage allowed (eq. 5); the search stays within k_min..k_max (k_max None = V).
+    Attributes:
+        curve: Coverage by k.
+        architecture: Cost of the draft by k, with the same V.
+        alpha: Weight of coverage against latency reduction, 0..1 (equation 4).
+        floor: Least coverage allowed, 0..1 (equation 5).
+        k_min: Smallest k of the search.
+        k_max: Largest k of the search, None for V.
     """
 
     curve: CoverageCurve
@@ -56,7 +68,7 @@ class TradeOff:
 
     @property
     def last_k(self) -> int:
-        """The upper search bound."""
+        """The largest k of the search."""
         return self.curve.vocab_size if self.k_max is None else self.k_max
 
     @property
@@ -66,57 +78,101 @@ class TradeOff:
 
     @property
     def latency_reduction(self) -> np.ndarray:
-        """float64[V], R(k), equation 3."""
+        """float64[V], R(k) (equation 3)."""
         return self.architecture.latency_reduction(self.ks)
 
     @property
     def utility(self) -> np.ndarray:
-        """float64[V], U(k) = alpha C(k) + (1 - alpha) R(k), equation 4."""
+        """float64[V], U(k) = alpha C(k) + (1 - alpha) R(k) (equation 4)."""
         return self.alpha * self.curve.coverage + (1 - self.alpha) * self.latency_reduction
 
     def at(self, k: int) -> Choice:
-        """The trade-off at one k (inside or outside the search bounds)."""
+        """Compute the trade-off at one k, inside or outside the search bounds.
+
+        Args:
+            k: 1..V.
+
+        Returns:
+            Its coverage, latency reduction and utility.
+
+        Raises:
+            InputError: k is outside 1..V.
+        """
         coverage = self.curve.at(k)
         reduction = float(self.architecture.latency_reduction(k))
         return Choice(k, coverage, reduction, self.alpha * coverage + (1 - self.alpha) * reduction)
 
     def feasible(self, k: int) -> bool:
-        """Whether k lies within the bounds and reaches the floor."""
+        """Check whether k lies within the search bounds and reaches the floor.
+
+        Args:
+            k: 1..V.
+
+        Returns:
+            True if both hold.
+
+        Raises:
+            InputError: k is outside 1..V.
+        """
         return self.k_min <= k <= self.last_k and self.curve.at(k) >= self.floor
 
     def objective(self, k: int) -> float:
-        """Equation 5: U(k) when C(k) reaches the floor, else -1 (the released code's penalty)."""
+        """Compute the objective of equation 5.
+
+        Args:
+            k: 1..V.
+
+        Returns:
+            U(k) where C(k) reaches the floor, else -1, the penalty of the released code.
+
+        Raises:
+            InputError: k is outside 1..V.
+        """
         choice = self.at(k)
         return choice.utility if choice.coverage >= self.floor else -1.0
 
     @property
     def optimum(self) -> Choice:
-        """The exact best feasible k over all of k_min..k_max; ties go to the smaller k.
+        """The feasible k in k_min..k_max with the largest utility, the smallest in a tie.
 
-        InputError when no k within the bounds reaches the floor.
+        Returns:
+            The trade-off at that k.
+
+        Raises:
+            InputError: No k within the bounds reaches the floor.
         """
         first = max(self.k_min, self._floor_k())
         window = self.utility[first - 1 : self.last_k]
         return self.at(first + int(np.argmax(window)))
 
     def optimum_closed_form(self) -> Choice:
-        """The same optimum without looking at every k; see `_unbounded`."""
+        """Compute the optimum without evaluating every k (see `_unbounded`).
+
+        Returns:
+            The same as `optimum`.
+
+        Raises:
+            InputError: No k within the bounds reaches the floor.
+        """
         grown = int(self._unbounded(np.array([self.alpha]))[0])
         return self.at(int(np.clip(grown, max(self.k_min, self._floor_k()), self.last_k)))
 
     def _unbounded(self, alphas: np.ndarray) -> np.ndarray:
-        """int64: the k in k_min..k_max maximising U for each alpha, without the floor.
+        """The k in k_min..k_max with the largest U for each alpha, without the floor.
 
         C is concave there and R linear, so U grows exactly while a token's share of the corpus
-        exceeds (1 - alpha)/alpha * 2H/FLOPs(V). The floor keeps a suffix of the ks. (Below k_min
-        C need not be concave: protected tokens come first under selection rules.)
+        exceeds (1 - alpha)/alpha * 2H/FLOPs(V). The floor only raises the smallest k. Below k_min C
+        need not be concave: under selection rules protected tokens come first.
+
+        Returns:
+            int64[alphas].
         """
         least_count = self.least_share(alphas) * self.curve.tokens
         rising = self.curve.sorted_counts[self.k_min : self.last_k][::-1]
         return self.last_k - np.searchsorted(rising, least_count, side="right")
 
     def least_share(self, alphas: float | np.ndarray) -> np.ndarray:
-        """Share of the corpus that a token must exceed to be worth its row in the draft head.
+        """Compute the share of the corpus that a token must exceed to raise the utility.
 
         Args:
             alphas: Weight of coverage, 0..1.
@@ -140,24 +196,45 @@ class TradeOff:
         return needed
 
     def alpha_path(self, alphas: np.ndarray) -> np.ndarray:
-        """int64[len(alphas)]: k* of each alpha under the same floor and bounds."""
+        """Find k* for each alpha, under the same floor and bounds.
+
+        Args:
+            alphas: float64[n], 0..1.
+
+        Returns:
+            int64[n].
+
+        Raises:
+            InputError: No k within the bounds reaches the floor.
+        """
         first = max(self.k_min, self._floor_k())
         return np.clip(self._unbounded(np.asarray(alphas)), first, self.last_k)
 
     def landscape(self, alphas: np.ndarray, floors: np.ndarray) -> np.ndarray:
-        """float64[floors, alphas]: k* for each pair, NaN where the floor is unreachable."""
+        """Find k* for each pair of alpha and floor, under the same bounds.
+
+        Args:
+            alphas: float64[alphas], 0..1.
+            floors: float64[floors], 0..1.
+
+        Returns:
+            float64[floors, alphas]; NaN where the floor is unreachable.
+        """
         first = np.maximum(self.k_min, self.curve.smallest_k(np.asarray(floors)))[:, None]
         grid = np.clip(self._unbounded(np.asarray(alphas))[None, :], first, self.last_k)
         return np.where(first > self.last_k, np.nan, grid)
 
     def on_frontier(self) -> np.ndarray:
-        """bool[V]: Pareto-optimal ks, those where no other k has more coverage and less cost.
+        """Find the Pareto-optimal k: no other k has at least its coverage at lower cost.
 
         R falls strictly with k, so k is dominated exactly when it covers no more than k - 1.
+
+        Returns:
+            bool[V].
         """
         return self.curve.sorted_counts > 0
 
     def within(self) -> np.ndarray:
-        """bool[V]: ks inside the bounds that reach the floor."""
+        """bool[V]: whether k lies within the bounds and reaches the floor."""
         ks = self.ks
         return (ks >= self.k_min) & (ks <= self.last_k) & (self.curve.coverage >= self.floor)

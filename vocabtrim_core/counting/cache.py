@@ -1,4 +1,7 @@
-"""Finished counts in the workspace, under what decided their numbers: nothing is counted twice."""
+"""Finished counts in the workspace, by a key of everything that decides their numbers.
+
+The same corpus is not counted twice by the same recipe.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,21 @@ from vocabtrim_core.workspace.files import write_atomic
 from vocabtrim_core.workspace.locks import named_lock
 
 LIBRARIES = ("tokenizers", "gigatoken", "fastokens", "transformers", "pyarrow", "numpy")
-POLL = 0.2  # seconds between looks at the lock
+POLL = 0.2  # seconds between attempts to take the lock
 
 
 @contextmanager
 def alone(key: str, progress: Callable[..., None]) -> Generator[None]:
-    """Wait until nobody else on this machine is counting the same; progress may end the wait."""
+    """Hold the lock of a count, so that one process on this machine does it at a time.
+
+    Args:
+        key: The key of the recipe and corpus (`CountConfig.key`).
+        progress: Called every POLL seconds while another process holds the lock; may raise to stop
+            waiting.
+
+    Yields:
+        Nothing.
+    """
     lock = named_lock(f"count-{key}")
     while True:
         try:
@@ -48,49 +60,81 @@ def alone(key: str, progress: Callable[..., None]) -> Generator[None]:
 
 
 def find(key: str, corpus: Corpus) -> TokenCounts | None:
-    """The counts kept under a recipe's key, with the name the corpus has today."""
-    note = _note(key)
-    if not note.is_file():
+    """Load the counts that are kept under a recipe's key.
+
+    Args:
+        key: The key of the recipe and corpus (`CountConfig.key`).
+        corpus: The corpus; the counts get the name that it has today.
+
+    Returns:
+        The counts; None when there are none, or their file is damaged.
+    """
+    key_file = _key_file(key)
+    if not key_file.is_file():
         return None
     try:
-        counts = TokenCounts.load(workspace.folder("counts") / f"{note.read_text('ascii')}.npz")
+        counts = TokenCounts.load(workspace.folder("counts") / f"{key_file.read_text('ascii')}.npz")
     except InputError:
-        return None  # removed since, or damaged: counted again
+        return None  # removed or damaged: counted again
     (source,) = counts.provenance.corpora
-    named = replace(counts.provenance, corpora=({**source, "name": corpus.name},))
-    return replace(counts, provenance=named)
+    provenance = replace(counts.provenance, corpora=({**source, "name": corpus.name},))
+    return replace(counts, provenance=provenance)
 
 
 def keep(key: str, counts: TokenCounts, pieces: ShardCounts) -> None:
-    """Keep counts and their pieces in the workspace under a recipe's key."""
+    """Keep counts and their pieces in the workspace under a recipe's key.
+
+    Args:
+        key: The key of the recipe and corpus (`CountConfig.key`).
+        counts: The finished counts.
+        pieces: The same counts by piece of the corpus.
+    """
     save_shards(counts.key, pieces)
     save_counts(counts)
-    write_atomic(_note(key), counts.key.encode("ascii"))
+    write_atomic(_key_file(key), counts.key.encode("ascii"))
 
 
 def keep_merged(
     merged: TokenCounts, sets: Sequence[TokenCounts], responses: Sequence[Responses | None]
 ) -> None:
-    """Keep the sum of counts, with their pieces and responses where all of them have theirs.
+    """Keep the sum of several counts in the workspace.
 
-    Responses are joined while all together are few enough to be held completely.
+    Pieces and responses are kept too where every one of the counts has its own. Responses are
+    joined only while they hold CAP tokens together at most.
+
+    Args:
+        merged: The sum.
+        sets: The counts that were added.
+        responses: The responses of each of them, None where there are none.
     """
     save_counts(merged)
     pieces = [load_shards(counts.key) for counts in sets]
     if None not in pieces:
-        known = [found for found in pieces if found is not None]
-        save_shards(merged.key, compact(known, sum(map(len, known)), merged.vocab_size))
-    held = [found for found in responses if found is not None and found.complete]
-    if len(held) == len(sets) and merged.tokens <= CAP:
-        keep_responses(merged.key, concatenate(held))
+        present = [item for item in pieces if item is not None]
+        save_shards(merged.key, compact(present, sum(map(len, present)), merged.vocab_size))
+    complete = [item for item in responses if item is not None and item.complete]
+    if len(complete) == len(sets) and merged.tokens <= CAP:
+        keep_responses(merged.key, concatenate(complete))
 
 
 def assemble(
     key: str, corpus: Corpus, recipe: CountConfig, folder: PartFolder, proof: Proof
 ) -> tuple[TokenCounts, ShardCounts]:
-    """All parts added up.
+    """Add up all finished parts of a count.
 
-    InputError when there was no conversation to count, or the corpus is not what it was.
+    Args:
+        key: The key of the recipe and corpus as it was when the count began.
+        corpus: The corpus that was counted.
+        recipe: Tokenizer, template and rule.
+        folder: The finished parts.
+        proof: Evidence from outside the parts (`Proof`).
+
+    Returns:
+        The counts, and the same counts in at most MOST_PIECES pieces.
+
+    Raises:
+        InputError: There was no conversation to count, the corpus changed meanwhile, or more of it
+            than the recipe allows is broken or refused.
     """
     infos = [info for _, info in sorted(folder.finished.items())]
     _check_unchanged(key, corpus, recipe, sum(info.rows for info in infos))
@@ -122,14 +166,21 @@ def assemble(
 
 
 def check_refused(sources: Sequence[Mapping[str, Any]], recipe: CountConfig) -> None:
-    """InputError when a larger share of a corpus is broken, or refused by the template, than the
-    recipe allows."""
+    """Check that few enough conversations are broken or refused by the template.
+
+    Args:
+        sources: `Provenance.corpora`: per corpus its name, conversations and skipped rows.
+        recipe: Gives the largest share allowed (`most_refused`).
+
+    Raises:
+        InputError: The share is larger in one of the corpora.
+    """
     for source in sources:
         reasons = [r for r in source.get("skipped", ()) if str(r[0]).startswith((REFUSED, *BROKEN))]
         refused = sum(rows for _, rows, _ in reasons)
         share = refused / max(1, refused + source["conversations"])
         if share > recipe.most_refused:
-            reason, _, places = max(reasons, key=lambda each: each[1])
+            reason, _, places = max(reasons, key=lambda counted_reason: counted_reason[1])
             raise InputError(
                 f"{source['name']}: {share:.1%} of the conversations ({refused:,}) are left out, "
                 f"where {recipe.most_refused:.1%} may be ({places[0]}: {reason}); "
@@ -139,7 +190,7 @@ def check_refused(sources: Sequence[Mapping[str, Any]], recipe: CountConfig) -> 
 
 
 def _check_unchanged(key: str, corpus: Corpus, recipe: CountConfig, read: int) -> None:
-    """Every row was read once, and the files are those whose fingerprint the counts will carry."""
+    """InputError unless every row was read once and the files still have the key's fingerprint."""
     rows = [shard.rows for shard in corpus.shards()]
     known = sum(row or 0 for row in rows)
     if recipe.key(corpus.fingerprint()) != key or (None not in rows and known != read):
@@ -149,15 +200,15 @@ def _check_unchanged(key: str, corpus: Corpus, recipe: CountConfig, read: int) -
         )
 
 
-def _note(key: str) -> Path:
+def _key_file(key: str) -> Path:
     return workspace.folder("counted") / key
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,7 +1,7 @@
-"""The same count on a Dask cluster: every shard a task, and their totals added up in a tree.
+"""Counting on a Dask cluster: each shard is a task, and their totals are added up in a tree.
 
-The workers read the corpus themselves, so its files must lie where they see them too. Finished
-parts come back one by one, so a count that breaks off goes on, here or on any cluster.
+The workers read the corpus themselves, so its files must have the same paths there. Finished parts
+come back one by one, so an interrupted count can be continued, here or on any cluster.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from vocabtrim_core.errors import InputError
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-POLL = 0.5  # seconds between looks at the tasks
+POLL = 0.5  # seconds between progress reports
 CONNECT = 20  # seconds to find the scheduler and a worker
 ADDRESS = re.compile(r"[a-z]+://\S+:\d+")
 
-# (corpus, recipe, kind of engine, its `first` and `sample`, finished parts): what every task needs,
-# sent to each worker once
+# (corpus, recipe, kind of engine, its `first` and `sample`, finished parts), sent to each worker
+# once
 Job = tuple[Corpus, CountConfig, type, Mapping[str, int], ProofSample, dict[str, PartInfo]]
-_own = threading.local()  # an engine of the last recipe, for the worker's thread
+_own = threading.local()  # the engine of the last recipe, one per thread of the worker
 
 
 def count_parts(
@@ -47,8 +47,19 @@ def count_parts(
 ) -> None:
     """Count the parts that are not in the folder yet on the workers of a Dask scheduler.
 
-    InputError when there is no scheduler or its workers lack the files; MismatchError when the
-    engine is found not to give HF's ids.
+    Args:
+        address: Of the scheduler, such as tcp://HOST:PORT.
+        corpus: The corpus, whose files the workers can read.
+        recipe: Tokenizer, template and rule.
+        exact: The engine; each worker makes one of the same kind.
+        folder: Gets the finished parts.
+        progress: Called as `count.Progress`.
+
+    Raises:
+        InputError: There is no scheduler or worker there, or the workers lack the files or this
+            package.
+        MismatchError: The engine gives other ids than HF tokenizers.
+        AssertionError: The parts that arrived do not add up to the total of the workers.
     """
     with _client(address) as client:
         shards = [shard for shard in corpus.shards() if shard.key not in folder.finished]
@@ -67,7 +78,19 @@ def count_parts(
 
 
 def count_shard(shard: Shard, job: Job) -> list[Part]:
-    """The parts of a shard that are not finished; runs on a worker."""
+    """Count the parts of a shard that are not finished; runs on a worker.
+
+    Args:
+        shard: The shard to read.
+        job: What every task of the count needs (`Job`).
+
+    Returns:
+        The new parts.
+
+    Raises:
+        InputError: The worker cannot read the file.
+        MismatchError: The engine gives other ids than HF tokenizers.
+    """
     corpus, recipe, kind, first, sample, finished = job
     key = (recipe.tokenizer.fingerprint, kind.__name__)
     if getattr(_own, "key", None) != key:
@@ -75,8 +98,8 @@ def count_shard(shard: Shard, job: Job) -> list[Part]:
     _own.exact.first, _own.exact.sample = first, sample  # of this corpus
     parts: list[Part] = []
     try:
-        feed = WorkQueue(corpus, [shard], finished, recipe.tokenizer.vocab_size, parts.append)
-        work(feed, recipe, _own.exact, pieces_per_block(corpus))
+        queue = WorkQueue(corpus, [shard], finished, recipe.tokenizer.vocab_size, parts.append)
+        work(queue, recipe, _own.exact, pieces_per_block(corpus))
     except OSError as error:
         raise InputError(
             f"A worker of the cluster cannot read {corpus.files[shard.file]} ({error.strerror}); "
@@ -86,7 +109,15 @@ def count_shard(shard: Shard, job: Job) -> list[Part]:
 
 
 def add_parts(parts: Iterator[Part] | list[Part], vocab_size: int) -> np.ndarray:
-    """int64[V] of some parts."""
+    """Add up the counts of parts.
+
+    Args:
+        parts: Finished parts.
+        vocab_size: V.
+
+    Returns:
+        int64[V].
+    """
     total = np.zeros(vocab_size, np.int64)
     for part in parts:
         total += part.pieces.total(vocab_size)
@@ -106,7 +137,7 @@ def _tree_sum(client: Client, values: list[Future[Any]]) -> Future[Any] | None:
 def _collect(
     corpus: Corpus, waiting: list[Future[Any]], folder: PartFolder, progress: Callable[..., None]
 ) -> None:
-    """Save parts as tasks finish, and tell how far the count is."""
+    """Save parts as tasks finish, and report progress."""
     from distributed import wait
 
     infos = folder.finished.values
@@ -114,8 +145,8 @@ def _collect(
     total, started = corpus.size_bytes, time.perf_counter()
     while waiting:
         try:
-            found: Any = wait(waiting, timeout=POLL, return_when="FIRST_COMPLETED")
-            done, waiting = found.done, list(found.not_done)
+            tasks: Any = wait(waiting, timeout=POLL, return_when="FIRST_COMPLETED")
+            done, waiting = tasks.done, list(tasks.not_done)
         except TimeoutError:
             done = ()
         for future in done:
@@ -152,7 +183,7 @@ def _client(address: str) -> Generator[Client]:
             f"There is no Dask scheduler at {address} ({error or 'no answer'}); start one with "
             "`dask scheduler` and workers with `dask worker`."
         ) from None
-    with client, client.as_current():  # leaving it ends the tasks that are left
+    with client, client.as_current():  # its exit cancels unfinished tasks
         try:
             client.wait_for_workers(1, timeout=CONNECT)
         except TimeoutError:
@@ -166,7 +197,7 @@ def _client(address: str) -> Generator[Client]:
 def _check_package(client: Client) -> None:
     """InputError unless the scheduler and all workers can import this library."""
 
-    # Travels by value, for it is local: a global one would be looked up in that very library.
+    # A local function is sent by value; a global one would be imported from this package.
     def has_it() -> bool:
         return importlib.util.find_spec("vocabtrim_core") is not None
 

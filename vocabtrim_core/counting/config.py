@@ -1,4 +1,4 @@
-"""What decides the numbers of a count, besides the corpus."""
+"""The settings that decide the numbers of a count, besides the corpus."""
 
 from __future__ import annotations
 
@@ -27,7 +27,20 @@ SEMANTICS = 3  # raise when the same recipe would give other counts than before
 
 @dataclass(frozen=True, slots=True)
 class CountConfig:
-    """How conversations become counted ids; fields as in `counts.Provenance`."""
+    """How conversations become counted ids.
+
+    Attributes:
+        tokenizer: The tokenizer of the target model.
+        template: The chat template of the target model.
+        rule: One of `templates.RULES`: which tokens count.
+        reasoning: Whether reasoning content counts where the template renders it.
+        last_turn_only: Whether only the last assistant turn counts.
+        max_length: Tokens of a rendered conversation that are read, None for all.
+        most_refused: Largest share (0..1) of the conversations that may be broken or refused by the
+            template.
+        checked: Pairs of adjacent messages that were checked already (`span_proof`); grows during a
+            count.
+    """
 
     tokenizer: Tokenizer
     template: ChatTemplate
@@ -38,15 +51,12 @@ class CountConfig:
     last_turn_only: Annotated[
         bool, Leaf(FLAG, "--last-turn-only", help="count only the last assistant turn")
     ] = False
-    # Tokens of a rendered conversation that are seen at all.
     max_length: Annotated[
         int | None, Leaf(WHOLE, "--max-length", help=LENGTH, metavar="TOKENS")
     ] = None
-    # Share of conversations the template may refuse to render.
     most_refused: Annotated[float, Leaf(NUMBER, "--max-refused", help=REFUSED, metavar="SHARE")] = (
         0.01
     )
-    # What follows what in conversations that were held against the definition (see `span_proof`).
     checked: set[tuple[Any, ...]] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -63,7 +73,7 @@ class CountConfig:
 
     @property
     def counts_everything(self) -> bool:
-        """Every token of a rendered conversation counts, so no spans need to be found."""
+        """Whether every token of a rendered conversation counts, so that no spans are needed."""
         return self.rule == "all" and self.reasoning
 
     def provenance(self) -> dict[str, Any]:
@@ -81,7 +91,14 @@ class CountConfig:
         }
 
     def key(self, corpus_fingerprint: str) -> str:
-        """Content address (32 hex digits) of counting this corpus by this recipe."""
+        """Compute the content address of counting a corpus by this recipe.
+
+        Args:
+            corpus_fingerprint: `Corpus.fingerprint`.
+
+        Returns:
+            32 hex digits.
+        """
         decides = {k: v for k, v in self.provenance().items() if k not in ("tokenizer", "template")}
         decides |= {"corpus": corpus_fingerprint, "vocab_size": self.tokenizer.vocab_size}
         text = json.dumps(decides | {"semantics": SEMANTICS}, sort_keys=True)

@@ -1,9 +1,9 @@
 """Count every token of a corpus exactly: threads over its blocks, finished parts kept on disk.
 
-    corpus ─► Feed ─► encode_batch (one engine per thread) ─► parts on disk ─► TokenCounts
+    corpus -> WorkQueue -> encode_batch (one engine per thread) -> parts on disk -> TokenCounts
 
-A killed count goes on where it stopped; a finished one is kept under what decides its numbers and
-is not done again.
+An interrupted count continues where it stopped. A finished count is kept in the workspace and found
+again by the key of its corpus and recipe.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from vocabtrim_core.workspace.files import write_atomic
 
 Progress = Callable[..., None]  # progress(done, total, message, **rates); may raise Cancelled
 
-POLL = 0.25  # seconds between looks at the threads
+POLL = 0.25  # seconds between progress reports
 # Loading an engine takes about as long as encoding this much text with it.
 THREAD_TEXT = 100 * 2**20
 
@@ -68,18 +68,38 @@ def count(
     cluster: str | None = None,
     responses: bool = True,
 ) -> TokenCounts:
-    """Counts of the corpus under a rule of `templates.RULES`; kept in the workspace.
+    """Count the tokens of a corpus under a rule, and keep the counts in the workspace.
 
-    most_refused: share of the conversations that the template may refuse to render; they are left
-    out and reported, and with more of them there is no count.
-    workers: threads, where the engine is not parallel itself; by default as many as the cores and
-    the size of the corpus are worth.
-    engine: the engine to prefer, see `engines.ENGINES`.  cache: False counts all of it anew, but
-    for what a run of the same name had finished before it was stopped.
-    parts: folder for finished parts, by default in the workspace.  cluster: address of a Dask
-    scheduler whose workers are to count.  responses: keep the counted ids themselves too, which
-    intervals and forecasts need (see `response_files`); not from a cluster.  InputError; Cancelled,
-    and then finished parts stay.
+    Args:
+        corpus: The corpus, read to its end.
+        tokenizer: The tokenizer of the target model.
+        template: The chat template of the target model.
+        rule: One of `templates.RULES`: which tokens count.
+        reasoning: Whether reasoning content counts where the template renders it.
+        last_turn_only: Whether only the last assistant turn counts.
+        max_length: Tokens of a rendered conversation that are read, None for all.
+        most_refused: Largest share (0..1) of the conversations that may be broken or refused by the
+            template. Fewer are left out and reported.
+        workers: Threads, where the engine is not parallel itself; None for as many as the cores and
+            the size of the corpus justify.
+        engine: Name of the engine to prefer, one of `engines.ENGINES`; None for the fastest.
+        progress: Called as progress(done, total, message, **rates) with bytes of files; may raise
+            Cancelled.
+        cache: Whether counts of the same corpus and recipe in the workspace are returned. False
+            counts again, but keeps the parts that an interrupted run of the same name had finished.
+        run: Name of the run, for cache=False.
+        parts: Folder for finished parts, by default in the workspace.
+        cluster: Address of a Dask scheduler whose workers are to count, None for this process.
+        responses: Whether to keep the counted ids too (`response_files`), which intervals and
+            forecasts need; never kept from a cluster.
+
+    Returns:
+        The counts with their provenance.
+
+    Raises:
+        InputError: A setting is out of range, the corpus cannot be read or holds nothing to count,
+            or too much of it is broken or refused.
+        Cancelled: `progress` raised it; finished parts stay.
     """
     recipe = CountConfig(
         tokenizer, template, rule, reasoning, last_turn_only, max_length, most_refused
@@ -90,10 +110,10 @@ def count(
     threads = workers or _threads(corpus)
     with kept_counts.alone(key, progress), _hf_on_our_threads(threads):
         root = (parts or workspace.folder("parts")) / key
-        if cache and (known := kept_counts.find(key, corpus)):
-            PartFolder(root).remove()  # where a kill came just before that
-            kept_counts.check_refused(known.provenance.corpora, recipe)
-            return known
+        if cache and (stored := kept_counts.find(key, corpus)):
+            PartFolder(root).remove()  # left when a count was killed just before removing them
+            kept_counts.check_refused(stored.provenance.corpora, recipe)
+            return stored
         started = time.perf_counter()
         if not cache:
             _begin(root, run)
@@ -101,15 +121,17 @@ def count(
         counts, pieces = kept_counts.assemble(key, corpus, recipe, folder, proof)
         seconds = time.perf_counter() - started
         counts = replace(counts, provenance=replace(counts.provenance, seconds=seconds))
-        if responses and (held := _files(folder, recipe).join(folder.finished, counts.tokens)):
-            keep_responses(counts.key, held)
-        kept_counts.keep(key, counts, pieces)  # last: from then on nothing is done again
+        if responses and (
+            joined_responses := _files(folder, recipe).join(folder.finished, counts.tokens)
+        ):
+            keep_responses(counts.key, joined_responses)
+        kept_counts.keep(key, counts, pieces)  # last: these counts are found from now on
         PartFolder(root).remove()
         return counts
 
 
 def _begin(root: Path, run: str) -> None:
-    """Forget finished parts, unless they are this run's own."""
+    """Remove finished parts, unless they belong to a run of this name."""
     mark = root / "run.txt"
     if not (run and mark.is_file() and mark.read_text("utf-8") == run):
         PartFolder(root).remove()
@@ -119,9 +141,20 @@ def _begin(root: Path, run: str) -> None:
 def encoded_responses(
     corpus: Corpus, recipe: CountConfig, *, engine: str | None = None
 ) -> Iterator[ResponseBatch]:
-    """The counted ids themselves, span by span; conversations are numbered through the corpus.
+    """Encode the counted spans of a corpus, batch by batch.
 
-    MismatchError where the engine turns out not to give HF's ids; the reference never does.
+    Args:
+        corpus: The corpus.
+        recipe: Tokenizer, template and rule.
+        engine: Name of the engine to prefer, one of `engines.ENGINES`; None for the fastest.
+
+    Yields:
+        The spans of one batch, with conversations numbered through the corpus.
+
+    Raises:
+        MismatchError: The engine gives other ids than HF tokenizers; the reference engine never
+            does.
+        InputError: A row has an id outside V.
     """
     exact = next(proved(corpus, recipe, engine, []))
     first = 0
@@ -141,13 +174,13 @@ def _count(
     responses: bool,
     progress: Progress,
 ) -> tuple[Proof, PartFolder]:
-    """Count all parts with the first engine and the quickest spans that prove exact to the end."""
+    """Count all parts with the fastest engine and spans that are exact to the end of the corpus."""
     failed: list[str] = []
     for template in _slower(recipe.template):
         try:
-            own = replace(recipe, template=template)
+            slower_recipe = replace(recipe, template=template)
             return _count_with(
-                corpus, own, root, engine, threads, cluster, responses, progress, failed
+                corpus, slower_recipe, root, engine, threads, cluster, responses, progress, failed
             )
         except SpanError as error:
             failed.append(f"the quick way to counted spans ({error})")
@@ -156,7 +189,7 @@ def _count(
 
 
 def _slower(template: ChatTemplate) -> Iterator[ChatTemplate]:
-    """The template, then without its fast path, then with spans found by the definition itself."""
+    """The template, then without its fast path, then with spans found by the definition."""
     yield template
     yield (slower := replace(template, fast_path=None))
     yield replace(slower, literal=True)
@@ -173,8 +206,15 @@ def _count_with(
     progress: Progress,
     failed: list[str],
 ) -> tuple[Proof, PartFolder]:
-    """Count all parts with the first engine that proves exact to the end. SpanError where counted
-    spans are found not to be those of the definition."""
+    """Count all parts with the first engine that is exact to the end of the corpus.
+
+    Returns:
+        The proof that the count starts with, and the folder of the finished parts.
+
+    Raises:
+        SpanError: Counted spans are not those of the definition.
+        AssertionError: Even the reference engine failed, which is a defect.
+    """
     for exact, first in candidates(corpus, recipe, engine, failed):
         folder = PartFolder(root / re.sub(r"[^\w.]+", "-", exact.engine.label))
         try:
@@ -206,18 +246,30 @@ def count_here(
 ) -> None:
     """Count the parts that are not in the folder yet, on threads of this process.
 
-    MismatchError when the engine is found not to give HF's ids; `first` is the check of the first
-    texts, which may still be under way: until it is done, one of several threads waits, since HF is
-    using its core.
+    Args:
+        corpus: The corpus.
+        recipe: Tokenizer, template and rule.
+        exact: The engine of the first thread; the others make one of the same kind.
+        folder: Gets the finished parts.
+        threads: Number of threads; 1 where the engine is parallel itself.
+        progress: Called as `count.Progress`; an exception from it stops the threads.
+        keep: Gets the counted ids of every block, None to drop them.
+        first: The check on the first texts, which may still be running. Until it is done one of
+            several threads waits, since HF uses its core.
+
+    Raises:
+        MismatchError: The engine gives other ids than HF tokenizers.
+        SpanError: Counted spans are not those of the definition.
+        InputError: A row has an id outside V, or a file cannot be read or written.
     """
 
     def finish(part: Part) -> None:
         if keep:
-            keep.flush()  # before: a finished part is not counted again
+            keep.flush()  # first: a finished part is not counted again
         folder.save(part)
 
     vocab_size = recipe.tokenizer.vocab_size
-    feed = WorkQueue(corpus, corpus.shards(), folder.finished, vocab_size, finish)
+    queue = WorkQueue(corpus, corpus.shards(), folder.finished, vocab_size, finish)
     stopped = threading.Event()
 
     def check() -> None:
@@ -229,7 +281,7 @@ def count_here(
         memory.release()
         if first and number and number == threads - 1:
             wait([first])
-        work(feed, recipe, engine, pieces_per_block(corpus), check, keep)
+        work(queue, recipe, engine, pieces_per_block(corpus), check, keep)
 
     threads = 1 if exact.engine.parallel else threads
     total, started = corpus.size_bytes, time.perf_counter()
@@ -243,15 +295,15 @@ def count_here(
                     future.result()
                 seconds = time.perf_counter() - started
                 progress(
-                    min(feed.file_bytes, total),
+                    min(queue.file_bytes, total),
                     total,
                     "Counting",
-                    rows_per_s=feed.rows / seconds,
-                    MB_per_s=feed.text_bytes / 1e6 / seconds,
+                    rows_per_s=queue.rows / seconds,
+                    MB_per_s=queue.text_bytes / 1e6 / seconds,
                 )
         except BaseException:
             stopped.set()
-            feed.stop()
+            queue.stop()
             raise
 
 
@@ -267,8 +319,11 @@ def _threads(corpus: Corpus) -> int:
 
 @contextmanager
 def _hf_on_our_threads(threads: int) -> Generator[None]:
-    """Where we have threads of our own, let HF tokenizers have none, which would compete with them
-    for the same cores, unless the user has said so; it reads the variable at every call."""
+    """Keep HF tokenizers from starting threads of its own where this process has several.
+
+    They would compete for the same cores. A value that the user has set stays. HF reads the
+    variable at every call.
+    """
     if threads == 1 or PARALLELISM in os.environ:
         yield
         return

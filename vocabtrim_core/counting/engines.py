@@ -2,10 +2,10 @@
 
     gigatoken   fastest; ids in Rust straight from the Arrow buffer
     fastokens   from Python strings
-    tokenizers  HF's own: the reference, always there, for every tokenizer
+    tokenizers  HF's own: the reference, for every tokenizer
 
-An instance serves one thread at a time; encoding lets other threads run. Whether the ids are HF's
-is not this module's business: `proof` checks that for every count.
+An instance serves one thread at a time; other threads run while it encodes. `proof` checks for
+every count that the ids are HF's.
 """
 
 from __future__ import annotations
@@ -29,16 +29,19 @@ if TYPE_CHECKING:
 
 Encoded = tuple[np.ndarray, np.ndarray]  # ids uint32[total], offsets int64[n+1]
 REFERENCE = "tokenizers"
-PARALLELISM = "TOKENIZERS_PARALLELISM"  # "false": HF encodes a batch on the thread that asks
-TOGETHER = 256  # Python texts at once: HF's Encoding objects take fifty times what ids take
+PARALLELISM = "TOKENIZERS_PARALLELISM"  # "false": HF encodes on the calling thread
+TOGETHER = 256  # texts per call: HF's Encoding objects take fifty times the memory of ids
 
 
 class Engine(Protocol):
-    """Text i has the ids ids[offsets[i]:offsets[i+1]]; nothing is added to them.
+    """Encodes texts without adding ids: text i has ids[offsets[i]:offsets[i+1]].
 
-    label: name and version.  newer_unicode: reads the code points of `guards.UNICODE_17` its way.
-    parallel: uses all cores by itself, so one thread is enough.  grows: takes more memory the more
-    different words it has read, without bound.
+    Attributes:
+        label: Name and version.
+        newer_unicode: Whether it reads the code points of `unicode_exceptions.UNICODE_17` otherwise
+            than HF.
+        parallel: Whether it uses all cores itself, so that one thread is enough.
+        grows: Whether its memory grows without bound with the different words it has read.
     """
 
     label: str
@@ -47,11 +50,21 @@ class Engine(Protocol):
     grows: bool
 
     def __init__(self, tokenizer: Tokenizer) -> None: ...
-    def encode(self, texts: pa.LargeStringArray) -> Encoded: ...
+
+    def encode(self, texts: pa.LargeStringArray) -> Encoded:
+        """Encode texts, without special tokens around them.
+
+        Args:
+            texts: n strings without nulls.
+
+        Returns:
+            ids uint32[total] and offsets int64[n + 1].
+        """
+        ...
 
 
 class Gigatoken:
-    """Rust, one pass over the bytes; keeps the ids of every word it has met."""
+    """One pass over the bytes in Rust; caches the ids of every word."""
 
     newer_unicode, parallel, grows = True, False, True
 
@@ -64,6 +77,7 @@ class Gigatoken:
         self._backend = gigatoken.Tokenizer.from_json(tokenizer.json).backend
 
     def encode(self, texts: pa.LargeStringArray) -> Encoded:
+        """Encode texts, as `Engine.encode`."""
         contents = self._ak.contents
         offsets, data = buffers(texts)
         characters: Any = data
@@ -71,13 +85,13 @@ class Gigatoken:
         strings = contents.ListOffsetArray(
             self._ak.index.Index64(offsets), letters, parameters={"__array__": "string"}
         )
-        # parallel=False: our threads are the parallelism, each with an instance of its own
-        found: Any = self._backend.encode_batch(self._ak.Array(strings), parallel=False).layout
-        return np.asarray(found.content.data), np.asarray(found.offsets.data)
+        # parallel=False: each of our threads has an instance of its own
+        layout: Any = self._backend.encode_batch(self._ak.Array(strings), parallel=False).layout
+        return np.asarray(layout.content.data), np.asarray(layout.offsets.data)
 
 
 class Fastokens:
-    """Rust, with the semantics of HF; keeps the ids of every word too."""
+    """Rust, with the semantics of HF; caches the ids of every word."""
 
     newer_unicode, parallel, grows = False, True, True
 
@@ -90,17 +104,18 @@ class Fastokens:
         self._backend.no_padding()
 
     def encode(self, texts: pa.LargeStringArray) -> Encoded:
+        """Encode texts, as `Engine.encode`."""
         parts, lengths = [np.empty(0, np.uint32)], [np.empty(0, np.uint64)]
         for start in range(0, len(texts), TOGETHER):
-            some = texts[start : start + TOGETHER].to_pylist()
-            ids, offsets = self._backend.encode_batch_flat(some)
+            batch = texts[start : start + TOGETHER].to_pylist()
+            ids, offsets = self._backend.encode_batch_flat(batch)
             parts.append(np.frombuffer(ids, np.uint32))
             lengths.append(np.diff(np.frombuffer(offsets, np.uint64)))
         return _joined(parts, np.concatenate(lengths))
 
 
 class Reference:
-    """HF tokenizers: what every other engine must agree with."""
+    """HF tokenizers, the reference for every other engine."""
 
     newer_unicode, grows = False, False
 
@@ -110,12 +125,13 @@ class Reference:
         self._backend = tokenizer.backend
 
     def encode(self, texts: pa.LargeStringArray) -> Encoded:
+        """Encode texts, as `Engine.encode`."""
         parts, lengths = [np.empty(0, np.uint32)], []
         for start in range(0, len(texts), TOGETHER):
-            some = texts[start : start + TOGETHER].to_pylist()
-            found = [e.ids for e in self._backend.encode_batch_fast(some, add_special_tokens=False)]
-            lengths += map(len, found)
-            parts.append(np.fromiter(chain.from_iterable(found), np.uint32))
+            batch = texts[start : start + TOGETHER].to_pylist()
+            ids = [e.ids for e in self._backend.encode_batch_fast(batch, add_special_tokens=False)]
+            lengths += map(len, ids)
+            parts.append(np.fromiter(chain.from_iterable(ids), np.uint32))
         return _joined(parts, np.array(lengths))
 
 
@@ -127,46 +143,82 @@ ENGINES: dict[str, type[Engine]] = {
 
 
 def make_engine(tokenizer: Tokenizer, prefer: Iterable[str] = tuple(ENGINES)) -> Engine:
-    """The first engine of `prefer` that is installed and takes this tokenizer."""
+    """Make the first engine that is installed and takes this tokenizer.
+
+    Args:
+        tokenizer: The tokenizer.
+        prefer: Names of `ENGINES` in order of preference; the reference is the last resort.
+
+    Returns:
+        The engine.
+
+    Raises:
+        InputError: There is no engine of a name, or the tokenizer has BPE dropout.
+    """
     return next(engines(tokenizer, prefer))
 
 
 def engines(
     tokenizer: Tokenizer, prefer: Iterable[str] = tuple(ENGINES), failed: list[str] | None = None
 ) -> Iterator[Engine]:
-    """Engines in order of preference, each made when it is asked for; the reference is last.
+    """Yield engines in order of preference, the reference last; each is made when it is needed.
 
-    failed: gets a sentence for every engine that cannot be used.
+    Args:
+        tokenizer: The tokenizer.
+        prefer: Names of `ENGINES` in order of preference.
+        failed: Gets one sentence for every engine that cannot be used.
+
+    Yields:
+        An engine. No reference to it is kept here, so that the caller can free its memory.
+
+    Raises:
+        InputError: There is no engine of a name, or the tokenizer has BPE dropout.
     """
     failed = [] if failed is None else failed
-    doubt = objection(tokenizer)
+    reason_against = objection(tokenizer)
     for name in dict.fromkeys((*prefer, REFERENCE)):
         check_engine(name)
-        if name != REFERENCE and doubt:
-            failed.append(f"{name}: the tokenizer has {doubt}")
+        if name != REFERENCE and reason_against:
+            failed.append(f"{name}: the tokenizer has {reason_against}")
         elif find_spec(name) is None:
             failed.append(f"{name}: not installed")
         else:
             try:
-                made = [ENGINES[name](tokenizer)]
-            except Exception as error:  # foreign code that refuses a tokenizer may raise anything
+                candidate = [ENGINES[name](tokenizer)]
+            except Exception as error:  # an engine may raise anything for a tokenizer
                 reason = (str(error) or type(error).__name__).splitlines()[0]
                 failed.append(f"{name}: {reason}")
                 continue
-            yield made.pop()  # nothing is kept here: who asked for it can let go of its memory
+            yield candidate.pop()  # no reference stays here, so the caller can free it
 
 
 def check_engine(name: str) -> None:
-    """InputError unless there is an engine of this name."""
+    """Check that there is an engine of this name.
+
+    Args:
+        name: A name of `ENGINES`.
+
+    Raises:
+        InputError: There is none; the message lists them.
+    """
     if name not in ENGINES:
         raise InputError(f"There is no engine {name}; choose among {', '.join(ENGINES)}.")
 
 
 def objection(tokenizer: Tokenizer) -> str:
-    """What in a tokenizer makes ids from anything but HF's own code uncertain; empty for nothing.
+    """Find what in a tokenizer makes ids uncertain from any code but HF's own.
 
-    Byte-level BPE with NFC or no normalizer is what the engines were compared on, code point by
-    code point; dropout makes ids a matter of chance, so no count with it is ever exact.
+    The engines were compared with HF on byte-level BPE with NFC or no normalizer, code point by
+    code point. With dropout ids are random, so no count is exact.
+
+    Args:
+        tokenizer: The tokenizer.
+
+    Returns:
+        The reason to use HF tokenizers alone; "" for none.
+
+    Raises:
+        InputError: The tokenizer has BPE dropout.
     """
     backend = tokenizer.backend
     model = type(backend.model).__name__
@@ -193,8 +245,8 @@ def _steps(part: Any) -> list[dict[str, Any]]:
     """The steps of a normalizer or pre-tokenizer, as they stand in tokenizer.json."""
     if part is None:
         return []
-    found = json.loads(part.__getstate__())
-    return next((found[n] for n in ("normalizers", "pretokenizers") if n in found), [found])
+    state = json.loads(part.__getstate__())
+    return next((state[n] for n in ("normalizers", "pretokenizers") if n in state), [state])
 
 
 def _joined(parts: list[np.ndarray], lengths: np.ndarray) -> Encoded:

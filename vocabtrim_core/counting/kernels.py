@@ -1,6 +1,6 @@
-"""Loops over tokens, compiled once and cached; they let other threads run.
+"""Loops over tokens, compiled once and cached, which let other threads run.
 
-ids: uint32[n].  at: int64[conversations + 1], tokens of conversation c are ids[at[c]:at[c + 1]].
+In all of them tokens of conversation c are ids[at[c]:at[c + 1]].
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @numba.njit(cache=True, nogil=True)
 def weighted_counts(ids: Array, at: Array, times: Array, size: int) -> Array:
-    """int64[size]: occurrences with conversation c taken times[c] times."""
+    """Count ids with a weight for each conversation.
+
+    Args:
+        ids: uint32[n].
+        at: int64[conversations + 1].
+        times: uint8[conversations], how often each conversation is taken.
+        size: V.
+
+    Returns:
+        int64[V].
+    """
     counts = np.zeros(size, np.int64)
     for c in range(len(times)):
         weight = times[c]
@@ -27,7 +37,16 @@ def weighted_counts(ids: Array, at: Array, times: Array, size: int) -> Array:
 
 @numba.njit(cache=True, nogil=True)
 def hits_of(ids: Array, at: Array, kept: Array) -> Array:
-    """int64[conversations]: tokens of each conversation that are kept."""
+    """Count the tokens of each conversation that are kept.
+
+    Args:
+        ids: uint32[n].
+        at: int64[conversations + 1].
+        kept: bool[V].
+
+    Returns:
+        int64[conversations].
+    """
     hits = np.zeros(len(at) - 1, np.int64)
     for c in range(len(at) - 1):
         for i in range(at[c], at[c + 1]):
@@ -37,7 +56,17 @@ def hits_of(ids: Array, at: Array, kept: Array) -> Array:
 
 @numba.njit(cache=True, nogil=True)
 def hits_of_folds(ids: Array, at: Array, kept: Array, fold: Array) -> Array:
-    """int64[conversations]: tokens of each that its fold's row of kept, bool[folds, V], holds."""
+    """Count the tokens of each conversation that are kept by its fold's vocabulary.
+
+    Args:
+        ids: uint32[n].
+        at: int64[conversations + 1].
+        kept: bool[folds, V].
+        fold: int64[conversations], the fold of each.
+
+    Returns:
+        int64[conversations].
+    """
     hits = np.zeros(len(at) - 1, np.int64)
     for c in range(len(at) - 1):
         row = kept[fold[c]]
@@ -48,7 +77,7 @@ def hits_of_folds(ids: Array, at: Array, kept: Array, fold: Array) -> Array:
 
 @numba.njit(cache=True, nogil=True)
 def owners(ids: Array, at: Array, size: int) -> tuple[Array, Array]:
-    """Tokens that occur in one or two conversations only, and how often in each.
+    """Find the tokens that occur in one or two conversations only, and how often in each.
 
     Args:
         ids: uint32[n].
@@ -56,8 +85,8 @@ def owners(ids: Array, at: Array, size: int) -> tuple[Array, Array]:
         size: V.
 
     Returns:
-        int64[2, size] first and second conversation, -1 for none; -2 for tokens of more.
-        int64[2, size] occurrences in them.
+        int64[2, V], first and second conversation, -1 for none, and -2 in both for tokens of three
+        or more. int64[2, V], occurrences in them.
     """
     who = np.full((2, size), -1, np.int64)
     often = np.zeros((2, size), np.int64)
@@ -78,12 +107,21 @@ def owners(ids: Array, at: Array, size: int) -> tuple[Array, Array]:
 
 @numba.njit(cache=True, nogil=True)
 def previous_distances(ids: Array, at: Array, size: int) -> Array:
-    """int64[n]: how many tokens earlier the same id stands in its conversation; 0 for nowhere."""
+    """Measure how far back each id last occurred in its conversation.
+
+    Args:
+        ids: uint32[n].
+        at: int64[conversations + 1].
+        size: V.
+
+    Returns:
+        int64[n], distance in tokens; 0 where the id did not occur before.
+    """
     last = np.full(size, -1, np.int64)
-    found = np.zeros(len(ids), np.int64)
+    distances = np.zeros(len(ids), np.int64)
     for c in range(len(at) - 1):
         for i in range(at[c], at[c + 1]):
             if last[ids[i]] >= at[c]:
-                found[i] = i - last[ids[i]]
+                distances[i] = i - last[ids[i]]
             last[ids[i]] = i
-    return found
+    return distances

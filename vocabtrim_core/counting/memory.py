@@ -1,4 +1,4 @@
-"""How much memory this process has to itself, and giving back what it has freed."""
+"""The memory of this process: how much it uses, and returning what is free to the system."""
 
 from __future__ import annotations
 
@@ -13,35 +13,42 @@ import pyarrow as pa
 
 
 def private(pid: int | None = None) -> int:
-    """Bytes only this process, or that of a pid, uses; where that is not told, all it uses."""
+    """Measure the memory that only one process uses.
+
+    Args:
+        pid: The process, by default this one.
+
+    Returns:
+        Bytes; where the system does not separate shared memory, all that the process uses.
+    """
     info = _process(pid or os.getpid()).memory_info()
     return info.rss - getattr(info, "shared", 0)
 
 
 @functools.lru_cache(maxsize=4)
 def _process(pid: int) -> psutil.Process:
-    """Finding a process costs as much as asking it ten times."""
+    """The process object, cached: making it costs ten times as much as reading its memory."""
     return psutil.Process(pid)
 
 
 def allocated() -> int:
-    """Bytes allocated and not freed, but for Arrow's; where the C library does not tell, about."""
-    tell = _glibc().get("mallinfo2")
-    if not tell:
+    """Bytes allocated and not freed, without Arrow's; an estimate where it is not glibc."""
+    mallinfo = _glibc().get("mallinfo2")
+    if not mallinfo:
         return private() - pa.total_allocated_bytes()
-    info = tell()
+    info = mallinfo()
     return info.uordblks + info.hblkhd
 
 
 def release() -> None:
-    """Return freed memory to the system; glibc keeps it otherwise, as much as was ever in use."""
+    """Return freed memory to the system; glibc keeps the most that was ever in use otherwise."""
     pa.default_memory_pool().release_unused()
-    if trim := _glibc().get("malloc_trim"):
-        trim(0)
+    if malloc_trim := _glibc().get("malloc_trim"):
+        malloc_trim(0)
 
 
 class _NoPandas:
-    """A finder of modules that says that there is no pandas."""
+    """An import finder that reports pandas as not installed."""
 
     @staticmethod
     def find_spec(name: str, *_: object) -> None:
@@ -50,10 +57,10 @@ class _NoPandas:
 
 
 def without_pandas() -> None:
-    """Let pyarrow, which loads pandas as soon as it converts anything, do without it for good.
+    """Keep pyarrow from loading pandas, which it does otherwise on its first conversion.
 
-    For processes that never hand it anything of pandas; saves 28 MB and 0.2 s of CPU time. It looks
-    twice: for what it takes, and for what it gives. Nothing is done where pandas is loaded already.
+    For processes that never pass objects of pandas to pyarrow; saves 28 MB and 0.2 s of CPU time.
+    Does nothing where pandas is loaded already.
     """
     if "pandas" in sys.modules:
         return
@@ -86,12 +93,12 @@ class _Allocated(ctypes.Structure):
 
 @functools.cache
 def _glibc() -> dict[str, Callable[..., _Allocated]]:
-    """Those of its functions that there are; none in another C library or system."""
-    found = {}
+    """Functions of the C library that exist here; none in another library or system."""
+    functions = {}
     for name, result in (("malloc_trim", ctypes.c_int), ("mallinfo2", _Allocated)):
         try:
-            found[name] = getattr(ctypes.CDLL(None), name)
+            functions[name] = getattr(ctypes.CDLL(None), name)
         except (OSError, AttributeError, TypeError):
             continue
-        found[name].restype = result
-    return found
+        functions[name].restype = result
+    return functions

@@ -1,4 +1,4 @@
-"""What to know before counting: which rows fall out, what a length limit would cost."""
+"""Checks before counting: which rows are left out, and what a length limit would cut."""
 
 # pyright: reportAttributeAccessIssue=false
 # (pyarrow.compute makes its functions when it is imported)
@@ -26,12 +26,20 @@ if TYPE_CHECKING:
     from vocabtrim_core.templates.chat_template import ChatTemplate, Reading
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-LOOKED_AT = 64 * 2**20  # bytes of files read when not everything is
+LOOKED_AT = 64 * 2**20  # bytes of files that are read unless `complete`
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Smallest, median, mean, 95th percentile and largest of a number per conversation."""
+    """Distribution of a number per conversation.
+
+    Attributes:
+        smallest: Minimum.
+        median: 50th percentile.
+        mean: Arithmetic mean.
+        p95: 95th percentile.
+        largest: Maximum.
+    """
 
     smallest: int
     median: float
@@ -41,7 +49,14 @@ class Spread:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Spread:
-        """Of at least one value."""
+        """Summarize values.
+
+        Args:
+            values: int64[n], n at least 1.
+
+        Returns:
+            Their distribution.
+        """
         median, p95 = np.quantile(values, [0.5, 0.95])
         return cls(
             int(values.min()), float(median), float(values.mean()), float(p95), int(values.max())
@@ -50,32 +65,56 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class LengthLoss:
-    """What a limit of `max_length` tokens per rendered conversation cuts, exact on the sample."""
+    """What a limit of tokens per rendered conversation cuts, exact on a sample.
+
+    Attributes:
+        max_length: The limit, in tokens.
+        sample: Conversations rendered and encoded.
+        tokens: Counted tokens without the limit.
+        lost: Those of them beyond the limit.
+        cut: Conversations longer than the limit.
+    """
 
     max_length: int
-    sample: int  # conversations rendered and encoded
-    tokens: int  # counted tokens without the limit
-    lost: int  # of these behind the limit
-    cut: int  # conversations longer than the limit
+    sample: int
+    tokens: int
+    lost: int
+    cut: int
 
     @property
     def share(self) -> float:
-        """Part of the counted tokens that is lost, 0..1."""
+        """Share of the counted tokens that is lost, 0..1."""
         return self.lost / self.tokens if self.tokens else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """A look at a corpus. `complete` tells whether every row was read or only the beginnings.
+    """Findings on a corpus before it is counted.
 
-    empty_spans: conversations with an assistant turn without text (its end-of-turn counts all the
-    same), and the first few places; special_literals: (text of a special token, messages that hold
-    it as plain text): serving and training turn it into the special id. turns: assistant turns and
-    characters: assistant characters, each per conversation.
-
-    rendered: conversations rendered with the template, some of those that a count would render;
-    refused: why it refused any, and refused_share: their estimated share of all; unwritten: what
-    the template does not write, in turns.
+    Attributes:
+        complete: Whether every row was read, or only the beginnings.
+        rows: Rows read.
+        conversations: Conversations in them.
+        messages: Messages in them.
+        skipped: Rows left out, with reasons and first places.
+        notes: What is read without a part of it.
+        roles: (role, messages) for every role that occurs.
+        structured: Conversations kept as full messages, such as those with tool calls or reasoning.
+        empty_spans: Conversations with an assistant turn without text; its end of turn still
+            counts.
+        empty_places: The first few of them.
+        special_messages: Messages with the text of a special token.
+        special_literals: (text of a special token, messages with it as plain text). Serving and
+            training turn it into the special id.
+        turns: Assistant turns per conversation.
+        characters: Characters of the assistant per conversation.
+        domains: (label, conversations), the most frequent first.
+        length: The effect of a length limit, without conversations that the template refuses; None
+            without a limit.
+        rendered: Conversations rendered, a sample of those that a count would render.
+        refused: Those of them that the template refused, with its messages.
+        refused_share: Estimated share (0..1) of all conversations that it refuses.
+        unwritten: What the template does not write, in turns.
     """
 
     complete: bool
@@ -113,37 +152,51 @@ def preflight(
     complete: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> Preflight:
-    """Read the corpus (its first 64 MB, or all of it) and say what counting would meet.
+    """Read a corpus, or its first LOOKED_AT bytes, and report what counting would find.
 
-    Conversations that the template refuses are left out of `length`.
+    Args:
+        corpus: The corpus.
+        tokenizer: The tokenizer of the target model.
+        template: The chat template of the target model.
+        rule: One of `templates.RULES`: which tokens count.
+        max_length: Tokens per rendered conversation for `Preflight.length`, None for no limit.
+        reasoning: Whether reasoning content counts.
+        last_turn_only: Whether only the last assistant turn counts.
+        sample: Conversations rendered for the length limit.
+        complete: Whether to read every row.
+        progress: Called with (bytes read, bytes in all, message).
 
-    InputError as counting would raise it, and when no row read has a conversation.
+    Returns:
+        The findings.
+
+    Raises:
+        InputError: As counting would raise it, or no row that was read has a conversation.
     """
     from vocabtrim_core.counting.config import CountConfig
     from vocabtrim_core.counting.trial import TrialCount
 
     trial = TrialCount(CountConfig(tokenizer, template, rule, reasoning, last_turn_only))
-    seen = _Seen(tokenizer, trial)
-    total, done, whole = corpus.size_bytes, 0, True
+    totals = _Totals(tokenizer, trial)
+    total, done, is_complete = corpus.size_bytes, 0, True
     for shard in corpus.shards():
         for block in corpus.blocks(shard):
             if not complete and done > LOOKED_AT:
-                whole = False
+                is_complete = False
                 break
             done += block.file_bytes
-            seen.add(block.batch(), block.rows)
+            totals.add(block.batch(), block.rows)
             if progress:
                 progress(done, total, "Looking at the corpus")
-    seen.skipped.require_conversations(corpus.name)
+    totals.skipped.require_conversations(corpus.name)
     if not max_length:
-        return seen.result(whole, None)
+        return totals.result(is_complete, None)
     options = {"reasoning": reasoning, "last_turn_only": last_turn_only}
     readings = (read(batch, i, template, rule, **options) for batch, i in sampled(corpus, sample))
-    taken = [reading for reading, refused in readings if not refused]
-    return seen.result(whole, _length_loss(taken, tokenizer, max_length))
+    rendered = [reading for reading, refused in readings if not refused]
+    return totals.result(is_complete, _length_loss(rendered, tokenizer, max_length))
 
 
-class _Seen:
+class _Totals:
     """Sums over batches."""
 
     def __init__(self, tokenizer: Tokenizer, trial: TrialCount) -> None:
@@ -161,6 +214,7 @@ class _Seen:
         self.characters: list[np.ndarray] = []
 
     def add(self, batch: MessageBatch, rows: int) -> None:
+        """Add the messages of a block with so many rows."""
         self.rows += rows
         self.messages += len(batch.contents)
         self.structured += len(batch.structured)
@@ -183,12 +237,13 @@ class _Seen:
             counted = batch.domains.value_counts().to_pylist()
             self.domains.update({d["values"] or "unlabelled": d["counts"] for d in counted})
         if self.pattern:
-            held = pc.match_substring_regex(batch.contents, pattern=self.pattern)
-            for text in batch.contents.filter(held).to_pylist():
+            with_special = pc.match_substring_regex(batch.contents, pattern=self.pattern)
+            for text in batch.contents.filter(with_special).to_pylist():
                 self.special_messages += 1
                 self.literals.update(set(self.literal.findall(text)))
 
     def result(self, complete: bool, length: LengthLoss | None) -> Preflight:
+        """The findings on all batches."""
         return Preflight(
             complete=complete,
             rows=self.rows,
@@ -214,17 +269,17 @@ class _Seen:
 
 
 def _length_loss(readings: list[Reading], tokenizer: Tokenizer, max_length: int) -> LengthLoss:
-    tokens = lost = cut = count = 0
+    tokens = lost_tokens = cut_conversations = count = 0
     texts = [reading.text for reading in readings]
     for (_, spans, _), encoding in zip(readings, _encode(tokenizer, texts), strict=True):
         count += 1
-        cut += len(encoding.ids) > max_length
+        cut_conversations += len(encoding.ids) > max_length
         starts = np.array([start for start, _ in encoding.offsets], np.int64)
         for start, end in spans:
             first, last = np.searchsorted(starts, [start, end])
             tokens += int(last - first)
-            lost += int(max(last, max_length) - max(first, max_length))
-    return LengthLoss(max_length, count, tokens, lost, cut)
+            lost_tokens += int(max(last, max_length) - max(first, max_length))
+    return LengthLoss(max_length, count, tokens, lost_tokens, cut_conversations)
 
 
 def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[Any]:
@@ -232,7 +287,7 @@ def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[Any]:
 
 
 def _re2(text: str) -> str:
-    """The text as a pattern of RE2, whose escapes are not those of `re`."""
+    """The text as a pattern of RE2, which escapes otherwise than `re`."""
     return "".join(c if c.isalnum() else f"\\x{{{ord(c):x}}}" for c in text)
 
 

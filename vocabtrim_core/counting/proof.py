@@ -1,8 +1,8 @@
 """Evidence, gathered while counting, that a fast engine gave HF's ids.
 
-The first texts of a corpus and then some of every block are encoded a second time by HF tokenizers
-and compared id by id, as many as `Sample` says; texts known to be read differently are encoded by
-HF alone. One difference and the engine is dropped for the whole count.
+The first texts of a corpus and a sample of every block (`ProofSample`) are encoded again by HF
+tokenizers and compared id by id. Texts that an engine is known to read otherwise are encoded by HF
+alone. After one difference the engine is not used for the count at all.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from vocabtrim_core.wording import format_bytes
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import MessageBatch
 
-LEAST, MOST = 64 * 2**10, 512 * 2**10  # bytes of text from the beginning that are all checked
-SHARE = 20  # between these bounds it is one byte in so many
-ONE_IN = 1000  # beyond, one text in so many is checked, or
-SPREAD = 256 * 2**10  # one in as many as make this many bytes of the whole corpus
-LONGEST = 200_000  # bytes of a checked text: HF takes a gigabyte of memory for five megabytes
+LEAST, MOST = 64 * 2**10, 512 * 2**10  # bytes of text from the beginning that are checked
+SHARE = 20  # one byte in so many, between these bounds
+ONE_IN = 1000  # of all texts one in so many is checked, or
+SPREAD = 256 * 2**10  # fewer where that would be more than so many bytes
+LONGEST = 200_000  # bytes of a checked text at most: HF needs 1 GB of memory for 5 MB
 UNICODE = "code points newer than HF's Unicode tables"
 MARKUP = "markup that takes blanks or word borders with it"
 WITHIN = "counted spans that are cut out of a longer text after it is encoded"
@@ -36,38 +36,65 @@ WITHIN = "counted spans that are cut out of a longer text after it is encoded"
 
 @dataclass(frozen=True, slots=True)
 class ProofSample:
-    """What of a corpus is encoded twice: about the first so many bytes of its text, and of every
-    block one text in so many."""
+    """Which texts of a corpus are encoded twice.
+
+    Attributes:
+        first: Bytes of text from the beginning of the corpus, about.
+        one_in: Of every block, one text in so many.
+    """
 
     first: int
     one_in: int
 
     @classmethod
     def of(cls, text_bytes: int) -> ProofSample:
-        """For a corpus of about so much text: a twentieth of it from its beginning, at least LEAST
-        and at most MOST, and one text in ONE_IN, at most SPREAD bytes, from all over it.
+        """Choose the sample for a corpus.
 
-        A difference in how an engine reads shows in the first texts, one in what few texts hold
-        anywhere; neither is found sooner by checking a larger share of a larger corpus.
+        It has a twentieth of the text from the beginning, at least LEAST and at most MOST bytes,
+        and one text in ONE_IN from everywhere, at most SPREAD bytes. A systematic difference shows
+        in the first texts, a rare one only by chance; a larger share of a larger corpus would find
+        neither sooner.
+
+        Args:
+            text_bytes: Bytes of text in the corpus, about.
+
+        Returns:
+            The sample.
         """
         first = min(max(text_bytes // SHARE, LEAST), MOST)
         return cls(first, max(ONE_IN, text_bytes // SPREAD))
 
     def rows(self, n: int, block: str) -> np.ndarray:
-        """Ascending indices (int64) of the texts of a block that are checked.
+        """Select the texts of a block that are checked.
 
-        Where they begin depends on the block's name, so that blocks with fewer texts have their
-        share; a block without a name begins with its first text.
+        The first one depends on the block's name, so that blocks with fewer texts have their share.
+        A block without a name begins with its first text.
+
+        Args:
+            n: Texts of the block.
+            block: Its name (`block_of`), "" for none.
+
+        Returns:
+            int64, ascending indices.
         """
         return np.arange(binascii.crc32(block.encode()) % self.one_in, n, self.one_in)
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """texts, text_bytes: encoded; checked, checked_bytes: of these, encoded twice and found equal;
-    routed: reason -> texts (or conversations) encoded by HF alone; passed: engines and quick ways
-    not used, and why, one sentence each; turns: of so many conversations, found again by the
-    definition of a counted span (see `span_proof`)."""
+    """What was checked in a count or a part of it; proofs can be added.
+
+    Attributes:
+        engine: Name and version.
+        texts: Texts encoded.
+        text_bytes: Their bytes.
+        checked: Those encoded twice and found equal.
+        checked_bytes: Their bytes.
+        routed: Reason to the texts (or conversations) encoded by HF alone.
+        passed: One sentence for every engine and fast path that was not used, with the reason.
+        conversations: Conversations whose spans were found again by the definition (`span_proof`).
+        turns: Counted turns in them.
+    """
 
     engine: str = ""
     texts: int = 0
@@ -96,14 +123,14 @@ class Proof:
         )
 
     def summary(self) -> dict[str, Any]:
-        """The proof as provenance keeps it, with the sentences people read."""
+        """The proof as JSON values for the provenance, with the sentences for people."""
         return {
             "engine": self.engine,
             "texts": self.texts,
             "text_bytes": self.text_bytes,
             "checked": self.checked,
             "checked_bytes": self.checked_bytes,
-            "mismatches": 0,  # one would have ended the count
+            "mismatches": 0,  # a mismatch ends the count
             "routed": dict(self.routed),
             "passed": list(self.passed),
             "conversations_rendered_again": self.conversations,
@@ -125,24 +152,24 @@ class Proof:
         return f"{done}: no difference" if compared else done
 
     def details(self) -> tuple[str, ...]:
-        """What stands behind the sentence, a sentence each."""
-        found = [
+        """Sentences that explain `sentence`, one each."""
+        sentences = [
             f"{count:,} texts were encoded by Hugging Face's tokenizer alone: {why}."
             for why, count in self.routed.items()
         ]
         if not self.engine.startswith("tokenizers"):
             share = f"{format_bytes(self.checked_bytes)} of {format_bytes(self.text_bytes)}"
-            found.insert(
+            sentences.insert(
                 0,
                 f"Encoded again: {share} of text, the first texts of the corpus and "
                 "some from all over it; the token ids are equal.",
             )
         if self.turns:
-            found.append(
+            sentences.append(
                 f"Cut out again: the answers of {self.conversations:,} conversations, each "
                 "rendered as the prompt before it and once more with it."
             )
-        return (*found, *(f"Not used: {sentence}" for sentence in self.passed))
+        return (*sentences, *(f"Not used: {sentence}" for sentence in self.passed))
 
 
 class MismatchError(Exception):
@@ -150,10 +177,13 @@ class MismatchError(Exception):
 
 
 class ExactEngine:
-    """An engine that gives HF's ids or raises MismatchError. For one thread, like the engine.
+    """An engine that gives HF's ids or raises MismatchError; for one thread, like the engine.
 
-    first: block (`block_of`) -> how many of its texts are among the first ones of the corpus, whose
-    check is not `encode`'s to report.  sample: which texts `encode` checks.
+    Attributes:
+        engine: The engine.
+        first: Block (`block_of`) to the number of its texts that are checked as the first texts of
+            the corpus, and are not reported by `encode`.
+        sample: The texts that `encode` checks.
     """
 
     def __init__(
@@ -175,92 +205,119 @@ class ExactEngine:
 
     @property
     def is_reference(self) -> bool:
-        """It is HF tokenizers itself: nothing to prove."""
+        """Whether it is HF tokenizers itself, so that there is nothing to check."""
         return isinstance(self.engine, Reference)
 
     def fresh(self) -> ExactEngine:
-        """Another one of the same kind, for another thread."""
+        """Make another one of the same kind, for another thread."""
         return ExactEngine(
             type(self.engine)(self._tokenizer), self._tokenizer, self.first, self.sample
         )
 
     def renew(self) -> None:
-        """Replace the engine by a new one of its kind, which has no memory of the texts read."""
+        """Replace the engine by a new one of its kind, which frees the cache of the old one."""
         kind = type(self.engine)
         self.engine = self._reference
-        memory.release()  # the old one is gone before the new one is made
+        memory.release()  # frees the old one before the new one is made
         self.engine = kind(self._tokenizer)
 
     def encode(
         self, texts: pa.LargeStringArray, *, markup: bool = False, block: str = ""
     ) -> tuple[Encoded, Proof]:
-        """Ids of the texts of a block, and the evidence for them.
+        """Encode the texts of a block, and check a sample of them.
 
-        markup: texts hold literal added tokens.
+        Args:
+            texts: n strings without nulls.
+            markup: Whether the texts contain added tokens as markup of the template.
+            block: Name of the block (`block_of`), "" for none.
+
+        Returns:
+            The ids with their offsets, and the evidence.
+
+        Raises:
+            MismatchError: The engine gives other ids than HF tokenizers for a text of the sample.
         """
         n, label = len(texts), self.engine.label
         lengths = np.diff(buffers(texts)[0])
         proof = Proof(label, n, int(lengths.sum()))
-        if self.is_reference or not n:  # an engine would take its time over nothing
+        if self.is_reference or not n:  # engines are slow on an empty batch
             return self._reference.encode(texts), proof
         if markup and not self._plain_markup:
             return self._reference.encode(texts), replace(proof, routed={MARKUP: n})
-        found, routed = self._read(texts)
+        encoded, routed = self._read(texts)
         sample = _checkable(texts, self.sample.rows(n, block), routed)
         if len(sample):
             truth = self._reference.encode(texts.take(pa.array(sample)))
-            _compare(label, texts, found, sample, truth, np.arange(len(sample)))
+            _compare(label, texts, encoded, sample, truth, np.arange(len(sample)))
         new = sample[sample >= self.first.get(block, 0)]
         proof = replace(proof, checked=len(new), checked_bytes=int(lengths[new].sum()))
         if not len(routed):
-            return found, proof
-        theirs = self._reference.encode(texts.take(pa.array(routed)))
-        return _replaced(found, routed, theirs), replace(proof, routed={UNICODE: len(routed)})
+            return encoded, proof
+        reference = self._reference.encode(texts.take(pa.array(routed)))
+        return _replaced(encoded, routed, reference), replace(proof, routed={UNICODE: len(routed)})
 
     def claim(
         self, texts: pa.LargeStringArray, *, markup: bool = False
     ) -> Callable[[Encoded], Proof]:
-        """Read texts now; what comes back compares them with the true ids, on any thread, and says
-        which there were to compare: all that the engine would be asked for."""
+        """Encode texts now, to be compared with HF's ids later.
+
+        Args:
+            texts: n strings without nulls.
+            markup: Whether the texts contain added tokens as markup of the template.
+
+        Returns:
+            A function that takes HF's ids of all texts, on any thread, and returns the proof of
+            those that the engine is used for. It raises MismatchError for the first difference.
+
+        Raises:
+            MismatchError: The engine gave ids for a different number of texts.
+        """
         if self.is_reference or (markup and not self._plain_markup):
             return lambda truth: Proof(self.engine.label)
-        found, routed = self._read(texts)
-        own, label = _checkable(texts, np.arange(len(texts)), routed), self.engine.label
+        encoded, routed = self._read(texts)
+        rows, label = _checkable(texts, np.arange(len(texts)), routed), self.engine.label
 
         def agrees(truth: Encoded) -> Proof:
-            _compare(label, texts, found, own, truth, own)
-            compared = int(np.diff(buffers(texts)[0])[own].sum())
-            return Proof(label, checked=len(own), checked_bytes=compared)
+            _compare(label, texts, encoded, rows, truth, rows)
+            compared = int(np.diff(buffers(texts)[0])[rows].sum())
+            return Proof(label, checked=len(rows), checked_bytes=compared)
 
         return agrees
 
     def _read(self, texts: pa.LargeStringArray) -> tuple[Encoded, np.ndarray]:
-        """What the engine gives, and which texts it is known to read differently."""
-        found, routed = self.engine.encode(texts), np.empty(0, np.int64)
-        if len(found[1]) != len(texts) + 1:
+        """The engine's ids, and the indices of the texts that it is known to read otherwise."""
+        encoded, routed = self.engine.encode(texts), np.empty(0, np.int64)
+        if len(encoded[1]) != len(texts) + 1:
             label = self.engine.label
-            raise MismatchError(f"{label} encoded {len(found[1]) - 1:,} of {len(texts):,} texts")
+            raise MismatchError(f"{label} encoded {len(encoded[1]) - 1:,} of {len(texts):,} texts")
         if self.engine.newer_unicode:
             routed = with_unicode_17(texts)
-        return found, routed
+        return encoded, routed
 
 
 def block_of(batch: MessageBatch) -> str:
-    """The name of a block with rows that count."""
+    """Name a block of the corpus.
+
+    Args:
+        batch: Its messages.
+
+    Returns:
+        Its part and first row; "" without rows.
+    """
     return f"{batch.part}@{batch.rows[0]}" if len(batch) else ""
 
 
 def _compare(
     label: str,
     texts: pa.LargeStringArray,
-    found: Encoded,
+    encoded: Encoded,
     rows: np.ndarray,
     truth: Encoded,
     true_rows: np.ndarray,
 ) -> None:
     """MismatchError for the first text whose ids differ."""
     for i, k in zip(rows.tolist(), true_rows.tolist(), strict=True):
-        if not np.array_equal(_ids(found, i), _ids(truth, k)):
+        if not np.array_equal(_ids(encoded, i), _ids(truth, k)):
             raise MismatchError(
                 f"{label}: other ids than HF tokenizers for a text that begins "
                 f"{texts[i].as_py()[:60]!r}"
@@ -268,7 +325,7 @@ def _compare(
 
 
 def _checkable(texts: pa.LargeStringArray, rows: np.ndarray, routed: np.ndarray) -> np.ndarray:
-    """Those of the rows that the engine's ids are used for and that HF can be asked about."""
+    """Those of the rows that the engine is used for and that are short enough for HF."""
     short = np.diff(buffers(texts)[0])[rows] <= LONGEST
     return np.setdiff1d(rows[short], routed, assume_unique=True)
 
@@ -278,15 +335,15 @@ def _ids(encoded: Encoded, i: int) -> np.ndarray:
     return ids[offsets[i] : offsets[i + 1]]
 
 
-def _replaced(found: Encoded, rows: np.ndarray, others: Encoded) -> Encoded:
-    """The same with the ids of some texts (ascending rows) taken from elsewhere."""
-    ids, offsets = found
-    other_ids, other_offsets = others
+def _replaced(encoded: Encoded, rows: np.ndarray, replacement: Encoded) -> Encoded:
+    """The ids, with those of some texts (ascending rows) replaced."""
+    ids, offsets = encoded
+    new_ids, new_offsets = replacement
     lengths = np.diff(offsets)
-    lengths[rows] = np.diff(other_offsets)
+    lengths[rows] = np.diff(new_offsets)
     pieces, at = [], 0
     for k, row in enumerate(rows.tolist()):
-        pieces += [ids[at : offsets[row]], other_ids[other_offsets[k] : other_offsets[k + 1]]]
+        pieces += [ids[at : offsets[row]], new_ids[new_offsets[k] : new_offsets[k + 1]]]
         at = offsets[row + 1]
     pieces.append(ids[at : offsets[-1]])
     return np.concatenate(pieces), np.concatenate([[0], np.cumsum(lengths)])

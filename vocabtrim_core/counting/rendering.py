@@ -1,4 +1,4 @@
-"""Conversations that must be rendered: read through the template, then encoded span by span."""
+"""Conversations that must be rendered: written by the template, then encoded span by span."""
 
 from __future__ import annotations
 
@@ -20,59 +20,98 @@ from vocabtrim_core.templates.chat_template import Reading, Span, ids_inside
 from vocabtrim_core.templates.render import RefusedError
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-BEGINNING = 64  # characters of a span that decide whether it begins with a token border
-NEXT = 16  # characters of it that are encoded with what precedes it, to see where it begins
-TOGETHER = 64  # conversations encoded whole in one call, which HF spreads over the cores
+BEGINNING = 64  # first characters of a span, which decide whether a token begins there
+NEXT = 16  # of these, encoded with the text before the span to find its first token
+TOGETHER = 64  # conversations encoded in one call, which HF spreads over the cores
 Check = Callable[[], None]
 
 
 @dataclass(slots=True)
 class RenderedRows:
-    """Rows of a batch, by index: what was read of them, or why the template refused them."""
+    """Rows of a batch after rendering.
+
+    Attributes:
+        readings: Index of a row to its text and counted ranges.
+        refused: Index of a row to the message with which the template refused it.
+    """
 
     readings: dict[int, Reading] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
 
     def notes(self, batch: MessageBatch) -> SkipReport:
-        """What the template does not write, with the number of turns and the first places."""
-        found: dict[str, tuple[int, list[str]]] = {}
+        """Report what the template does not write.
+
+        Args:
+            batch: The batch of the rows, for the places.
+
+        Returns:
+            Per reason the number of turns and the first places.
+        """
+        turns_and_places: dict[str, tuple[int, list[str]]] = {}
         for i, reading in self.readings.items():
             for reason, turns in reading.notes:
-                count, places = found.get(reason, (0, []))
-                found[reason] = count + turns, [*places, f"{batch.file}:{batch.rows[i]}"]
+                count, places = turns_and_places.get(reason, (0, []))
+                turns_and_places[reason] = count + turns, [*places, f"{batch.file}:{batch.rows[i]}"]
         most = SkipReport.PLACES
         return SkipReport(
-            0, tuple((reason, n, tuple(places[:most])) for reason, (n, places) in found.items())
+            0,
+            tuple(
+                (reason, n, tuple(places[:most]))
+                for reason, (n, places) in turns_and_places.items()
+            ),
         )
 
 
 def read_rows(
     batch: MessageBatch, recipe: CountConfig, rows: np.ndarray, check: Check = lambda: None
 ) -> RenderedRows:
-    """Rows as the template renders them, with their counted ranges."""
-    template, found = recipe.template, RenderedRows()
+    """Render rows and find their counted ranges.
+
+    Args:
+        batch: Messages of a block.
+        recipe: Template and rule.
+        rows: int64, indices of the conversations to render.
+        check: Called before each row; may raise to stop.
+
+    Returns:
+        What was rendered and what the template refused.
+    """
+    template, rendered = recipe.template, RenderedRows()
     options = {"reasoning": recipe.reasoning, "last_turn_only": recipe.last_turn_only}
     for i in rows.tolist():
         check()
         if batch.preformatted:
             text = batch.contents[int(batch.offsets[i])].as_py()
-            found.readings[i] = template.read_text(text, recipe.rule, **options)
+            rendered.readings[i] = template.read_text(text, recipe.rule, **options)
             continue
         try:
-            found.readings[i] = template.read(
+            rendered.readings[i] = template.read(
                 batch.messages(i), recipe.rule, tools=batch.tools(i), **options
             )
         except RefusedError as error:
-            found.refused[i] = error.said
+            rendered.refused[i] = error.said
         except InputError as error:
-            found.refused[i] = str(error).rstrip(".")
-    return found
+            rendered.refused[i] = str(error).rstrip(".")
+    return rendered
 
 
 def encode_whole(
     batch: MessageBatch, recipe: CountConfig, engine: ExactEngine, rendered: RenderedRows
 ) -> tuple[ResponseBatch, Proof]:
-    """Conversations of which every token counts: encoded like any text."""
+    """Encode conversations of which every token counts.
+
+    Args:
+        batch: The batch of the rows.
+        recipe: Gives the length limit.
+        engine: The engine.
+        rendered: The rendered rows.
+
+    Returns:
+        One span per conversation, and the evidence.
+
+    Raises:
+        MismatchError: The engine gives other ids than HF tokenizers.
+    """
     texts = pa.array([r.text for r in rendered.readings.values()], pa.large_string())
     (ids, offsets), proof = engine.encode(texts, markup=True, block=block_of(batch))
     if recipe.max_length is not None:
@@ -84,30 +123,53 @@ def encode_whole(
 def encode_spans(
     recipe: CountConfig, engine: ExactEngine, rendered: RenderedRows
 ) -> tuple[ResponseBatch, Proof]:
-    """Counted spans of rendered conversations, by the engine where they can be cut out."""
+    """Encode the counted spans of rendered conversations.
+
+    The engine encodes those that can be encoded alone, HF tokenizers the others.
+
+    Args:
+        recipe: Tokenizer and template.
+        engine: The engine.
+        rendered: The rendered rows.
+
+    Returns:
+        The spans in the order of the conversations, and the evidence.
+
+    Raises:
+        MismatchError: The engine gives other ids than HF tokenizers.
+    """
     cuts = _cuts(recipe, rendered)
     alone = np.array([cut.begin is not None for cut in cuts], bool)
-    apart = [cut for cut in cuts if cut.begin is not None]
-    texts = [rendered.readings[cut.row].text[cut.begin : cut.end] for cut in apart]
+    separate = [cut for cut in cuts if cut.begin is not None]
+    texts = [rendered.readings[cut.row].text[cut.begin : cut.end] for cut in separate]
     (ids, offsets), proof = engine.encode(pa.array(texts, pa.large_string()), markup=True)
-    before = _ids_before(recipe.tokenizer, texts, apart, ids, offsets)
-    found = ResponseBatch(ids, offsets, _numbers([cut.row for cut in apart]))
-    if before.any():
-        known = np.flatnonzero(before >= 0)
-        kept = gather(ids, offsets[:-1] + before, np.diff(offsets) - before, known)
-        found = ResponseBatch(*kept, found.conversation[known])
-        alone[np.flatnonzero(alone)[before < 0]] = False
-    others = [cuts[i] for i in np.flatnonzero(~alone)]
-    if others:
+    lengths_before = _ids_before(recipe.tokenizer, texts, separate, ids, offsets)
+    spans = ResponseBatch(ids, offsets, _numbers([cut.row for cut in separate]))
+    if lengths_before.any():
+        known_spans = np.flatnonzero(lengths_before >= 0)
+        tails = gather(
+            ids, offsets[:-1] + lengths_before, np.diff(offsets) - lengths_before, known_spans
+        )
+        spans = ResponseBatch(*tails, spans.conversation[known_spans])
+        alone[np.flatnonzero(alone)[lengths_before < 0]] = False
+    remaining = [cuts[i] for i in np.flatnonzero(~alone)]
+    if remaining:
         places = np.concatenate([np.flatnonzero(alone), np.flatnonzero(~alone)])
-        found = found.merged(_within(recipe, rendered, others), places)
-        proof += Proof(texts=len(others), routed={WITHIN: len(others)})
-    return found, proof
+        spans = spans.merged(_within(recipe, rendered, remaining), places)
+        proof += Proof(texts=len(remaining), routed={WITHIN: len(remaining)})
+    return spans, proof
 
 
 class _Cut(NamedTuple):
-    """A counted span of a row. begin: from there to the end the text encodes to its ids in the
-    whole; None where only the whole is known to."""
+    """A counted span of a row.
+
+    Attributes:
+        row: Index of the conversation.
+        start: First character of the span.
+        end: End of the span.
+        begin: From here to `end` the text can be encoded alone with the ids of the whole; None
+            where only the whole text is known to give them.
+    """
 
     row: int
     start: int
@@ -116,14 +178,14 @@ class _Cut(NamedTuple):
 
 
 def _cuts(recipe: CountConfig, rendered: RenderedRows) -> list[_Cut]:
-    """Every span with the shortest stretch that is known to encode apart."""
+    """Every span, with the shortest stretch that is known to encode alone."""
     template, tokens = recipe.template, _added_tokens(recipe.tokenizer)
-    whole = recipe.max_length is not None or template.masks or not tokens.cuts
+    only_whole = recipe.max_length is not None or template.masks or not tokens.cuts
     cuts, behind_header = [], []
     for i, (text, spans, _) in rendered.readings.items():
         for start, end in spans:
             begin: int | None = None
-            if not whole and tokens.border(text, end):
+            if not only_whole and tokens.border(text, end):
                 begin = tokens.border_before(text, start)
                 if begin != start and text.endswith(template.header, 0, start):
                     behind_header.append(len(cuts))
@@ -153,10 +215,13 @@ def _ids_before(
     ids: np.ndarray,
     offsets: np.ndarray,
 ) -> np.ndarray:
-    """int64[cuts]: how many of the ids of a text begin before the span in it; -1 for unknown.
+    """Count the ids of each text that begin before its span.
 
-    HF tokenizers says so for the beginning of the text. As ids say how long their tokens are, it is
-    so for the whole text too if that has the same ids before the span.
+    HF tokenizers counts them on the beginning of the text. The same count holds for the whole text
+    if its first ids are the same, since ids determine the length of their tokens.
+
+    Returns:
+        int64[cuts]; -1 where the first ids differ.
     """
     before = np.zeros(len(cuts), np.int64)
     leads: dict[tuple[str, int], list[int]] = {}
@@ -170,28 +235,28 @@ def _ids_before(
             id_ for id_, (at, _) in zip(encoding.ids, encoding.offsets, strict=True) if at < ahead
         ]
         for n in places:
-            own = ids[offsets[n] : offsets[n + 1]][: len(lead)]
-            before[n] = len(lead) if own.tolist() == lead else -1
+            head_ids = ids[offsets[n] : offsets[n + 1]][: len(lead)]
+            before[n] = len(lead) if head_ids.tolist() == lead else -1
     return before
 
 
 def _within(recipe: CountConfig, rendered: RenderedRows, cuts: list[_Cut]) -> ResponseBatch:
-    """Spans cut by offsets out of whole texts, which HF tokenizers encodes."""
+    """Spans cut by character offsets out of whole texts that HF tokenizers encodes."""
     backend, masks = recipe.tokenizer.backend, recipe.template.masks
     spans: dict[int, list[Span]] = {}
     for cut in cuts:
         spans.setdefault(cut.row, []).append((cut.start, cut.end))
     rows = list(spans)
-    found, conversation = [np.empty(0, np.uint32)], []
+    ids_of_spans, conversation = [np.empty(0, np.uint32)], []
     for first in range(0, len(rows), TOGETHER):
-        some = rows[first : first + TOGETHER]
-        texts = [rendered.readings[row].text for row in some]
+        group = rows[first : first + TOGETHER]
+        texts = [rendered.readings[row].text for row in group]
         encodings = backend.encode_batch(texts, add_special_tokens=False)
-        for row, encoding in zip(some, encodings, strict=True):
-            found += ids_inside(encoding, spans[row], masks=masks, limit=recipe.max_length)
+        for row, encoding in zip(group, encodings, strict=True):
+            ids_of_spans += ids_inside(encoding, spans[row], masks=masks, limit=recipe.max_length)
             conversation += [row] * len(spans[row])
-    offsets = np.cumsum([len(ids) for ids in found], dtype=np.int64)
-    return ResponseBatch(np.concatenate(found), offsets, _numbers(conversation))
+    offsets = np.cumsum([len(ids) for ids in ids_of_spans], dtype=np.int64)
+    return ResponseBatch(np.concatenate(ids_of_spans), offsets, _numbers(conversation))
 
 
 def _numbers(rows: Sequence[int]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The counted responses themselves, token by token: what intervals and ceilings need."""
+"""The counted responses, token by token, for intervals and the ceiling of the acceptance length."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ BATCH_TOKENS = 1_000_000
 class Responses:
     """Token ids of counted spans in order, grouped by conversation.
 
-    ids: uint32[n].  offsets: int64[responses + 1], span i is ids[offsets[i]:offsets[i + 1]].
-    conversation: int64[responses], non-decreasing index of the conversation each span belongs to.
-    domain: int16[conversations] into `domains`, -1 where a row had no label.
-    complete: False when only a random part of the corpus's conversations is held.
+    Attributes:
+        ids: uint32[n].
+        offsets: int64[responses + 1]; span i is ids[offsets[i]:offsets[i + 1]].
+        conversation: int64[responses], non-decreasing, the index of each span's conversation.
+        domain: int16[conversations], index into `domains`; -1 without a label.
+        domains: Labels, in the order of first appearance.
+        vocab_size: V.
+        complete: False when these are a random sample of the corpus's conversations.
     """
 
     ids: np.ndarray
@@ -36,21 +40,25 @@ class Responses:
 
     @property
     def conversations(self) -> int:
-        """Conversations held."""
+        """Number of conversations."""
         return len(self.domain)
 
     @property
     def tokens(self) -> int:
-        """Tokens held."""
+        """Number of tokens."""
         return len(self.ids)
 
     def conversation_offsets(self) -> np.ndarray:
-        """int64[conversations + 1]: tokens of conversation c are ids[at[c]:at[c + 1]]."""
+        """int64[conversations + 1]: at, where tokens of conversation c are ids[at[c]:at[c + 1]]."""
         spans = np.bincount(self.conversation, minlength=self.conversations)
         return self.offsets[np.concatenate([[0], np.cumsum(spans)])]
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(ids, offsets) of whole responses, about BATCH_TOKENS at a time."""
+        """Iterate over whole responses, about BATCH_TOKENS tokens at a time.
+
+        Yields:
+            ids uint32[n], and offsets int64[responses + 1] into them.
+        """
         last = len(self.offsets) - 1
         start = 0
         while start < last:
@@ -63,25 +71,42 @@ class Responses:
 
     @property
     def units(self) -> int:
-        """What resampling draws: conversations."""
+        """What resampling draws: the number of conversations."""
         return self.conversations
 
     def counts(self) -> np.ndarray:
-        """int64[V] of all responses."""
+        """int64[V], occurrences of each id."""
         total = np.zeros(self.vocab_size, np.int64)
         for ids, _ in self.batches():
             total += np.bincount(ids, minlength=self.vocab_size)
         return total
 
     def weighted(self, times: np.ndarray) -> np.ndarray:
-        """int64[V] with every conversation taken times[c] times (uint8[conversations])."""
+        """Count ids with a weight for each conversation.
+
+        Args:
+            times: uint8[conversations], how often each conversation is taken.
+
+        Returns:
+            int64[V].
+        """
         from vocabtrim_core.counting.kernels import weighted_counts
 
         at = self.conversation_offsets()
         return weighted_counts(self.ids, at, times, self.vocab_size)
 
     def save(self, path: str | Path) -> Path:
-        """Write one .npz, atomically."""
+        """Write one .npz file, atomically.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The file.
+
+        Raises:
+            InputError: It cannot be written.
+        """
         arrays: dict[str, Any] = {
             "ids": self.ids,
             "offsets": self.offsets,
@@ -95,24 +120,41 @@ class Responses:
 
     @classmethod
     def load(cls, path: str | Path) -> Responses:
-        """Read what `save` wrote; InputError names the file when it is anything else."""
+        """Read a file that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The responses.
+
+        Raises:
+            InputError: The file is anything else; the message names it.
+        """
         try:
-            with np.load(path, allow_pickle=False) as a:
+            with np.load(path, allow_pickle=False) as arrays:
                 return cls(
-                    a["ids"],
-                    a["offsets"],
-                    a["conversation"],
-                    a["domain"],
-                    tuple(str(d) for d in a["domains"]),
-                    int(a["vocab_size"]),
-                    bool(a["complete"]),
+                    arrays["ids"],
+                    arrays["offsets"],
+                    arrays["conversation"],
+                    arrays["domain"],
+                    tuple(str(d) for d in arrays["domains"]),
+                    int(arrays["vocab_size"]),
+                    bool(arrays["complete"]),
                 )
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} does not hold counted responses ({error}).") from error
 
 
 def concatenate(parts: Sequence[Responses]) -> Responses:
-    """The conversations of all parts, one after the other; complete if all of them are."""
+    """Join the conversations of several parts, in order.
+
+    Args:
+        parts: At least one, all with the same V.
+
+    Returns:
+        All conversations; complete if every part is.
+    """
     ends = np.cumsum([0, *(part.tokens for part in parts)])
     firsts = np.cumsum([0, *(part.conversations for part in parts)])
     domains: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A random sample of conversations, encoded whole, with the tokens marked that count."""
+"""A random sample of conversations, encoded whole, with marks on the counted tokens."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from vocabtrim_core.templates.spans import counted_mask
 class WholeConversations(NamedTuple):
     """Rendered conversations as ids, one after the other.
 
-    ids: uint32[n].  at: int64[c + 1], tokens of conversation i are ids[at[i]:at[i + 1]].
-    counted: bool[n], the tokens that the rule counts.
+    Attributes:
+        ids: uint32[n].
+        at: int64[conversations + 1]; tokens of conversation i are ids[at[i]:at[i + 1]].
+        counted: bool[n], whether the rule counts the token.
     """
 
     ids: np.ndarray
@@ -35,9 +37,12 @@ class WholeConversations(NamedTuple):
 class ConversationSample:
     """Conversations drawn from a corpus, as their template writes them.
 
-    readings: those with text that counts.  available: conversations of the corpus.  report: rows
-    that could not be read, and drawn conversations without text that counts, with places.  notes:
-    what was read or rendered without a part of it.
+    Attributes:
+        readings: Text and counted ranges of those with text that counts.
+        available: Conversations of the corpus.
+        report: Rows that could not be read, and drawn conversations without text that counts, with
+            places.
+        notes: What was read or rendered without a part of it.
     """
 
     readings: tuple[Reading, ...]
@@ -47,7 +52,7 @@ class ConversationSample:
 
     @property
     def complete(self) -> bool:
-        """Every conversation of the corpus was drawn."""
+        """Whether every conversation of the corpus was drawn."""
         return self.available == self.report.conversations
 
 
@@ -77,7 +82,7 @@ def sample_conversations(
     if most < 1:
         raise InputError(f"At least 1 conversation must be drawn, not {most:,}.")
     random = np.random.default_rng(seed)
-    # (minus the drawn number, order, what was read or why nothing was, place), the largest first.
+    # A heap of (minus the random key, position, text or reason of the refusal, place).
     drawn: list[tuple[float, int, Reading | str, str]] = []
     report, notes, available, done = SkipReport(), SkipReport(), 0, 0
     for block in (b for shard in corpus.shards() for b in corpus.blocks(shard)):
@@ -88,10 +93,15 @@ def sample_conversations(
         rows = np.flatnonzero(keys < (-drawn[0][0] if len(drawn) == most else np.inf))
         if len(rows) > most:
             rows = np.sort(rows[np.argsort(keys[rows])[:most]])
-        found = read_rows(batch, recipe, rows)
+        rendered = read_rows(batch, recipe, rows)
         for i in rows.tolist():
-            what = found.readings.get(i) or found.refused[i]
-            entry = (-float(keys[i]), available + i, what, f"{batch.file}:{batch.rows[i]}")
+            reading_or_reason = rendered.readings.get(i) or rendered.refused[i]
+            entry = (
+                -float(keys[i]),
+                available + i,
+                reading_or_reason,
+                f"{batch.file}:{batch.rows[i]}",
+            )
             if len(drawn) < most:
                 heapq.heappush(drawn, entry)
             else:
@@ -101,17 +111,23 @@ def sample_conversations(
         progress(done, max(done, corpus.size_bytes), "reading conversations")
     report.require_conversations(corpus.name)
     drawn.sort(key=lambda entry: entry[1])
-    readings, lost = [], SkipReport(len(drawn) - available)
-    for _, _, what, place in drawn:
-        if isinstance(what, Reading) and what.spans:
-            readings.append(what)
-            notes += SkipReport(0, tuple((said, n, (place,)) for said, n in what.notes))
+    readings, left_out = [], SkipReport(len(drawn) - available)
+    for _, _, reading_or_reason, place in drawn:
+        if isinstance(reading_or_reason, Reading) and reading_or_reason.spans:
+            readings.append(reading_or_reason)
+            notes += SkipReport(
+                0, tuple((note, n, (place,)) for note, n in reading_or_reason.notes)
+            )
             continue
-        reason = f"{REFUSED} ({what})" if isinstance(what, str) else NOTHING_COUNTED
-        lost += SkipReport(0, ((reason, 1, (place,)),))
+        reason = (
+            f"{REFUSED} ({reading_or_reason})"
+            if isinstance(reading_or_reason, str)
+            else NOTHING_COUNTED
+        )
+        left_out += SkipReport(0, ((reason, 1, (place,)),))
     if not readings:
-        SkipReport(0, lost.reasons).require_conversations(corpus.name, REMEDIES)
-    return ConversationSample(tuple(readings), available, report + lost, notes)
+        SkipReport(0, left_out.reasons).require_conversations(corpus.name, REMEDIES)
+    return ConversationSample(tuple(readings), available, report + left_out, notes)
 
 
 def encode_marked(
@@ -132,12 +148,12 @@ def encode_marked(
     backend, limit = recipe.tokenizer.backend, recipe.max_length
     for first in range(0, len(readings), TOGETHER):
         progress(first, len(readings), "encoding conversations")
-        some = readings[first : first + TOGETHER]
-        encodings = backend.encode_batch([r.text for r in some], add_special_tokens=False)
+        group = readings[first : first + TOGETHER]
+        encodings = backend.encode_batch([r.text for r in group], add_special_tokens=False)
         ids = [np.array(encoding.ids[:limit], np.uint32) for encoding in encodings]
         counted = [
             counted_mask(encoding, reading.spans, masks=recipe.template.masks, limit=limit)
-            for reading, encoding in zip(some, encodings, strict=True)
+            for reading, encoding in zip(group, encodings, strict=True)
         ]
         at = np.cumsum([0, *map(len, ids)], dtype=np.int64)
         yield WholeConversations(np.concatenate(ids), at, np.concatenate(counted))

@@ -1,4 +1,4 @@
-"""Counts of a corpus piece by piece: what makes a count resumable, and resampling possible."""
+"""Counts of a corpus piece by piece, for interrupted counts and for resampling."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
-MOST_PIECES = 64  # of a whole corpus: enough for resampling, and some 30 MB at the most
+MOST_PIECES = 64  # of a corpus: enough for resampling, and 30 MB at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShardCounts:
     """Sparse counts of consecutive pieces of a corpus, about equal in conversations.
 
-    bounds: int64[pieces + 1]; piece p has ids[bounds[p]:bounds[p + 1]] (uint32, ascending) with
-    these counts (int64). conversations: int64[pieces].
+    Attributes:
+        bounds: int64[pieces + 1]; piece p has ids[bounds[p]:bounds[p + 1]] and their counts.
+        ids: uint32[n], ascending within a piece.
+        counts: int64[n].
+        conversations: int64[pieces].
     """
 
     bounds: np.ndarray
@@ -34,7 +37,15 @@ class ShardCounts:
         return len(self.conversations)
 
     def total(self, vocab_size: int, weights: np.ndarray | None = None) -> np.ndarray:
-        """int64[V] of all pieces, each taken `weights[p]` (integer) times: 0 leaves it out."""
+        """Add up all pieces.
+
+        Args:
+            vocab_size: V.
+            weights: Integers [pieces], how often each piece is taken; None for once each.
+
+        Returns:
+            int64[V].
+        """
         total, counts = np.zeros(vocab_size, np.int64), self.counts
         if weights is not None:
             counts = counts * np.repeat(weights, np.diff(self.bounds))
@@ -45,20 +56,35 @@ class ShardCounts:
     def of(
         cls, rows: Iterable[np.ndarray], conversations: Sequence[int] | np.ndarray
     ) -> ShardCounts:
-        """From one dense int64[V] per piece, which need not exist at the same time."""
+        """Build from dense counts.
+
+        Args:
+            rows: int64[V] for each piece; may be an iterator.
+            conversations: Conversations of each piece.
+
+        Returns:
+            The sparse counts.
+        """
         ids, counts = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
         for row in rows:
-            seen = np.flatnonzero(row != 0)  # four times as fast as on the integers
+            seen = np.flatnonzero(row != 0)  # a comparison is four times as fast as on integers
             ids.append(seen.astype(np.uint32))
             counts.append(row[seen])
-        bounds = np.cumsum([len(some) for some in ids], dtype=np.int64)
+        bounds = np.cumsum([len(piece_ids) for piece_ids in ids], dtype=np.int64)
         return cls(
             bounds, np.concatenate(ids), np.concatenate(counts), np.array(conversations, np.int64)
         )
 
     @classmethod
     def join(cls, parts: Iterable[ShardCounts]) -> ShardCounts:
-        """All pieces, one after the other."""
+        """Join the pieces of several counts, in order.
+
+        Args:
+            parts: Counts of consecutive parts of a corpus.
+
+        Returns:
+            The counts of all pieces.
+        """
         parts = list(parts) or [cls.of([], [])]
         ends = np.cumsum([0, *(part.bounds[-1] for part in parts)])
         shifted = [part.bounds[1:] + end for part, end in zip(parts, ends[:-1], strict=True)]
@@ -70,11 +96,26 @@ class ShardCounts:
         )
 
     def as_one(self, vocab_size: int) -> ShardCounts:
-        """The same counts as a single piece."""
+        """Add all pieces up to a single one.
+
+        Args:
+            vocab_size: V.
+
+        Returns:
+            The same counts as one piece.
+        """
         return ShardCounts.of([self.total(vocab_size)], [int(self.conversations.sum())])
 
     def slice(self, start: int, stop: int) -> ShardCounts:
-        """Pieces start … stop - 1."""
+        """Select consecutive pieces.
+
+        Args:
+            start: First piece.
+            stop: One past the last.
+
+        Returns:
+            The counts of these pieces.
+        """
         first, last = self.bounds[start], self.bounds[stop]
         return ShardCounts(
             self.bounds[start : stop + 1] - first,
@@ -84,7 +125,12 @@ class ShardCounts:
         )
 
     def write(self, file: BinaryIO, meta: bytes = b"") -> None:
-        """An .npz with these arrays and some bytes about them; same value, same bytes."""
+        """Write an .npz; the same value gives the same bytes.
+
+        Args:
+            file: A binary file, open for writing.
+            meta: Bytes that are stored with the counts.
+        """
         small = np.uint32 if not len(self.counts) or self.counts.max() < 2**32 else np.int64
         np.savez(
             file,
@@ -97,12 +143,22 @@ class ShardCounts:
 
     @classmethod
     def read(cls, path: Path) -> tuple[ShardCounts, bytes]:
-        """What `write` made, from a file. InputError when it is anything else."""
+        """Read a file that `write` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The counts, and the bytes stored with them.
+
+        Raises:
+            InputError: The file is anything else; the message names it.
+        """
         try:
-            with np.load(path, allow_pickle=False) as a:
-                counts = a["counts"].astype(np.int64)
-                pieces = cls(a["bounds"], a["ids"], counts, a["conversations"])
-                return pieces, a["meta"].tobytes()
+            with np.load(path, allow_pickle=False) as arrays:
+                counts = arrays["counts"].astype(np.int64)
+                pieces = cls(arrays["bounds"], arrays["ids"], counts, arrays["conversations"])
+                return pieces, arrays["meta"].tobytes()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path} does not hold counts by piece ({error}).") from error
 
@@ -110,18 +166,28 @@ class ShardCounts:
 def compact(
     parts: Iterable[ShardCounts], pieces: int, vocab_size: int, most: int = MOST_PIECES
 ) -> ShardCounts:
-    """The `pieces` of all parts, neighbours added up until at most so many are left."""
+    """Add neighbouring pieces up until few enough are left.
+
+    Args:
+        parts: Counts of consecutive parts of a corpus; may be an iterator.
+        pieces: Number of pieces in all of them.
+        vocab_size: V.
+        most: Pieces of the result, at most.
+
+    Returns:
+        The counts, about equal in original pieces.
+    """
     together = -(-pieces // most)
 
     def groups() -> Iterator[ShardCounts]:
         waiting = ShardCounts.of([], [])
         for part in parts:
             waiting = ShardCounts.join([waiting, part])
-            whole = len(waiting) // together * together
-            for start in range(0, whole, together):
+            full = len(waiting) // together * together
+            for start in range(0, full, together):
                 group = waiting.slice(start, start + together)
                 yield group if together == 1 else group.as_one(vocab_size)
-            waiting = waiting.slice(whole, len(waiting))
+            waiting = waiting.slice(full, len(waiting))
         if len(waiting):
             yield waiting.as_one(vocab_size)
 
@@ -129,12 +195,30 @@ def compact(
 
 
 def save_shards(key: str, pieces: ShardCounts) -> Path:
-    """Keep the pieces of the counts with this key in the workspace."""
+    """Save the pieces of counts in the workspace.
+
+    Args:
+        key: The key of the counts (`TokenCounts.key`).
+        pieces: Their pieces.
+
+    Returns:
+        The file.
+    """
     return write_atomic(_path(key), pieces.write)
 
 
 def load_shards(key: str) -> ShardCounts | None:
-    """The pieces of the counts with this key (`TokenCounts.key`), where this workspace has them."""
+    """Load the pieces of counts from the workspace.
+
+    Args:
+        key: The key of the counts (`TokenCounts.key`).
+
+    Returns:
+        The pieces; None when the workspace has none.
+
+    Raises:
+        InputError: The file is damaged.
+    """
     path = _path(key)
     return ShardCounts.read(path)[0] if path.is_file() else None
 

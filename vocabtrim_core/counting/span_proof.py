@@ -1,9 +1,9 @@
 """Evidence, gathered while counting, that the counted spans are those of the definition.
 
-A sample of every corpus is counted a second time, literally, and with it the first conversation in
-which one kind of turn follows another, wherever it stands: each assistant turn is rendered once as
-the prompt before it and once with it, and the whole conversation is encoded by HF tokenizers and
-cut by character offsets. One difference and nothing of the quick way is believed for this count.
+A sample of every corpus is counted again by the definition, and with it the first conversation in
+which a message of one kind follows one of another. Each assistant turn is rendered once as the
+prompt before it and once with it. The whole conversation is encoded by HF tokenizers and cut by
+character offsets. After one difference the fast path is not used for the count.
 """
 
 from __future__ import annotations
@@ -23,15 +23,27 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.templates.chat_template import span_ids
 from vocabtrim_core.templates.verify import SpanError, check_spans
 
-FIRST = 8  # rows of every file
-ONE_IN = 2_000  # rows per checked row after that, and
-MANY, ONE_IN_MANY = 50_000, 10_000  # where so many were read: rows of a file are much alike
-OUTSIDE = 8  # beside the codes of roles
-RICH_FIRST, RICH_ONE_IN = 1, 500  # of the rows of a block that have calls, tools or reasoning
+FIRST = 8  # rows of every file that are checked
+ONE_IN = 2_000  # after these, one row in so many, and
+MANY, ONE_IN_MANY = 50_000, 10_000  # fewer after MANY rows, which resemble each other
+OUTSIDE = 8  # the code of no message; codes of roles are smaller
+RICH_FIRST, RICH_ONE_IN = 1, 500  # of the structured rows of a block
 
 
 def check_sample(batch: MessageBatch, recipe: CountConfig, encoded: EncodedBatch) -> Proof:
-    """The evidence of one batch. SpanError, naming the row, for the first difference."""
+    """Check the counted spans of a sample of a batch against the definition.
+
+    Args:
+        batch: Messages of a block.
+        recipe: Template and rule; gets the kinds of messages that were seen (`checked`).
+        encoded: The counted ids of the batch.
+
+    Returns:
+        The conversations and turns that were checked.
+
+    Raises:
+        SpanError: A counted span differs; the message has the row.
+    """
     if batch.preformatted or recipe.rule not in ("assistant", "content"):
         return Proof()
     conversations = turns = 0
@@ -39,13 +51,13 @@ def check_sample(batch: MessageBatch, recipe: CountConfig, encoded: EncodedBatch
         if not encoded.counted[i]:
             continue
         messages, tools = batch.messages(i), batch.tools(i)
-        where = place(batch.file, int(batch.rows[i]))
+        row = place(batch.file, int(batch.rows[i]))
         try:
             turns += check_spans(recipe.template, messages, tools)
         except SpanError as error:
-            raise SpanError(f"{where}, {error}") from None
+            raise SpanError(f"{row}, {error}") from None
         if recipe.max_length is None:
-            _check_ids(batch, i, recipe, encoded, where)
+            _check_ids(batch, i, recipe, encoded, row)
         conversations += 1
     return Proof(conversations=conversations, turns=turns)
 
@@ -59,30 +71,36 @@ def _sample(batch: MessageBatch) -> list[int]:
 
 
 def _new_kinds(batch: MessageBatch, recipe: CountConfig) -> list[int]:
-    """The first rows in which one kind of message follows another as in none before: of rich rows
-    by role, calls, reasoning and what is null or empty, of the others by role."""
-    found: list[int] = []
-    seen, way = recipe.checked, (recipe.template.fast, recipe.template.literal)
+    """The first rows with a pair of adjacent messages that no row before had.
+
+    Kinds are role, calls, reasoning and missing content for structured rows, and the role for
+    others.
+
+    Returns:
+        Ascending indices within each of the two groups.
+    """
+    new_rows: list[int] = []
+    seen, path = recipe.checked, (recipe.template.fast, recipe.template.literal)
 
     def add(i: int, pairs: set[tuple[Any, ...]]) -> None:
-        kinds = {(way, *pair) for pair in pairs}
+        kinds = {(path, *pair) for pair in pairs}
         if not kinds <= seen:
             seen.update(kinds)
-            found.append(i)
+            new_rows.append(i)
 
     for i, row in batch.structured.items():
         kinds = [_kind(message) for message in row["messages"]]
         tools = bool(row.get("tools"))
         add(i, {(tools, *pair) for pair in itertools.pairwise([(), *kinds, ()])})
     codes, starts = batch.codes.astype(np.int64), batch.offsets[:-1]
-    before = np.concatenate([[OUTSIDE], codes[:-1]])
-    before[starts[starts < len(codes)]] = OUTSIDE
-    pairs, first = np.unique(before * OUTSIDE + codes, return_index=True)
+    previous = np.concatenate([[OUTSIDE], codes[:-1]])
+    previous[starts[starts < len(codes)]] = OUTSIDE
+    pairs, first = np.unique(previous * OUTSIDE + codes, return_index=True)
     rows = np.searchsorted(batch.offsets, first, "right") - 1
     for pair, i in zip(pairs.tolist(), rows.tolist(), strict=True):
         if i not in batch.structured:
             add(i, {(pair,)})
-    return found
+    return new_rows
 
 
 def _kind(message: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -99,8 +117,9 @@ def _kind(message: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _check_ids(
-    batch: MessageBatch, i: int, recipe: CountConfig, encoded: EncodedBatch, where: str
+    batch: MessageBatch, i: int, recipe: CountConfig, encoded: EncodedBatch, row: str
 ) -> None:
+    """Compare the counted ids of a row with those that HF tokenizers has in its spans."""
     template = recipe.template
     options = {"reasoning": recipe.reasoning, "last_turn_only": recipe.last_turn_only}
     try:
@@ -108,13 +127,13 @@ def _check_ids(
             batch.messages(i), recipe.rule, tools=batch.tools(i), **options
         )
     except InputError as error:
-        raise SpanError(f"{where}: counted, but it cannot be rendered ({error})") from None
+        raise SpanError(f"{row}: counted, but it cannot be rendered ({error})") from None
     expected = span_ids(recipe.tokenizer, text, spans, masks=template.masks)
-    wanted = np.zeros(len(batch), bool)
-    wanted[i] = True
-    found = encoded.responses(wanted).ids
-    if not np.array_equal(found, np.concatenate(expected)):
+    chosen = np.zeros(len(batch), bool)
+    chosen[i] = True
+    ids = encoded.responses(chosen).ids
+    if not np.array_equal(ids, np.concatenate(expected)):
         raise SpanError(
-            f"{where}: {len(found):,} counted ids are not the {sum(map(len, expected)):,} that HF "
+            f"{row}: {len(ids):,} counted ids are not the {sum(map(len, expected)):,} that HF "
             "tokenizers has in the counted spans of the whole text"
         )

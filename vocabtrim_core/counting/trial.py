@@ -1,4 +1,4 @@
-"""Some rows rendered before a count: what the template would refuse and what it does not write."""
+"""A trial before a count: renders some rows, and reports what the template refuses or omits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ MOST, PER_BATCH = 600, 200  # conversations that are rendered
 
 @dataclass(slots=True)
 class TrialCount:
-    """Renders conversations batch by batch, only those that a count would render.
+    """Renders a sample of the conversations that a count would render.
 
-    needing: conversations seen that a count would render.  rendered: those that were, some of each
-    batch, the same in every run.  refused, unwritten: what came of them, with the first places.
+    Attributes:
+        recipe: Template and rule.
+        needing: Conversations seen that a count would render.
+        rendered: Those rendered, some of each batch, the same in every run.
+        refused: Those that the template refused, with reasons and first places.
+        unwritten: What the template does not write, with first places.
     """
 
     recipe: CountConfig
@@ -29,7 +33,11 @@ class TrialCount:
     unwritten: SkipReport = field(default_factory=SkipReport)
 
     def add(self, batch: MessageBatch) -> None:
-        """Render some conversations of a batch."""
+        """Render a sample of a batch.
+
+        Args:
+            batch: Messages of a block.
+        """
         if batch.preformatted:
             return  # nothing of it is rendered
         rows = np.flatnonzero(must_render(batch, self.recipe))
@@ -37,14 +45,22 @@ class TrialCount:
         most = min(PER_BATCH, MOST - self.rendered, len(rows))
         # A random sample: rows of one kind may come at regular intervals.
         rows = np.sort(np.random.default_rng(self.needing).choice(rows, most, replace=False))
-        found = read_rows(batch, self.recipe, rows)
+        rendered = read_rows(batch, self.recipe, rows)
         self.rendered += len(rows)
-        self.refused += refused_report(batch, found.refused)
-        self.unwritten += found.notes(batch)
+        self.refused += refused_report(batch, rendered.refused)
+        self.unwritten += rendered.notes(batch)
 
     def refused_share(self, conversations: int) -> float:
-        """Estimated share of all conversations that the template refuses, 0..1: those that need no
-        rendering are never refused."""
+        """Estimate the share of all conversations that the template refuses.
+
+        Conversations that need no rendering are never refused.
+
+        Args:
+            conversations: Conversations seen in all.
+
+        Returns:
+            The share, 0..1.
+        """
         if not self.rendered or not conversations:
             return 0.0
         return self.refused.skipped / self.rendered * self.needing / conversations

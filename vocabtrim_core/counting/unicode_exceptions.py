@@ -1,6 +1,7 @@
-"""Messages that a fast engine may read differently from HF tokenizers, found at memory speed.
+"""Messages that a fast engine may read otherwise than HF tokenizers, found at memory speed.
 
-Every counted message is asked, so the question goes to the Arrow buffer, never to Python strings.
+Every counted message is searched, so the search is over the Arrow buffer and makes no Python
+strings.
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -27,9 +28,9 @@ UNICODE_17 = """
 1E5EE-1E5EF 1E6C0-1E6F5 1E6FE-1E6FF 2B73A-2B73F 2CEA2-2CEAD 323B0-33479
 """
 
-WINDOW = 1 << 18  # bytes compared in one go, which then stay in the cache
-CELL = 1 << 10  # bytes whose largest is asked first, which takes a tenth of comparing each
-SPARSE = 0.25  # share of cells up to which it pays to look into each of them
+WINDOW = 1 << 18  # bytes compared at a time, few enough for the CPU cache
+CELL = 1 << 10  # bytes whose maximum is compared first, in a tenth of the time
+SPARSE = 0.25  # largest share of cells for which that is faster
 
 
 def unicode_17_ranges() -> list[tuple[int, int]]:
@@ -53,10 +54,16 @@ def _tables() -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def with_unicode_17(texts: pa.LargeStringArray) -> np.ndarray:
-    """Ascending indices (int64) of the texts that hold a code point of UNICODE_17.
+    """Find the texts with a code point of UNICODE_17.
 
-    A pass over the bytes leaves the few texts with a suspicious pair of bytes to the regular
-    expression, which alone would take three times as long on Latin text.
+    A pass over the bytes finds the few texts with a possible pair of bytes. Only these are searched
+    with the regular expression, which takes three times as long on Latin text.
+
+    Args:
+        texts: n strings without nulls.
+
+    Returns:
+        int64, ascending indices.
     """
     leads, pairs, pattern = _tables()
     offsets, data = buffers(texts)
@@ -72,7 +79,17 @@ def with_unicode_17(texts: pa.LargeStringArray) -> np.ndarray:
 
 
 def buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """(offsets int64[n+1], bytes uint8) of a string array without nulls; nothing is copied."""
+    """View a string array's offsets and bytes, without copying.
+
+    Args:
+        texts: n strings.
+
+    Returns:
+        offsets int64[n + 1], and bytes uint8.
+
+    Raises:
+        ValueError: There are nulls.
+    """
     if texts.null_count:
         raise ValueError("texts must not contain nulls")
     _, offsets, data = texts.buffers()
@@ -83,19 +100,19 @@ def buffers(texts: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _positions(data: np.ndarray, leads: np.ndarray) -> Iterator[np.ndarray]:
-    """Positions of any of the ascending bytes `leads`; where it is faster, of others above too."""
-    whole = len(data) // CELL * CELL
-    cells = data[:whole].reshape(-1, CELL)
-    high = np.flatnonzero(np.maximum.reduceat(data[:whole], np.arange(0, whole, CELL)) >= leads[0])
+    """Positions of the ascending bytes `leads`; where it is faster, of larger bytes too."""
+    full = len(data) // CELL * CELL
+    cells = data[:full].reshape(-1, CELL)
+    high = np.flatnonzero(np.maximum.reduceat(data[:full], np.arange(0, full, CELL)) >= leads[0])
     if len(high) < len(cells) * SPARSE:
         at = np.flatnonzero(cells[high] >= leads[0])
         yield high[at // CELL] * CELL + at % CELL
-        yield np.flatnonzero(data[whole:] >= leads[0]) + whole
+        yield np.flatnonzero(data[full:] >= leads[0]) + full
         return
     runs = np.split(leads, np.flatnonzero(np.diff(leads) > 1) + 1)
     for start in range(0, len(data), WINDOW):
-        some = data[start : start + WINDOW]
-        mask = np.zeros(len(some), bool)
+        window = data[start : start + WINDOW]
+        mask = np.zeros(len(window), bool)
         for run in runs:
-            mask |= some == run[0] if len(run) == 1 else (some - run[0]) < len(run)
+            mask |= window == run[0] if len(run) == 1 else (window - run[0]) < len(run)
         yield np.flatnonzero(mask) + start

@@ -1,9 +1,9 @@
-"""Blocks of a corpus handed to many threads, and their counts put together again part by part.
+"""Hands the blocks of a corpus to threads, and joins their counts part by part.
 
-A thread reads the shard it has begun to its end, and then the next one on its side of the corpus:
-what lies close together has words in common, which an engine that has met them knows. Only when no
-shard is left it reads on in those of others, so one compressed file, which can only be read in
-order, keeps all threads busy.
+A thread reads the shard it has begun to its end, then the next one on its side of the corpus:
+neighbouring text has words in common, which the cache of an engine holds. Only when no shard is
+left does it read on in the shards of other threads. So one compressed file, which can only be read
+in order, keeps all threads busy.
 """
 
 from __future__ import annotations
@@ -26,13 +26,32 @@ COMPRESSION = 4  # bytes of text per byte of a compressed file or Parquet, about
 
 @dataclass(slots=True, eq=False)
 class _Reader:
+    """A shard that is being read.
+
+    Attributes:
+        blocks: The blocks left.
+        part: Part of the block read last.
+    """
+
     blocks: Iterator[Block]
     part: str = ""  # of the block read last
 
 
 @dataclass(slots=True)
 class _Builder:
-    """A part under way. waiting: blocks handed out and not yet counted; closed: no more to come."""
+    """A part that is being counted.
+
+    Attributes:
+        waiting: Blocks handed out and not counted yet.
+        closed: Whether no more blocks of the part will follow.
+        rows: Rows counted.
+        file_bytes: Bytes of the file, as stored.
+        text_bytes: Bytes of the messages.
+        report: Rows left out.
+        notes: What was counted without a part of it.
+        proof: Evidence that the ids are HF's.
+        pieces: (first row, counts) of each block.
+    """
 
     waiting: int = 0
     closed: bool = False
@@ -45,15 +64,22 @@ class _Builder:
     pieces: list[tuple[int, ShardCounts]] = field(default_factory=list)
 
     def part(self, key: str, most: int, vocab_size: int) -> Part:
+        """The finished part, its counts in at most `most` pieces."""
         pieces = [piece for _, piece in sorted(self.pieces, key=lambda pair: pair[0])]
         joined = compact(pieces, sum(map(len, pieces)), vocab_size, most)
-        read = self.rows, self.file_bytes, self.text_bytes
-        info = PartInfo(key, len(joined), *read, self.report, self.proof, self.notes)
+        sizes = self.rows, self.file_bytes, self.text_bytes
+        info = PartInfo(key, len(joined), *sizes, self.report, self.proof, self.notes)
         return Part(info, joined)
 
 
 class BlockFindings(NamedTuple):
-    """What was found in a block beside its counts: rows left out, remarks, evidence."""
+    """What was found in a block besides its counts.
+
+    Attributes:
+        report: Rows left out.
+        notes: What was counted without a part of it.
+        proof: Evidence that the ids are HF's.
+    """
 
     report: SkipReport
     notes: SkipReport
@@ -61,10 +87,14 @@ class BlockFindings(NamedTuple):
 
 
 class WorkQueue:
-    """Give every block to one thread: `take`, count it, `give` back what was counted.
+    """Gives every block to one thread, and joins the counts of finished parts.
 
-    finished: parts that are not read again.  on_part: called, on the thread that completed it,
-    with every further part, whose counts are in its share of MOST_PIECES pieces.
+    A thread calls `take`, counts the block, and calls `give`.
+
+    Attributes:
+        file_bytes: Bytes of files read so far, finished parts included.
+        rows: Rows counted here.
+        text_bytes: Bytes of messages counted here.
     """
 
     def __init__(
@@ -75,6 +105,16 @@ class WorkQueue:
         vocab_size: int,
         on_part: Callable[[Part], None],
     ) -> None:
+        """Start with the shards that are not finished.
+
+        Args:
+            corpus: The corpus.
+            shards: Its shards to read.
+            finished: Key to finished part; these are not read again.
+            vocab_size: V.
+            on_part: Called with every further part, by the thread that completed it. The counts of
+                the part are in its share of MOST_PIECES pieces.
+        """
         self._corpus, self._finished, self._on_part = corpus, finished, on_part
         self._vocab_size = vocab_size
         self._most = max(1, MOST_PIECES // max(1, text_bytes(corpus) // PART_TEXT))
@@ -90,12 +130,19 @@ class WorkQueue:
         self.rows = self.text_bytes = 0  # counted here, finished parts not included
 
     def take(self) -> Block | None:
-        """The next block; None when there is none left or the feed was stopped."""
+        """Take the next block to count; waits while other threads may still add blocks.
+
+        Returns:
+            The block; None when none is left or the queue was stopped.
+
+        Raises:
+            InputError: A file cannot be read.
+        """
         while reader := self._reader():
             try:
                 block = next(reader.blocks, None)
             except BaseException:
-                self.stop()  # what was read so far of the part must not pass for all of it
+                self.stop()  # the part must not be finished without the rest
                 raise
             self._put_back(reader, block)
             if block:
@@ -103,15 +150,22 @@ class WorkQueue:
         return None
 
     def give(
-        self, block: Block, text_bytes: int, counts: ShardCounts, found: BlockFindings
+        self, block: Block, text_bytes: int, counts: ShardCounts, findings: BlockFindings
     ) -> None:
-        """What was counted in a block."""
+        """Return what was counted in a block; calls `on_part` when its part is complete.
+
+        Args:
+            block: The block.
+            text_bytes: Bytes of its messages.
+            counts: Its counts.
+            findings: Its reports and evidence.
+        """
         with self._changed:
             builder = self._building[block.part]
             builder.pieces.append((block.first_row, counts))
-            builder.report += found.report
-            builder.notes += found.notes
-            builder.proof += found.proof
+            builder.report += findings.report
+            builder.notes += findings.notes
+            builder.proof += findings.proof
             builder.rows += block.rows
             builder.file_bytes += block.file_bytes
             builder.text_bytes += text_bytes
@@ -120,10 +174,10 @@ class WorkQueue:
             self.file_bytes += block.file_bytes
             self.text_bytes += text_bytes
             done = self._if_done(block.part)
-        self._tell(block.part, done)
+        self._hand_over(block.part, done)
 
     def stop(self) -> None:
-        """No more blocks for anybody."""
+        """Stop handing out blocks."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -135,19 +189,19 @@ class WorkQueue:
             if self._stopped or not (self._idle or self._shards):
                 return None
             self._reading += 1
-            if (own := getattr(self._own, "reader", None)) in self._idle:
-                self._idle.remove(own)
-                return own
+            if (own_reader := getattr(self._own, "reader", None)) in self._idle:
+                self._idle.remove(own_reader)
+                return own_reader
             if not self._shards:
                 return self._idle.popleft()
-            if own is None:
+            if own_reader is None:
                 self._own.next = next(self._sides)
             shard = self._own.next()
         self._own.reader = _Reader(iter(self._corpus.blocks(shard, self._finished)))
         return self._own.reader
 
     def _put_back(self, reader: _Reader, block: Block | None) -> None:
-        """A reader that gave a block can be read on; one that did not is at its end."""
+        """Put a reader back if it gave a block, else close its last part."""
         part, done = "", None
         with self._changed:
             self._reading -= 1
@@ -159,20 +213,27 @@ class WorkQueue:
                 self._building.setdefault(block.part, _Builder()).waiting += 1
                 self._idle.append(reader)
             self._changed.notify_all()
-        self._tell(part, done)
+        self._hand_over(part, done)
 
     def _if_done(self, key: str) -> _Builder | None:
         builder = self._building[key]
         return None if not builder.closed or builder.waiting else self._building.pop(key)
 
-    def _tell(self, key: str, done: _Builder | None) -> None:
-        """Hand a part on that is complete; nobody waits meanwhile."""
+    def _hand_over(self, key: str, done: _Builder | None) -> None:
+        """Pass on a finished part, outside the lock."""
         if done:
             self._on_part(done.part(key, self._most, self._vocab_size))
 
 
 def text_bytes(corpus: Corpus) -> int:
-    """Bytes of text in the corpus, roughly."""
+    """Estimate the bytes of text in a corpus from the sizes of its files.
+
+    Args:
+        corpus: The corpus.
+
+    Returns:
+        Bytes; compressed files count COMPRESSION times.
+    """
     packed = (".parquet", ".gz", ".zst")
     return sum(
         path.stat().st_size * (COMPRESSION if path.suffix.lower() in packed else 1)

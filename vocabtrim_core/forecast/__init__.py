@@ -1,1 +1,1 @@
-"""What a draft vocabulary will do to tokens per second."""
+"""Forecast of the throughput of a draft with a trimmed vocabulary."""

@@ -1,8 +1,8 @@
-"""How long drafts can get: an acceptance-length ceiling for every k, and a model below it.
+"""The acceptance-length ceiling of a perfect draft, for every k.
 
-Acceptance length counts the tokens one verification yields: accepted draft tokens plus the token
+Acceptance length counts the tokens of one verification: accepted draft tokens plus the token that
 the target adds itself, so it lies in 1..K+1 at draft depth K. A draft can only propose tokens it
-kept, so even a perfect one stops at the first token outside its vocabulary: that is the ceiling.
+kept, so even a perfect one stops at the first token outside its vocabulary.
 """
 
 from __future__ import annotations
@@ -24,28 +24,54 @@ MAX_DEPTH = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ceiling:
-    """Acceptance length no draft over the k most frequent tokens can exceed, on one text.
+    """Acceptance length that no draft over the k most frequent tokens can exceed, on one text.
 
-    cycles: float64[MAX_DEPTH, V], verification cycles of a perfect draft at depth K = row + 1 and
-    k = column + 1. The last cycle of a response counts for the share of it the response fills, so
-    the ceiling at k = V is K + 1 whatever the responses' lengths.
-    windows: int64[MAX_DEPTH, V], windows of row + 1 consecutive tokens that are all kept.
+    The last cycle of a response counts for the share of it that the response fills, so the ceiling
+    at k = V is K + 1 whatever the lengths of the responses.
+
+    Attributes:
+        tokens: Tokens of the text.
+        responses: Responses with tokens.
+        cycles: float64[MAX_DEPTH, V], verification cycles of a perfect draft at depth K = row + 1
+            and k = column + 1.
+        windows: int64[MAX_DEPTH, V], windows of row + 1 consecutive tokens that are all kept.
+        window_totals: int64[MAX_DEPTH], windows of each length.
     """
 
     tokens: int
     responses: int
     cycles: np.ndarray
     windows: np.ndarray
-    window_totals: np.ndarray  # int64[MAX_DEPTH], windows of each length
+    window_totals: np.ndarray
 
     def length(self, depth: int) -> np.ndarray:
-        """float64[V]: tokens per cycle of a perfect draft that drafts `depth` tokens a cycle."""
+        """Compute the tokens per cycle of a perfect draft.
+
+        Args:
+            depth: Drafted tokens K per cycle, 1..MAX_DEPTH.
+
+        Returns:
+            float64[V].
+
+        Raises:
+            InputError: The depth is out of range.
+        """
         return self.tokens / self.cycles[check_depth(depth) - 1]
 
     def average_length(self, depth: int) -> np.ndarray:
-        """float64[V]: 1 + sum over j <= depth of Pr(the next j tokens are all kept).
+        """Compute 1 + sum over j <= depth of Pr(the next j tokens are all kept).
 
-        The same from an average position of the text instead of the positions where cycles start.
+        This is the length from an average position of the text instead of the positions where
+        cycles start.
+
+        Args:
+            depth: Drafted tokens K per cycle, 1..MAX_DEPTH.
+
+        Returns:
+            float64[V].
+
+        Raises:
+            InputError: The depth is out of range.
         """
         row = check_depth(depth) - 1
         shares = self.windows[: row + 1] / np.maximum(self.window_totals[: row + 1, None], 1)
@@ -94,17 +120,34 @@ def held_out_ceiling(
 
 
 def check_depth(depth: int) -> int:
-    """depth itself, or InputError when it is not within 1..MAX_DEPTH."""
+    """Check that a draft depth is within 1..MAX_DEPTH.
+
+    Args:
+        depth: Drafted tokens K per cycle.
+
+    Returns:
+        The depth itself.
+
+    Raises:
+        InputError: It is outside.
+    """
     if not 1 <= depth <= MAX_DEPTH:
         raise InputError(f"The draft depth must lie within 1..{MAX_DEPTH}, but it is {depth}.")
     return depth
 
 
 def ceiling(batches: Iterable[tuple[np.ndarray, np.ndarray]], ranks: np.ndarray) -> Ceiling:
-    """The ceiling for all k at once, in one pass over the responses.
+    """Compute the ceiling for all k at once, in one pass over the responses.
 
-    batches: (ids uint32[n], offsets int64[responses + 1]) as counting encodes them.
-    ranks: int64[V], 0-based rank of each id. InputError when there is no token.
+    Args:
+        batches: (ids uint32[n], offsets int64[responses + 1]), as `Responses.batches` gives them.
+        ranks: int64[V], 0-based rank of each id.
+
+    Returns:
+        The ceiling.
+
+    Raises:
+        InputError: There is no token.
     """
     size = len(ranks)
     ranks = ranks.astype(np.int32)

@@ -14,7 +14,7 @@ from vocabtrim_core.forecast.band import Z, combined
 from vocabtrim_core.forecast.retraining import DECAY, RARITY, Retraining, retraining
 
 # A measured acceptance length narrows the band around its k; at this factor away (12,000 to
-# 48,000 tokens, say) the band is as wide as without it. An assumption, said where it is shown.
+# 48,000 tokens, say) the band is as wide as without it. This is an assumption.
 REACH = 4.0
 LARGEST_RATE = 1 - 1e-9  # keeps logit finite
 
@@ -45,7 +45,14 @@ def position_rates(length: float, depth: int, decay: float = DECAY) -> np.ndarra
 
 
 def expected_tokens(rates: Sequence[float] | np.ndarray) -> float:
-    """Acceptance length of per-position acceptances: 1 + sum over j of their product up to j."""
+    """Compute the acceptance length: 1 + sum over j of the product of the first j rates.
+
+    Args:
+        rates: float[K], acceptance of each position after all before it, 0..1.
+
+    Returns:
+        1..K + 1.
+    """
     return float(1 + np.cumprod(rates).sum())
 
 
@@ -68,7 +75,7 @@ def order_free_ceiling(coverage: np.ndarray, depth: int) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AcceptanceModel:
-    """Acceptance length at every k: the expected one, and one assumption at a time at its ends.
+    """Acceptance length at every k: the expected one, and those at the ends of each assumption.
 
     Attributes:
         coverage: float64[V], C(k) on the text to be served.
@@ -77,8 +84,11 @@ class AcceptanceModel:
         full_length: Acceptance length of the full-vocabulary draft, within 1..K + 1.
         measured: k -> acceptance length of trained drafts; they narrow the band around them.
         training: How trimmed drafts are made, a key of RETRAININGS.
-        rates: Measured acceptance per position of the full draft, K values; empty: falling by
-            DECAY from one position to the next.
+        rates: Measured acceptance per position of the full draft, K values; empty: falling by DECAY
+            from one position to the next.
+        middle: float64[V], the expected acceptance length.
+        spreads: Name of an assumption -> acceptance lengths at its two ends, float64[V] each.
+        away: float64[V], 0 at a measured k, rising to 1 at a factor REACH from it.
     """
 
     coverage: np.ndarray
@@ -90,7 +100,7 @@ class AcceptanceModel:
     rates: Sequence[float] = ()
     middle: np.ndarray = field(init=False)
     spreads: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(init=False)
-    away: np.ndarray = field(init=False)  # 0..1, how far from what was measured
+    away: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self._check()
@@ -167,10 +177,13 @@ class AcceptanceModel:
         return length
 
     def _measured(self) -> tuple[np.ndarray, np.ndarray]:
-        """What measured lengths change: float64[V] a factor, and how much of the band is left.
+        """The effect of measured lengths: a factor, and the share of the band that is left.
 
-        The factor at a measured k leads from the model to the measurement. It is carried to other
-        k along log k, and to 1 at V, where the length is given.
+        The factor at a measured k leads from the model to the measurement. It is interpolated along
+        log k, to 1 at V, where the length is given.
+
+        Returns:
+            float64[V] twice.
         """
         size = len(self.coverage)
         points = {k: v for k, v in sorted(self.measured.items()) if k < size}
@@ -197,18 +210,18 @@ class AcceptanceModel:
         Returns:
             Per assumption its two ends, float64[n] each, for `band.combined`.
         """
-        found = []
+        deviations = []
         for pair in self.spreads.values():
             ends = [np.log(end / self.middle) for end in pair]
-            found.append(
+            deviations.append(
                 tuple(end[ks - 1] - (0.0 if base is None else end[base - 1]) for end in ends)
             )
         size = len(self.coverage)
         noise = Z * self.terms.noise * self.away[ks - 1] * (ks < size)
         if base is not None:
             noise = np.where(ks == base, 0.0, noise if base < size else 0.0)
-        found.append((-noise, noise))
-        return found
+        deviations.append((-noise, noise))
+        return deviations
 
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """float64[V] twice: the ends of the 90 % band of the acceptance length."""
@@ -241,11 +254,11 @@ def full_length_from(
     length = lengths[k]
     if k == len(coverage):
         return length, length, length
-    both = np.array([coverage[k - 1], 1.0])
+    two_coverages = np.array([coverage[k - 1], 1.0])
     top = np.full(2, depth + 1.0)
 
     def trimmed(full: float, end: int | None) -> float:
-        model = AcceptanceModel(both, top, depth, full, training=training)
+        model = AcceptanceModel(two_coverages, top, depth, full, training=training)
         return float((model.middle if end is None else model.interval()[end])[0]) - length
 
     def solved(end: int | None) -> float:
@@ -253,8 +266,8 @@ def full_length_from(
             return 1.0
         if trimmed(depth + 1.0, end) <= 0:
             return depth + 1.0
-        found = root_scalar(trimmed, args=(end,), bracket=(1.0, depth + 1.0), xtol=1e-6)
-        return float(found.root)
+        solution = root_scalar(trimmed, args=(end,), bracket=(1.0, depth + 1.0), xtol=1e-6)
+        return float(solution.root)
 
-    AcceptanceModel(both, top, depth, length)  # refuses a length outside 1..K + 1
+    AcceptanceModel(two_coverages, top, depth, length)  # checks that the length is within 1..K + 1
     return solved(None), solved(1), solved(0)

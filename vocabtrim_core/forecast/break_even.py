@@ -1,4 +1,4 @@
-"""What a size may lose before it is no faster: acceptance length, and coverage."""
+"""How much acceptance length and coverage a size may lose before it is no faster."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def break_even(forecast: Forecast, k: int, baseline_k: int) -> BreakEven:
     Returns:
         The greatest loss of acceptance and the least coverage.
     """
-    loss = 1 - 1 / float(forecast.cycles.middle.speedup(k, baseline_k))
+    loss = forecast.cycles.middle.break_even_loss(k, baseline_k)
     model = forecast.acceptance
     top = np.full(2, model.depth + 1.0)
 

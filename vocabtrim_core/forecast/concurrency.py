@@ -17,7 +17,13 @@ STREAMS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class StreamGain(NamedTuple):
-    """The gain with so many sequences at once; None and the reason where there is none."""
+    """The gain with a number of sequences decoded together.
+
+    Attributes:
+        streams: Number of sequences.
+        gain: None where there is no cycle time.
+        reason: Why there is none, a sentence; empty otherwise.
+    """
 
     streams: int
     gain: Gain | None

@@ -1,4 +1,4 @@
-"""How long one speculative cycle takes as a function of k.
+"""Time of one speculative cycle as a function of k.
 
 A cycle drafts K tokens and verifies them once. Only the draft's head depends on k, and at small
 batch it is read from memory once per draft step, so T(k) = T0 + K * bytes * H * k / BW.
@@ -20,7 +20,13 @@ from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
 
 @dataclass(frozen=True, slots=True)
 class CycleModel:
-    """T(k) = fixed_s + row_s * k, in seconds. source: what it rests on, one phrase for people."""
+    """Seconds per cycle: T(k) = fixed_s + row_s * k.
+
+    Attributes:
+        fixed_s: Seconds that do not depend on k, 0 or more.
+        row_s: Seconds per head row, above 0.
+        source: What the numbers are based on, one phrase for people.
+    """
 
     fixed_s: float
     row_s: float
@@ -39,34 +45,90 @@ class CycleModel:
             )
 
     def cycle_s(self, k: int | np.ndarray) -> np.ndarray:
-        """Seconds per cycle."""
+        """Compute seconds per cycle.
+
+        Args:
+            k: Rows of the draft's head, a number or an array.
+
+        Returns:
+            float64 of the same shape.
+        """
         return self.fixed_s + self.row_s * np.asarray(k, float)
 
     def speedup(self, k: int | np.ndarray, baseline_k: int) -> np.ndarray:
-        """T(baseline) / T(k): how much faster cycles run."""
+        """Compute how much faster cycles are: T(baseline) / T(k).
+
+        Args:
+            k: Rows of the draft's head, a number or an array.
+            baseline_k: Rows of the baseline's head.
+
+        Returns:
+            float64 of the shape of k.
+        """
         return self.cycle_s(baseline_k) / self.cycle_s(k)
 
     def kappa(self, k: int) -> float:
-        """Head time over the rest of the cycle at this k."""
+        """Compute the time of the head over the rest of the cycle.
+
+        Args:
+            k: Rows of the draft's head.
+
+        Returns:
+            0 or more; infinite where the head is the whole cycle.
+        """
         return self.row_s * k / self.fixed_s if self.fixed_s else float("inf")
 
     def largest_gain(self, baseline_k: int) -> float:
-        """Throughput gain if the head cost nothing and acceptance stayed: kappa."""
+        """Compute the throughput gain of a head that costs nothing, at unchanged acceptance: kappa.
+
+        Args:
+            baseline_k: Rows of the baseline's head.
+
+        Returns:
+            Relative gain, 0.03 = +3 %.
+        """
         return self.kappa(baseline_k)
 
     def break_even_loss(self, k: int, baseline_k: int) -> float:
-        """Share of the acceptance length that may be lost before k is slower than the baseline."""
+        """Compute the acceptance length that may be lost before k is slower than the baseline.
+
+        Args:
+            k: Rows of the draft's head.
+            baseline_k: Rows of the baseline's head.
+
+        Returns:
+            Share of the acceptance length; negative where cycles are no shorter at k.
+        """
         return 1 - float(self.cycle_s(k) / self.cycle_s(baseline_k))
 
     def bandwidth(self, hidden_size: int, depth: int, bytes_per_weight: int = 2) -> float:
-        """Bytes per second at which the head would be read to give row_s."""
+        """Compute the memory bandwidth at which the head would be read in row_s per row.
+
+        Args:
+            hidden_size: H, weights per row.
+            depth: Draft steps per cycle; each reads the head once.
+            bytes_per_weight: Bytes per weight.
+
+        Returns:
+            Bytes per second.
+        """
         return depth * bytes_per_weight * hidden_size / self.row_s
 
 
 def calibrate(points: Sequence[tuple[int, float]], source: str = "two measurements") -> CycleModel:
-    """Least-squares line through (k, seconds per cycle) of at least two different k.
+    """Fit a least-squares line through measured cycle times.
 
-    Seconds per cycle are acceptance length / throughput. InputError otherwise.
+    Args:
+        points: (k, seconds per cycle), with two different k at least. Seconds per cycle are
+            acceptance length / throughput.
+        source: What the numbers are based on, one phrase for people.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: There are fewer than two different k, a time is not positive, or the times do
+            not rise with k.
     """
     ks, times = np.array([k for k, _ in points], float), np.array([t for _, t in points], float)
     if len(np.unique(ks)) < 2:
@@ -112,7 +174,17 @@ class CycleRange:
 
     @classmethod
     def measured(cls, points: Sequence[tuple[int, float]]) -> CycleRange:
-        """The line through measured (k, seconds per cycle); see `calibrate`."""
+        """Fit a line through measured cycle times (see `calibrate`), without a band.
+
+        Args:
+            points: (k, seconds per cycle), with two different k at least.
+
+        Returns:
+            A range with equal ends.
+
+        Raises:
+            InputError: As `calibrate`.
+        """
         model = calibrate(points)
         return cls(
             model,
@@ -153,15 +225,23 @@ class CycleRange:
 
 
 def row_bytes(settings: ForecastSettings, architecture: DraftArchitecture) -> float:
-    """Bytes of one head row that a cycle reads: one row per draft step."""
+    """Compute the bytes of one head row that a cycle reads: one row per draft step.
+
+    Args:
+        settings: Depth, and the format of head rows.
+        architecture: Gives the weights per row, H.
+
+    Returns:
+        Bytes.
+    """
     return settings.depth * HEAD_BYTES[settings.head_format] * architecture.hidden_size
 
 
-MOST_HEAD_SHARE = 0.9  # of a measured cycle: the rest takes some time on any device
+MOST_HEAD_SHARE = 0.9  # of a measured cycle; the rest takes time on any device
 
 
 def from_one_run(k: int, seconds: float, hardware: Hardware, row: float) -> CycleRange:
-    """The cycle time from one measured run and the bandwidth of the device.
+    """Cycle models from one measured run and the bandwidth of the device.
 
     Args:
         k: Size of the measured draft.
@@ -183,8 +263,10 @@ def from_one_run(k: int, seconds: float, hardware: Hardware, row: float) -> Cycl
             "the cycle time."
         )
     name = f"one run at {k:,} tokens, head rows at the bandwidth of {hardware.name}"
-    most = MOST_HEAD_SHARE * seconds / k
-    fast, slow = (CycleModel(seconds - min(r, most) * k, min(r, most), name) for r in rows)
+    longest_row_s = MOST_HEAD_SHARE * seconds / k
+    fast, slow = (
+        CycleModel(seconds - min(r, longest_row_s) * k, min(r, longest_row_s), name) for r in rows
+    )
     text = (
         f"One run at {k:,} tokens was measured; what a head row takes is that of {hardware.name} "
         f"at {hardware.effective[0]:.0%} to {hardware.effective[1]:.0%} of its bandwidth."
@@ -246,8 +328,8 @@ def roofline(
     flops = hardware.flops * sum(hardware.effective) / 2
     per_weight = architecture.bytes_per_weight
 
-    def seconds(weights: float, rows: int, each: float = per_weight) -> float:
-        return max(weights * each / bandwidth, 2 * weights * rows / flops)
+    def seconds(weights: float, rows: int, bytes_per_weight: float = per_weight) -> float:
+        return max(weights * bytes_per_weight / bandwidth, 2 * weights * rows / flops)
 
     def cache(layers: int) -> float:
         return batch * context * layers * architecture.cache_bytes_per_layer / bandwidth
@@ -315,7 +397,15 @@ def _regime(
 
 @dataclass(frozen=True, slots=True)
 class PaperCheck:
-    """One of the paper's gains (0.03 = +3 %) against the model calibrated on MT-Bench alone."""
+    """One of the paper's gains against the model calibrated on MT-Bench alone.
+
+    Attributes:
+        task: Name of the paper's task.
+        k: Size of its trimmed vocabulary.
+        observed: Measured gain, 0.03 = +3 %.
+        predicted: Gain of the model.
+        fitted: Whether the task was used for the calibration.
+    """
 
     task: str
     k: int
@@ -329,6 +419,9 @@ def check_against_paper() -> tuple[PaperCheck, ...]:
 
     Fitted: seconds per head row, from MT-Bench's two runs. Taken as measured: each task's cycle
     time at V and its two acceptance lengths. Predicted: the throughput gain.
+
+    Returns:
+        One check per task.
     """
     fit = RESULTS[0]
     row_s = calibrate(

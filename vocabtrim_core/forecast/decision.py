@@ -1,4 +1,4 @@
-"""One answer: which size to serve, what is as good, and what it is expected to bring."""
+"""The decision: which size to serve, which are equivalent, and the expected gain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.forecast.throughput import Forecast, Gain, implied_alpha
 from vocabtrim_core.tradeoff import TradeOff
 
-WORTH = 0.03  # a gain over the usual 32,000 below which retraining a draft hardly pays
+WORTH = 0.03  # least gain over the usual 32,000 that is worth retraining a draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """A text to be served with the forecast made for it."""
+    """A text to be served with the forecast made for it.
+
+    Attributes:
+        name: Of the text.
+        basis: Where its coverage comes from: held out, another set, in sample.
+        forecast: Throughput at every k.
+    """
 
     name: str
     basis: str

@@ -36,7 +36,14 @@ class DecisionText(NamedTuple):
 
 
 def gain_text(gain: Gain) -> str:
-    """A gain's band, such as '+2.9% to +8.1%'; one number where both ends read alike."""
+    """Write the band of a gain.
+
+    Args:
+        gain: The gain.
+
+    Returns:
+        Such as '+2.9% to +8.1%'; one number where both ends are equal after rounding.
+    """
     low, high = signed(gain.low), signed(gain.high)
     return low if low == high else f"{low} to {high}"
 

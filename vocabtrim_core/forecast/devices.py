@@ -1,4 +1,4 @@
-"""Devices a draft may run on: what their data sheets say, and what was measured on them."""
+"""Devices a draft may run on: data-sheet values, and measurements."""
 
 from __future__ import annotations
 

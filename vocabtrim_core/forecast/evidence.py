@@ -189,12 +189,22 @@ class Score(NamedTuple):
 
 
 def shipped() -> tuple[Evidence, ...]:
-    """The measurements that come with the package."""
+    """Load the measurements that come with the package."""
     return parse((files("vocabtrim_core.forecast") / "evidence.csv").read_text(), "evidence.csv")
 
 
 def load(path: str | Path) -> tuple[Evidence, ...]:
-    """Measurements of a file in the shipped file's form; InputError names file, row and field."""
+    """Load the measurements of a file in the form of the shipped `evidence.csv`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The measurements in their order.
+
+    Raises:
+        InputError: It cannot be read or has a wrong value; the message names file, row and field.
+    """
     try:
         return parse(Path(path).read_text("utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -342,8 +352,8 @@ def _cycle_s(row: Evidence) -> float | None:
 def _cycle_gain(row: Evidence, cycle_s: float) -> Gain:
     """What fewer bytes of head alone give, between the ends of the device's bandwidth."""
     hardware, base = device(row.device), row.head_bytes_base or 0.0
-    each = base if row.head_bytes_k is None else row.head_bytes_k
-    saved = row.depth * row.hidden_size / row.ranks * (row.k_base * base - row.k * each)
+    head_bytes = base if row.head_bytes_k is None else row.head_bytes_k
+    saved = row.depth * row.hidden_size / row.ranks * (row.k_base * base - row.k * head_bytes)
     times = [cycle_s - saved / (hardware.bandwidth * share) for share in hardware.effective]
     if min(times) <= 0:
         raise InputError(
@@ -393,7 +403,14 @@ def _forecast(row: Evidence, length: float, cover: float, cycles: CycleRange) ->
 
 
 def score(checked: Iterable[Checked]) -> Score | None:
-    """Hit rate of the band and errors of the middle over pairs; None without any."""
+    """Score the forecasts of pairs that have a measured gain.
+
+    Args:
+        checked: Measurements with their forecasts.
+
+    Returns:
+        Hit rate of the band and errors of the middle; None without any pair.
+    """
     rows: Sequence[Checked] = [row for row in checked if row.inside is not None]
     if not rows:
         return None

@@ -38,14 +38,25 @@ def head_bytes(architecture: DraftArchitecture, depth: int, ks: np.ndarray) -> H
     row = depth * architecture.hidden_size
     return HeadBytes(
         ks,
-        {name: row * each * ks.astype(float) for name, each in HEAD_BYTES.items()},
+        {
+            name: row * bytes_per_weight * ks.astype(float)
+            for name, bytes_per_weight in HEAD_BYTES.items()
+        },
         row * HEAD_BYTES["bf16"] * architecture.vocab_size,
     )
 
 
 def same_bytes(k: int, vocab_size: int) -> dict[str, int]:
-    """Rows of each format that take as many bytes as k rows in bf16, at most V."""
+    """Compute how many rows of each format take as many bytes as k rows in bf16.
+
+    Args:
+        k: Rows in bf16.
+        vocab_size: V.
+
+    Returns:
+        Name of a format to its rows, at most V.
+    """
     return {
-        name: min(vocab_size, int(k * HEAD_BYTES["bf16"] / each))
-        for name, each in HEAD_BYTES.items()
+        name: min(vocab_size, int(k * HEAD_BYTES["bf16"] / bytes_per_weight))
+        for name, bytes_per_weight in HEAD_BYTES.items()
     }

@@ -1,4 +1,4 @@
-"""From counts and responses to an acceptance model, with what had to be assumed said."""
+"""Makes an acceptance model from counts and responses, and lists its assumptions."""
 
 from __future__ import annotations
 
@@ -24,24 +24,31 @@ from vocabtrim_core.forecast.retraining import AUTO, DECAY, retraining
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.generalization.held_out import StabilitySample, by_count, held_out_curve
 
-PAPER_DEPTH = 3  # not stated there; its cycle times and lengths imply it
+PAPER_DEPTH = 3  # not stated in the paper, but implied by its cycle times and lengths
 
 
 def paper_length(depth: int) -> float:
-    """Acceptance length of a full draft that accepts as often as the paper's does on MT-Bench."""
+    """Acceptance length of a full draft that accepts as often as the paper's does on MT-Bench.
+
+    Args:
+        depth: Drafted tokens K per cycle.
+
+    Returns:
+        1..K + 1.
+    """
     first = position_rates(RESULTS[0].length_full, PAPER_DEPTH)[0]
     return expected_tokens(np.minimum(first * DECAY ** np.arange(depth), 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acceptance:
-    """An acceptance model, with what it rests on.
+    """An acceptance model with its basis and assumptions.
 
     Attributes:
         model: Acceptance length at every k.
         served: Name of the text to be served.
         basis: HELD_OUT, OTHER_SET or IN_SAMPLE: where its coverage comes from.
-        assumed: What had to be assumed, a sentence each.
+        assumed: The assumptions, a sentence each.
     """
 
     model: AcceptanceModel
@@ -127,8 +134,8 @@ def acceptance_on(
     if training == AUTO:
         training = "other-text" if basis == OTHER_SET else "same-text"
     lengths = {**(measured or {}), **dict(settings.measured)}
-    full, said = _full_length(settings, lengths, coverage, training)
-    assumed += [*said, retraining(training).source]
+    full, full_length_notes = _full_length(settings, lengths, coverage, training)
+    assumed += [*full_length_notes, retraining(training).source]
     model = AcceptanceModel(coverage, limit, depth, full, lengths, training, settings.rates)
     return Acceptance(model, served.name, basis, tuple(assumed))
 
@@ -160,6 +167,7 @@ def _full_length(
 def _watched(
     responses: Responses, progress: Callable[..., None] | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The batches of the responses, with progress reported after each."""
     done = 0
     for ids, offsets in responses.batches():
         yield ids, offsets

@@ -1,4 +1,4 @@
-"""Loops over responses, compiled once and cached; they let other threads run."""
+"""Loops over responses, compiled once and cached, which let other threads run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @numba.njit(cache=True, nogil=True)
 def count_windows(text: Array, offsets: Array, windows: Array, totals: Array) -> None:
-    """Histogram of the worst rank in every window of 1, 2, … tokens within a response."""
+    """Count the windows of 1, 2, … tokens within a response by their worst rank.
+
+    Args:
+        text: int32[n], rank of each token.
+        offsets: int64[responses + 1].
+        windows: int64[depths, V + 1], to which row j adds windows of j + 1 tokens.
+        totals: int64[depths], to which windows of each length are added.
+    """
     depths = len(totals)
     for r in range(len(offsets) - 1):
         start, stop = offsets[r], offsets[r + 1]
@@ -27,15 +34,20 @@ def count_windows(text: Array, offsets: Array, windows: Array, totals: Array) ->
 
 @numba.njit(cache=True, nogil=True)
 def merge_runs(text: Array, offsets: Array, change: Array) -> None:
-    """How the number of cycles changes as tokens join the vocabulary in rank order.
+    """Compute how the number of cycles changes as tokens join the vocabulary in rank order.
 
     A missing token always ends its cycle (the target adds it), so a run of g kept tokens and the
     missing one after it take g // (K + 1) + 1 cycles wherever the run starts. With nothing kept
     every token is a cycle; each kept token merges the runs on its two sides. A run that ends its
     response takes g / (K + 1) cycles.
+
+    Args:
+        text: int32[n], rank of each token.
+        offsets: int64[responses + 1].
+        change: float64[depths, V + 1], to which row K - 1 adds the change at each rank.
     """
     total = len(text)
-    # Positions by rank (counting sort), so that memory stays in the order of the batch.
+    # Positions by rank (counting sort), to keep memory in proportion to the batch.
     starts = np.zeros(change.shape[1] + 1, np.int64)
     for i in range(total):
         starts[text[i] + 1] += 1

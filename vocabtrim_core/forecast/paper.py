@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 FULL_K = 128_256
 GENERAL_K, NER_K, FUNCTION_CALLING_K = 13_264, 6_521, 4_380
-SHIPPED_K = 32_000  # what published EAGLE-3 drafts use; not the paper's
-# Sizes worth a mark, what they are called, and shorter beside a chart.
+SHIPPED_K = 32_000  # size of published EAGLE-3 drafts, not of the paper
+# (size, name, shorter name for charts)
 KNOWN_SIZES = (
     (GENERAL_K, "paper, general", "paper, general"),
     (NER_K, "paper, NER", "paper, NER"),
@@ -22,12 +22,26 @@ KNOWN_SIZES = (
 
 @dataclass(frozen=True, slots=True)
 class PaperResult:
-    """One task with the full and the trimmed draft. Throughput in output tokens/s, +- 95 % CI."""
+    """One task of the paper with the full and the trimmed draft.
+
+    Throughput in output tokens/s.
+
+    Attributes:
+        task: Name of the task.
+        k: Size of the trimmed vocabulary.
+        coverage: Of the trimmed vocabulary on the task's responses, 0..1.
+        length_full: Acceptance length at V.
+        length_trimmed: Acceptance length at k.
+        throughput_full: At V.
+        throughput_full_ci: Half the width of its 95 % interval.
+        throughput_trimmed: At k.
+        throughput_trimmed_ci: Half the width of its 95 % interval.
+    """
 
     task: str
     k: int
-    coverage: float  # of the trimmed vocabulary on the task's responses
-    length_full: float  # acceptance length at V
+    coverage: float
+    length_full: float
     length_trimmed: float
     throughput_full: float
     throughput_full_ci: float

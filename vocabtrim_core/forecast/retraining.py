@@ -30,7 +30,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True, slots=True)
 class Retraining:
-    """How the trimmed draft came to be, and what that does to every position.
+    """How the trimmed draft is made, and the effect on every position.
 
     Attributes:
         title: For menus.
@@ -38,7 +38,7 @@ class Retraining:
         spread: Standard deviation of delta between tasks.
         noise: Standard deviation of the log acceptance length between two trainings of the same
             draft; applies between two trimmed drafts, where delta cancels.
-        source: What the figures rest on, a sentence.
+        source: What the figures are based on, a sentence.
     """
 
     title: str

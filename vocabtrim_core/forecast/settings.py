@@ -1,4 +1,4 @@
-"""What a forecast assumes."""
+"""The settings of a forecast."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Pairs = tuple[tuple[int, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class ForecastSettings:
-    """What a forecast assumes.
+    """The settings of a forecast.
 
     Attributes:
         full_length: Acceptance length of the full-vocabulary draft; None for no forecast.

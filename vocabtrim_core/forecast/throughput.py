@@ -15,7 +15,13 @@ from vocabtrim_core.tradeoff import TradeOff
 
 
 class Gain(NamedTuple):
-    """A relative change with the ends of its 90 % band; 0.03 = +3 %."""
+    """A relative change with its 90 % band; 0.03 = +3 %.
+
+    Attributes:
+        low: Lower end.
+        middle: Expected.
+        high: Upper end.
+    """
 
     low: float
     middle: float
@@ -119,16 +125,39 @@ class Forecast:
         return middle * np.exp(-down), middle, middle * np.exp(up)
 
     def tokens_per_s(self, k: int) -> tuple[float, float]:
-        """Output tokens per second of one sequence at k: both ends of the band."""
+        """Compute output tokens per second of one sequence.
+
+        Args:
+            k: Rows of the draft's head, 1..V.
+
+        Returns:
+            Both ends of the band.
+        """
         low, _, high = self.rates(np.array([k]))
         return float(low[0]), float(high[0])
 
     def gain(self, k: int, other_k: int) -> Gain:
-        """Relative gain of k over other_k."""
+        """Compute the relative gain of k over another size.
+
+        Args:
+            k: Rows of the draft's head, 1..V.
+            other_k: The k compared with, 1..V.
+
+        Returns:
+            The gain with its band.
+        """
         return Gain(*(float(end[0]) - 1 for end in self.relative(np.array([k]), other_k)))
 
     def against(self, k: int, other_k: int) -> tuple[float, float]:
-        """Both ends of the band of the relative gain of k over other_k (0.03 = +3 %)."""
+        """Compute the band of the relative gain of k over another size.
+
+        Args:
+            k: Rows of the draft's head, 1..V.
+            other_k: The k compared with, 1..V.
+
+        Returns:
+            Both ends, 0.03 = +3 %.
+        """
         gain = self.gain(k, other_k)
         return gain.low, gain.high
 

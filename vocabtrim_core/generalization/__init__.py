@@ -1,1 +1,1 @@
-"""Whether a vocabulary holds on other traffic, and how sure that is."""
+"""How a vocabulary does on other traffic, and how certain that is."""

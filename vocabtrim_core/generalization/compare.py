@@ -1,4 +1,4 @@
-"""Vocabularies beside each other, and corpora beside each other."""
+"""Comparison of vocabularies with each other, and of corpora with each other."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compared:
-    """One vocabulary on some corpora, against a reference.
+    """One vocabulary on some corpora, against a reference vocabulary.
 
-    coverages: on each corpus.  best: what the k most frequent tokens of the first corpus would
-    cover of it.  gained, lost: int64 ids it has over the reference and the reverse, the most
-    frequent in the first corpus first; gained_share, lost_share: of the first corpus, 0..1.
-    latency_reduction, utility: None without a draft architecture; utility on the first corpus.
+    Attributes:
+        name: Of the vocabulary.
+        vocabulary: The draft vocabulary, k tokens.
+        coverages: On each corpus.
+        best: Coverage of the first corpus by its own k most frequent tokens, 0..1.
+        gained: int64 ids that the reference lacks, the most frequent in the first corpus first.
+        lost: int64 ids of the reference that it lacks, in the same order.
+        gained_share: Share of the first corpus in `gained`, 0..1.
+        lost_share: Share of the first corpus in `lost`, 0..1.
+        latency_reduction: R(k); None without a draft architecture.
+        utility: U(k) on the first corpus; None without a draft architecture.
     """
 
     name: str
@@ -45,10 +52,21 @@ def compare(
     alpha: float = 0.5,
     reference: DraftVocabulary | None = None,
 ) -> list[Compared]:
-    """Every vocabulary on every corpus, against `reference`.
+    """Measure every vocabulary on every corpus, against a reference.
 
-    reference None: each is held against the most frequent tokens of the first corpus, as many as
-    it has. InputError when V differs or the corpora were counted differently.
+    Args:
+        vocabularies: (name, vocabulary) of each.
+        sets: Counts of the corpora, over the same V.
+        architecture: Shapes of the draft, None without cost.
+        alpha: Weight of coverage in the utility, 0..1.
+        reference: The vocabulary compared with; None for the most frequent tokens of the first
+            corpus, as many as each vocabulary has.
+
+    Returns:
+        One row per vocabulary.
+
+    Raises:
+        InputError: There is no vocabulary, V differs, or the corpora were counted differently.
     """
     if not vocabularies:
         raise InputError("Give at least one vocabulary to compare.")
@@ -58,10 +76,10 @@ def compare(
     for name, vocabulary in vocabularies:
         k = len(vocabulary)
         coverages = tuple(coverage_on(vocabulary, counts) for counts in sets)
-        other = reference or curve.vocabulary(k)
+        baseline = reference or curve.vocabulary(k)
         gained, lost = (
             _by_frequency(ids, frequencies)
-            for ids in (vocabulary.gained(other), other.gained(vocabulary))
+            for ids in (vocabulary.gained(baseline), baseline.gained(vocabulary))
         )
         reduction = utility = None
         if architecture is not None:
@@ -137,7 +155,7 @@ def transfer_matrix(
         unique[row] = seen[:, ids].sum(axis=1) / seen.sum(axis=1)
     basis: list[list[Basis]] = [[""] * len(sets) for _ in sets]
     keys = [counts.key for counts in sets]
-    for i, j in np.argwhere(np.equal.outer(keys, keys)).tolist():  # one may be given twice
+    for i, j in np.argwhere(np.equal.outer(keys, keys)).tolist():  # a corpus may be given twice
         share = held_out[j] if held_out else None
         basis[i][j] = "in sample" if share is None else "held out"
         coverage[i, j] = coverage[i, j] if share is None else share

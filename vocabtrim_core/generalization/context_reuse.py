@@ -1,8 +1,8 @@
-"""Missing tokens that already stand in the context: what a list that grows with it could win.
+"""Missing tokens that occur earlier in the context: the most that a dynamic list could gain.
 
 A static list of kept tokens proposes no other token. A dynamic list may add the tokens of the last
-N positions, of prompt, tool results and earlier answers alike. The missing tokens that stand there
-are the most that this can win, whatever the rule by which tokens are added.
+N positions: of prompt, tool results and earlier answers alike. The missing tokens that occur there
+are the most that this can gain, by any rule for adding tokens.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ WINDOWS = (256, 1024, 4096)  # tokens of context that are reported
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ContextReuse:
-    """How far back missing tokens stand in the context.
+    """How far back in the context missing tokens last occurred.
 
     Attributes:
-        conversations: Conversations looked at.
-        tokens: Tokens that count in them.
-        distances: int64[longest + 1]. distances[d], d > 0: missing tokens whose id stands d tokens
-            earlier and nowhere nearer; distances[0]: those whose id stands nowhere before.
+        conversations: Conversations measured.
+        tokens: Counted tokens in them.
+        distances: int64[longest + 1]. distances[d], d > 0: missing tokens whose id last occurred d
+            tokens earlier; distances[0]: those whose id did not occur before.
     """
 
     conversations: int
@@ -36,21 +36,21 @@ class ContextReuse:
 
     @property
     def missing(self) -> int:
-        """Tokens that count and are not kept."""
+        """Counted tokens that are not kept."""
         return int(self.distances.sum())
 
     @property
     def coverage(self) -> float:
-        """Share of the tokens that count that are kept, 0..1."""
+        """Share of the counted tokens that are kept, 0..1."""
         return 1 - self.missing / self.tokens
 
     @property
     def longest(self) -> int:
-        """The largest distance at which a missing token stands; 0 for none."""
+        """The largest distance of a missing token; 0 for none."""
         return len(self.distances) - 1
 
     def shares(self, windows: np.ndarray | Iterable[int]) -> np.ndarray:
-        """Share of the missing tokens that stand in the last tokens of context.
+        """Share of the missing tokens that occur in the last tokens of context.
 
         Args:
             windows: int64[n], tokens of context, each 0 or more.
@@ -59,11 +59,11 @@ class ContextReuse:
             float64[n], 0..1, non-decreasing in the window; 0 where nothing is missing.
         """
         lengths = np.asarray(windows, np.int64)
-        found = np.cumsum(np.append(0, self.distances[1:]))
-        return found[np.minimum(lengths, self.longest)] / max(self.missing, 1)
+        within = np.cumsum(np.append(0, self.distances[1:]))
+        return within[np.minimum(lengths, self.longest)] / max(self.missing, 1)
 
     def coverages(self, windows: np.ndarray | Iterable[int]) -> np.ndarray:
-        """Share of the tokens that count that are kept or stand in the last tokens of context.
+        """Share of the counted tokens that are kept or occur in the last tokens of context.
 
         Args:
             windows: int64[n], tokens of context, each 0 or more.
@@ -75,32 +75,32 @@ class ContextReuse:
 
 
 def context_reuse(conversations: Iterable[WholeConversations], kept: np.ndarray) -> ContextReuse:
-    """Look up, for every token that counts and is not kept, where it stood before.
+    """Measure, for every counted token that is not kept, how far back it last occurred.
 
     Args:
-        conversations: Rendered conversations with marks on the tokens that count, in groups.
+        conversations: Rendered conversations with marks on the counted tokens, in groups.
         kept: bool[V], the tokens of the static list.
 
     Returns:
-        The distances to the nearest earlier place in the same conversation.
+        Distances to the last occurrence in the same conversation.
 
     Raises:
         InputError: An id lies outside 0..V-1, or no token counts.
     """
     total = np.zeros(1, np.int64)
-    texts = tokens = 0
+    conversation_count = tokens = 0
     for ids, at, counted in conversations:
         if len(ids) and ids.max() >= len(kept):
             raise InputError(
                 f"The conversations hold id {ids.max():,}, but the vocabulary has V = "
                 f"{len(kept):,} tokens; give the tokenizer that it was made for."
             )
-        found = np.bincount(previous_distances(ids, at, len(kept))[counted & ~kept[ids]])
-        longer, shorter = (found, total) if len(found) > len(total) else (total, found)
+        distances = np.bincount(previous_distances(ids, at, len(kept))[counted & ~kept[ids]])
+        longer, shorter = (distances, total) if len(distances) > len(total) else (total, distances)
         longer[: len(shorter)] += shorter
         total = longer
-        texts += len(at) - 1
+        conversation_count += len(at) - 1
         tokens += int(counted.sum())
     if not tokens:
         raise InputError("The conversations have no token that counts; choose another rule.")
-    return ContextReuse(texts, tokens, total)
+    return ContextReuse(conversation_count, tokens, total)

@@ -1,4 +1,4 @@
-"""Coverage on text that had no part in choosing the tokens, for every k at once."""
+"""Coverage of held-out text, which did not choose the tokens, for every k at once."""
 
 from __future__ import annotations
 
@@ -13,21 +13,39 @@ FOLDS = 10
 
 
 class StabilitySample(Protocol):
-    """Counts that can be drawn again in units: conversations, or pieces of a corpus."""
+    """Counts that can be resampled in units: conversations, or pieces of a corpus."""
 
     @property
-    def conversations(self) -> int: ...
+    def conversations(self) -> int:
+        """Conversations in all units."""
+        ...
 
     @property
-    def units(self) -> int: ...
+    def units(self) -> int:
+        """Number of units."""
+        ...
 
     def weighted(self, times: np.ndarray) -> np.ndarray:
-        """int64[V] with unit u taken times[u] times (uint8)."""
+        """Count ids with a weight for each unit.
+
+        Args:
+            times: uint8[units], how often each unit is taken.
+
+        Returns:
+            int64[V].
+        """
         ...
 
 
 def by_count(counts: np.ndarray) -> np.ndarray:
-    """int64[V]: ids by falling count, ties by id."""
+    """Order ids by falling count, ties by id.
+
+    Args:
+        counts: int64[V].
+
+    Returns:
+        int64[V], ids.
+    """
     return np.argsort(-counts, kind="stable")
 
 
@@ -42,9 +60,9 @@ def held_out_curve(
     folds: int = FOLDS,
     seed: int = 0,
 ) -> np.ndarray:
-    """Cross-validated coverage of the k most frequent tokens.
+    """Compute the cross-validated coverage of the k most frequent tokens.
 
-    Units fall into folds at random; each fold is covered with the order of all others.
+    Units are divided into folds at random; each fold is covered with the order of all others.
 
     Args:
         sample: Conversations, or pieces of a corpus.

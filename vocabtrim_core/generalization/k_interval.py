@@ -1,14 +1,15 @@
-"""How well a sample knows k*: an interval for the k* of unlimited text of the same kind.
+"""How well a sample determines k*: an interval for the k* of unlimited text of the same kind.
 
-Three things part the k* of a sample from that of its source.
-- Whole counts: a token is kept when it occurs at least so many times, so k* jumps by all tokens of
-  one count as the sample grows; counts are read as a curve that runs between whole numbers.
-- Bias: chance lifts more rare tokens above the threshold than it drops frequent ones below, and the
-  rarest are not seen at all. On halves of the sample it is about twice as large, so the difference
-  is taken off once. What halves cannot see of it has stayed below half a count on real text
-  (benchmarks/generalize_calibration.py), and widens the interval to that side.
+The k* of a sample differs from that of its source in three ways.
+- Whole counts: a token is kept when it occurs at least so many times, so k* changes by all tokens
+of one count at once as the sample grows. Counts are therefore read as a curve that is continuous
+between whole numbers.
+- Bias: by chance more rare tokens come above the threshold than frequent ones below it, and the
+rarest are not seen at all. On halves of the sample the bias is about twice as large, so the
+difference is subtracted once. The part that halves do not show has stayed below half a count on
+real text (benchmarks/generalize_calibration.py), and widens the interval to that side.
 - Spread, measured by correcting random halves in the same way (by halves of them): halves differ
-  from the whole as the whole does from its source.
+from the sample as the sample does from its source.
 """
 
 from __future__ import annotations
@@ -22,28 +23,42 @@ from vocabtrim_core.generalization.held_out import StabilitySample, held_out_cur
 from vocabtrim_core.tradeoff import TradeOff
 
 Z = 1.96  # of a normal 95 % interval
-RESOLUTION = 0.5  # occurrences: what halves leave of the bias, and the least countable difference
+RESOLUTION = 0.5  # occurrences: bias that halves do not show, and the least difference of counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CountCurve:
-    """How many tokens occur more often than x, for real x: log-linear between half counts.
+    """Number of tokens that occur more than x times, for real x; log-linear between half counts.
 
-    rising: int64[V], the counts in ascending order.
+    Attributes:
+        rising: int64[V], the counts in ascending order.
     """
 
     rising: np.ndarray
 
     @classmethod
     def of(cls, counts: np.ndarray) -> CountCurve:
-        """The curve of int64[V] counts."""
+        """Sort counts.
+
+        Args:
+            counts: int64[V].
+
+        Returns:
+            The curve.
+        """
         return cls(np.sort(counts))
 
     def above(self, occurrences: float) -> float:
-        """Tokens that occur more than `occurrences` times, at least half a token.
+        """Number of tokens that occur more than so many times.
 
-        Below half an occurrence it rises to Chao's estimate of the kinds of tokens there are, seen
+        Below half an occurrence it rises to Chao's estimate of the number of distinct tokens, seen
         or not.
+
+        Args:
+            occurrences: 0 or more; may be infinite.
+
+        Returns:
+            At least 0.5.
         """
         if not np.isfinite(occurrences):
             return 0.5
@@ -53,7 +68,14 @@ class CountCurve:
         return float(upper ** (1 - part) * self._from(whole + 1) ** part)
 
     def level(self, k: float) -> float:
-        """The occurrences that about k tokens exceed; the inverse of `above`, 0 past the seen."""
+        """The number of occurrences that about k tokens exceed; the inverse of `above`.
+
+        Args:
+            k: Number of tokens, above 0.
+
+        Returns:
+            0 where k is above the number of seen tokens.
+        """
         place = min(max(int(np.ceil(k)), 1), len(self.rising))
         whole = int(self.rising[-place])
         if not whole:
@@ -63,7 +85,14 @@ class CountCurve:
         return whole - 0.5 + float(np.clip(part, 0, 1))
 
     def smallest_k(self, floor: float) -> int:
-        """Fewest tokens that cover `floor` (0..1) of the sample itself."""
+        """Fewest tokens that cover a share of the sample itself.
+
+        Args:
+            floor: Coverage, 0..1.
+
+        Returns:
+            1..V.
+        """
         covered = np.cumsum(self.rising[::-1])
         return min(int(np.searchsorted(covered, floor * covered[-1])) + 1, len(covered))
 
@@ -79,7 +108,7 @@ class CountCurve:
 def _parts(
     sample: StabilitySample, draws: int, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Counts of a random half of the units, and of half of those, again and again."""
+    """Counts of a random half of the units and of half of those, `draws` times."""
     units = sample.units
     for _ in range(draws):
         order = rng.permutation(units)
@@ -91,10 +120,10 @@ def _parts(
 
 @dataclass(frozen=True, slots=True)
 class KInterval:
-    """k* of the source as the sample tells it.
+    """An estimate of the k* of the source, from a sample.
 
     Attributes:
-        expected: The estimate, the sample's own k* without its bias.
+        expected: The sample's own k* without its bias.
         low: Lower end at 95 %.
         high: Upper end at 95 %; the largest k allowed where the sample is too small for a bound.
         bounded: Whether the sample is large enough for an upper end.
@@ -114,7 +143,7 @@ def k_interval(
     seed: int | np.random.Generator = 0,
     step: Callable[[], None] = lambda: None,
 ) -> KInterval:
-    """The interval for k* of the text that a sample stands for.
+    """Estimate the interval for k* of the text that a sample stands for.
 
     Args:
         sample: Two units at least (`StabilitySample`).
@@ -124,7 +153,7 @@ def k_interval(
         step: Called after each pair of halves.
 
     Returns:
-        The interval within the bounds of the trade-off, without regard to its own curve.
+        The interval, within the bounds of the trade-off.
     """
     counts = sample.weighted(np.ones(sample.units, np.uint8))
     share = float(tradeoff.least_share(tradeoff.alpha))
@@ -147,12 +176,12 @@ def k_interval(
     curve, least = CountCurve.of(counts), share * counts.sum()
     expected = 2 * curve.above(least) - share_mean
     down = curve.above(least) - curve.above(least + RESOLUTION)
-    # Below one occurrence unseen tokens matter, which halves show too few of.
+    # Below one occurrence unseen tokens matter, and halves show too few of them.
     up = curve.above(max(least - RESOLUTION, 0)) - curve.above(least) if least < 1 else 0
     low, high = expected - down - Z * share_sd, expected + up + Z * share_sd
     bounded = bool(least >= RESOLUTION)
     if tradeoff.floor:
-        # The text that chose covers more than its source would, held-out text less.
+        # In-sample coverage is above that of the source, held-out coverage below.
         inside = 2 * curve.smallest_k(tradeoff.floor) - floor_mean
         outside = np.searchsorted(held_out_curve(sample), tradeoff.floor) + 1
         expected = max(expected, (inside + outside) / 2)

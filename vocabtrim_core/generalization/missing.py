@@ -1,4 +1,4 @@
-"""Missing tokens: what a corpus says that a vocabulary cannot draft (paper section 4.1)."""
+"""Missing tokens: those of a corpus that a vocabulary cannot draft (paper section 4.1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ AROUND = 8  # tokens shown on either side of an example
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Missing tokens of one kind. share: of all tokens of the corpus, 0..1."""
+    """Missing tokens of one kind.
+
+    Attributes:
+        kind: Name of the kind.
+        distinct: Distinct tokens.
+        occurrences: Their occurrences.
+        share: Share of all tokens of the corpus, 0..1.
+    """
 
     kind: str
     distinct: int
@@ -33,7 +40,12 @@ class Group:
 class Missing:
     """Tokens of a corpus outside a vocabulary, the most frequent first (ties: lower id).
 
-    ids, counts: int64[n].  groups: by kind, the largest first.  tokens: all of the corpus.
+    Attributes:
+        name: Of the corpus.
+        tokens: All counted tokens of the corpus.
+        ids: int64[n], the missing ids.
+        counts: int64[n], their occurrences.
+        groups: By kind, the most occurrences first.
     """
 
     name: str
@@ -56,24 +68,46 @@ class Missing:
 def missing(
     counts: TokenCounts, vocabulary: DraftVocabulary, kinds: TokenKinds | None = None
 ) -> Missing:
-    """The tokens of `counts` that `vocabulary` lacks; grouped where their kinds are given."""
-    coverage_on(vocabulary, counts)  # refuses another V and empty counts
-    left = np.where(vocabulary.t2d, 0, counts.counts)
-    ids = np.argsort(-left, kind="stable")[: np.count_nonzero(left)]
+    """List the tokens of a corpus that a vocabulary lacks.
+
+    Args:
+        counts: Counts of the corpus.
+        vocabulary: The draft vocabulary, over the same V.
+        kinds: Kind of every token, None for no groups.
+
+    Returns:
+        The missing tokens.
+
+    Raises:
+        InputError: V differs, or the counts hold no tokens.
+    """
+    coverage_on(vocabulary, counts)  # checks V, and that there are counts
+    missing_counts = np.where(vocabulary.t2d, 0, counts.counts)
+    ids = np.argsort(-missing_counts, kind="stable")[: np.count_nonzero(missing_counts)]
     groups = []
     for code, kind in enumerate(kinds.names if kinds else ()):
         assert kinds is not None
-        of_kind = left[kinds.codes == code]
+        of_kind = missing_counts[kinds.codes == code]
         if of_kind.any():
-            found = int(of_kind.sum())
-            groups.append(Group(kind, int(np.count_nonzero(of_kind)), found, found / counts.tokens))
+            occurrences = int(of_kind.sum())
+            groups.append(
+                Group(
+                    kind, int(np.count_nonzero(of_kind)), occurrences, occurrences / counts.tokens
+                )
+            )
     groups.sort(key=lambda group: (-group.occurrences, group.kind))
-    return Missing(counts.name, counts.tokens, ids, left[ids], tuple(groups))
+    return Missing(counts.name, counts.tokens, ids, missing_counts[ids], tuple(groups))
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One occurrence: the text before, the token, the text after."""
+    """One occurrence of a token with the text around it.
+
+    Attributes:
+        before: Text before, up to AROUND tokens.
+        token: The token.
+        after: Text after, up to AROUND tokens.
+    """
 
     before: str
     token: str
@@ -83,24 +117,37 @@ class Example:
 def examples(
     responses: Responses, ids: Sequence[int] | np.ndarray, tokenizer: Tokenizer, most: int = 3
 ) -> dict[int, tuple[Example, ...]]:
-    """Up to `most` occurrences of each id, in different responses, with the tokens around them."""
+    """Find some occurrences of each id, in different responses.
+
+    Args:
+        responses: The responses.
+        ids: Token ids.
+        tokenizer: Decodes them.
+        most: Occurrences of each id, at most.
+
+    Returns:
+        id to its occurrences, with the tokens around them.
+
+    Raises:
+        InputError: V of the responses is not that of the tokenizer.
+    """
     if responses.vocab_size != tokenizer.vocab_size:
         raise InputError(
             f"The responses have V = {responses.vocab_size:,}, but {tokenizer.name} has "
             f"V = {tokenizer.vocab_size:,}; give the tokenizer that they were counted with."
         )
-    wanted = np.zeros(responses.vocab_size, bool)
-    wanted[np.asarray(ids, np.int64)] = True
-    places = np.flatnonzero(wanted[responses.ids])
+    is_listed = np.zeros(responses.vocab_size, bool)
+    is_listed[np.asarray(ids, np.int64)] = True
+    places = np.flatnonzero(is_listed[responses.ids])
     spans = np.searchsorted(responses.offsets, places, side="right") - 1
     # The first occurrence in each response, then the first few responses of each token.
     _, first = np.unique(np.stack([responses.ids[places], spans]), axis=1, return_index=True)
     chosen: dict[int, list[Example]] = {int(i): [] for i in ids}
     for place, span in zip(places[first].tolist(), spans[first].tolist(), strict=True):
-        found = chosen[int(responses.ids[place])]
-        if len(found) < most:
-            found.append(_example(responses, tokenizer, place, span))
-    return {i: tuple(found) for i, found in chosen.items()}
+        token_examples = chosen[int(responses.ids[place])]
+        if len(token_examples) < most:
+            token_examples.append(_example(responses, tokenizer, place, span))
+    return {i: tuple(token_examples) for i, token_examples in chosen.items()}
 
 
 def _example(responses: Responses, tokenizer: Tokenizer, place: int, span: int) -> Example:
@@ -118,7 +165,13 @@ def _example(responses: Responses, tokenizer: Tokenizer, place: int, span: int) 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A share before and after."""
+    """A share before and after.
+
+    Attributes:
+        name: What is measured, or the corpus.
+        before: 0..1.
+        after: 0..1.
+    """
 
     name: str
     before: float
@@ -127,10 +180,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """What putting tokens into a vocabulary changes.
+    """What adding tokens to a vocabulary changes.
 
-    coverage: on each corpus.  latency_reduction, utility: None without a draft architecture;
-    utility at the coverage of the first corpus.
+    Attributes:
+        vocabulary: The larger vocabulary.
+        added: Number of tokens that are new.
+        coverage: On each corpus.
+        latency_reduction: None without a draft architecture.
+        utility: At the coverage of the first corpus; None without a draft architecture or a corpus.
     """
 
     vocabulary: DraftVocabulary
@@ -147,17 +204,31 @@ def add_tokens(
     architecture: DraftArchitecture | None = None,
     alpha: float = 0.5,
 ) -> Addition:
-    """`vocabulary` with more ids, and its coverage and cost beside those before."""
-    grown = DraftVocabulary.of([*vocabulary.ids.tolist(), *ids], vocabulary.vocab_size)
+    """Add ids to a vocabulary, and compare coverage and cost with those before.
+
+    Args:
+        vocabulary: The draft vocabulary.
+        ids: Ids to add; those already in it are ignored.
+        sets: Counts of the corpora, over the same V.
+        architecture: Shapes of the draft, None without cost.
+        alpha: Weight of coverage in the utility, 0..1.
+
+    Returns:
+        The larger vocabulary with the changes.
+
+    Raises:
+        InputError: An id is outside 0..V-1, V differs, or a corpus holds no tokens.
+    """
+    enlarged = DraftVocabulary.of([*vocabulary.ids.tolist(), *ids], vocabulary.vocab_size)
     coverage = tuple(
-        Change(c.name, coverage_on(vocabulary, c).coverage, coverage_on(grown, c).coverage)
+        Change(c.name, coverage_on(vocabulary, c).coverage, coverage_on(enlarged, c).coverage)
         for c in sets
     )
     cost = utility = None
     if architecture is not None:
-        reductions = (float(architecture.latency_reduction(len(v))) for v in (vocabulary, grown))
+        reductions = (float(architecture.latency_reduction(len(v))) for v in (vocabulary, enlarged))
         cost = Change("latency_reduction", *reductions)
     if cost and coverage:
         ends = ((coverage[0].before, cost.before), (coverage[0].after, cost.after))
         utility = Change("utility", *(alpha * c + (1 - alpha) * r for c, r in ends))
-    return Addition(grown, len(grown) - len(vocabulary), coverage, cost, utility)
+    return Addition(enlarged, len(enlarged) - len(vocabulary), coverage, cost, utility)

@@ -1,4 +1,4 @@
-"""How k* moves with the sample it is chosen from (paper figure 3), and how well it is known."""
+"""How k* varies with the sample it is chosen from (paper figure 3), and how certain it is."""
 
 from __future__ import annotations
 
@@ -23,20 +23,37 @@ Progress = Callable[..., None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
-    """Counts by piece of a corpus as a sample: coarser than conversations, but of any corpus."""
+    """Counts by piece of a corpus as a sample: coarser than conversations.
+
+    They are stored whenever a corpus is counted in this workspace.
+
+    Attributes:
+        shards: Counts by piece.
+        vocab_size: V.
+    """
 
     shards: ShardCounts
     vocab_size: int
 
     @property
     def conversations(self) -> int:
+        """See `StabilitySample.conversations`."""
         return int(self.shards.conversations.sum())
 
     @property
     def units(self) -> int:
+        """See `StabilitySample.units`."""
         return len(self.shards)
 
     def weighted(self, times: np.ndarray) -> np.ndarray:
+        """Count ids with a weight for each piece, as `StabilitySample.weighted`.
+
+        Args:
+            times: uint8[pieces], how often each piece is taken.
+
+        Returns:
+            int64[V].
+        """
         return self.shards.total(self.vocab_size, times.astype(np.int64))
 
 
@@ -64,7 +81,13 @@ def best_sample(
 
 @dataclass(frozen=True, slots=True)
 class HeldOutCoverage:
-    """Coverage of text that had no part in the choice, 0..1. low, high: None from pieces."""
+    """Coverage of text that did not choose the tokens.
+
+    Attributes:
+        value: 0..1.
+        low: Lower end at 95 %; None from pieces.
+        high: Upper end at 95 %; None from pieces.
+    """
 
     value: float
     low: float | None
@@ -72,7 +95,7 @@ class HeldOutCoverage:
 
     @property
     def interval(self) -> CoverageInterval | None:
-        """With its interval, where there is one."""
+        """The coverage with its interval; None from pieces."""
         if self.low is None or self.high is None:
             return None
         return CoverageInterval(self.value, self.low, self.high)
@@ -85,7 +108,7 @@ def held_out_of(
     pieces: ShardCounts | None,
     seed: int = 0,
 ) -> HeldOutCoverage | None:
-    """Coverage of the k most frequent tokens held out, as well as what is at hand allows.
+    """Estimate the held-out coverage of the k most frequent tokens from what is stored.
 
     Args:
         counts: Of the corpus that chooses.
@@ -95,12 +118,12 @@ def held_out_of(
         seed: Of the folds.
 
     Returns:
-        From conversations where there are two, else from eight pieces or more, without an interval;
-        None where neither is at hand.
+        From conversations where there are two, else from LEAST_PIECES pieces or more, without an
+        interval; None where neither is stored.
     """
     if responses is not None and responses.conversations > 1 and responses.tokens:
-        found = held_out_coverage(responses, k, counts=counts.counts, seed=seed)
-        return HeldOutCoverage(found.value, found.low, found.high)
+        interval = held_out_coverage(responses, k, counts=counts.counts, seed=seed)
+        return HeldOutCoverage(interval.value, interval.low, interval.high)
     if pieces is None or len(pieces) < LEAST_PIECES:
         return None
     curve = held_out_curve(Pieces(pieces, counts.vocab_size), seed=seed)
@@ -135,7 +158,7 @@ class Stability:
         return round((self.k.high - self.k.low) / 2)
 
     def sentence(self) -> str:
-        """What to tell people."""
+        """The result in one or two sentences, for people."""
         start = f"With your {self.conversations:,} conversations k* = {self.k.value:,.0f}; "
         if self.bounded:
             text = start + (
@@ -163,7 +186,7 @@ def stability(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Stability:
-    """Choose k* again from subsamples without replacement, and bound it from random halves.
+    """Choose k* again from subsamples without replacement, and its interval from random halves.
 
     Args:
         sample: Conversations, or pieces of a corpus.
@@ -186,42 +209,44 @@ def stability(
             "An interval needs two conversations with counted tokens at least, but there are "
             f"{units}; add conversations."
         )
-    each = sample.conversations / units
-    wanted = _units(sizes, units, each, sample.conversations)
+    per_unit = sample.conversations / units
+    unit_counts = _units(sizes, units, per_unit, sample.conversations)
     rng = np.random.default_rng(seed)
-    total, done = len(wanted) * repeats + draws, 0
+    total, done = len(unit_counts) * repeats + draws, 0
 
-    def step(what: str, number: int = 1) -> None:
+    def step(message: str, number: int = 1) -> None:
         nonlocal done
         done = min(done + number, total)
         if progress:
-            progress(done, total, what)
+            progress(done, total, message)
 
-    whole = _again(tradeoff, sample.weighted(np.ones(units, np.uint8)))
-    best = whole.optimum.k
-    ks = np.full((len(wanted), repeats), best, np.int64)
-    for row, number in enumerate(wanted):
+    of_all = _again(tradeoff, sample.weighted(np.ones(units, np.uint8)))
+    best = of_all.optimum.k
+    ks = np.full((len(unit_counts), repeats), best, np.int64)
+    for row, number in enumerate(unit_counts):
         for column in range(repeats if number < units else 0):
             chosen = np.zeros(units, np.uint8)
             chosen[rng.choice(units, number, replace=False)] = 1
             ks[row, column] = _again(tradeoff, sample.weighted(chosen)).optimum.k
-            step(f"subsamples of {round(number * each):,} conversations")
-    done = len(wanted) * repeats
+            step(f"subsamples of {round(number * per_unit):,} conversations")
+    done = len(unit_counts) * repeats
     source = k_interval(
         sample, tradeoff, draws=draws, seed=rng, step=lambda: step("random halves", 2)
     )
     return Stability(
-        np.round(np.array(wanted) * each).astype(np.int64),
+        np.round(np.array(unit_counts) * per_unit).astype(np.int64),
         ks,
         CoverageInterval(best, min(source.low, best), max(source.high, best)),
         source.expected,
         source.bounded,
-        int(whole.curve.sorted_counts[best - 1]),
+        int(of_all.curve.sorted_counts[best - 1]),
         sample.conversations,
     )
 
 
-def _units(sizes: Sequence[int] | None, units: int, each: float, conversations: int) -> list[int]:
+def _units(
+    sizes: Sequence[int] | None, units: int, per_unit: float, conversations: int
+) -> list[int]:
     """Numbers of units to draw, ascending, all of them last."""
     if sizes is None:
         steps = [b * 10**e for e in range(2, 9) for b in (1, 2, 5)]
@@ -230,10 +255,10 @@ def _units(sizes: Sequence[int] | None, units: int, each: float, conversations: 
         raise InputError(
             f"Sample sizes must lie within 1..{conversations:,}, the conversations there are."
         )
-    return sorted({min(max(round(s / each), 1), units) for s in sizes} | {units})
+    return sorted({min(max(round(s / per_unit), 1), units) for s in sizes} | {units})
 
 
 def _again(tradeoff: TradeOff, counts: np.ndarray) -> TradeOff:
-    """The same question about other counts."""
+    """The same objective over other counts."""
     t = tradeoff
     return TradeOff(CoverageCurve.of(counts), t.architecture, t.alpha, t.floor, t.k_min, t.k_max)

@@ -1,6 +1,6 @@
-"""How far to trust a coverage: intervals over conversations, and coverage held out.
+"""How certain a coverage is: intervals over conversations, and held-out coverage.
 
-Conversations are what is resampled, never tokens, since the tokens of one answer belong together.
+Conversations are resampled, never tokens, since the tokens of one answer depend on each other.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class CoverageInterval:
-    """An estimate with its interval at LEVEL."""
+    """An estimate with its interval at LEVEL.
+
+    Attributes:
+        value: The estimate.
+        low: Lower end.
+        high: Upper end.
+    """
 
     value: float
     low: float
@@ -29,11 +35,14 @@ class CoverageInterval:
 def unseen_mass(counts: np.ndarray) -> float:
     """Good-Turing estimate of the chance that the next token is a new one: N1 / N.
 
-    Takes tokens for independent, so it is a lower bound on real text; `unseen.unseen` is the
+    It takes tokens as independent, so it is a lower bound on real text; `unseen.unseen` is the
     estimate to show.
 
     Args:
         counts: int64[V], not all zero.
+
+    Returns:
+        0..1.
     """
     return float(np.count_nonzero(counts == 1) / counts.sum())
 
@@ -61,7 +70,15 @@ def coverage_interval(responses: Responses, kept: np.ndarray) -> CoverageInterva
 
 @dataclass(frozen=True, slots=True)
 class DomainCoverage:
-    """Coverage of the conversations that carry one label. interval: None for one of them alone."""
+    """Coverage of the conversations with one label.
+
+    Attributes:
+        domain: The label.
+        conversations: Conversations with it.
+        tokens: Their counted tokens.
+        coverage: 0..1.
+        interval: None for a single conversation.
+    """
 
     domain: str
     conversations: int
@@ -95,9 +112,20 @@ def held_out_by_domain(
     folds: int = 10,
     seed: int = 0,
 ) -> list[DomainCoverage]:
-    """Coverage per domain label of the text that chose the tokens, held out.
+    """Held-out coverage per domain label, of the text that chooses the tokens.
 
-    Arguments, result and errors as for `held_out_coverage` and `coverage_by_domain`.
+    Args:
+        responses: The conversations that choose, or a random part of them.
+        k: Tokens kept.
+        counts: int64[V] of the whole corpus, where the responses are a part of it.
+        folds: Number of folds, at most that of conversations.
+        seed: Of the folds.
+
+    Returns:
+        One row per label in the order of first appearance, conversations without a label last.
+
+    Raises:
+        InputError: Fewer than two conversations.
     """
     return _by_domain(responses, _held_out_hits(responses, k, counts, folds, seed))
 
@@ -139,11 +167,11 @@ def _held_out_hits(
     number, at = responses.conversations, responses.conversation_offsets()
     folds = min(folds, number)
     fold = np.random.default_rng(seed).permutation(number) % folds
-    everything = responses.counts() if counts is None else counts
+    all_counts = responses.counts() if counts is None else counts
     kept = np.zeros((folds, responses.vocab_size), bool)
-    for each in range(folds):
-        others = everything - responses.weighted((fold == each).view(np.uint8))
-        kept[each, np.argsort(-others, kind="stable")[:k]] = True
+    for fold_number in range(folds):
+        others = all_counts - responses.weighted((fold == fold_number).view(np.uint8))
+        kept[fold_number, np.argsort(-others, kind="stable")[:k]] = True
     return hits_of_folds(responses.ids, at, kept, fold)
 
 
@@ -164,8 +192,12 @@ def _by_domain(responses: Responses, hits: np.ndarray) -> list[DomainCoverage]:
 class Optimism:
     """In-sample against held-out coverage, from repeated random halves of the conversations.
 
-    ks: int64[points]; in_sample, held_out: float64[repeats, points] coverage of the half that
-    chose the vocabulary and of the other half. Choosing on all conversations is less optimistic.
+    Choosing on all conversations is less optimistic than choosing on half of them.
+
+    Attributes:
+        ks: int64[points].
+        in_sample: float64[repeats, points], coverage of the half that chose the vocabulary.
+        held_out: float64[repeats, points], coverage of the other half.
     """
 
     ks: np.ndarray
@@ -192,18 +224,18 @@ def optimism(responses: Responses, repeats: int = 10, points: int = 60, seed: in
     n, size = responses.conversations, responses.vocab_size
     ks = np.unique(np.geomspace(1, size, points).astype(np.int64))
     rng = np.random.default_rng(seed)
-    everything = responses.counts()
+    all_counts = responses.counts()
     inside, outside = np.empty((repeats, len(ks))), np.empty((repeats, len(ks)))
     for i in range(repeats):
         half = np.zeros(n, np.uint8)
         half[rng.choice(n, n // 2, replace=False)] = 1
         chosen = responses.weighted(half)
-        other = everything - chosen
-        if not chosen.any() or not other.any():
+        remaining = all_counts - chosen
+        if not chosen.any() or not remaining.any():
             raise InputError("One half of the conversations holds no tokens; count more of them.")
         order = np.argsort(-chosen, kind="stable")
         inside[i] = (np.cumsum(chosen[order]) / chosen.sum())[ks - 1]
-        outside[i] = (np.cumsum(other[order]) / other.sum())[ks - 1]
+        outside[i] = (np.cumsum(remaining[order]) / remaining.sum())[ks - 1]
     return Optimism(ks, inside, outside)
 
 
@@ -232,7 +264,14 @@ def ratio_interval(hits: np.ndarray, sizes: np.ndarray) -> CoverageInterval:
 
 
 def need_two(responses: Responses) -> None:
-    """InputError unless there are two conversations and tokens in them."""
+    """Check that there are enough conversations for an interval.
+
+    Args:
+        responses: The conversations.
+
+    Raises:
+        InputError: There are fewer than two conversations, or no tokens in them.
+    """
     if responses.conversations < 2 or not responses.tokens:
         raise InputError(
             "An interval needs two conversations with counted tokens at least, but there are "

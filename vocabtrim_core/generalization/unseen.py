@@ -1,9 +1,9 @@
-"""How much of the text to come is made of tokens that the counts have never seen.
+"""The share of future text that is made of tokens the counts have never seen.
 
-The share of a *new conversation's* tokens is what matters, and each conversation counted can stand
-for the new one: its tokens that no other conversation has. A rare token comes in clumps, so this is
-more than Good-Turing's N1 / N, which takes tokens for independent of each other (on real text it
-came to less than half of the truth) and is given as a lower bound where nothing else can be said.
+The estimate is for a *new conversation*. Each counted conversation can stand for the new one, by
+its tokens that no other conversation has. Rare tokens come in clusters, so this is more than
+Good-Turing's N1 / N, which takes tokens as independent (on real text it came to less than half of
+the truth). That one is given as a lower bound where nothing else is stored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vocabtrim_core.counting.shard_counts import ShardCounts
 from vocabtrim_core.generalization.uncertainty import LEVEL, need_two, unseen_mass
 
 Basis = Literal["conversations", "pieces", "tokens"]
-LEAST_PIECES = 8  # to stand for a corpus when each is left out in turn
+LEAST_PIECES = 8  # fewest pieces for an estimate that leaves out each in turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +42,34 @@ class Unseen:
     basis: Basis
 
     def words(self, name: str = "the same kind") -> str:
-        """One sentence.
+        """Write the estimate as one sentence.
 
         Args:
             name: Of the counted text.
+
+        Returns:
+            The sentence.
         """
         share = f"{self.value:.3%}"
-        rest = f"of the tokens of new conversations of {name} will be ones never seen here"
+        claim = f"of the tokens of new conversations of {name} will be ones never seen here"
         if self.basis == "tokens":
             return (
-                f"At least {share} {rest} (estimated; a lower bound by Good-Turing: the "
+                f"At least {share} {claim} (estimated; a lower bound by Good-Turing: the "
                 "conversations themselves are not at hand)."
             )
         if self.basis == "pieces":
             return (
-                f"About {share} {rest} (estimated from pieces of the corpus; less if its topics "
+                f"About {share} {claim} (estimated from pieces of the corpus; less if its topics "
                 "stand in blocks)."
             )
         assert self.low is not None
-        return f"{share} ({self.low:.3%} to {self.high:.3%}) {rest} (estimated)."
+        return f"{share} ({self.low:.3%} to {self.high:.3%}) {claim} (estimated)."
 
 
 def unseen(
     counts: np.ndarray, responses: Responses | None = None, pieces: ShardCounts | None = None
 ) -> Unseen:
-    """The best estimate that the material at hand allows.
+    """Compute the best estimate that the stored data allows.
 
     Args:
         counts: int64[V] of the whole corpus, not all zero.
@@ -98,21 +101,25 @@ def unseen_in_new_conversation(responses: Responses, counts: np.ndarray | None =
     """
     need_two(responses)
     at = responses.conversation_offsets()
-    who, often = owners(responses.ids, at, responses.vocab_size)
+    conversation_of, occurrences = owners(responses.ids, at, responses.vocab_size)
     if counts is not None:
-        who[:, counts > responses.counts()] = -2
+        conversation_of[:, counts > responses.counts()] = -2
     number, tokens = responses.conversations, responses.tokens
-    alone = np.flatnonzero((who[0] >= 0) & (who[1] < 0))
-    new = np.bincount(who[0, alone], weights=often[0, alone], minlength=number)
+    alone = np.flatnonzero((conversation_of[0] >= 0) & (conversation_of[1] < 0))
+    new = np.bincount(conversation_of[0, alone], weights=occurrences[0, alone], minlength=number)
     share = float(new.sum() / tokens)
     if not new.any():
         return Unseen(0.0, 0.0, 0.0, "conversations")
-    # The estimate varies with the conversations, and so does what they leave unseen: with the
-    # chance of a token to occur in none, which those that occur in two tell (as for Good-Turing).
-    shared = np.flatnonzero(who[1] >= 0)
-    pairs, which = np.unique(who[:, shared], axis=1, return_inverse=True)
-    both = [np.bincount(which, weights=o, minlength=pairs.shape[1]) for o in often[:, shared]]
-    squares = ((new - share * np.diff(at)) ** 2).sum() + 2 * (both[0] * both[1]).sum()
+    # Two sources of variance: the conversations themselves, and what they leave unseen. Tokens in
+    # exactly two conversations estimate the second one (as for Good-Turing).
+    shared = np.flatnonzero(conversation_of[1] >= 0)
+    pairs, pair_index = np.unique(conversation_of[:, shared], axis=1, return_inverse=True)
+    pair_occurrences = [
+        np.bincount(pair_index, weights=o, minlength=pairs.shape[1]) for o in occurrences[:, shared]
+    ]
+    squares = ((new - share * np.diff(at)) ** 2).sum() + 2 * (
+        pair_occurrences[0] * pair_occurrences[1]
+    ).sum()
     reach = stdtrit(number - 1, (1 + LEVEL) / 2) * np.sqrt(squares) / tokens / share
     low, high = share * np.exp(-reach), share * np.exp(reach)
     return Unseen(share, float(low), min(float(high), 1.0), "conversations")
@@ -123,5 +130,8 @@ def _unseen_in_new_piece(pieces: ShardCounts, counts: np.ndarray) -> float:
 
     Each conversation of a piece is compared with all other pieces, so this is the share in a new
     conversation for a corpus that is smaller by one piece.
+
+    Returns:
+        0..1.
     """
     return float(pieces.counts[pieces.counts == counts[pieces.ids]].sum() / counts.sum())

@@ -1,1 +1,1 @@
-"""Vocabularies beyond top-k."""
+"""Draft vocabularies beyond the k most frequent tokens."""

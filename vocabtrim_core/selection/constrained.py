@@ -1,4 +1,7 @@
-"""A vocabulary made to measure: a mix of corpora, wishes, a floor on every corpus, each priced."""
+"""A vocabulary under constraints: a mix of corpora, tokens to keep, a floor on every corpus.
+
+The cost of each constraint is computed.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,21 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """What a vocabulary is to be.
+    """The constraints of a vocabulary; shares in 0..1.
 
-    weights: traffic share per corpus.  k: its size, None for the utility optimum of alpha.
-    floor: least coverage of the mix; floor_everywhere: of every corpus. Shares in 0..1.
-    wishes: tokens to keep; excluded: int64 ids to drop; multiple: the size is rounded up to it.
+    Attributes:
+        sets: Counts per corpus, over the same V.
+        weights: Share of the traffic per corpus; any scale.
+        architecture: Shapes of the draft.
+        alpha: Weight of coverage in the utility.
+        floor: Least coverage of the mix.
+        floor_everywhere: Least coverage of every corpus, None for none.
+        k: Size of the vocabulary; None for the optimum of the utility.
+        k_min: Smallest k of the search.
+        k_max: Largest k of the search, None for V.
+        wishes: Sets of tokens to keep.
+        excluded: int64 ids to leave out, None for none.
+        multiple: The size is rounded up to a multiple of this.
     """
 
     sets: Sequence[TokenCounts]
@@ -44,9 +57,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ConstraintCost:
-    """What one part of a demand costs beside the others: the result with it minus without it.
+    """What one constraint costs beside the others: the result with it minus the one without it.
 
-    tokens: how many it names; moved: how many of these are in (excluded: out) because of it alone.
+    Attributes:
+        name: Of the constraint.
+        tokens: Number of tokens it names.
+        moved: How many of these are in (for excluded: out) only because of it.
+        k: Difference of the sizes.
+        utility: Difference of the utilities.
     """
 
     name: str
@@ -58,11 +76,16 @@ class ConstraintCost:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """The vocabulary of a demand.
+    """The vocabulary that solves a problem.
 
-    choice: at the coverage of the mix.  plain: the same without wishes, exclusions, multiple and
-    floor everywhere.  coverages: on each corpus.  worst: with a floor everywhere, the smallest
-    vocabulary found that reaches it whatever its utility, and the proof how small any can be.
+    Attributes:
+        vocabulary: The draft vocabulary.
+        choice: Its trade-off at the coverage of the mix.
+        plain: The trade-off without wishes, exclusions, multiple and floor everywhere.
+        coverages: Coverage on each corpus.
+        prices: Cost of each constraint.
+        worst: With a floor everywhere: the smallest vocabulary found that reaches it, whatever its
+            utility, with a lower bound on the size of any. None without.
     """
 
     vocabulary: DraftVocabulary
@@ -74,22 +97,33 @@ class Result:
 
 
 def solve(demand: Problem) -> Result:
-    """The vocabulary that meets a demand with the best utility; exact but for floor_everywhere.
+    """Find the vocabulary with the best utility under the constraints.
 
-    Utility adds up token by token, so every token that pays for itself is in; what floors still
-    lack is filled by `worst_domain`. InputError when the demand cannot be met.
+    Utility is a sum over tokens, so every token that raises it is in. Tokens that floors still need
+    are added by `worst_domain`. The result is exact except for `floor_everywhere`.
+
+    Args:
+        demand: The constraints.
+
+    Returns:
+        The vocabulary, its coverages and the cost of each constraint.
+
+    Raises:
+        InputError: The constraints contradict each other or cannot be met.
     """
     frequencies = mix(demand.sets, demand.weights)
     choice, price = partial(_choice, demand, frequencies), partial(_price, demand, frequencies)
-    # A floor everywhere is priced beside all the rest; the rest without it, which is far quicker.
+    # A floor everywhere is priced beside the other constraints, these without it, which is faster.
     free = replace(demand, floor_everywhere=None)
-    kept, worst = _by_rules(free, frequencies), None
-    prices = [price(*part, kept, _by_rules(others, frequencies)) for part, others in _less(free)]
-    vocabulary = kept
+    without_floor, worst = _by_rules(free, frequencies), None
+    prices = [
+        price(*part, without_floor, _by_rules(others, frequencies)) for part, others in _less(free)
+    ]
+    vocabulary = without_floor
     if demand.floor_everywhere is not None:
-        vocabulary, worst = _with_floor(demand, demand.floor_everywhere, kept, frequencies)
+        vocabulary, worst = _with_floor(demand, demand.floor_everywhere, without_floor, frequencies)
         name = f"{demand.floor_everywhere:g} on every corpus"
-        prices.append(price(name, vocabulary.gained(kept), vocabulary, kept))
+        prices.append(price(name, vocabulary.gained(without_floor), vocabulary, without_floor))
     plain = replace(free, wishes=(), excluded=None, multiple=1)
     return Result(
         vocabulary,
@@ -102,7 +136,14 @@ def solve(demand: Problem) -> Result:
 
 
 def about(demand: Problem) -> str:
-    """How such a vocabulary came about, in a few words: for manifests and reports."""
+    """Describe in a few words how a vocabulary was chosen, for manifests and reports.
+
+    Args:
+        demand: The constraints.
+
+    Returns:
+        A phrase without a final stop.
+    """
     total = sum(demand.weights)
     parts = [
         f"{weight / total:.0%} {counts.name}"
@@ -120,14 +161,27 @@ def about(demand: Problem) -> str:
 
 
 def constraint_costs(demand: Problem, wishes: Sequence[Wish]) -> tuple[ConstraintCost, ...]:
-    """What each of these wishes would cost beside a demand without it (floors everywhere apart)."""
+    """Compute what further wishes would cost, each alone, without a floor on every corpus.
+
+    Args:
+        demand: The constraints besides them.
+        wishes: The wishes.
+
+    Returns:
+        One cost per wish.
+
+    Raises:
+        InputError: The constraints contradict each other or cannot be met.
+    """
     frequencies = mix(demand.sets, demand.weights)
     demand = replace(demand, floor_everywhere=None)
-    left = _by_rules(demand, frequencies)
-    kept = (_by_rules(replace(demand, wishes=(*demand.wishes, w)), frequencies) for w in wishes)
+    without = _by_rules(demand, frequencies)
+    with_wish = (
+        _by_rules(replace(demand, wishes=(*demand.wishes, w)), frequencies) for w in wishes
+    )
     return tuple(
-        _price(demand, frequencies, wish.name, wish.ids, with_it, left)
-        for wish, with_it in zip(wishes, kept, strict=True)
+        _price(demand, frequencies, wish.name, wish.ids, with_it, without)
+        for wish, with_it in zip(wishes, with_wish, strict=True)
     )
 
 
@@ -144,18 +198,18 @@ def _price(
     frequencies: np.ndarray,
     name: str,
     ids: np.ndarray,
-    kept: DraftVocabulary,
-    left: DraftVocabulary,
+    with_part: DraftVocabulary,
+    without_part: DraftVocabulary,
 ) -> ConstraintCost:
-    """What a part of a demand changes: `kept` with it, `left` without."""
-    changed = np.setxor1d(kept.ids, left.ids, assume_unique=True)
-    ours, theirs = (_choice(demand, frequencies, v) for v in (kept, left))
+    """The cost of a part of a problem: `with_part` minus `without_part`."""
+    changed = np.setxor1d(with_part.ids, without_part.ids, assume_unique=True)
+    own, other = (_choice(demand, frequencies, v) for v in (with_part, without_part))
     moved = int(np.isin(ids, changed).sum())
-    return ConstraintCost(name, len(ids), moved, ours.k - theirs.k, ours.utility - theirs.utility)
+    return ConstraintCost(name, len(ids), moved, own.k - other.k, own.utility - other.utility)
 
 
 def _less(demand: Problem) -> Iterator[tuple[tuple[str, np.ndarray], Problem]]:
-    """Every part of a demand, as (name, ids), and the demand without it."""
+    """Every part of a problem, as (name, ids), and the problem without it."""
     for i, wish in enumerate(demand.wishes):
         wishes = demand.wishes[:i] + demand.wishes[i + 1 :]
         yield (wish.name, wish.ids), replace(demand, wishes=wishes)
@@ -171,7 +225,7 @@ def _rules(demand: Problem) -> Rules:
 
 
 def _by_rules(demand: Problem, frequencies: np.ndarray) -> DraftVocabulary:
-    """The vocabulary of a demand without a floor on every corpus."""
+    """The vocabulary of a problem without a floor on every corpus."""
     ruled = apply_rules(frequencies, _rules(demand))
     return ruled.vocabulary(demand.k or _optimum(demand, ruled))
 
@@ -184,25 +238,22 @@ def _optimum(demand: Problem, ruled: RuledCurve) -> int:
 
 
 def _with_floor(
-    demand: Problem, floor: float, kept: DraftVocabulary, frequencies: np.ndarray
+    demand: Problem, floor: float, without_floor: DraftVocabulary, frequencies: np.ndarray
 ) -> tuple[DraftVocabulary, WorstDomain]:
-    """The vocabulary of a demand with a floor on every corpus, and the smallest one for it.
-
-    kept: what the demand without the floor gives.
-    """
+    """The vocabulary with a floor on every corpus, and the smallest one that reaches it."""
     rules = _rules(demand)
     smallest = worst_domain(
         demand.sets, floor, replace(rules, multiple=1), demand.k or demand.k_max
     )
-    if all(coverage_on(kept, counts).coverage >= floor for counts in demand.sets):
-        return kept, smallest
+    if all(coverage_on(without_floor, counts).coverage >= floor for counts in demand.sets):
+        return without_floor, smallest
     if demand.k:
-        kept_rules = replace(rules, protected=rules.protected | _ids(smallest.vocabulary))
-        return apply_rules(frequencies, kept_rules).vocabulary(demand.k), smallest
+        wider_rules = replace(rules, protected=rules.protected | _ids(smallest.vocabulary))
+        return apply_rules(frequencies, wider_rules).vocabulary(demand.k), smallest
     ruled = apply_rules(frequencies, replace(rules, multiple=1))
-    paying = _ids(ruled.vocabulary(_optimum(demand, ruled)))
-    kept_rules = replace(rules, protected=rules.protected | paying)
-    return worst_domain(demand.sets, floor, kept_rules, demand.k_max).vocabulary, smallest
+    profitable = _ids(ruled.vocabulary(_optimum(demand, ruled)))
+    wider_rules = replace(rules, protected=rules.protected | profitable)
+    return worst_domain(demand.sets, floor, wider_rules, demand.k_max).vocabulary, smallest
 
 
 def _ids(vocabulary: DraftVocabulary) -> frozenset[int]:

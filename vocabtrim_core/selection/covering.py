@@ -1,8 +1,8 @@
-"""A floor on every corpus: a small vocabulary that reaches it, and a proof of how small any can be.
+"""A floor on every corpus: a small vocabulary that reaches it, and a bound on the smallest size.
 
 The problem: minimise |D| subject to sum over t in D of p_c(t) >= floor for every corpus c, where D
-holds the protected and none of the excluded tokens. It is a covering integer program, NP-hard in
-general, but its dual has one weight per corpus, and few corpora make that easy.
+holds the protected and none of the excluded tokens. This is a covering integer program, NP-hard in
+general. Its dual has one weight per corpus, so it is easy for few corpora.
 """
 
 from __future__ import annotations
@@ -19,18 +19,22 @@ from vocabtrim_core.selection.selection import apply_rules, shares
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 ROUNDS = 100
-CLOSE = 5e-4  # of the proved least size: near enough to stop
-SLACK = 1e-12  # a floor counts as reached within rounding
+CLOSE = 5e-4  # relative gap to the lower bound at which the search stops
+SLACK = 1e-12  # rounding error within which a floor is reached
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorstDomain:
-    """A vocabulary that reaches a floor on every corpus, and how close to the smallest it is.
+    """A vocabulary that reaches a floor on every corpus, and how close it is to the smallest.
 
-    coverages: float64[corpora].  smallest_k: its size before rounding up to the rules' multiple.
-    least_k: no vocabulary smaller than this reaches the floor everywhere under the rules.
-    top_k_worst: the worst coverage of the pooled top-k of the same size under the same rules;
-    top_k_needed: the size at which that one too reaches the floor everywhere.
+    Attributes:
+        vocabulary: The draft vocabulary.
+        floor: The floor, 0..1.
+        coverages: float64[corpora], its coverages.
+        smallest_k: Its size before rounding up to the rules' multiple.
+        least_k: Lower bound: no smaller vocabulary reaches the floor everywhere under the rules.
+        top_k_worst: Worst coverage of the pooled top k of the same size under the same rules.
+        top_k_needed: Size at which the pooled top k reaches the floor everywhere.
     """
 
     vocabulary: DraftVocabulary
@@ -48,15 +52,26 @@ def worst_domain(
     rules: Rules | None = None,
     k_max: int | None = None,
 ) -> WorstDomain:
-    """The smallest vocabulary found whose coverage on every corpus is at least `floor`.
+    """Find a small vocabulary whose coverage on every corpus is at least a floor.
 
     For any weights w on the corpora (adding up to 1), a D that satisfies every corpus satisfies
-    their w-mix, so the tokens that reach the floor on the mix bound |D| from below; and the mix's
-    top tokens, taken until every corpus is satisfied, are a solution. Weights move towards the
-    corpora that lag (multiplicative updates), the best solution and the best bound are kept, and
-    tokens that no corpus needs are dropped at last.
+    their w-mix. So the number of tokens that reach the floor on the mix is a lower bound of |D|,
+    and the mix's top tokens, taken until every corpus is satisfied, are a solution. Weights move
+    towards the corpora below the floor (multiplicative updates). The best solution and the best
+    bound are kept, and at the end tokens that no corpus needs are dropped.
 
-    InputError, naming the corpus, when the floor is out of reach under the rules and k_max.
+    Args:
+        sets: Counts per corpus, over the same V.
+        floor: Least coverage of every corpus, above 0 and at most 1.
+        rules: Protected and excluded tokens, and the multiple; None for no rules.
+        k_max: Largest size, None for V.
+
+    Returns:
+        The smallest vocabulary found, with the lower bound.
+
+    Raises:
+        InputError: The floor is out of range, or out of reach under the rules and k_max; the
+            message names the corpus.
     """
     if not 0 < floor <= 1:
         raise InputError(f"The floor must lie above 0 and at most 1, but it is {floor}.")
@@ -67,36 +82,43 @@ def worst_domain(
     _refuse_unless(sets, p[:, tiers < EXCLUDED].sum(axis=1), floor, "without the excluded tokens")
     free = np.flatnonzero((tiers == FREE) & p.any(axis=0))
     base = p[:, protected].sum(axis=1)
-    picked, least, weights = _search(p[:, free], base, floor - SLACK)
-    picked = _drop_surplus(picked, p[:, free], base, floor - SLACK)
-    ids = np.concatenate([protected, free[picked]])
-    # What fills the size up, or stands where it is cut: by the mix that proves the bound.
-    rest = np.lexsort((-(weights @ p), tiers))[: np.count_nonzero(tiers < EXCLUDED)]
+    columns, least_size, weights = _search(p[:, free], base, floor - SLACK)
+    columns = _drop_surplus(columns, p[:, free], base, floor - SLACK)
+    ids = np.concatenate([protected, free[columns]])
+    # The order in which ids fill the size up or are cut: by the mix that proves the bound.
+    fill_order = np.lexsort((-(weights @ p), tiers))[: np.count_nonzero(tiers < EXCLUDED)]
     if k_max is not None and max(len(ids), 1) > k_max:
-        first = rest[:k_max]
+        first_k = fill_order[:k_max]
         where = f"within k = {k_max:,} (the smallest vocabulary found has {len(ids):,} tokens)"
-        _refuse_unless(sets, p[:, first].sum(axis=1), floor, where)
+        _refuse_unless(sets, p[:, first_k].sum(axis=1), floor, where)
     pooled = apply_rules(np.sum([c.counts for c in sets], axis=0), rules)
-    rest = rest[np.isin(rest, ids, invert=True, assume_unique=True)]
+    fill_order = fill_order[np.isin(fill_order, ids, invert=True, assume_unique=True)]
     size = pooled.padded(max(len(ids), 1))
-    kept = np.concatenate([ids, rest[: size - len(ids)]])
+    selected = np.concatenate([ids, fill_order[: size - len(ids)]])
     by_rank = np.cumsum(p[:, pooled.curve.order], axis=1)
     reached = max(int(np.searchsorted(row, floor - SLACK)) + 1 for row in by_rank)
     return WorstDomain(
-        DraftVocabulary(np.sort(kept), p.shape[1]),
+        DraftVocabulary(np.sort(selected), p.shape[1]),
         floor,
-        p[:, kept].sum(axis=1),
+        p[:, selected].sum(axis=1),
         len(ids),
-        len(protected) + least,
+        len(protected) + least_size,
         float(by_rank[:, size - 1].min()),
         min(max(reached, pooled.smallest_k), pooled.largest_k),
     )
 
 
 def _search(p: np.ndarray, base: np.ndarray, target: float) -> tuple[np.ndarray, int, np.ndarray]:
-    """(columns of the best solution, proved least number, the mix that proves it).
+    """Search a small solution and a lower bound.
 
-    p: float64[corpora, columns], what each token adds; base: float64[corpora], what is there.
+    Args:
+        p: float64[corpora, columns], coverage that each token adds.
+        base: float64[corpora], coverage of the protected tokens.
+        target: The floor.
+
+    Returns:
+        Columns of the best solution, lower bound of their number, weights of the mix that proves
+        it.
     """
     best = np.arange(p.shape[1])
     weights = proof = np.full(len(p), 1 / len(p))
@@ -107,7 +129,7 @@ def _search(p: np.ndarray, base: np.ndarray, target: float) -> tuple[np.ndarray,
         order = _top(weights @ p, len(best))
         covered = np.cumsum(p[:, order], axis=1)
         covered += base[:, None]
-        # No more than len(best): the mix's top tokens cover as much of it as any solution does.
+        # At most len(best), since the mix's top tokens cover as much of it as any solution.
         enough = int(np.searchsorted(weights @ covered, target)) + 1
         if weights @ base >= target:
             enough = 0
@@ -126,7 +148,7 @@ def _search(p: np.ndarray, base: np.ndarray, target: float) -> tuple[np.ndarray,
 
 
 def _top(scores: np.ndarray, count: int) -> np.ndarray:
-    """int64[count]: columns by falling score, ties by position; the rest is not sorted."""
+    """int64[count]: columns by falling score, ties by position, without sorting the others."""
     if count < len(scores):
         edge = np.partition(scores, len(scores) - count)[len(scores) - count]
         above = np.flatnonzero(scores > edge)
@@ -137,24 +159,26 @@ def _top(scores: np.ndarray, count: int) -> np.ndarray:
     return chosen[np.argsort(-scores[chosen], kind="stable")]
 
 
-def _drop_surplus(picked: np.ndarray, p: np.ndarray, base: np.ndarray, target: float) -> np.ndarray:
-    """Leave tokens out, least useful first, while every corpus stays at its floor."""
-    slack = base + p[:, picked].sum(axis=1) - target
-    keep = np.ones(len(picked), bool)
-    for place in np.argsort(p[:, picked].max(axis=0), kind="stable").tolist():
-        loss = p[:, picked[place]]
+def _drop_surplus(
+    columns: np.ndarray, p: np.ndarray, base: np.ndarray, target: float
+) -> np.ndarray:
+    """Drop tokens, the least useful first, while every corpus stays at its floor."""
+    slack = base + p[:, columns].sum(axis=1) - target
+    is_kept = np.ones(len(columns), bool)
+    for place in np.argsort(p[:, columns].max(axis=0), kind="stable").tolist():
+        loss = p[:, columns[place]]
         if (loss <= slack).all():
             slack -= loss
-            keep[place] = False
+            is_kept[place] = False
         elif not (slack > 0).any():
             break
-    return picked[keep]
+    return columns[is_kept]
 
 
 def _refuse_unless(
     sets: Sequence[TokenCounts], coverages: np.ndarray, floor: float, where: str
 ) -> None:
-    """InputError naming the corpus that stays furthest below the floor, if one does."""
+    """InputError naming the corpus that is furthest below the floor, if any is."""
     worst = int(np.argmin(coverages))
     if coverages[worst] < floor - SLACK:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Lists of tokens that a user keeps in a file."""
+"""Lists of tokens in a user's file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,23 @@ if TYPE_CHECKING:
 
 
 def listed_ids(path: str | Path, tokenizer: Tokenizer | None, vocab_size: int) -> np.ndarray:
-    """int64 ids that a user's list names.
+    """Read the token ids that a user's list names.
 
-    JSON: an array (or {"ids": array}) of ids and texts. Text: one per line, a whole number is an
-    id, anything else a text. All tokens of a text are taken, as they stand alone and after a blank.
+    JSON: an array (or {"ids": array}) of ids and texts. Any other file: one entry per line, where a
+    whole number is an id and anything else a text. All tokens of a text are taken, as encoded alone
+    and after a blank.
+
+    Args:
+        path: The file.
+        tokenizer: Encodes the texts; None where only ids are allowed.
+        vocab_size: V.
+
+    Returns:
+        int64, ascending.
+
+    Raises:
+        InputError: The file cannot be read, names no tokens, or an entry is not allowed; the
+            message has the entry.
     """
     path = Path(path)
     try:
@@ -30,8 +43,8 @@ def listed_ids(path: str | Path, tokenizer: Tokenizer | None, vocab_size: int) -
         items = items.get("ids")
     if not isinstance(items, list):
         raise InputError(f"{path} must hold an array of ids and texts.")
-    found: set[int] = set()
-    item: Any  # JSON's
+    ids: set[int] = set()
+    item: Any  # any JSON value
     for line, item in enumerate(items, 1):
         if isinstance(item, str) and path.suffix != ".json":
             item = int(item) if item.strip().isdecimal() else item
@@ -42,14 +55,14 @@ def listed_ids(path: str | Path, tokenizer: Tokenizer | None, vocab_size: int) -
                     "counts to become ids; give it with --tokenizer."
                 )
             if tokenizer and item:
-                found |= {*tokenizer.ids(item), *tokenizer.ids(" " + item)}
+                ids |= {*tokenizer.ids(item), *tokenizer.ids(" " + item)}
         elif isinstance(item, int) and not isinstance(item, bool) and 0 <= item < vocab_size:
-            found.add(item)
+            ids.add(item)
         else:
             raise InputError(
                 f"{path}, entry {line}: {item!r} is neither a text nor an id within "
                 f"0..{vocab_size - 1}."
             )
-    if not found:
+    if not ids:
         raise InputError(f"{path} names no tokens.")
-    return np.array(sorted(found), np.int64)
+    return np.array(sorted(ids), np.int64)

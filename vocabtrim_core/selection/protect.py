@@ -1,6 +1,6 @@
-"""Tokens a vocabulary should keep (or drop) whatever their counts: named sets, lists, scripts.
+"""Tokens that a vocabulary keeps or drops whatever their counts: named sets, lists, scripts.
 
-A set is an entry of `SETS`; to add one, add an entry.
+To add a named set, add an entry to `SETS`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,14 @@ THOUGHT_MARKERS = ("<think>", "</think>", "[THINK]", "[/THINK]", "<reasoning>", 
 
 @dataclass(frozen=True, slots=True)
 class ProtectedSet:
-    """A named set of tokens. why: what happens without them, in a sentence."""
+    """A named set of tokens.
+
+    Attributes:
+        name: Its key in `SETS`.
+        title: For menus.
+        why: What happens without these tokens, in a sentence.
+        find: Gives the ids for a tokenizer and its chat template, if any.
+    """
 
     name: str
     title: str
@@ -73,7 +80,7 @@ def _specials(tokenizer: Tokenizer, template: ChatTemplate | None) -> set[int]:
 
 
 def _single_bytes(tokenizer: Tokenizer, template: ChatTemplate | None) -> list[int]:
-    """Tokens of one byte: `<0x9F>`, and where bytes are letters of the vocabulary, ASCII too."""
+    """Tokens of one byte: `<0x9F>`; in byte-level vocabularies single ASCII characters too."""
     kinds = token_kinds(tokenizer)
     fragments = kinds.ids(BYTES).tolist()
     single = [i for i, t in zip(fragments, tokenizer.tokens(fragments), strict=True) if len(t) == 6]
@@ -149,7 +156,19 @@ SETS: Mapping[str, ProtectedSet] = {
 
 
 def protected_ids(name: str, tokenizer: Tokenizer, template: ChatTemplate | None) -> np.ndarray:
-    """int64 ids of a named set, ascending; InputError for an unknown name."""
+    """List the ids of a named set.
+
+    Args:
+        name: A key of `SETS`.
+        tokenizer: The tokenizer.
+        template: Its chat template, None without.
+
+    Returns:
+        int64, ascending, within 0..V - 1.
+
+    Raises:
+        InputError: There is no such set.
+    """
     if name not in SETS:
         raise InputError(f"There is no protected set {name!r}; choose among {', '.join(SETS)}.")
     ids = {i for i in SETS[name].find(tokenizer, template) if i < tokenizer.vocab_size}
@@ -157,7 +176,20 @@ def protected_ids(name: str, tokenizer: Tokenizer, template: ChatTemplate | None
 
 
 def script_ids(frequencies: np.ndarray, kinds: TokenKinds, script: str, budget: int) -> np.ndarray:
-    """int64 ids: the `budget` most frequent tokens of a script, unseen ones by lowest id."""
+    """Select the most frequent tokens of a script.
+
+    Args:
+        frequencies: [V], counts or shares.
+        kinds: Kind and script of every token.
+        script: Name of the script.
+        budget: Number of tokens; unseen ones are taken by lowest id.
+
+    Returns:
+        int64, ascending, as many as `budget` where the script has so many.
+
+    Raises:
+        InputError: The budget is below 1.
+    """
     if budget < 1:
         raise InputError(f"The budget of {script} must be 1 token or more, but it is {budget}.")
     ids = kinds.script_ids(script)
@@ -166,7 +198,12 @@ def script_ids(frequencies: np.ndarray, kinds: TokenKinds, script: str, budget: 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wish:
-    """Tokens that a selection must keep, and what they are called. ids: int64."""
+    """Tokens that a selection must keep.
+
+    Attributes:
+        name: For people.
+        ids: int64.
+    """
 
     name: str
     ids: np.ndarray
@@ -175,7 +212,16 @@ class Wish:
 def rules_of(
     wishes: Iterable[Wish], excluded: np.ndarray | None = None, multiple: int = 1
 ) -> Rules:
-    """Rules that keep every wish."""
-    kept = frozenset(int(i) for wish in wishes for i in wish.ids)
-    dropped = frozenset(() if excluded is None else map(int, excluded))
-    return Rules(kept, dropped, multiple)
+    """Make the rules that keep every wish.
+
+    Args:
+        wishes: Sets of tokens to keep.
+        excluded: int64 ids to leave out, None for none.
+        multiple: The size is rounded up to a multiple of this.
+
+    Returns:
+        The rules, not checked against each other (`Rules.check`).
+    """
+    protected = frozenset(int(i) for wish in wishes for i in wish.ids)
+    left_out = frozenset(() if excluded is None else map(int, excluded))
+    return Rules(protected, left_out, multiple)

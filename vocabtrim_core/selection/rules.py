@@ -1,4 +1,4 @@
-"""What a selection must and must not contain."""
+"""Rules of a selection: protected and excluded tokens, and a multiple of the size."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ UP_TO = "round k up to a multiple, such as 64 x tensor parallel"
 
 
 class Ids(File):
-    """A set of token ids, as runs 3,10-19 in addresses."""
+    """A set of token ids; in links as runs such as 3,10-19."""
 
     def resolve(self, value: Any, at: At) -> Any:
+        """See `Kind.resolve`."""
         from vocabtrim_core.selection.lists import listed_ids
 
         return frozenset(listed_ids(value, None, at.vocab_size).tolist())
@@ -35,19 +36,33 @@ IDS = Ids("FILE", Path, to_runs, lambda leaf, text: from_runs(text, f"The link's
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a selection must and must not contain. multiple: k is rounded up to it (64 x TP)."""
+    """Rules of a selection.
+
+    Attributes:
+        protected: Ids that it must contain.
+        excluded: Ids that it must not contain.
+        multiple: k is rounded up to a multiple of this, such as 64 x tensor parallel.
+    """
 
     protected: Annotated[frozenset[int], Leaf(IDS, "--protect", "protect", KEPT)] = NO_IDS
     excluded: Annotated[frozenset[int], Leaf(IDS, "--exclude", "exclude", LEFT_OUT)] = NO_IDS
     multiple: Annotated[int, Leaf(WHOLE, "--multiple", "multiple", UP_TO)] = 1
 
     def check(self, vocab_size: int) -> None:
-        """InputError when the rules contradict each other or name ids outside 0..V-1."""
-        both = self.protected & self.excluded
-        if both:
+        """Check the rules against each other and against V.
+
+        Args:
+            vocab_size: V.
+
+        Raises:
+            InputError: An id is both protected and excluded or outside 0..V-1, or the multiple is
+                outside 1..V.
+        """
+        in_both = self.protected & self.excluded
+        if in_both:
             raise InputError(
-                f"Token id {min(both)} is both protected and excluded ({len(both)} such ids); "
-                "remove it from one of the lists."
+                f"Token id {min(in_both)} is both protected and excluded ({len(in_both)} such "
+                "ids); remove it from one of the lists."
             )
         outside = [i for i in self.protected | self.excluded if not 0 <= i < vocab_size]
         if outside:
@@ -59,7 +74,17 @@ class Rules:
             raise InputError(f"The size multiple must lie within 1..{vocab_size}.")
 
     def tiers(self, vocab_size: int) -> np.ndarray:
-        """int8[V]: PROTECTED, FREE or EXCLUDED per token; InputError as `check`."""
+        """Give each token its tier, in the order in which a selection takes them.
+
+        Args:
+            vocab_size: V.
+
+        Returns:
+            int8[V]: PROTECTED, FREE or EXCLUDED.
+
+        Raises:
+            InputError: As `check`.
+        """
         import numpy as np
 
         self.check(vocab_size)

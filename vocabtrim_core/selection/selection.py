@@ -17,14 +17,21 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 
 def shares(sets: Sequence[TokenCounts]) -> np.ndarray:
-    """float64[len(sets), V]: each corpus's token frequencies, rows summing to 1.
+    """Compute the token frequencies of each corpus.
 
-    InputError, naming the two, when they were counted differently or one is empty.
+    Args:
+        sets: Counts per corpus.
+
+    Returns:
+        float64[corpora, V], rows summing to 1.
+
+    Raises:
+        InputError: There are no counts, two were counted differently, or one is empty.
     """
     if not sets:
         raise InputError("Choose at least one counted corpus.")
-    for other in sets[1:]:
-        sets[0].check_same_kind(other)
+    for later in sets[1:]:
+        sets[0].check_same_kind(later)
     for counts in sets:
         if not counts.tokens:
             raise InputError(f"{counts.name} holds no tokens; leave it out.")
@@ -32,7 +39,18 @@ def shares(sets: Sequence[TokenCounts]) -> np.ndarray:
 
 
 def mix(sets: Sequence[TokenCounts], weights: Sequence[float]) -> np.ndarray:
-    """float64[V]: expected token frequencies of traffic with these shares per corpus; sums to 1."""
+    """Compute the expected token frequencies of mixed traffic.
+
+    Args:
+        sets: Counts per corpus.
+        weights: Share of the traffic per corpus, 0 or more each; any scale.
+
+    Returns:
+        float64[V], summing to 1.
+
+    Raises:
+        InputError: As `shares`, or the weights are negative, all zero or not as many as corpora.
+    """
     if len(weights) != len(sets):
         raise InputError(f"{len(sets)} corpora need as many weights, but there are {len(weights)}.")
     values = np.asarray(weights, float)
@@ -47,8 +65,12 @@ def mix(sets: Sequence[TokenCounts], weights: Sequence[float]) -> np.ndarray:
 class RuledCurve:
     """Tokens in the order the rules admit them: protected first, then by frequency.
 
-    curve: coverage over that order; concave from smallest_k to largest_k, the sizes that the rules
-    allow, but not below, where the protected tokens stand.
+    Attributes:
+        curve: Coverage over that order, concave from smallest_k to largest_k; not below, where the
+            protected tokens are.
+        smallest_k: Smallest size that the rules allow.
+        largest_k: Largest size that the rules allow.
+        multiple: Sizes are rounded up to a multiple of this.
     """
 
     curve: CoverageCurve
@@ -57,7 +79,17 @@ class RuledCurve:
     multiple: int
 
     def padded(self, k: int) -> int:
-        """k raised to the protected tokens and up to the multiple, at most what is allowed."""
+        """Round a size up to one that the rules allow.
+
+        Args:
+            k: 1..largest_k.
+
+        Returns:
+            At least all protected tokens, a multiple of `multiple`, at most largest_k.
+
+        Raises:
+            InputError: k is above largest_k.
+        """
         if k > self.largest_k:
             raise InputError(
                 f"k = {k:,} is more than the {self.largest_k:,} tokens left after exclusions."
@@ -65,7 +97,17 @@ class RuledCurve:
         return min(_up(max(k, self.smallest_k), self.multiple), self.largest_k)
 
     def vocabulary(self, k: int) -> DraftVocabulary:
-        """The first `padded(k)` tokens of the order."""
+        """Select the first `padded(k)` tokens of the order.
+
+        Args:
+            k: 1..largest_k.
+
+        Returns:
+            The draft vocabulary.
+
+        Raises:
+            InputError: k is above largest_k.
+        """
         return self.curve.vocabulary(self.padded(k))
 
     def tradeoff(
@@ -76,7 +118,21 @@ class RuledCurve:
         k_min: int = 1,
         k_max: int | None = None,
     ) -> TradeOff:
-        """The trade-off over this order, its search bounds narrowed to what the rules allow."""
+        """Make the trade-off over this order, with bounds that the rules allow.
+
+        Args:
+            architecture: Shapes of the draft.
+            alpha: Weight of coverage, 0..1.
+            floor: Least coverage, 0..1.
+            k_min: Smallest k of the search.
+            k_max: Largest k of the search, None for the rules' largest.
+
+        Returns:
+            The trade-off.
+
+        Raises:
+            InputError: More tokens are protected than k_max, or an argument is out of range.
+        """
         k_max = self.largest_k if k_max is None else min(k_max, self.largest_k)
         if self.smallest_k > k_max:
             raise InputError(
@@ -87,7 +143,18 @@ class RuledCurve:
 
 
 def apply_rules(frequencies: np.ndarray, rules: Rules) -> RuledCurve:
-    """Order tokens under the rules; frequencies int64[V] or float64[V]."""
+    """Order tokens under the rules.
+
+    Args:
+        frequencies: int64[V] or float64[V].
+        rules: Protected and excluded tokens.
+
+    Returns:
+        The order with its coverage.
+
+    Raises:
+        InputError: The rules contradict each other, or all frequencies are zero.
+    """
     tiers = rules.tiers(len(frequencies))
     order = np.lexsort((-frequencies, tiers))
     total = frequencies.sum()
