@@ -66,6 +66,14 @@ def _untrained_ranges(turn: dict[str, Any], key: str, remarks: list[str]) -> boo
     """Whether ranges are given and none is trained.
 
     Where only some are trained, the turn counts in full, because tokens are counted turn by turn.
+
+    Args:
+        turn: The message as the row gives it.
+        key: One of `DETAILS`.
+        remarks: List that receives a remark where ranges were read.
+
+    Returns:
+        True where the turn has ranges and none of them is trained.
     """
     ranges = turn.get(key)
     if ranges is None:

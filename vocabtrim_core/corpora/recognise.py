@@ -290,9 +290,9 @@ class _Guess:
     def _beside(self, path: str, names: Sequence[str]) -> str:
         """The path of a filled value with one of these names in the object around the messages."""
         parent = path.rpartition(".")[0]
-        objects = [from_text(value_at(row, parent)) for row in self.sample if parent]
-        keys = dict.fromkeys(k for value in objects if isinstance(value, dict) for k in value)
-        filled = [key for key in keys if any(value.get(key) for value in objects if value)]
+        values = [from_text(value_at(row, parent)) for row in self.sample if parent]
+        objects = [value for value in values if isinstance(value, dict)]
+        filled = dict.fromkeys(key for inner in objects for key in inner if inner[key])
         return f"{parent}.{name}" if (name := first_named(names, filled)) else ""
 
     def _labelled_texts(self) -> Recognition | None:

@@ -212,21 +212,21 @@ def require_utf8(path: Path) -> None:
     if not encoding and len(head) > 3 and max(even, odd) > len(head) // 4 and min(even, odd) < 4:
         encoding = "UTF-16LE" if odd > even else "UTF-16BE"
     if encoding:
-        raise not_utf8(f"{label_of(path)}, line 1", encoding)
+        raise InputError(not_utf8(f"{label_of(path)}, line 1", encoding))
 
 
-def not_utf8(where: str, encoding: str = "") -> InputError:
-    """The error for text that is not UTF-8.
+def not_utf8(where: str, encoding: str = "") -> str:
+    """The message for text that is not UTF-8.
 
     Args:
         where: The place, with which the sentence begins.
         encoding: Name of the actual encoding where it is certain, else "".
 
     Returns:
-        The error, to be raised.
+        The message, a sentence.
     """
     actual = f" but {encoding}" if encoding else ""
-    return InputError(
+    return (
         f"{where}: not UTF-8{actual}; convert the file, for example with "
         f"`iconv -f {encoding or 'LATIN1'} -t UTF-8`."
     )
