@@ -1,10 +1,10 @@
 # ruff: noqa: RUF001 - DeepSeek writes its markers with full-width bars
-"""Chat templates by name, as data: what surrounds a turn, and a jinja of ours that renders it.
+"""Chat templates by name, as data: the strings around a turn, and a jinja source of ours.
 
-The strings around an assistant turn are those SpecForge anchors its loss mask on, so counted spans
-and trained spans are the same. The jinja templates are written here for counting: roles, contents,
-tool calls in each family's manner, and nothing else (no default system prompt, no date).
-To add a family, add an entry.
+The strings around an assistant turn are those by which SpecForge finds the text for its loss, so
+counted spans and trained spans are the same. The jinja templates are written here for counting:
+roles, contents and tool calls in each family's manner, and nothing else (no default system prompt,
+no date). To add a family, add an entry.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL, llama
 class NamedTemplate:
     """One family of chat templates.
 
-    header: text just before assistant content.  user_header: text that opens a user turn.
-    end_of_turn: text just after assistant content, counted with it under the rule `assistant`.
+    Attributes:
+        title: Name to show.
+        header: Text just before assistant content.
+        user_header: Text that opens a user turn.
+        end_of_turn: Text just after assistant content, counted with it under the rule `assistant`.
+        jinja: Source of the template.
     """
 
     title: str

@@ -183,7 +183,7 @@ def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]
     return Turn(message, start, stop, end, tail)
 
 
-def said(text: str, turns: Sequence[Turn]) -> list[Turn]:
+def without_lone_stops(text: str, turns: Sequence[Turn]) -> list[Turn]:
     """The turns but for stop tokens that stand alone behind the results of tools: they close what
     stands open (Gemma 4), and the model was not asked there."""
     before = [-1, *(turn.message for turn in turns)]
