@@ -36,7 +36,7 @@ def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
     inner = call.get("function")
     function = inner if isinstance(inner, dict) else call.get("custom")
     if not isinstance(function, dict):
-        function = call  # the name stands beside the arguments
+        function = call  # the name is beside the arguments
     name = function.get("name") or function.get("tool_name") or inner
     arguments = next(
         (

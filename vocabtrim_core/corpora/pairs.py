@@ -34,10 +34,10 @@ def speakers(turn: Any) -> tuple[str, ...]:
         for name in ("system",)
         if isinstance(turn.get(written_keys.get(name)), str)
     ]
-    asked = [written_keys[name] for name in ASKED if name in written_keys]
-    answered = [written_keys[name] for name in ANSWERED if name in written_keys]
-    if len(asked) == 1 and len(answered) == 1:
-        return (*system, *asked, *answered)
+    questions = [written_keys[name] for name in ASKED if name in written_keys]
+    answers = [written_keys[name] for name in ANSWERED if name in written_keys]
+    if len(questions) == 1 and len(answers) == 1:
+        return (*system, *questions, *answers)
     single = (
         [*written_keys.values()]
         if len(written_keys) == 1 and canonical_role(next(iter(written_keys)))

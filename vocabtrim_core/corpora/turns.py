@@ -174,7 +174,7 @@ def _are_texts(values: Sequence[Any]) -> bool:
 
 
 def _others(row: dict[str, Any], column: str) -> int:
-    """How many values stand beside the first of a path's list."""
+    """The number of values after the first in a path's list."""
     return len(as_list(value_at(row, column.partition(".0.")[0])) or [0]) - 1
 
 

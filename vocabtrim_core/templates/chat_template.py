@@ -123,9 +123,7 @@ class ChatTemplate:
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of everything that decides which text is rendered and which part of it is
-        counted.
-        """
+        """The sha256 (64 hex digits) of everything that decides the text and its counted ranges."""
         decides: list[Any] = [
             self.jinja,
             self.markers.headers,
@@ -285,7 +283,7 @@ class ChatTemplate:
         marked_turns = []
         for start, end in rendered.generated:
             holders = [t.message for t in turns if t.start < end and start < t.tail]
-            if rendered.parts and start >= rendered.parts[-1].end:  # behind all messages
+            if rendered.parts and start >= rendered.parts[-1].end:  # after all messages
                 last = rendered.parts[-1].message
                 holders = [last] if messages[last].get("role") == "assistant" else []
             if holders:

@@ -19,8 +19,8 @@ def turns_by_definition(
 ) -> list[Turn]:
     """The assistant turns of a conversation, found by rendering it message by message.
 
-    A turn is where the full text begins as the prompt before it and goes on as the text up to and
-    including the turn does.
+    A turn begins where the full text stops agreeing with the prompt before the turn, and ends where
+    it stops agreeing with the text up to and including the turn.
 
     Args:
         template: The chat template.

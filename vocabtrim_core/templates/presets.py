@@ -33,7 +33,7 @@ class NamedTemplate:
     jinja: str
 
 
-# Calls stand in <tool_call> tags, results in <tool_response> tags inside a user turn.
+# Calls are in <tool_call> tags, results in <tool_response> tags inside a user turn.
 _QWEN = """\
 {%- for message in messages %}
 {%- if message.role == 'tool' %}
@@ -103,7 +103,7 @@ _PHI4 = """\
 {%- endif %}
 """
 
-# Gemma knows two roles: a system message opens the first user turn, a tool result is a user turn.
+# Gemma has two roles: a system message opens the first user turn, a tool result is a user turn.
 _GEMMA = """\
 {{- bos_token }}
 {%- set prefix = '' %}
@@ -124,7 +124,7 @@ _GEMMA = """\
 """
 
 
-# Names of ours that SpecForge's registry knows under the same name.
+# Names of ours that are also in SpecForge's registry.
 SPECFORGE_TEMPLATES = ("llama3", "llama4", "qwen", "phi3", "phi4", "gemma")
 
 NAMED: dict[str, NamedTemplate] = {

@@ -218,5 +218,5 @@ def _finds_turns(template: ChatTemplate) -> bool:
     text, spans = template.spans(chat, "content")
     turn_texts = [text[start:end] for start, end in spans]
     contents = [[m["content"] for m in chat if m["content"] in turn] for turn in turn_texts]
-    # A mark of its own may stand behind the last answer.
+    # The template may write a marked text of its own after the last answer.
     return contents[:2] == [[chat[1]["content"]], [chat[3]["content"]]] and not any(contents[2:])

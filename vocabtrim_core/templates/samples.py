@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vocabtrim_core.templates.render import Messages
 
 
-CABIN = "two berths"  # an argument of the call that stands nowhere else
+CABIN = "two berths"  # an argument of the call that occurs nowhere else
 
 
 @dataclass(frozen=True, slots=True)

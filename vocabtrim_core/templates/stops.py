@@ -104,7 +104,7 @@ def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
 
 
 def _between_calls(renderer: Renderer, special: re.Pattern[str]) -> set[str]:
-    """Special tokens between two calls of one turn, behind which the model goes on."""
+    """Special tokens between two calls of one turn, after which the model continues."""
     chat = conversation("ua")
     second: dict[str, Any] = {
         **CALL,
@@ -172,13 +172,13 @@ def _opening(written: str, message: dict[str, Any]) -> str:
 
 
 def _stop(turn: str, special: re.Pattern[str], calls: bool, known: dict[str, None]) -> list[str]:
-    """The stop token behind the last marked text of a turn, if there is one."""
+    """The stop token after the last marked text of a turn, if there is one."""
     marked = [turn.rfind(text) + len(text) for text in (*ASSISTANTS, CALLED) if text in turn]
-    behind = turn[max(marked, default=len(turn)) :]
-    tokens = special.findall(behind)  # what closes a call or a channel comes first
+    ending = turn[max(marked, default=len(turn)) :]
+    tokens = special.findall(ending)  # the end of a call or a channel comes first
     if stop := next((token for token in tokens if token in known), ""):
         return [stop]
     if tokens and not (calls and re.match(r"</|\[/", tokens[-1])):
         return tokens[-1:]
-    unit = MARKUP.match(behind.strip())  # of a template whose markers are no tokens
+    unit = MARKUP.match(ending.strip())  # for templates whose markers are no tokens
     return [unit[0]] if unit and not calls else []

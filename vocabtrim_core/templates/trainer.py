@@ -121,7 +121,7 @@ def _ignored_spans(text: str, entry: Entry) -> list[Span]:
 
 @functools.lru_cache
 def _pattern(entry: Entry) -> re.Pattern[str]:
-    """Group 1 is what has loss. `$` also stands before a newline at the very end of the text."""
+    """Group 1 is what has loss. `$` also matches before a newline at the end of the text."""
     header, end = re.escape(entry.header), re.escape(entry.end)
     if entry.parser == HARMONY:
         return re.compile(rf"{header}([\s\S]*?)(?={end}|$)")
@@ -249,7 +249,7 @@ def warnings_of(results: Iterable[Trained]) -> list[tuple[tuple[str, ...], tuple
     """The differences of several templates, those with the same differences together.
 
     Args:
-        found: Results of `trained`.
+        results: Results of `trained`.
 
     Returns:
         (names of the templates, differences, a sentence each); templates without differences are

@@ -207,7 +207,7 @@ def _values(stream: Stream, name: str, chunk: int | None, *, array: bool) -> Ite
     text, at, number, line, opened, ended = "", 0, 0, 1, not array, False
     while not ended:
         try:
-            # doubles while one row goes on
+            # doubles until the row is complete
             piece = stream.read(max(chunk or CHUNK, len(text) - at))
             text, at = text[at:] + utf8.decode(piece, final=not piece), 0
         except InputError as error:
