@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vocabtrim_core.corpora import ColumnMapping, open_corpus
@@ -548,6 +548,7 @@ NAMES = (
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(NAMES), VALUE, max_size=5), min_size=1, max_size=3))
+@example([{"input": 1}, {"input": {"role": {"role": [], "content": []}}}])
 def test_any_rows_are_read_skipped_or_refused_in_a_sentence(tmp_path_factory, rows):
     path = write(tmp_path_factory.mktemp("any") / "a.jsonl", rows)
     try:

@@ -26,7 +26,17 @@ READER = 6  # raise when the same files would be read as other messages, shards 
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """What was seen of one file without reading it all."""
+    """What the head of a file shows.
+
+    Attributes:
+        name: Name of the file in messages.
+        bytes: Its size.
+        format: Name of its format.
+        columns: Names of its columns.
+        mapping: How it is read.
+        sure: Whether the mapping was given or recognised without doubt.
+        notes: Remarks on a recognised mapping, a sentence each.
+    """
 
     name: str
     bytes: int
@@ -39,10 +49,18 @@ class FileInfo:
 
 @dataclass(frozen=True, slots=True)
 class CorpusInfo:
-    """What to show before counting. `sure` is False where somebody should look at the mapping.
+    """What to show of a corpus before counting.
 
-    candidates: field of Mapping -> columns that would fit it; head: the first rows of the first
-    file as they are written there; left_out: files of a folder that hold no rows, and why.
+    Attributes:
+        name: Name of the corpus.
+        bytes: Size of all files.
+        files: What the head of each file shows.
+        mapping: Mapping of the first file.
+        sure: False where a user should check a mapping.
+        candidates: Field of `ColumnMapping` and the columns that would fit it.
+        notes: Remarks, a sentence each.
+        head: The first rows of the first file, as they are written there.
+        left_out: Files of a folder that hold no rows, each with the reason.
     """
 
     name: str
@@ -58,35 +76,48 @@ class CorpusInfo:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Files in a fixed order; `mappings` says how each is read; `limit` keeps the first rows."""
+    """Files in a fixed order, and how each is read.
+
+    Attributes:
+        name: Name to show.
+        files: Paths, in the order in which they are read.
+        mappings: How each file is read.
+        limit: Number of rows that are read from the beginning; None for all.
+        left_out: Files of a folder that are not read, each with the reason.
+        notes: Remarks on which files are read, a sentence each.
+    """
 
     name: str
     files: tuple[Path, ...]
     mappings: tuple[ColumnMapping, ...]
     limit: int | None = None
     left_out: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # about which files are read
+    notes: tuple[str, ...] = ()
 
     @property
     def mapping(self) -> ColumnMapping:
-        """The mapping of the first file; of all where the files are alike."""
+        """The mapping of the first file."""
         return self.mappings[0]
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all files, as they lie on disk."""
+        """Bytes of all files on disk."""
         return sum(path.stat().st_size for path in self.files)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What messages call each file: its path below what all files have in common."""
+        """Names of the files in messages: each path below the folder that all files share."""
         if len(self.files) == 1:
             return (label_of(self.files[0]),)
         common = Path(os.path.commonpath([path.parent for path in self.files]))
         return tuple(path.relative_to(common).as_posix() for path in self.files)
 
     def fingerprint(self) -> str:
-        """sha256 (hex) of what would be read: contents, mappings, limit. Names do not matter."""
+        """The sha256 of what would be read: contents, mappings and limit, but not file names.
+
+        Returns:
+            64 hex digits.
+        """
         parts = {
             "reader": READER,
             "files": [scan(path, lines=_cuttable(path)).sha256 for path in self.files],
@@ -96,20 +127,35 @@ class Corpus:
         return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
     def shards(self) -> list[Shard]:
-        """The pieces of the corpus, in order; different threads may read different shards."""
+        """The pieces of the corpus, in order; different threads may read different shards.
+
+        Returns:
+            The same shards for the same corpus.
+        """
         shards: list[Shard] = []
         left = self.limit
         for i, path in enumerate(self.files):
             if left is not None and left <= 0:
                 break
-            found = format_of(path).shards(path, i, left)
-            shards += found
+            file_shards = format_of(path).shards(path, i, left)
+            shards += file_shards
             if left is not None and i + 1 < len(self.files):
-                left -= sum(shard.rows or 0 for shard in found)
+                left -= sum(shard.rows or 0 for shard in file_shards)
         return shards
 
     def blocks(self, shard: Shard, done: Container[str] = ()) -> Iterator[Block]:
-        """The blocks of a shard, undecoded, but for those whose part is done."""
+        """The blocks of a shard, not yet decoded.
+
+        Args:
+            shard: One of `shards()`.
+            done: Parts that are left out.
+
+        Yields:
+            The blocks, in order.
+
+        Raises:
+            InputError: The file has no usable mapping, or cannot be read.
+        """
         mapping, path = self._checked(shard.file), self.files[shard.file]
         for block in format_of(path).blocks(path, self.labels[shard.file], shard, mapping):
             if block.part not in done:
@@ -118,45 +164,68 @@ class Corpus:
     def batches(
         self, shard: Shard | None = None, done: Container[str] = ()
     ) -> Iterator[MessageBatch]:
-        """The messages of one shard, or of all; InputError when all have no conversation."""
+        """The messages of one shard, or of all.
+
+        Args:
+            shard: One of `shards()`; None for all.
+            done: Parts that are left out.
+
+        Yields:
+            The batches, in order.
+
+        Raises:
+            InputError: A file cannot be read.
+            NoConversationsError: All shards were read, no part was left out, and no row has a
+                conversation.
+        """
         if shard is not None:
             for block in self.blocks(shard, done):
                 yield block.batch()
             return
         report = SkipReport()
-        for each in self.shards():
-            for batch in self.batches(each, done):
+        for piece in self.shards():
+            for batch in self.batches(piece, done):
                 report += SkipReport.of(batch)
                 yield batch
         if not done:
             report.require_conversations(self.name)
 
     def require_conversations(self, most_bytes: int | None = None) -> SkipReport:
-        """NoConversationsError when no row has anything to count; the block with the first one that
-        has ends the look. Returns what was left out of the rows looked at.
+        """Refuse a corpus without a row to count; reading stops at the first block with one.
 
-        most_bytes: of files to read at most, without an end by default. What cannot be read at all
-        raises as reading does.
+        Args:
+            most_bytes: Number of file bytes after which reading stops; None for no limit.
+
+        Returns:
+            The rows left out among those that were read.
+
+        Raises:
+            NoConversationsError: No row that was read has anything to count.
+            InputError: A file cannot be read.
         """
-        report, done = SkipReport(), 0
+        report, bytes_read = SkipReport(), 0
         for shard in self.shards():
             for block in self.blocks(shard):
                 batch = block.batch()
                 report += SkipReport.of(batch)
                 if len(batch):
                     return report
-                done += block.file_bytes
-                if most_bytes is not None and done > most_bytes:
+                bytes_read += block.file_bytes
+                if most_bytes is not None and bytes_read > most_bytes:
                     report.require_conversations(f"The beginning of {self.name}")
         report.require_conversations(self.name)
         return report
 
     def describe(self) -> CorpusInfo:
-        """Shape, columns and first rows, from the head of each file."""
+        """Describe the corpus from the head of each file.
+
+        Returns:
+            Mapping, columns and first rows.
+        """
         infos, heads, guesses = [], [], []
         for path, label, mapping in zip(self.files, self.labels, self.mappings, strict=True):
             kind, columns, head, guess = look(path)
-            given = mapping != guess.mapping
+            is_given = mapping != guess.mapping
             infos.append(
                 FileInfo(
                     name=label,
@@ -164,8 +233,8 @@ class Corpus:
                     format=kind.name,
                     columns=columns,
                     mapping=mapping,
-                    sure=given or guess.sure,
-                    notes=() if given else guess.notes,
+                    sure=is_given or guess.sure,
+                    notes=() if is_given else guess.notes,
                 )
             )
             heads.append(head)

@@ -1,5 +1,7 @@
-"""Folders: which of their files are rows. A dataset as `datasets.save_to_disk` writes it, a cloned
-dataset repository, or any folder of data files.
+"""Which files of a folder hold rows.
+
+The folder may be a dataset written by `datasets.save_to_disk`, a cloned dataset repository, or any
+folder of data files.
 """
 
 from __future__ import annotations
@@ -23,7 +25,13 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 
 @dataclass(frozen=True, slots=True)
 class DatasetFiles:
-    """Files to read, in order; what was left out, and why; what to say about the choice."""
+    """The files of a folder that are read.
+
+    Attributes:
+        files: Files to read, in order.
+        left_out: Files that are not read, each with the reason in brackets.
+        notes: Remarks on the choice, a sentence each.
+    """
 
     files: tuple[Path, ...]
     left_out: tuple[str, ...]
@@ -31,9 +39,16 @@ class DatasetFiles:
 
 
 def files_in(folder: Path) -> DatasetFiles:
-    """The data files of a folder and all below it, sorted; splits in the order of the dataset.
+    """The data files of a folder and its subfolders, sorted; splits in the dataset's order.
 
-    InputError where none can be read, or a dataset lacks a file it names.
+    Args:
+        folder: The folder.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: No file can be read, or a dataset lacks a file that it names.
     """
     inside = sorted(path for path in folder.rglob("*") if path.is_file())
     saved = {path.parent: _data_files(path) for path in inside if path.name == STATE}
@@ -52,7 +67,15 @@ def files_in(folder: Path) -> DatasetFiles:
 
 
 def require_content(path: Path, called: str) -> None:
-    """InputError for a file that only points to its content, as a clone without Git LFS has it."""
+    """Refuse a Git LFS pointer, which a clone without Git LFS has in place of the data.
+
+    Args:
+        path: The file.
+        called: Name of the file in the message.
+
+    Raises:
+        InputError: The file is such a pointer.
+    """
     if peek(path, len(POINTER)) == POINTER:
         raise InputError(
             f"{called} is a Git LFS pointer, not the data; fetch the data with `git lfs pull` in "
@@ -62,10 +85,10 @@ def require_content(path: Path, called: str) -> None:
 
 def _data_files(state: Path) -> frozenset[str] | None:
     """Names of the files that a saved dataset consists of; None where it is no saved dataset."""
-    named = _json(state).get("_data_files")
-    if not isinstance(named, list):
+    entries = _json(state).get("_data_files")
+    if not isinstance(entries, list):
         return None
-    names = [str(each.get("filename")) for each in named if isinstance(each, dict)]
+    names = [str(entry.get("filename")) for entry in entries if isinstance(entry, dict)]
     missing = [name for name in names if not (state.parent / name).is_file()]
     if missing:
         raise InputError(
@@ -77,8 +100,8 @@ def _data_files(state: Path) -> frozenset[str] | None:
 
 def _split_order(folder: Path) -> dict[str, int]:
     """The splits of a saved DatasetDict, in its order."""
-    named = _json(folder / SPLITS).get("splits")
-    return {str(name): i for i, name in enumerate(named if isinstance(named, list) else ())}
+    names = _json(folder / SPLITS).get("splits")
+    return {str(name): i for i, name in enumerate(names if isinstance(names, list) else ())}
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -105,7 +128,7 @@ def _why_not(path: Path, root: Path, members: frozenset[str] | None) -> str:
 
 
 def _why_no_rows(path: Path) -> str:
-    """An object beside the data may be anything: it is read where it is known to hold rows."""
+    """Why one JSON object is no data; "" where conversations are recognised in it."""
     require_content(path, str(path))
     try:
         _, _, _, guess = look(path)
@@ -115,12 +138,12 @@ def _why_no_rows(path: Path) -> str:
 
 
 def _notes(folder: Path, files: Sequence[Path], splits: Sequence[str]) -> tuple[str, ...]:
-    """That several splits are read, and how to read one."""
+    """A remark where several splits are read, with the way to read one of them."""
     places: dict[str, str] = {name: str(folder / name) for name in splits}
     if not places:
         for path in files:
-            if found := SHARD.match(path.name):
-                places.setdefault(found[1], str(path.parent / f"{found[1]}-*"))
+            if match := SHARD.match(path.name):
+                places.setdefault(match[1], str(path.parent / f"{match[1]}-*"))
     if len(places) < 2:
         return ()
     return (

@@ -1,4 +1,4 @@
-"""What messages call a corpus file."""
+"""The name of a corpus file in messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ NOTE = "upload.json"  # beside an uploaded file: its `Upload` as JSON
 
 
 def label_of(path: Path) -> str:
-    """The name its uploader gave a file, else its own."""
+    """The name to show for a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The name its uploader gave it, else the file's own name.
+    """
     note = path.with_name(NOTE)
     uploaded = path.parent.parent == workspace.folder("corpora") and note.is_file()
     return str(json.loads(note.read_text("utf-8"))["label"]) if uploaded else path.name

@@ -1,7 +1,7 @@
-"""What is in a file, remembered: its sha256 and, for JSON lines, where threads may cut it.
+"""The sha256 of a file and, for JSON lines, the offsets where threads may cut it.
 
-The answer is kept in the workspace under (path, size, modification time), so a corpus of many
-gigabytes is hashed once; hashing and counting lines share one pass.
+The result is stored in the workspace under (path, size, modification time), so a corpus of many
+gigabytes is hashed once. Hashing and counting lines share one pass.
 """
 
 from __future__ import annotations
@@ -17,32 +17,45 @@ import msgspec
 from vocabtrim_core import workspace
 from vocabtrim_core.workspace.files import write_atomic
 
-SEGMENT = 8 * 2**20  # hashed on its own, and of JSON lines what lies between two cuts, about
+SEGMENT = 8 * 2**20  # bytes hashed on their own; cuts of JSON lines are about as far apart
 PIECE = 2**20
 THREADS = 4  # more would wait for the disk
 
 
 class FileScan(msgspec.Struct, frozen=True):
-    """sha256 (hex) of the sha256 of all segments; cuts: (offset, number of the line that starts
-    there), the end last."""
+    """Hash and cuts of a file.
+
+    Attributes:
+        sha256: Hex sha256 of the concatenated sha256 digests of all segments.
+        cuts: (byte offset, number of the line that starts there), the end of the file last; empty
+            where lines were not asked for.
+    """
 
     sha256: str
     cuts: tuple[tuple[int, int], ...] = ()
 
 
 def scan(path: Path, *, lines: bool = False) -> FileScan:
-    """The scan of a file, from memory when the file has not changed since."""
+    """The hash of a file, from the workspace where the file has not changed since.
+
+    Args:
+        path: The file.
+        lines: Whether to find the offsets of lines too.
+
+    Returns:
+        The scan.
+    """
     stat = path.stat()
     identity = [str(path.resolve()), stat.st_size, stat.st_mtime_ns, lines, SEGMENT]
     name = hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:32]
-    memo = workspace.folder("fingerprints") / f"{name}.json"
+    stored = workspace.folder("fingerprints") / f"{name}.json"
     try:
-        return msgspec.json.decode(memo.read_bytes(), type=FileScan)
+        return msgspec.json.decode(stored.read_bytes(), type=FileScan)
     except (OSError, msgspec.DecodeError):
         pass
-    found = _read(path, lines)
-    write_atomic(memo, msgspec.json.encode(found))
-    return found
+    result = _read(path, lines)
+    write_atomic(stored, msgspec.json.encode(result))
+    return result
 
 
 def _read(path: Path, lines: bool) -> FileScan:
@@ -50,16 +63,16 @@ def _read(path: Path, lines: bool) -> FileScan:
     starts = range(0, size, SEGMENT)
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
         segments = list(pool.map(functools.partial(_segment, path, lines), starts))
-    whole = hashlib.sha256(b"".join(digest for digest, _, _ in segments)).hexdigest()
+    digest = hashlib.sha256(b"".join(part for part, _, _ in segments)).hexdigest()
     if not lines:
-        return FileScan(whole)
+        return FileScan(digest)
     cuts = [(0, 1)]
     for start, (_, ended, end) in zip(starts, segments, strict=True):
         if ended:
             cuts.append((start + end, cuts[-1][1] + ended))
     if cuts[-1][0] != size:
         cuts.append((size, cuts[-1][1] + 1))
-    return FileScan(whole, tuple(cuts))
+    return FileScan(digest, tuple(cuts))
 
 
 def _segment(path: Path, lines: bool, start: int) -> tuple[bytes, int, int]:

@@ -1,4 +1,4 @@
-"""Whether the columns that somebody mapped hold what they were mapped as."""
+"""Checks that the columns a user mapped hold what they were mapped as."""
 
 from __future__ import annotations
 
@@ -17,20 +17,29 @@ Rows = Sequence[dict[str, Any]]
 
 
 def require_fitting(given: ColumnMapping, guess: Recognition, head: Rows, called: str) -> None:
-    """InputError for a column of which no value in the first rows is what it was mapped as.
+    """Refuse a column of which no value in the first rows is what it was mapped as.
 
-    called: the file in a sentence. What the guess says as well is not looked at.
+    Columns that the guess maps in the same way are not checked.
+
+    Args:
+        given: The mapping to check.
+        guess: What was recognised in the file.
+        head: The first rows of the file.
+        called: Name of the file in the message.
+
+    Raises:
+        InputError: A column holds values of another kind, or no message has the mapped keys.
     """
-    for field, (wanted, fits) in FIELDS.items():
-        named = getattr(given, field)
-        if not named or named == getattr(guess.mapping, field):
+    for field, (expected, fits) in FIELDS.items():
+        columns = getattr(given, field)
+        if not columns or columns == getattr(guess.mapping, field):
             continue
-        for column in named.split("+"):
+        for column in columns.split("+"):
             values = [v for row in head if (v := value_at(row, column)) is not None]
             if values and not any(fits(from_text(value)) for value in values):
                 raise InputError(
                     f"{called}: `{column}` holds {kind_in(from_text(values[0]))}, but it is mapped "
-                    f"as {field}, which is {wanted}; {_advice(column, guess, head)}."
+                    f"as {field}, which is {expected}; {_advice(column, guess, head)}."
                 )
     if given.shape == "conversation":
         _require_keys(given, head, called)
@@ -43,9 +52,9 @@ def _require_keys(given: ColumnMapping, head: Rows, called: str) -> None:
     ]
     turns = [
         turn
-        for each in lists
-        if isinstance(each, list)
-        for turn in as_messages(each, given.role, given.content)
+        for messages in lists
+        if isinstance(messages, list)
+        for turn in as_messages(messages, given.role, given.content)
     ]
     keys = list(dict.fromkeys(key for turn in turns if isinstance(turn, dict) for key in turn))
     for field in ("role", "content"):
@@ -83,7 +92,7 @@ def _is_text(value: Any) -> bool:
 def _is_said(value: Any) -> bool:
     """A prompt or a response: text, a number, a message, messages, texts."""
     if isinstance(value, list):
-        return all(isinstance(each, str | dict) for each in value)
+        return all(isinstance(item, str | dict) for item in value)
     if isinstance(value, dict):
         return not {"role", "from", "content", "value", "type", "text"}.isdisjoint(value)
     return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))
@@ -93,16 +102,16 @@ def _is_chat(value: Any) -> bool:
     if isinstance(value, str):
         return bool(labelled_turns(value, "role", "content"))
     if isinstance(value, dict):
-        return any(isinstance(each, list) for each in value.values())
+        return any(isinstance(item, list) for item in value.values())
     return isinstance(value, list) and (
-        all(isinstance(each, dict) for each in value) or all(isinstance(e, str) for e in value)
+        all(isinstance(item, dict) for item in value) or all(isinstance(e, str) for e in value)
     )
 
 
 def _are_objects(value: Any) -> bool:
     """An object, or a list of them or of their JSON texts."""
     items = value if isinstance(value, list) else [value]
-    return all(isinstance(from_text(each), dict) for each in items)
+    return all(isinstance(from_text(item), dict) for item in items)
 
 
 # Field of a mapping -> what it takes, in words, and whether a value is that.

@@ -1,4 +1,4 @@
-"""Kinds of files: a registry of readers, and what the head of a file says."""
+"""The readers of all file formats, and what the head of a file shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,14 @@ SAMPLE = 50  # rows looked at to recognise a file
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How one kind of file is read: its first rows, its shards, the blocks of a shard."""
+    """How one kind of file is read.
+
+    Attributes:
+        name: Name to show.
+        head: (path, number of rows) -> the first rows.
+        shards: (path, index of the file, row limit or None) -> its shards.
+        blocks: (path, name of the file, shard, mapping) -> the blocks of the shard.
+    """
 
     name: str
     head: Callable[[Path, int], list[dict[str, Any]]]
@@ -59,14 +66,24 @@ TEXTS = (LINES, ARRAY, OBJECTS, CSV)
 
 
 def format_of(path: Path) -> Format:
-    """By suffix; a .json file may also be JSON lines, which is how many hubs name them."""
-    found = SUFFIXES.search(path.name)
-    if not found:
+    """The format of a file, by its suffix; a .json file may also hold JSON lines.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The format.
+
+    Raises:
+        InputError: The suffix is not known.
+    """
+    match = SUFFIXES.search(path.name)
+    if not match:
         raise InputError(
             f"{path} is not a kind of file that can be read: its name must end in "
             f"{', '.join(FORMATS)}, or one of these with .gz, .zst or .bz2."
         )
-    kind = FORMATS[found.group(1).lower()]
+    kind = FORMATS[match.group(1).lower()]
     if kind not in (ARRAY, LINES):
         return kind
     stat = path.stat()
@@ -93,6 +110,16 @@ def _look_at(
 
 
 def look(path: Path) -> tuple[Format, tuple[str, ...], list[dict[str, Any]], Recognition]:
-    """(format, columns, first rows, guess) of a file, remembered while it does not change."""
+    """The head of a file; the result is cached while size and modification time stay the same.
+
+    Args:
+        path: The file.
+
+    Returns:
+        (format, columns, up to `SAMPLE` first rows, guess of the mapping).
+
+    Raises:
+        InputError: The file cannot be read, or is not UTF-8.
+    """
     stat = path.stat()
     return _look_at(path, stat.st_size, stat.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""Datasets from the hub, through `datasets`: streamed once into a Parquet file of the workspace."""
+"""Datasets of the hub, streamed once through `datasets` into a Parquet file of the workspace."""
 
 from __future__ import annotations
 
@@ -22,14 +22,26 @@ from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.workspace.files import atomic
 
 BATCH_ROWS = 2_000
-GROUP_BYTES = 32 * 2**20  # a row group, so that several threads can read the result
-ASK_SECONDS = 10.0  # how long the hub may take to say whether it has the dataset
+GROUP_BYTES = 32 * 2**20  # size of a row group, so that several threads can read the result
+ASK_SECONDS = 10.0  # limit for the hub's answer whether it has the dataset
 
 
 def fetch_preset(
     name: str, *, limit: int | None = None, progress: Callable[..., None] | None = None
 ) -> Corpus:
-    """A dataset of DATASET_PRESETS. InputError for one without responses, or without internet."""
+    """Fetch a dataset of `DATASET_PRESETS`.
+
+    Args:
+        name: Name of the preset.
+        limit: Number of rows; None for all.
+        progress: Called with (rows so far, limit, text).
+
+    Returns:
+        The rows as a corpus.
+
+    Raises:
+        InputError: There is no such preset, it has no responses, or the hub cannot be reached.
+    """
     if name not in DATASET_PRESETS:
         raise InputError(f"There is no preset {name!r}; choose {', '.join(DATASET_PRESETS)}.")
     preset = DATASET_PRESETS[name]
@@ -57,27 +69,44 @@ def fetch_hub(
     refresh: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> Corpus:
-    """The first `limit` rows of a dataset (a hub id or a local folder) as a corpus.
+    """The first rows of a dataset as a corpus.
 
-    What was fetched before is opened again without asking the hub, unless `refresh`. Code that a
-    dataset brings along is never run. InputError without internet, for an unknown dataset, config
-    or split, and for columns without conversations.
+    A dataset that was fetched before is opened again without a request to the hub. Code of a
+    dataset is never run.
+
+    Args:
+        dataset: Id on the hub, or a local folder.
+        config: Configuration of the dataset; None for the default.
+        split: Split to read.
+        revision: Branch, tag or commit; None for the newest.
+        limit: Number of rows; None for all.
+        mapping: Columns to read; recognised where it leaves them open.
+        streaming: Whether rows are streamed rather than downloaded as files first.
+        refresh: Whether to fetch again what was fetched before.
+        progress: Called with (rows so far, limit, text).
+
+    Returns:
+        The rows as a corpus.
+
+    Raises:
+        InputError: No connection, an unknown dataset, config or split, or columns without
+            conversations.
     """
     if limit is not None and limit < 1:
         raise InputError(f"The row limit must be at least 1, but is {limit}.")
-    asked = {"dataset": dataset, "config": config, "split": split, "revision": revision}
-    key = hashlib.sha256(json.dumps({**asked, "limit": limit}).encode()).hexdigest()[:16]
+    request = {"dataset": dataset, "config": config, "split": split, "revision": revision}
+    key = hashlib.sha256(json.dumps({**request, "limit": limit}).encode()).hexdigest()[:16]
     path = workspace.folder("datasets") / f"{key}.parquet"
     if refresh or not path.exists():
         with _explained(dataset, split):
-            _ask(dataset, revision)
-            _store(_tables(asked, streaming, limit), path, limit, progress)
+            _require_dataset(dataset, revision)
+            _store(_tables(request, streaming, limit), path, limit, progress)
     title = "/".join(part for part in (dataset.rstrip("/").rsplit("/")[-1], config, split) if part)
     return open_corpus(path, mapping=mapping, name=title)
 
 
-def _ask(dataset: str, revision: str | None) -> None:
-    """Fail within seconds where `datasets` would retry for minutes."""
+def _require_dataset(dataset: str, revision: str | None) -> None:
+    """Check that the hub has the dataset, because `datasets` would retry for minutes."""
     if Path(dataset).is_dir():
         return
     from huggingface_hub import HfApi
@@ -85,15 +114,15 @@ def _ask(dataset: str, revision: str | None) -> None:
     HfApi().dataset_info(dataset, revision=revision, timeout=ASK_SECONDS)
 
 
-def _tables(asked: dict[str, Any], streaming: bool, limit: int | None) -> Iterator[pa.Table]:
+def _tables(request: dict[str, Any], streaming: bool, limit: int | None) -> Iterator[pa.Table]:
     from datasets import disable_progress_bars, load_dataset
 
-    disable_progress_bars()  # our own progress tells
+    disable_progress_bars()  # the caller shows the progress
     rows: Any = load_dataset(
-        asked["dataset"],
-        asked["config"],
-        split=asked["split"],
-        revision=asked["revision"],
+        request["dataset"],
+        request["config"],
+        split=request["split"],
+        revision=request["revision"],
         streaming=streaming,
     )
     if limit is not None:
@@ -131,7 +160,7 @@ def _store(
 
 @contextmanager
 def _explained(dataset: str, split: str) -> Generator[None]:
-    """Whatever the hub's libraries raise becomes one sentence."""
+    """Turn every error of the hub's libraries into an InputError of one sentence."""
     try:
         yield
     except (InputError, Cancelled):
@@ -159,5 +188,5 @@ def _sentence(error: Exception, dataset: str, split: str) -> str:
             f"The dataset {dataset} could not be fetched: no connection to the hub; "
             "connect to the internet, or download it elsewhere and open the files."
         )
-    said = " ".join(str(error).split())[:200].rstrip(".")
-    return f"The dataset {dataset} (split {split}) could not be read: {said}."
+    message = " ".join(str(error).split())[:200].rstrip(".")
+    return f"The dataset {dataset} (split {split}) could not be read: {message}."

@@ -1,8 +1,8 @@
 """The items of OpenAI's Responses API: what `input` and `output` hold beside messages.
 
-An item is a message, or what the model thought, called or got back, each on its own: `reasoning`,
-`function_call`, `function_call_output`, `custom_tool_call`, `mcp_call`, … . Those of the model that
-follow each other are one assistant turn, with the items as its parts.
+An item is a message, or one step of the model: `reasoning`, `function_call`,
+`function_call_output`, `custom_tool_call`, `mcp_call` and others. Adjacent items of the model
+become one assistant turn, with the items as its parts.
 """
 
 from __future__ import annotations
@@ -23,13 +23,27 @@ OTHERS = (
 
 
 def is_item(value: Any) -> bool:
-    """Whether a value is an item that is no message."""
+    """Whether a value is an item that is not a message.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        True for an object with such a type and without a role.
+    """
     kind = value.get("type") if isinstance(value, dict) and value.get("role") is None else None
     return isinstance(kind, str) and (kind.endswith(ENDINGS) or kind in OTHERS)
 
 
 def are_items(value: Any) -> bool:
-    """Whether a value is a list with such items in it, or of messages that say their type."""
+    """Whether a value is a list of items.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        True for a list with at least one item, or one message with type "message".
+    """
     return isinstance(value, list) and any(
         is_item(item) or (isinstance(item, dict) and item.get("type") == "message")
         for item in value
@@ -37,15 +51,21 @@ def are_items(value: Any) -> bool:
 
 
 def turns_of_items(items: list[Any], role: str, content: str) -> list[Any]:
-    """Items as turns; messages of other roles, and a list without items, as they are.
+    """Items as turns.
 
-    role, content: the keys under which messages hold these.
+    Args:
+        items: Items and messages.
+        role: Key for the role.
+        content: Key for the content.
+
+    Returns:
+        The turns; messages of other roles stay as they are, and so does a list without items.
     """
     if not any(map(is_item, items)):
         return items
     turns: list[Any] = []
     parts: list[Any] = []
-    message: dict[str, Any] | None = None  # the last of the parts, where it was a message
+    message: dict[str, Any] | None = None  # the previous item, where it was an assistant's message
 
     def close() -> None:
         if parts:
@@ -59,8 +79,8 @@ def turns_of_items(items: list[Any], role: str, content: str) -> list[Any]:
         elif isinstance(item, dict) and canonical_role(str(item.get(role))) == "assistant":
             if message is not None:  # two answers
                 close()
-            message, said = item, item.get(content)
-            parts += said if isinstance(said, list) else [{"type": "text", "text": said or ""}]
+            message, value = item, item.get(content)
+            parts += value if isinstance(value, list) else [{"type": "text", "text": value or ""}]
         else:
             close()
             turns.append(item)

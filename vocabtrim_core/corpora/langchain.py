@@ -1,4 +1,4 @@
-"""Messages as LangChain and LangSmith write them: their role is a type, often wrapped."""
+"""Messages as LangChain and LangSmith write them: the role is a type, often in a wrapper."""
 
 from __future__ import annotations
 
@@ -17,18 +17,28 @@ CLASSES = {
 
 
 def unwrapped(turn: Any) -> dict[str, Any] | None:
-    """The message with a `role` and a `content`; None for anything else.
+    """Read a message of LangChain.
 
-    {"type": "ai", "content": …}, {"type": "ai", "data": {…}} or
-    {"type": "constructor", "id": […, "AIMessage"], "kwargs": {…}}.
+    The forms are {"type": "ai", "content": …}, {"type": "ai", "data": {…}} and {"type":
+    "constructor", "id": […, "AIMessage"], "kwargs": {…}}.
+
+    Args:
+        turn: Any value.
+
+    Returns:
+        The message with a `role` and a `content`; None where the value has another form.
     """
     if not isinstance(turn, dict) or turn.get("role") is not None or turn.get("from") is not None:
         return None
-    kind, named = turn.get("type"), turn.get("id")
+    kind, class_path = turn.get("type"), turn.get("id")
     inner: Any = turn
     if kind == "constructor":
         inner = turn.get("kwargs")
-        role = CLASSES.get(str(named[-1])) if isinstance(named, list) and named else None
+        role = (
+            CLASSES.get(str(class_path[-1]))
+            if isinstance(class_path, list) and class_path
+            else None
+        )
     else:
         inner = turn.get("data") if isinstance(turn.get("data"), dict) else turn
         role = canonical_role(kind) if isinstance(kind, str) else None
@@ -40,13 +50,29 @@ def unwrapped(turn: Any) -> dict[str, Any] | None:
 
 
 def is_wrapped(turn: Any) -> bool:
-    """Whether a value is such a message."""
+    """Whether a value is a message of LangChain.
+
+    Args:
+        turn: Any value.
+
+    Returns:
+        True where `unwrapped` reads it.
+    """
     return unwrapped(turn) is not None
 
 
 def turns_of_langchain(turns: list[Any], role: str, content: str) -> list[Any]:
-    """Such messages under the keys role and content; any other list as it is."""
-    found = [message for turn in turns if (message := unwrapped(turn))]
-    if not turns or len(found) < len(turns):
+    """Messages of LangChain as messages under the given keys.
+
+    Args:
+        turns: A list of turns of any form.
+        role: Key for the role.
+        content: Key for the content.
+
+    Returns:
+        The messages; the list itself where not all of its turns are LangChain's.
+    """
+    messages = [message for turn in turns if (message := unwrapped(turn))]
+    if not turns or len(messages) < len(turns):
         return turns
-    return [{**message, role: message["role"], content: message["content"]} for message in found]
+    return [{**message, role: message["role"], content: message["content"]} for message in messages]

@@ -1,4 +1,4 @@
-"""From what a user gives (files, folders, patterns) to a corpus."""
+"""Open a corpus from what a user gives: files, folders, patterns."""
 
 from __future__ import annotations
 
@@ -27,51 +27,64 @@ def open_corpus(
     limit: int | None = None,
     name: str | None = None,
 ) -> Corpus:
-    """A corpus from files, folders and globs, in the order given (sorted within each).
+    """A corpus from files, folders and patterns, in the order given and sorted within each.
 
-    What a mapping leaves open is recognised for each file, all of it without one; ask `describe()`
-    whether that is sure.
-    InputError: nothing found, a file that is empty or of an unknown kind, a mapping to columns
-    that a file lacks.
+    What a mapping leaves open is recognised for each file; `describe()` says whether that is sure.
+
+    Args:
+        paths: One or several files, folders or glob patterns.
+        mapping: Columns to read; None to recognise them all.
+        limit: Number of rows to read from the beginning; None for all.
+        name: Name of the corpus; None for one made of the paths.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        InputError: Nothing was found, a file is empty or of an unknown kind, or a file lacks a
+            mapped column or holds something else in it.
     """
     if limit is not None and limit < 1:
         raise InputError(f"The row limit must be at least 1, but is {limit}.")
-    found = _find([paths] if isinstance(paths, str | Path) else paths)
+    inputs = _find([paths] if isinstance(paths, str | Path) else paths)
     mappings = []
-    for path in found.files:
+    for path in inputs.files:
         if not path.stat().st_size:
             raise InputError(f"{_called(path)} is empty; give a file with conversations in it.")
         require_content(path, _called(path))
         _, columns, head, guess = look(path)
         if not head:
             _explain(path)
-        given = _keyed(mapping.over(guess.mapping), head) if mapping else guess.mapping
-        known = {*columns, *(c for c in given.columns if c.partition(".")[0] in columns)}
-        missing = [column for column in given.columns if column not in known]
+        file_mapping = _keyed(mapping.over(guess.mapping), head) if mapping else guess.mapping
+        known_columns = {
+            *columns,
+            *(c for c in file_mapping.columns if c.partition(".")[0] in columns),
+        }
+        missing = [column for column in file_mapping.columns if column not in known_columns]
         if missing:
             raise InputError(
                 f"{_called(path)} has no column {' and no column '.join(missing)} (columns found: "
                 f"{', '.join(columns)}); map the columns it has."
             )
         if mapping:
-            require_fitting(given, guess, head, _called(path))
-        mappings.append(given)
+            require_fitting(file_mapping, guess, head, _called(path))
+        mappings.append(file_mapping)
     return Corpus(
-        name or _name(paths, found.files),
-        found.files,
+        name or _name(paths, inputs.files),
+        inputs.files,
         tuple(mappings),
         limit,
-        found.left_out,
-        found.notes,
+        inputs.left_out,
+        inputs.notes,
     )
 
 
 def _explain(path: Path) -> None:
-    """InputError for a file of which no row can be read: why, and which; or that it has none."""
+    """Raise InputError for a file without a readable row, with the reason and the place."""
     try:
-        # any mapping that is read row by row
-        anything = ColumnMapping("prompt_response", response="response")
-        Corpus(_called(path), (path,), (anything,)).require_conversations()
+        # Any mapping will do that is read row by row.
+        by_row = ColumnMapping("prompt_response", response="response")
+        Corpus(_called(path), (path,), (by_row,)).require_conversations()
     except NoConversationsError as error:
         if error.report.skipped:
             raise
@@ -97,8 +110,8 @@ def _find(paths: Sequence[str | Path]) -> DatasetFiles:
     files: list[Path] = []
     left_out: list[str] = []
     notes: list[str] = []
-    for given in paths:
-        path = Path(given).expanduser().absolute()
+    for pattern in paths:
+        path = Path(pattern).expanduser().absolute()
         if path.is_dir():
             inside = files_in(path)
             files += inside.files
@@ -107,12 +120,12 @@ def _find(paths: Sequence[str | Path]) -> DatasetFiles:
         elif path.exists():
             files.append(path)
         elif glob.has_magic(str(path)):
-            found = [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
-            files += [match for match in found if match.is_file()]
-            if not any(match.is_file() for match in found):
-                raise InputError(f"No file matches {given}; check the pattern.")
+            matches = [Path(p) for p in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207
+            files += [match for match in matches if match.is_file()]
+            if not any(match.is_file() for match in matches):
+                raise InputError(f"No file matches {pattern}; check the pattern.")
         else:
-            raise InputError(f"There is no file {given}; check the path.")
+            raise InputError(f"There is no file {pattern}; check the path.")
     if not files:
         raise InputError("No corpus file was given.")
     left_out += [f"{path.name} (given twice)" for path, n in Counter(files).items() if n > 1]
@@ -120,9 +133,9 @@ def _find(paths: Sequence[str | Path]) -> DatasetFiles:
 
 
 def _name(paths: Any, files: Sequence[Path]) -> str:
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    first = Path(given[0])
-    if len(given) == 1 and first.is_dir():
+    patterns = [paths] if isinstance(paths, str | Path) else list(paths)
+    first = Path(patterns[0])
+    if len(patterns) == 1 and first.is_dir():
         return first.resolve().name
     stem = SUFFIXES.sub("", label_of(files[0]))
     return stem if len(files) == 1 else f"{stem} and {len(files) - 1} more"

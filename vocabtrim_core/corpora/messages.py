@@ -1,9 +1,9 @@
-"""One message as a row writes it -> the messages a template takes, in one form.
+"""One message of a row, in the form that a chat template takes.
 
-Every dialect (OpenAI chat and Responses, Anthropic, ShareGPT) becomes: `role` one of ROLES;
+Every source format (OpenAI chat and Responses, Anthropic, ShareGPT) becomes: `role` one of ROLES;
 `content` a text or None; `reasoning_content`, whatever the row calls it; `tool_calls` in OpenAI's
-shape, their arguments untouched; `name`, `tool_call_id`; `weight` (0: nobody trains this turn).
-Null stays null and a text of arguments stays a text: what to make of them is the template's choice.
+shape, their arguments unchanged; `name`, `tool_call_id`; `weight` (0: the turn is not trained on).
+Null stays null and a text of arguments stays a text: the template decides what to make of them.
 """
 
 from __future__ import annotations
@@ -30,19 +30,28 @@ from vocabtrim_core.corpora.unread import CALLS, note_unread
 def read_message(
     turn: dict[str, Any], role: str, keys: tuple[str, str], remarks: list[str]
 ) -> list[dict[str, Any]]:
-    """The messages that one turn of a row is: one, and one more for each tool result in its parts.
+    """The messages of one turn of a row: one, and another for each tool result in its parts.
 
-    keys: under which it holds its role and its content. What cannot be carried goes to remarks;
-    UnusableError for a turn that is none.
+    Args:
+        turn: The turn as the row gives it.
+        role: Its canonical role.
+        keys: Keys under which the turn holds its role and its content.
+        remarks: List that receives a remark for everything that cannot be carried.
+
+    Returns:
+        The messages, in order.
+
+    Raises:
+        UnusableError: The turn has no usable content.
     """
     value = turn.get(keys[1])
     message: dict[str, Any] = {"role": role, "content": value}
-    found = [message]
+    messages = [message]
     if isinstance(value, dict) and (value.get("type") or isinstance(value.get("text"), str)):
         value = [value]
     if isinstance(value, list):
-        found = _from_parts(value, role, keys[1], remarks)
-        message = next((m for m in reversed(found) if m["role"] == role), found[-1])
+        messages = _from_parts(value, role, keys[1], remarks)
+        message = next((m for m in reversed(messages) if m["role"] == role), messages[-1])
         role = message["role"]  # tool, where the turn holds nothing but results
     elif value is not None and not isinstance(value, str):
         message["content"] = plain_text(value, keys[1], remarks)
@@ -50,18 +59,18 @@ def read_message(
         if isinstance(value, str) and turn.get(keys[0]) != role and says_call(turn[keys[0]]):
             call_in_text(value, message)
         _other_answers(turn, value, message, remarks)
-        _carry_answer(turn, message, found, remarks)
+        _carry_answer(turn, message, messages, remarks)
         note_unread(turn, keys, remarks)
     elif turn.get("tool_calls") or turn.get("function_call"):
         remarks.append(f"tool calls of a {role} message were dropped")
     for key in ("name", "tool_call_id"):
-        if isinstance(said := turn.get(key), str) and said:
-            message.setdefault(key, said)
+        if isinstance(value := turn.get(key), str) and value:
+            message.setdefault(key, value)
     if message["content"] is None and not (
         role == "tool" or message.get("tool_calls") or message.get("reasoning_content")
     ):
         raise UnusableError(f"`{keys[1]}` is null")
-    return found
+    return messages
 
 
 def _other_answers(
@@ -84,7 +93,7 @@ def _other_answers(
 def _carry_answer(
     turn: dict[str, Any],
     message: dict[str, Any],
-    found: Sequence[dict[str, Any]],
+    messages: Sequence[dict[str, Any]],
     remarks: list[str],
 ) -> None:
     """Reasoning and calls of an assistant turn into its last message, its weight into all."""
@@ -96,8 +105,8 @@ def _carry_answer(
             if key != "function_call" or not message.get("tool_calls"):
                 message["tool_calls"] = [*message.get("tool_calls", ()), *calls]
     if is_untrained(turn, remarks):
-        for each in found:
-            each |= {"weight": 0} if each["role"] == "assistant" else {}
+        for carried in messages:
+            carried |= {"weight": 0} if carried["role"] == "assistant" else {}
     elif isinstance(weight := turn.get("weight"), int | float):
         message["weight"] = weight
 
@@ -106,7 +115,7 @@ def _from_parts(
     parts: Sequence[Any], role: str, field: str, remarks: list[str]
 ) -> list[dict[str, Any]]:
     """The messages that a list of parts is; tool results end a message of the assistant."""
-    found: list[dict[str, Any]] = []
+    messages: list[dict[str, Any]] = []
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[dict[str, Any]] = []
@@ -115,9 +124,9 @@ def _from_parts(
     def close() -> None:
         message = {"role": role, "content": "".join(texts) if texts or not calls else None}
         message |= {"reasoning_content": "\n\n".join(thoughts)} if thoughts else {}
-        found.append(message | ({"tool_calls": [*calls]} if calls else {}))
-        for kept in (texts, thoughts, calls):
-            kept.clear()
+        messages.append(message | ({"tool_calls": [*calls]} if calls else {}))
+        for parts_so_far in (texts, thoughts, calls):
+            parts_so_far.clear()
 
     for part in map(typed, parts):
         kind = part.get("type") if isinstance(part, dict) else "text"
@@ -129,7 +138,7 @@ def _from_parts(
         if kind in RESULT_PARTS:
             if role == "assistant" and (texts or thoughts or calls):
                 close()
-            found.append(_result(part, remarks))
+            messages.append(_result(part, remarks))
         elif kind in CALL_PARTS and role == "assistant":
             calls += calls_from([part], field)
         elif text is not None and kind in TEXT_PARTS:
@@ -141,11 +150,11 @@ def _from_parts(
         else:
             kind = type(part).__name__ if not isinstance(part, dict) else kind
             remarks.append(f"a part of type {str(kind or 'unnamed')[:40]} was dropped")
-    if texts or thoughts or calls or not found:
+    if texts or thoughts or calls or not messages:
         close()
     if mixed:
         remarks.append("parts of a message were put in the order reasoning, text, calls")
-    return found
+    return messages
 
 
 def _result(part: dict[str, Any], remarks: list[str]) -> dict[str, Any]:
@@ -160,7 +169,19 @@ def _result(part: dict[str, Any], remarks: list[str]) -> dict[str, Any]:
 
 
 def plain_text(value: Any, field: str, remarks: list[str]) -> str:
-    """A value as one text; parts are joined, parts that are not text are noted."""
+    """A value as one text; parts are joined, and parts that are not text are noted.
+
+    Args:
+        value: A text, a number or a list of parts.
+        field: The column or key, for messages.
+        remarks: List that receives remarks on what was dropped or converted.
+
+    Returns:
+        The text.
+
+    Raises:
+        UnusableError: The value is null or of another kind.
+    """
     if isinstance(value, str):
         return value
     if value is None:
@@ -169,8 +190,8 @@ def plain_text(value: Any, field: str, remarks: list[str]) -> str:
         isinstance(part, str) or (isinstance(part, dict) and ("type" in part or "text" in part))
         for part in value
     ):
-        found = _from_parts(value, "user", field, remarks)
-        return "".join(message["content"] for message in found)
+        messages = _from_parts(value, "user", field, remarks)
+        return "".join(message["content"] for message in messages)
     if isinstance(value, int) and not isinstance(value, bool):
         remarks.append(f"`{field}` is a number and was read as text")
         return str(value)

@@ -1,4 +1,4 @@
-"""Parts of a message's content, and the text in them."""
+"""Parts of a message's content, and the text inside them."""
 
 from __future__ import annotations
 
@@ -14,53 +14,63 @@ RESULT_PARTS = (
     "function_call_output",
     "custom_tool_call_output",
 )
-# Where a part or an object keeps its text, first come first served.
+# Keys under which a part or an object has its text, in order of preference.
 TEXT_KEYS = ("text", "thinking", "reasoning", "refusal", "content", "summary")
 
 
 def typed(part: Any) -> Any:
-    """A part of Gemini or of Bedrock's Converse, which say their kind in a key, with a `type`; any
-    other as it is."""
+    """Give a part of Gemini or of Bedrock's Converse API the `type` key that other APIs use.
+
+    Those two APIs name the kind of a part by the key that it has.
+
+    Args:
+        part: A part of a content list, of any type.
+
+    Returns:
+        A dict with a `type`, or the part itself where it has one or its kind is not known.
+    """
     if not isinstance(part, dict) or part.get("type") is not None:
         return part
-    held = {key: value for key, value in part.items() if value is not None}
-    if isinstance(call := held.get("functionCall", held.get("function_call")), dict):
+    filled = {key: value for key, value in part.items() if value is not None}
+    if isinstance(call := filled.get("functionCall", filled.get("function_call")), dict):
         return {"type": "function_call", **call}
-    if isinstance(call := held.get("toolUse"), dict):
+    if isinstance(call := filled.get("toolUse"), dict):
         return {"type": "tool_use", **call, "id": call.get("toolUseId")}
-    if isinstance(result := held.get("functionResponse", held.get("function_response")), dict):
-        said, name = result.get("response"), result.get("id")
-        return {"type": "tool_result", "tool_use_id": name, "content": _as_text(said)}
-    if isinstance(result := held.get("toolResult"), dict):
-        said = [
-            _as_text(each.get("json", each.get("text"))) for each in result.get("content") or []
-        ]
-        return {
-            "type": "tool_result",
-            "tool_use_id": result.get("toolUseId"),
-            "content": "".join(said),
-        }
-    if isinstance(thought := held.get("reasoningContent"), dict):
+    if isinstance(result := filled.get("functionResponse", filled.get("function_response")), dict):
+        content = _as_text(result.get("response"))
+        return {"type": "tool_result", "tool_use_id": result.get("id"), "content": content}
+    if isinstance(result := filled.get("toolResult"), dict):
+        items = result.get("content") or []
+        content = "".join(_as_text(item.get("json", item.get("text"))) for item in items)
+        return {"type": "tool_result", "tool_use_id": result.get("toolUseId"), "content": content}
+    if isinstance(thought := filled.get("reasoningContent"), dict):
         text = thought.get("reasoningText")
         sealed = thought.get("redactedContent")
         return {"type": "reasoning", "text": text_in(text), "encrypted_content": sealed}
-    if held.get("thought") is True and isinstance(held.get("text"), str):
-        return {"type": "thinking", "thinking": held["text"]}
-    if "text" not in held:
-        kind = next((key for key, value in held.items() if isinstance(value, dict)), None)
+    if filled.get("thought") is True and isinstance(filled.get("text"), str):
+        return {"type": "thinking", "thinking": filled["text"]}
+    if "text" not in filled:
+        kind = next((key for key, value in filled.items() if isinstance(value, dict)), None)
         return part if kind is None else {"type": kind}
     return part
 
 
 def system_text(value: Any) -> str | None:
-    """The text of a system message: a text, parts, or an object with parts; None for others."""
+    """The text of a system message: a text, a list of parts, or an object with `parts`.
+
+    Args:
+        value: The value as the row gives it.
+
+    Returns:
+        The joined text; None where the value is of another kind or a part has no text.
+    """
     if isinstance(value, dict) and isinstance(value.get("parts"), list):
         value = value["parts"]
     if not isinstance(value, list):
         return value if isinstance(value, str) else None
     texts = [part.get("text") if isinstance(part, dict) else None for part in value]
-    said = [text for text in texts if isinstance(text, str)]
-    return "".join(said) if len(said) == len(texts) else None
+    is_text = all(isinstance(text, str) for text in texts)
+    return "".join(text for text in texts if text) if is_text else None
 
 
 def _as_text(value: Any) -> str:
@@ -68,29 +78,43 @@ def _as_text(value: Any) -> str:
 
 
 def text_in(value: Any) -> str | None:
-    """The text of a part or a list of parts; None where it has none."""
+    """The text of a part or of a list of parts.
+
+    Args:
+        value: A text, a part, a list of parts, or None.
+
+    Returns:
+        The joined text; None where a part has no text.
+    """
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, list):
         texts = [text_in(part) for part in value]
         return None if None in texts else "".join(text for text in texts if text)
     if isinstance(value, dict):
-        held = [value[key] for key in TEXT_KEYS if value.get(key) is not None]
-        return text_in(next(filter(None, held), held[0])) if held else None
+        filled = [value[key] for key in TEXT_KEYS if value.get(key) is not None]
+        return text_in(next(filter(None, filled), filled[0])) if filled else None
     return None
 
 
 def kind_in(value: Any) -> str:
-    """What a value is, in words: "text", "a list of messages", "a number"."""
+    """What kind of value this is, in words for a sentence.
+
+    Args:
+        value: Any value of a row.
+
+    Returns:
+        Words such as "text", "a list of messages" or "a number".
+    """
     if isinstance(value, list):
         if not value:
             return "an empty list"
         first = value[0]
         if isinstance(first, dict):
-            messages = {"role", "from"} & first.keys()
-            return "a list of messages" if messages else "a list of objects"
-        many = {str: "texts", list: "lists", int: "numbers", float: "numbers"}
-        return f"a list of {many.get(type(first), 'values')}"
+            role_keys = {"role", "from"} & first.keys()
+            return "a list of messages" if role_keys else "a list of objects"
+        plurals = {str: "texts", list: "lists", int: "numbers", float: "numbers"}
+        return f"a list of {plurals.get(type(first), 'values')}"
     kinds = {
         str: "text",
         dict: "an object",

@@ -1,4 +1,4 @@
-"""Where in a file's rows messages stand, as columns or as paths into nested values."""
+"""Where messages are in a file's rows: columns, or paths into nested values."""
 
 from __future__ import annotations
 
@@ -15,31 +15,52 @@ from vocabtrim_core.corpora.schema import as_list, from_text, value_at
 
 ROLE_KEYS = ("role", "from")
 CONTENT_KEYS = ("content", "value", "parts")
-# Names in order of preference; elsewhere, pairs of an input and an output are mere examples.
+# Names are in order of preference. Only in these columns are pairs of texts read as turns.
 CONVERSATIONS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog")
 HISTORY = ("history",)  # turns before a prompt
-DEPTH = 6  # of nested objects that are searched
+DEPTH = 6  # nesting of objects that are searched
 
 LISTED = re.compile(r"(choices|generations(\.0)?)$")  # of OpenAI, of LangSmith
 KEYS = ("role", "content")
-Keys = tuple[str, str]  # under which a message holds its role and its content
+Keys = tuple[str, str]  # keys under which a message holds its role and its content
 
 
 @dataclass(slots=True)
 class Places:
-    """Paths of lists of messages and of single answers, and the keys of their messages."""
+    """Where messages are in nested values.
+
+    Attributes:
+        chats: Path of a list of messages -> the keys of its messages.
+        answers: Path of a single answer -> the keys of its message.
+    """
 
     chats: dict[str, Keys] = field(default_factory=dict)
     answers: dict[str, Keys] = field(default_factory=dict)
 
 
 def chats_among(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> dict[str, Keys]:
-    """The columns that hold lists of messages, and the keys of these."""
+    """The columns that hold lists of messages.
+
+    Args:
+        columns: Names of the columns.
+        sample: The first rows of the file.
+
+    Returns:
+        Column -> (role key, content key).
+    """
     return {name: keys for name in columns if (keys := message_keys(sample, name))}
 
 
 def message_keys(sample: Sequence[dict[str, Any]], name: str) -> Keys | None:
-    """(role key, content key) of a column or path that holds lists of messages, else None."""
+    """The keys of the messages in a column or path.
+
+    Args:
+        sample: The first rows of the file.
+        name: Column or path.
+
+    Returns:
+        (role key, content key) of the first row with a list of messages; None where no row has one.
+    """
     for row in sample:
         if keys := _keys(value_at(row, name), name):
             return keys
@@ -71,14 +92,31 @@ def _keys_of(names: set[str]) -> Keys | None:
 
 
 def ends_open(sample: Sequence[dict[str, Any]], name: str, keys: Keys) -> bool:
-    """Whether no conversation of a column ends with an answer."""
+    """Whether no conversation of a column ends with an answer.
+
+    Args:
+        sample: The first rows of the file.
+        name: Column or path with lists of messages.
+        keys: The keys of the messages.
+
+    Returns:
+        True where there are conversations and the last message of each is not the assistant's.
+    """
     last = [turns[-1] for row in sample if (turns := as_list(value_at(row, name)))]
     roles = [canonical_role(str(m.get(keys[0]))) for m in last if isinstance(m, dict)]
     return bool(roles) and "assistant" not in roles
 
 
 def list_of_texts(sample: Sequence[dict[str, Any]], name: str) -> bool:
-    """Whether a column holds lists of nothing but texts, also as JSON text."""
+    """Whether a column holds lists of texts only, also as JSON text.
+
+    Args:
+        sample: The first rows of the file.
+        name: The column.
+
+    Returns:
+        True where at least one value is not null and all such values are lists of texts.
+    """
     lists = [as_list(row.get(name)) for row in sample if row.get(name) is not None]
     return bool(lists) and all(
         texts is not None and all(isinstance(text, str) for text in texts) for texts in lists
@@ -86,9 +124,17 @@ def list_of_texts(sample: Sequence[dict[str, Any]], name: str) -> bool:
 
 
 def list_of_calls(sample: Sequence[dict[str, Any]], name: str) -> bool:
-    """Whether a column holds lists of tool calls, also as JSON text."""
+    """Whether a column holds lists of tool calls, also as JSON text.
+
+    Args:
+        sample: The first rows of the file.
+        name: The column.
+
+    Returns:
+        True where there are calls and each has a name.
+    """
     lists = [as_list(row.get(name)) for row in sample if row.get(name) is not None]
-    calls = [call for found in lists for call in found or ()]
+    calls = [call for items in lists for call in items or ()]
     return bool(calls) and all(
         isinstance(call, dict)
         and isinstance(call.get("function", call), dict)
@@ -98,18 +144,35 @@ def list_of_calls(sample: Sequence[dict[str, Any]], name: str) -> bool:
 
 
 def list_of_pairs(sample: Sequence[dict[str, Any]], name: str) -> bool:
-    """Whether a column holds lists with pairs of texts in them, messages, or nothing; also as
-    JSON."""
+    """Whether a column holds lists with pairs of texts, lists of messages, or empty lists.
+
+    Lists may also be stored as JSON text.
+
+    Args:
+        sample: The first rows of the file.
+        name: The column.
+
+    Returns:
+        True where all filled values are lists and at least one holds such items, or all are empty.
+    """
     lists = [as_list(row[name]) for row in sample if row.get(name) not in (None, "")]
-    if None not in lists and any(_keys(each, name) for each in lists):
+    if None not in lists and any(_keys(items, name) for items in lists):
         return True
-    pairs = [from_text(pair) for found in lists for pair in found or ()]
-    are = [isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs]
-    return bool(lists) and None not in lists and (any(are) or not are)
+    pairs = [from_text(pair) for items in lists for pair in items or ()]
+    is_pair = [isinstance(pair, list) and [*map(type, pair)] == [str, str] for pair in pairs]
+    return bool(lists) and None not in lists and (any(is_pair) or not is_pair)
 
 
 def find_places(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Places:
-    """Messages and answers inside of these columns, which may be objects or JSON text of them."""
+    """Find messages and answers inside columns that may be objects, or JSON text of objects.
+
+    Args:
+        columns: Names of the columns to search.
+        sample: The first rows of the file.
+
+    Returns:
+        The paths, in the order in which they are found.
+    """
     places = Places()
     for row in sample:
         for name in columns:
@@ -118,8 +181,8 @@ def find_places(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> Pla
     return places
 
 
-def _search(given: Any, path: str, places: Places, depth: int) -> None:
-    value = from_text(given)
+def _search(stored: Any, path: str, places: Places, depth: int) -> None:
+    value = from_text(stored)
     if LISTED.search(path) and isinstance(value, list) and value and isinstance(value[0], dict):
         inner = value[0]
         if isinstance(inner.get("message"), dict):
@@ -139,7 +202,7 @@ def _search(given: Any, path: str, places: Places, depth: int) -> None:
     elif keys := _keys(value, path):
         places.chats.setdefault(path, keys)
     elif isinstance(value, dict) and depth:
-        if (keys := _keys_of(set(value))) and value is given:
+        if (keys := _keys_of(set(value))) and value is stored:
             if canonical_role(str(value[keys[0]])) == "assistant":
                 places.answers.setdefault(path, keys)
             return

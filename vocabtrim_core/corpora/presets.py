@@ -9,9 +9,17 @@ from vocabtrim_core.corpora.schema import ColumnMapping
 
 @dataclass(frozen=True, slots=True)
 class DatasetPreset:
-    """Where a dataset is and how it is read. `responses`: whether it has assistant text to count.
+    """Where a dataset is and how it is read.
 
-    licence is what its page states; texts inside may carry terms of their own.
+    Attributes:
+        title: Name and size, to show.
+        dataset: Id on the hub.
+        split: Split that is read.
+        mapping: Which columns hold the conversation.
+        licence: What the dataset's page states; texts inside may have terms of their own.
+        config: Configuration on the hub, None for the default.
+        responses: Whether it has assistant text to count.
+        note: Remark to show, "" for none.
     """
 
     title: str

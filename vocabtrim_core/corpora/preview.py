@@ -1,4 +1,4 @@
-"""Conversations as a template renders them, with the characters that a rule counts."""
+"""Conversations as a chat template renders them, with the counted characters."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One conversation: rendered text, counted character ranges [start, end), counted tokens.
+    """One rendered conversation and what of it is counted.
 
-    reading: the same without a limit, and what the template does not write.  refused: why the
-    template does not take the conversation, and then there is no text.  messages, tools: what it
-    was rendered from; None for text that was rendered before.
+    Attributes:
+        file: Name of the file.
+        row: Row number, counted from 1.
+        domain: Domain label of the row, None without one.
+        text: The rendered text; "" where the template refuses the conversation.
+        spans: Counted character ranges [start, end), cut at the length limit.
+        tokens: Number of counted tokens.
+        reading: Text and spans without the length limit, and what the template does not write.
+        refused: Why the template does not accept the conversation, "" where it does.
+        messages: What was rendered; None for text that was rendered before.
+        tools: The tool definitions it was rendered with.
     """
 
     file: str
@@ -39,7 +47,7 @@ class Preview:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """What of the conversation does not count because it is not in the text, in sentences."""
+        """What does not count because it is not in the text, a sentence each."""
         if self.refused:
             return (f"The chat template refuses this conversation: {self.refused}",)
         notes = self.reading.notes
@@ -57,16 +65,29 @@ def preview(
     reasoning: bool = True,
     last_turn_only: bool = False,
 ) -> list[Preview]:
-    """The first n conversations, across the parts of the corpus.
+    """The first conversations of each part of the corpus, rendered and counted.
 
-    Spans end where a limit of max_length tokens per conversation cuts them.
-    InputError when there is none, or no such rule.
+    Args:
+        corpus: The corpus.
+        tokenizer: Tokenizer that counts the tokens.
+        template: Chat template that renders the messages.
+        rule: Name of the counting rule, one of `RULES`.
+        n: Number of conversations.
+        max_length: Limit in tokens at which every conversation is cut; None for none.
+        reasoning: Whether reasoning counts.
+        last_turn_only: Whether only the last assistant turn counts.
+
+    Returns:
+        At most n previews.
+
+    Raises:
+        InputError: The corpus has no conversation in its first rows, or there is no such rule.
     """
     from vocabtrim_core.templates.chat_template import ids_inside
     from vocabtrim_core.templates.spans import check_rule
 
     check_rule(rule)
-    found = []
+    previews = []
     for batch, i in itertools.islice(sampled(corpus, n), n):
         reading, refused = read(
             batch, i, template, rule, reasoning=reasoning, last_turn_only=last_turn_only
@@ -74,10 +95,10 @@ def preview(
         text, spans, _ = reading
         encoding = tokenizer.backend.encode(text, add_special_tokens=False)
         ids = ids_inside(encoding, spans, masks=template.masks, limit=max_length)
-        seen = encoding.offsets[:max_length]
-        end = seen[-1][1] if seen else 0
-        rich = not batch.preformatted
-        found.append(
+        offsets = encoding.offsets[:max_length]
+        end = offsets[-1][1] if offsets else 0
+        has_messages = not batch.preformatted
+        previews.append(
             Preview(
                 file=batch.file,
                 row=int(batch.rows[i]),
@@ -87,13 +108,13 @@ def preview(
                 tokens=sum(map(len, ids)),
                 reading=reading,
                 refused=refused,
-                messages=batch.messages(i) if rich else None,
-                tools=batch.tools(i) if rich else None,
+                messages=batch.messages(i) if has_messages else None,
+                tools=batch.tools(i) if has_messages else None,
             )
         )
-    if not found:
+    if not previews:
         raise InputError(f"{corpus.name} has no conversation to show in its first rows.")
-    return found
+    return previews
 
 
 def read(
@@ -105,7 +126,19 @@ def read(
     reasoning: bool = True,
     last_turn_only: bool = False,
 ) -> tuple[Reading, str]:
-    """Conversation i under a rule, and why the template refuses it; "" where it does not."""
+    """Read one conversation of a batch under a counting rule.
+
+    Args:
+        batch: The batch.
+        i: Index of the conversation in the batch.
+        template: Chat template that renders the messages.
+        rule: Name of the counting rule.
+        reasoning: Whether reasoning counts.
+        last_turn_only: Whether only the last assistant turn counts.
+
+    Returns:
+        The reading, and why the template refuses the conversation ("" where it accepts it).
+    """
     from vocabtrim_core.templates.chat_template import Reading
 
     options = {"reasoning": reasoning, "last_turn_only": last_turn_only}
@@ -119,18 +152,27 @@ def read(
 
 
 def sampled(corpus: Corpus, n: int, places: int = 8) -> Iterator[tuple[MessageBatch, int]]:
-    """About n conversations, spread evenly: from the first two blocks of up to `places` shards.
+    """About n conversations, spread evenly over the corpus.
 
-    Deterministic and cheap at any size; a file that can only be read from its beginning gives
-    conversations from its beginning.
+    They come from the first two blocks of up to `places` shards, so the result is deterministic and
+    cheap at any size. A file that can only be read from its beginning gives conversations from its
+    beginning.
+
+    Args:
+        corpus: The corpus.
+        n: Number of conversations.
+        places: Largest number of shards that are read.
+
+    Yields:
+        (batch, index of the conversation in the batch).
     """
     shards = corpus.shards()
     step = max(1, -(-len(shards) // min(places, max(1, n))))
     chosen = shards[::step]
     for k, shard in enumerate(chosen):
-        want = (n * (k + 1)) // len(chosen) - (n * k) // len(chosen)
+        missing = (n * (k + 1)) // len(chosen) - (n * k) // len(chosen)
         for batch in itertools.islice(corpus.batches(shard), 2):
-            some = min(want, len(batch))
-            for j in range(some):
-                yield batch, j * len(batch) // some
-            want -= some
+            taken = min(missing, len(batch))
+            for j in range(taken):
+                yield batch, j * len(batch) // taken
+            missing -= taken

@@ -1,4 +1,4 @@
-"""The reasoning of a message, under whatever key it stands."""
+"""The reasoning of a message, under any of the keys that rows use."""
 
 from __future__ import annotations
 
@@ -18,26 +18,41 @@ REASONING = (
     "thinking_blocks",
     "reasoning_items",
 )
-# How every remark about reasoning begins: none is due where reasoning does not count.
+# The beginning of every remark about reasoning, by which remarks are left out where it is not
+# counted.
 REMARK = "reasoning "
 
 
 def notes_of(batch: MessageBatch, *, reasoning: bool) -> SkipReport:
-    """What the rows of a batch lost when they were read; of reasoning only where it counts."""
+    """What the rows of a batch lost when they were read.
+
+    Args:
+        batch: The batch.
+        reasoning: Whether reasoning counts; if not, remarks about it are left out.
+
+    Returns:
+        The remarks by reason.
+    """
     notes = SkipReport.of(batch, notes=True)
     return notes if reasoning else notes.without(REMARK)
 
 
 def reasoning_in(turn: dict[str, Any], known: str, remarks: list[str]) -> str:
-    """The reasoning of an assistant turn: what is known of it from its parts, else the first text.
+    """The reasoning of an assistant turn.
 
-    What is not carried goes to remarks.
+    Args:
+        turn: The message as the row gives it.
+        known: The reasoning found in the parts of its content, "" for none.
+        remarks: List that receives a remark for everything that is not carried.
+
+    Returns:
+        The known reasoning, else the text under the first key of `REASONING` that has one.
     """
     for key in REASONING:
         if not turn.get(key):
             continue
-        text, lost = _text_of(turn[key])
-        remarks += [f"{REMARK}in `{key}` {why}" for why in lost]
+        text, losses = _text_of(turn[key])
+        remarks += [f"{REMARK}in `{key}` {reason}" for reason in losses]
         if text and not known:
             known = text
         elif text and "".join(text.split()) != "".join(known.split()):
@@ -46,7 +61,14 @@ def reasoning_in(turn: dict[str, Any], known: str, remarks: list[str]) -> str:
 
 
 def why_unread(part: dict[str, Any]) -> str:
-    """The remark about a part or item that holds its thought encrypted alone; "" for others."""
+    """The remark about a part of which the reasoning is encrypted.
+
+    Args:
+        part: A part of a message, or an item of OpenAI's Responses.
+
+    Returns:
+        The remark; "" where the part has readable text or is not encrypted.
+    """
     sealed = _is_encrypted(part, text_in({**part, "encrypted_content": None}))
     return (
         f"{REMARK}in a part of type {part.get('type')} is encrypted and cannot be counted" * sealed
@@ -59,25 +81,32 @@ def _text_of(value: Any) -> tuple[str, list[str]]:
         text = text_in(value)
         return text or "", ["is not text and was dropped"] * (text is None)
     pieces: list[str] = []
-    lost: list[str] = []
-    before = None
+    losses: list[str] = []
+    previous = None
     for item in value:
         text = text_in(item)
         if _is_encrypted(item, text):
-            lost.append("is encrypted and cannot be counted")
+            losses.append("is encrypted and cannot be counted")
         elif text is None:
-            lost.append("is not text and was dropped")
+            losses.append("is not text and was dropped")
         elif text:
-            here = _stretch(item)
-            apart = pieces and (here is None or here != before)
-            pieces.append(f"\n\n{text}" if apart else text)
-            before = here
-    return "".join(pieces), list(dict.fromkeys(lost))
+            group = _stretch(item)
+            is_separate = pieces and (group is None or group != previous)
+            pieces.append(f"\n\n{text}" if is_separate else text)
+            previous = group
+    return "".join(pieces), list(dict.fromkeys(losses))
 
 
 def _stretch(item: Any) -> Any:
-    """What pieces of one thought share: the index that a stream numbers them by, or being parts of
-    type text; None for a thought of its own."""
+    """The group of a piece of reasoning; adjacent pieces of one group are one thought.
+
+    Args:
+        item: A piece.
+
+    Returns:
+        The index that a stream numbers the pieces by, or "text" for parts of type text; None for a
+        thought of its own.
+    """
     if not isinstance(item, dict):
         return "text"
     if item.get("index") is not None:

@@ -1,4 +1,4 @@
-"""Which columns hold the conversation: `Mapping`, and how a value is found in a row."""
+"""`ColumnMapping`: which columns hold the conversation, and how a value is found in a row."""
 
 from __future__ import annotations
 
@@ -24,16 +24,33 @@ SHAPES = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """How a file's columns are read; empty = not there.
+    """How a file's columns are read; an empty text means that there is no such column.
 
     A column may be a path into nested values ("response.body.choices.0.message"): names and list
-    positions joined by points. conversation: column with the list of messages; role, content: keys
-    inside each message. prompt: one column, or several joined by blank lines
-    ("instruction+input"); without one every response follows an empty user turn. history: the turns
-    before it, pairs of a user's and the assistant's text. calls: the tool
-    calls of the response. winner: the column that says which of two conversations
-    ("conversation_a+conversation_b") or responses is read.
-    roles: further role names, ((name in the file, one of ROLES), ...).
+    positions joined by points.
+
+    Attributes:
+        shape: One of `SHAPES`, "" where it is to be recognised.
+        conversation: Column with the list of messages.
+        role: Key of the role in each message.
+        content: Key of the content in each message.
+        prompt: One column, or several joined by blank lines ("instruction+input"); without one
+            every response follows an empty user turn.
+        response: Column with the response, or two ("response_a+response_b") where there is a
+            winner.
+        history: Column with the turns before the prompt, as pairs of a user's and an assistant's
+            text.
+        text: Column with rendered conversations.
+        domain: Column with the domain label.
+        system: Column with the system message.
+        tools: Column with the tool definitions.
+        calls: Column with the tool calls of the response.
+        winner: Column that names which of two conversations ("conversation_a+conversation_b") or
+            responses is read.
+        roles: Further role names, ((name in the file, one of ROLES), ...).
+
+    Raises:
+        InputError: The shape is unknown or lacks a column, or a role is mapped to an unknown one.
     """
 
     shape: str = ""
@@ -74,23 +91,35 @@ class ColumnMapping:
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column this mapping reads, without repeats."""
-        pair = (lambda name: _several(name)) if self.winner else (lambda name: (name,))
+        split_names = (lambda name: _several(name)) if self.winner else (lambda name: (name,))
         shaped = {
-            "conversation": pair(self.conversation),
-            "prompt_response": (*self.prompts, *pair(self.response), self.calls, self.history),
+            "conversation": split_names(self.conversation),
+            "prompt_response": (
+                *self.prompts,
+                *split_names(self.response),
+                self.calls,
+                self.history,
+            ),
             "text": (self.text,),
         }.get(self.shape, ())
-        wanted = (*shaped, *_several(self.winner), self.domain, self.system, self.tools)
-        return tuple(dict.fromkeys(name for name in wanted if name))
+        names = (*shaped, *_several(self.winner), self.domain, self.system, self.tools)
+        return tuple(dict.fromkeys(name for name in names if name))
 
     def columns_of(self, names: Container[str]) -> tuple[str, ...]:
-        """The columns of a file with these names that this mapping reads; of a path its first."""
-        found = (name if name in names else name.partition(".")[0] for name in self.columns)
-        return tuple(dict.fromkeys(name for name in found if name in names))
+        """The columns of a file that this mapping reads; of a path its first name.
+
+        Args:
+            names: The file's columns.
+
+        Returns:
+            The columns without repeats, those that the file lacks left out.
+        """
+        columns = (name if name in names else name.partition(".")[0] for name in self.columns)
+        return tuple(dict.fromkeys(name for name in columns if name in names))
 
     @property
     def nested(self) -> bool:
-        """Whether only the path over whole rows can read it."""
+        """Whether only the decoder of Python rows can read it."""
         pairs = self.shape == "prompt_response"
         return bool(
             self.winner
@@ -101,24 +130,34 @@ class ColumnMapping:
         )
 
     def over(self, guess: ColumnMapping) -> ColumnMapping:
-        """The guess with what this mapping says of it; itself where it has a shape of its own."""
+        """Combine this mapping with a guess.
+
+        Args:
+            guess: The mapping recognised in the file.
+
+        Returns:
+            The guess, changed where this mapping differs from the defaults; this mapping itself
+            where it has a shape.
+        """
         if self.shape:
             return self
-        said = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(guess, **{n: value for n, value in said.items() if value != DEFAULTS[n]})
+        own_values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(
+            guess, **{n: value for n, value in own_values.items() if value != DEFAULTS[n]}
+        )
 
     def sentence(self) -> str:
-        """The mapping in words."""
+        """The mapping in words, for a sentence."""
         if self.shape == "conversation":
-            what = f"messages in `{self.conversation}` (`{self.role}`, `{self.content}`)"
+            columns = f"messages in `{self.conversation}` (`{self.role}`, `{self.content}`)"
         elif self.shape == "prompt_response":
             prompt = f"prompt in `{self.prompt}`, " if self.prompt else ""
-            named = [f"response in `{self.response}`"] * bool(self.response)
-            named += [f"tool calls in `{self.calls}`"] * bool(self.calls)
-            named += [f"earlier turns in `{self.history}`"] * bool(self.history)
-            what = prompt + ", ".join(named)
+            parts = [f"response in `{self.response}`"] * bool(self.response)
+            parts += [f"tool calls in `{self.calls}`"] * bool(self.calls)
+            parts += [f"earlier turns in `{self.history}`"] * bool(self.history)
+            columns = prompt + ", ".join(parts)
         elif self.shape == "text":
-            what = f"rendered conversations in `{self.text}`"
+            columns = f"rendered conversations in `{self.text}`"
         else:
             return "not recognised: choose the columns"
         extra = [
@@ -126,11 +165,21 @@ class ColumnMapping:
             for name in ("winner", "system", "tools", "domain")
             if getattr(self, name)
         ]
-        return ", ".join([what, *extra])
+        return ", ".join([columns, *extra])
 
     @classmethod
     def parse(cls, pairs: Sequence[str]) -> ColumnMapping:
-        """From 'name=column' words as a command line gives them; the shape may be left out."""
+        """Read a mapping as a command line gives it.
+
+        Args:
+            pairs: Words 'name=column', also 'roles.NAME=ROLE'; the shape may be left out.
+
+        Returns:
+            The mapping.
+
+        Raises:
+            InputError: A word has another form, or the mapping is incomplete.
+        """
         known = {f.name for f in fields(cls)} - {"roles"}
         values: dict[str, str] = {}
         roles = []
@@ -164,9 +213,14 @@ DEFAULTS = {f.name: f.default for f in fields(ColumnMapping)}
 
 
 def value_at(row: dict[str, Any], path: str) -> Any:
-    """What a row holds under a column's name or a path; None where it leads nowhere.
+    """The value of a row under a column's name or a path; JSON stored as text is read on the way.
 
-    JSON kept as text is read on the way.
+    Args:
+        row: The row.
+        path: Name of a column, or names and list positions joined by points.
+
+    Returns:
+        The value; None where the path leads nowhere.
     """
     if path in row or "." not in path:
         return row.get(path)
@@ -184,8 +238,14 @@ def value_at(row: dict[str, Any], path: str) -> Any:
 
 
 def from_text(value: Any) -> Any:
-    """An object or list that was stored as text, in JSON or in Python's notation; anything else as
-    it is."""
+    """Read an object or list that was stored as text, in JSON or in Python's notation.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        The object or list; the value itself where it is anything else.
+    """
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
             return msgspec.json.decode(value)
@@ -195,17 +255,22 @@ def from_text(value: Any) -> Any:
 
 
 def from_python(text: str) -> Any:
-    """Objects, or lists of objects or lists, as `str()` of Python or NumPy writes them, which is
-    how pandas puts them into a CSV file, or JSON with NaN in it; any other text as it is.
+    """Read objects or lists as `str()` of Python or NumPy writes them, or JSON with NaN in it.
 
-    Only literals that JSON has too are read, and nothing is run. NumPy writes no commas, but a line
-    end, between items.
+    pandas writes such text into CSV files. Only literals that JSON has too are read, and nothing is
+    run. NumPy writes no commas, but a line end, between items.
+
+    Args:
+        text: The stored text.
+
+    Returns:
+        The objects or list; the text itself where it cannot be read.
     """
     for read in (json.loads, _literal):
         try:
-            found = json.dumps(read(text), ensure_ascii=False)
-            found.encode()  # no half of a surrogate pair
-            return json.loads(found)
+            as_json = json.dumps(read(text), ensure_ascii=False)
+            as_json.encode()  # no half of a surrogate pair
+            return json.loads(as_json)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
     return text
@@ -218,7 +283,15 @@ def _literal(text: str) -> Any:
 
 
 def unread_because(text: str) -> str:
-    """Why text that looks like a list or objects was not read as such; "" where it does not."""
+    """Why text that looks like a list or objects was not read as such.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The reason, as the end of a sentence; "" where the text does not look like a list or
+        objects.
+    """
     try:
         is_json = isinstance(json.loads(text), list | dict)
     except (ValueError, RecursionError):
@@ -229,7 +302,14 @@ def unread_because(text: str) -> str:
 
 
 def as_list(value: Any) -> list[Any] | None:
-    """A list, also when it was stored as JSON text; None for anything else."""
+    """Read a list, also one that was stored as text.
+
+    Args:
+        value: Any value.
+
+    Returns:
+        The list; None for anything else.
+    """
     if isinstance(value, str) and value.lstrip()[:1] == "[":
         value = from_text(value)
     return value if isinstance(value, list) else None

@@ -1,4 +1,4 @@
-"""What the columns of a file hold, in words: for the sentence that nothing was recognised."""
+"""What the columns of a file hold, in words, for error messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from vocabtrim_core.corpora.batches import canonical_role
 from vocabtrim_core.corpora.schema import as_list
 
-MOST_SEEN = 8  # columns in a sentence
+MOST_SEEN = 8  # columns named in a sentence
 KINDS = {
     str: "text",
     dict: "object",
@@ -21,17 +21,25 @@ KINDS = {
 
 
 def seen(columns: Sequence[str], sample: Sequence[dict[str, Any]]) -> str:
-    """The columns and what is in them, for a sentence: "`id` (text), `data` (list of numbers)"."""
-    told = [f"`{name[:40]}` ({_kind(sample, name)})" for name in columns[:MOST_SEEN]]
-    more = len(columns) - len(told)
-    return ", ".join([*told, *([f"{more} more"] if more else [])]) or "nothing"
+    """The columns and what they hold, for a sentence: "`id` (text), `data` (list of numbers)".
+
+    Args:
+        columns: Names of the columns.
+        sample: The first rows of the file.
+
+    Returns:
+        At most `MOST_SEEN` columns and the number of further ones; "nothing" without columns.
+    """
+    described = [f"`{name[:40]}` ({_kind(sample, name)})" for name in columns[:MOST_SEEN]]
+    count_left = len(columns) - len(described)
+    return ", ".join([*described, *([f"{count_left} more"] if count_left else [])]) or "nothing"
 
 
 def _kind(sample: Sequence[dict[str, Any]], name: str) -> str:
     value = next((row[name] for row in sample if row.get(name) is not None), None)
-    listed = as_list(value)
-    if listed:
-        first = listed[0]
+    items = as_list(value)
+    if items:
+        first = items[0]
         keys = f" with {', '.join(map(str, [*first][:5]))}" if isinstance(first, dict) else ""
         return f"list of {KINDS.get(type(first), 'value')}s{keys}"
     if isinstance(value, dict):
@@ -40,7 +48,15 @@ def _kind(sample: Sequence[dict[str, Any]], name: str) -> str:
 
 
 def odd_messages(sample: Sequence[dict[str, Any]], name: str) -> str:
-    """The words that map a list of objects with other keys; empty where it is none."""
+    """Mapping options for a list of objects whose keys are not those of messages.
+
+    Args:
+        sample: The first rows of the file.
+        name: The column.
+
+    Returns:
+        Words such as "conversation=NAME role=KEY content=KEY"; "" where no row has such a list.
+    """
     for row in sample:
         turns = as_list(row.get(name)) or []
         if len(turns) > 1 and all(isinstance(turn, dict) for turn in turns):

@@ -17,7 +17,7 @@ UNKNOWN_ROLE = "unknown role"
 NOT_JSON = "is Python's notation that cannot be read"
 NOT_OBJECT = "no object with named fields"
 OTHERS = "other reasons"
-# Of such rows a share is allowed, as of those that a template refuses: more is no accident.
+# Only a limited share of rows may be left out for these reasons, or refused by the template.
 BROKEN = (UNKNOWN_ROLE, TOO_DEEP, NOT_OBJECT, OTHERS)
 
 REMEDIES = {
@@ -31,22 +31,42 @@ REMEDIES = {
 
 
 def unknown_role(name: object) -> str:
-    """The reason to leave out a row with a role that nobody knows."""
+    """The reason to leave out a row with an unknown role.
+
+    Args:
+        name: The role as the row writes it; 40 characters of it are shown.
+
+    Returns:
+        The reason.
+    """
     return f"{UNKNOWN_ROLE} {str(name)[:40]!r}"
 
 
-def remedy_of(reason: str, more: Mapping[str, str] | None = None) -> str:
-    """What to do about a reason, "" where nothing is known. more: further remedies, by reason."""
+def remedy_of(reason: str, further: Mapping[str, str] | None = None) -> str:
+    """What to do about a reason.
+
+    Args:
+        reason: A reason from a report.
+        further: Further remedies, text in the reason -> what to do.
+
+    Returns:
+        The remedy, without a capital and a full stop; "" where none is known.
+    """
     if roles := SkipReport(0, ((reason, 1, ()),)).unknown_roles():
         return (
             f"rename it to one of {', '.join(ROLES)}, or say which of them it is "
             f"(--map roles.{roles[0]}={ROLES[1]})"
         )
-    return next((what for said, what in {**REMEDIES, **(more or {})}.items() if said in reason), "")
+    remedies = {**REMEDIES, **(further or {})}
+    return next((remedy for text, remedy in remedies.items() if text in reason), "")
 
 
 class NoConversationsError(InputError):
-    """Every row was left out. report: why."""
+    """Every row of a corpus was left out.
+
+    Attributes:
+        report: The rows left out and the reasons.
+    """
 
     def __init__(self, sentence: str, report: SkipReport) -> None:
         self.report = report
@@ -55,10 +75,17 @@ class NoConversationsError(InputError):
 
 @dataclass(frozen=True, slots=True)
 class SkipReport:
-    """Rows left out of a corpus: reason -> (how many, the first few places).
+    """Rows left out of a corpus, or parts of rows, by reason.
 
-    A sum has at most MOST reasons, the first by name, and the rest as OTHERS: rows may name their
-    own fields and roles, of which there is no end.
+    A sum has at most `MOST` reasons, the first by name, and the others as `OTHERS`: rows may name
+    their own fields and roles, so the number of reasons has no limit.
+
+    Attributes:
+        conversations: Number of conversations that were read.
+        reasons: (reason, number of rows, the first `PLACES` places as "file:row"), sorted by
+            reason.
+        PLACES: Number of places kept for each reason.
+        MOST: Number of reasons kept.
     """
 
     conversations: int = 0
@@ -76,11 +103,11 @@ class SkipReport:
         merged: dict[str, tuple[int, tuple[str, ...]]] = {}
 
         def put(reason: str, count: int, places: tuple[str, ...]) -> None:
-            total, kept = merged.get(reason, (0, ()))
-            merged[reason] = total + count, (*kept, *places)[: self.PLACES]
+            total, known_places = merged.get(reason, (0, ()))
+            merged[reason] = total + count, (*known_places, *places)[: self.PLACES]
 
-        for each in (*self.reasons, *other.reasons):
-            put(*each)
+        for entry in (*self.reasons, *other.reasons):
+            put(*entry)
         for reason in sorted(merged.keys() - {OTHERS})[self.MOST :]:
             put(OTHERS, *merged.pop(reason))
         return SkipReport(
@@ -90,33 +117,52 @@ class SkipReport:
 
     @classmethod
     def of(cls, batch: MessageBatch, *, notes: bool = False) -> SkipReport:
-        """The report of one batch: of its skipped rows, or of its notes."""
+        """The report of one batch.
+
+        Args:
+            batch: The batch.
+            notes: Whether to report its notes in place of its skipped rows.
+
+        Returns:
+            The report, with at most `MOST` reasons.
+        """
         grouped: dict[str, list[int]] = {}
         for skip in batch.notes if notes else batch.skipped:
             grouped.setdefault(skip.reason, []).append(skip.row)
-        found = cls(
+        report = cls(
             len(batch),
             tuple(
                 (reason, len(rows), tuple(f"{batch.file}:{row}" for row in rows[: cls.PLACES]))
                 for reason, rows in sorted(grouped.items())
             ),
         )
-        return found + cls()
+        return report + cls()
 
     def without(self, beginning: str) -> SkipReport:
-        """The same but for reasons that begin with these words."""
-        kept = tuple(each for each in self.reasons if not each[0].startswith(beginning))
-        return SkipReport(self.conversations, kept)
+        """The report without the reasons that begin with a text.
+
+        Args:
+            beginning: The text.
+
+        Returns:
+            The shorter report.
+        """
+        reasons = tuple(entry for entry in self.reasons if not entry[0].startswith(beginning))
+        return SkipReport(self.conversations, reasons)
 
     def unknown_roles(self) -> list[str]:
-        """The roles that rows were left out for, as a Mapping takes them."""
-        named = (
+        """The roles that rows were left out for, in lower case as `ColumnMapping` takes them."""
+        matches = (
             re.fullmatch(rf"{UNKNOWN_ROLE} (['\"])(.*)\1", r, re.S) for r, _, _ in self.reasons
         )
-        return list(dict.fromkeys(match[2].strip().lower() for match in named if match))
+        return list(dict.fromkeys(match[2].strip().lower() for match in matches if match))
 
     def sentence(self) -> str:
-        """'3 rows skipped: 2 no assistant text (chat.jsonl:7, …), 1 …', or that none was."""
+        """The report in words.
+
+        Returns:
+            "3 rows skipped: 2 no assistant text (chat.jsonl:7, …), 1 …", or "No rows skipped".
+        """
         if not self.skipped:
             return "No rows skipped"
         causes = (
@@ -126,23 +172,32 @@ class SkipReport:
         return f"{self.skipped:,} row{'s' * (self.skipped > 1)} skipped: {'; '.join(causes)}"
 
     def require_conversations(self, name: str, remedies: Mapping[str, str] | None = None) -> None:
-        """NoConversationsError when every row was left out; remedies: reason -> what to do."""
+        """Refuse a corpus of which every row was left out.
+
+        Args:
+            name: Name of the corpus in the message.
+            remedies: Further remedies, text in a reason -> what to do.
+
+        Raises:
+            NoConversationsError: No conversation was read; the message names the most frequent
+                reasons and the first known remedy.
+        """
         if self.conversations:
             return
-        most_first = sorted(self.reasons, key=lambda each: (-each[1], each[0]))
+        most_first = sorted(self.reasons, key=lambda entry: (-entry[1], entry[0]))
         causes = "; ".join(
             f"{reason} in {count:,} of {self.skipped:,} row{'s' * (self.skipped > 1)}"
             f" ({', '.join(places)}{', …' if count > len(places) else ''})"
             for reason, count, places in most_first[: self.PLACES]
         )
-        more = len(most_first) - self.PLACES
-        causes += f"; and {more} more reason{'s' * (more > 1)}" if more > 0 else ""
-        known = filter(None, (remedy_of(reason, remedies) for reason, _, _ in most_first))
-        usual = "check that the columns are mapped to the right fields"
+        further = len(most_first) - self.PLACES
+        causes += f"; and {further} more reason{'s' * (further > 1)}" if further > 0 else ""
+        known_remedies = filter(None, (remedy_of(reason, remedies) for reason, _, _ in most_first))
+        default_remedy = "check that the columns are mapped to the right fields"
         if not causes:
-            usual = "give a file with conversations in it"
+            default_remedy = "give a file with conversations in it"
         raise NoConversationsError(
             f"{name} has no conversation to count ({causes or 'it has no rows'}); "
-            f"{next(known, usual)}.",
+            f"{next(known_remedies, default_remedy)}.",
             self,
         )

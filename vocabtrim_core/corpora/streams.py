@@ -1,4 +1,4 @@
-"""Bytes of a file, plain or compressed, in pieces."""
+"""Reading a file in pieces of bytes, plain or compressed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,15 @@ UNREAD = {
 def codec_of(path: Path) -> str | None:
     """How a file is compressed: by its first bytes, whatever its name, else by its last suffix.
 
-    InputError for one that is compressed in a way that is not read.
+    Args:
+        path: The file.
+
+    Returns:
+        "gzip", "zstd" or "bz2", as `pyarrow.CompressedInputStream` takes them; None for a plain
+        file.
+
+    Raises:
+        InputError: The file is compressed in a way that is not supported.
     """
     stat = path.stat()
     return _codec(path, stat.st_size, stat.st_mtime_ns)
@@ -45,17 +53,29 @@ def _codec(path: Path, size: int, mtime_ns: int) -> str | None:
                 f"{label_of(path)} is compressed ({kind}), which is not read; unpack it "
                 f"(`{command}`), or compress it with gzip or zstd."
             )
-    found = next((codec for magic, codec in MAGIC.items() if head.startswith(magic)), None)
-    return found or CODECS.get(path.suffix.lower())
+    codec = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
+    return codec or CODECS.get(path.suffix.lower())
 
 
 def is_compressed(path: Path) -> bool:
-    """By its first bytes or its last suffix."""
+    """Whether a file is compressed, by its first bytes or its last suffix.
+
+    Args:
+        path: The file.
+
+    Returns:
+        True where `codec_of` names a codec.
+    """
     return codec_of(path) is not None
 
 
 class Stream:
-    """Reads full pieces; `source` is the Arrow stream behind it."""
+    """A file opened for reading in pieces of a given size.
+
+    Attributes:
+        source: The Arrow stream behind it, decompressing where needed.
+        path: The file.
+    """
 
     def __init__(self, path: Path, file: Any, source: Any, stop: int = 0) -> None:
         self.source = source
@@ -67,13 +87,24 @@ class Stream:
         return self._file.tell()
 
     def read(self, count: int) -> bytes:
-        """`count` bytes, fewer only at the end. InputError when the file is damaged."""
+        """Read bytes, decompressed where the file is compressed.
+
+        Args:
+            count: Number of bytes to read.
+
+        Returns:
+            `count` bytes, fewer only at the end of the file or range.
+
+        Raises:
+            InputError: The compressed data is damaged or cut off.
+            OSError: A plain file cannot be read.
+        """
         if self._stop:
             count = min(count, self._stop - self._file.tell())
-        pieces, have = [], 0
-        while have < count:
+        pieces, received = [], 0
+        while received < count:
             try:
-                piece = self.source.read(count - have)
+                piece = self.source.read(count - received)
             except OSError as error:
                 if self.source is self._file:
                     raise
@@ -81,13 +112,22 @@ class Stream:
             if not piece:
                 break
             pieces.append(piece)
-            have += len(piece)
+            received += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 @contextmanager
 def open_stream(path: Path, start: int = 0, stop: int = 0) -> Generator[Stream]:
-    """The file from byte `start` to `stop` (0: to the end), decompressed where it is compressed."""
+    """Open a file, decompressed where it is compressed.
+
+    Args:
+        path: The file.
+        start: First byte to read of a plain file; ignored for a compressed one.
+        stop: Byte to stop before in a plain file; 0 means the end.
+
+    Yields:
+        The open stream.
+    """
     codec = codec_of(path)
     with pa.OSFile(str(path)) as file:
         if codec is None:
@@ -99,7 +139,15 @@ def open_stream(path: Path, start: int = 0, stop: int = 0) -> Generator[Stream]:
 
 
 def peek(path: Path, count: int) -> bytes:
-    """The first bytes; none of a file that is damaged, which its reader will say."""
+    """The first bytes of a file, decompressed.
+
+    Args:
+        path: The file.
+        count: Number of bytes.
+
+    Returns:
+        At most `count` bytes; none where the file is damaged, which its reader reports later.
+    """
     try:
         with open_stream(path) as stream:
             return stream.read(count)
@@ -108,7 +156,15 @@ def peek(path: Path, count: int) -> bytes:
 
 
 def damage(path: Path, error: OSError) -> str:
-    """A sentence, open for more, about a file that cannot be decompressed."""
+    """The beginning of a sentence about a file that cannot be decompressed.
+
+    Args:
+        path: The file.
+        error: What Arrow raised.
+
+    Returns:
+        A sentence without a full stop, to which the caller adds the place.
+    """
     name = label_of(path)
     if "truncated" in str(error).lower():
         return f"{name} is cut off: its compressed data ends too early"
@@ -116,7 +172,16 @@ def damage(path: Path, error: OSError) -> str:
 
 
 def whole_lines(path: Path) -> int:
-    """Lines of a compressed file before its damage; read again, only to say it."""
+    """Count the complete lines of a compressed file before its damage.
+
+    The file is read again, only for the error message.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Number of line ends that can be decompressed.
+    """
     lines = 0
     with open_stream(path) as stream, suppress(InputError):
         while piece := stream.read(PIECE):
@@ -133,19 +198,35 @@ MARKS = {
 
 
 def require_utf8(path: Path) -> None:
-    """InputError for a text file that begins as UTF-16 or UTF-32, with or without a mark."""
+    """Refuse a text file in UTF-16 or UTF-32, with or without a byte order mark.
+
+    Args:
+        path: The file; its first 1,024 bytes are read.
+
+    Raises:
+        InputError: The file begins in such an encoding.
+    """
     head = peek(path, 1024)
-    seen = next((name for mark, name in MARKS.items() if head.startswith(mark)), "")
+    encoding = next((name for mark, name in MARKS.items() if head.startswith(mark)), "")
     even, odd = head[::2].count(0), head[1::2].count(0)
-    if not seen and len(head) > 3 and max(even, odd) > len(head) // 4 and min(even, odd) < 4:
-        seen = "UTF-16LE" if odd > even else "UTF-16BE"
-    if seen:
-        raise not_utf8(f"{label_of(path)}, line 1", seen)
+    if not encoding and len(head) > 3 and max(even, odd) > len(head) // 4 and min(even, odd) < 4:
+        encoding = "UTF-16LE" if odd > even else "UTF-16BE"
+    if encoding:
+        raise InputError(not_utf8(f"{label_of(path)}, line 1", encoding))
 
 
-def not_utf8(where: str, seen: str = "") -> InputError:
-    """The sentence for text in another encoding; seen: which, where that is certain."""
-    return InputError(
-        f"{where}: not UTF-8{f' but {seen}' if seen else ''}; convert the file, for example with "
-        f"`iconv -f {seen or 'LATIN1'} -t UTF-8`."
+def not_utf8(where: str, encoding: str = "") -> str:
+    """The message for text that is not UTF-8.
+
+    Args:
+        where: The place, with which the sentence begins.
+        encoding: Name of the actual encoding where it is certain, else "".
+
+    Returns:
+        The message, a sentence.
+    """
+    actual = f" but {encoding}" if encoding else ""
+    return (
+        f"{where}: not UTF-8{actual}; convert the file, for example with "
+        f"`iconv -f {encoding or 'LATIN1'} -t UTF-8`."
     )

@@ -1,8 +1,8 @@
-"""The turns of a row, as dicts with a role and a content, out of every shape a row may have.
+"""The turns of a row, each with a role and a content, from every shape a row may have.
 
-A list of messages, also as JSON text, a struct of lists or texts that alternate between user and
-assistant; a prompt and a response, each a text, a message, messages, or several texts; two answers
-of which one won.
+A conversation is a list of messages, also as JSON text, a struct of lists, or texts by user and
+assistant in turn. A pair is a prompt and a response, each a text, a message, messages, or several
+texts. Of two answers the winner is read.
 """
 
 from __future__ import annotations
@@ -32,9 +32,18 @@ WINNER = re.compile(r"(?:(?:model|assistant|response|answer|conversation|chosen)
 def turns_of(
     row: dict[str, Any], mapping: ColumnMapping, remarks: list[str]
 ) -> tuple[str, list[Any]]:
-    """(column, its turns) of a row of shape conversation or prompt_response.
+    """The turns of a row of shape conversation or prompt_response.
 
-    What is left out goes to remarks; UnusableError where there is no turn.
+    Args:
+        row: The row.
+        mapping: How its columns are read.
+        remarks: List that receives a remark for everything that is left out.
+
+    Returns:
+        (the column for messages about the row, its turns under the mapping's keys).
+
+    Raises:
+        UnusableError: The row has no turn, or none that is read.
     """
     if mapping.shape == "conversation":
         column = _winning(mapping.conversation, row, mapping)
@@ -48,15 +57,15 @@ def _winning(columns: str, row: dict[str, Any], mapping: ColumnMapping) -> str:
         return columns
     flags = mapping.winner.split("+")
     if len(flags) == 2:  # one flag for each
-        won = [bool(value_at(row, flag)) for flag in flags]
-        chosen = won.index(True) if sum(won) == 1 else None
-    elif isinstance(good := value_at(row, mapping.winner), bool):  # of a single answer
-        if not good:
+        is_winner = [bool(value_at(row, flag)) for flag in flags]
+        chosen = is_winner.index(True) if sum(is_winner) == 1 else None
+    elif isinstance(verdict := value_at(row, mapping.winner), bool):  # of a single answer
+        if not verdict:
             raise UnusableError(f"an answer to be avoided (`{mapping.winner}` is false)")
         return columns
     else:
-        named = WINNER.fullmatch(str(good).strip().lower())
-        chosen = "ab".index(named[1]) if named else None
+        match = WINNER.fullmatch(str(verdict).strip().lower())
+        chosen = "ab".index(match[1]) if match else None
     if chosen is None:
         raise UnusableError(NO_WINNER)
     return columns.split("+")[chosen]
@@ -105,12 +114,16 @@ def _pair(row: dict[str, Any], mapping: ColumnMapping, remarks: list[str]) -> li
     prompts = [value_at(row, name) for name in mapping.prompts]
     if prompts and prompts[0] is None:
         raise UnusableError(f"`{mapping.prompts[0]}` is null or missing")
-    if ".0." in column and (more := _others(row, column)):
-        remarks.append(f"{more} more answers of a row were left out: its first is counted")
+    if ".0." in column and (count := _others(row, column)):
+        remarks.append(f"{count} more answers of a row were left out: its first is counted")
 
     earlier = _earlier(value_at(row, mapping.history), mapping) if mapping.history else []
-    if not earlier and len(prompts) == 1 and (both := _in_turn(prompts[0], response, mapping)):
-        return both
+    if (
+        not earlier
+        and len(prompts) == 1
+        and (turns_in_order := _in_turn(prompts[0], response, mapping))
+    ):
+        return turns_in_order
     turns, answers = _prompt(prompts, mapping), _answer(response, mapping)
     if calls:
         calls = calls_from(calls, mapping.calls)
@@ -122,13 +135,13 @@ def _pair(row: dict[str, Any], mapping: ColumnMapping, remarks: list[str]) -> li
 
 
 def _earlier(value: Any, mapping: ColumnMapping) -> list[dict[str, Any]]:
-    """The turns before a prompt: pairs of texts, texts in turn, or messages; none of nothing."""
-    listed = as_list(value)
-    if value in (None, "") or listed == []:
+    """The turns before a prompt, from pairs of texts, texts in turn, or messages."""
+    items = as_list(value)
+    if value in (None, "") or items == []:
         return []
-    if turns := _listed(listed, mapping):
+    if turns := _listed(items, mapping):
         return turns
-    pairs = [from_text(pair) for pair in listed or ()]
+    pairs = [from_text(pair) for pair in items or ()]
     if pairs and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
         pairs = [text for pair in pairs for text in pair]
     if not pairs or len(pairs) % 2 or not _are_texts(pairs):
@@ -138,11 +151,13 @@ def _earlier(value: Any, mapping: ColumnMapping) -> list[dict[str, Any]]:
 
 def _in_turn(prompt: Any, response: Any, mapping: ColumnMapping) -> list[dict[str, Any]] | None:
     """Lists of texts, one of prompts and one of responses, as turns; None where they are not."""
-    given, said = _list_in(prompt), _list_in(response)
-    alike = given and said and len(given) == len(said) and _are_texts(given + said)
-    if given and said and alike:
-        both = [text for pair in zip(given, said, strict=True) for text in pair]
-        return _alternating(both, mapping)
+    prompts, responses = _list_in(prompt), _list_in(response)
+    alike = (
+        prompts and responses and len(prompts) == len(responses) and _are_texts(prompts + responses)
+    )
+    if prompts and responses and alike:
+        texts = [text for pair in zip(prompts, responses, strict=True) for text in pair]
+        return _alternating(texts, mapping)
     for value in (prompt, response):
         if isinstance(value, list) and len(value) > 1 and _are_texts(value):
             raise UnusableError("not as many prompts as responses in its lists of texts")
@@ -150,7 +165,7 @@ def _in_turn(prompt: Any, response: Any, mapping: ColumnMapping) -> list[dict[st
 
 
 def _list_in(value: Any) -> list[Any] | None:
-    """A list; of a prompt or response that is text, one that begins with its very first letter."""
+    """A list, or text that begins with "[" and holds one; None for anything else."""
     return None if isinstance(value, str) and value[:1] != "[" else as_list(value)
 
 
@@ -159,7 +174,7 @@ def _are_texts(values: Sequence[Any]) -> bool:
 
 
 def _others(row: dict[str, Any], column: str) -> int:
-    """How many values stand beside the first of a path's list."""
+    """The number of values after the first in a path's list."""
     return len(as_list(value_at(row, column.partition(".0.")[0])) or [0]) - 1
 
 
@@ -196,17 +211,17 @@ def _answer(response: Any, mapping: ColumnMapping) -> list[dict[str, Any]]:
 def _joined(
     turns: list[dict[str, Any]], answers: list[dict[str, Any]], mapping: ColumnMapping
 ) -> list[dict[str, Any]]:
-    """Prompt and answer as one conversation; what the answer repeats of the prompt stands once."""
+    """Prompt and answer as one conversation, without what the answer repeats of the prompt."""
 
-    def spoken(some: Sequence[dict[str, Any]]) -> list[tuple[str | None, Any]]:
+    def spoken(messages: Sequence[dict[str, Any]]) -> list[tuple[str | None, Any]]:
         return [
             (canonical_role(str(turn.get(mapping.role)), mapping.roles), turn.get(mapping.content))
-            for turn in some
+            for turn in messages
         ]
 
-    asked, said = spoken(turns), spoken(answers)
+    prompt_turns, answer_turns = spoken(turns), spoken(answers)
     for n in range(min(len(turns), len(answers)), 0, -1):
-        if asked[-n:] == said[:n]:
+        if prompt_turns[-n:] == answer_turns[:n]:
             return turns + answers[n:]
-    whole = said[0][0] in ("user", "system") and asked[-1][0] != "assistant"
-    return answers if whole else turns + answers
+    is_complete = answer_turns[0][0] in ("user", "system") and prompt_turns[-1][0] != "assistant"
+    return answers if is_complete else turns + answers

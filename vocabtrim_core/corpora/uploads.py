@@ -1,4 +1,4 @@
-"""Corpus files that people uploaded, each kept once in the workspace."""
+"""Corpus files that users uploaded, each stored once in the workspace."""
 
 from __future__ import annotations
 
@@ -24,24 +24,41 @@ UPLOAD_CAP = 50 * 2**20  # bytes; larger corpora are opened by path, not through
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A corpus file somebody uploaded. `label` is what they called it: shown, never a path."""
+    """An uploaded corpus file.
+
+    Attributes:
+        key: First 16 hex digits of the sha256 of its format and content.
+        file: Name in the workspace, chosen by us; its suffix, from a fixed list, gives the format.
+        label: Name that the user gave the file; shown, never used as a path.
+        bytes: Size of the stored file.
+        stored: Time of the upload, in seconds since the epoch.
+    """
 
     key: str
-    file: str  # our own name for it; the suffix, from a fixed list, tells readers the format
+    file: str
     label: str
     bytes: int
-    stored: float  # seconds since the epoch
+    stored: float
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Where the file is stored."""
         return workspace.folder("corpora") / self.key / self.file
 
 
 def store_upload(source: BinaryIO, label: str, *, cap: int = UPLOAD_CAP) -> Upload:
-    """Stream an upload to disk, at most `cap` bytes; the same content and format is stored once.
+    """Stream an upload to disk; the same content in the same format is stored once.
 
-    InputError for an empty file, one over the cap, an unknown kind of file, or a full disk.
+    Args:
+        source: The upload, open for reading.
+        label: The file name as the user gave it; its suffix decides the format.
+        cap: Largest size in bytes.
+
+    Returns:
+        The stored upload.
+
+    Raises:
+        InputError: The file is empty, larger than the cap, of an unknown kind, or the disk is full.
     """
     label = re.split(r"[/\\]", label)[-1].strip() or "upload"
     file = f"data{_corpus_suffix(label)}"
@@ -84,16 +101,23 @@ def _noted(note: Path) -> Upload:
 
 
 def remove_upload(key: str) -> None:
-    """Delete an uploaded corpus."""
+    """Delete an uploaded corpus; nothing happens where there is none.
+
+    Args:
+        key: `Upload.key`.
+
+    Raises:
+        InputError: The key is not one of the workspace's keys.
+    """
     shutil.rmtree(workspace.folder("corpora") / workspace.checked_key(key), ignore_errors=True)
 
 
 def _corpus_suffix(label: str) -> str:
     """The last part of a file name, such as '.jsonl.zst', if corpora of that kind can be read."""
-    found = SUFFIXES.search(label)
-    if not found:
+    match = SUFFIXES.search(label)
+    if not match:
         raise InputError(
             f"{label} is not a kind of file that can be read; upload one that ends in "
             f"{', '.join(FORMATS)}, plain or compressed as .gz, .zst or .bz2."
         )
-    return found.group().lower()
+    return match.group().lower()

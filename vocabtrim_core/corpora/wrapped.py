@@ -1,4 +1,4 @@
-"""The rows that one JSON object holds: itself, a list inside of it, or its columns."""
+"""The rows in a file that is one JSON object: the object, a list inside it, or its columns."""
 
 from __future__ import annotations
 
@@ -18,20 +18,26 @@ def rows_inside(value: Row) -> list[Row]:
     The object itself where it holds a conversation; else the lists of objects in it, one after
     another ({"data": [row, …]}, {"train": […], "test": […]}); else its columns as pandas and
     datasets write them ({"prompt": [text, …], …}, {"prompt": {"0": text, …}, …}).
+
+    Args:
+        value: The object.
+
+    Returns:
+        The rows, at least one.
     """
     columns = _columns(value)
-    if columns and not chats_among([*value], [value]) and _known(columns):
+    if columns and not chats_among([*value], [value]) and _is_recognised(columns):
         return columns
-    if _known([value]):
+    if _is_recognised([value]):
         return [value]
     lists = _lists(value, DEPTH)
-    known = [rows for rows in lists if _known(rows)]
-    if not known and len(lists) == 1:
+    recognised_lists = [rows for rows in lists if _is_recognised(rows)]
+    if not recognised_lists and len(lists) == 1:
         return lists[0]
-    return [row for rows in known for row in rows] or [value]
+    return [row for rows in recognised_lists for row in rows] or [value]
 
 
-def _known(rows: list[Row]) -> bool:
+def _is_recognised(rows: list[Row]) -> bool:
     head = rows[:50]
     columns = tuple(dict.fromkeys(key for row in head for key in row))
     return recognise(columns, head).sure
@@ -39,13 +45,13 @@ def _known(rows: list[Row]) -> bool:
 
 def _lists(value: Row, depth: int) -> list[list[Row]]:
     """The lists of objects in an object, in order."""
-    found: list[list[Row]] = []
+    lists: list[list[Row]] = []
     for inner in value.values():
         if isinstance(inner, list) and inner and all(isinstance(row, dict) for row in inner):
-            found.append(inner)
+            lists.append(inner)
         elif isinstance(inner, dict) and depth:
-            found += _lists(inner, depth - 1)
-    return found
+            lists += _lists(inner, depth - 1)
+    return lists
 
 
 def _columns(value: Row) -> list[Row]:

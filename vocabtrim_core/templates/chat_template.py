@@ -1,4 +1,4 @@
-"""The chat template of a tokenizer: its own or a named one, and where the assistant's part is."""
+"""The chat template of a tokenizer, its own or a named one, and where it writes the assistant."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from vocabtrim_core.templates.definition import generated
 from vocabtrim_core.templates.fast_path import FastPath, Frame, strip
+from vocabtrim_core.templates.literal_turns import turns_by_definition
 from vocabtrim_core.templates.preformatted import Markers
 from vocabtrim_core.templates.reading import Reading, unwritten, weightless
 from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
@@ -26,7 +27,7 @@ from vocabtrim_core.templates.spans import (
     span_of,
     without_thoughts,
 )
-from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended, joined, said
+from vocabtrim_core.templates.turns import Turn, TurnFinder, ended, joined, without_lone_stops
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,23 +42,32 @@ __all__ = ["RULES", "SPAN_ENDS", "ChatTemplate", "Reading", "Span", "ids_inside"
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """How one tokenizer writes conversations, and where the assistant's part is.
+    """How one tokenizer writes conversations, and where the assistant's turns are in the text.
 
-    name: a name of `NAMED`, or "tokenizer" for the tokenizer's own.  renderer: its jinja and what
-    that is given.  finder: the turns in what it renders.  markers: the same in text that was
-    rendered before.  user_header, ends: what opens a user turn and what closes an assistant's,
-    which the rule `reference` goes by.  thought_channel: what opens and closes reasoning that is no
-    <think> block.
-    preamble: what precedes the first user turn without a system message (a default system prompt).
-    trims: contents are stripped.  masks: the template marks assistant text itself.
-    alternates: only user, assistant, user, … is accepted.  drops_thinking: thoughts of earlier
-    turns are not rendered.  reasoning: `reasoning_content` is rendered.
-    span_end: where a turn ends, one of `SPAN_ENDS`.  literal: turns are found by carrying out the
-    definition, which takes longer.
-    with_tools: the template of conversations that come with tools, where it is another one.
-    tools_alone: it writes no others.
-    fast_path: for which contents and role orders no rendering is needed.
-    unsure: kinds of turns that the markers do not find as they are in rendered text.
+    Attributes:
+        name: A name of `NAMED`, or "tokenizer" for the tokenizer's own template.
+        renderer: The jinja source and the values that it is given.
+        finder: Finds the turns in what the template renders.
+        markers: Finds them in text that was rendered before.
+        user_header: Text that opens a user turn, for the rule `reference`.
+        ends: Texts that close an assistant turn, for the rule `reference`.
+        thought_channel: What opens and closes reasoning that is not in a <think> block; None
+            without.
+        preamble: Text before the first user turn without a system message (a default system
+            prompt).
+        trims: Whether contents are stripped.
+        masks: Whether the template marks assistant text itself, with {% generation %}.
+        alternates: Whether only the order user, assistant, user, … is accepted.
+        drops_thinking: Whether reasoning of earlier turns is left out.
+        reasoning: Whether `reasoning_content` is rendered.
+        span_end: Where a turn ends, one of `SPAN_ENDS`.
+        literal: Whether turns are found by carrying out the definition, which takes longer.
+        warnings: Remarks to show, a sentence each.
+        with_tools: The template of conversations with tools, where it is another one.
+        tools_alone: Whether the template writes only conversations with tools.
+        fast_path: For which contents and role orders no rendering is needed; None before it was
+            probed.
+        unsure: Kinds of turns that the markers do not find exactly in rendered text.
     """
 
     name: str
@@ -88,32 +98,32 @@ class ChatTemplate:
 
     @property
     def special_tokens(self) -> Mapping[str, str]:
-        """`bos_token` … -> text, which the template may write."""
+        """The special tokens that the template may write: name such as `bos_token` -> text."""
         return self.renderer.special_tokens
 
     @property
     def parts(self) -> bool:
-        """Contents are given as lists of parts."""
+        """Whether contents are given as lists of parts."""
         return self.renderer.parts
 
     @property
     def header(self) -> str:
-        """The text that usually stands just before an answer."""
+        """The text that usually precedes an answer."""
         return self.markers.headers[0]
 
     @property
     def stop_tokens(self) -> tuple[str, ...]:
-        """Texts of the tokens that end a turn."""
+        """The texts of the tokens that end a turn."""
         return self.finder.stops
 
     @property
     def fast(self) -> bool:
-        """Some conversations need no rendering."""
+        """Whether some conversations need no rendering."""
         return self.fast_path is not None and self.fast_path.fast
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of all that decides which text is rendered and which part of it is counted."""
+        """The sha256 (64 hex digits) of everything that decides the text and its counted ranges."""
         decides: list[Any] = [
             self.jinja,
             self.markers.headers,
@@ -130,11 +140,33 @@ class ChatTemplate:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def render(self, messages: Messages, tools: list[Any] | None = None) -> str:
-        """The conversation as the model sees it. InputError where the template refuses it."""
+        """Render a conversation as the model reads it.
+
+        Args:
+            messages: The conversation.
+            tools: Its tool definitions, None without any.
+
+        Returns:
+            The text.
+
+        Raises:
+            InputError: The template refuses the conversation.
+        """
         return self.for_tools(tools).renderer.text(messages, tools)
 
     def prompt(self, messages: Messages, tools: list[Any] | None = None) -> str:
-        """The conversation and what opens the assistant's answer: what is sent to be answered."""
+        """Render a conversation and the text that opens the assistant's answer.
+
+        Args:
+            messages: The conversation.
+            tools: Its tool definitions, None without any.
+
+        Returns:
+            The text to be sent to the model.
+
+        Raises:
+            InputError: The template refuses the conversation.
+        """
         chosen = self.for_tools(tools)
         text = chosen.renderer.text(messages, tools, prompt=True)
         if chosen.finder.opens or text.endswith(chosen.header):
@@ -144,7 +176,14 @@ class ChatTemplate:
     def for_tools(self, tools: list[Any] | None) -> ChatTemplate:
         """The template for a conversation with these tools, as transformers chooses it.
 
-        RefusedError for one without tools where it is there for tools alone.
+        Args:
+            tools: The tool definitions, None without any.
+
+        Returns:
+            This template, or the one for conversations with tools.
+
+        Raises:
+            RefusedError: There are no tools, and the template is for tools alone.
         """
         if self.tools_alone and not tools:
             raise RefusedError(TOOLS_ALONE, TOOLS_ALONE.rstrip("."))
@@ -159,8 +198,22 @@ class ChatTemplate:
         last_turn_only: bool = False,
         tools: list[Any] | None = None,
     ) -> tuple[str, list[Span]]:
-        """Rendered text and its counted character ranges, ascending. InputError where the template
-        refuses the conversation or its turns cannot be found."""
+        """Render a conversation and find its counted ranges.
+
+        Args:
+            messages: The conversation.
+            rule: One of `RULES`.
+            reasoning: Whether reasoning counts.
+            last_turn_only: Whether only the last assistant turn counts.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            (text, counted character ranges [start, end), ascending).
+
+        Raises:
+            InputError: There is no such rule, the template refuses the conversation, or its turns
+                cannot be found.
+        """
         text, spans, _ = self.read(
             messages, rule, reasoning=reasoning, last_turn_only=last_turn_only, tools=tools
         )
@@ -175,47 +228,86 @@ class ChatTemplate:
         last_turn_only: bool = False,
         tools: list[Any] | None = None,
     ) -> Reading:
-        """The same, with what of the conversation the template does not write."""
+        """Render a conversation, find its counted ranges, and note what is not written.
+
+        Args:
+            messages: The conversation.
+            rule: One of `RULES`.
+            reasoning: Whether reasoning counts.
+            last_turn_only: Whether only the last assistant turn counts.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            Text, ranges and notes.
+
+        Raises:
+            InputError: There is no such rule, the template refuses the conversation, or its turns
+                cannot be found.
+        """
         check_rule(rule)
-        own = self.for_tools(tools)
-        rendered = own.renderer.render(messages, tools)
+        chosen = self.for_tools(tools)
+        rendered = chosen.renderer.render(messages, tools)
         if rule in ("all", "reference"):
-            spans = own._by_strings(rendered.text, rule)
+            spans = chosen._by_strings(rendered.text, rule)
             return Reading(
-                rendered.text, own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
+                rendered.text, chosen._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
             )
-        turns = own.turns(rendered, messages, tools)
+        turns = chosen.turns(rendered, messages, tools)
         notes = unwritten(rendered, turns, reasoning=reasoning)
         turns = joined(turn for turn in turns if not weightless(messages[turn.message]))
         spans = [span_of(rendered.text, turn, rule, self.span_end) for turn in turns]
-        narrowed = own._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
+        narrowed = chosen._narrow(rendered.text, spans, rule, reasoning, last_turn_only)
         return Reading(rendered.text, narrowed, notes)
 
     def turns(
         self, rendered: Rendered, messages: Messages, tools: list[Any] | None = None
     ) -> list[Turn]:
-        """The assistant turns of a conversation that this template rendered."""
+        """The assistant turns of a conversation that this template rendered.
+
+        Args:
+            rendered: The conversation as this template renders it.
+            messages: The conversation.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            The turns, in order.
+
+        Raises:
+            RefusedError: The template is `literal`, and a turn cannot be found.
+        """
         turns = None if self.literal else self.finder.turns(rendered, tools)
         if turns is None:
-            turns = self._by_definition(rendered, messages, tools)
+            turns = turns_by_definition(self, rendered, messages, tools)
         if not self.masks:
-            return said(rendered.text, turns)
-        found = []
+            return without_lone_stops(rendered.text, turns)
+        marked_turns = []
         for start, end in rendered.generated:
-            holder = [t.message for t in turns if t.start < end and start < t.tail]
-            if rendered.parts and start >= rendered.parts[-1].end:  # behind all messages
+            holders = [t.message for t in turns if t.start < end and start < t.tail]
+            if rendered.parts and start >= rendered.parts[-1].end:  # after all messages
                 last = rendered.parts[-1].message
-                holder = [last] if messages[last].get("role") == "assistant" else []
-            if holder:
-                stopped = ended(rendered.text, holder[0], start, end, self.finder.stops)
-                found.append(stopped._replace(end=end, tail=end))
-        return found
+                holders = [last] if messages[last].get("role") == "assistant" else []
+            if holders:
+                stopped = ended(rendered.text, holders[0], start, end, self.finder.stops)
+                marked_turns.append(stopped._replace(end=end, tail=end))
+        return marked_turns
 
     def read_text(
         self, text: str, rule: str, *, reasoning: bool = True, last_turn_only: bool = False
     ) -> Reading:
-        """Text that is already rendered, with its counted ranges (see `find_spans`); a note where
-        turns of some kind are written so that the markers miss them."""
+        """Find the counted ranges of text that is already rendered.
+
+        Args:
+            text: The text.
+            rule: One of `RULES`.
+            reasoning: Whether reasoning counts.
+            last_turn_only: Whether only the last assistant turn counts.
+
+        Returns:
+            Text and ranges, with a note where the markers miss turns of some kind.
+
+        Raises:
+            InputError: There is no such rule.
+        """
         spans = self.find_spans(text, rule, reasoning=reasoning, last_turn_only=last_turn_only)
         sure = rule in ("all", "reference") or not self.unsure
         kinds = " and ".join(self.unsure)
@@ -224,7 +316,20 @@ class ChatTemplate:
     def find_spans(
         self, text: str, rule: str, *, reasoning: bool = True, last_turn_only: bool = False
     ) -> list[Span]:
-        """Counted ranges of text that is already rendered, found by the strings around turns."""
+        """The counted ranges of text that is already rendered, found by the strings around turns.
+
+        Args:
+            text: The text.
+            rule: One of `RULES`.
+            reasoning: Whether reasoning counts.
+            last_turn_only: Whether only the last assistant turn counts.
+
+        Returns:
+            Character ranges [start, end), ascending.
+
+        Raises:
+            InputError: There is no such rule.
+        """
         check_rule(rule)
         if rule in ("all", "reference"):
             spans = self._by_strings(text, rule)
@@ -241,81 +346,58 @@ class ChatTemplate:
     def _narrow(
         self, text: str, spans: list[Span], rule: str, reasoning: bool, last_turn_only: bool
     ) -> list[Span]:
-        """Spans, the last one alone or without thoughts where that is asked for; no empty ones."""
+        """Spans without empty ones, and where requested only the last one or without reasoning."""
         spans = spans[-1:] if last_turn_only else spans
         if not reasoning:
             spans = without_thoughts(text, spans, rule, self.thought_channel)
         return [(start, end) for start, end in spans if start < end]
 
-    def _by_definition(
-        self, rendered: Rendered, messages: Messages, tools: list[Any] | None
-    ) -> list[Turn]:
-        """Turns of a template whose messages leave no part of their own: rendered one by one.
-
-        A turn stands where the full text begins as the prompt before it and goes on as the text up
-        to it does.
-        """
-        text, found = rendered.text, []
-        for i, message in enumerate(messages):
-            if message.get("role") != "assistant":
-                continue
-            try:
-                own = self.generated(messages, i, tools)
-                whole = self.renderer.text(messages[: i + 1], tools)
-                whole = whole.removesuffix(self.finder.trailer)
-            except RefusedError:  # such as an answer to nothing
-                own = whole = None
-            if own is None or whole is None:
-                found += self._opened_as_usual(i, rendered, tools) or self._lose(i)
-                continue
-            start = len(common_start(whole.removesuffix(own), text))
-            tail = len(common_start(whole, text))
-            if not text[start:tail].strip():
-                # Written anew in the whole, as its own part says.
-                part = [] if self.literal else self.finder.turns_of(i, rendered, tools)
-                found += part or self._lose(i)
-                continue
-            found.append(ended(text, i, start, tail, self.finder.stops))
-        return found
-
-    def _opened_as_usual(self, i: int, rendered: Rendered, tools: list[Any] | None) -> list[Turn]:
-        """The part of a message that the definition says nothing about, such as an answer to
-        nothing, where it begins as answers do."""
-        part = [] if self.literal else self.finder.turns_of(i, rendered, tools)
-        before = rendered.text[: part[0].start].rstrip() if part else ""
-        return part if self.header.strip() and before.endswith(self.header.rstrip()) else []
-
-    def _lose(self, i: int) -> list[Turn]:
-        """A turn that is written as another role's, or not at all, is noted as lost; where nothing
-        but the definition is believed, the conversation is left out."""
-        if self.literal:
-            why = "cannot be found in what the chat template writes"
-            raise RefusedError(
-                f"The part of message {i + 1} (role assistant) {why}; choose a named template.",
-                f"a turn {why}",
-            )
-        return []
-
     def generated(self, messages: Messages, i: int, tools: list[Any] | None = None) -> str | None:
-        """What the model would have generated as message i, by the definition carried out
-        literally, and what the template writes after it; None where that cannot be compared."""
+        """What the model would have generated as one message, by the literal definition.
 
-        def text(some: Sequence[Mapping[str, Any]], prompt: bool) -> str:
-            return self.renderer.text(some, tools, prompt=prompt)
+        Args:
+            messages: The conversation.
+            i: Index of the message.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            The text of the turn, with what the template writes after it; None where the two renders
+            cannot be compared.
+
+        Raises:
+            RefusedError: The template refuses the conversation up to the message.
+        """
+
+        def text(beginning: Sequence[Mapping[str, Any]], prompt: bool) -> str:
+            return self.renderer.text(beginning, tools, prompt=prompt)
 
         finder = self.finder
         return generated(text, messages, i, finder.usual_prompt(), finder.trailer)
 
     def frames(self, rule: str) -> tuple[Frame, Frame]:
-        """Ids around the content of a turn that is not rendered: inside a conversation, and where
-        it is the last message."""
-        proved = self.fast_path.frames if self.fast_path else {}
-        return proved.get(rule, (Frame(), Frame()))
+        """The ids around the content of a turn that is not rendered.
+
+        Args:
+            rule: One of `RULES`.
+
+        Returns:
+            (frame of a turn inside a conversation, frame of a turn that is its last message).
+        """
+        frames = self.fast_path.frames if self.fast_path else {}
+        return frames.get(rule, (Frame(), Frame()))
 
     # --- without rendering ----------------------------------------------------------------------
 
     def needs_rendering(self, content: str, *, reasoning: bool = True) -> bool:
-        """Is the fast path not proved for this assistant content?"""
+        """Whether the fast path is not proved for one assistant content.
+
+        Args:
+            content: The content.
+            reasoning: Whether reasoning counts.
+
+        Returns:
+            True where the conversation must be rendered.
+        """
         import pyarrow as pa
 
         contents = pa.array([content], pa.large_string())
@@ -324,13 +406,28 @@ class ChatTemplate:
     def needs_rendering_mask(
         self, contents: pa.LargeStringArray, *, reasoning: bool = True
     ) -> np.ndarray:
-        """bool[M]: assistant contents for which the fast path is not proved."""
+        """The assistant contents for which the fast path is not proved.
+
+        Args:
+            contents: large_string[M].
+            reasoning: Whether reasoning counts.
+
+        Returns:
+            bool[M].
+        """
         if self.fast_path is None or not self.fast:
             return np.ones(len(contents), bool)
         return self.fast_path.unproved(contents, trims=self.trims, reasoning=reasoning)
 
     def as_rendered(self, contents: pa.LargeStringArray) -> pa.LargeStringArray:
-        """Contents as the template writes them: stripped like str.strip, or as they are."""
+        """Contents as the template writes them: stripped like `str.strip`, or unchanged.
+
+        Args:
+            contents: large_string[M].
+
+        Returns:
+            large_string[M].
+        """
         return strip(contents) if self.trims else contents
 
     def rendering_rows(
@@ -342,11 +439,20 @@ class ChatTemplate:
         *,
         reasoning: bool = True,
     ) -> np.ndarray:
-        """bool[n]: conversations that must be rendered to be counted exactly under `rule`.
+        """The conversations that must be rendered to be counted exactly.
 
-        For the others the counted ids are, per assistant message, encode(as_rendered(content))
-        between the ids of its frame (`FastPath.frame`).
-        roles[M], contents[M], offsets int64[n+1] as in a MessageBatch without structured messages.
+        For the others the counted ids are, for each assistant message, those of
+        `as_rendered(content)` between the ids of its frame (see `frames`).
+
+        Args:
+            roles: string or dictionary[M], as in a MessageBatch without structured messages.
+            contents: large_string[M].
+            offsets: int64[n+1]; the messages of conversation i are offsets[i]:offsets[i+1].
+            rule: One of `RULES`.
+            reasoning: Whether reasoning counts.
+
+        Returns:
+            bool[n].
         """
         if self.fast_path is None or not self.fast or rule == "all":
             return np.ones(len(offsets) - 1, bool)

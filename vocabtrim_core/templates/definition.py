@@ -1,8 +1,8 @@
 """The definition of a counted span, carried out literally.
 
-It renders the beginnings of a conversation as they stand and compares texts. It knows nothing of
-parts, prompts or loops, shares no code with `turns`, and is what `turns` is checked against: when a
-template is probed, and on a sample of every corpus that is counted.
+It renders the beginnings of a conversation as they are and compares texts. It uses no parts,
+prompts or loops and shares no code with `turns`, which is checked against it: when a template is
+probed, and on a sample of every corpus that is counted.
 """
 
 from __future__ import annotations
@@ -22,15 +22,23 @@ def generated(
     header: str = "",
     trailer: str = "",
 ) -> str | None:
-    """What the model would have generated as message i, and what the template writes after it.
+    """What the model would have generated as one message, and what the template writes after it.
 
-    None where the template writes the messages before differently once message i is there, so that
-    the two texts cannot be compared.
+    Args:
+        text: (messages, whether with the generation prompt) -> rendered text; raises InputError
+            where the template refuses.
+        messages: The conversation.
+        i: Index of the message.
+        header: What usually opens an answer, for templates that write it with the answer alone.
+        trailer: What the template writes after every conversation, which is the generation prompt
+            where it equals the header.
 
-    text: (messages, with the generation prompt?) -> rendered text; InputError where the template
-    refuses.  header: what usually opens an answer, for places where the template writes it with the
-    answer alone.  trailer: what it writes behind every conversation, which is the generation
-    prompt where it is the header.
+    Returns:
+        The text; None where the template writes the earlier messages differently once message i is
+        there, so that the two texts cannot be compared.
+
+    Raises:
+        InputError: The template refuses a beginning of the conversation.
     """
     before, closed = text(messages[:i], True), text(messages[:i], False)
     after = text(messages[: i + 1], False).removesuffix(trailer)
@@ -58,7 +66,7 @@ def generated(
 
 
 def _open(text: str) -> str:
-    """A text without the piece of markup that closes it, which a template may write later on."""
+    """A text without the piece of markup that closes it, which a template may write later."""
     text = text.rstrip()
     if text.endswith((">", "]")):
         return text[: max(text.rfind("<"), text.rfind("["), 0)]

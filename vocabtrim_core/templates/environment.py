@@ -1,4 +1,4 @@
-"""The jinja sandbox that chat templates are written for.
+"""The jinja sandbox for which chat templates are written.
 
 What `transformers` gives a template is part of the template's language: whitespace control, loop
 controls, `tojson` without HTML escapes, `raise_exception`, `strftime_now` and {% generation %}.
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-# Code points that are no characters, so that no text holds them; `instrument` takes them out.
+# Code points that are no characters, so no text holds them; `instrument` removes them.
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 GENERATED, NOT_GENERATED = f"{OPEN}<{CLOSE}", f"{OPEN}>{CLOSE}"
 
@@ -45,7 +45,7 @@ def environment() -> ImmutableSandboxedEnvironment:
             return [nodes.Scope([opening, *body, closing], lineno=line)]
 
     class Sandbox(ImmutableSandboxedEnvironment):
-        """The same, quicker at `message.role`, for which jinja catches an exception each time."""
+        """The sandbox with a faster `message.role`, where jinja catches an exception each time."""
 
         def getattr(self, obj: Any, attribute: str) -> Any:
             if type(obj) is dict and attribute in obj and not hasattr(dict, attribute):
@@ -70,12 +70,13 @@ def environment() -> ImmutableSandboxedEnvironment:
             sort_keys=sort_keys,
         )
 
-    made = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
-    made.filters["tojson"] = to_json
-    ours: dict[str, Any] = {
+    sandbox = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    sandbox.filters["tojson"] = to_json
+    functions: dict[str, Any] = {
         "raise_exception": raise_exception,
         "strftime_now": lambda form: datetime.now().strftime(form),
-        "dict": lambda *items, **more: dict(*items, **more),  # the class has too many attributes
+        # The class itself has too many attributes.
+        "dict": lambda *items, **keywords: dict(*items, **keywords),
     }
-    made.globals.update(ours)
-    return made
+    sandbox.globals.update(functions)
+    return sandbox

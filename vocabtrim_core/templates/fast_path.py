@@ -1,14 +1,14 @@
 # pyright: reportAttributeAccessIssue=false
 # (pyarrow.compute makes its functions when it is imported)
-"""Where counting needs no rendering: a probe of one template with one tokenizer.
+"""Where counting needs no rendering: the result of probing one template with one tokenizer.
 
 Claim: the ids of a rendered assistant turn are encode(content as rendered) between the ids of a
-frame: those of what the template writes before an answer of its own accord (Qwen 3: an empty
-thought in the last turn) and of the stop token after it. The frame of a conversation's last message
-may be another one. The claim holds where a token boundary always falls between frame and content.
-That depends on the characters at the edges (classes below are tried one by one), on literal markup
-inside the content, and on which roles follow each other. Everything that was not seen to hold is
-pointed out by `unproved` and `rows`, and must be rendered.
+frame. The frame holds what the template itself writes before an answer (Qwen 3: an empty <think>
+block in the last turn) and the stop token after it. The frame of a conversation's last message may
+be another one. The claim holds where a token boundary always falls between frame and content. That
+depends on the characters at the edges (the classes below are tried one by one), on literal markup
+inside the content, and on which roles follow each other. Everything that was not shown to hold is
+marked by `unproved` and `rows`, and must be rendered.
 """
 
 from __future__ import annotations
@@ -41,16 +41,28 @@ BLANKS = "".join(
 ROLES = ("system", "user", "assistant", "tool")
 OTHER, START, END = 4, 5, 6  # codes beside the positions in ROLES
 THOUGHT = "</?think>"
-HINT = 4  # characters of markup that are looked for in all text
+HINT = 4  # first characters of markup that are searched in all text
 
 
 def strip(contents: pa.LargeStringArray) -> pa.LargeStringArray:
-    """str.strip of every content."""
+    """Strip every content like `str.strip`.
+
+    Args:
+        contents: large_string[M].
+
+    Returns:
+        large_string[M].
+    """
     return pc.utf8_trim(contents, characters=BLANKS)
 
 
 class Frame(NamedTuple):
-    """Ids a turn has before and after those of its content."""
+    """The ids of a turn around those of its content.
+
+    Attributes:
+        before: Ids before the content.
+        after: Ids after the content.
+    """
 
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
@@ -60,12 +72,18 @@ class Frame(NamedTuple):
 class FastPath:
     """What was shown for one template and tokenizer.
 
-    frames: rule -> the frame of a turn inside a conversation and of one that is its last message.
-    edges: RE2 expression of contents with an edge for which the claim fails, "" for none; starts:
-    of its alternatives, those about the first characters.
-    literals: strings that make a content special (added tokens, the template's own markup and
-    string constants).  openers: strings that forge an assistant turn in other roles' contents.
-    pairs: rule -> bool[7, 7], may the second role follow the first (ROLES, other, start, end)?
+    Attributes:
+        fast: Whether the claim holds for any contents.
+        frames: Rule -> (frame of a turn inside a conversation, frame of one that is its last
+            message).
+        edges: RE2 expression of contents with an edge for which the claim fails, "" for none.
+        starts: The alternatives of `edges` that are about the first characters.
+        literals: Strings that make a content special: added tokens, the template's own markup and
+            string constants.
+        openers: Strings that would open an assistant turn in other roles' contents.
+        thoughts: Whether reasoning is rendered like any text.
+        pairs: Rule -> bool[7, 7], whether the second role may follow the first (ROLES, other,
+            start, end).
     """
 
     fast: bool
@@ -74,13 +92,22 @@ class FastPath:
     starts: str
     literals: tuple[str, ...] = field(repr=False)
     openers: tuple[str, ...]
-    thoughts: bool  # are thoughts rendered like any text?
-    pairs: dict[str, np.ndarray] = field(repr=False)  # by rule
+    thoughts: bool
+    pairs: dict[str, np.ndarray] = field(repr=False)
 
     def unproved(
         self, contents: pa.LargeStringArray, *, trims: bool, reasoning: bool
     ) -> np.ndarray:
-        """bool[M]: assistant contents that must be rendered."""
+        """The assistant contents for which the claim is not shown.
+
+        Args:
+            contents: large_string[M].
+            trims: Whether the template strips contents.
+            reasoning: Whether reasoning counts.
+
+        Returns:
+            bool[M].
+        """
         return self._marked(contents, reasoning) | self._edged(contents, trims)
 
     def rows(
@@ -93,12 +120,24 @@ class FastPath:
         trims: bool,
         reasoning: bool,
     ) -> np.ndarray:
-        """bool[n]: conversations that must be rendered (see ChatTemplate.rendering_rows)."""
+        """The conversations that must be rendered (see `ChatTemplate.rendering_rows`).
+
+        Args:
+            roles: string or dictionary[M].
+            contents: large_string[M].
+            offsets: int64[n+1]; the messages of conversation i are offsets[i]:offsets[i+1].
+            rule: A key of `pairs`.
+            trims: Whether the template strips contents.
+            reasoning: Whether reasoning counts.
+
+        Returns:
+            bool[n].
+        """
         known = pc.index_in(roles, value_set=pa.array(ROLES, roles_type(roles)))
         codes = pc.fill_null(known, OTHER).to_numpy(zero_copy_only=False)
         spoken = codes == ROLES.index("assistant")
         bad = np.zeros(len(codes), bool)
-        # Few contents hold even the beginning of markup: only those are looked at closely.
+        # Few contents hold even the beginning of markup: only those are searched for all of it.
         hints = tuple(sorted({literal[:HINT] for literal in (*self.literals, *self.openers)}))
         hinted = _matches(contents, hints, THOUGHT)
         bad[hinted & spoken] = self._marked(_those(contents, hinted & spoken), reasoning)
@@ -116,7 +155,14 @@ class FastPath:
         return (total[offsets[1:]] > total[offsets[:-1]]) | ~filled
 
     def begins_apart(self, texts: pa.LargeStringArray) -> np.ndarray:
-        """bool[M]: texts that begin with a token border when they stand behind the header."""
+        """The texts that begin with a token border after the header.
+
+        Args:
+            texts: large_string[M].
+
+        Returns:
+            bool[M].
+        """
         if not self.fast:
             return np.zeros(len(texts), bool)
         return ~_matches(texts, (), self.starts) if self.starts else np.ones(len(texts), bool)
@@ -135,23 +181,30 @@ class FastPath:
 
 
 def roles_type(roles: pa.Array) -> pa.DataType:
-    """The type of the strings in a plain or dictionary-encoded array."""
+    """The type of the strings in a plain or dictionary-encoded array.
+
+    Args:
+        roles: The array.
+
+    Returns:
+        The Arrow type.
+    """
     return roles.type.value_type if pa.types.is_dictionary(roles.type) else roles.type
 
 
-def _those(contents: pa.LargeStringArray, wanted: np.ndarray) -> pa.LargeStringArray:
-    return contents.filter(pa.array(wanted))
+def _those(contents: pa.LargeStringArray, selected: np.ndarray) -> pa.LargeStringArray:
+    return contents.filter(pa.array(selected))
 
 
 def _matches(contents: pa.LargeStringArray, literals: tuple[str, ...], *others: str) -> np.ndarray:
-    """bool[M]: does a content hold one of the literals, or match another RE2 expression?"""
+    """bool[M]: whether a content holds one of the literals, or matches another RE2 expression."""
     pattern = _pattern(literals, others)
     if not pattern or not len(contents):  # compiling a thousand literals takes its time
         return np.zeros(len(contents), bool)
     return _bools(pc.match_substring_regex(contents, pattern))
 
 
-@functools.lru_cache  # asked for every batch, and a tokenizer may have a thousand added tokens
+@functools.lru_cache  # called for every batch; a tokenizer may have a thousand added tokens
 def _pattern(literals: tuple[str, ...], others: tuple[str, ...]) -> str:
     return "|".join([*map(_escaped, literals), *others])
 

@@ -133,17 +133,31 @@ THOUGHTFUL = "<think>\nGarnet ponders\n</think>\n\nBeryl answers"
 
 
 def prove(template: ChatTemplate, tokenizer: Tokenizer) -> FastPath:
-    """Find out for which contents and role orders a turn needs no rendering."""
+    """Find out for which contents and role orders a turn needs no rendering.
+
+    Args:
+        template: The chat template.
+        tokenizer: The tokenizer.
+
+    Returns:
+        What was shown.
+    """
     prober = _Prober(template, tokenizer)
     pairs = {rule: prober.pairs(rule) for rule in prober.frames}
     edges, holds = prober.edges() if "assistant" in pairs else ("", False)
-    # Contents that stand directly beside a user's may run together with any of them.
+    # Contents directly beside a user's may be encoded together with them.
     apart = template.header.strip() and (template.user_header.strip() or any(template.ends))
     added = (t.content for t in tokenizer.backend.get_added_tokens_decoder().values())
     markers = template.markers
-    own = (*markers.headers, *markers.stops, *markers.roles, *template.ends, template.user_header)
-    literals = {text for text in (*added, *own) if len(text.strip()) > 1}
-    nobody = np.zeros((7, 7), bool)
+    template_markup = (
+        *markers.headers,
+        *markers.stops,
+        *markers.roles,
+        *template.ends,
+        template.user_header,
+    )
+    literals = {text for text in (*added, *template_markup) if len(text.strip()) > 1}
+    no_pairs = np.zeros((7, 7), bool)
     return FastPath(
         fast=holds and bool(apart) and bool(pairs["assistant"].any()),
         frames=prober.frames,
@@ -152,21 +166,28 @@ def prove(template: ChatTemplate, tokenizer: Tokenizer) -> FastPath:
         literals=tuple(sorted(literals | string_tests(template.jinja))),
         openers=tuple(filter(None, markers.headers)),
         thoughts=holds and prober.agrees([THOUGHTFUL, THOUGHTFUL]),
-        pairs={rule: pairs.get(rule, nobody) for rule in ("assistant", "content", "reference")},
+        pairs={rule: pairs.get(rule, no_pairs) for rule in ("assistant", "content", "reference")},
     )
 
 
 def string_tests(jinja: str) -> set[str]:
-    """Strings a template looks for in contents: `'…' in content`, `content.split('…')`."""
+    """The strings that a template searches in contents: `'…' in content`, `content.split('…')`.
+
+    Args:
+        jinja: Source of the template.
+
+    Returns:
+        The strings of at least three characters that are no identifiers.
+    """
     quoted = r"""(?:'([^'\n]+)'|"([^"\n]+)")"""
     methods = r"(?:r?split|r?find|count|replace|startswith|endswith|r?partition|remove\w+)"
-    found = re.findall(rf"{quoted}\s+(?:not\s+)?in\b|\.{methods}\(\s*{quoted}", jinja)
-    texts = {"".join(groups).replace("\\n", "\n").strip() for groups in found}
+    matches = re.findall(rf"{quoted}\s+(?:not\s+)?in\b|\.{methods}\(\s*{quoted}", jinja)
+    texts = {"".join(groups).replace("\\n", "\n").strip() for groups in matches}
     return {text for text in texts if len(text) > 2 and not text.isidentifier()}  # a field's name
 
 
 class _Prober:
-    """Compares the two ways to the ids of assistant turns on chosen conversations."""
+    """Compares the ids of assistant turns, rendered and by the fast path, on probes."""
 
     def __init__(self, template: ChatTemplate, tokenizer: Tokenizer) -> None:
         self.template, self.tokenizer = template, tokenizer
@@ -178,7 +199,7 @@ class _Prober:
                 self.frames[rule] = frames[0], frames[1]
 
     def _frame(self, turn: list[int]) -> Frame | None:
-        """What stands around the ids of the neutral content."""
+        """The ids around those of the neutral content."""
         content = self.tokenizer.ids(NEUTRAL)
         for at in range(len(turn) - len(content) + 1):
             if turn[at : at + len(content)] == content:
@@ -200,7 +221,7 @@ class _Prober:
         return turns
 
     def same(self, messages: list[dict[str, Any]], rule: str = "assistant") -> bool:
-        """Are the ids of every assistant turn the same both ways? Not where rendering fails."""
+        """Whether both ways give the ids of every assistant turn; False where rendering fails."""
         try:
             turns = self._turns(messages, rule)
         except InputError:
@@ -211,7 +232,7 @@ class _Prober:
 
     @functools.cache  # noqa: B019 - lives as long as the probe
     def defined(self, order: str) -> bool:
-        """Are the turns of a role order where the definition has them?"""
+        """Whether the turns of a role order are where the definition has them."""
         try:
             check_spans(self.template, conversation(order))
         except SpanError:
@@ -219,12 +240,12 @@ class _Prober:
         return True
 
     def agrees(self, contents: list[str]) -> bool:
-        """The same for these assistant contents, in turns in the middle and at the end."""
-        chats = (contents[at : at + TURNS] for at in range(0, len(contents), TURNS))
-        return all(self.same(conversation("ua" * len(some), some)) for some in chats)
+        """Whether both ways agree on these contents, in the middle and at the end."""
+        groups = (contents[at : at + TURNS] for at in range(0, len(contents), TURNS))
+        return all(self.same(conversation("ua" * len(group), group)) for group in groups)
 
     def edges(self) -> tuple[str, bool]:
-        """(RE2 expression of the contents that fail, does the claim hold for all others)."""
+        """(RE2 expression of the contents that fail, whether the claim holds for all others)."""
         if not self.agrees([NEUTRAL, NEUTRAL]):
             return "", False
         starts, ends, bad = [], [], []
@@ -258,7 +279,7 @@ class _Prober:
         return text[:at][-1:], text[at + len(NEUTRAL) :][:1]
 
     def pairs(self, rule: str) -> np.ndarray:
-        """bool[7, 7]: neighbours that make up the conversations that agree, and no other tried."""
+        """bool[7, 7]: neighbours that occur in agreeing role orders and allow no failing one."""
         passed = [o for o in ORDERS if self.same(conversation(o), rule) and self.defined(o)]
         common = set().union(*(_neighbours(order) for order in COMMON if order in passed))
         pairs = set().union(*(_neighbours(order) for order in passed))

@@ -1,7 +1,7 @@
-"""What a chat template does, found by rendering marked conversations and looking.
+"""How a chat template writes turns, found by rendering marked conversations.
 
-No template is taken at its word or known by its model's name: the strings around an assistant turn,
-trimming, dropped thoughts and refused role orders are all read off rendered text.
+No template is recognised by its model's name: the strings around an assistant turn, trimming,
+dropped reasoning and refused role orders are all taken from rendered text.
 """
 
 from __future__ import annotations
@@ -27,13 +27,18 @@ THOUGHT = "Garnet ponders"
 class TemplateFormat:
     """How a template writes an assistant turn.
 
-    headers: texts just before assistant content, the usual one first (after a tool result it can be
-    another).  opening: what every part of an assistant begins with, answer or thought.
-    end_of_turn, last_end: texts just after assistant content, and after the last one.
-    preamble: all that precedes the first user turn when there is no system message.
-    trims: contents are stripped at both ends.  alternates: role orders other than user, assistant,
-    user, … are refused.  drops_thinking: <think> blocks of earlier turns are removed.
-    reasoning: a `reasoning_content` field is rendered.
+    Attributes:
+        headers: Texts just before assistant content, the usual one first; after a tool result there
+            may be another.
+        opening: Text with which every part of an assistant begins, answer or reasoning.
+        user_header: Text that opens a user turn.
+        end_of_turn: Text just after assistant content.
+        last_end: The same after the last message.
+        preamble: Text before the first user turn without a system message.
+        trims: Whether contents are stripped at both ends.
+        alternates: Whether role orders other than user, assistant, user, … are refused.
+        drops_thinking: Whether <think> blocks of earlier turns are removed.
+        reasoning: Whether a `reasoning_content` field is rendered.
     """
 
     headers: tuple[str, ...]
@@ -49,7 +54,15 @@ class TemplateFormat:
 
 
 def conversation(roles: str, assistants: Sequence[str] = ASSISTANTS) -> list[dict[str, Any]]:
-    """Messages with marked contents for a role order: "suta" is system, user, tool, assistant."""
+    """Messages with marked contents in a given role order.
+
+    Args:
+        roles: First letters of the roles: "suta" is system, user, tool, assistant.
+        assistants: Contents of the assistant's messages, used in turn.
+
+    Returns:
+        The messages.
+    """
     supply = {
         "s": ("system", repeat(SYSTEM)),
         "u": ("user", cycle(USERS)),
@@ -60,7 +73,18 @@ def conversation(roles: str, assistants: Sequence[str] = ASSISTANTS) -> list[dic
 
 
 def probe_format(render: Renderer) -> TemplateFormat:
-    """The shape of a template. InputError when it does not show the contents it is given."""
+    """Find out how a template writes turns.
+
+    Args:
+        render: The template.
+
+    Returns:
+        The format.
+
+    Raises:
+        InputError: The template does not show every content once, or refuses a user and an
+            assistant in turn.
+    """
     text = render.text(conversation("uaua"))
     at = [_place(text, content) for content in (USERS[0], ASSISTANTS[0], USERS[1], ASSISTANTS[1])]
     (_, user_end), (start, end), (user2, user2_end), (start2, end2) = at
@@ -94,7 +118,7 @@ def _place(text: str, content: str) -> tuple[int, int]:
 
 
 def _ends(between: str, tail: str) -> tuple[str, str]:
-    """What closes an assistant turn in the middle, and the last one (often the same)."""
+    """The text that closes an assistant turn in the middle, and the last one (often the same)."""
     if shared := common_start(between, tail):
         return shared, shared
     units = MARKUP.match(between), MARKUP.match(tail)
@@ -102,10 +126,18 @@ def _ends(between: str, tail: str) -> tuple[str, str]:
 
 
 def _header(render: Renderer, before: str, before_last: str) -> str:
-    """What precedes assistant content, less what closes the user turn.
+    """The text before assistant content, without what closes the user turn.
 
     A template may write more before the last answer (an empty <think> block), so the header is what
     both have in common. Blanks at its end belong to the answer: tokens begin with their blank.
+
+    Args:
+        render: The template.
+        before: Text between the first user content and the first answer.
+        before_last: Text between the last user content and the last answer.
+
+    Returns:
+        The header.
     """
     shared = common_start(before, before_last)
     try:
@@ -118,7 +150,7 @@ def _header(render: Renderer, before: str, before_last: str) -> str:
 
 
 def _header_after_tool(render: Renderer, header: str) -> str:
-    """What precedes an answer to a tool result, where that is not the usual header."""
+    """The text before an answer to a tool result, where that is not the usual header."""
     call = {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
     chat = conversation("uata")
     chat[1] = {"role": "assistant", "content": "", "tool_calls": [call]}
@@ -159,15 +191,19 @@ def _thoughtful() -> list[dict[str, Any]]:
 
 
 def _opening(render: Renderer, header: str) -> str:
-    """What an answer and a thought begin with; the header where messages leave no parts."""
+    """The common beginning of answers and reasoning; the header where there are no parts."""
     written = []
     for chat in (conversation("uaua"), _thoughtful()):
         text, parts, generated, _ = render.render(chat)
-        own = [part for part in parts if chat[part.message]["role"] == "assistant"]
-        marked = [at for at, _ in generated if own and own[0].start <= at < own[0].end]
+        parts_of_assistant = [part for part in parts if chat[part.message]["role"] == "assistant"]
+        marked = [
+            at
+            for at, _ in generated
+            if parts_of_assistant and parts_of_assistant[0].start <= at < parts_of_assistant[0].end
+        ]
         if marked:  # the template itself marks what is generated
-            return text[own[0].start : marked[0]]
-        written += [text[part.start : part.end] for part in own]
+            return text[parts_of_assistant[0].start : marked[0]]
+        written += [text[part.start : part.end] for part in parts_of_assistant]
     if not written:
         return header
     return functools.reduce(common_start, written).rstrip(" ")

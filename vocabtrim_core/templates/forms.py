@@ -1,11 +1,11 @@
-"""How a row's messages are written for a template: as they stand, or in the form it can read.
+"""The form in which a row's messages are given to a template: as they are, or as it can read them.
 
 Templates disagree on two fields of a turn that calls tools. `content` is null in OpenAI's rows: one
 template tests for null, another prints "None". `arguments` are a string of JSON in OpenAI's rows
 and an object in others: one template joins strings, another writes `arguments | tojson`, which
-escapes a string a second time, and another goes through the items of an object. A row is rendered
-as it stands; the other form is used only where the template fails on the first or loses the call.
-What a template does with each form is probed once (`probe_habits`).
+escapes a string a second time, and another iterates over the items of an object. A row is rendered
+as it is; the other form is used only where the template fails on the first or loses the call. What
+a template does with each form is probed once (`probe_habits`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ _ASKED = "Quartz asks once"
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """Which forms of a turn with calls a template writes as the model would.
+    """The forms of a turn with calls that a template writes as the model would.
 
-    null: content that is null.  strings, objects: `arguments` as a string of JSON, as an object.
+    Attributes:
+        null: Content that is null.
+        strings: `arguments` as a string of JSON.
+        objects: `arguments` as an object.
     """
 
     null: bool = True
@@ -38,10 +41,18 @@ class Habits:
 def chat_forms(
     messages: Sequence[Mapping[str, Any]], habits: Habits, *, parts: bool = False
 ) -> Iterator[list[dict[str, Any]]]:
-    """The conversation as a template takes it: the form to use first, then the others.
+    """The forms of a conversation, in the order in which they are to be tried.
 
-    parts: contents are given as lists of parts, which some templates insist on.
-    InputError for tool calls that are none.
+    Args:
+        messages: The conversation.
+        habits: The forms that the template writes well.
+        parts: Whether contents are given as lists of parts.
+
+    Yields:
+        The messages in one form.
+
+    Raises:
+        InputError: Tool calls have an unknown form.
     """
     chat = [read_message(message, n, parts) for n, message in enumerate(messages, 1)]
     calling = [i for i, message in enumerate(chat) if "tool_calls" in message]
@@ -52,8 +63,8 @@ def chat_forms(
     first = "keep" if habits.null else "empty"
     blanks = {None: (first, "empty" if habits.null else "keep"), "": (first, "null")}
     ways = [way for content in (None, "") if content in contents for way in blanks[content]]
-    # (strings of JSON become objects, objects become strings): what the template can read, then
-    # as they stand, then all in one form.
+    # (strings of JSON become objects, objects become strings): first what the template can read,
+    # then as they are, then all in one form.
     readable = (not habits.strings and habits.objects, not habits.objects and habits.strings)
     forms = dict.fromkeys((readable, (False, False), (True, False), (False, True)))
     for blank in dict.fromkeys(ways or ("keep",)):
@@ -62,9 +73,14 @@ def chat_forms(
 
 
 def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
-    """What a template does with the forms of a turn that calls a tool.
+    """Find out what a template does with the forms of a turn that calls a tool.
 
-    render: messages -> text, in just this form; InputError where the template refuses.
+    Args:
+        render: Messages -> text, in exactly this form; raises InputError where the template
+            refuses.
+
+    Returns:
+        The forms that are written well.
     """
 
     def shows(content: str | None, arguments: Any) -> str:
@@ -94,13 +110,27 @@ def probe_habits(render: Callable[[list[dict[str, Any]]], str]) -> Habits:
 
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
-    """The reasoning a message carries, "" without any."""
-    found = next((message[key] for key in REASONING if message.get(key)), "")
-    return found if isinstance(found, str) else ""
+    """The reasoning of a message.
+
+    Args:
+        message: The message.
+
+    Returns:
+        The text; "" without any.
+    """
+    reasoning = next((message[key] for key in REASONING if message.get(key)), "")
+    return reasoning if isinstance(reasoning, str) else ""
 
 
 def call_names(message: Mapping[str, Any]) -> list[str]:
-    """The names of the functions a message calls."""
+    """The names of the functions that a message calls.
+
+    Args:
+        message: The message.
+
+    Returns:
+        The names, with repeats.
+    """
     calls = message.get("tool_calls")
     if not isinstance(calls, list):
         return []
@@ -109,8 +139,22 @@ def call_names(message: Mapping[str, Any]) -> list[str]:
 
 
 def read_message(message: Mapping[str, Any], n: int, parts: bool) -> dict[str, Any]:
-    """Fields that are null are left out, but for `content`; reasoning stands where transformers
-    puts it, under `reasoning_content` and `thinking`."""
+    """A message as a template takes it.
+
+    Null fields are left out, except `content`. Reasoning is put where transformers puts it, under
+    `reasoning_content` and `thinking`.
+
+    Args:
+        message: The message.
+        n: Its number, for errors.
+        parts: Whether content is given as a list of parts.
+
+    Returns:
+        The message.
+
+    Raises:
+        InputError: Its tool calls have an unknown form.
+    """
     plain = {key: value for key, value in message.items() if value is not None}
     content = plain.get("content")
     if isinstance(content, list) and not parts:
@@ -118,7 +162,7 @@ def read_message(message: Mapping[str, Any], n: int, parts: bool) -> dict[str, A
     elif isinstance(content, str) and parts:
         content = [{"type": "text", "text": content}]
     plain["content"] = content
-    plain.pop("weight", None)  # the trainer's, not the template's
+    plain.pop("weight", None)  # for the trainer only
     if thought := reasoning_of(plain):
         plain = {"thinking": thought, **plain, "reasoning_content": thought}
     calls = plain.pop("tool_calls", None)
@@ -132,7 +176,18 @@ def read_message(message: Mapping[str, Any], n: int, parts: bool) -> dict[str, A
 
 
 def _call(call: Mapping[str, Any], n: int) -> dict[str, Any]:
-    """A tool call in OpenAI's shape."""
+    """A tool call in OpenAI's shape.
+
+    Args:
+        call: The call.
+        n: Number of its message.
+
+    Returns:
+        The call.
+
+    Raises:
+        InputError: It has no function object.
+    """
     function = call.get("function", call)
     if not isinstance(function, Mapping):
         raise InputError(f"A tool call of message {n} has no function object; mend the row.")
@@ -144,8 +199,17 @@ def _with_content(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _form(message: dict[str, Any], blank: str, to_object: bool, to_string: bool) -> dict[str, Any]:
-    """A message in one of the forms. blank: content that is null or "" beside calls is kept, made
-    "empty" or made "null"."""
+    """A message in one of the forms.
+
+    Args:
+        message: The message.
+        blank: Content that is null or "" beside calls: "keep" it, make it "empty" or "null".
+        to_object: Whether strings of JSON become objects.
+        to_string: Whether objects become strings.
+
+    Returns:
+        The message.
+    """
     if "tool_calls" not in message:
         return _with_content(message)
     calls = []

@@ -1,10 +1,11 @@
 """Which message wrote which part of a rendered conversation.
 
 A template writes its messages in loops. Every loop of its syntax tree gets a mark at the beginning
-of its body and one behind it; while it renders, a mark says whether the loop's item is one of the
-messages. Taken out again, the marks leave the text and the part each message has in it. Nothing is
-known of the model or of the strings it uses. A template that copies its messages is followed while
-roles and contents stay what they were; one that writes them without a loop leaves no parts.
+of its body and one after it; during rendering, a mark says whether the loop's item is one of the
+messages. The marks are then removed, which leaves the text and each message's part of it. This
+needs no knowledge of the model or of the strings it uses. A template that copies its messages is
+followed while roles and contents stay the same; one that writes them without a loop leaves no
+parts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ _BEGIN, _END, _MARKS = "_message_begins", "_loop_ends", "_marks"
 
 
 class MessagePart(NamedTuple):
-    """Characters [start, end) of a rendered text, written by one message (by its index)."""
+    """A part of a rendered text that one message wrote.
+
+    Attributes:
+        message: Index of the message.
+        start: First character.
+        end: After the last character.
+    """
 
     message: int
     start: int
@@ -35,7 +42,17 @@ class MessagePart(NamedTuple):
 
 @functools.lru_cache(maxsize=32)
 def instrumented(jinja: str) -> Template:
-    """The template with marks in its loops. Raises what jinja raises where it is not valid."""
+    """The template with marks in its loops.
+
+    Args:
+        jinja: Source of the template.
+
+    Returns:
+        The compiled template.
+
+    Raises:
+        jinja2.TemplateSyntaxError: The source is not valid.
+    """
     from jinja2 import nodes, pass_context
 
     # As filters, which the sandbox calls without looking at them each time.
@@ -53,18 +70,27 @@ def instrumented(jinja: str) -> Template:
 
 
 def render_parts(template: Template, chat: Sequence[Mapping[str, Any]], **context: Any) -> str:
-    """The text of an instrumented template, marks included (see `split`)."""
+    """Render an instrumented template.
+
+    Args:
+        template: Result of `instrumented`.
+        chat: The messages.
+        **context: Further variables of the template.
+
+    Returns:
+        The text with marks, for `split`.
+    """
     return template.render(messages=chat, **context, **{_MARKS: _Marks(chat)})
 
 
 class _Marks:
-    """What is written in one rendering at the beginning of a loop's body and behind the loop."""
+    """The marks of one rendering, at the beginning of a loop's body and after the loop."""
 
     def __init__(self, chat: Sequence[Mapping[str, Any]]) -> None:
         self._chat = chat
         self._number = {id(message): i for i, message in enumerate(chat)}
         self._running: set[int] = set()
-        self._copied: dict[int, int] = {}  # loop -> messages before this one were met in it
+        self._copied: dict[int, int] = {}  # loop -> index after the last message found in it
 
     def begin(self, loop: int, item: Any) -> str:
         message = self._number.get(id(item))
@@ -101,8 +127,13 @@ def _same(copy: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
 
 
 class Split(NamedTuple):
-    """A text without marks, the parts that messages wrote, in order, and the ranges of
-    {% generation %} blocks."""
+    """A rendered text without marks.
+
+    Attributes:
+        text: The text.
+        parts: The parts that messages wrote, in order.
+        generated: Character ranges of {% generation %} blocks.
+    """
 
     text: str
     parts: tuple[MessagePart, ...]
@@ -110,8 +141,16 @@ class Split(NamedTuple):
 
 
 def split(marked: str) -> Split:
-    """Take the marks out. What a loop inside a message's part writes is of that loop's message, if
-    it is a later one."""
+    """Remove the marks from a rendered text.
+
+    Text of a loop inside a message's part belongs to that loop's message if it is a later one.
+
+    Args:
+        marked: Result of `render_parts`.
+
+    Returns:
+        The text and its parts.
+    """
     texts: list[str] = []
     parts: list[MessagePart] = []
     loops: list[tuple[str, int]] = []  # loops that run, innermost last, and their messages
@@ -142,7 +181,7 @@ def split(marked: str) -> Split:
             running = [name for name, _ in loops]
             if loop in running:
                 del loops[running.index(loop) :]
-            # A loop that looks back at earlier messages writes for the one it stands in.
+            # A loop over earlier messages writes for the message around it.
             outer = max((number for _, number in loops), default=0)
             loops.append((loop, max(int(message), outer)))
     return Split("".join(texts), tuple(parts), tuple(generated))
@@ -155,12 +194,19 @@ def _mark(name: str, first: Expr, *others: Expr) -> Stmt:
 
 
 def _item(loop: For, target: str) -> Expr:
-    """What a loop goes through: its target, or, where that is a position, what stands there in the
-    list it is used with (`messages[i]`)."""
+    """The item of a loop: its target, or the list element at it where the target is a position.
+
+    Args:
+        loop: The loop.
+        target: Name of its target.
+
+    Returns:
+        The expression, such as `message` or `messages[i]`.
+    """
     from jinja2 import nodes
 
-    for there in loop.find_all(nodes.Getitem):
-        at, listed = there.arg, there.node
+    for access in loop.find_all(nodes.Getitem):
+        at, listed = access.arg, access.node
         if isinstance(at, nodes.Name) and at.name == target and isinstance(listed, nodes.Name):
             return nodes.Getitem(
                 nodes.Name(listed.name, "load"), nodes.Name(target, "load"), "load"
@@ -169,7 +215,7 @@ def _item(loop: For, target: str) -> Expr:
 
 
 def _insert_after(tree: Node, loop: Node, mark: Node) -> None:
-    """Put a statement behind another one, wherever that stands."""
+    """Insert a statement after another one, in whatever block that is."""
     from jinja2 import nodes
 
     for parent in [tree, *tree.find_all(nodes.Node)]:

@@ -1,8 +1,8 @@
-"""Turns in text that was rendered before: by the template's own markers alone.
+"""Assistant turns in text that was rendered before, found by the template's markers alone.
 
-A turn begins behind the text that opens an answer and ends with the first stop token, or where
+A turn begins after the text that opens an answer and ends with the first stop token, or where
 another role begins. A stop token that the template writes only inside a conversation (Harmony's
-<|end|> behind a thought) does not stop the model when its own next message follows at once, so such
+<|end|> after reasoning) does not stop the model when its own next message follows at once, so such
 a turn goes on.
 """
 
@@ -20,12 +20,18 @@ from vocabtrim_core.templates.turns import Turn, ended
 class Markers:
     """The strings around turns.
 
-    headers: open an answer.  stops: stop tokens.  soft: of these, those that do not stop the model
-    when a header follows.  roles: open a turn of any role.  specials: texts of special tokens, one
-    of which may be a stop token that only other settings of the template write.
-    answer: what a plain answer begins with behind its header (Harmony: its channel): it has stopped
-    with any stop token.  results: close the result of a tool; a turn that no header opens may begin
-    there (DeepSeek V3: a second call).  trailer: stands behind every conversation.
+    Attributes:
+        headers: Texts that open an answer.
+        stops: Stop tokens.
+        soft: Stop tokens that do not stop the model when a header follows.
+        roles: Texts that open a turn of any role.
+        specials: Texts of special tokens, one of which may be a stop token that the template writes
+            only with other settings.
+        answer: Text with which a plain answer begins after its header (Harmony: its channel); such
+            an answer ends with any stop token.
+        results: Texts that close the result of a tool; a turn without a header may begin there
+            (DeepSeek V3: a second call).
+        trailer: Text after every conversation.
     """
 
     headers: tuple[str, ...]
@@ -38,46 +44,53 @@ class Markers:
     trailer: str = ""
 
     def turns(self, text: str) -> list[Turn]:
-        """The assistant turns of a rendered text, in order."""
-        found: list[Turn] = []
+        """The assistant turns of a rendered text.
+
+        Args:
+            text: The text.
+
+        Returns:
+            The turns, in order, each with message -1.
+        """
+        turns: list[Turn] = []
         start: int | None = None
-        said = 0  # behind the last header
-        behind: int | None = None  # the last result, where nothing else was opened since
+        after_header = 0  # position after the last header
+        after_result: int | None = None  # after the last result, if nothing was opened since
         text = text.removesuffix(self.trailer)
 
         def close(begin: int, tail: int) -> None:
             turn = ended(text, -1, begin, tail, self.stops)
             if turn.stop == turn.end and (last := self._special_at_end(text, begin, tail)):
                 turn = turn._replace(stop=last[0], end=last[1])
-            found.append(turn)
+            turns.append(turn)
 
         for match in _pattern(self).finditer(text):
-            what = match[0]
+            marker = match[0]
             if start is None:
-                if what in self.headers:
-                    start, said, behind = match.end(), match.end(), None
-                elif what in self.results:
-                    behind = match.end()
-                elif what in self.roles:
-                    behind = None
-                elif behind is not None and what not in self.soft:
-                    close(behind, match.end() + text.startswith("\n", match.end()))
-                    behind = None
-            elif what in self.stops and what not in self.soft:
+                if marker in self.headers:
+                    start, after_header, after_result = match.end(), match.end(), None
+                elif marker in self.results:
+                    after_result = match.end()
+                elif marker in self.roles:
+                    after_result = None
+                elif after_result is not None and marker not in self.soft:
+                    close(after_result, match.end() + text.startswith("\n", match.end()))
+                    after_result = None
+            elif marker in self.stops and marker not in self.soft:
                 close(start, match.end() + text.startswith("\n", match.end()))
                 start = None
-            elif what in self.headers:
-                goes_on = text[said : match.start()].rstrip().endswith(self.soft or ("\0",))
-                if not goes_on or (self.answer and text.startswith(self.answer, said)):
+            elif marker in self.headers:
+                goes_on = text[after_header : match.start()].rstrip().endswith(self.soft or ("\0",))
+                if not goes_on or (self.answer and text.startswith(self.answer, after_header)):
                     close(start, match.start())
                     start = match.end()
-                said = match.end()
-            elif what in self.roles:
+                after_header = match.end()
+            elif marker in self.roles:
                 close(start, match.start())
                 start = None
         if start is not None:
             close(start, len(text))
-        return found
+        return turns
 
     def _special_at_end(self, text: str, start: int, tail: int) -> tuple[int, int] | None:
         """Where a special token ends a turn that has no known stop token."""

@@ -1,10 +1,10 @@
 # ruff: noqa: RUF001 - DeepSeek writes its markers with full-width bars
-"""Chat templates by name, as data: what surrounds a turn, and a jinja of ours that renders it.
+"""Chat templates by name, as data: the strings around a turn, and a jinja source of ours.
 
-The strings around an assistant turn are those SpecForge anchors its loss mask on, so counted spans
-and trained spans are the same. The jinja templates are written here for counting: roles, contents,
-tool calls in each family's manner, and nothing else (no default system prompt, no date).
-To add a family, add an entry.
+The strings around an assistant turn are those by which SpecForge finds the text for its loss, so
+counted spans and trained spans are the same. The jinja templates are written here for counting:
+roles, contents and tool calls in each family's manner, and nothing else (no default system prompt,
+no date). To add a family, add an entry.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL, llama
 class NamedTemplate:
     """One family of chat templates.
 
-    header: text just before assistant content.  user_header: text that opens a user turn.
-    end_of_turn: text just after assistant content, counted with it under the rule `assistant`.
+    Attributes:
+        title: Name to show.
+        header: Text just before assistant content.
+        user_header: Text that opens a user turn.
+        end_of_turn: Text just after assistant content, counted with it under the rule `assistant`.
+        jinja: Source of the template.
     """
 
     title: str
@@ -29,7 +33,7 @@ class NamedTemplate:
     jinja: str
 
 
-# Calls stand in <tool_call> tags, results in <tool_response> tags inside a user turn.
+# Calls are in <tool_call> tags, results in <tool_response> tags inside a user turn.
 _QWEN = """\
 {%- for message in messages %}
 {%- if message.role == 'tool' %}
@@ -99,7 +103,7 @@ _PHI4 = """\
 {%- endif %}
 """
 
-# Gemma knows two roles: a system message opens the first user turn, a tool result is a user turn.
+# Gemma has two roles: a system message opens the first user turn, a tool result is a user turn.
 _GEMMA = """\
 {{- bos_token }}
 {%- set prefix = '' %}
@@ -120,7 +124,7 @@ _GEMMA = """\
 """
 
 
-# Names of ours that SpecForge's registry knows under the same name.
+# Names of ours that are also in SpecForge's registry.
 SPECFORGE_TEMPLATES = ("llama3", "llama4", "qwen", "phi3", "phi4", "gemma")
 
 NAMED: dict[str, NamedTemplate] = {

@@ -1,8 +1,8 @@
-"""What probing a chat template with a tokenizer found, kept in the workspace.
+"""Results of probing a chat template with a tokenizer, stored in the workspace.
 
-Probing renders and encodes some hundred conversations, and loads what renders them; counting plain
-chat needs neither. What is kept holds for one tokenizer, template, and version of the libraries and
-of the code that probes; whatever is not exactly that, or is damaged, is found out anew.
+Probing renders and encodes some hundred conversations and loads the libraries that render them;
+counting plain chat needs neither. A stored result holds for one tokenizer, template, and version of
+the libraries and of the probing code. Anything else, or a damaged result, is probed again.
 """
 
 from __future__ import annotations
@@ -29,34 +29,46 @@ if TYPE_CHECKING:
     from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 LIBRARIES = ("tokenizers", "jinja2", "pyarrow")
-CODE = ("templates", "tokenizers")  # our packages whose code decides what is found
+CODE = ("templates", "tokenizers")  # our packages whose code decides the result
 
 
-def kept(
+def stored_or_probed(
     tokenizer: Tokenizer, name: str, span_end: str, probe: Callable[[], ChatTemplate]
 ) -> ChatTemplate:
-    """The template that `probe()` gave for the same arguments before, else gives now.
+    """The stored result of a probe, or that of a new one, which is then stored.
 
-    InputError of `probe` alone: without a workspace nothing is kept.
+    Without a usable workspace nothing is stored.
+
+    Args:
+        tokenizer: The tokenizer.
+        name: Name of the template, as for `resolve_template`.
+        span_end: One of `SPAN_ENDS`.
+        probe: Probes the template.
+
+    Returns:
+        The template.
+
+    Raises:
+        InputError: `probe` raises it.
     """
     from vocabtrim_core.templates.chat_template import ChatTemplate
 
     file = f"{_key(tokenizer, name, span_end)}.json"
     with suppress(OSError, InputError, msgspec.DecodeError):
-        digest, _, found = (workspace.folder("templates") / file).read_bytes().partition(b"\n")
-        if digest == _digest(found):
-            return msgspec.json.decode(found, type=ChatTemplate, dec_hook=_array)
+        digest, _, stored = (workspace.folder("templates") / file).read_bytes().partition(b"\n")
+        if digest == _digest(stored):
+            return msgspec.json.decode(stored, type=ChatTemplate, dec_hook=_array)
     template = probe()
-    found = msgspec.json.encode(template, enc_hook=_plain)
+    stored = msgspec.json.encode(template, enc_hook=_plain)
     with suppress(InputError):
-        write_atomic(workspace.folder("templates") / file, _digest(found) + b"\n" + found)
+        write_atomic(workspace.folder("templates") / file, _digest(stored) + b"\n" + stored)
     return template
 
 
 def _key(tokenizer: Tokenizer, name: str, span_end: str) -> str:
-    """32 hex digits of all that decides what probing finds."""
+    """32 hex digits of everything that decides the result."""
     jinja = (tokenizer.chat_template or "") + (tokenizer.tool_template or "")
-    decides = {
+    inputs = {
         "template": [name, span_end, tokenizer.chat_template, tokenizer.tool_template],
         "tokenizer": [
             tokenizer.name,
@@ -68,12 +80,12 @@ def _key(tokenizer: Tokenizer, name: str, span_end: str) -> str:
         "code": _code(),
         "day": str(datetime.date.today()) if "strftime_now" in jinja else "",
     }
-    return hashlib.sha256(json.dumps(decides).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
 
 
 @functools.cache
 def _code() -> str:
-    """sha256 of the code that probes: no version number that somebody has to remember to raise."""
+    """The sha256 of the probing code, so that no version number must be raised by hand."""
     root, digest = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(path for package in CODE for path in (root / package).rglob("*.py")):
         digest.update(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What is read off a rendered conversation: its counted ranges, and what of it is not written."""
+"""The result of reading a rendered conversation: its counted ranges, and what is not written."""
 
 from __future__ import annotations
 
@@ -18,8 +18,13 @@ LOST_TURNS = "assistant turns that the chat template does not write as such"
 
 
 class Reading(NamedTuple):
-    """A rendered conversation, its counted ranges, ascending, and what of it is not in the text:
-    (reason, turns) each."""
+    """A rendered conversation and what of it is counted.
+
+    Attributes:
+        text: The rendered text.
+        spans: Counted character ranges [start, end), ascending.
+        notes: (reason, number of turns) for everything that is not in the text.
+    """
 
     text: str
     spans: list[Span]
@@ -27,21 +32,47 @@ class Reading(NamedTuple):
 
 
 def weightless(message: Mapping[str, Any]) -> bool:
-    """The row says that this turn is not trained on."""
+    """Whether the row marks a turn as not trained on.
+
+    Args:
+        message: The message.
+
+    Returns:
+        True for a weight of 0 or false.
+    """
     weight = message.get("weight")
     return weight is not None and not weight
 
 
 def _stands_in(content: Any, text: str) -> bool:
-    """A turn's text is there: its last line, for a template may cut thoughts off its beginning."""
-    said = content.strip().rpartition("\n")[2] if isinstance(content, str) else ""
-    return said in text
+    """Whether a turn's text is written, judged by its last line.
+
+    A template may cut reasoning off the beginning of a text.
+
+    Args:
+        content: The content of the message.
+        text: The text that its turn wrote.
+
+    Returns:
+        True where the line is in the text, or the content is no text.
+    """
+    last_line = content.strip().rpartition("\n")[2] if isinstance(content, str) else ""
+    return last_line in text
 
 
 def unwritten(
     rendered: Rendered, turns: Sequence[Turn], *, reasoning: bool = True
 ) -> tuple[tuple[str, int], ...]:
-    """What messages carry and their turns do not show; without reasoning, where none counts."""
+    """What messages hold and their turns do not show.
+
+    Args:
+        rendered: The rendered conversation.
+        turns: Its assistant turns.
+        reasoning: Whether reasoning counts; if not, it is not reported.
+
+    Returns:
+        (reason, number of turns).
+    """
     lost = {LOST_REASONING: 0, LOST_CALLS: 0, LOST_TEXT: 0, LOST_TURNS: 0}
     written: dict[int, str] = {}
     for turn in turns:

@@ -1,4 +1,4 @@
-"""Messages -> text through a jinja chat template."""
+"""Rendering messages to text through a jinja chat template."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ _GENERATION = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
 
 
 class RefusedError(InputError):
-    """The template refuses a conversation. said: what it says, whichever message it is about."""
+    """A template refuses a conversation.
+
+    Attributes:
+        said: The template's own message, without the place.
+    """
 
     def __init__(self, sentence: str, said: str) -> None:
         super().__init__(sentence)
@@ -26,8 +30,14 @@ class RefusedError(InputError):
 
 
 class Rendered(NamedTuple):
-    """A rendered conversation. parts: what each message wrote (see `instrument`); generated: the
-    ranges of {% generation %} blocks; chat: its messages in the form that was rendered."""
+    """A rendered conversation.
+
+    Attributes:
+        text: The text.
+        parts: The parts that each message wrote (see `instrument`).
+        generated: Character ranges of {% generation %} blocks.
+        chat: The messages in the form that was rendered.
+    """
 
     text: str
     parts: tuple[MessagePart, ...]
@@ -37,12 +47,17 @@ class Rendered(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Renderer:
-    """A jinja chat template and what it is given.
+    """A jinja chat template and the values that it is given.
 
-    special_tokens: `bos_token` … -> text.  parts: it wants contents as lists of parts.
-    tools: given with conversations that have none, to a template that is there for tools alone.
-    marks: its {% generation %} blocks are looked at.
-    name: for messages, "The tokenizer's chat template".
+    Attributes:
+        jinja: Source of the template.
+        special_tokens: Name such as `bos_token` -> text.
+        parts: Whether contents are given as lists of parts.
+        tools: Tool definitions for conversations without any, where the template is for tools
+            alone.
+        marks: Whether its {% generation %} blocks are used.
+        habits: The forms of tool calls that it writes as the model would.
+        name: What error messages call it.
     """
 
     jinja: str = field(repr=False)
@@ -55,41 +70,76 @@ class Renderer:
 
     @property
     def has_marks(self) -> bool:
-        """The template marks assistant text with {% generation %}."""
+        """Whether the template marks assistant text with {% generation %}."""
         return self.marks and _GENERATION.search(self.jinja) is not None
 
     def render(
         self, messages: Messages, tools: list[Any] | None = None, *, prompt: bool = False
     ) -> Rendered:
-        """The conversation, followed by what opens an answer where `prompt` asks for it.
+        """Render a conversation, in the first form that the template accepts without losing a call.
 
-        RefusedError, naming the message and what the template says, where no form is accepted.
+        Args:
+            messages: The conversation.
+            tools: Tool definitions, None without any.
+            prompt: Whether the text that opens an answer follows.
+
+        Returns:
+            The rendered conversation.
+
+        Raises:
+            RefusedError: No form is accepted; the sentence names the message and what the template
+                says.
+            InputError: The template is not valid jinja, or tool calls have an unknown form.
         """
-        first, refused = None, None
+        with_lost_calls, refusal = None, None
         for chat in chat_forms(messages, self.habits, parts=self.parts):
             try:
                 marked = self._text(chat, tools, prompt)
             except Exception as error:  # a template may raise anything
-                refused = refused or (error, chat)
+                refusal = refusal or (error, chat)
                 continue
-            text, written, generated = split(marked)
-            rendered = Rendered(text, written, generated if self.marks else (), chat)
+            text, parts, generated = split(marked)
+            rendered = Rendered(text, parts, generated if self.marks else (), chat)
             if not _loses_calls(rendered):
                 return rendered
-            first = first or rendered
-        if first:
-            return first
-        assert refused
-        raise self._refusal(*refused, tools) from refused[0]
+            with_lost_calls = with_lost_calls or rendered
+        if with_lost_calls:
+            return with_lost_calls
+        assert refusal
+        raise self._refusal(*refusal, tools) from refusal[0]
 
     def text(
         self, messages: Messages, tools: list[Any] | None = None, *, prompt: bool = False
     ) -> str:
-        """The rendered text alone."""
+        """Render a conversation to text.
+
+        Args:
+            messages: The conversation.
+            tools: Tool definitions, None without any.
+            prompt: Whether the text that opens an answer follows.
+
+        Returns:
+            The text.
+
+        Raises:
+            RefusedError: No form is accepted.
+            InputError: The template is not valid jinja, or tool calls have an unknown form.
+        """
         return self.render(messages, tools, prompt=prompt).text
 
     def as_it_stands(self, messages: Messages) -> str:
-        """The text of a conversation in no other form. RefusedError where that is refused."""
+        """Render a conversation in the form of the row only.
+
+        Args:
+            messages: The conversation.
+
+        Returns:
+            The text.
+
+        Raises:
+            RefusedError: The template refuses this form.
+            InputError: The template is not valid jinja, or tool calls have an unknown form.
+        """
         chat = [read_message(message, n, self.parts) for n, message in enumerate(messages, 1)]
         try:
             return split(self._text(chat, None, False)).text
@@ -109,32 +159,42 @@ class Renderer:
     def _refusal(
         self, error: Exception, chat: list[dict[str, Any]], tools: list[Any] | None
     ) -> InputError:
-        """What the template said, and at which message it first said so."""
+        """The error with the template's message and the first message that causes it."""
         from jinja2 import TemplateSyntaxError
 
         if isinstance(error, TemplateSyntaxError):
             return InputError(
                 f"{self.name} is not valid jinja: {error.message} (line {error.lineno})."
             )
-        at = "this conversation"
+        place = "this conversation"
         for n in range(1, len(chat) + 1):
             try:
                 self._text(chat[:n], tools, False)
             except Exception as first:
                 if str(first) == str(error):
-                    at = f"message {n} (role {chat[n - 1].get('role', 'missing')})"
+                    place = f"message {n} (role {chat[n - 1].get('role', 'missing')})"
                     break
-        said = " ".join(str(error).split()).rstrip(".!") or type(error).__name__
-        return RefusedError(f"{self.name} cannot render {at}: {said}.", said)
+        reason = " ".join(str(error).split()).rstrip(".!") or type(error).__name__
+        return RefusedError(f"{self.name} cannot render {place}: {reason}.", reason)
 
 
 def _loses_calls(rendered: Rendered) -> bool:
-    """A turn calls a function whose name does not stand in what it wrote (in the whole text, where
-    it has no part), as often as it is called."""
+    """Whether a turn calls a function more often than its name occurs in what it wrote.
+
+    Where the message has no part of its own, the complete text is searched.
+
+    Args:
+        rendered: The rendered conversation.
+
+    Returns:
+        True where a call is lost.
+    """
     text = rendered.text
     for i, message in enumerate(rendered.chat):
         if names := call_names(message):
-            own = "".join(text[p.start : p.end] for p in rendered.parts if p.message == i)
-            if any(count > (own or text).count(name) for name, count in Counter(names).items()):
+            part_text = "".join(text[p.start : p.end] for p in rendered.parts if p.message == i)
+            if any(
+                count > (part_text or text).count(name) for name, count in Counter(names).items()
+            ):
                 return True
     return False

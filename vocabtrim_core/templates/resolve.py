@@ -1,4 +1,4 @@
-"""From a tokenizer to its chat template: probed by rendering, never known by a model's name."""
+"""The chat template of a tokenizer, probed by rendering and never recognised by a model's name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vocabtrim_core.templates.format import (
 )
 from vocabtrim_core.templates.forms import probe_habits
 from vocabtrim_core.templates.presets import NAMED, NamedTemplate
-from vocabtrim_core.templates.probe_cache import kept
+from vocabtrim_core.templates.probe_cache import stored_or_probed
 from vocabtrim_core.templates.probe_markers import probe_markers, unsure_kinds
 from vocabtrim_core.templates.render import Renderer
 from vocabtrim_core.templates.spans import SPAN_ENDS
@@ -40,10 +40,18 @@ MARKS_MISS = (
 def resolve_template(
     tokenizer: Tokenizer, name: str = "auto", span_end: str = "stop"
 ) -> ChatTemplate:
-    """The tokenizer's own template ("auto") or a named one, probed with this tokenizer.
+    """The tokenizer's own template or a named one, probed with this tokenizer.
 
-    span_end: where a turn ends, one of `SPAN_ENDS`.
-    InputError when it does not show where the assistant's part is.
+    Args:
+        tokenizer: The tokenizer.
+        name: "auto" for the tokenizer's own template, or a name of `NAMED`.
+        span_end: Where a turn ends, one of `SPAN_ENDS`.
+
+    Returns:
+        The template.
+
+    Raises:
+        InputError: There is no such template or span end, or the assistant's turns cannot be found.
     """
     if span_end not in SPAN_ENDS:
         raise InputError(f"There is no span end {span_end}; choose one of {', '.join(SPAN_ENDS)}.")
@@ -51,7 +59,15 @@ def resolve_template(
 
 
 def template_of(counts: TokenCounts, tokenizer: Tokenizer) -> ChatTemplate | None:
-    """The chat template of counts, None when the tokenizer no longer has it."""
+    """The chat template with which counts were made.
+
+    Args:
+        counts: The counts.
+        tokenizer: The tokenizer with which they were made.
+
+    Returns:
+        The template; None where the tokenizer no longer has it.
+    """
     name = counts.provenance.template
     try:
         return resolve_template(tokenizer, name if name in NAMED else "auto")
@@ -61,7 +77,7 @@ def template_of(counts: TokenCounts, tokenizer: Tokenizer) -> ChatTemplate | Non
 
 @functools.lru_cache(maxsize=8)
 def _resolve(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
-    return kept(tokenizer, name, span_end, lambda: _probed(tokenizer, name, span_end))
+    return stored_or_probed(tokenizer, name, span_end, lambda: _probed(tokenizer, name, span_end))
 
 
 def _probed(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
@@ -86,7 +102,7 @@ def _probed(tokenizer: Tokenizer, name: str, span_end: str) -> ChatTemplate:
 
 
 def _own_or_for_tools(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
-    """The tokenizer's jinja, also where it can do nothing without tools."""
+    """The tokenizer's jinja, also where it renders nothing without tools."""
     try:
         return _own(tokenizer, jinja)
     except InputError:
@@ -96,12 +112,21 @@ def _own_or_for_tools(tokenizer: Tokenizer, jinja: str) -> ChatTemplate:
 
 
 def _own(tokenizer: Tokenizer, jinja: str, tools: Sequence[Any] = ()) -> ChatTemplate:
-    """The tokenizer's jinja; contents are given as lists of parts where plain text does not do.
+    """The tokenizer's jinja, given contents as lists of parts where it does not take plain text.
 
-    tools: what it is probed with, where every conversation it is for has tools.
+    Args:
+        tokenizer: The tokenizer.
+        jinja: Source of the template.
+        tools: Tools to probe with, where every conversation has tools.
+
+    Returns:
+        The template.
+
+    Raises:
+        InputError: The assistant's turns cannot be found.
     """
-    named = "The tokenizer's chat template"
-    renderer = Renderer(jinja, tokenizer.special_tokens, tools=(*tools,), name=named)
+    display_name = "The tokenizer's chat template"
+    renderer = Renderer(jinja, tokenizer.special_tokens, tools=(*tools,), name=display_name)
     try:
         shape = probe_format(renderer)
     except InputError as error:
@@ -109,7 +134,7 @@ def _own(tokenizer: Tokenizer, jinja: str, tools: Sequence[Any] = ()) -> ChatTem
         try:
             shape = probe_format(renderer)
         except InputError:
-            raise error from None  # what it says about plain text is the message people can use
+            raise error from None  # the message about plain text is the more useful one
     template = _template(tokenizer, "tokenizer", renderer, shape)
     if template.masks and not _finds_turns(template):
         renderer = replace(renderer, marks=False)
@@ -175,12 +200,12 @@ def _thought_channel(renderer: Renderer, finder: TurnFinder) -> tuple[str, str] 
     """What opens and closes reasoning inside a turn, where that is no <think> block."""
     plain, thoughtful = conversation("ua"), conversation("ua")
     thoughtful[1]["reasoning_content"] = THOUGHT
-    written = []
+    turn_texts = []
     for chat in (plain, thoughtful):
         rendered = renderer.render(chat)
         turns = finder.turns(rendered)
-        written.append(rendered.text[turns[0].start : turns[0].tail] if turns else "")
-    without, with_thought = written
+        turn_texts.append(rendered.text[turns[0].start : turns[0].tail] if turns else "")
+    without, with_thought = turn_texts
     if not without or THOUGHT not in with_thought or not with_thought.endswith(without):
         return None
     opening, closing = with_thought.removesuffix(without).split(THOUGHT)
@@ -188,10 +213,10 @@ def _thought_channel(renderer: Renderer, finder: TurnFinder) -> tuple[str, str] 
 
 
 def _finds_turns(template: ChatTemplate) -> bool:
-    """Both answers of a conversation are in a turn, and nothing of another message is."""
+    """Whether both answers of a conversation are in turns, and no other message is."""
     chat = conversation("uaua")
     text, spans = template.spans(chat, "content")
-    found = [text[start:end] for start, end in spans]
-    held = [[m["content"] for m in chat if m["content"] in turn] for turn in found]
-    # A mark of its own may stand behind the last answer.
-    return held[:2] == [[chat[1]["content"]], [chat[3]["content"]]] and not any(held[2:])
+    turn_texts = [text[start:end] for start, end in spans]
+    contents = [[m["content"] for m in chat if m["content"] in turn] for turn in turn_texts]
+    # The template may write a marked text of its own after the last answer.
+    return contents[:2] == [[chat[1]["content"]], [chat[3]["content"]]] and not any(contents[2:])

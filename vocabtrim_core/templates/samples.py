@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from vocabtrim_core.templates.render import Messages
 
 
-CABIN = "two berths"  # an argument of the call that stands nowhere else
+CABIN = "two berths"  # an argument of the call that occurs nowhere else
 
 
 @dataclass(frozen=True, slots=True)
 class SampleConversation:
-    """A conversation in OpenAI's shape. results: texts of its tool turns, which never count."""
+    """A conversation in OpenAI's shape.
+
+    Attributes:
+        title: Name to show.
+        messages: The conversation.
+        tools: Its tool definitions.
+    """
 
     title: str
     messages: Messages
@@ -29,7 +35,7 @@ class SampleConversation:
 
     @property
     def results(self) -> tuple[str, ...]:
-        """What its tools returned."""
+        """The texts of its tool messages, which never count."""
         return tuple(str(m["content"]) for m in self.messages if m["role"] == "tool")
 
 
@@ -91,7 +97,12 @@ SAMPLES = {
 
 
 class MarkedSample(NamedTuple):
-    """A sample as a template writes it. said: what counts of it and what is lost, in sentences."""
+    """A sample as a template writes it.
+
+    Attributes:
+        reading: Text, counted ranges and notes.
+        said: What of it counts and what is lost, a sentence each.
+    """
 
     reading: Reading
     said: tuple[str, ...]
@@ -100,10 +111,19 @@ class MarkedSample(NamedTuple):
 def show(
     template: ChatTemplate, sample: SampleConversation, rule: str = "assistant", **options: Any
 ) -> MarkedSample:
-    """The sample under a rule, with the options of `ChatTemplate.read`.
+    """Render a sample and say what of it counts.
 
-    Where the template refuses it there is no text, and the sentence says so. InputError for a rule
-    that does not exist.
+    Args:
+        template: The chat template.
+        sample: One of `SAMPLES`.
+        rule: One of `RULES`.
+        **options: Options of `ChatTemplate.read`.
+
+    Returns:
+        The marked sample; without text where the template refuses it, and the sentence says so.
+
+    Raises:
+        InputError: There is no such rule.
     """
     check_rule(rule)
     try:
@@ -113,9 +133,9 @@ def show(
             Reading("", []), (f"The chat template refuses this conversation: {error}",)
         )
     counted = "\n".join(reading.text[start:end] for start, end in reading.spans)
-    spoken = [m for m in sample.messages if m["role"] == "assistant"]
-    thoughts = [thought for m in spoken if (thought := reasoning_of(m))]
-    calls = [CABIN for m in spoken if "tool_calls" in m]
+    answers = [m for m in sample.messages if m["role"] == "assistant"]
+    thoughts = [thought for m in answers if (thought := reasoning_of(m))]
+    calls = [CABIN for m in answers if "tool_calls" in m]
     parts = {
         "tool calls": _part(calls, reading.text, counted),
         "reasoning": _part(thoughts, reading.text, counted),
@@ -123,29 +143,35 @@ def show(
             _unquoted(sample.results), _unescaped(reading.text), _unescaped(counted)
         ),
     }
-    said = [f"{what.capitalize()}: {told}." for what, told in parts.items() if told]
+    sentences = [f"{part.capitalize()}: {state}." for part, state in parts.items() if state]
     known = (LOST_REASONING, LOST_CALLS)
-    said += [f"{n:,} turn{'s' * (n > 1)}: {why}." for why, n in reading.notes if why not in known]
-    return MarkedSample(reading, tuple(said))
+    sentences += [
+        f"{n:,} turn{'s' * (n > 1)}: {why}." for why, n in reading.notes if why not in known
+    ]
+    return MarkedSample(reading, tuple(sentences))
 
 
 def _part(texts: list[str], text: str, counted: str) -> str:
     """Whether texts are written and counted, in words; "" without any."""
     if not texts:
         return ""
-    written = [each for each in texts if each in text]
-    inside = [each for each in texts if each in counted]
+    written = [part for part in texts if part in text]
+    inside = [part for part in texts if part in counted]
     if not written:
         return "not written by the chat template"
-    told = "not counted"
+    state = "not counted"
     if inside:
-        told = "counted" if len(inside) == len(written) else "counted in part"
-    lost = len(texts) - len(written)
-    return f"{told}; {lost} of {len(texts)} not written by the chat template" if lost else told
+        state = "counted" if len(inside) == len(written) else "counted in part"
+    lost_count = len(texts) - len(written)
+    return (
+        f"{state}; {lost_count} of {len(texts)} not written by the chat template"
+        if lost_count
+        else state
+    )
 
 
 def _unescaped(text: str) -> str:
-    """Without quotes and backslashes: templates write a result as it is or as JSON."""
+    """A text without quotes, backslashes and blanks, as templates may write results as JSON."""
     return text.replace("\\", "").replace('"', "").replace("'", "").replace(" ", "")
 
 

@@ -1,20 +1,19 @@
 """Counted spans: which characters, and which tokens, of a conversation carry training loss.
 
 A turn is what the target would have generated after the generation prompt, up to and including the
-token it stops with (see `turns`). Rules (`RULES`) name what of it is counted:
-`assistant`  the turn: text, reasoning, calls, channel headers, stop token.
-`content`    the same without the stop token.
-`all`        everything that is rendered.
-`reference`  the paper's released code: found by the strings around answers; a span ends only where
-             end-of-turn and a user header follow each other, or at the end of the text. So the last
-             end-of-turn counts, earlier ones do not, and what stands between two user turns does.
+token it stops with (see `turns`).
 
-`SPAN_ENDS` name where a turn ends under the rule `assistant`:
-`stop`       with its stop token; where the template writes none, with its text.
-`template`   with all that the template writes for it, the newline after the stop token included:
-             what SpecForge gives loss to.
-`next-role`  as `stop`, and where the template writes no stop token, with the marker of the next
-             role (GLM: <|user|>, <|observation|>), which is what the model emits there.
+`RULES` name what of a turn is counted. `assistant`: the turn with text, reasoning, calls, channel
+headers and stop token. `content`: the same without the stop token. `all`: everything that is
+rendered. `reference`: as in the paper's released code, by the strings around answers; a span ends
+only where an end of turn and a user header follow each other, or at the end of the text, so the
+last end of turn counts, earlier ones do not, and text between two user turns does.
+
+`SPAN_ENDS` name where a turn ends under the rule `assistant`. `stop`: after its stop token, or
+after its text where the template writes none. `template`: after all that the template writes for
+it, the newline after the stop token included, to which SpecForge gives loss. `next-role`: as
+`stop`, but where the template writes no stop token, after the marker of the next role (GLM:
+<|user|>, <|observation|>), which is what the model emits there.
 """
 
 from __future__ import annotations
@@ -38,18 +37,35 @@ if TYPE_CHECKING:
 RULES = ("assistant", "content", "all", "reference")
 SPAN_ENDS = ("stop", "template", "next-role")
 THOUGHT = re.compile(r"<think>(?:(?!<think>).)*?</think>\s*", re.S)
-# Inside an assistant turn the opening tag may be missing: it stands in the prompt then.
+# Inside an assistant turn the opening tag may be missing: it is in the prompt then.
 TURN_THOUGHT = re.compile(rf"\A(?:(?!<think>).)*?</think>\s*|{THOUGHT.pattern}", re.S)
 
 
 def check_rule(rule: str) -> None:
-    """InputError for a rule that does not exist."""
+    """Refuse an unknown counting rule.
+
+    Args:
+        rule: The name.
+
+    Raises:
+        InputError: It is not one of `RULES`.
+    """
     if rule not in RULES:
         raise InputError(f"There is no counting rule {rule}; choose one of {', '.join(RULES)}.")
 
 
 def span_of(text: str, turn: Turn, rule: str, span_end: str) -> Span:
-    """The counted range of a turn under the rules `assistant` and `content`."""
+    """The counted range of a turn under the rules `assistant` and `content`.
+
+    Args:
+        text: The rendered text.
+        turn: The turn.
+        rule: "assistant" or "content".
+        span_end: One of `SPAN_ENDS`; used by the rule `assistant`.
+
+    Returns:
+        Characters [start, end).
+    """
     if rule == "content":
         return turn.start, turn.stop
     if span_end == "template":
@@ -63,7 +79,17 @@ def span_of(text: str, turn: Turn, rule: str, span_end: str) -> Span:
 def reference_spans(
     text: str, headers: tuple[str, ...], ends: tuple[str, ...], user_header: str
 ) -> list[Span]:
-    """Spans of rendered text as the paper's code finds them."""
+    """Spans of rendered text as the paper's code finds them.
+
+    Args:
+        text: The rendered text.
+        headers: Texts that open an answer.
+        ends: Texts that close an answer.
+        user_header: Text that opens a user turn.
+
+    Returns:
+        Character ranges [start, end), ascending.
+    """
     pattern = _reference(headers, ends, user_header)
     return [match.span(1) for match in pattern.finditer(text)]
 
@@ -77,7 +103,14 @@ def _reference(
 
 
 def any_of(texts: Sequence[str]) -> str:
-    """Pattern of any of the texts, longest first; "" for none."""
+    """A regular expression that matches any of some texts, longest first.
+
+    Args:
+        texts: The texts; empty ones are left out.
+
+    Returns:
+        The pattern; "" where no text is left.
+    """
     longest_first = sorted(filter(None, texts), key=len, reverse=True)
     return f"(?:{'|'.join(map(re.escape, longest_first))})" if longest_first else ""
 
@@ -85,14 +118,25 @@ def any_of(texts: Sequence[str]) -> str:
 def without_thoughts(
     text: str, spans: Sequence[Span], rule: str, channel: tuple[str, str] | None
 ) -> list[Span]:
-    """Spans with their thoughts cut out. channel: what opens and closes a thought that is no
-    <think> block."""
+    """Cut reasoning out of spans.
+
+    Args:
+        text: The rendered text.
+        spans: Character ranges, ascending.
+        rule: The rule under which the spans were found.
+        channel: What opens and closes reasoning that is not in a <think> block; None without.
+
+    Returns:
+        What is left of the spans; pieces may be empty.
+    """
     pattern = THOUGHT if rule == "all" else TURN_THOUGHT
     pieces = [piece for span in spans for piece in _without(pattern, "</think>", text, span)]
     if channel:
         opening, closing = map(re.escape, channel)
-        thought = re.compile(rf"{opening}(?:(?!{opening}).)*?{closing}", re.S)
-        pieces = [part for piece in pieces for part in _without(thought, channel[0], text, piece)]
+        channel_pattern = re.compile(rf"{opening}(?:(?!{opening}).)*?{closing}", re.S)
+        pieces = [
+            part for piece in pieces for part in _without(channel_pattern, channel[0], text, piece)
+        ]
     return pieces
 
 
@@ -111,7 +155,17 @@ def _without(pattern: re.Pattern[str], hint: str, text: str, span: Span) -> list
 def span_ids(
     tokenizer: Tokenizer, text: str, spans: Sequence[Span], *, masks: bool = False
 ) -> list[np.ndarray]:
-    """Reference path: the ids of a rendered text that stand in each span, uint32[]."""
+    """The ids of the tokens in each span of a rendered text, by encoding it completely.
+
+    Args:
+        tokenizer: The tokenizer.
+        text: The rendered text.
+        spans: Character ranges.
+        masks: Whether the template marks the assistant text itself (see `ids_inside`).
+
+    Returns:
+        uint32[] for each span.
+    """
     encoding = tokenizer.backend.encode(text, add_special_tokens=False)
     return ids_inside(encoding, spans, masks=masks)
 
@@ -119,25 +173,43 @@ def span_ids(
 def ids_inside(
     encoding: Encoding, spans: Sequence[Span], *, masks: bool = False, limit: int | None = None
 ) -> list[np.ndarray]:
-    """The ids of an encoded text that stand in each span, uint32[]; only the first `limit` exist.
+    """The ids of the tokens in each span of an encoded text.
 
-    A token belongs to the span in which it begins. masks: with a template that marks the assistant
-    text itself, a token that begins before the mark and reaches into it counts too, which is what
-    transformers' assistant mask says.
+    A token belongs to the span in which it begins.
+
+    Args:
+        encoding: The encoded text.
+        spans: Character ranges.
+        masks: Whether a token that begins before a span and reaches into it belongs to it too, as
+            in transformers' assistant mask for templates that mark the assistant text.
+        limit: Number of tokens at which the text is cut; None for no limit.
+
+    Returns:
+        uint32[] for each span.
     """
     ids = np.array(encoding.ids[:limit], np.uint32)
     starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2).T
-    found = []
+    ids_by_span = []
     for start, end in spans:
         first = np.searchsorted(ends, start, "right") if masks else np.searchsorted(starts, start)
-        found.append(ids[first : np.searchsorted(starts, end)])
-    return found
+        ids_by_span.append(ids[first : np.searchsorted(starts, end)])
+    return ids_by_span
 
 
 def counted_mask(
     encoding: Encoding, spans: Sequence[Span], *, masks: bool = False, limit: int | None = None
 ) -> np.ndarray:
-    """bool[n]: the tokens of an encoded text that `ids_inside` would give."""
+    """The tokens of an encoded text that `ids_inside` gives.
+
+    Args:
+        encoding: The encoded text.
+        spans: Character ranges.
+        masks: As for `ids_inside`.
+        limit: As for `ids_inside`.
+
+    Returns:
+        bool[n], n being the number of tokens up to the limit.
+    """
     starts, ends = np.array(encoding.offsets, np.int64).reshape(-1, 2)[:limit].T
     counted = np.zeros(len(starts), bool)
     for start, end in spans:

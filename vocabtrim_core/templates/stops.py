@@ -1,7 +1,7 @@
-"""The tokens an assistant turn ends with, found by rendering marked conversations and looking.
+"""The tokens with which an assistant turn ends, found by rendering marked conversations.
 
 A turn ends with the tokenizer's end-of-sequence token, with another one that `generation_config`
-names, or with what the template writes behind an answer, a call or a thought (`<|eom_id|>`,
+names, or with what the template writes after an answer, a call or reasoning (`<|eom_id|>`,
 `<|call|>`, `<|return|>`). A template may write none: the next role's marker stops such a turn.
 """
 
@@ -33,7 +33,11 @@ TOOLS = [
 
 
 def probes() -> Iterator[tuple[list[dict[str, Any]], bool]]:
-    """(conversation, does a turn call?) of every kind of turn, in the middle and at the end."""
+    """Conversations with every kind of turn, in the middle and at the end.
+
+    Yields:
+        (conversation, whether a turn calls a tool).
+    """
     for roles in ("ua", "uaua", "sua", "suasua", "usa"):
         yield conversation(roles), False
         thoughtful = conversation(roles)
@@ -51,9 +55,13 @@ def probes() -> Iterator[tuple[list[dict[str, Any]], bool]]:
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """tokens: texts of the stop tokens.  soft: of these, those that were seen inside conversations
-    only, or between two calls of one turn.  roles: what opens a turn of another
-    role."""
+    """The stop tokens of a template and the openings of other roles.
+
+    Attributes:
+        tokens: Texts of the stop tokens.
+        soft: The stop tokens that occur only inside conversations, or between two calls of a turn.
+        roles: Texts that open a turn of another role.
+    """
 
     tokens: tuple[str, ...]
     soft: tuple[str, ...]
@@ -61,7 +69,15 @@ class Stops:
 
 
 def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
-    """The stop tokens of a template and a tokenizer."""
+    """Find the stop tokens of a template and a tokenizer.
+
+    Args:
+        renderer: The template.
+        tokenizer: The tokenizer.
+
+    Returns:
+        The stop tokens.
+    """
     specials = sorted({text for text in tokenizer.specials.values() if text}, key=len, reverse=True)
     special = re.compile("|".join(map(re.escape, specials)) if specials else r"(?!)")
     last: dict[str, None] = dict.fromkeys(tokenizer.stop_tokens)
@@ -76,7 +92,7 @@ def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
             written = text[part.start : part.end]
             if chat[part.message]["role"] == "assistant":
                 if text.startswith(tuple(last), part.end):
-                    continue  # it stands at the beginning of what follows
+                    continue  # the stop token is at the beginning of the next part
                 stops = _stop(written, special, calls, {**last, **inside})
                 (last if part.message == len(chat) - 1 else inside).update(dict.fromkeys(stops))
             elif opening := _opening(written, chat[part.message]):
@@ -88,7 +104,7 @@ def probe_stops(renderer: Renderer, tokenizer: Tokenizer) -> Stops:
 
 
 def _between_calls(renderer: Renderer, special: re.Pattern[str]) -> set[str]:
-    """Special tokens between two calls of one turn, behind which the model goes on."""
+    """Special tokens between two calls of one turn, after which the model continues."""
     chat = conversation("ua")
     second: dict[str, Any] = {
         **CALL,
@@ -105,20 +121,30 @@ def _between_calls(renderer: Renderer, special: re.Pattern[str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """answers: the template writes a generation prompt, when it is asked to or always.
-    trailer: what it writes behind the last message of every conversation, whoever said that."""
+    """The text after a conversation.
+
+    Attributes:
+        answers: Whether the template writes a generation prompt, on request or always.
+        trailer: Text after the last message of every conversation, whatever its role.
+    """
 
     answers: bool
     trailer: str
 
 
 def probe_opening(renderer: Renderer) -> Opening:
-    """What stands behind conversations, and whether it opens an answer.
+    """Find the text after conversations, and whether it opens an answer.
 
     A trailer opens one if more of it begins an assistant's part than begins any other part.
+
+    Args:
+        renderer: The template.
+
+    Returns:
+        The opening.
     """
     chat = conversation("u")
-    asked = renderer.text(chat, prompt=True) != renderer.text(chat)
+    adds_prompt = renderer.text(chat, prompt=True) != renderer.text(chat)
     parts: list[tuple[bool, str]] = []  # (is it an assistant's?, its text)
     trailers: set[str] = set()
     for (chat, _), tools in itertools.product(probes(), (None, TOOLS)):
@@ -129,10 +155,12 @@ def probe_opening(renderer: Renderer) -> Opening:
                 (chat[p.message]["role"] == "assistant", text[p.start : p.end]) for p in written
             ]
     trailer = trailers.pop() if len(trailers) == 1 else ""
-    alike = {True: 0, False: 0}
-    for own, text in parts:
-        alike[own] = max(alike[own], len(common_start(trailer, text).strip()))
-    return Opening(asked or alike[True] > alike[False], trailer)
+    longest_match = {True: 0, False: 0}
+    for is_assistant, text in parts:
+        longest_match[is_assistant] = max(
+            longest_match[is_assistant], len(common_start(trailer, text).strip())
+        )
+    return Opening(adds_prompt or longest_match[True] > longest_match[False], trailer)
 
 
 def _opening(written: str, message: dict[str, Any]) -> str:
@@ -144,13 +172,13 @@ def _opening(written: str, message: dict[str, Any]) -> str:
 
 
 def _stop(turn: str, special: re.Pattern[str], calls: bool, known: dict[str, None]) -> list[str]:
-    """The stop token behind the last marked text of a turn, if there is one."""
+    """The stop token after the last marked text of a turn, if there is one."""
     marked = [turn.rfind(text) + len(text) for text in (*ASSISTANTS, CALLED) if text in turn]
-    behind = turn[max(marked, default=len(turn)) :]
-    tokens = special.findall(behind)  # what closes a call or a channel comes first
+    ending = turn[max(marked, default=len(turn)) :]
+    tokens = special.findall(ending)  # the end of a call or a channel comes first
     if stop := next((token for token in tokens if token in known), ""):
         return [stop]
     if tokens and not (calls and re.match(r"</|\[/", tokens[-1])):
         return tokens[-1:]
-    unit = MARKUP.match(behind.strip())  # of a template whose markers are no tokens
+    unit = MARKUP.match(ending.strip())  # for templates whose markers are no tokens
     return [unit[0]] if unit and not calls else []

@@ -1,10 +1,10 @@
-"""What SpecForge gives loss to, beside what is counted.
+"""The ranges to which SpecForge gives loss, compared with what is counted.
 
 SpecForge finds an answer's text by one regular expression per template, between a header and an end
-token, and takes out the texts it ignores. Its parsers prepare the messages too: they leave out
-fields, and cut conversations whose turns do not follow each other as they expect. Both are said
-here in our own words and checked against SpecForge's code in tests; nothing of SpecForge is
-imported.
+token, and removes the texts that it ignores. Its parsers prepare the messages too: they leave out
+fields, and cut conversations whose turns do not follow each other as they expect. Both are
+implemented here independently and checked against SpecForge's code in tests; nothing of SpecForge
+is imported.
 """
 
 from __future__ import annotations
@@ -56,8 +56,12 @@ SHOWN = 60  # characters of a text that a sentence quotes
 class Trained:
     """A conversation as SpecForge trains on it.
 
-    text: what it renders, where its parser can take the messages, else the text that is counted.
-    spans: of it, what has loss.  differences: from what is counted, a sentence each.
+    Attributes:
+        entry: The template of SpecForge.
+        text: What it renders, where its parser can take the messages, else the text that is
+            counted.
+        spans: Character ranges of the text that have loss.
+        differences: Differences from what is counted, a sentence each.
     """
 
     entry: Entry
@@ -67,8 +71,16 @@ class Trained:
 
 
 def matching(template: ChatTemplate) -> tuple[Entry, ...]:
-    """The templates of SpecForge whose header opens the answers of this chat template and whose end
-    token it writes, the closest first; none where SpecForge has no such template."""
+    """The templates of SpecForge that fit a chat template.
+
+    Their header opens its answers, and it writes their end token.
+
+    Args:
+        template: The chat template.
+
+    Returns:
+        The templates, the closest first; none where SpecForge has no such template.
+    """
     try:
         text = template.render(conversation("uaua"))
         opening = template.finder.prompt(USUAL) or template.header
@@ -88,15 +100,28 @@ def matching(template: ChatTemplate) -> tuple[Entry, ...]:
 
 
 def trained_spans(text: str, entry: Entry) -> list[Span]:
-    """Character ranges of a rendered text that have loss, ascending."""
-    found = [match.span(1) for match in _pattern(entry).finditer(text)]
-    ignored = [m.span() for each in entry.ignored for m in re.finditer(re.escape(each), text)]
-    return minus(found, ignored)
+    """The character ranges of a rendered text that have loss.
+
+    Args:
+        text: The rendered text.
+        entry: The template of SpecForge.
+
+    Returns:
+        Ranges [start, end), ascending.
+    """
+    spans = [match.span(1) for match in _pattern(entry).finditer(text)]
+    return minus(spans, _ignored_spans(text, entry))
+
+
+def _ignored_spans(text: str, entry: Entry) -> list[Span]:
+    """The ranges of the texts that have no loss anywhere."""
+    matches = (re.finditer(re.escape(ignored), text) for ignored in entry.ignored)
+    return [match.span() for group in matches for match in group]
 
 
 @functools.lru_cache
 def _pattern(entry: Entry) -> re.Pattern[str]:
-    """Group 1 is what has loss. `$` also stands before a newline at the very end of the text."""
+    """Group 1 is what has loss. `$` also matches before a newline at the end of the text."""
     header, end = re.escape(entry.header), re.escape(entry.end)
     if entry.parser == HARMONY:
         return re.compile(rf"{header}([\s\S]*?)(?={end}|$)")
@@ -110,9 +135,19 @@ def _pattern(entry: Entry) -> re.Pattern[str]:
 
 
 def given(messages: Messages, entry: Entry) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """The messages that the entry's parser gives to the chat template, and what it leaves out.
+    """The messages that SpecForge's parser gives to the chat template.
 
-    InputError where it fails on them. Its own system prompt (`Entry.prompts`) is not among them.
+    Its own system prompt (`Entry.prompts`) is not among them.
+
+    Args:
+        messages: The conversation.
+        entry: The template of SpecForge.
+
+    Returns:
+        (messages, what was left out, a sentence each).
+
+    Raises:
+        InputError: The parser fails on the messages.
     """
     if entry.parser == HARMONY:
         roles = dict.fromkeys(str(m["role"]) for m in messages if m["role"] not in HARMONY_ROLES)
@@ -123,18 +158,18 @@ def given(messages: Messages, entry: Entry) -> tuple[list[dict[str, Any]], tuple
                 "rendered already, which is shown here."
             )
         return [dict(m) for m in messages], ()
-    said, chat = [], [dict(m, content=m.get("content") or "") for m in messages]
+    notes, chat = [], [dict(m, content=m.get("content") or "") for m in messages]
     first = (
         [{"role": "system", "content": chat.pop(0)["content"]}] if _role(chat) == "system" else []
     )
     while chat and _role(chat) != "user":
-        said.append(f"A turn of the role {_role(chat)} before the first user turn is left out.")
+        notes.append(f"A turn of the role {_role(chat)} before the first user turn is left out.")
         chat.pop(0)
     after = {"tool": ("assistant", "tool"), "assistant": ("user", "tool")}
     for i in range(1, len(chat)):
         role, before = chat[i]["role"], chat[i - 1]["role"]
         if before not in after.get(role, (before,)):
-            said.append(
+            notes.append(
                 f"The conversation is cut before a turn of the role {role} that follows one of the "
                 f"role {before}."
             )
@@ -142,7 +177,7 @@ def given(messages: Messages, entry: Entry) -> tuple[list[dict[str, Any]], tuple
             break
     keys = (*KEPT, *MORE) if entry.parser == "thinking" else KEPT
     chat = [_calls({key: m[key] for key in keys if key in m}) for m in chat]
-    return first + chat, tuple(dict.fromkeys(said))
+    return first + chat, tuple(dict.fromkeys(notes))
 
 
 def _role(chat: Sequence[Mapping[str, Any]]) -> str:
@@ -179,34 +214,53 @@ def trained(
     messages: Messages | None = None,
     tools: list[Any] | None = None,
 ) -> Trained:
-    """What SpecForge trains on of a conversation that was read, and how that differs.
+    """What SpecForge trains on of a conversation, and how that differs from what is counted.
 
-    messages: of the conversation; None where it was text that is rendered already.
+    Args:
+        template: The chat template.
+        reading: The conversation as it is counted.
+        entry: The template of SpecForge.
+        messages: The conversation; None where it was text that was already rendered.
+        tools: Tool definitions, None without any.
+
+    Returns:
+        Text, ranges with loss, and differences.
     """
-    text, said = reading.text, ()
+    text, notes = reading.text, ()
     if messages is not None:
         try:
-            chat, said = given(messages, entry)
+            chat, notes = given(messages, entry)
             text = template.render(chat, tools)
             thoughts = [thought for m in messages if (thought := reasoning_of(m).strip())]
-            if any(each in reading.text and each not in text for each in thoughts):
-                said = (*said, "Reasoning is not given to the chat template, so it has no loss.")
+            if any(thought in reading.text and thought not in text for thought in thoughts):
+                notes = (*notes, "Reasoning is not given to the chat template, so it has no loss.")
             if entry.parser != "thinking" and _lacks_names(template, messages, text, tools):
-                said = (*said, "Names and ids of tool results are not given to the chat template.")
+                notes = (
+                    *notes,
+                    "Names and ids of tool results are not given to the chat template.",
+                )
         except InputError as error:
-            said = (str(error),)
+            notes = (str(error),)
     masks = _differences(reading.text, reading.spans, entry)
-    return Trained(entry, text, trained_spans(text, entry), tuple(dict.fromkeys((*said, *masks))))
+    return Trained(entry, text, trained_spans(text, entry), tuple(dict.fromkeys((*notes, *masks))))
 
 
-def warnings_of(found: Iterable[Trained]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
-    """(templates of SpecForge, how each of them differs from what is counted), those that differ;
-    templates that differ in the same way stand together."""
-    said: dict[str, dict[str, None]] = {}
-    for each in found:
-        said.setdefault(each.entry.name, {}).update(dict.fromkeys(each.differences))
+def warnings_of(results: Iterable[Trained]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The differences of several templates, those with the same differences together.
+
+    Args:
+        results: Results of `trained`.
+
+    Returns:
+        (names of the templates, differences, a sentence each); templates without differences are
+        left out.
+    """
+    sentences_by_name: dict[str, dict[str, None]] = {}
+    for result in results:
+        differences = dict.fromkeys(result.differences)
+        sentences_by_name.setdefault(result.entry.name, {}).update(differences)
     groups: dict[tuple[str, ...], list[str]] = {}
-    for name, sentences in said.items():
+    for name, sentences in sentences_by_name.items():
         groups.setdefault(tuple(sentences), []).append(name)
     return [(tuple(names), sentences) for sentences, names in groups.items() if sentences]
 
@@ -214,7 +268,7 @@ def warnings_of(found: Iterable[Trained]) -> list[tuple[tuple[str, ...], tuple[s
 def _lacks_names(
     template: ChatTemplate, messages: Messages, text: str, tools: list[Any] | None
 ) -> bool:
-    """The template writes something else when tool results keep what names their calls."""
+    """Whether the template writes something else when tool results keep their names and ids."""
     if not any(message["role"] == "tool" for message in messages):
         return False
     dropped = (*REASONING, "weight")
@@ -225,35 +279,41 @@ def _lacks_names(
 
 def _differences(text: str, counted: Sequence[Span], entry: Entry) -> list[str]:
     """How loss and counted ranges of one text differ, a sentence per kind of difference."""
-    loss, said = trained_spans(text, entry), []
-    more, less = minus(loss, counted), minus(counted, loss)
-    blank = [span for span in more if not text[slice(*span)].strip()]
+    loss, sentences = trained_spans(text, entry), []
+    uncounted, without_loss = minus(loss, counted), minus(counted, loss)
+    blank = [span for span in uncounted if not text[slice(*span)].strip()]
     if blank:
-        said.append("The newline after the stop token has loss; the model does not generate it.")
-    if behind := [s for s in more if s not in blank and any(s[0] == end for _, end in counted)]:
-        said.append(
+        sentences.append(
+            "The newline after the stop token has loss; the model does not generate it."
+        )
+    if after_turn := [
+        s for s in uncounted if s not in blank and any(s[0] == end for _, end in counted)
+    ]:
+        sentences.append(
             f"Loss goes on behind a counted turn, up to {_code(entry.end)}: over "
-            f"{_quoted(text, behind)}."
+            f"{_quoted(text, after_turn)}."
         )
-    if other := [span for span in more if span not in blank and span not in behind]:
-        said.append(f"{_quoted(text, other)} has loss and is not counted.")
-    ignored = [m.span() for each in entry.ignored for m in re.finditer(re.escape(each), text)]
-    if taken := [s for s in less if not minus([s], ignored)]:
-        said.append(f"{_quoted(text, taken)} is counted and has no loss: the trainer ignores it.")
-    if whole := [s for s in less if s in counted and s not in taken]:
-        said.append(
+    if elsewhere := [span for span in uncounted if span not in blank and span not in after_turn]:
+        sentences.append(f"{_quoted(text, elsewhere)} has loss and is not counted.")
+    ignored = _ignored_spans(text, entry)
+    if removed := [s for s in without_loss if not minus([s], ignored)]:
+        sentences.append(
+            f"{_quoted(text, removed)} is counted and has no loss: the trainer ignores it."
+        )
+    if whole_turns := [s for s in without_loss if s in counted and s not in removed]:
+        sentences.append(
             f"A turn that does not begin with {_code(entry.header)} has no loss: "
-            f"{_quoted(text, whole)}."
+            f"{_quoted(text, whole_turns)}."
         )
-    if rest := [s for s in less if s not in taken and s not in whole]:
-        said.append(f"{_quoted(text, rest)} is counted and has no loss.")
-    return said
+    if remaining := [s for s in without_loss if s not in removed and s not in whole_turns]:
+        sentences.append(f"{_quoted(text, remaining)} is counted and has no loss.")
+    return sentences
 
 
 def _quoted(text: str, spans: Sequence[Span]) -> str:
     """The different texts of some ranges, shortened."""
     texts = list(dict.fromkeys(text[start:end] for start, end in spans))
-    shown = [_code(each) for each in texts[:2]]
+    shown = [_code(text) for text in texts[:2]]
     return ", ".join([*shown, *(["…"] if len(texts) > 2 else [])])
 
 
@@ -265,7 +325,15 @@ def _code(text: str) -> str:
 
 
 def minus(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
-    """What of some ranges is in none of the others; no empty ranges."""
+    """Subtract ranges from ranges.
+
+    Args:
+        spans: Character ranges.
+        others: The ranges to remove.
+
+    Returns:
+        What is left, without empty ranges.
+    """
     left = list(spans)
     for start, end in others:
         left = [

@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001 - DeepSeek writes its markers with full-width bars
 """SpecForge's chat templates as data: the strings between which it gives loss.
 
-Facts of SpecForge 0.2.0 (`specforge.data.template`); a test holds them against the installed one.
-To add a template, add an entry.
+The facts are those of SpecForge 0.2.0 (`specforge.data.template`); a test compares them with the
+installed package. To add a template, add an entry.
 """
 
 from __future__ import annotations
@@ -16,10 +16,15 @@ HARMONY = "openai-harmony"
 class Entry:
     """One template of SpecForge's registry.
 
-    header, end: loss begins after the one and goes to the end of the other; of `HARMONY`, whose
-    parser has strings of its own, what they are there.  parser: general | thinking | glm |
-    openai-harmony.  pattern: general | glm | longcat | inkling.  ignored: texts without loss
-    wherever they stand.  prompts: it adds a system prompt of its own where a row has none.
+    Attributes:
+        name: Its name there.
+        header: Text after which loss begins; for `HARMONY`, whose parser has strings of its own,
+            the one used there.
+        end: Text up to whose end loss goes.
+        parser: general, thinking, glm or openai-harmony.
+        pattern: general, glm, longcat or inkling.
+        ignored: Texts that have no loss anywhere.
+        prompts: Whether SpecForge adds a system prompt of its own to rows without one.
     """
 
     name: str
@@ -37,7 +42,7 @@ _KIMI = "<|im_assistant|>assistant<|im_middle|>"
 _DEEPSEEK, _EOS = "<｜Assistant｜>", "<｜end▁of▁sentence｜>"
 _INKLING = ("<|message_user|>", "<|message_tool|>", "<|message_system|>")
 
-# deepseek-r1-distill is not here: it has no end token, and SpecForge cannot build a parser of it.
+# deepseek-r1-distill is left out: it has no end token, and SpecForge cannot build a parser for it.
 ENTRIES = (
     Entry("llama3", "<|start_header_id|>assistant<|end_header_id|>\n\n", "<|eot_id|>"),
     Entry("llama4", "<|header_start|>assistant<|header_end|>\n\n", "<|eot|>"),

@@ -2,15 +2,15 @@
 
 A counted span is defined once: for each assistant turn, the text that the target would have
 generated after the generation prompt at that point, up to and including the token it stops with.
-So: render the messages before the turn with the generation prompt, render them with the turn; what
-the second adds to the first is the turn, less what the template writes after the stop token
-(`definition` does just that, and checks what is found here).
+So: render the messages before the turn with the generation prompt, and render them with the turn;
+what the second adds to the first is the turn, less what the template writes after the stop token.
+`definition` does exactly that, and the turns found here are checked against it.
 
 Rendering every beginning of a conversation takes time with the square of its length. Here it is
-rendered once: `instrument` tells which message wrote which part of the text, the generation prompt
-at each point is known from the messages around it, and the stop tokens are known from probes. Where
-a template rewrites earlier turns (Qwen 3 drops their reasoning), a turn is its part of this full
-render, which is the text that is trained on.
+rendered once: `instrument` gives the message that wrote each part of the text, the generation
+prompt at each point follows from the messages around it, and the stop tokens come from probes.
+Where a template rewrites earlier turns (Qwen 3 drops their reasoning), a turn is its part of this
+full render, which is the text that is trained on.
 """
 
 from __future__ import annotations
@@ -28,26 +28,29 @@ from vocabtrim_core.templates.forms import reasoning_of
 from vocabtrim_core.templates.instrument import MessagePart
 from vocabtrim_core.templates.render import Messages, Rendered, Renderer
 
-# What is one unit in rendered text, so that no boundary falls inside it.
+# A piece of markup is one unit in rendered text: no boundary is inside it.
 MARKUP = re.compile(r"<[^<>\s]{1,64}>|\[[^\[\]\s]{1,64}\]")
-USUAL = ({"role": "user", "content": "Quartz asks once"},)  # what most answers follow
+USUAL = ({"role": "user", "content": "Quartz asks once"},)  # the messages before most answers
 CALLED = "Wulfenite"
 CALL: dict[str, Any] = {
     "id": "abcdefghi",
     "type": "function",
     "function": {"name": CALLED, "arguments": {CALLED: CALLED}},
 }
-CALLING = "what stops a call"
-CONTEXT = 3  # messages whose roles decide what opens an answer
+CALLING = "stop of calls"  # key of the cached stop token
+CONTEXT = 3  # messages whose roles decide the opening of an answer
 LONGEST_ENDING = 256  # characters at the end of a turn that are searched for its stop token
 
 
 class Turn(NamedTuple):
     """An assistant turn in rendered text, as character offsets.
 
-    start: after the generation prompt.  stop: where the stop token begins, else `end`.
-    end: after the stop token.  tail: after what the template writes behind that.
-    message: its index in the conversation, -1 in text that was rendered before.
+    Attributes:
+        message: Index of its message in the conversation, -1 in text that was rendered before.
+        start: After the generation prompt.
+        stop: Where the stop token begins; `end` without one.
+        end: After the stop token.
+        tail: After what the template writes after that.
     """
 
     message: int
@@ -59,11 +62,14 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TurnFinder:
-    """Finds the turns in what one template writes.
+    """Finds the turns in the text of one template.
 
-    stops: texts of the tokens a turn ends with.  opens: the template writes a generation prompt
-    when it is asked to, or always.  header: what stands before an answer where it writes none.
-    trailer: what it writes behind every conversation.
+    Attributes:
+        renderer: The template.
+        stops: Texts of the tokens with which a turn ends.
+        opens: Whether the template writes a generation prompt, on request or always.
+        header: Text before an answer where it writes none.
+        trailer: Text after every conversation.
     """
 
     renderer: Renderer
@@ -74,31 +80,57 @@ class TurnFinder:
     _prompts: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False, compare=False)
 
     def turns(self, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn] | None:
-        """The assistant turns of a rendered conversation that have text; None where an assistant
-        message has no one part of its own in the text."""
-        found: list[Turn] = []
+        """The assistant turns of a rendered conversation that have text.
+
+        Args:
+            rendered: The rendered conversation.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            The turns, in order; None where an assistant message has no single part in the text.
+        """
+        turns: list[Turn] = []
         for i, message in enumerate(rendered.chat):
             if message.get("role") != "assistant":
                 continue
-            if not (own := self.turns_of(i, rendered, tools)):
+            if not (message_turns := self.turns_of(i, rendered, tools)):
                 return None
-            found += own
-        return found
+            turns += message_turns
+        return turns
 
     def turns_of(self, i: int, rendered: Rendered, tools: list[Any] | None = None) -> list[Turn]:
-        """The turn that message i is, in two where results of tools stand inside of it; none where
-        it has no part of its own."""
+        """The turn of one message, in pieces where results of tools are inside it.
+
+        Args:
+            i: Index of the message.
+            rendered: The rendered conversation.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            The pieces; none where the message has no part of its own.
+        """
         chat, text = rendered.chat, rendered.text
-        own = [p for p in rendered.parts if p.message == i and text[p.start : p.end].strip()]
-        if not own or not _apart_by_later(own, rendered.parts):
+        parts = [p for p in rendered.parts if p.message == i and text[p.start : p.end].strip()]
+        if not parts or not _apart_by_later(parts, rendered.parts):
             return []
-        starts = [self._start(text, own[0], chat, i, tools), *(part.start for part in own[1:])]
-        turns = [ended(text, i, at, p.end, self.stops) for at, p in zip(starts, own, strict=True)]
+        starts = [self._start(text, parts[0], chat, i, tools), *(part.start for part in parts[1:])]
+        turns = [ended(text, i, at, p.end, self.stops) for at, p in zip(starts, parts, strict=True)]
         return [self._stopped_by_result(text, turn, chat, i) for turn in turns]
 
     def _stopped_by_result(self, text: str, turn: Turn, chat: Messages, i: int) -> Turn:
-        """The turn with its stop token where that is what the next message's part begins with
-        (Gemma 4: <|tool_response>)."""
+        """Add the stop token where the next message's part begins with it.
+
+        Gemma 4 writes <|tool_response> there.
+
+        Args:
+            text: The rendered text.
+            turn: The turn.
+            chat: The messages.
+            i: Index of the turn's message.
+
+        Returns:
+            The turn, with its stop token where there is one.
+        """
         stop = self._stop_of_calls() if "tool_calls" in chat[i] and turn.stop == turn.end else ""
         if not stop or not text.startswith(stop, turn.tail):
             return turn
@@ -112,25 +144,42 @@ class TurnFinder:
             with suppress(InputError):  # a template without tools
                 calling = {"role": "assistant", "tool_calls": [CALL]}
                 rendered = self.renderer.render([*USUAL, calling])
-                if own := [p for p in rendered.parts if p.message == len(USUAL)]:
-                    turn = ended(rendered.text, 0, own[-1].start, own[-1].end, self.stops)
+                if parts := [p for p in rendered.parts if p.message == len(USUAL)]:
+                    turn = ended(rendered.text, 0, parts[-1].start, parts[-1].end, self.stops)
                     stop = rendered.text[turn.stop : turn.end]
             self._prompts[CALLING] = stop, stop
         return self._prompts[CALLING][0]
 
     def usual_prompt(self) -> str:
-        """What opens an answer to a user."""
+        """The text that opens an answer to a user."""
         return self.prompt(USUAL)
 
     def prompt(self, chat: Messages, tools: list[Any] | None = None) -> str:
-        """What the template writes behind the last message of these to open an answer."""
-        behind, added = self._openings(chat, tools)
-        return added if added.strip() else behind
+        """The text that the template writes after some messages to open an answer.
+
+        Args:
+            chat: The messages.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            The text.
+        """
+        after_last, added = self._openings(chat, tools)
+        return added if added.strip() else after_last
 
     def _openings(self, chat: Messages, tools: list[Any] | None) -> tuple[str, str]:
-        """What stands behind the last message when an answer is asked for, and what of it is added
-        for that alone: the rest may belong to the answer's part (DeepSeek closes tool results
-        there) or not (an instruction behind all messages)."""
+        """The text after the last message on request of an answer, and what the request adds.
+
+        The other part may belong to the answer's part of the text (DeepSeek closes tool results
+        there) or not (an instruction after all messages).
+
+        Args:
+            chat: The messages.
+            tools: Tool definitions, None without any.
+
+        Returns:
+            (text after the last message, what is added on request).
+        """
         if not self.opens:
             return self.header, self.header
         last = chat[-1] if chat else {}
@@ -146,25 +195,26 @@ class TurnFinder:
             closed = self.renderer.text(chat, tools)
         except InputError:  # many templates refuse an empty conversation
             return self.header, self.header
-        behind = text[parts[-1].end :] if parts else ""
+        after_last = text[parts[-1].end :] if parts else ""
         if text.startswith(closed):
-            return behind, text[len(closed) :]
-        return (behind, behind) if parts else (self.header, self.header)
+            return after_last, text[len(closed) :]
+        return (after_last, after_last) if parts else (self.header, self.header)
 
     def _start(
         self, text: str, part: MessagePart, chat: Messages, i: int, tools: list[Any] | None
     ) -> int:
-        openings, own = self._openings(chat[:i], tools), text[part.start : part.end]
-        if opening := next((each for each in openings if each and own.startswith(each)), ""):
+        openings, written = self._openings(chat[:i], tools), text[part.start : part.end]
+        if opening := next((o for o in openings if o and written.startswith(o)), ""):
             return part.start + len(opening)
         usual = self.usual_prompt()
-        if i == 0 and usual in own:  # a default system prompt
-            return part.start + own.index(usual) + len(usual)
-        return part.start + max(len(common_start(other, own)) for other in (*openings, usual))
+        if i == 0 and usual in written:  # a default system prompt
+            return part.start + written.index(usual) + len(usual)
+        shared = (len(common_start(opening, written)) for opening in (*openings, usual))
+        return part.start + max(shared)
 
 
 def _apart_by_later(own: Sequence[MessagePart], parts: Sequence[MessagePart]) -> bool:
-    """Between the parts of a message stand those of later ones alone, as tool results may."""
+    """Whether only parts of later messages are between a message's parts, such as results."""
     between = [p for p in parts if own[0].end <= p.start and p.end <= own[-1].start]
     at = own[0].end
     for part in sorted({*between, *own[1:]}, key=lambda p: p.start):
@@ -175,7 +225,18 @@ def _apart_by_later(own: Sequence[MessagePart], parts: Sequence[MessagePart]) ->
 
 
 def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]) -> Turn:
-    """The turn [start, tail) with its stop token found: the first of those at its end."""
+    """Find the stop token of a turn: the first of those at its end.
+
+    Args:
+        text: The rendered text.
+        message: Index of the message, -1 where it is not known.
+        start: Where the turn begins.
+        tail: Where its text ends, stop token included.
+        stops: Texts of the stop tokens.
+
+    Returns:
+        The turn.
+    """
     stop = end = tail
     pattern = _ending(stops)
     if match := pattern.search(text, max(start, tail - LONGEST_ENDING), tail):
@@ -183,9 +244,18 @@ def ended(text: str, message: int, start: int, tail: int, stops: tuple[str, ...]
     return Turn(message, start, stop, end, tail)
 
 
-def said(text: str, turns: Sequence[Turn]) -> list[Turn]:
-    """The turns but for stop tokens that stand alone behind the results of tools: they close what
-    stands open (Gemma 4), and the model was not asked there."""
+def without_lone_stops(text: str, turns: Sequence[Turn]) -> list[Turn]:
+    """Leave out turns that are only a stop token after the results of tools.
+
+    Such a token closes what is open (Gemma 4); the model did not generate it.
+
+    Args:
+        text: The rendered text.
+        turns: The turns, in order.
+
+    Returns:
+        The other turns.
+    """
     before = [-1, *(turn.message for turn in turns)]
     return [
         turn
@@ -195,17 +265,32 @@ def said(text: str, turns: Sequence[Turn]) -> list[Turn]:
 
 
 def joined(turns: Iterable[Turn]) -> list[Turn]:
-    """The turns, those that a template writes as one, with no stop token between them, as one."""
-    found: list[Turn] = []
+    """Join turns that a template writes as one, with no stop token between them.
+
+    Args:
+        turns: The turns, in order.
+
+    Returns:
+        The turns.
+    """
+    result: list[Turn] = []
     for turn in turns:
-        if found and found[-1].stop == found[-1].end == turn.start:
-            turn = turn._replace(start=found.pop().start)
-        found.append(turn)
-    return found
+        if result and result[-1].stop == result[-1].end == turn.start:
+            turn = turn._replace(start=result.pop().start)
+        result.append(turn)
+    return result
 
 
 def common_start(left: str, right: str) -> str:
-    """The common beginning of two texts, cut where it would split a piece of markup."""
+    """The common beginning of two texts, cut where it would split a piece of markup.
+
+    Args:
+        left: A text.
+        right: Another text.
+
+    Returns:
+        The beginning.
+    """
     if right.startswith(left):
         return left
     pairs = zip(left, right, strict=False)
@@ -218,7 +303,14 @@ def common_start(left: str, right: str) -> str:
 
 
 def speaks(message: Mapping[str, Any]) -> bool:
-    """The message has text or calls of its own."""
+    """Whether a message has text, reasoning or calls.
+
+    Args:
+        message: The message.
+
+    Returns:
+        True where one of them is not blank.
+    """
     content = message.get("content")
     spoken = reasoning_of(message) or (content if isinstance(content, str) else "")
     return bool(message.get("tool_calls") or spoken.strip())
@@ -226,7 +318,7 @@ def speaks(message: Mapping[str, Any]) -> bool:
 
 @functools.lru_cache
 def _ending(stops: tuple[str, ...]) -> re.Pattern[str]:
-    """Stop tokens with nothing but blanks behind them; group 1 is the first."""
+    """Pattern of stop tokens followed only by blanks; group 1 is the first token."""
     if not stops:
         return re.compile("(?!)")
     any_stop = "|".join(map(re.escape, sorted(stops, key=len, reverse=True)))

@@ -1,7 +1,8 @@
-"""Arrow tables -> MessageBatch without a Python object per message.
+"""Arrow tables as message batches, without a Python object per message.
 
-Same meaning as `from_rows`, which it calls for the rows that need it: those with tool calls, tools,
-reasoning or untrained turns, and whole tables whose columns are not plain strings (parts, lists).
+The meaning is that of `batch_from_rows`, which decodes the rows that need it: those with tool
+calls, tools, reasoning or untrained turns, and complete tables whose columns are not plain strings
+(parts, lists).
 """
 
 # pyright: reportAttributeAccessIssue=false
@@ -42,9 +43,18 @@ def batch_from_arrow(
     first_row: int,
     whole_rows: Callable[[list[int]], Rows] | None = None,
 ) -> MessageBatch:
-    """A batch from a table that holds mapping.columns; its rows are first_row, first_row + 1, …
+    """Decode a table into a batch.
 
-    whole_rows: (number, row) of the rows at these positions, where the table has not all of them.
+    Args:
+        table: Table with the columns of the mapping.
+        mapping: Columns to read.
+        file: Name of the file.
+        first_row: Number of the table's first row; the others follow.
+        whole_rows: Positions in the table -> (number, row) of these rows, where the table lacks
+            some of their fields; None where it has all.
+
+    Returns:
+        The batch.
     """
     if not _is_plain(table.schema, mapping):
         rows = enumerate(table.to_pylist(), first_row)
@@ -58,15 +68,14 @@ def batch_from_arrow(
     if whole_rows:
         others = batch_from_rows(whole_rows(picked.tolist()), mapping, file)
     else:
-        found = table.take(pa.array(picked)).to_pylist()
-        pairs = list(zip(numbers[picked].tolist(), found, strict=True))
+        picked_rows = table.take(pa.array(picked)).to_pylist()
+        pairs = list(zip(numbers[picked].tolist(), picked_rows, strict=True))
         others = batch_from_rows(pairs, mapping, file, padded=True)
     return _interleave(plain, others)
 
 
 def _is_plain(schema: pa.Schema, mapping: ColumnMapping) -> bool:
-    """Every needed column is there with a type the vectorised path reads."""
-
+    """Whether every needed column is there with a type that the vectorised path reads."""
     if mapping.nested or any(name not in schema.names for name in mapping.columns):
         return False
     if mapping.shape == "conversation":
@@ -93,7 +102,7 @@ def _conversations(table: Any, mapping: ColumnMapping, file: str, rows: np.ndarr
     codes, odd = _codes(pc.struct_field(messages, mapping.role), mapping)
     rich = _any_by_row(odd | ((codes < 0) & ~_nulls(messages)), offsets)  # an item, or a pair
     for key in RICH:
-        if key in keys:  # else nobody says it
+        if key in keys:
             rich |= _any_by_row(_telling(pc.struct_field(messages, key), key), offsets)
     unread: dict[str, np.ndarray] = {}
     for key in unread_keys(sorted(keys), (mapping.role, mapping.content)):
@@ -104,7 +113,7 @@ def _conversations(table: Any, mapping: ColumnMapping, file: str, rows: np.ndarr
             rich |= _any_by_row((codes == ASSISTANT) & _filled(values), offsets)
     if mapping.tools:
         rich |= _filled(_column(table, mapping.tools))
-    unwritten = _nulls(contents) & (codes != ROLE_CODES["tool"])  # a tool may have nothing to say
+    unwritten = _nulls(contents) & (codes != ROLE_CODES["tool"])  # a tool's result may be empty
     rich |= _any_by_row(unwritten, offsets)  # there may be a refusal
     contents = pc.fill_null(contents, "") if contents.null_count else contents
     assistant = (codes == ASSISTANT) & ~blank(contents)
@@ -121,8 +130,8 @@ def _conversations(table: Any, mapping: ColumnMapping, file: str, rows: np.ndarr
     plain = _finish(table, mapping, file, rows, codes, contents, offsets, reasons, ~rich)
     notes = [
         Skip(int(row), remark_on(key))
-        for key, held in unread.items()
-        for row in np.intersect1d(rows[held], plain.rows)
+        for key, has_text in unread.items()
+        for row in np.intersect1d(rows[has_text], plain.rows)
     ]
     return replace(plain, notes=tuple(sorted(notes, key=lambda note: note.row))), rich
 
@@ -133,10 +142,12 @@ def _pairs(table: Any, mapping: ColumnMapping, file: str, rows: np.ndarray) -> B
     response = _column(table, mapping.response).cast(pa.large_string())
     rich = _is_a_list(response) | _is_a_list(prompts[0])
     user = prompts[0]
-    for more in prompts[1:]:
-        more = pc.fill_null(more, "")
-        joined = pc.binary_join_element_wise(user, more, pa.scalar("\n\n", pa.large_string()))
-        user = pc.if_else(pc.equal(more, ""), user, pc.if_else(pc.equal(user, ""), more, joined))
+    for further in prompts[1:]:
+        further = pc.fill_null(further, "")
+        joined = pc.binary_join_element_wise(user, further, pa.scalar("\n\n", pa.large_string()))
+        user = pc.if_else(
+            pc.equal(further, ""), user, pc.if_else(pc.equal(user, ""), further, joined)
+        )
     columns, codes = [user, response], ["user", "assistant"]
     present = np.ones((n, 2), bool)
     if mapping.system:
@@ -256,16 +267,23 @@ def _nulls(array: pa.Array) -> np.ndarray:
 
 
 def blank(texts: pa.LargeStringArray) -> np.ndarray:
-    """Null, empty or white space only."""
+    """Which texts are null, empty or white space only.
+
+    Args:
+        texts: large_string[M].
+
+    Returns:
+        bool[M].
+    """
     space = pc.or_(pc.equal(pc.binary_length(texts), 0), pc.utf8_is_space(texts))
     return np.asarray(pc.fill_null(space, True))
 
 
 def _telling(values: pa.Array, key: str) -> np.ndarray:
-    """Where a key of a message asks for the path over rows; a flag does only when it is set."""
+    """Where a key needs the decoder of Python rows; a flag does only when it is set."""
     if key in TRAINED and (pa.types.is_boolean(values.type) or _is_number(values.type)):
-        other = pc.not_equal(values.cast(pa.float64()), float(TRAINED[key]))
-        return np.asarray(pc.fill_null(other, False))
+        is_other = pc.not_equal(values.cast(pa.float64()), float(TRAINED[key]))
+        return np.asarray(pc.fill_null(is_other, False))
     return np.asarray(values.is_valid()) if key in DETAILS else _filled(values)
 
 
@@ -279,14 +297,14 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _is_a_list(texts: pa.LargeStringArray) -> np.ndarray:
     """Where a text is a JSON list, which may hold messages or several texts."""
-    found = np.array(pc.fill_null(pc.starts_with(texts, "["), False))
-    for i in np.flatnonzero(found).tolist():
-        found[i] = as_list(texts[i].as_py()) is not None
-    return found
+    starts_list = np.array(pc.fill_null(pc.starts_with(texts, "["), False))
+    for i in np.flatnonzero(starts_list).tolist():
+        starts_list[i] = as_list(texts[i].as_py()) is not None
+    return starts_list
 
 
 def _filled(values: pa.Array) -> np.ndarray:
-    """Where a value says something: not null, not an empty list or text."""
+    """Where a value is neither null nor an empty list or text."""
     kind = values.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return np.asarray(pc.fill_null(pc.greater(pc.list_value_length(values), 0), False))

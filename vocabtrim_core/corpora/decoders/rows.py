@@ -1,6 +1,7 @@
-"""Rows as Python dicts -> MessageBatch: the exact, slower path, and the meaning of the fast one.
+"""Rows as Python dicts decoded into message batches: the exact, slower path.
 
-A row that cannot be used is skipped with its reason; what of a row cannot be carried is noted.
+It defines the meaning of the fast path too. A row that cannot be used is skipped with its reason;
+what cannot be carried of a row is noted.
 """
 
 from __future__ import annotations
@@ -42,15 +43,22 @@ def batch_from_rows(
     *,
     padded: bool = False,
 ) -> MessageBatch:
-    """A batch from (row number, row) pairs; unusable rows are skipped with a reason.
+    """Decode rows into a batch; unusable rows are skipped with a reason.
 
-    A text in place of a row is the reason why it is unusable. padded: the rows come out of Arrow
-    structs, in which every field that a sibling has is there, as a null: null fields of tool calls
-    and tools are dropped, as there "null" and "absent" are the same.
+    Args:
+        rows: (row number, row); a text in place of a row is the reason why it is unusable.
+        mapping: Columns to read.
+        file: Name of the file.
+        padded: Whether the rows come from Arrow structs, which have every field of their siblings
+            as a null; null fields of tool calls and tools are then dropped, because null and absent
+            are the same there.
+
+    Returns:
+        The batch.
     """
     codes: list[int] = []
     contents: list[str] = []
-    offsets, kept, domains = [0], [], []
+    offsets, numbers, domains = [0], [], []
     structured: dict[int, dict[str, Any]] = {}
     skipped: list[Skip] = []
     notes: list[Skip] = []
@@ -68,18 +76,18 @@ def batch_from_rows(
             skipped.append(Skip(number, TOO_DEEP))
             continue
         if tools or any(map(is_rich, messages)):
-            structured[len(kept)] = {"messages": messages} | ({"tools": tools} if tools else {})
+            structured[len(numbers)] = {"messages": messages} | ({"tools": tools} if tools else {})
         notes.extend(Skip(number, remark) for remark in dict.fromkeys(remarks))
         codes.extend(ROLE_CODES[m["role"]] for m in messages)
         contents.extend(m["content"] or "" for m in messages)
         offsets.append(len(contents))
-        kept.append(number)
+        numbers.append(number)
         domains.append(label(value_at(row, mapping.domain)) if mapping.domain else None)
     return MessageBatch(
         roles=role_array(np.array(codes, np.int8)),
         contents=pa.array(contents, pa.large_string()),
         offsets=np.array(offsets, np.int64),
-        rows=np.array(kept, np.int64),
+        rows=np.array(numbers, np.int64),
         file=file,
         structured=structured,
         domains=pa.array(domains, pa.string()) if mapping.domain else None,
@@ -90,7 +98,14 @@ def batch_from_rows(
 
 
 def is_rich(message: dict[str, Any]) -> bool:
-    """Whether a template must see the full dict."""
+    """Whether a template must render the message from its full dict.
+
+    Args:
+        message: A message of `read_row`.
+
+    Returns:
+        True with tool calls, reasoning, or a weight of 0.
+    """
     return len(message) > 2 and bool(
         "tool_calls" in message or "reasoning_content" in message or message.get("weight") == 0
     )
@@ -103,9 +118,19 @@ def read_row(
     *,
     padded: bool = False,
 ) -> tuple[list[dict[str, Any]], list[Any] | None]:
-    """(messages, tools) of one row; what it loses goes to remarks.
+    """Read one row.
 
-    UnusableError where it has nothing to count.
+    Args:
+        row: The row.
+        mapping: Columns to read.
+        remarks: List that receives a remark for everything that is lost.
+        padded: As for `batch_from_rows`.
+
+    Returns:
+        (messages, tool definitions or None).
+
+    Raises:
+        UnusableError: The row has nothing to count.
     """
     if mapping.shape == "text":
         text = plain_text(value_at(row, mapping.text), mapping.text, remarks)
@@ -164,8 +189,15 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def whole(row: Any) -> Any:
-    """The row, or the reason why it is unusable when a text in it cannot be written as UTF-8."""
+def row_or_reason(row: Any) -> Any:
+    """Replace a row that cannot be written as UTF-8 by the reason.
+
+    Args:
+        row: The row.
+
+    Returns:
+        The row, or the reason why it is unusable.
+    """
     try:
         json.dumps(row, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -176,5 +208,12 @@ def whole(row: Any) -> Any:
 
 
 def label(value: Any) -> str | None:
-    """A domain label; null stays null."""
+    """A domain label as text.
+
+    Args:
+        value: The value of the domain column.
+
+    Returns:
+        The text; None for null.
+    """
     return None if value is None else str(value)

@@ -1,9 +1,9 @@
-"""The embedded demo: two corpora built from what every Python environment has, without internet.
+"""The embedded demo: two corpora built offline from the installed Python environment.
 
 `python-assistant` is broad (questions about the standard library and installed packages, answered
-with their documentation and source), `tool-calls` is narrow (requests answered with JSON function
-calls). The same environment gives the same bytes: sorted input, choices seeded by content, no time,
-no absolute path.
+with their documentation and source). `tool-calls` is narrow (requests answered with JSON function
+calls). The same environment gives the same bytes: input is sorted, random choices are seeded by
+content, and neither times nor absolute paths are written.
 """
 
 from __future__ import annotations
@@ -25,21 +25,33 @@ from vocabtrim_core.corpora.demo.library import Class, Function, Harvest, Module
 from vocabtrim_core.workspace.files import write_atomic
 
 NAMES = ("python-assistant", "tool-calls")
-PIECES = 40  # progress is told, and stopping heard, this often
-DOMAIN_CAP = 400  # conversations of one package, the standard library aside
+PIECES = 40  # number of progress calls, each of which may stop the build
+DOMAIN_CAP = 400  # conversations of one package, except the standard library
 CALLS_PER_FUNCTION = 3
 CALLS_CAP = 9_000
 
 
 def build(out: Path, progress: Callable[..., None] | None = None) -> dict[str, Path]:
-    """Write NAMES as .jsonl.zst and manifest.json into the folder `out`: name -> file.
+    """Write the demo corpora and their manifest; it takes about 15 seconds.
 
-    About 15 seconds; InputError when the folder cannot be written or the disk is full.
+    Args:
+        out: Folder for the .jsonl.zst files of `NAMES` and manifest.json.
+        progress: Called with (files read, files in total, text); an exception it raises stops the
+            build.
+
+    Returns:
+        Name of the corpus -> its file.
+
+    Raises:
+        InputError: The folder cannot be written or the disk is full.
     """
-    found = _harvest(progress)
+    harvested = _harvest(progress)
     texts = {
         name: _lines(rows)
-        for name, rows in (("python-assistant", _assistant(found)), ("tool-calls", _calls(found)))
+        for name, rows in (
+            ("python-assistant", _assistant(harvested)),
+            ("tool-calls", _calls(harvested)),
+        )
     }
     out = Path(out)
     files, manifest = {}, {}
@@ -53,8 +65,12 @@ def build(out: Path, progress: Callable[..., None] | None = None) -> dict[str, P
             "sha256": hashlib.sha256(data).hexdigest(),
             "domains": dict(sorted(domains.items())),
         }
-    about = {"python": platform.python_version(), "packages": found.versions, "corpora": manifest}
-    write_atomic(out / "manifest.json", json.dumps(about, indent=1).encode())
+    contents = {
+        "python": platform.python_version(),
+        "packages": harvested.versions,
+        "corpora": manifest,
+    }
+    write_atomic(out / "manifest.json", json.dumps(contents, indent=1).encode())
     return files
 
 
@@ -74,9 +90,9 @@ def _harvest(progress: Callable[..., None] | None) -> Harvest:
     )
 
 
-def _assistant(found: Harvest) -> Iterator[dict[str, Any]]:
+def _assistant(harvested: Harvest) -> Iterator[dict[str, Any]]:
     items: list[Function | Class | Module] = sorted(
-        [*found.functions, *found.classes, *found.modules],
+        [*harvested.functions, *harvested.classes, *harvested.modules],
         key=lambda item: _digest(item.module, item.name),
     )
     per_package: Counter[str] = Counter()
@@ -94,14 +110,14 @@ def _assistant(found: Harvest) -> Iterator[dict[str, Any]]:
         yield {"id": identity, "domain": item.package, "conversations": messages}
 
 
-def _calls(found: Harvest) -> Iterator[dict[str, Any]]:
-    functions = sorted(filter(calls.usable, found.functions), key=lambda f: _digest(f.path))
+def _calls(harvested: Harvest) -> Iterator[dict[str, Any]]:
+    functions = sorted(filter(calls.usable, harvested.functions), key=lambda f: _digest(f.path))
     by_module: dict[str, list[Function]] = {}
     for f in sorted(functions, key=lambda f: f.path):
         by_module.setdefault(f.module, []).append(f)
     for i in range(CALLS_PER_FUNCTION):
         for f in functions[: CALLS_CAP // CALLS_PER_FUNCTION]:
-            others = [other for other in by_module[f.module] if other != f]
+            others = [function for function in by_module[f.module] if function != f]
             identity = f"{f.path}/{i}"
             turns = calls.conversation(f, others, random.Random(_digest(identity)))
             messages = [{"role": role, "content": text} for role, text in turns]
@@ -114,8 +130,8 @@ def _lines(rows: Iterable[dict[str, Any]]) -> tuple[bytes, Counter[str]]:
     domains: Counter[str] = Counter()
     lines = []
     for row in rows:
-        said = [m["content"] for m in row["conversations"] if m["role"] == "assistant"]
-        key = _digest(*said)
+        answers = [m["content"] for m in row["conversations"] if m["role"] == "assistant"]
+        key = _digest(*answers)
         if key not in seen:
             seen.add(key)
             domains[row["domain"]] += 1

@@ -1,4 +1,4 @@
-"""`python-assistant`: questions about real code and the answers its documentation gives."""
+"""`python-assistant`: questions about real code, and answers from its documentation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ Turn = tuple[str, str]  # question, answer
 
 
 def third_person(summary: str) -> str:
-    """'Return the size' -> 'returns the size'; empty when the summary begins with no verb."""
+    """Turn a summary into the third person: 'Return the size' -> 'returns the size'.
+
+    Args:
+        summary: The first sentence of a docstring.
+
+    Returns:
+        The summary with a small first letter; "" where it does not begin with a known verb.
+    """
     verb, base = _verb(summary)
     if not base:
         return ""
@@ -23,7 +30,14 @@ def third_person(summary: str) -> str:
 
 
 def imperative(summary: str) -> str:
-    """'Returns the size' -> 'return the size'; empty when the summary begins with no verb."""
+    """Turn a summary into the imperative: 'Returns the size' -> 'return the size'.
+
+    Args:
+        summary: The first sentence of a docstring.
+
+    Returns:
+        The summary with a small first letter; "" where it does not begin with a known verb.
+    """
     verb, base = _verb(summary)
     return base + summary[len(verb) :] if base else ""
 
@@ -40,7 +54,15 @@ def _verb(summary: str) -> tuple[str, str]:
 
 
 def conversation(item: Function | Class | Module, rng: random.Random) -> list[Turn]:
-    """The turns of one conversation about a function, a class or a module."""
+    """One conversation about a function, a class or a module.
+
+    Args:
+        item: What the conversation is about.
+        rng: Source of all random choices.
+
+    Returns:
+        One to three turns.
+    """
     if isinstance(item, Module):
         return [_module(item, rng)]
     if isinstance(item, Class):
@@ -55,10 +77,10 @@ def conversation(item: Function | Class | Module, rng: random.Random) -> list[Tu
 
 
 def _explain(f: Function, rng: random.Random) -> Turn:
-    asks = imperative(f.doc.summary)
-    templates = [t for t in phrases.EXPLAIN if asks or "{imperative}" not in t]
+    wish = imperative(f.doc.summary)
+    templates = [t for t in phrases.EXPLAIN if wish or "{imperative}" not in t]
     question = rng.choice(templates).format(
-        path=f.path, name=f.name, module=f.module, imperative=_lower(asks)
+        path=f.path, name=f.name, module=f.module, imperative=_lower(wish)
     )
     third = third_person(f.doc.summary)
     parts = [f"`{f.path}` {third}." if third else f"`{f.path}`: {f.doc.summary}."]
@@ -93,8 +115,8 @@ def _review(f: Function, rng: random.Random) -> Turn:
     question = rng.choice(phrases.REVIEW).format(code=f"```python\n{_undocumented(f)}\n```")
     name = f.name.rsplit(".", 1)[-1]
     third = third_person(f.doc.summary)
-    what = "method" if f.is_method else "function"
-    parts = [f"The {what} `{name}` {third}." if third else f"`{name}`: {f.doc.summary}."]
+    kind = "method" if f.is_method else "function"
+    parts = [f"The {kind} `{name}` {third}." if third else f"`{name}`: {f.doc.summary}."]
     if f.doc.body:
         parts.append(f.doc.body)
     if bullets := "\n".join(text for text in (_parameters(f), _notes(f)) if text):
@@ -130,20 +152,20 @@ def _module(m: Module, rng: random.Random) -> Turn:
     return question, "\n\n".join(parts)
 
 
-def _follow_ups(f: Function, said: str, rng: random.Random) -> list[Turn]:
-    """One or two more questions, about what was not yet said."""
+def _follow_ups(f: Function, previous: str, rng: random.Random) -> list[Turn]:
+    """Up to two more questions, about what the previous text does not contain."""
     answers = {
         "source": f"Here it is:\n\n```python\n{f.source}\n```"
-        if f.source and f.source not in said and _undocumented(f) not in said
+        if f.source and f.source not in previous and _undocumented(f) not in previous
         else "",
-        "raises": "" if all(name in said for name in f.raises) else _failures(f, rng),
-        "parameters": _parameters(f) if _parameters(f) not in said else "",
+        "raises": "" if all(name in previous for name in f.raises) else _failures(f, rng),
+        "parameters": _parameters(f) if _parameters(f) not in previous else "",
         "example": f"Of course:\n\n```python\n{f.doc.example}\n```" if f.doc.example else "",
     }
-    asked = [(kind, text) for kind, text in phrases.FOLLOW_UPS if answers[kind]]
+    questions = [(kind, text) for kind, text in phrases.FOLLOW_UPS if answers[kind]]
     turns: list[Turn] = []
-    for kind, text in rng.sample(asked, min(len(asked), 4)):
-        if answers[kind] and answers[kind] not in said and len(turns) < 2:
+    for kind, text in rng.sample(questions, min(len(questions), 4)):
+        if answers[kind] and answers[kind] not in previous and len(turns) < 2:
             turns.append((text, answers[kind]))
             answers[kind] = ""
     return turns
@@ -170,7 +192,7 @@ def _parameters(f: Function) -> str:
 
 
 def _notes(f: Function) -> str:
-    """Bullets about a piece of code, from what its syntax tree says."""
+    """Bullets about a piece of code, from its syntax tree."""
     lines = []
     required = [f"`{p.name}`" for p in f.parameters if not p.has_default]
     if required:
@@ -197,15 +219,29 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 def listed(items: list[str]) -> str:
-    """'a, b and c'."""
+    """Join items as in a sentence: 'a, b and c'.
+
+    Args:
+        items: At least one text.
+
+    Returns:
+        The sentence part.
+    """
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def _lower(text: str) -> str:
-    """First letter small, unless the word is a name or an acronym."""
+    """The text with a small first letter, unless the first word is a name or an acronym."""
     return text[:1].lower() + text[1:] if re.match(r"[A-Z][a-z]", text) else text
 
 
 def upper(text: str) -> str:
-    """First letter large."""
+    """The text with a capital first letter; the other letters stay as they are.
+
+    Args:
+        text: The text.
+
+    Returns:
+        The changed text.
+    """
     return text[:1].upper() + text[1:]

@@ -15,7 +15,15 @@ MOST_PARAMETERS = 6
 
 
 def usable(f: Function) -> bool:
-    """Can be offered as a tool: plain arguments whose kinds can be told."""
+    """Whether a function can be offered as a tool.
+
+    Args:
+        f: The function.
+
+    Returns:
+        True with 1 to `MOST_PARAMETERS` plain parameters, where the types of all required ones are
+        known.
+    """
     return (
         f.is_simple
         and 1 <= len(f.parameters) <= MOST_PARAMETERS
@@ -25,10 +33,19 @@ def usable(f: Function) -> bool:
 
 
 def conversation(f: Function, others: list[Function], rng: random.Random) -> list[tuple[str, str]]:
-    """(role, text) of one conversation; `others` are offered beside the right function."""
+    """One conversation in which a function is called.
+
+    Args:
+        f: The function that is called.
+        others: Further functions, up to two of which are offered too.
+        rng: Source of all random choices.
+
+    Returns:
+        (role, text) of each turn: system, then user and assistant in turn.
+    """
     offered = [f, *rng.sample(others, min(len(others), rng.randrange(3)))]
     rng.shuffle(offered)
-    tools = "\n".join(json.dumps(schema(each)) for each in offered)
+    tools = "\n".join(json.dumps(schema(function)) for function in offered)
     values = _arguments(f, rng)
     turns = [
         ("system", rng.choice(phrases.SYSTEMS).format(tools=tools)),
@@ -42,15 +59,22 @@ def conversation(f: Function, others: list[Function], rng: random.Random) -> lis
             break
         name = rng.choice(sorted(changed))
         values = values | {name: changed[name]}
-        again = rng.choice(phrases.AGAIN).format(
-            values=_said({name: changed[name]}, phrases.NAMED, rng)
+        request = rng.choice(phrases.AGAIN).format(
+            values=_in_words({name: changed[name]}, phrases.NAMED, rng)
         )
-        turns += [("user", again), ("assistant", _call(f, values))]
+        turns += [("user", request), ("assistant", _call(f, values))]
     return turns
 
 
 def schema(f: Function) -> dict[str, Any]:
-    """The function as tools are described to models."""
+    """The function as a tool definition with a JSON schema.
+
+    Args:
+        f: The function.
+
+    Returns:
+        Name, description and parameters.
+    """
     properties = {}
     for p in f.parameters:
         kind = _kind(p) or "string"
@@ -80,9 +104,9 @@ def _arguments(f: Function, rng: random.Random) -> dict[str, Any]:
         kind = _kind(p)
         if kind and (not p.has_default or rng.random() < 0.4):
             values[p.name] = _value(p, kind, rng)
-    known = [p for p in f.parameters if _kind(p)]
-    if not values and known:
-        p = rng.choice(known)
+    typed = [p for p in f.parameters if _kind(p)]
+    if not values and typed:
+        p = rng.choice(typed)
         values[p.name] = _value(p, _kind(p), rng)
     return values
 
@@ -206,11 +230,11 @@ def _text(p: Parameter, rng: random.Random) -> str:
     return rng.choice((noun, f"{rng.choice(phrases.ADJECTIVES)}_{noun}", f"{noun}-{year}"))
 
 
-# --- what the user says -------------------------------------------------------------------------
+# --- user requests ------------------------------------------------------------------------------
 
 
 def _request(f: Function, values: dict[str, Any], rng: random.Random) -> str:
-    named, stated = _said(values, phrases.NAMED, rng), _said(values, phrases.STATED, rng)
+    named, stated = _in_words(values, phrases.NAMED, rng), _in_words(values, phrases.STATED, rng)
     wish = imperative(f.doc.summary)
     if not wish:
         return rng.choice(phrases.PLAIN_REQUESTS).format(
@@ -221,12 +245,12 @@ def _request(f: Function, values: dict[str, Any], rng: random.Random) -> str:
     )
 
 
-def _said(values: dict[str, Any], joints: tuple[str, ...], rng: random.Random) -> str:
-    """'path = "data/x.csv" and limit = 20', with one of the joints."""
-    joint = rng.choice(joints)
+def _in_words(values: dict[str, Any], separators: tuple[str, ...], rng: random.Random) -> str:
+    """Names and values as text, such as 'path = "data/x.csv" and limit = 20'."""
+    separator = rng.choice(separators)
     words = []
     for name, value in values.items():
-        spoken = name.replace("_", " ") if rng.random() < 0.5 else name
-        bare = isinstance(value, str) and rng.random() < 0.3
-        words.append(f"{spoken}{joint}{value if bare else json.dumps(value)}")
+        shown_name = name.replace("_", " ") if rng.random() < 0.5 else name
+        unquoted = isinstance(value, str) and rng.random() < 0.3
+        words.append(f"{shown_name}{separator}{value if unquoted else json.dumps(value)}")
     return listed(words)

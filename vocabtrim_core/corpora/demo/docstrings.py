@@ -1,4 +1,4 @@
-"""Docstrings of many styles (reST, NumPy, Google, plain) -> the parts an answer is made of."""
+"""Docstrings of many styles (reST, NumPy, Google, plain), split into the parts of an answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ LONGEST_BODY = 900  # characters of explanation kept
 
 @dataclass(frozen=True, slots=True)
 class Doc:
-    """summary: the first sentence; body: what follows, as Markdown; example: a doctest."""
+    """The parts of a docstring.
+
+    Attributes:
+        summary: The first sentence, without its full stop.
+        body: The text after it, as Markdown; at most `LONGEST_BODY` characters.
+        parameters: Name of a parameter -> its description.
+        returns: Description of the result, "" without one.
+        example: The first doctest, "" without one.
+    """
 
     summary: str
     body: str = ""
@@ -36,21 +44,28 @@ class Doc:
 
 @functools.lru_cache(maxsize=4096)
 def parse(text: str | None) -> Doc | None:
-    """The parts of a docstring; None when it has no sentence worth answering with."""
+    """Split a docstring into its parts.
+
+    Args:
+        text: The docstring, None for none.
+
+    Returns:
+        The parts; None where the docstring does not begin with a usable sentence.
+    """
     if not text or STRANGE.search(text):
         return None
     lines = textwrap.dedent(text.expandtabs(4)).strip().splitlines()
-    if lines and (rest := lines[1:]):
-        lines = [lines[0].strip(), *textwrap.dedent("\n".join(rest)).splitlines()]
+    if lines and (others := lines[1:]):
+        lines = [lines[0].strip(), *textwrap.dedent("\n".join(others)).splitlines()]
     free, sections = _split(lines)
     paragraphs = _paragraphs(free)
     if not paragraphs:
         return None
-    first, more = _first_sentence(paragraphs[0])
+    first, remaining = _first_sentence(paragraphs[0])
     summary = _clean(first)
     if not 12 <= len(summary) <= 200 or not re.match(r"[A-Z][a-z]+ \w", summary):
         return None
-    body = [_clean(p) for p in (more, *paragraphs[1:]) if p and not _is_markup(p)]
+    body = [_clean(p) for p in (remaining, *paragraphs[1:]) if p and not _is_markup(p)]
     return Doc(
         summary=re.sub(r",?\s*(e\.g|i\.e|such as)?[.:;,]*$", "", summary),
         body=_cut([p for p in body if p]),
@@ -80,12 +95,14 @@ def _split(lines: list[str]) -> tuple[list[str], dict[str, list[str]]]:
         title = line.strip()
         if SECTION.match(title) and (title.endswith(":") or re.fullmatch(r"[-=~]{3,}", under)):
             current = sections.setdefault(title.rstrip(":").lower(), [])
-        elif found := FIELD.match(title):
-            kind, name, rest = found.groups()
+        elif match := FIELD.match(title):
+            kind, name, description = match.groups()
             key = "parameters" if kind in ("param", "parameter", "arg", "keyword") else "returns"
             if kind.startswith("return") or key == "parameters":
                 target = name.split()[-1] if name.split() else ""
-                sections.setdefault(key, []).append(f"{target}: {rest}" if target else rest)
+                sections.setdefault(key, []).append(
+                    f"{target}: {description}" if target else description
+                )
             current = []
         elif not re.fullmatch(r"[-=~^]{3,}", title):
             if current is not free and title.startswith(">>>"):
@@ -96,15 +113,15 @@ def _split(lines: list[str]) -> tuple[list[str], dict[str, list[str]]]:
 
 def _paragraphs(lines: list[str]) -> list[str]:
     """Paragraphs of running text; indented blocks and doctests are left out."""
-    found: list[list[str]] = [[]]
+    blocks: list[list[str]] = [[]]
     for line in lines:
         if not line.strip():
-            found.append([])
+            blocks.append([])
         else:
-            found[-1].append(line)
+            blocks[-1].append(line)
     return [
         " ".join(line.strip() for line in block)
-        for block in found
+        for block in blocks
         if block and not block[0].startswith((" ", ">>>", "..", "|", "+-", "```"))
     ]
 
@@ -122,13 +139,13 @@ def _clean(text: str) -> str:
 
 
 def _cut(paragraphs: list[str]) -> str:
-    kept, length = [], 0
+    shown, length = [], 0
     for paragraph in paragraphs:
         length += len(paragraph)
         if length > LONGEST_BODY:
             break
-        kept.append(paragraph)
-    return "\n\n".join(kept)
+        shown.append(paragraph)
+    return "\n\n".join(shown)
 
 
 def _items(lines: list[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Functions and classes of the standard library and of installed packages, read with `ast`.
 
-Nothing is imported, so nothing runs. What is found depends on the environment alone: files are
-taken in sorted order and spread evenly where a package has many.
+Nothing is imported, so no code runs. The result depends on the environment alone: files are taken
+in sorted order, and at even steps where a package has many.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEFT_OUT = re.compile(
     r"|(^|/)(test_|conftest|_sysconfigdata)[^/]*\.py$|_pb2|_generated|/__main__\.py$"
 )
 LARGEST_FILE = 200_000  # bytes
-PACKAGE_FILES, PACKAGE_BYTES = 30, 250_000  # of one package: breadth matters, not size
+PACKAGE_FILES, PACKAGE_BYTES = 30, 250_000  # limits for one package, so that many are read
 EXCEPTION = re.compile(r"[A-Z]\w*(Error|Exception|Warning|Exit|Iteration)")
 CALLED = re.compile(r"[a-z_][\w.]{2,40}")
 LONGEST_SOURCE = 45  # lines of a function shown in an answer
@@ -31,7 +31,14 @@ LONGEST_SOURCE = 45  # lines of a function shown in an answer
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """annotation, default: their source text, empty when absent."""
+    """A parameter of a function.
+
+    Attributes:
+        name: Its name.
+        annotation: Source of its annotation, "" without one.
+        default: Source of its default, "" without one.
+        has_default: Whether it may be left out.
+    """
 
     name: str
     annotation: str
@@ -41,29 +48,52 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A public function or method with a docstring."""
+    """A public function or method with a docstring.
 
-    package: str  # "stdlib" or the distribution's name
+    Attributes:
+        package: "stdlib", or the name of the distribution.
+        module: Dotted name of the module.
+        name: Name in the module, dotted for a method.
+        doc: The parts of its docstring.
+        parameters: Its parameters, without self and cls.
+        signature: Such as "name(a, b=1) -> int".
+        source: Its source; "" where it is too long to show.
+        raises: Exceptions that it raises itself.
+        calls: The first six plain names that it calls.
+        is_method: Whether it is in a class.
+        is_simple: Whether it can be offered as a tool: no *args, **kwargs, decorators or coroutine.
+    """
+
+    package: str
     module: str
-    name: str  # dotted inside the module
+    name: str
     doc: Doc
     parameters: tuple[Parameter, ...]
-    signature: str  # "name(a, b=1) -> int"
-    source: str  # empty when too long to show
+    signature: str
+    source: str
     raises: tuple[str, ...]
     calls: tuple[str, ...]
     is_method: bool
-    is_simple: bool  # no *args, **kwargs, decorators or coroutines: can be offered as a tool
+    is_simple: bool
 
     @property
     def path(self) -> str:
-        """How code names it: module.name."""
+        """The name in code: module.name."""
         return f"{self.module}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """A public class with a docstring; methods: (name, summary)."""
+    """A public class with a docstring.
+
+    Attributes:
+        package: "stdlib", or the name of the distribution.
+        module: Dotted name of the module.
+        name: Its name.
+        doc: The parts of its docstring.
+        bases: Source of its base classes.
+        methods: (name, summary) of at most eight public methods.
+    """
 
     package: str
     module: str
@@ -75,7 +105,14 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A public module with a docstring; members: (name, summary) of what it offers."""
+    """A public module with a docstring.
+
+    Attributes:
+        package: "stdlib", or the name of the distribution.
+        name: Its dotted name.
+        doc: The parts of its docstring.
+        members: (name, summary) of its first public functions and classes.
+    """
 
     package: str
     name: str
@@ -84,13 +121,20 @@ class Module:
 
     @property
     def module(self) -> str:
-        """Its own name, as for what is inside it."""
+        """The module's own name, as `Function` and `Class` have it."""
         return self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Harvest:
-    """Everything found; versions: package -> version, "python" among them."""
+    """Everything that was read.
+
+    Attributes:
+        functions: Functions and methods.
+        classes: Classes.
+        modules: Modules.
+        versions: Package -> version.
+    """
 
     functions: tuple[Function, ...]
     classes: tuple[Class, ...]
@@ -99,7 +143,11 @@ class Harvest:
 
 
 def sources() -> Iterator[tuple[str, str, str, Path]]:
-    """(package, version, module, file) of every file that is read."""
+    """The files that are read.
+
+    Yields:
+        (package, version, module, path); the version is "" for the standard library.
+    """
     root = Path(sysconfig.get_path("stdlib"))
     for path in sorted(root.rglob("*.py")):
         inside = path.relative_to(root).as_posix()
@@ -123,17 +171,24 @@ def sources() -> Iterator[tuple[str, str, str, Path]]:
 
 def _distributions() -> list[tuple[str, str, importlib.metadata.Distribution]]:
     """(name, version, distribution) of every installed package, sorted, the first of a name."""
-    found = {}
+    packages = {}
     for distribution in importlib.metadata.distributions():
         metadata = distribution.metadata  # parsed anew at every access
         name = (metadata["Name"] or "").lower()
         if name:
-            found.setdefault(name, (name, metadata["Version"] or "", distribution))
-    return [found[name] for name in sorted(found)]
+            packages.setdefault(name, (name, metadata["Version"] or "", distribution))
+    return [packages[name] for name in sorted(packages)]
 
 
 def harvest(files: list[tuple[str, str, str, Path]]) -> Harvest:
-    """What the files hold; one that cannot be parsed (another Python's syntax) holds nothing."""
+    """Read files; one that cannot be parsed, such as another Python's syntax, is left out.
+
+    Args:
+        files: (package, version, module, path), as `sources` gives them.
+
+    Returns:
+        What the files hold.
+    """
     functions: list[Function] = []
     classes: list[Class] = []
     modules: list[Module] = []
@@ -142,7 +197,7 @@ def harvest(files: list[tuple[str, str, str, Path]]) -> Harvest:
         if version:
             versions[package] = version
         if any(part.startswith("_") for part in module.split(".")):
-            continue  # private: nobody asks about it
+            continue  # private
         try:
             text = path.read_text("utf-8")
             with warnings.catch_warnings():
@@ -238,13 +293,13 @@ class _Reader:
 
 def _members(body: list[ast.stmt]) -> tuple[tuple[str, str], ...]:
     """(name, summary) of the first public functions and classes."""
-    found = []
+    members = []
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             about = parse(ast.get_docstring(node))
             if about:
-                found.append((node.name, about.summary))
-    return tuple(found[:10])
+                members.append((node.name, about.summary))
+    return tuple(members[:10])
 
 
 def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:

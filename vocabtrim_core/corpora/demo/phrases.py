@@ -1,4 +1,4 @@
-"""The words that turn documentation into talk: verbs, questions, openings. Data only."""
+"""The words that turn documentation into conversations: verbs, questions, openings. Data only."""
 
 from __future__ import annotations
 

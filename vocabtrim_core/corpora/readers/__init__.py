@@ -1,1 +1,1 @@
-"""Files of each format, in blocks that threads decode."""
+"""Readers of each file format: from files to blocks, which threads decode."""

@@ -1,4 +1,4 @@
-"""CSV -> blocks, by Arrow, after a look for quotes that swallow lines, which Arrow lets pass."""
+"""CSV files as blocks, read by Arrow after a check for quotes that would swallow lines."""
 
 from __future__ import annotations
 
@@ -33,27 +33,60 @@ from vocabtrim_core.errors import InputError
 
 
 def csv_head(path: Path, rows: int) -> list[dict[str, Any]]:
-    """The first rows, every value as text."""
+    """The first rows, every value as text.
+
+    Args:
+        path: The file.
+        rows: Number of rows.
+
+    Returns:
+        At most that many rows.
+
+    Raises:
+        InputError: The file is not CSV, is not UTF-8, or is damaged.
+    """
     with open_stream(path) as stream:
         batch = next(_csv_batches(stream, path, None), None)
         return [] if batch is None else batch.slice(0, rows).to_pylist()
 
 
 def csv_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
-    """One: where a quoted record ends is known only by reading from the beginning."""
+    """The single shard of a file: where a quoted record ends is known only from its beginning.
+
+    Args:
+        path: The file.
+        file: Index of the file in its corpus.
+        limit: Number of rows to read; None for all.
+
+    Returns:
+        One shard.
+    """
     return [Shard(f"{file:04d}", file, 0, 0, 1, limit, path.stat().st_size)]
 
 
 def csv_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) -> Iterator[Block]:
-    """The blocks of the file."""
-    row, told, left = 1, 0, shard.rows
+    """The blocks of a file.
+
+    Args:
+        path: The file.
+        name: Name of the file in messages.
+        shard: The shard of `csv_shards`.
+        mapping: Columns to read.
+
+    Yields:
+        The blocks, in order.
+
+    Raises:
+        InputError: The file is not CSV, is not UTF-8, or is damaged.
+    """
+    row, position, left = 1, 0, shard.rows
     with open_stream(path) as stream:
         for i, batch in enumerate(_csv_batches(stream, path, mapping)):
             batch = batch if left is None else batch.slice(0, left)
             part = f"{shard.key}-{i // PART_BLOCKS:05d}"
             decode = functools.partial(batch_from_arrow, batch, mapping, name, row)
-            yield Block(part, row, len(batch), stream.position - told, decode)
-            told, row = stream.position, row + len(batch)
+            yield Block(part, row, len(batch), stream.position - position, decode)
+            position, row = stream.position, row + len(batch)
             left = None if left is None else left - len(batch)
             if left == 0:
                 return
@@ -64,14 +97,14 @@ def _csv_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Record batches of about 8 MB with every column (or every mapped one) as text."""
     names, delimiter = _csv_header(path)
-    wanted = [] if mapping is None else list(mapping.columns_of(names))
+    names_read = [] if mapping is None else list(mapping.columns_of(names))
     row, stat = 0, path.stat()
-    checked = functools.partial(
+    require_closed_quotes = functools.partial(
         _require_closed_quotes, path, delimiter, stat.st_size, stat.st_mtime_ns
     )
     try:
         if mapping is not None:  # not for a look at the first rows
-            checked()
+            require_closed_quotes()
         yield from (
             batch
             for batch in pc.open_csv(
@@ -80,7 +113,7 @@ def _csv_batches(
                 pc.ParseOptions(delimiter=delimiter, newlines_in_values=True),
                 pc.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
-                    include_columns=wanted,
+                    include_columns=names_read,
                     strings_can_be_null=False,
                 ),
             )
@@ -89,11 +122,11 @@ def _csv_batches(
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         if "UTF8" in reason or "UTF-8" in reason:
-            raise not_utf8(f"{label_of(path)}, line {_bad_line(path)}") from None
-        checked()
+            raise InputError(not_utf8(f"{label_of(path)}, line {_bad_line(path)}")) from None
+        require_closed_quotes()
         where = f"after row {row}"
-        if told := re.search(r"Row #(\d+): (.*)", reason):  # the header is the first
-            where, reason = f"row {int(told[1]) - 1}", told[2]
+        if match := re.search(r"Row #(\d+): (.*)", reason):  # the header is the first
+            where, reason = f"row {int(match[1]) - 1}", match[2]
         raise InputError(f"{label_of(path)}, {where}: not CSV ({reason}).") from None
     except OSError as error:
         raise InputError(f"{damage(path, error)}, after line {whole_lines(path)}.") from None
@@ -109,10 +142,19 @@ def _csv_header(path: Path) -> tuple[list[str], str]:
 
 @functools.lru_cache(maxsize=256)
 def _require_closed_quotes(path: Path, delimiter: str, size: int, mtime_ns: int) -> None:
-    """InputError where a quoted field is not closed as CSV asks, with the line where it opens.
+    """Refuse a file with a quoted field that is not closed as CSV requires.
 
-    In most files every quote stands where it must: an opening one behind a delimiter or a line
-    end, a closing one before. Where one does not, Python's csv module, strict and slow, decides.
+    In most files every quote is where it must be: an opening one after a delimiter or a line end, a
+    closing one before. Where one is not, Python's csv module, strict and slow, decides.
+
+    Args:
+        path: The file.
+        delimiter: One character.
+        size: Size of the file; with the time it makes the cached result valid.
+        mtime_ns: Time of its last change.
+
+    Raises:
+        InputError: A field is not closed; the message names the line where it opens.
     """
     edges = np.zeros(256, bool)
     edges[[ord(delimiter), *b'"\n\r']] = True
@@ -131,11 +173,11 @@ def _require_closed_quotes(path: Path, delimiter: str, size: int, mtime_ns: int)
             read += len(piece)
             before = data[-2:] if piece else b""
     if inside:
-        raise _unclosed(path, _line_at(path, opened))
+        raise InputError(_unclosed(path, _line_at(path, opened)))
 
 
 def _line_at(path: Path, offset: int) -> int:
-    """The line of a byte; read again, only to say it."""
+    """The line of a byte; the file is read again, only for the error message."""
     lines = returns = 0
     with open_stream(path) as stream:
         while offset > 0 and (piece := stream.read(min(offset, CHUNK))):
@@ -153,14 +195,21 @@ def _read(stream: Stream) -> bytes:
 
 
 def _look(data: bytes, inside: bool, edges: np.ndarray) -> tuple[bool, int | None]:
-    """(whether a field is open at the end, where the last quote stands or 0) of data[1:-1].
+    """Follow the quotes of data[1:-1].
 
-    None instead of the place where a quote has a neighbour that it should not have.
+    Args:
+        data: Bytes of the file with one more on either side.
+        inside: Whether a quoted field is open at the beginning.
+        edges: bool[256], bytes that may be beside the quotes of a field.
+
+    Returns:
+        (whether a field is open at the end, position of the last quote or 0); the position is None
+        where a quote has a neighbour that it must not have.
     """
-    found = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(found[1:-1] == ord('"')) + 1
+    characters = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(characters[1:-1] == ord('"')) + 1
     opening = (np.arange(len(quotes)) + inside) % 2 == 0
-    if not edges[found[np.where(opening, quotes - 1, quotes + 1)]].all():
+    if not edges[characters[np.where(opening, quotes - 1, quotes + 1)]].all():
         return inside, None
     return inside ^ (len(quotes) % 2 == 1), int(quotes[-1]) if len(quotes) else 0
 
@@ -176,13 +225,13 @@ def _read_strictly(path: Path, delimiter: str) -> None:
             for _ in reader:
                 before = reader.line_num
         except csv.Error:
-            raise _unclosed(path, before + 1) from None
+            raise InputError(_unclosed(path, before + 1)) from None
         finally:
             csv.field_size_limit(limit)
 
 
-def _unclosed(path: Path, line: int) -> InputError:
-    return InputError(
+def _unclosed(path: Path, line: int) -> str:
+    return (
         f"{label_of(path)}, line {line}: a quote opens a field that no quote closes "
         "before a delimiter or a line end, so the lines after it would be lost in it; close it, "
         'and write quotes inside a quoted field twice ("").'
@@ -205,7 +254,7 @@ class _Raw(io.RawIOBase):
 
 
 def _bad_line(path: Path) -> int:
-    """The first line that is not UTF-8; looked for only to say it."""
+    """The first line that is not UTF-8; searched only for the error message."""
     line = 1
     with open_stream(path) as stream:
         decoder = codecs.getincrementaldecoder("utf-8")()

@@ -1,7 +1,8 @@
-"""JSON values that lines do not separate, plain or compressed -> blocks: one array of rows, objects
-one after another (as `jq` prints them, or with CR line ends), one object that holds the rows.
+"""JSON values that lines do not separate, plain or compressed, as blocks.
 
-Neither an array nor a sequence of objects is held in memory; a single object is.
+A file is one array of rows, objects one after another (as `jq` prints them, or with CR line ends),
+or one object that holds the rows. Neither an array nor a sequence of objects is held in memory; a
+single object is.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora.batches import Block, Shard
-from vocabtrim_core.corpora.decoders.rows import batch_from_rows, whole
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.readers.json_lines import (
     DECODER,
@@ -36,9 +37,17 @@ Reader = Callable[..., Iterator[Rows]]
 
 
 def begins(path: Path) -> str:
-    """How a JSON file has to be read: as an "array", "lines" of JSON, or "objects".
+    """How a JSON file has to be read.
 
-    Lines need a first line that is a whole object, and a second one.
+    Args:
+        path: The file.
+
+    Returns:
+        "array", "lines" or "objects"; "lines" where the first line is a complete value and another
+        line follows.
+
+    Raises:
+        InputError: The file is damaged.
     """
     with open_stream(path) as stream:
         head = stream.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
@@ -57,24 +66,56 @@ def begins(path: Path) -> str:
 
 
 def has_cr_ends(path: Path) -> bool:
-    """Whether CR alone ends the lines of a file, as far as its beginning says."""
+    """Whether CR alone ends the lines of a file, judged from its first 64 KB.
+
+    Args:
+        path: The file.
+
+    Returns:
+        True where there are CRs and no line feeds.
+    """
     head = peek(path, 2**16)
     return b"\r" in head.rstrip(b"\r\n") and b"\n" not in head
 
 
 def head(path: Path, rows: int, *, read: Reader) -> list[dict[str, Any]]:
-    """The first rows."""
-    found: list[dict[str, Any]] = []
+    """The first rows.
+
+    Args:
+        path: The file.
+        rows: Number of rows.
+        read: `array_rows` or `object_rows`.
+
+    Returns:
+        At most that many rows, without values that are no objects.
+
+    Raises:
+        InputError: The file is not JSON, is not UTF-8, or is damaged.
+    """
+    first_rows: list[dict[str, Any]] = []
     with open_stream(path) as stream:
         for batch in read(stream, label_of(path), chunk=2**18):
-            found.extend(row for _, row in batch if isinstance(row, dict))
-            if len(found) >= rows:
+            first_rows.extend(row for _, row in batch if isinstance(row, dict))
+            if len(first_rows) >= rows:
                 break
-    return found[:rows]
+    return first_rows[:rows]
 
 
 def shards(path: Path, file: int, limit: int | None, *, read: Reader) -> list[Shard]:
-    """One: such a file can only be read from its beginning."""
+    """The single shard of a file that can only be read from its beginning.
+
+    Args:
+        path: The file.
+        file: Index of the file in its corpus.
+        limit: Number of rows to read; None for all.
+        read: `array_rows` or `object_rows`.
+
+    Returns:
+        One shard; with a limit its number of rows is counted.
+
+    Raises:
+        InputError: With a limit, the file is not JSON, is not UTF-8, or is damaged.
+    """
     rows = None
     if limit is not None:
         rows = 0
@@ -89,8 +130,22 @@ def shards(path: Path, file: int, limit: int | None, *, read: Reader) -> list[Sh
 def blocks(
     path: Path, name: str, shard: Shard, mapping: ColumnMapping, *, read: Reader
 ) -> Iterator[Block]:
-    """The blocks of the file."""
-    told = 0
+    """The blocks of a file.
+
+    Args:
+        path: The file.
+        name: Name of the file in messages.
+        shard: The shard of `shards`.
+        mapping: Columns to read.
+        read: `array_rows` or `object_rows`.
+
+    Yields:
+        The blocks, in order.
+
+    Raises:
+        InputError: The file is not JSON, is not UTF-8, or is damaged.
+    """
+    position = 0
     with open_stream(path) as stream:
         for i, rows in enumerate(read(stream, name)):
             if shard.rows is not None:
@@ -99,17 +154,41 @@ def blocks(
                     return
             part = f"{shard.key}-{i // PART_BLOCKS:05d}"
             decode = functools.partial(batch_from_rows, rows, mapping, name)
-            yield Block(part, rows[0][0], len(rows), stream.position - told, decode)
-            told = stream.position
+            yield Block(part, rows[0][0], len(rows), stream.position - position, decode)
+            position = stream.position
 
 
 def array_rows(stream: Stream, name: str, chunk: int | None = None) -> Iterator[Rows]:
-    """The elements of the array that a file is, to its last byte."""
+    """The elements of a file that is one array, to its last byte.
+
+    Args:
+        stream: The open file.
+        name: Name of the file in messages.
+        chunk: Bytes to read at once; None for `CHUNK`.
+
+    Yields:
+        Rows with their numbers, one list for each piece of the file.
+
+    Raises:
+        InputError: The file is not JSON, is not UTF-8, ends early, or has text after the array.
+    """
     yield from _values(stream, name, chunk, array=True)
 
 
 def object_rows(stream: Stream, name: str, chunk: int | None = None) -> Iterator[Rows]:
-    """The objects of a file, or the rows that its only object holds."""
+    """The objects of a file, or the rows that its only object holds.
+
+    Args:
+        stream: The open file.
+        name: Name of the file in messages.
+        chunk: Bytes to read at once; None for `CHUNK`.
+
+    Yields:
+        Rows with their numbers, one list for each piece of the file.
+
+    Raises:
+        InputError: The file is not JSON, is not UTF-8, or is damaged.
+    """
     batches = _values(stream, name, chunk, array=False)
     first = next(batches, [])
     second = next(batches, []) if len(first) == 1 else []
@@ -128,13 +207,14 @@ def _values(stream: Stream, name: str, chunk: int | None, *, array: bool) -> Ite
     text, at, number, line, opened, ended = "", 0, 0, 1, not array, False
     while not ended:
         try:
-            # doubles while one row goes on
+            # doubles until the row is complete
             piece = stream.read(max(chunk or CHUNK, len(text) - at))
             text, at = text[at:] + utf8.decode(piece, final=not piece), 0
         except InputError as error:
             raise InputError(f"{error}{f', after row {number}' * bool(number)}.") from None
         except UnicodeDecodeError as error:
-            raise not_utf8(f"{name}, after row {number}, byte {error.start + 1}") from None
+            place = f"{name}, after row {number}, byte {error.start + 1}"
+            raise InputError(not_utf8(place)) from None
         if not opened:
             opened, at = True, _next(text, at) + 1  # begins() saw the bracket
         rows: Rows = []
@@ -161,7 +241,7 @@ def _values(stream: Stream, name: str, chunk: int | None, *, array: bool) -> Ite
             number += 1
             if row is not TOO_DEEP and not isinstance(row, dict):
                 row = not_object(row)
-            rows.append((number, whole(row) if escapes and row is not TOO_DEEP else row))
+            rows.append((number, row_or_reason(row) if escapes and row is not TOO_DEEP else row))
             at = end
         line += text.count("\n", 0, at)
         if rows:
@@ -175,15 +255,17 @@ def _values(stream: Stream, name: str, chunk: int | None, *, array: bool) -> Ite
 
 
 def _require_end(stream: Stream, text: str, name: str, line: int) -> None:
-    """InputError where something stands after the array: a second one would be lost."""
+    """Raise InputError where anything follows the array: a second array would be lost."""
     while True:
-        rest = text.lstrip(" \t\r\n")
-        if rest:
-            line += text.count("\n", 0, len(text) - len(rest))
-            what = "a second array" if rest[0] == "[" else f"more text ({rest[:20]!r})"
+        remaining = text.lstrip(" \t\r\n")
+        if remaining:
+            line += text.count("\n", 0, len(text) - len(remaining))
+            description = (
+                "a second array" if remaining[0] == "[" else f"more text ({remaining[:20]!r})"
+            )
             raise InputError(
-                f"{name}, line {line}: {what} after the end of the JSON array; make it one array, "
-                "or one object per line in a .jsonl file."
+                f"{name}, line {line}: {description} after the end of the JSON array; make it one "
+                "array, or one object per line in a .jsonl file."
             )
         line += text.count("\n")
         piece = stream.read(CHUNK)
@@ -193,7 +275,7 @@ def _require_end(stream: Stream, text: str, name: str, line: int) -> None:
 
 
 def _goes_on(error: json.JSONDecodeError, length: int) -> bool:
-    """Whether more text could mend it: it broke at the very end, or inside a long string."""
+    """Whether the error may come from missing text: it is at the very end, or in a long string."""
     cut = error.msg.startswith("Unterminated string") or error.pos > len(error.doc) - 16
     return cut and length < LONGEST_LINE
 
@@ -201,14 +283,14 @@ def _goes_on(error: json.JSONDecodeError, length: int) -> bool:
 def _end_of(text: str, at: int) -> int | None:
     """Where a list or object ends that is nested too deeply to be read; None if not in the text."""
     depth = 0
-    for found in BRACKETS.finditer(text, at):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+    for bracket in BRACKETS.finditer(text, at):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket[0], 0)
         if not depth:
-            return found.end()
+            return bracket.end()
     return None
 
 
 def _next(text: str, at: int) -> int:
     """Where the next value begins."""
-    found = GAP.match(text, at)
-    return found.end() if found else at
+    gap = GAP.match(text, at)
+    return gap.end() if gap else at

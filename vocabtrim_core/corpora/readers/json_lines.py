@@ -1,9 +1,9 @@
-"""JSON lines, plain or compressed -> blocks.
+"""JSON lines, plain or compressed, as blocks.
 
-pyarrow's JSON reader decodes a block with an explicit schema outside the interpreter's lock: 450
-MB/s on one thread and 700 on two, where msgspec, holding the lock, falls from 530 to 280 (110 MB of
-chat). Keys the fast path must not overlook (tool calls, …) are declared as null: a block that has
-them, or anything else unexpected, fails and is decoded again line by line.
+pyarrow's JSON reader decodes a block with an explicit schema outside the interpreter's lock, so it
+gains from threads, while msgspec holds the lock. Keys that the fast path must not overlook (tool
+calls, …) are declared as null: a block that has them, or anything else unexpected, fails and is
+decoded again line by line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pyarrow.json as pj
 
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, UnusableError, place
 from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
-from vocabtrim_core.corpora.decoders.rows import batch_from_rows, whole
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.parts import kind_in
@@ -44,7 +44,7 @@ LONGEST_LINE = 256 * 2**20
 SHARD_CUTS = 2  # blocks per shard of a plain file: enough shards for threads, few to checkpoint
 PART_BLOCKS = 4  # blocks per part where a shard is a whole file: about 32 MB
 
-KEY = re.compile(rb'"([^\x00-\x1f":,{}]{1,64}+)"\s*:')  # inside of a text it ends in a backslash
+KEY = re.compile(rb'"([^\x00-\x1f":,{}]{1,64}+)"\s*:')  # inside a text it ends in a backslash
 UNESCAPED = re.compile(rb"([^\\]|\\u(?!d[89a-f])[0-9a-f]{4})+", re.IGNORECASE)
 MOST_KEYS = 64  # other keys in a block; with more of them it is read line by line
 
@@ -52,21 +52,41 @@ Rows = list[tuple[int, dict[str, Any] | str]]  # number, row or why it is unusab
 
 
 def line_head(path: Path, rows: int) -> list[dict[str, Any]]:
-    """The first rows."""
-    found: list[dict[str, Any]] = []
+    """The first rows.
+
+    Args:
+        path: The file.
+        rows: Number of rows.
+
+    Returns:
+        At most that many rows, without lines that are no objects.
+
+    Raises:
+        InputError: A line is not JSON, not UTF-8 or too long, or the file is damaged.
+    """
+    first_rows: list[dict[str, Any]] = []
     with open_stream(path) as stream:
         for _, first, _, data in _line_blocks(stream, label_of(path), chunk=2**18):
             lines = data.splitlines(keepends=True)
             for at in range(0, len(lines), rows):
-                read = _parse_lines(b"".join(lines[at : at + rows]), first + at, label_of(path))
-                found += [row for _, row in read if isinstance(row, dict)]
-                if len(found) >= rows:
-                    return found[:rows]
-    return found
+                parsed = _parse_lines(b"".join(lines[at : at + rows]), first + at, label_of(path))
+                first_rows += [row for _, row in parsed if isinstance(row, dict)]
+                if len(first_rows) >= rows:
+                    return first_rows[:rows]
+    return first_rows
 
 
 def line_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
-    """Byte ranges that start and end at line ends; one shard where the file is compressed."""
+    """Byte ranges that start and end at line ends; one shard where the file is compressed.
+
+    Args:
+        path: The file.
+        file: Index of the file in its corpus.
+        limit: Number of lines to read; None for all.
+
+    Returns:
+        The shards, in order.
+    """
     size = path.stat().st_size
     if is_compressed(path):
         rows = None if limit is None else count_lines(path, limit)
@@ -82,18 +102,42 @@ def line_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
 
 
 def count_lines(path: Path, limit: int) -> int:
-    """Lines of a compressed file, at most `limit`."""
+    """Count the lines of a compressed file.
+
+    Args:
+        path: The file.
+        limit: Number of lines at which counting stops.
+
+    Returns:
+        Number of lines, at most `limit`.
+
+    Raises:
+        InputError: The file is damaged before that line.
+    """
     with open_stream(path) as stream:
-        found = 0
+        count = 0
         for _, first, rows, _ in _line_blocks(stream, label_of(path)):
-            found = first + rows - 1
-            if found >= limit:
+            count = first + rows - 1
+            if count >= limit:
                 break
-    return min(found, limit)
+    return min(count, limit)
 
 
 def line_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) -> Iterator[Block]:
-    """The blocks of one shard; those of a plain file are read only when they are decoded."""
+    """The blocks of one shard; those of a plain file are read only when they are decoded.
+
+    Args:
+        path: The file.
+        name: Name of the file in messages.
+        shard: One of `line_shards`.
+        mapping: Columns to read.
+
+    Yields:
+        The blocks, in order.
+
+    Raises:
+        InputError: A compressed file is damaged; decoding a block may raise it too.
+    """
     if not is_compressed(path):
         yield from _cut_blocks(path, name, shard, mapping)
         return
@@ -139,15 +183,31 @@ def _decode_range(
 def decode_lines(
     data: bytes, first_row: int, lines: int, mapping: ColumnMapping, name: str
 ) -> MessageBatch:
-    """A batch from whole lines; the first is line `first_row` of the file."""
-    # Of a line that is no object (null) Arrow's reader makes a crash.
+    """Decode complete lines into a batch.
+
+    Args:
+        data: The lines, in UTF-8.
+        first_row: Number of the first line in the file.
+        lines: Number of lines.
+        mapping: Columns to read.
+        name: Name of the file in messages.
+
+    Returns:
+        The batch.
+
+    Raises:
+        InputError: A line is not JSON or not UTF-8.
+    """
+    # Arrow's reader crashes on a line that is not an object (null).
     objects = data.startswith(b"{") and data.count(b"\n{") == lines - 1
     table = _parse_fast(data, mapping) if objects else None
     if table is not None and len(table) == lines:  # else: blank lines, or objects across lines
 
-        def whole_rows(places: list[int]) -> Rows:
-            found = data.split(b"\n")
-            return [row for i in places for row in _parse_lines(found[i], first_row + i, name)]
+        def whole_rows(positions: list[int]) -> Rows:
+            all_lines = data.split(b"\n")
+            return [
+                row for i in positions for row in _parse_lines(all_lines[i], first_row + i, name)
+            ]
 
         return batch_from_arrow(table, mapping, name, first_row, whole_rows)
     return batch_from_rows(_parse_lines(data, first_row, name), mapping, name)
@@ -157,7 +217,7 @@ def _line_blocks(
     stream: Stream, name: str, rows: int | None = None, chunk: int | None = None
 ) -> Iterator[tuple[int, int, int, bytes]]:
     """(bytes of the file read, first row, rows, whole lines) until the end or `rows` rows."""
-    row, told, carry, left = 1, 0, b"", rows
+    row, position, carry, left = 1, 0, b"", rows
     while left is None or left > 0:
         try:
             piece = stream.read(chunk or CHUNK)
@@ -175,12 +235,12 @@ def _line_blocks(
         data, carry = (carry + piece[:end], piece[end:]) if piece else (carry, b"")
         if not data:
             return
-        found = data.count(b"\n") + (not data.endswith(b"\n"))
-        if left is not None and found > left:
-            data, found = _first_lines(data, left), left
-        yield stream.position - told, row, found, data
-        told, row = stream.position, row + found
-        left = None if left is None else left - found
+        line_count = data.count(b"\n") + (not data.endswith(b"\n"))
+        if left is not None and line_count > left:
+            data, line_count = _first_lines(data, left), left
+        yield stream.position - position, row, line_count, data
+        position, row = stream.position, row + line_count
+        left = None if left is None else left - line_count
         if not piece:
             return
 
@@ -201,9 +261,14 @@ def _first_lines(data: bytes, lines: int) -> bytes:
 
 @functools.lru_cache(maxsize=64)
 def _parse_options(mapping: ColumnMapping, others: tuple[str, ...]) -> pj.ParseOptions | None:
-    """The columns to read; None where only the slow path understands the mapping.
+    """The columns that Arrow reads.
 
-    others: further keys that messages may have, whose text is looked at.
+    Args:
+        mapping: Columns to read.
+        others: Further keys of messages whose text is checked.
+
+    Returns:
+        The options; None where only the decoder of Python rows can read the mapping.
     """
     text, never = pa.string(), pa.null()
     if mapping.nested:
@@ -227,11 +292,10 @@ def _parse_options(mapping: ColumnMapping, others: tuple[str, ...]) -> pj.ParseO
 
 
 def _other_keys(data: bytes, mapping: ColumnMapping) -> list[str]:
-    """The keys of any object in there that messages have and nobody reads, if messages have them:
-    Arrow's reader would overlook them."""
+    """The keys of any object that would not be read in a message: Arrow would overlook them."""
     written = (key for key in set(KEY.findall(data)) if not key.endswith(b"\\"))
-    whole_ones = (key.decode("utf-8", "replace") for key in written if UNESCAPED.fullmatch(key))
-    keys = sorted({str(json.loads(f'"{key}"')) for key in whole_ones})
+    complete = (key.decode("utf-8", "replace") for key in written if UNESCAPED.fullmatch(key))
+    keys = sorted({str(json.loads(f'"{key}"')) for key in complete})
     return unread_keys(keys, (mapping.role, mapping.content))
 
 
@@ -240,9 +304,9 @@ def _parse_fast(data: bytes, mapping: ColumnMapping) -> pa.Table | None:
     options = _parse_options(mapping, tuple(others)) if len(others) <= MOST_KEYS else None
     if options is None:
         return None
-    read = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
+    read_options = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
     try:
-        table = pj.read_json(pa.BufferReader(data), read, options)
+        table = pj.read_json(pa.BufferReader(data), read_options, options)
         table.validate(full=True)  # the reader itself lets bytes through that are not UTF-8
     except pa.ArrowInvalid:
         return None
@@ -250,7 +314,7 @@ def _parse_fast(data: bytes, mapping: ColumnMapping) -> pa.Table | None:
 
 
 def _parse_lines(data: bytes, first_row: int, name: str) -> Rows:
-    """Line by line, in Python: says which line is wrong and how. Blank lines are no rows."""
+    """Parse line by line, with errors that name the line. Blank lines are no rows."""
     rows = []
     for number, line in enumerate(data.split(b"\n"), first_row):
         if not line.strip():
@@ -265,7 +329,7 @@ def _parse_lines(data: bytes, first_row: int, name: str) -> Rows:
                 continue
         if not isinstance(row, dict):
             row = not_object(row)
-        rows.append((number, whole(row) if b"\\ud" in line or b"\\uD" in line else row))
+        rows.append((number, row_or_reason(row) if b"\\ud" in line or b"\\uD" in line else row))
     return rows
 
 
@@ -278,22 +342,29 @@ DECODER = json.JSONDecoder(parse_int=_integer)  # reads what Python writes: NaN,
 
 
 def _parse_strange(line: bytes, where: str) -> Any:
-    """Once more with the standard library, which reads more and explains."""
+    """Parse a line with the standard library, which accepts more and explains its errors."""
     try:
         return DECODER.decode(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise not_utf8(f"{where}, byte {error.start + 1}") from None
+        raise InputError(not_utf8(f"{where}, byte {error.start + 1}")) from None
     except json.JSONDecodeError as error:
-        said = error.msg[0].lower() + error.msg[1:]
+        message = error.msg[0].lower() + error.msg[1:]
         advice = "correct the line or take it out."
         if error.msg == "Extra data" and error.doc[error.pos] in "{[":
-            said = "a second value on the line"
+            message = "a second value on the line"
             advice = "write one object per line, or name the file .json."
-        raise InputError(f"{where}, column {error.colno}: not JSON ({said}); {advice}") from None
+        raise InputError(f"{where}, column {error.colno}: not JSON ({message}); {advice}") from None
     except RecursionError:
         raise UnusableError(TOO_DEEP) from None
 
 
 def not_object(row: Any) -> str:
-    """Why a row that is JSON but has no fields is unusable."""
+    """The reason to leave out a row that is JSON but not an object.
+
+    Args:
+        row: The value.
+
+    Returns:
+        The reason.
+    """
     return f"{NOT_OBJECT} but {kind_in(row)}"

@@ -1,4 +1,4 @@
-"""Parquet files and Arrow's own files -> blocks."""
+"""Parquet files and Arrow's own files as blocks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
 SHARD_BYTES = 16 * 2**20  # uncompressed bytes of the columns in the row groups of a shard
-BATCH_BYTES = 5 * 2**20  # of text per batch, about: what a thread counts at once takes ten times it
+BATCH_BYTES = 5 * 2**20  # text per batch, about; counting a batch takes ten times its memory
 PART_BATCHES = PART_BLOCKS * CHUNK // BATCH_BYTES  # where a row group is more than one part
 MOST_ROWS = 8192  # conversations per batch
 
@@ -46,7 +46,7 @@ def _parquet(path: Path) -> Generator[pq.ParquetFile]:
 
 
 def _plain(path: Path) -> Path:
-    """Files that are not read in order are unpacked once, into the workspace."""
+    """The file, unpacked once into the workspace where it is compressed."""
     if not is_compressed(path):
         return path
     named = path.with_suffix("") if path.suffix.lower() in CODECS else path
@@ -63,20 +63,43 @@ def _plain(path: Path) -> Path:
 
 
 def parquet_head(path: Path, rows: int) -> list[dict[str, Any]]:
-    """The first rows."""
+    """The first rows.
+
+    Args:
+        path: The file.
+        rows: Number of rows.
+
+    Returns:
+        At most that many rows.
+
+    Raises:
+        InputError: The file cannot be read as Parquet.
+    """
     with _parquet(path) as file:
         batch = next(file.iter_batches(batch_size=rows, use_threads=False), None)
         return [] if batch is None else batch.to_pylist()
 
 
 def parquet_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
-    """Ranges of row groups of about 16 MB."""
+    """Ranges of row groups of about 16 MB.
+
+    Args:
+        path: The file.
+        file: Index of the file in its corpus.
+        limit: Number of rows to read; None for all.
+
+    Returns:
+        The shards, in order.
+
+    Raises:
+        InputError: The file cannot be read as Parquet.
+    """
     with _parquet(path) as source:
         meta = source.metadata
         groups = [meta.row_group(i) for i in range(meta.num_row_groups)]
         groups = [(g.num_rows, g.total_byte_size) for g in groups]
-    whole = sum(size for _, size in groups) or 1
-    scale = path.stat().st_size / whole
+    total = sum(size for _, size in groups) or 1
+    scale = path.stat().st_size / total
     shards: list[Shard] = []
     start = row = rows = size = 0
     for i, (group_rows, group_size) in enumerate(groups):
@@ -91,7 +114,20 @@ def parquet_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
 
 
 def parquet_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) -> Iterator[Block]:
-    """The blocks of one shard; a row group of any size is read in bounded memory."""
+    """The blocks of one shard; a row group of any size is read in bounded memory.
+
+    Args:
+        path: The file.
+        name: Name of the file in messages.
+        shard: One of `parquet_shards`.
+        mapping: Columns to read.
+
+    Yields:
+        The blocks, in order.
+
+    Raises:
+        InputError: The file cannot be read as Parquet.
+    """
     with _parquet(path) as source:
         names = source.schema_arrow.names
         columns = list(mapping.columns_of(names))
@@ -105,8 +141,8 @@ def parquet_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) 
         )
         for i, batch in enumerate(batches):
             batch = batch.slice(0, left)
-            one = shard.stop - shard.start == 1 and (shard.rows or 0) > PART_BATCHES * size
-            part = f"{shard.key}-{i // PART_BATCHES:05d}" if one else shard.key
+            in_parts = shard.stop - shard.start == 1 and (shard.rows or 0) > PART_BATCHES * size
+            part = f"{shard.key}-{i // PART_BATCHES:05d}" if in_parts else shard.key
             file_bytes = shard.bytes * len(batch) // (shard.rows or 1)
             decode = functools.partial(batch_from_arrow, batch, mapping, name, row)
             yield Block(part, row, len(batch), file_bytes, decode)
@@ -151,7 +187,7 @@ def _record_batches(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
         yield from (file.get_batch(i) for i in range(file.num_record_batches))
         return
     source.seek(max(0, size - 8))
-    ended = source.read() == b"\xff\xff\xff\xff\0\0\0\0"  # how a stream says that it is whole
+    ended = source.read() == b"\xff\xff\xff\xff\0\0\0\0"  # the mark at the end of a stream
     source.seek(0)
     yield from ipc.open_stream(source)
     if not ended:
@@ -159,18 +195,41 @@ def _record_batches(source: pa.MemoryMappedFile) -> Iterator[pa.RecordBatch]:
 
 
 def arrow_head(path: Path, rows: int) -> list[dict[str, Any]]:
-    """The first rows."""
-    found: list[dict[str, Any]] = []
+    """The first rows.
+
+    Args:
+        path: The file.
+        rows: Number of rows.
+
+    Returns:
+        At most that many rows.
+
+    Raises:
+        InputError: The file cannot be read as Arrow.
+    """
+    first_rows: list[dict[str, Any]] = []
     with _arrow(path) as batches:
         for batch in batches:
-            found += batch.slice(0, rows - len(found)).to_pylist()
-            if len(found) >= rows:
+            first_rows += batch.slice(0, rows - len(first_rows)).to_pylist()
+            if len(first_rows) >= rows:
                 break
-    return found
+    return first_rows
 
 
 def arrow_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
-    """One: a stream can only be read from its beginning."""
+    """The single shard of a file: an Arrow stream can only be read from its beginning.
+
+    Args:
+        path: The file.
+        file: Index of the file in its corpus.
+        limit: Number of rows to read; None for all.
+
+    Returns:
+        One shard.
+
+    Raises:
+        InputError: The file cannot be read as Arrow.
+    """
     with _arrow(path) as batches:
         rows = sum(len(batch) for batch in batches)
     rows = rows if limit is None else min(rows, limit)
@@ -178,19 +237,34 @@ def arrow_shards(path: Path, file: int, limit: int | None) -> list[Shard]:
 
 
 def arrow_blocks(path: Path, name: str, shard: Shard, mapping: ColumnMapping) -> Iterator[Block]:
-    """The blocks of the file."""
-    row, left, made = 1, shard.rows or 0, 0
+    """The blocks of a file.
+
+    Args:
+        path: The file.
+        name: Name of the file in messages.
+        shard: The shard of `arrow_shards`.
+        mapping: Columns to read.
+
+    Yields:
+        The blocks, in order.
+
+    Raises:
+        InputError: The file cannot be read as Arrow.
+    """
+    row, left, count = 1, shard.rows or 0, 0
     with _arrow(path) as batches:
-        for whole in batches:
-            batch = whole.select(mapping.columns_of(whole.schema.names)).slice(0, left)
+        for record_batch in batches:
+            batch = record_batch.select(mapping.columns_of(record_batch.schema.names)).slice(
+                0, left
+            )
             step = max(1, min(MOST_ROWS, BATCH_BYTES * len(batch) // max(batch.nbytes, 1)))
             for start in range(0, len(batch), step):
                 piece = batch.slice(start, step)
                 decode = functools.partial(batch_from_arrow, piece, mapping, name, row)
                 file_bytes = shard.bytes * len(piece) // max(shard.rows or 0, 1)
-                part = f"{shard.key}-{made // PART_BATCHES:05d}"
+                part = f"{shard.key}-{count // PART_BATCHES:05d}"
                 yield Block(part, row, len(piece), file_bytes, decode)
-                row, made = row + len(piece), made + 1
+                row, count = row + len(piece), count + 1
             left -= len(batch)
             if left <= 0:
                 return
