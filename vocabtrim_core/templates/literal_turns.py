@@ -5,17 +5,34 @@ They are found by carrying out the definition: every beginning of the conversati
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from vocabtrim_core.templates.render import Messages, RefusedError, Rendered
-from vocabtrim_core.templates.turns import Turn, common_start, ended
+from vocabtrim_core.templates.render import Messages, RefusedError, Rendered, Renderer
+from vocabtrim_core.templates.turns import Turn, TurnFinder, common_start, ended
 
-if TYPE_CHECKING:
-    from vocabtrim_core.templates.chat_template import ChatTemplate
+
+class Rendering(Protocol):
+    """What the search needs of a chat template; `ChatTemplate` is one."""
+
+    @property
+    def renderer(self) -> Renderer: ...
+
+    @property
+    def finder(self) -> TurnFinder: ...
+
+    @property
+    def literal(self) -> bool: ...
+
+    @property
+    def header(self) -> str: ...
+
+    def generated(
+        self, messages: Messages, i: int, tools: list[Any] | None = None
+    ) -> str | None: ...
 
 
 def turns_by_definition(
-    template: ChatTemplate, rendered: Rendered, messages: Messages, tools: list[Any] | None
+    template: Rendering, rendered: Rendered, messages: Messages, tools: list[Any] | None
 ) -> list[Turn]:
     """The assistant turns of a conversation, found by rendering it message by message.
 
@@ -60,7 +77,7 @@ def turns_by_definition(
 
 
 def _opened_as_usual(
-    template: ChatTemplate, i: int, rendered: Rendered, tools: list[Any] | None
+    template: Rendering, i: int, rendered: Rendered, tools: list[Any] | None
 ) -> list[Turn]:
     """The part of a message without a definition, such as an answer to nothing.
 
@@ -75,7 +92,7 @@ def _opened_as_usual(
     return part if header.strip() and before.endswith(header.rstrip()) else []
 
 
-def _lose(template: ChatTemplate, i: int) -> list[Turn]:
+def _lose(template: Rendering, i: int) -> list[Turn]:
     """No turn for a message that is written as another role's, or not at all.
 
     Returns:
