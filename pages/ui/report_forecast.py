@@ -14,7 +14,7 @@ from pages.ui.fields import told
 from pages.ui.forecasts import acceptance_of
 from pages.ui.format import ESTIMATED, plain
 from pages.ui.session import session
-from pages.ui.widgets import persisted
+from pages.ui.widgets import persisted, set_values
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -50,7 +50,30 @@ def bring(settings: ForecastSettings) -> None:
     """
     session.with_forecast = settings != NO_FORECAST
     if settings != NO_FORECAST:
-        session.forecast_settings = settings
+        session.forecast_settings = session.opened_forecast = settings
+        set_values(_controls(settings))
+
+
+def _controls(settings: ForecastSettings) -> dict[str, object]:
+    """Values of the Forecast page's controls, by key."""
+    forms = {0: "Data sheet", 1: "One run"}
+    controls: dict[str, object] = {
+        "timing": forms.get(len(settings.cycles), "Two measurements"),
+        "depth": settings.depth,
+        "hardware": settings.hardware,
+        "batch": settings.batch,
+        "context": settings.context,
+        "head_format": settings.head_format,
+        "training": settings.training,
+        "width": settings.width,
+        "verified": settings.verified,
+    }
+    if settings.full_length is not None:
+        controls["tau"] = round(settings.full_length, 2)
+    form = "alone" if len(settings.cycles) == 1 else "run"
+    for i, (k, seconds) in enumerate(settings.cycles[:2]):
+        controls |= {f"{form}{i}_k": k, f"{form}{i}_rate": 1 / seconds, f"{form}{i}_length": 1.0}
+    return controls
 
 
 def assumed() -> ForecastSettings:

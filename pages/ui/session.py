@@ -84,6 +84,7 @@ class Session:
 
     # Forecast and measurements
     forecast_settings = Entry[ForecastSettings | None](None)
+    opened_forecast = Entry[ForecastSettings | None](None)  # of an opened choice
     forecast_k = Entry[int | None](None)
     forecast_chart = Entry[Any](None)
     base = Entry("V")

@@ -687,3 +687,37 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     lower = np.count_nonzero(sets["chat"].counts == 1) / sets["chat"].tokens
     assert row["Unseen"] == pytest.approx(100 * lower)
     eval_sets.responses_of.clear()
+
+
+def test_forecast_shows_what_an_opened_choice_assumes(sets):
+    settings = ForecastSettings(
+        3.2,
+        4,
+        hardware="h200",
+        batch=3,
+        context=8000,
+        head_format="int4",
+        training="sliced",
+        measured=((4_000, 2.5),),
+    )
+    saved = SelectionSpec.make(
+        sets["chat"],
+        Settings(LLAMA, ALPHA, k=40),
+        forecast=settings,
+        served=sets["calls"].key,
+    )
+    app = opened("handover", sets, choice=urlencode(saved.query()))
+    app.switch_page("pages/forecast.py").run()
+    assert not app.exception
+    assert app.selectbox(key="hardware").value == "h200"
+    assert app.slider(key="depth").value == 4
+    assert app.slider(key="tau").value == 3.2
+    assert app.selectbox(key="training").value == "sliced"
+    assert app.selectbox(key="served").value == sets["calls"].key
+    assert app.select_slider(key="context").value == 8000
+    app.switch_page("pages/handover.py").run()
+    command = "\n".join(code.value for code in app.code)
+    assert not app.exception
+    again = app.session_state["forecast_settings"]
+    assert again == settings
+    assert command

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import FLAG, NUMBER, TEXT, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
-from vocabtrim_core.templates.chat_template import RULES, ChatTemplate
-from vocabtrim_core.tokenizers.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from vocabtrim_core.templates.chat_template import ChatTemplate
+    from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 RULE = (
     "assistant: what the target generates in its turns, up to and including the stop token; "
@@ -60,6 +62,8 @@ class CountConfig:
     checked: set[tuple[Any, ...]] = field(default_factory=set, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        from vocabtrim_core.templates.spans import RULES
+
         if self.rule not in RULES:
             known = ", ".join(RULES)
             raise InputError(f"There is no counting rule {self.rule}; choose one of {known}.")

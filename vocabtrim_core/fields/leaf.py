@@ -7,6 +7,8 @@ over the fields of a class; none of them names a field.
 from __future__ import annotations
 
 import functools
+import sys
+import types
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -253,9 +255,13 @@ def table(of: type) -> tuple[tuple[Field[Any], Leaf], ...]:
     Returns:
         (field, leaf) in the order of the fields.
     """
-    hints = get_type_hints(of, include_extras=True)
-    marks = ((field, getattr(hints[field.name], "__metadata__", ())) for field in fields(of))
-    return tuple((field, *leaves) for field, leaves in marks if leaves)
+    # Annotations of other fields are left alone: they may name what only type checkers import.
+    marked = [field for field in fields(of) if str(field.type).startswith("Annotated[")]
+    only = types.SimpleNamespace(__annotations__={field.name: field.type for field in marked})
+    names = vars(sys.modules[of.__module__])
+    hints = get_type_hints(only, names, include_extras=True)
+    marks = ((field, hints[field.name].__metadata__) for field in marked)
+    return tuple((field, *leaves) for field, leaves in marks)
 
 
 def builtins_of(value: Any) -> Any:

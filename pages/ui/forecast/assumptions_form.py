@@ -108,8 +108,21 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     if source in (SHEET, ONE_RUN):
         how["head_format"] = timing_form.head_format()
     measured = tuple(_measured(vocab_size).items())
+    how["rates"] = _rates(depth, full_length)
     settings = ForecastSettings(full_length, depth, measured, training=training, **how)
     return Assumed(served, settings)
+
+
+def _rates(depth: int, full_length: float | None) -> tuple[float, ...]:
+    """Acceptance per position of an opened choice, as long as its depth and length stand."""
+    opened = session.opened_forecast
+    if opened is None or not opened.rates or opened.depth != depth:
+        return ()
+    if full_length is None or abs((opened.full_length or 0.0) - full_length) > 0.006:
+        return ()
+    shares = ", ".join(f"{rate:.2f}" for rate in opened.rates)
+    st.caption(f"Acceptance per position, from the opened choice: {shares}.")
+    return opened.rates
 
 
 def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
@@ -193,10 +206,16 @@ def _training() -> str:
 
 def _measured(vocab_size: int) -> dict[int, float]:
     """Acceptance lengths the user measured at some k; they narrow the interval."""
+    opened = session.opened_forecast.measured if session.opened_forecast else ()
     with st.expander("Measured acceptance lengths"):
         st.caption("Of trained drafts at some k. They narrow the interval around it.")
         rows = st.data_editor(
-            pd.DataFrame({"k": pd.Series(dtype="Int64"), "Length": pd.Series(dtype="float")}),
+            pd.DataFrame(
+                {
+                    "k": pd.Series([k for k, _ in opened], dtype="Int64"),
+                    "Length": pd.Series([length for _, length in opened], dtype="float"),
+                }
+            ),
             num_rows="dynamic",
             hide_index=True,
             key="measured_rows",

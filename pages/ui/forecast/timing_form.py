@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.widgets import linked, persisted
+from pages.ui.widgets import linked, persisted, value_of
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.forecast.settings import HEAD_BYTES, NO_FORECAST
@@ -49,10 +49,11 @@ def load(depth: int) -> dict[str, Any]:
     Args:
         depth: drafted tokens K.
     """
-    batch = st.select_slider("Batch, sequences at once", BATCHES, 1, **linked("batch"))
+    batches = sorted({*BATCHES, int(value_of("batch") or 1)})
+    batch = st.select_slider("Batch, sequences at once", batches, 1, **linked("batch"))
     context = st.select_slider(
         "Context, tokens per sequence",
-        CONTEXTS,
+        sorted({*CONTEXTS, int(value_of("context") or NO_FORECAST.context)}),
         NO_FORECAST.context,
         **linked("context"),
         help="What attention reads from the cache in every verification and draft step.",
