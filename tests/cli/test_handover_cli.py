@@ -564,6 +564,20 @@ def test_slice_takes_any_vocabulary(ok, counts, draft, shapes, kind, tmp_path):
     assert inspected["source"] == "full-draft"
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--accept-length", 9), "within 1..4, but 9"),
+        (("--accept-length", 3, "--hardware", "nope"), "no hardware 'nope'"),
+        (("--accept-length", 3, "--context", -4), "context must be 0 or more"),
+        (("--accept-length", 3, "--batch", 0), "batch must be 1 or more"),
+        (("--accept-length", 3, "--position-acceptance", 0.8, 0.7), "is 3 shares"),
+    ],
+)
+def test_a_choice_with_an_impossible_forecast_is_not_saved(refused, counts, shapes, options, said):
+    assert said in refused("choice", "save", "counts.npz", *shapes, *options, "--out", "x.json")
+
+
 def test_slice_reads_well(capsys, counts, draft, shapes):
     assert main(["choice", "save", "counts.npz", *shapes, "--k", "60", "--out", "choice.json"]) == 0
     text = shown(

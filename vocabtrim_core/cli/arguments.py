@@ -168,7 +168,9 @@ def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
         if arguments.vocabulary:
             why = "--vocabulary names the tokens, and {flags} would choose others"
             refuse(arguments, size_options, why)
-        return SelectionSpec.make(counts, **from_argv(SelectionSpec, arguments, at))
+        return _forecast_checked(
+            SelectionSpec.make(counts, **from_argv(SelectionSpec, arguments, at))
+        )
     settled = (*other_options, "pin", "note", *size_options, "vocabulary")
     refuse(arguments, settled, "--choice already settles {flags}")
     if given(arguments, ForecastSettings) and arguments.accept_length is None:
@@ -177,4 +179,15 @@ def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
             "of the full draft."
         )
     saved = SelectionSpec.load(arguments.choice)
-    return replace(saved, **from_argv(SelectionSpec, arguments, at, "forecast", "on", "served"))
+    return _forecast_checked(
+        replace(saved, **from_argv(SelectionSpec, arguments, at, "forecast", "on", "served"))
+    )
+
+
+def _forecast_checked(choice: SelectionSpec) -> SelectionSpec:
+    """The choice; InputError where its forecast has a value out of range."""
+    if choice.forecast.full_length is not None:
+        from vocabtrim_core.report.forecast import check_values
+
+        check_values(choice.forecast, choice.settings.architecture.vocab_size)
+    return choice

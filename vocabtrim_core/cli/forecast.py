@@ -18,7 +18,7 @@ from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import At, add_options, from_argv
-from vocabtrim_core.forecast.settings import ForecastSettings
+from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
 from vocabtrim_core.wording import signed
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     )
     served, acceptance = next(pair for pair in texts if pair[0].name == decision.served)
     result = served.forecast
-    best, bests = result.recommended_k, result.recommended_range
+    best, bests = decision.recommended_k, decision.equivalent
     baselines = dict.fromkeys(k for k in (size, SHIPPED_K, *arguments.baseline) if k <= size)
     shown = sorted(
         {
@@ -161,6 +161,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
             tradeoff.optimum.k,
         }
     )
+    bytes_per_weight = HEAD_BYTES[assumptions.head_format]
     return {
         "decision": {**asdict(decision), "gains": _gains(decision.gains)},
         "decision_text": decision_text(decision, size).sentences(),
@@ -179,7 +180,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
             "fixed_s": _ends(lambda model: model.fixed_s, cycles),
             "row_s": _ends(lambda model: model.row_s, cycles),
             "bandwidth": _ends(
-                lambda model: model.bandwidth(draft.hidden_size, depth, draft.bytes_per_weight),
+                lambda model: model.bandwidth(draft.hidden_size, depth, bytes_per_weight),
                 cycles,
             ),
         },

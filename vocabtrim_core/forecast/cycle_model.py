@@ -101,7 +101,7 @@ class CycleModel:
         """
         return 1 - float(self.cycle_s(k) / self.cycle_s(baseline_k))
 
-    def bandwidth(self, hidden_size: int, depth: int, bytes_per_weight: int = 2) -> float:
+    def bandwidth(self, hidden_size: int, depth: int, bytes_per_weight: float = 2) -> float:
         """Compute the memory bandwidth at which the head would be read in row_s per row.
 
         Args:
@@ -381,7 +381,10 @@ def _regime(
             "gains less than at batch 1."
         )
     if architecture.active_experts > 1:
-        text += " Experts are counted as if every row used the same ones."
+        text += (
+            " Experts are counted as if every row used the same ones, and memory is checked with "
+            "those alone."
+        )
     text += (
         f" Attention reads {context:,} tokens of cache per sequence."
         if context

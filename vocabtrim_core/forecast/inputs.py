@@ -136,6 +136,12 @@ def acceptance_on(
     lengths = {**(measured or {}), **dict(settings.measured)}
     full, full_length_notes = _full_length(settings, lengths, coverage, training)
     assumed += [*full_length_notes, retraining(training).source]
+    assumed += [
+        f"The length of {length:.2f} measured at {k:,} tokens is above the {limit[k - 1]:.2f} that "
+        f"a perfect draft gets on {served.name}: it was measured on other text, or is wrong."
+        for k, length in sorted(lengths.items())
+        if k <= len(limit) and length > limit[k - 1] + 0.01
+    ]
     model = AcceptanceModel(coverage, limit, depth, full, lengths, training, settings.rates)
     return Acceptance(model, served.name, basis, tuple(assumed))
 

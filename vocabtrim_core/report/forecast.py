@@ -12,6 +12,7 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.devices import device
 from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import Forecast, Gain, forecast
@@ -93,11 +94,34 @@ def check(settings: ForecastSettings, architecture: DraftArchitecture) -> None:
         InputError: A value is out of range for it.
     """
     CycleRange.of(settings, architecture)
-    size = architecture.vocab_size
+    check_values(settings, architecture.vocab_size)
+
+
+def check_values(settings: ForecastSettings, size: int) -> None:
+    """Check that assumptions are in range, whatever the draft.
+
+    Args:
+        settings: The assumptions.
+        size: V.
+
+    Raises:
+        InputError: A value is out of range.
+    """
+    device(settings.hardware)
+    for name, value, least in (("batch", settings.batch, 1), ("context", settings.context, 0)):
+        if value < least:
+            raise InputError(f"{name} must be {least} or more, but it is {value}.")
     if settings.full_length is not None:
         most = np.full(size, settings.depth + 1.0)
         lengths = dict(settings.measured)
-        AcceptanceModel(np.ones(size), most, settings.depth, settings.full_length, lengths)
+        AcceptanceModel(
+            np.ones(size),
+            most,
+            settings.depth,
+            settings.full_length,
+            lengths,
+            rates=settings.rates,
+        )
     for k, _ in settings.cycles:
         if k > size:
             raise InputError(f"A cycle time is given for k = {k:,}, which is outside 1..{size:,}.")
