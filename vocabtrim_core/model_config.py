@@ -307,9 +307,12 @@ def parse_config(content: bytes, where: str) -> ModelConfig:
 
 
 def _alike(value: Any) -> Any:
-    """The number that a list has for every layer alike (Hunyuan); any other value as it is."""
-    numbers = isinstance(value, list) and all(isinstance(each, int | float) for each in value)
-    return value[0] if numbers and len(set(value)) == 1 else value
+    """The number that a list has for every layer alike (Hunyuan); any other value as it is.
+
+    A list of a single number is none of layers.
+    """
+    numbers = isinstance(value, list) and all(isinstance(entry, int | float) for entry in value)
+    return value[0] if numbers and len(value) > 1 and len(set(value)) == 1 else value
 
 
 def _shown(value: Any) -> str:
