@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.browser import ROOT, chromium, serving
 
 OUT = ROOT / "docs" / "explore.png"
-WIDTH, HEIGHT = 1440, 840
+WIDTH, HEIGHT = 1440, 1010
 PATIENCE = 600_000  # milliseconds for the demo to be counted
 COLOURS = 128  # the page has few
 
