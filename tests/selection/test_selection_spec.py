@@ -82,6 +82,16 @@ ids = st.frozensets(st.integers(0, SIZE - 1), max_size=9)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30).map(str.strip)
 lengths = st.floats(1, 9)
 points = st.lists(st.tuples(sizes, lengths), max_size=3).map(tuple)
+
+
+def possible(forecast):
+    """The same with lengths that this depth allows, the full draft's given once."""
+    top = forecast.depth + 1.0
+    full = None if forecast.full_length is None else min(forecast.full_length, top)
+    measured = tuple((k, min(length, top)) for k, length in forecast.measured if k < SIZE)
+    return replace(forecast, full_length=full, measured=measured)
+
+
 forecasts = st.builds(
     ForecastSettings,
     st.none() | lengths,
@@ -93,7 +103,10 @@ forecasts = st.builds(
     st.none() | sizes,
     st.integers(1, 9),
     st.none() | sizes,
-)
+    st.integers(0, 9000),
+    st.sampled_from(["bf16", "fp8", "int4"]),
+    st.sampled_from(["auto", "sliced", "short"]),
+).map(possible)
 mixes = st.builds(
     Mix,
     st.lists(st.text("0123456789abcdef", min_size=16, max_size=16), max_size=3).map(tuple),
