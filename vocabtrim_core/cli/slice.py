@@ -97,15 +97,16 @@ def _expected(arguments: argparse.Namespace, counts: TokenCounts | None) -> Resu
     if counts is None:
         return None
     from vocabtrim_core.coverage import coverage_on
-    from vocabtrim_core.drafts.expected import expected_length
     from vocabtrim_core.drafts.slicing import read_sliced
+    from vocabtrim_core.forecast.length_at_coverage import lengths_at
     from vocabtrim_core.vocabulary import DraftVocabulary
 
     head = read_sliced(arguments.out)
     held = coverage_on(DraftVocabulary.of(head.ids, head.vocab_size), counts)
     expected: Result = {"on": held.name, "coverage": held.coverage}
     if arguments.accept_length is not None:
-        length = expected_length(held.coverage, arguments.accept_length, arguments.depth)
+        (band,) = lengths_at([held.coverage], arguments.accept_length, arguments.depth)
+        length = (band.low, band.high)
         expected |= {"full_length": arguments.accept_length, "length": list(length)}
     return expected
 

@@ -13,6 +13,7 @@ from scipy.special import expit, logit, stdtrit
 from vocabtrim_core.counting.kernels import hits_of, hits_of_folds
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.generalization.held_out import by_count, folds_of
 
 LEVEL = 0.95
 
@@ -165,13 +166,13 @@ def _held_out_hits(
     """int64[conversations]: tokens of each that the top k of the other folds hold."""
     need_two(responses)
     number, at = responses.conversations, responses.conversation_offsets()
-    folds = min(folds, number)
-    fold = np.random.default_rng(seed).permutation(number) % folds
+    fold = folds_of(number, folds, seed)
+    folds = int(fold.max()) + 1
     all_counts = responses.counts() if counts is None else counts
     kept = np.zeros((folds, responses.vocab_size), bool)
     for fold_number in range(folds):
         others = all_counts - responses.weighted((fold == fold_number).view(np.uint8))
-        kept[fold_number, np.argsort(-others, kind="stable")[:k]] = True
+        kept[fold_number, by_count(others)[:k]] = True
     return hits_of_folds(responses.ids, at, kept, fold)
 
 

@@ -19,11 +19,11 @@ from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.coverage import coverage_on
-from vocabtrim_core.drafts.expected import expected_length
 from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
 from vocabtrim_core.drafts.slicing import NAME, Plan, SlicedDraft, plan
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
+from vocabtrim_core.forecast.length_at_coverage import lengths_at
 from vocabtrim_core.selection_spec.store import keep
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.wording import format_bytes
@@ -184,7 +184,7 @@ def _expected(coverage: float) -> None:
     if full is None:
         return
     try:
-        low, high = expected_length(coverage, full, int(depth))
+        ((low, _, high),) = lengths_at([coverage], full, int(depth))
     except InputError as error:
         st.warning(told(str(error)), icon=":material/warning:")
         return
