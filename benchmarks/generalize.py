@@ -29,7 +29,7 @@ from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
 from vocabtrim_core.forecast.acceptance import ceiling
 from vocabtrim_core.forecast.cycle_model import roofline
 from vocabtrim_core.forecast.devices import HARDWARE
-from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.inputs import acceptance_on, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.missing import missing
@@ -112,7 +112,7 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
     tradeoff = TradeOff(curve, LLAMA)
     kept = curve.vocabulary(13_264)
     settings = ForecastSettings(depth=3)
-    found = acceptance_on(curve, sets[0], settings, responses=responses, sample=responses)
+    found = acceptance_on(served_text(curve, sets[0], responses=responses), settings)
     acceptance = found.model
     cycles = roofline(LLAMA, HARDWARE["a100-80g"], 3)
     wide = with_vocab_size(LLAMA, 151_936)

@@ -50,6 +50,20 @@ def between(low: float, high: float) -> str:
     return f"{signed(low)} to {signed(high)}"
 
 
+def expected(low: float, middle: float, high: float) -> str:
+    """Format an expected relative change with its band, such as '+3.0% (-1.0% to +7.0%)'.
+
+    Args:
+        low: The lower end.
+        middle: The expected change.
+        high: The upper end.
+
+    Returns:
+        Each as `signed` writes it.
+    """
+    return f"{signed(middle)} ({between(low, high)})"
+
+
 def megabytes(count: float) -> str:
     """Format a number of bytes in decimal megabytes, such as '91.4 MB'.
 

@@ -14,7 +14,6 @@ from vocabtrim_core.counting.response_files import find_responses
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts
-from vocabtrim_core.forecast.acceptance import Ceiling, ceiling
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 MOST_SETS = 8
@@ -121,16 +120,3 @@ def tokenizer_of(counts: TokenCounts) -> Tokenizer | None:
     return _adapted(
         tokenizer.fingerprint, counts.vocab_size, tokenizer
     )  # V came from a config.json
-
-
-@st.cache_resource(max_entries=6, show_spinner="Counting how far a perfect draft gets, for every k")
-def ceiling_of(chooser: str, served: str, _curve, _responses) -> Ceiling:
-    """The ceiling of one set's answers under another's ranking.
-
-    Args:
-        chooser: key of the set whose ranking orders the tokens.
-        served: key of the set whose responses are drafted.
-        _curve: the coverage curve of `chooser`.
-        _responses: the responses of `served`.
-    """
-    return ceiling(_responses.batches(), _curve.ranks())

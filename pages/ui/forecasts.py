@@ -13,7 +13,13 @@ from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.decision import Decision, Served, decide
 from vocabtrim_core.forecast.decision_text import decision_text
-from vocabtrim_core.forecast.inputs import IN_SAMPLE, Acceptance, acceptance_on
+from vocabtrim_core.forecast.inputs import (
+    IN_SAMPLE,
+    Acceptance,
+    ServedText,
+    acceptance_on,
+    served_text,
+)
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import Forecast, forecast
 from vocabtrim_core.generalization.held_out import by_count
@@ -24,7 +30,17 @@ from vocabtrim_core.tradeoff import TradeOff
 Rank = Callable[[np.ndarray], np.ndarray]
 
 
-@st.cache_resource(max_entries=12, show_spinner="Forecasting acceptance for every size")
+@st.cache_resource(max_entries=6, show_spinner="Measuring the text to be served, for every k")
+def _text_of(order: str, served: str, _curve, _served: StoredCounts, _rank: Rank) -> ServedText:
+    """What no assumption changes: coverage and ceiling, held out where the text chooses too."""
+    responses = eval_sets.responses_of(served, _served.counts)
+    if responses is not None and not responses.tokens:
+        responses = None
+    sample = best_sample(_served.counts, responses)
+    return served_text(_curve, _served.counts, responses=responses, sample=sample, rank=_rank)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
 def acceptance_of(
     order: str,
     served: str,
@@ -46,22 +62,7 @@ def acceptance_of(
     Returns:
         The acceptance.
     """
-    responses = eval_sets.responses_of(served, _served.counts)
-    if responses is not None and not responses.tokens:
-        responses = None
-    limit = None
-    if responses is not None:
-        limit = eval_sets.ceiling_of(order, served, _curve, responses).length(settings.depth)
-    sample = best_sample(_served.counts, responses)
-    return acceptance_on(
-        _curve,
-        _served.counts,
-        settings,
-        responses=responses,
-        sample=sample[0] if sample else None,
-        limit=limit,
-        rank=_rank,
-    )
+    return acceptance_on(_text_of(order, served, _curve, _served, _rank), settings)
 
 
 def forecast_of(

@@ -168,7 +168,7 @@ def test_forecast_ratio_by_hand():
     assert (result.low[-1], result.high[-1]) == (pytest.approx(1), pytest.approx(1))
     assert cycles.break_even_loss(2, 6) == pytest.approx(1 - 5 / 7)
     assert cycles.largest_gain(6) == pytest.approx(0.75)
-    assert result.against(2, 2) == (0, 0)
+    assert result.gain(2, 2) == (0, 0, 0)
 
 
 @given(st.integers(1, 6), st.integers(1, 6))

@@ -12,7 +12,7 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.forecast.acceptance import ceiling
 from vocabtrim_core.forecast.cycle_model import CycleRange
-from vocabtrim_core.forecast.inputs import OTHER_SET, acceptance_on
+from vocabtrim_core.forecast.inputs import OTHER_SET, acceptance_on, served_text
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
@@ -208,10 +208,10 @@ def test_the_forecast_encloses_the_papers_mt_bench(corpus, curve):
     )
     counts, responses = corpus("mt_bench")
     settings = ForecastSettings(paper.length_full, 3)
-    acceptance = acceptance_on(curve, counts, settings, responses=responses)
+    acceptance = acceptance_on(served_text(curve, counts, responses=responses), settings)
     assert acceptance.basis == OTHER_SET
     result = forecast(acceptance.model, cycles)
-    low, high = result.against(K, FULL_K)
+    low, _, high = result.gain(K, FULL_K)
     assert low < paper.gain < high
     least, most = (length[K - 1] for length in result.lengths)
     assert least < paper.length_trimmed < most

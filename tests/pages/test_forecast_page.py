@@ -89,14 +89,14 @@ def test_a_measurement_is_the_source_and_every_size_is_held_against_it(chat):
 
 def test_what_the_figure_shows(make_counts):
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.forecast.inputs import acceptance_on
+    from vocabtrim_core.forecast.inputs import acceptance_on, served_text
     from vocabtrim_core.forecast.settings import ForecastSettings
 
     counts = make_counts([1000 // (i + 1) for i in range(500)])
     ks = {100: 2.2, 250: 2.6, 500: 2.8}
     found = calibration(measured(ks))
     curve = CoverageCurve.of(counts)
-    model = acceptance_on(curve, counts, ForecastSettings(), measured=found.lengths).model
+    model = acceptance_on(served_text(curve, counts), ForecastSettings(), found.lengths).model
     rows = checks(found, lambda lengths, cycles: forecast(with_lengths(model, lengths), cycles))
     made = forecast(model, found.cycles())
     info = figures.measured_info(made, rows, found.concurrency, toy=True)

@@ -31,7 +31,7 @@ from vocabtrim_core.exports import ExportContext, export
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.decision import Served, decide
 from vocabtrim_core.forecast.decision_text import decision_text
-from vocabtrim_core.forecast.inputs import acceptance_on
+from vocabtrim_core.forecast.inputs import acceptance_on, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
@@ -458,9 +458,9 @@ def test_the_text_to_be_served_reaches_what_is_handed_over(sets, served):
     counts = sets[served or "chat"]
     curve = CoverageCurve.of(sets["chat"])
     responses = find_responses(counts.key, counts)
-    acceptance = acceptance_on(curve, counts, settings, responses=responses)
+    acceptance = acceptance_on(served_text(curve, counts, responses=responses), settings)
     assert acceptance.basis == ("another set" if served else "held out")
-    low, high = forecast(acceptance.model, CycleRange.of(settings, LLAMA)).against(40, SIZE)
+    low, _, high = forecast(acceptance.model, CycleRange.of(settings, LLAMA)).gain(40, SIZE)
     shown = component(app, "hero")["hero"]["numbers"][-1]
     assert shown["label"] == "Throughput, forecast"
     ends = [float(end) for end in shown["value"].replace("\N{MINUS SIGN}", "-").split(" to ")]
@@ -575,7 +575,7 @@ def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="c
     settings = ForecastSettings(length, depth, hardware=hardware, batch=batch)
     responses = find_responses(counts.key, counts)
     _, tradeoff = choice(sets)
-    acceptance = acceptance_on(tradeoff.curve, counts, settings, responses=responses)
+    acceptance = acceptance_on(served_text(tradeoff.curve, counts, responses=responses), settings)
     predicted = forecast(acceptance.model, CycleRange.of(settings, LLAMA))
     text = Served(acceptance.served, acceptance.basis, predicted)
     return predicted, decide(tradeoff, [text])

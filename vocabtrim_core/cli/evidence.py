@@ -10,7 +10,7 @@ import msgspec
 
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.wording import signed
+from vocabtrim_core.wording import between, signed
 
 if TYPE_CHECKING:
     from vocabtrim_core.forecast.evidence import Checked
@@ -69,7 +69,7 @@ def _text(result: Result) -> str:
             f"{row['k']:,} of {row['k_base']:,}",
             signed(row["observed"]),
             signed(row["forecast"]["middle"]),
-            f"{signed(row['forecast']['low'])} to {signed(row['forecast']['high'])}",
+            between(row["forecast"]["low"], row["forecast"]["high"]),
             "inside" if row["inside"] else "OUTSIDE",
         )
         for row in result["rows"]

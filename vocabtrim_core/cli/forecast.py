@@ -19,7 +19,7 @@ from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import At, add_options, from_argv
 from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
-from vocabtrim_core.wording import signed
+from vocabtrim_core.wording import expected, signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -143,7 +143,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         tradeoff,
         [served for served, _ in texts],
         chosen_k=settings.k,
-        stability=k_range(sample[0] if sample else None, tradeoff),
+        stability=k_range(sample, tradeoff),
     )
     served, acceptance = next(pair for pair in texts if pair[0].name == decision.served)
     result = served.forecast
@@ -214,7 +214,7 @@ def _texts(
     """The texts to be served, by default the counts that choose, each with its forecast."""
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.forecast.decision import Served
-    from vocabtrim_core.forecast.inputs import acceptance_on
+    from vocabtrim_core.forecast.inputs import acceptance_on, served_text
     from vocabtrim_core.forecast.throughput import forecast
     from vocabtrim_core.generalization.stability import best_sample
 
@@ -223,16 +223,14 @@ def _texts(
     texts: list[tuple[Served, Acceptance]] = []
     for spec, counts in zip(specs, sets, strict=True):
         responses = find_responses(spec, counts)
-        sample = best_sample(counts, responses)
-        acceptance = acceptance_on(
+        text = served_text(
             curve,
             counts,
-            assumptions,
             responses=responses,
-            sample=sample[0] if sample else None,
-            measured=measured.lengths if measured else None,
+            sample=best_sample(counts, responses),
             progress=progress,
         )
+        acceptance = acceptance_on(text, assumptions, measured.lengths if measured else None)
         predicted = forecast(acceptance.model, cycles, k_min=settings.k_min, k_max=settings.k_max)
         texts.append((Served(counts.name, acceptance.basis, predicted), acceptance))
     return texts
@@ -348,7 +346,7 @@ def _percent(low: float, middle: float, high: float) -> str:
     """The expected gain with its 90 % band; one number where the band has no width."""
     if abs(high - low) < 0.0005:
         return signed(middle)
-    return f"{signed(middle)} ({signed(low)} to {signed(high)})"
+    return expected(low, middle, high)
 
 
 COMMANDS = (

@@ -197,8 +197,7 @@ def _k_range(
 
     if choice.own or choice.forecast.full_length is None:
         return None
-    sample = best_sample(counts, responses)
-    return k_range(sample[0] if sample else None, tradeoff)
+    return k_range(best_sample(counts, responses), tradeoff)
 
 
 def _held_out(
@@ -252,7 +251,7 @@ def _acceptance(
 
     responses = find_responses(spec, served)
     sample = best_sample(served, responses)
-    return acceptance_for(choice, opened, served, responses, sample[0] if sample else None)
+    return acceptance_for(choice, opened, served, responses, sample)
 
 
 def _command(arguments: argparse.Namespace) -> str:

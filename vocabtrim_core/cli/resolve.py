@@ -155,10 +155,10 @@ def sample_of(spec: str, counts: TokenCounts) -> tuple[StabilitySample, str]:
         InputError: Neither responses nor counts by piece are stored here.
     """
     from vocabtrim_core.counting.response_files import find_responses
-    from vocabtrim_core.generalization.stability import best_sample
+    from vocabtrim_core.generalization.stability import best_sample, units_text
 
-    if found := best_sample(counts, find_responses(spec, counts)):
-        return found
+    if sample := best_sample(counts, find_responses(spec, counts)):
+        return sample, units_text(sample)
     raise InputError(
         f"{counts.name} has neither its responses nor its counts by piece at hand, which `count` "
         "keeps on the machine where it runs; count the corpus here."

@@ -10,7 +10,7 @@ from scipy.optimize import root_scalar
 from scipy.special import expit, logit
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.band import Z, combined
+from vocabtrim_core.forecast.band import Z, around
 from vocabtrim_core.forecast.retraining import DECAY, RARITY, Retraining, retraining
 
 # A measured acceptance length narrows the band around its k; at this factor away (12,000 to
@@ -108,7 +108,7 @@ class AcceptanceModel:
         mean, spread = RARITY
         terms = self.terms
         plain = self._lengths(mean, terms.shift)
-        factor, away = self._measured()
+        factor, away = self._measured(plain)
         ends = {
             "rarity": (self._lengths(mean + z * spread, terms.shift) for z in (low, high)),
             "training": (self._lengths(mean, terms.shift + z * terms.spread) for z in (low, high)),
@@ -176,7 +176,7 @@ class AcceptanceModel:
         length[-1] = self.full_length
         return length
 
-    def _measured(self) -> tuple[np.ndarray, np.ndarray]:
+    def _measured(self, plain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The effect of measured lengths: a factor, and the share of the band that is left.
 
         The factor at a measured k leads from the model to the measurement. It is interpolated along
@@ -189,8 +189,6 @@ class AcceptanceModel:
         points = {k: v for k, v in sorted(self.measured.items()) if k < size}
         if not points:
             return np.ones(size), np.ones(size)
-        mean, _ = RARITY
-        plain = self._lengths(mean, self.terms.shift)
         at, lengths = np.array(list(points)), np.array(list(points.values()))
         logs, log_at = np.log(np.arange(1, size + 1)), np.log(at)
         factors = np.append(np.log(lengths / plain[at - 1]), 0.0)
@@ -212,10 +210,11 @@ class AcceptanceModel:
         """
         deviations = []
         for pair in self.spreads.values():
-            ends = [np.log(end / self.middle) for end in pair]
-            deviations.append(
-                tuple(end[ks - 1] - (0.0 if base is None else end[base - 1]) for end in ends)
-            )
+            ends = [np.log(end[ks - 1] / self.middle[ks - 1]) for end in pair]
+            if base is not None:
+                of_base = [np.log(end[base - 1] / self.middle[base - 1]) for end in pair]
+                ends = [end - at_base for end, at_base in zip(ends, of_base, strict=True)]
+            deviations.append(tuple(ends))
         size = len(self.coverage)
         noise = Z * self.terms.noise * self.away[ks - 1] * (ks < size)
         if base is not None:
@@ -225,9 +224,10 @@ class AcceptanceModel:
 
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
         """float64[V] twice: the ends of the 90 % band of the acceptance length."""
-        down, up = combined(self.deviations(np.arange(1, len(self.coverage) + 1)))
+        every = np.arange(1, len(self.coverage) + 1)
+        low, _, high = around(self.middle, self.deviations(every))
         top = np.minimum(np.maximum(self.ceiling, self.middle), self.depth + 1)
-        return np.maximum(self.middle * np.exp(-down), 1), np.minimum(self.middle * np.exp(up), top)
+        return np.maximum(low, 1), np.minimum(high, top)
 
 
 def full_length_from(

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-LEVEL = 0.90
 Z = 1.6449  # standard normal quantile at 95 %: the ends of a band that holds 90 %
 
 
@@ -32,3 +31,20 @@ def combined(
         down = down + np.minimum(np.minimum(one_end, other_end), 0) ** 2
         up = up + np.maximum(np.maximum(one_end, other_end), 0) ** 2
     return np.sqrt(down), np.sqrt(up)
+
+
+def around(
+    middle: np.ndarray | float,
+    deviations: Iterable[tuple[np.ndarray | float, np.ndarray | float]],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The band of independent deviations around a middle.
+
+    Args:
+        middle: float64[n] or float, above 0.
+        deviations: As for `combined`.
+
+    Returns:
+        (low, middle, high), float64[n] each.
+    """
+    down, up = combined(deviations)
+    return middle * np.exp(-down), np.asarray(middle), middle * np.exp(up)

@@ -113,12 +113,7 @@ def decide(
     optimum = min(tradeoff.optimum.k, max(seen, tradeoff.k_min))
     k = chosen_k or optimum
     like = accepted_like or k
-
-    def gain_over(predicted: Forecast, rows: int, base: int, like_k: int) -> Gain:
-        ends = predicted.relative(np.array([rows]), base, np.array([like_k]))
-        return Gain(*(float(end[0]) - 1 for end in ends))
-
-    worst = min(served, key=lambda text: gain_over(text.forecast, k, size, like).middle)
+    worst = min(served, key=lambda text: text.forecast.gain(k, size, like).middle)
     forecast = worst.forecast
     within = np.flatnonzero(tradeoff.within()) + 1
     within = within[within <= max(seen, int(within[0]))]
@@ -128,9 +123,10 @@ def decide(
     fastest = int(ends[np.argmax(forecast.middle[ends - 1])])
     as_good = within[forecast.relative(within, fastest)[2] >= 1]
     nearest = int(as_good[np.argmin(np.abs(as_good - k))])
-    if gain_over(forecast, k, fastest, like).high >= 0 and k <= max(seen, int(within[0])):
+    if forecast.gain(k, fastest, like).high >= 0 and k <= max(seen, int(within[0])):
         nearest = k
-    baselines = [base for base in (size, SHIPPED_K) if base <= size]
+    baselines = dict.fromkeys(base for base in (size, SHIPPED_K) if base <= size)
+    gains = {base: forecast.gain(k, base, like) for base in baselines}
     return Decision(
         k=k,
         recommended_k=nearest,
@@ -140,11 +136,10 @@ def decide(
         fastest_k=fastest,
         equivalent_alpha=implied_alpha(tradeoff, fastest),
         stability=stability,
-        gains={base: gain_over(forecast, k, base, like) for base in dict.fromkeys(baselines)},
-        recommended_gains={
-            base: gain_over(forecast, nearest, base, like if nearest == k else nearest)
-            for base in dict.fromkeys(baselines)
-        },
+        gains=gains,
+        recommended_gains=gains
+        if nearest == k
+        else {base: forecast.gain(nearest, base) for base in baselines},
         constrained=tradeoff.floor > 0 or tradeoff.k_min > 1 or tradeoff.last_k < size,
         break_even=break_even(forecast, k, size),
         served=worst.name,

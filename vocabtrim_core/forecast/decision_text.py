@@ -8,7 +8,7 @@ from typing import NamedTuple
 from vocabtrim_core.forecast.decision import WORTH, Decision
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.forecast.throughput import Gain
-from vocabtrim_core.wording import percent, signed
+from vocabtrim_core.wording import between, percent, signed
 
 
 class DecisionText(NamedTuple):
@@ -45,7 +45,7 @@ def gain_text(gain: Gain) -> str:
         Such as '+2.9% to +8.1%'; one number where both ends are equal after rounding.
     """
     low, high = signed(gain.low), signed(gain.high)
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else between(gain.low, gain.high)
 
 
 def decision_text(decision: Decision, vocab_size: int) -> DecisionText:

@@ -21,7 +21,7 @@ import numpy as np
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
-from vocabtrim_core.forecast.band import Z, combined
+from vocabtrim_core.forecast.band import Z, around
 from vocabtrim_core.forecast.cycle_model import CycleRange, from_one_run
 from vocabtrim_core.forecast.devices import device
 from vocabtrim_core.forecast.throughput import Forecast, Gain
@@ -334,10 +334,14 @@ def _forecast_of(row: Evidence) -> Gain:
 
 def _with_noise(gain: Gain, noise: float) -> Gain:
     """The band of what would be measured."""
-    middle = 1 + gain.middle
-    ends = (np.log((1 + gain.low) / middle), np.log((1 + gain.high) / middle))
-    down, up = combined([ends, (-Z * noise, Z * noise)])
-    return Gain(*(float(middle * np.exp(x)) - 1 for x in (-down, 0.0, up)))
+    return _widened(gain, (-Z * noise, Z * noise))
+
+
+def _widened(gain: Gain, deviation: tuple[float, float]) -> Gain:
+    """The same gain with the log deviations of one more independent assumption."""
+    low, middle, high = (1 + end for end in gain)
+    own = (np.log(low / middle), np.log(high / middle))
+    return Gain(*(float(end) - 1 for end in around(middle, [own, deviation])))
 
 
 def _cycle_s(row: Evidence) -> float | None:
@@ -376,15 +380,11 @@ def _trimmed(row: Evidence, cycle_s: float) -> Gain:
     expected_gain = forecasts[len(forecasts) // 2].gain(row.k, row.k_base)
     if len(covers) == 1:
         return expected_gain
-    middle = 1 + expected_gain.middle
-    ends = [np.log((1 + f.gain(row.k, row.k_base).middle) / middle) for f in forecasts[::2]]
-    down, up = combined(
-        [
-            (np.log((1 + expected_gain.low) / middle), np.log((1 + expected_gain.high) / middle)),
-            (ends[0], ends[1]),
-        ]
+    least, most = (
+        float(np.log((1 + f.gain(row.k, row.k_base).middle) / (1 + expected_gain.middle)))
+        for f in forecasts[::2]
     )
-    return Gain(*(float(middle * np.exp(x)) - 1 for x in (-down, 0.0, up)))
+    return _widened(expected_gain, (least, most))
 
 
 def _forecast(row: Evidence, length: float, cover: float, cycles: CycleRange) -> Forecast:

@@ -11,7 +11,12 @@ from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance import ceiling, check_depth, held_out_ceiling
+from vocabtrim_core.forecast.acceptance import (
+    Ceiling,
+    ceiling,
+    check_depth,
+    held_out_ceiling,
+)
 from vocabtrim_core.forecast.acceptance_model import (
     AcceptanceModel,
     expected_tokens,
@@ -40,6 +45,28 @@ def paper_length(depth: int) -> float:
     return expected_tokens(np.minimum(first * DECAY ** np.arange(depth), 1))
 
 
+HELD_OUT, OTHER_SET, IN_SAMPLE = "held out", "another set", "in sample"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ServedText:
+    """What a text to be served says about an order of tokens, whatever a forecast assumes.
+
+    Attributes:
+        name: Of the text.
+        basis: HELD_OUT, OTHER_SET or IN_SAMPLE: where its coverage comes from.
+        coverage: float64[V], C(k) on it.
+        ceiling: Of a perfect draft on it, at every depth; None without responses.
+        notes: What had to be taken instead of something better, a sentence each.
+    """
+
+    name: str
+    basis: str
+    coverage: np.ndarray
+    ceiling: Ceiling | None
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Acceptance:
     """An acceptance model with its basis and assumptions.
@@ -47,7 +74,7 @@ class Acceptance:
     Attributes:
         model: Acceptance length at every k.
         served: Name of the text to be served.
-        basis: HELD_OUT, OTHER_SET or IN_SAMPLE: where its coverage comes from.
+        basis: That of the text (`ServedText`).
         assumed: The assumptions, a sentence each.
     """
 
@@ -57,93 +84,102 @@ class Acceptance:
     assumed: tuple[str, ...]
 
 
-HELD_OUT, OTHER_SET, IN_SAMPLE = "held out", "another set", "in sample"
-
-
-def acceptance_on(
+def served_text(
     curve: CoverageCurve,
     served: TokenCounts,
-    settings: ForecastSettings,
     *,
     responses: Responses | None = None,
     sample: StabilitySample | None = None,
-    limit: np.ndarray | None = None,
-    measured: Mapping[int, float] | None = None,
     rank: Callable[[np.ndarray], np.ndarray] = by_count,
     progress: Callable[..., None] | None = None,
-) -> Acceptance:
-    """Acceptance for every k of the vocabulary order `curve` on the text that `served` counts.
+) -> ServedText:
+    """Coverage and ceiling of a text to be served, for every k of the vocabulary order `curve`.
 
-    Where `served` is the text that chooses, coverage is held out: each tenth of its conversations
-    is covered with the order of the other nine tenths.
+    Where `served` is the text that chooses, both are held out: each tenth of its conversations is
+    read with the order of the other nine tenths. The ceiling needs all responses for that.
 
     Args:
         curve: The order of tokens.
         served: Counts of the text to be served, over the same V.
-        settings: Depth, acceptance lengths and how the draft is made.
-        responses: Those of `served`; None gives a weaker ceiling.
+        responses: Those of `served`; None gives no ceiling.
         sample: What `served` can be divided in, conversations or pieces, where it chooses too;
             None: `responses`.
-        limit: float64[V], the ceiling where it is known already; not used where the ceiling is held
-            out, as it is where coverage is and all responses are at hand.
-        measured: k -> acceptance length, in addition to those of the settings.
-        rank: How counts become the order `curve.order`, for coverage that is held out.
+        rank: How counts become the order `curve.order`, for what is held out.
         progress: Called with (tokens, of, message) while the ceiling is found.
 
     Returns:
-        The model with what it rests on.
+        The text.
 
     Raises:
-        InputError: `served` holds no tokens, or settings contradict each other.
+        InputError: `served` holds no tokens.
     """
     if not served.tokens:
         raise InputError(f"{served.name} holds no tokens, so nothing can be forecast for it.")
-    depth = check_depth(settings.depth)
-    assumed: list[str] = []
+    notes: list[str] = []
     covered = served.counts[curve.order]
     coverage = np.cumsum(covered) / served.tokens
     sample = responses if sample is None else sample
     basis = OTHER_SET
     if np.array_equal(covered, curve.sorted_counts):
-        basis = IN_SAMPLE if sample is None or sample.units < 2 else HELD_OUT
-        if basis == HELD_OUT and sample is not None:
-            coverage = held_out_curve(sample, rank)
+        if sample is not None and sample.units > 1:
+            basis, coverage = HELD_OUT, held_out_curve(sample, rank)
         else:
-            assumed.append(
+            basis = IN_SAMPLE
+            notes.append(
                 f"In sample: coverage is that of {served.name}, on which the tokens are chosen, "
                 "and nothing of it can be held out; it is too high. Choose other counts to serve, "
                 "or count this text again on this machine."
             )
-    if limit is None and responses is None:
-        limit = order_free_ceiling(coverage, depth)
-        assumed.append(
+    perfect = None
+    if responses is None:
+        notes.append(
             f"The responses of {served.name} are not at hand, so the ceiling is the one that "
             "holds for any order of its tokens; count it on this machine for a sharper one."
         )
-    elif responses is not None and basis == HELD_OUT and responses.complete:
-        limit = held_out_ceiling(responses, rank).length(depth)
-    elif limit is None:
-        assert responses is not None
-        limit = ceiling(_watched(responses, progress), curve.ranks()).length(depth)
+    elif basis == HELD_OUT and responses.complete:
+        perfect = held_out_ceiling(responses, rank)
+    else:
+        perfect = ceiling(_watched(responses, progress), curve.ranks())
     if responses is not None and not responses.complete:
-        assumed.append(
+        notes.append(
             f"The ceiling is that of {responses.conversations:,} conversations, a random part "
             f"of {served.name}."
         )
+    return ServedText(served.name, basis, coverage, perfect, tuple(notes))
+
+
+def acceptance_on(
+    text: ServedText, settings: ForecastSettings, measured: Mapping[int, float] | None = None
+) -> Acceptance:
+    """Acceptance for every k on a text to be served.
+
+    Args:
+        text: The text.
+        settings: Depth, acceptance lengths and how the draft is made.
+        measured: k -> acceptance length, in addition to those of the settings.
+
+    Returns:
+        The model with its basis and assumptions.
+
+    Raises:
+        InputError: Settings are out of range or contradict each other.
+    """
+    depth, coverage = check_depth(settings.depth), text.coverage
+    limit = text.ceiling.length(depth) if text.ceiling else order_free_ceiling(coverage, depth)
     training = settings.training
     if training == AUTO:
-        training = "other-text" if basis == OTHER_SET else "same-text"
+        training = "other-text" if text.basis == OTHER_SET else "same-text"
     lengths = {**(measured or {}), **dict(settings.measured)}
     full, full_length_notes = _full_length(settings, lengths, coverage, training)
-    assumed += [*full_length_notes, retraining(training).source]
+    assumed = [*text.notes, *full_length_notes, retraining(training).source]
     assumed += [
         f"The length of {length:.2f} measured at {k:,} tokens is above the {limit[k - 1]:.2f} that "
-        f"a perfect draft gets on {served.name}: it was measured on other text, or is wrong."
+        f"a perfect draft gets on {text.name}: it was measured on other text, or is wrong."
         for k, length in sorted(lengths.items())
         if k <= len(limit) and length > limit[k - 1] + 0.01
     ]
     model = AcceptanceModel(coverage, limit, depth, full, lengths, training, settings.rates)
-    return Acceptance(model, served.name, basis, tuple(assumed))
+    return Acceptance(model, text.name, text.basis, tuple(assumed))
 
 
 def _full_length(

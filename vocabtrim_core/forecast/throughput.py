@@ -9,7 +9,7 @@ import numpy as np
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
-from vocabtrim_core.forecast.band import combined
+from vocabtrim_core.forecast.band import around
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.tradeoff import TradeOff
 
@@ -105,8 +105,7 @@ class Forecast:
         fast, slow = (
             np.log(model.speedup(ks, baseline_k) / expected) for model in self.cycles.ends
         )
-        down, up = combined([*self.acceptance.deviations(like, baseline_k), (fast, slow)])
-        return middle * np.exp(-down), middle, middle * np.exp(up)
+        return around(middle, [*self.acceptance.deviations(like, baseline_k), (fast, slow)])
 
     def rates(self, ks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Output tokens/s of one sequence: acceptance length / seconds per cycle.
@@ -121,8 +120,7 @@ class Forecast:
         expected = self.cycles.middle.cycle_s(ks)
         middle = self.acceptance.middle[ks - 1] / expected
         fast, slow = (np.log(expected / model.cycle_s(ks)) for model in self.cycles.ends)
-        down, up = combined([*self.acceptance.deviations(ks), (fast, slow)])
-        return middle * np.exp(-down), middle, middle * np.exp(up)
+        return around(middle, [*self.acceptance.deviations(ks), (fast, slow)])
 
     def tokens_per_s(self, k: int) -> tuple[float, float]:
         """Compute output tokens per second of one sequence.
@@ -136,30 +134,19 @@ class Forecast:
         low, _, high = self.rates(np.array([k]))
         return float(low[0]), float(high[0])
 
-    def gain(self, k: int, other_k: int) -> Gain:
+    def gain(self, k: int, other_k: int, accepted_like: int | None = None) -> Gain:
         """Compute the relative gain of k over another size.
 
         Args:
             k: Rows of the draft's head, 1..V.
             other_k: The k compared with, 1..V.
+            accepted_like: The k whose acceptance length holds; None for k.
 
         Returns:
             The gain with its band.
         """
-        return Gain(*(float(end[0]) - 1 for end in self.relative(np.array([k]), other_k)))
-
-    def against(self, k: int, other_k: int) -> tuple[float, float]:
-        """Compute the band of the relative gain of k over another size.
-
-        Args:
-            k: Rows of the draft's head, 1..V.
-            other_k: The k compared with, 1..V.
-
-        Returns:
-            Both ends, 0.03 = +3 %.
-        """
-        gain = self.gain(k, other_k)
-        return gain.low, gain.high
+        like = np.array([accepted_like or k])
+        return Gain(*(float(end[0]) - 1 for end in self.relative(np.array([k]), other_k, like)))
 
 
 def forecast(

@@ -57,9 +57,7 @@ class Pieces:
         return self.shards.total(self.vocab_size, times.astype(np.int64))
 
 
-def best_sample(
-    counts: TokenCounts, responses: Responses | None
-) -> tuple[StabilitySample, str] | None:
+def best_sample(counts: TokenCounts, responses: Responses | None) -> StabilitySample | None:
     """What resampling draws from: all conversations, else pieces of the corpus, else a part.
 
     Args:
@@ -67,16 +65,30 @@ def best_sample(
         responses: Its responses, None where they are not stored.
 
     Returns:
-        (the sample, what it is made of in a few words); None where nothing is stored.
+        The sample; None where nothing is stored.
     """
     if responses is not None and responses.complete:
-        return responses, "conversations"
+        return responses
     shards = load_shards(counts.key)
     if shards is not None and len(shards) >= LEAST_PIECES:
-        return Pieces(shards, counts.vocab_size), f"{len(shards)} pieces of the corpus"
-    if responses is not None:
-        return responses, f"{responses.conversations:,} random conversations of the corpus"
-    return None
+        return Pieces(shards, counts.vocab_size)
+    return responses
+
+
+def units_text(sample: StabilitySample) -> str:
+    """Write what a sample of `best_sample` is divided in.
+
+    Args:
+        sample: The sample.
+
+    Returns:
+        A few words.
+    """
+    if isinstance(sample, Pieces):
+        return f"{sample.units} pieces of the corpus"
+    if isinstance(sample, Responses) and sample.complete:
+        return "conversations"
+    return f"{sample.conversations:,} random conversations of the corpus"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from vocabtrim_core.forecast.paper import KNOWN_SIZES
 from vocabtrim_core.forecast.throughput import Forecast, Gain
 from vocabtrim_core.generalization.missing import Missing, missing
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
-from vocabtrim_core.report.forecast import acceptance_for, as_many_covering, gain_of, predict
+from vocabtrim_core.report.forecast import acceptance_for, as_many_covering, predict
 from vocabtrim_core.report.inputs import Material
 from vocabtrim_core.selection_spec.opened import Opened
 from vocabtrim_core.tokenizers.kinds import token_kinds
@@ -133,7 +133,7 @@ class Facts:
             The relative gain with its 90 % band.
         """
         assert self.forecast is not None
-        return gain_of(self.forecast, option.k, self.like_k if option.chosen else option.k, other_k)
+        return self.forecast.gain(option.k, other_k, self.like_k if option.chosen else None)
 
     def option(self, k: int) -> Option | None:
         """Find the option of a size.
@@ -228,7 +228,7 @@ def _options(
     def option(choice: Choice, names: Sequence[str], is_chosen: bool, like: int) -> Option:
         gain = None
         if predicted:
-            band = gain_of(predicted, choice.k, like, size)
+            band = predicted.gain(choice.k, size, like)
             gain = band.low, band.high
         meets = tradeoff.k_min <= choice.k <= tradeoff.last_k and choice.coverage >= tradeoff.floor
         head = tradeoff.architecture.head_bytes(choice.k)

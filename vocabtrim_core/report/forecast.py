@@ -13,9 +13,9 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.devices import device
-from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on
+from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
-from vocabtrim_core.forecast.throughput import Forecast, Gain, forecast
+from vocabtrim_core.forecast.throughput import Forecast, forecast
 from vocabtrim_core.generalization.held_out import StabilitySample
 from vocabtrim_core.report.inputs import Measured
 from vocabtrim_core.selection.selection import apply_rules
@@ -30,7 +30,6 @@ def acceptance_for(
     served: TokenCounts,
     responses: Responses | None = None,
     sample: StabilitySample | None = None,
-    limit: np.ndarray | None = None,
 ) -> Acceptance | None:
     """Acceptance of a choice on the text to be served.
 
@@ -40,22 +39,20 @@ def acceptance_for(
         served: Counts of the text to be served.
         responses: Its responses, None where they are not stored.
         sample: What it can be divided in, None for its responses.
-        limit: float64[V], its ceiling where that is known.
 
     Returns:
         The acceptance, None where the choice has no forecast.
     """
     if choice.forecast.full_length is None:
         return None
-    return acceptance_on(
+    text = served_text(
         opened.tradeoff.curve,
         served,
-        choice.forecast,
         responses=responses,
         sample=sample,
-        limit=limit,
         rank=lambda counts: apply_rules(counts, choice.rules).curve.order,
     )
+    return acceptance_on(text, choice.forecast)
 
 
 def predict(
@@ -143,22 +140,6 @@ def as_many_covering(opened: Opened) -> int:
         return len(opened.vocabulary)
     curve = opened.tradeoff.curve
     return curve.smallest_k(opened.choice.coverage)
-
-
-def gain_of(predicted: Forecast, k: int, like_k: int, other_k: int) -> Gain:
-    """Forecast the throughput of a vocabulary relative to a plain size.
-
-    Args:
-        predicted: The forecast.
-        k: Rows of the vocabulary's head.
-        like_k: The number of most frequent tokens that are accepted as often.
-        other_k: The plain size.
-
-    Returns:
-        The relative gain with its 90 % band.
-    """
-    ends = predicted.relative(np.array([k]), other_k, np.array([like_k]))
-    return Gain(*(float(end[0]) - 1 for end in ends))
 
 
 def comparisons(measurements: Iterable[Measurement], k: int, vocab_size: int) -> list[Measured]:

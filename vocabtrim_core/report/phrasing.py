@@ -78,12 +78,12 @@ def _held_out(facts: Facts) -> list[str]:
     found = facts.material.held_out
     if found is None:
         return []
-    between = ""
+    interval = ""
     if ends := found.interval:
-        between = f" ({percent(ends.low, 2)} to {percent(ends.high, 2)}, 95% interval)"
+        interval = f" ({percent(ends.low, 2)} to {percent(ends.high, 2)}, 95% interval)"
     return [
         "That is in sample; on conversations that had no part in the choice they make up "
-        f"{percent(found.value, 2)}{between}."
+        f"{percent(found.value, 2)}{interval}."
     ]
 
 

@@ -12,7 +12,7 @@ from pages.ui.format import ESTIMATED, MEASURED, percent, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.forecast.break_even import break_even
 from vocabtrim_core.generalization.uncertainty import coverage_by_domain
-from vocabtrim_core.wording import signed
+from vocabtrim_core.wording import expected
 
 
 def break_evens(stored: StoredCounts, answer: ForecastAnswer, assumed: Assumed) -> None:
@@ -52,7 +52,7 @@ def _rows(
     gain = predicted.gain(answer.k, answer.size)
     least = break_even(predicted, answer.k, answer.size).coverage
     covered = float(acceptance.model.coverage[answer.k - 1])
-    band = f"{signed(gain.middle)} ({signed(gain.low)} to {signed(gain.high)})"
+    band = expected(*gain)
     rows = [_row(plain(text.counts.name), acceptance.basis, covered, least, band)]
     responses = eval_sets.responses_of(text.key, text.counts)
     if responses is not None and responses.domains:

@@ -16,7 +16,7 @@ from vocabtrim_core.figures import evidence as figures
 from vocabtrim_core.forecast.concurrency import gains_by_streams
 from vocabtrim_core.forecast.evidence import CLASSES, Checked, check, parse, score, select, shipped
 from vocabtrim_core.forecast.head_format import head_bytes, same_bytes
-from vocabtrim_core.wording import signed
+from vocabtrim_core.wording import expected, signed
 
 ALL = "all"
 SERVED_LISTS = ((32_768, "public MTP lists"), (65_536, ""))
@@ -115,12 +115,6 @@ def evidence() -> None:
 
 
 def _table(checked: list[Checked]) -> pd.DataFrame:
-    def forecast_of(entry: Checked) -> str:
-        if entry.forecast is None:
-            return ""
-        low, middle, high = (signed(value) for value in entry.forecast)
-        return f"{middle} ({low} to {high})"
-
     def verdict(entry: Checked) -> str:
         if entry.inside is None:
             return plain(entry.refused) or "no gain is given"
@@ -138,7 +132,9 @@ def _table(checked: list[Checked]) -> pd.DataFrame:
                 "" if entry.evidence.observed is None else signed(entry.evidence.observed)
                 for entry in checked
             ],
-            "Forecast, 90 % band": [forecast_of(entry) for entry in checked],
+            "Forecast, 90 % band": [
+                expected(*entry.forecast) if entry.forecast else "" for entry in checked
+            ],
             "": [verdict(entry) for entry in checked],
             "Source": [entry.evidence.source for entry in checked],
         }

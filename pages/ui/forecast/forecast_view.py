@@ -14,11 +14,11 @@ from vocabtrim_core.figures import forecast as figures
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.cycle_model import CycleModel
 from vocabtrim_core.forecast.decision import Decision
+from vocabtrim_core.forecast.decision_text import gain_text
 from vocabtrim_core.forecast.inputs import Acceptance
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.tradeoff import TradeOff
-from vocabtrim_core.wording import signed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,17 +78,6 @@ def _baseline(size: int) -> int:
     return min(SHIPPED_K, size) if session.base == "32,000" else size
 
 
-def gain(low: float, high: float) -> str:
-    """A relative gain as people read it: '+2.1% to +9.0%'; a real minus sign.
-
-    Args:
-        low: least relative gain.
-        high: most relative gain.
-    """
-    ends = [signed(value) for value in (low, high)]
-    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
-
-
 def shipped(size: int) -> int:
     """What shipped heads keep, at most V.
 
@@ -119,13 +108,13 @@ def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
         ),
         (
             "full",
-            gain(*predicted.against(answered.k, size)),
+            gain_text(predicted.gain(answered.k, size)),
             f"at {answered.k:,} of {size:,} tokens",
             "",
         ),
         (
             "shipped",
-            gain(*predicted.against(answered.k, shipped(size))),
+            gain_text(predicted.gain(answered.k, shipped(size))),
             "what shipped heads keep",
             "",
         ),
