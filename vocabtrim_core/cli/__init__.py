@@ -16,6 +16,7 @@ from vocabtrim_core.cli import (
     count,
     coverage,
     evidence,
+    experiment,
     export,
     forecast,
     import_results,
@@ -36,7 +37,7 @@ from vocabtrim_core.cli import (
 from vocabtrim_core.cli.command import Command
 from vocabtrim_core.cli.run import run
 
-COMMANDS: tuple[Command, ...] = (
+_COMMANDS: tuple[Command, ...] = (
     *count.COMMANDS,
     *spans.COMMANDS,
     *optimize.COMMANDS,
@@ -62,6 +63,7 @@ COMMANDS: tuple[Command, ...] = (
     *jobs.COMMANDS,
     *app.COMMANDS,
 )
+COMMANDS = (*_COMMANDS, *experiment.commands(_COMMANDS))
 
 
 def main(argv: list[str] | None = None) -> int:

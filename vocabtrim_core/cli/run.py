@@ -105,7 +105,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
                     arguments.command.prepare()
                 result = arguments.command.run(arguments, progress)
             progress.clear()
-            _print(_json(result) if as_json else arguments.command.text(result))
+            _print(encoded(result) if as_json else arguments.command.text(result))
         progress.enter("done")
         return DONE
     except InputError as error:
@@ -119,7 +119,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
     progress.clear()
     progress.enter("cancelled" if code == CANCELLED else "failed", sentence)
     if as_json:
-        _print(_json({"error": sentence}))
+        _print(encoded({"error": sentence}))
     print(sentence, file=sys.stderr)
     return code
 
@@ -150,7 +150,16 @@ def _unexpected(error: Exception, *, show: bool) -> tuple[int, str]:
     return BUG, f"Unexpected {type(error).__name__}: {first} ({where})."
 
 
-def _json(result: Result) -> str:
+def encoded(result: Result) -> str:
+    """A result as JSON text.
+
+    Args:
+        result: What a command gave; numpy values and paths are written as plain ones.
+
+    Returns:
+        One line.
+    """
+
     def plain(value: Any) -> Any:
         if hasattr(value, "tolist"):  # numpy scalars and arrays
             return value.tolist()

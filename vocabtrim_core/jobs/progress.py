@@ -185,6 +185,17 @@ class Progress:
             )
             self._write()
 
+    def within(self, stage: str) -> Progress:
+        """The progress of a part of this command.
+
+        Args:
+            stage: Name of the part, which every message of the part begins with.
+
+        Returns:
+            A progress whose reports are reports of this one.
+        """
+        return _Part(self, stage)
+
     def clear(self) -> None:
         """Remove the progress line from the terminal, before other output is printed there."""
         if self._terminal and self._printed > 0:
@@ -227,6 +238,25 @@ class Progress:
                 print(f"\r\x1b[K{line}", end="", file=self.stream, flush=True)
             else:
                 print(line, file=self.stream, flush=True)
+
+
+class _Part(Progress):
+    """See `Progress.within`."""
+
+    def __init__(self, whole: Progress, stage: str) -> None:
+        super().__init__(whole.folder)
+        self._whole, self._stage = whole, stage
+
+    def __call__(
+        self, done: int, total: int | None = None, message: str = "", **rates: float
+    ) -> None:
+        self._whole(done, total, f"{self._stage}. {message}", **rates)
+
+    def check(self) -> None:
+        self._whole.check()
+
+    def enter(self, state: str, message: str = "") -> None:
+        self._whole.enter(state, f"{self._stage}. {message}")
 
 
 def of_this_process() -> Progress:

@@ -1,0 +1,63 @@
+"""What an experiment came to, as commands and pages show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from vocabtrim_core.experiment.plan import CHOOSE, COUNT, MEASURE, TITLES, TRAIN
+from vocabtrim_core.experiment.record import Experiment
+from vocabtrim_core.wording import shell_line
+
+
+def outcome(experiment: Experiment) -> dict[str, Any]:
+    """Gather the results of the stages, as far as they are.
+
+    Args:
+        experiment: The experiment.
+
+    Returns:
+        JSON values: 'key', 'settings', 'stages' (title, seconds and command of each), 'seconds',
+        and of the finished stages: 'counts', 'k_star', 'run', 'measurement', 'drafts' (one row per
+        configuration: k, coverage and held-out acceptance length of its training, and measured
+        acceptance length, tokens per second and gains), 'verdicts', 'fastest', 'notes'.
+    """
+    results = experiment.results
+    measured = results.get(MEASURE, {})
+    trained = {draft["k"]: draft for draft in results.get(TRAIN, {}).get("drafts", ())}
+    return {
+        "key": experiment.plan.key,
+        "folder": str(experiment.folder),
+        "settings": asdict(experiment.plan),
+        "seconds": sum(stage.seconds for stage in experiment.stages),
+        "stages": [
+            {
+                "name": stage.name,
+                "title": TITLES[stage.name],
+                "seconds": stage.seconds,
+                "command": shell_line(*stage.argv),
+            }
+            for stage in experiment.stages
+        ],
+        "counts": results.get(COUNT, {}).get("key"),
+        "k_star": results.get(CHOOSE, {}).get("k"),
+        "run": results.get(TRAIN, {}).get("run"),
+        "measurement": measured.get("key"),
+        "drafts": [_row(row, trained.get(row["k"], {})) for row in measured.get("rows", ())],
+        **{name: measured.get(name, []) for name in ("verdicts", "fastest", "notes")},
+    }
+
+
+def _row(measured: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
+    """One configuration: its measurement beside its training."""
+    return {
+        "label": measured["label"],
+        "k": measured["k"],
+        "coverage": trained.get("coverage"),
+        "held_out_length": trained.get("acceptance_length"),
+        "acceptance_length": measured["acceptance_length"],
+        "position_acceptance": measured["position_acceptance"],
+        "throughput": measured["throughput"],
+        "ratios": measured["ratios"],
+    }

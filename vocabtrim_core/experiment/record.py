@@ -1,0 +1,141 @@
+"""Experiments on disk: <workspace>/experiments/<key>/experiment.json, with every finished stage."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vocabtrim_core import workspace
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.experiment.plan import STAGES, TITLES, ExperimentPlan, argv_of
+from vocabtrim_core.workspace.files import write_atomic
+
+FILE = "experiment.json"
+Run = Callable[[list[str], Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedStage:
+    """What a stage did.
+
+    Attributes:
+        name: One of STAGES.
+        argv: Words of its command line.
+        seconds: How long it took, over all attempts that reached this record.
+        result: What the command gave.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    seconds: float
+    result: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment, as far as it is.
+
+    Attributes:
+        plan: Its settings.
+        stages: Its finished stages, in order.
+        created: Seconds since the epoch.
+    """
+
+    plan: ExperimentPlan
+    stages: tuple[FinishedStage, ...] = ()
+    created: float = field(default_factory=time.time)
+
+    @property
+    def folder(self) -> Path:
+        """Its folder in the workspace, which may not exist."""
+        return workspace.folder("experiments") / self.plan.key
+
+    @property
+    def results(self) -> dict[str, Mapping[str, Any]]:
+        """Results of the finished stages, by name."""
+        return {stage.name: stage.result for stage in self.stages}
+
+    @property
+    def next_stage(self) -> str | None:
+        """The stage that comes next; None where all are finished."""
+        finished = self.results
+        return next((name for name in STAGES if name not in finished), None)
+
+    def save(self) -> None:
+        """Write the record.
+
+        Raises:
+            InputError: The disk is full, or the folder cannot be written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.folder / FILE, json.dumps(asdict(self), indent=1, default=str).encode())
+
+
+def load(key: str) -> Experiment:
+    """Read an experiment.
+
+    Args:
+        key: Its key.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        InputError: There is none, or its file is damaged.
+    """
+    path = workspace.folder("experiments") / workspace.checked_key(key) / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Experiment)
+    except FileNotFoundError as error:
+        raise InputError(f"There is no experiment {key!r} in this workspace.") from error
+    except (msgspec.DecodeError, OSError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}); delete its folder to start anew."
+        ) from error
+
+
+def list_experiments() -> list[Experiment]:
+    """All experiments that can be read, the newest first."""
+    experiments: list[Experiment] = []
+    for path in workspace.folder("experiments").glob(f"*/{FILE}"):
+        try:
+            experiments.append(load(path.parent.name))
+        except InputError:
+            continue
+    return sorted(experiments, key=lambda experiment: -experiment.created)
+
+
+def carry_out(plan: ExperimentPlan, run: Run, progress: Any) -> Experiment:
+    """Run the stages that are not finished, and keep each result.
+
+    Args:
+        plan: The settings.
+        run: Runs a command line, called as run(argv, progress); gives the command's result.
+        progress: Called as `Progress` is; its `stage` gives the progress of a part.
+
+    Returns:
+        The finished experiment.
+
+    Raises:
+        InputError: A stage failed; what was finished is kept.
+        Cancelled: The user asked to stop; what was finished is kept.
+    """
+    experiment = Experiment(plan)
+    if (experiment.folder / FILE).is_file():
+        experiment = load(plan.key)
+    experiment.save()
+    while name := experiment.next_stage:
+        number = STAGES.index(name) + 1
+        argv = argv_of(name, plan, experiment.folder, experiment.results)
+        began = time.monotonic()
+        result = run(argv, progress.within(f"{number} of {len(STAGES)}: {TITLES[name]}"))
+        stage = FinishedStage(name, tuple(argv), time.monotonic() - began, result)
+        experiment = replace(experiment, stages=(*experiment.stages, stage))
+        experiment.save()
+    return experiment
