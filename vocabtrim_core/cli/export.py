@@ -57,6 +57,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve, coverage_on
+    from vocabtrim_core.drafts.target import target_path
     from vocabtrim_core.exports import ExportContext, export
 
     check_shares(arguments, "alpha", "min_coverage")
@@ -68,7 +69,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
         **chosen,
         command=_command(arguments),
         draft=arguments.draft_folder,
-        target=arguments.target,
+        target=target_path(arguments.target, progress),
         progress=progress,
     )
     manifest = export(vocabulary, arguments.formats, arguments.out, context)
