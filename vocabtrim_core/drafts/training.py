@@ -111,14 +111,17 @@ def _regenerated(
     if request.regenerate is None:
         return request.corpus
     from vocabtrim_core.drafts.alignment import FILE, align
+    from vocabtrim_core.drafts.regenerated import about_file, note_on
 
     log.enter("regenerate")
     report = _reporter(log, "regenerate", progress)
-    corpus = request.regenerate(folder / "regenerated.jsonl", report)
+    own = folder / "regenerated.jsonl"
+    corpus = request.regenerate(own, report)
     recipe = replace(request.recipe, max_length=None)
     alignment = align(request.corpus, corpus, recipe, request.target, progress=report)
     write_atomic(folder / FILE, json.dumps(alignment.json()).encode())
-    log.leave("regenerate", message=alignment.sentence)
+    cut = note_on(own) if about_file(own).is_file() else None
+    log.leave("regenerate", message=" ".join(filter(None, [alignment.sentence, cut])))
     return corpus
 
 
