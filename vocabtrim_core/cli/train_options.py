@@ -129,12 +129,13 @@ def conversations(arguments: argparse.Namespace, progress: Progress) -> Corpus:
         InputError: There is no --data for a target of one's own.
     """
     from vocabtrim_core.corpora import open_corpus
+    from vocabtrim_core.corpora.demo import chat
     from vocabtrim_core.drafts.bundled_target import is_bundled
     from vocabtrim_core.drafts.demo_target import demo_corpus
     from vocabtrim_core.drafts.target import DEMO
 
     if arguments.data:
-        return open_corpus(arguments.data, limit=arguments.limit)
+        return open_corpus(chat.paths(arguments.data), limit=arguments.limit)
     if arguments.target != DEMO and not is_bundled(arguments.target):
         raise InputError("Give the conversations to train on with --data PATH.")
     return demo_corpus(progress, limit=arguments.limit)

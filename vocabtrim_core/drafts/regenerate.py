@@ -19,7 +19,8 @@ from typing import Any
 
 import filelock
 
-from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.corpora import Corpus, questions
+from vocabtrim_core.corpora.skips import NoConversationsError
 from vocabtrim_core.drafts.answer_journal import AnswerJournal, require_same
 from vocabtrim_core.drafts.answered_conversation import AnsweredConversation
 from vocabtrim_core.drafts.completion_clients import Answer, Answerer, Refused, Sampling
@@ -108,7 +109,7 @@ async def _regenerate(
             out, *(record[n] for n in names), settings=settings, cut=record.get("cut", 0)
         )
     partial.parent.mkdir(parents=True, exist_ok=True)
-    work = _Work(_size(corpus))
+    work = _Work(sum(1 for _ in _rows(corpus)))
     try:
         with AnswerJournal(partial, settings) as journal:
             await _answer_all(corpus, answerer, sampling.cut_answers, journal, work, progress)
@@ -202,29 +203,33 @@ async def _answer_group(
             waiting.remove(talk)
 
 
-def _size(corpus: Corpus) -> int:
-    """Count the conversations; InputError where they are rendered texts."""
-    total = 0
-    for batch in corpus.batches():
-        if batch.preformatted:
-            raise InputError(
-                f"{corpus.name} holds rendered texts, whose turns cannot be answered anew; give "
-                "conversations."
-            )
-        total += len(batch)
-    return total
-
-
 def _conversations(corpus: Corpus, cut_answers: str) -> Iterator[AnsweredConversation]:
-    number = 0
-    for batch in corpus.batches():
-        for i in range(len(batch)):
-            messages = [
-                {"role": m["role"], "content": m.get("content") or ""} for m in batch.messages(i)
-            ]
-            domain = batch.domains[i].as_py() if batch.domains is not None else None
-            yield AnsweredConversation(number, domain, messages, cut_answers)
-            number += 1
+    for number, (messages, domain) in enumerate(_rows(corpus)):
+        yield AnsweredConversation(number, domain, messages, cut_answers)
+
+
+def _rows(corpus: Corpus) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
+    """Messages and domain of each conversation; where no row has an answer, its questions."""
+    try:
+        for batch in corpus.batches():
+            if batch.preformatted:
+                raise InputError(
+                    f"{corpus.name} holds rendered texts, whose turns cannot be answered anew; "
+                    "give conversations."
+                )
+            for i in range(len(batch)):
+                messages = [
+                    {"role": m["role"], "content": m.get("content") or ""}
+                    for m in batch.messages(i)
+                ]
+                yield messages, batch.domains[i].as_py() if batch.domains is not None else None
+    except NoConversationsError:
+        some = False
+        for messages, _ in questions.without_answers(corpus):
+            some = True
+            yield messages, None
+        if not some:
+            raise
 
 
 def _groups(

@@ -6,38 +6,39 @@ Every question is one of `FORMS` about one topic. All questions about every fift
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from vocabtrim_core import workspace
 from vocabtrim_core.workspace.files import write_atomic
 
 CHAT, UNSEEN = NAMES = ("chat", "chat-unseen")
 UNSEEN_EVERY = 5  # one topic in five is kept for measurements
 
-FORMS = (
-    "What is {topic}?",
-    "Explain {topic} to a ten-year-old.",
-    "Give me three facts about {topic}.",
+FORMS = (  # most of them ask for a short answer, so that answers end before they are cut
+    "What is {topic}? Answer in one sentence.",
+    "Explain {topic} to a ten-year-old in two sentences.",
+    "Give me one fact about {topic}.",
     "Write a short paragraph about {topic}.",
-    "Why does {topic} matter?",
-    "What are common mistakes people make with {topic}?",
-    "I know nothing about {topic}. Where should I start?",
-    "Compare {topic} today with how it was a hundred years ago.",
-    "Write an email to a colleague in which you recommend reading about {topic}.",
-    "List five questions a beginner would ask about {topic}.",
+    "Why does {topic} matter? Answer briefly.",
+    "What is a common mistake people make with {topic}? Answer in one sentence.",
+    "I know nothing about {topic}. Name the first thing to learn, in one sentence.",
+    "How was {topic} different a hundred years ago? Answer in two sentences.",
+    "Write a two-line message to a friend that recommends {topic}.",
+    "What would a beginner ask about {topic}? Write one question.",
     "Summarise what is most important about {topic} in two sentences.",
-    "Write a short poem about {topic}.",
-    "What are the advantages and disadvantages of {topic}?",
-    "How would you teach {topic} in one hour?",
-    "Tell me a short story in which {topic} plays a part.",
-    "Give me step by step advice about {topic}.",
-    "What is the history of {topic}?",
-    "Write an introduction for an article about {topic}.",
-    "Which tools or materials does one need for {topic}?",
-    "Explain how {topic} works.",
+    "Write two lines of a poem about {topic}.",
+    "Name one advantage and one disadvantage of {topic}.",
+    "Give me one piece of advice about {topic}.",
+    "Write a title and one sentence for an article about {topic}.",
+    "Tell me something surprising about {topic} in one sentence.",
+    "List three words that go with {topic}.",
+    "Who should know about {topic}, and why? Answer in two sentences.",
+    "Write one sentence that uses the words: {topic}.",
+    "How does {topic} work? Keep it short.",
 )
 
 TOPICS: dict[str, tuple[str, ...]] = {
@@ -210,20 +211,25 @@ def questions(unseen: bool) -> Iterator[dict[str, Any]]:
             }
 
 
-def write(name: str, folder: Path) -> Path:
-    """Write one of the corpora; the same name gives the same bytes.
+def paths(data: Sequence[str | Path]) -> list[str | Path]:
+    """Replace the names of these corpora by their files, which are written where they are missing.
 
     Args:
-        name: One of NAMES.
-        folder: Where the file goes.
+        data: Files, folders and names.
 
     Returns:
-        The .jsonl file.
+        Files and folders. A file or folder that is named like a corpus stays what it is.
 
     Raises:
-        InputError: The folder cannot be written.
+        InputError: A file cannot be written.
     """
-    path = folder / f"{name}.jsonl"
+    return [
+        _written(str(item)) if item in NAMES and not Path(item).exists() else item for item in data
+    ]
+
+
+def _written(name: str) -> Path:
+    path = workspace.folder("demo") / f"{name}.jsonl"
     lines = [msgspec.json.encode(row) for row in questions(name == UNSEEN)]
     content = b"\n".join(lines) + b"\n"
     if not path.is_file() or path.read_bytes() != content:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vocabtrim_core import workspace
+from vocabtrim_core.corpora import questions
 from vocabtrim_core.corpora.uploads import list_uploads
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine import Prompt
-from vocabtrim_core.serving.prompts import conversations
 from vocabtrim_core.serving.prompts.presets import PROMPT_PRESETS, fetch_prompts
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def load_prompts(
     """Load prompts. The same call gives the same prompts.
 
     Args:
-        spec: Name of a benchmark (`PROMPT_PRESETS`) or of a demo corpus, key of an upload, or
-            files.
+        spec: Name of a benchmark (`PROMPT_PRESETS`), of a demo corpus or of the chat questions, key
+            of an upload, or files.
         tokenizer: The target's tokenizer.
         template: The target's chat template.
         limit: How many prompts to draw, None for all.
@@ -102,6 +102,7 @@ def load_prompts(
             benchmark cannot be downloaded.
     """
     from vocabtrim_core.corpora import demo
+    from vocabtrim_core.corpora.demo import chat
 
     if limit is not None and limit < 1:
         raise InputError(f"limit must be at least 1 prompt, but it is {limit}.")
@@ -110,15 +111,15 @@ def load_prompts(
     name = str(spec) if isinstance(spec, str | Path) else ""
     title, instruction, notes = "", "", []
     if name in PROMPT_PRESETS:
-        preset, corpus = fetch_prompts(name, conversations.POOL, progress)
+        preset, corpus = fetch_prompts(name, questions.POOL, progress)
         title, instruction, notes = preset.title, preset.instruction, [preset.note]
     else:
         if name in demo.NAMES:
             spec = _demo_file(name, progress)
         elif upload := next((u for u in list_uploads() if u.key == name), None):
             spec, title = upload.path, upload.label
-        corpus = _open(spec)
-    pool = list(islice(conversations.pool(corpus, template, turns == "last"), conversations.POOL))
+        corpus = _open(chat.paths([spec] if isinstance(spec, str | Path) else spec))
+    pool = list(islice(questions.pool(corpus, template, turns == "last"), questions.POOL))
     prompts, omissions = _draw(pool, tokenizer, template, instruction, limit, seed, max_tokens)
     title = title or corpus.name
     if not prompts:
@@ -154,7 +155,7 @@ def _demo_file(name: str, progress: Callable[..., Any] | None) -> Path:
 
 
 def _draw(
-    pool: Sequence[conversations.Question | str],
+    pool: Sequence[questions.Question | str],
     tokenizer: Tokenizer,
     template: ChatTemplate,
     instruction: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def pool(corpus: Corpus, template: ChatTemplate, last: bool) -> Iterator[Questio
                 yield question
         if not is_empty:
             return
-    yield from _from_rows(corpus, last)
+    yield from without_answers(corpus, last)
 
 
 def _from_batches(corpus: Corpus, template: ChatTemplate, last: bool) -> Iterator[Question | str]:
@@ -86,8 +87,21 @@ def _user_turns(row: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def without_answers(corpus: Corpus, last: bool = False) -> Iterator[Question]:
+    """Questions of rows: the first of a list of user turns, messages, or a column of prompts.
+
+    Args:
+        corpus: The corpus; its rows need no answers.
+        last: Whether to cut before the last answer instead of the first, where there are some.
+
+    Yields:
+        Messages before an answer, and None for the tools; of each file the first POOL rows, and no
+        more than the corpus's limit in all.
+    """
+    yield from islice(_from_rows(corpus, last), corpus.limit)
+
+
 def _from_rows(corpus: Corpus, last: bool) -> Iterator[Question]:
-    """Questions of rows: the first of a list of user turns, messages, or a column of prompts."""
     from vocabtrim_core.corpora.column_names import PROMPTS
     from vocabtrim_core.corpora.formats import format_of
     from vocabtrim_core.corpora.places import CONVERSATIONS
