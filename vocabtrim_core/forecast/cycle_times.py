@@ -71,10 +71,10 @@ def _one_run_note(settings: ForecastSettings, architecture: DraftArchitecture) -
         return ""
     than = "less than" if seconds < least else f"more than {FAR} times"
     return (
-        f" The {1e3 * seconds:,.2f} ms of the run at {k:,} tokens are {than} the {1e3 * least:,.2f} "
-        f"ms in which {hardware.name} reads the weights of {architecture.name}'s target once: "
-        "right where they are quantised, shared by devices or computed at a large batch, else check "
-        "hardware, target and time."
+        f" The run at {k:,} tokens took {1e3 * seconds:,.2f} ms, {than} the {1e3 * least:,.2f} ms "
+        f"in which {hardware.name} reads the weights of {architecture.name}'s target once. That is "
+        "right where they are quantised, shared by devices or computed at a large batch; else "
+        "check hardware, target and time."
     )
 
 
