@@ -1,0 +1,175 @@
+"""One experiment from prompts to measured tokens per second: what it does, its job, its outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import jobpanel, plots
+from pages.ui.format import MEASURED, percent, plain
+from pages.ui.router import page as page_of
+from pages.ui.train import cost_view
+from pages.ui.widgets import persisted
+from vocabtrim_core.corpora.demo import chat
+from vocabtrim_core.corpora.uploads import list_uploads
+from vocabtrim_core.errors import InputError
+from vocabtrim_core.experiment.outcome import outcome
+from vocabtrim_core.experiment.plan import BEST, ENGINES, FULL, STAGES, TITLES, ExperimentPlan
+from vocabtrim_core.experiment.record import Experiment, list_experiments
+from vocabtrim_core.fields.leaf import to_argv
+from vocabtrim_core.figures import throughput as figures
+from vocabtrim_core.jobs.progress import duration
+from vocabtrim_core.programs import ENGINE, configured
+from vocabtrim_core.serving import measurement as measurements
+
+WHAT = (
+    "From prompts to measured tokens per second, in one go: the target answers the prompts, its "
+    "answers are counted, k* is chosen, a draft of each size is trained on the same answers, and "
+    "the engine measures them in turns on prompts that none of them has seen."
+)
+SIZES = {FULL: "V", "32000": "32,000", BEST: "k*"}
+PROMPTS = {chat.CHAT: "Everyday chat (bundled)", chat.UNSEEN: "Everyday chat, unseen topics"}
+
+
+def panel() -> list[str]:
+    """The form at the left, experiments at the right; returns the command."""
+    st.markdown(WHAT)
+    left, right = st.columns([1, 1.6], gap="large")
+    with left:
+        plan = _form()
+        argv = ["experiment", *to_argv(plan)]
+        jobs = jobpanel.of_command(argv)
+        st.button(
+            "Run the experiment",
+            type="primary",
+            key="experiment_start",
+            icon=":material/science:",
+            on_click=jobpanel.begin,
+            args=(argv, f"Experiment: {plan.target} on {plan.engine}", cost_view.resources()),
+            disabled=any(job.active for job in jobs),
+        )
+        st.caption(
+            "It goes on when the page is closed, and a stopped one continues where it stopped. "
+            "Use an idle machine: other work slows the runs that are measured."
+        )
+    with right:
+        jobpanel.watch(lambda: jobpanel.unfinished("experiment"), "experiments")
+        _experiments()
+    return argv
+
+
+def _form() -> ExperimentPlan:
+    """What is asked; everything else has a default that the command line can change."""
+    target = st.text_input(
+        "Target",
+        "smollm2",
+        **persisted("experiment_target"),
+        help="smollm2 (SmolLM2-135M-Instruct, bundled, Apache-2.0), a folder, or a hub id.",
+    )
+    programs = list(configured(ENGINE))
+    engine = st.segmented_control(
+        "Engine",
+        ENGINES,
+        default=ENGINES[0],
+        required=True,
+        **persisted("experiment_engine"),
+        help="It answers the prompts and runs the drafts. llama.cpp and torch are installed; for "
+        "vLLM and SGLang add a program with `engine --add` in a shell.",
+    )
+    program = ""
+    if engine in ("vllm", "sglang"):
+        program = st.selectbox("Program", programs, **persisted("experiment_program")) or ""
+        if not programs:
+            st.caption("No engine program is configured; `engine --add NAME COMMAND` adds one.")
+    named = {**PROMPTS, **{upload.key: upload.label for upload in list_uploads()}}
+    prompts, unseen = (
+        st.selectbox(label, names, format_func=named.__getitem__, **persisted(key))
+        for label, key, names in (
+            ("Prompts to train on", "experiment_prompts", list(named)),
+            ("Prompts to measure on", "experiment_unseen", [chat.UNSEEN, *list(named)[2:]]),
+        )
+    )
+    sizes = st.multiselect(
+        "Draft vocabulary sizes",
+        list(SIZES),
+        default=list(SIZES),
+        format_func=lambda size: SIZES.get(size, size),
+        accept_new_options=True,
+        **persisted("experiment_sizes"),
+        help="V is the full vocabulary, k* the optimum for the target's own answers; type a number "
+        "for another size.",
+    )
+    return ExperimentPlan(target.strip(), str(engine), program, prompts, unseen, tuple(sizes))
+
+
+# --- what came of them ---------------------------------------------------------------------------
+
+
+def _experiments() -> None:
+    experiments = list_experiments()
+    if not experiments:
+        st.info("Nothing was measured by an experiment yet.", icon=":material/science:")
+        return
+    by_key = {experiment.plan.key: experiment for experiment in experiments}
+    key = st.selectbox(
+        "Experiment",
+        list(by_key),
+        format_func=lambda key: _title(by_key[key]),
+        **persisted("experiment"),
+    )
+    _outcome(by_key.get(key, experiments[0]))
+
+
+def _title(experiment: Experiment) -> str:
+    plan = experiment.plan
+    names = ", ".join(SIZES.get(size, size) for size in plan.named_sizes)
+    state = "" if experiment.next_stage is None else ", not finished"
+    return f"{plan.target} on {plan.engine}: {names}{state}"
+
+
+def _outcome(experiment: Experiment) -> None:
+    result = outcome(experiment)
+    if result["measurement"]:
+        _measured(result)
+    finished = {stage["name"]: stage for stage in result["stages"]}
+    with st.expander(f"Stages, {duration(result['seconds'])} in all", icon=":material/list:"):
+        for name in STAGES:
+            stage = finished.get(name)
+            icon = ":material/check_circle:" if stage else ":material/pending:"
+            took = f" · {duration(stage['seconds'])}" if stage else ""
+            st.markdown(f"{icon} {TITLES[name]}{took}")
+            if stage:
+                st.code(f"python -m vocabtrim_core {stage['command']}", language="bash")
+
+
+def _measured(result: dict[str, Any]) -> None:
+    for sentence in (*result["fastest"][:1], *result["verdicts"][:1]):
+        st.markdown(f"**{plain(sentence)}**")
+    try:
+        measurement = measurements.find(result["measurement"])
+    except InputError as error:
+        st.caption(plain(str(error)))
+    else:
+        rates = figures.rate_info([measurement], measurement.concurrencies[0])
+        alt = "Bars of output tokens per second with error bars, by draft vocabulary size"
+        plots.draw(figures.rate_figure(rates, plots.palette()), "experiment_rates", alt)
+    st.dataframe(_table(result["drafts"]), hide_index=True)
+    st.caption(f"{plain(' '.join(result['notes']))} {MEASURED}")
+    if st.button("Open on Throughput", icon=":material/speed:", key="experiment_open"):
+        st.switch_page(page_of("throughput"), query_params={"measured": result["measurement"]})
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "Draft": row["label"],
+            "Coverage": "" if row["coverage"] is None else percent(row["coverage"]),
+            "Held-out acceptance length": row["held_out_length"],
+            "Measured acceptance length": row["acceptance_length"],
+            "Tokens/s": row["throughput"] and row["throughput"]["mean"],
+            "±": row["throughput"] and row["throughput"]["half"],
+        }
+        for row in rows
+    )
