@@ -10,6 +10,7 @@ from pages.ui.format import plain
 
 # Flag -> the label of the field that sets it.
 FIELDS = {
+    "--across-engines": "Compare different engines",
     "--api": "It speaks",
     "--batch-size": "Batch",
     "--context": "Tokens attention looks back on",
@@ -38,9 +39,12 @@ SHELL_ONLY = {
     "compact-teacher",
     "draft",
     "draft-folder",
+    "gguf-type",
+    "header",
     "mem-fraction",
     "model",
     "out",
+    "target-gguf",
     "tokenizer",
 }
 FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
