@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
-    target, recipe = target_and_recipe(arguments)
+    target, recipe = target_and_recipe(arguments, progress)
     features = capture(
         target,
         conversations(arguments, progress),
@@ -77,7 +77,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
 
     if not arguments.check:
         _make_demo_target(arguments, progress)
-    target, recipe = target_and_recipe(arguments)
+    target, recipe = target_and_recipe(arguments, progress)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
     regenerate, regenerated_by = _regeneration(arguments, target, recipe)
@@ -87,6 +87,10 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     files = {
         str(path): vocabulary_in(path, target.vocab_size, None) for path in arguments.vocabularies
     }
+    order = [
+        size(named, target.vocab_size) if isinstance(named, str) else len(files[str(named)])
+        for named in getattr(arguments, "sizes_named", ())
+    ]
     return TrainingRequest(
         target=target,
         corpus=conversations(arguments, progress),
@@ -97,6 +101,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         trainer=trainer,
         counts=counts,
         given=files,
+        order=order,
         regenerate=regenerate,
         regenerated_by=regenerated_by,
         **options,
@@ -187,11 +192,12 @@ def _train_text(result: Result) -> str:
             "device",
         )
         return f"{words}\nSpecForge accepts the run files."
-    head = ("k", "coverage", "acceptance length", "FLOPs saved", "best step", "draft")
+    head = ("k", "coverage", "held out", "acceptance length", "FLOPs saved", "best step", "draft")
     rows = [
         (
             d["k"],
             d["coverage"],
+            d.get("coverage_held_out", ""),
             d["acceptance_length"],
             d["flops_reduction"],
             d["best_step"],
@@ -200,7 +206,8 @@ def _train_text(result: Result) -> str:
         for d in result["drafts"]
     ]
     label = [f"{result['target']}: {result['label']}"] if result["label"] else []
-    return "\n".join([*label, table([head, *rows]), *result["notes"]])
+    said = dict.fromkeys(d["coverage_of"] for d in result["drafts"] if "coverage_of" in d)
+    return "\n".join([*label, table([head, *rows]), *said, *result["notes"]])
 
 
 # --- draft-eval ---------------------------------------------------------------------------------
@@ -209,7 +216,9 @@ def _train_text(result: Result) -> str:
 def _eval_arguments(parser: argparse.ArgumentParser) -> None:
     from vocabtrim_core.drafts.plan import TrainingPlan
 
-    parser.add_argument("drafts", nargs="+", type=Path, metavar="DRAFT", help="draft directories")
+    parser.add_argument(
+        "drafts", nargs="+", metavar="DRAFT", help="draft directories, or RUN/K, or RUN for all"
+    )
     shared(parser, "--target", required=True, help="their target")
     parser.add_argument(
         "--features", required=True, metavar="KEY", help="captured features (see `capture`)"
@@ -221,12 +230,14 @@ def _eval_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core import workspace
+    from vocabtrim_core.drafts.draft_specs import draft_folders
     from vocabtrim_core.drafts.evaluate_export import evaluate_draft
     from vocabtrim_core.drafts.feature_sets import load_features
     from vocabtrim_core.drafts.target import load_target, trainer_folder
     from vocabtrim_core.drafts.training_env import probe, settings_for, trainer_command
 
-    target, features = load_target(arguments.target), load_features(arguments.features)
+    drafts = draft_folders(arguments.drafts)
+    target, features = load_target(arguments.target, progress), load_features(arguments.features)
     if features.target_sha256 != target.fingerprint:
         raise InputError(
             f"The features {features.key} were captured from {features.target}, which is not the "
@@ -237,12 +248,10 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     device = trainer.device if arguments.device == "auto" else arguments.device
     view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")
     results = []
-    for i, draft in enumerate(arguments.drafts):
-        if not (draft / "config.json").is_file():
-            raise InputError(f"{draft} is no draft directory: it has no config.json.")
-        progress(i, len(arguments.drafts), f"Evaluating {draft.name}")
+    for i, draft in enumerate(drafts):
+        progress(i, len(drafts), f"Evaluating {draft}")
         measured = evaluate_draft(
-            draft.resolve(),
+            draft,
             target,
             view,
             features,
@@ -304,6 +313,6 @@ COMMANDS = (
         _eval,
         _eval_arguments,
         _eval_text,
-        "draft-eval runs/a/k-4380/draft --target demo --features 1acf9a41",
+        "draft-eval RUN/k-4380 --target demo --features 1acf9a41",
     ),
 )

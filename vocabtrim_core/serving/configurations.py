@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -86,37 +86,6 @@ def draft_size(folder: str | Path) -> int | None:
         return config.size("draft_vocab_size") or config.size("vocab_size")
     except InputError:
         return None
-
-
-def draft_folders(specs: Sequence[str]) -> list[Path]:
-    """Folders of drafts that the user named.
-
-    Args:
-        specs: Paths, RUN/K for one draft of a training run, or RUN for all its drafts.
-
-    Returns:
-        The folders in that order, each once.
-
-    Raises:
-        InputError: A name is neither a folder nor a draft of a run.
-    """
-    from vocabtrim_core.serving.torch_loop.loop import draft_folder
-
-    folders = []
-    for spec in specs:
-        if drafts := list(_of_run(spec)):
-            folders += drafts
-        else:
-            folders.append(draft_folder(spec).resolve())
-    return list(dict.fromkeys(folders))
-
-
-def _of_run(spec: str) -> Iterator[Path]:
-    from vocabtrim_core.drafts.runs import list_runs
-
-    for run in list_runs():
-        if run.name == spec and not Path(spec).exists():
-            yield from (draft.draft.resolve() for draft in run.drafts if draft.draft)
 
 
 def baseline_drafts(

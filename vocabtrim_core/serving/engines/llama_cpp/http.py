@@ -46,6 +46,7 @@ class LlamaHttp(EngineHttp):
     engine: ClassVar[str] = "llama.cpp"
     title: ClassVar[str] = "llama.cpp"
     key: ClassVar[str] = "LLAMA_API_KEY"
+    keeps_connections: ClassVar[bool] = False  # it closes some of them without a word
     _has_metrics = True
 
     def read(self) -> Served:
