@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,6 +150,41 @@ def _launcher(
         return vllm, vllm.context
     sglang = SglangLauncher(folder, command=program.command, launch=launch, **common)
     return sglang, launch.context
+
+
+@contextmanager
+def served(
+    engine: str, target: str, interpreter: str | None, at_once: int, progress: Progress
+) -> Generator[Launched]:
+    """Serve a target without a draft on an engine that is launched here.
+
+    Args:
+        engine: One of `bench_options.ENGINES` but torch.
+        target: The target, as commands take it.
+        interpreter: Name of the engine's program, None for its default.
+        at_once: The most requests at once.
+        progress: Checked while the server starts.
+
+    Yields:
+        The engine, whose `url` answers.
+
+    Raises:
+        InputError: The server cannot be started, or did not start.
+    """
+    from vocabtrim_core.serving.configurations import NO_SPECULATION
+    from vocabtrim_core.serving.engine import EngineError
+    from vocabtrim_core.serving.measurement import Configuration
+
+    words = ["--engine", engine, "--target", target]
+    words += ["--interpreter", interpreter] if interpreter else []
+    launched, _ = _launcher(engine, options.parsed(words), progress)
+    with closing(launched):
+        progress(0, None, f"Starting {launched.label}")
+        try:
+            launched.use(Configuration(NO_SPECULATION), at_once)
+        except EngineError as error:
+            raise InputError(str(error)) from error
+        yield launched
 
 
 def _own_gguf(target: str) -> Path | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +81,12 @@ def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         default="local",
-        metavar="local|URL",
-        help="who answers: the target here (transformers), or a server (default %(default)s)",
+        metavar="local|ENGINE|URL",
+        help="who answers: the target here (transformers), an engine that is started here "
+        "(llama.cpp, vllm or sglang), or a server (default %(default)s)",
+    )
+    parser.add_argument(
+        "--interpreter", metavar="NAME", help="the engine's program, as `engine --add` named it"
     )
     parser.add_argument(
         "--api",
@@ -137,7 +143,39 @@ def answerer(
         )
     if by.startswith(("http://", "https://")):
         return ServerAnswerer(by, sampling, concurrency, api, model, recipe.template)
-    raise InputError(f"Answers come from local or from an http(s) URL, not from {by!r}.")
+    raise InputError(
+        f"Answers come from local, an engine (llama.cpp, vllm, sglang) or an http(s) URL, not from "
+        f"{by!r}."
+    )
+
+
+@contextmanager
+def _answering(
+    arguments: argparse.Namespace,
+    target: Any,
+    recipe: Any,
+    sampling: Sampling,
+    progress: Progress,
+) -> Generator[Answerer]:
+    """What answers, for as long as it is needed: an engine that is started here ends with it."""
+    from vocabtrim_core.cli.bench_options import ENGINES, TORCH
+    from vocabtrim_core.cli.bench_setup import served
+    from vocabtrim_core.drafts.completion_clients import ServerAnswerer
+
+    by, at_once = arguments.by, arguments.concurrency
+    if by not in ENGINES or by == TORCH:
+        yield answerer(
+            "local" if by == TORCH else by,
+            target,
+            recipe,
+            sampling,
+            api=arguments.api,
+            model=arguments.model,
+            concurrency=at_once,
+        )
+        return
+    with served(by, arguments.target, arguments.interpreter, at_once, progress) as engine:
+        yield ServerAnswerer(engine.url, sampling, at_once, name=engine.label)
 
 
 def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
@@ -150,17 +188,9 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
     target, recipe = target_and_recipe(arguments, progress, limit=False)
     sampling = Sampling(**from_argv(Sampling, arguments, At()))
-    answerer_ = answerer(
-        arguments.by,
-        target,
-        recipe,
-        sampling,
-        api=arguments.api,
-        model=arguments.model,
-        concurrency=arguments.concurrency,
-    )
     corpus = conversations(arguments, progress)
-    regenerated = regenerate(corpus, answerer_, sampling, arguments.out, progress=progress)
+    with _answering(arguments, target, recipe, sampling, progress) as answering:
+        regenerated = regenerate(corpus, answering, sampling, arguments.out, progress=progress)
     result: Result = {
         **asdict(regenerated),
         "out": str(regenerated.path),

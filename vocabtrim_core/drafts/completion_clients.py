@@ -137,6 +137,7 @@ class ServerAnswerer:
     template: ChatTemplate | None = None
     timeout: float = 600.0
     wait: float = 1.0
+    name: str = ""
     about: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 1
     activity: str = ""
@@ -188,7 +189,12 @@ class ServerAnswerer:
             raise InputError(f"{self.url} lists no model; name the one to ask with --model.")
         self.model = self.model or served[0]
         template = self.template.name if self.template and self.api == "sglang" else "the server's"
-        self.about = {"by": self.url, "api": self.api, "model": self.model, "template": template}
+        self.about = {
+            "by": self.name or self.url,
+            "api": self.api,
+            "model": self.model,
+            "template": template,
+        }
 
     async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
         """Implements `Answerer.answer`, with one request per prompt."""

@@ -31,6 +31,7 @@ TITLES = {
     TRAIN: "Drafts are trained",
     MEASURE: "Drafts are measured",
 }
+ANSWERED_AT_ONCE = 4
 BEST, FULL = "best", "full"
 ENGINES = ("llama.cpp", "vllm", "sglang", "torch")
 
@@ -49,7 +50,7 @@ class ExperimentPlan:
         sizes: Draft vocabulary sizes: numbers, "full" for V, "best" for the k* of the answers.
         alpha: Weight of coverage that chooses k*, 0..1.
         answers: Number of prompts that are answered.
-        answer_tokens: Most tokens of an answer.
+        answer_tokens: Most tokens of an answer; longer ones are left out.
         steps: Optimizer steps of each training.
         batch_size: Conversations of a step.
         max_length: Most tokens of a conversation in training.
@@ -92,8 +93,8 @@ class ExperimentPlan:
     )
     answers: Annotated[int, Leaf(WHOLE, "--answers", help="prompts that are answered")] = 240
     answer_tokens: Annotated[
-        int, Leaf(WHOLE, "--answer-tokens", help="most tokens of an answer")
-    ] = 96
+        int, Leaf(WHOLE, "--answer-tokens", help="longer answers are left out")
+    ] = 128
     steps: Annotated[int, Leaf(WHOLE, "--training-steps", help="steps of each training")] = 250
     batch_size: Annotated[int, Leaf(WHOLE, "--batch-size", help="conversations of a step")] = 4
     max_length: Annotated[
@@ -183,14 +184,13 @@ def argv_of(
     answers = str(folder / "answers.jsonl")
     interpreter = ["--interpreter", plan.program] if plan.program else []
     if stage == ANSWERS:
-        by = "local" if plan.engine == "torch" else plan.engine
         sampling = Sampling(max_tokens=plan.answer_tokens)
         return [
             "regenerate",
-            *_options(target=plan.target, data=plan.prompts, limit=plan.answers, by=by),
+            *_options(target=plan.target, data=plan.prompts, limit=plan.answers, by=plan.engine),
             *interpreter,
             *to_argv(sampling),
-            *_options(out=answers),
+            *_options(concurrency=ANSWERED_AT_ONCE, out=answers),
         ]
     if stage == COUNT:
         return ["count", *_options(tokenizer=plan.target, data=answers)]

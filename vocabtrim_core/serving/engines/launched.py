@@ -194,6 +194,15 @@ class Launched(ABC):
             raise EngineError("No server is running; call `use` first.")
         return self._server, self._client
 
+    @property
+    def url(self) -> str:
+        """Address of the server that runs.
+
+        Raises:
+            EngineError: None runs.
+        """
+        return self._in_use()[1].url
+
     def close(self) -> None:
         """Stop the server; its log stays."""
         if self._client is not None:
