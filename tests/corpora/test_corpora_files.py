@@ -213,7 +213,7 @@ PAIR = ColumnMapping("prompt_response", prompt="prompt", response="response")
 
 
 def _all_rows(path: Path):
-    from vocabtrim_core.corpora.streams import open_stream
+    from vocabtrim_core.corpora.compression import open_stream
 
     with open_stream(path) as stream:
         for batch in csv_files._csv_batches(stream, path, PAIR):

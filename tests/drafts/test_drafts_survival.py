@@ -26,7 +26,7 @@ from vocabtrim_core.drafts.training_env import Trainer, out_of_memory, out_of_sp
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.progress import Progress, Status
-from vocabtrim_core.jobs.turns import turn
+from vocabtrim_core.jobs.queue import turn
 from vocabtrim_core.workspace import disk
 
 torch = Lazy("torch")

@@ -6,7 +6,7 @@ import pytest
 
 from vocabtrim_core.drafts.metrics import Metrics
 from vocabtrim_core.figures import training as figures
-from vocabtrim_core.figures.base import DARK, LIGHT
+from vocabtrim_core.figures.style import DARK, LIGHT
 
 
 def logged(steps: int, top: float) -> list[Metrics]:

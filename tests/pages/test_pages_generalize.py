@@ -37,7 +37,7 @@ from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.compare import transfer_matrix
 from vocabtrim_core.generalization.uncertainty import held_out_coverage
 from vocabtrim_core.jobs import control as jobs
-from vocabtrim_core.mappings.importing import import_mapping
+from vocabtrim_core.mappings.imported import import_mapping
 from vocabtrim_core.mappings.store import keep
 from vocabtrim_core.selection.constrained import Problem, solve
 from vocabtrim_core.selection.covering import worst_domain

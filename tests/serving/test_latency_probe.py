@@ -23,7 +23,7 @@ from vocabtrim_core.serving.latency_probe import (
 )
 
 torch = Lazy("torch")
-base = Lazy("vocabtrim_core.figures.base")
+base = Lazy("vocabtrim_core.figures.style")
 latency = Lazy("vocabtrim_core.figures.latency")
 latency_timing = Lazy("vocabtrim_core.serving.latency_timing")
 

@@ -12,7 +12,7 @@ from helpers.made_measurements import SMALL, V, configuration, made, run
 
 from vocabtrim_core.figures import acceptance, load
 from vocabtrim_core.figures import throughput as figures
-from vocabtrim_core.figures.base import DARK, LIGHT
+from vocabtrim_core.figures.style import DARK, LIGHT
 from vocabtrim_core.figures.tuning import tuning_figure, tuning_info
 from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.report.measured import summary_rows, take_along

@@ -12,7 +12,7 @@ from vocabtrim_core.cli import bench_setup
 from vocabtrim_core.cli.bench_options import TORCH
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, from_argv
+from vocabtrim_core.fields.leaf import ReadContext, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -32,7 +32,7 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
     Raises:
         InputError: An option is out of range, or every run failed.
     """
-    from vocabtrim_core.jobs.turns import hold
+    from vocabtrim_core.jobs.queue import hold_resource
     from vocabtrim_core.serving import measurement
     from vocabtrim_core.serving.engine import Generation
     from vocabtrim_core.serving.runner import measure, resources
@@ -46,14 +46,14 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"warm-up must not be negative, but it is {arguments.warm_up}.")
     before = measurement.find(arguments.join) if arguments.join else None
     needs = resources(engine, device(engine, arguments))
-    with hold(needs[0], progress) if needs else nullcontext():
+    with hold_resource(needs[0], progress) if needs else nullcontext():
         setup = bench_setup.attach(engine, arguments, progress)
         with closing(setup.attached):
             outcome = measure(
                 setup.attached,
                 setup.configurations,
                 bench_setup.prompts(arguments, setup, progress),
-                generation=Generation(**from_argv(Generation, arguments, At())),
+                generation=Generation(**from_argv(Generation, arguments, ReadContext())),
                 concurrencies=arguments.concurrency,
                 runs=arguments.runs,
                 warm_up=arguments.warm_up,

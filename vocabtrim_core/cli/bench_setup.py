@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.bench_options import SGLANG, TORCH
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, from_argv
+from vocabtrim_core.fields.leaf import ReadContext, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -70,7 +70,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
         )
         missing = _missing(servers)
         return Setup(servers, servers.configurations, missing, tokenizer=servers.tokenizer)
-    drafting = Drafting(**from_argv(Drafting, arguments, At()))
+    drafting = Drafting(**from_argv(Drafting, arguments, ReadContext()))
     folders, missing = draft_folders(arguments.draft), []
     room: int | None
     if engine == TORCH:
@@ -104,7 +104,7 @@ def _launcher(arguments: argparse.Namespace, progress: Progress) -> SglangLaunch
 
     require_gpu()
     launch = Launch(
-        **from_argv(Launch, arguments, At()),
+        **from_argv(Launch, arguments, ReadContext()),
         dtype="bfloat16" if arguments.dtype == "auto" else arguments.dtype,
         seed=arguments.seed,
     )

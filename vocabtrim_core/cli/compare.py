@@ -45,12 +45,12 @@ def _compare_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _compare(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.generalization.compare import compare
-    from vocabtrim_core.mappings.importing import import_for
+    from vocabtrim_core.mappings.imported import import_mapping_for
     from vocabtrim_core.selection_spec.draft_kind import draft_or_none
 
     check_shares(arguments, "alpha")
     sets = comparable_counts(arguments.counts)
-    mappings = [import_for(path, sets[0]) for path in arguments.mappings]
+    mappings = [import_mapping_for(path, sets[0]) for path in arguments.mappings]
     reference = mappings[0].vocabulary if len(mappings) > 1 else None
     rows = compare(
         [(mapping.name, mapping.vocabulary) for mapping in mappings],

@@ -117,9 +117,9 @@ def _vocabulary(
     """Return the tokens, and a note on them."""
     if arguments.k is not None:
         return curve.vocabulary(arguments.k), curve.padding_note(arguments.k)
-    from vocabtrim_core.mappings.importing import import_for
+    from vocabtrim_core.mappings.imported import import_mapping_for
 
-    mapping = import_for(arguments.vocabulary, counts)
+    mapping = import_mapping_for(arguments.vocabulary, counts)
     unsound = f"{mapping.name} is not sound, it is measured as what it holds: "
     return mapping.vocabulary, None if mapping.valid else unsound + " ".join(mapping.problems)
 

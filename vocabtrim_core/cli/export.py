@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli.arguments import check_shares, counts_argument, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import refuse
+from vocabtrim_core.fields.leaf import refuse_options
 from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _chosen(
     from vocabtrim_core.selection_spec.spec import SelectionSpec
 
     settled = ("draft", "draft_config", "fusion_per_cycle", "alpha", "min_coverage", "method")
-    refuse(arguments, settled, "--choice already settles {flags}")
+    refuse_options(arguments, settled, "--choice already settles {flags}")
     choice = SelectionSpec.load(arguments.choice)
     settings = choice.settings
     return choice.open(counts).vocabulary, {
@@ -121,9 +121,9 @@ def _named(
     """Return the tokens of --k or --vocabulary, and the note on them in the file."""
     if arguments.vocabulary is None:
         return curve.vocabulary(arguments.k), ""
-    from vocabtrim_core.mappings.importing import sound_for
+    from vocabtrim_core.mappings.imported import valid_mapping_for
 
-    mapping = sound_for(arguments.vocabulary, counts)
+    mapping = valid_mapping_for(arguments.vocabulary, counts)
     return mapping.vocabulary, mapping.about
 
 

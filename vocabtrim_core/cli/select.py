@@ -54,7 +54,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.mappings.tokenizer_identity import Origin, write_ids
+    from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity, write_ids
     from vocabtrim_core.selection.constrained import Problem, about, solve
     from vocabtrim_core.selection.selection import mix
 
@@ -83,7 +83,7 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
     )
     solution = solve(demand)
     if arguments.out:
-        write_ids(arguments.out, solution.vocabulary, Origin.of(sets[0]), about(demand))
+        write_ids(arguments.out, solution.vocabulary, TokenizerIdentity.of(sets[0]), about(demand))
     result: Result = {
         **asdict(solution.choice),
         "vocab_size": size,

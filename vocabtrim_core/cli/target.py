@@ -15,7 +15,7 @@ from vocabtrim_core.cli.train_options import (
     target_and_recipe,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.drafts.completion_clients import Answerer, Sampling
@@ -44,7 +44,7 @@ def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"minutes must lie within 0..600, but it is {arguments.minutes}.")
     corpus = open_corpus(arguments.data, limit=arguments.limit) if arguments.data else None
     target = build(
-        DemoShape(**from_argv(DemoShape, arguments, At())),
+        DemoShape(**from_argv(DemoShape, arguments, ReadContext())),
         corpus=corpus,
         out=arguments.out,
         threads=arguments.threads,
@@ -138,7 +138,7 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.out.suffix != ".jsonl":
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
     target, recipe = target_and_recipe(arguments, limit=False)
-    sampling = Sampling(**from_argv(Sampling, arguments, At()))
+    sampling = Sampling(**from_argv(Sampling, arguments, ReadContext()))
     answerer_ = answerer(
         arguments.by,
         target,

@@ -15,7 +15,7 @@ from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.bench_options import SGLANG
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def tune(arguments: argparse.Namespace, progress: Progress) -> Result:
     Raises:
         InputError: The engine cannot change its draft, or several concurrencies are given.
     """
-    from vocabtrim_core.jobs.turns import hold
+    from vocabtrim_core.jobs.queue import hold_resource
     from vocabtrim_core.serving import tuning
     from vocabtrim_core.serving.runner import resources
 
@@ -73,7 +73,7 @@ def tune(arguments: argparse.Namespace, progress: Progress) -> Result:
     if len(arguments.concurrency) != 1:
         raise InputError("tune searches at one concurrency; name one.")
     needs = resources(engine, bench.device(engine, arguments))
-    with hold(needs[0], progress) if needs else nullcontext():
+    with hold_resource(needs[0], progress) if needs else nullcontext():
         first = _with(arguments, steps=arguments.steps[0], topk=1, draft_tokens=None)
         setup = bench_setup.attach(engine, first, progress)
         with closing(setup.attached):
@@ -137,7 +137,7 @@ def _space(arguments: argparse.Namespace, configurations: Sequence[Configuration
                 "them."
             )
         drafts[configuration.k] = configuration.draft
-    return Space(drafts, **from_argv(Space, arguments, At()))
+    return Space(drafts, **from_argv(Space, arguments, ReadContext()))
 
 
 def _measure(
@@ -165,7 +165,7 @@ def _measure(
         setup.attached,
         configurations,
         prompts,
-        generation=Generation(**from_argv(Generation, arguments, At())),
+        generation=Generation(**from_argv(Generation, arguments, ReadContext())),
         concurrencies=arguments.concurrency,
         runs=arguments.runs,
         warm_up=arguments.warm_up,

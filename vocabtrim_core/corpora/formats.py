@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.compression import require_utf8
 from vocabtrim_core.corpora.readers import csv_files, json_array, json_lines, tables
 from vocabtrim_core.corpora.recognise import Recognition, recognise
 from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.streams import require_utf8
 from vocabtrim_core.errors import InputError
 
 SAMPLE = 50  # rows looked at to recognise a file
@@ -109,7 +109,7 @@ def _look_at(
     return kind, columns, head, recognise(columns, head)
 
 
-def look(path: Path) -> tuple[Format, tuple[str, ...], list[dict[str, Any]], Recognition]:
+def inspect_head(path: Path) -> tuple[Format, tuple[str, ...], list[dict[str, Any]], Recognition]:
     """The head of a file; the result is cached while size and modification time stay the same.
 
     Args:

@@ -27,7 +27,7 @@ UNSET = object()  # the value of a field that a form leaves out
 
 
 @dataclass(frozen=True, slots=True)
-class At:
+class ReadContext:
     """The context in which values are read.
 
     Attributes:
@@ -125,7 +125,7 @@ class Kind:
         text = self.show(value)
         return [f"{leaf.flag}={text}"] if text.startswith("-") else [leaf.flag, text]
 
-    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: ReadContext) -> Any:
         """Read the value of the option.
 
         Args:
@@ -139,7 +139,7 @@ class Kind:
         value = getattr(arguments, leaf.dest, None)
         return UNSET if value is None else self.resolve(value, at)
 
-    def resolve(self, value: Any, at: At) -> Any:
+    def resolve(self, value: Any, at: ReadContext) -> Any:
         """Turn an option's value into the field's, such as a file into its content.
 
         Args:
@@ -165,7 +165,7 @@ class Kind:
         """
         return {leaf.param: self.show(value)}
 
-    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: ReadContext) -> Any:
         """Read the value from the parameters of an address.
 
         Args:
@@ -192,7 +192,7 @@ class Kind:
         """
         return {leaf.widget: value}
 
-    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
+    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: ReadContext) -> Any:
         """Read the value from the values of widgets.
 
         Args:
@@ -374,7 +374,7 @@ def options_of(of: type) -> list[str]:
     return [name for leaf in leaves if leaf.kind for name in leaf.kind.dests(leaf)]
 
 
-def given(arguments: Namespace, of: type) -> bool:
+def has_any_option(arguments: Namespace, of: type) -> bool:
     """Tell whether any of a dataclass's own options is given.
 
     Args:
@@ -387,7 +387,7 @@ def given(arguments: Namespace, of: type) -> bool:
     return any(getattr(arguments, name, None) is not None for name in options_of(of))
 
 
-def refuse(arguments: Namespace, names: Sequence[str], why: str) -> None:
+def refuse_options(arguments: Namespace, names: Sequence[str], why: str) -> None:
     """Refuse options that contradict another one.
 
     Args:
@@ -427,7 +427,7 @@ def to_argv(
     return [word for kind, leaf, item in leaves for word in kind.argv(leaf, item, files or {})]
 
 
-def from_argv(of: type, arguments: Namespace, at: At, *names: str) -> dict[str, Any]:
+def from_argv(of: type, arguments: Namespace, at: ReadContext, *names: str) -> dict[str, Any]:
     """Read the fields of a dataclass that the options of a command line give.
 
     Args:
@@ -443,7 +443,7 @@ def from_argv(of: type, arguments: Namespace, at: At, *names: str) -> dict[str, 
     def read(kind: Kind, leaf: Leaf) -> Any:
         return kind.from_argv(leaf, arguments, at)
 
-    return _read(of, "flag", read, functools.partial(given, arguments), names)
+    return _read(of, "flag", read, functools.partial(has_any_option, arguments), names)
 
 
 # --- addresses and sessions ---------------------------------------------------------------------
@@ -465,7 +465,7 @@ def to_query(value: Any) -> dict[str, str]:
 
 
 def from_query(
-    of: type, query: Mapping[str, str], at: At, wrong: list[str] | None = None
+    of: type, query: Mapping[str, str], at: ReadContext, wrong: list[str] | None = None
 ) -> dict[str, Any]:
     """Read the fields of a dataclass that the parameters of an address give.
 
@@ -512,7 +512,7 @@ def to_session(value: Any) -> dict[str, Any]:
     return session
 
 
-def from_session(of: type, session: Mapping[str, Any], at: At) -> dict[str, Any]:
+def from_session(of: type, session: Mapping[str, Any], at: ReadContext) -> dict[str, Any]:
     """Read the fields of a dataclass that the values of widgets give.
 
     Args:

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import (
+from vocabtrim_core.figures.style import (
     LIGHT,
     Palette,
-    clear,
     layout,
     log_sizes,
     mark_size,
     size_axis,
+    translucent,
 )
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.calibration import CalibrationCheck
@@ -103,7 +103,7 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
         x=np.concatenate([info.k, info.k[::-1]]),
         y=np.concatenate([info.high, info.low[::-1]]),
         fill="toself",
-        fillcolor=clear(palette.accent, 0.18),
+        fillcolor=translucent(palette.accent, 0.18),
         line={"width": 0},
         mode="lines",
         name="Forecast from all sizes",

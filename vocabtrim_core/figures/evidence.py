@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, mark_size, size_axis
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, mark_size, size_axis, translucent
 from vocabtrim_core.forecast.concurrency import StreamGain
 from vocabtrim_core.forecast.evidence import Checked
 from vocabtrim_core.forecast.head_format import HeadBytes
@@ -52,7 +52,7 @@ def evidence_figure(rows: Sequence[Checked], palette: Palette = LIGHT) -> go.Fig
                 "symmetric": False,
                 "array": [100 * (band.high - band.middle) for band in bands],
                 "arrayminus": [100 * (band.middle - band.low) for band in bands],
-                "color": clear(colour, 0.45),
+                "color": translucent(colour, 0.45),
                 "thickness": 1.5,
                 "width": 0,
             },
@@ -98,7 +98,7 @@ def streams_figure(points: Sequence[StreamGain], palette: Palette = LIGHT) -> go
             *(100 * gain.low for _, gain in reversed(known)),
         ],
         fill="toself",
-        fillcolor=clear(palette.accent, 0.25),
+        fillcolor=translucent(palette.accent, 0.25),
         line={"width": 0},
         mode="lines",
         name="90 % band",

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_sizes, size_axis, translucent
 from vocabtrim_core.forecast.cycle_model import CycleRange, PaperCheck
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 
@@ -146,7 +146,7 @@ def acceptance_figure(info: AcceptanceInfo, palette: Palette = LIGHT) -> go.Figu
         x=np.concatenate([info.k, info.k[::-1]]),
         y=np.concatenate([info.high, info.low[::-1]]),
         fill="toself",
-        fillcolor=clear(palette.accent, 0.25),
+        fillcolor=translucent(palette.accent, 0.25),
         line={"width": 0},
         mode="lines",
         name="Acceptance length, 90 % band",
@@ -283,7 +283,7 @@ def paper_figure(checks: Sequence[PaperCheck], palette: Palette = LIGHT) -> go.F
         x=[*ends, *ends[::-1]],
         y=[ends[0] - 1, ends[1] - 1, ends[1] + 1, ends[0] + 1],
         fill="toself",
-        fillcolor=clear(palette.muted, 0.16),
+        fillcolor=translucent(palette.muted, 0.16),
         line={"width": 0},
         mode="lines",
         name="Within one point",

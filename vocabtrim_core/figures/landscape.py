@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, layout
 from vocabtrim_core.tradeoff import TradeOff
 
 CONTOURS = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000)  # sizes with a line of their own

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_sizes, size_axis, translucent
 from vocabtrim_core.serving.latency_probe import Probe
 
 
@@ -97,7 +97,7 @@ def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
         x=np.concatenate([k, k[::-1]]),
         y=np.concatenate([high, low[::-1]]),
         fill="toself",
-        fillcolor=clear(palette.accent, 0.2),
+        fillcolor=translucent(palette.accent, 0.2),
         line={"width": 0},
         mode="lines",
         showlegend=False,

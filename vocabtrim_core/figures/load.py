@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, translucent
 from vocabtrim_core.figures.throughput import (
     error_bars,
     interval_text,
@@ -184,7 +184,7 @@ def latency_figure(
             y=[label, label],
             mode="lines",
             hoverinfo="skip",
-            line={"color": clear(palette.accent, 0.35), "width": 8},
+            line={"color": translucent(palette.accent, 0.35), "width": 8},
             showlegend=False,
         )
     for name, symbol in (("p50", "circle"), ("mean", "diamond-open"), ("p95", "line-ns-open")):

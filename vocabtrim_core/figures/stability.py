@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, mark_size
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, mark_size, translucent
 from vocabtrim_core.generalization.uncertainty import Optimism
 
 
@@ -67,7 +67,7 @@ def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure
             x=np.concatenate([x, x[::-1]]),
             y=np.concatenate([ends[1], ends[0][::-1]]),
             fill="toself",
-            fillcolor=clear(palette.accent, opacity),
+            fillcolor=translucent(palette.accent, opacity),
             line={"width": 0},
             name=name,
             hoverinfo="skip",

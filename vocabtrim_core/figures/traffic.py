@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vocabtrim_core.coverage import HeldOut
-from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, translucent
 from vocabtrim_core.generalization.compare import TransferMatrix
 from vocabtrim_core.generalization.stability import HeldOutCoverage
 from vocabtrim_core.generalization.uncertainty import CoverageInterval
@@ -198,7 +198,10 @@ def matrix_figure(matrix: TransferMatrix, palette: Palette = LIGHT) -> go.Figure
             xgap=2,
             ygap=2,
             text=texts if labelled else None,
-            colorscale=[[0, clear(palette.accent, 0.04)], [1, clear(palette.accent, 0.55)]],
+            colorscale=[
+                [0, translucent(palette.accent, 0.04)],
+                [1, translucent(palette.accent, 0.55)],
+            ],
             texttemplate="%{text}" if labelled else None,
             textfont={"color": palette.ink},
             customdata=100 * matrix.unique,

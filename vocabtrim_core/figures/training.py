@@ -8,7 +8,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from vocabtrim_core.drafts.metrics import LENGTH, Metrics
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, layout
 
 HEIGHT = 270
 POSITION = "eval/per_position_acc/"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import JSON, Kind, json_of
-from vocabtrim_core.fields.leaf import At, Leaf
+from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.workspace.files import write_atomic
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Draft(Kind):
         words = ["--draft", name] if name else ["--draft-config", str(file)]
         return words if value.fusion_per_step else [*words, "--fusion-per-cycle"]
 
-    def from_argv(self, leaf: Leaf, arguments: Namespace, at: At) -> Any:
+    def from_argv(self, leaf: Leaf, arguments: Namespace, at: ReadContext) -> Any:
         """Read the named architecture, else the first preset with this V; notes go to stderr.
 
         Args:
@@ -205,7 +205,7 @@ class Draft(Kind):
             parameters["fusion"] = "false"
         return parameters if preset_name(value) else parameters | {"shape": JSON.show(value)}
 
-    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: At) -> Any:
+    def from_query(self, leaf: Leaf, query: Mapping[str, str], at: ReadContext) -> Any:
         """Read the architecture of an address: its shapes, its name, or the default for V.
 
         Args:
@@ -236,7 +236,7 @@ class Draft(Kind):
         """See `Kind.session`."""
         return {"draft": draft_name(value), "fusion": value.fusion_per_step}
 
-    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: At) -> Any:
+    def from_session(self, leaf: Leaf, session: Mapping[str, Any], at: ReadContext) -> Any:
         """See `Kind.from_session`."""
         from vocabtrim_core.draft_config import fitted
 
@@ -275,7 +275,7 @@ def draft_or_none(arguments: Namespace, vocab_size: int) -> DraftArchitecture | 
         InputError: The one that is named cannot be loaded.
     """
     try:
-        return DRAFT.from_argv(Leaf(), arguments, At(vocab_size))
+        return DRAFT.from_argv(Leaf(), arguments, ReadContext(vocab_size))
     except InputError:
         if arguments.draft or arguments.draft_config:
             raise

@@ -16,7 +16,7 @@ import msgspec
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields import leaf as codec
 from vocabtrim_core.fields.kinds import KEY, KEYS, TEXT, json_of
-from vocabtrim_core.fields.leaf import At, Leaf
+from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.selection.rules import NO_RULES, Rules
 from vocabtrim_core.selection_spec.counts_note import CountsNote, check_counts
@@ -151,7 +151,7 @@ class SelectionSpec:
         key = query.get("counts", "")
         if key != counts.key:
             raise InputError(f"The link is about the counts {key or '(none)'}, not {counts.key}.")
-        at = At(counts.vocab_size, counts)
+        at = ReadContext(counts.vocab_size, counts)
         spec = cls.make(counts, **codec.from_query(cls, query, at))
         if not spec.vocabulary_sha256.startswith(query.get("ids", "")):
             raise InputError(

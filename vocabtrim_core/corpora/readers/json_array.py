@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.compression import CHUNK, Stream, not_utf8, open_stream, peek
 from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.readers.json_lines import (
@@ -26,9 +27,8 @@ from vocabtrim_core.corpora.readers.json_lines import (
     not_object,
 )
 from vocabtrim_core.corpora.schema import ColumnMapping
+from vocabtrim_core.corpora.single_object import rows_inside
 from vocabtrim_core.corpora.skips import TOO_DEEP
-from vocabtrim_core.corpora.streams import CHUNK, Stream, not_utf8, open_stream, peek
-from vocabtrim_core.corpora.wrapped import rows_inside
 from vocabtrim_core.errors import InputError
 
 BRACKETS = re.compile(r'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)  # and whole texts

@@ -22,14 +22,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from vocabtrim_core.corpora.batches import Block, MessageBatch, Shard, UnusableError, place
-from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
-from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
-from vocabtrim_core.corpora.file_names import label_of
-from vocabtrim_core.corpora.fingerprint import scan
-from vocabtrim_core.corpora.parts import kind_in
-from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.skips import NOT_OBJECT, TOO_DEEP
-from vocabtrim_core.corpora.streams import (
+from vocabtrim_core.corpora.compression import (
     CHUNK,
     Stream,
     is_compressed,
@@ -37,7 +30,14 @@ from vocabtrim_core.corpora.streams import (
     open_stream,
     whole_lines,
 )
-from vocabtrim_core.corpora.unread import RICH, unread_keys
+from vocabtrim_core.corpora.content_parts import kind_in
+from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
+from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
+from vocabtrim_core.corpora.file_names import label_of
+from vocabtrim_core.corpora.fingerprint import scan
+from vocabtrim_core.corpora.schema import ColumnMapping
+from vocabtrim_core.corpora.skips import NOT_OBJECT, TOO_DEEP
+from vocabtrim_core.corpora.unread_keys import RICH, unread_keys
 from vocabtrim_core.errors import InputError
 
 LONGEST_LINE = 256 * 2**20

@@ -14,12 +14,12 @@ from pyarrow import ipc
 
 from vocabtrim_core import workspace
 from vocabtrim_core.corpora.batches import Block, Shard
+from vocabtrim_core.corpora.compression import CHUNK, CODECS, is_compressed, open_stream
 from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
 from vocabtrim_core.corpora.file_names import label_of
 from vocabtrim_core.corpora.fingerprint import scan
 from vocabtrim_core.corpora.readers.json_lines import PART_BLOCKS
 from vocabtrim_core.corpora.schema import ColumnMapping
-from vocabtrim_core.corpora.streams import CHUNK, CODECS, is_compressed, open_stream
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 

@@ -90,7 +90,7 @@ def size_axis(figure: go.Figure, vocab_size: int, title: str = "Draft vocabulary
     )
 
 
-def clear(colour: str, opacity: float) -> str:
+def translucent(colour: str, opacity: float) -> str:
     """Make a colour translucent.
 
     Args:

@@ -15,7 +15,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.files import read_raw
 from vocabtrim_core.mappings.raw import RawMapping
-from vocabtrim_core.mappings.tokenizer_identity import Origin
+from vocabtrim_core.mappings.tokenizer_identity import TokenizerIdentity
 from vocabtrim_core.vocabulary import DraftVocabulary
 
 OFFSET, ABSOLUTE = "offset", "absolute"
@@ -57,7 +57,7 @@ class ImportedMapping:
     ids: np.ndarray
     vocabulary: DraftVocabulary
     checks: tuple[MappingCheck, ...]
-    origin: Origin | None = None
+    origin: TokenizerIdentity | None = None
     about: str = ""
 
     @property
@@ -98,7 +98,7 @@ def import_mapping(path: str | Path, vocab_size: int | None = None) -> ImportedM
     )
 
 
-def import_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
+def import_mapping_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
     """Read and check a mapping that is used with the given counts.
 
     Args:
@@ -117,8 +117,8 @@ def import_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
     return mapping
 
 
-def sound_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
-    """Read a mapping like `import_for`, and refuse one that failed a check.
+def valid_mapping_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
+    """Read a mapping like `import_mapping_for`, and refuse one that failed a check.
 
     Args:
         path: The file or folder.
@@ -128,9 +128,9 @@ def sound_for(path: str | Path, counts: TokenCounts) -> ImportedMapping:
         A mapping without problems.
 
     Raises:
-        InputError: As `import_for`, and when a check failed; the message is the first problem.
+        InputError: As `import_mapping_for`, and when a check failed, with the first problem.
     """
-    mapping = import_for(path, counts)
+    mapping = import_mapping_for(path, counts)
     if not mapping.valid:
         raise InputError(f"{path} is not sound: {mapping.problems[0]}")
     return mapping
