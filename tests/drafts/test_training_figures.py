@@ -28,12 +28,15 @@ def logged(steps: int, top: float) -> list[Metrics]:
 
 
 @pytest.fixture
-def courses() -> list[figures.Course]:
-    return [figures.course(700, 700, 8, logged(8, 0.9)), figures.course(100, 700, 8, [])]
+def runs() -> list[figures.TrainingCurves]:
+    return [
+        figures.training_curves(700, 700, 8, logged(8, 0.9)),
+        figures.training_curves(100, 700, 8, []),
+    ]
 
 
-def test_curves_are_the_log(courses) -> None:
-    full, waiting = courses
+def test_curves_are_the_log(runs) -> None:
+    full, waiting = runs
     assert full.full
     assert not waiting.full
     assert [step for step, _ in full.loss] == list(range(1, 9))
@@ -45,8 +48,8 @@ def test_curves_are_the_log(courses) -> None:
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_the_best_checkpoint_is_ringed_and_sizes_keep_their_colour(courses, palette) -> None:
-    both = [courses[0], figures.course(100, 700, 8, logged(6, 0.7))]
+def test_the_best_checkpoint_is_ringed_and_sizes_keep_their_colour(runs, palette) -> None:
+    both = [runs[0], figures.training_curves(100, 700, 8, logged(6, 0.7))]
     figure = figures.acceptance_figure(both, palette)
     lines = [trace for trace in figure.data if trace.name]
     rings = [trace for trace in figure.data if not trace.name]
@@ -59,8 +62,8 @@ def test_the_best_checkpoint_is_ringed_and_sizes_keep_their_colour(courses, pale
     assert figure.layout.yaxis.range[1] > 1.9
 
 
-def test_every_size_has_its_place_from_the_start(courses) -> None:
-    figure = figures.accuracy_figure(courses)
+def test_every_size_has_its_place_from_the_start(runs) -> None:
+    figure = figures.accuracy_figure(runs)
     titles = [note.text for note in figure.layout.annotations]
     assert titles[:2] == ["k = 700 (full)", "k = 100"]
     assert {trace.xaxis for trace in figure.data} == {"x", "x2"}
@@ -68,6 +71,6 @@ def test_every_size_has_its_place_from_the_start(courses) -> None:
 
 
 @pytest.mark.parametrize("name", ["acceptance", "loss", "accuracy", "rate", "speed"])
-def test_nothing_logged_yet_draws_an_empty_frame(courses, name) -> None:
-    figure = getattr(figures, f"{name}_figure")(courses[1:])
+def test_nothing_logged_yet_draws_an_empty_frame(runs, name) -> None:
+    figure = getattr(figures, f"{name}_figure")(runs[1:])
     assert figure.layout.height == figures.HEIGHT

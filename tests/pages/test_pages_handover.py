@@ -105,10 +105,12 @@ def test_pins_and_note_go_into_the_choice(counted):
 def test_downloads_are_what_the_library_makes(counted, other):
     from pages.ui.handover.downloads import packed
     from vocabtrim_core.report.charts import figures
-    from vocabtrim_core.report.data import gather
-    from vocabtrim_core.report.inputs import Material
+    from vocabtrim_core.report.data import report_data
+    from vocabtrim_core.report.inputs import ReportInputs
 
-    facts = gather(Material(counted, SelectionSpec.make(counted, Settings(SHAPE)), [other]))
+    facts = report_data(
+        ReportInputs(counted, SelectionSpec.make(counted, Settings(SHAPE)), [other])
+    )
     content = packed(figures(facts), "svg", "figures-1")
     names = zipfile.ZipFile(io.BytesIO(content)).namelist()
     assert set(names) == {f"figures-1/{name}.svg" for name in figures(facts)}

@@ -15,7 +15,7 @@ from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.figures.style import DARK, LIGHT
 from vocabtrim_core.figures.tuning import tuning_figure, tuning_info
 from vocabtrim_core.forecast.paper import RESULTS
-from vocabtrim_core.report.measured import summary_rows, take_along
+from vocabtrim_core.report.measured import measurement_files, summary_rows
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.paper_comparison import compare_with_paper, paper_result
 from vocabtrim_core.serving.statistics import compare, interval, paired_ratio
@@ -207,7 +207,7 @@ def test_runs_are_paired_by_index_even_where_some_failed():
 
 def test_files_hold_every_run_and_the_measurement_itself():
     found = made(prompts="=cmd()", toy=True)
-    files = take_along([found], 1)
+    files = measurement_files([found], 1)
     runs = numbers(files["runs.csv"].decode())
     assert len(runs) == len(found.runs)
     assert float(runs[0]["tokens_per_s"]) == found.runs[0].throughput
@@ -223,7 +223,7 @@ def test_files_hold_every_run_and_the_measurement_itself():
 def test_a_failed_run_keeps_its_reason_and_no_rate():
     found = made(runs=1)
     failed = replace(found.runs[0], error="the server died")
-    files = take_along([replace(found, runs=(failed, *found.runs[1:]))], 1)
+    files = measurement_files([replace(found, runs=(failed, *found.runs[1:]))], 1)
     first = numbers(files["runs.csv"].decode())[0]
     assert (first["tokens_per_s"], first["error"]) == ("", "the server died")
     rows = numbers(files["summary.csv"].decode())

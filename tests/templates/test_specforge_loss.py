@@ -10,7 +10,7 @@ import warnings
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, parser_messages, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -24,9 +24,9 @@ from vocabtrim_core.templates.specforge_loss import (
     compare_loss,
     loss_spans,
     matching_templates,
+    parser_messages,
     subtract_spans,
 )
-from vocabtrim_core.templates.specforge_loss import parser_messages as given_by
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
 
@@ -99,7 +99,7 @@ def texts(entry: SpecForgeTemplate) -> st.SearchStrategy[str]:
 
 @pytest.mark.parametrize("entry", TEMPLATES, ids=lambda e: e.name)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@parser_messages(data=st.data())
+@given(data=st.data())
 def test_loss_is_what_the_parser_of_the_trainer_masks(specforge, bytes_tokenizer, entry, data):
     text = data.draw(texts(entry))
     parser = parser_of(specforge, bytes_tokenizer, entry.name)
@@ -112,7 +112,7 @@ def test_loss_is_what_the_parser_of_the_trainer_masks(specforge, bytes_tokenizer
     assert counted == [bool(m) for m in mask]
 
 
-@parser_messages(
+@given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))),
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))),
 )
@@ -146,7 +146,7 @@ MESSAGES = st.one_of(
 
 @pytest.mark.parametrize("name", ["qwen", "qwen3-thinking", "qwen3.5", "glm-5.2"])
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@parser_messages(messages=st.lists(MESSAGES, min_size=1, max_size=6))
+@given(messages=st.lists(MESSAGES, min_size=1, max_size=6))
 def test_messages_are_what_the_parser_gives_to_the_template(
     specforge, bytes_tokenizer, name, messages
 ):
@@ -163,7 +163,7 @@ def test_messages_are_what_the_parser_gives_to_the_template(
         with suppress(IndexError):  # where nothing is left of the conversation
             parser.parse(copy.deepcopy(messages), 1 << 16)
     own_prompt = messages[0]["role"] != "system" and BY_NAME[name].prompts
-    chat, said = given_by(messages, BY_NAME[name])
+    chat, said = parser_messages(messages, BY_NAME[name])
     assert chat == (seen[1:] if own_prompt else seen)
     assert bool(said) == (len(chat) < len(messages))
 
@@ -178,10 +178,10 @@ def test_harmony_takes_other_roles_only(specforge, bytes_tokenizer):
         except ValueError:
             taken = False
         if taken:
-            assert given_by(messages, BY_NAME["gpt-oss"]) == (messages, ())
+            assert parser_messages(messages, BY_NAME["gpt-oss"]) == (messages, ())
         else:
             with pytest.raises(InputError, match=f"has no role {role} and stops"):
-                given_by(messages, BY_NAME["gpt-oss"])
+                parser_messages(messages, BY_NAME["gpt-oss"])
 
 
 # --- templates -----------------------------------------------------------------------------------

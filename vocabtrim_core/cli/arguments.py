@@ -155,7 +155,7 @@ def choice_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
+def selection_from(arguments: argparse.Namespace, counts: TokenCounts) -> SelectionSpec:
     """Read the saved choice that the command line names, or make the one that its options describe.
 
     Args:

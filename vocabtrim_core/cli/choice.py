@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from vocabtrim_core.cli.arguments import chosen, shared, spec_arguments
-from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.arguments import selection_from, shared, spec_arguments
+from vocabtrim_core.cli.command import Command, Result, named_values
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
         if arguments.out is None:
             raise InputError("`choice save` needs --out, the choice.json to write.")
         counts = find_counts(arguments.what)
-        choice = chosen(arguments, counts)
+        choice = selection_from(arguments, counts)
         choice.save(arguments.out)
     else:
         choice = SelectionSpec.load(arguments.what)
@@ -56,7 +56,7 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _choice_text(result: Result) -> str:
-    return facts(
+    return named_values(
         result,
         "k",
         "coverage",

@@ -61,7 +61,7 @@ def table(rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def facts(result: Result, *names: str) -> str:
+def named_values(result: Result, *names: str) -> str:
     """Write the named values of a result, one per line.
 
     Args:
@@ -71,11 +71,13 @@ def facts(result: Result, *names: str) -> str:
     Returns:
         Lines of text.
     """
-    rows = [(name.replace("_", " "), result[name]) for name in names if _said(result.get(name))]
+    rows = [
+        (name.replace("_", " "), result[name]) for name in names if _is_filled(result.get(name))
+    ]
     return table([(f"{name}:", _cell(value)) for name, value in rows])
 
 
-def _said(value: object) -> bool:
+def _is_filled(value: object) -> bool:
     return value is not None and value != "" and value != []
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import check_shares, integer, settings_arguments, shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.cli.resolve import comparable_counts, tokenizer_argument, tokenizer_or_none
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _compare_text(result: Result) -> str:
     ]
     lines = [table([head, *rows])]
     for mapping in result["mappings"]:
-        text = facts(mapping, "kind", "stored_as", "tokenizer", "problems")
+        text = named_values(mapping, "kind", "stored_as", "tokenizer", "problems")
         for name in ("gained", "lost"):
             tokens = ", ".join(
                 repr(token.get("token", token["id"])) for token in mapping[f"{name}_tokens"]

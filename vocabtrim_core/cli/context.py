@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import integer, shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
     corpus_of,
@@ -72,18 +72,18 @@ def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
     options = from_argv(
         CountConfig, arguments, ReadContext(), "rule", "reasoning", "last_turn_only"
     )
-    recipe = CountConfig(tokenizer, template, **options)
+    config = CountConfig(tokenizer, template, **options)
     corpus = corpus_of(arguments, progress)
     sample = sample_conversations(
-        corpus, recipe, arguments.conversations, seed=arguments.seed, progress=progress
+        corpus, config, arguments.conversations, seed=arguments.seed, progress=progress
     )
-    reuse = context_reuse(encode_marked(sample.readings, recipe, progress), vocabulary.t2d)
+    reuse = context_reuse(encode_marked(sample.readings, config, progress), vocabulary.t2d)
     curve = context_reuse_info(reuse)
     return {
         "corpus": corpus.name,
         "tokenizer": tokenizer.name,
         "template": template.name,
-        "rule": recipe.rule,
+        "rule": config.rule,
         "k": len(vocabulary),
         "vocab_size": vocabulary.vocab_size,
         "conversations": reuse.conversations,
@@ -181,7 +181,7 @@ def _expected(arguments: argparse.Namespace, coverages: list[float]) -> list[Len
 def _text(result: Result) -> str:
     drawn = "all" if result["complete"] else f"drawn at random from {result['available']:,}"
     lines = [
-        facts(result, "corpus", "tokenizer", "template", "rule"),
+        named_values(result, "corpus", "tokenizer", "template", "rule"),
         f"{result['k']:,} of {result['vocab_size']:,} tokens are kept. In "
         f"{result['conversations']:,} conversations ({drawn}) they cover "
         f"{percent(result['coverage'], 2)}: "

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import integer, shared
-from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.command import Command, Result, named_values
 from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
     corpus_of,
@@ -73,8 +73,8 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     options = from_argv(CountConfig, arguments, ReadContext())
-    recipe = CountConfig(tokenizer, template, **options)
-    cached = not arguments.fresh and bool(cache.find(recipe.key(corpus.fingerprint()), corpus))
+    config = CountConfig(tokenizer, template, **options)
+    cached = not arguments.fresh and bool(cache.find(config.key(corpus.fingerprint()), corpus))
     counts = count(
         corpus,
         tokenizer,
@@ -163,7 +163,7 @@ def totals(counts: TokenCounts) -> Result:
 
 
 def _counts_text(result: Result) -> str:
-    text = facts(
+    text = named_values(
         result,
         "tokens",
         "distinct",

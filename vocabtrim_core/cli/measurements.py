@@ -100,11 +100,11 @@ def _export(measurement: Measurement, out: Path | None) -> str:
         raise InputError("`measurements export` needs --out, a .json file or a folder.")
     if out.suffix == ".json":
         return str(write_atomic(out, measurement.encoded()))
-    from vocabtrim_core.report.measured import take_along
+    from vocabtrim_core.report.measured import measurement_files
     from vocabtrim_core.workspace.files import new_folder
 
     with new_folder(out) as folder:
-        for name, content in take_along([measurement], measurement.concurrencies[0]).items():
+        for name, content in measurement_files([measurement], measurement.concurrencies[0]).items():
             (folder / name).write_bytes(content)
     return str(out)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -122,7 +122,7 @@ def _command(arguments: argparse.Namespace) -> str:
 
 def _slice_text(result: Result) -> str:
     lines = [
-        facts(
+        named_values(
             result,
             "k",
             "rows_before",
@@ -197,7 +197,7 @@ def _inspect_text(result: Result) -> str:
         "mapping",
         "layers",
     )
-    lines = [facts(result, *names)]
+    lines = [named_values(result, *names)]
     if checks := result.get("checked"):
         lines.append(table([(check, "") for check in checks]))
     return "\n".join([*lines, "sound"])

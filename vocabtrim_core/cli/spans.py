@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import integer
-from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.command import Command, Result, named_values
 from vocabtrim_core.cli.corpus_options import (
     corpus_arguments,
     corpus_of,
@@ -141,7 +141,7 @@ def marked(text: str, spans: Sequence[Sequence[int]]) -> str:
 
 
 def _text(result: Result) -> str:
-    lines = [facts(result, "tokenizer", "template", "rule", "span_end", "specforge")]
+    lines = [named_values(result, "tokenizer", "template", "rule", "span_end", "specforge")]
     for conversation in result["conversations"]:
         lines += ["", f"{conversation['title']}: counted between {OPEN} and {CLOSE}"]
         lines += (

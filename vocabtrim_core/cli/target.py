@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import settings_arguments, shared
-from vocabtrim_core.cli.command import Command, Result, facts
+from vocabtrim_core.cli.command import Command, Result, named_values
 from vocabtrim_core.cli.train_options import (
     conversations,
     data_arguments,
-    target_and_recipe,
+    target_and_config,
 )
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv
@@ -93,7 +93,7 @@ def _regenerate_arguments(parser: argparse.ArgumentParser) -> None:
 def answerer(
     by: str,
     target: Any,
-    recipe: Any,
+    config: Any,
     sampling: Sampling,
     *,
     api: str = "openai",
@@ -122,10 +122,10 @@ def answerer(
 
     if by == "local":
         return LocalAnswerer(
-            target, recipe.tokenizer, recipe.template, sampling, choose_device("auto"), concurrency
+            target, config.tokenizer, config.template, sampling, choose_device("auto"), concurrency
         )
     if by.startswith(("http://", "https://")):
-        return ServerAnswerer(by, sampling, concurrency, api, model, recipe.template)
+        return ServerAnswerer(by, sampling, concurrency, api, model, config.template)
     raise InputError(f"Answers come from local or from an http(s) URL, not from {by!r}.")
 
 
@@ -137,12 +137,12 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"concurrency must be at least 1, but it is {arguments.concurrency}.")
     if arguments.out.suffix != ".jsonl":
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
-    target, recipe = target_and_recipe(arguments, limit=False)
+    target, config = target_and_config(arguments, limit=False)
     sampling = Sampling(**from_argv(Sampling, arguments, ReadContext()))
     answerer_ = answerer(
         arguments.by,
         target,
-        recipe,
+        config,
         sampling,
         api=arguments.api,
         model=arguments.model,
@@ -160,13 +160,13 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
 
         new_corpus = regenerated.corpus()
         result["alignment"] = align(
-            corpus, new_corpus, recipe, target, alpha=arguments.alpha, progress=progress
+            corpus, new_corpus, config, target, alpha=arguments.alpha, progress=progress
         ).json()
     return result
 
 
 def _regenerate_text(result: Result) -> str:
-    lines = [facts(result, "out", "conversations", "answers")]
+    lines = [named_values(result, "out", "conversations", "answers")]
     return "\n".join(
         [*lines, *([result["alignment"]["sentence"]] if "alignment" in result else [])]
     )
@@ -178,7 +178,7 @@ COMMANDS = (
         "train a toy target on the demo conversations, to try the whole loop without downloads",
         _demo,
         _demo_arguments,
-        lambda r: facts(
+        lambda r: named_values(
             r,
             "label",
             "folder",

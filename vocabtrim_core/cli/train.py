@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.cli.train_options import (
     capture_arguments,
     conversations,
@@ -19,7 +19,7 @@ from vocabtrim_core.cli.train_options import (
     max_tokens,
     plan,
     size,
-    target_and_recipe,
+    target_and_config,
     train_arguments,
 )
 from vocabtrim_core.errors import InputError
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
-    target, recipe = target_and_recipe(arguments)
+    target, config = target_and_config(arguments)
     features = capture(
         target,
         conversations(arguments, progress),
-        recipe,
+        config,
         device=arguments.device,
         max_tokens=max_tokens(arguments, target),
         held_out=held_out(arguments),
@@ -77,10 +77,10 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
 
     if not arguments.check:
         _make_demo_target(arguments, progress)
-    target, recipe = target_and_recipe(arguments)
+    target, config = target_and_config(arguments)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
-    regenerate, regenerated_by = _regeneration(arguments, target, recipe)
+    regenerate, regenerated_by = _regeneration(arguments, target, config)
     counts = find_counts(arguments.counts) if arguments.counts else None
     options = from_argv(TrainingRequest, arguments, ReadContext())
     options |= {"max_tokens": max_tokens(arguments, target), "held_out": held_out(arguments)}
@@ -90,7 +90,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     return TrainingRequest(
         target=target,
         corpus=conversations(arguments, progress),
-        recipe=recipe,
+        recipe=config,
         ks=[size(text, target.vocab_size) for text in arguments.ks],
         plan=plan(arguments, target),
         deployment=deployment(arguments, trainer),
@@ -114,7 +114,7 @@ def _make_demo_target(arguments: argparse.Namespace, progress: Progress) -> None
 
 
 def _regeneration(
-    arguments: argparse.Namespace, target: Target, recipe: CountConfig
+    arguments: argparse.Namespace, target: Target, config: CountConfig
 ) -> tuple[Callable[[Path, Any], Corpus] | None, str]:
     if not arguments.regenerate:
         return None, ""
@@ -126,7 +126,7 @@ def _regeneration(
 
     def run(out: Path, progress: Any) -> Corpus:
         corpus = conversations(arguments, progress)
-        answerer_ = answerer(arguments.regenerate, target, recipe, sampling)
+        answerer_ = answerer(arguments.regenerate, target, config, sampling)
         return regenerate(corpus, answerer_, sampling, out, progress=progress).corpus()
 
     return run, f"{arguments.regenerate} at temperature {arguments.temperature:g}"
@@ -174,7 +174,7 @@ def _servers(text: str) -> Any:
 
 def _train_text(result: Result) -> str:
     if result.get("check"):
-        words = facts(
+        words = named_values(
             result,
             "conversations",
             "tokens",
@@ -274,7 +274,7 @@ COMMANDS = (
         "capture the target's hidden states, once for every draft that is trained on them",
         _capture,
         capture_arguments,
-        lambda r: facts(
+        lambda r: named_values(
             r,
             "key",
             "target",

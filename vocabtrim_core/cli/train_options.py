@@ -68,7 +68,7 @@ def capture_arguments(parser: argparse.ArgumentParser) -> None:
     shared(group, "--device")
 
 
-def target_and_recipe(
+def target_and_config(
     arguments: argparse.Namespace, *, limit: bool = True
 ) -> tuple[Target, CountConfig]:
     """Load the target with its tokenizer and chat template.

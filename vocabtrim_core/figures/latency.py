@@ -11,7 +11,7 @@ from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_sizes, size
 from vocabtrim_core.serving.latency_probe import Probe
 
 
-class LatencyInfo(NamedTuple):
+class StepLatencyInfo(NamedTuple):
     """Times of one batch size in seconds. The predictions pass through the time at the largest k.
 
     Attributes:
@@ -31,7 +31,7 @@ class LatencyInfo(NamedTuple):
     moved: np.ndarray
 
 
-def latency_info(probe: Probe, batch: int) -> LatencyInfo:
+def latency_info(probe: Probe, batch: int) -> StepLatencyInfo:
     """Gather the rows of a batch size and both predictions.
 
     Args:
@@ -44,7 +44,7 @@ def latency_info(probe: Probe, batch: int) -> LatencyInfo:
     rows = probe.at(batch)
     full, shape = rows[-1], probe.architecture
     sizes = log_sizes(full.k, *(row.k for row in rows))
-    return LatencyInfo(
+    return StepLatencyInfo(
         batch,
         f"{probe.device}, {probe.dtype}",
         np.array(
@@ -68,7 +68,7 @@ def latency_info(probe: Probe, batch: int) -> LatencyInfo:
     )
 
 
-def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
+def latency_figure(info: StepLatencyInfo, palette: Palette = LIGHT) -> go.Figure:
     """Draw the measured step with intervals, and the two predictions as lines.
 
     Args:
@@ -132,7 +132,7 @@ def latency_figure(info: LatencyInfo, palette: Palette = LIGHT) -> go.Figure:
     return figure
 
 
-def latency_alt(info: LatencyInfo) -> str:
+def latency_alt(info: StepLatencyInfo) -> str:
     """Describe the figure for those who cannot see it.
 
     Args:

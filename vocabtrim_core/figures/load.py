@@ -132,7 +132,7 @@ class LatencyRow(NamedTuple):
     first: Latency | None
 
 
-class LatencyInfo(NamedTuple):
+class RequestLatencyInfo(NamedTuple):
     """Times of a request.
 
     Attributes:
@@ -144,7 +144,7 @@ class LatencyInfo(NamedTuple):
     toy: str
 
 
-def latency_info(measurement: Measurement, concurrency: int) -> LatencyInfo:
+def latency_info(measurement: Measurement, concurrency: int) -> RequestLatencyInfo:
     """Gather the configurations whose requests were timed.
 
     Args:
@@ -159,11 +159,11 @@ def latency_info(measurement: Measurement, concurrency: int) -> LatencyInfo:
         for row, kind in rows_of(measurement, concurrency)
         if row.latency or row.first_token
     ]
-    return LatencyInfo(tuple(rows), toy_of([measurement]))
+    return RequestLatencyInfo(tuple(rows), toy_of([measurement]))
 
 
 def latency_figure(
-    info: LatencyInfo, palette: Palette = LIGHT, *, first_token: bool = False
+    info: RequestLatencyInfo, palette: Palette = LIGHT, *, first_token: bool = False
 ) -> go.Figure:
     """Draw median, mean and 95th percentile of the requests' times.
 

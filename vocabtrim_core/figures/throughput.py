@@ -284,7 +284,7 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
 # --- gain over a baseline -----------------------------------------------------------------------
 
 
-class Gain(NamedTuple):
+class MeasuredGain(NamedTuple):
     """Throughput of a configuration relative to the baseline.
 
     Attributes:
@@ -309,7 +309,7 @@ class GainInfo(NamedTuple):
         toy: Suffix of the axis title where the target is a toy, else "".
     """
 
-    gains: tuple[Gain, ...]
+    gains: tuple[MeasuredGain, ...]
     baseline: str
     toy: str
 
@@ -330,7 +330,7 @@ def gain_info(measurements: Sequence[Measurement], baseline: str, concurrency: i
         name = baseline_name(measurement, baseline)
         for row, kind in rows_of(measurement, concurrency):
             if kind != NONE and (against := row.ratios.get(name)):
-                gains.append(Gain(where, row.label, against.ratio, against.distinguishable))
+                gains.append(MeasuredGain(where, row.label, against.ratio, against.distinguishable))
     return GainInfo(tuple(gains), baseline, toy_of(measurements))
 
 

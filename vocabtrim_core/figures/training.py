@@ -15,7 +15,7 @@ POSITION = "eval/per_position_acc/"
 SECONDS = "perf/optimizer_step_time_s"
 
 
-class Course(NamedTuple):
+class TrainingCurves(NamedTuple):
     """The curves of the training of one k, each as (step, value).
 
     Attributes:
@@ -46,7 +46,9 @@ class Course(NamedTuple):
         return f"k = {self.k:,}" + (" (full)" if self.full else "")
 
 
-def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Course:
+def training_curves(
+    k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]
+) -> TrainingCurves:
     """Read the curves from the log of one training.
 
     Args:
@@ -70,7 +72,7 @@ def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Co
     positions = sorted(
         {int(n.removeprefix(POSITION)) for m in logged for n in m.values if n.startswith(POSITION)}
     )
-    return Course(
+    return TrainingCurves(
         k,
         k == vocab_size,
         steps,
@@ -83,7 +85,7 @@ def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Co
     )
 
 
-def colours(courses: Sequence[Course], palette: Palette) -> list[str]:
+def colours(runs: Sequence[TrainingCurves], palette: Palette) -> list[str]:
     """Assign a colour to each training, the same in every figure.
 
     Args:
@@ -93,11 +95,11 @@ def colours(courses: Sequence[Course], palette: Palette) -> list[str]:
     Returns:
         A colour per training; ink for the full vocabulary.
     """
-    shades = iter(palette.series * len(courses))
-    return [palette.ink if line.full else next(shades) for line in courses]
+    shades = iter(palette.series * len(runs))
+    return [palette.ink if line.full else next(shades) for line in runs]
 
 
-def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def acceptance_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw the acceptance length on held-out conversations; 1 is that of no draft.
 
     Args:
@@ -107,8 +109,8 @@ def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go
     Returns:
         The figure.
     """
-    figure = _lines(courses, lambda c: c.length, "%{y:.3f} tokens per cycle", palette, marks=True)
-    for line, colour in zip(courses, colours(courses, palette), strict=True):
+    figure = _lines(runs, lambda c: c.length, "%{y:.3f} tokens per cycle", palette, marks=True)
+    for line, colour in zip(runs, colours(runs, palette), strict=True):
         if line.length:
             step, value = max(line.length, key=lambda point: point[1])
             figure.add_scatter(
@@ -124,12 +126,12 @@ def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go
                 },
             )
     figure.add_hline(y=1, line={"color": palette.muted, "dash": "dot", "width": 1})
-    top = max((v for c in courses for _, v in c.length), default=1.5)
+    top = max((v for c in runs for _, v in c.length), default=1.5)
     figure.update_yaxes(title_text="Tokens per cycle", range=[0.95, 1 + 1.15 * max(top - 1, 0.2)])
     return figure
 
 
-def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def loss_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw the loss as SpecForge weighs draft positions: single steps, faint, and held-out.
 
     Args:
@@ -139,8 +141,8 @@ def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figur
     Returns:
         The figure.
     """
-    figure = _lines(courses, lambda c: c.held_out, "held-out loss %{y:.4f}", palette, marks=True)
-    for line, colour in zip(courses, colours(courses, palette), strict=True):
+    figure = _lines(runs, lambda c: c.held_out, "held-out loss %{y:.4f}", palette, marks=True)
+    for line, colour in zip(runs, colours(runs, palette), strict=True):
         figure.add_scatter(
             x=[step for step, _ in line.loss],
             y=[value for _, value in line.loss],
@@ -155,7 +157,7 @@ def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figur
     return figure
 
 
-def rate_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def rate_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw the learning rate, which usually is the same for every k.
 
     Args:
@@ -165,12 +167,12 @@ def rate_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figur
     Returns:
         The figure.
     """
-    figure = _lines(courses, lambda c: c.rate, "learning rate %{y:.2e}", palette)
+    figure = _lines(runs, lambda c: c.rate, "learning rate %{y:.2e}", palette)
     figure.update_yaxes(title_text="Learning rate", rangemode="tozero", exponentformat="e")
     return figure
 
 
-def speed_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def speed_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw optimizer steps per second.
 
     Args:
@@ -180,12 +182,12 @@ def speed_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figu
     Returns:
         The figure.
     """
-    figure = _lines(courses, lambda c: c.speed, "%{y:.2f} steps/s", palette)
+    figure = _lines(runs, lambda c: c.speed, "%{y:.2f} steps/s", palette)
     figure.update_yaxes(title_text="Steps per second", rangemode="tozero")
     return figure
 
 
-def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
+def accuracy_figure(runs: Sequence[TrainingCurves], palette: Palette = LIGHT) -> go.Figure:
     """Draw held-out accuracy by draft position, the sizes side by side on one scale.
 
     Args:
@@ -197,17 +199,15 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
     """
     from plotly.subplots import make_subplots
 
-    width = max(len(courses), 1)
+    width = max(len(runs), 1)
     figure = make_subplots(
         1,
         width,
         shared_yaxes=True,
         horizontal_spacing=0.03,
-        subplot_titles=[line.name for line in courses],
+        subplot_titles=[line.name for line in runs],
     )
-    for column, (line, colour) in enumerate(
-        zip(courses, colours(courses, palette), strict=True), 1
-    ):
+    for column, (line, colour) in enumerate(zip(runs, colours(runs, palette), strict=True), 1):
         if not line.accuracy:  # an empty frame keeps the place of this size
             figure.add_scatter(x=[None], y=[None], showlegend=False, row=1, col=column)
         for i, points in enumerate(line.accuracy):
@@ -238,7 +238,7 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
             )
     layout(figure, palette, height=HEIGHT)
     figure.update_annotations(font_color=palette.ink)
-    for column, line in enumerate(courses, 1):
+    for column, line in enumerate(runs, 1):
         figure.update_xaxes(range=[0, 1.08 * line.steps], title_text="Step", col=column)
     figure.update_yaxes(title_text="Correct", ticksuffix="%", rangemode="tozero", col=1)
     figure.update_yaxes(ticksuffix="%", rangemode="tozero")
@@ -256,8 +256,8 @@ def _apart(curves: Sequence[tuple[tuple[int, float], ...]]) -> dict[int, float]:
 
 
 def _lines(
-    courses: Sequence[Course],
-    pick: Callable[[Course], tuple[tuple[int, float], ...]],
+    runs: Sequence[TrainingCurves],
+    pick: Callable[[TrainingCurves], tuple[tuple[int, float], ...]],
     hover: str,
     palette: Palette,
     *,
@@ -265,7 +265,7 @@ def _lines(
 ) -> go.Figure:
     """One line per k over the steps."""
     figure = go.Figure()
-    for line, colour in zip(courses, colours(courses, palette), strict=True):
+    for line, colour in zip(runs, colours(runs, palette), strict=True):
         points = pick(line)
         figure.add_scatter(
             x=[step for step, _ in points],
@@ -277,6 +277,6 @@ def _lines(
             hovertemplate=f"<b>{line.name}</b>, step %{{x}}<br>{hover}<extra></extra>",
         )
     layout(figure, palette, height=HEIGHT)
-    steps = max((line.steps for line in courses), default=1)
+    steps = max((line.steps for line in runs), default=1)
     figure.update_xaxes(title_text="Step", range=[0, 1.02 * steps])
     return figure

@@ -1,4 +1,4 @@
-"""The figures of a report, each a pure function from facts to SVG text."""
+"""The figures of a report, each a pure function from data to SVG text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from vocabtrim_core.coverage import sampled
 from vocabtrim_core.palette import LIGHT
-from vocabtrim_core.report.data import Facts, Option
+from vocabtrim_core.report.data import Option, ReportData
 from vocabtrim_core.report.dot_plot import elsewhere, measured
 from vocabtrim_core.report.svg import (
     ACCENT,
@@ -33,33 +33,33 @@ PARTS = LIGHT.parts  # fusion, attention, feed-forward, head
 SMALLEST = 100  # smallest size drawn; published drafts keep far more
 
 
-def _size_scale(facts: Facts) -> Scale:
-    low = min(SMALLEST, facts.options[0].k)
-    return Scale(low, facts.full.k, LEFT, WIDTH - RIGHT, log=True)
+def _size_scale(data: ReportData) -> Scale:
+    low = min(SMALLEST, data.options[0].k)
+    return Scale(low, data.full.k, LEFT, WIDTH - RIGHT, log=True)
 
 
-def _by_importance(facts: Facts) -> list[Option]:
-    return sorted(facts.options, key=lambda o: (not o.chosen, o is not facts.full, o.k))
+def _by_importance(data: ReportData) -> list[Option]:
+    return sorted(data.options, key=lambda o: (not o.chosen, o is not data.full, o.k))
 
 
 # --- coverage, cost and utility over k ----------------------------------------------------------
 
 
-def curve(facts: Facts) -> str:
+def curve(data: ReportData) -> str:
     """Draw coverage, FLOPs saved and utility over the sizes; those of the table are marked.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
     """
     sheet = Sheet(320, "Coverage, draft FLOPs saved and utility against draft vocabulary size")
-    x, y = _size_scale(facts), Scale(0, 100, 276, 44)
-    tradeoff, chosen = facts.opened.tradeoff, facts.chosen
+    x, y = _size_scale(data), Scale(0, 100, 276, 44)
+    tradeoff, chosen = data.opened.tradeoff, data.chosen
     sheet.y_axis(y, LEFT, x.stop, "Share", percents)
     sheet.x_axis(x, y.start, y.stop, "Draft vocabulary size k, tokens (log scale)", thousands)
-    ks = sampled(int(x.low), facts.full.k, *(o.k for o in facts.options))
+    ks = sampled(int(x.low), data.full.k, *(o.k for o in data.options))
     lines = (
         ("Utility", tradeoff.utility, INK, 1.2, "4 3"),
         ("FLOPs saved", tradeoff.latency_reduction, MUTED, 2, ""),
@@ -88,7 +88,7 @@ def curve(facts: Facts) -> str:
         )
         ends.append((places[-1][1], name, colour))
     _line_ends(sheet, x.stop + 8, ends)
-    options = _by_importance(facts)
+    options = _by_importance(data)
     for option in reversed(options):  # the chosen one on top
         sheet.circle(
             x(option.k),
@@ -117,25 +117,25 @@ def _line_ends(sheet: Sheet, x: float, ends: Sequence[tuple[float, str, str]]) -
 # --- frontier -----------------------------------------------------------------------------------
 
 
-def frontier(facts: Facts) -> str:
+def frontier(data: ReportData) -> str:
     """Draw coverage against the FLOPs saved, with the Pareto frontier.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
     """
     sheet = Sheet(334, "Pareto frontier of coverage against draft FLOPs saved")
-    tradeoff = facts.opened.tradeoff
-    shown = [o for o in facts.options if o.choice.coverage > 0]
+    tradeoff = data.opened.tradeoff
+    shown = [o for o in data.options if o.choice.coverage > 0]
     floor = min([o.choice.coverage for o in shown] + [tradeoff.floor or 1.0])
     bottom = max(0, 5 * np.floor((100 * floor - 8) / 5))
     most = 100 * float(tradeoff.architecture.latency_reduction(1))
     x, y = Scale(0, most, LEFT, WIDTH - 66), Scale(bottom, 100, 288, 44)
     sheet.y_axis(y, LEFT, x.stop, "Coverage", percents)
     sheet.x_axis(x, y.start, y.stop, "Draft FLOPs saved per step, against all tokens", percents)
-    ks = sampled(1, facts.full.k, *(o.k for o in shown), tradeoff.curve.distinct, points=400)
+    ks = sampled(1, data.full.k, *(o.k for o in shown), tradeoff.curve.distinct, points=400)
     covered, saved = 100 * tradeoff.curve.coverage[ks - 1], 100 * tradeoff.latency_reduction[ks - 1]
     inside = covered >= bottom
     ks, covered, saved = ks[inside], covered[inside], saved[inside]
@@ -157,16 +157,16 @@ def frontier(facts: Facts) -> str:
         sheet.line(LEFT, at, x.stop, at, stroke=WARN, stroke_width=0.8)
         words = f"floor {percent(tradeoff.floor)}: below it nothing qualifies"
         sheet.text(LEFT + 6, at + 14, words, "s w")
-    _frontier_labels(sheet, facts, x, y)
+    _frontier_labels(sheet, data, x, y)
     return sheet.svg()
 
 
-def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
+def _frontier_labels(sheet: Sheet, data: ReportData, x: Scale, y: Scale) -> None:
     """Draw the points with their size at the right, where the frontier never runs."""
     taken: list[tuple[float, float]] = []
     points = [
         (o, (x(100 * o.choice.latency_reduction), y(100 * o.choice.coverage)))
-        for o in _by_importance(facts)
+        for o in _by_importance(data)
     ]
     for option, at in reversed(points):  # the chosen one on top
         sheet.circle(
@@ -189,18 +189,18 @@ def _frontier_labels(sheet: Sheet, facts: Facts, x: Scale, y: Scale) -> None:
 # --- cost ---------------------------------------------------------------------------------------
 
 
-def breakdown(facts: Facts) -> str:
+def breakdown(data: ReportData) -> str:
     """Draw the FLOPs of a draft step by component, with all tokens and with the kept ones.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
     """
     sheet = Sheet(140, "FLOPs of one draft step by component, with all tokens and with the kept")
-    architecture = facts.opened.tradeoff.architecture
-    sizes = (facts.full.k, facts.chosen.k)
+    architecture = data.opened.tradeoff.architecture
+    sizes = (data.full.k, data.chosen.k)
     weights = [architecture.breakdown(k) for k in sizes]
     total = max(sum(w.values()) for w in weights)
     x = Scale(0, total, 110, WIDTH - 76)
@@ -234,20 +234,20 @@ def breakdown(facts: Facts) -> str:
 # --- forecast -----------------------------------------------------------------------------------
 
 
-def throughput(facts: Facts) -> str:
+def throughput(data: ReportData) -> str:
     """Draw the predicted throughput of every size against all tokens, as an interval.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         SVG text.
     """
-    predicted = facts.forecast
+    predicted = data.forecast
     assert predicted is not None
     sheet = Sheet(304, "Predicted throughput against draft vocabulary size, as an interval")
-    x, base = _size_scale(facts), predicted.baseline_k
-    ks = sampled(int(x.low), facts.full.k, *(o.k for o in facts.options))
+    x, base = _size_scale(data), predicted.baseline_k
+    ks = sampled(int(x.low), data.full.k, *(o.k for o in data.options))
     low, middle, high = (
         100 * (getattr(predicted, n)[ks - 1] - 1) for n in ("low", "middle", "high")
     )
@@ -269,11 +269,11 @@ def throughput(facts: Facts) -> str:
         stroke=ACCENT,
         stroke_width=2.2,
     )
-    options = _by_importance(facts)
+    options = _by_importance(data)
     spans = [(x(o.k) - 20, x(o.k) + 20) for o in options]
     for option, free in zip(options, free_places(spans), strict=True):
         at = x(option.k)
-        value = 100 * facts.gain(option, base).middle
+        value = 100 * data.gain(option, base).middle
         sheet.line(
             at,
             y.stop - 4,
@@ -297,20 +297,20 @@ def throughput(facts: Facts) -> str:
     return sheet.svg()
 
 
-def figures(facts: Facts) -> dict[str, str]:
-    """Draw every figure that these facts have.
+def figures(data: ReportData) -> dict[str, str]:
+    """Draw every figure that these data have.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Name of the file without its suffix -> SVG text, in the order of the report.
     """
-    drawn = {"curve": curve(facts), "frontier": frontier(facts), "breakdown": breakdown(facts)}
-    if facts.elsewhere:
-        drawn["elsewhere"] = elsewhere(facts)
-    if facts.material.measured:
-        drawn["measured"] = measured(facts)
-    if facts.forecast:
-        drawn["throughput"] = throughput(facts)
+    drawn = {"curve": curve(data), "frontier": frontier(data), "breakdown": breakdown(data)}
+    if data.elsewhere:
+        drawn["elsewhere"] = elsewhere(data)
+    if data.inputs.measured:
+        drawn["measured"] = measured(data)
+    if data.forecast:
+        drawn["throughput"] = throughput(data)
     return drawn

@@ -124,7 +124,7 @@ def check_values(settings: ForecastSettings, size: int) -> None:
             raise InputError(f"A cycle time is given for k = {k:,}, which is outside 1..{size:,}.")
 
 
-def as_many_covering(opened: Opened) -> int:
+def equivalent_top_k(opened: Opened) -> int:
     """Find the fewest most frequent tokens that cover what the chosen ones cover.
 
     Tokens that were not chosen by frequency cost their own number of rows, and are taken to be

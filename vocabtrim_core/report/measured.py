@@ -13,10 +13,10 @@ from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.summary import Row, summary
 
 TOY = "toy target"
-SGLANGS = "Tokens/verification (SGLang's length)"
+SGLANG_LENGTH = "Tokens/verification (SGLang's length)"
 
 
-def take_along(measurements: Sequence[Measurement], concurrency: int) -> dict[str, bytes]:
+def measurement_files(measurements: Sequence[Measurement], concurrency: int) -> dict[str, bytes]:
     """Write measurements as files.
 
     Args:
@@ -84,7 +84,7 @@ def _numbers(row: Row) -> dict[str, object]:
         "± tokens/s": rate and rate.half,
         "Acceptance length": row.acceptance_length,
         "± length": length and length.half,
-        SGLANGS: row.tokens_per_verification,
+        SGLANG_LENGTH: row.tokens_per_verification,
     }
     for title, latency in (("Latency", row.latency), ("First token", row.first_token)):
         for name in ("mean", "p50", "p95"):

@@ -7,31 +7,31 @@ import io
 from collections.abc import Iterable
 
 from vocabtrim_core.coverage import sampled
-from vocabtrim_core.report.data import Facts
+from vocabtrim_core.report.data import ReportData
 from vocabtrim_core.tokenizers.text import visible
 
 POINTS = 2000  # sizes in curve.csv, even on a log axis
 FORMULA = ("=", "+", "-", "@")
 
 
-def tables(facts: Facts) -> dict[str, str]:
+def tables(data: ReportData) -> dict[str, str]:
     """Write the tables of a report.
 
     Args:
-        facts: The content of the report.
+        data: The content of the report.
 
     Returns:
         Name of the file without its suffix -> CSV text (one header line, shares in 0..1).
     """
-    texts = {"sizes": _sizes(facts), "curve": _curve(facts), "left_out": _left_out(facts)}
-    if facts.elsewhere:
-        texts["elsewhere"] = _elsewhere(facts)
-    if facts.material.measured:
-        texts["measured"] = _measured(facts)
+    texts = {"sizes": _sizes(data), "curve": _curve(data), "left_out": _left_out(data)}
+    if data.elsewhere:
+        texts["elsewhere"] = _elsewhere(data)
+    if data.inputs.measured:
+        texts["measured"] = _measured(data)
     return texts
 
 
-def _sizes(facts: Facts) -> str:
+def _sizes(data: ReportData) -> str:
     head = (
         "k",
         "labels",
@@ -54,14 +54,14 @@ def _sizes(facts: Facts) -> str:
             o.feasible,
             *(o.gain or ("", "")),
         )
-        for o in facts.options
+        for o in data.options
     )
     return csv_text(head, rows)
 
 
-def _curve(facts: Facts) -> str:
-    tradeoff, predicted = facts.opened.tradeoff, facts.forecast
-    ks = sampled(1, facts.full.k, *(o.k for o in facts.options), points=POINTS)
+def _curve(data: ReportData) -> str:
+    tradeoff, predicted = data.opened.tradeoff, data.forecast
+    ks = sampled(1, data.full.k, *(o.k for o in data.options), points=POINTS)
     columns = [
         tradeoff.curve.coverage,
         tradeoff.latency_reduction,
@@ -76,7 +76,7 @@ def _curve(facts: Facts) -> str:
     return csv_text(head, zip(ks.tolist(), *(c[ks - 1].tolist() for c in columns), strict=True))
 
 
-def _elsewhere(facts: Facts) -> str:
+def _elsewhere(data: ReportData) -> str:
     head = ("corpus", "tokens", "coverage", "low", "high", "unique_coverage", "missing_tokens")
     rows = (
         (
@@ -87,23 +87,23 @@ def _elsewhere(facts: Facts) -> str:
             p.held.unique_coverage,
             p.held.missing_tokens,
         )
-        for p in facts.elsewhere
+        for p in data.elsewhere
     )
     return csv_text(head, rows)
 
 
-def _left_out(facts: Facts) -> str:
+def _left_out(data: ReportData) -> str:
     """List every token that occurs and is not kept, most frequent first."""
-    material, lost = facts.material, facts.missing
+    inputs, lost = data.inputs, data.missing
     ids = lost.ids.tolist()
-    texts = material.tokenizer.tokens(ids) if material.tokenizer else [""] * len(ids)
-    head = ("id", "token", "count", *(counts.name for counts in material.others))
-    others = [counts.counts[lost.ids].tolist() for counts in material.others]
+    texts = inputs.tokenizer.tokens(ids) if inputs.tokenizer else [""] * len(ids)
+    head = ("id", "token", "count", *(counts.name for counts in inputs.others))
+    others = [counts.counts[lost.ids].tolist() for counts in inputs.others]
     rows = zip(ids, map(visible, texts), lost.counts.tolist(), *others, strict=True)
     return csv_text(head, rows)
 
 
-def _measured(facts: Facts) -> str:
+def _measured(data: ReportData) -> str:
     head = (
         "task",
         "k",
@@ -116,7 +116,7 @@ def _measured(facts: Facts) -> str:
         "on",
         "toy",
     )
-    rows = ([getattr(m, name) for name in head] for m in facts.material.measured)
+    rows = ([getattr(m, name) for name in head] for m in data.inputs.measured)
     return csv_text(head, rows)
 
 

@@ -10,7 +10,7 @@ from vocabtrim_core.figures import training as figures
 from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 
 
-def curves(courses: list[figures.Course]) -> None:
+def curves(runs: list[figures.TrainingCurves]) -> None:
     """Acceptance length, loss, accuracy, speed and learning rate over the steps.
 
     Args:
@@ -26,7 +26,7 @@ def curves(courses: list[figures.Course]) -> None:
             help=LENGTH_HELP,
         )
         plots.draw(
-            figures.acceptance_figure(courses, palette),
+            figures.acceptance_figure(runs, palette),
             "train_length",
             "Held-out acceptance length over the steps, one line per size",
         )
@@ -37,7 +37,7 @@ def curves(courses: list[figures.Course]) -> None:
             "different sizes are not comparable; acceptance lengths are."
         )
         plots.draw(
-            figures.loss_figure(courses, palette),
+            figures.loss_figure(runs, palette),
             "train_loss",
             "Held-out and training loss over the steps, one line per size",
         )
@@ -46,7 +46,7 @@ def curves(courses: list[figures.Course]) -> None:
         "drafted token is the target's own choice."
     )
     plots.draw(
-        figures.accuracy_figure(courses, palette),
+        figures.accuracy_figure(runs, palette),
         "train_accuracy",
         "Held-out accuracy by draft position over the steps, per size",
     )
@@ -54,14 +54,14 @@ def curves(courses: list[figures.Course]) -> None:
     with left:
         st.markdown(f"**Speed** {MEASURED}")
         plots.draw(
-            figures.speed_figure(courses, palette),
+            figures.speed_figure(runs, palette),
             "train_speed",
             "Optimizer steps per second, one line per size",
         )
     with right:
         st.markdown("**Learning rate**")
         plots.draw(
-            figures.rate_figure(courses, palette),
+            figures.rate_figure(runs, palette),
             "train_rate",
             "Learning rate over the steps, one line per size",
         )

@@ -98,9 +98,11 @@ def _draw(name: str) -> None:
         _go_on(run)
     if run and run.drafts:
         results_view.table(run)
-        courses = [figures.course(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
-        if any(course.loss for course in courses):
-            curves_view.curves(courses)
+        runs = [
+            figures.training_curves(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts
+        ]
+        if any(training_curves.loss for training_curves in runs):
+            curves_view.curves(runs)
         results_view.drafts(run)
     _log(name, run, job)
 
