@@ -17,7 +17,8 @@ from pages.ui.widgets import set_values, value_of, values
 from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import StoredCounts, list_counts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.fields.leaf import ReadContext, from_query, from_session, to_argv, to_session
+from vocabtrim_core.fields.codec import from_query, from_session, to_argv, to_session
+from vocabtrim_core.fields.leaf import ReadContext
 from vocabtrim_core.selection_spec.draft_kind import (
     default_draft,
     draft_file,

@@ -9,7 +9,7 @@ from vocabtrim_core.cli import COMMANDS
 from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.demo_target import DemoShape
 from vocabtrim_core.drafts.plan import TOY_PLAN, Deployment, TrainingPlan
-from vocabtrim_core.fields.leaf import ReadContext, from_argv, table, to_argv
+from vocabtrim_core.fields.codec import from_argv, table, to_argv
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
 from vocabtrim_core.serving.importers import Hints
@@ -59,7 +59,7 @@ def parse(command: str, argv: list[str]) -> argparse.Namespace:
 @pytest.mark.parametrize(("command", "needed", "value"), VALUES)
 def test_options_that_are_written_are_read_again(command, needed, value):
     of = type(value)
-    read = from_argv(of, parse(command, [*needed, *to_argv(value)]), ReadContext())
+    read = from_argv(of, parse(command, [*needed, *to_argv(value)]))
     optional = [field for field, leaf in table(of) if leaf.flag]
     assert {field.name: read.get(field.name, field.default) for field in optional} == {
         field.name: getattr(value, field.name) for field in optional
@@ -70,7 +70,7 @@ def test_options_that_are_written_are_read_again(command, needed, value):
 @pytest.mark.parametrize(("command", "needed", "value"), VALUES)
 def test_without_options_the_defaults_hold(command, needed, value):
     of = type(value)
-    read = from_argv(of, parse(command, needed), ReadContext())
+    read = from_argv(of, parse(command, needed))
     defaults = {f.name: f.default for f in fields(of)}
     assert read == {name: defaults[name] for name in read}
 

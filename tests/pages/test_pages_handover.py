@@ -25,7 +25,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.counts_store import list_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
-from vocabtrim_core.fields.leaf import to_session
+from vocabtrim_core.fields.codec import to_session
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.generalization.uncertainty import coverage_interval

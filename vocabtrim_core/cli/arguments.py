@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import integer as integer
-from vocabtrim_core.fields.kinds import number as number
-from vocabtrim_core.fields.leaf import (
-    ReadContext,
+from vocabtrim_core.fields.codec import (
     add_options,
     from_argv,
     has_any_option,
     options_of,
+    parsed,
     refuse_options,
 )
+from vocabtrim_core.fields.kinds import integer as integer
+from vocabtrim_core.fields.kinds import number as number
+from vocabtrim_core.fields.leaf import ReadContext
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import Settings
@@ -113,7 +114,7 @@ def settings_of(arguments: argparse.Namespace, vocab_size: int) -> Settings:
     Returns:
         The settings. InputError where no preset has this V.
     """
-    return Settings(**from_argv(Settings, arguments, ReadContext(vocab_size)))
+    return parsed(Settings, arguments, ReadContext(vocab_size))
 
 
 def check_shares(arguments: argparse.Namespace, *names: str) -> None:
@@ -176,7 +177,7 @@ def selection_from(arguments: argparse.Namespace, counts: TokenCounts) -> Select
             why = "--vocabulary names the tokens, and {flags} would choose others"
             refuse_options(arguments, size_options, why)
         return _forecast_checked(
-            SelectionSpec.make(counts, **from_argv(SelectionSpec, arguments, at))
+            SelectionSpec.make(counts, **from_argv(SelectionSpec, arguments, context=at))
         )
     settled = (*other_options, "pin", "note", *size_options, "vocabulary")
     refuse_options(arguments, settled, "--choice already settles {flags}")
@@ -187,7 +188,9 @@ def selection_from(arguments: argparse.Namespace, counts: TokenCounts) -> Select
         )
     saved = SelectionSpec.load(arguments.choice)
     return _forecast_checked(
-        replace(saved, **from_argv(SelectionSpec, arguments, at, "forecast", "on", "served"))
+        replace(
+            saved, **from_argv(SelectionSpec, arguments, "forecast", "on", "served", context=at)
+        )
     )
 
 

@@ -12,7 +12,7 @@ from vocabtrim_core.cli import bench_setup
 from vocabtrim_core.cli.bench_options import TORCH
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, from_argv
+from vocabtrim_core.fields.codec import parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -53,7 +53,7 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
                 setup.attached,
                 setup.configurations,
                 bench_setup.prompts(arguments, setup, progress),
-                generation=Generation(**from_argv(Generation, arguments, ReadContext())),
+                generation=parsed(Generation, arguments),
                 concurrencies=arguments.concurrency,
                 runs=arguments.runs,
                 warm_up=arguments.warm_up,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.bench_options import SGLANG, TORCH
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, from_argv
+from vocabtrim_core.fields.codec import parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -70,7 +70,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
         )
         missing = _missing(servers)
         return Setup(servers, servers.configurations, missing, tokenizer=servers.tokenizer)
-    drafting = Drafting(**from_argv(Drafting, arguments, ReadContext()))
+    drafting = parsed(Drafting, arguments)
     folders, missing = draft_folders(arguments.draft), []
     room: int | None
     if engine == TORCH:
@@ -103,8 +103,9 @@ def _launcher(arguments: argparse.Namespace, progress: Progress) -> SglangLaunch
     from vocabtrim_core.serving.sglang_launch import Launch, SglangLauncher, require_gpu
 
     require_gpu()
-    launch = Launch(
-        **from_argv(Launch, arguments, ReadContext()),
+    launch = parsed(
+        Launch,
+        arguments,
         dtype="bfloat16" if arguments.dtype == "auto" else arguments.dtype,
         seed=arguments.seed,
     )

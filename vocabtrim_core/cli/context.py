@@ -15,7 +15,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, from_argv
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.wording import percent, signed
 
@@ -69,9 +69,7 @@ def _context(arguments: argparse.Namespace, progress: Progress) -> Result:
     counts = _counts(arguments, tokenizer)
     vocabulary = _vocabulary(arguments, counts, tokenizer)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
-    options = from_argv(
-        CountConfig, arguments, ReadContext(), "rule", "reasoning", "last_turn_only"
-    )
+    options = from_argv(CountConfig, arguments, "rule", "reasoning", "last_turn_only")
     config = CountConfig(tokenizer, template, **options)
     corpus = corpus_of(arguments, progress)
     sample = sample_conversations(

@@ -17,7 +17,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -72,7 +72,7 @@ def _count(arguments: argparse.Namespace, progress: Progress) -> Result:
     corpus.require_conversations()
     tokenizer = tokenizer_of(arguments)
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
-    options = from_argv(CountConfig, arguments, ReadContext())
+    options = from_argv(CountConfig, arguments)
     config = CountConfig(tokenizer, template, **options)
     cached = not arguments.fresh and bool(cache.find(config.key(corpus.fingerprint()), corpus))
     counts = count(

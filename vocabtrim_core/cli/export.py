@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli.arguments import check_shares, counts_argument, settings_arguments, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import refuse_options
+from vocabtrim_core.fields.codec import refuse_options
 from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv, to_argv
+from vocabtrim_core.fields.codec import add_options, parsed, to_argv
 from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.serving.importers import Hints, import_results, open_sources, save_once
 
     progress(0, None, "reading")
-    hints = Hints(**from_argv(Hints, arguments, ReadContext()))
+    hints = parsed(Hints, arguments)
     sources = open_sources(arguments.files)
     # Names without folders, which are this machine's.
     names = (path.name for path in arguments.files)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli.arguments import integer, number, shared
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.fields.codec import add_options
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.selection_spec.draft_kind import draft_options
 from vocabtrim_core.wording import shell_line

@@ -16,7 +16,7 @@ from vocabtrim_core.cli.resolve import (
     tokenizer_or_none,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.fields.codec import add_options
 from vocabtrim_core.selection.rules import Rules
 from vocabtrim_core.selection_spec.settings import Mix
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import add_options
+from vocabtrim_core.fields.codec import add_options
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.wording import first_of, shell_line
 

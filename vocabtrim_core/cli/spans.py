@@ -16,7 +16,7 @@ from vocabtrim_core.cli.corpus_options import (
     tokenizer_of,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, from_argv
+from vocabtrim_core.fields.codec import from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -62,7 +62,7 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
     template = resolve_template(tokenizer, arguments.template, arguments.span_end)
     fitting = matching_templates(template)
     entries = [_named(arguments.specforge)] if arguments.specforge else list(fitting)
-    options = from_argv(CountConfig, arguments, ReadContext(), "reasoning", "last_turn_only")
+    options = from_argv(CountConfig, arguments, "reasoning", "last_turn_only")
     shown, compared = [], []
 
     def add(title: str, reading: Reading, notes: Sequence[str], messages: Any, tools: Any) -> None:

@@ -15,7 +15,7 @@ from vocabtrim_core.cli.train_options import (
     target_and_config,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.drafts.completion_clients import Answerer, Sampling
@@ -44,7 +44,7 @@ def _demo(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"minutes must lie within 0..600, but it is {arguments.minutes}.")
     corpus = open_corpus(arguments.data, limit=arguments.limit) if arguments.data else None
     target = build(
-        DemoShape(**from_argv(DemoShape, arguments, ReadContext())),
+        parsed(DemoShape, arguments),
         corpus=corpus,
         out=arguments.out,
         threads=arguments.threads,
@@ -138,7 +138,7 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.out.suffix != ".jsonl":
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
     target, config = target_and_config(arguments, limit=False)
-    sampling = Sampling(**from_argv(Sampling, arguments, ReadContext()))
+    sampling = parsed(Sampling, arguments)
     answerer_ = answerer(
         arguments.by,
         target,

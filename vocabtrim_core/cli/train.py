@@ -23,7 +23,7 @@ from vocabtrim_core.cli.train_options import (
     train_arguments,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, from_argv, parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -82,7 +82,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     trainer = probe(command, device=arguments.device)
     regenerate, regenerated_by = _regeneration(arguments, target, config)
     counts = find_counts(arguments.counts) if arguments.counts else None
-    options = from_argv(TrainingRequest, arguments, ReadContext())
+    options = from_argv(TrainingRequest, arguments)
     options |= {"max_tokens": max_tokens(arguments, target), "held_out": held_out(arguments)}
     files = {
         str(path): vocabulary_in(path, target.vocab_size, None) for path in arguments.vocabularies
@@ -122,7 +122,7 @@ def _regeneration(
     from vocabtrim_core.drafts.completion_clients import Sampling
     from vocabtrim_core.drafts.regenerate import regenerate
 
-    sampling = Sampling(**from_argv(Sampling, arguments, ReadContext()))
+    sampling = parsed(Sampling, arguments)
 
     def run(out: Path, progress: Any) -> Corpus:
         corpus = conversations(arguments, progress)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv, to_argv
+from vocabtrim_core.fields.codec import add_options, from_argv, parsed, to_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -253,7 +253,7 @@ def plan(arguments: argparse.Namespace, target: Target) -> TrainingPlan:
     from vocabtrim_core.drafts.plan import TOY_PLAN, TrainingPlan
 
     defaults = TOY_PLAN if target.toy else TrainingPlan()
-    return replace(defaults, **from_argv(TrainingPlan, arguments, ReadContext()))
+    return replace(defaults, **from_argv(TrainingPlan, arguments))
 
 
 def deployment(arguments: argparse.Namespace, trainer: Trainer) -> Deployment:
@@ -269,4 +269,4 @@ def deployment(arguments: argparse.Namespace, trainer: Trainer) -> Deployment:
     from vocabtrim_core.drafts.plan import Deployment
 
     device = trainer.device if arguments.device == "auto" else arguments.device
-    return Deployment(device, **from_argv(Deployment, arguments, ReadContext()))
+    return parsed(Deployment, arguments, device=device)

@@ -15,7 +15,7 @@ from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.bench_options import SGLANG
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import ReadContext, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +137,7 @@ def _space(arguments: argparse.Namespace, configurations: Sequence[Configuration
                 "them."
             )
         drafts[configuration.k] = configuration.draft
-    return Space(drafts, **from_argv(Space, arguments, ReadContext()))
+    return parsed(Space, arguments, drafts=drafts)
 
 
 def _measure(
@@ -165,7 +165,7 @@ def _measure(
         setup.attached,
         configurations,
         prompts,
-        generation=Generation(**from_argv(Generation, arguments, ReadContext())),
+        generation=parsed(Generation, arguments),
         concurrencies=arguments.concurrency,
         runs=arguments.runs,
         warm_up=arguments.warm_up,

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import UNSET, Kind, Leaf, ReadContext, builtins_of
+from vocabtrim_core.fields.codec import builtins_of
+from vocabtrim_core.fields.leaf import UNSET, Kind, Leaf, ReadContext
 
 
 def integer(text: str) -> int:

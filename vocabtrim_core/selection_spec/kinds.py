@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.codec import from_argv
 from vocabtrim_core.fields.kinds import JSON, File, Several, integer
-from vocabtrim_core.fields.leaf import UNSET, Leaf, ReadContext, from_argv
+from vocabtrim_core.fields.leaf import UNSET, Leaf, ReadContext
 from vocabtrim_core.selection_spec.draft_kind import DRAFT
 from vocabtrim_core.selection_spec.settings import OwnTokens, Pin, Settings
 
@@ -32,7 +33,9 @@ class Pins(Several):
         if getattr(arguments, "pin", None) is None or at.counts is None:
             return UNSET
         plain = vars(arguments) | dict.fromkeys(("min_coverage", "k_min", "k_max"))
-        settings = (from_argv(Settings, Namespace(**plain | {"k": k}), at) for k in arguments.pin)
+        settings = (
+            from_argv(Settings, Namespace(**plain | {"k": k}), context=at) for k in arguments.pin
+        )
         return tuple(Pin(at.counts.key, at.counts.name, Settings(**values)) for values in settings)
 
     def query(self, leaf: Leaf, value: Any) -> dict[str, str]:

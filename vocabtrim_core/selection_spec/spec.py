@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields import leaf as codec
+from vocabtrim_core.fields import codec
 from vocabtrim_core.fields.kinds import KEY, KEYS, TEXT, json_of
 from vocabtrim_core.fields.leaf import Leaf, ReadContext
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
@@ -167,7 +167,7 @@ class SelectionSpec:
         (an option of `select`) with their search bounds, and a forecast's baseline.
 
         Args:
-            files: Option -> path, as in `fields.leaf.to_argv`.
+            files: Option -> path, as in `fields.codec.to_argv`.
 
         Returns:
             Words of a command line.
