@@ -6,6 +6,7 @@ from dataclasses import fields
 import pytest
 
 from vocabtrim_core.cli import COMMANDS
+from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.demo_target import DemoShape
 from vocabtrim_core.drafts.plan import TOY_PLAN, Deployment, TrainingPlan
@@ -13,6 +14,7 @@ from vocabtrim_core.fields.codec import from_argv, table, to_argv
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
 from vocabtrim_core.serving.importers import Hints
+from vocabtrim_core.serving.probe_request import ProbeRequest
 from vocabtrim_core.serving.sglang_launch import Launch
 from vocabtrim_core.serving.tuning import Space
 
@@ -39,6 +41,13 @@ VALUES = [
             extra=("--tp=1", "--disable-cuda-graph", "c d"),
             simulate=2.5,
             ready=1.5,
+        ),
+    ),
+    (
+        "probe",
+        [],
+        ProbeRequest(
+            PRESETS["llama-3.2-1b"], (9, 4380), (2,), 64, 2, 5, "cpu", "bfloat16", 7, 1.5, True
         ),
     ),
     ("tune", [], Space({5: "a"}, (2, 6), (1, 4), (8, 16))),
@@ -83,6 +92,7 @@ def test_without_options_the_defaults_hold(command, needed, value):
         ("train", ["--target", "demo", "--start", "there"], "invalid choice: 'there'"),
         ("count", ["--tokenizer", "t", "--max-refused", "some"], "'some' is not a number"),
         ("bench", ["--draft-tokens", "1.5"], "'1.5' is not a whole number"),
+        ("probe", ["--batch", "8", "many"], "'many' is not a whole number"),
         ("tune", ["--topk", "1", "x"], "'x' is not a whole number"),
     ],
 )

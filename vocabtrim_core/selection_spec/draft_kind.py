@@ -185,7 +185,7 @@ class Draft(Kind):
         """
         from vocabtrim_core.draft_config import fitted, preset_of
 
-        named = _named(arguments) or preset_of(at.vocab_size)
+        named = named_draft(arguments) or preset_of(at.vocab_size)
         if named is None:
             raise InputError(
                 f"No draft preset has V = {at.vocab_size:,}, the vocabulary size of these counts; "
@@ -244,7 +244,18 @@ class Draft(Kind):
         return replace(shape, fusion_per_step=session["fusion"])
 
 
-def _named(arguments: Namespace) -> DraftArchitecture | None:
+def named_draft(arguments: Namespace) -> DraftArchitecture | None:
+    """Read the architecture of --draft or --draft-config; a note goes to stderr.
+
+    Args:
+        arguments: The parsed command line.
+
+    Returns:
+        The architecture, None where neither option is given.
+
+    Raises:
+        InputError: There is no such preset, or the file describes no draft.
+    """
     from vocabtrim_core.draft_config import load_architecture, published
     from vocabtrim_core.draft_cost import PRESETS
 
