@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.style import LIGHT, Palette, layout, translucent
+from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, log_ticks, translucent
 from vocabtrim_core.figures.throughput import (
     error_bars,
     interval_text,
@@ -103,12 +103,7 @@ def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Fi
         )
     layout(figure, palette, height=380)
     ticks = sorted({at for line in info.lines for at in line.concurrencies})
-    figure.update_xaxes(
-        type="log",
-        title_text=f"Requests at once{info.toy}",
-        tickvals=ticks,
-        ticktext=[f"{tick:,}" for tick in ticks],
-    )
+    figure.update_xaxes(title_text=f"Requests at once{info.toy}", **log_ticks(ticks))
     figure.update_yaxes(title_text="Output tokens per second", rangemode="tozero", tickformat=",")
     return figure
 
@@ -193,12 +188,7 @@ def latency_figure(
             y=[label for label, _ in rows],
             mode="markers",
             name={"p50": "Median", "mean": "Mean", "p95": "95th percentile"}[name],
-            marker={
-                "size": 11,
-                "symbol": symbol,
-                "color": palette.accent,
-                "line": {"width": 2.5, "color": palette.accent},
-            },
+            marker=dot(11, symbol, palette.accent, 2.5),
             hovertemplate="%{x:,.1f} ms",
         )
     layout(figure, palette, height=120 + 46 * max(len(rows), 1))

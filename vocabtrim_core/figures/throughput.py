@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.style import LIGHT, Palette, layout
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, whiskers
 from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import RatioInterval, interval
@@ -56,9 +56,8 @@ def ordered(measurement: Measurement) -> list[Configuration]:
 
 
 def _colour(kind: str, palette: Palette) -> str:
-    return {NONE: palette.parts[0], FULL: palette.parts[2], SHIPPED: palette.parts[1]}.get(
-        kind, palette.accent
-    )
+    greys = {NONE: palette.parts[0], SHIPPED: palette.parts[1], FULL: palette.parts[2]}
+    return greys.get(kind, palette.accent)
 
 
 def styles_of(roles: Sequence[str], palette: Palette) -> list[dict[str, Any]]:
@@ -134,16 +133,11 @@ def names_of(measurements: Sequence[Measurement]) -> list[str]:
     """
     mixed = len({measurement.toy for measurement in measurements}) > 1
     tags = [TOY if measurement.toy and mixed else "" for measurement in measurements]
-    for names in (
-        [measurement.prompts for measurement in measurements],
-        [
-            f"{measurement.prompts}, {measurement.device or measurement.engine}"
-            for measurement in measurements
-        ],
-    ):
+    names: list[str] = []
+    for more in (lambda m: "", lambda m: f", {m.device or m.engine}", lambda m: f", {m.key[:6]}"):
+        names = [measurement.prompts + more(measurement) for measurement in measurements]
         if len(set(names)) == len(names):
-            return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
-    names = [f"{measurement.prompts}, {measurement.key[:6]}" for measurement in measurements]
+            break
     return [f"{name}{tag}" for name, tag in zip(names, tags, strict=True)]
 
 
@@ -157,14 +151,8 @@ def error_bars(intervals: Sequence[RatioInterval], colour: str) -> dict[str, Any
     Returns:
         Plotly's error bars, invisible where no value has an interval.
     """
-    return {
-        "type": "data",
-        "array": [ratio.half or 0 for ratio in intervals],
-        "color": colour,
-        "thickness": 1.6,
-        "width": 5,
-        "visible": any(ratio.half for ratio in intervals),
-    }
+    halves = [ratio.half or 0 for ratio in intervals]
+    return {**whiskers(halves, colour=colour, thickness=1.6, width=5), "visible": any(halves)}
 
 
 def interval_text(ratio: RatioInterval, digits: int = 1) -> str:
