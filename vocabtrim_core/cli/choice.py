@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import selection_from, shared, spec_arguments
-from vocabtrim_core.cli.command import Command, Result, named_values
+from vocabtrim_core.cli.command import Command, Result, attributes, named_values
 from vocabtrim_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
     opened = choice.open(counts)
     return {
         "k": choice.k,
-        "coverage": opened.choice.coverage,
-        "latency_reduction": opened.choice.latency_reduction,
-        "utility": opened.choice.utility,
+        **attributes(opened.choice, "coverage", "latency_reduction", "utility"),
         "alpha": choice.settings.alpha,
         "min_coverage": choice.settings.floor,
         "draft": choice.settings.architecture.name,
@@ -51,7 +49,7 @@ def _choice(arguments: argparse.Namespace, progress: Progress) -> Result:
         "pins": len(choice.pins),
         "note": choice.note,
         "query": choice.query(),
-        "out": str(arguments.out) if arguments.out else None,
+        "out": arguments.out,
     }
 
 

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 
 
+def no_options(parser: argparse.ArgumentParser) -> None:
+    """Declare no option.
+
+    Args:
+        parser: The parser of the command.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One command: its texts, its options, its function, and how its result reads.
@@ -75,6 +83,19 @@ def named_values(result: Result, *names: str) -> str:
         (name.replace("_", " "), result[name]) for name in names if _is_filled(result.get(name))
     ]
     return table([(f"{name}:", _cell(value)) for name, value in rows])
+
+
+def attributes(value: object, *names: str) -> Result:
+    """Take attributes of a value for a result.
+
+    Args:
+        value: The value.
+        *names: Its attributes.
+
+    Returns:
+        Attribute name -> value.
+    """
+    return {name: getattr(value, name) for name in names}
 
 
 def _is_filled(value: object) -> bool:

@@ -137,7 +137,7 @@ def _chosen_on(counts: TokenCounts | None, corpus: Corpus) -> bool:
     """Whether the counts are known to be of this very text."""
     if counts is None:
         return False
-    return corpus.fingerprint() in {each["sha256"] for each in counts.provenance.corpora}
+    return corpus.fingerprint() in {entry["sha256"] for entry in counts.provenance.corpora}
 
 
 def _windows(reuse: ContextReuse, windows: list[int]) -> list[Result]:
@@ -156,14 +156,14 @@ def _lengths(
     if arguments.accept_length is None:
         return None
     coverages = [reuse.coverage, *reuse.coverages(windows).tolist()]
-    alone, *found = _expected(arguments, coverages)
+    alone, *lengths = _expected(arguments, coverages)
     return {
         "full": arguments.accept_length,
         "depth": arguments.depth,
         "list": alone._asdict(),
         "windows": [
             {"window": n, **length._asdict(), "gain": length.middle / alone.middle - 1}
-            for n, length in zip(windows, found, strict=True)
+            for n, length in zip(windows, lengths, strict=True)
         ],
     }
 
@@ -212,8 +212,8 @@ def _table(result: Result) -> str:
     ]
     if lengths:
         rows[0] += ["accept length", "at most"]
-        for row, found in zip(rows[1:], lengths["windows"], strict=True):
-            row += [f"{found['middle']:.2f}", signed(found["gain"])]
+        for row, length in zip(rows[1:], lengths["windows"], strict=True):
+            row += [f"{length['middle']:.2f}", signed(length["gain"])]
     return table(rows)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import check_shares, counts_argument, settings_arguments, shared
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import refuse_options
 from vocabtrim_core.wording import shell_line
@@ -76,11 +76,9 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.vocabulary is None:
         notes.append(curve.padding_note(manifest.k) or "")
     return {
-        "out": str(arguments.out),
-        "k": manifest.k,
-        "vocab_size": manifest.vocab_size,
+        "out": arguments.out,
+        **attributes(manifest, "k", "vocab_size", "vocabulary_sha256"),
         "coverage": coverage_on(vocabulary, counts).coverage,
-        "vocabulary_sha256": manifest.vocabulary_sha256,
         "formats": [str(form["name"]) for form in manifest.formats],
         "files": [asdict(file) for file in manifest.files],
         "note": " ".join(filter(None, notes)) or None,
@@ -185,7 +183,7 @@ def _formats(arguments: argparse.Namespace, progress: Progress) -> Result:
         "max_k",
         "needs_draft",
     )
-    known = [{name: getattr(form, name) for name in shown} for form in FORMATS.values()]
+    known = [attributes(form, *shown) for form in FORMATS.values()]
     return {"formats": [{**form, "proof": PROOFS[form["proof"]]} for form in known]}
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.fields.codec import add_options, parsed, to_argv
 from vocabtrim_core.wording import shell_line
 
@@ -52,16 +52,11 @@ def _row(measurement: Measurement) -> dict[str, Any]:
     from vocabtrim_core.serving.summary import summary
 
     return {
-        "key": measurement.key,
-        "prompts": measurement.prompts,
-        "target": measurement.target,
-        "engine": measurement.engine,
+        **attributes(measurement, "key", "prompts", "target", "engine"),
         "configurations": [
             {
-                "label": row.label,
-                "k": row.k,
+                **attributes(row, "label", "k", "runs"),
                 "concurrency": at_once,
-                "runs": row.runs,
                 "throughput": row.throughput.mean if row.throughput else None,
                 "accept_length": row.acceptance_length,
                 "position_acceptance": list(row.position_acceptance),

@@ -12,7 +12,7 @@ from vocabtrim_core.cli.arguments import (
     settings_of,
     shared,
 )
-from vocabtrim_core.cli.command import Command, Result, named_values, table
+from vocabtrim_core.cli.command import Command, Result, named_values, no_options, table
 
 if TYPE_CHECKING:
     from vocabtrim_core.counts import TokenCounts
@@ -157,7 +157,7 @@ COMMANDS = (
         "drafts",
         "list the draft architectures that are known by name",
         _drafts,
-        lambda parser: None,
+        no_options,
         _drafts_text,
     ),
 )

@@ -106,7 +106,7 @@ def _report(arguments: argparse.Namespace, progress: Progress) -> Result:
             files += [str(folder / path.name) for path in sorted(scratch.iterdir())]
     return {
         **_summary(data),
-        "out": str(arguments.out),
+        "out": arguments.out,
         "bytes": len(page.encode()),
         "files": files,
     }
@@ -137,7 +137,7 @@ def _card(arguments: argparse.Namespace, progress: Progress) -> Result:
         )
     text = model_card(data, sliced=sliced, target=arguments.target, licence=arguments.licence)
     write_atomic(arguments.out, text.encode())
-    return {**_summary(data), "out": str(arguments.out), "bytes": len(text.encode())}
+    return {**_summary(data), "out": arguments.out, "bytes": len(text.encode())}
 
 
 def _at_hand(choice: SelectionSpec) -> list[str]:
@@ -263,10 +263,7 @@ def _command(arguments: argparse.Namespace) -> str:
 def _summary(data: ReportData) -> Result:
     choice = data.opened.choice
     return {
-        "k": choice.k,
-        "coverage": choice.coverage,
-        "latency_reduction": choice.latency_reduction,
-        "utility": choice.utility,
+        **asdict(choice),
         "vocabulary_sha256": data.inputs.choice.vocabulary_sha256,
         "elsewhere": [
             {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.cli.arguments import check_shares, settings_arguments, settings_of, shared
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.cli.resolve import (
     comparable_counts,
     tokenizer_argument,
@@ -92,16 +92,11 @@ def _select(arguments: argparse.Namespace, progress: Progress) -> Result:
         "coverages": [asdict(row) for row in solution.coverages],
         "plain": asdict(solution.plain),
         "prices": [asdict(price) for price in solution.costs],
-        "out": str(arguments.out) if arguments.out else None,
+        "out": arguments.out,
     }
     if solution.covering:
-        result["floor_everywhere"] = {
-            "floor": solution.covering.floor,
-            "smallest_k": solution.covering.smallest_k,
-            "least_k": solution.covering.least_k,
-            "top_k_needed": solution.covering.top_k_needed,
-            "top_k_worst": solution.covering.top_k_worst,
-        }
+        names = ("floor", "smallest_k", "least_k", "top_k_needed", "top_k_worst")
+        result["floor_everywhere"] = attributes(solution.covering, *names)
     return result
 
 

@@ -98,8 +98,8 @@ def _spans(arguments: argparse.Namespace, progress: Progress) -> Result:
         "specforge": [entry.name for entry in entries],
         "conversations": shown,
         "differences": [
-            {"specforge": list(names), "said": list(said)}
-            for names, said in grouped_differences(compared)
+            {"specforge": list(names), "said": list(sentences)}
+            for names, sentences in grouped_differences(compared)
         ],
         "warnings": [*tokenizer.warnings, *template.warnings],
     }

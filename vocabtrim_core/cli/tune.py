@@ -13,7 +13,7 @@ from vocabtrim_core.cli import bench, bench_setup
 from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.arguments import integer, shared
 from vocabtrim_core.cli.bench_options import SGLANG
-from vocabtrim_core.cli.command import Command, Result, table
+from vocabtrim_core.cli.command import Command, Result, attributes, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.codec import add_options, parsed
 
@@ -186,21 +186,8 @@ def _name(space: Space, conditions: dict[str, Any], seed: int) -> str:
 
 
 def _row(trial: TuningTrial) -> Result:
-    return {
-        **asdict(trial.configuration),
-        **{
-            name: getattr(trial, name)
-            for name in (
-                "number",
-                "value",
-                "half",
-                "runs",
-                "acceptance_length",
-                "measurement",
-                "error",
-            )
-        },
-    }
+    names = ("number", "value", "half", "runs", "acceptance_length", "measurement", "error")
+    return {**asdict(trial.configuration), **attributes(trial, *names)}
 
 
 def _text(result: Result) -> str:

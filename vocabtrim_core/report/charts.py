@@ -66,15 +66,9 @@ def curve(data: ReportData) -> str:
         ("Coverage", tradeoff.curve.coverage, ACCENT, 2.6, ""),
     )
     if tradeoff.floor:
-        sheet.line(
-            LEFT,
-            y(100 * tradeoff.floor),
-            x.stop,
-            y(100 * tradeoff.floor),
-            stroke=WARN,
-            stroke_dasharray="2 3",
-        )
-        sheet.text(LEFT + 6, y(100 * tradeoff.floor) - 5, f"floor {percent(tradeoff.floor)}", "s w")
+        at = y(100 * tradeoff.floor)
+        sheet.line(LEFT, at, x.stop, at, stroke=WARN, stroke_dasharray="2 3")
+        sheet.text(LEFT + 6, at - 5, f"floor {percent(tradeoff.floor)}", "s w")
     sheet.line(x(chosen.k), y.stop - 6, x(chosen.k), y.start, stroke=ACCENT, stroke_dasharray="1 3")
     ends = []
     for name, values, colour, width, dash in lines:
@@ -90,20 +84,23 @@ def curve(data: ReportData) -> str:
     _line_ends(sheet, x.stop + 8, ends)
     options = _by_importance(data)
     for option in reversed(options):  # the chosen one on top
-        sheet.circle(
-            x(option.k),
-            y(100 * option.choice.coverage),
-            5 if option.chosen else 3.2,
-            fill="#fff",
-            stroke=ACCENT,
-            stroke_width=2.4 if option.chosen else 1.6,
-        )
+        _size_dot(sheet, option, x(option.k), y(100 * option.choice.coverage))
+    _size_labels(sheet, options, x, y.stop - 12)
+    return sheet.svg()
+
+
+def _size_dot(sheet: Sheet, option: Option, x: float, y: float) -> None:
+    radius, width = (5, 2.4) if option.chosen else (3.2, 1.6)
+    sheet.circle(x, y, radius, fill="#fff", stroke=ACCENT, stroke_width=width)
+
+
+def _size_labels(sheet: Sheet, options: Sequence[Option], x: Scale, y: float) -> None:
+    """Write the sizes above a chart, the most important first, where there is room."""
     spans = [(x(o.k) - 20, x(o.k) + 20) for o in options]
     for option, free in zip(options, free_places(spans), strict=True):
         if free:
             bold = "s b" if option.chosen else "s"
-            sheet.text(x(option.k), y.stop - 12, thousands(option.k), bold, "middle")
-    return sheet.svg()
+            sheet.text(x(option.k), y, thousands(option.k), bold, "middle")
 
 
 def _line_ends(sheet: Sheet, x: float, ends: Sequence[tuple[float, str, str]]) -> None:
@@ -217,15 +214,8 @@ def breakdown(data: ReportData) -> str:
             sheet.rect(start, top, end - start - 1, 34, fill=colour)
             words = f"{2 * count / 1e6:,.0f}"
             if text_width(words) + 8 < end - start:
-                ink = INK if colour in PARTS[:2] else "#fff"
-                sheet.text(
-                    (start + end) / 2,
-                    top + 22,
-                    words,
-                    "",
-                    "middle",
-                    style=f"fill:{ink};font-weight:600",
-                )
+                style = f"fill:{INK if colour in PARTS[:2] else '#fff'};font-weight:600"
+                sheet.text((start + end) / 2, top + 22, words, "", "middle", style=style)
             at += count
         sheet.text(x(at) + 8, top + 22, f"{2 * at / 1e6:,.0f} M", "b")
     return sheet.svg()
@@ -270,30 +260,14 @@ def throughput(data: ReportData) -> str:
         stroke_width=2.2,
     )
     options = _by_importance(data)
-    spans = [(x(o.k) - 20, x(o.k) + 20) for o in options]
-    for option, free in zip(options, free_places(spans), strict=True):
+    for option in options:
         at = x(option.k)
         value = 100 * data.gain(option, base).middle
-        sheet.line(
-            at,
-            y.stop - 4,
-            at,
-            y.start,
-            stroke=ACCENT if option.chosen else LINE,
-            stroke_dasharray="1 3",
-        )
+        stroke = ACCENT if option.chosen else LINE
+        sheet.line(at, y.stop - 4, at, y.start, stroke=stroke, stroke_dasharray="1 3")
         if value >= lowest:
-            sheet.circle(
-                at,
-                y(value),
-                5 if option.chosen else 3.2,
-                fill="#fff",
-                stroke=ACCENT,
-                stroke_width=2.4 if option.chosen else 1.6,
-            )
-        if free:
-            bold = "s b" if option.chosen else "s"
-            sheet.text(at, y.stop - 10, thousands(option.k), bold, "middle")
+            _size_dot(sheet, option, at, y(value))
+    _size_labels(sheet, options, x, y.stop - 10)
     return sheet.svg()
 
 

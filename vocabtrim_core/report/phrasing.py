@@ -75,15 +75,15 @@ def apart(data: ReportData) -> str:
 
 def _held_out(data: ReportData) -> list[str]:
     """What the tokens cover of new conversations of the corpus that chose them, where known."""
-    found = data.inputs.held_out
-    if found is None:
+    held_out = data.inputs.held_out
+    if held_out is None:
         return []
     interval = ""
-    if ends := found.interval:
+    if ends := held_out.interval:
         interval = f" ({percent(ends.low, 2)} to {percent(ends.high, 2)}, 95% interval)"
     return [
         "That is in sample; on conversations that had no part in the choice they make up "
-        f"{percent(found.value, 2)}{interval}."
+        f"{percent(held_out.value, 2)}{interval}."
     ]
 
 
@@ -113,8 +113,8 @@ def _speed(data: ReportData) -> list[str]:
         return [f"{text}."]
     if data.forecast is None:
         return ["Its effect on tokens per second has been neither measured nor forecast."]
-    text = f"Forecast throughput: {_between(data, data.full.k)} against all {data.full.k:,} "
-    text += "tokens"
+    full_k = data.full.k
+    text = f"Forecast throughput: {_between(data, full_k)} against all {full_k:,} tokens"
     shipped = data.option(SHIPPED_K)
     if shipped and not shipped.chosen:
         text += f", {_between(data, shipped.k)} against the usual {shipped.k:,}"

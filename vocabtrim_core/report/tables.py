@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import fields
 
 from vocabtrim_core.coverage import sampled
-from vocabtrim_core.report.data import ReportData
+from vocabtrim_core.report.data import Option, ReportData
+from vocabtrim_core.report.inputs import Measured
 from vocabtrim_core.tokenizers.text import visible
 
 POINTS = 2000  # sizes in curve.csv, even on a log axis
@@ -32,31 +34,18 @@ def tables(data: ReportData) -> dict[str, str]:
 
 
 def _sizes(data: ReportData) -> str:
-    head = (
-        "k",
-        "labels",
-        "coverage",
-        "latency_reduction",
-        "utility",
-        "head_bytes",
-        "feasible",
-        "throughput_gain_low",
-        "throughput_gain_high",
-    )
-    rows = (
-        (
-            o.k,
-            ", ".join(o.labels),
-            o.choice.coverage,
-            o.choice.latency_reduction,
-            o.choice.utility,
-            o.head_bytes,
-            o.feasible,
-            *(o.gain or ("", "")),
-        )
-        for o in data.options
-    )
-    return csv_text(head, rows)
+    columns: dict[str, Callable[[Option], object]] = {
+        "k": lambda option: option.k,
+        "labels": lambda option: ", ".join(option.labels),
+        "coverage": lambda option: option.choice.coverage,
+        "latency_reduction": lambda option: option.choice.latency_reduction,
+        "utility": lambda option: option.choice.utility,
+        "head_bytes": lambda option: option.head_bytes,
+        "feasible": lambda option: option.feasible,
+        "throughput_gain_low": lambda option: option.gain and option.gain[0],
+        "throughput_gain_high": lambda option: option.gain and option.gain[1],
+    }
+    return csv_text(columns, ([column(o) for column in columns.values()] for o in data.options))
 
 
 def _curve(data: ReportData) -> str:
@@ -104,20 +93,8 @@ def _left_out(data: ReportData) -> str:
 
 
 def _measured(data: ReportData) -> str:
-    head = (
-        "task",
-        "k",
-        "baseline",
-        "gain",
-        "gain_low",
-        "gain_high",
-        "length",
-        "baseline_length",
-        "on",
-        "toy",
-    )
-    rows = ([getattr(m, name) for name in head] for m in data.inputs.measured)
-    return csv_text(head, rows)
+    names = [field.name for field in fields(Measured)]
+    return csv_text(names, ([getattr(m, n) for n in names] for m in data.inputs.measured))
 
 
 def csv_text(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
