@@ -7,16 +7,20 @@ import streamlit as st
 from pages.ui import plots
 from pages.ui.format import MEASURED
 from vocabtrim_core.figures import training as figures
+from vocabtrim_core.figures.training_curves import TrainingCurves, begun
 from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 
 
-def curves(runs: list[figures.TrainingCurves]) -> None:
+def curves(runs: list[TrainingCurves]) -> None:
     """Acceptance length, loss, accuracy, speed and learning rate over the steps.
 
     Args:
-        courses: the course of every size.
+        runs: the course of every size.
     """
     palette = plots.palette()
+    waiting = [line.name for line in runs if line not in begun(runs)]
+    if waiting:
+        st.caption(f"Not begun yet: {', '.join(waiting)}.")
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(
