@@ -11,7 +11,13 @@ from typing import Any
 
 from vocabtrim_core.corpora.batches import Block, Shard
 from vocabtrim_core.corpora.compression import require_utf8
-from vocabtrim_core.corpora.readers import csv_files, json_array, json_lines, tables
+from vocabtrim_core.corpora.readers import (
+    arrow_files,
+    csv_files,
+    json_array,
+    json_lines,
+    parquet_files,
+)
 from vocabtrim_core.corpora.recognise import Recognition, recognise
 from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.errors import InputError
@@ -49,8 +55,13 @@ def _values(name: str, read: json_array.Reader) -> Format:
 LINES = Format("JSON lines", json_lines.line_head, json_lines.line_shards, json_lines.line_blocks)
 ARRAY = _values("JSON array", json_array.array_rows)
 OBJECTS = _values("JSON objects", json_array.object_rows)
-PARQUET = Format("Parquet", tables.parquet_head, tables.parquet_shards, tables.parquet_blocks)
-ARROW = Format("Arrow", tables.arrow_head, tables.arrow_shards, tables.arrow_blocks)
+PARQUET = Format(
+    "Parquet",
+    parquet_files.parquet_head,
+    parquet_files.parquet_shards,
+    parquet_files.parquet_blocks,
+)
+ARROW = Format("Arrow", arrow_files.arrow_head, arrow_files.arrow_shards, arrow_files.arrow_blocks)
 CSV = Format("CSV", csv_files.csv_head, csv_files.csv_shards, csv_files.csv_blocks)
 FORMATS = {
     ".jsonl": LINES,

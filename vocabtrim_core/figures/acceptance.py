@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_ticks
-from vocabtrim_core.figures.throughput import (
+from vocabtrim_core.figures.measurements import (
     DASHES,
     error_bars,
     interval_text,
@@ -18,6 +17,7 @@ from vocabtrim_core.figures.throughput import (
     styles_of,
     toy_of,
 )
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_ticks
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import RatioInterval
 

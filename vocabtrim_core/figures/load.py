@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, log_ticks, translucent
-from vocabtrim_core.figures.throughput import (
+from vocabtrim_core.figures.measurements import (
     error_bars,
     interval_text,
     ordered,
@@ -16,6 +15,7 @@ from vocabtrim_core.figures.throughput import (
     styles_of,
     toy_of,
 )
+from vocabtrim_core.figures.style import LIGHT, Palette, dot, layout, log_ticks, translucent
 from vocabtrim_core.serving.measurement import Latency, Measurement
 from vocabtrim_core.serving.statistics import RatioInterval, interval
 

@@ -394,21 +394,6 @@ class ChatTemplate:
 
     # --- without rendering ----------------------------------------------------------------------
 
-    def needs_rendering(self, content: str, *, reasoning: bool = True) -> bool:
-        """Whether the fast path is not proved for one assistant content.
-
-        Args:
-            content: The content.
-            reasoning: Whether reasoning counts.
-
-        Returns:
-            True where the conversation must be rendered.
-        """
-        import pyarrow as pa
-
-        contents = pa.array([content], pa.large_string())
-        return bool(self.needs_rendering_mask(contents, reasoning=reasoning)[0])
-
     def needs_rendering_mask(
         self, contents: pa.LargeStringArray, *, reasoning: bool = True
     ) -> np.ndarray:

@@ -27,7 +27,7 @@ from vocabtrim_core.corpora.compression import (
 )
 from vocabtrim_core.corpora.decoders.arrow import batch_from_arrow
 from vocabtrim_core.corpora.file_names import label_of
-from vocabtrim_core.corpora.readers.json_lines import PART_BLOCKS
+from vocabtrim_core.corpora.readers.json_rows import PART_BLOCKS
 from vocabtrim_core.corpora.schema import ColumnMapping
 from vocabtrim_core.errors import InputError
 

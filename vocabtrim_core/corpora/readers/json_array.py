@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from vocabtrim_core.corpora.batches import Block, Shard
 from vocabtrim_core.corpora.compression import CHUNK, Stream, not_utf8, open_stream, peek
 from vocabtrim_core.corpora.decoders.rows import batch_from_rows, row_or_reason
 from vocabtrim_core.corpora.file_names import label_of
-from vocabtrim_core.corpora.readers.json_lines import (
+from vocabtrim_core.corpora.readers.json_rows import (
     DECODER,
     LONGEST_LINE,
     PART_BLOCKS,
@@ -92,13 +93,10 @@ def head(path: Path, rows: int, *, read: Reader) -> list[dict[str, Any]]:
     Raises:
         InputError: The file is not JSON, is not UTF-8, or is damaged.
     """
-    first_rows: list[dict[str, Any]] = []
     with open_stream(path) as stream:
-        for batch in read(stream, label_of(path), chunk=2**18):
-            first_rows.extend(row for _, row in batch if isinstance(row, dict))
-            if len(first_rows) >= rows:
-                break
-    return first_rows[:rows]
+        batches = read(stream, label_of(path), chunk=2**18)
+        first = (row for batch in batches for _, row in batch if isinstance(row, dict))
+        return list(itertools.islice(first, rows))
 
 
 def shards(path: Path, file: int, limit: int | None, *, read: Reader) -> list[Shard]:
