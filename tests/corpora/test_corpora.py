@@ -677,7 +677,7 @@ def test_parts_mean_the_same_on_every_path(rows):
 
 
 def test_plain_rows_take_the_fast_path(monkeypatch):
-    monkeypatch.setattr(json_lines, "_parse_lines", lambda *_: pytest.fail("line by line"))
+    monkeypatch.setattr(json_lines, "parse_lines", lambda *_: pytest.fail("line by line"))
     monkeypatch.setattr("vocabtrim_core.corpora.decoders.arrow.batch_from_rows", None)
     mapping = ColumnMapping("conversation", conversation="messages", tools="tools", domain="domain")
     batch = decode_lines(lines(rows_of(9, extra={"deep": [1]})), 1, 9, mapping, "f")
