@@ -72,7 +72,7 @@ def stability_figure(info: StabilityInfo, palette: Palette = LIGHT) -> go.Figure
         (25, 75, "Half of them", 0.28),
     ):
         ends = np.percentile(info.ks, [low, high], axis=1)
-        add_band(figure, x, *ends, translucent(palette.accent, opacity), name)
+        add_band(figure, x, ends[0], ends[1], translucent(palette.accent, opacity), name)
     figure.add_scatter(
         x=x,
         y=np.median(info.ks, axis=1),
