@@ -18,7 +18,8 @@ from vocabtrim_core.figures.style import (
     size_axis,
     translucent,
 )
-from vocabtrim_core.forecast.cycle_model import CycleRange, PaperCheck
+from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.paper_check import PaperCheck
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 
 PAPER_TEXT_AT = {  # position of a task's name beside its dot; the seven are close together
