@@ -11,7 +11,7 @@ SUPPORT = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 def huge_pages() -> dict[str, str]:
     """Find the environment variables that give a process's memory huge pages.
 
-    They save a count 6 to 10 % of its CPU time: the words that an engine has seen are all over its
+    They save a count CPU time: the words that an engine has seen are all over its
     memory, so ordinary pages cost a look-up in the page table each time.
 
     Returns:

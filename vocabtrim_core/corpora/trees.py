@@ -142,9 +142,11 @@ def _parts(node: Mapping[str, Any]) -> list[dict[str, Any]]:
         pieces = [text if isinstance(text, str) else {"content_type": kind}]
     recipient = message.get("recipient") or "all"
     is_call = (message.get("author") or {}).get("role") == "assistant" and recipient != "all"
-    if is_call and all(isinstance(piece, str) for piece in pieces):
-        call = {"type": "function_call", "name": recipient, "arguments": "".join(pieces)}
-        return [call] if call["arguments"] else []
+    texts = [piece for piece in pieces if isinstance(piece, str)]
+    if is_call and any(texts):
+        others = [piece for piece in pieces if not isinstance(piece, str)]
+        call = {"type": "function_call", "name": recipient, "arguments": "".join(texts)}
+        return [call, *_texts(others)]
     return _texts(pieces)
 
 
