@@ -15,6 +15,7 @@ EXAMPLE = ["train", "--target", "demo", "--k", "full", "--k", "4380"]
 
 def set_up() -> list[str]:
     """Choose, see the cost, start."""
+    run_view.failure_note()
     left, right = st.columns([1.25, 1], gap="large")
     request = None
     with left, plain_errors():
@@ -40,7 +41,10 @@ with heading(
     pass
 if session.train_view is None:
     busy = any(job.active for name in run_view.names() for job in cost_view.of_run(name))
-    session.train_view = "Runs" if busy else "Set up"
+    failed = run_view.failure()
+    session.train_view = "Runs" if busy or failed else "Set up"
+    if failed and not busy:
+        session.train_run = failed[0]
 tabs = st.tabs(VIEWS, key="train_view", on_change="rerun")
 panels = {"Set up": set_up, "Runs": run_view.panel, "Own answers": answers_view.panel}
 for view, tab in zip(VIEWS, tabs, strict=True):

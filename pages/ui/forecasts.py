@@ -11,6 +11,7 @@ from pages.ui import eval_sets
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.decision import Decision, Served, decide
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.inputs import (
@@ -87,22 +88,20 @@ def forecast_of(
         Acceptance and forecast. InputError where the settings give none.
     """
     acceptance = acceptance_of(stored.key, served.key, settings, tradeoff.curve, served)
-    cycles = cycles or CycleRange.of(settings, tradeoff.architecture)
+    cycles = cycles or cycle_times(settings, tradeoff.architecture)
     names = (stored.key, served.key, settings)
-    bounds = (baseline_k, tradeoff.k_min, tradeoff.k_max)
-    return acceptance, _forecast(names, cycles, bounds, acceptance)
+    return acceptance, _forecast(names, cycles, baseline_k, acceptance)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _forecast(
     names: tuple[str, str, ForecastSettings],
     cycles: CycleRange,
-    bounds: tuple[int | None, int, int | None],
+    baseline_k: int | None,
     _acceptance: Acceptance,
 ) -> Forecast:
-    """Cached by what names the acceptance, the cycle times, the baseline and the bounds."""
-    baseline_k, k_min, k_max = bounds
-    return forecast(_acceptance.model, cycles, baseline_k=baseline_k, k_min=k_min, k_max=k_max)
+    """Cached by what names the acceptance, the cycle times and the baseline."""
+    return forecast(_acceptance.model, cycles, baseline_k=baseline_k)
 
 
 LARGEST_SAMPLE = 5_000_000  # tokens whose halves are drawn while a slider moves

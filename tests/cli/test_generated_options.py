@@ -8,7 +8,7 @@ import pytest
 from vocabtrim_core.cli import COMMANDS
 from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.demo_target import DemoShape
-from vocabtrim_core.drafts.plan import TOY_PLAN, Deployment, TrainingPlan
+from vocabtrim_core.drafts.plan import SMALL_PLAN, Deployment, TrainingPlan
 from vocabtrim_core.fields.leaf import At, from_argv, table, to_argv
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
@@ -18,14 +18,14 @@ from vocabtrim_core.serving.tuning import Space
 
 # command, what it cannot do without, values that differ from the default in every option
 VALUES = [
-    ("train", ["--target", "demo"], TOY_PLAN),
+    ("train", ["--target", "demo"], SMALL_PLAN),
     (
         "train",
         ["--target", "demo"],
         TrainingPlan(3, 7, 2, 4, 2e-4, 0.015, 0.5, 5, "target", 6, True, 0, 9),
     ),
     ("train", ["--target", "demo"], Deployment("cuda", 2, 3, 1, "node-0.example")),
-    ("train", ["--target", "demo"], Sampling(0.7, 64)),
+    ("train", ["--target", "demo"], Sampling(0.7, 64, "mark")),
     ("regenerate", ["--target", "demo", "--out", "a.jsonl"], Sampling(1.25, 1)),
     ("demo-target", [], DemoShape(700, 128, 5, 64, 2, minutes=0.5, steps=3)),
     ("bench", [], Drafting(4, 2, 8)),

@@ -13,8 +13,6 @@ from vocabtrim_core.cli import main
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.drafts import demo_target
 from vocabtrim_core.drafts import training_env as trainer_
-from vocabtrim_core.drafts.estimate import estimate
-from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import (
     DONE,
     FAILED,
@@ -110,6 +108,110 @@ def test_bad_input_is_one_sentence(
     assert sentence in said["error"]
 
 
+def test_sizes_are_trained_in_the_order_named(
+    call, toy, toy_corpus, found_trainer, tmp_path, monkeypatch
+) -> None:
+    """Files among them, whatever is larger; a size named twice is trained once."""
+    asked = []
+
+    def train(request, progress) -> None:
+        asked.append(request.sizes)
+        raise InputError("enough")
+
+    monkeypatch.setattr("vocabtrim_core.drafts.training.train", train)
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps({"vocab_size": 700, "ids": list(range(0, 700, 10))}))
+    base = ("train", "--target", toy.folder, "--data", toy_corpus.files[0])
+    call(*base, "--k", 50, "--k", "full", "--k", 90, "--k", 50)
+    call(*base, "--k", 90, "--vocabulary", file, "--k", "full")
+    call(*base, "--vocabulary", file, "--k", "v", "--k", 90)
+    call(*base, "--k", "full", "--k", 50)
+    assert asked == [[50, 700, 90], [90, 70, 700], [70, 700, 90], [700, 50]]
+
+
+@pytest.fixture
+def two_drafts(elsewhere, toy) -> Path:
+    """A run with drafts of 700 (all of V) and 70 tokens; returns its folder."""
+    folder = run_folder("demo-1")
+    vocabularies = {}
+    for k in (700, 70):
+        draft = folder / f"k-{k}" / "draft"
+        draft.mkdir(parents=True)
+        (draft / "config.json").write_text(json.dumps({"draft_vocab_size": k}))
+        vocabularies[str(k)] = {"sha256": "", "steps": 1, "counts": "features"}
+    spec = {"vocabularies": vocabularies, "target": {"vocab_size": 700, "toy": {}}}
+    (folder / "run.json").write_text(json.dumps(spec))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("spec", "sizes"),
+    [
+        ("demo-1/k-70", [70]),  # the folder's own name
+        ("demo-1/k-70/", [70]),
+        ("demo-1/k-70/draft", [70]),
+        ("demo-1/70", [70]),
+        ("demo-1/full", [700]),
+        ("demo-1/V", [700]),
+        ("demo-1", [700, 70]),
+        ("{folder}/k-70", [70]),
+        ("{folder}/k-70/draft", [70]),
+    ],
+)
+def test_a_draft_is_named_as_people_name_it(two_drafts, spec, sizes) -> None:
+    from vocabtrim_core.drafts.draft_specs import draft_folders, existing_or_trained
+
+    folders = draft_folders([spec.format(folder=two_drafts)])
+    assert folders == [(two_drafts / f"k-{k}" / "draft").resolve() for k in sizes]
+    if "{" not in spec and "/" in spec:
+        assert existing_or_trained(spec).resolve() == folders[0]
+
+
+@pytest.mark.parametrize("spec", ["demo-1/k-71", "demo-1/", "demo-1/71", "demo-1/k-"])
+def test_a_draft_that_a_run_lacks_names_those_it_has(two_drafts, spec) -> None:
+    from vocabtrim_core.drafts.draft_specs import draft_folder
+
+    with pytest.raises(InputError, match="it has demo-1/700, demo-1/70"):
+        draft_folder(spec)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("bench", "--target", "{target}", "--prompts", "{corpus}", "--draft"),
+        ("draft-eval", "--target", "{target}", "--features", "0"),
+        ("inspect",),
+        ("slice", "--vocabulary", "choice.json", "--out", "o"),
+        ("export", "c", "--k", "5", "--format", "vllm", "--out", "o", "--draft-folder"),
+    ],
+)
+def test_every_command_that_takes_a_draft_takes_that_name(
+    call, two_drafts, command, toy, toy_corpus, toy_features, found_trainer, tmp_path
+) -> None:
+    """A size that the run lacks is refused by the same sentence, so the name is understood."""
+    counts = tmp_path / "c.npz"
+    TokenCounts([1] * 700, 1, 0, Provenance("assistant", "t", "t", "m", "m")).save(counts)
+    words = {"{target}": toy.folder, "{corpus}": toy_corpus.files[0], "c": counts}
+    words["0"] = toy_features.key
+    code, said = call(*(words.get(word, word) for word in command), "demo-1/k-71")
+    assert code == 2
+    assert "The run demo-1 has no draft 'k-71'" in said["error"]
+
+
+def test_a_run_that_gets_more_sizes_keeps_the_stages_of_the_earlier(tmp_path) -> None:
+    log = StageLog(tmp_path, [Stage("target"), Stage("train", 100)])
+    log.leave("target")
+    log.leave("train", 100)
+    StageLog(tmp_path, [Stage("target"), Stage("train", 50), Stage("train", 200)])
+    stages = [(stage.name, stage.k, stage.state) for stage in read_stages(tmp_path)]
+    assert stages == [
+        ("target", None, DONE),
+        ("train", 100, DONE),
+        ("train", 50, "pending"),
+        ("train", 200, "pending"),
+    ]
+
+
 def test_counts_of_another_vocabulary(call, toy, toy_corpus, found_trainer, tmp_path) -> None:
     path = tmp_path / "other.npz"
     TokenCounts([3, 2, 1], 1, 0, Provenance("assistant", "t", "t", "m", "m")).save(path)
@@ -122,8 +224,9 @@ def test_counts_of_another_vocabulary(call, toy, toy_corpus, found_trainer, tmp_
 
 def test_evaluation_of_what_is_no_draft(call, toy, toy_features, found_trainer, tmp_path) -> None:
     base = ("draft-eval", tmp_path, "--target", toy.folder, "--features")
+    assert "There is no draft at" in call(*base, toy_features.key)[1]["error"]
+    (tmp_path / "config.json").write_text("{}")
     assert "no captured features" in call(*base, "ffff")[1]["error"]
-    assert "no config.json" in call(*base, toy_features.key)[1]["error"]
 
 
 def test_a_check_makes_no_demo_target(call, found_trainer, elsewhere) -> None:
@@ -224,38 +327,6 @@ def test_demo_target_command(call, toy_corpus, tmp_path) -> None:
     assert made["unigram_perplexity"] > 1
     assert Path(made["folder"], "model.safetensors").is_file()
     assert "minutes" in call("demo-target", "--minutes", 0)[1]["error"]
-
-
-def test_estimate_grows_with_k_and_says_what_is_needed(
-    toy_target, toy_corpus, toy_recipe, toy_features, found_trainer
-) -> None:
-    cost = estimate(
-        toy_target,
-        toy_corpus,
-        toy_recipe,
-        [700, 64],
-        TrainingPlan(epochs=2),
-        Deployment(),
-        found_trainer,
-        held_out=0.2,
-    )
-    tokens = toy_features.train_tokens + toy_features.eval_tokens
-    assert cost.tokens == pytest.approx(tokens, rel=0.02)
-    assert cost.feature_bytes == pytest.approx(toy_features.bytes, rel=0.06)
-    assert cost.steps == pytest.approx(2 * toy_features.train_samples, rel=0.15)
-    assert cost.train_seconds[700] > cost.train_seconds[64] > 0
-    assert cost.fits
-    some = estimate(
-        toy_target,
-        toy_corpus,
-        toy_recipe,
-        [64],
-        TrainingPlan(),
-        Deployment(),
-        found_trainer,
-        max_tokens=1000,
-    )
-    assert some.tokens == 1000
 
 
 def test_stages_are_told_and_finished_ones_stay(tmp_path) -> None:

@@ -51,7 +51,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add_options(
         group,
         ForecastSettings,
-        *("depth", "full_length", "measured", "training", "rates"),
+        *("depth", "full_length", "full_range", "measured", "length_noise", "training", "rates"),
         omit_defaults=True,
     )
     group = parser.add_argument_group("cycle time")
@@ -94,11 +94,12 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.forecast.cycle_model import CycleRange, check_against_paper
+    from vocabtrim_core.forecast.cycle_times import cycle_times
     from vocabtrim_core.forecast.decision import decide
     from vocabtrim_core.forecast.decision_text import decision_text
     from vocabtrim_core.forecast.inputs import PAPER_DEPTH
     from vocabtrim_core.forecast.paper import SHIPPED_K
+    from vocabtrim_core.forecast.paper_check import check_against_paper
     from vocabtrim_core.generalization.k_range import k_range
     from vocabtrim_core.generalization.stability import best_sample
 
@@ -121,6 +122,8 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         assumptions = replace(assumptions, depth=(measured.steps if measured else 0) or PAPER_DEPTH)
     if measured and not assumptions.rates and assumptions.full_length is None:
         assumptions = replace(assumptions, rates=measured.rates(size))
+    if measured and arguments.length_noise is None:
+        assumptions = replace(assumptions, length_noise=measured.length_noise)
     depth = assumptions.depth
     for flag, points in (
         ("--measured-length", assumptions.measured),
@@ -135,7 +138,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     elif arguments.probe:
         cycles = probed(arguments, draft, depth)
     else:
-        cycles = CycleRange.of(assumptions, draft)
+        cycles = cycle_times(assumptions, draft)
     texts = _texts(arguments, curve, assumptions, cycles, settings, measured, progress)
     progress(0, None, "k* on other samples")
     sample = best_sample(counts, find_responses(arguments.counts, counts))
@@ -231,7 +234,7 @@ def _texts(
             progress=progress,
         )
         acceptance = acceptance_on(text, assumptions, measured.lengths if measured else None)
-        predicted = forecast(acceptance.model, cycles, k_min=settings.k_min, k_max=settings.k_max)
+        predicted = forecast(acceptance.model, cycles)
         texts.append((Served(counts.name, acceptance.basis, predicted), acceptance))
     return texts
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.train_check import check, check_text
 from vocabtrim_core.cli.train_options import (
     capture_arguments,
     conversations,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
-    target, recipe = target_and_recipe(arguments)
+    target, recipe = target_and_recipe(arguments, progress)
     features = capture(
         target,
         conversations(arguments, progress),
@@ -56,7 +57,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     request = _request(arguments, progress)
     if arguments.check:
-        return _check(request, arguments.online)
+        return check(request, arguments.online, progress)
     run = train(request, progress)
     return {
         "run": run.name,
@@ -77,7 +78,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
 
     if not arguments.check:
         _make_demo_target(arguments, progress)
-    target, recipe = target_and_recipe(arguments)
+    target, recipe = target_and_recipe(arguments, progress)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
     regenerate, regenerated_by = _regeneration(arguments, target, recipe)
@@ -87,6 +88,10 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     files = {
         str(path): vocabulary_in(path, target.vocab_size, None) for path in arguments.vocabularies
     }
+    order = [
+        size(named, target.vocab_size) if isinstance(named, str) else len(files[str(named)])
+        for named in getattr(arguments, "sizes_named", ())
+    ]
     return TrainingRequest(
         target=target,
         corpus=conversations(arguments, progress),
@@ -97,6 +102,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         trainer=trainer,
         counts=counts,
         given=files,
+        order=order,
         regenerate=regenerate,
         regenerated_by=regenerated_by,
         **options,
@@ -132,66 +138,15 @@ def _regeneration(
     return run, f"{arguments.regenerate} at temperature {arguments.temperature:g}"
 
 
-def _check(request: Any, online: str | None) -> Result:
-    from vocabtrim_core.drafts.estimate import estimate
-    from vocabtrim_core.drafts.validation import validate, validate_online
-
-    servers = _servers(online) if online else None
-    cost = estimate(
-        request.target,
-        request.corpus,
-        request.recipe,
-        request.sizes,
-        request.plan,
-        request.deployment,
-        request.trainer,
-        max_tokens=request.max_tokens,
-        held_out=request.held_out,
-    )
-    seconds = {str(k): value for k, value in cost.train_seconds.items()}
-    return {
-        "check": True,
-        **asdict(cost),
-        "train_seconds": seconds,
-        "seconds": cost.seconds,
-        "fits": cost.fits,
-        "plans": validate(request),
-        "online": validate_online(request, servers) if servers else None,
-        "notes": request.notes,
-    }
-
-
-def _servers(text: str) -> Any:
-    """Read the GPUs of the trainer, and those of the servers, one each: "2,3:0,1"."""
-    from vocabtrim_core.drafts.plan import OnlineServers
-
-    try:
-        trainer, servers = ([int(i) for i in part.split(",")] for part in text.split(":"))
-    except ValueError as error:
-        raise InputError(f"online takes GPUs such as 2,3:0,1, but it is {text!r}.") from error
-    return OnlineServers(trainer, [[i] for i in servers])
-
-
 def _train_text(result: Result) -> str:
     if result.get("check"):
-        words = facts(
-            result,
-            "conversations",
-            "tokens",
-            "steps",
-            "feature_bytes",
-            "checkpoint_bytes",
-            "free_bytes",
-            "fits",
-            "seconds",
-            "device",
-        )
-        return f"{words}\nSpecForge accepts the run files."
-    head = ("k", "coverage", "acceptance length", "FLOPs saved", "best step", "draft")
+        return check_text(result)
+    head = ("k", "coverage", "held out", "acceptance length", "FLOPs saved", "best step", "draft")
     rows = [
         (
             d["k"],
             d["coverage"],
+            d.get("coverage_held_out", ""),
             d["acceptance_length"],
             d["flops_reduction"],
             d["best_step"],
@@ -200,7 +155,8 @@ def _train_text(result: Result) -> str:
         for d in result["drafts"]
     ]
     label = [f"{result['target']}: {result['label']}"] if result["label"] else []
-    return "\n".join([*label, table([head, *rows]), *result["notes"]])
+    said = dict.fromkeys(d["coverage_of"] for d in result["drafts"] if "coverage_of" in d)
+    return "\n".join([*label, table([head, *rows]), *said, *result["notes"]])
 
 
 # --- draft-eval ---------------------------------------------------------------------------------
@@ -209,7 +165,9 @@ def _train_text(result: Result) -> str:
 def _eval_arguments(parser: argparse.ArgumentParser) -> None:
     from vocabtrim_core.drafts.plan import TrainingPlan
 
-    parser.add_argument("drafts", nargs="+", type=Path, metavar="DRAFT", help="draft directories")
+    parser.add_argument(
+        "drafts", nargs="+", metavar="DRAFT", help="draft directories, or RUN/K, or RUN for all"
+    )
     shared(parser, "--target", required=True, help="their target")
     parser.add_argument(
         "--features", required=True, metavar="KEY", help="captured features (see `capture`)"
@@ -221,12 +179,14 @@ def _eval_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core import workspace
+    from vocabtrim_core.drafts.draft_specs import draft_folders
     from vocabtrim_core.drafts.evaluate_export import evaluate_draft
     from vocabtrim_core.drafts.feature_sets import load_features
     from vocabtrim_core.drafts.target import load_target, trainer_folder
     from vocabtrim_core.drafts.training_env import probe, settings_for, trainer_command
 
-    target, features = load_target(arguments.target), load_features(arguments.features)
+    drafts = draft_folders(arguments.drafts)
+    target, features = load_target(arguments.target, progress), load_features(arguments.features)
     if features.target_sha256 != target.fingerprint:
         raise InputError(
             f"The features {features.key} were captured from {features.target}, which is not the "
@@ -237,12 +197,10 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     device = trainer.device if arguments.device == "auto" else arguments.device
     view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")
     results = []
-    for i, draft in enumerate(arguments.drafts):
-        if not (draft / "config.json").is_file():
-            raise InputError(f"{draft} is no draft directory: it has no config.json.")
-        progress(i, len(arguments.drafts), f"Evaluating {draft.name}")
+    for i, draft in enumerate(drafts):
+        progress(i, len(drafts), f"Evaluating {draft}")
         measured = evaluate_draft(
-            draft.resolve(),
+            draft,
             target,
             view,
             features,
@@ -304,6 +262,6 @@ COMMANDS = (
         _eval,
         _eval_arguments,
         _eval_text,
-        "draft-eval runs/a/k-4380/draft --target demo --features 1acf9a41",
+        "draft-eval RUN/k-4380 --target demo --features 1acf9a41",
     ),
 )

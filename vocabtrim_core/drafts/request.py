@@ -15,6 +15,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.training_env import Trainer
+from vocabtrim_core.drafts.trial import Setting
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, TEXT, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
@@ -41,6 +42,7 @@ class TrainingRequest:
         counts: The counts that vocabularies are chosen from; None for those of the training
             conversations.
         given: Vocabularies chosen elsewhere, by the name of their file; one per size.
+        order: Sizes to train first, in this order; the others follow.
         name: The run's name; None for one derived from the settings.
         max_tokens: Most tokens to capture; None for the whole corpus.
         held_out: Share of conversations that are not trained on, 0..1.
@@ -60,6 +62,7 @@ class TrainingRequest:
     trainer: Trainer
     counts: TokenCounts | None = None
     given: Mapping[str, DraftVocabulary] = field(default_factory=dict)
+    order: Sequence[int] = ()
     name: Annotated[str | None, Leaf(TEXT, "--name", help=NAME, metavar="NAME")] = None
     max_tokens: Annotated[
         int | None, Leaf(WHOLE, "--max-tokens", help=MOST, metavar="TOKENS", unset="all")
@@ -99,9 +102,23 @@ class TrainingRequest:
             )
 
     @property
+    def setting(self) -> Setting:
+        """What speed and memory of the trainings depend on."""
+        return Setting(
+            self.target,
+            self.corpus,
+            self.recipe,
+            self.plan,
+            self.deployment,
+            self.trainer,
+            self.threads,
+        )
+
+    @property
     def sizes(self) -> list[int]:
-        """Every k that is trained, the largest first."""
-        return sorted({*self.ks, *map(len, self.given.values())}, reverse=True)
+        """Every k that is trained, in the order of training: as they were named."""
+        named = [*self.ks, *map(len, self.given.values())]
+        return list(dict.fromkeys([*(k for k in self.order if k in named), *named]))
 
     def chosen(self, k: int) -> tuple[str, DraftVocabulary] | None:
         """Find the given vocabulary of a size.

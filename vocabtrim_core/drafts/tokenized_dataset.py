@@ -62,17 +62,18 @@ class Sequences:
         span = slice(int(self.offsets[i]), int(self.offsets[i + 1]))
         return self.ids[span], self.counted[span]
 
-    def counts(self, vocab_size: int) -> np.ndarray:
-        """Count the tokens that carry loss in training conversations.
+    def counts(self, vocab_size: int, *, held_out: bool = False) -> np.ndarray:
+        """Count the tokens that carry loss in training conversations, or in held-out ones.
 
         Args:
             vocab_size: V.
+            held_out: Count those of the held-out conversations instead.
 
         Returns:
             int64[V].
         """
-        training = np.repeat(~self.held_out, self.lengths)
-        return np.bincount(self.ids[self.counted & training], minlength=vocab_size)
+        chosen = np.repeat(self.held_out == held_out, self.lengths)
+        return np.bincount(self.ids[self.counted & chosen], minlength=vocab_size)
 
 
 def read_sequences(
@@ -176,6 +177,28 @@ def survey(
     if max_tokens and total > max_tokens:
         return max(1, round(conversations * max_tokens / total)), max_tokens
     return conversations, total
+
+
+def head_of(
+    corpus: Corpus, recipe: CountConfig, sample: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Read the first conversations of a corpus.
+
+    Args:
+        corpus: The conversations.
+        recipe: How they are rendered and which tokens count.
+        sample: The most to read.
+
+    Returns:
+        Of each with a token that counts: ids int32[L], and which of them carry loss, bool[L].
+    """
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for batch in corpus.batches():
+        encoded = _encoded(batch, recipe, 0.0, sample)
+        found += [(ids, mask) for ids, mask, _ in encoded if mask[:-1].any()]
+        if len(found) >= sample:
+            break
+    return found[:sample]
 
 
 def is_held_out(text: str, share: float) -> bool:

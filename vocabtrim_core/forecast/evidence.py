@@ -22,8 +22,9 @@ import numpy as np
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
 from vocabtrim_core.forecast.band import Z, around
-from vocabtrim_core.forecast.cycle_model import CycleRange, from_one_run
+from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.devices import device
+from vocabtrim_core.forecast.roofline import from_one_run
 from vocabtrim_core.forecast.throughput import Forecast, Gain
 
 CLASSES = {
@@ -394,11 +395,13 @@ def _forecast(row: Evidence, length: float, cover: float, cycles: CycleRange) ->
     for k in sorted(known, reverse=True):
         coverage[:k] = known[k]
     coverage[-1] = 1.0
-    full = length
+    full, ends = length, ()
     if row.k_base < row.vocab_size:
-        full, _, _ = full_length_from({row.k_base: length}, coverage, row.depth, row.training)
+        full, *ends = full_length_from({row.k_base: length}, coverage, row.depth, row.training)
     ceiling = np.full(row.vocab_size, row.depth + 1.0)
-    model = AcceptanceModel(coverage, ceiling, row.depth, full, training=row.training)
+    model = AcceptanceModel(
+        coverage, ceiling, row.depth, full, training=row.training, full_range=tuple(ends)
+    )
     return Forecast(model, cycles, row.k_base)
 
 

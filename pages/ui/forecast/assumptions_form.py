@@ -19,6 +19,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import to_argv
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
 from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
 from vocabtrim_core.forecast.retraining import AUTO, RETRAININGS
@@ -47,7 +48,7 @@ class Assumed:
     def cycles(self, shape: DraftArchitecture) -> CycleRange:
         """The cycle model; InputError for measurements that make none."""
         measured_on = self.calibration
-        return measured_on.cycles() if measured_on else CycleRange.of(self.settings, shape)
+        return measured_on.cycles() if measured_on else cycle_times(self.settings, shape)
 
     @property
     def title(self) -> str:
@@ -102,27 +103,43 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     if source == SHEET:
         how: dict[str, Any] = {"hardware": timing_form.hardware(), **timing_form.load(depth)}
     elif source == ONE_RUN:
-        how = {"hardware": timing_form.hardware(), "cycles": timing_form.points(vocab_size, runs=1)}
+        how = {
+            "hardware": timing_form.hardware(),
+            "cycles": timing_form.points(vocab_size, depth, runs=1),
+        }
     else:
-        how = {"cycles": timing_form.points(vocab_size)}
+        how = {"cycles": timing_form.points(vocab_size, depth)}
     if source in (SHEET, ONE_RUN):
         how["head_format"] = timing_form.head_format()
     measured = tuple(_measured(vocab_size).items())
-    how["rates"] = _rates(depth, full_length)
-    settings = ForecastSettings(full_length, depth, measured, training=training, **how)
+    how |= _of_opened(depth, full_length)
+    how = {"full_length": full_length, **how}
+    settings = ForecastSettings(depth=depth, measured=measured, training=training, **how)
     return Assumed(served, settings)
 
 
-def _rates(depth: int, full_length: float | None) -> tuple[float, ...]:
-    """Acceptance per position of an opened choice, as long as its depth and length stand."""
+def _of_opened(depth: int, full_length: float | None) -> dict[str, Any]:
+    """What only an opened choice says of the full draft, as long as its depth and length stand."""
     opened = session.opened_forecast
-    if opened is None or not opened.rates or opened.depth != depth:
-        return ()
-    if full_length is None or abs((opened.full_length or 0.0) - full_length) > 0.006:
-        return ()
-    shares = ", ".join(f"{rate:.2f}" for rate in opened.rates)
-    st.caption(f"Acceptance per position, from the opened choice: {shares}.")
-    return opened.rates
+    if opened is None or opened.depth != depth or full_length is None:
+        return {}
+    if abs((opened.full_length or 0.0) - full_length) > 0.006:
+        return {}
+    if opened.rates:
+        shares = ", ".join(f"{rate:.2f}" for rate in opened.rates)
+        st.caption(f"Acceptance per position, from the opened choice: {shares}.")
+    if opened.full_range:
+        least, most = opened.full_range
+        st.caption(
+            f"The opened choice takes the length with all tokens to be {full_length:.2f}, between "
+            f"{least:.2f} and {most:.2f}."
+        )
+    return {
+        "full_length": opened.full_length,
+        "rates": opened.rates,
+        "full_range": opened.full_range,
+        "length_noise": opened.length_noise,
+    }
 
 
 def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
@@ -142,6 +159,7 @@ def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
         cycles=cycles,
         training=_training(),
         rates=calibrated.rates(vocab_size),
+        length_noise=calibrated.length_noise,
     )
     return Assumed(served, settings, calibrated)
 
@@ -171,7 +189,8 @@ def _full_length(depth: int) -> float | None:
         0.01,
         **linked("tau"),
         help="Tokens per verification of the full-vocabulary draft, the "
-        "target's own included. The start is the paper's on MT-Bench, 2.89 at depth 3.",
+        "target's own included. Left at the start, the paper's on MT-Bench (2.89 at depth 3), it "
+        "is an assumption, and the band holds the paper's other tasks too.",
     )
     return None if value == start else value
 
