@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,9 @@ STEPS: dict[str, list[tuple[Any, str]]] = {
 }
 
 
-def timed_steps() -> Counter[str]:
+def timed_steps() -> dict[str, float]:
     """Wrap the functions of STEPS; the CPU seconds of each step, filled as they run."""
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     lock, own = threading.Lock(), threading.local()
 
     def timed(step: str, function: Any) -> Any:
@@ -87,15 +87,15 @@ def layers(folder: Path) -> list[dict[str, object]]:
     """The table: CPU seconds of every step, and as shares of the engine alone."""
     rows: dict[str, float] = {}
     for name, way in ((ALONE, alone), (KEPT, ours)):
-        seconds = timed_steps() if name == KEPT else Counter[str]()
+        seconds = timed_steps() if name == KEPT else {}
         counted = way(RUNS[name], folder / RUNS[name].file)
         seconds.clear()
         started = cpu_seconds()
         counted()
         total = cpu_seconds() - started
-        rows |= dict(seconds.most_common())
+        rows |= dict(sorted(seconds.items(), key=lambda step: -step[1]))
         if name == KEPT:
-            rows["the rest of the process"] = total - seconds.total()
+            rows["the rest of the process"] = total - sum(seconds.values())
         rows[name] = total
     base = rows.pop(ALONE)
     table = {ALONE: base, **rows}
