@@ -84,6 +84,8 @@ def _numbers(row: Row) -> dict[str, object]:
     for title, latency in (("Latency", row.latency), ("First token", row.first_token)):
         for name in ("mean", "p50", "p95"):
             numbers[f"{title} {name}, ms"] = latency and 1e3 * getattr(latency, name)
+    if row.cpu_per_token is not None:
+        numbers["CPU per token, ms"] = 1e3 * row.cpu_per_token
     return {**numbers, "Runs": row.runs, "Failed": len(row.failed)}
 
 
@@ -112,6 +114,7 @@ RUN_COLUMNS: dict[str, Callable[[Measurement, Run], object]] = {
     "first_token_mean_s": lambda m, run: run.first_token and run.first_token.mean,
     "error": lambda m, run: run.error,
     "started": lambda m, run: run.started,
+    "cpu_s": lambda m, run: run.cpu_s,
 }
 
 
