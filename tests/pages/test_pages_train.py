@@ -112,7 +112,7 @@ def test_the_cost_is_known_before_anything_starts(demo, talk, started):
     assert not app.error
     assert f"8 x {WIDTH} bytes per token" in words(app)
     assert int(metrics(app)["Tokens to learn from"].replace(",", "")) > 500
-    assert metrics(app)["Steps per draft"] == "160"
+    assert metrics(app)["Steps per draft"] == "90"
     assert "for 500" in words(app)
     assert not asked(started)
 
