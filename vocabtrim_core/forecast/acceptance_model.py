@@ -11,15 +11,12 @@ from scipy.special import expit, logit
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.band import Z, around
-from vocabtrim_core.forecast.retraining import DECAY, RARITY, Retraining, retraining
+from vocabtrim_core.forecast.retraining import DECAY, LENGTH_NOISE, RARITY, Retraining, retraining
 
 # A measured acceptance length narrows the band around its k; at this factor away (12,000 to
 # 48,000 tokens, say) the band is as wide as without it. This is an assumption.
 REACH = 4.0
 LARGEST_RATE = 1 - 1e-9  # keeps logit finite
-# Standard deviation of the logarithm of one measured acceptance length where no runs tell it: the
-# ratio of two measurements varies by 2.5 % (`evidence.UNSTATED_NOISE`), each by a root of 2 less.
-LENGTH_NOISE = 0.018
 
 
 def position_rates(length: float, depth: int, decay: float = DECAY) -> np.ndarray:
