@@ -134,11 +134,7 @@ class AcceptanceModel:
     def _check(self) -> None:
         size, top = len(self.coverage), self.depth + 1
         for k, length in ((size, self.full_length), *self.measured.items()):
-            if not 1 <= length <= top:
-                raise InputError(
-                    f"An acceptance length at draft depth {self.depth} lies within 1..{top}, "
-                    f"but {length} is given for k = {k:,}."
-                )
+            _check_length(length, k, self.depth)
             if not 1 <= k <= size:
                 raise InputError(f"k = {k:,} is outside 1..{size:,}.")
         full = self.measured.get(size, self.full_length)
@@ -248,6 +244,15 @@ class AcceptanceModel:
         return np.maximum(low, 1), np.minimum(high, top)
 
 
+def _check_length(length: float, k: int, depth: int) -> None:
+    """InputError where an acceptance length is outside 1..K + 1."""
+    if not 1 <= length <= depth + 1:
+        raise InputError(
+            f"An acceptance length at draft depth {depth} lies within 1..{depth + 1}, but {length} "
+            f"is given for k = {k:,}."
+        )
+
+
 def full_length_from(
     lengths: Mapping[int, float],
     coverage: np.ndarray,
@@ -275,6 +280,7 @@ def full_length_from(
     if not 1 <= k <= len(coverage):
         raise InputError(f"k = {k:,} was measured, but the target has {len(coverage):,} tokens.")
     length = lengths[k]
+    _check_length(length, k, depth)
     if k == len(coverage):
         return length, length, length
     two_coverages = np.array([coverage[k - 1], 1.0])
@@ -295,5 +301,4 @@ def full_length_from(
         solution = root_scalar(trimmed, args=(end,), bracket=(1.0, depth + 1.0), xtol=1e-6)
         return float(solution.root)
 
-    AcceptanceModel(two_coverages, top, depth, length)  # checks that the length is within 1..K + 1
     return solved(None), solved(1), solved(0)
