@@ -66,13 +66,19 @@ def test_vllms_numbers_are_its_own():
     assert run.latency.p95 == pytest.approx(told["p95_e2el_ms"] / 1e3)
 
 
-def test_guidellms_acceptance_is_the_sum_over_its_requests():
-    told, found = value("guidellm"), imported(value("guidellm"))
+@pytest.mark.parametrize("accepted_by_answer", [None, (9, 0, 3, 12, 7, 1)])
+def test_guidellms_acceptance_is_the_sum_over_its_requests(accepted_by_answer):
+    told = value("guidellm")
     (benchmark,) = told["benchmarks"]
     blocks = [
         request["response_metrics"]["speculative_decoding"]
         for request in benchmark["requests"]["successful"]
     ]
+    for block, n in zip(blocks, accepted_by_answer or (), strict=False):  # none was recorded
+        assert block["acceptance_histogram"][1:] == [0, 0, 0]
+        steps = block["num_spec_steps"]
+        block |= {"num_accepted_draft_tokens": 3 * n, "acceptance_histogram": [steps - n, 0, 0, n]}
+    found = imported(told)
     steps = sum(block["num_spec_steps"] for block in blocks)
     accepted = sum(block["num_accepted_draft_tokens"] for block in blocks)
     (run,) = found.runs
