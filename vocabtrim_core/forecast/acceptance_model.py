@@ -11,8 +11,7 @@ from scipy.special import expit, logit
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.band import Z, around
-from vocabtrim_core.forecast.retraining import DECAY, RARITY, Retraining, retraining
-from vocabtrim_core.forecast.settings import LENGTH_NOISE
+from vocabtrim_core.forecast.retraining import DECAY, LENGTH_NOISE, RARITY, Retraining, retraining
 
 # A measured acceptance length narrows the band around its k; at this factor away (12,000 to
 # 48,000 tokens, say) the band is as wide as without it. This is an assumption.

@@ -9,11 +9,8 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, NUMBERS, PAIRS, TEXT, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.forecast.devices import HARDWARE
-from vocabtrim_core.forecast.retraining import AUTO, retraining
+from vocabtrim_core.forecast.retraining import AUTO, LENGTH_NOISE, retraining
 
-# Standard deviation of the logarithm of one measured acceptance length where no runs tell it: the
-# ratio of two measurements varies by 2.5 % (`evidence.UNSTATED_NOISE`), each by a root of 2 less.
-LENGTH_NOISE = 0.018
 FULL_LENGTH = "acceptance length of the full-vocabulary draft, 1..K+1"
 DEPTH = "tokens drafted per cycle"
 LENGTHS = "acceptance lengths measured at other k; they narrow the interval"
