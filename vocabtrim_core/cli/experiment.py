@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.run import encoded, parser
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
@@ -33,10 +33,10 @@ def commands(stages: Iterable[Command]) -> tuple[Command, ...]:
         from vocabtrim_core.experiment.record import carry_out
 
         def run(argv: list[str], progress: Any) -> Mapping[str, Any]:
-            parsed = parser(stages, argv).parse_args(argv)
-            return json.loads(encoded(parsed.command.run(parsed, progress)))
+            stage = parser(stages, argv).parse_args(argv)
+            return json.loads(encoded(stage.command.run(stage, progress)))
 
-        plan = ExperimentPlan(**from_argv(ExperimentPlan, arguments, At()))
+        plan = parsed(ExperimentPlan, arguments)
         return outcome(carry_out(plan, run, progress))
 
     return (

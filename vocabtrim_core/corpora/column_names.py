@@ -6,18 +6,25 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from vocabtrim_core.corpora.parts import system_text
-from vocabtrim_core.corpora.places import CONVERSATIONS, HISTORY
+from vocabtrim_core.corpora.content_parts import system_text
+from vocabtrim_core.corpora.message_paths import CONVERSATIONS, HISTORY
 from vocabtrim_core.corpora.schema import unread_because
 
 # Names are in order of preference. A guess is sure when exactly one column of a file fits.
 ALTERNATING = (*CONVERSATIONS, "data")  # UltraChat's name for its lists of texts
 PROMPTS = ("prompt", "instruction", "question", "query", "problem", "input", "user")
 RESPONSES = ("response", "output", "answer", "completion", "chosen", "solution", "assistant")
+INPUTS, OUTPUTS = ("inputs", "input"), ("outputs", "output", "reference_outputs")  # objects
 UNREAD = (*HISTORY, "reasoning", "reasoning_content", "thinking")  # beside a prompt: not read
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "reject")
 CALLS = ("answers", "function_calls", "tool_calls", "calls")  # beside a query, as in xLAM
-SYSTEMS = ("system", "system_prompt", "systeminstruction", "system_instruction")
+SYSTEMS = (
+    "system",
+    "system_prompt",
+    "systeminstruction",
+    "system_instruction",
+    "meta_instruction",
+)
 INSTRUCTIONS = ("instructions",)  # the system message beside items of OpenAI's Responses API
 TOOLS = ("tools", "functions", "toolconfig", "tool_config")
 TEXTS = ("text",)

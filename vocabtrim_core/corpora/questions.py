@@ -104,7 +104,7 @@ def without_answers(corpus: Corpus, last: bool = False) -> Iterator[Question]:
 def _from_rows(corpus: Corpus, last: bool) -> Iterator[Question]:
     from vocabtrim_core.corpora.column_names import PROMPTS
     from vocabtrim_core.corpora.formats import format_of
-    from vocabtrim_core.corpora.places import CONVERSATIONS
+    from vocabtrim_core.corpora.message_paths import CONVERSATIONS
     from vocabtrim_core.corpora.schema import as_list
 
     for path in corpus.files:

@@ -11,7 +11,9 @@ from vocabtrim_core.corpora.column_names import (
     CALLS,
     DOMAINS,
     IDENTITY,
+    INPUTS,
     INSTRUCTIONS,
+    OUTPUTS,
     PROMPTS,
     REJECTED,
     RESPONSES,
@@ -27,20 +29,20 @@ from vocabtrim_core.corpora.column_names import (
     has_chat_marks,
     is_label,
 )
-from vocabtrim_core.corpora.items import are_items
-from vocabtrim_core.corpora.labelled import labelled_turns
-from vocabtrim_core.corpora.places import (
+from vocabtrim_core.corpora.message_paths import (
     CONVERSATIONS,
     HISTORY,
     KEYS,
     chats_among,
     ends_open,
-    find_places,
+    find_message_paths,
     list_of_calls,
     list_of_pairs,
     list_of_texts,
 )
+from vocabtrim_core.corpora.response_items import are_items
 from vocabtrim_core.corpora.schema import ColumnMapping, from_text, value_at
+from vocabtrim_core.corpora.speaker_labels import labelled_turns
 from vocabtrim_core.corpora.unrecognised import explain_unrecognised
 
 
@@ -96,7 +98,9 @@ class _Guess:
                 del self.chats[name]
         self.lists = [name for name in columns_left if list_of_texts(sample, name)]
         self.histories = [name for name in columns_left if list_of_pairs(sample, name)]
-        self.nested = find_places([name for name in columns_left if name not in self.chats], sample)
+        self.nested = find_message_paths(
+            [name for name in columns_left if name not in self.chats], sample
+        )
         self.base = ColumnMapping(
             domain=next((n for n in columns_named(DOMAINS, self.texts) if is_label(sample, n)), ""),
             system=first_named(SYSTEMS, [name for name in columns_left if all_text(sample, name)]),
@@ -115,6 +119,7 @@ class _Guess:
             self._conversation,
             self._pair,
             self._inside,
+            self._pair_inside,
             self._labelled_texts,
             self._text,
         )
@@ -286,6 +291,31 @@ class _Guess:
         )
         note = "The prompts are not in this file: every answer follows an empty user turn."
         return Recognition(mapping, True, notes=() if prompt else (note,))
+
+    def _pair_inside(self) -> Recognition | None:
+        """A question and an answer, each a text in an object, as in datasets of LangSmith."""
+        prompt, response = (
+            next(filter(None, (self._text_in(column, names) for column in columns)), "")
+            for columns, names in (
+                (columns_named(INPUTS, self.columns), PROMPTS),
+                (columns_named(OUTPUTS, self.columns), RESPONSES),
+            )
+        )
+        if not prompt or not response:
+            return None
+        return Recognition(
+            self._mapping(shape="prompt_response", prompt=prompt, response=response), True
+        )
+
+    def _text_in(self, column: str, names: Sequence[str]) -> str:
+        """The path of a text in an object, by its name or because it is the only one."""
+        objects = [from_text(row[column]) for row in self.sample if row.get(column) is not None]
+        if not objects or not all(isinstance(inner, dict) for inner in objects):
+            return ""
+        keys = dict.fromkeys(key for inner in objects for key in inner)
+        texts = [key for key in keys if all_of_type(objects, key, str)]
+        only = texts[0] if len(texts) == 1 else ""
+        return f"{column}.{name}" if (name := first_named(names, texts) or only) else ""
 
     def _beside(self, path: str, names: Sequence[str]) -> str:
         """The path of a filled value with one of these names in the object around the messages."""

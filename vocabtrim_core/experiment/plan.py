@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.plan import TrainingPlan
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.codec import to_argv
 from vocabtrim_core.fields.kinds import NUMBER, REPEATED, TEXT, WHOLE, integer, one_of
-from vocabtrim_core.fields.leaf import Leaf, to_argv
+from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
 

@@ -18,7 +18,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.experiment.outcome import outcome
 from vocabtrim_core.experiment.plan import BEST, ENGINES, FULL, STAGES, TITLES, ExperimentPlan
 from vocabtrim_core.experiment.record import Experiment, list_experiments
-from vocabtrim_core.fields.leaf import to_argv
+from vocabtrim_core.fields.codec import to_argv
 from vocabtrim_core.figures import throughput as figures
 from vocabtrim_core.jobs.progress import duration
 from vocabtrim_core.programs import ENGINE, configured
