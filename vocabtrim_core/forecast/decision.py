@@ -30,6 +30,8 @@ class Decision:
         stability: Smallest and largest k* over samples of the text; None where not computed.
         gains: Baseline k -> relative gain of `k` over it.
         recommended_gains: The same of `recommended_k`.
+        too_little: Whether every token that was seen pays for itself, so that k* is the number of
+            tokens in the text and would grow with it.
         constrained: Whether a floor or bounds limit the sizes.
         break_even: Of `k` against V.
         served: Name of the text to be served, the worst of several.
@@ -47,6 +49,7 @@ class Decision:
     stability: tuple[int, int] | None
     gains: dict[int, Gain]
     recommended_gains: dict[int, Gain]
+    too_little: bool
     constrained: bool
     break_even: BreakEven
     served: str
@@ -173,6 +176,7 @@ def decide(
         recommended_gains=gains
         if nearest == k
         else {base: forecast.gain(nearest, base) for base in baselines},
+        too_little=tradeoff.curve.distinct <= min(tradeoff.optimum.k, size - 1),
         constrained=tradeoff.floor > 0 or tradeoff.k_min > 1 or tradeoff.last_k < size,
         break_even=break_even(forecast, k, size),
         served=worst.name,
