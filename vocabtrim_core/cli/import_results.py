@@ -23,14 +23,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="result files, or folders of Model-Optimizer's specdec_bench",
+        help="result files, logs of llama.cpp's server, or folders of Model-Optimizer's "
+        "specdec_bench",
     )
     parser.add_argument(
         "--format",
         default="auto",
         metavar="NAME",
         help="bench-eagle3, specforge-benchmark, bench-serving, bench-one-batch-server, "
-        "vllm-bench-serve, nemo-automodel, modelopt or specbundle (default: recognised by content)",
+        "vllm-bench-serve, guidellm, aiperf, llama-server, llama-bench, nemo-automodel, modelopt "
+        "or specbundle (default: recognised by content)",
     )
     add_options(parser.add_argument_group("what the files do not tell"), Hints)
 
@@ -99,7 +101,8 @@ def _text(result: Result) -> str:
 COMMANDS = (
     Command(
         "import-results",
-        "read benchmark results of SpecForge, SGLang, vLLM, NeMo, Model-Optimizer or SpecBundle",
+        "read benchmark results of SpecForge, SGLang, vLLM, GuideLLM, AIPerf, llama.cpp, NeMo, "
+        "Model-Optimizer or SpecBundle",
         _import,
         _arguments,
         _text,
