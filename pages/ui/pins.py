@@ -36,11 +36,11 @@ def chosen(pins: Sequence[Pin]) -> list[Pinned]:
     Args:
         pins: pinned settings.
     """
-    sets = {stored.key: stored.counts for stored in state.counted_sets()}
+    sets = {stored.key: stored for stored in state.counted_sets()}
     choices = []
     for pin in pins:
-        if counts := sets.get(pin.counts):
-            tradeoff = state.tradeoff_of(pin.settings, state.curve_of(pin.counts, counts))
+        if stored := sets.get(pin.counts):
+            tradeoff = state.tradeoff_of(pin.settings, state.curve_of(stored))
             k = pin.settings.k
             choices.append(Pinned(pin, tradeoff.at(k) if k else tradeoff.optimum))
     return choices

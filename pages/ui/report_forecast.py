@@ -126,13 +126,13 @@ def toggle(problem: str) -> None:
 def acceptance(
     choice: SelectionSpec, opened: Opened, stored: StoredCounts, served: StoredCounts
 ) -> Acceptance | None:
-    """Acceptance on the text to be served; None where no forecast is wanted.
+    """Acceptance on the evaluation traffic; None where no forecast is wanted.
 
     Args:
         choice: what is handed over.
         opened: the same, opened on its counts.
         stored: the counts that it was made on.
-        served: the text that the forecast is about.
+        served: the evaluation traffic that the forecast is about.
 
     Returns:
         The acceptance for every k in the order of the choice.
@@ -143,10 +143,9 @@ def acceptance(
     order = stored.key if choice.rules == NO_RULES else f"{stored.key} {hash(choice.rules)}"
     return acceptance_of(
         order,
-        served.key,
+        served,
         choice.forecast,
         opened.tradeoff.curve,
-        served,
         lambda counts: apply_rules(counts, choice.rules).curve.order,
     )
 

@@ -56,7 +56,7 @@ def reopen(choice: SelectionSpec) -> str:
         message += f" {lost} of its pins are left out: their counts are not in this workspace."
     if choice.served and choice.served not in here:
         message += (
-            " Its forecast is about the counted text itself: the counts of the text to be served, "
+            " Its forecast is about the counted text itself: the counts of the evaluation traffic, "
             f"{choice.served}, are not in this workspace."
         )
     return message

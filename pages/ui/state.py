@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.caching import cached
 from pages.ui.format import what_counts
 from pages.ui.session import session
 from pages.ui.widgets import set_values, value_of, values
@@ -63,15 +64,14 @@ def label(counts: TokenCounts) -> str:
     return " · ".join([counts.name, *how, f"{counts.tokens:,} tokens"])
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def curve_of(key: str, _counts: TokenCounts) -> CoverageCurve:
-    """The coverage curve of one counted set, by its content address.
+@cached(8)
+def curve_of(stored: StoredCounts) -> CoverageCurve:
+    """The coverage curve of one counted set.
 
     Args:
-        key: key of the counted set.
-        _counts: the counted set; `key` stands for it in the cache.
+        stored: the counted set.
     """
-    return CoverageCurve.of(_counts)
+    return CoverageCurve.of(stored.counts)
 
 
 # --- settings -----------------------------------------------------------------------------------
@@ -103,12 +103,9 @@ def settings(vocab_size: int) -> Settings:
     Args:
         vocab_size: V, the target's number of tokens.
     """
-    in_session = session.settings
-    return (
-        in_session.over(vocab_size)
-        if in_session
-        else replace(defaults(vocab_size), **_link(vocab_size)[0])
-    )
+    if session.settings:
+        return session.settings.over(vocab_size)
+    return replace(defaults(vocab_size), **_link(vocab_size)[0])
 
 
 def _link(vocab_size: int) -> tuple[dict[str, Any], list[str]]:
@@ -132,7 +129,7 @@ def not_followed(sets: list[StoredCounts], shown: StoredCounts) -> str:
     wrong = [name for name in instead if name not in session.not_followed]
     session.not_followed |= set(wrong)
     names, shows = ", ".join(wrong), " with ".join(dict.fromkeys(instead[name] for name in wrong))
-    return f"Not followed in the link: {names}; shown instead: {shows}." if wrong else ""
+    return f"Ignored from the link: {names}; shown instead: {shows}." if wrong else ""
 
 
 def apply(settings: Settings) -> None:
@@ -176,6 +173,31 @@ def tradeoff_of(settings: Settings, curve: CoverageCurve) -> TradeOff:
         InputError: for values out of range.
     """
     return settings.over(curve.vocab_size).tradeoff(curve)
+
+
+def tradeoff_in_view(stored: StoredCounts) -> TradeOff:
+    """The trade-off of the settings in view on a counted set.
+
+    Args:
+        stored: the counted set.
+
+    Raises:
+        InputError: for values out of range.
+    """
+    curve = curve_of(stored)
+    return tradeoff_of(settings(curve.vocab_size), curve)
+
+
+def k_in_view(stored: StoredCounts) -> int:
+    """The size of the settings in view on a counted set: the chosen one, else the optimum.
+
+    Args:
+        stored: the counted set.
+
+    Raises:
+        InputError: for settings that no size fulfils.
+    """
+    return settings(stored.counts.vocab_size).k or tradeoff_in_view(stored).optimum.k
 
 
 def arguments(settings: Settings, *leave: str) -> list[str]:

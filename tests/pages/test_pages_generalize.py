@@ -373,22 +373,14 @@ def test_tailored_vocabularies_follow_the_library(sets):
 
 def test_a_tailored_vocabulary_is_what_export_writes(sets):
     from pages.ui.export.download_view import bundle
-    from pages.ui.state import defaults
-    from pages.ui.vocabularies import OwnVocabulary
+    from pages.ui.vocabularies import InView
 
     own = OwnVocabulary(
         "Tailored", "by hand", sets["chat"].key, DraftVocabulary.of([5, 9, 7], SIZE), ("select",)
     )
-    content, manifest = bundle(
-        sets["chat"].key,
-        sets["chat"],
-        defaults(SIZE),
-        3,
-        ("ids",),
-        "select",
-        own.vocabulary.sha256,
-        own,
-    )
+    tradeoff = TradeOff(CoverageCurve.of(sets["chat"]), LLAMA)
+    view = InView("Tailored", own.vocabulary, None, tradeoff, sets["chat"], own)
+    content, manifest = bundle(view, ("ids",), "select")
     ids = json.loads(zipfile.ZipFile(io.BytesIO(content)).read("draft-vocabulary-3/ids/ids.json"))
     assert ids["ids"] == [5, 7, 9]
     assert manifest.choice["method"] == "by hand"
@@ -674,11 +666,11 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     eval_sets.responses_of.clear()
     app = opened("forecast", sets)
     assert "a bound from coverage" in words(app)
-    from pages.ui.generalize import coverage_data
+    from pages.ui.generalize import evaluation
 
-    coverage_data.interval.clear()
-    coverage_data.held_out.clear()
-    coverage_data.unseen.clear()
+    evaluation.interval.clear()
+    evaluation.held_out.clear()
+    evaluation.unseen.clear()
     app = opened("generalize", sets)
     assert "An interval needs the answers themselves" in words(app)
     row = app.dataframe[0].value.iloc[0]

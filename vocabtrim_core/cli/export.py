@@ -207,7 +207,7 @@ def _formats_text(result: Result) -> str:
         for f in result["formats"]
     ]
     checked = (f"{f['name']}: {f['checked']}" for f in result["formats"])
-    head = ("format", "for", "ids are", "checked with", "files")
+    head = ("format", "for", "ids are", "check", "files")
     return "\n\n".join([table([head, *rows]), *checked])
 
 

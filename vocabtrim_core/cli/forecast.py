@@ -45,7 +45,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="COUNTS",
         nargs="+",
         default=[],
-        help="counts of the text to be served (same tokenizer and rule); of several the one that "
+        help="counts of the evaluation traffic (same tokenizer and rule); of several the one that "
         "gains least decides (default: the counts that choose, each tenth held out)",
     )
     add_options(
@@ -211,7 +211,7 @@ def _texts(
     measured: Calibration | None,
     progress: Progress,
 ) -> list[tuple[Served, Acceptance]]:
-    """The texts to be served, by default the counts that choose, each with its forecast."""
+    """The evaluation traffic, by default the counts that choose, each set with its forecast."""
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.forecast.decision import Served
     from vocabtrim_core.forecast.inputs import acceptance_on, served_text

@@ -242,7 +242,7 @@ def _intervals(
 def _acceptance(
     choice: SelectionSpec, opened: Opened, served: TokenCounts, spec: str
 ) -> Acceptance | None:
-    """Acceptance on the text to be served; None where no forecast is wanted."""
+    """Acceptance on the evaluation traffic; None where no forecast is wanted."""
     if choice.forecast.full_length is None:
         return None
     from vocabtrim_core.counting.response_files import find_responses

@@ -30,7 +30,7 @@ def markdown(formats: Iterable[Exporter]) -> str:
         )
         for exporter in formats
     ]
-    head = ("format", "for", "holds", "checked with", "how")
+    head = ("format", "for", "holds", "check", "how")
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
 

@@ -41,7 +41,7 @@ PIN = "another k to compare with"
 NOTE = "a line kept with the choice"
 VOCABULARY = "the tokens of what `select` wrote, or of a mapping that `compare` reads"
 ON = "counts of other corpora, to show what the choice covers there"
-SERVED = "counts of the text to be served, where that is another"
+SERVED = "counts of the evaluation traffic, where that is another"
 
 Keys = tuple[str, ...] | None
 

@@ -1,4 +1,4 @@
-"""A look before the count: counted spans, the pre-flight, the trainer beside it."""
+"""A look before the count: counted spans, the corpus check, the trainer beside it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ class Read(NamedTuple):
 def look(
     tokenizer: Tokenizer, chosen: ChosenCorpus, wanted: dict, template: ChatTemplate
 ) -> list[Read]:
-    """Conversations with their counted spans marked, and the pre-flight; returns the first one and
-    the samples.
+    """Conversations with their counted spans marked, and the corpus check.
+
+    Returns the first conversation and the samples.
 
     Args:
         tokenizer: the tokenizer.
@@ -48,7 +49,7 @@ def look(
         Read(sample.title, *show(template, sample, rule, **narrower), sample.messages, sample.tools)
         for sample in SAMPLES.values()
     ]
-    spans, check = st.tabs(["Counted spans", "Pre-flight"], key="look", on_change="rerun")
+    spans, check = st.tabs(["Counted spans", "Corpus check"], key="look", on_change="rerun")
     previews: list[Preview] = []
     if chosen.corpus is not None:
         previews = preview(

@@ -202,9 +202,6 @@ def _chosen(tokenizer: Tokenizer) -> tuple[str, np.ndarray] | None:
     ]
     if not sets:
         return None
-    by_key = {stored.key: stored for stored in sets}
-    stored = by_key.get(session.counts_key or "", sets[0])
-    curve = state.curve_of(stored.key, stored.counts)
-    settings = state.settings(curve.vocab_size)
-    tradeoff = state.tradeoff_of(settings, curve)
-    return stored.counts.name, curve.vocabulary(settings.k or tradeoff.optimum.k).t2d
+    stored = next((s for s in sets if s.key == session.counts_key), sets[0])
+    vocabulary = state.curve_of(stored).vocabulary(state.k_in_view(stored))
+    return stored.counts.name, vocabulary.t2d

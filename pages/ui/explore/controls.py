@@ -88,7 +88,7 @@ def controls(vocab_size: int) -> Settings:
             key="preset",
             on_change=_preset_picked,
             help="From the paper, with Llama 3.1's tokenizer: 13,264 general, 6,521 named entity "
-            "recognition, 4,380 function calling. 32,000 is common in shipped EAGLE-3 heads.",
+            "recognition, 4,380 function calling. 32,000 is typical of EAGLE-3 heads.",
         )
     st.segmented_control(
         "Size axis", ["log", "linear"], default="log", **linked("x"), required=True

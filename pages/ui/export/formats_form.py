@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.router import page as page_of
+from pages.ui.router import go_to
 from pages.ui.widgets import persisted
 from vocabtrim_core import exports
 from vocabtrim_core.exports.exporter import PROOFS
@@ -41,7 +41,7 @@ def choose_formats(k: int) -> list[str]:
                     chosen.append(form.name)
                 st.caption(
                     f"{texts['how']} Holds {MEANING[form.semantics]}, {ORDER[form.order]}. "
-                    f"Check: {PROOFS[form.proof]}."
+                    f"{PROOFS[form.proof].capitalize()}."
                 )
                 with st.expander("Flags, limits, how it was checked", type="compact"):
                     st.code(texts["example"], language=None, wrap_lines=True)
@@ -60,5 +60,10 @@ def whole_drafts() -> None:
             "These engines serve a draft folder with its own head. A draft that you have is "
             "trimmed to this vocabulary on Hand over, or by `export` with `--draft-folder`."
         )
-        if st.button("Trim a draft", icon=":material/content_cut:", key="trim_a_draft"):
-            st.switch_page(page_of("handover"), query_params={"give": "Trim a draft you have"})
+        go_to(
+            "handover",
+            "Trim a draft",
+            query={"give": "Trim a draft you have"},
+            icon=":material/content_cut:",
+            key="trim_a_draft",
+        )

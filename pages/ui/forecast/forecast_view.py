@@ -56,20 +56,19 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
         assumed: what the forecast assumes.
         k: size of the draft vocabulary, in tokens.
     """
-    curve = state.curve_of(stored.key, stored.counts)
-    tradeoff = state.tradeoff_of(state.settings(curve.vocab_size), curve)
-    served = assumed.served
+    tradeoff = state.tradeoff_in_view(stored)
+    size, served = tradeoff.curve.vocab_size, assumed.served
     basis, predicted = forecasts.forecast_of(
         stored,
         served,
         tradeoff,
         assumed.settings,
         assumed.cycles(tradeoff.architecture),
-        _baseline(curve.vocab_size),
+        _baseline(size),
     )
-    k = min(k, curve.vocab_size) if k else state.settings(curve.vocab_size).k
+    k = min(k, size) if k else state.settings(size).k
     decision = forecasts.decision_of(stored, tradeoff, basis, predicted, k)
-    responses = eval_sets.responses_of(served.key, served.counts)
+    responses = eval_sets.responses_of(served)
     sharp = responses is not None and responses.tokens > 0
     return ForecastAnswer(tradeoff, basis, predicted, decision, decision.k, sharp)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.ui.caching import cached
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
 from pages.ui.warmup import freeze
@@ -25,9 +26,9 @@ KINDS = (
 )
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the mapping")
-def _load(path: str, changed: float, key: str, _counts) -> ImportedMapping:
-    mapping = import_for(path, _counts)
+@cached(8, "Reading the mapping")
+def _load(path: str, changed: float, chooser: StoredCounts) -> ImportedMapping:
+    mapping = import_for(path, chooser.counts)
     freeze()  # a .pt file imports torch
     return mapping
 
@@ -43,7 +44,7 @@ def read(path: Path, chooser: StoredCounts) -> ImportedMapping:
         InputError: where it cannot be read, or belongs to another tokenizer.
     """
     changed = path.stat().st_mtime if path.exists() else 0.0
-    return _load(str(path), changed, chooser.key, chooser.counts)
+    return _load(str(path), changed, chooser)
 
 
 def choose() -> Path | None:

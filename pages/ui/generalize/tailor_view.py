@@ -10,11 +10,13 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import eval_sets, state, vocabularies
+from pages.ui.caching import cached
 from pages.ui.charts.live_chart import packed
 from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize import tailor_form, tailor_problem
+from pages.ui.generalize.evaluation import Evaluation
 from pages.ui.generalize.tailor_form import Wanted, arguments
 from pages.ui.mix_state import weight_key
 from pages.ui.own_vocabulary import OwnVocabulary
@@ -31,29 +33,18 @@ from vocabtrim_core.selection.constrained import (
 from vocabtrim_core.selection.protect import Wish
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def payload(key: str, _counts) -> dict[str, object]:
-    """One set for the browser.
-
-    Args:
-        key: key of the counted set.
-        _counts: the counted set; `key` stands for it in the cache.
-    """
-    return mix_payload(key, _counts)
+payload = cached(16)(mix_payload)
 
 
-def panel(view: InView, chooser: StoredCounts, others: list[StoredCounts]) -> None:
+def panel(evaluation: Evaluation) -> None:
     """Everything of this section; the part that sliders change reruns alone.
 
     Args:
-        view: the vocabulary in view.
-        chooser: the counted set that the vocabulary is chosen on.
-        others: other counted sets that it is measured on.
+        evaluation: the vocabulary in view and the sets it is measured on.
     """
-    sets = [chooser, *others][: eval_sets.MOST_SETS]
-    mix_store([payload(stored.key, stored.counts) for stored in sets])
-    st.fragment(_tailor, key="tailor")(view, sets)
+    sets = evaluation.sets[: eval_sets.MOST_SETS]
+    mix_store([payload(stored) for stored in sets])
+    st.fragment(_tailor, key="tailor")(evaluation.view, sets)
 
 
 def _tailor(view: InView, sets: list[StoredCounts]) -> None:
@@ -63,22 +54,21 @@ def _tailor(view: InView, sets: list[StoredCounts]) -> None:
     chart, sliders = st.columns([3.4, 1], gap="large")
     with sliders:
         weights = tailor_form.weights_of(sets)
-    place = chart.container()
-    sentence = chart.container()
+    place, sentence = chart.container(), chart.container()
     tokenizer = eval_sets.tokenizer_of(sets[0].counts)
     prices, wanted = tailor_form.wishes(sets, tokenizer, weights)
     rest = st.container()
-    demand = result = None
+    problem = result = None
     with sentence, plain_errors():
-        demand = tailor_problem.problem_of(view, sets, tokenizer, wanted)
-        result = tailor_problem.solved(tailor_problem.signature(sets, demand), demand)
+        problem = tailor_problem.problem_of(view, sets, tokenizer, wanted)
+        result = tailor_problem.solved(problem)
     with place:
-        mix_chart(_chart_data(view, sets, wanted, demand, result))
+        mix_chart(_chart_data(view, sets, wanted, problem, result))
     with sentence:
-        if demand and result:
-            _told(view, sets, demand, result, wanted)
-    if demand and result:
-        _price_tags(prices, sets, tokenizer, demand, result)
+        if problem and result:
+            _outcome(view, sets, problem, result, wanted)
+    if problem and result:
+        _price_tags(prices, sets, tokenizer, problem, result)
         with rest:
             _worst(sets, result)
     footer(arguments(sets, wanted))
@@ -88,14 +78,16 @@ def _chart_data(
     view: InView,
     sets: list[StoredCounts],
     wanted: Wanted,
-    demand: Problem | None,
+    problem: Problem | None,
     result: Result | None,
 ) -> dict:
     shape, t = view.architecture, view.tradeoff
     settings = state.settings(shape.vocab_size)
     names = eval_sets.names_of(sets)
-    protected = np.unique(np.concatenate([w.ids for w in demand.wishes] or [[]])) if demand else []
-    dropped = demand.excluded if demand and demand.excluded is not None else []
+    protected = (
+        np.unique(np.concatenate([w.ids for w in problem.wishes] or [[]])) if problem else []
+    )
+    dropped = problem.excluded if problem and problem.excluded is not None else []
     return {
         "sets": [
             {
@@ -124,8 +116,8 @@ def _chart_data(
     }
 
 
-def _told(
-    view: InView, sets: list[StoredCounts], demand: Problem, result: Result, wanted: Wanted
+def _outcome(
+    view: InView, sets: list[StoredCounts], problem: Problem, result: Result, wanted: Wanted
 ) -> None:
     names = list(eval_sets.names_of(sets).values())
     low = min(zip(result.coverages, names, strict=True), key=lambda pair: pair[0].coverage)
@@ -145,7 +137,7 @@ def _told(
     st.markdown(f"{text}.")
     own = OwnVocabulary(
         f"Tailored, {choice.k:,} tokens",
-        about(demand),
+        about(problem),
         sets[0].key,
         result.vocabulary,
         tuple(arguments(sets, wanted)),
@@ -181,17 +173,16 @@ def _price_tags(
     places: dict,
     sets: list[StoredCounts],
     tokenizer: Tokenizer | None,
-    demand: Problem,
+    problem: Problem,
     result: Result,
 ) -> None:
     """Under every toggle what it costs, or would cost."""
     if tokenizer is None:
         return
-    known = tailor_problem.protected_sets(sets[0].key, sets[0].counts, tokenizer)
+    known = tailor_problem.protected_sets(sets[0], tokenizer)
     paid = {price.name: price for price in result.prices}
-    off = tuple(name for name in places if name not in paid)
-    wishes = [Wish(name, known[name]) for name in off]
-    tags = tailor_problem.prices_of(tailor_problem.signature(sets, demand), off, demand, wishes)
+    wishes = [Wish(name, known[name]) for name in places if name not in paid]
+    tags = tailor_problem.costs_of(problem, wishes)
     for price in (*paid.values(), *tags):
         if price.name in places:
             tag = _tag(price, on=price.name in paid) if price.tokens else "no such tokens here"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import (
-    eval_sets,
-    report_forecast,
-    report_state,
-    vocabularies,
-)
+from pages.ui import eval_sets, report_forecast, report_state, vocabularies
 from pages.ui.session import session
 from pages.ui.widgets import persisted
 from vocabtrim_core.selection.rules import NO_RULES

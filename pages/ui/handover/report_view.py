@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import streamlit as st
 
 from pages.ui import jobpanel, report_forecast
 from pages.ui.format import ESTIMATED, MEASURED, counted, plain
-from pages.ui.handover.downloads import get
-from pages.ui.router import page as page_of
+from pages.ui.handover.files_view import get
+from pages.ui.router import go_to
 from pages.ui.session import session
-from vocabtrim_core import workspace
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report import pdf, phrasing
 from vocabtrim_core.report.charts import figures
@@ -41,21 +39,20 @@ def report(facts: Facts, argv: list[str]) -> None:
                 "Report, one HTML file",
                 lambda: report_html(facts).encode(),
                 f"{name}.html",
-                "text/html",
                 "description",
                 "get_report",
                 type="primary",
                 shortcut="D",
             )
             printed(argv, name)
-            if st.button(
+            go_to(
+                "present",
                 "Present",
                 icon=":material/slideshow:",
                 key="present",
                 help="One clean page in large type; Esc comes back.",
                 shortcut="P",
-            ):
-                st.switch_page(page_of("present"))
+            )
         pinned = sum("pinned" in " ".join(option.labels) for option in facts.options)
         st.caption(
             f"With {counted(len(figures(facts)), 'figure')}, "
@@ -74,25 +71,23 @@ def printed(argv: list[str], name: str) -> None:
     folder = Path(argv[argv.index("--out") + 1]).parent
     file, drawn = folder / "report.pdf", folder / "figures"
     if file.is_file() and drawn.is_dir():
-        get("PDF", file.read_bytes, f"{name}.pdf", "application/pdf", "picture_as_pdf", "get_pdf")
+        get("PDF", file.read_bytes, f"{name}.pdf", "picture_as_pdf", "get_pdf")
         get(
             "Figures, PNG",
             lambda: zip_bytes(drawn),
             f"figures-{name}.zip",
-            "application/zip",
             "image",
             "get_png",
         )
     elif pdf.chromium() is None:
         st.caption("No PDF: it needs Chromium or Chrome. The HTML prints well from any browser.")
     else:
-        st.button(
+        jobpanel.start_button(
             "Print PDF and PNG",
+            argv,
+            "Print the report",
             key="print",
             icon=":material/picture_as_pdf:",
-            disabled=jobpanel.is_running(argv),
-            on_click=jobpanel.begin,
-            args=(argv, "Print the report"),
         )
 
 
@@ -109,17 +104,9 @@ def report_arguments(choice: SelectionSpec, stored, others) -> list[str]:
     line += ["--on", *(other.key for other in others)] if others else []
     line += measurement_arguments(choice, stored)
     line += [f"--title={title}"] if title else []
-    digest = hashlib.sha256("\0".join(line).encode()).hexdigest()[:16]
-    folder = workspace.folder("reports") / digest
-    return [
-        *line,
-        "--out",
-        str(folder / "report.html"),
-        "--pdf",
-        "--figures",
-        str(folder / "figures"),
-        "--png",
-    ]
+    folder = jobpanel.folder_of("reports", line)
+    figures_folder = ["--pdf", "--figures", str(folder / "figures"), "--png"]
+    return [*line, "--out", str(folder / "report.html"), *figures_folder]
 
 
 def measurement_arguments(choice: SelectionSpec, stored) -> list[str]:
