@@ -28,6 +28,7 @@ from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
 from vocabtrim_core.forecast.acceptance import ceiling
 from vocabtrim_core.forecast.cycle_model import roofline
+from vocabtrim_core.forecast.decision import Served, decide
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.inputs import acceptance_on, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -132,11 +133,11 @@ def timings(corpora: Corpora, repeats: int) -> list[dict[str, object]]:
 
     tokens = f"{responses.tokens / 1e6:.1f} M tokens"
     calls: dict[str, Callable[[], object]] = {
-        f"acceptance ceiling, all k, K = 1..8, {tokens}": lambda: ceiling(
+        f"acceptance ceiling, all k, K = 1..16, {tokens}": lambda: ceiling(
             responses.batches(), curve.ranks()
         ),
         "forecast for all k, once the ceiling is known": lambda: (
-            forecast(acceptance, cycles).recommended_range
+            decide(tradeoff, [Served("", "", forecast(acceptance, cycles))]).equivalent
         ),
         f"k* of 200 random halves, {tokens}": lambda: stability(
             responses, tradeoff, sizes=[], draws=200

@@ -29,8 +29,9 @@ from vocabtrim_core.corpora import Corpus, open_corpus
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.drafts import demo_target, language_model, toy_tokenizer
-from vocabtrim_core.drafts.completion_clients import LocalAnswerer, Sampling
+from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.launcher import PEAK
+from vocabtrim_core.drafts.local_answerer import LocalAnswerer
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.regenerate import regenerate
 from vocabtrim_core.drafts.request import TrainingRequest

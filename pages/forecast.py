@@ -57,7 +57,7 @@ def page(stored) -> None:
     with chart, plain_errors():
         if assumed:
             answer = forecast_view.answer(stored, assumed, k)
-            report_forecast.assume(assumed.settings, answer.acceptance.full_length)
+            report_forecast.assume(assumed.settings, answer.acceptance)
             forecasts.card(answer.decision, size)
             forecast_chart(forecast_view.chart_data(answer, k), picked)
             st.markdown(forecast_view.verdict(answer, assumed))

@@ -89,20 +89,18 @@ def forecast_of(
     acceptance = acceptance_of(stored.key, served, settings, tradeoff.curve)
     cycles = cycles or CycleRange.of(settings, tradeoff.architecture)
     names = (stored.key, served.key, settings)
-    bounds = (baseline_k, tradeoff.k_min, tradeoff.k_max)
-    return acceptance, _forecast(names, cycles, bounds, acceptance)
+    return acceptance, _forecast(names, cycles, baseline_k, acceptance)
 
 
 @cached(12)
 def _forecast(
     names: tuple[str, str, ForecastSettings],
     cycles: CycleRange,
-    bounds: tuple[int | None, int, int | None],
+    baseline_k: int | None,
     _acceptance: Acceptance,
 ) -> Forecast:
-    """Cached by what names the acceptance, the cycle times, the baseline and the bounds."""
-    baseline_k, k_min, k_max = bounds
-    return forecast(_acceptance.model, cycles, baseline_k=baseline_k, k_min=k_min, k_max=k_max)
+    """Cached by what names the acceptance, the cycle times and the baseline."""
+    return forecast(_acceptance.model, cycles, baseline_k=baseline_k)
 
 
 LARGEST_SAMPLE = 5_000_000  # tokens whose halves are drawn while a slider moves

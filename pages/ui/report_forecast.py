@@ -18,8 +18,9 @@ from pages.ui.widgets import persisted, set_values
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.devices import HARDWARE
-from vocabtrim_core.forecast.inputs import PAPER_DEPTH, Acceptance, paper_length
+from vocabtrim_core.forecast.inputs import Acceptance, paper_settings
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.report.forecast import check
 from vocabtrim_core.selection.rules import NO_RULES
@@ -32,14 +33,16 @@ from vocabtrim_core.serving.measurement import Measurement
 # --- forecast -----------------------------------------------------------------------------------
 
 
-def assume(settings: ForecastSettings, full_length: float) -> None:
+def assume(settings: ForecastSettings, model: AcceptanceModel) -> None:
     """Take over what the Forecast page assumes.
 
     Args:
         settings: the page's assumptions.
-        full_length: acceptance length of the draft with all tokens.
+        model: what they make of the acceptance length with all tokens.
     """
-    session.forecast_settings = replace(settings, full_length=full_length)
+    session.forecast_settings = replace(
+        settings, full_length=model.full_length, full_range=tuple(model.full_range)
+    )
 
 
 def bring(settings: ForecastSettings) -> None:
@@ -78,8 +81,7 @@ def _controls(settings: ForecastSettings) -> dict[str, object]:
 
 def assumed() -> ForecastSettings:
     """The assumptions: the paper's, on its hardware, until there are others."""
-    start = ForecastSettings(round(paper_length(PAPER_DEPTH), 2), PAPER_DEPTH)
-    return session.forecast_settings or start
+    return session.forecast_settings or paper_settings()
 
 
 def in_report(architecture: DraftArchitecture) -> tuple[ForecastSettings, str]:

@@ -470,7 +470,7 @@ def test_forecast_refuses(refused, llama):
     assert "'13264' is not K=VALUE" in refused(*argv, "--measured", "13264")
     assert "no hardware 'abacus'; choose one of a100-40g" in refused(*argv, "--hardware", "abacus")
     assert "within 1..4, but 5.0" in refused(*argv, "--accept-length", 5)
-    assert "depth must lie within 1..8, but it is 9" in refused(*argv, "--depth", 9)
+    assert "depth must lie within 1..16, but it is 17" in refused(*argv, "--depth", 17)
     assert "batch must be 1 or more" in refused(*argv, "--batch", 0)
     assert "k = 999,999, which is outside" in refused(*argv, "--measured-length", "999999=2")
     assert "outside 1..128,256" in refused(*argv, "--at", 0)

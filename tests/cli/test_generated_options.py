@@ -25,7 +25,7 @@ VALUES = [
         TrainingPlan(3, 7, 2, 4, 2e-4, 0.015, 0.5, 5, "target", 6, True, 0, 9),
     ),
     ("train", ["--target", "demo"], Deployment("cuda", 2, 3, 1, "node-0.example")),
-    ("train", ["--target", "demo"], Sampling(0.7, 64)),
+    ("train", ["--target", "demo"], Sampling(0.7, 64, "mark")),
     ("regenerate", ["--target", "demo", "--out", "a.jsonl"], Sampling(1.25, 1)),
     ("demo-target", [], DemoShape(700, 128, 5, 64, 2, minutes=0.5, steps=3)),
     ("bench", [], Drafting(4, 2, 8)),

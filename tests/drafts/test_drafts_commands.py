@@ -110,6 +110,41 @@ def test_bad_input_is_one_sentence(
     assert sentence in said["error"]
 
 
+def test_sizes_are_trained_in_the_order_named(
+    call, toy, toy_corpus, found_trainer, tmp_path, monkeypatch
+) -> None:
+    """Files among them, whatever is larger; a size named twice is trained once."""
+    asked = []
+
+    def train(request, progress) -> None:
+        asked.append(request.sizes)
+        raise InputError("enough")
+
+    monkeypatch.setattr("vocabtrim_core.drafts.training.train", train)
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps({"vocab_size": 700, "ids": list(range(0, 700, 10))}))
+    base = ("train", "--target", toy.folder, "--data", toy_corpus.files[0])
+    call(*base, "--k", 50, "--k", "full", "--k", 90, "--k", 50)
+    call(*base, "--k", 90, "--vocabulary", file, "--k", "full")
+    call(*base, "--vocabulary", file, "--k", "v", "--k", 90)
+    call(*base, "--k", "full", "--k", 50)
+    assert asked == [[50, 700, 90], [90, 70, 700], [70, 700, 90], [700, 50]]
+
+
+def test_a_run_that_gets_more_sizes_keeps_the_stages_of_the_earlier(tmp_path) -> None:
+    log = StageLog(tmp_path, [Stage("target"), Stage("train", 100)])
+    log.leave("target")
+    log.leave("train", 100)
+    StageLog(tmp_path, [Stage("target"), Stage("train", 50), Stage("train", 200)])
+    stages = [(stage.name, stage.k, stage.state) for stage in read_stages(tmp_path)]
+    assert stages == [
+        ("target", None, DONE),
+        ("train", 100, DONE),
+        ("train", 50, "pending"),
+        ("train", 200, "pending"),
+    ]
+
+
 def test_counts_of_another_vocabulary(call, toy, toy_corpus, found_trainer, tmp_path) -> None:
     path = tmp_path / "other.npz"
     TokenCounts([3, 2, 1], 1, 0, Provenance("assistant", "t", "t", "m", "m")).save(path)

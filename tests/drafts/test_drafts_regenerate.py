@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +15,10 @@ import pytest
 from vocabtrim_core.cli import main
 from vocabtrim_core.corpora import open_corpus
 from vocabtrim_core.counts import Provenance, TokenCounts
-from vocabtrim_core.drafts.completion_clients import LocalAnswerer, Sampling, ServerAnswerer
-from vocabtrim_core.drafts.regenerate import compare, regenerate
+from vocabtrim_core.drafts.alignment import compare
+from vocabtrim_core.drafts.completion_clients import Sampling, ServerAnswerer
+from vocabtrim_core.drafts.local_answerer import LocalAnswerer
+from vocabtrim_core.drafts.regenerate import regenerate
 from vocabtrim_core.errors import Cancelled, InputError
 
 
@@ -50,11 +54,18 @@ def server():
             if bad:
                 self.reply(*bad)
             elif self.path == "/generate":
-                self.reply({"text": f"generated {len(body['text'])}", "meta_info": {}})
+                why = {"type": "length" if "cut" in body["text"] else "stop"}
+                meta = {"finish_reason": why, "completion_tokens": 9}
+                self.reply({"text": f"generated {len(body['text'])}", "meta_info": meta})
             else:
                 said = body["messages"][-1]["content"]
                 message = {"role": "assistant", "content": f"About {said}"}
-                self.reply({"choices": [{"message": message}]})
+                why = {"finish_reason": "length" if "cut" in said else "stop"}
+                if "unsaid" in said:  # a server that names no reason, but counts
+                    why = {}
+                tokens = body["max_tokens"] if "full" in said else 3
+                usage = {"completion_tokens": tokens}
+                self.reply({"choices": [{"message": message, **why}], "usage": usage})
 
     found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=found.serve_forever, daemon=True)
@@ -132,7 +143,7 @@ def test_a_stopped_regeneration_continues_by_row(server, tmp_path) -> None:
         if partial.is_file() and len(partial.read_text("utf-8").splitlines()) > 4:
             raise Cancelled("Stopped.")
 
-    server.fail = lambda n, body: __import__("time").sleep(0.15)
+    server.fail = lambda n, body: time.sleep(0.15)
     with pytest.raises(Cancelled):
         regenerate(
             corpus, ServerAnswerer(server.url, Sampling(), 1), Sampling(), out, progress=stop
@@ -169,6 +180,127 @@ def test_rows_that_get_no_answer_are_left_out_and_named(server, tmp_path) -> Non
     assert tries["bad"] == 1
 
 
+TALKS = [
+    ["a", "x"],
+    ["cut at once", "x", "never asked", "x"],
+    ["b", "x", "cut later", "x", "never asked either", "x"],
+    ["unsaid, full", "x"],
+    ["unsaid, short", "x"],
+]
+
+
+def test_answers_cut_by_the_limit_are_left_out(server, tmp_path) -> None:
+    corpus, out = _corpus(tmp_path, TALKS), tmp_path / "new.jsonl"
+    made = regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), out)
+    contents = [[m["content"] for m in row["conversations"]] for row in _rows(out)]
+    assert contents == [
+        ["a", "About a"],
+        ["b", "About b"],
+        ["unsaid, short", "About unsaid, short"],
+    ]
+    assert (made.conversations, made.answers, made.cut) == (3, 3, 3)
+    assert made.note.startswith(
+        "3 answers reached the limit of 512 tokens and are incomplete: left"
+    )
+    asked = {body["messages"][-1]["content"] for _, body in server.requests}
+    assert not {text for text in asked if "never" in text}
+    again = regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), out)
+    assert again == made
+
+
+def test_marked_answers_stay_as_context_and_carry_no_loss(server, tmp_path, toy_recipe) -> None:
+    from vocabtrim_core.drafts.tokenized_dataset import read_sequences
+
+    corpus, out = _corpus(tmp_path, TALKS), tmp_path / "new.jsonl"
+    sampling = Sampling(cut_answers="mark")
+    made = regenerate(corpus, ServerAnswerer(server.url, sampling), sampling, out)
+    # Rows 1 and 2 go on behind the cut answer; row 3 holds nothing but one.
+    assert [row["row"] for row in _rows(out)] == [0, 1, 2, 4]
+    assert made.note.endswith("kept as context, but not trained on.")
+    flags = {
+        m["content"]: m.get("train", True)
+        for row in _rows(out)
+        for m in row["conversations"]
+        if m["role"] == "assistant"
+    }
+    assert {text: flag for text, flag in flags.items() if "cut" in text} == {
+        "About cut at once": False,
+        "About cut later": False,
+    }
+    assert all(flag for text, flag in flags.items() if "cut" not in text)
+    sequences = read_sequences(made.corpus(), toy_recipe, held_out=0.3)
+    decode = toy_recipe.tokenizer.backend.decode
+    trained = "".join(
+        decode(ids[mask].tolist()) for ids, mask in map(sequences.sample, range(len(sequences)))
+    )
+    assert "About b" in trained
+    assert "cut" not in trained
+
+
+def test_sglang_says_what_it_cut(server, tmp_path, toy_recipe) -> None:
+    corpus = _corpus(tmp_path, TALKS[:2])
+    who = ServerAnswerer(server.url, Sampling(), api="sglang", template=toy_recipe.template)
+    made = regenerate(corpus, who, Sampling(), tmp_path / "new.jsonl")
+    assert (made.conversations, made.cut) == (1, 1)
+
+
+def test_nothing_but_cut_answers_says_what_to_raise(server, tmp_path) -> None:
+    corpus = _corpus(tmp_path, [["cut", "x"], ["cut too", "x"]])
+    with pytest.raises(InputError, match=r"all 2 were cut at 512 tokens; raise --answer-tokens"):
+        regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), tmp_path / "n.jsonl")
+
+
+def test_many_at_once_lose_no_count(server, tmp_path) -> None:
+    """Requests end in any order; what is reported is what the server answered."""
+    corpus = _corpus(tmp_path, [[f"q{i}", "x"] * (1 + i % 3) for i in range(40)])
+    answers = sum(1 + i % 3 for i in range(40))
+    seconds = random.Random(0)
+    server.fail = lambda n, body: time.sleep(seconds.uniform(0, 0.03))
+    reports: list[tuple[int, int]] = []
+
+    def progress(done, total=None, message="", *, answers=0) -> None:
+        assert total == 40
+        assert answers <= len(server.requests)
+        reports.append((done, answers))
+
+    who = ServerAnswerer(server.url, Sampling(), 16)
+    made = regenerate(corpus, who, Sampling(), tmp_path / "new.jsonl", progress=progress)
+    assert made.answers == answers == len(server.requests)
+    assert reports == sorted(reports)
+    assert reports[-1] == (40, answers)
+
+
+def test_a_stopped_talk_goes_on_at_its_next_turn(server, tmp_path) -> None:
+    """An answer is stored when it is there, not when its conversation is finished."""
+    corpus, out = _corpus(tmp_path, [["a", "x", "b", "x", "c", "x"]]), tmp_path / "new.jsonl"
+
+    def stop(done, total=None, message="", *, answers=0) -> None:
+        if answers == 2:
+            raise Cancelled("Stopped.")
+
+    server.fail = lambda n, body: time.sleep(2) if len(body["messages"]) == 5 else None
+    with pytest.raises(Cancelled):
+        regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), out, progress=stop)
+    server.fail = lambda n, body: None
+    server.requests.clear()
+    made = regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), out)
+    assert [len(body["messages"]) for _, body in server.requests] == [5]
+    assert made.answers == 3
+
+
+def test_two_processes_never_write_the_same_answers(server, tmp_path) -> None:
+    corpus, out = _corpus(tmp_path, [["a", "x"]]), tmp_path / "new.jsonl"
+    inner: list[str] = []
+
+    def progress(*_, **__) -> None:
+        with pytest.raises(InputError) as refused:
+            regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), out)
+        inner.append(str(refused.value))
+
+    regenerate(corpus, ServerAnswerer(server.url, Sampling()), Sampling(), out, progress=progress)
+    assert "Another process is writing the answers" in inner[0]
+
+
 def test_a_server_that_is_none(server, tmp_path) -> None:
     corpus = _corpus(tmp_path, [["a", "b"]])
     for url in ("http://127.0.0.1:9", "http://", f"{server.url}/elsewhere"):
@@ -191,21 +323,36 @@ def test_the_local_target_says_what_it_says_alone(toy, toy_target, toy_recipe, t
 
     asked = [["How do I open the table number 5?", "x"], ["How do I read the list?", "x"]]
     corpus = _corpus(tmp_path, asked)
-    who = LocalAnswerer(toy_target, toy_recipe.tokenizer, toy_recipe.template, Sampling(0.0, 12))
-    made = regenerate(corpus, who, Sampling(0.0, 12), tmp_path / "new.jsonl")
+    sampling = Sampling(0.0, 120)
+    who = LocalAnswerer(toy_target, toy_recipe.tokenizer, toy_recipe.template, sampling)
+    made = regenerate(corpus, who, sampling, tmp_path / "new.jsonl")
     assert made.settings["toy"]
     model = AutoModelForCausalLM.from_pretrained(toy.folder, dtype=torch.bfloat16).eval()
     same = 0
-    for row, (prompt, _) in zip(_rows(made.path), asked, strict=True):
+    for row in _rows(made.path):
+        prompt = asked[row["row"]][0]
         text = toy_recipe.template.render([{"role": "user", "content": prompt}])
         ids = torch.tensor([toy_recipe.tokenizer.ids(text + toy_recipe.template.header)])
         with torch.inference_mode():
             out = model.generate(
-                ids, max_new_tokens=12, do_sample=False, eos_token_id=4, pad_token_id=1
+                ids, max_new_tokens=120, do_sample=False, eos_token_id=4, pad_token_id=1
             )[0, ids.shape[1] :]
         alone = toy_recipe.tokenizer.backend.decode(out.tolist(), skip_special_tokens=True)
         same += alone == row["conversations"][1]["content"]
     assert same >= 1
+
+
+def test_the_local_target_says_what_it_cut(toy_target, toy_recipe, tmp_path) -> None:
+    corpus, sampling = _corpus(tmp_path, [["How do I read the list?", "x"]]), Sampling(0.0, 2)
+    who = LocalAnswerer(toy_target, toy_recipe.tokenizer, toy_recipe.template, sampling)
+    doing: list[str] = []
+
+    def progress(done, total=None, message="", **rates) -> None:
+        doing.append(who.activity)
+
+    with pytest.raises(InputError, match="all 1 were cut at 2 tokens"):
+        regenerate(corpus, who, sampling, tmp_path / "new.jsonl", progress=progress)
+    assert doing[-1] == "token 2 of 2"
 
 
 def test_command_regenerates(toy, toy_corpus, server, tmp_path, capsys) -> None:

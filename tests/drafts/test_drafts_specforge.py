@@ -158,6 +158,28 @@ def test_the_exported_tensors_are_our_vocabulary(trained, toy_features, toy_targ
 
 
 @needs_specforge
+def test_coverage_says_what_it_is_of(trained, toy_features, capsys) -> None:
+    """Counted by hand over the conversations, trained on and held out apart."""
+    from vocabtrim_core.cli.train import _train_text
+
+    (draft,) = read_run("kill").drafts
+    vocabulary = set(load_pair(draft.folder / MAPPING).tolist())
+    sequences = toy_features.sequences()
+    covered = {False: [0, 0], True: [0, 0]}
+    for i, held_out in enumerate(sequences.held_out):
+        ids, counted = sequences.sample(i)
+        for token, counts in zip(ids.tolist(), counted.tolist(), strict=True):
+            covered[bool(held_out)][0] += counts and token in vocabulary
+            covered[bool(held_out)][1] += counts
+    (trained_on, total), (held, held_total) = covered[False], covered[True]
+    assert draft.result["coverage"] == pytest.approx(trained_on / total, abs=1e-12)
+    assert draft.result["coverage_held_out"] == pytest.approx(held / held_total, abs=1e-12)
+    said = draft.result["coverage_of"]
+    assert said.startswith(f"Coverage is in sample, of the {total:,} tokens that were trained on")
+    assert said in _train_text(trained[0].result())
+
+
+@needs_specforge
 def test_our_evaluation_is_specforges(trained) -> None:
     (draft,) = read_run("kill").drafts
     best = draft.best

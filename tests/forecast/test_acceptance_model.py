@@ -19,7 +19,9 @@ from vocabtrim_core.forecast.acceptance_model import (
     order_free_ceiling,
     position_rates,
 )
+from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
 from vocabtrim_core.forecast.retraining import RARITY, RETRAININGS
+from vocabtrim_core.forecast.throughput import forecast
 
 COVERAGE = np.array([0.5, 0.75, 0.9, 0.96, 0.99, 1.0])
 CEILING = np.array([1.6, 2.4, 3.1, 3.6, 3.9, 4.0])
@@ -128,6 +130,46 @@ def test_the_band_holds_what_was_measured(measured, full):
         assert high[k - 1] == pytest.approx(length)
 
 
+def test_an_inferred_full_length_widens_every_band_but_that_of_the_measured_size():
+    sure = AcceptanceModel(COVERAGE, CEILING, 3, 3.0, {4: 2.7})
+    unsure = AcceptanceModel(COVERAGE, CEILING, 3, 3.0, {4: 2.7}, full_range=(2.8, 3.3))
+    assert unsure.middle == pytest.approx(sure.middle)
+    (low, high), (narrow_low, narrow_high) = unsure.interval(), sure.interval()
+    assert (low[-1], high[-1]) == (pytest.approx(2.8), pytest.approx(3.3))
+    assert (low[3], high[3]) == (pytest.approx(2.7), pytest.approx(2.7))
+    for k in (1, 2, 3, 5):
+        assert low[k - 1] <= narrow_low[k - 1] + 1e-9
+        assert high[k - 1] >= narrow_high[k - 1] - 1e-9
+    # Over all tokens the measured size gains 2.7 over what the full draft may have.
+    cycles = CycleModel(4.0, 0.2, "made up")
+    gain = forecast(unsure, CycleRange(cycles, cycles)).gain(4, 6)
+    faster = (4 + 0.2 * 6) / (4 + 0.2 * 4)
+    expected = [2.7 / full * faster - 1 for full in (3.3, 3.0, 2.8)]
+    assert gain == pytest.approx(expected)
+
+
+@given(st.floats(1.1, 3.9), st.floats(0, 1), st.floats(0, 1))
+def test_the_ends_of_an_unsure_length_are_the_models_of_these_lengths(full, below, above):
+    ends = (1 + below * (full - 1), full + above * (4 - full))
+    model = AcceptanceModel(COVERAGE, CEILING, 3, full, full_range=ends)
+    for end, lengths in zip(ends, model.spreads["full length"], strict=True):
+        expected = AcceptanceModel(COVERAGE, CEILING, 3, end).middle
+        assert lengths == pytest.approx(expected, rel=1e-5)
+
+
+def test_noise_of_the_measured_length_widens_the_inferred_one():
+    curve = np.array([0.97, 0.97, 1.0])
+    sure, noisy = (full_length_from({2: 2.5}, curve, 3, "sliced", noise) for noise in (0.0, 0.03))
+    assert noisy[0] == pytest.approx(sure[0])
+    assert noisy[1] < sure[1] <= sure[0] <= sure[2] < noisy[2]
+    # Where the model itself is all but sure, what is left is the noise: 5 % and 95 % of it.
+    covered = full_length_from({1: 2.5}, np.array([1.0, 1.0]), 3, "sliced", 0.03)
+    by_hand = RETRAININGS["sliced"].spread * 1.6449 * 2  # about, two positions' worth
+    assert math.log(covered[2] / covered[0]) == pytest.approx(
+        math.hypot(1.6449 * 0.03, by_hand), rel=0.3
+    )
+
+
 @given(st.floats(1.2, 3.5), st.floats(0.6, 0.999), st.sampled_from(list(RETRAININGS)))
 def test_the_full_length_leads_back_to_the_measured_one(length, coverage, training):
     curve = np.array([coverage, coverage, 1.0])
@@ -155,6 +197,9 @@ def test_order_free_ceiling_holds_in_every_order():
         ((3, 3.0, {9: 2.0}), r"k = 9 is outside"),
         ((3, 3.0, {6: 2.9}), "given twice"),
         ((3, 3.0, {}, "by magic"), "no way 'by magic'"),
+        ((3, 3.0, {}, "sliced", (), (3.1, 3.5)), "between a least and a most"),
+        ((3, 3.0, {}, "sliced", (), (0.5, 3.5)), "between a least and a most"),
+        ((3, 3.0, {}, "sliced", (), (2.5,)), "between a least and a most"),
         ((3, 3.0, {}, "sliced", (0.5, 0.5)), "is 3 shares"),
         ((3, 3.0, {}, "sliced", (0.5, 0.5, 0.5)), "an acceptance length of 1.88"),
     ],

@@ -149,14 +149,6 @@ def test_the_band_adds_deviations_in_quadrature():
     assert result.gain(base, base) == (0, 0, 0)
 
 
-def test_the_recommended_size_does_not_depend_on_the_baseline():
-    model = AcceptanceModel(COVERAGE, CEILING, 3, 3.0)
-    cycles = CycleRange(CycleModel(2.0, 0.5, "fast"), CycleModel(4.0, 0.5, "slow"))
-    one, other = forecast(model, cycles, baseline_k=3), forecast(model, cycles)
-    assert one.recommended_k == other.recommended_k
-    assert one.recommended_range == other.recommended_range
-
-
 def test_forecast_ratio_by_hand():
     cycles = CycleModel(4.0, 0.5, "made up")
     model = AcceptanceModel(np.ones(6), np.full(6, 4.0), 3, 3.0, training="sliced")
@@ -169,18 +161,6 @@ def test_forecast_ratio_by_hand():
     assert cycles.break_even_loss(2, 6) == pytest.approx(1 - 5 / 7)
     assert cycles.largest_gain(6) == pytest.approx(0.75)
     assert result.gain(2, 2) == (0, 0, 0)
-
-
-@given(st.integers(1, 6), st.integers(1, 6))
-def test_recommendation_is_the_best_within_the_bounds(a, b):
-    k_min, k_max = sorted((a, b))
-    cycles = CycleModel(4.0, 0.2, "made up")
-    model = AcceptanceModel(COVERAGE, CEILING, 3, 3.0)
-    result = forecast(model, CycleRange(cycles, cycles), k_min=k_min, k_max=k_max)
-    values = {k: result.middle[k - 1] for k in range(k_min, k_max + 1)}
-    assert values[result.recommended_k] == max(values.values())
-    low, high = result.recommended_range
-    assert k_min <= low <= result.recommended_k <= high <= k_max
 
 
 def test_break_even_is_where_the_gain_is_nil():

@@ -99,7 +99,8 @@ def test_what_the_figure_shows(make_counts):
     model = acceptance_on(served_text(curve, counts), ForecastSettings(), found.lengths).model
     rows = checks(found, lambda lengths, cycles: forecast(with_lengths(model, lengths), cycles))
     made = forecast(model, found.cycles())
-    info = figures.measured_info(made, rows, found.concurrency, toy=True)
+    info = figures.measured_info(made, rows, found.concurrency, 77, toy=True)
+    assert info.fastest == 77
     assert info.at == (100, 250, 500)
     assert set(info.at) <= set(info.k.tolist())
     assert (info.low <= info.middle + 1e-9).all()

@@ -94,7 +94,7 @@ def test_one_button_starts_the_whole_loop(trainer, started):
     assert not app.exception
     (argv,) = asked(started)
     assert argv[:3] == ["train", "--target", "demo"]
-    assert flagged(argv, "--k") == ["full", "4380"]
+    assert flagged(argv, "--k") == ["4380", "full"]
     assert re.fullmatch(r"demo-[0-9a-f]{6}", value(argv, "--name"))
     assert app.session_state["train_view"] == "Runs"
 
@@ -134,7 +134,8 @@ def test_sizes_of_every_kind(demo, talk, started, tmp_path):
     app.text_input(key="train_file").set_value(str(file)).run()
     assert "own.json: 100 tokens of V = 500" in words(app).replace("\\", "")
     app.button(key="train_start").click().run()
-    assert flagged(started[-1], "--k") == ["full", "400", "250"]
+    assert flagged(started[-1], "--k") == ["250", "400", "full"]  # the smallest first
+    assert started[-1].index("--vocabulary") < started[-1].index("--k")  # 100 tokens
     assert flagged(started[-1], "--vocabulary") == [str(file)]
 
 
@@ -167,7 +168,7 @@ def test_the_size_of_explore_can_be_trained(demo, talk, started):
     (best,) = (option for option in pills.options if option.startswith("k*"))
     app.button(key="train_start").click().run()
     assert value(started[-1], "--counts") == counts.key
-    assert flagged(started[-1], "--k") == ["full", best.removeprefix("k* ")]
+    assert flagged(started[-1], "--k") == [best.removeprefix("k* "), "full"]
 
 
 def test_without_counts_there_is_no_k_until_it_is_counted(demo, talk, started):

@@ -51,7 +51,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add_options(
         group,
         ForecastSettings,
-        *("depth", "full_length", "measured", "training", "rates"),
+        *("depth", "full_length", "full_range", "measured", "length_noise", "training", "rates"),
         omit_defaults=True,
     )
     group = parser.add_argument_group("cycle time")
@@ -121,6 +121,8 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
         assumptions = replace(assumptions, depth=(measured.steps if measured else 0) or PAPER_DEPTH)
     if measured and not assumptions.rates and assumptions.full_length is None:
         assumptions = replace(assumptions, rates=measured.rates(size))
+    if measured and arguments.length_noise is None:
+        assumptions = replace(assumptions, length_noise=measured.length_noise)
     depth = assumptions.depth
     for flag, points in (
         ("--measured-length", assumptions.measured),
@@ -231,7 +233,7 @@ def _texts(
             progress=progress,
         )
         acceptance = acceptance_on(text, assumptions, measured.lengths if measured else None)
-        predicted = forecast(acceptance.model, cycles, k_min=settings.k_min, k_max=settings.k_max)
+        predicted = forecast(acceptance.model, cycles)
         texts.append((Served(counts.name, acceptance.basis, predicted), acceptance))
     return texts
 

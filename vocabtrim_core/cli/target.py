@@ -117,8 +117,9 @@ def answerer(
     Raises:
         InputError: `by` is neither 'local' nor a URL.
     """
-    from vocabtrim_core.drafts.completion_clients import LocalAnswerer, ServerAnswerer
+    from vocabtrim_core.drafts.completion_clients import ServerAnswerer
     from vocabtrim_core.drafts.features import choose_device
+    from vocabtrim_core.drafts.local_answerer import LocalAnswerer
 
     if by == "local":
         return LocalAnswerer(
@@ -154,6 +155,7 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         **asdict(regenerated),
         "out": str(regenerated.path),
         "path": str(regenerated.path),
+        "note": regenerated.note,
     }
     if arguments.compare:
         from vocabtrim_core.drafts.alignment import align
@@ -166,10 +168,11 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
 
 
 def _regenerate_text(result: Result) -> str:
-    lines = [facts(result, "out", "conversations", "answers")]
-    return "\n".join(
-        [*lines, *([result["alignment"]["sentence"]] if "alignment" in result else [])]
-    )
+    refused = [f"{n:,} prompts without an answer: {why}" for why, n in result["refused"].items()]
+    aligned = [result["alignment"]["sentence"]] if "alignment" in result else []
+    notes = [result["note"]] if result["note"] else []
+    lines = [facts(result, "out", "conversations", "answers"), *notes, *refused, *aligned]
+    return "\n".join(lines)
 
 
 COMMANDS = (

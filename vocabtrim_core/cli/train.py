@@ -87,6 +87,10 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     files = {
         str(path): vocabulary_in(path, target.vocab_size, None) for path in arguments.vocabularies
     }
+    order = [
+        size(named, target.vocab_size) if isinstance(named, str) else len(files[str(named)])
+        for named in getattr(arguments, "sizes_named", ())
+    ]
     return TrainingRequest(
         target=target,
         corpus=conversations(arguments, progress),
@@ -97,6 +101,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
         trainer=trainer,
         counts=counts,
         given=files,
+        order=order,
         regenerate=regenerate,
         regenerated_by=regenerated_by,
         **options,
@@ -187,11 +192,12 @@ def _train_text(result: Result) -> str:
             "device",
         )
         return f"{words}\nSpecForge accepts the run files."
-    head = ("k", "coverage", "acceptance length", "FLOPs saved", "best step", "draft")
+    head = ("k", "coverage", "held out", "acceptance length", "FLOPs saved", "best step", "draft")
     rows = [
         (
             d["k"],
             d["coverage"],
+            d.get("coverage_held_out", ""),
             d["acceptance_length"],
             d["flops_reduction"],
             d["best_step"],
@@ -200,7 +206,8 @@ def _train_text(result: Result) -> str:
         for d in result["drafts"]
     ]
     label = [f"{result['target']}: {result['label']}"] if result["label"] else []
-    return "\n".join([*label, table([head, *rows]), *result["notes"]])
+    said = dict.fromkeys(d["coverage_of"] for d in result["drafts"] if "coverage_of" in d)
+    return "\n".join([*label, table([head, *rows]), *said, *result["notes"]])
 
 
 # --- draft-eval ---------------------------------------------------------------------------------

@@ -171,16 +171,17 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--k",
         dest="ks",
-        action="append",
+        action=_InOrder,
         default=[],
         metavar="K",
-        help="draft vocabulary size to train, or full for all of V; may be given several times",
+        help="draft vocabulary size to train, or full for all of V; may be given several times, "
+        "and they are trained in this order",
     )
     shared(
         group,
         "--vocabulary",
         dest="vocabularies",
-        action="append",
+        action=_InOrder,
         default=[],
         help="train this vocabulary: a choice.json, or a mapping in any of the formats `export` "
         "writes; may be given several times",
@@ -217,6 +218,20 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="start nothing: show what it costs, write the run files, let SpecForge validate them",
     )
+
+
+class _InOrder(argparse.Action):
+    """Append a value to its own list, and to the one of sizes in the order they are named."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        for name in (self.dest, "sizes_named"):
+            setattr(namespace, name, [*getattr(namespace, name, ()), values])
 
 
 def size(text: str, vocab_size: int) -> int:

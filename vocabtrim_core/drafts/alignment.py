@@ -9,8 +9,8 @@ from typing import Any
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.counting.count import count
+from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.drafts.regenerate import compare
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.tradeoff import TradeOff
 
@@ -98,3 +98,27 @@ def align(
         tokens_regenerated=regenerated_counts.tokens,
         alpha=alpha,
     )
+
+
+def compare(
+    original: TokenCounts, regenerated: TokenCounts, best: Callable[[TokenCounts], int]
+) -> dict[str, Any]:
+    """Compare the vocabularies that are chosen on original and on regenerated answers.
+
+    Args:
+        original: Counts of the original answers.
+        regenerated: Counts of the target's answers, with the same tokenizer.
+        best: Chooses k* from counts, such as the exact optimum at the chosen alpha and floor.
+
+    Returns:
+        k_original, k_regenerated, and coverage_of_regenerated: the share of the target's answers
+        that the vocabulary chosen on the original ones covers.
+    """
+    ks = {"original": best(original), "regenerated": best(regenerated)}
+    vocabulary = CoverageCurve.of(original).vocabulary(ks["original"])
+    target_counts = regenerated.counts
+    return {
+        "k_original": ks["original"],
+        "k_regenerated": ks["regenerated"],
+        "coverage_of_regenerated": float(target_counts[vocabulary.ids].sum() / target_counts.sum()),
+    }

@@ -1,4 +1,4 @@
-"""Answer prompts with the target: through a server, or with transformers in this process."""
+"""What answers prompts, and how: the protocol, the settings, and the client of a server."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.kinds import NUMBER, WHOLE
+from vocabtrim_core.fields.kinds import NUMBER, WHOLE, one_of
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.templates.chat_template import ChatTemplate
-from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     import httpx
@@ -22,10 +20,25 @@ Message = Mapping[str, Any]
 RETRIES = 4
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}  # statuses of failures that may pass
 KEY = "OPENAI_API_KEY"
+DROP, MARK = "drop", "mark"
+CUT = "answers that reach the limit: left out, or kept but not trained on"
 
 
 class Refused(Exception):  # noqa: N818 - a result for one prompt
     """The reason why one prompt got no answer; the others may still get one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one prompt.
+
+    Attributes:
+        text: The text.
+        cut: Whether the length limit ended it, so that it is incomplete.
+    """
+
+    text: str
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +48,23 @@ class Sampling:
     Attributes:
         temperature: 0..2; 0 takes the most likely token.
         max_tokens: Most tokens of an answer, at least 1.
+        cut_answers: What becomes of an answer of max_tokens without an end: DROP leaves it out with
+            what follows in its conversation, MARK keeps it as context that is not trained on.
     """
 
     temperature: Annotated[
         float, Leaf(NUMBER, "--temperature", help="of sampling, 0 for the most likely token")
     ] = 0.0
     max_tokens: Annotated[int, Leaf(WHOLE, "--answer-tokens", help="tokens of an answer")] = 512
+    cut_answers: Annotated[str, Leaf(one_of(DROP, MARK), "--cut-answers", help=CUT)] = DROP
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= 2:
             raise InputError(f"temperature must lie within 0..2, but it is {self.temperature}.")
         if self.max_tokens < 1:
             raise InputError(f"max_tokens must be at least 1, but it is {self.max_tokens}.")
+        if self.cut_answers not in (DROP, MARK):
+            raise InputError(f"cut_answers is {DROP} or {MARK}, not {self.cut_answers!r}.")
 
 
 class Answerer(Protocol):
@@ -55,10 +73,12 @@ class Answerer(Protocol):
     Attributes:
         about: What is recorded about it, complete once it is opened.
         batch_size: Prompts of one call.
+        activity: What a call that goes on has done so far, for people; "" where that is not known.
     """
 
     about: dict[str, Any]
     batch_size: int
+    activity: str
 
     @property
     def workers(self) -> int:
@@ -73,7 +93,7 @@ class Answerer(Protocol):
         """
         ...
 
-    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[str | Refused]:
+    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
         """Answer prompts.
 
         Args:
@@ -106,6 +126,7 @@ class ServerAnswerer:
         wait: Seconds before the first repetition, doubled each time.
         about: What is recorded about it.
         batch_size: Prompts of one call.
+        activity: "" (`Answerer.activity`): requests end one by one.
     """
 
     url: str
@@ -118,6 +139,7 @@ class ServerAnswerer:
     wait: float = 1.0
     about: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 1
+    activity: str = ""
     _client: httpx.AsyncClient | None = None
 
     @property
@@ -168,11 +190,11 @@ class ServerAnswerer:
         template = self.template.name if self.template and self.api == "sglang" else "the server's"
         self.about = {"by": self.url, "api": self.api, "model": self.model, "template": template}
 
-    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[str | Refused]:
+    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[Answer | Refused]:
         """Implements `Answerer.answer`, with one request per prompt."""
         return list(await asyncio.gather(*map(self._answer_one, chats)))
 
-    async def _answer_one(self, chat: Sequence[Message]) -> str | Refused:
+    async def _answer_one(self, chat: Sequence[Message]) -> Answer | Refused:
         import httpx
 
         assert self._client is not None
@@ -188,7 +210,7 @@ class ServerAnswerer:
                     continue
                 if reply.is_error:
                     return Refused(f"HTTP {reply.status_code}: {reply.text[:200]}")
-                return self._text(reply.json())
+                return self._read(reply.json())
             except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
                 failure = type(error).__name__
         return Refused(f"no answer in {RETRIES} attempts ({failure})")
@@ -210,108 +232,23 @@ class ServerAnswerer:
             "max_tokens": sampling.max_tokens,
         }
 
-    def _text(self, reply: Any) -> str:
+    def _read(self, reply: Any) -> Answer:
         if self.api == "sglang":
-            return str(reply["text"])
-        return str(reply["choices"][0]["message"]["content"] or "")
+            about = reply.get("meta_info") or {}
+            why, tokens = about.get("finish_reason"), about.get("completion_tokens")
+            why = why.get("type") if isinstance(why, dict) else why
+            return Answer(str(reply["text"]), self._is_cut(why, tokens))
+        choice, usage = reply["choices"][0], reply.get("usage") or {}
+        text = str(choice["message"]["content"] or "")
+        return Answer(
+            text, self._is_cut(choice.get("finish_reason"), usage.get("completion_tokens"))
+        )
+
+    def _is_cut(self, why: Any, tokens: Any) -> bool:
+        """Whether the limit ended an answer; servers that name no reason may count its tokens."""
+        return why == "length" if why else bool(tokens and tokens >= self.sampling.max_tokens)
 
     async def close(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
-
-
-@dataclass(slots=True)
-class LocalAnswerer:
-    """The target with transformers, batch by batch.
-
-    Attributes:
-        target: The target.
-        tokenizer: Its tokenizer.
-        template: Its chat template.
-        sampling: How answers are sampled.
-        device: "cpu" or "cuda".
-        batch_size: Prompts of one batch.
-        context: Most tokens of prompt and answer.
-        about: What is recorded about it.
-    """
-
-    target: Target
-    tokenizer: Tokenizer
-    template: ChatTemplate
-    sampling: Sampling
-    device: str = "cpu"
-    batch_size: int = 16
-    context: int = 4096
-    about: dict[str, Any] = field(default_factory=dict)
-    _model: Any = None
-
-    @property
-    def workers(self) -> int:
-        """One batch at a time (`Answerer.workers`)."""
-        return 1
-
-    async def open(self) -> None:
-        """Fill `about`; the weights are read with the first prompt."""
-        limit = self.target.architecture.max_position_embeddings
-        self.context = min(self.context, limit)
-        self.about = {
-            "by": "local",
-            "api": "transformers",
-            "model": self.target.name,
-            "target_sha256": self.target.fingerprint,
-            "template": self.template.name,
-            "toy": bool(self.target.toy),
-        }
-
-    async def answer(self, chats: Sequence[Sequence[Message]]) -> list[str | Refused]:
-        """Implements `Answerer.answer`, in a thread."""
-        return await asyncio.to_thread(self._answer, chats)
-
-    def _answer(self, chats: Sequence[Sequence[Message]]) -> list[str | Refused]:
-        import torch
-
-        from vocabtrim_core.drafts.features import load_model
-
-        self._model = self._model or load_model(self.target, self.device)
-        room = self.context - self.sampling.max_tokens
-        encoded = [self.tokenizer.ids(self.template.prompt(chat)) for chat in chats]
-        fitting = [i for i, ids in enumerate(encoded) if len(ids) <= room]
-        answers: list[str | Refused] = [
-            Refused(f"prompt and answer do not fit {self.context:,} tokens") for _ in encoded
-        ]
-        if not fitting:
-            return answers
-        width = max(len(encoded[i]) for i in fitting)
-        ids = torch.zeros(len(fitting), width, dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, i in enumerate(fitting):  # padding on the left: every answer begins at `width`
-            ids[row, width - len(encoded[i]) :] = torch.tensor(encoded[i])
-            mask[row, width - len(encoded[i]) :] = 1
-        stop_ids = self._stop_ids()
-        sampled = self.sampling.temperature > 0
-        with torch.inference_mode():
-            generated = self._model.generate(
-                input_ids=ids.to(self._model.device),
-                attention_mask=mask.to(self._model.device),
-                max_new_tokens=self.sampling.max_tokens,
-                do_sample=sampled,
-                temperature=self.sampling.temperature if sampled else None,
-                eos_token_id=stop_ids or None,
-                pad_token_id=stop_ids[0] if stop_ids else 0,
-            )[:, width:]
-        for row, i in enumerate(fitting):
-            answers[i] = self.tokenizer.backend.decode(
-                generated[row].tolist(), skip_special_tokens=True
-            )
-        return answers
-
-    def _stop_ids(self) -> list[int]:
-        """Return the ids of the tokens that end a turn."""
-        names = (*self.template.stop_tokens, *self.tokenizer.stop_tokens)
-        ids = [self.tokenizer.backend.token_to_id(name) for name in names]
-        return list(dict.fromkeys(i for i in ids if i is not None))
-
-    async def close(self) -> None:
-        """Release the model."""
-        self._model = None

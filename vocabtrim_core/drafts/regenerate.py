@@ -1,62 +1,55 @@
 """The paper's alignment step: replace a corpus's answers by the target's own.
 
-Every user turn is answered again, with the new answers before it as the history. Rows are stored as
-they finish, so that a stopped regeneration continues. The result is a corpus like any other.
+Every user turn is answered again, with the new answers before it as the history. Answers are stored
+as they are made, so that a stopped or killed regeneration continues without asking any prompt
+twice. The result is a corpus like any other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from vocabtrim_core.corpora import Corpus, open_corpus
-from vocabtrim_core.counts import TokenCounts
-from vocabtrim_core.drafts.completion_clients import Answerer, Refused, Sampling
+import filelock
+
+from vocabtrim_core.corpora import Corpus
+from vocabtrim_core.drafts.answer_journal import AnswerJournal, require_same
+from vocabtrim_core.drafts.answered_conversation import AnsweredConversation
+from vocabtrim_core.drafts.completion_clients import Answer, Answerer, Refused, Sampling
+from vocabtrim_core.drafts.regenerated import Regenerated, about_file
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import disk
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.files import remove_scratch, write_atomic
+from vocabtrim_core.workspace.locks import named_lock
 
 Progress = Callable[..., Any]
-ASSISTANT = "assistant"
 POLL_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Regenerated:
-    """The result of a regeneration.
+@dataclass(slots=True)
+class _Work:
+    """What the workers share. Each field changes in one statement, never across an await."""
 
-    Attributes:
-        path: The new corpus, a .jsonl file.
-        conversations: Number of its rows.
-        answers: Number of new answers.
-        refused: Reason -> number of prompts without an answer; their conversations are left out.
-        settings: What the answers were made with.
-    """
+    total: int
+    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
+    conversations: int = 0
+    answers: int = 0
+    cut: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
 
-    path: Path
-    conversations: int
-    answers: int
-    refused: dict[str, int]
-    settings: dict[str, Any]
-
-    def corpus(self) -> Corpus:
-        """Open the regenerated conversations."""
-        return open_corpus(self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One conversation to answer; `number` is its position in the corpus, from 0."""
-
-    number: int
-    messages: list[dict[str, Any]]
-    domain: str | None
+    def finish(self, conversation: AnsweredConversation) -> None:
+        self.conversations += 1
+        self.cut += conversation.cut
+        if row := conversation.json():
+            self.rows[conversation.row] = row
+            self.answers += conversation.answers
 
 
 def regenerate(
@@ -72,7 +65,7 @@ def regenerate(
     Args:
         corpus: The conversations.
         answerer: What answers them.
-        sampling: How answers are sampled.
+        sampling: How answers are sampled, and what becomes of those that are cut.
         out: The .jsonl file to write.
         progress: Called as progress(done, total, message, answers=...), in conversations.
 
@@ -80,201 +73,162 @@ def regenerate(
         The new corpus.
 
     Raises:
-        InputError: Rows that exist were made from another corpus or with other settings, the corpus
-            holds rendered texts, the disk is full, or no row got an answer.
+        InputError: Answers that exist were made from another corpus or with other settings, another
+            process writes them, the corpus holds rendered texts, the disk is full, or no row got a
+            complete answer.
     """
-    return asyncio.run(_regenerate(corpus, answerer, sampling, out, progress))
+    out = out.resolve()
+    lock = named_lock(
+        f"answers-{hashlib.sha256(str(out).encode()).hexdigest()[:16]}", blocking=False
+    )
+    try:
+        with lock:
+            return asyncio.run(_regenerate(corpus, answerer, sampling, out, progress))
+    except filelock.Timeout:
+        raise InputError(
+            f"Another process is writing the answers {out}; wait for it, or give another --out."
+        ) from None
 
 
 async def _regenerate(
     corpus: Corpus, answerer: Answerer, sampling: Sampling, out: Path, progress: Progress
 ) -> Regenerated:
-    about_path = out.with_name(f"{out.name}.about.json")
+    about_path = about_file(out)
+    partial = out.with_name(f"{out.name}.partial")
+    remove_scratch(out.parent, f"{out.name}.*", below=False)
     await answerer.open()
     settings = {**answerer.about, **asdict(sampling), "corpus": corpus.fingerprint()}
     if about_path.is_file() and out.is_file():
         record = json.loads(about_path.read_text("utf-8"))
         await answerer.close()
-        _same(record["settings"], settings, out)
+        require_same(record["settings"], settings, out)
+        partial.unlink(missing_ok=True)
+        names = ("conversations", "answers", "refused")
         return Regenerated(
-            out, record["conversations"], record["answers"], record["refused"], settings
+            out, *(record[n] for n in names), settings=settings, cut=record.get("cut", 0)
         )
-    partial = out.with_name(f"{out.name}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
+    work = _Work(_size(corpus))
     try:
-        done = _finished(partial, settings)
-        refused = await _answer_all(corpus, answerer, partial, done, progress)
+        with AnswerJournal(partial, settings) as journal:
+            await _answer_all(corpus, answerer, sampling.cut_answers, journal, work, progress)
     except OSError as error:
         if error.errno in disk.FULL:
             raise InputError(disk.full_disk(partial.parent)) from error
         raise
     finally:
         await answerer.close()
-    rows = _finished(partial, settings)
-    if not rows:
-        reason = next(iter(refused), "the corpus has no prompts")
-        raise InputError(f"No prompt of {corpus.name} got an answer ({reason}).")
-    lines = [json.dumps(rows[number], ensure_ascii=False) for number in sorted(rows)]
+    if not work.rows:
+        raise InputError(_nothing(corpus, work, sampling))
+    lines = [json.dumps(work.rows[number], ensure_ascii=False) for number in sorted(work.rows)]
     write_atomic(out, ("\n".join(lines) + "\n").encode())
-    answers = sum(m["role"] == ASSISTANT for row in rows.values() for m in row["conversations"])
-    record = {
-        "settings": settings,
-        "conversations": len(rows),
-        "answers": answers,
-        "refused": refused,
-        "source": corpus.name,
-    }
+    result = Regenerated(
+        out, len(work.rows), work.answers, dict(work.refused), settings, cut=work.cut
+    )
+    names = ("settings", "conversations", "answers", "refused", "cut")
+    record = {**{n: getattr(result, n) for n in names}, "source": corpus.name}
     write_atomic(about_path, json.dumps(record, indent=1).encode())
     partial.unlink()
-    return Regenerated(out, len(rows), answers, refused, settings)
+    return result
 
 
-def compare(
-    original: TokenCounts, regenerated: TokenCounts, best: Callable[[TokenCounts], int]
-) -> dict[str, Any]:
-    """Compare the vocabularies that are chosen on original and on regenerated answers.
-
-    Args:
-        original: Counts of the original answers.
-        regenerated: Counts of the target's answers, with the same tokenizer.
-        best: Chooses k* from counts, such as the exact optimum at the chosen alpha and floor.
-
-    Returns:
-        k_original, k_regenerated, and coverage_of_regenerated: the share of the target's answers
-        that the vocabulary chosen on the original ones covers.
-    """
-    from vocabtrim_core.coverage import CoverageCurve
-
-    ks = {"original": best(original), "regenerated": best(regenerated)}
-    vocabulary = CoverageCurve.of(original).vocabulary(ks["original"])
-    target_counts = regenerated.counts
-    return {
-        "k_original": ks["original"],
-        "k_regenerated": ks["regenerated"],
-        "coverage_of_regenerated": float(target_counts[vocabulary.ids].sum() / target_counts.sum()),
-    }
+def _nothing(corpus: Corpus, work: _Work, sampling: Sampling) -> str:
+    """Say why there is no conversation to train on."""
+    if work.cut and not work.refused:
+        return (
+            f"No prompt of {corpus.name} got a complete answer: all {work.cut:,} were cut at "
+            f"{sampling.max_tokens:,} tokens; raise --answer-tokens."
+        )
+    reason = next(iter(work.refused), "the corpus has no prompts")
+    return f"No prompt of {corpus.name} got an answer ({reason})."
 
 
 async def _answer_all(
     corpus: Corpus,
     answerer: Answerer,
-    partial: Path,
-    done: dict[int, Any],
+    cut_answers: str,
+    journal: AnswerJournal,
+    work: _Work,
     progress: Progress,
-) -> dict[str, int]:
-    """Answer the missing conversations, and append each one when it is finished.
+) -> None:
+    """Answer what the journal does not hold, and collect every finished conversation."""
+    groups = _groups(_conversations(corpus, cut_answers), answerer.batch_size)
 
-    Returns:
-        Reason -> number of prompts without an answer.
-    """
-    groups = _groups(_rows(corpus, done), answerer.batch_size)
-    refused: dict[str, int] = {}
-    finished, answered = len(done), 0
-    with partial.open("a", encoding="utf-8") as file:
+    async def answer_groups() -> None:
+        for group in groups:  # an iterator that the workers share
+            await _answer_group(group, answerer, journal, work)
 
-        async def work() -> None:
-            nonlocal finished, answered
-            for group in groups:  # an iterator that the workers share
-                answered += await _answer_group(group, answerer, file, refused)
-                finished += len(group)
+    def report() -> None:
+        doing = ["Regenerating answers", *filter(None, [answerer.activity])]
+        doing += [f"{work.cut:,} cut by the limit"] if work.cut else []
+        progress(work.conversations, work.total, ", ".join(doing), answers=len(journal.answers))
 
-        tasks = [asyncio.create_task(work()) for _ in range(answerer.workers)]
-        try:
-            while pending := [task for task in tasks if not task.done()]:
-                progress(finished, corpus.limit, "Regenerating answers", answers=answered)
-                await asyncio.wait(pending, timeout=POLL_SECONDS)
-            for task in tasks:
+    tasks = [asyncio.create_task(answer_groups()) for _ in range(answerer.workers)]
+    try:
+        pending = set(tasks)
+        while pending:
+            report()
+            done, pending = await asyncio.wait(
+                pending, timeout=POLL_SECONDS, return_when=asyncio.FIRST_EXCEPTION
+            )
+            for task in done:
                 task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    return refused
+        report()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _answer_group(
-    group: Sequence[_Row], answerer: Answerer, file: Any, refused: dict[str, int]
-) -> int:
-    """Answer some conversations turn by turn, one call for all of them.
-
-    Returns:
-        Number of answers.
-    """
-    chats: list[list[dict[str, Any]]] = [[] for _ in group]
-    waiting = {i: list(row.messages) for i, row in enumerate(group)}
-    answers = 0
+    group: list[AnsweredConversation], answerer: Answerer, journal: AnswerJournal, work: _Work
+) -> None:
+    """Answer some conversations turn by turn, one call for all of them."""
+    waiting = group
     while waiting:
-        for i, messages in waiting.items():  # everything up to the next turn of the assistant
-            while messages and messages[0]["role"] != ASSISTANT:
-                chats[i].append(messages.pop(0))
-        order = list(waiting)
-        for i, answer in zip(order, await answerer.answer([chats[i] for i in order]), strict=True):
-            if isinstance(answer, Refused) or not answer.strip():
-                reason = str(answer) if isinstance(answer, Refused) else "an empty answer"
-                refused[reason] = refused.get(reason, 0) + 1
-                del waiting[i]
+        prompts = [(talk, talk.prompt(journal.answers)) for talk in waiting]
+        for talk, prompt in prompts:
+            if prompt is None:
+                work.finish(talk)
+        asked = [(talk, prompt) for talk, prompt in prompts if prompt is not None]
+        waiting = [talk for talk, _ in asked]
+        replies = await answerer.answer([prompt for _, prompt in asked]) if asked else []
+        for talk, reply in zip(list(waiting), replies, strict=True):
+            if isinstance(reply, Answer) and reply.text.strip():
+                journal.add(talk.row, talk.turn, reply)
                 continue
-            answers += 1
-            chats[i].append({"role": ASSISTANT, "content": answer})
-            while waiting[i] and waiting[i][0]["role"] == ASSISTANT:
-                waiting[i].pop(0)
-            if not any(message["role"] == ASSISTANT for message in waiting[i]):
-                row: dict[str, Any] = {"row": group[i].number, "conversations": chats[i]}
-                if group[i].domain is not None:
-                    row["domain"] = group[i].domain
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                file.flush()
-                del waiting[i]
-    return answers
+            work.refused[str(reply) if isinstance(reply, Refused) else "an empty answer"] += 1
+            work.conversations += 1
+            waiting.remove(talk)
 
 
-def _rows(corpus: Corpus, done: dict[int, Any]) -> Iterator[_Row]:
-    number = 0
+def _size(corpus: Corpus) -> int:
+    """Count the conversations; InputError where they are rendered texts."""
+    total = 0
     for batch in corpus.batches():
         if batch.preformatted:
             raise InputError(
                 f"{corpus.name} holds rendered texts, whose turns cannot be answered anew; give "
                 "conversations."
             )
+        total += len(batch)
+    return total
+
+
+def _conversations(corpus: Corpus, cut_answers: str) -> Iterator[AnsweredConversation]:
+    number = 0
+    for batch in corpus.batches():
         for i in range(len(batch)):
-            if number not in done:
-                messages = [
-                    {"role": m["role"], "content": m.get("content") or ""}
-                    for m in batch.messages(i)
-                ]
-                domain = batch.domains[i].as_py() if batch.domains is not None else None
-                yield _Row(number, messages, domain)
+            messages = [
+                {"role": m["role"], "content": m.get("content") or ""} for m in batch.messages(i)
+            ]
+            domain = batch.domains[i].as_py() if batch.domains is not None else None
+            yield AnsweredConversation(number, domain, messages, cut_answers)
             number += 1
 
 
-def _groups(rows: Iterator[_Row], size: int) -> Iterator[list[_Row]]:
-    while group := list(islice(rows, size)):
+def _groups(
+    conversations: Iterator[AnsweredConversation], size: int
+) -> Iterator[list[AnsweredConversation]]:
+    while group := list(islice(conversations, size)):
         yield group
-
-
-def _finished(partial: Path, settings: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    """Read the finished rows; the first line holds the settings that they were made with."""
-    rows: dict[int, dict[str, Any]] = {}
-    if not partial.is_file():
-        write_atomic(partial, (json.dumps({"settings": settings}) + "\n").encode())
-        return rows
-    for line in partial.read_text("utf-8").splitlines():
-        with suppress(ValueError, KeyError):  # the line that was being written when it stopped
-            row = json.loads(line)
-            if "settings" in row:
-                _same(row["settings"], settings, partial)
-            else:
-                rows[row["row"]] = row
-    if not partial.read_bytes().endswith(b"\n"):
-        with partial.open("a", encoding="utf-8") as file:
-            file.write("\n")
-    return rows
-
-
-def _same(stored: dict[str, Any], current: dict[str, Any], path: Path) -> None:
-    changed = sorted(n for n in {*stored, *current} if stored.get(n) != current.get(n))
-    if changed:
-        raise InputError(
-            f"{path} was made with another {', '.join(changed)}; give the same settings to "
-            "continue, or another --out."
-        )

@@ -41,6 +41,7 @@ class TrainingRequest:
         counts: The counts that vocabularies are chosen from; None for those of the training
             conversations.
         given: Vocabularies chosen elsewhere, by the name of their file; one per size.
+        order: Sizes to train first, in this order; the others follow.
         name: The run's name; None for one derived from the settings.
         max_tokens: Most tokens to capture; None for the whole corpus.
         held_out: Share of conversations that are not trained on, 0..1.
@@ -60,6 +61,7 @@ class TrainingRequest:
     trainer: Trainer
     counts: TokenCounts | None = None
     given: Mapping[str, DraftVocabulary] = field(default_factory=dict)
+    order: Sequence[int] = ()
     name: Annotated[str | None, Leaf(TEXT, "--name", help=NAME, metavar="NAME")] = None
     max_tokens: Annotated[
         int | None, Leaf(WHOLE, "--max-tokens", help=MOST, metavar="TOKENS", unset="all")
@@ -100,8 +102,9 @@ class TrainingRequest:
 
     @property
     def sizes(self) -> list[int]:
-        """Every k that is trained, the largest first."""
-        return sorted({*self.ks, *map(len, self.given.values())}, reverse=True)
+        """Every k that is trained, in the order of training: as they were named."""
+        named = [*self.ks, *map(len, self.given.values())]
+        return list(dict.fromkeys([*(k for k in self.order if k in named), *named]))
 
     def chosen(self, k: int) -> tuple[str, DraftVocabulary] | None:
         """Find the given vocabulary of a size.

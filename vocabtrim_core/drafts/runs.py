@@ -237,7 +237,12 @@ class StageLog:
     def __init__(self, folder: Path, stages: list[Stage]) -> None:
         finished = {(s.name, s.k): s for s in read_stages(folder) if s.state == DONE}
         self.folder = folder
-        self.stages = [finished.get((stage.name, stage.k), stage) for stage in stages]
+        asked = {stage.k for stage in stages}
+        shared = [stage for stage in stages if stage.k is None]
+        sizes = [stage for stage in stages if stage.k is not None]
+        earlier = [stage for stage in finished.values() if stage.k not in asked]
+        this_call = [finished.get((stage.name, stage.k), stage) for stage in (*shared, *sizes)]
+        self.stages = [*this_call[: len(shared)], *earlier, *this_call[len(shared) :]]
         self._written = 0.0
         self._write()
 

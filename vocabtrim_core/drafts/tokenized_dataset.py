@@ -62,17 +62,18 @@ class Sequences:
         span = slice(int(self.offsets[i]), int(self.offsets[i + 1]))
         return self.ids[span], self.counted[span]
 
-    def counts(self, vocab_size: int) -> np.ndarray:
-        """Count the tokens that carry loss in training conversations.
+    def counts(self, vocab_size: int, *, held_out: bool = False) -> np.ndarray:
+        """Count the tokens that carry loss in training conversations, or in held-out ones.
 
         Args:
             vocab_size: V.
+            held_out: Count those of the held-out conversations instead.
 
         Returns:
             int64[V].
         """
-        training = np.repeat(~self.held_out, self.lengths)
-        return np.bincount(self.ids[self.counted & training], minlength=vocab_size)
+        chosen = np.repeat(self.held_out == held_out, self.lengths)
+        return np.bincount(self.ids[self.counted & chosen], minlength=vocab_size)
 
 
 def read_sequences(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ import numpy as np
 import vocabtrim_core
 from vocabtrim_core.corpora import Corpus
 from vocabtrim_core.coverage import CoverageCurve
-from vocabtrim_core.drafts import metrics
 from vocabtrim_core.drafts.evaluate_export import finish
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.mapping_lock import keep_mapping
 from vocabtrim_core.drafts.progress import Overall, metrics_watcher
 from vocabtrim_core.drafts.request import TrainingRequest
+from vocabtrim_core.drafts.results import result_of
 from vocabtrim_core.drafts.runs import (
     DRAFT,
     RESULT,
@@ -111,14 +111,17 @@ def _regenerated(
     if request.regenerate is None:
         return request.corpus
     from vocabtrim_core.drafts.alignment import FILE, align
+    from vocabtrim_core.drafts.regenerated import about_file, note_on
 
     log.enter("regenerate")
     report = _reporter(log, "regenerate", progress)
-    corpus = request.regenerate(folder / "regenerated.jsonl", report)
+    own = folder / "regenerated.jsonl"
+    corpus = request.regenerate(own, report)
     recipe = replace(request.recipe, max_length=None)
     alignment = align(request.corpus, corpus, recipe, request.target, progress=report)
     write_atomic(folder / FILE, json.dumps(alignment.json()).encode())
-    log.leave("regenerate", message=alignment.sentence)
+    cut = note_on(own) if about_file(own).is_file() else None
+    log.leave("regenerate", message=" ".join(filter(None, [alignment.sentence, cut])))
     return corpus
 
 
@@ -269,43 +272,9 @@ def _train_one(
     acceptance = finish(run, scratch)
     log.leave("evaluate", run.k, f"acceptance length {acceptance['acceptance_length']:.3f}")
     log.enter("export", run.k)
-    result = _result(request, run, acceptance, seconds)
+    result = result_of(request, run, acceptance, seconds)
     record = {"format": TRAINED, **result}
     write_atomic(scratch / NAME, json.dumps(record, indent=1).encode())
     scratch.rename(run.folder / DRAFT)
     write_atomic(run.folder / RESULT, json.dumps(result, indent=1).encode())
     log.leave("export", run.k, str(run.folder / DRAFT))
-
-
-def _result(
-    request: TrainingRequest, run: SpecForgeRun, acceptance: Mapping[str, Any], seconds: float
-) -> dict[str, Any]:
-    architecture = run.target.architecture
-    counts = (request.counts or run.features.counts()).counts
-    best = metrics.best(run.metrics())
-    return {
-        "k": run.k,
-        "vocab_size": run.target.vocab_size,
-        "vocabulary_sha256": run.vocabulary.sha256,
-        "coverage": float(counts[run.vocabulary.ids].sum() / counts.sum()),
-        "flops_reduction": float(architecture.latency_reduction(run.k)),
-        "head_bytes": architecture.head_bytes(run.k),
-        "steps": run.steps,
-        "tokens_per_step": run.features.train_tokens
-        / run.features.train_samples
-        * run.plan.batch_size
-        * run.plan.accumulation,
-        "best_step": best.step if best else run.steps,
-        **acceptance,
-        "seconds": seconds,
-        "draft": str(run.folder / DRAFT),
-        "run": run.folder.parent.name,
-        "target": run.target.name,
-        "toy": bool(run.target.toy),
-        "features": run.features.key,
-        "plan": asdict(run.plan),
-        "trainer": dict(run.trainer.versions),
-        "device": (run.trainer.devices or ("cpu",))[0]
-        if run.deployment.device == "cuda"
-        else "cpu",
-    }

@@ -36,7 +36,7 @@ class MeasuredInfo(NamedTuple):
         least: Lower ends of these predictions.
         most: Upper ends of these predictions.
         fitted: Whether the size was part of its own fit.
-        recommended: The recommended size.
+        fastest: The fastest size of the decision.
         toy: Whether the target is a toy.
     """
 
@@ -51,12 +51,17 @@ class MeasuredInfo(NamedTuple):
     least: tuple[float, ...]
     most: tuple[float, ...]
     fitted: tuple[bool, ...]
-    recommended: int
+    fastest: int
     toy: bool
 
 
 def measured_info(
-    predicted: Forecast, checks: Sequence[CalibrationCheck], concurrency: int, *, toy: bool = False
+    predicted: Forecast,
+    checks: Sequence[CalibrationCheck],
+    concurrency: int,
+    fastest: int,
+    *,
+    toy: bool = False,
 ) -> MeasuredInfo:
     """Gather the forecast from all measured sizes and the check of each size.
 
@@ -64,12 +69,13 @@ def measured_info(
         predicted: The forecast.
         checks: The checks, one per measured size.
         concurrency: Requests at once, by which rates are multiplied.
+        fastest: The fastest size of the decision.
         toy: Whether the target is a toy.
 
     Returns:
         Rates in tokens per second.
     """
-    k = log_sizes(len(predicted.low), predicted.recommended_k, *(check.k for check in checks))
+    k = log_sizes(len(predicted.low), fastest, *(check.k for check in checks))
     low, middle, high = (concurrency * rates for rates in predicted.rates(k))
     return MeasuredInfo(
         k,
@@ -83,7 +89,7 @@ def measured_info(
         tuple(c.low for c in checks),
         tuple(c.high for c in checks),
         tuple(c.fitted for c in checks),
-        predicted.recommended_k,
+        fastest,
         toy,
     )
 
@@ -158,7 +164,7 @@ def measured_figure(info: MeasuredInfo, palette: Palette = LIGHT) -> go.Figure:
     )
     layout(figure, palette, height=420, hovermode="closest")
     size_axis(figure, int(info.k[-1]))
-    mark_size(figure, info.recommended, f"fastest {info.recommended:,}", palette)
+    mark_size(figure, info.fastest, f"fastest {info.fastest:,}", palette)
     # Sizes far below the measured ones would stretch the axis.
     middle = info.middle[info.k >= min(info.at) / 4]
     values = [*info.least, *info.most, *info.measured, float(middle.min()), float(middle.max())]

@@ -61,7 +61,7 @@ def throughput_info(predicted: Forecast, coverage: np.ndarray, *marks: int) -> T
     Returns:
         The numbers of the chart.
     """
-    k = log_sizes(len(predicted.low), predicted.recommended_k, *predicted.recommended_range, *marks)
+    k = log_sizes(len(predicted.low), *marks)
     times = np.stack([model.cycle_s(k) for model in (predicted.cycles.fast, predicted.cycles.slow)])
     low, high = predicted.lengths
     return ThroughputInfo(

@@ -16,10 +16,10 @@ import numpy as np
 
 from vocabtrim_core.counting.responses import Responses
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.kernels import count_windows, merge_runs
+from vocabtrim_core.forecast.kernels import merge_runs
 from vocabtrim_core.generalization.held_out import folds_of
 
-MAX_DEPTH = 8
+MAX_DEPTH = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,15 +34,11 @@ class Ceiling:
         responses: Responses with tokens.
         cycles: float64[MAX_DEPTH, V], verification cycles of a perfect draft at depth K = row + 1
             and k = column + 1.
-        windows: int64[MAX_DEPTH, V], windows of row + 1 consecutive tokens that are all kept.
-        window_totals: int64[MAX_DEPTH], windows of each length.
     """
 
     tokens: int
     responses: int
     cycles: np.ndarray
-    windows: np.ndarray
-    window_totals: np.ndarray
 
     def length(self, depth: int) -> np.ndarray:
         """Compute the tokens per cycle of a perfect draft.
@@ -58,32 +54,11 @@ class Ceiling:
         """
         return self.tokens / self.cycles[check_depth(depth) - 1]
 
-    def average_length(self, depth: int) -> np.ndarray:
-        """Compute 1 + sum over j <= depth of Pr(the next j tokens are all kept).
-
-        This is the length from an average position of the text instead of the positions where
-        cycles start.
-
-        Args:
-            depth: Drafted tokens K per cycle, 1..MAX_DEPTH.
-
-        Returns:
-            float64[V].
-
-        Raises:
-            InputError: The depth is out of range.
-        """
-        row = check_depth(depth) - 1
-        shares = self.windows[: row + 1] / np.maximum(self.window_totals[: row + 1, None], 1)
-        return 1 + shares.sum(axis=0)
-
     def __add__(self, other: Ceiling) -> Ceiling:
         return Ceiling(
             self.tokens + other.tokens,
             self.responses + other.responses,
             self.cycles + other.cycles,
-            self.windows + other.windows,
-            self.window_totals + other.window_totals,
         )
 
 
@@ -152,16 +127,13 @@ def ceiling(batches: Iterable[tuple[np.ndarray, np.ndarray]], ranks: np.ndarray)
     size = len(ranks)
     ranks = ranks.astype(np.int32)
     change = np.zeros((MAX_DEPTH, size + 1))
-    windows = np.zeros((MAX_DEPTH, size + 1), np.int64)
-    totals = np.zeros(MAX_DEPTH, np.int64)
     tokens = responses = 0
     for ids, offsets in batches:
         text = ranks[ids]
         merge_runs(text, offsets, change)
-        count_windows(text, offsets, windows, totals)
         tokens += len(ids)
         responses += int(np.count_nonzero(np.diff(offsets)))
     if not tokens:
         raise InputError("The responses hold no tokens, so they have no acceptance ceiling.")
     cycles = tokens + np.cumsum(change[:, :size], axis=1)
-    return Ceiling(tokens, responses, cycles, np.cumsum(windows[:, :size], axis=1), totals)
+    return Ceiling(tokens, responses, cycles)

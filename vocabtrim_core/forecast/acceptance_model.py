@@ -17,6 +17,9 @@ from vocabtrim_core.forecast.retraining import DECAY, RARITY, Retraining, retrai
 # 48,000 tokens, say) the band is as wide as without it. This is an assumption.
 REACH = 4.0
 LARGEST_RATE = 1 - 1e-9  # keeps logit finite
+# Standard deviation of the logarithm of one measured acceptance length where no runs tell it: the
+# ratio of two measurements varies by 2.5 % (`evidence.UNSTATED_NOISE`), each by a root of 2 less.
+LENGTH_NOISE = 0.018
 
 
 def position_rates(length: float, depth: int, decay: float = DECAY) -> np.ndarray:
@@ -86,6 +89,8 @@ class AcceptanceModel:
         training: How trimmed drafts are made, a key of RETRAININGS.
         rates: Measured acceptance per position of the full draft, K values; empty: falling by DECAY
             from one position to the next.
+        full_range: Least and most of `full_length` that 90 % hold, where it was inferred or
+            assumed; empty where it was measured.
         middle: float64[V], the expected acceptance length.
         spreads: Name of an assumption -> acceptance lengths at its two ends, float64[V] each.
         away: float64[V], 0 at a measured k, rising to 1 at a factor REACH from it.
@@ -98,6 +103,7 @@ class AcceptanceModel:
     measured: Mapping[int, float] = field(default_factory=dict)
     training: str = "other-text"
     rates: Sequence[float] = ()
+    full_range: Sequence[float] = ()
     middle: np.ndarray = field(init=False)
     spreads: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(init=False)
     away: np.ndarray = field(init=False)
@@ -113,19 +119,20 @@ class AcceptanceModel:
             "rarity": (self._lengths(mean + z * spread, terms.shift) for z in (low, high)),
             "training": (self._lengths(mean, terms.shift + z * terms.spread) for z in (low, high)),
         }
-        middle = np.clip(plain * factor, 1, self.depth + 1)
+        top = self.depth + 1
+        middle = np.clip(plain * factor, 1, top)
+        spreads = {
+            name: tuple(np.clip(middle * (end / plain) ** away, 1, top) for end in pair)
+            for name, pair in ends.items()
+        }
+        if self.full_range:
+            other_lengths = (self._lengths(mean, terms.shift, full) for full in self.full_range)
+            spreads["full length"] = tuple(
+                np.clip(lengths * self._measured(lengths)[0], 1, top) for lengths in other_lengths
+            )
         object.__setattr__(self, "middle", middle)
         object.__setattr__(self, "away", away)
-        object.__setattr__(
-            self,
-            "spreads",
-            {
-                name: tuple(
-                    np.clip(middle * (end / plain) ** away, 1, self.depth + 1) for end in pair
-                )
-                for name, pair in ends.items()
-            },
-        )
+        object.__setattr__(self, "spreads", spreads)
 
     def _check(self) -> None:
         size, top = len(self.coverage), self.depth + 1
@@ -143,6 +150,14 @@ class AcceptanceModel:
                 f"The acceptance length of the full vocabulary is given twice, as "
                 f"{self.full_length} and as {full}; give it once."
             )
+        if self.full_range:
+            ends = tuple(self.full_range)
+            if len(ends) != 2 or not 1 <= ends[0] <= self.full_length <= ends[1] <= top:
+                raise InputError(
+                    f"The acceptance length of the full vocabulary, {self.full_length:g}, lies "
+                    f"between a least and a most within 1..{top}, but "
+                    f"{', '.join(f'{end:g}' for end in ends)} is given for these."
+                )
         if not self.rates:
             return
         if len(self.rates) != self.depth or not all(0 <= rate <= 1 for rate in self.rates):
@@ -162,9 +177,15 @@ class AcceptanceModel:
         """The terms of how trimmed drafts are made."""
         return retraining(self.training)
 
-    def _lengths(self, rarity: float, delta: float) -> np.ndarray:
-        """float64[V]: the model at one value of each assumption; at V the given length."""
-        rates = self.rates or position_rates(self.full_length, self.depth)
+    def _lengths(self, rarity: float, delta: float, full: float | None = None) -> np.ndarray:
+        """float64[V]: the model at one value of each assumption; at V the full draft's length."""
+        assumed = position_rates(self.full_length, self.depth)
+        rates = np.array(self.rates) if self.rates else assumed
+        if full is None:
+            full = self.full_length
+        else:  # as much more or less often at each position as the assumed shape says
+            change = position_rates(full, self.depth) / np.maximum(assumed, 1 - LARGEST_RATE)
+            rates = np.minimum(rates * change, 1)
         missing = 1 - self.coverage
         accepted, length = np.ones_like(missing), np.ones_like(missing)
         for rate in np.minimum(rates, LARGEST_RATE):
@@ -173,7 +194,7 @@ class AcceptanceModel:
             accepted = accepted * np.minimum(np.maximum(here, 0), self.coverage)
             length = length + accepted
         length = np.minimum(length, self.ceiling)
-        length[-1] = self.full_length
+        length[-1] = full
         return length
 
     def _measured(self, plain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -231,7 +252,11 @@ class AcceptanceModel:
 
 
 def full_length_from(
-    lengths: Mapping[int, float], coverage: np.ndarray, depth: int, training: str
+    lengths: Mapping[int, float],
+    coverage: np.ndarray,
+    depth: int,
+    training: str,
+    noise: float = LENGTH_NOISE,
 ) -> tuple[float, float, float]:
     """Acceptance length of the full draft from that of the largest measured k.
 
@@ -240,10 +265,11 @@ def full_length_from(
         coverage: float64[V], C(k) on the text that was served.
         depth: Drafted tokens K.
         training: How the measured draft was made, a key of RETRAININGS.
+        noise: Standard deviation of the logarithm of the measured length.
 
     Returns:
         (expected, least, most): the full draft's length under the model, and where the model's
-        90 % band at that k would still hold what was measured.
+        90 % band at that k, with the noise of the measurement, would still hold what was measured.
 
     Raises:
         InputError: k is outside 1..V, or the length outside 1..K + 1.
@@ -259,7 +285,10 @@ def full_length_from(
 
     def trimmed(full: float, end: int | None) -> float:
         model = AcceptanceModel(two_coverages, top, depth, full, training=training)
-        return float((model.middle if end is None else model.interval()[end])[0]) - length
+        if end is None:
+            return float(model.middle[0]) - length
+        deviations = [*model.deviations(np.array([1])), (-Z * noise, Z * noise)]
+        return float(around(model.middle[:1], deviations)[2 * end][0]) - length
 
     def solved(end: int | None) -> float:
         if trimmed(1.0, end) >= 0:

@@ -394,11 +394,13 @@ def _forecast(row: Evidence, length: float, cover: float, cycles: CycleRange) ->
     for k in sorted(known, reverse=True):
         coverage[:k] = known[k]
     coverage[-1] = 1.0
-    full = length
+    full, ends = length, ()
     if row.k_base < row.vocab_size:
-        full, _, _ = full_length_from({row.k_base: length}, coverage, row.depth, row.training)
+        full, *ends = full_length_from({row.k_base: length}, coverage, row.depth, row.training)
     ceiling = np.full(row.vocab_size, row.depth + 1.0)
-    model = AcceptanceModel(coverage, ceiling, row.depth, full, training=row.training)
+    model = AcceptanceModel(
+        coverage, ceiling, row.depth, full, training=row.training, full_range=tuple(ends)
+    )
     return Forecast(model, cycles, row.k_base)
 
 

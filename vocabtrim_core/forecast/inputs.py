@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,19 +32,46 @@ from vocabtrim_core.generalization.held_out import StabilitySample, by_count, he
 PAPER_DEPTH = 3  # not stated in the paper, but implied by its cycle times and lengths
 
 
-def paper_length(depth: int) -> float:
-    """Acceptance length of a full draft that accepts as often as the paper's does on MT-Bench.
+def paper_length(depth: int, at_three: float = RESULTS[0].length_full) -> float:
+    """Acceptance length of a full draft that accepts as often as one of the paper's.
+
+    Args:
+        depth: Drafted tokens K per cycle.
+        at_three: The paper's acceptance length at depth 3; by default that on MT-Bench.
+
+    Returns:
+        1..K + 1.
+    """
+    first = position_rates(at_three, PAPER_DEPTH)[0]
+    return expected_tokens(np.minimum(first * DECAY ** np.arange(depth), 1))
+
+
+def paper_range(depth: int) -> tuple[float, float]:
+    """The least and the most that the paper's full drafts accept on its seven tasks.
 
     Args:
         depth: Drafted tokens K per cycle.
 
     Returns:
-        1..K + 1.
+        Acceptance lengths, 1..K + 1.
     """
-    first = position_rates(RESULTS[0].length_full, PAPER_DEPTH)[0]
-    return expected_tokens(np.minimum(first * DECAY ** np.arange(depth), 1))
+    lengths = [result.length_full for result in RESULTS]
+    return paper_length(depth, min(lengths)), paper_length(depth, max(lengths))
 
 
+def paper_settings(depth: int = PAPER_DEPTH) -> ForecastSettings:
+    """The forecast's settings until there are others: the paper's draft on MT-Bench, its device.
+
+    Args:
+        depth: Drafted tokens K per cycle.
+
+    Returns:
+        The settings, with the range that holds where no acceptance length was measured.
+    """
+    return ForecastSettings(paper_length(depth), depth, full_range=paper_range(depth))
+
+
+MOST_ABOVE = 0.01  # a measured length this far above a perfect draft's is still taken as rounded
 HELD_OUT, OTHER_SET, IN_SAMPLE = "held out", "another set", "in sample"
 
 
@@ -170,40 +197,62 @@ def acceptance_on(
     if training == AUTO:
         training = "other-text" if text.basis == OTHER_SET else "same-text"
     lengths = {**(measured or {}), **dict(settings.measured)}
-    full, full_length_notes = _full_length(settings, lengths, coverage, training)
-    assumed = [*text.notes, *full_length_notes, retraining(training).source]
-    assumed += [
-        f"The length of {length:.2f} measured at {k:,} tokens is above the {limit[k - 1]:.2f} that "
-        f"a perfect draft gets on {text.name}: it was measured on other text, or is wrong."
+    impossible = [
+        k
         for k, length in sorted(lengths.items())
-        if k <= len(limit) and length > limit[k - 1] + 0.01
+        if 1 <= k < len(limit) and limit[k - 1] * (1 + MOST_ABOVE) < length <= depth + 1
     ]
-    model = AcceptanceModel(coverage, limit, depth, full, lengths, training, settings.rates)
+    assumed = [
+        *text.notes,
+        *(
+            f"Left out: the length of {lengths.pop(k):.2f} measured at {k:,} tokens, which is "
+            f"above the {limit[k - 1]:.2f} that a perfect draft gets on {text.name}; it was "
+            "measured on other text, or is wrong."
+            for k in impossible
+        ),
+    ]
+    full, full_range, about_full = _full_length(settings, lengths, coverage, training)
+    assumed += [*filter(None, [about_full]), retraining(training).source]
+    model = AcceptanceModel(
+        coverage, limit, depth, full, lengths, training, settings.rates, full_range
+    )
     return Acceptance(model, text.name, text.basis, tuple(assumed))
 
 
 def _full_length(
     settings: ForecastSettings, lengths: Mapping[int, float], coverage: np.ndarray, training: str
-) -> tuple[float, list[str]]:
-    """The full draft's acceptance length: given, measured, inferred or the paper's."""
-    depth = settings.depth
+) -> tuple[float, tuple[float, ...], str]:
+    """The full draft's acceptance length: given, measured, inferred or the paper's.
+
+    Returns:
+        The length, its least and its most where it is not measured, and a sentence about it.
+    """
     full = lengths.get(len(coverage)) if settings.full_length is None else settings.full_length
+    if full is None and settings.rates:
+        full = expected_tokens(settings.rates)
     if full is not None:
-        return full, []
-    if settings.rates:
-        return expected_tokens(settings.rates), []
+        return full, settings.full_range, _between(full, settings.full_range)
     if lengths:
-        full, least, most = full_length_from(lengths, coverage, depth, training)
+        full, *ends = full_length_from(
+            lengths, coverage, settings.depth, training, settings.length_noise
+        )
         k = max(lengths)
-        return full, [
-            f"The full draft was not measured. From {lengths[k]:.2f} at {k:,} tokens its "
-            f"acceptance length is taken to be {full:.2f}, between {least:.2f} and {most:.2f}."
-        ]
-    full = paper_length(depth)
-    return full, [
-        f"The full draft's acceptance length is assumed to be {full:.2f}, as often as on MT-Bench "
-        "in the paper; measure and give yours."
-    ]
+        why = f"The full draft was not measured, but {lengths[k]:.2f} at {k:,} tokens."
+    else:
+        full, ends = paper_length(settings.depth), paper_range(settings.depth)
+        why = "The full draft was not measured: the start is MT-Bench's in the paper, and its tasks"
+        why += " are the range; give yours."
+    return full, tuple(ends), f"{why} {_between(full, ends)}"
+
+
+def _between(full: float, ends: Sequence[float]) -> str:
+    if not ends:
+        return ""
+    least, most = (f"{end:.2f}" for end in ends)
+    return (
+        f"The acceptance length with all tokens is taken to be {full:.2f}, between {least} and "
+        f"{most}."
+    )
 
 
 def _watched(

@@ -11,28 +11,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @numba.njit(cache=True, nogil=True)
-def count_windows(text: Array, offsets: Array, windows: Array, totals: Array) -> None:
-    """Count the windows of 1, 2, … tokens within a response by their worst rank.
-
-    Args:
-        text: int32[n], rank of each token.
-        offsets: int64[responses + 1].
-        windows: int64[depths, V + 1], to which row j adds windows of j + 1 tokens.
-        totals: int64[depths], to which windows of each length are added.
-    """
-    depths = len(totals)
-    for r in range(len(offsets) - 1):
-        start, stop = offsets[r], offsets[r + 1]
-        for j in range(min(depths, stop - start)):
-            totals[j] += stop - start - j
-        for i in range(start, stop):
-            worst = text[i]
-            for j in range(min(depths, stop - i)):
-                worst = max(worst, text[i + j])
-                windows[j, worst] += 1
-
-
-@numba.njit(cache=True, nogil=True)
 def merge_runs(text: Array, offsets: Array, change: Array) -> None:
     """Compute how the number of cycles changes as tokens join the vocabulary in rank order.
 

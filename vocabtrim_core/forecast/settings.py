@@ -8,6 +8,7 @@ from typing import Annotated
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, NUMBERS, PAIRS, TEXT, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
+from vocabtrim_core.forecast.acceptance_model import LENGTH_NOISE
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.retraining import AUTO, retraining
 
@@ -26,6 +27,14 @@ MADE = (
     "how the trimmed draft is made: other-text (trained again, serves other text), same-text "
     "(trained again, serves such text), short (trained for minutes), sliced (rows cut out); auto: "
     "same-text where the evaluation traffic is a part of the text that chooses, else other-text"
+)
+FULL_RANGE = (
+    "least and most of the acceptance length of the full-vocabulary draft, where that was not "
+    "measured"
+)
+NOISE = (
+    "standard deviation of a measured acceptance length, relative; it widens a full draft's length "
+    "that is inferred from it"
 )
 RATES = "measured acceptance at draft positions 1 .. K of the full-vocabulary draft, each 0..1"
 # Bytes per weight; int4 in groups of 128 with a 16-bit scale each.
@@ -55,6 +64,8 @@ class ForecastSettings:
         head_format: How head rows are stored, a key of HEAD_BYTES.
         training: How the trimmed draft is made, a key of RETRAININGS, or AUTO.
         rates: Measured acceptance per position of the full draft, K values or none.
+        full_range: Least and most of `full_length` that 90 % hold, where it was not measured.
+        length_noise: Standard deviation of the logarithm of a measured length, 0 or more.
     """
 
     full_length: Annotated[
@@ -74,6 +85,12 @@ class ForecastSettings:
     rates: Annotated[
         tuple[float, ...], Leaf(NUMBERS, "--position-acceptance", "", RATES, later=True)
     ] = ()
+    full_range: Annotated[
+        tuple[float, ...], Leaf(NUMBERS, "--accept-length-range", "", FULL_RANGE, later=True)
+    ] = ()
+    length_noise: Annotated[float, Leaf(NUMBER, "--length-noise", "", NOISE, later=True)] = (
+        LENGTH_NOISE
+    )
 
     def __post_init__(self) -> None:
         if self.head_format not in HEAD_BYTES:

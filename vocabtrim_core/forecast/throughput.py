@@ -36,47 +36,27 @@ class Forecast:
         acceptance: Acceptance length at every k.
         cycles: Seconds per cycle at every k.
         baseline_k: The k whose throughput is 1.0.
-        k_min: Smallest k that may be recommended.
-        k_max: Largest k that may be recommended; None for V.
         low: float64[V], lower end of the 90 % band.
         middle: float64[V], expected.
         high: float64[V], upper end.
-        recommended_k: The k of the highest expected throughput within the bounds.
-        recommended_range: Smallest and largest k within the bounds whose band against the
-            recommended k holds "no difference": equivalent on this evidence.
     """
 
     acceptance: AcceptanceModel
     cycles: CycleRange
     baseline_k: int
-    k_min: int = 1
-    k_max: int | None = None
     low: np.ndarray = field(init=False)
     middle: np.ndarray = field(init=False)
     high: np.ndarray = field(init=False)
-    recommended_k: int = field(init=False)
-    recommended_range: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        size, last = len(self.acceptance.coverage), self.k_max
-        for name, k in (("baseline", self.baseline_k), ("k-min", self.k_min), ("k-max", last)):
-            if k is not None and not 1 <= k <= size:
-                raise InputError(f"{name} {k:,} is outside 1..{size:,}.")
-        if last is not None and last < self.k_min:
-            raise InputError(
-                f"The smallest k, {self.k_min:,}, is above the largest k, {last:,}; lower the one "
-                "or raise the other."
-            )
+        size = len(self.acceptance.coverage)
+        if not 1 <= self.baseline_k <= size:
+            raise InputError(f"baseline {self.baseline_k:,} is outside 1..{size:,}.")
         every = np.arange(1, size + 1)
         for name, values in zip(
             ("low", "middle", "high"), self.relative(every, self.baseline_k), strict=True
         ):
             object.__setattr__(self, name, values)
-        best = self.k_min + int(np.argmax(self.middle[self.k_min - 1 : last]))
-        inside = every[self.k_min - 1 : last]
-        as_good = inside[self.relative(inside, best)[2] >= 1]
-        object.__setattr__(self, "recommended_k", best)
-        object.__setattr__(self, "recommended_range", (int(as_good[0]), int(as_good[-1])))
 
     @property
     def lengths(self) -> tuple[np.ndarray, np.ndarray]:
@@ -150,12 +130,7 @@ class Forecast:
 
 
 def forecast(
-    acceptance: AcceptanceModel,
-    cycles: CycleRange,
-    *,
-    baseline_k: int | None = None,
-    k_min: int = 1,
-    k_max: int | None = None,
+    acceptance: AcceptanceModel, cycles: CycleRange, *, baseline_k: int | None = None
 ) -> Forecast:
     """The forecast for every k.
 
@@ -163,17 +138,15 @@ def forecast(
         acceptance: Acceptance length at every k.
         cycles: Seconds per cycle at every k.
         baseline_k: The k compared with; None for V.
-        k_min: Smallest k that may be recommended.
-        k_max: Largest k that may be recommended; None for V.
 
     Returns:
         The forecast.
 
     Raises:
-        InputError: A k is outside 1..V, or k_max below k_min.
+        InputError: The baseline is outside 1..V.
     """
     base = len(acceptance.coverage) if baseline_k is None else baseline_k
-    return Forecast(acceptance, cycles, base, k_min, k_max)
+    return Forecast(acceptance, cycles, base)
 
 
 def implied_alpha(tradeoff: TradeOff, k: int) -> float:

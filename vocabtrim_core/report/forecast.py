@@ -75,8 +75,6 @@ def predict(
         acceptance.model,
         CycleRange.of(settings, tradeoff.architecture),
         baseline_k=settings.baseline_k,
-        k_min=tradeoff.k_min,
-        k_max=tradeoff.k_max,
     )
 
 
@@ -118,6 +116,7 @@ def check_values(settings: ForecastSettings, size: int) -> None:
             settings.full_length,
             lengths,
             rates=settings.rates,
+            full_range=settings.full_range,
         )
     for k, _ in settings.cycles:
         if k > size:

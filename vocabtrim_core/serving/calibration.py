@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
+from vocabtrim_core.forecast.acceptance_model import (
+    LENGTH_NOISE,
+    AcceptanceModel,
+    full_length_from,
+)
+from vocabtrim_core.forecast.band import Z
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
@@ -79,6 +84,20 @@ class Calibration:
     def lengths(self) -> dict[int, float]:
         """k -> acceptance length."""
         return {point.k: point.length for point in self.points}
+
+    @property
+    def length_noise(self) -> float:
+        """Standard deviation of the logarithm of the largest size's acceptance length.
+
+        From its runs where there are two or more, with the width that few of them need; else the
+        one of measurements whose runs are not known.
+        """
+        lengths = [acceptance_length([run]) for run in self.points[-1].runs]
+        values = [length for length in lengths if length]
+        if len(values) < 2:
+            return LENGTH_NOISE
+        spread = interval(np.log(values), confidence=0.9)
+        return (spread.half or 0.0) / Z
 
     def rates(self, vocab_size: int) -> tuple[float, ...]:
         """Acceptance per draft position of the full draft, from its histogram of accepted tokens.
@@ -272,10 +291,12 @@ def with_lengths(
     Raises:
         InputError: A k is above V.
     """
-    full = lengths.get(len(model.coverage)) if full_length is None else full_length
+    full, ends = lengths.get(len(model.coverage)) if full_length is None else full_length, ()
     if full is None:
-        full, _, _ = full_length_from(lengths, model.coverage, model.depth, model.training)
-    return replace(model, full_length=full, measured=dict(lengths), rates=())
+        full, *ends = full_length_from(lengths, model.coverage, model.depth, model.training)
+    return replace(
+        model, full_length=full, measured=dict(lengths), rates=(), full_range=tuple(ends)
+    )
 
 
 # --- predicted against measured ------------------------------------------------------------------

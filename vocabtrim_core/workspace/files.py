@@ -112,3 +112,20 @@ def _check_free(out: Path) -> None:
             raise InputError(f"{out} is not empty and nothing is overwritten; name a new folder.")
     elif out.exists():
         raise InputError(f"{out} is a file; name a new folder.")
+
+
+def remove_scratch(folder: Path, name: str = "*", *, below: bool = True) -> None:
+    """Remove scratch files and folders that a killed process left behind.
+
+    Call it only where no other process can be writing: under the lock of what is written.
+
+    Args:
+        folder: A folder, which may not exist.
+        name: Pattern of the names that were being written, such as "state.json.*".
+        below: Search all folders below it too.
+    """
+    for path in list((folder.rglob if below else folder.glob)(f".{name}.tmp")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

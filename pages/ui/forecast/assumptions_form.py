@@ -108,21 +108,34 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     if source in (SHEET, ONE_RUN):
         how["head_format"] = timing_form.head_format()
     measured = tuple(_measured(vocab_size).items())
-    how["rates"] = _rates(depth, full_length)
-    settings = ForecastSettings(full_length, depth, measured, training=training, **how)
+    how |= _of_opened(depth, full_length)
+    how = {"full_length": full_length, **how}
+    settings = ForecastSettings(depth=depth, measured=measured, training=training, **how)
     return Assumed(served, settings)
 
 
-def _rates(depth: int, full_length: float | None) -> tuple[float, ...]:
-    """Acceptance per position of an opened choice, as long as its depth and length stand."""
+def _of_opened(depth: int, full_length: float | None) -> dict[str, Any]:
+    """What only an opened choice says of the full draft, as long as its depth and length stand."""
     opened = session.opened_forecast
-    if opened is None or not opened.rates or opened.depth != depth:
-        return ()
-    if full_length is None or abs((opened.full_length or 0.0) - full_length) > 0.006:
-        return ()
-    shares = ", ".join(f"{rate:.2f}" for rate in opened.rates)
-    st.caption(f"Acceptance per position, from the opened choice: {shares}.")
-    return opened.rates
+    if opened is None or opened.depth != depth or full_length is None:
+        return {}
+    if abs((opened.full_length or 0.0) - full_length) > 0.006:
+        return {}
+    if opened.rates:
+        shares = ", ".join(f"{rate:.2f}" for rate in opened.rates)
+        st.caption(f"Acceptance per position, from the opened choice: {shares}.")
+    if opened.full_range:
+        least, most = opened.full_range
+        st.caption(
+            f"The opened choice takes the length with all tokens to be {full_length:.2f}, between "
+            f"{least:.2f} and {most:.2f}."
+        )
+    return {
+        "full_length": opened.full_length,
+        "rates": opened.rates,
+        "full_range": opened.full_range,
+        "length_noise": opened.length_noise,
+    }
 
 
 def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
@@ -142,6 +155,7 @@ def _from_measurement(stored: StoredCounts, vocab_size: int) -> Assumed | None:
         cycles=cycles,
         training=_training(),
         rates=calibrated.rates(vocab_size),
+        length_noise=calibrated.length_noise,
     )
     return Assumed(served, settings, calibrated)
 
@@ -171,7 +185,8 @@ def _full_length(depth: int) -> float | None:
         0.01,
         **linked("tau"),
         help="Tokens per verification of the full-vocabulary draft, the "
-        "target's own included. The start is the paper's on MT-Bench, 2.89 at depth 3.",
+        "target's own included. Left at the start, the paper's on MT-Bench (2.89 at depth 3), it "
+        "is an assumption, and the band holds the paper's other tasks too.",
     )
     return None if value == start else value
 

@@ -43,7 +43,11 @@ def against(answer: ForecastAnswer, assumed: Assumed) -> None:
     )
     alt = "Output tokens per second against vocabulary size: forecast, measured, predicted"
     info = figures.measured_info(
-        answer.predicted, rows, calibrated.concurrency, toy=calibrated.measurement.toy
+        answer.predicted,
+        rows,
+        calibrated.concurrency,
+        answer.decision.fastest_k,
+        toy=calibrated.measurement.toy,
     )
     plots.draw(figures.measured_figure(info, plots.palette()), "against_measured", alt)
     st.dataframe(_table(rows), hide_index=True, width="content")

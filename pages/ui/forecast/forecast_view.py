@@ -95,7 +95,9 @@ def chart_data(answered: ForecastAnswer, picked: int | None) -> dict:
     """
     predicted, size = answered.predicted, answered.size
     marks = [k for k, _ in sizes.presets(size)]
-    info = figures.throughput_info(predicted, answered.acceptance.coverage, *marks, answered.k)
+    decision = answered.decision
+    marks += [answered.k, decision.fastest_k, decision.recommended_k, *decision.equivalent]
+    info = figures.throughput_info(predicted, answered.acceptance.coverage, *marks)
     low, high = predicted.tokens_per_s(answered.k)
     first, last = answered.decision.equivalent
     tiles = [

@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui.widgets import persisted
+from vocabtrim_core.drafts.completion_clients import DROP, MARK
 
 WHO = ("The target here", "A server")
+CUT_ANSWERS = {DROP: "Left out", MARK: "Kept, not trained on"}
 
 
 def answer_arguments(key: str, flag: str) -> list[str]:
@@ -30,4 +32,16 @@ def answer_arguments(key: str, flag: str) -> list[str]:
     left, right = st.columns(2)
     warm = left.number_input("Temperature", 0.0, 2.0, 0.0, 0.1, **persisted(f"{key}_warm"))
     most = right.number_input("Tokens per answer", 1, None, 128, **persisted(f"{key}_most"))
-    return [flag, by, "--temperature", f"{warm:g}", "--answer-tokens", str(most)]
+    cut = st.segmented_control(
+        "Answers cut at that length",
+        list(CUT_ANSWERS),
+        default=DROP,
+        required=True,
+        format_func=CUT_ANSWERS.__getitem__,
+        **persisted(f"{key}_cut"),
+        help="An answer that reaches the limit has no end, and a draft would learn an end in the "
+        "middle of a sentence. Left out: the conversation ends before it. Kept: later turns see "
+        "it, but nothing of it is trained on.",
+    )
+    argv = [flag, by, "--temperature", f"{warm:g}", "--answer-tokens", str(most)]
+    return argv if cut == DROP else [*argv, "--cut-answers", str(cut)]

@@ -14,6 +14,7 @@ from pages.ui.train import cost_view, target_form
 from pages.ui.train.answerer_form import answer_arguments
 from pages.ui.widgets import persisted
 from vocabtrim_core import workspace
+from vocabtrim_core.drafts.regenerated import about_file, note_on
 
 ROWS = 200  # at first: enough to see which way it goes
 WHY = (
@@ -95,7 +96,7 @@ def _results() -> None:
     }
     for name, path in files.items():
         with st.container(border=True):
-            about = json.loads(path.with_name(f"{path.name}.about.json").read_text("utf-8"))
+            about = json.loads(about_file(path).read_text("utf-8"))
             settings = about["settings"]
             toy = f" {target_form.TOY_WORDS}" if settings.get("toy") else ""
             st.markdown(f"**{plain(name)}**{toy}")
@@ -108,6 +109,8 @@ def _results() -> None:
                     + (f"; {refused:,} prompts without an answer are left out" if refused else "")
                 )
             )
+            if note := note_on(path):
+                st.caption(plain(note))
             if path in compared:
                 _compared(compared[path])
 

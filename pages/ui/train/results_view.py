@@ -44,6 +44,8 @@ def table(run: TrainingRun) -> None:
         "conversations nobody trained on; in brackets the 95% interval over conversations. "
         "Engines measure on text of their own."
     )
+    for sentence in dict.fromkeys(draft.result.get("coverage_of", "") for draft in done):
+        st.caption(plain(sentence))
     alignment_file = run.folder / alignment.FILE
     if alignment_file.is_file():
         st.markdown(
@@ -61,6 +63,9 @@ def _row(draft: TrainedDraft, full: TrainedDraft | None) -> dict[str, object]:
         "Of the full draft's": percent(against) if against else "",
         "First position correct": percent(r["per_position_accuracy"][0]),
         "Coverage": percent(r["coverage"], 2),
+        "Coverage, held out": percent(r["coverage_held_out"], 2)
+        if "coverage_held_out" in r
+        else "",
         "Draft FLOPs saved": percent(r["flops_reduction"]),
         "LM head": megabytes(r["head_bytes"]),
         "Best step": f"{r['best_step']:,} of {r['steps']:,}",

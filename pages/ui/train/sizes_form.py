@@ -35,14 +35,14 @@ class Sizes:
 
     @property
     def all(self) -> tuple[int, ...]:
-        """Every size, the largest first."""
-        return tuple(sorted({*self.ks, *self.of_files}, reverse=True))
+        """Every size in the order of training: the smallest, which is ready soonest, first."""
+        return tuple(sorted({*self.ks, *self.of_files}))
 
     def arguments(self) -> list[str]:
         """As arguments of `train`."""
-        names = ["full" if k == self.vocab_size else str(k) for k in self.ks]
-        argv = [part for name in names for part in ("--k", name)]
-        argv += [part for file in self.files for part in ("--vocabulary", file)]
+        named = [(k, "--k", "full" if k == self.vocab_size else str(k)) for k in self.ks]
+        named += [(k, "--vocabulary", f) for k, f in zip(self.of_files, self.files, strict=True)]
+        argv = [part for _, *pair in sorted(named) for part in pair]
         return [*argv, "--counts", self.counts] if self.counts else argv
 
 
@@ -69,8 +69,8 @@ def choose(chosen: ChosenTarget, corpus: TrainingCorpus) -> Sizes:
             default=sorted(usual)[::-1],
             format_func=labels.__getitem__,
             **persisted(f"train_k_{size}_{best}"),
-            help="One draft is trained per size, on the same features. All of V is the baseline "
-            "the others are compared with.",
+            help="One draft is trained per size, the smallest first, on the same features. All of "
+            "V is the baseline the others are compared with.",
         )
         or []
     )
