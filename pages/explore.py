@@ -70,12 +70,12 @@ def explore(stored) -> None:
         tabs(panels, key="view")
     else:
         with left:
-            actions.way_out(settings, tradeoff)
+            actions.recover(settings, tradeoff)
     chosen = ["coverage", stored.key, "--k", choice.k] if choice else ["drafts"]
     footer(["optimize", stored.key, *state.arguments(settings)], chosen)
 
 
-state.take_up()
+state.apply_pending()
 if stored := choose_counts(
     "Explore",
     "Fewer draft tokens cost less and cover less. Find the size that is best.",

@@ -5,7 +5,7 @@ import streamlit as st
 from pages.ui import forecasts, jobpanel, report_state, restore, state, vocabularies
 from pages.ui.format import MEASURED, percent, plain
 from pages.ui.frame import choose_counts, footer, plain_errors, tabs
-from pages.ui.handover import contents_form, files_view, report_view, trim_view
+from pages.ui.handover import files_view, report_view, trim_view
 from pages.ui.router import require_router
 from pages.ui.session import session
 from pages.ui.widgets import linked
@@ -13,13 +13,13 @@ from pages.ui.widgets import linked
 require_router()
 
 
-def handing(stored) -> list[list[str]]:
+def report_and_files(stored) -> list[list[str]]:
     """Report, files and link of the choice; returns the commands that make the same."""
     left, right = st.columns([1, 1.7], gap="large")
     with left:
         vocabularies.in_view(stored, always=False)
         place = st.container(border=True)
-        with_pins = contents_form.ingredients(stored)
+        with_pins = report_view.contents(stored)
         restore.opener()
     choice = report_state.choice_of(stored, with_pins=with_pins)
     others = report_state.others(stored)
@@ -60,7 +60,7 @@ def handing(stored) -> list[list[str]]:
 def page(stored) -> None:
     """Report and files, or the trimming of a draft."""
     panels = {
-        "Report and files": lambda: footer(*handing(stored)),
+        "Report and files": lambda: footer(*report_and_files(stored)),
         "Trim a draft you have": lambda: footer(*trim_view.panel(stored)),
     }
     tabs(panels, **linked("give"))

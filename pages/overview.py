@@ -7,6 +7,7 @@ from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, PAPER, counted, meg
 from pages.ui.frame import footer, plain_errors
 from pages.ui.router import go_to, require_router
 from vocabtrim_core import figures
+from vocabtrim_core.jobs.control import list_jobs
 
 require_router()
 
@@ -78,7 +79,7 @@ def workspace_state() -> None:
     sets = state.counted_sets()
     total = sum(stored.counts.tokens for stored in sets)
     st.caption(f"{counted(len(sets), 'counted set')} with {total:,} tokens in this workspace.")
-    jobpanel.watch(lambda: [job for job in jobpanel.all_jobs() if job.active], "overview")
+    jobpanel.watch(lambda: [job for job in list_jobs() if job.active], "overview")
 
 
 st.title("Choose a draft vocabulary that fits your traffic", anchor=False)

@@ -19,12 +19,12 @@ from vocabtrim_core.jobs.progress import duration, rate
 
 POLL_SECONDS = 0.7
 AFTER_FAILURE = {"count": "Try again"}  # it fails over its input; others go on from a step
-ENDED = {"failed": ":material/error:", "cancelled": ":material/block:", "lost": ":material/help:"}
-
-
-def all_jobs() -> list[Job]:
-    """Every job of the workspace, newest first."""
-    return jobs.list_jobs()
+ENDED = {
+    "done": ":material/check_circle:",
+    "failed": ":material/error:",
+    "cancelled": ":material/block:",
+    "lost": ":material/help:",
+}
 
 
 def of_verb(*verbs: str) -> list[Job]:
@@ -125,9 +125,9 @@ def speed(job: Job) -> str:
     Args:
         job: the job.
     """
-    known = [rate(name, value) for name, value in job.rates.items()]
+    rates = [rate(name, value) for name, value in job.rates.items()]
     left = [f"{duration(job.eta)} left"] if job.eta else []
-    return " · ".join([*known, *left])
+    return " · ".join([*rates, *left])
 
 
 def card(job: Job, outcome: Outcome | None = None) -> None:
@@ -160,13 +160,9 @@ def _running(job: Job) -> None:
 
 def _ended(job: Job) -> None:
     reason = (job.result() or {}).get("error") or job.message
-    if job.state == "done":
-        st.markdown(
-            f":material/check_circle: **{plain(job.title)}** · done in {duration(job.elapsed)}"
-        )
-        return
-    st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}")
-    if reason:
+    took = f" in {duration(job.elapsed)}" if job.state == "done" else ""
+    st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}{took}")
+    if reason and job.state != "done":
         st.caption(told(reason))
 
 

@@ -45,7 +45,7 @@ def assume(settings: ForecastSettings, model: AcceptanceModel) -> None:
     )
 
 
-def bring(settings: ForecastSettings) -> None:
+def restore(settings: ForecastSettings) -> None:
     """Take over what an opened choice assumes; one without a forecast goes without.
 
     Args:

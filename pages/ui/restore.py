@@ -40,17 +40,17 @@ def reopen(choice: SelectionSpec) -> str:
     choice.open(stored.counts)
     here = {other.key for other in state.counted_sets()}
     pins_here = [pin for pin in choice.pins if pin.counts in here]
-    state.bring(choice.settings)
-    report_forecast.bring(choice.forecast)
+    state.restore(choice.settings)
+    report_forecast.restore(choice.forecast)
     session.counts_key, session.note = stored.key, choice.note
     session.pins, session.rules = tuple(pins_here), (stored.key, choice.rules)
     session.kind_in_view = "choice"
     if choice.on is not None:
         set_values({eval_sets.measured_on_key(stored.key): [*choice.on]})
     session.served = choice.served if choice.served in here else ""
-    mix_state.bring(choice.mix)
+    mix_state.restore(choice.mix)
     if choice.own:
-        _bring_own(choice, choice.own, stored)
+        _restore_own(choice, choice.own, stored)
     message = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."
     if lost := len(choice.pins) - len(pins_here):
         message += f" {lost} of its pins are left out: their counts are not in this workspace."
@@ -62,7 +62,7 @@ def reopen(choice: SelectionSpec) -> str:
     return message
 
 
-def _bring_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> None:
+def _restore_own(choice: SelectionSpec, own: OwnTokens, stored: StoredCounts) -> None:
     vocabulary = own.vocabulary(stored.counts.vocab_size)
     file = keep(vocabulary, stored.counts, own.about)
     opened_vocabulary = OwnVocabulary(
@@ -117,10 +117,10 @@ def _counts_of(choice: SelectionSpec) -> StoredCounts:
     for stored in sets:  # counted otherwise since: the sentence that says how
         if stored.counts.name == choice.counts.name:
             check_counts(choice.counts, stored.counts)
-    wanted = choice.counts
+    counts = choice.counts
     raise InputError(
-        f"The choice was made on {wanted.name} ({wanted.tokens:,} tokens of {wanted.tokenizer}, "
-        f"key {wanted.key}), which is not in this workspace; count it here first."
+        f"The choice was made on {counts.name} ({counts.tokens:,} tokens of {counts.tokenizer}, "
+        f"key {counts.key}), which is not in this workspace; count it here first."
     )
 
 

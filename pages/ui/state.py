@@ -46,9 +46,9 @@ def current_key(sets: list[StoredCounts]) -> str:
         sets: the counted sets of the workspace, newest first.
     """
     keys = [stored.key for stored in sets]
-    for wanted in (session.counts_key, st.query_params.get("counts")):
-        if wanted in keys:
-            return wanted
+    for key in (session.counts_key, st.query_params.get("counts")):
+        if key in keys:
+            return key
     return keys[0]
 
 
@@ -145,7 +145,7 @@ def apply(settings: Settings) -> None:
     set_values(values)
 
 
-def bring(settings: Settings) -> None:
+def restore(settings: Settings) -> None:
     """Put settings in view from a page without the widgets; Explore draws them when it opens.
 
     Args:
@@ -154,7 +154,7 @@ def bring(settings: Settings) -> None:
     session.settings = session.pending_settings = settings
 
 
-def take_up() -> None:
+def apply_pending() -> None:
     """First on the page with the widgets: the browser follows what is set in the run that draws."""
     pending = session.pending_settings
     del session.pending_settings

@@ -125,10 +125,10 @@ def file_of_list(entries: Sequence[int | str]) -> Path:
 def _titles(stored: StoredCounts) -> dict[str, str]:
     """What can be in view on these counts, by kind."""
     k = state.k_in_view(stored)
-    mine = user_tokens(stored.counts)
+    own_tokens = user_tokens(stored.counts)
     by_kind = {"choice": f"Choice on Explore, {k:,} tokens"}
-    if mine:
-        by_kind["grown"] = f"The same and your {len(mine):,} tokens"
+    if own_tokens:
+        by_kind["grown"] = f"The same and your {len(own_tokens):,} tokens"
     return by_kind | {kind: own.title for kind, own in own_vocabularies(stored.counts).items()}
 
 
@@ -171,11 +171,11 @@ def view_of(stored: StoredCounts) -> InView:
     if kind == "choice":
         by_hand = state.settings(curve.vocab_size).k is not None
         return InView(known[kind], curve.vocabulary(k), k, tradeoff, counts, by_hand=by_hand)
-    mine = user_tokens(counts)
-    grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *mine], curve.vocab_size)
+    own_tokens = user_tokens(counts)
+    grown = DraftVocabulary.of([*curve.vocabulary(k).ids.tolist(), *own_tokens], curve.vocab_size)
     plain_settings = state.arguments(state.settings(curve.vocab_size), "k", "k_min")
     argv = ["select", stored.key, *plain_settings, "--k", str(len(grown))]
-    argv += ["--protect", str(file_of_list(mine)), "--out", "ids.json"]
-    about = f"the {k:,} most frequent tokens and {len(mine):,} added by hand"
+    argv += ["--protect", str(file_of_list(own_tokens)), "--out", "ids.json"]
+    about = f"the {k:,} most frequent tokens and {len(own_tokens):,} added by hand"
     own = OwnVocabulary(known[kind], about, stored.key, grown, tuple(argv))
     return InView(known[kind], grown, None, tradeoff, counts, own)

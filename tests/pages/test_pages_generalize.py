@@ -135,7 +135,7 @@ def test_other_traffic_is_measured_with_intervals(sets):
     ends = [100 * end for end in (held_out.value, held_out.low, held_out.high)]
     assert table.set_index("Set").loc["chat", ["Coverage", "From", "To"]].tolist() == ends
     said = words(app)
-    assert f"The {k:,} tokens in view keep {held_out.value:.2%} ({held_out.low:.2%} to" in said
+    assert f"The {k:,} tokens in view cover {held_out.value:.2%} ({held_out.low:.2%} to" in said
     inside = coverage_on(vocabulary, sets["chat"]).coverage
     assert f"and {inside:.2%} of the 60,000 tokens that chose them :red-badge[in sample]" in said
     assert "1 more counted set was counted in another way than chat (rule);" in words(app)
@@ -252,7 +252,7 @@ def test_added_tokens_are_part_of_the_vocabulary_in_view(sets):
     left = tradeoff.curve.order[k : k + 2].tolist()
     mine = {load_tokenizer("llama-3.1").fingerprint[:16]: tuple(left)}
     app = opened("generalize", sets, state={"own_tokens": mine, "kind_in_view": "grown"})
-    assert f"The {k + 2:,} tokens in view keep" in words(app)
+    assert f"The {k + 2:,} tokens in view cover" in words(app)
     assert f"--k {k + 2} --protect" not in app.code[0].value
     app.switch_page("pages/export.py").run()
     assert f"The {k:,} most frequent tokens and 2 added by hand" in words(app)
@@ -344,7 +344,7 @@ def test_the_browser_gets_every_set_exactly(sets):
 
 def test_tailored_vocabularies_follow_the_library(sets):
     app = opened("generalize", sets, "Tailor")
-    assert "tokens keep" in words(app)
+    assert "tokens cover" in words(app)
     for name, weight in (("chat", 20), ("code", 60), ("calls", 80)):
         app.slider(key=f"mix_{sets[name].key[:8]}").set_value(weight)
     app.toggle(key="keep_digits").set_value(True)
@@ -358,7 +358,7 @@ def test_tailored_vocabularies_follow_the_library(sets):
     found = solve(
         Problem([sets[n] for n in order], weights, LLAMA, ALPHA, wishes=(digits,), multiple=64)
     )
-    assert f"{found.choice.k:,} tokens keep {found.choice.coverage:.1%} of this mix" in words(app)
+    assert f"{found.choice.k:,} tokens cover {found.choice.coverage:.1%} of this mix" in words(app)
     assert component(app, "alpha")["own"] == found.choice.k
     assert found.choice.k % 64 == 0
     command = app.code[0].value

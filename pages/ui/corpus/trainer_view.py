@@ -17,7 +17,7 @@ STYLE = """<style>
 </style>"""
 
 
-def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
+def panel(template: ChatTemplate, conversations: list[Read]) -> None:
     """Which text counts and which SpecForge gives loss to, side by side, and why they differ.
 
     Args:
@@ -63,17 +63,13 @@ def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
 
 
 def _warnings(compared: list[Trained], names: list[str]) -> None:
-    differing = warnings_of(compared)
-    for differing_names, sentences in differing:
+    alike = list(names)
+    for differing, sentences in warnings_of(compared):
+        alike = [name for name in alike if name not in differing]
         st.warning(
-            f"**{plain(', '.join(differing_names))}**: {plain(' '.join(sentences))}",
+            f"**{plain(', '.join(differing))}**: {plain(' '.join(sentences))}",
             icon=":material/warning:",
         )
-    alike = [
-        name
-        for name in names
-        if not any(name in differing_names for differing_names, _ in differing)
-    ]
     if alike and compared:
         st.success(
             f"**{plain(', '.join(alike))}**: SpecForge gives loss to the text that counts, and to "

@@ -85,7 +85,7 @@ def buttons(stored: StoredCounts, settings: Settings, choice: Choice | None) -> 
         )
 
 
-def way_out(settings: Settings, tradeoff: TradeOff | None) -> None:
+def recover(settings: Settings, tradeoff: TradeOff | None) -> None:
     """The button that puts right what leaves no size to choose: crossed bounds, or the floor.
 
     Args:

@@ -82,7 +82,7 @@ def _verdict(
     view: InView, rows: list[HeldOut], in_sample: list[str], outside: HeldOutCoverage | None
 ) -> None:
     own, others = rows[0], [covered for covered in rows[1:] if covered.name not in in_sample]
-    text = f"The {len(view.vocabulary):,} tokens in view keep "
+    text = f"The {len(view.vocabulary):,} tokens in view cover "
     if outside:
         span = outside.interval
         between = f" ({percent(span.low, 2)} to {percent(span.high, 2)})" if span else ""
@@ -182,7 +182,7 @@ def _by_domain(evaluation: Evaluation) -> None:
                     "Domain": domain.domain,
                     "Coverage": 100 * domain.coverage,
                     **ends((span.low, span.high) if span else None),
-                    "Measured": "held out" if outside else "in sample" if in_sample else "",
+                    "Basis": "held out" if outside else "in sample" if in_sample else "",
                     "Tokens": domain.tokens,
                     "Conversations": domain.conversations,
                 }

@@ -59,18 +59,18 @@ def _compared(mapping: ImportedMapping, evaluation: Evaluation) -> None:
     counts = [stored.counts for stored in sets]
     names = list(evaluation.names.values())
     vocabularies = [(mapping.name, mapping.vocabulary), (view.title, view.vocabulary)]
-    mine, ours = compare(vocabularies, counts, view.architecture, view.tradeoff.alpha)
+    imported, in_view = compare(vocabularies, counts, view.architecture, view.tradeoff.alpha)
     rows = {
         "Set": names,
-        mapping.name: [100 * covered.coverage for covered in mine.coverages],
-        "In view": [100 * covered.coverage for covered in ours.coverages],
+        mapping.name: [100 * covered.coverage for covered in imported.coverages],
+        "In view": [100 * covered.coverage for covered in in_view.coverages],
         "Difference": [
             100 * (a.coverage - b.coverage)
-            for a, b in zip(mine.coverages, ours.coverages, strict=True)
+            for a, b in zip(imported.coverages, in_view.coverages, strict=True)
         ],
-        "Its missing tokens": [covered.missing_tokens for covered in mine.coverages],
+        "Its missing tokens": [covered.missing_tokens for covered in imported.coverages],
     }
-    st.markdown(f"{_sentence(mapping, mine, ours, names[0], view)} {MEASURED} {ESTIMATED}")
+    st.markdown(f"{_sentence(mapping, imported, in_view, names[0], view)} {MEASURED} {ESTIMATED}")
     formats = {
         mapping.name: "%.2f%%",
         "In view": "%.2f%%",
@@ -102,16 +102,16 @@ def _compared(mapping: ImportedMapping, evaluation: Evaluation) -> None:
 
 
 def _sentence(
-    mapping: ImportedMapping, mine: Compared, ours: Compared, name: str, view: InView
+    mapping: ImportedMapping, imported: Compared, in_view: Compared, name: str, view: InView
 ) -> str:
     text = (
-        f"{len(mapping.vocabulary):,} tokens keep {percent(mine.coverages[0].coverage, 2)} of "
-        f"{plain(name)}; as many of its most frequent tokens would keep {percent(mine.best, 2)}, "
-        "in sample."
+        f"{len(mapping.vocabulary):,} tokens cover {percent(imported.coverages[0].coverage, 2)} "
+        f"of {plain(name)}; as many of its most frequent tokens would cover "
+        f"{percent(imported.best, 2)}, in sample."
     )
-    if mine.utility is not None and ours.utility is not None:
+    if imported.utility is not None and in_view.utility is not None:
         text += (
-            f" Utility {mine.utility:.4f} against {ours.utility:.4f} of the "
+            f" Utility {imported.utility:.4f} against {in_view.utility:.4f} of the "
             f"{len(view.vocabulary):,} in view, at alpha {view.tradeoff.alpha:g}."
         )
     return text

@@ -6,7 +6,7 @@ import numpy as np
 
 from pages.ui import state
 from pages.ui.caching import cached
-from pages.ui.generalize.tailor_form import Wanted
+from pages.ui.generalize.tailor_form import TailorRequest
 from pages.ui.vocabularies import InView
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
@@ -42,7 +42,7 @@ costs_of = cached(16)(constraint_costs)
 
 
 def problem_of(
-    view: InView, sets: list[StoredCounts], tokenizer: Tokenizer | None, wanted: Wanted
+    view: InView, sets: list[StoredCounts], tokenizer: Tokenizer | None, request: TailorRequest
 ) -> Problem:
     """What the controls ask for, as a problem to solve.
 
@@ -50,42 +50,44 @@ def problem_of(
         view: the vocabulary in view.
         sets: the counted sets to mix.
         tokenizer: the tokenizer; None where it is not at hand.
-        wanted: what the controls ask for.
+        request: what the controls ask for.
 
     Raises:
         InputError: for weights that are all zero, lists that cannot be read, and the like.
     """
     counts = [stored.counts for stored in sets]
     size, t = counts[0].vocab_size, view.tradeoff
-    frequencies = mix(counts, wanted.mix.weights)
+    frequencies = mix(counts, request.mix.weights)
     wishes = []
     if tokenizer:
         known = protected_sets(sets[0], tokenizer)
-        wishes += [Wish(name, known[name]) for name in wanted.mix.protect]
+        wishes += [Wish(name, known[name]) for name in request.mix.protect]
         kinds = token_kinds(tokenizer)
         wishes += [
             Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
-            for script, n in wanted.mix.scripts
+            for script, n in request.mix.scripts
         ]
     try:
-        if wanted.keep:
-            wishes.append(Wish(OWN, listed_ids(wanted.keep, tokenizer, size)))
-        drop = listed_ids(wanted.drop, tokenizer, size) if wanted.drop else None
+        if request.keep:
+            wishes.append(Wish(OWN, listed_ids(request.keep, tokenizer, size)))
+        drop = listed_ids(request.drop, tokenizer, size) if request.drop else None
     except InputError as error:
-        path = str(wanted.keep if wanted.keep and str(wanted.keep) in str(error) else wanted.drop)
-        raise InputError(str(error).replace(path, "Your list")) from error
+        message = str(error)
+        for path in filter(None, (request.keep, request.drop)):
+            message = message.replace(str(path), "Your list")
+        raise InputError(message) from error
     settings = state.settings(size)
     return Problem(
         counts,
-        wanted.mix.weights,
+        request.mix.weights,
         t.architecture,
         t.alpha,
         t.floor,
-        wanted.mix.floor_every,
+        request.mix.floor_every,
         settings.k,
         t.k_min,
         t.k_max,
         tuple(wishes),
         drop,
-        wanted.multiple,
+        request.multiple,
     )

@@ -1,6 +1,6 @@
-"""Beyond top-k: a mix of sets, tokens to keep or drop, floors, a padded size; each with its price.
+"""Beyond top-k: a mix of sets, tokens to keep or drop, floors, a padded size; each with its cost.
 
-The curve and k* follow the sliders in the browser; the exact vocabulary with its prices is made
+The curve and k* follow the sliders in the browser; the exact vocabulary with its costs is made
 here when a slider is let go.
 """
 
@@ -17,7 +17,7 @@ from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize import tailor_form, tailor_problem
 from pages.ui.generalize.evaluation import Evaluation
-from pages.ui.generalize.tailor_form import Wanted, arguments
+from pages.ui.generalize.tailor_form import TailorRequest, arguments
 from pages.ui.mix_state import weight_key
 from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.router import page
@@ -56,28 +56,28 @@ def _tailor(view: InView, sets: list[StoredCounts]) -> None:
         weights = tailor_form.weights_of(sets)
     place, sentence = chart.container(), chart.container()
     tokenizer = eval_sets.tokenizer_of(sets[0].counts)
-    prices, wanted = tailor_form.wishes(sets, tokenizer, weights)
+    places, request = tailor_form.wishes(sets, tokenizer, weights)
     rest = st.container()
     problem = result = None
     with sentence, plain_errors():
-        problem = tailor_problem.problem_of(view, sets, tokenizer, wanted)
+        problem = tailor_problem.problem_of(view, sets, tokenizer, request)
         result = tailor_problem.solved(problem)
     with place:
-        mix_chart(_chart_data(view, sets, wanted, problem, result))
+        mix_chart(_chart_data(view, sets, request, problem, result))
     with sentence:
         if problem and result:
-            _outcome(view, sets, problem, result, wanted)
+            _outcome(view, sets, problem, result, request)
     if problem and result:
-        _price_tags(prices, sets, tokenizer, problem, result)
+        _show_costs(places, sets, tokenizer, problem, result)
         with rest:
             _worst(sets, result)
-    footer(arguments(sets, wanted))
+    footer(arguments(sets, request))
 
 
 def _chart_data(
     view: InView,
     sets: list[StoredCounts],
-    wanted: Wanted,
+    request: TailorRequest,
     problem: Problem | None,
     result: Result | None,
 ) -> dict:
@@ -96,7 +96,7 @@ def _chart_data(
                 "slider": weight_key(stored.key),
                 "weight": weight,
             }
-            for stored, weight in zip(sets, wanted.mix.weights, strict=True)
+            for stored, weight in zip(sets, request.mix.weights, strict=True)
         ],
         "vocab_size": shape.vocab_size,
         "alpha": t.alpha,
@@ -104,7 +104,7 @@ def _chart_data(
         "k": settings.k,
         "k_min": t.k_min,
         "k_max": t.last_k,
-        "multiple": wanted.multiple,
+        "multiple": request.multiple,
         "protected": packed(np.asarray(protected, "<u4")),
         "excluded": packed(np.asarray(dropped, "<u4")),
         "fixed_weights": sum(shape.weights.values()),
@@ -117,13 +117,13 @@ def _chart_data(
 
 
 def _outcome(
-    view: InView, sets: list[StoredCounts], problem: Problem, result: Result, wanted: Wanted
+    view: InView, sets: list[StoredCounts], problem: Problem, result: Result, request: TailorRequest
 ) -> None:
     names = list(eval_sets.names_of(sets).values())
     low = min(zip(result.coverages, names, strict=True), key=lambda pair: pair[0].coverage)
     choice = result.choice
     text = (
-        f"{choice.k:,} tokens keep {percent(choice.coverage)} of this mix {IN_SAMPLE_BADGE} and "
+        f"{choice.k:,} tokens cover {percent(choice.coverage)} of this mix {IN_SAMPLE_BADGE} and "
         f"save {percent(choice.latency_reduction)} of a draft step's FLOPs, utility "
         f"{choice.utility:.4f} at alpha {view.tradeoff.alpha:g} {ESTIMATED}"
     )
@@ -140,25 +140,15 @@ def _outcome(
         about(problem),
         sets[0].key,
         result.vocabulary,
-        tuple(arguments(sets, wanted)),
-        wanted.mix,
+        tuple(arguments(sets, request)),
+        request.mix,
     )
     with st.container(horizontal=True, gap="small"):
+        use: dict = {"on_click": _use, "args": (own, sets[0])}
         st.button(
-            "Use this vocabulary",
-            type="primary",
-            icon=":material/check:",
-            key="use_made",
-            on_click=_use,
-            args=(own, sets[0]),
+            "Use this vocabulary", type="primary", icon=":material/check:", key="use_made", **use
         )
-        if st.button(
-            "Export it",
-            icon=":material/ios_share:",
-            key="export_made",
-            on_click=_use,
-            args=(own, sets[0]),
-        ):
+        if st.button("Export it", icon=":material/ios_share:", key="export_made", **use):
             del session.redraw_generalize
             st.switch_page(page("export"))
 
@@ -169,7 +159,7 @@ def _use(own: OwnVocabulary, chooser: StoredCounts) -> None:
     st.toast("It is now the vocabulary in view, and on Export.")
 
 
-def _price_tags(
+def _show_costs(
     places: dict,
     sets: list[StoredCounts],
     tokenizer: Tokenizer | None,
@@ -180,26 +170,26 @@ def _price_tags(
     if tokenizer is None:
         return
     known = tailor_problem.protected_sets(sets[0], tokenizer)
-    paid = {price.name: price for price in result.prices}
+    paid = {cost.name: cost for cost in result.prices}
     wishes = [Wish(name, known[name]) for name in places if name not in paid]
     tags = tailor_problem.costs_of(problem, wishes)
-    for price in (*paid.values(), *tags):
-        if price.name in places:
-            tag = _tag(price, on=price.name in paid) if price.tokens else "no such tokens here"
-            places[price.name].caption(tag)
-    others = [price for price in result.prices if price.name not in places]
+    for cost in (*paid.values(), *tags):
+        if cost.name in places:
+            tag = _tag(cost, on=cost.name in paid) if cost.tokens else "no such tokens here"
+            places[cost.name].caption(tag)
+    others = [cost for cost in result.prices if cost.name not in places]
     if others:
         st.caption(
-            "Prices of the rest: "
-            + "; ".join(f"{plain(price.name)} {_tag(price, on=True)}" for price in others)
+            "Costs of the others: "
+            + "; ".join(f"{plain(cost.name)} {_tag(cost, on=True)}" for cost in others)
         )
 
 
-def _tag(price: ConstraintCost, *, on: bool) -> str:
-    if not price.k and not price.moved:
-        return "no cost: already included" if price.tokens else "costs nothing"
+def _tag(cost: ConstraintCost, *, on: bool) -> str:
+    if not cost.k and not cost.moved:
+        return "no cost: already included" if cost.tokens else "costs nothing"
     would = "" if on else "would be "
-    return f"{would}{price.k:+,} tokens, utility {price.utility:+.5f}"
+    return f"{would}{cost.k:+,} tokens, utility {cost.utility:+.5f}"
 
 
 def _worst(sets: list[StoredCounts], result: Result) -> None:

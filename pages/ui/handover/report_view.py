@@ -1,4 +1,4 @@
-"""The report: what it says first, its HTML, and the job that prints PDF and PNG."""
+"""The report: what goes into it, what it says first, its HTML, and the job that prints it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,60 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import jobpanel, report_forecast
+from pages.ui import eval_sets, jobpanel, report_forecast, report_state, vocabularies
 from pages.ui.format import ESTIMATED, MEASURED, counted, plain
 from pages.ui.handover.files_view import get
 from pages.ui.router import go_to
 from pages.ui.session import session
+from pages.ui.widgets import persisted
+from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.exports import zip_bytes
 from vocabtrim_core.report import pdf, phrasing
 from vocabtrim_core.report.charts import figures
 from vocabtrim_core.report.data import Facts
 from vocabtrim_core.report.page import report_html
+from vocabtrim_core.selection.rules import NO_RULES
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.selection_spec.store import keep
+
+
+def contents(stored: StoredCounts) -> bool:
+    """What the report says beside the choice; returns whether the pins are in it.
+
+    Args:
+        stored: the counted set in view.
+    """
+    eval_sets.choose_others(stored)
+    count = len(session.pins)
+    with_pins = st.toggle(
+        f"Pinned choices as alternatives ({count})",
+        True,
+        **persisted("with_pins"),
+        disabled=not count,
+        help="Pin choices on Explore to compare them in the report.",
+    )
+    view = vocabularies.view_of(stored)
+    _, problem = report_forecast.in_report(view.architecture)
+    report_forecast.toggle(problem)
+    report_forecast.choose(len(view.vocabulary), stored.counts.vocab_size)
+    st.text_input(
+        "Title", **persisted("report_title"), max_chars=120, placeholder="the decision itself"
+    )
+    st.text_area(
+        "Note", **persisted("note"), height=80, placeholder="why this choice, for whom, until when"
+    )
+    rules = report_state.rules_of(stored.key)
+    if rules != NO_RULES and not view.own:
+        parts = [
+            f"{len(rules.protected):,} protected tokens" if rules.protected else "",
+            f"{len(rules.excluded):,} excluded tokens" if rules.excluded else "",
+            f"sizes in multiples of {rules.multiple}" if rules.multiple > 1 else "",
+        ]
+        st.caption(f"The opened choice also holds {', '.join(filter(None, parts))}.")
+        st.button(
+            "Go on without", key="forget", on_click=report_state.forget_rules, type="tertiary"
+        )
+    return with_pins
 
 
 def report(facts: Facts, argv: list[str]) -> None:
@@ -44,7 +86,7 @@ def report(facts: Facts, argv: list[str]) -> None:
                 type="primary",
                 shortcut="D",
             )
-            printed(argv, name)
+            print_or_download(argv, name)
             go_to(
                 "present",
                 "Present",
@@ -61,7 +103,7 @@ def report(facts: Facts, argv: list[str]) -> None:
         )
 
 
-def printed(argv: list[str], name: str) -> None:
+def print_or_download(argv: list[str], name: str) -> None:
     """PDF and PNG: made by a job, then here to download.
 
     Args:

@@ -80,69 +80,62 @@ def _hero(facts: Facts) -> dict[str, object]:
         "lead": f"They make up {percent(coverage)} of what {counts.name} writes, and a draft step "
         f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost} {decided}".rstrip(),
         "numbers": [
-            {
-                "label": "Draft vocabulary",
-                "value": f"{chosen.k:,}",
-                "unit": "tokens",
-                "note": f"{percent(chosen.k / full.k)} of the target's {full.k:,}",
-                "kind": "plain",
-                "text": "your own tokens" if own else how,
-            },
-            {
-                "label": "Coverage",
-                "value": percent(coverage),
-                "unit": "",
-                "note": f"of {counts.tokens:,} tokens counted",
-                "kind": "measured",
-            },
-            {
-                "label": "Draft FLOPs saved",
-                "value": percent(chosen.choice.latency_reduction),
-                "unit": "",
-                "note": f"per draft step, against all {full.k:,}",
-                "kind": "estimated",
-            },
-            {
-                "label": "LM head weights",
-                "value": megabytes(chosen.head_bytes)[:-3],
-                "unit": "MB",
-                "note": f"down from {megabytes(full.head_bytes)}",
-                "kind": "estimated",
-            },
+            _number(
+                "Draft vocabulary",
+                f"{chosen.k:,}",
+                "tokens",
+                f"{percent(chosen.k / full.k)} of the target's {full.k:,}",
+                "plain",
+                "your own tokens" if own else how,
+            ),
+            _number(
+                "Coverage",
+                percent(coverage),
+                "",
+                f"of {counts.tokens:,} tokens counted",
+                "measured",
+            ),
+            _number(
+                "Draft FLOPs saved",
+                percent(chosen.choice.latency_reduction),
+                "",
+                f"per draft step, against all {full.k:,}",
+                "estimated",
+            ),
+            _number(
+                "LM head weights",
+                megabytes(chosen.head_bytes)[:-3],
+                "MB",
+                f"down from {megabytes(full.head_bytes)}",
+                "estimated",
+            ),
             *_throughput(facts),
         ],
     }
 
 
-def _throughput(facts: Facts) -> list[dict[str, object]]:
+def _number(
+    label: str, value: str, unit: str, note: str, kind: str, badge: str | None = None
+) -> dict[str, str]:
+    """One large number; badge: what its badge reads, else the kind of number."""
+    fields = {"label": label, "value": value, "unit": unit, "note": note, "kind": kind}
+    return fields | ({"text": badge} if badge else {})
+
+
+def _throughput(facts: Facts) -> list[dict[str, str]]:
     """Its effect on tokens per second: measured, else forecast as an interval, else nothing."""
     measured = [m for m in facts.material.measured if m.k == facts.chosen.k]
     full = f"against all {facts.full.k:,}"
     if measured:
         first = measured[0]
         where = f"{'a toy on ' if first.toy else ''}{first.task}, against {against(first.baseline)}"
-        return [
-            {
-                "label": "Throughput",
-                "value": _points(first.gain),
-                "unit": "%",
-                "note": where,
-                "kind": "measured",
-            }
-        ]
+        return [_number("Throughput", _points(first.gain), "%", where, "measured")]
     if facts.chosen.gain is None:
         return []
     low, high = facts.chosen.gain
     on = f", on {facts.decision.served} ({facts.decision.basis})" if facts.decision else ""
-    return [
-        {
-            "label": "Throughput, forecast",
-            "value": f"{_points(low)} to {_points(high)}",
-            "unit": "%",
-            "note": f"{full}{on}",
-            "kind": "estimated",
-        }
-    ]
+    band = f"{_points(low)} to {_points(high)}"
+    return [_number("Throughput, forecast", band, "%", f"{full}{on}", "estimated")]
 
 
 def _points(share: float) -> str:
