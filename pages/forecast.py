@@ -49,7 +49,7 @@ def page(stored) -> None:
             default="V",
             required=True,
             **linked("base"),
-            help="What the chart's zero line is: all tokens, or what shipped EAGLE-3 heads keep.",
+            help="The chart's zero line: all tokens, or the size of a typical EAGLE-3 head.",
         )
         with plain_errors():
             assumed = assumptions_form.form(stored, size)
@@ -79,7 +79,7 @@ def page(stored) -> None:
         "Cycle time": lambda: details_view.cycle_time(answer),
         "Streams": lambda: evidence_view.streams(answer, assumed),
         "Break-even": lambda: break_even_view.break_evens(stored, answer, assumed),
-        "Head in fewer bits": lambda: evidence_view.head(answer, assumed),
+        "Quantized head": lambda: evidence_view.head(answer, assumed),
         "Evidence": evidence_view.evidence,
         "Against measurements": lambda: checks_view.against(answer, assumed),
         "Against the paper": details_view.paper,

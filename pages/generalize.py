@@ -23,7 +23,7 @@ require_router()
 SECTIONS = {
     "Other traffic": coverage_view,
     "Missing tokens": missing_view,
-    "Dynamic head room": context_view,
+    "Dynamic headroom": context_view,
     "Stability": stability_view,
     "Tailor": tailor_view,
     "Compare": mapping_view,

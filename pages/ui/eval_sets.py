@@ -83,8 +83,8 @@ def choose_others(stored: StoredCounts) -> list[StoredCounts]:
     if left_out:
         many = len(left_out)
         st.caption(
-            f"{counted(many, 'more counted set')} {'was' if many == 1 else 'were'} counted in "
-            f"another way than {plain(stored.counts.name)} "
+            f"{counted(many, 'more counted set')} {'was' if many == 1 else 'were'} counted "
+            f"differently from {plain(stored.counts.name)} "
             f"({plain('; '.join(dict.fromkeys(left_out)))}); count them the same way to measure on "
             "them."
         )

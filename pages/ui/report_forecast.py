@@ -116,7 +116,7 @@ def toggle(problem: str) -> None:
         st.caption(f"No forecast: {plain(problem)}")
     elif on:
         settings = assumed()
-        where = "cycle times of your own" if settings.cycles else HARDWARE[settings.hardware].name
+        where = "custom cycle times" if settings.cycles else HARDWARE[settings.hardware].name
         many = f", {settings.batch} sequences at once" if settings.batch > 1 else ""
         st.caption(
             f"On {where}{many}, depth {settings.depth}, acceptance length "

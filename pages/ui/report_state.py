@@ -41,7 +41,7 @@ def rules_of(key: str) -> Rules:
 
 
 def forget_rules() -> None:
-    """Go on without the opened choice's rules."""
+    """Remove the opened choice's rules."""
     del session.rules
 
 

@@ -137,7 +137,7 @@ def opened() -> None:
         text = uploaded.getvalue().decode("utf-8")
         session.opened = ("success", reopen(SelectionSpec.loads(text, uploaded.name)))
     except UnicodeDecodeError:
-        session.opened = ("error", f"{uploaded.name} is not a text file, so no choice.")
+        session.opened = ("error", f"{uploaded.name} is not a text file; upload a choice.json.")
     except InputError as error:
         session.opened = ("error", str(error))
 
@@ -150,8 +150,8 @@ def opener() -> None:
         key="choice_file",
         on_change=opened,
         max_upload_size=MOST_BYTES // 10**6,
-        help="Settings, pins and note come into view as they "
-        "were saved, and the same tokens are found again, or it says why not.",
+        help="Restores settings, pins and note as they were saved, and checks that they give the "
+        "same tokens.",
     )
     kind, message = session.opened
     if kind == "success":

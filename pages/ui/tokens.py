@@ -141,5 +141,6 @@ def cut_tables(stored: StoredCounts, k: int) -> None:
                 )
     if tokenizer is None:
         st.caption(
-            "Token texts need the tokenizer, which is not at hand; choose it on the Corpus page."
+            "Token texts need the tokenizer, which is not available here; choose it on the Corpus "
+            "page."
         )

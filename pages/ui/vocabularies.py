@@ -128,7 +128,7 @@ def _titles(stored: StoredCounts) -> dict[str, str]:
     own_tokens = user_tokens(stored.counts)
     by_kind = {"choice": f"Choice on Explore, {k:,} tokens"}
     if own_tokens:
-        by_kind["grown"] = f"The same and your {len(own_tokens):,} tokens"
+        by_kind["grown"] = f"Choice on Explore with your {len(own_tokens):,} tokens"
     return by_kind | {kind: own.title for kind, own in own_vocabularies(stored.counts).items()}
 
 

@@ -529,7 +529,7 @@ def test_samples_with_calls_and_reasoning_are_highlighted(home):
 def test_the_trainer_stands_beside_with_a_warning_where_it_differs(home):
     app = reading(rich(home, RICH))
     assert app.selectbox(key="specforge_template").options == ["llama3"]
-    assert "llama3**: SpecForge gives loss to the text that counts" in app.success[0].value
+    assert "llama3**: SpecForge computes the loss on the counted text" in app.success[0].value
     app.selectbox(key="template").set_value("qwen").run()
     said = "\n".join(each.value for each in app.warning)
     assert "The newline after the stop token has loss" in said

@@ -138,7 +138,7 @@ def test_other_traffic_is_measured_with_intervals(sets):
     assert f"The {k:,} tokens in view cover {held_out.value:.2%} ({held_out.low:.2%} to" in said
     inside = coverage_on(vocabulary, sets["chat"]).coverage
     assert f"and {inside:.2%} of the 60,000 tokens that chose them :red-badge[in sample]" in said
-    assert "1 more counted set was counted in another way than chat (rule);" in words(app)
+    assert "1 more counted set was counted differently from chat (rule);" in words(app)
     assert f"coverage {sets['chat'].key} --k {k}" in app.code[0].value
 
 
@@ -202,7 +202,7 @@ def test_sets_whose_turns_end_elsewhere_are_not_measured_on(sets):
         said = words(app)
     finally:
         remove_counts(earlier.key)
-    assert "2 more counted sets were counted in another way than chat" in said
+    assert "2 more counted sets were counted differently from chat" in said
     assert "span end" in said
 
 
@@ -309,7 +309,7 @@ def test_a_finished_stability_job_is_told(sets, monkeypatch, basis, bounded):
     monkeypatch.setattr(jobs, "list_jobs", lambda: [Done()])
     app = opened("generalize", sets, "Stability")
     assert "k* = 950 is known to ± 50." in words(app)
-    told = f"C(k*) is {words_of_it} on conversations that had no part"
+    told = f"C(k*) is {words_of_it} on held-out conversations"
     assert told in words(app)
     assert "in sample 90.00%." in words(app)
     drawn = [

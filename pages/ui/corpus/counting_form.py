@@ -34,7 +34,7 @@ SPAN_END_NAMES = {"stop": "Stop token", "template": "Template's end", "next-role
 SPAN_END_HELP = {
     "stop": "The last token that the model generates there.",
     "template": "With all that the template writes for the turn, such as the newline after the "
-    "stop token. SpecForge gives loss to it.",
+    "stop token. SpecForge computes the loss on it, too.",
     "next-role": "As Stop token; where the template writes none (GLM), with the marker of the next "
     "role, which stops the model.",
 }
@@ -75,7 +75,7 @@ def choose_options() -> dict:
         placeholder="none",
     )
     refused = left.number_input(
-        "Refused at most, %",
+        "Refused conversations allowed, %",
         0.0,
         100.0,
         REFUSED,

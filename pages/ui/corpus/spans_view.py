@@ -58,8 +58,8 @@ def panel(
 
     def spans() -> None:
         st.caption(
-            "Green is counted, ↵ is a newline at its end; the rest is what the chat template "
-            "writes around it."
+            "Counted text is green, ↵ marks a newline at its end; the rest is what the chat "
+            "template writes around it."
         )
         _conversations(previews)
         _samples(samples)

@@ -97,7 +97,7 @@ def _hub() -> tuple[str, str | None]:
         "Model on the hub", **persisted("tok_hub"), placeholder="Qwen/Qwen3-8B"
     )
     revision = right.text_input("Revision", **persisted("tok_revision"), placeholder="main")
-    st.caption("Needs internet. Only small text files are downloaded; no code of theirs is run.")
+    st.caption("Needs internet. Only small text files are downloaded; no code from the hub is run.")
     return hub_id.strip(), revision.strip() or None
 
 

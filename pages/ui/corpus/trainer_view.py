@@ -1,4 +1,4 @@
-"""What counts beside what SpecForge gives loss to."""
+"""The counted text beside the text that SpecForge computes the loss on."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ STYLE = """<style>
 
 
 def panel(template: ChatTemplate, conversations: list[Read]) -> None:
-    """Which text counts and which SpecForge gives loss to, side by side, and why they differ.
+    """The counted text beside the text that SpecForge computes the loss on, and why they differ.
 
     Args:
         template: the chat template.
         conversations: conversations that were read.
     """
-    st.subheader("Beside SpecForge", anchor=False)
+    st.subheader("Compared with SpecForge", anchor=False)
     entries = matching(template)
     if not entries:
         st.caption(
@@ -72,8 +72,8 @@ def _warnings(compared: list[Trained], names: list[str]) -> None:
         )
     if alike and compared:
         st.success(
-            f"**{plain(', '.join(alike))}**: SpecForge gives loss to the text that counts, and to "
-            "nothing else in these conversations.",
+            f"**{plain(', '.join(alike))}**: SpecForge computes the loss on the counted text and "
+            "on nothing else in these conversations.",
             icon=":material/check_circle:",
         )
 
@@ -92,4 +92,4 @@ def _pair(conversation: Read, other: Trained) -> None:
         st.markdown(f"**Loss in SpecForge** ({plain(other.entry.name)})")
         marked(other.text, other.spans, "beside_loss", f"{conversation.title}: loss in SpecForge")
     if other.entry.prompts:
-        st.caption("SpecForge also puts a system prompt of its own before rows that have none.")
+        st.caption("SpecForge also adds its own system prompt to rows that have none.")

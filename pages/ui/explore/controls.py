@@ -136,7 +136,7 @@ def _draft(vocab_size: int) -> None:
     low.number_input("Smallest k", 1, vocab_size, 1, **linked("kmin"))
     high.number_input("Largest k", 1, vocab_size, None, **linked("kmax"), placeholder="all")
     uploaded = st.file_uploader(
-        "A config.json of your own",
+        "Custom config.json",
         "json",
         max_upload_size=1,
         key="draft_file",

@@ -1,4 +1,4 @@
-"""Dynamic head room: missing tokens that already stand in the context; the command `context`."""
+"""Dynamic headroom: missing tokens that already stand in the context; the command `context`."""
 
 from __future__ import annotations
 

@@ -87,8 +87,8 @@ def _verdict(
         span = outside.interval
         between = f" ({percent(span.low, 2)} to {percent(span.high, 2)})" if span else ""
         text += (
-            f"{percent(outside.value, 2)}{between} of conversations of {plain(own.name)} that had "
-            f"no part in choosing them {MEASURED}, and {percent(own.coverage, 2)} of the "
+            f"{percent(outside.value, 2)}{between} of held-out conversations of "
+            f"{plain(own.name)} {MEASURED}, and {percent(own.coverage, 2)} of the "
             f"{own.tokens:,} tokens that chose them {IN_SAMPLE_BADGE}"
         )
     else:
@@ -157,8 +157,8 @@ def _remarks(
         st.caption(NO_INTERVAL.format(names=", ".join(without)))
     if outside:
         st.caption(
-            f"{chosen_on} chose the tokens. Its coverage is held out: each tenth of it is measured "
-            "with the tokens that the other nine choose."
+            f"The tokens were chosen on {chosen_on}. Its coverage is held out: each tenth is "
+            "measured with the tokens that the other nine choose."
         )
     elif chosen_on:
         st.caption(

@@ -48,7 +48,7 @@ def _validity(mapping: ImportedMapping) -> None:
     else:
         st.warning(
             f"{name} has problems: {len(mapping.ids):,} entries, {plain(mapping.kind)}. It is "
-            "compared below as what it holds.",
+            "compared below with the ids it holds.",
             icon=":material/warning:",
         )
     st.markdown("\n".join(f"- {ICONS[c.ok]} {plain(c.detail)}" for c in mapping.checks))

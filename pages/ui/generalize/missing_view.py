@@ -21,8 +21,8 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 
 ROWS = 300
 NO_TOKENIZER = (
-    "The tokenizer of this set is not at hand, so its tokens show as ids and without kinds; choose "
-    "it on the Corpus page."
+    "The tokenizer of this set is not available here, so its tokens show as ids and without kinds; "
+    "choose it on the Corpus page."
 )
 
 
@@ -184,7 +184,7 @@ def _keep(chooser: StoredCounts, ids: list[int]) -> None:
     vocabularies.keep_user_tokens(chooser.counts, sorted(own_ids))
     if session.kind_in_view == "choice":
         session.kind_in_view = "grown"
-    st.toast(f"{len(own_ids):,} tokens of yours are always kept.")
+    st.toast(f"Your {len(own_ids):,} tokens are always kept.")
 
 
 def arguments(evaluation: Evaluation) -> list[str]:

@@ -89,8 +89,8 @@ def _unseen(stored: StoredCounts, result: dict) -> None:
         value, low, high = (result["held_out"][name] for name in ("value", "low", "high"))
         between = "" if low is None else f" ({percent(low, 2)} to {percent(high, 2)})"
         text += (
-            f"  \n**Held out.** C(k\\*) is {percent(value, 2)}{between} on conversations that had "
-            f"no part {MEASURED}; in sample {percent(result['coverage'], 2)}."
+            f"  \n**Held out.** C(k\\*) is {percent(value, 2)}{between} on held-out "
+            f"conversations {MEASURED}; in sample {percent(result['coverage'], 2)}."
         )
     elif result:
         text += f"  \nC(k\\*) is {percent(result['coverage'], 2)} {IN_SAMPLE_BADGE}."

@@ -100,7 +100,7 @@ def wishes(
     places, on = {}, []
     if tokenizer is None:
         st.caption(
-            "Named sets of tokens need the tokenizer, which is not at hand; choose it on "
+            "Named sets of tokens need the tokenizer, which is not available here; choose it on "
             "the Corpus page."
         )
     else:
@@ -144,12 +144,12 @@ def _lists(stored: StoredCounts, tokenizer: Tokenizer | None) -> tuple[Path | No
     """Files of the user's own tokens and of those to leave out."""
     own_tokens = vocabularies.user_tokens(stored.counts)
     hint = "one per line: a text, or an id"
-    with st.expander("Tokens of your own", expanded=bool(own_tokens)):
+    with st.expander("Custom tokens", expanded=bool(own_tokens)):
         keep = st.text_area("Keep", **persisted("keep_list"), placeholder=hint, height=80)
         if own_tokens:
             st.caption(f"And {len(own_tokens):,} tokens that you added under Missing tokens.")
             st.button(
-                "Forget those", key="forget_own", type="tertiary", on_click=_forget, args=(stored,)
+                "Remove them", key="forget_own", type="tertiary", on_click=_forget, args=(stored,)
             )
         drop = st.text_area("Leave out", **persisted("drop_list"), placeholder=hint, height=80)
     return _file([*own_tokens, *_entries(keep)]), _file(_entries(drop))

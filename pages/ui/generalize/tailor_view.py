@@ -128,10 +128,10 @@ def _outcome(
         f"{choice.utility:.4f} at alpha {view.tradeoff.alpha:g} {ESTIMATED}"
     )
     if len(sets) > 1:
-        text += f"; {plain(low[1])} does worst with {percent(low[0].coverage)}"
+        text += f"; {plain(low[1])} has the lowest coverage, {percent(low[0].coverage)}"
     if choice.k != result.plain.k or len(result.prices):
         text += (
-            f". Without your constraints it would be {result.plain.k:,} tokens and "
+            f". Without your constraints: {result.plain.k:,} tokens, utility "
             f"{result.plain.utility:.4f}"
         )
     st.markdown(f"{text}.")
@@ -207,7 +207,7 @@ def _worst(sets: list[StoredCounts], result: Result) -> None:
     st.markdown(
         f"**{percent(worst.floor)} of every set.** The smallest vocabulary found that reaches it "
         f"has {worst.smallest_k:,} tokens, {proof}. The {size:,} most frequent tokens of all sets "
-        f"together reach {percent(worst.top_k_worst, 2)} on the worst; they would need "
+        f"together reach {percent(worst.top_k_worst, 2)} on the worst set; they would need "
         f"{worst.top_k_needed:,}. {MEASURED}"
     )
     st.caption(

@@ -116,4 +116,4 @@ def link(choice: SelectionSpec) -> None:
             f"For another app that has the counts `{choice.counts.key}`; elsewhere it says which "
             "are missing."
         )
-    st.caption("Opens the presentation on this app. The long link does it on another one, too.")
+    st.caption("Opens the presentation in this app. The long link also works in another app.")

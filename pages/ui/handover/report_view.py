@@ -43,7 +43,7 @@ def contents(stored: StoredCounts) -> bool:
     report_forecast.toggle(problem)
     report_forecast.choose(len(view.vocabulary), stored.counts.vocab_size)
     st.text_input(
-        "Title", **persisted("report_title"), max_chars=120, placeholder="the decision itself"
+        "Title", **persisted("report_title"), max_chars=120, placeholder="default: the decision"
     )
     st.text_area(
         "Note", **persisted("note"), height=80, placeholder="why this choice, for whom, until when"
@@ -57,7 +57,7 @@ def contents(stored: StoredCounts) -> bool:
         ]
         st.caption(f"The opened choice also holds {', '.join(filter(None, parts))}.")
         st.button(
-            "Go on without", key="forget", on_click=report_state.forget_rules, type="tertiary"
+            "Remove these rules", key="forget", on_click=report_state.forget_rules, type="tertiary"
         )
     return with_pins
 

@@ -50,10 +50,10 @@ def panel(stored: StoredCounts) -> list[list[str]]:
             "optional",
         )
         drop = st.toggle(
-            "Keep what an already reduced draft still has",
+            "Allow a draft that is already trimmed",
             **persisted("trim_drop"),
-            help="A draft that was reduced before has no rows for some tokens. Off: that is an "
-            "error. On: the tokens it lacks are left out.",
+            help="A trimmed draft has no rows for some tokens. Off: that is an error. On: the "
+            "tokens it lacks are left out.",
         )
     argv = _arguments(draft, target, file, stored.key, drop)
     with right:
@@ -148,7 +148,7 @@ def _expected(coverage: float) -> None:
     """What acceptance length is left, once the full draft's is given."""
     left, right = st.columns([2, 1])
     full = left.number_input(
-        "Acceptance length of the draft as it is (optional)",
+        "Acceptance length of the untrimmed draft (optional)",
         1.0,
         MAX_DEPTH + 1.0,
         None,
@@ -173,7 +173,7 @@ def _expected(coverage: float) -> None:
 def _act(draft: Path, argv: list[str], cut: Plan) -> None:
     done = (_out(argv) / NAME).is_file()
     jobpanel.start_button(
-        "Trimmed, see below" if done else f"Trim it: write {format_bytes(cut.size)}",
+        "Trimmed, see below" if done else f"Trim: write {format_bytes(cut.size)}",
         argv,
         f"Trim {draft.name} to {len(cut.rows):,} tokens",
         possible=not done,

@@ -31,7 +31,7 @@ def hero(facts: Facts) -> None:
 
 
 def beside(facts: Facts) -> None:
-    """What it covers elsewhere, and the alternatives.
+    """Coverage on other traffic, and the alternatives.
 
     Args:
         facts: everything the report says.
@@ -65,8 +65,8 @@ def _hero(facts: Facts) -> dict[str, object]:
     lost = (
         "Every token counted can be drafted."
         if coverage == 1
-        else f"The rest, {one_in(1 - coverage)} tokens, the target writes by itself: that costs "
-        "speed there, never a wrong answer."
+        else f"The target writes the rest, {one_in(1 - coverage)} tokens, without a draft: that "
+        "costs speed there, never a wrong answer."
     )
     settings, own = facts.material.choice.settings, facts.material.choice.own
     decided = ""
@@ -77,7 +77,7 @@ def _hero(facts: Facts) -> dict[str, object]:
     how = f"{'your choice' if settings.k else 'exact optimum'} at alpha {settings.alpha:g}"
     return {
         "headline": ["Keep ", f"{chosen.k:,}", f" of {full.k:,} tokens"],
-        "lead": f"They make up {percent(coverage)} of what {counts.name} writes, and a draft step "
+        "lead": f"They cover {percent(coverage)} of the tokens of {counts.name}, and a draft step "
         f"needs {percent(chosen.choice.latency_reduction)} fewer FLOPs. {lost} {decided}".rstrip(),
         "numbers": [
             _number(
@@ -156,7 +156,7 @@ def _places(facts: Facts) -> dict[str, object] | None:
     ordered = sorted(facts.elsewhere, key=lambda place: -place.held.coverage)
     left_out = len(ordered) - MOST_PLACES
     return {
-        "title": "What it covers elsewhere",
+        "title": "Coverage on other traffic",
         "rows": [own, *map(_place, ordered[:MOST_PLACES])],
         "note": f"and {left_out} more sets, down to {percent(ordered[-1].held.coverage)}"
         if left_out > 0
@@ -186,7 +186,7 @@ def _options(facts: Facts) -> dict[str, object]:
 
     listed = sorted(sorted(facts.options, key=importance)[:MOST_OPTIONS], key=lambda o: o.k)
     return {
-        "title": "Beside the alternatives",
+        "title": "Alternatives",
         "head": ["Size, tokens", "Coverage", "FLOPs saved", "LM head"],
         "rows": [
             {
