@@ -14,6 +14,7 @@ EXAMPLE = ["train", "--target", "demo", "--k", "full", "--k", "4380"]
 
 def set_up() -> list[str]:
     """Choose, see the cost, start."""
+    run_view.failure_note()
     left, right = st.columns([1.25, 1], gap="large")
     request = None
     with left, plain_errors():
@@ -36,7 +37,10 @@ def set_up() -> list[str]:
 heading("Train", "Teach a draft to propose the tokens you keep, and see what each size keeps.")
 if session.train_view is None:
     busy = any(job.active for name in run_view.names() for job in cost_view.of_run(name))
-    session.train_view = "Runs" if busy else "Set up"
+    failed = run_view.failure()
+    session.train_view = "Runs" if busy or failed else "Set up"
+    if failed and not busy:
+        session.train_run = failed[0]
 panels = {
     "Set up": lambda: footer(set_up()),
     "Runs": lambda: footer(run_view.panel()),

@@ -102,7 +102,7 @@ def watch(find: Callable[[], list[Job]], key: str, outcome: Outcome | None = Non
     def draw() -> None:
         listed = find()
         for job in listed:
-            card(job, outcome)
+            card(job, outcome, place=key)
         if {job.id for job in listed if job.active} != set(active):
             st.rerun()
 
@@ -130,14 +130,15 @@ def speed(job: Job) -> str:
     return " · ".join([*rates, *left])
 
 
-def card(job: Job, outcome: Outcome | None = None) -> None:
+def card(job: Job, outcome: Outcome | None = None, *, place: str = "") -> None:
     """One job; outcome: draws what came of it once it is done.
 
     Args:
         job: the job.
         outcome: draws what came of a job that is done.
+        place: where on the page, so that a job may have a card in two places.
     """
-    with st.container(border=True, key=f"job_{job.id}"):
+    with st.container(border=True, key=f"job_{place}_{job.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             with st.container(gap="xsmall"):
                 if job.active:
@@ -145,7 +146,7 @@ def card(job: Job, outcome: Outcome | None = None) -> None:
                 else:
                     _ended(job)
             with st.container(horizontal=True, width="content"):
-                _actions(job)
+                _actions(job, place)
         if outcome and job.state == "done":
             outcome(job)
 
@@ -158,19 +159,28 @@ def _running(job: Job) -> None:
         st.caption(f"{duration(job.elapsed)} so far")
 
 
+def reason_of(job: Job) -> str:
+    """Why a job ended as it did, "" where it said nothing.
+
+    Args:
+        job: a job that has ended.
+    """
+    return (job.result() or {}).get("error") or job.message
+
+
 def _ended(job: Job) -> None:
-    reason = (job.result() or {}).get("error") or job.message
+    reason = reason_of(job)
     took = f" in {duration(job.elapsed)}" if job.state == "done" else ""
     st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}{took}")
     if reason and job.state != "done":
         st.caption(told(reason))
 
 
-def _actions(job: Job) -> None:
+def _actions(job: Job, place: str) -> None:
     if job.active:
         st.button(
             "Cancel",
-            key=f"cancel_{job.id}",
+            key=f"cancel_{place}_{job.id}",
             on_click=_try,
             args=(jobs.cancel, job.id),
             disabled=job.stopping,
@@ -178,10 +188,10 @@ def _actions(job: Job) -> None:
         return
     if job.resumable:
         again = AFTER_FAILURE.get(job.argv[0], "Resume") if job.state == "failed" else "Resume"
-        st.button(again, key=f"resume_{job.id}", on_click=_try, args=(jobs.resume, job.id))
+        st.button(again, key=f"resume_{place}_{job.id}", on_click=_try, args=(jobs.resume, job.id))
     st.button(
         "Dismiss",
-        key=f"remove_{job.id}",
+        key=f"remove_{place}_{job.id}",
         type="tertiary",
         on_click=_try,
         args=(jobs.remove, job.id),

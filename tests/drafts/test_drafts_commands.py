@@ -131,6 +131,75 @@ def test_sizes_are_trained_in_the_order_named(
     assert asked == [[50, 700, 90], [90, 70, 700], [70, 700, 90], [700, 50]]
 
 
+@pytest.fixture
+def two_drafts(elsewhere, toy) -> Path:
+    """A run with drafts of 700 (all of V) and 70 tokens; returns its folder."""
+    folder = run_folder("demo-1")
+    vocabularies = {}
+    for k in (700, 70):
+        draft = folder / f"k-{k}" / "draft"
+        draft.mkdir(parents=True)
+        (draft / "config.json").write_text(json.dumps({"draft_vocab_size": k}))
+        vocabularies[str(k)] = {"sha256": "", "steps": 1, "counts": "features"}
+    spec = {"vocabularies": vocabularies, "target": {"vocab_size": 700, "toy": {}}}
+    (folder / "run.json").write_text(json.dumps(spec))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("spec", "sizes"),
+    [
+        ("demo-1/k-70", [70]),  # the folder's own name
+        ("demo-1/k-70/", [70]),
+        ("demo-1/k-70/draft", [70]),
+        ("demo-1/70", [70]),
+        ("demo-1/full", [700]),
+        ("demo-1/V", [700]),
+        ("demo-1", [700, 70]),
+        ("{folder}/k-70", [70]),
+        ("{folder}/k-70/draft", [70]),
+    ],
+)
+def test_a_draft_is_named_as_people_name_it(two_drafts, spec, sizes) -> None:
+    from vocabtrim_core.drafts.draft_specs import draft_folders, existing_or_trained
+
+    folders = draft_folders([spec.format(folder=two_drafts)])
+    assert folders == [(two_drafts / f"k-{k}" / "draft").resolve() for k in sizes]
+    if "{" not in spec and "/" in spec:
+        assert existing_or_trained(spec).resolve() == folders[0]
+
+
+@pytest.mark.parametrize("spec", ["demo-1/k-71", "demo-1/", "demo-1/71", "demo-1/k-"])
+def test_a_draft_that_a_run_lacks_names_those_it_has(two_drafts, spec) -> None:
+    from vocabtrim_core.drafts.draft_specs import draft_folder
+
+    with pytest.raises(InputError, match="it has demo-1/700, demo-1/70"):
+        draft_folder(spec)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("bench", "--target", "{target}", "--prompts", "{corpus}", "--draft"),
+        ("draft-eval", "--target", "{target}", "--features", "0"),
+        ("inspect",),
+        ("slice", "--vocabulary", "choice.json", "--out", "o"),
+        ("export", "c", "--k", "5", "--format", "vllm", "--out", "o", "--draft-folder"),
+    ],
+)
+def test_every_command_that_takes_a_draft_takes_that_name(
+    call, two_drafts, command, toy, toy_corpus, toy_features, found_trainer, tmp_path
+) -> None:
+    """A size that the run lacks is refused by the same sentence, so the name is understood."""
+    counts = tmp_path / "c.npz"
+    TokenCounts([1] * 700, 1, 0, Provenance("assistant", "t", "t", "m", "m")).save(counts)
+    words = {"{target}": toy.folder, "{corpus}": toy_corpus.files[0], "c": counts}
+    words["0"] = toy_features.key
+    code, said = call(*(words.get(word, word) for word in command), "demo-1/k-71")
+    assert code == 2
+    assert "The run demo-1 has no draft 'k-71'" in said["error"]
+
+
 def test_a_run_that_gets_more_sizes_keeps_the_stages_of_the_earlier(tmp_path) -> None:
     log = StageLog(tmp_path, [Stage("target"), Stage("train", 100)])
     log.leave("target")
@@ -157,8 +226,9 @@ def test_counts_of_another_vocabulary(call, toy, toy_corpus, found_trainer, tmp_
 
 def test_evaluation_of_what_is_no_draft(call, toy, toy_features, found_trainer, tmp_path) -> None:
     base = ("draft-eval", tmp_path, "--target", toy.folder, "--features")
+    assert "There is no draft at" in call(*base, toy_features.key)[1]["error"]
+    (tmp_path / "config.json").write_text("{}")
     assert "no captured features" in call(*base, "ffff")[1]["error"]
-    assert "no config.json" in call(*base, toy_features.key)[1]["error"]
 
 
 def test_a_check_makes_no_demo_target(call, found_trainer, elsewhere) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from vocabtrim_core.drafts.metrics import Metrics
 from vocabtrim_core.figures import training as figures
 from vocabtrim_core.figures.base import DARK, LIGHT
+from vocabtrim_core.figures.courses import Course, begun, colours, course, dashes
 
 
 def logged(steps: int, top: float) -> list[Metrics]:
@@ -28,8 +31,8 @@ def logged(steps: int, top: float) -> list[Metrics]:
 
 
 @pytest.fixture
-def courses() -> list[figures.Course]:
-    return [figures.course(700, 700, 8, logged(8, 0.9)), figures.course(100, 700, 8, [])]
+def courses() -> list[Course]:
+    return [course(700, 700, 8, logged(8, 0.9)), course(100, 700, 8, [])]
 
 
 def test_curves_are_the_log(courses) -> None:
@@ -46,25 +49,49 @@ def test_curves_are_the_log(courses) -> None:
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_the_best_checkpoint_is_ringed_and_sizes_keep_their_colour(courses, palette) -> None:
-    both = [courses[0], figures.course(100, 700, 8, logged(6, 0.7))]
+    both = [courses[0], course(100, 700, 8, logged(6, 0.7))]
     figure = figures.acceptance_figure(both, palette)
     lines = [trace for trace in figure.data if trace.name]
     rings = [trace for trace in figure.data if not trace.name]
     assert [trace.name for trace in lines] == ["k = 700 (full)", "k = 100"]
     assert [(ring.x[0], round(ring.y[0], 6)) for ring in rings] == [(6, 1.9), (4, 1.7)]
     assert lines[0].line.dash == "dash"
-    colours = figures.colours(both, palette)
-    assert [trace.line.color for trace in lines] == colours
-    assert colours[0] == palette.ink
+    assert [trace.line.color for trace in lines] == colours(both, palette)
+    assert lines[0].line.color == palette.ink
     assert figure.layout.yaxis.range[1] > 1.9
 
 
-def test_every_size_has_its_place_from_the_start(courses) -> None:
+def test_sizes_that_have_not_begun_have_no_panel_and_no_line(courses) -> None:
     figure = figures.accuracy_figure(courses)
-    titles = [note.text for note in figure.layout.annotations]
-    assert titles[:2] == ["k = 700 (full)", "k = 100"]
-    assert {trace.xaxis for trace in figure.data} == {"x", "x2"}
+    titles = [note.text for note in figure.layout.annotations if note.text.startswith("k")]
+    assert titles == ["k = 700 (full)"]
+    assert {trace.xaxis for trace in figure.data} == {"x"}
     assert list(figure.data[0].y) == [50.0] * 4
+    for name in ("acceptance", "loss", "rate", "speed"):
+        drawn = getattr(figures, f"{name}_figure")(courses)
+        assert {trace.name for trace in drawn.data if trace.name} == {"k = 700 (full)"}
+    assert begun(courses) == courses[:1]
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+@pytest.mark.parametrize("name", ["acceptance", "loss", "speed"])
+def test_lines_that_lie_together_are_told_apart(palette, name) -> None:
+    """Eight sizes with the very same curve: no two look alike, no two labels overlap."""
+    sizes = [700, 600, 500, 400, 300, 200, 100, 50]
+    alike = [course(k, 700, 8, logged(8, 0.9)) for k in sizes]
+    figure = getattr(figures, f"{name}_figure")(alike, palette)
+    lines = [trace for trace in figure.data if trace.name]
+    assert len({(trace.line.color, trace.line.dash) for trace in lines}) == len(sizes)
+    assert dashes(alike).count("dash") == 1
+    labels = {note.text: note for note in figure.layout.annotations}
+    assert {str(k) for k in sizes} <= set(labels)
+    heights = sorted(labels[str(k)].y for k in sizes)
+    low, high = figure.layout.yaxis.range or (0, max(max(t.y) for t in figure.data if t.y))
+    assert min(b - a for a, b in pairwise(heights)) > 0.05 * (high - low)
+    for trace in lines:
+        assert labels[trace.name.removeprefix("k = ").removesuffix(" (full)")].font.color == (
+            trace.line.color
+        )
 
 
 @pytest.mark.parametrize("name", ["acceptance", "loss", "accuracy", "rate", "speed"])

@@ -367,6 +367,98 @@ def test_a_failure_is_shown_with_resume(demo, monkeypatch):
     assert any(button.label == "Resume" for button in app.button)
 
 
+@pytest.mark.parametrize("state", ["failed", "lost"])
+def test_the_page_opens_on_what_failed(demo, started, state):
+    """Before the run has a folder, too; Set up says it as well, and dismissing ends it."""
+    said = "Out of memory while training k = 100; lower --max-length (now 384) or --batch-size."
+    write_job(["train", "--target", "demo", "--k", "100", "--name", "b"], state, message=said)
+    app = opened("train")
+    assert app.session_state["train_view"] == "Runs"
+    assert app.selectbox(key="train_run").value == "b"
+    assert "lower “Length limit” .now 384. or “Batch”" in re.sub(r"\\?[()]", ".", words(app))
+    app.session_state["train_view"] = "Set up"
+    app.run()
+    assert "**b** failed. Out of memory" in words(app)
+    app.button(key="see_failed").click().run()
+    assert app.session_state["train_view"] == "Runs"
+    next(button for button in app.button if button.label == "Dismiss").click().run()
+    assert opened("train").session_state["train_view"] == "Set up"
+
+
+def test_a_failure_in_a_shell_is_shown_too(demo):
+    home = write_run("a", {}, {100: 40})
+    state = json.loads((home / "state.json").read_text())
+    state["stages"][2] |= {"state": "failed", "message": "lower --ttt-length (now 7)"}
+    (home / "state.json").write_text(json.dumps(state))
+    app = opened("train")
+    assert app.session_state["train_view"] == "Runs"
+    assert "Train, k = 100: lower “Draft positions”" in errors(app)
+    assert app.button(key="train_go_on")
+
+
+def test_a_trainer_that_failed_has_one_card_and_breaks_nothing(demo, talk):
+    """It was drawn where the cost stands and where the trainer is chosen."""
+    add(TRAINER, "far", "ssh gpu /opt/python")
+    said = "The trainer ssh gpu /opt/python does not start (FileNotFoundError)."
+    write_job(["trainer", "--use", "far"], "failed", message=said)
+    app = choose_talk(opened("train"), talk)
+    assert not app.exception
+    assert words(app).count("does not start") == 1
+    assert sum(button.label == "Dismiss" for button in app.button) == 1
+    remove(TRAINER, "far")
+
+
+def test_a_job_may_have_a_card_in_two_places(trainer):
+    from streamlit.testing.v1 import AppTest
+
+    write_job(["trainer"], "failed", message="no")
+
+    def page() -> None:
+        from pages.ui import jobpanel
+
+        for place in ("left", "right"):
+            jobpanel.watch(lambda: jobpanel.of_verb("trainer"), place)
+
+    app = AppTest.from_function(page).run()
+    assert not app.exception
+    assert sum(button.label == "Dismiss" for button in app.button) == 2
+
+
+@pytest.mark.parametrize("command", ["train", "regenerate", "capture"])
+def test_every_setting_is_named_as_the_form_names_it(demo, talk, command):
+    """A sentence of the library names flags; here each is a label that the page really has."""
+    import argparse
+
+    from pages.ui.fields import FIELDS, told
+    from vocabtrim_core.cli import COMMANDS
+
+    parser = argparse.ArgumentParser()
+    next(c for c in COMMANDS if c.name == command).arguments(parser)
+    flags = {option for action in parser._actions for option in action.option_strings}
+    flags -= {"-h", "--help", "--check", "--online", "--data", "--by", "--compare", "--alpha"}
+    assert not {f for f in flags if told(f"lower {f}.") == f"lower {f}."}
+    app = choose_talk(opened("train"), talk)
+    app.toggle(key="train_regenerate").set_value(True).run()
+    app.number_input(key="train_nodes").set_value(2).run()
+    app.text_input(key="train_address").set_value("node0").run()
+    labels = {
+        w.label
+        for kind in (
+            "text_input",
+            "number_input",
+            "selectbox",
+            "toggle",
+            "segmented_control",
+            "pills",
+        )
+        for w in getattr(app, kind)
+    }
+    # Other tabs, another kind of target, nothing counted, no other trainer.
+    elsewhere = {"--concurrency", "--api", "--target", "--counts", "--trainer"}
+    missing = {FIELDS[f] for f in flags & FIELDS.keys() - elsewhere} - labels
+    assert not missing
+
+
 def test_a_real_target_carries_no_toy_label(trainer):
     write_run("a", {SIZE: 1.9, 100: 1.5}, toy=False)
     app = runs()

@@ -147,7 +147,7 @@ def test_an_engine_that_says_nothing_has_failed() -> None:
 
 def test_a_stopped_measurement_goes_on_and_finished_ones_begin_anew() -> None:
     def stop(done, total, words) -> None:
-        if done == 3:
+        if done == 15:  # prompts of three runs
             raise Cancelled("Stopped.")
 
     engine = Engine()
@@ -162,12 +162,30 @@ def test_a_stopped_measurement_goes_on_and_finished_ones_begin_anew() -> None:
     )
     assert sum(did == ("answer", 5, 1) for did in engine.did) == 3
     assert len(found.runs) == 6
-    assert told[0] == (0, 6, "A, run 1 of 3")
-    assert told[-1] == (6, 6, "Measured")
+    assert told[0] == (0, 30, "A, run 1 of 3")
+    assert told[-1] == (30, 30, "Measured")
     # The next one is another measurement, and so is one that differs in anything.
     engine = Engine()
     measure(engine, [A, B], PROMPTS, runs=3, local=False)
     assert sum(did == ("answer", 5, 1) for did in engine.did) == 6
+
+
+def test_progress_moves_within_a_run_and_not_in_the_warm_up() -> None:
+    engine, told = Engine(), []
+    engine.answered = 0
+
+    def answer(prompts, generation, concurrency, check):
+        for engine.answered in range(len(prompts)):
+            check()
+        return [Answer(4, 0.5, 0.1, 2, (0, 2)) for _ in prompts], 2.0
+
+    engine.answer = answer
+    measure(engine, [A, B], PROMPTS, runs=1, local=False, progress=lambda *what: told.append(what))
+    assert [done for done, *_ in told] == sorted(done for done, *_ in told)
+    assert {total for _, total, _ in told} == {10}
+    named = [(done, words) for done, _, words in told if "prompt" in words]
+    assert named[:5] == [(i, f"A, run 1 of 1, prompt {i + 1}") for i in range(5)]
+    assert named[5:] == [(5 + i, f"B, run 1 of 1, prompt {i + 1}") for i in range(5)]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +200,7 @@ def test_a_stopped_measurement_goes_on_and_finished_ones_begin_anew() -> None:
 )
 def test_runs_of_something_else_are_not_taken(other) -> None:
     def stop(done, *_) -> None:
-        if done == 1:
+        if done == 5:
             raise Cancelled("Stopped.")
 
     same = {"configurations": [A, B], "prompts": PROMPTS, "local": False, "runs": 1}
@@ -195,7 +213,7 @@ def test_runs_of_something_else_are_not_taken(other) -> None:
 
 def test_failed_runs_are_tried_again_after_a_stop() -> None:
     def stop(done, *_) -> None:
-        if done == 1:
+        if done == 5:
             raise Cancelled("Stopped.")
 
     engine = Engine()

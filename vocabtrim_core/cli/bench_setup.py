@@ -54,11 +54,11 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     Returns:
         The engine with its configurations; the caller closes it.
     """
+    from vocabtrim_core.drafts.draft_specs import draft_folders
     from vocabtrim_core.serving.configurations import (
         NO_SPECULATION,
         Drafting,
         baseline_drafts,
-        draft_folders,
         with_unique_labels,
     )
     from vocabtrim_core.serving.measurement import Configuration

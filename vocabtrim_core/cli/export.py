@@ -41,7 +41,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
     shared(parser, "--out", required=True, metavar="DIR", help="a new folder")
     settings_arguments(parser, "architecture")
     group = parser.add_argument_group("formats that are whole drafts", "vllm, sglang-eagle3, …")
-    shared(group, "--draft-folder", help="the EAGLE-3 draft checkpoint to cut")
+    shared(group, "--draft-folder", help="the EAGLE-3 draft to cut: its folder, or RUN/K")
     shared(
         group,
         "--target",
@@ -57,9 +57,12 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve, coverage_on
+    from vocabtrim_core.drafts.draft_specs import existing_or_trained
     from vocabtrim_core.exports import ExportContext, export
 
     check_shares(arguments, "alpha", "min_coverage")
+    if arguments.draft_folder:
+        arguments.draft_folder = existing_or_trained(arguments.draft_folder)
     counts = find_counts(arguments.counts)
     curve = CoverageCurve.of(counts)
     vocabulary, chosen = _chosen(arguments, counts, curve)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def _slice_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "draft", type=Path, metavar="DRAFT", help="folder of an EAGLE-3 draft checkpoint"
+        "draft", type=Path, metavar="DRAFT", help="folder of an EAGLE-3 draft, or RUN/K"
     )
     shared(
         parser,
@@ -51,9 +51,11 @@ def _slice_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
+    from vocabtrim_core.drafts.draft_specs import existing_or_trained
     from vocabtrim_core.drafts.slicing import slice_draft
     from vocabtrim_core.vocabulary_file import vocabulary_in
 
+    arguments.draft = existing_or_trained(arguments.draft)
     size = open_checkpoint(arguments.draft).size("vocab_size")
     counts = _counts(arguments)
     vocabulary = vocabulary_in(arguments.vocabulary, size, counts)
@@ -154,15 +156,16 @@ def _slice_text(result: Result) -> str:
 
 def _inspect_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="an export, or the folder of a draft"
+        "folder", type=Path, metavar="DIR", help="an export, or a draft: a folder, or RUN/K"
     )
 
 
 def _inspect(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.draft_specs import existing_or_trained
     from vocabtrim_core.drafts.inspect_checkpoint import inspect_draft
     from vocabtrim_core.exports import inspect_export
 
-    folder = arguments.folder
+    folder = existing_or_trained(arguments.folder)
     if (folder / "manifest.json").is_file():
         export = inspect_export(folder)
         manifest = export.manifest

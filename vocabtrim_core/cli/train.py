@@ -216,7 +216,9 @@ def _train_text(result: Result) -> str:
 def _eval_arguments(parser: argparse.ArgumentParser) -> None:
     from vocabtrim_core.drafts.plan import TrainingPlan
 
-    parser.add_argument("drafts", nargs="+", type=Path, metavar="DRAFT", help="draft directories")
+    parser.add_argument(
+        "drafts", nargs="+", metavar="DRAFT", help="draft directories, or RUN/K, or RUN for all"
+    )
     shared(parser, "--target", required=True, help="their target")
     parser.add_argument(
         "--features", required=True, metavar="KEY", help="captured features (see `capture`)"
@@ -228,11 +230,13 @@ def _eval_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core import workspace
+    from vocabtrim_core.drafts.draft_specs import draft_folders
     from vocabtrim_core.drafts.evaluate_export import evaluate_draft
     from vocabtrim_core.drafts.feature_sets import load_features
     from vocabtrim_core.drafts.target import load_target, trainer_folder
     from vocabtrim_core.drafts.training_env import probe, settings_for, trainer_command
 
+    drafts = draft_folders(arguments.drafts)
     target, features = load_target(arguments.target), load_features(arguments.features)
     if features.target_sha256 != target.fingerprint:
         raise InputError(
@@ -244,12 +248,10 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     device = trainer.device if arguments.device == "auto" else arguments.device
     view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")
     results = []
-    for i, draft in enumerate(arguments.drafts):
-        if not (draft / "config.json").is_file():
-            raise InputError(f"{draft} is no draft directory: it has no config.json.")
-        progress(i, len(arguments.drafts), f"Evaluating {draft.name}")
+    for i, draft in enumerate(drafts):
+        progress(i, len(drafts), f"Evaluating {draft}")
         measured = evaluate_draft(
-            draft.resolve(),
+            draft,
             target,
             view,
             features,
@@ -311,6 +313,6 @@ COMMANDS = (
         _eval,
         _eval_arguments,
         _eval_text,
-        "draft-eval runs/a/k-4380/draft --target demo --features 1acf9a41",
+        "draft-eval RUN/k-4380 --target demo --features 1acf9a41",
     ),
 )

@@ -97,6 +97,9 @@ def _train(request: TrainingRequest, folder: Path, progress: Progress) -> Traini
     except (InputError, Cancelled) as error:
         log.fail(str(error))
         raise
+    except Exception as error:  # the reason belongs to the run, whatever it is
+        log.fail(f"{type(error).__name__}: {error}")
+        raise
     return read_run(folder.name)
 
 

@@ -3,98 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.drafts.metrics import LENGTH, Metrics
 from vocabtrim_core.figures.base import LIGHT, Palette, layout
+from vocabtrim_core.figures.courses import Course, colours, dashes
 
 HEIGHT = 270
-POSITION = "eval/per_position_acc/"
-SECONDS = "perf/optimizer_step_time_s"
-
-
-class Course(NamedTuple):
-    """The curves of the training of one k, each as (step, value).
-
-    Attributes:
-        k: Size of the draft vocabulary.
-        full: Whether it is all of V.
-        steps: Steps of the whole training.
-        loss: Loss of the logged steps.
-        held_out: Loss on held-out conversations.
-        length: Acceptance length on held-out conversations.
-        accuracy: Held-out accuracy, one curve per draft position.
-        rate: Learning rate.
-        speed: Optimizer steps per second.
-    """
-
-    k: int
-    full: bool
-    steps: int
-    loss: tuple[tuple[int, float], ...]
-    held_out: tuple[tuple[int, float], ...]
-    length: tuple[tuple[int, float], ...]
-    accuracy: tuple[tuple[tuple[int, float], ...], ...]
-    rate: tuple[tuple[int, float], ...]
-    speed: tuple[tuple[int, float], ...]
-
-    @property
-    def name(self) -> str:
-        """The size, for legends."""
-        return f"k = {self.k:,}" + (" (full)" if self.full else "")
-
-
-def course(k: int, vocab_size: int, steps: int, logged: Sequence[Metrics]) -> Course:
-    """Read the curves from the log of one training.
-
-    Args:
-        k: Size of the draft vocabulary.
-        vocab_size: V.
-        steps: Steps of the whole training.
-        logged: The logged metrics, in order.
-
-    Returns:
-        The curves.
-    """
-
-    def curve(pick: Callable[[Metrics], float | None]) -> tuple[tuple[int, float], ...]:
-        points = ((m.step, pick(m)) for m in logged)
-        return tuple((step, value) for step, value in points if value is not None)
-
-    def speed(m: Metrics) -> float | None:
-        seconds = m.values.get(SECONDS)
-        return 1 / seconds if seconds else None
-
-    positions = sorted(
-        {int(n.removeprefix(POSITION)) for m in logged for n in m.values if n.startswith(POSITION)}
-    )
-    return Course(
-        k,
-        k == vocab_size,
-        steps,
-        loss=curve(lambda m: m.values.get("loss")),
-        held_out=curve(lambda m: m.values.get("eval/avg_loss")),
-        length=curve(lambda m: m.acceptance_length if LENGTH in m.values else None),
-        accuracy=tuple(curve(lambda m, i=i: m.values.get(f"{POSITION}{i}")) for i in positions),
-        rate=curve(lambda m: m.values.get("lr")),
-        speed=curve(speed),
-    )
-
-
-def colours(courses: Sequence[Course], palette: Palette) -> list[str]:
-    """Assign a colour to each training, the same in every figure.
-
-    Args:
-        courses: The trainings.
-        palette: The colours.
-
-    Returns:
-        A colour per training; ink for the full vocabulary.
-    """
-    shades = iter(palette.series * len(courses))
-    return [palette.ink if line.full else next(shades) for line in courses]
+LABEL_SHARE = 0.085  # of the height of a figure, which one label takes
 
 
 def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
@@ -125,7 +41,9 @@ def acceptance_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go
             )
     figure.add_hline(y=1, line={"color": palette.muted, "dash": "dot", "width": 1})
     top = max((v for c in courses for _, v in c.length), default=1.5)
-    figure.update_yaxes(title_text="Tokens per cycle", range=[0.95, 1 + 1.15 * max(top - 1, 0.2)])
+    low, high = 0.95, 1 + 1.15 * max(top - 1, 0.2)
+    figure.update_yaxes(title_text="Tokens per cycle", range=[low, high])
+    _label_ends(figure, courses, lambda c: c.length, palette, high - low)
     return figure
 
 
@@ -152,6 +70,8 @@ def loss_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figur
             "<extra></extra>",
         )
     figure.update_yaxes(title_text="Loss", rangemode="tozero")
+    most = max((v for c in courses for _, v in (*c.loss, *c.held_out)), default=1.0)
+    _label_ends(figure, courses, lambda c: c.held_out or c.loss, palette, most)
     return figure
 
 
@@ -182,11 +102,15 @@ def speed_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figu
     """
     figure = _lines(courses, lambda c: c.speed, "%{y:.2f} steps/s", palette)
     figure.update_yaxes(title_text="Steps per second", rangemode="tozero")
+    most = max((v for c in courses for _, v in c.speed), default=1.0)
+    _label_ends(figure, courses, lambda c: c.speed, palette, most)
     return figure
 
 
 def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.Figure:
     """Draw held-out accuracy by draft position, the sizes side by side on one scale.
+
+    Sizes without an evaluation yet have no panel.
 
     Args:
         courses: The trainings.
@@ -197,19 +121,16 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
     """
     from plotly.subplots import make_subplots
 
-    width = max(len(courses), 1)
+    pairs = zip(courses, colours(courses, palette), strict=True)
+    panels = [(line, colour) for line, colour in pairs if line.accuracy]
     figure = make_subplots(
         1,
-        width,
+        max(len(panels), 1),
         shared_yaxes=True,
         horizontal_spacing=0.03,
-        subplot_titles=[line.name for line in courses],
+        subplot_titles=[line.name for line, _ in panels],
     )
-    for column, (line, colour) in enumerate(
-        zip(courses, colours(courses, palette), strict=True), 1
-    ):
-        if not line.accuracy:  # an empty frame keeps the place of this size
-            figure.add_scatter(x=[None], y=[None], showlegend=False, row=1, col=column)
+    for column, (line, colour) in enumerate(panels, 1):
         for i, points in enumerate(line.accuracy):
             figure.add_scatter(
                 x=[step for step, _ in points],
@@ -238,7 +159,7 @@ def accuracy_figure(courses: Sequence[Course], palette: Palette = LIGHT) -> go.F
             )
     layout(figure, palette, height=HEIGHT)
     figure.update_annotations(font_color=palette.ink)
-    for column, line in enumerate(courses, 1):
+    for column, (line, _) in enumerate(panels, 1):
         figure.update_xaxes(range=[0, 1.08 * line.steps], title_text="Step", col=column)
     figure.update_yaxes(title_text="Correct", ticksuffix="%", rangemode="tozero", col=1)
     figure.update_yaxes(ticksuffix="%", rangemode="tozero")
@@ -263,16 +184,17 @@ def _lines(
     *,
     marks: bool = False,
 ) -> go.Figure:
-    """One line per k over the steps."""
+    """One line over the steps per k that has begun."""
     figure = go.Figure()
-    for line, colour in zip(courses, colours(courses, palette), strict=True):
-        points = pick(line)
+    for line, colour, dash in zip(courses, colours(courses, palette), dashes(courses), strict=True):
+        if not (points := pick(line)):
+            continue
         figure.add_scatter(
             x=[step for step, _ in points],
             y=[value for _, value in points],
             name=line.name,
             mode="lines+markers" if marks or len(points) < 3 else "lines",
-            line={"color": colour, "width": 2.5, "dash": "dash" if line.full else "solid"},
+            line={"color": colour, "width": 2.5, "dash": dash},
             marker={"size": 7},
             hovertemplate=f"<b>{line.name}</b>, step %{{x}}<br>{hover}<extra></extra>",
         )
@@ -280,3 +202,41 @@ def _lines(
     steps = max((line.steps for line in courses), default=1)
     figure.update_xaxes(title_text="Step", range=[0, 1.02 * steps])
     return figure
+
+
+def _label_ends(
+    figure: go.Figure,
+    courses: Sequence[Course],
+    pick: Callable[[Course], tuple[tuple[int, float], ...]],
+    palette: Palette,
+    span: float,
+) -> None:
+    """Write each size beside the end of its line, moved apart where ends lie close together.
+
+    Args:
+        figure: The figure, which is changed.
+        courses: The trainings.
+        pick: The line of a training.
+        palette: The colours.
+        span: Difference between the highest and the lowest value of the y axis.
+    """
+    lines = [
+        (pick(line), line, colour)
+        for line, colour in zip(courses, colours(courses, palette), strict=True)
+    ]
+    ends = sorted((points[-1][1], i) for i, (points, *_) in enumerate(lines) if points)
+    height = -float("inf")
+    for value, i in ends:
+        points, line, colour = lines[i]
+        height = max(value, height + LABEL_SHARE * span)
+        figure.add_annotation(
+            x=points[-1][0],
+            y=height,
+            text=f"{line.k:,}",
+            showarrow=False,
+            xanchor="left",
+            xshift=8,
+            font={"color": colour, "size": 12},
+        )
+    if ends:
+        figure.update_layout(margin={"r": 64})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated
@@ -70,37 +70,6 @@ class Drafting:
             )
         tokens = self.draft_tokens or self.steps + 1
         return Configuration(f"{k:,}", k, str(folder), self.steps, self.topk, tokens)
-
-
-def draft_folders(specs: Sequence[str]) -> list[Path]:
-    """Folders of drafts that the user named.
-
-    Args:
-        specs: Paths, RUN/K for one draft of a training run, or RUN for all its drafts.
-
-    Returns:
-        The folders in that order, each once.
-
-    Raises:
-        InputError: A name is neither a folder nor a draft of a run.
-    """
-    from vocabtrim_core.serving.torch_loop.loop import draft_folder
-
-    folders = []
-    for spec in specs:
-        if drafts := list(_of_run(spec)):
-            folders += drafts
-        else:
-            folders.append(draft_folder(spec).resolve())
-    return list(dict.fromkeys(folders))
-
-
-def _of_run(spec: str) -> Iterator[Path]:
-    from vocabtrim_core.drafts.runs import list_runs
-
-    for run in list_runs():
-        if run.name == spec and not Path(spec).exists():
-            yield from (draft.draft.resolve() for draft in run.drafts if draft.draft)
 
 
 def baseline_drafts(

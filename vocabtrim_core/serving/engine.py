@@ -96,6 +96,11 @@ class Attached(Protocol):
         """Whether changing the configuration is cheap, so that runs may alternate."""
         ...
 
+    @property
+    def answered(self) -> int:
+        """Number of prompts that the `answer` going on has answered so far."""
+        ...
+
     def use(self, configuration: Configuration, concurrency: int) -> None:
         """Prepare a configuration: load the draft, or launch or check the server.
 

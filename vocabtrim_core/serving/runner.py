@@ -57,7 +57,7 @@ def measure(
         warm_up: Prompts answered before a run whose configuration or concurrency is new, or as many
             as there are requests at once where that is more; 0 for no warm-up.
         local: Whether this machine's GPUs do the work, so that their state is recorded.
-        progress: Called as `Progress` is; may raise Cancelled.
+        progress: Called as `Progress` is, in prompts of all runs; may raise Cancelled.
         command: The command line, stored in the measurement.
         resume_key: Anything else that determines the results.
 
@@ -95,11 +95,14 @@ def measure(
         message += f", {at_once} at once" if len(concurrencies) > 1 else ""
 
         def check(i: int = i, message: str = message) -> None:
-            progress(i, len(turns), message)
+            answered, all_prompts = session.answered, len(prompts.prompts)
+            doing = message if answered is None else f"{message}, prompt {answered + 1}"
+            done = i * all_prompts + (answered or 0)
+            progress(min(done, len(turns) * all_prompts), len(turns) * all_prompts, doing)
 
         check()
         finished[key] = checkpoint.runs.get(key) or session.run(turn, check)
-    progress(len(turns), len(turns), "Measured")
+    progress(len(turns) * len(prompts.prompts), len(turns) * len(prompts.prompts), "Measured")
     result = Measurement(
         prompts.name,
         attached.target,
@@ -188,6 +191,12 @@ class _Session:
         self.checkpoint = checkpoint
         self.notes: list[str] = []
         self._ready: tuple[str, int] | None = None  # configuration and concurrency in use
+        self._counts = False  # whether the answers of the engine are those of a run
+
+    @property
+    def answered(self) -> int | None:
+        """Prompts of the run going on that are answered; None while none is, as in a warm-up."""
+        return getattr(self.attached, "answered", 0) if self._counts else None
 
     def run(self, turn: Turn, check: Callable[[], None]) -> Run:
         """Make one run and store it; one that failed has its error and is not stored."""
@@ -195,12 +204,15 @@ class _Session:
         label, started = configuration.label, _now()
         try:
             self._prepare(configuration, at_once, check)
+            self._counts = True
             answers, seconds = self.attached.answer(self.prompts, self.generation, at_once, check)
             if not sum(answer.tokens for answer in answers):
                 raise EngineError("The engine answered without a single token.")
         except EngineError as error:
             self._ready = None  # the next run sets the engine up again
             return Run(label, at_once, index, error=str(error), started=started)
+        finally:
+            self._counts = False
         run = Run.of(label, at_once, index, answers, seconds, started)
         if self.local:
             self._record_clocks(label, index)

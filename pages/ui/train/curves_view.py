@@ -7,16 +7,20 @@ import streamlit as st
 from pages.ui import plots
 from pages.ui.format import MEASURED
 from vocabtrim_core.figures import training as figures
+from vocabtrim_core.figures.courses import Course, begun
 from vocabtrim_core.serving.acceptance_length import LENGTH_HELP
 
 
-def curves(courses: list[figures.Course]) -> None:
+def curves(courses: list[Course]) -> None:
     """Acceptance length, loss, accuracy, speed and learning rate over the steps.
 
     Args:
         courses: the course of every size.
     """
     palette = plots.palette()
+    waiting = [line.name for line in courses if line not in begun(courses)]
+    if waiting:
+        st.caption(f"Not begun yet: {', '.join(waiting)}.")
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from pages.ui import jobpanel
 from pages.ui.format import code_span, plain
 from pages.ui.frame import shell
 from pages.ui.widgets import drop_stale, persisted
@@ -74,7 +73,6 @@ def _environment(trainer: Trainer | None) -> None:
             "that starts one on another host, where this workspace has the same path."
         )
         shell(["trainer", "--add", "gpu", "ssh gpu-host /opt/specforge/bin/python"])
-    jobpanel.watch(lambda: jobpanel.unfinished("trainer")[:1], "trainer")
 
 
 def _choose_trainer(known: Mapping[str, tuple[str, ...]]) -> None:

@@ -147,7 +147,14 @@ def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
         help="scratch: random, as in the paper. target: the target's rows of the kept tokens.",
     )
     argv += ["--start", start] if start != usual.start else []
+    compact = st.toggle(
+        "Less memory for the target's logits",
+        **persisted("train_compact"),
+        help="SpecForge's compact_teacher: less memory, in exchange for time.",
+    )
+    argv += ["--compact-teacher"] if compact else []
     return TrainingPlan(
+        compact_teacher=bool(compact),
         epochs=epochs,
         max_steps=steps,
         batch_size=batch,

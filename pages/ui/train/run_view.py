@@ -8,12 +8,14 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui import jobpanel
-from pages.ui.format import code_span
+from pages.ui.fields import told
+from pages.ui.format import code_span, plain
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
 from pages.ui.train import cost_view, curves_view, results_view, stages_view
 from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.runs import (
+    FAILED,
     RUNNING,
     TrainingRun,
     being_trained,
@@ -24,7 +26,7 @@ from vocabtrim_core.drafts.runs import (
 )
 from vocabtrim_core.drafts.target import DEMO
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.figures import training as figures
+from vocabtrim_core.figures.courses import course
 from vocabtrim_core.jobs.job import Job
 
 POLL_SECONDS = 1.5
@@ -40,6 +42,32 @@ def names() -> list[str]:
     )
     known = [run.name for run in list_runs()]
     return list(dict.fromkeys([*(name for name in started if name and name not in known), *known]))
+
+
+def failure() -> tuple[str, str] | None:
+    """The newest training, where it failed and nothing works on it: its name, and why."""
+    trainings = (job for job in jobpanel.of_verb("train") if "--check" not in job.argv)
+    if job := next(trainings, None):
+        name = cost_view.value_of(job.argv, "--name")
+        bad = job.state in ("failed", "lost") and not _works(name)
+        return (name, jobpanel.reason_of(job)) if bad else None
+    run = next(iter(list_runs()), None)
+    failed = next((s for s in run.stages if s.state == FAILED), None) if run else None
+    return (run.name, failed.message) if run and failed and not _works(run.name) else None
+
+
+def failure_note() -> None:
+    """What became of the newest training, where it failed, with the way to it."""
+    if not (failed := failure()):
+        return
+    name, why = failed
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f":red[:material/error:] **{plain(name)}** failed. {told(why)}")
+        st.button("See the run", key="see_failed", on_click=_show, args=(name,))
+
+
+def _show(name: str) -> None:
+    session.train_view, session.train_run = "Runs", name
 
 
 def panel() -> list[str]:
@@ -93,13 +121,15 @@ def _draw(name: str) -> None:
         )
     stages_view.stages_card(name, run, job, stages)
     if job and job.state != "done":
-        jobpanel.card(job)
-    elif run and not run.finished and job is None and not being_trained(name):
-        _go_on(run)
+        jobpanel.card(job, place="run")
+    else:
+        stages_view.failures(stages)
+        if run and not run.finished and job is None and not being_trained(name):
+            _go_on(run)
     if run and run.drafts:
         results_view.table(run)
-        courses = [figures.course(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
-        if any(course.loss for course in courses):
+        courses = [course(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
+        if any(line.loss for line in courses):
             curves_view.curves(courses)
         results_view.drafts(run)
     _log(name, run, job)

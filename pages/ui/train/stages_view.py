@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pages.ui.fields import told
 from pages.ui.format import plain
 from pages.ui.train import cost_view
 from pages.ui.train.target_form import TOY_WORDS, loaded, toy_losses
@@ -67,11 +68,23 @@ def stages_card(
         if not stages:
             lines.append(_line("Then for every size", [Stage(name) for name in PER_SIZE]))
         st.markdown("  \n".join(lines))
-        messages = [stage.message for stage in shared if stage.message]
+        messages = [s.message for s in shared if s.message and s.state != FAILED]
         if messages:
             st.caption(plain("; ".join(messages)))
         if (demo_folder() / TOY).is_file() and shared and shared[0].name == "toy":
             st.caption(toy_losses(loaded(DEMO).toy))
+
+
+def failures(stages: tuple[Stage, ...]) -> None:
+    """What failed, and why, in the words that the run recorded.
+
+    Args:
+        stages: what the run recorded.
+    """
+    for stage in stages:
+        if stage.state == FAILED:
+            of = f", k = {stage.k:,}" if stage.k else ""
+            st.error(f"{TITLES[stage.name]}{of}: {told(stage.message)}", icon=":material/error:")
 
 
 def _planned(job: Job | None) -> list[Stage]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vocabtrim_core.drafts.checkpoint import open_checkpoint
+from vocabtrim_core.drafts.draft_specs import draft_folder
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
@@ -65,6 +66,7 @@ class TorchLoop:
         # Answers by request and configuration, in the order of use.
         self._answers: dict[tuple[Generation, tuple[int, ...]], dict[str, tuple[int, ...]]] = {}
         self._in_use = ""
+        self.answered = 0  # prompts of the `answer` going on
         self._model: TorchTarget | None = None
         self._decoder: Decoder | None = None
         self._tokenizer: Tokenizer | None = None
@@ -171,7 +173,8 @@ class TorchLoop:
         longest = max((len(ids) for ids in encoded), default=0)
         self.reserve(longest + generation.max_new_tokens)
         began = time.perf_counter()
-        answers = []
+        answers: list[Answer] = []
+        self.answered = 0
         for ids in encoded:
             check()
             decoded = self.decode(ids, generation, check)
@@ -184,6 +187,7 @@ class TorchLoop:
                     decoded.accepted,
                 )
             )
+            self.answered = len(answers)
         return answers, time.perf_counter() - began
 
     def reserve(self, tokens: int) -> None:
@@ -289,37 +293,6 @@ def _check(configuration: Configuration, concurrency: int) -> None:
         raise InputError(f"{c.label!r} has a draft or steps, but no k to draft from.")
     if c.k is not None and (not c.draft or c.steps < 1):
         raise InputError(f"{c.label!r} has a k, so it needs a draft folder and 1 step at least.")
-
-
-def draft_folder(spec: str) -> Path:
-    """The folder of a draft.
-
-    Args:
-        spec: The folder, the folder above its "draft" folder, or RUN/K for a training run of this
-            workspace.
-
-    Returns:
-        The folder that holds its config.json.
-
-    Raises:
-        InputError: There is no such draft.
-    """
-    from vocabtrim_core.drafts.runs import read_run
-    from vocabtrim_core.model_config import CONFIG
-
-    path = Path(spec).expanduser()
-    for folder in (path, path / "draft"):
-        if (folder / CONFIG).is_file():
-            return folder
-    name, _, k = spec.partition("/")
-    if k.isdecimal():
-        for draft in read_run(name).drafts:
-            if draft.k == int(k) and draft.draft is not None:
-                return draft.draft
-    raise InputError(
-        f"There is no draft at {spec}; give a draft directory (config.json and weights), or RUN/K "
-        "for one that was trained in this workspace."
-    )
 
 
 def _memory(device: str) -> str:
