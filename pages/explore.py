@@ -37,7 +37,7 @@ def explore(stored) -> None:
     left, right = st.columns([3, 1], gap="medium")
     with right:
         settings = controls(curve.vocab_size)
-        state.remember(settings)
+        actions.remember(settings)
         buttons_place = st.container(gap="xsmall")
     tradeoff = choice = None
     with left, plain_errors():

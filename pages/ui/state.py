@@ -1,4 +1,4 @@
-"""What the user looks at: a counted set, the settings of the trade-off, undo and pins.
+"""What the user looks at: a counted set and the settings of the trade-off.
 
 The settings live in widgets bound to the URL, so a link reproduces the view; their value is kept in
 the session for the pages that do not show the widgets.
@@ -27,9 +27,6 @@ from vocabtrim_core.selection_spec.draft_kind import (
 )
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.tradeoff import TradeOff
-
-UNDO_STEPS = 20
-
 
 # --- counted sets -------------------------------------------------------------------------------
 
@@ -229,28 +226,3 @@ def clip(name: str, vocab_size: int) -> None:
     """
     if (value_of(name) or 0) > vocab_size:
         set_values({name: vocab_size})
-
-
-# --- undo ---------------------------------------------------------------------------------------
-
-
-def remember(settings: Settings) -> None:
-    """Note the settings as the latest step; the last 20 are kept.
-
-    Args:
-        settings: the settings of the trade-off.
-    """
-    if session.history[-1:] != (settings,):
-        session.history = (*session.history, settings)[-UNDO_STEPS - 1 :]
-
-
-def undo() -> None:
-    """Go one step back."""
-    if can_undo():
-        session.history = session.history[:-1]
-        apply(session.history[-1])
-
-
-def can_undo() -> bool:
-    """Whether there is a step to go back to."""
-    return len(session.history) > 1

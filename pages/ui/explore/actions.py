@@ -16,6 +16,8 @@ from vocabtrim_core.fields.kinds import share_of
 from vocabtrim_core.selection_spec.settings import Settings
 from vocabtrim_core.tradeoff import Choice, TradeOff
 
+UNDO_STEPS = 20
+
 
 def decision_card(stored: StoredCounts, settings: Settings, tradeoff: TradeOff) -> None:
     """The decision as on Forecast, with a button where it is another size than the one in view.
@@ -71,8 +73,8 @@ def buttons(stored: StoredCounts, settings: Settings, choice: Choice | None) -> 
             icon=":material/undo:",
             type="tertiary",
             shortcut="U",
-            on_click=state.undo,
-            disabled=not state.can_undo(),
+            on_click=_undo,
+            disabled=len(session.history) < 2,
         )
         st.button(
             "Reset",
@@ -83,6 +85,22 @@ def buttons(stored: StoredCounts, settings: Settings, choice: Choice | None) -> 
             args=(start,),
             disabled=settings == start,
         )
+
+
+def remember(settings: Settings) -> None:
+    """Note the settings as the latest step; the last 20 are kept for undo.
+
+    Args:
+        settings: the settings of the trade-off.
+    """
+    if session.history[-1:] != (settings,):
+        session.history = (*session.history, settings)[-UNDO_STEPS - 1 :]
+
+
+def _undo() -> None:
+    if len(session.history) > 1:
+        session.history = session.history[:-1]
+        state.apply(session.history[-1])
 
 
 def recover(settings: Settings, tradeoff: TradeOff | None) -> None:

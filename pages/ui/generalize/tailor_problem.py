@@ -35,8 +35,6 @@ def protected_sets(stored: StoredCounts, tokenizer: Tokenizer) -> dict[str, np.n
 
 
 OWN = "Your tokens"
-
-
 solved = cached(16)(solve)
 costs_of = cached(16)(constraint_costs)
 
