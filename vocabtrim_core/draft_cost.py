@@ -322,6 +322,8 @@ DEEPSEEK_V3 = {
     ),
 }
 
+SMOLLM2 = {"max_position_embeddings": 8192, "rope_theta": 1e5}
+
 # The draft's shapes are those of the draft config that SpecForge publishes for the target. Where
 # there is none they are the target's own, from its config.json, as SpecForge derives a draft.
 PRESETS: dict[str, DraftArchitecture] = dict(
@@ -343,6 +345,7 @@ PRESETS: dict[str, DraftArchitecture] = dict(
         _preset("gemma-3-12b", 48, 3840, 15360, 16, 8, 256, 262_208, **GEMMA3),
         _preset("gemma-3-27b", 62, 5376, 21504, 32, 16, 128, 262_208, **GEMMA3),
         _preset("llama-4-scout", 48, 5120, 32768, 40, 8, 128, 202_048, **LLAMA_4_SCOUT),
+        _preset("smollm2-135m", 30, 576, 1536, 9, 3, 64, 49_152, **SMOLLM2),
         _preset("deepseek-v3", 61, 7168, 40960, 56, 8, 128, 129_280, **DEEPSEEK_V3),
     )
 )

@@ -8,7 +8,7 @@ import pytest
 from vocabtrim_core.cli import COMMANDS
 from vocabtrim_core.drafts.completion_clients import Sampling
 from vocabtrim_core.drafts.demo_target import DemoShape
-from vocabtrim_core.drafts.plan import TOY_PLAN, Deployment, TrainingPlan
+from vocabtrim_core.drafts.plan import SMALL_PLAN, Deployment, TrainingPlan
 from vocabtrim_core.fields.leaf import At, from_argv, table, to_argv
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
@@ -18,7 +18,7 @@ from vocabtrim_core.serving.tuning import Space
 
 # command, what it cannot do without, values that differ from the default in every option
 VALUES = [
-    ("train", ["--target", "demo"], TOY_PLAN),
+    ("train", ["--target", "demo"], SMALL_PLAN),
     (
         "train",
         ["--target", "demo"],

@@ -255,7 +255,8 @@ def test_the_bundled_tokenizers_are_built_at_set_up(home, folder, probed):
         pytest.skip(f"the packages of {', '.join(missing)} are not installed")
     assert main(["tokenizers", "--build"]) == 0
     built = {path.name: path.stat().st_mtime_ns for path in (home / "tokenizers").iterdir()}
-    assert len(built) == len(probed) == len(PRESETS)
+    templates = [name for name in built if name.endswith(".jinja")]  # one that is in its file
+    assert len(built) - len(templates) == len(probed) == len(PRESETS)
     for name in PRESETS:
         resolving._resolve.cache_clear()
         resolving.resolve_template(load_tokenizer(name))

@@ -13,7 +13,7 @@ from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.demo_target import DemoShape, build
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
-from vocabtrim_core.drafts.plan import TOY_MAX_TOKENS
+from vocabtrim_core.drafts.plan import SMALL_MAX_TOKENS
 from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.templates.resolve import resolve_template
 from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
@@ -90,5 +90,5 @@ def toy_recipe(toy: SimpleNamespace) -> CountConfig:
 @pytest.fixture(scope="session")
 def toy_features(toy_target: Target, toy_corpus: Corpus, toy_recipe: CountConfig) -> FeatureSet:
     return capture(
-        toy_target, toy_corpus, toy_recipe, held_out=0.2, device="cpu", max_tokens=TOY_MAX_TOKENS
+        toy_target, toy_corpus, toy_recipe, held_out=0.2, device="cpu", max_tokens=SMALL_MAX_TOKENS
     )

@@ -14,7 +14,7 @@ from helpers.lazy import Lazy
 from helpers.model_folders import write_model
 from helpers.tokenizer_makers import byte_level, write_folder
 from vocabtrim_core import workspace
-from vocabtrim_core.drafts.plan import TOY_PLAN
+from vocabtrim_core.drafts.plan import SMALL_PLAN
 from vocabtrim_core.drafts.runs import DONE, PENDING, RUNNING, Stage
 from vocabtrim_core.drafts.training_env import FOUND, Trainer, trainer_command
 from vocabtrim_core.jobs.progress import Status
@@ -128,7 +128,7 @@ def write_run(
             "toy": {"label": LABEL} if toy else {},
         },
         "recipe": {},
-        "plan": asdict(TOY_PLAN),
+        "plan": asdict(SMALL_PLAN),
         "deployment": {"device": "cpu"},
         "trainer": {"flops_per_second": 0},
         "command": command,

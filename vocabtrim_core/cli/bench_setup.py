@@ -74,7 +74,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     folders, missing = draft_folders(arguments.draft), []
     room: int | None
     if engine == TORCH:
-        attached, room = _loop(arguments)
+        attached, room = _loop(arguments, progress)
     else:
         attached, room = _launcher(arguments, progress), arguments.context
     if arguments.k:
@@ -89,11 +89,11 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     return Setup(attached, compared, missing, room)
 
 
-def _loop(arguments: argparse.Namespace) -> tuple[TorchLoop, int]:
+def _loop(arguments: argparse.Namespace, progress: Progress) -> tuple[TorchLoop, int]:
     from vocabtrim_core.drafts.target import load_target
     from vocabtrim_core.serving.torch_loop import TorchLoop
 
-    target = load_target(arguments.target)
+    target = load_target(arguments.target, progress)
     loop = TorchLoop(target, device=arguments.device, dtype=arguments.dtype)
     return loop, target.architecture.max_position_embeddings
 
@@ -156,13 +156,13 @@ def _missing(servers: SglangServers) -> list[str]:
 
 def _folder(target: str) -> tuple[str, bool]:
     """Return where the target is and whether it is a toy; a hub id is returned as it is."""
-    from vocabtrim_core import workspace
-    from vocabtrim_core.drafts.target import DEMO, TOY
+    from vocabtrim_core.drafts.bundled_target import is_bundled
+    from vocabtrim_core.drafts.target import DEMO, TOY, target_folder
 
-    path = workspace.folder("targets") / DEMO if target == DEMO else Path(target).expanduser()
+    path = Path(target).expanduser()
+    if is_bundled(target) or target == DEMO:
+        path = target_folder(target)
     if not path.is_dir():
-        if target == DEMO:
-            raise InputError("There is no demo target in this workspace yet; run `demo-target`.")
         return target, False
     return str(path.resolve()), (path / TOY).is_file()
 
@@ -223,11 +223,14 @@ def prompts(arguments: argparse.Namespace, setup: Setup, progress: Progress) -> 
         InputError: No prompts are named.
     """
     from vocabtrim_core.corpora import demo
+    from vocabtrim_core.drafts.bundled_target import is_bundled
     from vocabtrim_core.drafts.target import DEMO
     from vocabtrim_core.serving.prompts.prompt_set import load_prompts
     from vocabtrim_core.templates.resolve import resolve_template
 
-    names = arguments.prompts or ([demo.NAMES[0]] if arguments.target == DEMO else [])
+    names = arguments.prompts or (
+        [demo.NAMES[0]] if arguments.target == DEMO or is_bundled(arguments.target or "") else []
+    )
     if not names:
         raise InputError("Name what is asked with --prompts: a benchmark, or files.")
     tokenizer = _tokenizer(arguments, setup.tokenizer)

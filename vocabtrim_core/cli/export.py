@@ -58,6 +58,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve, coverage_on
     from vocabtrim_core.drafts.draft_specs import existing_or_trained
+    from vocabtrim_core.drafts.target import target_path
     from vocabtrim_core.exports import ExportContext, export
 
     check_shares(arguments, "alpha", "min_coverage")
@@ -71,7 +72,7 @@ def _export(arguments: argparse.Namespace, progress: Progress) -> Result:
         **chosen,
         command=_command(arguments),
         draft=arguments.draft_folder,
-        target=arguments.target,
+        target=target_path(arguments.target, progress),
         progress=progress,
     )
     manifest = export(vocabulary, arguments.formats, arguments.out, context)

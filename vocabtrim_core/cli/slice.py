@@ -53,6 +53,7 @@ def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
     from vocabtrim_core.drafts.draft_specs import existing_or_trained
     from vocabtrim_core.drafts.slicing import slice_draft
+    from vocabtrim_core.drafts.target import target_path
     from vocabtrim_core.vocabulary_file import vocabulary_in
 
     arguments.draft = existing_or_trained(arguments.draft)
@@ -63,7 +64,7 @@ def _slice(arguments: argparse.Namespace, progress: Progress) -> Result:
         arguments.draft,
         vocabulary,
         arguments.out,
-        target=arguments.target,
+        target=target_path(arguments.target, progress),
         drop_missing=arguments.drop_missing,
         progress=progress,
         command=_command(arguments),

@@ -1,4 +1,4 @@
-"""Commands about the target itself: demo-target, regenerate."""
+"""Commands about the target itself: bundled-target, demo-target, regenerate."""
 
 from __future__ import annotations
 
@@ -20,6 +20,16 @@ from vocabtrim_core.fields.leaf import At, add_options, from_argv
 if TYPE_CHECKING:
     from vocabtrim_core.drafts.completion_clients import Answerer, Sampling
     from vocabtrim_core.jobs.progress import Progress
+
+
+# --- bundled-target -----------------------------------------------------------------------------
+
+
+def _bundled(arguments: argparse.Namespace, progress: Progress) -> Result:
+    from vocabtrim_core.drafts.bundled_target import ensure
+
+    target = ensure(progress)
+    return {**asdict(target), "folder": str(target.folder)}
 
 
 # --- demo-target --------------------------------------------------------------------------------
@@ -138,7 +148,7 @@ def _regenerate(arguments: argparse.Namespace, progress: Progress) -> Result:
         raise InputError(f"concurrency must be at least 1, but it is {arguments.concurrency}.")
     if arguments.out.suffix != ".jsonl":
         raise InputError(f"{arguments.out} must end in .jsonl, the format it is written in.")
-    target, recipe = target_and_recipe(arguments, limit=False)
+    target, recipe = target_and_recipe(arguments, progress, limit=False)
     sampling = Sampling(**from_argv(Sampling, arguments, At()))
     answerer_ = answerer(
         arguments.by,
@@ -176,6 +186,14 @@ def _regenerate_text(result: Result) -> str:
 
 
 COMMANDS = (
+    Command(
+        "bundled-target",
+        "write SmolLM2-135M-Instruct as a model folder of the workspace, once; needs no download",
+        _bundled,
+        lambda parser: None,
+        lambda r: facts(r, "title", "licence", "source", "folder", "seconds"),
+        "bundled-target",
+    ),
     Command(
         "demo-target",
         "train a toy target on the demo conversations, to try the whole loop without downloads",

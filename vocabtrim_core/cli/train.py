@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
-    target, recipe = target_and_recipe(arguments)
+    target, recipe = target_and_recipe(arguments, progress)
     features = capture(
         target,
         conversations(arguments, progress),
@@ -77,7 +77,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
 
     if not arguments.check:
         _make_demo_target(arguments, progress)
-    target, recipe = target_and_recipe(arguments)
+    target, recipe = target_and_recipe(arguments, progress)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
     regenerate, regenerated_by = _regeneration(arguments, target, recipe)
@@ -237,7 +237,7 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.training_env import probe, settings_for, trainer_command
 
     drafts = draft_folders(arguments.drafts)
-    target, features = load_target(arguments.target), load_features(arguments.features)
+    target, features = load_target(arguments.target, progress), load_features(arguments.features)
     if features.target_sha256 != target.fingerprint:
         raise InputError(
             f"The features {features.key} were captured from {features.target}, which is not the "

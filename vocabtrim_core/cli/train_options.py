@@ -30,17 +30,18 @@ def data_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of the command.
     """
+    from vocabtrim_core.drafts.bundled_target import NAME, TITLE
+
     shared(
         parser,
         "--target",
         required=True,
-        help="folder or hub id of the target, or demo for the toy target of `demo-target`, which "
-        "`train` makes first where there is none",
+        help=f"folder or hub id of the target, or {NAME} for {TITLE}, which needs no download",
     )
     shared(
         parser,
         "--data",
-        help="conversations: files, folders or patterns (with --target demo: the demo's)",
+        help=f"conversations: files, folders or patterns (with --target {NAME}: the demo's)",
     )
     shared(parser, "--limit")
     shared(parser, "--tokenizer", help="tokenizer, where it is not beside the target's weights")
@@ -54,14 +55,15 @@ def capture_arguments(parser: argparse.ArgumentParser) -> None:
         parser: The parser of the command.
     """
     from vocabtrim_core.counting.config import CountConfig
-    from vocabtrim_core.drafts.plan import MAX_LENGTH, TOY_MAX_LENGTH, TOY_MAX_TOKENS
+    from vocabtrim_core.drafts.bundled_target import TITLE
+    from vocabtrim_core.drafts.plan import MAX_LENGTH, SMALL_MAX_LENGTH, SMALL_MAX_TOKENS
     from vocabtrim_core.drafts.request import TrainingRequest
 
     data_arguments(parser)
     group = parser.add_argument_group(
         "features",
         f"Without --max-length, {MAX_LENGTH:,} tokens of a conversation are used;\n"
-        f"for the toy target {TOY_MAX_LENGTH:,}, and about {TOY_MAX_TOKENS:,} in all.",
+        f"for {TITLE} {SMALL_MAX_LENGTH:,}, and about {SMALL_MAX_TOKENS:,} in all.",
     )
     add_options(group, CountConfig, "max_length", omit_defaults=True)
     add_options(group, TrainingRequest, "max_tokens", "held_out")
@@ -69,31 +71,32 @@ def capture_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def target_and_recipe(
-    arguments: argparse.Namespace, *, limit: bool = True
+    arguments: argparse.Namespace, progress: Progress, *, limit: bool = True
 ) -> tuple[Target, CountConfig]:
     """Load the target with its tokenizer and chat template.
 
     Args:
         arguments: The parsed command line.
+        progress: Takes reports where the bundled target is converted first.
         limit: Cut conversations at --max-length, or at the default of that target.
 
     Returns:
         (target, how its conversations become ids).
     """
     from vocabtrim_core.counting.config import CountConfig
-    from vocabtrim_core.drafts.plan import MAX_LENGTH, TOY_MAX_LENGTH
+    from vocabtrim_core.drafts.plan import MAX_LENGTH, SMALL_MAX_LENGTH
     from vocabtrim_core.drafts.target import load_target
     from vocabtrim_core.templates.resolve import resolve_template
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
-    target = load_target(arguments.target)
+    target = load_target(arguments.target, progress)
     tokenizer = load_tokenizer(
         arguments.tokenizer or target.folder, config=target.folder / "config.json"
     )
     template = resolve_template(tokenizer, arguments.template)
     if not limit:
         return target, CountConfig(tokenizer, template)
-    length = arguments.max_length or (TOY_MAX_LENGTH if target.toy else MAX_LENGTH)
+    length = arguments.max_length or (SMALL_MAX_LENGTH if target.bundled else MAX_LENGTH)
     return target, CountConfig(tokenizer, template, max_length=length)
 
 
@@ -107,9 +110,9 @@ def max_tokens(arguments: argparse.Namespace, target: Target) -> int | None:
     Returns:
         Tokens, None for all.
     """
-    from vocabtrim_core.drafts.plan import TOY_MAX_TOKENS
+    from vocabtrim_core.drafts.plan import SMALL_MAX_TOKENS
 
-    return arguments.max_tokens or (TOY_MAX_TOKENS if target.toy else None)
+    return arguments.max_tokens or (SMALL_MAX_TOKENS if (target.bundled or target.toy) else None)
 
 
 def conversations(arguments: argparse.Namespace, progress: Progress) -> Corpus:
@@ -126,12 +129,13 @@ def conversations(arguments: argparse.Namespace, progress: Progress) -> Corpus:
         InputError: There is no --data for a target of one's own.
     """
     from vocabtrim_core.corpora import open_corpus
+    from vocabtrim_core.drafts.bundled_target import is_bundled
     from vocabtrim_core.drafts.demo_target import demo_corpus
     from vocabtrim_core.drafts.target import DEMO
 
     if arguments.data:
         return open_corpus(arguments.data, limit=arguments.limit)
-    if arguments.target != DEMO:
+    if arguments.target != DEMO and not is_bundled(arguments.target):
         raise InputError("Give the conversations to train on with --data PATH.")
     return demo_corpus(progress, limit=arguments.limit)
 
@@ -162,8 +166,9 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of the command.
     """
+    from vocabtrim_core.drafts.bundled_target import TITLE
     from vocabtrim_core.drafts.completion_clients import Sampling
-    from vocabtrim_core.drafts.plan import TOY_PLAN, Deployment, TrainingPlan
+    from vocabtrim_core.drafts.plan import SMALL_PLAN, Deployment, TrainingPlan
     from vocabtrim_core.drafts.request import TrainingRequest
 
     capture_arguments(parser)
@@ -193,7 +198,7 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group(
         "training",
-        f"Defaults for the toy target:\n{textwrap.fill(shlex.join(to_argv(TOY_PLAN)), 90)}",
+        f"Defaults for {TITLE}:\n{textwrap.fill(shlex.join(to_argv(SMALL_PLAN)), 90)}",
     )
     add_options(group, TrainingRequest, "name")
     add_options(group, TrainingPlan, omit_defaults=True)
@@ -265,9 +270,9 @@ def plan(arguments: argparse.Namespace, target: Target) -> TrainingPlan:
     Returns:
         The plan.
     """
-    from vocabtrim_core.drafts.plan import TOY_PLAN, TrainingPlan
+    from vocabtrim_core.drafts.plan import SMALL_PLAN, TrainingPlan
 
-    defaults = TOY_PLAN if target.toy else TrainingPlan()
+    defaults = SMALL_PLAN if (target.bundled or target.toy) else TrainingPlan()
     return replace(defaults, **from_argv(TrainingPlan, arguments, At()))
 
 

@@ -97,12 +97,13 @@ class TrainingPlan:
         return min(per_epoch * self.epochs, self.max_steps or per_epoch * self.epochs)
 
 
-# Enough training for a toy target's drafts, in about two minutes on two cores.
-TOY_PLAN = TrainingPlan(
-    max_steps=160, batch_size=2, learning_rate=3e-3, ttt_length=3, start="target", evaluations=5
+# Enough training for drafts of a small target, in some minutes on two cores; it is the default of
+# the bundled target (`drafts.bundled_target`).
+SMALL_PLAN = TrainingPlan(
+    max_steps=250, batch_size=4, learning_rate=1e-3, ttt_length=3, start="target", evaluations=5
 )
-MAX_LENGTH, TOY_MAX_LENGTH = 2048, 384  # tokens of a conversation
-TOY_MAX_TOKENS = 60_000  # tokens captured
+MAX_LENGTH, SMALL_MAX_LENGTH = 2048, 192  # tokens of a conversation
+SMALL_MAX_TOKENS = 16_000  # tokens captured
 
 
 @dataclass(frozen=True, slots=True)

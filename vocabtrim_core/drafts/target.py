@@ -5,25 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vocabtrim_core import workspace
 from vocabtrim_core.draft_config import architecture_from_config
-from vocabtrim_core.draft_cost import DraftArchitecture
+from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
+from vocabtrim_core.drafts import bundled_target
 from vocabtrim_core.drafts.aux_layers import default, with_layers
 from vocabtrim_core.drafts.checkpoint import Checkpoint, open_checkpoint
 from vocabtrim_core.drafts.lm_head import EMBEDDING, HEAD
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
+from vocabtrim_core.tokenizers.files import licence
 from vocabtrim_core.workspace.files import write_atomic
 
 TOY = "toy.json"  # beside the weights of a target that only demonstrates the mechanism
 DEMO = "demo"  # name of the workspace's own toy target in commands
 INDEX_SUFFIX = ".index.json"
 EDGE = 2**20  # bytes of either end of a weight file that go into the fingerprint
+Progress = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +43,8 @@ class Target:
         embedding_key: Name of the embedding's tensor.
         special_ids: bos_token_id, eos_token_id and pad_token_id, as far as known.
         toy: The record that `demo-target` wrote, {} for a real model.
+        licence: The licence that its folder names.
+        bundled: Whether it is the bundled target.
         fingerprint: Hex sha256 of its config and of parts of its weights.
     """
 
@@ -53,6 +58,8 @@ class Target:
     special_ids: Mapping[str, int]
     toy: Mapping[str, Any]
     fingerprint: str
+    licence: str
+    bundled: bool
 
     @property
     def hidden_size(self) -> int:
@@ -84,11 +91,68 @@ def demo_folder() -> Path:
     return workspace.folder("targets") / DEMO
 
 
-def load_target(spec: str | Path) -> Target:
+def target_folder(spec: str | Path, progress: Progress = lambda *_, **__: None) -> Path:
+    """Return the folder of a target: the bundled one is converted first, others are downloaded.
+
+    Args:
+        spec: A model folder, the name of the bundled target (smollm2), or a hub id.
+        progress: Called as progress(done, total, message) during a conversion.
+
+    Returns:
+        The folder, which exists.
+
+    Raises:
+        InputError: There is no such folder, or the model cannot be converted or downloaded.
+    """
+    if bundled_target.is_bundled(spec):
+        return bundled_target.ensure(progress).folder
+    if str(spec) == DEMO:
+        if not (demo_folder() / CONFIG).is_file():
+            raise InputError("There is no demo target in this workspace yet; run `demo-target`.")
+        return demo_folder()
+    folder = Path(spec).expanduser()
+    return folder if folder.is_dir() else _from_hub(str(spec))
+
+
+def target_path(spec: Path | None, progress: Progress) -> Path | None:
+    """Return the folder of a target that is given by path or as the bundled one.
+
+    Args:
+        spec: A path, the name of the bundled target, or None.
+        progress: As for `target_folder`.
+
+    Returns:
+        The folder, which need not exist where it is a path; None for None.
+
+    Raises:
+        InputError: The bundled target cannot be converted.
+    """
+    return spec and (target_folder(spec, progress) if bundled_target.is_bundled(spec) else spec)
+
+
+def target_architecture(spec: str | Path) -> DraftArchitecture:
+    """Return the shapes of a draft for a target, without converting the bundled one.
+
+    Args:
+        spec: As for `load_target`.
+
+    Returns:
+        The shapes.
+
+    Raises:
+        InputError: As for `load_target`.
+    """
+    if bundled_target.is_bundled(spec):
+        return PRESETS[bundled_target.ARCHITECTURE]
+    return load_target(spec).architecture
+
+
+def load_target(spec: str | Path, progress: Progress = lambda *_, **__: None) -> Target:
     """Open and check a target.
 
     Args:
-        spec: A model folder, "demo" for the workspace's toy target, or a hub id.
+        spec: A model folder, the name of the bundled target (smollm2), or a hub id.
+        progress: Called as progress(done, total, message) where the bundled one is converted first.
 
     Returns:
         The target; its weights are not read.
@@ -97,14 +161,7 @@ def load_target(spec: str | Path) -> Target:
         InputError: Config, weights or head are missing, it has fewer than four decoder layers, or
             the hub model cannot be downloaded.
     """
-    if str(spec) == DEMO:
-        folder = demo_folder()
-        if not (folder / CONFIG).is_file():
-            raise InputError("There is no demo target in this workspace yet; run `demo-target`.")
-    else:
-        folder = Path(spec).expanduser()
-        if not folder.is_dir():
-            folder = _from_hub(str(spec))
+    folder = target_folder(spec, progress)
     checkpoint = open_checkpoint(folder)
     layers = checkpoint.size("num_hidden_layers")
     if layers is None or layers < 4:
@@ -126,6 +183,8 @@ def load_target(spec: str | Path) -> Target:
         special_ids=_special_ids(checkpoint),
         toy=json.loads(toy.read_text("utf-8")) if toy.is_file() else {},
         fingerprint=_fingerprint(checkpoint),
+        licence=licence(folder),
+        bundled=folder.resolve() == bundled_target.folder().resolve(),
     )
 
 
@@ -186,7 +245,7 @@ def _from_hub(name: str) -> Path:
     if name.count("/") != 1 or name.startswith((".", "/")):
         raise InputError(
             f"There is no model folder at {name}; give a folder, a hub id such as "
-            f"meta-llama/Llama-3.2-1B-Instruct, or {DEMO}."
+            f"meta-llama/Llama-3.2-1B-Instruct, or {bundled_target.NAME}."
         )
     try:
         return Path(snapshot_download(name, allow_patterns=allowed))

