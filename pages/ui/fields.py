@@ -69,7 +69,7 @@ SHELL_ONLY = {
 FLAG = re.compile(r"(`[^`]*`)|(--[a-z][a-z-]*)( (?=[\w.]+=))?")
 
 
-def told(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
+def with_labels(sentence: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
     """A sentence of the library as a page shows it, in Markdown: flags by their fields' labels.
 
     What stands between backticks is a command to type and stays as it is.

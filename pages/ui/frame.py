@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui import demo, state
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain, what_counts
 from pages.ui.session import session
 from pages.ui.widgets import persisted
@@ -38,7 +38,7 @@ def plain_errors() -> Iterator[None]:
         sentence = str(error) if isinstance(error, InputError) else missing_package(error)
         if sentence is None:
             raise
-        st.error(told(sentence), icon=":material/error:")
+        st.error(with_labels(sentence), icon=":material/error:")
 
 
 def heading(title: str, lead: str) -> DeltaGenerator:

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import plain
 from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
@@ -173,7 +173,7 @@ def _ended(job: Job) -> None:
     took = f" in {duration(job.elapsed)}" if job.state == "done" else ""
     st.markdown(f"{ENDED[job.state]} **{plain(job.title)}** · {job.state}{took}")
     if reason and job.state != "done":
-        st.caption(told(reason))
+        st.caption(with_labels(reason))
 
 
 def _actions(job: Job, place: str) -> None:
@@ -209,7 +209,7 @@ def begin(argv: Sequence[str], title: str, resources: Sequence[str] = ()) -> Non
     try:
         jobs.start(argv, title, resources=resources)
     except InputError as error:
-        st.toast(told(str(error)), icon=":material/error:")
+        st.toast(with_labels(str(error)), icon=":material/error:")
 
 
 def start_button(
@@ -238,4 +238,4 @@ def _try(action: Callable[[str], object], job_id: str) -> None:
     try:
         action(job_id)
     except InputError as error:
-        st.toast(told(str(error)), icon=":material/error:")
+        st.toast(with_labels(str(error)), icon=":material/error:")

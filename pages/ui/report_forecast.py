@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.forecasts import acceptance_of
 from pages.ui.format import ESTIMATED, plain
 from pages.ui.session import session
@@ -191,7 +191,7 @@ def choose(k: int, vocab_size: int) -> None:
     try:
         by_key = {measured.key: measured for measured in measurements(vocab_size)}
     except InputError as error:
-        st.caption(f"No measurements: {told(str(error))}")
+        st.caption(f"No measurements: {with_labels(str(error))}")
         return
     if not by_key:
         return

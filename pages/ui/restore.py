@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 from pages.ui import eval_sets, mix_state, report_forecast, state, vocabularies
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import plain
 from pages.ui.own_vocabulary import OwnVocabulary
 from pages.ui.report_state import PARAMETER, SHORT
@@ -157,4 +157,4 @@ def opener() -> None:
     if kind == "success":
         st.success(plain(message), icon=":material/check_circle:")
     elif kind:
-        st.error(told(message), icon=":material/error:")
+        st.error(with_labels(message), icon=":material/error:")

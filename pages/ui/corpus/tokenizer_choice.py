@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui import state, tokens
 from pages.ui.corpus.marked_text import marked_text
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import counted, plain
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
@@ -135,7 +135,7 @@ def _about(tokenizer: Tokenizer) -> None:
         f"- Fingerprint: `{tokenizer.fingerprint[:16]}`"
     )
     for warning in tokenizer.warnings:
-        st.warning(told(warning), icon=":material/warning:")
+        st.warning(with_labels(warning), icon=":material/warning:")
 
 
 def try_it(tokenizer: Tokenizer) -> None:

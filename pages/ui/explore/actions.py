@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui import forecasts, pins, report_forecast, report_state, state
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.session import session
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
@@ -34,7 +34,7 @@ def decision_card(stored: StoredCounts, settings: Settings, tradeoff: TradeOff) 
         )
         decision = forecasts.decision_of(stored, tradeoff, acceptance, predicted, settings.k)
     except InputError as error:
-        st.caption(f"No forecast: {told(str(error))}")
+        st.caption(f"No forecast: {with_labels(str(error))}")
         return
     forecasts.card(decision, tradeoff.curve.vocab_size)
     if decision.recommended_k != decision.k:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import format
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.plots import draw, palette
 from pages.ui.session import session
 from vocabtrim_core import figures
@@ -92,6 +92,6 @@ def landscape(tradeoff: TradeOff) -> None:
         try:
             path = figures.alpha_path_info(tradeoff)
         except InputError as error:
-            st.warning(told(str(error)), icon=":material/warning:")
+            st.warning(with_labels(str(error)), icon=":material/warning:")
             return
         draw(figures.alpha_path_figure(path, palette()), "alpha_path", "Best size against alpha")

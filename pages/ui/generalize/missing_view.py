@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.ui import eval_sets, plots, vocabularies
 from pages.ui.caching import cached
-from pages.ui.format import ESTIMATED, MEASURED, megabytes, percent, plain, visible
+from pages.ui.format import ESTIMATED, MEASURED, megabytes, percent, plain, visible, with_sign
 from pages.ui.generalize.evaluation import Evaluation
 from pages.ui.session import session
 from pages.ui.tables import WHOLE, table
@@ -158,7 +158,7 @@ def _adding(evaluation: Evaluation, ids: list[int]) -> None:
             f"by {megabytes(added_bytes)}, the FLOPs saved per step go from "
             f"{percent(cost.before, 3)} to "
             f"{percent(cost.after, 3)} {ESTIMATED}, utility on {plain(names[0])} changes by "
-            f"{utility.after - utility.before:+.5f} at alpha {alpha:g}."
+            f"{with_sign(utility.after - utility.before, '.5f')} at alpha {alpha:g}."
         )
         gains = {
             "Set": names,

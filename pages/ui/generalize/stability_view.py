@@ -83,7 +83,8 @@ def _result(result: dict) -> None:
 
 
 def _unseen(stored: StoredCounts, result: dict) -> None:
-    share_unseen = unseen(stored).words(stored.counts.name)
+    # The badge says that it is estimated.
+    share_unseen = unseen(stored).words(stored.counts.name).replace(" (estimated).", ".")
     text = f"**Not seen yet.** {plain(share_unseen)} {ESTIMATED}"
     if "held_out" in result:
         value, low, high = (result["held_out"][name] for name in ("value", "low", "high"))

@@ -13,7 +13,7 @@ from pages.ui import eval_sets, state, vocabularies
 from pages.ui.caching import cached
 from pages.ui.charts.live_chart import packed
 from pages.ui.charts.size_chart import known_sizes, mix_chart, mix_payload, mix_store
-from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain
+from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, MEASURED, percent, plain, with_sign
 from pages.ui.frame import footer, plain_errors
 from pages.ui.generalize import tailor_form, tailor_problem
 from pages.ui.generalize.evaluation import Evaluation
@@ -189,7 +189,7 @@ def _tag(cost: ConstraintCost, *, on: bool) -> str:
     if not cost.k and not cost.moved:
         return "no cost: already included" if cost.tokens else "costs nothing"
     would = "" if on else "would be "
-    return f"{would}{cost.k:+,} tokens, utility {cost.utility:+.5f}"
+    return f"{would}{with_sign(cost.k, ',')} tokens, utility {with_sign(cost.utility, '.5f')}"
 
 
 def _worst(sets: list[StoredCounts], result: Result) -> None:

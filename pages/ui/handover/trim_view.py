@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui import jobpanel, report_state, vocabularies
 from pages.ui.engine_tabs import engine_tabs
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import ESTIMATED, MEASURED, megabytes, one_in, percent, plain
 from pages.ui.widgets import persisted
 from vocabtrim_core.counts_store import StoredCounts
@@ -162,7 +162,7 @@ def _expected(coverage: float) -> None:
     try:
         ((low, _, high),) = lengths_at([coverage], full, int(depth))
     except InputError as error:
-        st.warning(told(str(error)), icon=":material/warning:")
+        st.warning(with_labels(str(error)), icon=":material/warning:")
         return
     st.markdown(
         f"Expected acceptance length after the cut: **{low:.2f} to {high:.2f}** instead of "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamlit.components.v2 import component
 
-from pages.ui.format import PAPER, megabytes, one_in, percent
+from pages.ui.format import PAPER, megabytes, one_in, percent, with_sign
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.report.data import Elsewhere, Facts, Option
 from vocabtrim_core.report.phrasing import against
@@ -139,7 +139,7 @@ def _throughput(facts: Facts) -> list[dict[str, str]]:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.0f}".replace("-", "\N{MINUS SIGN}")
+    return with_sign(100 * share, ".0f")
 
 
 def _places(facts: Facts) -> dict[str, object] | None:
