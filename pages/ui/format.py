@@ -35,7 +35,7 @@ def plain(text: str) -> str:
 
 
 def with_sign(difference: float, form: str) -> str:
-    """A difference with its sign, such as +1,081 or −0.00232; form: of the number, such as .5f."""
+    """A difference with its sign, where minus is U+2212; form: of the number, such as .5f."""
     return format(difference, f"+{form}").replace("-", "\N{MINUS SIGN}")
 
 
