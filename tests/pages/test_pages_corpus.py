@@ -329,7 +329,7 @@ def test_a_count_that_failed_can_only_be_tried_again(monkeypatch):
     job = ended("failed", error="chats has no conversation to count")
     monkeypatch.setattr(jobs, "list_jobs", lambda: [job])
     app = opened("Path")
-    assert app.button(key=f"resume_{job.id}").label == "Try again"
+    assert app.button(key=f"resume_counts_{job.id}").label == "Try again"
     assert "chats has no conversation to count" in words(app)
 
 

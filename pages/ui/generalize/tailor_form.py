@@ -104,9 +104,10 @@ def wishes(
             "the Corpus page."
         )
     else:
-        columns = st.columns(4, gap="medium")
-        for i, entry in enumerate(SETS.values()):
-            with columns[i % 4].container(gap=None):
+        rows = range(0, len(SETS), 4)
+        cells = [cell for _ in rows for cell in st.columns(4, gap="medium")]
+        for cell, entry in zip(cells, SETS.values(), strict=False):
+            with cell.container(gap=None):
                 if st.toggle(entry.title, **persisted(protect_key(entry.name)), help=entry.why):
                     on.append(entry.name)
                 places[entry.name] = st.empty()
