@@ -13,8 +13,6 @@ from vocabtrim_core.cli import main
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.drafts import demo_target
 from vocabtrim_core.drafts import training_env as trainer_
-from vocabtrim_core.drafts.estimate import estimate
-from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import (
     DONE,
     FAILED,
@@ -329,38 +327,6 @@ def test_demo_target_command(call, toy_corpus, tmp_path) -> None:
     assert made["unigram_perplexity"] > 1
     assert Path(made["folder"], "model.safetensors").is_file()
     assert "minutes" in call("demo-target", "--minutes", 0)[1]["error"]
-
-
-def test_estimate_grows_with_k_and_says_what_is_needed(
-    toy_target, toy_corpus, toy_recipe, toy_features, found_trainer
-) -> None:
-    cost = estimate(
-        toy_target,
-        toy_corpus,
-        toy_recipe,
-        [700, 64],
-        TrainingPlan(epochs=2),
-        Deployment(),
-        found_trainer,
-        held_out=0.2,
-    )
-    tokens = toy_features.train_tokens + toy_features.eval_tokens
-    assert cost.tokens == pytest.approx(tokens, rel=0.02)
-    assert cost.feature_bytes == pytest.approx(toy_features.bytes, rel=0.06)
-    assert cost.steps == pytest.approx(2 * toy_features.train_samples, rel=0.15)
-    assert cost.train_seconds[700] > cost.train_seconds[64] > 0
-    assert cost.fits
-    some = estimate(
-        toy_target,
-        toy_corpus,
-        toy_recipe,
-        [64],
-        TrainingPlan(),
-        Deployment(),
-        found_trainer,
-        max_tokens=1000,
-    )
-    assert some.tokens == 1000
 
 
 def test_stages_are_told_and_finished_ones_stay(tmp_path) -> None:
