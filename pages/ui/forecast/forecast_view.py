@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pages.ui import eval_sets, forecasts, sizes, state
+from pages.ui import forecasts, sizes, state
 from pages.ui.charts.size_chart import known_sizes
 from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.format import ESTIMATED, percent, plain
@@ -30,7 +30,6 @@ class ForecastAnswer:
     predicted: Forecast
     decision: Decision
     k: int
-    sharp: bool  # whether the ceiling is exact
 
     @property
     def size(self) -> int:
@@ -57,20 +56,19 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
         k: size of the draft vocabulary, in tokens.
     """
     tradeoff = state.tradeoff_in_view(stored)
-    size, served = tradeoff.curve.vocab_size, assumed.served
+    size = tradeoff.curve.vocab_size
+    k = min(k, size) if k else state.settings(size).k
     basis, predicted = forecasts.forecast_of(
         stored,
-        served,
+        assumed.served,
         tradeoff,
         assumed.settings,
         assumed.cycles(tradeoff.architecture),
         _baseline(size),
+        k,
     )
-    k = min(k, size) if k else state.settings(size).k
     decision = forecasts.decision_of(stored, tradeoff, basis, predicted, k)
-    responses = eval_sets.responses_of(served)
-    sharp = responses is not None and responses.tokens > 0
-    return ForecastAnswer(tradeoff, basis, predicted, decision, decision.k, sharp)
+    return ForecastAnswer(tradeoff, basis, predicted, decision, decision.k)
 
 
 def _baseline(size: int) -> int:
