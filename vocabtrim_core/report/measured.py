@@ -89,6 +89,8 @@ def _numbers(row: Row) -> dict[str, object]:
     for title, latency in (("Latency", row.latency), ("First token", row.first_token)):
         for name in ("mean", "p50", "p95"):
             numbers[f"{title} {name}, ms"] = latency and 1e3 * getattr(latency, name)
+    if row.cpu_per_token is not None:
+        numbers["CPU per token, ms"] = 1e3 * row.cpu_per_token
     return {**numbers, "Runs": row.runs, "Failed": len(row.failed)}
 
 
@@ -117,6 +119,7 @@ RUN_COLUMNS = (
     "first_token_mean_s",
     "error",
     "started",
+    "cpu_s",
 )
 
 
@@ -146,6 +149,7 @@ def _runs(measurements: Sequence[Measurement]) -> Iterable[Sequence[object]]:
                 run.first_token.mean if run.first_token else None,
                 run.error,
                 run.started,
+                run.cpu_s,
             )
 
 
