@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+import streamlit as st
 from helpers import APP
 from helpers.lazy import Lazy
 from helpers.real_data import new_home
@@ -687,16 +688,9 @@ def test_the_paper_check_is_shown_with_what_it_rests_on(sets):
 def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path))
     save_counts(sets["chat"])
-    from pages.ui import eval_sets
-
-    eval_sets.responses_of.clear()
+    st.cache_resource.clear()
     app = opened("forecast", sets)
     assert "a bound from coverage" in words(app)
-    from pages.ui.generalize import evaluation
-
-    evaluation.interval.clear()
-    evaluation.held_out.clear()
-    evaluation.unseen.clear()
     app = opened("generalize", sets)
     assert "An interval needs the answers themselves" in words(app)
     row = app.dataframe[0].value.iloc[0]
@@ -704,7 +698,7 @@ def test_without_responses_the_ceiling_is_said_to_be_weaker(sets, tmp_path, monk
     assert f"{row['In sample']:.1f}% of the 60,000 tokens of chat :red-badge[in" in words(app)
     lower = np.count_nonzero(sets["chat"].counts == 1) / sets["chat"].tokens
     assert row["Unseen"] == pytest.approx(100 * lower)
-    eval_sets.responses_of.clear()
+    st.cache_resource.clear()
 
 
 def test_forecast_shows_what_an_opened_choice_assumes(sets):
