@@ -7,6 +7,7 @@ from pages.ui.frame import footer, heading, plain_errors, tabs
 from pages.ui.router import go_to, require_router
 from pages.ui.throughput import (
     details_view,
+    doctor_view,
     measure_form,
     measurement_choice,
     paper_view,
@@ -74,6 +75,7 @@ with heading(
         in_view = measurement_choice.choose()
 panels = {
     "Measure": lambda: measure(in_view),
+    "Is the draft used?": doctor_view.panel,
     "Latency probe": probe_view.panel,
     "Tune": tune_view.panel,
 }

@@ -22,11 +22,11 @@ HUB = "Rows of the hub can be looked at once they are downloaded."
 
 
 class Read(NamedTuple):
-    """A conversation that was read. remarks: what counts of it or is lost, in sentences."""
+    """A conversation that was read. notes: what counts of it or is lost, in sentences."""
 
     title: str
     reading: Reading
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
     messages: Messages | None
     tools: list | None
 
@@ -76,7 +76,7 @@ def panel(
         _report(checked, options["most_refused"])
 
     tabs({"Counted spans": spans, "Corpus check": check}, key="look")
-    own = [Read(FIRST, p.reading, p.said, p.messages, p.tools) for p in previews[:1]]
+    own = [Read(FIRST, p.reading, p.notes, p.messages, p.tools) for p in previews[:1]]
     return own + samples
 
 
@@ -90,13 +90,13 @@ def _conversations(previews: list[Preview]) -> None:
         )
         alt = f"Conversation of row {conversation.row} with its counted spans"
         marked(conversation.text, conversation.spans, f"preview_{i}", alt)
-        for sentence in conversation.said:
+        for sentence in conversation.notes:
             st.caption(plain(sentence))
 
 
 def _samples(samples: list[Read]) -> None:
     for i, sample in enumerate(samples):
-        st.caption(f"{sample.title}. {plain(' '.join(sample.remarks))}")
+        st.caption(f"{sample.title}. {plain(' '.join(sample.notes))}")
         alt = f"{sample.title}, counted spans"
         marked(sample.reading.text, sample.reading.spans, f"sample_{i}", alt)
 

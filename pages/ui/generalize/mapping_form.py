@@ -14,7 +14,7 @@ from pages.ui.widgets import choose_source, persisted
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.mappings.files import READERS
-from vocabtrim_core.mappings.importing import ImportedMapping, import_for
+from vocabtrim_core.mappings.imported import ImportedMapping, import_mapping_for
 from vocabtrim_core.workspace.uploads import write_together
 
 CAP_MB = 50
@@ -26,7 +26,7 @@ KINDS = (
 
 @cached(8, "Reading the mapping")
 def _load(path: str, changed: float, chooser: StoredCounts) -> ImportedMapping:
-    mapping = import_for(path, chooser.counts)
+    mapping = import_mapping_for(path, chooser.counts)
     freeze()  # a .pt file imports torch
     return mapping
 

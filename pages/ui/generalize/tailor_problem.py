@@ -15,7 +15,13 @@ from vocabtrim_core.selection.constrained import (
     constraint_costs,
     solve,
 )
-from vocabtrim_core.selection.protect import SETS, Wish, listed_ids, protected_ids, script_ids
+from vocabtrim_core.selection.protect import (
+    SETS,
+    ProtectedGroup,
+    listed_ids,
+    protected_ids,
+    script_ids,
+)
 from vocabtrim_core.selection.selection import mix
 from vocabtrim_core.templates.resolve import template_of
 from vocabtrim_core.tokenizers.kinds import token_kinds
@@ -59,15 +65,15 @@ def problem_of(
     wishes = []
     if tokenizer:
         known = protected_sets(sets[0], tokenizer)
-        wishes += [Wish(name, known[name]) for name in request.mix.protect]
+        wishes += [ProtectedGroup(name, known[name]) for name in request.mix.protect]
         kinds = token_kinds(tokenizer)
         wishes += [
-            Wish(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
+            ProtectedGroup(f"{script} = {n:,}", script_ids(frequencies, kinds, script, n))
             for script, n in request.mix.scripts
         ]
     try:
         if request.keep:
-            wishes.append(Wish(OWN, listed_ids(request.keep, tokenizer, size)))
+            wishes.append(ProtectedGroup(OWN, listed_ids(request.keep, tokenizer, size)))
         drop = listed_ids(request.drop, tokenizer, size) if request.drop else None
     except InputError as error:
         message = str(error)

@@ -30,7 +30,7 @@ from vocabtrim_core.selection.constrained import (
     Result,
     about,
 )
-from vocabtrim_core.selection.protect import Wish
+from vocabtrim_core.selection.protect import ProtectedGroup
 from vocabtrim_core.tokenizers.tokenizer import Tokenizer
 
 payload = cached(16)(mix_payload)
@@ -85,7 +85,7 @@ def _chart_data(
     settings = state.settings(shape.vocab_size)
     names = eval_sets.names_of(sets)
     protected = (
-        np.unique(np.concatenate([w.ids for w in problem.wishes] or [[]])) if problem else []
+        np.unique(np.concatenate([w.ids for w in problem.protected] or [[]])) if problem else []
     )
     dropped = problem.excluded if problem and problem.excluded is not None else []
     return {
@@ -129,7 +129,7 @@ def _outcome(
     )
     if len(sets) > 1:
         text += f"; {plain(low[1])} has the lowest coverage, {percent(low[0].coverage)}"
-    if choice.k != result.plain.k or len(result.prices):
+    if choice.k != result.plain.k or len(result.costs):
         text += (
             f". Without your constraints: {result.plain.k:,} tokens, utility "
             f"{result.plain.utility:.4f}"
@@ -170,14 +170,14 @@ def _show_costs(
     if tokenizer is None:
         return
     known = tailor_problem.protected_sets(sets[0], tokenizer)
-    paid = {cost.name: cost for cost in result.prices}
-    wishes = [Wish(name, known[name]) for name in places if name not in paid]
+    paid = {cost.name: cost for cost in result.costs}
+    wishes = [ProtectedGroup(name, known[name]) for name in places if name not in paid]
     tags = tailor_problem.costs_of(problem, wishes)
     for cost in (*paid.values(), *tags):
         if cost.name in places:
             tag = _tag(cost, on=cost.name in paid) if cost.tokens else "no such tokens here"
             places[cost.name].caption(tag)
-    others = [cost for cost in result.prices if cost.name not in places]
+    others = [cost for cost in result.costs if cost.name not in places]
     if others:
         st.caption(
             "Costs of the others: "
@@ -194,7 +194,7 @@ def _tag(cost: ConstraintCost, *, on: bool) -> str:
 
 def _worst(sets: list[StoredCounts], result: Result) -> None:
     """The floor on every set: how near to the smallest, and what plain top-k would need."""
-    worst = result.worst
+    worst = result.covering
     if worst is None:
         return
     size = len(worst.vocabulary)
