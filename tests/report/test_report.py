@@ -315,7 +315,7 @@ def test_every_section_is_there(full, plain):
         "22 November 2026",
         "a pilot",
         "paper, function calling",
-        "shipped EAGLE-3 heads",
+        "typical EAGLE-3 head",
         "88.0",
         "SGLang, A100",
         full.inputs.choice.vocabulary_sha256,
