@@ -5,7 +5,7 @@ import streamlit as st
 from pages.ui.frame import footer, heading, plain_errors, tabs
 from pages.ui.router import require_router
 from pages.ui.session import session
-from pages.ui.train import answers_view, cost_view, request_form, run_view
+from pages.ui.train import answers_view, cost_view, experiment_view, request_form, run_view
 
 require_router()
 
@@ -38,10 +38,13 @@ heading("Train", "Teach a draft to propose the tokens you keep, and see what eac
 if session.train_view is None:
     busy = any(job.active for name in run_view.names() for job in cost_view.of_run(name))
     failed = run_view.failure()
-    session.train_view = "Runs" if busy or failed else "Set up"
+    session.train_view = (
+        "Runs" if busy or failed else "Set up" if run_view.names() else "Experiment"
+    )
     if failed and not busy:
         session.train_run = failed[0]
 panels = {
+    "Experiment": lambda: footer(experiment_view.panel()),
     "Set up": lambda: footer(set_up()),
     "Runs": lambda: footer(run_view.panel()),
     "Own answers": lambda: footer(answers_view.panel()),

@@ -382,7 +382,7 @@ def test_the_page_opens_on_what_failed(demo, started, state):
     app.button(key="see_failed").click().run()
     assert app.session_state["train_view"] == "Runs"
     next(button for button in app.button if button.label == "Dismiss").click().run()
-    assert opened("train").session_state["train_view"] == "Set up"
+    assert on_its_own("train").session_state["train_view"] == "Experiment"
 
 
 def test_a_failure_in_a_shell_is_shown_too(demo):

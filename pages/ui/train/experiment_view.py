@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from pages.ui import jobpanel, plots
 from pages.ui.format import MEASURED, percent, plain
-from pages.ui.router import page as page_of
-from pages.ui.train import cost_view
+from pages.ui.router import go_to
+from pages.ui.tables import table
 from pages.ui.widgets import persisted
 from vocabtrim_core.corpora.demo import chat
 from vocabtrim_core.corpora.uploads import list_uploads
@@ -40,15 +39,13 @@ def panel() -> list[str]:
     with left:
         plan = _form()
         argv = ["experiment", *to_argv(plan)]
-        jobs = jobpanel.of_command(argv)
-        st.button(
+        jobpanel.start_button(
             "Run the experiment",
+            argv,
+            f"Experiment: {plan.target} on {plan.engine}",
             type="primary",
             key="experiment_start",
             icon=":material/science:",
-            on_click=jobpanel.begin,
-            args=(argv, f"Experiment: {plan.target} on {plan.engine}", cost_view.resources()),
-            disabled=any(job.active for job in jobs),
         )
         st.caption(
             "It goes on when the page is closed, and a stopped one continues where it stopped. "
@@ -95,13 +92,15 @@ def _form() -> ExperimentPlan:
         "Draft vocabulary sizes",
         list(SIZES),
         default=list(SIZES),
-        format_func=lambda size: SIZES.get(size, size),
+        format_func=lambda size: SIZES.get(str(size), str(size)),
         accept_new_options=True,
         **persisted("experiment_sizes"),
         help="V is the full vocabulary, k* the optimum for the target's own answers; type a number "
         "for another size.",
     )
-    return ExperimentPlan(target.strip(), str(engine), program, prompts, unseen, tuple(sizes))
+    return ExperimentPlan(
+        target.strip(), str(engine), program, prompts, unseen, tuple(map(str, sizes))
+    )
 
 
 # --- what came of them ---------------------------------------------------------------------------
@@ -155,21 +154,35 @@ def _measured(result: dict[str, Any]) -> None:
         rates = figures.rate_info([measurement], measurement.concurrencies[0])
         alt = "Bars of output tokens per second with error bars, by draft vocabulary size"
         plots.draw(figures.rate_figure(rates, plots.palette()), "experiment_rates", alt)
-    st.dataframe(_table(result["drafts"]), hide_index=True)
-    st.caption(f"{plain(' '.join(result['notes']))} {MEASURED}")
-    if st.button("Open on Throughput", icon=":material/speed:", key="experiment_open"):
-        st.switch_page(page_of("throughput"), query_params={"measured": result["measurement"]})
-
-
-def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(
+    table(
+        _rows(result["drafts"]),
+        "Coverage, acceptance lengths and tokens per second of each draft",
         {
-            "Draft": row["label"],
-            "Coverage": "" if row["coverage"] is None else percent(row["coverage"]),
-            "Held-out acceptance length": row["held_out_length"],
-            "Measured acceptance length": row["acceptance_length"],
-            "Tokens/s": row["throughput"] and row["throughput"]["mean"],
-            "±": row["throughput"] and row["throughput"]["half"],
-        }
-        for row in rows
+            "Held-out acceptance length": ("%.3f", "On answers kept from training."),
+            "Measured acceptance length": ("%.3f", "1 + accepted tokens per verification."),
+            "Tokens/s": "%.1f",
+            "±": ("%.1f", "Half of the 95% interval over runs."),
+        },
     )
+    st.caption(f"{plain(' '.join(result['notes']))} {MEASURED}")
+    go_to(
+        "throughput",
+        "Open on Throughput",
+        query={"measured": result["measurement"]},
+        icon=":material/speed:",
+        key="experiment_open",
+    )
+
+
+def _rows(drafts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "Draft": draft["label"],
+            "Coverage": "" if draft["coverage"] is None else percent(draft["coverage"]),
+            "Held-out acceptance length": draft["held_out_length"],
+            "Measured acceptance length": draft["acceptance_length"],
+            "Tokens/s": draft["throughput"] and draft["throughput"]["mean"],
+            "±": draft["throughput"] and draft["throughput"]["half"],
+        }
+        for draft in drafts
+    ]
