@@ -12,15 +12,16 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 
 from pages.ui import eval_sets, forecasts, pins, report_forecast, state, vocabularies
+from pages.ui.caching import cached
 from pages.ui.session import session
 from pages.ui.widgets import value_of
 from vocabtrim_core.counting.shard_counts import load_shards
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
 from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
-from vocabtrim_core.report.data import Facts, gather
+from vocabtrim_core.report.data import ReportData, report_data
 from vocabtrim_core.report.forecast import comparisons, worst_acceptance
-from vocabtrim_core.report.inputs import Material
+from vocabtrim_core.report.inputs import ReportInputs
 from vocabtrim_core.selection.rules import NO_RULES, Rules
 from vocabtrim_core.selection_spec.settings import NO_MIX, OwnTokens, Pin
 from vocabtrim_core.selection_spec.spec import SelectionSpec
@@ -41,7 +42,7 @@ def rules_of(key: str) -> Rules:
 
 
 def forget_rules() -> None:
-    """Go on without the opened choice's rules."""
+    """Remove the opened choice's rules."""
     del session.rules
 
 
@@ -135,7 +136,7 @@ def _held_out(choice: SelectionSpec, stored: StoredCounts) -> HeldOutCoverage | 
     """Held-out coverage of the counted corpus, for the most frequent tokens alone."""
     if choice.own or choice.rules != NO_RULES:
         return None
-    responses = eval_sets.responses_of(stored.key, stored.counts)
+    responses = eval_sets.responses_of(stored)
     return held_out_of(stored.counts, choice.k, responses, load_shards(stored.key))
 
 
@@ -156,48 +157,47 @@ def served_of(keys: Sequence[str], stored: StoredCounts) -> tuple[StoredCounts, 
     return tuple(text for text in (stored, *comparable) if text.key in keys) or (stored,)
 
 
-@st.cache_resource(max_entries=6, show_spinner="Measuring the choice")
+@cached(6, "Measuring the choice")
 def _facts(
     text: str,
-    keys: tuple[str, ...],
     title: str,
     measured: tuple[str, ...],
-    _stored: StoredCounts,
-    _served: tuple[StoredCounts, ...],
-    _others: list[StoredCounts],
+    stored: StoredCounts,
+    served: tuple[StoredCounts, ...],
+    others: list[StoredCounts],
     _measurements: list[Measurement],
-) -> Facts:
+) -> ReportData:
     choice = SelectionSpec.loads(text)
-    opened = choice.open(_stored.counts)
-    by_key = ((other.key, eval_sets.responses_of(other.key, other.counts)) for other in _others)
+    opened = choice.open(stored.counts)
+    by_key = ((other.key, eval_sets.responses_of(other)) for other in others)
     intervals: dict[str, CoverageInterval] = {
         key: coverage_interval(responses, opened.vocabulary.t2d)
         for key, responses in by_key
         if responses is not None and responses.complete and responses.conversations > 1
     }
-    return gather(
-        Material(
-            _stored.counts,
+    return report_data(
+        ReportInputs(
+            stored.counts,
             choice,
-            [other.counts for other in _others],
+            [other.counts for other in others],
             intervals,
-            eval_sets.tokenizer_of(_stored.counts),
-            comparisons(_measurements, choice.k, _stored.counts.vocab_size),
+            eval_sets.tokenizer_of(stored.counts),
+            comparisons(_measurements, choice.k, stored.counts.vocab_size),
             title,
             acceptance=worst_acceptance(
                 choice,
                 opened,
-                [report_forecast.acceptance(choice, opened, _stored, text) for text in _served],
+                [report_forecast.acceptance(choice, opened, stored, text) for text in served],
             ),
-            held_out=_held_out(choice, _stored),
-            k_range=None if choice.own else forecasts.k_range_of(_stored, opened.tradeoff),
+            held_out=_held_out(choice, stored),
+            k_range=None if choice.own else forecasts.k_range_of(stored, opened.tradeoff),
         )
     )
 
 
 def facts_of(
     choice: SelectionSpec, stored: StoredCounts, sets: list[StoredCounts], title: str = ""
-) -> Facts:
+) -> ReportData:
     """Everything a report says about the choice, computed once per choice.
 
     Args:
@@ -207,6 +207,6 @@ def facts_of(
         title: title of the report, "" for one made from the choice.
     """
     measured = report_forecast.chosen(choice.k, stored.counts.vocab_size)
-    keys, names = (tuple(each.key for each in some) for some in (sets, measured))
+    names = tuple(measurement.key for measurement in measured)
     served = served_of(choice.served, stored)
-    return _facts(choice.dumps(), keys, title, names, stored, served, sets, measured)
+    return _facts(choice.dumps(), title, names, stored, served, sets, measured)

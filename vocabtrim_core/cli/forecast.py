@@ -17,7 +17,8 @@ from vocabtrim_core.cli.calibrate import against_measured, calibrated, check_tex
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, parsed
+from vocabtrim_core.fields.leaf import ReadContext
 from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.wording import expected, signed
@@ -104,7 +105,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     draft = settings.architecture
     curve = CoverageCurve.of(counts)
     tradeoff = settings.tradeoff(curve)
-    assumptions = ForecastSettings(**from_argv(ForecastSettings, arguments, At(size)))
+    assumptions = parsed(ForecastSettings, arguments, ReadContext(size))
     for source in ("measurement", "probe"):
         if arguments.hardware and getattr(arguments, source):
             raise InputError(
@@ -204,7 +205,7 @@ def _texts(
     measured: Calibration | None,
     progress: Progress,
 ) -> list[tuple[Served, Acceptance]]:
-    """The texts to be served, by default the counts that choose, each with its forecast."""
+    """The evaluation traffic, by default the counts that choose, each set with its forecast."""
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.forecast.decision import Served
     from vocabtrim_core.forecast.inputs import acceptance_on, served_text

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vocabtrim_core.cli.command import Command, Result, table
-from vocabtrim_core.fields.leaf import At, add_options, from_argv, to_argv
+from vocabtrim_core.cli.command import Command, Result, attributes, table
+from vocabtrim_core.fields.codec import add_options, parsed, to_argv
 from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def _import(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.serving.importers import Hints, import_results, open_sources, save_once
 
     progress(0, None, "reading")
-    hints = Hints(**from_argv(Hints, arguments, At()))
+    hints = parsed(Hints, arguments)
     sources = open_sources(arguments.files)
     # Names without folders, which are this machine's.
     names = (path.name for path in arguments.files)
@@ -54,16 +54,11 @@ def _row(measurement: Measurement) -> dict[str, Any]:
     from vocabtrim_core.serving.summary import summary
 
     return {
-        "key": measurement.key,
-        "prompts": measurement.prompts,
-        "target": measurement.target,
-        "engine": measurement.engine,
+        **attributes(measurement, "key", "prompts", "target", "engine"),
         "configurations": [
             {
-                "label": row.label,
-                "k": row.k,
+                **attributes(row, "label", "k", "runs"),
                 "concurrency": at_once,
-                "runs": row.runs,
                 "throughput": row.throughput.mean if row.throughput else None,
                 "accept_length": row.acceptance_length,
                 "position_acceptance": list(row.position_acceptance),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import shared
-from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.command import Command, Result, named_values, table
 from vocabtrim_core.cli.train_check import check, check_text
 from vocabtrim_core.cli.train_options import (
     capture_arguments,
@@ -20,11 +20,11 @@ from vocabtrim_core.cli.train_options import (
     max_tokens,
     plan,
     size,
-    target_and_recipe,
+    target_and_config,
     train_arguments,
 )
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.fields.leaf import At, add_options, from_argv
+from vocabtrim_core.fields.codec import add_options, from_argv, parsed
 
 if TYPE_CHECKING:
     from vocabtrim_core.corpora import Corpus
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 def _capture(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.drafts.features import capture
 
-    target, recipe = target_and_recipe(arguments, progress)
+    target, config = target_and_config(arguments, progress)
     features = capture(
         target,
         conversations(arguments, progress),
-        recipe,
+        config,
         device=arguments.device,
         max_tokens=max_tokens(arguments, target),
         held_out=held_out(arguments),
@@ -78,12 +78,12 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
 
     if not arguments.check:
         _make_demo_target(arguments, progress)
-    target, recipe = target_and_recipe(arguments, progress)
+    target, config = target_and_config(arguments, progress)
     command = trainer_command(arguments.trainer)
     trainer = probe(command, device=arguments.device)
-    regenerate, regenerated_by = _regeneration(arguments, target, recipe)
+    regenerate, regenerated_by = _regeneration(arguments, target, config)
     counts = find_counts(arguments.counts) if arguments.counts else None
-    options = from_argv(TrainingRequest, arguments, At())
+    options = from_argv(TrainingRequest, arguments)
     options |= {"max_tokens": max_tokens(arguments, target), "held_out": held_out(arguments)}
     files = {
         str(path): vocabulary_in(path, target.vocab_size, None) for path in arguments.vocabularies
@@ -95,7 +95,7 @@ def _request(arguments: argparse.Namespace, progress: Progress) -> Any:
     return TrainingRequest(
         target=target,
         corpus=conversations(arguments, progress),
-        recipe=recipe,
+        recipe=config,
         ks=[size(text, target.vocab_size) for text in arguments.ks],
         plan=plan(arguments, target),
         deployment=deployment(arguments, trainer),
@@ -120,7 +120,7 @@ def _make_demo_target(arguments: argparse.Namespace, progress: Progress) -> None
 
 
 def _regeneration(
-    arguments: argparse.Namespace, target: Target, recipe: CountConfig
+    arguments: argparse.Namespace, target: Target, config: CountConfig
 ) -> tuple[Callable[[Path, Any], Corpus] | None, str]:
     if not arguments.regenerate:
         return None, ""
@@ -128,11 +128,11 @@ def _regeneration(
     from vocabtrim_core.drafts.completion_clients import Sampling
     from vocabtrim_core.drafts.regenerate import regenerate
 
-    sampling = Sampling(**from_argv(Sampling, arguments, At()))
+    sampling = parsed(Sampling, arguments)
 
     def run(out: Path, progress: Any) -> Corpus:
         corpus = conversations(arguments, progress)
-        answerer_ = answerer(arguments.regenerate, target, recipe, sampling)
+        answerer_ = answerer(arguments.regenerate, target, config, sampling)
         return regenerate(corpus, answerer_, sampling, out, progress=progress).corpus()
 
     return run, f"{arguments.regenerate} at temperature {arguments.temperature:g}"
@@ -198,7 +198,12 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
     view = trainer_folder(target, workspace.folder("targets") / f"{target.fingerprint[:16]}.view")
     results = []
     for i, draft in enumerate(drafts):
-        progress(i, len(drafts), f"Evaluating {draft}")
+
+        def watch(done: int, total: int, i: int = i, draft: Path = draft) -> None:
+            words = f", conversation {done + 1:,} of {total:,}" if total else ""
+            progress(i, len(drafts), f"Evaluating {draft}{words}")
+
+        watch(0, 0)
         measured = evaluate_draft(
             draft,
             target,
@@ -208,6 +213,7 @@ def _eval(arguments: argparse.Namespace, progress: Progress) -> Result:
             device,
             ttt_length=arguments.ttt_length,
             settings=settings_for(device),
+            watch=watch,
         )
         results.append({"draft": str(draft), **measured})
     return {
@@ -232,7 +238,7 @@ COMMANDS = (
         "capture the target's hidden states, once for every draft that is trained on them",
         _capture,
         capture_arguments,
-        lambda r: facts(
+        lambda r: named_values(
             r,
             "key",
             "target",

@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from vocabtrim_core.figures.base import LIGHT, Palette, layout
-from vocabtrim_core.figures.throughput import (
+from vocabtrim_core.figures.measurements import (
     DASHES,
     error_bars,
     interval_text,
@@ -18,6 +17,7 @@ from vocabtrim_core.figures.throughput import (
     styles_of,
     toy_of,
 )
+from vocabtrim_core.figures.style import LIGHT, Palette, layout, log_ticks
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import RatioInterval
 
@@ -98,12 +98,8 @@ def length_figure(info: LengthInfo, palette: Palette = LIGHT) -> go.Figure:
         )
     layout(figure, palette, height=380, showlegend=len(info.lines) > 1)
     ks = sorted({k for line in info.lines for k in line.ks})
-    figure.update_xaxes(
-        type="log",
-        title_text=f"Draft vocabulary size k, tokens{info.toy}",
-        tickvals=ks,
-        ticktext=[f"{k:,}" for k in ks],
-    )
+    title = f"Draft vocabulary size k, tokens{info.toy}"
+    figure.update_xaxes(title_text=title, **log_ticks(ks))
     figure.update_yaxes(title_text="Acceptance length, tokens per cycle")
     return figure
 

@@ -1,4 +1,4 @@
-"""The material of a report: the choice on its counts, other corpora, measurements."""
+"""The inputs of a report: the choice on its counts, other corpora, measurements."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """The material of a report.
+class ReportInputs:
+    """The inputs of a report.
 
     Attributes:
         counts: The counts the choice was made on.
@@ -57,7 +57,7 @@ class Material:
         title: Title, "" for the decision.
         created: Date, shown as it is given.
         commands: Further command lines of the report.
-        acceptance: Acceptance on the text to be served, under the choice's forecast settings; None
+        acceptance: Acceptance on the evaluation traffic, under the choice's forecast settings; None
             for that on the counts alone.
         k_range: Between which sizes k* would lie on other samples; None where not known.
         held_out: Coverage of the counted corpus on conversations that had no part in the choice;

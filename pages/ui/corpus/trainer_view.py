@@ -1,4 +1,4 @@
-"""What counts beside what SpecForge gives loss to."""
+"""The counted text beside the text that SpecForge computes the loss on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import streamlit as st
 from pages.ui.corpus.spans_view import Read, marked
 from pages.ui.format import plain
 from vocabtrim_core.templates.chat_template import ChatTemplate
-from vocabtrim_core.templates.trainer import Trained, matching, trained, warnings_of
+from vocabtrim_core.templates.specforge_loss import (
+    LossComparison,
+    compare_loss,
+    grouped_differences,
+    matching_templates,
+)
 
 # Where two texts have no room beside each other they stand one above the other.
 STYLE = """<style>
@@ -17,15 +22,15 @@ STYLE = """<style>
 </style>"""
 
 
-def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
-    """Which text counts and which SpecForge gives loss to, side by side, and why they differ.
+def panel(template: ChatTemplate, conversations: list[Read]) -> None:
+    """The counted text beside the text that SpecForge computes the loss on, and why they differ.
 
     Args:
         template: the chat template.
         conversations: conversations that were read.
     """
-    st.subheader("Beside SpecForge", anchor=False)
-    entries = matching(template)
+    st.subheader("Compared with SpecForge", anchor=False)
+    entries = matching_templates(template)
     if not entries:
         st.caption(
             "SpecForge has no template with the headers of this chat template, so there is nothing "
@@ -34,7 +39,7 @@ def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
         return
     read = [conversation for conversation in conversations if conversation.reading.text]
     compared = {
-        (conversation.title, entry.name): trained(
+        (conversation.title, entry.name): compare_loss(
             template, conversation.reading, entry, conversation.messages, conversation.tools
         )
         for conversation in read
@@ -62,27 +67,23 @@ def beside_trainer(template: ChatTemplate, conversations: list[Read]) -> None:
                 _pair(conversation, compared[conversation.title, name])
 
 
-def _warnings(compared: list[Trained], names: list[str]) -> None:
-    differing = warnings_of(compared)
-    for differing_names, sentences in differing:
+def _warnings(compared: list[LossComparison], names: list[str]) -> None:
+    alike = list(names)
+    for differing, sentences in grouped_differences(compared):
+        alike = [name for name in alike if name not in differing]
         st.warning(
-            f"**{plain(', '.join(differing_names))}**: {plain(' '.join(sentences))}",
+            f"**{plain(', '.join(differing))}**: {plain(' '.join(sentences))}",
             icon=":material/warning:",
         )
-    alike = [
-        name
-        for name in names
-        if not any(name in differing_names for differing_names, _ in differing)
-    ]
     if alike and compared:
         st.success(
-            f"**{plain(', '.join(alike))}**: SpecForge gives loss to the text that counts, and to "
-            "nothing else in these conversations.",
+            f"**{plain(', '.join(alike))}**: SpecForge computes the loss on the counted text and "
+            "on nothing else in these conversations.",
             icon=":material/check_circle:",
         )
 
 
-def _pair(conversation: Read, other: Trained) -> None:
+def _pair(conversation: Read, other: LossComparison) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Counted**")
@@ -96,4 +97,4 @@ def _pair(conversation: Read, other: Trained) -> None:
         st.markdown(f"**Loss in SpecForge** ({plain(other.entry.name)})")
         marked(other.text, other.spans, "beside_loss", f"{conversation.title}: loss in SpecForge")
     if other.entry.prompts:
-        st.caption("SpecForge also puts a system prompt of its own before rows that have none.")
+        st.caption("SpecForge also adds its own system prompt to rows that have none.")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from pages.ui import state
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain
 from pages.ui.frame import footer
 from pages.ui.session import session
@@ -149,7 +149,7 @@ def _examined(request: Request) -> Diagnosis | str:
         asked = Asked(request.answers if request.url else 0)
         return diagnose(sources, request.draft or None, request.counts, asked=asked)
     except InputError as error:
-        return told(str(error), LABELS)
+        return with_labels(str(error), LABELS)
 
 
 def _own(url: str) -> str:
@@ -183,6 +183,6 @@ def _listed(findings: Sequence[Finding]) -> None:
         icon = FAULT if finding.fault else ICONS[finding.verdict]
         with st.container(gap=None):
             st.markdown(f"{icon} **{plain(finding.question)}** {finding.words}")
-            st.caption(told(finding.reason, LABELS))
+            st.caption(with_labels(finding.reason, LABELS))
             if finding.remedy:
-                st.caption(f":material/build: {told(finding.remedy, LABELS)}")
+                st.caption(f":material/build: {with_labels(finding.remedy, LABELS)}")

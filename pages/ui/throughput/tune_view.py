@@ -16,7 +16,7 @@ from pages.ui.throughput.measure_form import open_jobs, search, start
 from pages.ui.throughput.shown_measurement import TOY as TOY_BADGE
 from pages.ui.widgets import persisted
 from vocabtrim_core.figures import tuning as figures
-from vocabtrim_core.figures.throughput import TOY
+from vocabtrim_core.figures.measurements import TOY
 from vocabtrim_core.optuna_storage import studies_url
 from vocabtrim_core.serving import measurement as measurements
 from vocabtrim_core.serving import tuning

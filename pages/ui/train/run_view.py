@@ -8,7 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pages.ui import jobpanel
-from pages.ui.fields import told
+from pages.ui.fields import with_labels
 from pages.ui.format import code_span, plain
 from pages.ui.frame import plain_errors
 from pages.ui.session import session
@@ -26,7 +26,7 @@ from vocabtrim_core.drafts.runs import (
 )
 from vocabtrim_core.drafts.target import DEMO
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.figures.courses import course
+from vocabtrim_core.figures.training_curves import training_curves
 from vocabtrim_core.jobs.job import Job
 
 POLL_SECONDS = 1.5
@@ -62,7 +62,7 @@ def failure_note() -> None:
         return
     name, why = failed
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f":red[:material/error:] **{plain(name)}** failed. {told(why)}")
+        st.markdown(f":red[:material/error:] **{plain(name)}** failed. {with_labels(why)}")
         st.button("See the run", key="see_failed", on_click=_show, args=(name,))
 
 
@@ -128,9 +128,9 @@ def _draw(name: str) -> None:
             _go_on(run)
     if run and run.drafts:
         results_view.table(run)
-        courses = [course(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
-        if any(line.loss for line in courses):
-            curves_view.curves(courses)
+        runs = [training_curves(d.k, run.vocab_size, d.steps, d.metrics()) for d in run.drafts]
+        if any(line.loss for line in runs):
+            curves_view.curves(runs)
         results_view.drafts(run)
     _log(name, run, job)
 
