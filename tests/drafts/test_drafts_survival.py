@@ -12,7 +12,7 @@ import pytest
 from helpers import ROOT
 from helpers.lazy import Lazy
 
-from vocabtrim_core.drafts import demo_target, features, training
+from vocabtrim_core.drafts import features, training
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.runs import (
@@ -33,14 +33,14 @@ torch = Lazy("torch")
 
 
 @pytest.fixture
-def request_for(toy_target, toy_corpus, toy_recipe, toy_features):
-    """`request_for(name)`: a training of the toy, whose features are captured already."""
+def request_for(small_target, small_corpus, small_recipe, small_features):
+    """`request_for(name)`: a training of the small, whose features are captured already."""
 
     def make(name: str) -> TrainingRequest:
         return TrainingRequest(
-            target=toy_target,
-            corpus=toy_corpus,
-            recipe=toy_recipe,
+            target=small_target,
+            corpus=small_corpus,
+            recipe=small_recipe,
             ks=[100],
             plan=TrainingPlan(max_steps=4),
             deployment=Deployment(),
@@ -61,14 +61,7 @@ def test_a_disk_too_full_for_checkpoints_is_said_before(request_for, monkeypatch
     assert FAILED not in {stage.state for stage in read_stages(run_folder("full"))}
 
 
-def test_a_disk_too_full_for_the_toy_target_is_said_before(toy, toy_corpus, tmp_path, monkeypatch):
-    monkeypatch.setattr(disk, "free_bytes", lambda path: 1000)
-    with pytest.raises(InputError, match="full"):
-        demo_target.build(toy.shape, corpus=toy_corpus, out=tmp_path / "t")
-    assert not (tmp_path / "t").exists()
-
-
-def test_a_disk_that_fills_up_during_capture_is_one_sentence(toy, toy_corpus, tmp_path) -> None:
+def test_a_disk_that_fills_up_during_capture_is_one_sentence(small, small_corpus, tmp_path) -> None:
     """A limit on the size of files fails writes as a full disk does."""
     command = [
         sys.executable,
@@ -76,9 +69,9 @@ def test_a_disk_that_fills_up_during_capture_is_one_sentence(toy, toy_corpus, tm
         "vocabtrim_core",
         "capture",
         "--target",
-        str(toy.folder),
+        str(small.folder),
         "--data",
-        str(toy_corpus.files[0]),
+        str(small_corpus.files[0]),
         "--max-length",
         "128",
         "--held-out",
@@ -125,7 +118,7 @@ def test_a_full_disk_while_exporting_is_one_sentence(tmp_path) -> None:
 
 @pytest.mark.parametrize("error", ["DefaultCPUAllocator: can't allocate memory: you tried", None])
 def test_too_little_memory_for_capture_says_what_to_lower(
-    toy_target, toy_corpus, toy_recipe, monkeypatch, error
+    small_target, small_corpus, small_recipe, monkeypatch, error
 ) -> None:
     def model(**_):
         raise RuntimeError(error) if error else torch.OutOfMemoryError("CUDA out of memory")
@@ -133,7 +126,7 @@ def test_too_little_memory_for_capture_says_what_to_lower(
     monkeypatch.setattr(features, "load_model", lambda target, device: model)
     model.device = torch.device("cpu")
     with pytest.raises(InputError, match=r"Out of memory .* lower --max-length"):
-        features.capture(toy_target, toy_corpus, toy_recipe, held_out=0.31, device="cpu")
+        features.capture(small_target, small_corpus, small_recipe, held_out=0.31, device="cpu")
 
 
 def test_the_same_run_is_trained_once_at_a_time(request_for) -> None:

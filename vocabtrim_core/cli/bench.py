@@ -136,7 +136,6 @@ def shown(measurement: Measurement) -> Result:
                 "target",
                 "engine",
                 "device",
-                "toy",
                 "origin",
                 "created",
                 "command",
@@ -205,10 +204,7 @@ def text(result: Result) -> str:
                 round(1e3 * first["mean"], 1) if first else "",
             )
         )
-    toy = " (a toy target that demonstrates the mechanism)" if result["toy"] else ""
-    title = (
-        f"{result['prompts']} on {result['target']}{toy}: {result['engine']}, {result['device']}"
-    )
+    title = f"{result['prompts']} on {result['target']}: {result['engine']}, {result['device']}"
     failed = [f"{row['label']}: {why}" for row in result["rows"] for why in row["failed"]]
     lines = [title, table([head, *rows]), *result["verdicts"], *result["fastest"], *failed]
     lines += [*result.get("missing", ()), *result["notes"], f"key: {result['key']}"]
@@ -226,6 +222,6 @@ COMMANDS = (
         bench,
         options.bench_arguments,
         text,
-        "bench --target demo --draft RUN --prompts tool-calls --limit 16",
+        "bench --target smollm2 --draft RUN --prompts tool-calls --limit 16",
     ),
 )

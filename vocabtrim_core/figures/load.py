@@ -14,7 +14,6 @@ from vocabtrim_core.figures.throughput import (
     role,
     rows_of,
     styles_of,
-    toy_of,
 )
 from vocabtrim_core.serving.measurement import Latency, Measurement
 from vocabtrim_core.serving.statistics import RatioInterval, interval
@@ -43,11 +42,9 @@ class ConcurrencyInfo(NamedTuple):
 
     Attributes:
         lines: One per configuration.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     lines: tuple[ConcurrencyLine, ...]
-    toy: str
 
 
 def concurrency_info(measurement: Measurement) -> ConcurrencyInfo:
@@ -74,7 +71,7 @@ def concurrency_info(measurement: Measurement) -> ConcurrencyInfo:
                     tuple(rates.values()),
                 )
             )
-    return ConcurrencyInfo(tuple(lines), toy_of([measurement]))
+    return ConcurrencyInfo(tuple(lines))
 
 
 def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Figure:
@@ -105,7 +102,7 @@ def concurrency_figure(info: ConcurrencyInfo, palette: Palette = LIGHT) -> go.Fi
     ticks = sorted({at for line in info.lines for at in line.concurrencies})
     figure.update_xaxes(
         type="log",
-        title_text=f"Requests at once{info.toy}",
+        title_text="Requests at once",
         tickvals=ticks,
         ticktext=[f"{tick:,}" for tick in ticks],
     )
@@ -137,11 +134,9 @@ class LatencyInfo(NamedTuple):
 
     Attributes:
         rows: One per configuration whose requests were timed.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     rows: tuple[LatencyRow, ...]
-    toy: str
 
 
 def latency_info(measurement: Measurement, concurrency: int) -> LatencyInfo:
@@ -159,7 +154,7 @@ def latency_info(measurement: Measurement, concurrency: int) -> LatencyInfo:
         for row, kind in rows_of(measurement, concurrency)
         if row.latency or row.first_token
     ]
-    return LatencyInfo(tuple(rows), toy_of([measurement]))
+    return LatencyInfo(tuple(rows))
 
 
 def latency_figure(
@@ -203,6 +198,6 @@ def latency_figure(
         )
     layout(figure, palette, height=120 + 46 * max(len(rows), 1))
     title = "Time to the first token" if first_token else "Latency of a request"
-    figure.update_xaxes(title_text=f"{title}, ms{info.toy}", rangemode="tozero", tickformat=",")
+    figure.update_xaxes(title_text=f"{title}, ms", rangemode="tozero", tickformat=",")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure

@@ -1,7 +1,6 @@
 """Measured tokens per second, and gains over a baseline.
 
-Intervals are the 95 % ones of `serving.statistics`; a single run has none, and none is drawn. The
-axis titles of a toy target's figures say so, since a saved figure is seen without its page.
+Intervals are the 95 % ones of `serving.statistics`; a single run has none, and none is drawn.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from vocabtrim_core.forecast.paper import SHIPPED_K
 from vocabtrim_core.serving.measurement import Configuration, Measurement
 from vocabtrim_core.serving.statistics import RatioInterval, interval
 from vocabtrim_core.serving.summary import Row, drafts_nothing, summary
-from vocabtrim_core.wording import signed
+from vocabtrim_core.wording import EARLIER_DEMO, signed
 
-TOY = ", toy target"
 NONE, FULL, SHIPPED, DRAFT = "none", "full", "shipped", "draft"  # roles of a configuration
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
@@ -82,18 +80,6 @@ def styles_of(roles: Sequence[str], palette: Palette) -> list[dict[str, Any]]:
     ]
 
 
-def toy_of(measurements: Sequence[Measurement]) -> str:
-    """Write the suffix of an axis title for figures of toy targets.
-
-    Args:
-        measurements: The measurements.
-
-    Returns:
-        `TOY` where all of them are of toys, else "".
-    """
-    return TOY if measurements and all(measurement.toy for measurement in measurements) else ""
-
-
 def baseline_name(measurement: Measurement, kind: str) -> str:
     """Name a baseline as `serving.statistics` does.
 
@@ -132,8 +118,7 @@ def names_of(measurements: Sequence[Measurement]) -> list[str]:
     Returns:
         Their prompts, else prompts and device, else prompts and key.
     """
-    mixed = len({measurement.toy for measurement in measurements}) > 1
-    tags = [TOY if measurement.toy and mixed else "" for measurement in measurements]
+    tags = [f", {EARLIER_DEMO}" if m.target == EARLIER_DEMO else "" for m in measurements]
     for names in (
         [measurement.prompts for measurement in measurements],
         [
@@ -207,11 +192,9 @@ class RateInfo(NamedTuple):
 
     Attributes:
         bars: One per configuration with a run that did not fail.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     bars: tuple[Bar, ...]
-    toy: str
 
 
 def rate_info(measurements: Sequence[Measurement], concurrency: int) -> RateInfo:
@@ -229,7 +212,7 @@ def rate_info(measurements: Sequence[Measurement], concurrency: int) -> RateInfo
         for row, kind in rows_of(measurement, concurrency):
             runs = tuple(run.throughput for run in measurement.good(row.label, concurrency))
             bars.append(Bar(where, row.label, kind, interval(runs), runs))
-    return RateInfo(tuple(bars), toy_of(measurements))
+    return RateInfo(tuple(bars))
 
 
 def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
@@ -275,7 +258,7 @@ def rate_figure(info: RateInfo, palette: Palette = LIGHT) -> go.Figure:
     )
     layout(figure, palette, height=380, bargap=0.42)
     figure.update_yaxes(
-        title_text=f"Output tokens per second{info.toy}", range=[0, 1.14 * highest], tickformat=","
+        title_text="Output tokens per second", range=[0, 1.14 * highest], tickformat=","
     )
     figure.update_xaxes(showgrid=False, type="multicategory" if several else "category")
     return figure
@@ -306,12 +289,10 @@ class GainInfo(NamedTuple):
     Attributes:
         gains: One per draft.
         baseline: Role of the baseline.
-        toy: Suffix of the axis title where the target is a toy, else "".
     """
 
     gains: tuple[Gain, ...]
     baseline: str
-    toy: str
 
 
 def gain_info(measurements: Sequence[Measurement], baseline: str, concurrency: int) -> GainInfo:
@@ -331,7 +312,7 @@ def gain_info(measurements: Sequence[Measurement], baseline: str, concurrency: i
         for row, kind in rows_of(measurement, concurrency):
             if kind != NONE and (against := row.ratios.get(name)):
                 gains.append(Gain(where, row.label, against.ratio, against.distinguishable))
-    return GainInfo(tuple(gains), baseline, toy_of(measurements))
+    return GainInfo(tuple(gains), baseline)
 
 
 def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.Figure:
@@ -375,7 +356,7 @@ def gain_figure(info: GainInfo, baseline: str, palette: Palette = LIGHT) -> go.F
     ends = [0.0, *(ratio.low for ratio in percents), *(ratio.high for ratio in percents)]
     room = 0.12 * (max(ends) - min(ends) or 1)  # for the numbers above the outer dots
     figure.update_xaxes(
-        title_text=f"Throughput against {baseline}{info.toy}",
+        title_text=f"Throughput against {baseline}",
         ticksuffix="%",
         zeroline=False,
         range=[min(ends) - room, max(ends) + room],

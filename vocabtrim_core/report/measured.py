@@ -12,7 +12,6 @@ from vocabtrim_core.serving.paper_comparison import PaperComparison, compare_wit
 from vocabtrim_core.serving.statistics import RatioInterval
 from vocabtrim_core.serving.summary import Row, summary
 
-TOY = "toy target"
 SGLANGS = "Tokens/verification (SGLang's length)"
 
 
@@ -59,7 +58,7 @@ def summary_rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]
     return [
         {
             "Prompts": measurement.prompts,
-            "Target": _target(measurement),
+            "Target": measurement.target,
             "Configuration": row.label,
             "k": row.k,
             "At once": concurrency,
@@ -70,10 +69,6 @@ def summary_rows(measurements: Sequence[Measurement]) -> list[dict[str, object]]
         for row in summary(measurement, concurrency)
         if row.runs or row.failed
     ]
-
-
-def _target(measurement: Measurement) -> str:
-    return f"{measurement.target} ({TOY})" if measurement.toy else measurement.target
 
 
 def _numbers(row: Row) -> dict[str, object]:
@@ -101,7 +96,6 @@ RUN_COLUMNS = (
     "engine",
     "device",
     "origin",
-    "toy",
     "configuration",
     "k",
     "concurrency",
@@ -132,7 +126,6 @@ def _runs(measurements: Sequence[Measurement]) -> Iterable[Sequence[object]]:
                 measurement.engine,
                 measurement.device,
                 measurement.origin,
-                measurement.toy,
                 run.configuration,
                 k,
                 run.concurrency,
@@ -154,7 +147,6 @@ def _runs(measurements: Sequence[Measurement]) -> Iterable[Sequence[object]]:
 PAPER_COLUMNS = (
     "task",
     "where",
-    "toy",
     "k",
     "full_k",
     "tokens_per_s",
@@ -185,7 +177,6 @@ def _paper(row: PaperComparison) -> Sequence[object]:
     return (
         row.task,
         row.where,
-        row.toy,
         ours and ours.k,
         full and full.k,
         ours and ours.rate.mean,
@@ -244,5 +235,4 @@ def rates(measurements: Sequence[Measurement], concurrency: int) -> str:
                     words,
                 )
             )
-    toy = f", {TOY}" if any(measurement.toy for measurement in measurements) else ""
-    return dots(rows, f"Output tokens per second, 95 % interval{toy}", None, thousands)
+    return dots(rows, "Output tokens per second, 95 % interval", None, thousands)

@@ -68,7 +68,6 @@ def _content(facts: Facts) -> dict[str, Any]:
         "next_in_line": facts.next_in_line,
         "missed": facts.missed,
         "forecast": facts.forecast,
-        "toy": any(m.toy for m in material.measured),
         "decision": [_typeset(sentence) for sentence in phrasing.decision(facts)],
         "figures": drawn,
         "number": lambda name: order.index(name) + 1,

@@ -114,7 +114,6 @@ def _measured(facts: Facts) -> str:
         "length",
         "baseline_length",
         "on",
-        "toy",
     )
     rows = ([getattr(m, name) for name in head] for m in facts.material.measured)
     return csv_text(head, rows)

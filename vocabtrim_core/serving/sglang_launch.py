@@ -180,7 +180,6 @@ class SglangLauncher:
         command: Command of the interpreter, None for `sglang_command()`.
         launch: Settings of the servers.
         vocab_size: V of the target, None where unknown.
-        toy: Whether the target is the built-in toy model.
         stall: Seconds without a byte after which a request fails.
         check: Called while a server starts; raises Cancelled.
 
@@ -197,7 +196,6 @@ class SglangLauncher:
         command: Sequence[str] | None = None,
         launch: Launch = Launch(),
         vocab_size: int | None = None,
-        toy: bool = False,
         stall: float = STALL_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
@@ -207,7 +205,7 @@ class SglangLauncher:
             "sglang": sglang_version(self.command),
             "driver": gpus[0].driver,
         }
-        self.target, self.vocab_size, self.toy = target, vocab_size, toy
+        self.target, self.vocab_size = target, vocab_size
         self.device = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
         self.label = f"SGLang {self.versions['sglang']}"
         self._launch, self._stall, self._check = launch, stall, check

@@ -120,7 +120,7 @@ def _throughput(facts: Facts) -> list[dict[str, object]]:
     full = f"against all {facts.full.k:,}"
     if measured:
         first = measured[0]
-        where = f"{'a toy on ' if first.toy else ''}{first.task}, against {against(first.baseline)}"
+        where = f"{first.task}, against {against(first.baseline)}"
         return [
             {
                 "label": "Throughput",
