@@ -27,10 +27,10 @@ from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS, with_vocab_size
 from vocabtrim_core.forecast.acceptance import ceiling
-from vocabtrim_core.forecast.cycle_model import roofline
 from vocabtrim_core.forecast.decision import Served, decide
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.inputs import acceptance_on, served_text
+from vocabtrim_core.forecast.roofline import roofline
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.missing import missing

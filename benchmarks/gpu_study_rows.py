@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from vocabtrim_core.forecast.cycle_model import roofline
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.roofline import roofline
 from vocabtrim_core.serving.latency_probe import Probe
 from vocabtrim_core.serving.measurement import Measurement
 from vocabtrim_core.serving.statistics import acceptance_length, interval

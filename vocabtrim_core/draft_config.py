@@ -11,8 +11,10 @@ import msgspec
 
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.layer_cache import TargetCache, target_cache
 from vocabtrim_core.layer_weights import (
     LatentAttention,
+    all_experts,
     decoder_layers,
     draft_width,
     experts,
@@ -88,7 +90,13 @@ def architecture_from_config(
         active_experts=max(1, experts(config)),
         target_layers=None if body is None else decoder_layers(config),
         target_layer_weights=body,
+        stored_layer_weights=layer_weights(config, stored=True) if experts(config) else None,
+        stored_experts=all_experts(config) if experts(config) else 1,
+        cache=target_cache(config),
     )
+    usual = TargetCache((derived.target_layers or 0) * derived.cache_bytes_per_layer)
+    if derived.cache == usual:
+        derived = replace(derived, cache=None)
     alike = replace(derived, active_experts=1, target_layer_weights=None)
     same = body is not None and alike.target_weights == derived.target_weights
     return replace(derived, target_layer_weights=None) if same and experts(config) == 0 else derived

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from vocabtrim_core.errors import InputError
+from vocabtrim_core.fields.leaf import Leaf
+from vocabtrim_core.layer_cache import TargetCache
 from vocabtrim_core.layer_weights import LatentAttention
 from vocabtrim_core.model_config import LARGEST
 
@@ -47,6 +49,11 @@ class DraftArchitecture:
         latent: Ranks of a draft with low-rank attention, None for ordinary attention.
         target_layer_weights: Weights of the target's layers that a token passes; None for
             `target_layers` layers of the draft's shapes.
+        stored_layer_weights: Weights of the target's layers with all experts; None for those that a
+            token passes.
+        stored_experts: Experts that each layer of a mixture-of-experts target chooses from.
+        cache: What the target's layers keep per token; None for `target_layers` layers with the
+            draft's key-value heads.
     """
 
     name: str
@@ -68,6 +75,9 @@ class DraftArchitecture:
     draft_experts: int = 1
     latent: LatentAttention | None = None
     target_layer_weights: int | None = None
+    stored_layer_weights: Annotated[int | None, Leaf(later=True)] = None
+    stored_experts: Annotated[int, Leaf(later=True)] = 1
+    cache: Annotated[TargetCache | None, Leaf(later=True)] = None
 
     def __post_init__(self) -> None:
         for name in (
@@ -181,15 +191,58 @@ class DraftArchitecture:
             h = self.hidden_size
             feed_forward = 3 * h * self.intermediate_size * self.active_experts
             body = self.target_layers * (self._attention(h) + feed_forward)
-        return body + (self.target_hidden_size or self.hidden_size) * self.vocab_size
+        return body + self.target_head_weights
+
+    def read_weights(self, rows: int) -> int | None:
+        """Weights that the target reads for several tokens, each with experts of its own.
+
+        Args:
+            rows: Tokens whose experts are taken to be drawn independently.
+
+        Returns:
+            The expected weights, `target_weights` for a dense target; None without layers.
+        """
+        active = self.target_weights
+        if active is None or self.stored_layer_weights is None:
+            return active
+        count, chosen = self.stored_experts, self.active_experts
+        if count <= chosen:
+            return active
+        more = count * (1 - (1 - chosen / count) ** rows) - chosen  # experts beyond one token's
+        return active + round((self.memory_weights - active) * more / (count - chosen))
+
+    @property
+    def memory_weights(self) -> int:
+        """Weights of the target in memory, all experts included; 0 without layers."""
+        active = self.target_weights
+        if active is None or self.stored_layer_weights is None:
+            return active or 0
+        return self.stored_layer_weights + self.target_head_weights
+
+    @property
+    def target_head_weights(self) -> int:
+        """Weights of the target's head."""
+        return (self.target_hidden_size or self.hidden_size) * self.vocab_size
+
+    def target_cache_bytes(self, context: int) -> int:
+        """Bytes that the target's layers keep and read for one sequence.
+
+        Args:
+            context: Its tokens.
+
+        Returns:
+            Bytes, 0 without layers.
+        """
+        if self.cache is not None:
+            return self.cache.bytes_at(context)
+        return (self.target_layers or 0) * self.cache_bytes_per_layer * context
 
     @property
     def cache_bytes_per_layer(self) -> int:
-        """Bytes that one decoder layer keeps per token of context, in 16-bit values.
+        """Bytes that one decoder layer of the draft keeps per token of context, in 16-bit values.
 
         Keys and values of every key-value head; with low-rank attention the compressed vector and
-        the rotary part, which all heads share. The target's layers are taken to have the draft's
-        key-value heads, as in the published draft configs.
+        the rotary part, which all heads share.
         """
         if self.latent is not None:
             return 2 * (self.latent.key_value_rank + self.latent.rope_dim)
@@ -274,52 +327,91 @@ def _preset(name: str, layers: int, h: int, i: int, q: int, kv: int, d: int, v: 
     return name, DraftArchitecture(name, h, i, q, kv, d, v, target_layers=layers, **fields)
 
 
-def _experts(layers: int, attention: int, h: int, active: int, dense: int = 0) -> dict[str, int]:
-    """Weights of the layers of a mixture-of-experts target, as a keyword of DraftArchitecture.
+def _experts(
+    layers: int,
+    attention: int,
+    h: int,
+    width: int,
+    active: int,
+    stored: int,
+    *,
+    shared: int = 0,
+    dense: tuple[int, int] = (0, 0),
+) -> dict[str, int]:
+    """Experts and weights of a mixture-of-experts target, as keywords of DraftArchitecture.
 
     Args:
         layers: Decoder layers.
         attention: Weights of one attention.
         h: H.
-        active: Width of the feed-forward that a token passes in each layer.
-        dense: Width that dense layers have beyond `active`, summed over them.
+        width: Width of an expert.
+        active: Experts that a token passes in each layer.
+        stored: Experts that a layer chooses from.
+        shared: Experts that every token passes beside them.
+        dense: Layers without experts, and the width of theirs.
 
     Returns:
-        {"target_layer_weights": weights}.
+        Number of experts, and weights of the layers with a token's experts and with all.
     """
-    return {"target_layer_weights": layers * (attention + 3 * h * active) + 3 * h * dense}
+
+    def weights(experts: int) -> int:
+        sparse = (layers - dense[0]) * (experts + shared) * width
+        return layers * attention + 3 * h * (sparse + dense[0] * dense[1])
+
+    return {
+        "active_experts": active,
+        "stored_experts": stored,
+        "target_layer_weights": weights(active),
+        "stored_layer_weights": weights(stored),
+    }
 
 
 QWEN3 = {"max_position_embeddings": 40_960, "rms_norm_eps": 1e-6, "rope_theta": 1e6}
 QWEN3_30B = {
     **QWEN3,
-    "active_experts": 8,
-    **_experts(48, 2048 * 128 * (2 * 32 + 2 * 4), 2048, 8 * 768),
+    **_experts(48, 2048 * 128 * (2 * 32 + 2 * 4), 2048, 768, 8, 128),
 }
 QWEN3_235B = {
     **QWEN3,
-    "active_experts": 8,
-    **_experts(94, 4096 * 128 * (2 * 64 + 2 * 4), 4096, 8 * 1536),
+    **_experts(94, 4096 * 128 * (2 * 64 + 2 * 4), 4096, 1536, 8, 128),
 }
 QWEN2_5 = {"max_position_embeddings": 32_768, "rms_norm_eps": 1e-6, "rope_theta": 1e6}
 GEMMA3 = {"rms_norm_eps": 1e-6, "rope_theta": 1e6}
-GPT_OSS = {"rope_theta": 150_000.0, "active_experts": 4}
-GPT_OSS_LAYER = (2880 * 64 * (2 * 64 + 2 * 8), 2880, 4 * 2880)
-GPT_OSS_20B = {**GPT_OSS, **_experts(24, *GPT_OSS_LAYER)}
-GPT_OSS_120B = {**GPT_OSS, **_experts(36, *GPT_OSS_LAYER)}
+GPT_OSS_LAYER = (2880 * 64 * (2 * 64 + 2 * 8), 2880, 2880, 4)
+
+
+def _gpt_oss(layers: int, stored: int) -> dict[str, Any]:
+    """Every second layer reads the last 128 tokens only."""
+    half = layers // 2 * 2 * 2 * 8 * 64
+    return {
+        "rope_theta": 150_000.0,
+        **_experts(layers, *GPT_OSS_LAYER, stored),
+        "cache": TargetCache(half, half, 128),
+    }
+
+
+def _gemma_3(layers: int, groups: int, dim: int) -> dict[str, Any]:
+    """Every sixth layer reads the whole context, the others the last 1,024 tokens."""
+    whole, layer = layers // 6, 2 * 2 * groups * dim
+    return {**GEMMA3, "cache": TargetCache(whole * layer, (layers - whole) * layer, 1024)}
+
+
 # One expert of 8,192 and a shared one in every layer.
-LLAMA_4_SCOUT = _experts(48, 5120 * 128 * (2 * 40 + 2 * 8), 5120, 2 * 8192)
+LLAMA_4_SCOUT = _experts(48, 5120 * 128 * (2 * 40 + 2 * 8), 5120, 8192, 1, 16, shared=1)
 # Low-rank attention; three dense layers of 18,432, then 8 experts and a shared one.
 DEEPSEEK_V3 = {
     "max_position_embeddings": 163_840,
-    "active_experts": 8,
     **_experts(
         layers=61,
         attention=LatentAttention(1536, 512, 128, 64, 128).weights(7168, 7168, 128),
         h=7168,
-        active=9 * 2048,
-        dense=3 * (18432 - 9 * 2048),
+        width=2048,
+        active=8,
+        stored=256,
+        shared=1,
+        dense=(3, 18432),
     ),
+    "cache": TargetCache(61 * 2 * (512 + 64)),
 }
 
 SMOLLM2 = {"max_position_embeddings": 8192, "rope_theta": 1e5}
@@ -338,12 +430,12 @@ PRESETS: dict[str, DraftArchitecture] = dict(
         _preset("qwen3-30b-a3b", 48, 2048, 12288, 32, 4, 128, 151_936, **QWEN3_30B),
         _preset("qwen3-235b-a22b", 94, 4096, 24576, 64, 4, 128, 151_936, **QWEN3_235B),
         _preset("qwen2.5-7b", 28, 3584, 18944, 28, 4, 128, 152_064, **QWEN2_5),
-        _preset("gpt-oss-20b", 24, 2880, 17280, 64, 8, 64, 201_088, **GPT_OSS_20B),
-        _preset("gpt-oss-120b", 36, 2880, 17280, 64, 8, 64, 201_088, **GPT_OSS_120B),
+        _preset("gpt-oss-20b", 24, 2880, 17280, 64, 8, 64, 201_088, **_gpt_oss(24, 32)),
+        _preset("gpt-oss-120b", 36, 2880, 17280, 64, 8, 64, 201_088, **_gpt_oss(36, 128)),
         _preset("mistral-nemo", 40, 5120, 14336, 32, 8, 128, 131_072, rope_theta=1e6),
-        _preset("gemma-3-4b", 34, 2560, 10240, 8, 4, 256, 262_208, **GEMMA3),
-        _preset("gemma-3-12b", 48, 3840, 15360, 16, 8, 256, 262_208, **GEMMA3),
-        _preset("gemma-3-27b", 62, 5376, 21504, 32, 16, 128, 262_208, **GEMMA3),
+        _preset("gemma-3-4b", 34, 2560, 10240, 8, 4, 256, 262_208, **_gemma_3(34, 4, 256)),
+        _preset("gemma-3-12b", 48, 3840, 15360, 16, 8, 256, 262_208, **_gemma_3(48, 8, 256)),
+        _preset("gemma-3-27b", 62, 5376, 21504, 32, 16, 128, 262_208, **_gemma_3(62, 16, 128)),
         _preset("llama-4-scout", 48, 5120, 32768, 40, 8, 128, 202_048, **LLAMA_4_SCOUT),
         _preset("smollm2-135m", 30, 576, 1536, 9, 3, 64, 49_152, **SMOLLM2),
         _preset("deepseek-v3", 61, 7168, 40960, 56, 8, 128, 129_280, **DEEPSEEK_V3),

@@ -1,8 +1,8 @@
-"""Weights of decoder layers that one token passes, counted from the shapes in a config.
+"""Weights of decoder layers, counted from the shapes in a config.
 
 Only the matrices of attention and feed-forward count; norms, biases, convolutions and the routers
-of mixtures of experts do not. Of a mixture only the experts of one token count, because at batch
-size 1 only their weights are read.
+of mixtures of experts do not. Of a mixture the experts of one token are read for it; all of them
+are in memory.
 """
 
 from __future__ import annotations
@@ -96,6 +96,22 @@ def head_shapes(config: ModelConfig) -> tuple[int, int, int]:
     return heads, groups, config.size("head_dim") or max(1, hidden // heads)
 
 
+def all_experts(config: ModelConfig) -> int:
+    """Experts that a router chooses from, without shared ones.
+
+    Args:
+        config: The config of a model.
+
+    Returns:
+        Their number, 0 for a dense model.
+
+    Raises:
+        InputError: A field is wrong.
+    """
+    names = ("n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts")
+    return _first(config, *names) or 0
+
+
 def experts(config: ModelConfig) -> int:
     """Experts that a token passes, without shared ones.
 
@@ -108,22 +124,21 @@ def experts(config: ModelConfig) -> int:
     Raises:
         InputError: A field is wrong.
     """
-    count = _first(
-        config, "n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts"
-    )
+    count = all_experts(config)
     active = _first(config, "num_experts_per_tok", "experts_per_token", "moe_k")
-    return active if count and count > 1 and active else 0
+    return active if count > 1 and active else 0
 
 
-def feed_forward_width(config: ModelConfig, layer: int) -> int:
+def feed_forward_width(config: ModelConfig, layer: int, *, stored: bool = False) -> int:
     """Width of the feed-forward that a token passes in a layer, with shared experts.
 
     Args:
         config: The config of a model.
         layer: Index of the layer.
+        stored: Sum over all experts instead of a token's.
 
     Returns:
-        The width, of a mixture summed over the token's experts.
+        The width, of a mixture summed over the experts.
 
     Raises:
         InputError: A field is missing or wrong.
@@ -138,7 +153,7 @@ def feed_forward_width(config: ModelConfig, layer: int) -> int:
         count = config.size("n_shared_experts", least=0)
         count = config.size("moe_num_shared_experts", least=0) if count is None else count
         shared = width * (always if count is None else count)
-    return experts(config) * width + shared
+    return (all_experts(config) if stored else experts(config)) * width + shared
 
 
 def draft_width(config: ModelConfig) -> int:
@@ -162,11 +177,12 @@ def decoder_layers(config: ModelConfig) -> int | None:
     return config.size("num_hidden_layers", most=MOST_LAYERS)
 
 
-def layer_weights(config: ModelConfig) -> int | None:
+def layer_weights(config: ModelConfig, *, stored: bool = False) -> int | None:
     """Weights of all decoder layers that a token passes.
 
     Args:
         config: The config of a model.
+        stored: Count all experts instead of a token's.
 
     Returns:
         Their number; None where a layer is of a kind not covered here, such as a state-space layer.
@@ -191,7 +207,9 @@ def layer_weights(config: ModelConfig) -> int | None:
             return None
         mixture = _is_mixture(config, layer)
         if mixture not in feed_forward:
-            feed_forward[mixture] = matrices * hidden * feed_forward_width(config, layer)
+            feed_forward[mixture] = (
+                matrices * hidden * feed_forward_width(config, layer, stored=stored)
+            )
         total += attention + feed_forward[mixture]
     return total
 

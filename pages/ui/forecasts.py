@@ -11,6 +11,7 @@ from pages.ui import eval_sets
 from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.decision import Decision, Served, decide
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.inputs import (
@@ -87,7 +88,7 @@ def forecast_of(
         Acceptance and forecast. InputError where the settings give none.
     """
     acceptance = acceptance_of(stored.key, served.key, settings, tradeoff.curve, served)
-    cycles = cycles or CycleRange.of(settings, tradeoff.architecture)
+    cycles = cycles or cycle_times(settings, tradeoff.architecture)
     names = (stored.key, served.key, settings)
     return acceptance, _forecast(names, cycles, baseline_k, acceptance)
 

@@ -12,8 +12,6 @@ from vocabtrim_core import workspace
 from vocabtrim_core.cli import main
 from vocabtrim_core.counts import Provenance, TokenCounts
 from vocabtrim_core.drafts import training_env as trainer_
-from vocabtrim_core.drafts.estimate import estimate
-from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.runs import (
     DONE,
     FAILED,
@@ -289,38 +287,6 @@ def test_the_trainer_is_chosen_and_remembered(call, elsewhere, monkeypatch) -> N
     monkeypatch.delenv(trainer_.VARIABLE)
     call("trainer", "--use", "")
     assert trainer_.trainer_command() == (sys.executable,)
-
-
-def test_estimate_grows_with_k_and_says_what_is_needed(
-    small_target, small_corpus, small_recipe, small_features, found_trainer
-) -> None:
-    cost = estimate(
-        small_target,
-        small_corpus,
-        small_recipe,
-        [700, 64],
-        TrainingPlan(epochs=2),
-        Deployment(),
-        found_trainer,
-        held_out=0.2,
-    )
-    tokens = small_features.train_tokens + small_features.eval_tokens
-    assert cost.tokens == pytest.approx(tokens, rel=0.02)
-    assert cost.feature_bytes == pytest.approx(small_features.bytes, rel=0.06)
-    assert cost.steps == pytest.approx(2 * small_features.train_samples, rel=0.15)
-    assert cost.train_seconds[700] > cost.train_seconds[64] > 0
-    assert cost.fits
-    some = estimate(
-        small_target,
-        small_corpus,
-        small_recipe,
-        [64],
-        TrainingPlan(),
-        Deployment(),
-        found_trainer,
-        max_tokens=1000,
-    )
-    assert some.tokens == 1000
 
 
 def test_stages_are_told_and_finished_ones_stay(tmp_path) -> None:

@@ -18,6 +18,7 @@ from vocabtrim_core.drafts.evaluate_export import acceptance
 from vocabtrim_core.drafts.feature_sets import load_features
 from vocabtrim_core.drafts.features import capture, estimate_bytes
 from vocabtrim_core.drafts.plan import (
+    SMALL_MAX_TOKENS,
     Deployment,
     OnlineServers,
     TrainingPlan,
@@ -294,7 +295,7 @@ def test_capture_continues_where_it_stopped(
         small_recipe,
         held_out=0.2,
         device="cpu",
-        max_tokens=60_000,
+        max_tokens=SMALL_MAX_TOKENS,
     )
     after = {p: p.stat().st_mtime_ns for p in again.folder.rglob("*.ckpt")}
     assert after.keys() == before.keys()

@@ -115,8 +115,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 
-def passed_by_one_token(kind: str, fields: dict[str, Any]) -> int:
-    """Matrix weights that one token passes in transformers' own model of this config."""
+def weights_of(kind: str, fields: dict[str, Any], *, stored: bool = False) -> int:
+    """Matrix weights that one token passes in transformers' own model, or that it holds."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -132,7 +132,7 @@ def passed_by_one_token(kind: str, fields: dict[str, Any]) -> int:
             continue
         if weight.dim() == 3:  # the experts of a layer in one tensor
             assert weight.shape[0] == 6
-            count += weight.numel() // 6 * config.num_experts_per_tok
+            count += weight.numel() // 6 * (6 if stored else config.num_experts_per_tok)
         else:
             count += weight.numel()
     tied = not any(
@@ -146,7 +146,33 @@ def passed_by_one_token(kind: str, fields: dict[str, Any]) -> int:
 def test_what_a_target_reads_is_what_transformers_own_model_holds(kind):
     fields = FAMILIES[kind]
     shape = architecture_from_config({"model_type": kind, **fields}, kind)
-    assert shape.target_weights == passed_by_one_token(kind, fields)
+    assert shape.target_weights == weights_of(kind, fields)
+    assert shape.memory_weights == weights_of(kind, fields, stored=True)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_the_cache_is_what_the_layers_of_the_config_keep(kind):
+    """Against transformers' own config: layers by kind, heads, ranks and window."""
+    from transformers import AutoConfig
+
+    fields = FAMILIES[kind]
+    shape = architecture_from_config({"model_type": kind, **fields}, kind)
+    config = AutoConfig.for_model(kind, **fields)
+    kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
+    if hasattr(config, "kv_lora_rank"):
+        values = config.kv_lora_rank + config.qk_rope_head_dim
+    else:
+        groups = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        values = 2 * groups * dim
+    for context in (10, 100_000):
+        reach = {
+            "full_attention": context,
+            "sliding_attention": min(context, getattr(config, "sliding_window", None) or context),
+            "chunked_attention": min(context, getattr(config, "attention_chunk_size", 0)),
+            "linear_attention": 0,
+        }
+        assert shape.target_cache_bytes(context) == sum(2 * values * reach[k] for k in kinds)
 
 
 # --- presets by hand --------------------------------------------------------------------------
@@ -411,6 +437,50 @@ def test_presets_read_as_many_weights_as_their_targets_cards_say(name, billions)
     embedding = shape.vocab_size * shape.hidden_size
     assert shape.target_weights is not None
     assert shape.target_weights - 5e7 <= billions * 1e9 <= 1.02 * (shape.target_weights + embedding)
+
+
+# All parameters, in billions, as the cards give them: what a device must hold.
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        ("gpt-oss-20b", 20.9),
+        ("gpt-oss-120b", 116.8),
+        ("qwen3-30b-a3b", 30.5),
+        ("qwen3-235b-a22b", 235),
+        ("llama-4-scout", 109),
+        ("deepseek-v3", 671),
+        ("llama-3.1-8b", 8.03),
+    ],
+)
+def test_presets_hold_as_many_weights_as_their_targets_cards_say(name, billions):
+    shape = PRESETS[name]
+    embedding = shape.vocab_size * shape.hidden_size
+    assert shape.memory_weights + embedding == pytest.approx(1e9 * billions, rel=0.03)
+
+
+def test_the_cache_of_low_rank_attention_and_of_windows_by_hand():
+    # DeepSeek V3: 512 + 64 values in 16 bits in each of 61 layers, 70 KB a token.
+    assert PRESETS["deepseek-v3"].target_cache_bytes(1000) == 1000 * 61 * 576 * 2
+    # gpt-oss-20b: 12 of 24 layers read 128 tokens at most; 2 x 8 heads of 64.
+    layer = 2 * 2 * 8 * 64
+    assert PRESETS["gpt-oss-20b"].target_cache_bytes(100) == 24 * layer * 100
+    assert PRESETS["gpt-oss-20b"].target_cache_bytes(5000) == 12 * layer * (5000 + 128)
+    # Gemma 3 27B: ten of 62 layers read all, the others 1,024.
+    layer = 2 * 2 * 16 * 128
+    assert PRESETS["gemma-3-27b"].target_cache_bytes(8192) == layer * (10 * 8192 + 52 * 1024)
+
+
+def test_rows_with_experts_of_their_own_read_more_and_at_most_all():
+    shape = PRESETS["qwen3-30b-a3b"]
+    active = shape.target_weights
+    assert active is not None
+    assert shape.read_weights(1) == active
+    # Two rows of 8 of 128 share half an expert on average: 15.5 experts of 3 x 2048 x 768.
+    experts = 48 * 3 * 2048 * 768
+    assert shape.read_weights(2) == pytest.approx(active + 7.5 * experts, rel=1e-9)
+    assert shape.read_weights(10_000) == pytest.approx(shape.memory_weights, rel=1e-9)
+    dense = PRESETS["llama-3.1-8b"]
+    assert dense.read_weights(4) == dense.target_weights == dense.memory_weights
 
 
 # --- drafts -----------------------------------------------------------------------------------

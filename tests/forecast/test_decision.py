@@ -8,10 +8,10 @@ import pytest
 from vocabtrim_core.coverage import CoverageCurve
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
-from vocabtrim_core.forecast.cycle_model import roofline
 from vocabtrim_core.forecast.decision import Served, decide
 from vocabtrim_core.forecast.decision_text import decision_text, gain_text
 from vocabtrim_core.forecast.devices import HARDWARE
+from vocabtrim_core.forecast.roofline import roofline
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.tradeoff import TradeOff
 

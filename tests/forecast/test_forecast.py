@@ -14,16 +14,11 @@ from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.break_even import break_even
-from vocabtrim_core.forecast.cycle_model import (
-    CycleModel,
-    CycleRange,
-    calibrate,
-    check_against_paper,
-    from_one_run,
-    roofline,
-)
+from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange, calibrate
 from vocabtrim_core.forecast.devices import HARDWARE, device
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
+from vocabtrim_core.forecast.paper_check import check_against_paper
+from vocabtrim_core.forecast.roofline import from_one_run, roofline
 from vocabtrim_core.forecast.throughput import forecast, implied_alpha
 from vocabtrim_core.tradeoff import TradeOff
 

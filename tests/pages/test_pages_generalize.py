@@ -28,7 +28,7 @@ from vocabtrim_core.counts_store import remove_counts, save_counts
 from vocabtrim_core.coverage import CoverageCurve, coverage_on
 from vocabtrim_core.draft_cost import PRESETS
 from vocabtrim_core.exports import ExportContext, export
-from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.decision import Served, decide
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.inputs import acceptance_on, served_text
@@ -460,7 +460,7 @@ def test_the_text_to_be_served_reaches_what_is_handed_over(sets, served):
     responses = find_responses(counts.key, counts)
     acceptance = acceptance_on(served_text(curve, counts, responses=responses), settings)
     assert acceptance.basis == ("another set" if served else "held out")
-    low, _, high = forecast(acceptance.model, CycleRange.of(settings, LLAMA)).gain(40, SIZE)
+    low, _, high = forecast(acceptance.model, cycle_times(settings, LLAMA)).gain(40, SIZE)
     shown = component(app, "hero")["hero"]["numbers"][-1]
     assert shown["label"] == "Throughput, forecast"
     ends = [float(end) for end in shown["value"].replace("\N{MINUS SIGN}", "-").split(" to ")]
@@ -576,7 +576,7 @@ def expected(sets, hardware="a100-80g", depth=3, length=None, batch=1, served="c
     responses = find_responses(counts.key, counts)
     _, tradeoff = choice(sets)
     acceptance = acceptance_on(served_text(tradeoff.curve, counts, responses=responses), settings)
-    predicted = forecast(acceptance.model, CycleRange.of(settings, LLAMA))
+    predicted = forecast(acceptance.model, cycle_times(settings, LLAMA))
     text = Served(acceptance.served, acceptance.basis, predicted)
     return predicted, decide(tradeoff, [text])
 

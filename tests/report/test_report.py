@@ -21,7 +21,7 @@ from vocabtrim_core.coverage import CoverageCurve, coverage_on, sampled
 from vocabtrim_core.draft_cost import PRESETS, DraftArchitecture, with_vocab_size
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, order_free_ceiling
-from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import forecast
 from vocabtrim_core.generalization.stability import HeldOutCoverage
@@ -190,7 +190,7 @@ def test_the_forecast_is_about_the_text_to_be_served(counts):
         FORECAST.full_length,
         dict(FORECAST.measured),
     )
-    expected = forecast(model, CycleRange.of(FORECAST, LLAMA))
+    expected = forecast(model, cycle_times(FORECAST, LLAMA))
     assert facts.forecast.tokens_per_s(13_264) == pytest.approx(expected.tokens_per_s(13_264))
     alone = gather(Material(counts, choice))
     assert alone.forecast.tokens_per_s(13_264) != pytest.approx(expected.tokens_per_s(13_264))

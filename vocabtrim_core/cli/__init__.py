@@ -2,7 +2,8 @@
 
 One table of commands, each in the file of its subject. With --json stdout holds exactly one JSON
 object ({"error": sentence} when it fails) and progress goes to stderr; without, stdout holds text
-for people. Exit codes: 0 done, 1 a bug of ours, 2 bad input (one sentence on stderr), 130 stopped.
+for people. Exit codes: 0 done, 1 a bug of ours (of `doctor`: a fault found), 2 bad input (one
+sentence on stderr), 130 stopped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from vocabtrim_core.cli import (
     corpora,
     count,
     coverage,
+    doctor,
     evidence,
     export,
     forecast,
@@ -55,6 +57,7 @@ COMMANDS: tuple[Command, ...] = (
     *target.COMMANDS,
     *bench.COMMANDS,
     *measurements.COMMANDS,
+    *doctor.COMMANDS,
     *tune.COMMANDS,
     *programs.COMMANDS,
     *corpora.COMMANDS,

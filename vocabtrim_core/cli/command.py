@@ -25,6 +25,7 @@ class Command:
         text: Turns the result into lines for people.
         example: A command line without the program, shown in the help.
         prepare: Called before `run`, where the process runs this command and nothing else.
+        exit_code: The exit code by the result of a command that finds faults; 0 where None.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Command:
     text: Callable[[Result], str]
     example: str = ""
     prepare: Callable[[], None] | None = None
+    exit_code: Callable[[Result], int] | None = None
 
 
 def table(rows: Iterable[Sequence[object]]) -> str:

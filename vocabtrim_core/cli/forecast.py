@@ -94,11 +94,12 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
-    from vocabtrim_core.forecast.cycle_model import CycleRange, check_against_paper
+    from vocabtrim_core.forecast.cycle_times import cycle_times
     from vocabtrim_core.forecast.decision import decide
     from vocabtrim_core.forecast.decision_text import decision_text
     from vocabtrim_core.forecast.inputs import PAPER_DEPTH
     from vocabtrim_core.forecast.paper import SHIPPED_K
+    from vocabtrim_core.forecast.paper_check import check_against_paper
     from vocabtrim_core.generalization.k_range import k_range
     from vocabtrim_core.generalization.stability import best_sample
 
@@ -137,7 +138,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     elif arguments.probe:
         cycles = probed(arguments, draft, depth)
     else:
-        cycles = CycleRange.of(assumptions, draft)
+        cycles = cycle_times(assumptions, draft)
     texts = _texts(arguments, curve, assumptions, cycles, settings, measured, progress)
     progress(0, None, "k* on other samples")
     sample = best_sample(counts, find_responses(arguments.counts, counts))

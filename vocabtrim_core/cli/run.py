@@ -89,7 +89,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
             else.
 
     Returns:
-        The exit code: 0 done, 1 a bug, 2 bad input, 130 stopped.
+        The exit code: 0 done, 1 a bug (or a fault that `doctor` found), 2 bad input, 130 stopped.
     """
     from vocabtrim_core.jobs import progress as progress_
 
@@ -107,7 +107,7 @@ def run(commands: Iterable[Command], argv: list[str] | None = None) -> int:
             progress.clear()
             _print(_json(result) if as_json else arguments.command.text(result))
         progress.enter("done")
-        return DONE
+        return arguments.command.exit_code(result) if arguments.command.exit_code else DONE
     except InputError as error:
         code, sentence = BAD_INPUT, str(error)
     except (Cancelled, KeyboardInterrupt) as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli.arguments import shared
 from vocabtrim_core.cli.command import Command, Result, facts, table
+from vocabtrim_core.cli.train_check import check, check_text
 from vocabtrim_core.cli.train_options import (
     capture_arguments,
     conversations,
@@ -56,7 +57,7 @@ def _train(arguments: argparse.Namespace, progress: Progress) -> Result:
 
     request = _request(arguments, progress)
     if arguments.check:
-        return _check(request, arguments.online)
+        return check(request, arguments.online, progress)
     run = train(request, progress)
     return {
         "run": run.name,
@@ -125,61 +126,9 @@ def _regeneration(
     return run, f"{arguments.regenerate} at temperature {arguments.temperature:g}"
 
 
-def _check(request: Any, online: str | None) -> Result:
-    from vocabtrim_core.drafts.estimate import estimate
-    from vocabtrim_core.drafts.validation import validate, validate_online
-
-    servers = _servers(online) if online else None
-    cost = estimate(
-        request.target,
-        request.corpus,
-        request.recipe,
-        request.sizes,
-        request.plan,
-        request.deployment,
-        request.trainer,
-        max_tokens=request.max_tokens,
-        held_out=request.held_out,
-    )
-    seconds = {str(k): value for k, value in cost.train_seconds.items()}
-    return {
-        "check": True,
-        **asdict(cost),
-        "train_seconds": seconds,
-        "seconds": cost.seconds,
-        "fits": cost.fits,
-        "plans": validate(request),
-        "online": validate_online(request, servers) if servers else None,
-        "notes": request.notes,
-    }
-
-
-def _servers(text: str) -> Any:
-    """Read the GPUs of the trainer, and those of the servers, one each: "2,3:0,1"."""
-    from vocabtrim_core.drafts.plan import OnlineServers
-
-    try:
-        trainer, servers = ([int(i) for i in part.split(",")] for part in text.split(":"))
-    except ValueError as error:
-        raise InputError(f"online takes GPUs such as 2,3:0,1, but it is {text!r}.") from error
-    return OnlineServers(trainer, [[i] for i in servers])
-
-
 def _train_text(result: Result) -> str:
     if result.get("check"):
-        words = facts(
-            result,
-            "conversations",
-            "tokens",
-            "steps",
-            "feature_bytes",
-            "checkpoint_bytes",
-            "free_bytes",
-            "fits",
-            "seconds",
-            "device",
-        )
-        return f"{words}\nSpecForge accepts the run files."
+        return check_text(result)
     head = ("k", "coverage", "held out", "acceptance length", "FLOPs saved", "best step", "draft")
     rows = [
         (

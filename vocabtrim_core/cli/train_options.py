@@ -220,7 +220,8 @@ def train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="start nothing: show what it costs, write the run files, let SpecForge validate them",
+        help="train nothing: measure a few steps, show what it costs, let SpecForge validate the "
+        "run files",
     )
 
 

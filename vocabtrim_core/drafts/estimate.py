@@ -1,4 +1,4 @@
-"""Estimate what a training will need: tokens, steps, disk, time."""
+"""Estimate what a training will need: tokens, steps, disk, memory, time."""
 
 from __future__ import annotations
 
@@ -6,25 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vocabtrim_core import workspace
-from vocabtrim_core.corpora import Corpus
-from vocabtrim_core.counting.config import CountConfig
-from vocabtrim_core.drafts.features import estimate_bytes
-from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
-from vocabtrim_core.drafts.runs import list_runs
+from vocabtrim_core.drafts.feature_sets import list_features
+from vocabtrim_core.drafts.features import estimate_bytes, features_folder
+from vocabtrim_core.drafts.peak_memory import free_for, memory_problem
 from vocabtrim_core.drafts.specforge_run import checkpoint_bytes
-from vocabtrim_core.drafts.target import Target
+from vocabtrim_core.drafts.speed import EFFICIENCY, Source, speed_of
 from vocabtrim_core.drafts.tokenized_dataset import survey
-from vocabtrim_core.drafts.training_env import Trainer
+from vocabtrim_core.drafts.trial import Setting
+from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
 
-EFFICIENCY = {
-    "cpu": 0.5,
-    "cuda": 0.35,
-}  # share of the speed of a matrix product that training reaches
-# The loss and its metrics pass over every logit this many bytes' worth, at this many bytes/s.
-LOGIT_BYTES = 60
-BANDWIDTH = {"cpu": 8e9, "cuda": 2e12}
-START_SECONDS = 30.0  # imports, export, evaluation, per k
+LOAD_SECONDS = 15.0  # imports and weights of the target
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +30,15 @@ class Estimate:
         feature_bytes: Size of the features.
         checkpoint_bytes: Size of the checkpoints of all trainings.
         free_bytes: Free disk space of the workspace.
-        capture_seconds: Duration of the capture.
-        train_seconds: k -> duration of its training.
+        capture_seconds: Duration of the capture; 0 where the features exist.
+        train_seconds: k -> duration of its training, evaluation and export.
         device: Name of the GPU, or "cpu".
-        measured: Whether times come from a finished run of this workspace.
+        source: What the times rest on: "trial", a few steps measured here with these settings;
+            "run", a finished run of the target; "shapes", the arithmetic alone.
+        memory_bytes: k -> memory of its training at most.
+        free_memory: Free memory where it is trained; None where that is not known.
+        memory_problem: Why the memory does not suffice and what to lower, in a sentence; None
+            where it does.
     """
 
     conversations: int
@@ -53,7 +50,10 @@ class Estimate:
     capture_seconds: float
     train_seconds: Mapping[int, float]
     device: str
-    measured: bool
+    source: Source
+    memory_bytes: Mapping[int, int]
+    free_memory: int | None
+    memory_problem: str | None
 
     @property
     def seconds(self) -> float:
@@ -61,37 +61,43 @@ class Estimate:
         return self.capture_seconds + sum(self.train_seconds.values())
 
     @property
+    def measured(self) -> bool:
+        """Whether times were measured on this machine."""
+        return self.source != "shapes"
+
+    @property
+    def problem(self) -> str | None:
+        """Why it does not fit on the disk or into memory, in a sentence; None where it does."""
+        needed = self.feature_bytes + self.checkpoint_bytes
+        if needed > self.free_bytes:
+            return (
+                f"It does not fit on the disk: {format_bytes(needed)} are needed and "
+                f"{format_bytes(self.free_bytes)} are free; lower --max-tokens or the number of "
+                "drafts."
+            )
+        return self.memory_problem
+
+    @property
     def fits(self) -> bool:
-        """Whether the disk has room for all of it."""
-        return self.feature_bytes + self.checkpoint_bytes <= self.free_bytes
+        """Whether disk and memory have room for it."""
+        return self.problem is None
 
 
 def estimate(
-    target: Target,
-    corpus: Corpus,
-    recipe: CountConfig,
+    setting: Setting,
     ks: Sequence[int],
-    plan: TrainingPlan,
-    deployment: Deployment,
-    trainer: Trainer,
     *,
     max_tokens: int | None = None,
     held_out: float = 0.05,
     surveyed: tuple[int, int] | None = None,
 ) -> Estimate:
-    """Estimate a training from the head of the corpus, the shapes, and the trainer's speed.
+    """Estimate a training from the head of the corpus and the best that is known of its speed.
 
-    A finished run of the same target on the same device corrects the times by its measured speed.
-    Without one they are good to about a factor of two.
+    Answers that the target gives first (`--regenerate`) are not in it.
 
     Args:
-        target: The target.
-        corpus: The conversations.
-        recipe: How they are rendered and which tokens count.
+        setting: What is trained, and where.
         ks: Sizes to train.
-        plan: The trainer's settings.
-        deployment: Where it runs.
-        trainer: The environment that trains.
         max_tokens: Most tokens to capture; None for the whole corpus.
         held_out: Share of conversations that are not trained on, 0..1.
         surveyed: The result of `tokenized_dataset.survey`, where it is known already.
@@ -102,19 +108,23 @@ def estimate(
     Raises:
         InputError: The conversations do not fill one step.
     """
-    conversations, tokens = surveyed or survey(corpus, recipe, max_tokens=max_tokens)
-    train_conversations = round(conversations * (1 - held_out))
-    steps = plan.steps(max(train_conversations, 1), deployment.ranks)
-    device = deployment.device
-    flops_per_second = trainer.flops_per_second * EFFICIENCY[device] * deployment.ranks
+    target, plan, deployment = setting.target, setting.plan, setting.deployment
+    conversations, tokens = surveyed or survey(
+        setting.corpus, setting.recipe, max_tokens=max_tokens
+    )
+    steps = plan.steps(max(round(conversations * (1 - held_out)), 1), deployment.ranks)
     tokens_per_step = tokens / max(conversations, 1) * plan.batch_size * plan.accumulation
-    target_weights = target.architecture.target_weights or 0
-    correction = _measured(target, device)
-    seconds = {}
-    for k in ks:
-        step_seconds = _step_seconds(target, k, plan, tokens_per_step, flops_per_second, device)
-        step_seconds *= correction
-        seconds[k] = steps * step_seconds + START_SECONDS
+    speeds = {k: speed_of(setting, k, tokens_per_step) for k in ks}
+    evaluated = (plan.evaluations + 1) * tokens * held_out  # and once more after the export
+    seconds = {
+        k: 2 * speed.start_seconds
+        + steps * speed.step_seconds
+        + evaluated * speed.evaluation_seconds
+        for k, speed in speeds.items()
+    }
+    memory = {k: speed.memory for k, speed in speeds.items()}
+    free = free_for(setting.trainer, deployment.device)
+    length = setting.recipe.max_length or 0
     return Estimate(
         conversations=conversations,
         tokens=tokens,
@@ -122,42 +132,32 @@ def estimate(
         feature_bytes=estimate_bytes(tokens, conversations, target.hidden_size),
         checkpoint_bytes=sum(checkpoint_bytes(target, k) for k in ks),
         free_bytes=disk.free_bytes(workspace.home()),
-        capture_seconds=2 * target_weights * tokens / flops_per_second + START_SECONDS / 2,
+        capture_seconds=_capture_seconds(setting, tokens, max_tokens, held_out),
         train_seconds=seconds,
-        device=(trainer.devices or ("cpu",))[0] if device == "cuda" else "cpu",
-        measured=correction != 1.0,
+        device=(setting.trainer.devices or ("cpu",))[0] if deployment.device == "cuda" else "cpu",
+        source=next((speed.source for speed in speeds.values()), "shapes"),
+        memory_bytes=memory,
+        free_memory=free,
+        memory_problem=memory_problem(memory, free, plan, length),
     )
 
 
-def _step_seconds(
-    target: Target, k: int, plan: TrainingPlan, tokens: float, speed: float, device: str
+def _capture_seconds(
+    setting: Setting, tokens: int, max_tokens: int | None, held_out: float
 ) -> float:
-    """Compute the duration of one optimizer step over `tokens` tokens from shapes alone."""
-    shape = target.architecture
-    flops = 3 * shape.flops(k) * plan.ttt_length + 2 * shape.hidden_size * shape.vocab_size
-    logits = LOGIT_BYTES * (k * plan.ttt_length + shape.vocab_size)
-    return tokens * (flops / speed + logits / BANDWIDTH[device])
-
-
-def _measured(target: Target, device: str) -> float:
-    """Return measured over computed step time of the newest finished run like it; 1 without one."""
-    for run in list_runs():
-        spec = run.spec
-        same_target = spec["target"]["sha256"] == target.fingerprint
-        if not same_target or spec["deployment"]["device"] != device:
-            continue
-        for draft in run.drafts:
-            times = [
-                m.values["perf/optimizer_step_time_s"]
-                for m in draft.metrics()
-                if "perf/optimizer_step_time_s" in m.values
-            ]
-            if draft.draft and times and spec["trainer"]["flops_per_second"]:
-                plan = TrainingPlan(**spec["plan"])
-                speed = spec["trainer"]["flops_per_second"] * EFFICIENCY[device]
-                speed *= spec["deployment"]["processes"] * spec["deployment"]["nodes"]
-                mean = draft.result.get("tokens_per_step", 0.0)
-                computed = _step_seconds(target, draft.k, plan, mean, speed, device)
-                if computed:
-                    return sorted(times)[len(times) // 2] / computed
-    return 1.0
+    """Nothing where it is done, else by the last capture of the target, else by its weights."""
+    target, device = setting.target, setting.deployment.device
+    folder = features_folder(
+        target, setting.corpus, setting.recipe, max_tokens=max_tokens, held_out=held_out
+    )
+    captured = list_features()
+    if folder.name in {features.key for features in captured}:
+        return 0.0
+    for features in captured:
+        same = features.target_sha256 == target.fingerprint and features.device == device
+        if same and features.seconds:
+            done = features.train_tokens + features.eval_tokens
+            return LOAD_SECONDS + features.seconds * tokens / done
+    weights = target.architecture.target_weights or 0
+    speed = setting.trainer.flops_per_second * EFFICIENCY[device] * setting.deployment.ranks
+    return LOAD_SECONDS + 2 * weights * tokens / max(speed, 1.0)

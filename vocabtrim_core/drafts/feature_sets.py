@@ -116,6 +116,13 @@ class FeatureSet:
         write_atomic(self.folder / MANIFEST, content)
 
 
+def list_features() -> list[FeatureSet]:
+    """Return all complete feature sets, newest first."""
+    manifests = workspace.folder("features").glob(f"*/{MANIFEST}")
+    newest = sorted(manifests, key=lambda path: -path.stat().st_mtime)
+    return [_read(path) for path in newest]
+
+
 def load_features(key: str) -> FeatureSet:
     """Open a complete feature set.
 
@@ -133,12 +140,16 @@ def load_features(key: str) -> FeatureSet:
         raise InputError(
             f"There are {len(folders) or 'no'} captured features {key!r} in this workspace."
         )
-    record = json.loads((folders[0] / MANIFEST).read_text("utf-8"))
+    return _read(folders[0] / MANIFEST)
+
+
+def _read(manifest: Path) -> FeatureSet:
+    record = json.loads(manifest.read_text("utf-8"))
     if record.pop("format", None) != FORMAT:
-        raise InputError(f"{folders[0] / MANIFEST} is not of format {FORMAT}; capture again.")
+        raise InputError(f"{manifest} is not of format {FORMAT}; capture again.")
     record.pop("toy", None)  # of earlier versions
     record["aux_layers"] = tuple(record["aux_layers"])
-    return FeatureSet(folder=folders[0], **record)
+    return FeatureSet(folder=manifest.parent, **record)
 
 
 def save_sequences(sequences: Sequences, path: Path) -> None:

@@ -35,7 +35,7 @@ from vocabtrim_core.drafts.tokenized_dataset import Sequences, read_sequences
 from vocabtrim_core.drafts.training_env import out_of_memory
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace import disk
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.files import remove_scratch, write_atomic
 
 PER_FOLDER = 1000  # samples
 SAMPLE_BYTES = 2500  # what torch.save adds to a sample's tensors
@@ -95,7 +95,43 @@ def capture(
             f"The tokenizer {recipe.tokenizer.name} has V = {recipe.tokenizer.vocab_size:,}, but "
             f"the target {target.name} has {target.vocab_size:,}; use the target's own tokenizer."
         )
-    settings = {
+    settings = _settings(target, corpus, recipe, max_tokens, held_out)
+    folder = _folder(settings)
+    folder.mkdir(exist_ok=True)
+    with _alone(folder, progress):
+        if not (folder / MANIFEST).is_file():
+            remove_scratch(folder)
+            _capture(target, corpus, recipe, settings, folder, device, progress)
+    return load_features(folder.name)
+
+
+def features_folder(
+    target: Target,
+    corpus: Corpus,
+    recipe: CountConfig,
+    *,
+    max_tokens: int | None = None,
+    held_out: float = 0.05,
+) -> Path:
+    """Return the folder that `capture` writes, which may not exist.
+
+    Args:
+        target: The target.
+        corpus: The conversations.
+        recipe: How they are rendered and which tokens count.
+        max_tokens: Most tokens to capture; None for the whole corpus.
+        held_out: Share of conversations that are not trained on, 0..1.
+
+    Returns:
+        The folder, whose name is the key of the features.
+    """
+    return _folder(_settings(target, corpus, recipe, max_tokens, held_out))
+
+
+def _settings(
+    target: Target, corpus: Corpus, recipe: CountConfig, max_tokens: int | None, held_out: float
+) -> dict[str, Any]:
+    return {
         "target": target.fingerprint,
         "corpus": corpus.fingerprint(),
         "recipe": recipe.provenance(),
@@ -103,13 +139,11 @@ def capture(
         "max_tokens": max_tokens,
         "held_out": held_out,
     }
+
+
+def _folder(settings: Mapping[str, Any]) -> Path:
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-    folder = workspace.folder("features") / key
-    folder.mkdir(exist_ok=True)
-    with _alone(folder, progress):
-        if not (folder / MANIFEST).is_file():
-            _capture(target, corpus, recipe, settings, folder, device, progress)
-    return load_features(key)
+    return workspace.folder("features") / key
 
 
 @contextmanager

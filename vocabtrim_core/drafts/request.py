@@ -15,6 +15,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
 from vocabtrim_core.drafts.target import Target
 from vocabtrim_core.drafts.training_env import Trainer
+from vocabtrim_core.drafts.trial import Setting
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, TEXT, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
@@ -99,6 +100,19 @@ class TrainingRequest:
                 f"The counts have V = {self.counts.vocab_size:,}, but the target "
                 f"{self.target.name} has {size:,}; count with the target's tokenizer."
             )
+
+    @property
+    def setting(self) -> Setting:
+        """What speed and memory of the trainings depend on."""
+        return Setting(
+            self.target,
+            self.corpus,
+            self.recipe,
+            self.plan,
+            self.deployment,
+            self.trainer,
+            self.threads,
+        )
 
     @property
     def sizes(self) -> list[int]:

@@ -52,7 +52,7 @@ from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace import disk
 from vocabtrim_core.workspace.files import write_atomic
 
-LOG, START = "log.txt", "start"
+LOG, START, PROCESS = "log.txt", "start", "process.json"
 STOP_SECONDS = 15.0  # SpecForge unwinds on SIGTERM; then its processes are killed
 POLL_SECONDS = 0.5
 TRITON_MAX_K = 131_072  # the loss kernel's widest head
@@ -175,7 +175,7 @@ class SpecForgeRun:
             InputError: The loss is not finite, memory or disk is full, or SpecForge failed.
         """
         self.prepare()
-        _kill_leftover(self.folder / "process.json")
+        _kill_leftover(self.folder / PROCESS)
         with (self.folder / LOG).open("ab") as log:
             log_start = log.tell()
             argv = self.trainer.argv(self.folder, self.settings, *self.deployment.command())
@@ -190,7 +190,7 @@ class SpecForgeRun:
                 errors="replace",
                 env={**os.environ, **self.settings},
             )
-            _note(child.pid, self.folder / "process.json")
+            _note(child.pid, self.folder / PROCESS)
             try:
                 self._follow(child, watch)
             finally:

@@ -179,6 +179,28 @@ def survey(
     return conversations, total
 
 
+def head_of(
+    corpus: Corpus, recipe: CountConfig, sample: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Read the first conversations of a corpus.
+
+    Args:
+        corpus: The conversations.
+        recipe: How they are rendered and which tokens count.
+        sample: The most to read.
+
+    Returns:
+        Of each with a token that counts: ids int32[L], and which of them carry loss, bool[L].
+    """
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for batch in corpus.batches():
+        encoded = _encoded(batch, recipe, 0.0, sample)
+        found += [(ids, mask) for ids, mask, _ in encoded if mask[:-1].any()]
+        if len(found) >= sample:
+            break
+    return found[:sample]
+
+
 def is_held_out(text: str, share: float) -> bool:
     """Return whether a conversation is held out, which its content alone decides.
 

@@ -23,6 +23,7 @@ from vocabtrim_core.drafts.evaluate_export import finish
 from vocabtrim_core.drafts.feature_sets import FeatureSet
 from vocabtrim_core.drafts.features import capture
 from vocabtrim_core.drafts.mapping_lock import keep_mapping
+from vocabtrim_core.drafts.peak_memory import free_for, memory_problem
 from vocabtrim_core.drafts.progress import Overall, metrics_watcher
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.results import result_of
@@ -42,6 +43,7 @@ from vocabtrim_core.drafts.specforge_run import (
     SpecForgeRun,
     checkpoint_bytes,
 )
+from vocabtrim_core.drafts.speed import speed_of
 from vocabtrim_core.drafts.target import Target, trainer_folder
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
@@ -92,6 +94,7 @@ def _train(request: TrainingRequest, folder: Path, progress: Progress) -> Traini
         runs = _runs(request, folder, target_folder, features, ks)
         _write_spec(request, folder, features, runs)
         disk.require_space(folder, _space(runs))
+        _require_memory(request, runs)
         for i, run in enumerate(runs):
             _train_one(request, run, log, Overall(runs, i, progress))
     except (InputError, Cancelled) as error:
@@ -190,6 +193,16 @@ def _vocabulary(request: TrainingRequest, curve: CoverageCurve, k: int) -> Draft
 def _space(runs: Sequence[SpecForgeRun]) -> int:
     unfinished = [run for run in runs if not (run.folder / RESULT).is_file()]
     return sum(checkpoint_bytes(run.target, run.k) for run in unfinished)
+
+
+def _require_memory(request: TrainingRequest, runs: Sequence[SpecForgeRun]) -> None:
+    """Refuse what the system would kill for lack of memory in the middle of the work."""
+    setting, length = request.setting, request.recipe.max_length or 0
+    free = free_for(request.trainer, request.deployment.device)
+    unfinished = [run for run in runs if not (run.folder / RESULT).is_file()]
+    needed = {run.k: speed_of(setting, run.k, 0).memory for run in unfinished}
+    if problem := memory_problem(needed, free, request.plan, length):
+        raise InputError(problem)
 
 
 def _write_spec(

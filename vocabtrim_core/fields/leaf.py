@@ -273,12 +273,17 @@ def builtins_of(value: Any) -> Any:
     Returns:
         Builtin values; mappings are sorted.
     """
+    if isinstance(value, tuple):
+        return [builtins_of(item) for item in value]
     content = msgspec.to_builtins(value, order="deterministic")
-    for field, leaf in table(type(value)) if is_dataclass(value) else ():
+    if not is_dataclass(value):
+        return content
+    later = {field.name for field, leaf in table(type(value)) if leaf.later}
+    for field in fields(value):
         item = getattr(value, field.name)
-        if leaf.later and item == field.default:
+        if field.name in later and item == field.default:
             del content[field.name]
-        elif is_dataclass(item):
+        elif is_dataclass(item) or isinstance(item, tuple):
             content[field.name] = builtins_of(item)
     return content
 

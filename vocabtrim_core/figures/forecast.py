@@ -9,7 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from vocabtrim_core.figures.base import LIGHT, Palette, clear, layout, log_sizes, size_axis
-from vocabtrim_core.forecast.cycle_model import CycleRange, PaperCheck
+from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.paper_check import PaperCheck
 from vocabtrim_core.forecast.throughput import AcceptanceModel, Forecast
 
 PAPER_TEXT_AT = {  # position of a task's name beside its dot; the seven are close together

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
-from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import Gain, forecast
 
@@ -60,7 +60,7 @@ def gains_by_streams(
     points: list[StreamGain] = []
     for batch in streams:
         try:
-            cycles = CycleRange.of(replace(settings, batch=batch), architecture)
+            cycles = cycle_times(replace(settings, batch=batch), architecture)
         except InputError as error:
             if batch == streams[0]:
                 raise

@@ -22,8 +22,9 @@ import numpy as np
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
 from vocabtrim_core.forecast.band import Z, around
-from vocabtrim_core.forecast.cycle_model import CycleRange, from_one_run
+from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.devices import device
+from vocabtrim_core.forecast.roofline import from_one_run
 from vocabtrim_core.forecast.throughput import Forecast, Gain
 
 CLASSES = {

@@ -11,7 +11,7 @@ from vocabtrim_core.counts import TokenCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
-from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.devices import device
 from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -73,7 +73,7 @@ def predict(
     tradeoff = opened.tradeoff
     return forecast(
         acceptance.model,
-        CycleRange.of(settings, tradeoff.architecture),
+        cycle_times(settings, tradeoff.architecture),
         baseline_k=settings.baseline_k,
     )
 
@@ -88,7 +88,7 @@ def check(settings: ForecastSettings, architecture: DraftArchitecture) -> None:
     Raises:
         InputError: A value is out of range for it.
     """
-    CycleRange.of(settings, architecture)
+    cycle_times(settings, architecture)
     check_values(settings, architecture.vocab_size)
 
 

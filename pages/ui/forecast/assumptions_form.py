@@ -19,6 +19,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import to_argv
 from vocabtrim_core.forecast.acceptance import MAX_DEPTH
 from vocabtrim_core.forecast.cycle_model import CycleRange
+from vocabtrim_core.forecast.cycle_times import cycle_times
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.inputs import PAPER_DEPTH, paper_length
 from vocabtrim_core.forecast.retraining import AUTO, RETRAININGS
@@ -47,7 +48,7 @@ class Assumed:
     def cycles(self, shape: DraftArchitecture) -> CycleRange:
         """The cycle model; InputError for measurements that make none."""
         measured_on = self.calibration
-        return measured_on.cycles() if measured_on else CycleRange.of(self.settings, shape)
+        return measured_on.cycles() if measured_on else cycle_times(self.settings, shape)
 
     @property
     def title(self) -> str:
@@ -102,9 +103,12 @@ def form(stored: StoredCounts, vocab_size: int) -> Assumed | None:
     if source == SHEET:
         how: dict[str, Any] = {"hardware": timing_form.hardware(), **timing_form.load(depth)}
     elif source == ONE_RUN:
-        how = {"hardware": timing_form.hardware(), "cycles": timing_form.points(vocab_size, runs=1)}
+        how = {
+            "hardware": timing_form.hardware(),
+            "cycles": timing_form.points(vocab_size, depth, runs=1),
+        }
     else:
-        how = {"cycles": timing_form.points(vocab_size)}
+        how = {"cycles": timing_form.points(vocab_size, depth)}
     if source in (SHEET, ONE_RUN):
         how["head_format"] = timing_form.head_format()
     measured = tuple(_measured(vocab_size).items())

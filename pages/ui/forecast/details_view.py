@@ -9,7 +9,7 @@ from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.forecast.forecast_view import ForecastAnswer, shares, shipped
 from pages.ui.format import ESTIMATED, FROM_PAPER, MEASURED, plain
 from vocabtrim_core.figures import forecast as figures
-from vocabtrim_core.forecast.cycle_model import check_against_paper
+from vocabtrim_core.forecast.paper_check import check_against_paper
 
 
 def acceptance(answered: ForecastAnswer, assumed: Assumed) -> None:

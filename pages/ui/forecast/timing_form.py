@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.widgets import linked, persisted, value_of
+from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.devices import HARDWARE
 from vocabtrim_core.forecast.paper import FULL_K, RESULTS
 from vocabtrim_core.forecast.settings import HEAD_BYTES, NO_FORECAST
@@ -79,12 +80,16 @@ def load(depth: int) -> dict[str, Any]:
     }
 
 
-def points(vocab_size: int, runs: int = 2) -> tuple[tuple[int, float], ...]:
+def points(vocab_size: int, depth: int, runs: int = 2) -> tuple[tuple[int, float], ...]:
     """Runs typed in: (k, seconds per cycle), tokens per cycle over tokens per second.
 
     Args:
         vocab_size: V.
+        depth: drafted tokens K, at most which are accepted.
         runs: how many.
+
+    Raises:
+        InputError: an acceptance length is above K + 1.
     """
     paper = RESULTS[0]
     full = min(FULL_K, vocab_size)
@@ -102,6 +107,11 @@ def points(vocab_size: int, runs: int = 2) -> tuple[tuple[int, float], ...]:
         tokens = right.number_input(
             "Acceptance", 1.0, None, length, **persisted(f"{form}{i}_length")
         )
+        if tokens > depth + 1:
+            raise InputError(
+                f"Run {i + 1}: at draft depth {depth} the acceptance length lies within 1.."
+                f"{depth + 1}, but it is {tokens:g}; choose the depth that was run."
+            )
         points.append((int(size), float(tokens) / float(tps)))
     st.caption(
         "The start is the paper's MT-Bench on an A100; put in "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.ui import jobpanel
+from pages.ui.fields import told
 from pages.ui.format import ESTIMATED, MEASURED
 from pages.ui.session import session
 from pages.ui.train.deployment_form import trainer_words
@@ -16,6 +17,13 @@ from vocabtrim_core.jobs import control as jobs
 from vocabtrim_core.jobs.job import Job
 from vocabtrim_core.jobs.progress import duration
 from vocabtrim_core.wording import format_bytes
+
+BASES = {
+    "trial": "A few steps were measured here with these settings.",
+    "run": "By a finished run of this target here; *Check and measure* makes it surer.",
+    "shapes": "Computed from shapes alone, which may be wrong several times over; *Check and "
+    "measure* runs a few steps, in about a minute.",
+}
 
 
 def known() -> Trainer | None:
@@ -59,29 +67,27 @@ def _cost(request: TrainingRequest, cost: Estimate) -> None:
     c.metric(
         "Time, about",
         _rough(cost.seconds),
-        help="Good to a factor of two, until a run has been measured here.",
+        help=BASES[cost.source],
     )
     target = request.target.target
     width = target.hidden_size if target else 0
     kind = MEASURED if cost.measured else ESTIMATED
-    times = ", ".join(
-        f"{duration(seconds)} for {k:,}" for k, seconds in sorted(cost.train_seconds.items())[::-1]
-    )
+    times = ", ".join(f"{duration(seconds)} for {k:,}" for k, seconds in cost.train_seconds.items())
+    free = f"; free: {format_bytes(cost.free_memory)}" if cost.free_memory is not None else ""
     st.markdown(
         f"- Features on disk: **{format_bytes(cost.feature_bytes)}**, 8 x {width:,} bytes per "
         f"token, captured once for every size {ESTIMATED}\n"
         f"- Checkpoints: {format_bytes(cost.checkpoint_bytes)}; free on this disk: "
         f"{format_bytes(cost.free_bytes)}\n"
+        f"- Memory: {format_bytes(max(cost.memory_bytes.values()))} at most{free} "
+        f"{MEASURED if cost.source == 'trial' else ESTIMATED}\n"
         f"- Time: capture {duration(cost.capture_seconds)}, training {times}, on {cost.device}; "
         f"speed {kind}"
     )
-    if not cost.fits:
-        st.error(
-            f"It does not fit: {format_bytes(cost.feature_bytes + cost.checkpoint_bytes)} are "
-            f"needed and {format_bytes(cost.free_bytes)} are free; lower the tokens or the number "
-            "of drafts.",
-            icon=":material/hard_drive:",
-        )
+    if cost.problem:
+        st.error(told(cost.problem), icon=":material/memory:")
+    elif cost.source != "trial":
+        st.caption(BASES[cost.source])
 
 
 def _rough(seconds: float) -> str:
@@ -106,13 +112,14 @@ def _start(request: TrainingRequest, trainer: Trainer | None, cost: Estimate | N
             help="One job in the background; it survives closing this page.",
         )
         st.button(
-            "Validate",
+            "Check and measure",
             key="train_check",
             icon=":material/fact_check:",
             on_click=jobpanel.begin,
-            args=(check_arguments(request), "Validate the run files"),
+            args=(check_arguments(request), "Check and measure", resources()),
             disabled=not request.sizes.all,
-            help="SpecForge's own check (train --plan); nothing is started.",
+            help="SpecForge's own check (train --plan), and a few steps of the smallest and the "
+            "largest size, for time and memory. No draft is trained.",
         )
 
 

@@ -17,6 +17,7 @@ from vocabtrim_core.counting.config import CountConfig
 from vocabtrim_core.drafts.estimate import Estimate, estimate
 from vocabtrim_core.drafts.tokenized_dataset import survey
 from vocabtrim_core.drafts.training_env import Trainer
+from vocabtrim_core.drafts.trial import Setting
 from vocabtrim_core.templates.resolve import resolve_template
 
 
@@ -84,14 +85,10 @@ class TrainingRequest:
             corpus,
             recipe,
         )
+        setting = Setting(target, corpus, recipe, options.plan, options.deployment, trainer)
         return estimate(
-            target,
-            corpus,
-            recipe,
+            setting,
             self.sizes.all,
-            options.plan,
-            options.deployment,
-            trainer,
             max_tokens=options.max_tokens,
             held_out=options.held_out,
             surveyed=surveyed,

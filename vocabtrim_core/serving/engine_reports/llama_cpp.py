@@ -1,0 +1,240 @@
+"""llama.cpp's server: /props, /slots, /metrics, /v1/models, and logs.
+
+    /slots     [{"speculative": true, ...}]: whether a draft is attached to each slot
+    /metrics   llamacpp:spec_decode_num_{drafts,draft_tokens,accepted_tokens}_total, by position
+               ..._num_accepted_tokens_per_pos_total{position}; all 0 without a draft
+    log        the draft's file, sums for each answer; with -lv 5 the draft's layers and rows too
+
+Nothing of the draft is in /props, and speculative.types there says none with a draft, too. Checked
+against bodies and logs recorded from llama.cpp of October 2026 (xllamacpp 2026.10.11549).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from vocabtrim_core.serving.engine_reports.prometheus import Metrics
+from vocabtrim_core.serving.engine_reports.report import (
+    DraftCounts,
+    EngineReport,
+    added_counts,
+    first_model,
+)
+
+NAME = "llama.cpp"
+PATHS = ("/props", "/slots")
+PREFIX = "llamacpp:"
+MARK = " print_timing: id"
+MIB = 1 << 20
+
+LOADING = re.compile(r"loading draft model '([^']*)'")
+TARGET = re.compile(r"load_model: loading model '([^']*)'")
+BUILD = re.compile(r"build_info: (\S+)")
+METHOD = re.compile(r"adding speculative implementation '([^']*)'")
+LAYERS = re.compile(r"extract_layers = (\[[\d, ]*\])")
+ROWS = re.compile(r"using d2t mapping \(draft_vocab_size = (\d+)\)")
+WIDTH = re.compile(r"print_info: n_vocab\s+= (\d+)")
+FILE_SIZE = re.compile(r"print_info: file size\s+= ([\d.]+) MiB")
+TASK = r"print_timing: id +\d+ \| task (?P<task>\d+) \| +"
+TOKENS = re.compile(TASK + r"eval time = +[\d.]+ ms / +(?P<tokens>\d+) (?:tokens|runs)")
+ACCEPTED = re.compile(
+    TASK
+    + r"draft acceptance (?:rate )?= [\d.]+ \( *(?P<accepted>\d+) accepted / +(?P<drafted>\d+) "
+    r"generated\)(?:, mean len = +(?P<length>[\d.]+))?"
+)
+
+
+def recognises(bodies: Mapping[str, Any], metrics: Metrics) -> bool:
+    """Whether answers are those of llama.cpp's server.
+
+    Args:
+        bodies: Answers that are JSON objects, by path.
+        metrics: The answer of /metrics.
+
+    Returns:
+        Whether they are.
+    """
+    props = bodies.get("/props", {})
+    return PREFIX in metrics or ("default_generation_settings" in props and "build_info" in props)
+
+
+def from_bodies(url: str, bodies: Mapping[str, Any], metrics: Metrics) -> EngineReport:
+    """Read a server's answers.
+
+    Args:
+        url: URL of the server.
+        bodies: Answers that are JSON objects, by path; a list under "list".
+        metrics: The answer of /metrics.
+
+    Returns:
+        What they tell.
+    """
+    props = bodies.get("/props", {})
+    slots = bodies.get("/slots", {}).get("list") or []
+    flags = [
+        slot["speculative"] for slot in slots if isinstance(slot, dict) and "speculative" in slot
+    ]
+    sums = counts(metrics)
+    meta = first_model(bodies).get("meta") or {}
+    drafted = bool(sums and sums.verifications)
+    cached = metrics.count("llamacpp:prompt_tokens_cached_total")
+    return EngineReport(
+        NAME,
+        url,
+        str(props.get("build_info") or ""),
+        str(props.get("model_path") or ""),
+        any(flags) if flags else (True if drafted else None),
+        # Positions are listed once the first answer with a draft is done.
+        steps=(len(sums.reached) if sums else 0) or None,
+        topk=1,
+        vocab_size=int(meta["n_vocab"]) if isinstance(meta.get("n_vocab"), int) else None,
+        prefix_cache=True if cached else None,
+        counts=sums if drafted or any(flags) else None,
+        notes=() if metrics.samples else ("It has no /metrics; start it with --metrics.",),
+    )
+
+
+def counts(metrics: Metrics) -> DraftCounts | None:
+    """The sums since the server started.
+
+    Args:
+        metrics: The answer of /metrics.
+
+    Returns:
+        The sums; None where it does not count.
+    """
+    drafts = metrics.count("llamacpp:spec_decode_num_drafts_total")
+    accepted = metrics.count("llamacpp:spec_decode_num_accepted_tokens_total")
+    if drafts is None or accepted is None:
+        return None
+    return DraftCounts(
+        drafts,
+        accepted,
+        metrics.count("llamacpp:spec_decode_num_draft_tokens_total"),
+        metrics.positions("llamacpp:spec_decode_num_accepted_tokens_per_pos_total"),
+    )
+
+
+def in_log(text: str) -> bool:
+    """Whether a log is llama.cpp's.
+
+    Args:
+        text: The log.
+
+    Returns:
+        Whether it is.
+    """
+    return MARK in text or "common_speculative" in text or bool(TARGET.search(text))
+
+
+def from_log(name: str, text: str) -> EngineReport:
+    """Read a log.
+
+    Args:
+        name: Name of the file.
+        text: The log.
+
+    Returns:
+        What it tells.
+    """
+    draft, target, build = LOADING.search(text), TARGET.search(text), BUILD.search(text)
+    layers, rows, method = LAYERS.search(text), ROWS.search(text), METHOD.search(text)
+    width = WIDTH.search(text)
+    size = FILE_SIZE.search(text, draft.end()) if draft else None
+    answers, steps = answer_counts(text)
+    # A log from the start on that loads a target and no draft has none.
+    return EngineReport(
+        NAME,
+        name,
+        build[1] if build else "",
+        target[1] if target else "",
+        True if draft or answers else (False if target else None),
+        method[1].removeprefix("draft-") if method else "",
+        draft[1] if draft else "",
+        steps,
+        topk=1,
+        head_rows=int(rows[1]) if rows else None,
+        vocab_size=int(width[1]) if width else None,
+        draft_bytes=round(float(size[1]) * MIB) if size else None,
+        byte_step=MIB // 100,
+        # Its numbers count the embedding as 0.
+        layers=tuple(i - 1 for i in ast.literal_eval(layers[1])) if layers else None,
+        counts=added_counts(answers),
+        notes=()
+        if layers or not draft
+        else ("Layers and rows of the draft are in its log only with -lv 5.",),
+    )
+
+
+def answer_counts(text: str) -> tuple[list[DraftCounts], int | None]:
+    """The sums of each answer in a log.
+
+    Args:
+        text: The log.
+
+    Returns:
+        One for each answer with a draft, in the order of the log; and K, as far as they show it.
+    """
+    tokens = {match["task"]: int(match["tokens"]) for match in TOKENS.finditer(text)}
+    answers = list(ACCEPTED.finditer(text))
+    parts = [
+        (tokens.get(match["task"]), int(match["accepted"]), int(match["drafted"]), match["length"])
+        for match in answers
+    ]
+    most = deepest(parts)
+    counts = [
+        DraftCounts(verifications_of(*part, most), part[1], part[2], estimated=True)
+        for part in parts
+    ]
+    return counts, most if parts else None
+
+
+def deepest(parts: list[tuple[int | None, int, int, str | None]]) -> int:
+    """The most tokens that one draft had, as far as the answers show it.
+
+    Args:
+        parts: For each answer its tokens, accepted and drafted tokens, and its mean length.
+
+    Returns:
+        The smallest K that explains every answer, at least 1.
+    """
+    # One more verification than tokens tell: a limit may have cut all that the last one gave.
+    shares = [
+        -(-drafted // max(1, tokens - accepted))
+        for tokens, accepted, drafted, _ in parts
+        if tokens is not None
+    ]
+    return max([1, *shares])
+
+
+def verifications_of(
+    tokens: int | None, accepted: int, drafted: int, length: str | None, most: int
+) -> int:
+    """The verifications of one answer, which llama.cpp's answers and logs do not tell.
+
+    Each gives the accepted tokens and one more, and the first token of an answer comes from the
+    prompt: so there are tokens - 1 - accepted, but for a limit or an end that cut the last one off,
+    and steps without a draft. `mean len` of the log, 1 + accepted / drafts, bounds it by its
+    rounding.
+
+    Args:
+        tokens: Tokens of the answer, None where unknown.
+        accepted: Drafted tokens that were accepted.
+        drafted: Drafted tokens.
+        length: The mean length as the log has it, with two decimals; None where unknown.
+        most: The most drafted tokens of one verification.
+
+    Returns:
+        The number of verifications, at least drafted / most.
+    """
+    fewest = -(-drafted // most)
+    counted = fewest if tokens is None else max(fewest, tokens - 1 - accepted)
+    if length is None or not accepted:
+        return counted
+    above, below = float(length) - 1 + 0.005, float(length) - 1 - 0.005
+    low = round(accepted / above + 0.49)
+    high = int(accepted / below) if below > 0 else counted
+    return max(fewest, min(max(counted, low), max(high, low)))
