@@ -1,6 +1,7 @@
 """Count tokens our way, with HF tokenizers, tiktoken and SpecForge's own code; compare.
 
     python benchmarks/counting.py [--quick] [--rounds 3] [--megabytes 500] [--specforge FOLDER]
+    python benchmarks/counting.py --layers
 
 Every run is a fresh process; the order changes from round to round. The clock runs from opening
 the files to the counts in memory, with tokenizers and engines loaded before; our runs include the
@@ -39,6 +40,7 @@ from benchmarks.counting_runs import (
     KEPT,
     PLAIN,
     REASONING,
+    ROOT,
     RUNS,
     SMALL,
     TOOLS,
@@ -48,6 +50,7 @@ from benchmarks.counting_runs import (
 from benchmarks.counting_texts import build
 from benchmarks.counting_traffic import build_traffic
 from benchmarks.report import markdown, write_report
+from vocabtrim_core.__main__ import huge_pages
 from vocabtrim_core.counting import memory
 
 Found = dict[str, list[dict]]  # run -> its result in each round
@@ -71,6 +74,8 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
         "RAYON_NUM_THREADS": str(run.threads),
         "HF_HUB_OFFLINE": "1",
     }
+    if run.how == "ours":  # as the command starts itself
+        environment |= huge_pages()
     if specforge_folder:
         environment["PYTHONPATH"] = str(specforge_folder)
     argv = [sys.executable, __file__, "--run", run.name, "--folder", str(folder)]
@@ -98,6 +103,18 @@ def start(run: Run, folder: Path, specforge_folder: Path | None) -> dict:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def layers_of(folder: Path) -> None:
+    """Print where the CPU time goes, measured in a fresh process with a workspace of its own."""
+    code = (
+        "import sys; from pathlib import Path; from benchmarks.report import markdown; "
+        "from benchmarks.counting_layers import layers; print(markdown(layers(Path(sys.argv[1]))))"
+    )
+    with tempfile.TemporaryDirectory(prefix="counting-home-") as home:
+        environment = {**os.environ, **huge_pages(), "VOCABTRIM_HOME": home, "HF_HUB_OFFLINE": "1"}
+        environment |= {"PYTHONPATH": str(ROOT), "RAYON_NUM_THREADS": "2"}
+        subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True)
+
+
 def cores() -> float:
     """How much faster two threads hash than one: what the machine has to give right now."""
     data = random.randbytes(150_000_000)
@@ -118,6 +135,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the corpora here for the next time")
     parser.add_argument("--specforge", type=Path, help="folder with the unpacked wheel")
     parser.add_argument("--only", nargs="+", metavar="RUN", choices=RUNS, help="some of the runs")
+    parser.add_argument("--layers", action="store_true", help="where the CPU time goes, one run")
     parser.add_argument("--run", choices=RUNS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
@@ -127,6 +145,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="counting-") as scratch:
         folder = options.folder or Path(scratch)
         sizes = build(folder, size, 2)
+        if options.layers:
+            layers_of(folder)
+            return
         sizes |= build_traffic(folder, min(size, TRAFFIC), MARKERS)
         names, missing = [n for n in options.only or RUNS if sizes[RUNS[n].corpus][1]], ""
         if not options.specforge and find_spec("specforge") is None:

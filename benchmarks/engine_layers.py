@@ -36,7 +36,7 @@ from benchmarks.report import write_report
 from vocabtrim_core.drafts.aux_layers import read_layers, with_layers
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine import EngineError
-from vocabtrim_core.serving.server_process import ServerProcess, free_port
+from vocabtrim_core.serving.engines.process import ServerProcess, free_port
 
 DRAFTED, READY_SECONDS, ANSWER_SECONDS, SETTLE_SECONDS = 3, 900, 600, 0.2
 HERE = Path(__file__).parent

@@ -3,9 +3,10 @@
 import streamlit as st
 
 from pages.ui import state, vocabularies
-from pages.ui.export import download_view, formats_form
+from pages.ui.export import download_view, formats_form, whole_draft
 from pages.ui.frame import choose_counts, footer, heading, plain_errors
 from pages.ui.router import require_router
+from vocabtrim_core.exports import FORMATS
 
 require_router()
 
@@ -26,24 +27,29 @@ def page(stored) -> None:
     k = len(view.vocabulary)
     with right:
         formats = formats_form.choose_formats(k)
+    whole = [name for name in formats if FORMATS[name].needs_draft]
+    formats = [name for name in formats if name not in whole]
+    settled = state.arguments(settings, "k", "k_min", "k_max")
     argv = ["export", stored.key, *view.arguments()]
-    for name in formats:
-        argv += ["--format", name]
-    argv += [*state.arguments(settings, "k", "k_min", "k_max"), "--out", "DIR"]
+    argv += [part for name in formats for part in ("--format", name)]
+    argv += [*settled, "--out", "DIR"]
+    commands = [argv] if formats or not whole else []
+    with left, plain_errors():
+        commands += whole_draft.panel(stored.key, view, whole, settled)
     with left.container(border=True):
         st.metric("Draft vocabulary", f"{k:,} tokens")
         st.markdown(download_view.origin(view, settings))
         st.caption(download_view.sentence(view, stored))
         if formats:
             download_view.download(stored, settings, view, tuple(formats), argv)
-        else:
+        elif not whole:
             st.caption("Tick at least one format to download it.")
         st.markdown(
             "**Checked before anything is handed over**\n"
             + "".join(f"\n- {line}" for line in INVARIANTS)
         )
     selected = view.own and view.own.command[0] == "select"
-    footer(*([view.own.command] if view.own and selected else []), argv)
+    footer(*([view.own.command] if view.own and selected else []), *commands)
 
 
 with heading("Export", "One list of ids, in the form each trainer or engine reads."):

@@ -19,7 +19,8 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.workspace.files import write_atomic
 
 FILE = "programs.json"
-TRAINER, ENGINE = KINDS = ("trainer", "engine")
+# "engine" is SGLang, the first engine that there was.
+TRAINER, ENGINE, VLLM, LLAMA_CPP = KINDS = ("trainer", "engine", "vllm", "llama.cpp")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
@@ -32,7 +33,7 @@ def configured(kind: str) -> dict[str, tuple[str, ...]]:
     """The programs of a kind.
 
     Args:
-        kind: TRAINER or ENGINE.
+        kind: One of KINDS.
 
     Returns:
         Their commands as argument lists, by name in order.
@@ -47,7 +48,7 @@ def command_of(kind: str, program: str) -> tuple[str, ...]:
     """The command of a program.
 
     Args:
-        kind: TRAINER or ENGINE.
+        kind: One of KINDS.
         program: Its name; outside a job also a command, as for a shell.
 
     Returns:
@@ -62,8 +63,8 @@ def command_of(kind: str, program: str) -> tuple[str, ...]:
         return commands[program]
     if as_job():
         raise InputError(
-            f"There is no {kind} named {program!r}; add it in a shell with "
-            f"`python -m vocabtrim_core {kind} --add NAME COMMAND`."
+            f"There is no {_noun(kind)} named {program!r}; add it in a shell with "
+            f"`python -m vocabtrim_core {_verb(kind)} --add NAME COMMAND`."
         )
     return words(program)
 
@@ -72,7 +73,7 @@ def add(kind: str, name: str, command: str) -> None:
     """Store a command under a name; a command that has the name already is replaced.
 
     Args:
-        kind: TRAINER or ENGINE.
+        kind: One of KINDS.
         name: Up to 40 letters, digits, ".", "_" and "-".
         command: The command, as for a shell.
 
@@ -81,7 +82,8 @@ def add(kind: str, name: str, command: str) -> None:
     """
     if not NAME.fullmatch(name):
         raise InputError(
-            f"{name!r} is no name for a {kind}; use up to 40 letters, digits, '.', '_' and '-'."
+            f"{name!r} is no name for a {_verb(kind)}; use up to 40 letters, digits, '.', '_' "
+            "and '-'."
         )
     words(command)
     programs = _read()
@@ -92,7 +94,7 @@ def remove(kind: str, name: str) -> tuple[str, ...]:
     """Remove a program.
 
     Args:
-        kind: TRAINER or ENGINE.
+        kind: One of KINDS.
         name: Its name.
 
     Returns:
@@ -103,7 +105,9 @@ def remove(kind: str, name: str) -> tuple[str, ...]:
     """
     command = configured(kind).get(name)
     if command is None:
-        raise InputError(f"There is no {kind} named {name!r}; `{kind} --list` shows them.")
+        raise InputError(
+            f"There is no {_noun(kind)} named {name!r}; `{_verb(kind)} --list` shows them."
+        )
     programs = _read()
     _write({**programs, kind: {n: c for n, c in programs[kind].items() if n != name}})
     return command
@@ -141,6 +145,15 @@ def words(command: str) -> tuple[str, ...]:
     if not arguments:
         raise InputError("The command is empty; give the Python of an environment.")
     return arguments
+
+
+def _verb(kind: str) -> str:
+    """The command that adds a program of this kind."""
+    return TRAINER if kind == TRAINER else ENGINE
+
+
+def _noun(kind: str) -> str:
+    return {VLLM: "vLLM engine", LLAMA_CPP: "llama.cpp engine"}.get(kind, kind)
 
 
 def _read() -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ from pages.ui.format import plain
 
 # Flag -> the label of the field that sets it.
 FIELDS = {
+    "--across-engines": "Compare different engines",
     "--accumulation": "Accumulation",
     "--answer-tokens": "Tokens per answer",
     "--api": "It speaks",
@@ -59,9 +60,12 @@ SHELL_ONLY = {
     "cluster",
     "draft",
     "draft-folder",
+    "gguf-type",
+    "header",
     "mem-fraction",
     "model",
     "out",
+    "target-gguf",
     "seed",
     "threads",
     "tokenizer",

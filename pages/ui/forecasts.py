@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import streamlit as st
@@ -12,13 +12,14 @@ from pages.ui.format import ESTIMATED, IN_SAMPLE_BADGE, plain
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.forecast.cycle_model import CycleRange
 from vocabtrim_core.forecast.cycle_times import cycle_times
-from vocabtrim_core.forecast.decision import Decision, Served, decide
+from vocabtrim_core.forecast.decision import Decision, Served, decide, worst_served
 from vocabtrim_core.forecast.decision_text import decision_text
 from vocabtrim_core.forecast.inputs import (
     IN_SAMPLE,
     Acceptance,
     ServedText,
     acceptance_on,
+    of_several,
     served_text,
 )
 from vocabtrim_core.forecast.settings import ForecastSettings
@@ -68,29 +69,40 @@ def acceptance_of(
 
 def forecast_of(
     stored: StoredCounts,
-    served: StoredCounts,
+    served: Sequence[StoredCounts],
     tradeoff: TradeOff,
     settings: ForecastSettings,
     cycles: CycleRange | None = None,
     baseline_k: int | None = None,
+    chosen_k: int | None = None,
 ) -> tuple[Acceptance, Forecast]:
     """The forecast over the most frequent tokens of a counted set.
 
     Args:
         stored: the counted set that chooses.
-        served: the text to be served.
+        served: the texts to be served.
         tradeoff: its trade-off.
         settings: what the forecast assumes.
         cycles: cycle times, None for those of the settings.
         baseline_k: the size compared with, None for V.
+        chosen_k: the user's own size, None for the optimum.
 
     Returns:
-        Acceptance and forecast. InputError where the settings give none.
+        Acceptance and forecast on the text that gains least. InputError where the settings give
+        none.
     """
-    acceptance = acceptance_of(stored.key, served.key, settings, tradeoff.curve, served)
     cycles = cycles or cycle_times(settings, tradeoff.architecture)
-    names = (stored.key, served.key, settings)
-    return acceptance, _forecast(names, cycles, baseline_k, acceptance)
+    acceptances: list[Acceptance] = []
+    texts: list[Served] = []
+    for text in served:
+        acceptance = acceptance_of(stored.key, text.key, settings, tradeoff.curve, text)
+        names = (stored.key, text.key, settings)
+        predicted = _forecast(names, cycles, baseline_k, acceptance)
+        acceptances.append(acceptance)
+        texts.append(Served(acceptance.served, acceptance.basis, predicted))
+    worst = worst_served(tradeoff, texts, chosen_k)
+    names = [text.name for text in texts]
+    return of_several(acceptances[texts.index(worst)], names), worst.forecast
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

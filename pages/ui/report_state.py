@@ -5,6 +5,7 @@ The session's settings, pins, own vocabulary and forecast make a `SelectionSpec`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
@@ -18,7 +19,7 @@ from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.generalization.stability import HeldOutCoverage, held_out_of
 from vocabtrim_core.generalization.uncertainty import CoverageInterval, coverage_interval
 from vocabtrim_core.report.data import Facts, gather
-from vocabtrim_core.report.forecast import comparisons
+from vocabtrim_core.report.forecast import comparisons, worst_acceptance
 from vocabtrim_core.report.inputs import Material
 from vocabtrim_core.selection.rules import NO_RULES, Rules
 from vocabtrim_core.selection_spec.settings import NO_MIX, OwnTokens, Pin
@@ -60,7 +61,6 @@ def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
         own = OwnTokens.of(view.vocabulary, view.own.about)
         _ = view.file  # where links look for it
     sets = others(stored)
-    served = str(session.served or "")
     return SelectionSpec.make(
         stored.counts,
         settings,
@@ -71,7 +71,7 @@ def choice_of(stored: StoredCounts, *, with_pins: bool = True) -> SelectionSpec:
         own=own,
         mix=view.own.mix if view.own else NO_MIX,
         on=tuple(other.key for other in sets),
-        served=served if served in {other.key for other in eval_sets.comparable(stored)[0]} else "",
+        served=_served_keys(stored),
     )
 
 
@@ -139,15 +139,21 @@ def _held_out(choice: SelectionSpec, stored: StoredCounts) -> HeldOutCoverage | 
     return held_out_of(stored.counts, choice.k, responses, load_shards(stored.key))
 
 
-def served_of(key: str, stored: StoredCounts) -> StoredCounts:
-    """The text to be served; the counted set itself where that is gone or counted otherwise.
+def _served_keys(stored: StoredCounts) -> tuple[str, ...]:
+    """Keys of the evaluation traffic; none for the counted set alone."""
+    keys = tuple(text.key for text in served_of(session.served or (), stored))
+    return () if keys == (stored.key,) else keys
+
+
+def served_of(keys: Sequence[str], stored: StoredCounts) -> tuple[StoredCounts, ...]:
+    """The evaluation traffic; the counted set itself where that is gone or counted otherwise.
 
     Args:
-        key: key of the text to be served, "" for none.
+        keys: keys of counted sets, none for the counted set itself.
         stored: the counted set that the choice is made on.
     """
     comparable, _ = eval_sets.comparable(stored)
-    return next((counted for counted in comparable if counted.key == key), stored)
+    return tuple(text for text in (stored, *comparable) if text.key in keys) or (stored,)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Measuring the choice")
@@ -157,7 +163,7 @@ def _facts(
     title: str,
     measured: tuple[str, ...],
     _stored: StoredCounts,
-    _served: StoredCounts,
+    _served: tuple[StoredCounts, ...],
     _others: list[StoredCounts],
     _measurements: list[Measurement],
 ) -> Facts:
@@ -178,7 +184,11 @@ def _facts(
             eval_sets.tokenizer_of(_stored.counts),
             comparisons(_measurements, choice.k, _stored.counts.vocab_size),
             title,
-            acceptance=report_forecast.acceptance(choice, opened, _stored, _served),
+            acceptance=worst_acceptance(
+                choice,
+                opened,
+                [report_forecast.acceptance(choice, opened, _stored, text) for text in _served],
+            ),
             held_out=_held_out(choice, _stored),
             k_range=None if choice.own else forecasts.k_range_of(_stored, opened.tradeoff),
         )

@@ -20,6 +20,7 @@ from vocabtrim_core.selection_spec.counts_note import check_counts
 from vocabtrim_core.selection_spec.settings import OwnTokens
 from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.selection_spec.store import find
+from vocabtrim_core.wording import listed
 
 MOST_BYTES = 10_000_000  # of a choice.json; one with every id protected is smaller
 
@@ -47,17 +48,18 @@ def reopen(choice: SelectionSpec) -> str:
     session.kind_in_view = "choice"
     if choice.on is not None:
         set_values({eval_sets.measured_on_key(stored.key): [*choice.on]})
-    session.served = choice.served if choice.served in here else ""
+    session.served = [key for key in choice.served if key in here]
     mix_state.bring(choice.mix)
     if choice.own:
         _bring_own(choice, choice.own, stored)
     message = f"Opened: {choice.k:,} tokens on {stored.counts.name}, the same tokens as when saved."
     if lost := len(choice.pins) - len(pins_here):
         message += f" {lost} of its pins are left out: their counts are not in this workspace."
-    if choice.served and choice.served not in here:
+    if absent := [key for key in choice.served if key not in here]:
+        instead = "without it" if session.served else "about the counted text itself"
         message += (
-            " Its forecast is about the counted text itself: the counts of the text to be served, "
-            f"{choice.served}, are not in this workspace."
+            f" Its forecast is {instead}: the counts of its evaluation traffic, "
+            f"{listed(absent)}, are not in this workspace."
         )
     return message
 

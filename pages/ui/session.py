@@ -90,7 +90,7 @@ class Session:
     base = Entry("V")
     depth = Entry(0)
     tau = Entry[float | None](None)
-    served = Entry("")
+    served = Entry[list[str] | None](None)
     measured = Entry[list[str] | None](None)
     measured_known = Entry[list[str] | None](None)
 

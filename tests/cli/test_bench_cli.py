@@ -142,7 +142,7 @@ def test_what_was_stopped_goes_on(models, run, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--engine", "sglang"], "needs their --url"),
+        (["--engine", "sglang"], "or servers that run already with --url"),
         (["--url", "http://x:1", "--engine", "torch"], "does not go with torch"),
         (["--draft", "a"], "Name the target with --target"),
         (["--target", "TARGET", "--k", "100"], "--k goes with --simulate-acceptance"),

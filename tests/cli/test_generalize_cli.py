@@ -418,7 +418,7 @@ def test_forecast_from_measurements(ok, llama):
 
 
 def test_forecast_from_hardware_and_responses(ok, counted, draft):
-    argv = ("forecast", "chat.npz", "--on", "code.npz", "--draft-config", draft)
+    argv = ("forecast", "chat.npz", "--served", "code.npz", "--draft-config", draft)
     result = ok(*argv, "--hardware", "h100", "--depth", 4, "--batch", 8, text="arithmetic bound")
     assert "Memory-bound" in result["assumptions"][-1]
     assert result["table"][-1]["ceiling"] == pytest.approx(5)

@@ -11,8 +11,8 @@ from vocabtrim_core.drafts.plan import SMALL_PLAN, Deployment, TrainingPlan
 from vocabtrim_core.fields.leaf import At, from_argv, table, to_argv
 from vocabtrim_core.serving.configurations import Drafting
 from vocabtrim_core.serving.engine import Generation
+from vocabtrim_core.serving.engines.sglang.launch import Launch
 from vocabtrim_core.serving.importers import Hints
-from vocabtrim_core.serving.sglang_launch import Launch
 from vocabtrim_core.serving.tuning import Space
 
 # command, what it cannot do without, values that differ from the default in every option

@@ -323,7 +323,7 @@ def test_a_report_forecasts_for_the_text_to_be_served(
         save_counts(other)
     spec = other.key if kept else "other.npz"
     assumed = ("--accept-length", 2.5, "--measured", "60=.010", "500=.012")
-    rows = ok("forecast", "counts.npz", *shapes, *assumed, "--on", spec, "--at", 60)["table"]
+    rows = ok("forecast", "counts.npz", *shapes, *assumed, "--served", spec, "--at", 60)["table"]
     (expected,) = [row["gains"][str(V)] for row in rows if row["k"] == 60]
     base = ("report", "counts.npz", *shapes, *assumed, "--k", 60, "--out", "r.html")
     ends = expected[::2]
@@ -339,15 +339,21 @@ def test_a_choice_keeps_the_text_to_be_served(ok, refused, counts, other, shapes
     sized = (*shapes, "--k", 60, *assumed, "--served", other.key)
     ok("choice", "save", "counts.npz", *sized, "--out", "choice.json")
     base = ("report", "counts.npz", "--choice", "choice.json", "--out", "r.html")
-    (row,) = [
-        row
-        for row in ok("forecast", "counts.npz", *shapes, *assumed, "--on", other.key, "--at", 60)[
-            "table"
-        ]
-        if row["k"] == 60
-    ]
+    asked = (*shapes, *assumed, "--served", other.key, "--at", 60)
+    (row,) = [row for row in ok("forecast", "counts.npz", *asked)["table"] if row["k"] == 60]
     assert ok(*base)["throughput"] == pytest.approx(row["gains"][str(V)][::2])
-    replace(SelectionSpec.load("choice.json"), served="0" * 16).save("choice.json")
+    saved = SelectionSpec.load("choice.json")
+    # Of several the one that gains least decides, named in any order.
+    both = ok(*base, "--served", "counts.npz", other.key)["throughput"]
+    alone = [ok(*base, "--served", spec)["throughput"] for spec in ("counts.npz", other.key)]
+    assert both == ok(*base, "--served", other.key, "counts.npz")["throughput"]
+    assert both == min(alone, key=sum)
+    # A file of one key, as it once was.
+    text = json.loads(saved.dumps())
+    assert text["served"] == [other.key]
+    assert SelectionSpec.loads(json.dumps({**text, "served": other.key})) == saved
+    assert SelectionSpec.loads(json.dumps({**text, "served": ""})).served == ()
+    replace(saved, served=("0" * 16,)).save("choice.json")
     assert "0" * 16 in refused(*base)
 
 

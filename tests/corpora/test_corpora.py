@@ -451,8 +451,9 @@ GOOD = lines(rows_of(3))
         ("a.jsonl.zst", zstandard.compress(GOOD)[:-5], ["a.jsonl.zst is cut off"]),
         ("a.json.gz", gzip.compress(b"[{}]", mtime=0)[:-9], ["a.json.gz is cut off"]),
         ("a.csv.gz", gzip.compress(b"prompt,response\n" + b"a,b\n" * 9, mtime=0)[:-9], ["cut off"]),
-        ("a.jsonl.gz", b"not gzip at all", ["a.jsonl.gz is damaged"]),
-        ("a.jsonl.zst", b"not zstd at all", ["a.jsonl.zst is damaged"]),
+        ("a.jsonl.gz", b"\0not gzip at all", ["a.jsonl.gz is damaged"]),
+        ("a.jsonl.gz", b"not gzip at all", ["a.jsonl.gz, line 1, column 1: not JSON"]),
+        ("a.jsonl.zst", b"\0not zstd at all", ["a.jsonl.zst is damaged"]),
         ("a.parquet", b"PAR1 no, it is not", ["a.parquet cannot be read as Parquet"]),
         ("a.csv", b"prompt,response\nx,y\nx\n", ["a.csv", "not CSV", "Expected 2 columns, got 1"]),
         ("a.csv", b"prompt,response\nx,y\nx,\xe9\n", ["a.csv, line 3", "not UTF-8"]),
@@ -516,7 +517,7 @@ def test_what_an_uploader_called_a_file_is_what_messages_say(tmp_path, monkeypat
         ("b.jsonl", b"{]", "b.jsonl, line 1"),
         ("c.csv", b"prompt,response\nx\n", "c.csv, row 1: not CSV"),
         ("d.parquet", b"PAR1", "d.parquet cannot be read as Parquet"),
-        ("e.jsonl.gz", b"not gzip", "e.jsonl.gz is damaged"),
+        ("e.jsonl.gz", b"\0not gzip", "e.jsonl.gz is damaged"),
     ):
         with pytest.raises(InputError, match=f"^{said}"):
             open_corpus(stored(label, data))

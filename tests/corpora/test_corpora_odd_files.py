@@ -52,6 +52,30 @@ def test_parquet_that_was_compressed_again(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst", ".bz2"])
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_plain_file_named_as_compressed(name, suffix, tmp_path):
+    """As a browser leaves it that unpacked a download."""
+    path = tmp_path / f"{name}{suffix}"
+    beginnings = ("", "\ufeff", " \n") if name != "rows.csv" else ("", "\ufeff")
+    for beginning in beginnings:
+        path.write_bytes(beginning.encode() + CONTENTS[name])
+        assert said(path) == ["hi"] * 3
+
+
+def test_plain_parquet_named_as_compressed(tmp_path):
+    path = tmp_path / "rows.parquet.gz"
+    pq.write_table(pa.Table.from_pylist([ROW] * 3), path)
+    assert said(path) == ["hi"] * 3
+
+
+def test_zstd_that_begins_with_a_frame_to_skip(tmp_path):
+    """Its first bytes are not those of other zstd files, so its name decides."""
+    path = tmp_path / "rows.jsonl.zst"
+    path.write_bytes(b"\x50\x2a\x4d\x18\x04\0\0\0note" + PACKERS["zstd"](LINES))
+    assert said(path) == ["hi"] * 3
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst", ".bz2"])
 def test_another_suffix_than_its_compression(suffix, tmp_path):
     path = tmp_path / f"rows.jsonl{suffix}"
     for pack in PACKERS.values():

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from vocabtrim_core.corpora import open_corpus
+from vocabtrim_core.corpora import SkipReport, open_corpus
 from vocabtrim_core.errors import InputError
 
 
@@ -101,6 +101,69 @@ LANGCHAIN = [
     {"type": "tool", "content": "seen", "tool_call_id": "c1"},
     {"type": "ai", "content": "Done."},
 ]
+
+
+def node(key: str, parent: str | None, children: list[str], role: str = "", *parts, **more) -> dict:
+    """A node of ChatGPT's export, as the app writes it."""
+    content = {"content_type": "text", "parts": list(parts)} | more.pop("content", {})
+    author = {"role": role, "name": more.pop("name", None)}
+    message = {"id": key, "author": author, "content": content, "weight": 1.0, "recipient": "all"}
+    message = message | {"end_turn": None} | more if role else None
+    return {"id": key, "message": message, "parent": parent, "children": children}
+
+
+CHATGPT = {
+    made["id"]: made
+    for made in (
+        node("root", None, ["hidden"]),
+        node("hidden", "root", ["ask"], "system", "", weight=0.0),
+        node("ask", "hidden", ["first", "again"], "user", "ask"),
+        node("first", "ask", [], "assistant", "No.", end_turn=True),
+        node("again", "ask", ["more"], "assistant", "Done.", end_turn=True),
+        node("more", "again", ["edited", "last"], "user", "more"),
+        node("edited", "more", [], "assistant", "Edited.", end_turn=True),
+        node(
+            *("last", "more", ["recap"], "assistant"),
+            content={
+                "content_type": "thoughts",
+                "thoughts": [{"summary": "", "content": "Think."}],
+            },
+        ),
+        node(
+            *("recap", "last", ["call"], "assistant"),
+            content={"content_type": "reasoning_recap", "content": "Thought for 2 seconds"},
+        ),
+        node(
+            *("call", "recap", ["seen"], "assistant"),
+            recipient="python",
+            content={"content_type": "code", "text": "1 + 1", "parts": None},
+        ),
+        node(
+            *("seen", "call", ["shown"], "tool"),
+            name="python",
+            content={"content_type": "execution_output", "text": "2", "parts": None},
+        ),
+        node("shown", "seen", ["said"], "assistant", "It is "),
+        node("said", "shown", [], "assistant", "2.", end_turn=True),
+    )
+}
+CALLED_PYTHON = says(None, reasoning_content="Think.", **calls("1 + 1", None, "python"))
+SHOWN = [*TALK[:3], CALLED_PYTHON, result("2", None), says("It is 2.")]
+
+
+def moss(question: str, answer: str, thought: str = "None", command: str = "None") -> dict:
+    return {
+        "Human": f"<|Human|>: {question}<eoh>\n",
+        "Inner Thoughts": f"<|Inner Thoughts|>: {thought}<eot>\n",
+        "Commands": f"<|Commands|>: {command}<eoc>\n",
+        "Tool Responses": "<|Results|>: None<eor>\n",
+        "MOSS": f"<|MOSS|>: {answer}<eom>\n",
+    }
+
+
+MOSS = {f"turn_{n}": moss("more", "Again.") for n in range(2, 11)} | {
+    "turn_1": moss("ask", "Done.")
+}
 
 
 def constructed(name: str, text: str) -> dict:
@@ -240,6 +303,41 @@ KINDS = {
         },
         TALK[:2],
     ),
+    "a dataset of LangSmith": (
+        {"id": "e1", "inputs": {"question": "ask"}, "outputs": {"answer": "Done."}},
+        TALK[:2],
+    ),
+    "a dataset of LangSmith, names of its own": (
+        {"inputs": {"topic": "ask", "n": 1}, "outputs": {"joke": "Done."}, "metadata": None},
+        TALK[:2],
+    ),
+    "a dataset of LangSmith, texts of objects": (
+        {"inputs": '{"input": "ask"}', "outputs": '{"output": "Done."}'},
+        TALK[:2],
+    ),
+    # objects of turns
+    "ChatGPT's export": ({"title": "A", "mapping": CHATGPT, "current_node": "said"}, SHOWN),
+    "ChatGPT's export, another branch shown": (
+        {"title": "A", "mapping": CHATGPT, "current_node": "edited"},
+        [*TALK[:3], says("Edited.")],
+    ),
+    "ChatGPT's export, no branch named": ({"mapping": CHATGPT}, SHOWN),
+    "ChatGPT's export, as text": (
+        {"mapping": json.dumps(CHATGPT), "current_node": "first"},
+        [user(), says("No.")],
+    ),
+    "ChatGPT's export, wrapped": (
+        {"conversation": {"mapping": CHATGPT, "current_node": "edited"}},
+        [*TALK[:3], says("Edited.")],
+    ),
+    "MOSS": (
+        {"conversation_id": 1, "meta_instruction": "Be brief.", "chat": MOSS},
+        [SYSTEM, *TALK[:2], *TALK[2:] * 9],
+    ),
+    "MOSS with thoughts": (
+        {"chat": {"turn_1": moss("ask", "Done.", "Think.")}},
+        [user(), says("Done.", reasoning_content="Think.")],
+    ),
     "Langfuse's export": ({"input": {"messages": [user()]}, "output": "Done."}, TALK[:2]),
     # one text
     "labels, Glaive": (
@@ -308,6 +406,19 @@ def test_a_row_of_parquet(name, tmp_path):
             | {"tools": [{"functionDeclarations": [{"name": "look"}]}]},
             "tools that are bare functions were read as tools of type function",
         ),
+        (
+            {"mapping": CHATGPT, "current_node": "said"},
+            "answers and questions on other branches than the one shown last were left out",
+        ),
+        (
+            {
+                "mapping": {
+                    "a": node("a", None, ["b"], "user", "ask"),
+                    "b": node("b", "a", [], "assistant", {"content_type": "image"}, "Done."),
+                }
+            },
+            "a part of type image was dropped",
+        ),
     ],
 )
 def test_what_is_not_carried_is_said(row, said, tmp_path):
@@ -315,6 +426,23 @@ def test_what_is_not_carried_is_said(row, said, tmp_path):
     path.write_text(json.dumps(row) + "\n")
     (batch,) = open_corpus(path).batches()
     assert [note.reason for note in batch.notes] == [said]
+
+
+def test_commands_of_moss_are_refused_in_one_sentence(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    turns = {"turn_1": moss("ask", "Done.", "Search.", 'Search("x")')}
+    path.write_text(json.dumps({"chat": turns}) + "\n")
+    with pytest.raises(InputError, match="commands for its plugins, which are not read"):
+        SkipReport.of(next(open_corpus(path).batches())).require_conversations("rows.jsonl")
+
+
+@pytest.mark.parametrize("parent", ["a", "b", "gone"])
+def test_a_tree_that_goes_in_a_circle_is_read_to_an_end(parent, tmp_path):
+    nodes = [node("a", parent, ["b"], "user", "ask"), node("b", "a", ["a"], "assistant", "Done.")]
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([{"mapping": {made["id"]: made for made in nodes}}]))
+    (rows,) = read(path) or [[]]
+    assert says("Done.") in rows
 
 
 def test_a_text_with_labels_in_it_is_no_conversation_without_both_speakers(tmp_path):

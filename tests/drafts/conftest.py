@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
@@ -83,3 +85,57 @@ def small_features(
         device="cpu",
         max_tokens=SMALL_MAX_TOKENS,
     )
+
+
+@pytest.fixture
+def server():
+    """A server of both APIs that answers with what it was asked; `plan` says how it fails."""
+    state = SimpleNamespace(requests=[], fail=lambda n, body: None, lock=threading.Lock())
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args) -> None:
+            pass
+
+        def reply(self, value, status: int = 200) -> None:
+            content = value if isinstance(value, bytes) else json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_GET(self) -> None:
+            if self.path == "/v1/models":
+                self.reply({"data": [{"id": "tiny"}]})
+            elif self.path == "/model_info":
+                self.reply({"model_path": "tiny"})
+            else:
+                self.reply(b"<html>not here</html>", 404)
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with state.lock:
+                state.requests.append((self.path, body))
+                bad = state.fail(len(state.requests), body)
+            if bad:
+                self.reply(*bad)
+            elif self.path == "/generate":
+                why = {"type": "length" if "cut" in body["text"] else "stop"}
+                meta = {"finish_reason": why, "completion_tokens": 9}
+                self.reply({"text": f"generated {len(body['text'])}", "meta_info": meta})
+            else:
+                said = body["messages"][-1]["content"]
+                message = {"role": "assistant", "content": f"About {said}"}
+                why = {"finish_reason": "length" if "cut" in said else "stop"}
+                if "unsaid" in said:  # a server that names no reason, but counts
+                    why = {}
+                tokens = body["max_tokens"] if "full" in said else 3
+                usage = {"completion_tokens": tokens}
+                self.reply({"choices": [{"message": message, **why}], "usage": usage})
+
+    found = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=found.serve_forever, daemon=True)
+    thread.start()
+    state.url = f"http://127.0.0.1:{found.server_port}"
+    yield state
+    found.shutdown()
+    found.server_close()

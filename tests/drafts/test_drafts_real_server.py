@@ -17,7 +17,7 @@ from helpers.tokenizer_makers import byte_level, write_folder
 from helpers.training_folders import SPECIALS
 
 from vocabtrim_core.cli import main
-from vocabtrim_core.serving.server_process import free_port
+from vocabtrim_core.serving.engines.process import free_port
 from vocabtrim_core.templates.presets import NAMED
 
 torch = Lazy("torch")

@@ -47,7 +47,10 @@ def _wait(condition, seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def trained(small, small_corpus, small_features):
-    """A run by a job whose processes are killed after the first checkpoint, then resumed."""
+    """A run by a job that is killed after the first checkpoint, then resumed.
+
+    Only the job itself is killed: its trainer has to notice that nobody follows it any more.
+    """
     argv = [
         "train",
         "--target",
@@ -89,11 +92,16 @@ def trained(small, small_corpus, small_features):
         _wait(lambda: saved() or not jobs.get(job.id).active, 240)
         job = jobs.get(job.id)
         assert job.active, job.log()
-        job.process.signal_group(signal.SIGKILL)
+        os.kill(job.process.pid, signal.SIGKILL)
         _wait(lambda: not jobs.get(job.id).active, 30)
+        _wait(lambda: not job.process.orphans(), 90)
         assert jobs.get(job.id).state == "lost"
         killed_at = max(int(path.parent.name.rpartition("-step")[2]) for path in saved())
         logged = len(read_run("kill").drafts[0].metrics())
+        run = Path(os.environ["VOCABTRIM_HOME"]) / "runs" / "kill"
+        for place in (run, run / f"k-{K}", job.folder):  # what a kill within a write leaves
+            (place / ".half.json.1.abcdef.tmp").write_text("half")
+        (run / f"k-{K}" / ".draft.tmp").mkdir()
         jobs.resume(job.id)
         job = jobs.wait(job.id, 240)
         assert job.state == "done", job.log()
@@ -129,6 +137,8 @@ def test_a_killed_training_continues_and_exports(trained, small_features) -> Non
     assert run.spec["features"] == small_features.key  # captured once, for everybody
     assert result["drafts"][0]["draft"] == str(draft.draft)
     assert run.name in [r.name for r in list_runs()]
+    assert not [*run.folder.rglob(".*.tmp"), *job.folder.rglob(".*.tmp")]
+    assert not job.process.orphans()
 
 
 @needs_specforge

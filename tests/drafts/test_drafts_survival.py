@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
+import psutil
 import pytest
 from helpers import ROOT
 from helpers.lazy import Lazy
 
 from vocabtrim_core.drafts import features, training
-from vocabtrim_core.drafts.plan import Deployment, TrainingPlan
+from vocabtrim_core.drafts.plan import SMALL_MAX_TOKENS, Deployment, TrainingPlan
 from vocabtrim_core.drafts.request import TrainingRequest
 from vocabtrim_core.drafts.runs import (
     FAILED,
@@ -92,6 +96,125 @@ def test_a_disk_that_fills_up_during_capture_is_one_sentence(small, small_corpus
     left = list(tmp_path.rglob("*.tmp"))
     assert not left
     assert not list(tmp_path.rglob("features.json"))  # what is incomplete never looks complete
+
+
+# --- kill -9 --------------------------------------------------------------------------------------
+
+# Both are slowed down, so that the kill hits them in the middle.
+SLOW_CAPTURE = """
+import sys, time
+from vocabtrim_core.drafts import features
+real = features._samples
+features._samples = lambda *a: (time.sleep(0.2), real(*a))[1]
+features.BATCH_TOKENS["cpu"] = 256
+from vocabtrim_core.cli import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def run_killed(tmp_path):
+    """`run_killed(code, argv, ready)`: run, kill -9 the whole group once ready() holds."""
+    environment = {**os.environ, "VOCABTRIM_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = str(ROOT)
+
+    def run(code: str, argv: list[str], ready=None) -> None:
+        log = tmp_path / "log.txt"
+        with log.open("ab") as err:
+            child = subprocess.Popen(
+                [sys.executable, "-c", code, *argv],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=err,
+                start_new_session=True,
+            )
+        try:
+            deadline = time.monotonic() + 180
+            while ready and not ready():
+                assert child.poll() is None, log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            if ready is None:
+                assert child.wait(180) == 0, log.read_text()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        members = [p for p in psutil.process_iter() if _group(p.pid) == child.pid]
+        assert not members
+
+    return run
+
+
+def _group(pid: int) -> int:
+    with suppress(OSError):
+        return os.getpgid(pid)
+    return -1
+
+
+def test_a_killed_capture_goes_on_and_repeats_nothing(
+    small, small_corpus, small_features, run_killed, tmp_path
+) -> None:
+    argv = ["capture", "--target", str(small.folder), "--data", str(small_corpus.files[0])]
+    argv += ["--max-length", "128", "--held-out", "0.2", "--device", "cpu"]
+    argv += ["--max-tokens", str(SMALL_MAX_TOKENS)]
+    home = tmp_path / "home" / "features"
+    run_killed(SLOW_CAPTURE, argv, lambda: len(list(home.rglob("data_*.ckpt"))) > 20)
+    before = {path: path.stat().st_mtime_ns for path in home.rglob("data_*.ckpt")}
+    total = small_features.train_samples + small_features.eval_samples
+    assert 20 < len(before) < total
+    assert not list(home.rglob("features.json"))
+    half = next(iter(before)).with_name(".data_999.ckpt.1.abcdef.tmp")
+    half.write_bytes(b"half")  # what a kill within a write leaves
+    run_killed(SLOW_CAPTURE.replace("0.2", "0"), argv)
+    (folder,) = home.iterdir()
+    assert folder.name == small_features.key
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    names = sorted(path.relative_to(folder) for path in folder.rglob("*.ckpt"))
+    assert names == sorted(
+        path.relative_to(small_features.folder) for path in small_features.folder.rglob("*.ckpt")
+    )
+    for name in names:
+        ours, whole = (
+            torch.load(place / name, weights_only=True) for place in (folder, small_features.folder)
+        )
+        assert torch.equal(ours["input_ids"], whole["input_ids"])
+        assert torch.equal(ours["loss_mask"], whole["loss_mask"])
+        assert ours["aux_hidden_state"].shape == whole["aux_hidden_state"].shape
+    assert not list(home.rglob(".*.tmp"))
+
+
+def test_a_killed_regeneration_loses_and_repeats_no_answer(
+    small, small_corpus, server, run_killed, tmp_path
+) -> None:
+    out = tmp_path / "own" / "new.jsonl"
+    argv = ["regenerate", "--target", str(small.folder), "--data", str(small_corpus.files[0])]
+    argv += ["--by", server.url, "--out", str(out), "--concurrency", "4"]
+    code = "import sys; from vocabtrim_core.cli import main; raise SystemExit(main(sys.argv[1:]))"
+    server.fail = lambda n, body: time.sleep(0.03)
+    partial = out.with_name("new.jsonl.partial")
+    run_killed(
+        code, argv, lambda: partial.is_file() and len(partial.read_bytes().splitlines()) > 30
+    )
+    stored = partial.read_text("utf-8").splitlines()[1:]
+    assert len(stored) >= 30
+    out.with_name(".new.jsonl.1.abcdef.tmp").write_bytes(b"half")
+    server.fail, asked = (lambda n, body: None), len(server.requests)
+    run_killed(code, argv)
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [row["row"] for row in rows] == list(range(120))
+    answers = [m["content"] for row in rows for m in row["conversations"] if m["role"] != "user"]
+    assert len(server.requests) - asked == len(answers) - len(stored)
+    first = {(e["row"], e["turn"]): e["text"] for e in map(json.loads, stored)}
+    for row in rows:
+        texts = [m["content"] for m in row["conversations"] if m["role"] == "assistant"]
+        for number, text in enumerate(texts):
+            assert first.get((row["row"], number), text) == text
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "new.jsonl",
+        "new.jsonl.about.json",
+    ]
 
 
 def test_torch_and_safetensors_words_for_a_full_disk_are_known(tmp_path) -> None:

@@ -658,7 +658,7 @@ def test_every_reader_finds_the_language_model_wherever_it_stands(name, tmp_path
     from safetensors.numpy import save_file
 
     from vocabtrim_core.drafts.checkpoint import open_checkpoint
-    from vocabtrim_core.serving.sglang_server_info import draft_size
+    from vocabtrim_core.serving.configurations import draft_size
     from vocabtrim_core.tokenizers.tokenizer import load_tokenizer
 
     (tmp_path / "config.json").write_text(json.dumps(NESTINGS[name]))

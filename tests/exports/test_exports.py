@@ -108,6 +108,7 @@ def test_the_docs_say_what_each_format_was_checked_with():
     assert [row.split("`")[1] for row in rows] == list(FORMATS)
     for row, form in zip(rows, FORMATS.values(), strict=True):
         assert form.checked in row
+        assert f"| {form.served or ('no' if form.stage == 'serve' else '')} |" in row
         assert PROOFS[form.proof] in row
     changed = replace(FORMATS["eagle"], checked="Never.")
     assert renewed(text, [changed]) != text

@@ -157,6 +157,11 @@ def test_the_ends_of_an_unsure_length_are_the_models_of_these_lengths(full, belo
         assert lengths == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_length_that_cannot_be_is_named_with_its_own_size():
+    with pytest.raises(InputError, match=r"within 1\.\.4, but 4\.5 is given for k = 5"):
+        full_length_from({5: 4.5}, COVERAGE, 3, "sliced")
+
+
 def test_noise_of_the_measured_length_widens_the_inferred_one():
     curve = np.array([0.97, 0.97, 1.0])
     sure, noisy = (full_length_from({2: 2.5}, curve, 3, "sliced", noise) for noise in (0.0, 0.03))

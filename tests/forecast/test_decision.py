@@ -78,6 +78,17 @@ def test_the_equivalent_alpha_leads_to_the_fastest_size():
     assert count[again.optimum.k - 1] == count[answer.fastest_k - 1]
 
 
+@pytest.mark.parametrize("seen", [1, 2, 17, 200])
+def test_a_text_whose_every_token_pays_is_too_little_to_judge_by(seen):
+    tradeoff = tradeoff_of(zipf(seen, 0.1))
+    decision = decide(tradeoff, [served("few", tradeoff.curve.coverage)])
+    assert decision.too_little
+    assert f"each of the {seen:,} tokens that were seen" in decision_text(decision, V).caution
+    rich = tradeoff_of(zipf(60_000, 1.3))
+    assert rich.optimum.k < 60_000
+    assert not decide(rich, [served("rich", rich.curve.coverage)]).too_little
+
+
 def test_little_to_win_is_said():
     tradeoff = tradeoff_of(zipf(30_000, 1.3))
     h200 = decide(tradeoff, [served("chat", tradeoff.curve.coverage, "h200")], chosen_k=31_000)

@@ -90,6 +90,14 @@ def test_own_measurements_are_read_from_a_file(tmp_path):
         ("id,kind\nx,P\n", "mine.csv, line 2: .*source"),
         ("id,source,kind\nx,y,P\nx,y,P\n", "the id x is given twice"),
         ("id,source,kind,vocab_size,k\nx,y,P,10,11\n", "k must lie within"),
+        ("id,source,kind,depth,length_base\nx,y,P,3,4.2\n", r"length_base must lie within 1\.\.4"),
+        ("id,source,kind,depth,length_k\nx,y,P,1,2.1\n", r"length_k must lie within 1\.\.2"),
+        ("id,source,kind,cycle_ms_base\nx,y,P,0\n", "cycle_ms_base must lie within"),
+        ("id,source,kind,cycle_ms_k\nx,y,P,-3\n", "cycle_ms_k must lie within"),
+        (
+            "id,source,kind,cycle_ms_base,length_base,throughput_base\nx,y,P,0.0168,2.9,172\n",
+            "make 16.9 ms; check the units",
+        ),
     ],
 )
 def test_bad_files_are_one_sentence(text, message):

@@ -233,7 +233,7 @@ def main() -> None:
     if argv[0] == "-c":
         if mode == "without":
             sys.exit("ModuleNotFoundError: sglang")
-        print(VERSION)
+        print(json.dumps({"sglang": VERSION}))
         return
     assert argv[:2] == ["-m", "sglang.launch_server"]
     with (Path(folder) / "calls.jsonl").open("a") as calls:

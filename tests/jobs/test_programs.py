@@ -38,7 +38,7 @@ def home(tmp_path, monkeypatch) -> Path:
 def spy(tmp_path) -> tuple[Path, Path]:
     """A program that leaves a file when it is started, and that file."""
     program, trace = tmp_path / "spy", tmp_path / "started"
-    program.write_text(f"#!/bin/sh\ntouch {trace}\necho 9.9.9\n")
+    program.write_text(f'#!/bin/sh\ntouch {trace}\necho \'{{"sglang": "9.9.9"}}\'\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return program, trace
 
@@ -111,8 +111,9 @@ def test_a_command_is_taken_from_a_shell_only(kind, monkeypatch):
     monkeypatch.setenv("VOCABTRIM_JOB", "/a/job")
     programs.add(kind, "known", "/opt/known")
     assert programs.command_of(kind, "known") == ("/opt/known",)
+    verb = TRAINER if kind == TRAINER else ENGINE
     for asked in ("/opt/python", "python", "Known", "known ", "./known", ""):
-        with pytest.raises(InputError, match=f"{kind} --add NAME COMMAND"):
+        with pytest.raises(InputError, match=f"{verb} --add NAME COMMAND"):
             programs.command_of(kind, asked)
 
 
@@ -122,10 +123,11 @@ def test_a_command_is_taken_from_a_shell_only(kind, monkeypatch):
 def test_engine_adds_lists_and_removes(spy):
     program, trace = spy
     code, found = run("engine", "--add", "mine", program)
-    assert (code, found["sglang"]) == (0, "9.9.9")
-    assert found["engines"] == {"mine": str(program)}
+    assert (code, found["engine"], found["version"]) == (0, "sglang", "9.9.9")
+    mine = {"mine": {"engine": "sglang", "command": str(program)}}
+    assert found["engines"] == mine
     assert trace.exists()
-    assert run("engine", "--list")[1] == run("engine")[1] == {"engines": {"mine": str(program)}}
+    assert run("engine", "--list")[1] == run("engine")[1] == {"engines": mine}
     assert run("engine", "--add", "none", sys.executable + " -c 0")[0] == 2  # not an engine
     assert run("engine", "--remove", "other")[0] == 2
     assert run("engine", "--remove", "mine")[1] == {"engines": {}}

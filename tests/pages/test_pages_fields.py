@@ -20,7 +20,9 @@ COMMANDS = (
     "exports/formats",
     "cli",
     "report",
-    "serving/sglang_launch.py",
+    "serving/engines/llama_cpp/launch.py",
+    "serving/engines/sglang/launch.py",
+    "serving/engines/vllm/",
     "selection_spec/draft_kind.py",
 )
 

@@ -452,7 +452,7 @@ def test_the_text_to_be_served_reaches_what_is_handed_over(sets, served):
         sets["chat"],
         Settings(LLAMA, ALPHA, k=40),
         forecast=settings,
-        served=sets[served].key if served else "",
+        served=(sets[served].key,) if served else (),
     )
     app = opened("present", sets, choice=urlencode(saved.query()))
     counts = sets[served or "chat"]
@@ -465,6 +465,32 @@ def test_the_text_to_be_served_reaches_what_is_handed_over(sets, served):
     assert shown["label"] == "Throughput, forecast"
     ends = [float(end) for end in shown["value"].replace("\N{MINUS SIGN}", "-").split(" to ")]
     assert ends == [round(100 * low), round(100 * high)]
+
+
+def test_of_several_evaluation_texts_the_worst_decides_and_all_stand_in_the_address(sets):
+    keys = [sets[name].key for name in ("code", "calls")]
+    worst, decision = min(
+        (expected(sets, served=name) for name in ("code", "calls")),
+        key=lambda pair: pair[0].gain(choice(sets)[0], SIZE).middle,
+    )
+    app = opened("forecast", sets, alpha=str(ALPHA))
+    app.multiselect(key="served").set_value(keys).run()
+    assert not app.exception
+    assert f"on {decision.served} (another set)" in words(app)
+    data = component(app, "recommended")
+    at = data["k"].index(decision.k)
+    assert data["middle"][at] == worst.middle[decision.k - 1]
+    assert f"--served {' '.join(sorted(keys, key=app.code[0].value.index))}" in app.code[0].value
+    for page in ("explore", "handover", "present"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+    assert app.session_state["served"] == keys
+    saved = SelectionSpec.make(
+        sets["chat"], Settings(LLAMA, ALPHA), forecast=ForecastSettings(2.5), served=tuple(keys)
+    )
+    again = opened("handover", sets, choice=urlencode(saved.query()))
+    again.switch_page("pages/forecast.py").run()
+    assert again.multiselect(key="served").value == keys
 
 
 def test_every_protected_set_has_a_toggle_and_a_price(sets):
@@ -605,7 +631,7 @@ def test_forecast_follows_its_controls(sets):
     app.slider(key="depth").set_value(5).run()
     app.slider(key="tau").set_value(3.5)
     app.select_slider(key="batch").set_value(64)
-    app.selectbox(key="served").set_value(sets["calls"].key)
+    app.multiselect(key="served").set_value([sets["calls"].key])
     app.selectbox(key="hardware").set_value("h200").run()
     assert not app.exception
     _, decision = expected(sets, "h200", 5, 3.5, 64, "calls")
@@ -616,7 +642,7 @@ def test_forecast_follows_its_controls(sets):
         "--accept-length 3.5",
         "--batch 64",
         "--hardware h200",
-        f"--on {sets['calls'].key}",
+        f"--served {sets['calls'].key}",
     ):
         assert part in command
 
@@ -704,7 +730,7 @@ def test_forecast_shows_what_an_opened_choice_assumes(sets):
         sets["chat"],
         Settings(LLAMA, ALPHA, k=40),
         forecast=settings,
-        served=sets["calls"].key,
+        served=(sets["calls"].key,),
     )
     app = opened("handover", sets, choice=urlencode(saved.query()))
     app.switch_page("pages/forecast.py").run()
@@ -713,7 +739,7 @@ def test_forecast_shows_what_an_opened_choice_assumes(sets):
     assert app.slider(key="depth").value == 4
     assert app.slider(key="tau").value == 3.2
     assert app.selectbox(key="training").value == "sliced"
-    assert app.selectbox(key="served").value == sets["calls"].key
+    assert app.multiselect(key="served").value == [sets["calls"].key]
     assert app.select_slider(key="context").value == 8000
     app.switch_page("pages/handover.py").run()
     command = "\n".join(code.value for code in app.code)

@@ -12,10 +12,10 @@ from vocabtrim_core import workspace
 from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.serving import hardware, measurement
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
-from vocabtrim_core.serving.measurement import Answer, Configuration
+from vocabtrim_core.serving.engines.servers import Servers
+from vocabtrim_core.serving.measurement import Answer, Configuration, Counted
 from vocabtrim_core.serving.prompts.prompt_set import PromptSet
 from vocabtrim_core.serving.runner import measure, resources, schedule
-from vocabtrim_core.serving.sglang_client import SglangServers
 
 A, B = Configuration("A"), Configuration("B", 10, "b", 3, 1, 4)
 PROMPTS = PromptSet.of("five", [Prompt(str(n), (n,)) for n in range(5)], ["Two were long."])
@@ -43,6 +43,9 @@ class Engine:
         check()
         self._do("answer", len(prompts), concurrency)
         return [Answer(4, 0.5, 0.1, 2, (0, 2)) for _ in prompts], 2.0
+
+    def counted(self) -> Counted:
+        return Counted()
 
     def _do(self, *what) -> None:
         self.did.append(what)
@@ -259,7 +262,7 @@ def test_clocks_stand_beside_results(tmp_path, monkeypatch) -> None:
 def test_a_server_that_dies_loses_only_its_runs() -> None:
     with serving() as base, serving(draft="a/b") as trimmed:
         trimmed.misbehave, trimmed.misbehave_from = "dies", 9  # in its second run
-        servers = SglangServers([("", base.url), ("4380", trimmed.url)])
+        servers = Servers([("", base.url), ("4380", trimmed.url)])
         found = measure(servers, servers.configurations, PROMPTS, runs=3, local=False)
     assert [bool(run.error) for run in found.runs] == [False] * 3 + [False, True, True]
     assert "broke the connection off" in found.runs[-1].error
@@ -268,5 +271,5 @@ def test_a_server_that_dies_loses_only_its_runs() -> None:
 
 
 def test_the_gpu_is_named_where_one_is_used() -> None:
-    assert resources("launch") == resources("torch", "cuda") == resources("torch") == ("gpu",)
-    assert resources("torch", "cpu") == resources("sglang") == ()
+    assert resources("sglang") == resources("torch", "cuda") == resources("torch") == ("gpu",)
+    assert resources("torch", "cpu") == resources("sglang", urls=True) == ()

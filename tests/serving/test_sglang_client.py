@@ -10,12 +10,12 @@ import pytest
 from helpers.sglang_server import SECRET, info, serving
 
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.serving import sglang_http, sglang_server_info
 from vocabtrim_core.serving.configurations import NO_SPECULATION
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engines.servers import Servers
+from vocabtrim_core.serving.engines.sglang import http as sglang_http
+from vocabtrim_core.serving.engines.sglang.http import SglangHttp
 from vocabtrim_core.serving.measurement import Configuration, Run
-from vocabtrim_core.serving.sglang_client import SglangServers
-from vocabtrim_core.serving.sglang_http import SglangHttp
 
 PROMPTS = [Prompt("a", (1, 2)), Prompt("bcd", (3, 4, 5)), Prompt("text alone")]
 SHORT = Generation(20)
@@ -47,7 +47,7 @@ def test_a_recorded_server_is_read(shared) -> None:
     body, _ = (shared / "reference/specforge_sglang/o_server_info.txt").read_text().split("\nHTTP")
     with serving() as fake:
         fake.info = json.loads(body)
-        found = sglang_server_info.read(SglangHttp(fake.url))
+        found = SglangHttp(fake.url).read()
     assert (found.version, found.target, found.tokenizer) == ("0.5.14", "exp/target", "exp/target")
     assert (found.algorithm, found.draft, found.steps) == ("", "", 0)
     assert found.arguments["attention_backend"] == "torch_native"
@@ -56,7 +56,7 @@ def test_a_recorded_server_is_read(shared) -> None:
 
 def test_configurations_come_from_the_servers(draft) -> None:
     with serving() as base, serving(draft=str(draft)) as trimmed, serving(draft="org/d") as other:
-        servers = SglangServers(
+        servers = Servers(
             [("", base.url), ("13,264", f"{trimmed.url}/v1/"), ("mine", other.url)],
             vocab_size=128_256,
         )
@@ -76,17 +76,17 @@ def test_configurations_come_from_the_servers(draft) -> None:
 def test_a_draft_of_another_size_than_asked_for_is_refused(draft) -> None:
     with serving(draft=str(draft)) as trimmed:
         with pytest.raises(InputError, match=r"drafts 13,264 tokens.*but k = 4,380"):
-            SglangServers([("4380", trimmed.url)])
-        insisted = SglangServers([("4380", trimmed.url)], insist=True)
+            Servers([("4380", trimmed.url)])
+        insisted = Servers([("4380", trimmed.url)], insist=True)
         assert insisted.configurations[0].k == 13_264
         assert "k = 4,380" in insisted.notes[0]
     # The server's own word is believed before any file, and a folder of the same name stands in.
     with serving(draft="/elsewhere/draft-13264") as remote:
-        assert SglangServers([("", remote.url)], drafts=[draft]).configurations[0].k == 13_264
+        assert Servers([("", remote.url)], drafts=[draft]).configurations[0].k == 13_264
         remote.info["draft_vocab_size"] = 32_000
-        assert SglangServers([("", remote.url)], drafts=[draft]).configurations[0].k == 32_000
+        assert Servers([("", remote.url)], drafts=[draft]).configurations[0].k == 32_000
     with serving() as base, pytest.raises(InputError, match="without a draft, but k = 4,380"):
-        SglangServers([("4380", base.url)])
+        Servers([("4380", base.url)])
 
 
 @pytest.mark.parametrize(
@@ -104,29 +104,29 @@ def test_different_servers_are_not_compared(change, words) -> None:
         other.info |= change
         urls = [("one", one.url), ("other", other.url)]
         with pytest.raises(InputError, match=words):
-            SglangServers(urls)
-        assert words.split(":")[0].split(" ")[-1] in SglangServers(urls, insist=True).notes[0]
+            Servers(urls)
+        assert words.split(":")[0].split(" ")[-1] in Servers(urls, insist=True).notes[0]
 
 
 def test_other_differences_are_notes() -> None:
     with serving() as one, serving(version="0.4.9", mem_fraction_static=0.5) as other:
-        servers = SglangServers([("a", one.url), ("b", other.url)])
+        servers = Servers([("a", one.url), ("b", other.url)])
         assert servers.versions == {"sglang": "0.5.14, 0.4.9"}
         assert "mem_fraction_static" not in servers.settings
         different, versions = servers.notes
         assert "mem_fraction_static" in different
         assert "0.5.14, 0.4.9" in versions
     with serving(version="0.4.9") as old:
-        assert SglangServers([("", old.url)]).notes == (
-            "The protocol is that of SGLang 0.5.14; the servers say 0.4.9.",
+        assert Servers([("", old.url)]).notes == (
+            "The protocol is that of SGLang 0.5.14 and 0.5.23; the servers say 0.4.9.",
         )
 
 
 def test_the_target_must_be_the_one_that_is_served() -> None:
     with serving(target="/models/Llama-3.1-8B") as fake:
-        SglangServers([("", fake.url)], target="meta-llama/llama-3.1-8b")
+        Servers([("", fake.url)], target="meta-llama/llama-3.1-8b")
         with pytest.raises(InputError, match=r"serves /models/Llama-3.1-8B, but the target is q/Q"):
-            SglangServers([("", fake.url)], target="q/Q")
+            Servers([("", fake.url)], target="q/Q")
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def test_the_target_must_be_the_one_that_is_served() -> None:
 )
 def test_urls_are_checked(url, words) -> None:
     with pytest.raises(InputError, match=words) as caught:
-        SglangServers([("", url)])
+        Servers([("", url)])
     assert "secret" not in str(caught.value)
     with pytest.raises(InputError, match="given twice"):
-        SglangServers([("a", "http://x:1"), ("b", "http://x:1/")])
+        Servers([("a", "http://x:1"), ("b", "http://x:1/")])
 
 
 HTML = (404, "text/html", "<html><h1>nginx</h1></html>")
@@ -165,7 +165,7 @@ def test_what_is_no_sglang_server_is_said(pages, words) -> None:
     with serving() as fake:
         fake.pages = {"/model_info": HTML, **pages}
         with pytest.raises(InputError, match=words):
-            SglangServers([("", fake.url)])
+            Servers([("", fake.url)])
 
 
 def test_an_older_name_of_server_info() -> None:
@@ -176,15 +176,15 @@ def test_an_older_name_of_server_info() -> None:
             "/get_server_info": (200, "application/json", old),
             "/model_info": HTML,
         }
-        assert SglangServers([("", fake.url)]).target == "models/old"
+        assert Servers([("", fake.url)]).target == "models/old"
 
 
 def test_nobody_there() -> None:
     with pytest.raises(InputError, match="does not answer; check the URL"):
-        SglangServers([("", closed_port())])
+        Servers([("", closed_port())])
     with serving() as fake:
         gone = closed_port()
-        servers = SglangServers([("", fake.url), ("4380", gone)])
+        servers = Servers([("", fake.url), ("4380", gone)])
         assert servers.configurations[1] == Configuration("4,380", 4_380, gone)
         with pytest.raises(EngineError, match="does not answer"):
             servers.use(servers.configurations[1], 1)
@@ -195,8 +195,8 @@ def test_keys_are_sent_and_never_recorded() -> None:
     with serving() as fake:
         fake.key = "k3y"
         with pytest.raises(InputError, match=r"wants a key; put it into \$SGLANG_API_KEY"):
-            SglangServers([("", fake.url)])
-        servers = SglangServers([("", fake.url)], headers={"Authorization": "Bearer k3y"})
+            Servers([("", fake.url)])
+        servers = Servers([("", fake.url)], headers={"Authorization": "Bearer k3y"})
         told = f"{servers.settings}{servers.notes}{servers.configurations}{servers.device}"
         assert SECRET not in told
         assert "k3y" not in told
@@ -207,7 +207,7 @@ def test_keys_are_sent_and_never_recorded() -> None:
 
 def test_answers_are_counted_from_the_last_event() -> None:
     with serving(draft="a/b") as fake:
-        servers = SglangServers([("", fake.url)])
+        servers = Servers([("", fake.url)])
         servers.use(servers.configurations[0], 1)
         servers.flush()
         answers, seconds = servers.answer(PROMPTS, SHORT, 1, nothing)
@@ -248,11 +248,11 @@ def test_requests_run_at_once_and_keep_their_order() -> None:
 
 def test_differing_answers_are_noted() -> None:
     with serving() as one, serving(draft="a/b") as other:
-        servers = SglangServers([("x", one.url), ("y", other.url)])
+        servers = Servers([("x", one.url), ("y", other.url)])
         for each in servers.configurations:
             servers.use(each, 1)
             servers.answer(PROMPTS, SHORT, 1, nothing)
-        assert "0 of 3 repeated answers differ" in servers.notes[-1]
+        assert "All 3 repeated answers equal" in servers.notes[-1]
         other.answers = 9
         servers.answer(PROMPTS, SHORT, 1, nothing)
         assert "3 of 6 repeated answers differ" in servers.notes[-1]
@@ -261,7 +261,7 @@ def test_differing_answers_are_noted() -> None:
 def test_a_server_that_counts_nothing_is_noted() -> None:
     with serving(draft="a/b") as fake:
         fake.misbehave = "uncounted"
-        servers = SglangServers([("", fake.url)])
+        servers = Servers([("", fake.url)])
         servers.use(servers.configurations[0], 1)
         answers, _ = servers.answer(PROMPTS, SHORT, 1, nothing)
         assert answers[0].verified is None
@@ -318,7 +318,7 @@ def test_stopping_does_not_wait_for_a_silent_server() -> None:
 
 def test_a_server_that_was_restarted_otherwise_fails_its_run() -> None:
     with serving() as fake:
-        servers = SglangServers([("", fake.url)])
+        servers = Servers([("", fake.url)])
         fake.info["mem_fraction_static"] = 0.3
         with pytest.raises(EngineError, match="restarted with other settings"):
             servers.use(servers.configurations[0], 1)

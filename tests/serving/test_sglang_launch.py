@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 
 import psutil
 import pytest
@@ -13,15 +12,14 @@ from helpers.sglang_server import write_interpreter, write_nvidia_smi
 
 from vocabtrim_core import programs, workspace
 from vocabtrim_core.errors import Cancelled, InputError
-from vocabtrim_core.jobs.processes import Process
-from vocabtrim_core.serving import server_process
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engines import process
+from vocabtrim_core.serving.engines import programs as engines
+from vocabtrim_core.serving.engines.process import ServerProcess
+from vocabtrim_core.serving.engines.sglang.launch import Launch, SglangLauncher
 from vocabtrim_core.serving.measurement import Configuration
 from vocabtrim_core.serving.prompts.prompt_set import PromptSet
 from vocabtrim_core.serving.runner import measure
-from vocabtrim_core.serving.server_process import ServerProcess
-from vocabtrim_core.serving.sglang_interpreter import add_engine, sglang_command
-from vocabtrim_core.serving.sglang_launch import Launch, SglangLauncher
 
 BASE = Configuration("no speculation")
 DRAFT = Configuration("4,380", 4_380, "/drafts/d", 3, 1, 4)
@@ -66,7 +64,6 @@ def test_one_server_after_the_other(tmp_path) -> None:
         "--speculative-num-steps 3 --speculative-eagle-topk 1 --speculative-num-draft-tokens 4"
     ) in text
     assert (workspace.folder("servers") / "4-380.log").read_bytes().startswith(b"$ ")
-    assert not (workspace.folder("servers") / "process.json").exists()
 
 
 def test_made_up_acceptance_needs_no_weights(tmp_path) -> None:
@@ -138,13 +135,15 @@ def test_stopping_while_it_starts(tmp_path) -> None:
     engine = SglangLauncher("t", command=command, check=stop)
     with pytest.raises(Cancelled):
         engine.use(BASE, 1)
-    child = Process.read(workspace.folder("servers") / "process.json")
+    assert engine._server is not None
+    pids = engine._server.pids
+    assert pids
     engine.close()
-    assert not child.is_running()
+    assert not any(map(psutil.pid_exists, pids))
 
 
 def test_what_ignores_sigterm_is_killed_with_its_children(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(server_process, "STOP_SECONDS", 0.5)
+    monkeypatch.setattr(process, "GRACE_SECONDS", 0.5)
     code = (
         "import signal, subprocess, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -154,47 +153,37 @@ def test_what_ignores_sigterm_is_killed_with_its_children(tmp_path, monkeypatch)
     )
     server = ServerProcess([sys.executable, "-c", code], {}, tmp_path / "log.txt")
     server.wait(lambda: "\n1" in server.log.read_text(), 20, lambda: None)
-    family = psutil.Process(server._child.pid).children(recursive=True)
+    family = [psutil.Process(pid) for pid in server.pids]
     server.stop()
-    assert len(family) == 1
+    assert len(family) == 3  # with the guard
     assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in family)
     assert not server.alive
 
 
-def test_a_server_left_over_by_a_killed_command_is_stopped(tmp_path) -> None:
-    idle = [sys.executable, "-c", "import time; time.sleep(60)"]
-    left = ServerProcess(idle, {}, tmp_path / "a.txt")
-    known = Process.read(workspace.folder("servers") / "process.json")
-    other = ServerProcess(idle, {}, tmp_path / "b.txt")
-    until = time.monotonic() + 5
-    while known.is_running() and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not known.is_running()
-    assert other.alive
-    other.stop()
-    left.stop()  # finds nobody
+def command(name: str | None = None) -> tuple[str, ...]:
+    return engines.engine_command("sglang", name)
 
 
 def test_the_interpreter_is_a_setting(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("VOCABTRIM_HOME", str(tmp_path / "home"))
-    assert sglang_command() == (sys.executable,)
+    assert command() == (sys.executable,)
     good = str(write_interpreter(tmp_path))
-    assert add_engine("good", good) == "0.5.14"
-    assert sglang_command() == sglang_command("good") == (good,)
-    with pytest.raises(InputError, match="has no SGLang"):
-        add_engine("bad", str(write_interpreter(tmp_path, "without")))
+    assert engines.add("good", good).version == "0.5.14"
+    assert command() == command("good") == (good,)
+    with pytest.raises(InputError, match="has no SGLang or vLLM or llama"):
+        engines.add("bad", str(write_interpreter(tmp_path, "without")))
     with pytest.raises(InputError, match="does not start"):
-        add_engine("bad", "/no/such/python")
+        engines.add("bad", "/no/such/python")
     assert list(programs.configured(programs.ENGINE)) == ["good"]  # what failed is not kept
     monkeypatch.setenv("VOCABTRIM_SGLANG", "other -x")
-    assert sglang_command() == ("other", "-x")
+    assert command() == ("other", "-x")
     monkeypatch.delenv("VOCABTRIM_SGLANG")
     programs.add(programs.ENGINE, "second", "/x/python")
     with pytest.raises(InputError, match="good, second"):
-        sglang_command()
+        command()
     for name in ("good", "second"):
         programs.remove(programs.ENGINE, name)
-    assert sglang_command() == (sys.executable,)
+    assert command() == (sys.executable,)
 
 
 def test_without_a_gpu_there_is_one_sentence(tmp_path, monkeypatch) -> None:

@@ -45,7 +45,7 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
     if arguments.warm_up < 0:
         raise InputError(f"warm-up must not be negative, but it is {arguments.warm_up}.")
     before = measurement.find(arguments.join) if arguments.join else None
-    needs = resources(engine, device(engine, arguments))
+    needs = resources(engine, device(engine, arguments), urls=bool(arguments.url))
     with hold(needs[0], progress) if needs else nullcontext():
         setup = bench_setup.attach(engine, arguments, progress)
         with closing(setup.attached):
@@ -64,7 +64,7 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
     if all(run.error for run in outcome.runs):
         raise InputError(f"No run went well: {outcome.runs[0].error}")
     if before is not None:
-        outcome = _joined(before, outcome, arguments.insist)
+        outcome = _joined(before, outcome, arguments)
     if arguments.out:
         from vocabtrim_core.workspace.files import write_atomic
 
@@ -76,13 +76,15 @@ def bench(arguments: argparse.Namespace, progress: Progress) -> Result:
     }
 
 
-def _joined(before: Measurement, new: Measurement, insist: bool) -> Measurement:
+def _joined(before: Measurement, new: Measurement, arguments: argparse.Namespace) -> Measurement:
     """Join both and replace the new one in the workspace by the result."""
     from vocabtrim_core.serving import measurement
     from vocabtrim_core.serving.joining import joined
 
     try:
-        merged = joined(before, new, insist=insist)
+        merged = joined(
+            before, new, insist=arguments.insist, across_engines=arguments.across_engines
+        )
     except InputError as error:
         raise InputError(f"{error} What was measured is kept as {new.key}.") from error
     measurement.save(merged)
@@ -190,6 +192,8 @@ def text(result: Result) -> str:
         "latency ms",
         "first token ms",
     )
+    on_cpu = any(row["cpu_per_token"] for row in result["rows"])
+    head = (*head, "CPU ms/token") if on_cpu else head
     rows = []
     for row in result["rows"]:
         rate, late, first = row["throughput"], row["latency"], row["first_token"]
@@ -202,6 +206,7 @@ def text(result: Result) -> str:
                 round(row["acceptance_length"], 3) if row["acceptance_length"] else "",
                 round(1e3 * late["mean"], 1) if late else "",
                 round(1e3 * first["mean"], 1) if first else "",
+                *([round(1e3 * (row["cpu_per_token"] or 0), 2) or ""] if on_cpu else []),
             )
         )
     title = f"{result['prompts']} on {result['target']}: {result['engine']}, {result['device']}"

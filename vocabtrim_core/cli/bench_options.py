@@ -10,11 +10,11 @@ from typing import Any
 from vocabtrim_core.cli.arguments import integer, number, shared
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import add_options
-from vocabtrim_core.programs import ENGINE, configured
 from vocabtrim_core.wording import shell_line
 
-TORCH, SGLANG, LAUNCH = "torch", "sglang", "launch"
-ENGINES = (TORCH, SGLANG, LAUNCH)
+TORCH, LLAMA_CPP, VLLM, SGLANG = ENGINES = ("torch", "llama.cpp", "vllm", "sglang")
+ANY = "servers"  # by URL, of whatever engine
+LAUNCH = "launch"  # SGLang launched here, as earlier versions called it
 NOT_AGAIN = ("--out", "--join")  # a replay is a measurement of its own
 
 
@@ -47,10 +47,11 @@ def _compared(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--engine",
-        choices=ENGINES,
-        help="torch: a lossless loop here, always there; sglang: "
-        "servers by --url; launch: SGLang started here, one configuration after the other "
-        "(default: by what else is given)",
+        choices=(*ENGINES, LAUNCH),
+        metavar="{" + ",".join(ENGINES) + "}",
+        help="torch: a lossless loop here, always there; the others are started here, one "
+        "configuration after the other, or attached with --url (default: what answers at --url, "
+        "else torch)",
     )
     shared(parser, "--target", help="folder or hub id of the target, or smollm2")
     add(
@@ -129,7 +130,8 @@ def _running_servers(group: Any) -> None:
         action="append",
         default=[],
         metavar="[NAME=]URL",
-        help="a server; NAME is the k its draft should have, or what to call it",
+        help="a server of llama.cpp, vLLM or SGLang; NAME is the k its draft should have, or what "
+        "to call it",
     )
     add(
         "--join",
@@ -142,12 +144,17 @@ def _running_servers(group: Any) -> None:
         help="compare servers even where target, tokenizer, steps, top-k or draft tokens differ",
     )
     add(
+        "--across-engines",
+        action="store_true",
+        help="compare different engines, whose kernels differ by more than the draft",
+    )
+    add(
         "--header",
         action="append",
         default=[],
         metavar="NAME=VARIABLE",
-        help="a header whose value is in an environment variable ($SGLANG_API_KEY is sent as a "
-        "bearer token by itself)",
+        help="a header whose value is in an environment variable ($SGLANG_API_KEY, $VLLM_API_KEY "
+        "or $LLAMA_API_KEY is sent to such a server by itself)",
     )
     add(
         "--stall",
@@ -159,15 +166,17 @@ def _running_servers(group: Any) -> None:
 
 
 def _launched_servers(group: Any) -> None:
-    from vocabtrim_core.serving.sglang_launch import Launch
+    from vocabtrim_core.serving.engines.llama_cpp.launch import LlamaLaunch
+    from vocabtrim_core.serving.engines.sglang.launch import Launch
 
     group.add_argument(
         "--interpreter",
         metavar="NAME",
-        help="an engine that `engine --add` configured, or the Python of an environment with "
-        "SGLang (default: the engine that is configured)",
+        help="an engine that `engine --add` configured, the Python of an environment with the "
+        "engine, or a llama-server (default: the engine that is configured, else this Python)",
     )
     add_options(group, Launch)
+    add_options(group, LlamaLaunch)
     group.add_argument(
         "--k",
         action="append",
@@ -184,27 +193,33 @@ def engine(arguments: argparse.Namespace) -> str:
         arguments: The parsed command line.
 
     Returns:
-        One of `ENGINES`.
+        One of `ENGINES`; ANY for servers by URL whose engine is not named.
 
     Raises:
         InputError: The options do not go together, or the target is missing.
     """
-    chosen = arguments.engine or (
-        SGLANG
-        if arguments.url
-        else LAUNCH
-        if arguments.interpreter or arguments.simulate_acceptance
-        else TORCH
-    )
-    if chosen == SGLANG and not arguments.url:
-        raise InputError("Attaching servers needs their --url.")
-    if chosen != SGLANG and arguments.url:
+    chosen = arguments.engine or _implied(arguments)
+    if arguments.url and chosen in (TORCH, LAUNCH):
         raise InputError(f"--url names servers that run already, so it does not go with {chosen}.")
-    if chosen != SGLANG and not arguments.target:
-        raise InputError("Name the target with --target: a folder, a hub id, or demo.")
+    if chosen == LAUNCH:
+        chosen = SGLANG
+    if not arguments.url and not arguments.target:
+        serves = "" if chosen == TORCH else ", or servers that run already with --url"
+        raise InputError(f"Name the target with --target: a folder, a hub id, or demo{serves}.")
     if arguments.k and arguments.simulate_acceptance is None:
         raise InputError("--k goes with --simulate-acceptance; give real drafts with --draft.")
     return chosen
+
+
+def _implied(arguments: argparse.Namespace) -> str:
+    """The engine where --engine is not given."""
+    if arguments.url:
+        return ANY
+    if arguments.interpreter:
+        from vocabtrim_core.serving.engines.programs import configured
+
+        return configured().get(arguments.interpreter, (SGLANG, ()))[0]
+    return TORCH if arguments.simulate_acceptance is None else SGLANG
 
 
 def headers(arguments: argparse.Namespace) -> dict[str, str]:
@@ -214,15 +229,12 @@ def headers(arguments: argparse.Namespace) -> dict[str, str]:
         arguments: The parsed command line; --header names the variables.
 
     Returns:
-        Header -> value, with the API key of SGLang where it is set.
+        Header -> value.
 
     Raises:
         InputError: A variable is not set, or --header is no NAME=VARIABLE.
     """
-    from vocabtrim_core.serving.sglang_http import KEY
-
-    key = os.environ.get(KEY)
-    values = {"Authorization": f"Bearer {key}"} if key else {}
+    values: dict[str, str] = {}
     for pair in arguments.header:
         name, _, variable = pair.partition("=")
         if not name or variable not in os.environ:
@@ -243,9 +255,11 @@ def command_line(arguments: argparse.Namespace) -> str:
     Returns:
         The line for a shell, without options at their default.
     """
+    from vocabtrim_core.serving.engines.programs import configured
+
     parser = argparse.ArgumentParser(add_help=False)
     bench_arguments(parser)
-    words = ["bench"]
+    words, known = ["bench"], configured()
     for action in parser._actions:
         flag, value = action.option_strings[0], getattr(arguments, action.dest)
         if value == action.default or flag in NOT_AGAIN:
@@ -256,7 +270,7 @@ def command_line(arguments: argparse.Namespace) -> str:
             words += [f"{flag}={item}" for item in value]
         else:
             values = value if isinstance(value, list) else [value]
-            named = flag == "--interpreter" and value in configured(ENGINE)
+            named = flag == "--interpreter" and value in known
             words += [flag, *(str(v) if named else _anywhere(str(v)) for v in values)]
     return shell_line(*words)
 

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vocabtrim_core.cli import bench_options as options
-from vocabtrim_core.cli.bench_options import SGLANG, TORCH
+from vocabtrim_core.cli.bench_options import ANY, LLAMA_CPP, TORCH, VLLM
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import At, from_argv
 
 if TYPE_CHECKING:
     from vocabtrim_core.jobs.progress import Progress
     from vocabtrim_core.serving.engine import Attached
+    from vocabtrim_core.serving.engines.launched import Launched
+    from vocabtrim_core.serving.engines.servers import Servers
     from vocabtrim_core.serving.measurement import Configuration
     from vocabtrim_core.serving.prompts.prompt_set import PromptSet
-    from vocabtrim_core.serving.sglang_client import SglangServers
-    from vocabtrim_core.serving.sglang_launch import SglangLauncher
     from vocabtrim_core.serving.torch_loop import TorchLoop
 
 
@@ -47,7 +47,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     """Attach the engine and list what is compared: servers, or drafts with their baselines.
 
     Args:
-        engine: One of `bench_options.ENGINES`.
+        engine: One of `bench_options.ENGINES`, or ANY.
         arguments: The parsed command line of `bench`.
         progress: Checked by servers that are launched.
 
@@ -63,8 +63,8 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     )
     from vocabtrim_core.serving.measurement import Configuration
 
-    if engine == SGLANG:
-        servers = _servers(arguments, draft_folders(arguments.draft))
+    if arguments.url:
+        servers = _servers(engine, arguments, draft_folders(arguments.draft))
         servers.vocab_size = (
             servers.vocab_size or _tokenizer(arguments, servers.tokenizer).vocab_size
         )
@@ -76,7 +76,7 @@ def attach(engine: str, arguments: argparse.Namespace, progress: Progress) -> Se
     if engine == TORCH:
         attached, room = _loop(arguments, progress)
     else:
-        attached, room = _launcher(arguments, progress), arguments.context
+        attached, room = _launcher(engine, arguments, progress)
     if arguments.k:
         folders += _made_up(arguments, attached.vocab_size)
     elif not arguments.only:
@@ -98,35 +98,76 @@ def _loop(arguments: argparse.Namespace, progress: Progress) -> tuple[TorchLoop,
     return loop, target.architecture.max_position_embeddings
 
 
-def _launcher(arguments: argparse.Namespace, progress: Progress) -> SglangLauncher:
-    from vocabtrim_core.serving.sglang_interpreter import sglang_command
-    from vocabtrim_core.serving.sglang_launch import Launch, SglangLauncher, require_gpu
+def _launcher(
+    engine: str, arguments: argparse.Namespace, progress: Progress
+) -> tuple[Launched, int | None]:
+    """The engine that is launched here, and the tokens of a prompt and its answer."""
+    from vocabtrim_core.serving.engines.programs import engine_program
+    from vocabtrim_core.serving.engines.sglang.launch import Launch, SglangLauncher, require_gpu
 
-    require_gpu()
-    launch = Launch(
-        **from_argv(Launch, arguments, At()),
-        dtype="bfloat16" if arguments.dtype == "auto" else arguments.dtype,
-        seed=arguments.seed,
-    )
-    return SglangLauncher(
-        _folder(arguments.target),
-        command=sglang_command(arguments.interpreter),
-        launch=launch,
-        vocab_size=_tokenizer(arguments).vocab_size,
-        stall=arguments.stall,
-        check=progress.check,
-    )
+    dtype = "bfloat16" if arguments.dtype == "auto" else arguments.dtype
+    launch = Launch(**from_argv(Launch, arguments, At()), dtype=dtype, seed=arguments.seed)
+    if engine not in (LLAMA_CPP, VLLM):
+        require_gpu()
+    folder = _folder(arguments.target)
+    common: dict[str, Any] = {
+        "vocab_size": _tokenizer(arguments).vocab_size,
+        "stall": arguments.stall,
+        "check": progress.check,
+    }
+    program = engine_program(engine, arguments.interpreter)
+    if engine == LLAMA_CPP:
+        from vocabtrim_core.serving.engines.llama_cpp.launch import LlamaLaunch, LlamaLauncher
+
+        progress(0, None, "Converting target and drafts to GGUF, where that is not done yet")
+        own = LlamaLaunch(**from_argv(LlamaLaunch, arguments, At()))
+        llama = LlamaLauncher(
+            folder,
+            program=program,
+            launch=own,
+            own_gguf=_own_gguf(arguments.target),
+            context=launch.context,
+            ready=launch.ready,
+            **common,
+        )
+        return llama, llama.context
+    if engine == VLLM:
+        from vocabtrim_core.serving.engines.vllm.launch import VllmLauncher
+
+        vllm = VllmLauncher(
+            folder,
+            program=program,
+            dtype=dtype,
+            context=launch.context,
+            mem_fraction=launch.mem_fraction,
+            seed=launch.seed,
+            extra=launch.extra,
+            ready=launch.ready,
+            **common,
+        )
+        return vllm, vllm.context
+    sglang = SglangLauncher(folder, command=program.command, launch=launch, **common)
+    return sglang, launch.context
 
 
-def _servers(arguments: argparse.Namespace, drafts: Sequence[Path]) -> SglangServers:
-    from vocabtrim_core.serving.sglang_client import SglangServers
+def _own_gguf(target: str) -> Path | None:
+    """The GGUF file that the bundled target was made from."""
+    from vocabtrim_core.drafts import bundled_target
+    from vocabtrim_core.tokenizers.presets import PRESETS
+
+    return PRESETS[bundled_target.NAME].path() if bundled_target.is_bundled(target) else None
+
+
+def _servers(engine: str, arguments: argparse.Namespace, drafts: Sequence[Path]) -> Servers:
+    from vocabtrim_core.serving.engines.servers import Servers
 
     urls = []
     for text in arguments.url:
         name, equals, url = text.partition("=")
         urls.append((name, url) if equals and "/" not in name else ("", text))
-    return SglangServers(
+    return Servers(
         urls,
+        engine=None if engine == ANY else engine,
         drafts=drafts,
         target=_folder(arguments.target) if arguments.target else "",
         headers=options.headers(arguments),
@@ -135,10 +176,11 @@ def _servers(arguments: argparse.Namespace, drafts: Sequence[Path]) -> SglangSer
         else None,
         stall=arguments.stall,
         insist=arguments.insist,
+        across_engines=arguments.across_engines,
     )
 
 
-def _missing(servers: SglangServers) -> list[str]:
+def _missing(servers: Servers) -> list[str]:
     from vocabtrim_core.forecast.paper import SHIPPED_K
 
     baselines = {None: "no speculation", servers.vocab_size: "all of V", SHIPPED_K: "32,000 tokens"}

@@ -161,6 +161,9 @@ def _export_text(result: Result) -> str:
 
 def _formats_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--engine", metavar="NAME", help="only those of this engine or trainer, such as vLLM"
+    )
+    parser.add_argument(
         "--renew",
         type=Path,
         metavar="FILE",
@@ -186,10 +189,19 @@ def _formats(arguments: argparse.Namespace, progress: Progress) -> Result:
         "limits",
         "proof",
         "checked",
+        "served",
+        "engine",
         "max_k",
         "needs_draft",
     )
     known = [{name: getattr(form, name) for name in shown} for form in FORMATS.values()]
+    if arguments.engine:
+        wanted = arguments.engine.lower()
+        chosen = [form for form in known if form["engine"].lower() == wanted]
+        if not chosen:
+            names = ", ".join(dict.fromkeys(str(form["engine"]) for form in known))
+            raise InputError(f"No format is for {arguments.engine!r}; choose from: {names}.")
+        known = chosen
     return {"formats": [{**form, "proof": PROOFS[form["proof"]]} for form in known]}
 
 
@@ -207,11 +219,11 @@ def _renew(path: Path) -> None:
 
 def _formats_text(result: Result) -> str:
     rows = [
-        (f["name"], f["consumer"], f["semantics"], f["proof"], f["files"])
+        (f["name"], f["consumer"], f["semantics"], f["proof"], f["served"], f["files"])
         for f in result["formats"]
     ]
     checked = (f"{f['name']}: {f['checked']}" for f in result["formats"])
-    head = ("format", "for", "ids are", "checked with", "files")
+    head = ("format", "for", "ids are", "checked with", "served by", "files")
     return "\n\n".join([table([head, *rows]), *checked])
 
 

@@ -19,6 +19,7 @@ from vocabtrim_core.cli.resolve import comparable_counts
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import At, add_options, from_argv
 from vocabtrim_core.forecast.settings import HEAD_BYTES, ForecastSettings
+from vocabtrim_core.selection_spec.spec import SelectionSpec
 from vocabtrim_core.wording import expected, signed
 
 if TYPE_CHECKING:
@@ -40,14 +41,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     counts_argument(parser)
     settings_arguments(parser, "architecture", "k", "alpha", "floor")
     group = parser.add_argument_group("acceptance")
-    group.add_argument(
-        "--on",
-        metavar="COUNTS",
-        nargs="+",
-        default=[],
-        help="counts of the text to be served (same tokenizer and rule); of several the one that "
-        "gains least decides (default: the counts that choose, each tenth held out)",
-    )
+    add_options(group, SelectionSpec, "served", omit_defaults=True)
     add_options(
         group,
         ForecastSettings,
@@ -95,7 +89,7 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.counts_store import find_counts
     from vocabtrim_core.coverage import CoverageCurve
     from vocabtrim_core.forecast.cycle_times import cycle_times
-    from vocabtrim_core.forecast.decision import decide
+    from vocabtrim_core.forecast.decision import decide, worst_served
     from vocabtrim_core.forecast.decision_text import decision_text
     from vocabtrim_core.forecast.inputs import PAPER_DEPTH
     from vocabtrim_core.forecast.paper import SHIPPED_K
@@ -142,13 +136,9 @@ def _forecast(arguments: argparse.Namespace, progress: Progress) -> Result:
     texts = _texts(arguments, curve, assumptions, cycles, settings, measured, progress)
     progress(0, None, "k* on other samples")
     sample = best_sample(counts, find_responses(arguments.counts, counts))
-    decision = decide(
-        tradeoff,
-        [served for served, _ in texts],
-        chosen_k=settings.k,
-        stability=k_range(sample, tradeoff),
-    )
-    served, acceptance = next(pair for pair in texts if pair[0].name == decision.served)
+    served = worst_served(tradeoff, [text for text, _ in texts], settings.k)
+    acceptance = next(of_text for text, of_text in texts if text is served)
+    decision = decide(tradeoff, [served], chosen_k=settings.k, stability=k_range(sample, tradeoff))
     result = served.forecast
     best, bests = decision.recommended_k, decision.equivalent
     baselines = dict.fromkeys(k for k in (size, SHIPPED_K, *arguments.baseline) if k <= size)
@@ -221,7 +211,7 @@ def _texts(
     from vocabtrim_core.forecast.throughput import forecast
     from vocabtrim_core.generalization.stability import best_sample
 
-    specs = arguments.on or [arguments.counts]
+    specs = arguments.served or [arguments.counts]
     sets = comparable_counts([arguments.counts, *specs])[1:]
     texts: list[tuple[Served, Acceptance]] = []
     for spec, counts in zip(specs, sets, strict=True):
@@ -359,6 +349,6 @@ COMMANDS = (
         _forecast,
         _arguments,
         _text,
-        "forecast blend.npz --hardware h100 --accept-length 2.89 --on mtbench.npz",
+        "forecast blend.npz --hardware h100 --accept-length 2.89 --served mtbench.npz",
     ),
 )

@@ -96,20 +96,30 @@ def _trainer_text(result: Result) -> str:
 
 
 def _engine(arguments: argparse.Namespace, progress: Progress) -> Result:
-    from vocabtrim_core.serving.sglang_interpreter import add_engine
+    from vocabtrim_core.serving.engines import programs as engines
 
+    about: Result = {}
     if arguments.add:
         progress(0, None, "Asking the engine for its version")
-        version = add_engine(*arguments.add)
-        return {"name": arguments.add[0], "sglang": version, "engines": _configured(ENGINE)}
+        program = engines.add(*arguments.add)
+        about = {"name": arguments.add[0], "engine": program.engine, "version": program.version}
     if arguments.remove:
-        programs.remove(ENGINE, arguments.remove)
-    return {"engines": _configured(ENGINE)}
+        engines.remove(arguments.remove)
+    known = engines.configured().items()
+    listed = {name: {"engine": e, "command": shlex.join(words)} for name, (e, words) in known}
+    return {**about, "engines": listed}
 
 
 def _engine_text(result: Result) -> str:
-    lines = [f"{result['name']} has SGLang {result['sglang']}."] if "name" in result else []
-    return "\n".join([*lines, _table(result["engines"], ENGINE)])
+    from vocabtrim_core.serving.engines.programs import TITLES
+
+    lines = []
+    if "name" in result:
+        lines = [f"{result['name']} has {TITLES[result['engine']]} {result['version']}."]
+    if not result["engines"]:
+        return "\n".join([*lines, _table({}, ENGINE)])
+    rows = [(name, e["engine"], e["command"]) for name, e in result["engines"].items()]
+    return "\n".join([*lines, table([("name", "engine", "command"), *rows])])
 
 
 COMMANDS = (
@@ -123,9 +133,10 @@ COMMANDS = (
     ),
     Command(
         "engine",
-        "name the Pythons that have SGLang, for `bench`, `tune` and the Throughput page to start",
+        "name the engines that `bench`, `tune` and the Throughput page may start: SGLang, vLLM, "
+        "llama.cpp",
         _engine,
-        lambda parser: _names(parser, "a Python that has SGLang"),
+        lambda parser: _names(parser, "a Python that has an engine, or a llama-server,"),
         _engine_text,
         "engine --add sglang /opt/sglang/bin/python",
     ),

@@ -27,6 +27,8 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.wording import shell_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from vocabtrim_core.counting.responses import Responses
@@ -167,8 +169,8 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
     counts, *others = comparable_counts(specs)
     opened = choice.open(counts)
     responses = responses_of(specs, [counts, *others])
-    served_spec = getattr(arguments, "served", None) or choice.served or arguments.counts
-    served = comparable_counts([arguments.counts, served_spec])[-1]
+    served_specs = getattr(arguments, "served", None) or choice.served or [arguments.counts]
+    served = comparable_counts([arguments.counts, *served_specs])[1:]
     progress(1, 4, "intervals over conversations")
     return gather(
         Material(
@@ -181,7 +183,7 @@ def _facts(arguments: argparse.Namespace, progress: Progress) -> Facts:
             created=getattr(arguments, "date", ""),
             measured=_measured(arguments.measurements, choice, counts.vocab_size),
             commands=(_command(arguments),),
-            acceptance=_acceptance(choice, opened, served, served_spec),
+            acceptance=_acceptance(choice, opened, served, served_specs),
             held_out=_held_out(choice, counts, responses[0]),
             k_range=_k_range(choice, counts, responses[0], opened.tradeoff),
         )
@@ -240,18 +242,21 @@ def _intervals(
 
 
 def _acceptance(
-    choice: SelectionSpec, opened: Opened, served: TokenCounts, spec: str
+    choice: SelectionSpec, opened: Opened, served: Sequence[TokenCounts], specs: Sequence[str]
 ) -> Acceptance | None:
-    """Acceptance on the text to be served; None where no forecast is wanted."""
+    """Acceptance on the text that gains least; None where no forecast is wanted."""
     if choice.forecast.full_length is None:
         return None
     from vocabtrim_core.counting.response_files import find_responses
     from vocabtrim_core.generalization.stability import best_sample
-    from vocabtrim_core.report.forecast import acceptance_for
+    from vocabtrim_core.report.forecast import acceptance_for, worst_acceptance
 
-    responses = find_responses(spec, served)
-    sample = best_sample(served, responses)
-    return acceptance_for(choice, opened, served, responses, sample)
+    acceptances = []
+    for spec, counts in zip(specs, served, strict=True):
+        responses = find_responses(spec, counts)
+        sample = best_sample(counts, responses)
+        acceptances.append(acceptance_for(choice, opened, counts, responses, sample))
+    return worst_acceptance(choice, opened, acceptances)
 
 
 def _command(arguments: argparse.Namespace) -> str:

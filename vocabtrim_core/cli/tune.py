@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from vocabtrim_core.cli import bench, bench_setup
 from vocabtrim_core.cli import bench_options as options
 from vocabtrim_core.cli.arguments import integer, shared
-from vocabtrim_core.cli.bench_options import SGLANG
 from vocabtrim_core.cli.command import Command, Result, table
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.leaf import At, add_options, from_argv
@@ -65,10 +64,10 @@ def tune(arguments: argparse.Namespace, progress: Progress) -> Result:
     from vocabtrim_core.serving.runner import resources
 
     engine = options.engine(arguments)
-    if engine == SGLANG:
+    if arguments.url:
         raise InputError(
-            "A server that runs already cannot change its draft or steps; tune with --interpreter, "
-            "which launches servers, or with the torch loop."
+            "A server that runs already cannot change its draft or steps; tune with --target and "
+            "an engine that launches servers, or with the torch loop."
         )
     if len(arguments.concurrency) != 1:
         raise InputError("tune searches at one concurrency; name one.")

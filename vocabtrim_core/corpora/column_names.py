@@ -14,10 +14,17 @@ from vocabtrim_core.corpora.schema import unread_because
 ALTERNATING = (*CONVERSATIONS, "data")  # UltraChat's name for its lists of texts
 PROMPTS = ("prompt", "instruction", "question", "query", "problem", "input", "user")
 RESPONSES = ("response", "output", "answer", "completion", "chosen", "solution", "assistant")
+INPUTS, OUTPUTS = ("inputs", "input"), ("outputs", "output", "reference_outputs")  # objects
 UNREAD = (*HISTORY, "reasoning", "reasoning_content", "thinking")  # beside a prompt: not read
 REJECTED = ("rejected", "rejected_response", "rejected_messages", "reject")
 CALLS = ("answers", "function_calls", "tool_calls", "calls")  # beside a query, as in xLAM
-SYSTEMS = ("system", "system_prompt", "systeminstruction", "system_instruction")
+SYSTEMS = (
+    "system",
+    "system_prompt",
+    "systeminstruction",
+    "system_instruction",
+    "meta_instruction",
+)
 INSTRUCTIONS = ("instructions",)  # the system message beside items of OpenAI's Responses API
 TOOLS = ("tools", "functions", "toolconfig", "tool_config")
 TEXTS = ("text",)

@@ -12,6 +12,7 @@ from vocabtrim_core.corpora.items import are_items, is_item
 from vocabtrim_core.corpora.langchain import is_wrapped
 from vocabtrim_core.corpora.pairs import speakers
 from vocabtrim_core.corpora.schema import as_list, from_text, value_at
+from vocabtrim_core.corpora.trees import is_object_of_turns
 
 ROLE_KEYS = ("role", "from")
 CONTENT_KEYS = ("content", "value", "parts")
@@ -68,8 +69,10 @@ def message_keys(sample: Sequence[dict[str, Any]], name: str) -> Keys | None:
 
 
 def _keys(value: Any, path: str) -> Keys | None:
-    """The keys of the messages in a list, in JSON text of one, or in a struct of lists."""
+    """The keys of the messages in a list, in JSON text of one, or in an object of turns."""
     value = from_text(value) if isinstance(value, str) and value.lstrip()[:1] == "[" else value
+    if is_object_of_turns(value):
+        return KEYS
     if isinstance(value, dict):
         names = {key for key, items in value.items() if isinstance(items, list)}
         return _keys_of(names) if len(names) > 1 else None

@@ -11,7 +11,9 @@ from vocabtrim_core.corpora.column_names import (
     CALLS,
     DOMAINS,
     IDENTITY,
+    INPUTS,
     INSTRUCTIONS,
+    OUTPUTS,
     PROMPTS,
     REJECTED,
     RESPONSES,
@@ -115,6 +117,7 @@ class _Guess:
             self._conversation,
             self._pair,
             self._inside,
+            self._pair_inside,
             self._labelled_texts,
             self._text,
         )
@@ -286,6 +289,31 @@ class _Guess:
         )
         note = "The prompts are not in this file: every answer follows an empty user turn."
         return Recognition(mapping, True, notes=() if prompt else (note,))
+
+    def _pair_inside(self) -> Recognition | None:
+        """A question and an answer, each a text in an object, as in datasets of LangSmith."""
+        prompt, response = (
+            next(filter(None, (self._text_in(column, names) for column in columns)), "")
+            for columns, names in (
+                (columns_named(INPUTS, self.columns), PROMPTS),
+                (columns_named(OUTPUTS, self.columns), RESPONSES),
+            )
+        )
+        if not prompt or not response:
+            return None
+        return Recognition(
+            self._mapping(shape="prompt_response", prompt=prompt, response=response), True
+        )
+
+    def _text_in(self, column: str, names: Sequence[str]) -> str:
+        """The path of a text in an object, by its name or because it is the only one."""
+        objects = [from_text(row[column]) for row in self.sample if row.get(column) is not None]
+        if not objects or not all(isinstance(inner, dict) for inner in objects):
+            return ""
+        keys = dict.fromkeys(key for inner in objects for key in inner)
+        texts = [key for key in keys if all_of_type(objects, key, str)]
+        only = texts[0] if len(texts) == 1 else ""
+        return f"{column}.{name}" if (name := first_named(names, texts) or only) else ""
 
     def _beside(self, path: str, names: Sequence[str]) -> str:
         """The path of a filled value with one of these names in the object around the messages."""

@@ -13,6 +13,7 @@ import msgspec
 
 from vocabtrim_core.corpora.batches import canonical_role
 from vocabtrim_core.corpora.skips import HALF_PAIR, NOT_JSON
+from vocabtrim_core.corpora.trees import CURRENT
 from vocabtrim_core.errors import InputError
 
 SHAPES = {
@@ -108,13 +109,16 @@ class ColumnMapping:
     def columns_of(self, names: Container[str]) -> tuple[str, ...]:
         """The columns of a file that this mapping reads; of a path its first name.
 
+        Beside a conversation that may be the last node of its tree (`trees`).
+
         Args:
             names: The file's columns.
 
         Returns:
             The columns without repeats, those that the file lacks left out.
         """
-        columns = (name if name in names else name.partition(".")[0] for name in self.columns)
+        wanted = (*self.columns, CURRENT) if self.shape == "conversation" else self.columns
+        columns = (name if name in names else name.partition(".")[0] for name in wanted)
         return tuple(dict.fromkeys(name for name in columns if name in names))
 
     @property

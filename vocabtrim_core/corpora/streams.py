@@ -18,6 +18,7 @@ CHUNK = 8 * 2**20
 PIECE = 2**14  # decompressed at once to find where a file is damaged
 CODECS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
+PLAIN = (codecs.BOM_UTF8, b"PAR1", b"ARROW1")  # beginnings of files that are read as they are
 UNREAD = {
     b"\xfd7zXZ\0": ("xz", "xz -d"),
     b"\x04\x22\x4d\x18": ("LZ4", "lz4 -d"),
@@ -28,6 +29,9 @@ UNREAD = {
 
 def codec_of(path: Path) -> str | None:
     """How a file is compressed: by its first bytes, whatever its name, else by its last suffix.
+
+    The suffix decides only for a file that does not begin as one that can be read as it is: a
+    download may be unpacked and keep its name.
 
     Args:
         path: The file.
@@ -54,7 +58,17 @@ def _codec(path: Path, size: int, mtime_ns: int) -> str | None:
                 f"(`{command}`), or compress it with gzip or zstd."
             )
     codec = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
-    return codec or CODECS.get(path.suffix.lower())
+    return codec or (None if _is_plain(head) else CODECS.get(path.suffix.lower()))
+
+
+def _is_plain(head: bytes) -> bool:
+    """Whether a file begins as text or as a table, so that it is not compressed."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        text = ""
+    is_text = bool(text.strip()) and all(c.isprintable() or c.isspace() for c in text)
+    return is_text or head.startswith(PLAIN)
 
 
 def is_compressed(path: Path) -> bool:

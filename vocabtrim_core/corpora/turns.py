@@ -1,8 +1,8 @@
 """The turns of a row, each with a role and a content, from every shape a row may have.
 
-A conversation is a list of messages, also as JSON text, a struct of lists, or texts by user and
-assistant in turn. A pair is a prompt and a response, each a text, a message, messages, or several
-texts. Of two answers the winner is read.
+A conversation is a list of messages, also as JSON text, a struct of lists, a tree or numbered turns
+(`trees`), or texts by user and assistant in turn. A pair is a prompt and a response, each a text, a
+message, messages, or several texts. Of two answers the winner is read.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from vocabtrim_core.corpora.schema import (
     unread_because,
     value_at,
 )
+from vocabtrim_core.corpora.trees import CURRENT, is_object_of_turns, turns_of_object
 
 NO_WINNER = "no winner of the two answers (a tie, or none named)"
 WINNER = re.compile(r"(?:(?:model|assistant|response|answer|conversation|chosen)[ _-]?)?([ab])")
@@ -47,7 +48,13 @@ def turns_of(
     """
     if mapping.shape == "conversation":
         column = _winning(mapping.conversation, row, mapping)
-        return column, _turns(value_at(row, column), column, mapping)
+        value = from_text(value_at(row, column))
+        if is_object_of_turns(value):
+            around, point, _ = column.rpartition(".")
+            current = value_at(row, f"{around}{point}{CURRENT}")
+            keys = (mapping.role, mapping.content)
+            return column, turns_of_object(value, current, keys, remarks)
+        return column, _turns(value, column, mapping)
     return mapping.prompt or mapping.response, _pair(row, mapping, remarks)
 
 
@@ -75,7 +82,6 @@ def _turns(value: Any, column: str, mapping: ColumnMapping) -> list[Any]:
     """The turns of a conversation: dicts as they are, texts in turn, a struct of lists by row."""
     if value is None:
         raise UnusableError(f"`{column}` is null or missing")
-    value = from_text(value)
     if isinstance(value, dict):
         value = _by_turn(value, column)
     if isinstance(value, str) and (turns := labelled_turns(value, mapping.role, mapping.content)):

@@ -3,13 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from vocabtrim_core import workspace
 from vocabtrim_core.drafts.runs import DRAFT, TrainingRun, list_runs
+from vocabtrim_core.drafts.slicing import NAME, SlicedDraft
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.model_config import CONFIG
 
 FULL = ("full", "v")
+TRIMMED = "trimmed"  # folder of the workspace with drafts that `slice` wrote
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceDraft:
+    """A draft of this workspace.
+
+    Attributes:
+        folder: Its folder.
+        k: Tokens of its vocabulary.
+        vocab_size: V of its target.
+        name: Where it comes from, for people.
+        target: The folder of its target; None where it is not known.
+    """
+
+    folder: Path
+    k: int
+    vocab_size: int
+    name: str
+    target: Path | None
+
+
+def workspace_drafts() -> list[WorkspaceDraft]:
+    """List the drafts of this workspace: those of training runs, newest first, then trimmed ones.
+
+    Returns:
+        The drafts; folders that cannot be read are left out.
+    """
+    drafts = [
+        WorkspaceDraft(
+            draft.draft, draft.k, run.vocab_size, run.name, Path(run.spec["target"]["folder"])
+        )
+        for run in list_runs()
+        for draft in run.drafts
+        if draft.draft
+    ]
+    for note in sorted(workspace.folder(TRIMMED).glob(f"*/{NAME}")):
+        with suppress(InputError):
+            sliced = SlicedDraft.load(note.parent)
+            name = f"trimmed from {sliced.source.get('name', 'a draft')}"
+            drafts.append(WorkspaceDraft(note.parent, sliced.k, sliced.vocab_size, name, None))
+    return drafts
 
 
 def draft_folders(specs: Sequence[str | Path]) -> list[Path]:

@@ -49,7 +49,7 @@ from vocabtrim_core.errors import Cancelled, InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.wording import format_bytes
 from vocabtrim_core.workspace import disk
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.files import remove_scratch, write_atomic
 
 LOOK_SECONDS = 1.0  # longer than a page holds the lock to see whether the run is being trained
 Progress = Callable[..., Any]
@@ -73,6 +73,7 @@ def train(request: TrainingRequest, progress: Progress) -> TrainingRun:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with run_lock(request.run_name, LOOK_SECONDS):
+            remove_scratch(folder)
             return _train(request, folder, progress)
     except filelock.Timeout:
         raise InputError(

@@ -201,7 +201,8 @@ def probe(command: Sequence[str] | None = None, *, device: str = "auto") -> Trai
             argv, capture_output=True, text=True, timeout=PROBE_SECONDS, stdin=subprocess.DEVNULL
         )
         report: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        report["versions"]  # else it is the report of something else
+    except (OSError, subprocess.TimeoutExpired, ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"The trainer {name} does not start ({type(error).__name__}); give the Python of an "
             "environment that has torch and SpecForge."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import statistics
 import tempfile
 import time
@@ -35,9 +36,11 @@ from vocabtrim_core.drafts.training_env import Trainer
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.vocabulary import DraftVocabulary
 from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.locks import named_lock
 
 STEPS, WARM_UP = 8, 2  # optimizer steps of a trial; the first ones are not counted
 EVALUATED = 4  # conversations
+SCRATCH = ".trial-"
 BUSY = 1.3  # wall time over processor time that shows that other work took the processor
 COMPUTE = ("perf/train_compute_time_s", "perf/data_wait_time_s")  # without evaluations
 Progress = Callable[..., Any]
@@ -135,6 +138,14 @@ def measure(setting: Setting, ks: Sequence[int], progress: Progress) -> list[Tri
     Raises:
         InputError: The trainer failed; the message says why.
     """
+    with named_lock("trial"):  # two at a time would measure each other
+        for left in workspace.folder("trials").glob(f"{SCRATCH}*"):  # of a killed process
+            shutil.rmtree(left, ignore_errors=True)
+        _measure_missing(setting, ks, progress)
+    return trials(setting)
+
+
+def _measure_missing(setting: Setting, ks: Sequence[int], progress: Progress) -> None:
     known = {trial.k: trial for trial in trials(setting)}
     wanted = [k for k in sorted({min(ks), max(ks)}) if k not in known]
     for i, k in enumerate(wanted):
@@ -145,7 +156,6 @@ def measure(setting: Setting, ks: Sequence[int], progress: Progress) -> list[Tri
 
         known[k] = _measure(setting, k, report)
         write_atomic(setting.path, json.dumps([asdict(t) for t in known.values()]).encode())
-    return trials(setting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,7 @@ class _TrialRun(SpecForgeRun):
 
 def _measure(setting: Setting, k: int, report: Callable[[int], None]) -> Trial:
     plan = replace(setting.plan, epochs=1, max_steps=STEPS, evaluations=1)
-    with tempfile.TemporaryDirectory(prefix=".trial-", dir=workspace.folder("trials")) as home:
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=workspace.folder("trials")) as home:
         folder = Path(home)
         features = _features(setting, folder / "features", plan)
         size = setting.target.vocab_size

@@ -69,7 +69,7 @@ def exporter(name: str, **texts: str) -> Exporter:
     Args:
         name: The format's name.
         **texts: The fields of `Exporter` that differ: title, consumer, how, example, limits, proof
-            and checked.
+            checked, and served where an engine did.
 
     Returns:
         The format; it shares the folder HOME with the others.

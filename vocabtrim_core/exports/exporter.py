@@ -84,6 +84,7 @@ class Exporter:
         limits: What does not work, in sentences.
         proof: The evidence behind `checked`, a key of PROOFS.
         checked: How the format was checked, in sentences.
+        served: The engine, and where, that generated text with it; "" where none did.
         write: write(vocabulary, context, folder) writes the files and returns their paths.
         read: read(folder, k) returns int64[k], the target id of each draft id as the consumer reads
             it; InputError when the files are not what `write` makes.
@@ -115,6 +116,12 @@ class Exporter:
     notes: Callable[[ExportContext], list[str]] = lambda _: []
     needs_draft: bool = False
     shared_home: str = ""
+    served: str = ""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine or trainer, without the kind of draft."""
+        return self.title.partition(" (")[0]
 
     @property
     def home(self) -> str:

@@ -8,6 +8,7 @@ from vocabtrim_core.exports.exporter import PROOFS, Exporter
 
 MEANING = {"offset": "offsets", "absolute": "absolute ids"}
 ORDER = {"ascending": "ascending", "frequency": "most frequent first"}
+NOT_SERVED = {"train": "", "serve": "no", "plain": ""}
 FIRST, LAST = "<!-- formats -->", "<!-- /formats -->"
 
 
@@ -26,11 +27,12 @@ def markdown(formats: Iterable[Exporter]) -> str:
             exporter.consumer,
             f"{MEANING[exporter.semantics]}, {ORDER[exporter.order]}",
             PROOFS[exporter.proof],
+            exporter.served or NOT_SERVED[exporter.stage],
             exporter.checked,
         )
         for exporter in formats
     ]
-    head = ("format", "for", "holds", "checked with", "how")
+    head = ("format", "for", "holds", "checked with", "served by a real engine", "how")
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
 

@@ -11,15 +11,12 @@ from scipy.special import expit, logit
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.band import Z, around
-from vocabtrim_core.forecast.retraining import DECAY, RARITY, Retraining, retraining
+from vocabtrim_core.forecast.retraining import DECAY, LENGTH_NOISE, RARITY, Retraining, retraining
 
 # A measured acceptance length narrows the band around its k; at this factor away (12,000 to
 # 48,000 tokens, say) the band is as wide as without it. This is an assumption.
 REACH = 4.0
 LARGEST_RATE = 1 - 1e-9  # keeps logit finite
-# Standard deviation of the logarithm of one measured acceptance length where no runs tell it: the
-# ratio of two measurements varies by 2.5 % (`evidence.UNSTATED_NOISE`), each by a root of 2 less.
-LENGTH_NOISE = 0.018
 
 
 def position_rates(length: float, depth: int, decay: float = DECAY) -> np.ndarray:
@@ -137,11 +134,7 @@ class AcceptanceModel:
     def _check(self) -> None:
         size, top = len(self.coverage), self.depth + 1
         for k, length in ((size, self.full_length), *self.measured.items()):
-            if not 1 <= length <= top:
-                raise InputError(
-                    f"An acceptance length at draft depth {self.depth} lies within 1..{top}, "
-                    f"but {length} is given for k = {k:,}."
-                )
+            _check_length(length, k, self.depth)
             if not 1 <= k <= size:
                 raise InputError(f"k = {k:,} is outside 1..{size:,}.")
         full = self.measured.get(size, self.full_length)
@@ -251,6 +244,15 @@ class AcceptanceModel:
         return np.maximum(low, 1), np.minimum(high, top)
 
 
+def _check_length(length: float, k: int, depth: int) -> None:
+    """InputError where an acceptance length is outside 1..K + 1."""
+    if not 1 <= length <= depth + 1:
+        raise InputError(
+            f"An acceptance length at draft depth {depth} lies within 1..{depth + 1}, but {length} "
+            f"is given for k = {k:,}."
+        )
+
+
 def full_length_from(
     lengths: Mapping[int, float],
     coverage: np.ndarray,
@@ -278,6 +280,7 @@ def full_length_from(
     if not 1 <= k <= len(coverage):
         raise InputError(f"k = {k:,} was measured, but the target has {len(coverage):,} tokens.")
     length = lengths[k]
+    _check_length(length, k, depth)
     if k == len(coverage):
         return length, length, length
     two_coverages = np.array([coverage[k - 1], 1.0])
@@ -298,5 +301,4 @@ def full_length_from(
         solution = root_scalar(trimmed, args=(end,), bracket=(1.0, depth + 1.0), xtol=1e-6)
         return float(solution.root)
 
-    AcceptanceModel(two_coverages, top, depth, length)  # checks that the length is within 1..K + 1
     return solved(None), solved(1), solved(0)

@@ -16,6 +16,7 @@ FAR = 20  # times the reading of all weights; overheads, batch and context expla
 # Bytes/s at which cycle times may say that head rows are read: from the slowest memory to eight of
 # the fastest devices that share the head. Beyond one device, or below all of them, it is said.
 LEAST_RATE, MOST_DEVICES = 1e9, 8
+JUDGED_BYTES = 1e7  # between the heads of two cycles: of fewer, other work takes most of the time
 SLOWEST = min(sheet.bandwidth * sheet.effective[0] for sheet in HARDWARE.values())
 FASTEST = max(HARDWARE.values(), key=lambda sheet: sheet.bandwidth)
 
@@ -43,7 +44,10 @@ def cycle_times(settings: ForecastSettings, architecture: DraftArchitecture) -> 
             )
     row = row_bytes(settings, architecture)
     if len(settings.cycles) > 1:
-        return _checked(CycleRange.measured(settings.cycles), row)
+        cycles = CycleRange.measured(settings.cycles)
+        sizes = [k for k, _ in settings.cycles]
+        large = row * (max(sizes) - min(sizes)) >= JUDGED_BYTES
+        return _checked(cycles, row) if large else cycles
     hardware = device(settings.hardware)
     if settings.cycles:
         cycles = from_one_run(*settings.cycles[0], hardware, row)

@@ -30,6 +30,8 @@ class Decision:
         stability: Smallest and largest k* over samples of the text; None where not computed.
         gains: Baseline k -> relative gain of `k` over it.
         recommended_gains: The same of `recommended_k`.
+        too_little: Whether every token that was seen pays for itself, so that k* is the number of
+            tokens in the text and would grow with it.
         constrained: Whether a floor or bounds limit the sizes.
         break_even: Of `k` against V.
         served: Name of the text to be served, the worst of several.
@@ -47,6 +49,7 @@ class Decision:
     stability: tuple[int, int] | None
     gains: dict[int, Gain]
     recommended_gains: dict[int, Gain]
+    too_little: bool
     constrained: bool
     break_even: BreakEven
     served: str
@@ -80,6 +83,39 @@ class Served:
     forecast: Forecast
 
 
+def worst_served(
+    tradeoff: TradeOff,
+    served: Sequence[Served],
+    chosen_k: int | None = None,
+    accepted_like: int | None = None,
+) -> Served:
+    """The text on which the size in view gains least over all tokens.
+
+    Args:
+        tradeoff: Utility, bounds and floor.
+        served: One or more texts.
+        chosen_k: As of `decide`.
+        accepted_like: As of `decide`.
+
+    Returns:
+        One of them, the first of those alike.
+
+    Raises:
+        InputError: No size within the bounds reaches the floor.
+    """
+    if len(served) == 1:
+        return served[0]
+    size = tradeoff.curve.vocab_size
+    k = chosen_k or _seen_optimum(tradeoff)
+    return min(served, key=lambda text: text.forecast.gain(k, size, accepted_like or k).middle)
+
+
+def _seen_optimum(tradeoff: TradeOff) -> int:
+    """The optimum of the utility, at most as many tokens as were seen."""
+    seen = min(tradeoff.curve.distinct, tradeoff.last_k)
+    return min(tradeoff.optimum.k, max(seen, tradeoff.k_min))
+
+
 def decide(
     tradeoff: TradeOff,
     served: Sequence[Served],
@@ -110,10 +146,10 @@ def decide(
     """
     size = tradeoff.curve.vocab_size
     seen = min(tradeoff.curve.distinct, tradeoff.last_k)
-    optimum = min(tradeoff.optimum.k, max(seen, tradeoff.k_min))
+    optimum = _seen_optimum(tradeoff)
     k = chosen_k or optimum
     like = accepted_like or k
-    worst = min(served, key=lambda text: text.forecast.gain(k, size, like).middle)
+    worst = worst_served(tradeoff, served, chosen_k, accepted_like)
     forecast = worst.forecast
     within = np.flatnonzero(tradeoff.within()) + 1
     within = within[within <= max(seen, int(within[0]))]
@@ -140,6 +176,7 @@ def decide(
         recommended_gains=gains
         if nearest == k
         else {base: forecast.gain(nearest, base) for base in baselines},
+        too_little=tradeoff.curve.distinct <= min(tradeoff.optimum.k, size - 1),
         constrained=tradeoff.floor > 0 or tradeoff.k_min > 1 or tradeoff.last_k < size,
         break_even=break_even(forecast, k, size),
         served=worst.name,

@@ -20,7 +20,8 @@ class DecisionText(NamedTuple):
         expected: What it brings, on which text.
         break_even: What may be lost before it is slower than all tokens.
         alpha: Why the utility's weight and the device disagree; empty where they do not.
-        caution: That little is to be won, or that sizes are not supported; empty otherwise.
+        caution: That the text is too little to judge by, or that little is to be won; empty
+            otherwise.
     """
 
     headline: str
@@ -127,6 +128,11 @@ def _alpha(decision: Decision) -> str:
 
 
 def _caution(decision: Decision) -> str:
+    if decision.too_little:
+        return (
+            f"Too little text to judge: each of the {decision.optimum_k:,} tokens that were seen "
+            "is worth keeping, so another sample would bring others; count more conversations."
+        )
     if decision.worth_it or decision.loses:
         return ""
     base = SHIPPED_K if SHIPPED_K in decision.gains else next(iter(decision.gains))

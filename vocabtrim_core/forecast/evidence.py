@@ -262,10 +262,38 @@ def _checked_values(row: Evidence, place: str) -> Evidence:
             raise InputError(
                 f"{place}: {field} must lie within {least:g}..{most:g}, but it is {value:g}."
             )
+    for field in ("length_base", "length_k"):
+        length = getattr(row, field)
+        if length is not None and row.depth and length > row.depth + 1:
+            raise InputError(
+                f"{place}: {field} must lie within 1..{row.depth + 1} at depth {row.depth}, but it "
+                f"is {length:g}."
+            )
+    _check_cycle(row, place)
     for field in ("k", "k_base"):
         if row.vocab_size and not 0 <= getattr(row, field) <= row.vocab_size:
             raise InputError(f"{place}: {field} must lie within 0..{row.vocab_size:,}.")
     return row
+
+
+MOST_APART = 0.25  # of a stated cycle, from acceptance length over throughput; rounding is less
+
+
+def _check_cycle(row: Evidence, place: str) -> None:
+    """InputError where cycle time, acceptance length and throughput contradict each other."""
+    for end in ("base", "k"):
+        cycle_ms, length, rate = (
+            getattr(row, f"{field}_{end}") for field in ("cycle_ms", "length", "throughput")
+        )
+        if not (cycle_ms and length and rate):
+            continue
+        expected = 1e3 * length * row.batch / rate
+        if abs(expected / cycle_ms - 1) > MOST_APART:
+            raise InputError(
+                f"{place}: cycle_ms_{end} is {cycle_ms:g}, but {length:g} tokens per cycle at "
+                f"{rate:g} tokens/s of {row.batch:,} sequences make {expected:.3g} ms; check the "
+                "units."
+            )
 
 
 def select(

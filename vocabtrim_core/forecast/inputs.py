@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from vocabtrim_core.forecast.paper import RESULTS
 from vocabtrim_core.forecast.retraining import AUTO, DECAY, retraining
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.generalization.held_out import StabilitySample, by_count, held_out_curve
+from vocabtrim_core.wording import listed
 
 PAPER_DEPTH = 3  # not stated in the paper, but implied by its cycle times and lengths
 
@@ -103,12 +104,14 @@ class Acceptance:
         served: Name of the text to be served.
         basis: That of the text (`ServedText`).
         assumed: The assumptions, a sentence each.
+        sharp: Whether the ceiling is that of the text, and not a bound from its coverage.
     """
 
     model: AcceptanceModel
     served: str
     basis: str
     assumed: tuple[str, ...]
+    sharp: bool = False
 
 
 def served_text(
@@ -216,7 +219,24 @@ def acceptance_on(
     model = AcceptanceModel(
         coverage, limit, depth, full, lengths, training, settings.rates, full_range
     )
-    return Acceptance(model, text.name, text.basis, tuple(assumed))
+    sharp = text.ceiling is not None
+    return Acceptance(model, text.name, text.basis, tuple(assumed), sharp)
+
+
+def of_several(acceptance: Acceptance, names: Sequence[str]) -> Acceptance:
+    """Say that a text decides because it gains least.
+
+    Args:
+        acceptance: On that text.
+        names: Of all texts.
+
+    Returns:
+        The same with a sentence more where there are several.
+    """
+    if len(names) < 2:
+        return acceptance
+    said = f"Of {listed(names)}, {acceptance.served} gains least and decides."
+    return replace(acceptance, assumed=(said, *acceptance.assumed))
 
 
 def _full_length(

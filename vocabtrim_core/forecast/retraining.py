@@ -19,6 +19,10 @@ from dataclasses import dataclass
 
 from vocabtrim_core.errors import InputError
 
+# Standard deviation of the logarithm of one measured acceptance length where no runs tell it: the
+# ratio of two measurements varies by 2.5 % (`evidence.UNSTATED_NOISE`), each by a root of 2 less.
+LENGTH_NOISE = 0.018
+
 # Mean and standard deviation, log odds. Wider than the fit, which few cases decide: with the fit's
 # own the band held 27 of 31 lengths that were left out.
 RARITY = (1.0, 1.4)

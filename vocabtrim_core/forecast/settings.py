@@ -8,9 +8,8 @@ from typing import Annotated
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, NUMBERS, PAIRS, TEXT, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
-from vocabtrim_core.forecast.acceptance_model import LENGTH_NOISE
 from vocabtrim_core.forecast.devices import HARDWARE
-from vocabtrim_core.forecast.retraining import AUTO, retraining
+from vocabtrim_core.forecast.retraining import AUTO, LENGTH_NOISE, retraining
 
 FULL_LENGTH = "acceptance length of the full-vocabulary draft, 1..K+1"
 DEPTH = "tokens drafted per cycle"

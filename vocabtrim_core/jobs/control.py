@@ -28,7 +28,7 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.jobs import processes
 from vocabtrim_core.jobs.job import Job, read_job
 from vocabtrim_core.jobs.progress import Status
-from vocabtrim_core.workspace.files import write_atomic
+from vocabtrim_core.workspace.files import remove_scratch, write_atomic
 
 __all__ = ["Job", "cancel", "get", "list_jobs", "remove", "resume", "start", "wait"]
 
@@ -191,6 +191,7 @@ def _spawn(folder: Path) -> None:
     spec = json.loads((folder / "spec.json").read_text("utf-8"))
     for leftover in ("process.json", "cancel"):
         (folder / leftover).unlink(missing_ok=True)
+    remove_scratch(folder)
     Status(updated=time.time()).write(folder)
     environment = {
         **os.environ,

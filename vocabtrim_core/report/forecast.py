@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.forecast.acceptance_model import AcceptanceModel
 from vocabtrim_core.forecast.cycle_times import cycle_times
+from vocabtrim_core.forecast.decision import Served, worst_served
 from vocabtrim_core.forecast.devices import device
-from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on, served_text
+from vocabtrim_core.forecast.inputs import Acceptance, acceptance_on, of_several, served_text
 from vocabtrim_core.forecast.settings import ForecastSettings
 from vocabtrim_core.forecast.throughput import Forecast, forecast
 from vocabtrim_core.generalization.held_out import StabilitySample
@@ -76,6 +77,33 @@ def predict(
         cycle_times(settings, tradeoff.architecture),
         baseline_k=settings.baseline_k,
     )
+
+
+def worst_acceptance(
+    choice: SelectionSpec, opened: Opened, acceptances: Sequence[Acceptance | None]
+) -> Acceptance | None:
+    """Choose the text on which the choice gains least.
+
+    Args:
+        choice: The choice, with its forecast settings.
+        opened: The choice on its counts.
+        acceptances: Acceptance on each text, None without a forecast.
+
+    Returns:
+        One of them; of several it says so among its assumptions.
+    """
+    texts = [acceptance for acceptance in acceptances if acceptance is not None]
+    if len(texts) < 2:
+        return texts[0] if texts else None
+    forecasts = [predict(choice.forecast, opened, acceptance) for acceptance in texts]
+    served = [
+        Served(acceptance.served, acceptance.basis, forecast)
+        for acceptance, forecast in zip(texts, forecasts, strict=True)
+        if forecast is not None
+    ]
+    worst = worst_served(opened.tradeoff, served, opened.choice.k, as_many_covering(opened))
+    acceptance = texts[served.index(worst)]
+    return of_several(acceptance, [text.served for text in texts])
 
 
 def check(settings: ForecastSettings, architecture: DraftArchitecture) -> None:

@@ -84,6 +84,8 @@ def _numbers(row: Row) -> dict[str, object]:
     for title, latency in (("Latency", row.latency), ("First token", row.first_token)):
         for name in ("mean", "p50", "p95"):
             numbers[f"{title} {name}, ms"] = latency and 1e3 * getattr(latency, name)
+    if row.cpu_per_token is not None:
+        numbers["CPU per token, ms"] = 1e3 * row.cpu_per_token
     return {**numbers, "Runs": row.runs, "Failed": len(row.failed)}
 
 
@@ -111,6 +113,7 @@ RUN_COLUMNS = (
     "first_token_mean_s",
     "error",
     "started",
+    "cpu_s",
 )
 
 
@@ -139,6 +142,7 @@ def _runs(measurements: Sequence[Measurement]) -> Iterable[Sequence[object]]:
                 run.first_token.mean if run.first_token else None,
                 run.error,
                 run.started,
+                run.cpu_s,
             )
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields import leaf as codec
-from vocabtrim_core.fields.kinds import KEY, KEYS, TEXT, json_of
+from vocabtrim_core.fields.kinds import KEYS, TEXT, json_of
 from vocabtrim_core.fields.leaf import At, Leaf
 from vocabtrim_core.forecast.settings import NO_FORECAST, ForecastSettings
 from vocabtrim_core.selection.rules import NO_RULES, Rules
@@ -41,7 +41,10 @@ PIN = "another k to compare with"
 NOTE = "a line kept with the choice"
 VOCABULARY = "the tokens of what `select` wrote, or of a mapping that `compare` reads"
 ON = "counts of other corpora, to show what the choice covers there"
-SERVED = "counts of the text to be served, where that is another"
+SERVED = (
+    "counts of the evaluation traffic, the text that is forecast (same tokenizer and rule); of "
+    "several the one that gains least decides (default: the counts that choose, held out)"
+)
 
 Keys = tuple[str, ...] | None
 
@@ -63,7 +66,8 @@ class SelectionSpec:
             their number, there are no rules, and mix says how they were tailored.
         mix: How own tokens were tailored.
         on: Keys of the counts it is measured on, None for all in the workspace.
-        served: Key of the counts that the forecast is about, "" for those the choice was made on.
+        served: Keys of the counts that the forecast is about; none for those the choice was made
+            on.
         format: Name and version of the file format.
     """
 
@@ -78,7 +82,9 @@ class SelectionSpec:
     own: Annotated[OwnTokens | None, Leaf(OWN, "--vocabulary", "own", VOCABULARY)] = None
     mix: Annotated[Mix, Leaf(json_of(Mix), "", "mix", later=True)] = NO_MIX
     on: Annotated[Keys, Leaf(KEYS, "--on", "on", ON, "measured_on", later=True)] = None
-    served: Annotated[str, Leaf(KEY, "--served", "served", SERVED, later=True)] = ""
+    served: Annotated[
+        tuple[str, ...], Leaf(KEYS, "--served", "served", SERVED, "served", later=True)
+    ] = ()
     format: Literal["vocabtrim-choice-1"] = FORMAT
 
     @classmethod
@@ -231,7 +237,9 @@ class SelectionSpec:
             raw = msgspec.json.decode(text)
             if not isinstance(raw, dict) or raw.get("format") != FORMAT:
                 raise InputError(f'{where} is no choice: it lacks "format": "{FORMAT}".')
-            choice = msgspec.json.decode(text, type=cls)
+            if isinstance(served := raw.get("served"), str):  # one key, as it once was
+                raw["served"] = [served] if served else []
+            choice = msgspec.convert(raw, type=cls)
         except msgspec.DecodeError as error:  # ValidationError is one, and names the field
             raise InputError(f"{where} is not a choice that can be read ({error}).") from error
         if unknown := _unknown(raw, msgspec.to_builtins(choice)):

@@ -17,13 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.forecast.acceptance_model import (
-    LENGTH_NOISE,
-    AcceptanceModel,
-    full_length_from,
-)
+from vocabtrim_core.forecast.acceptance_model import AcceptanceModel, full_length_from
 from vocabtrim_core.forecast.band import Z
 from vocabtrim_core.forecast.cycle_model import CycleModel, CycleRange
+from vocabtrim_core.forecast.retraining import LENGTH_NOISE
 from vocabtrim_core.forecast.throughput import Forecast
 from vocabtrim_core.serving.measurement import Configuration, Measurement, Run
 from vocabtrim_core.serving.statistics import (

@@ -11,8 +11,8 @@ from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import WHOLE
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.forecast.paper import SHIPPED_K
+from vocabtrim_core.model_config import read_config
 from vocabtrim_core.serving.measurement import Configuration
-from vocabtrim_core.serving.sglang_server_info import draft_size
 
 NO_SPECULATION = "no speculation"
 
@@ -70,6 +70,22 @@ class Drafting:
             )
         tokens = self.draft_tokens or self.steps + 1
         return Configuration(f"{k:,}", k, str(folder), self.steps, self.topk, tokens)
+
+
+def draft_size(folder: str | Path) -> int | None:
+    """k of a draft, from its config.json.
+
+    Args:
+        folder: Folder of the draft.
+
+    Returns:
+        k; None where the file cannot be read or does not state it.
+    """
+    try:
+        config = read_config(folder)
+        return config.size("draft_vocab_size") or config.size("vocab_size")
+    except InputError:
+        return None
 
 
 def baseline_drafts(

@@ -8,7 +8,7 @@ from typing import Annotated, Protocol
 
 from vocabtrim_core.fields.kinds import FLAG, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
-from vocabtrim_core.serving.measurement import Answer, Configuration
+from vocabtrim_core.serving.measurement import Answer, Configuration, Counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,13 @@ class EngineError(Exception):
 
 
 class Attached(Protocol):
-    """An engine that decodes with one configuration at a time."""
+    """An engine that decodes with one configuration at a time.
+
+    Four back-ends have these methods: the loop in torch (`torch_loop`), and llama.cpp, vLLM and
+    SGLang (`engines`), each launched here or attached by URL. `use` launches a server or checks it,
+    and waits until it is ready with its draft; `answer` sends token ids; answers and `counted` hold
+    the accepted tokens by position; `close` stops what was started.
+    """
 
     @property
     def label(self) -> str:
@@ -135,6 +141,10 @@ class Attached(Protocol):
             EngineError: A request failed.
             Cancelled: From `check`.
         """
+        ...
+
+    def counted(self) -> Counted:
+        """What the engine counted during the last `answer`, beside what its answers hold."""
         ...
 
     def close(self) -> None:

@@ -12,7 +12,6 @@ SAME: tuple[tuple[str, Callable[[Measurement], object]], ...] = (
     ("prompts", lambda m: m.prompts_key or m.prompts),
     ("target", lambda m: m.target),
     ("V", lambda m: m.vocab_size),
-    ("engine", lambda m: m.engine),
     ("device", lambda m: m.device),
     ("max_new_tokens", lambda m: m.settings.get("max_new_tokens")),
     ("temperature", lambda m: m.settings.get("temperature")),
@@ -21,7 +20,13 @@ SAME: tuple[tuple[str, Callable[[Measurement], object]], ...] = (
 )
 
 
-def joined(first: Measurement, second: Measurement, *, insist: bool = False) -> Measurement:
+def joined(
+    first: Measurement,
+    second: Measurement,
+    *,
+    insist: bool = False,
+    across_engines: bool = False,
+) -> Measurement:
     """Join two measurements of the same prompts on the same engine.
 
     A note in the result says that the runs of the two did not alternate.
@@ -30,6 +35,7 @@ def joined(first: Measurement, second: Measurement, *, insist: bool = False) -> 
         first: The earlier measurement.
         second: The later one. Of a configuration that both have, its runs are taken.
         insist: Whether differences are noted instead of refused.
+        across_engines: Whether different engines, or versions of one, are noted instead of refused.
 
     Returns:
         A measurement with the configurations and runs of both.
@@ -44,6 +50,14 @@ def joined(first: Measurement, second: Measurement, *, insist: bool = False) -> 
     ]
     if notes and not insist:
         raise InputError(f"{notes[0]} Insist (--insist) to compare them all the same.")
+    if first.engine != second.engine:
+        differ = (
+            f"The measurements {first.key} and {second.key} are of different engines: "
+            f"{first.engine} and {second.engine}."
+        )
+        if not across_engines:
+            raise InputError(f"{differ} Compare them all the same with --across-engines.")
+        notes.append(f"{differ} Their kernels differ by more than the draft.")
     new = {c.label for c in second.configurations}
     earlier = [c for c in first.configurations if c.label not in new]
     labels = {c.label for c in earlier}

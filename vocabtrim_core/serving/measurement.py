@@ -58,6 +58,21 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What an engine counted over all answers of a run.
+
+    Attributes:
+        verified: Cycles; None where the answers tell them, or without speculation.
+        accepted: accepted[j] cycles accepted exactly j drafted tokens; empty where unknown.
+        cpu_s: CPU seconds, user and system, of the server and its children; None where unknown.
+    """
+
+    verified: int | None = None
+    accepted: tuple[int, ...] = ()
+    cpu_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Latency:
     """Statistics of the seconds of a run's requests.
 
@@ -105,6 +120,7 @@ class Run:
         accepted: accepted[j] cycles accepted exactly j drafted tokens.
         error: Why the run failed, "" for a good run. The numbers of a failed run are not valid.
         started: UTC, ISO 8601.
+        cpu_s: CPU seconds of the engine's processes; None where unknown.
     """
 
     configuration: str
@@ -120,6 +136,7 @@ class Run:
     accepted: tuple[int, ...] = ()
     error: str = ""
     started: str = ""
+    cpu_s: float | None = None
 
     @classmethod
     def of(
@@ -130,6 +147,7 @@ class Run:
         answers: Sequence[Answer],
         seconds: float,
         started: str = "",
+        counted: Counted = Counted(),
     ) -> Run:
         """A run from its answers.
 
@@ -140,6 +158,7 @@ class Run:
             answers: Answers to all prompts.
             seconds: Wall time.
             started: UTC, ISO 8601.
+            counted: What the engine counted; its histogram is taken where the answers have none.
 
         Returns:
             The run.
@@ -147,8 +166,10 @@ class Run:
         tokens = sum(answer.tokens for answer in answers)
         drafted = [answer for answer in answers if answer.verified is not None]
         verified = sum(a.verified or 0 for a in drafted) if drafted else None
-        generated = sum(max(a.tokens - 1, 0) for a in drafted)
+        generated = sum(max(a.tokens - 1, 0) for a in drafted or answers)
         accepted = added(answer.accepted for answer in answers)
+        if not accepted and counted.verified is not None:
+            verified, accepted = counted.verified, counted.accepted
         return cls(
             configuration,
             concurrency,
@@ -162,6 +183,7 @@ class Run:
             first_token=Latency.of([a.first_token_s for a in answers if a.first_token_s]),
             accepted=accepted,
             started=started,
+            cpu_s=counted.cpu_s,
         )
 
     @property

@@ -159,17 +159,20 @@ def schedule(
             yield from ((c, n, i) for c in order for i in indices for n in concurrencies)
 
 
-def resources(engine: str, device: str = "auto") -> tuple[str, ...]:
+def resources(engine: str, device: str = "auto", *, urls: bool = False) -> tuple[str, ...]:
     """Resources that a job needs for a measurement, so that it never shares the GPU.
 
     Args:
-        engine: Kind of engine, such as "launch" or "torch".
+        engine: Kind of engine: "torch", "llama.cpp", "vllm" or "sglang".
         device: Device of the torch engine.
+        urls: Whether servers are attached by URL.
 
     Returns:
         ("gpu",), or () where the work is not done on this machine's GPU.
     """
-    return ("gpu",) if engine == "launch" or (engine == "torch" and device != "cpu") else ()
+    if urls or (engine == "torch" and device == "cpu"):
+        return ()
+    return ("gpu",) if engine in ("torch", "sglang") or hardware.gpus() else ()
 
 
 class _Session:
@@ -212,7 +215,8 @@ class _Session:
             return Run(label, at_once, index, error=str(error), started=started)
         finally:
             self._counts = False
-        run = Run.of(label, at_once, index, answers, seconds, started)
+        counted = self.attached.counted()
+        run = Run.of(label, at_once, index, answers, seconds, started, counted)
         if self.local:
             self._record_clocks(label, index)
         self.checkpoint.add(run)

@@ -40,6 +40,7 @@ class Row:
         ratios: Comparisons by baseline: "no speculation", "128,256", "32,000". Their p-values are
             corrected for all configurations that were compared with the same baseline.
         failed: One sentence for each failed run.
+        cpu_per_token: CPU seconds of the engine's processes per output token, over all runs.
     """
 
     label: str
@@ -54,6 +55,7 @@ class Row:
     tokens_per_verification: float | None = None
     ratios: Mapping[str, Comparison] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
+    cpu_per_token: float | None = None
 
 
 def summary(measurement: Measurement, concurrency: int | None = None) -> list[Row]:
@@ -104,7 +106,14 @@ def _row(measurement: Measurement, configuration: Configuration, concurrency: in
         _tokens_per_verification(runs),
         ratios,
         failed,
+        _cpu_per_token(runs),
     )
+
+
+def _cpu_per_token(runs: Sequence[Run]) -> float | None:
+    sums = [(run.cpu_s, run.tokens) for run in runs if run.cpu_s is not None and run.tokens]
+    seconds, tokens = np.sum(sums, axis=0) if sums else (0, 0)
+    return float(seconds / tokens) if tokens else None
 
 
 def _tokens_per_verification(runs: Sequence[Run]) -> float | None:

@@ -23,11 +23,11 @@ def card(stored: StoredCounts, settings: Settings, tradeoff: TradeOff) -> None:
         settings: the settings of the trade-off.
         tradeoff: the trade-off in view.
     """
-    served = report_state.served_of(str(session.served or ""), stored)
+    served = report_state.served_of(session.served or (), stored)
     size = tradeoff.curve.vocab_size
     try:
         acceptance, predicted = forecasts.forecast_of(
-            stored, served, tradeoff, report_forecast.assumed()
+            stored, served, tradeoff, report_forecast.assumed(), chosen_k=settings.k
         )
         decision = forecasts.decision_of(stored, tradeoff, acceptance, predicted, settings.k)
     except InputError as error:

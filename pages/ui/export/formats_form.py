@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.router import page as page_of
 from pages.ui.widgets import persisted
 from vocabtrim_core import exports
 from vocabtrim_core.exports.exporter import PROOFS
 
-FIRST = ("specforge", "speculators", "sglang")  # shown before the others of their stage
+FIRST = (
+    "specforge",
+    "speculators",
+    "vllm",
+    "sglang-eagle3",
+    "llama-cpp",
+)  # shown before the others of their stage
 TICKED = ("specforge", "ids")
 MEANING = {"offset": "offsets (target id = draft id + offset)", "absolute": "target ids"}
 ORDER = {"ascending": "ascending", "frequency": "most frequent first"}
+WHOLE = "A whole draft folder: choose the draft at the left."
 STAGES = {"train": "For training", "serve": "For serving", "plain": "Plain files"}
 
 
@@ -22,14 +28,21 @@ def choose_formats(k: int) -> list[str]:
     Args:
         k: size of the draft vocabulary, in tokens.
     """
+    engines = sorted({form.engine for form in exports.FORMATS.values()}, key=str.lower)
+    wanted = st.pills(
+        "Engine or trainer",
+        engines,
+        selection_mode="multi",
+        **persisted("export_engines"),
+        help="Shows the formats of these alone; what is ticked elsewhere is not written then.",
+    )
+    known = [form for form in exports.FORMATS.values() if not wanted or form.engine in wanted]
     chosen = []
     for stage, title in STAGES.items():
+        if not any(form.stage == stage for form in known):
+            continue
         st.subheader(title, anchor=False)
-        formats = [
-            form
-            for form in exports.FORMATS.values()
-            if form.stage == stage and not form.needs_draft
-        ]
+        formats = [form for form in known if form.stage == stage]
         for form in sorted(formats, key=lambda form: form.name not in FIRST):
             texts = form.texts(k)
             with st.container(border=True, gap="xsmall"):
@@ -39,26 +52,14 @@ def choose_formats(k: int) -> list[str]:
                     **persisted(f"as_{form.name}"),
                 ):
                     chosen.append(form.name)
+                if form.needs_draft:
+                    st.caption(WHOLE)
                 st.caption(
                     f"{texts['how']} Holds {MEANING[form.semantics]}, {ORDER[form.order]}. "
                     f"Check: {PROOFS[form.proof]}."
+                    + (f" Served by {form.served}." if form.served else "")
                 )
                 with st.expander("Flags, limits, how it was checked", type="compact"):
                     st.code(texts["example"], language=None, wrap_lines=True)
                     st.markdown(f"**Limits.** {texts['limits']}\n\n**Checked.** {texts['checked']}")
-        if stage == "serve":
-            whole_drafts()
     return chosen
-
-
-def whole_drafts() -> None:
-    """Where the formats are that hold a draft's weights, too large for a download."""
-    names = ", ".join(f.title for f in exports.FORMATS.values() if f.needs_draft)
-    with st.container(border=True, gap="xsmall"):
-        st.markdown(f"**Whole drafts** · {names}")
-        st.caption(
-            "These engines serve a draft folder with its own head. A draft that you have is "
-            "trimmed to this vocabulary on Hand over, or by `export` with `--draft-folder`."
-        )
-        if st.button("Trim a draft", icon=":material/content_cut:", key="trim_a_draft"):
-            st.switch_page(page_of("handover"), query_params={"give": "Trim a draft you have"})

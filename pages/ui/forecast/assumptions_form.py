@@ -12,7 +12,7 @@ from pages.ui import eval_sets
 from pages.ui.forecast import measurement_form, timing_form
 from pages.ui.format import plain
 from pages.ui.session import session
-from pages.ui.widgets import drop_stale, linked, persisted
+from pages.ui.widgets import drop_stale, linked
 from vocabtrim_core.counts_store import StoredCounts
 from vocabtrim_core.draft_cost import DraftArchitecture
 from vocabtrim_core.errors import InputError
@@ -41,7 +41,7 @@ class Assumed:
     calibration: the measurement that cycles and lengths come from, None where they were typed in.
     """
 
-    served: StoredCounts
+    served: tuple[StoredCounts, ...]
     settings: ForecastSettings
     calibration: Calibration | None = None
 
@@ -65,7 +65,8 @@ class Assumed:
 
     def arguments(self, chooser: StoredCounts) -> list[str]:
         """As arguments of `forecast`, defaults left out."""
-        argv = [] if self.served.key == chooser.key else ["--on", self.served.key]
+        keys = [text.key for text in self.served]
+        argv = [] if keys == [chooser.key] else ["--served", *keys]
         if measured_on := self.calibration:
             argv += [
                 "--measurement",
@@ -195,20 +196,23 @@ def _full_length(depth: int) -> float | None:
     return None if value == start else value
 
 
-def _served(stored: StoredCounts) -> StoredCounts:
+def _served(stored: StoredCounts) -> tuple[StoredCounts, ...]:
     others, _ = eval_sets.comparable(stored)
     sets = [stored, *others]
     by_key, names = {counted_set.key: counted_set for counted_set in sets}, eval_sets.names_of(sets)
     drop_stale("served", by_key)
-    key = st.selectbox(
+    keys = st.multiselect(
         "Evaluation traffic",
         list(by_key),
+        [stored.key] if session.served is None else None,
         format_func=names.__getitem__,
-        **persisted("served"),
-        help="The text that is served. Coverage of the counted set above, which chooses the "
-        "tokens, is held out: each tenth of its conversations with the tokens of the other nine.",
+        **linked("served"),
+        placeholder=names[stored.key],
+        help="The text that is served; of several the one that gains least decides. Coverage of "
+        "the counted set above, which chooses the tokens, is held out: each tenth of its "
+        "conversations with the tokens of the other nine.",
     )
-    return by_key[key]
+    return tuple(by_key[key] for key in by_key if key in keys) or (stored,)
 
 
 def _training() -> str:

@@ -44,7 +44,7 @@ def _rows(
 ) -> list[dict[str, str]]:
     acceptance, predicted = forecasts.forecast_of(
         stored,
-        text,
+        (text,),
         answer.tradeoff,
         assumed.settings,
         assumed.cycles(answer.tradeoff.architecture),

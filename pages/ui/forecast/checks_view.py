@@ -53,7 +53,7 @@ def against(answer: ForecastAnswer, assumed: Assumed) -> None:
     st.caption(
         f"Acceptance lengths are those of {plain(calibrated.measurement.prompts)}; coverage and "
         "ceiling "
-        f"are those of {plain(assumed.served.counts.name)}. Where the two differ, predictions of "
+        f"are those of {plain(answer.basis.served)}. Where the two differ, predictions of "
         "sizes that were left out suffer; choose the text that was asked. Tokens/s are those that "
         "cycles give, without the first token of each answer."
     )

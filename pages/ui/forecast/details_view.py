@@ -22,14 +22,14 @@ def acceptance(answered: ForecastAnswer, assumed: Assumed) -> None:
     model, k = answered.acceptance, answered.k
     info = figures.acceptance_info(model, k)
     at = int((info.k == k).argmax())
-    exact = (
-        f"exact for every k {MEASURED}" if answered.sharp else f"a bound from coverage {ESTIMATED}"
-    )
+    exact = f"a bound from coverage {ESTIMATED}"
+    if answered.basis.sharp:
+        exact = f"exact for every k {MEASURED}"
     low, high = answered.predicted.lengths
     why = _burstiness(info.ceiling[at], info.at_random[at])
     st.markdown(
         f"A perfect draft of {k:,} tokens gets {info.ceiling[at]:.3f} tokens per cycle on "
-        f"{plain(assumed.served.counts.name)}, {exact}; were its missing tokens spread at random, "
+        f"{plain(answered.basis.served)}, {exact}; were its missing tokens spread at random, "
         f"it would get {info.at_random[at]:.3f}: {why} "
         f"A draft that gets {model.full_length:.2f} with all tokens is expected to get "
         f"{model.middle[k - 1]:.2f} ({low[k - 1]:.2f} to {high[k - 1]:.2f}). {ESTIMATED}"

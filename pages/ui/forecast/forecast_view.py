@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pages.ui import eval_sets, forecasts, sizes, state
+from pages.ui import forecasts, sizes, state
 from pages.ui.charts.size_chart import known_sizes
 from pages.ui.forecast.assumptions_form import Assumed
 from pages.ui.format import ESTIMATED, percent, plain
@@ -30,7 +30,6 @@ class ForecastAnswer:
     predicted: Forecast
     decision: Decision
     k: int
-    sharp: bool  # whether the ceiling is exact
 
     @property
     def size(self) -> int:
@@ -58,20 +57,18 @@ def answer(stored: StoredCounts, assumed: Assumed, k: int | None) -> ForecastAns
     """
     curve = state.curve_of(stored.key, stored.counts)
     tradeoff = state.tradeoff_of(state.settings(curve.vocab_size), curve)
-    served = assumed.served
+    k = min(k, curve.vocab_size) if k else state.settings(curve.vocab_size).k
     basis, predicted = forecasts.forecast_of(
         stored,
-        served,
+        assumed.served,
         tradeoff,
         assumed.settings,
         assumed.cycles(tradeoff.architecture),
         _baseline(curve.vocab_size),
+        k,
     )
-    k = min(k, curve.vocab_size) if k else state.settings(curve.vocab_size).k
     decision = forecasts.decision_of(stored, tradeoff, basis, predicted, k)
-    responses = eval_sets.responses_of(served.key, served.counts)
-    sharp = responses is not None and responses.tokens > 0
-    return ForecastAnswer(tradeoff, basis, predicted, decision, decision.k, sharp)
+    return ForecastAnswer(tradeoff, basis, predicted, decision, decision.k)
 
 
 def _baseline(size: int) -> int:

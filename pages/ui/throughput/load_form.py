@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui.throughput import prompts_form
-from pages.ui.throughput.engine_form import LAUNCH, SGLANG, TORCH, EngineChoice
+from pages.ui.throughput import engine_form, prompts_form
+from pages.ui.throughput.engine_form import LLAMA_CPP, SERVERS, SGLANG, TORCH, EngineChoice
 from pages.ui.widgets import persisted
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32, 64)
@@ -54,10 +54,11 @@ def seldom_changed(engine: EngineChoice) -> list[str]:
             st.caption("The torch loop decodes one request at a time.")
         else:
             argv += _at_once()
-        if engine.name != SGLANG:  # servers that run already have decided how they draft
+        if engine.name != SERVERS:  # servers that run already have decided how they draft
             steps = st.number_input("Draft steps per cycle", 1, 16, 3, **persisted("measure_steps"))
             argv += ["--steps", str(int(steps))] if steps != 3 else []
-            argv += _tree(int(steps)) if engine.name == LAUNCH else []
+            argv += engine_form.threads() if engine.name == LLAMA_CPP else []
+            argv += _tree(int(steps)) if engine.name == SGLANG else []
     return argv
 
 

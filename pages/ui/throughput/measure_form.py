@@ -10,18 +10,9 @@ import streamlit as st
 from pages.ui import jobpanel
 from pages.ui.format import plain
 from pages.ui.throughput import drafts_form, engine_form, import_form, load_form
-from pages.ui.throughput.engine_form import (
-    ABOUT,
-    ATTACHED,
-    IMPORT,
-    LAUNCH,
-    SGLANG,
-    TORCH,
-    EngineChoice,
-)
+from pages.ui.throughput.engine_form import ABOUT, ATTACHED, IMPORT, SERVERS, EngineChoice
 from pages.ui.widgets import persisted
 from vocabtrim_core.jobs.job import Job
-from vocabtrim_core.serving.runner import resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +48,7 @@ def form() -> MeasurementRequest | None:
     st.caption(ABOUT[kind])
     if kind == IMPORT:
         return MeasurementRequest(import_form.panel())
-    engine = {TORCH: engine_form.loop, SGLANG: engine_form.servers, LAUNCH: engine_form.launched}[
-        kind
-    ]()
+    engine = engine_form.choose(kind)
     argv = ["bench", *engine.arguments, *load_form.load(engine), *load_form.seldom_changed(engine)]
     start(argv, engine, "Measure", ":material/speed:", "measure", f"Measure: {ATTACHED[kind]}")
     return MeasurementRequest(argv)
@@ -73,11 +62,11 @@ def search(draw: Callable[[EngineChoice], list[str]]) -> tuple[list[str], Engine
     """
     kind = st.selectbox(
         "Attached to",
-        [TORCH, LAUNCH],
+        [kind for kind in ATTACHED if kind not in (SERVERS, IMPORT)],
         **persisted("tune_attached"),
         format_func=ATTACHED.__getitem__,
     )
-    engine = engine_form.loop() if kind == TORCH else engine_form.launched()
+    engine = engine_form.choose(kind)
     return ["tune", *engine.arguments, *load_form.load(engine), *draw(engine)], engine
 
 
@@ -102,7 +91,7 @@ def start(
         width="stretch",
         disabled=jobpanel.is_running(argv) or bool(engine.missing),
         on_click=jobpanel.begin,
-        args=(argv, title, resources(engine.name)),
+        args=(argv, title, engine.resources),
         help="Runs in the background, survives closing this page, and keeps finished runs "
         "when it is stopped.",
     )

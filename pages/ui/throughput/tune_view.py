@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import jobpanel, plots
 from pages.ui.format import MEASURED, plain
 from pages.ui.frame import footer, plain_errors
-from pages.ui.throughput.engine_form import LAUNCH, EngineChoice
+from pages.ui.throughput.engine_form import SGLANG, EngineChoice
 from pages.ui.throughput.load_form import answers
 from pages.ui.throughput.measure_form import open_jobs, search, start
 from pages.ui.widgets import persisted
@@ -49,7 +49,7 @@ def _space(engine: EngineChoice) -> list[str]:
         "Draft steps to try", range(1, 11), [2, 3, 4, 5], **persisted("tune_steps")
     )
     argv = ["--steps", *map(str, sorted(steps) or [3])]
-    if engine.name == LAUNCH:
+    if engine.name == SGLANG:
         topks = st.multiselect(
             "Branches per step to try",
             (1, 2, 4, 8),

@@ -17,6 +17,7 @@ EXPORTER = exporter(
     "ids (I64): do not put a d2t from there back into a draft folder. The converter stops at ids "
     "outside the target or twice.",
     proof="loaded where installed",
+    served="llama.cpp of October 2026 on a CPU, measured",
     checked="Served by llama.cpp of October 2026 (xllamacpp 2026.10.11549), a trimmed draft and "
     "one of all V tokens, with the layers held against both neighbours "
     "(benchmarks/results/engine_layers_llama_cpp.md). In tests where LLAMA_CPP names a folder with "

@@ -10,7 +10,7 @@ write, read = token_list(NAME)
 
 EXPORTER = Exporter(
     name="sglang",
-    title="SGLang token map (EAGLE-1/2)",
+    title="SGLang (token map for EAGLE-1 and 2)",
     consumer="SGLang 0.5.14 to 0.5.23, serving",
     stage="serve",
     semantics="absolute",

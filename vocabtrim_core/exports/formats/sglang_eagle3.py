@@ -15,6 +15,7 @@ EXPORTER = exporter(
     "this folder's d2t takes its place. --speculative-use-rejection-sampling refuses a reduced "
     "draft. The draft's max_position_embeddings must reach the target's context length.",
     proof="loaded",
+    served="SGLang 0.5.23 on a CPU with stand-in kernels, not measured",
     checked="Loaded by SGLang 0.5.23's own load_weights, taken out of its package and run alone "
     "(in tests where SGLang is installed): its hot_token_id equals our ids, every tensor reaches "
     "its parameter, and the layers are ours. Served once on a CPU with plain torch in place of its "

@@ -16,6 +16,7 @@ EXPORTER = exporter(
     "drafts pay a scatter into all of V every step. Releases before August 2026 paid it for full "
     "drafts too, so a gain over one measured there is too large.",
     proof="loaded where installed",
+    served="vLLM 0.32.0 on a CPU, measured",
     checked="Served by vLLM 0.32.0 on a CPU, a trimmed draft and one of all V tokens, with the "
     "layers held against both neighbours (benchmarks/results/engine_layers_vllm.md). In tests "
     "where vLLM is installed its own load_weights and its reading of the layers, taken out of its "

@@ -15,7 +15,7 @@ from vocabtrim_core.drafts.target import Target, load_target
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
 from vocabtrim_core.serving.hardware import default_dtype, device_name, free_memory
-from vocabtrim_core.serving.measurement import Answer, Configuration
+from vocabtrim_core.serving.measurement import Answer, Configuration, Counted
 from vocabtrim_core.wording import format_bytes
 
 if TYPE_CHECKING:
@@ -261,6 +261,10 @@ class TorchLoop:
 
             self._tokenizer = load_tokenizer(self._target.folder)
         return self._tokenizer.ids(prompt.text)
+
+    def counted(self) -> Counted:
+        """See `Attached.counted`: the answers hold everything."""
+        return Counted()
 
     def close(self) -> None:
         """Free the memory."""

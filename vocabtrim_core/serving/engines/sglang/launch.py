@@ -1,31 +1,27 @@
 """SGLang on this machine's GPU, started and stopped for one configuration after the other.
 
 SGLang's pinned dependencies need an environment of their own, so it is run by an interpreter that
-the user names (see `sglang_interpreter`).
+the user names (see `engines.programs`).
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from vocabtrim_core import workspace
 from vocabtrim_core.errors import InputError
 from vocabtrim_core.fields.kinds import NUMBER, REPEATED, WHOLE
 from vocabtrim_core.fields.leaf import Leaf
 from vocabtrim_core.serving import hardware
-from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
-from vocabtrim_core.serving.measurement import Answer, Configuration
-from vocabtrim_core.serving.server_process import ServerProcess, free_port
-from vocabtrim_core.serving.sglang_http import STALL_SECONDS, SglangHttp
-from vocabtrim_core.serving.sglang_interpreter import sglang_command, sglang_version
-from vocabtrim_core.serving.sglang_server_info import Value, read
+from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp
+from vocabtrim_core.serving.engines.launched import HOST, READY_SECONDS, Launched
+from vocabtrim_core.serving.engines.programs import SGLANG, engine_command, probe
+from vocabtrim_core.serving.engines.served import Value
+from vocabtrim_core.serving.engines.sglang.http import SglangHttp
+from vocabtrim_core.serving.measurement import Configuration
 
-HOST = "127.0.0.1"
-READY_SECONDS = 900.0  # weights of a large target from a slow disk, and its CUDA graphs
 MEMORY = "of GPU memory for weights and KV cache"
 CONTEXT = "tokens of a prompt and its answer (default: the target's)"
 EXTRA = "one more of SGLang, as in --server-argument=--disable-cuda-graph"
@@ -172,12 +168,12 @@ def _reserved(word: str) -> bool:
     return flag.startswith("--") and any(name.startswith(flag) for name in RESERVED)
 
 
-class SglangLauncher:
-    """SGLang servers that run only while they are measured, as an `Attached` engine.
+class SglangLauncher(Launched):
+    """SGLang servers that run only while they are measured; see `Launched`.
 
     Args:
         target: Folder or id of the target.
-        command: Command of the interpreter, None for `sglang_command()`.
+        command: Command of the interpreter, None for the configured one.
         launch: Settings of the servers.
         vocab_size: V of the target, None where unknown.
         stall: Seconds without a byte after which a request fails.
@@ -187,7 +183,7 @@ class SglangLauncher:
         InputError: There is no GPU, or the interpreter has no SGLang.
     """
 
-    alternates = False
+    http: ClassVar[type[EngineHttp]] = SglangHttp
 
     def __init__(
         self,
@@ -199,29 +195,22 @@ class SglangLauncher:
         stall: float = STALL_SECONDS,
         check: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__(
+            target, vocab_size=vocab_size, stall=stall, ready=launch.ready, check=check
+        )
         gpus = require_gpu()
-        self.command = tuple(command or sglang_command())
+        self.command = tuple(command or engine_command(SGLANG))
         self.versions: Mapping[str, str] = {
-            "sglang": sglang_version(self.command),
+            "sglang": probe(self.command, SGLANG).version,
             "driver": gpus[0].driver,
         }
-        self.target, self.vocab_size = target, vocab_size
         self.device = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
-        self.label = f"SGLang {self.versions['sglang']}"
-        self._launch, self._stall, self._check = launch, stall, check
-        self._server: ServerProcess | None = None
-        self._http: SglangHttp | None = None
-        self._notes: list[str] = []
+        self._launch = launch
         if launch.simulate is not None:
             self._notes.append(
                 f"The server made up an acceptance length of {launch.simulate:g} over random "
                 "weights: only its times mean something."
             )
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """See `Attached.notes`."""
-        return tuple(self._notes)
 
     @property
     def settings(self) -> Mapping[str, Value]:
@@ -237,73 +226,14 @@ class SglangLauncher:
             "server_arguments": shlex.join(launch.extra) or None,
         }
 
-    def use(self, configuration: Configuration, concurrency: int) -> None:
-        """Stop the last server, start one for this configuration, and wait until it is ready.
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """See `Launched.environment`."""
+        return self._launch.settings
 
-        Args:
-            configuration: The configuration to serve.
-            concurrency: The most requests at once.
-
-        Raises:
-            InputError: The server cannot be started.
-            EngineError: It ended, was not ready in time, or has other settings than requested.
-        """
-        self.close()
-        port = free_port()
-        argv = self._launch.argv(self.command, self.target, configuration, concurrency, port)
-        name = re.sub(r"[^a-z0-9]+", "-", configuration.label.lower()).strip("-") or "server"
-        log = workspace.folder("servers") / f"{name}.log"
-        self._server = ServerProcess(argv, self._launch.settings, log)
-        self._http = SglangHttp(f"http://{HOST}:{port}", stall=self._stall)
-        self._server.wait(self._answers, self._launch.ready, self._check)
-        served = read(self._http)
-        steps, tokens = configuration.steps, configuration.draft_tokens
-        if not configuration.draft:
-            steps = tokens = 0
-        if (served.steps, served.draft_tokens) != (steps, tokens):
-            raise EngineError(
-                f"The server drafts {served.steps} steps and {served.draft_tokens} tokens, where "
-                f"{steps} and {tokens} were asked for."
-            )
-
-    def _answers(self) -> bool:
-        assert self._http is not None
-        try:
-            return self._http.healthy()
-        except EngineError:  # it does not accept connections yet
-            return False
-
-    def flush(self) -> None:
-        """See `Attached.flush`."""
-        self._ready().flush()
-
-    def answer(
-        self,
-        prompts: Sequence[Prompt],
-        generation: Generation,
-        concurrency: int,
-        check: Callable[[], None],
-    ) -> tuple[list[Answer], float]:
-        """See `Attached.answer`."""
-        try:
-            return self._ready().answer(prompts, generation, concurrency, check)
-        except EngineError as error:
-            if self._server is None or not self._server.has_ended():
-                raise
-            raise EngineError(f"The server died: {self._server.last_error()}") from error
-
-    def _ready(self) -> SglangHttp:
-        if self._http is None:
-            raise EngineError("No server is running; call `use` first.")
-        return self._http
-
-    def close(self) -> None:
-        """Stop the server; its log stays."""
-        if self._http is not None:
-            self._http.close()
-        if self._server is not None:
-            self._server.stop()
-        self._http = self._server = None
+    def argv(self, configuration: Configuration, at_once: int, port: int) -> list[str]:
+        """See `Launched.argv`."""
+        return self._launch.argv(self.command, self.target, configuration, at_once, port)
 
 
 def require_gpu() -> tuple[hardware.Gpu, ...]:

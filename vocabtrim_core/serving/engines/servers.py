@@ -1,4 +1,4 @@
-"""SGLang servers that already run, one per configuration, given by their URLs."""
+"""Servers that already run, one per configuration, given by their URLs; of any engine."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from vocabtrim_core.errors import InputError
-from vocabtrim_core.serving.configurations import NO_SPECULATION, parse_k, with_unique_labels
-from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
-from vocabtrim_core.serving.measurement import Answer, Configuration
-from vocabtrim_core.serving.sglang_http import STALL_SECONDS, SglangHttp, checked_url
-from vocabtrim_core.serving.sglang_server_info import (
-    RECORDED,
-    Served,
-    Value,
-    differences,
+from vocabtrim_core.serving.configurations import (
+    NO_SPECULATION,
     draft_size,
-    read,
-    shared_arguments,
+    parse_k,
+    with_unique_labels,
 )
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engines.http import STALL_SECONDS, EngineHttp, checked_url
+from vocabtrim_core.serving.engines.identify import CLIENTS, connect
+from vocabtrim_core.serving.engines.repeated import RepeatedAnswers
+from vocabtrim_core.serving.engines.served import Served, Value, differences, shared_arguments
+from vocabtrim_core.serving.measurement import Answer, Configuration, Counted
+from vocabtrim_core.wording import listed
 
 
-class SglangServers:
+class Servers:
     """Servers by URL, as an `Attached` engine. Their settings are read on creation.
 
     The runs on a server that does not answer fail; the other servers are measured.
@@ -30,12 +30,14 @@ class SglangServers:
     Args:
         urls: (name, URL) of each server. A name that is a number is the k of its draft, any other
             name is the configuration's label; "" takes the label from the server's settings.
+        engine: The engine that they must be, None for any.
         drafts: Local folders of the servers' drafts, for their sizes.
         target: Name or path of the target that they must serve, "" for any.
         vocab_size: V of the target, None where unknown.
         headers: HTTP headers of every request; never recorded.
         stall: Seconds without a byte after which a request fails.
         insist: Whether differences between the servers are noted instead of refused.
+        across_engines: Whether servers of different engines may be compared.
 
     Attributes:
         configurations: One for each server, with unique labels.
@@ -51,12 +53,14 @@ class SglangServers:
         self,
         urls: Sequence[tuple[str, str]],
         *,
+        engine: str | None = None,
         drafts: Sequence[str | Path] = (),
         target: str = "",
         vocab_size: int | None = None,
         headers: Mapping[str, str] | None = None,
         stall: float = STALL_SECONDS,
         insist: bool = False,
+        across_engines: bool = False,
     ) -> None:
         if not urls:
             raise InputError("Give the URL of at least one server.")
@@ -64,12 +68,14 @@ class SglangServers:
         if len(set(addresses)) < len(addresses):
             raise InputError("The same server was given twice; give each URL once.")
         self.vocab_size = vocab_size
-        self._servers = [SglangHttp(url, headers=headers, stall=stall) for url in addresses]
+        self._servers = [
+            connect(url, engine=engine, headers=headers, stall=stall) for url in addresses
+        ]
         served = [self._read(server) for server in self._servers]
         self._served = [settings for settings in served if isinstance(settings, Served)]
         if not self._served:
             raise InputError(f"No server can be measured: {served[0]}")
-        self._notes = _refusals(self._served, target, insist)
+        self._notes = _refusals(self._served, target, insist, across_engines)
         self.configurations = tuple(
             self._configuration(name, server, settings, drafts, insist)
             for (name, _), server, settings in zip(urls, self._servers, served, strict=True)
@@ -77,22 +83,21 @@ class SglangServers:
         self.configurations = with_unique_labels(self.configurations)
         labels = (configuration.label for configuration in self.configurations)
         self._by_label = dict(zip(labels, zip(self._servers, served, strict=True), strict=True))
-        self._in_use: tuple[SglangHttp, Served] | None = None
-        self._first: dict[tuple[Prompt, Generation], bytes] = {}  # digests of first answers
-        self._compared = self._differed = 0
+        self._in_use: tuple[EngineHttp, Served] | None = None
+        self._repeated = RepeatedAnswers()
         self._uncounted: set[str] = set()  # servers that do not report verifications
 
     @staticmethod
-    def _read(server: SglangHttp) -> Served | EngineError:
+    def _read(server: EngineHttp) -> Served | EngineError:
         try:
-            return read(server)
+            return server.read()
         except EngineError as error:
             return error
 
     def _configuration(
         self,
         name: str,
-        server: SglangHttp,
+        server: EngineHttp,
         served: Served | EngineError,
         drafts: Sequence[str | Path],
         insist: bool,
@@ -110,9 +115,10 @@ class SglangServers:
                 )
             return Configuration(name or NO_SPECULATION)
         k = served.draft_vocab_size or _size_of(served.draft, drafts)
+        draft = served.draft or server.url
         if named_k is not None and k is not None and named_k != k:
             sentence = (
-                f"{server.url} drafts {k:,} tokens (its draft is {served.draft}), but k = "
+                f"{server.url} drafts {k:,} tokens (its draft is {draft}), but k = "
                 f"{named_k:,} was asked for there."
             )
             if not insist:
@@ -121,19 +127,11 @@ class SglangServers:
         k = k or named_k
         if k is None:
             self._notes.append(
-                f"How many tokens {served.draft} at {server.url} drafts is not known; give its "
-                "URL as K=URL, or its folder with --draft."
+                f"How many tokens {served.draft or 'the draft'} at {server.url} drafts is not "
+                "known; give its URL as K=URL, or its folder with --draft."
             )
-        label = (
-            name
-            if name and named_k is None
-            else f"{k:,}"
-            if k
-            else PurePosixPath(served.draft).name
-        )
-        return Configuration(
-            label, k, served.draft or server.url, served.steps, served.topk, served.draft_tokens
-        )
+        label = name if name and named_k is None else f"{k:,}" if k else PurePosixPath(draft).name
+        return Configuration(label, k, draft, served.steps, served.topk, served.draft_tokens)
 
     # --- as an attached engine ---------------------------------------------------------------
 
@@ -150,18 +148,28 @@ class SglangServers:
     @property
     def label(self) -> str:
         """See `Attached.label`."""
-        return f"SGLang {self.versions['sglang']}"
+        return listed([f"{title} {versions}" for title, versions in self._versions().items()])
 
     @property
     def device(self) -> str:
         """Kind of device and the hosts of the servers."""
         hosts = dict.fromkeys(urlsplit(served.url).hostname or "" for served in self._served)
-        return f"{self._served[0].arguments.get('device') or 'GPU'} of {', '.join(hosts)}"
+        names = ("device", "device_type")
+        told = (self._served[0].arguments.get(name) for name in names)
+        return f"{next(filter(None, told), 'a device')} of {', '.join(hosts)}"
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """The versions of SGLang, as {"sglang": "A, B"}."""
-        return {"sglang": ", ".join(dict.fromkeys(served.version for served in self._served))}
+        """The versions of each engine, as {"sglang": "A, B"}."""
+        names = {client.title: name for name, client in CLIENTS.items()}
+        return {names[title]: versions for title, versions in self._versions().items()}
+
+    def _versions(self) -> Mapping[str, str]:
+        titles = dict.fromkeys(served.engine for served in self._served)
+        return {
+            title: ", ".join(dict.fromkeys(s.version for s in self._served if s.engine == title))
+            for title in titles
+        }
 
     @property
     def settings(self) -> Mapping[str, Value]:
@@ -174,22 +182,27 @@ class SglangServers:
         notes = list(self._notes)
         if names := shared_arguments(self._served)[1]:
             notes.append(f"The servers were launched with different values of {', '.join(names)}.")
-        versions = self.versions["sglang"]
-        if ", " in versions:
-            notes.append(f"The servers run different versions of SGLang: {versions}.")
-        elif versions != RECORDED:
-            notes.append(f"The protocol is that of SGLang {RECORDED}; the servers say {versions}.")
+        recorded = {client.title: client.recorded for client in CLIENTS.values()}
+        for title, versions in self._versions().items():
+            if ", " in versions:
+                notes.append(f"The servers run different versions of {title}: {versions}.")
+            elif recorded[title] and versions not in recorded[title]:
+                notes.append(
+                    f"The protocol is that of {title} {listed(recorded[title])}; the servers say "
+                    f"{versions}."
+                )
+        notes += [note for server in self._servers for note in server.notes]
         notes += [
             f"{url} speculates, but does not count verifications, so its acceptance length is not "
             "known."
             for url in sorted(self._uncounted)
         ]
-        if self._compared:
-            notes.append(
-                f"{self._differed:,} of {self._compared:,} repeated answers differ from the same "
-                "prompt's first; greedy answers can, where two tokens are nearly tied."
-            )
-        return tuple(notes)
+        return *notes, *self._repeated.notes()
+
+    @property
+    def answered(self) -> int:
+        """See `Attached.answered`."""
+        return self._in_use[0].answered if self._in_use else 0
 
     def use(self, configuration: Configuration, concurrency: int) -> None:
         """Check that the server answers and has the same settings as before.
@@ -202,7 +215,7 @@ class SglangServers:
             EngineError: It does not answer, or has other settings now.
         """
         server, earlier = self._by_label[configuration.label]
-        served = read(server)
+        served = server.read()
         if isinstance(earlier, Served) and served != earlier:
             raise EngineError(f"{server.url} was restarted with other settings meanwhile.")
         if isinstance(earlier, EngineError):
@@ -223,17 +236,17 @@ class SglangServers:
         """See `Attached.answer`."""
         server, served = self._ready()
         answers, seconds = server.answer(prompts, generation, concurrency, check)
-        if served.algorithm and all(a.verified is None for a in answers if a.tokens > 1):
+        counts = [server.counted().verified, *(a.verified for a in answers if a.tokens > 1)]
+        if served.algorithm and all(count is None for count in counts):
             self._uncounted.add(server.url)
-        for request, digest in server.digests.items():
-            first = self._first.setdefault(request, digest)
-            if first is not digest:
-                self._compared += 1
-                self._differed += first != digest
-        server.digests.clear()
+        self._repeated.add(server)
         return answers, seconds
 
-    def _ready(self) -> tuple[SglangHttp, Served]:
+    def counted(self) -> Counted:
+        """See `Attached.counted`."""
+        return self._ready()[0].counted()
+
+    def _ready(self) -> tuple[EngineHttp, Served]:
         if self._in_use is None:
             raise EngineError("No configuration is in use; call `use` first.")
         return self._in_use
@@ -244,8 +257,17 @@ class SglangServers:
             server.close()
 
 
-def _refusals(served: Sequence[Served], target: str, insist: bool) -> list[str]:
+def _refusals(
+    served: Sequence[Served], target: str, insist: bool, across_engines: bool
+) -> list[str]:
     """Reasons not to compare the servers, as notes; InputError for the first unless `insist`."""
+    engines = dict.fromkeys(settings.engine for settings in served)
+    if len(engines) > 1 and not across_engines:
+        raise InputError(
+            f"The servers are of different engines ({listed(list(engines))}), whose times and "
+            "kernels differ by more than the draft; compare them all the same with "
+            "--across-engines."
+        )
     reasons = differences(served)
     expected, actual = PurePosixPath(target).name, PurePosixPath(served[0].target).name
     if target and expected.lower() != actual.lower():

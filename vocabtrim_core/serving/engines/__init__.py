@@ -1,0 +1,1 @@
+"""Engines that serve over HTTP: one folder each, and what they share."""

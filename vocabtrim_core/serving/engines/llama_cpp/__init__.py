@@ -1,0 +1,1 @@
+"""llama.cpp: how its servers are started, asked and counted."""

@@ -1,0 +1,1 @@
+"""SGLang: how its servers are started, asked and counted."""

@@ -1,0 +1,115 @@
+"""One SGLang server over HTTP: read its settings, empty its cache, and send it prompts.
+
+The protocol is as recorded from SGLang 0.5.14 and 0.5.23: /server_info, /health, /flush_cache, and
+/generate as a stream of events whose texts are cumulative and whose last one has the counts. The
+counts are spec_verify_ct and, by tokens accepted, a histogram of verifications; the server's own
+spec_accept_length (all tokens over verifications) is not read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, ClassVar
+
+import msgspec
+
+from vocabtrim_core.serving.engine import EngineError, Generation, Prompt
+from vocabtrim_core.serving.engines.http import POLL_SECONDS, EngineHttp, short
+from vocabtrim_core.serving.engines.served import Served
+from vocabtrim_core.serving.engines.sglang import server_info
+from vocabtrim_core.serving.measurement import Answer
+
+FLUSH_SECONDS = 60.0  # the longest wait for other requests of a server
+KEY = "SGLANG_API_KEY"
+
+
+class _Meta(msgspec.Struct):
+    completion_tokens: int
+    finish_reason: dict[str, Any] | None = None
+    spec_verify_ct: int | None = None
+    spec_correct_drafts_histogram: list[int] | None = None
+    spec_accept_histogram: list[int] | None = None  # its name before 0.5.14
+
+
+class _Event(msgspec.Struct):
+    meta_info: _Meta | None = None
+    text: str = ""
+    error: Any = None
+
+
+class SglangHttp(EngineHttp):
+    """The connections to one SGLang server; see `EngineHttp`."""
+
+    engine: ClassVar[str] = "sglang"
+    title: ClassVar[str] = "SGLang"
+    key: ClassVar[str] = KEY
+    recorded: ClassVar[tuple[str, ...]] = server_info.RECORDED
+
+    def read(self) -> Served:
+        """See `EngineHttp.read`."""
+        return server_info.read(self)
+
+    def flush(self) -> None:
+        """Empty the prefix cache, once other requests are done.
+
+        Raises:
+            EngineError: The server does not answer, or is busy for more than 60 s.
+        """
+        until = time.monotonic() + min(FLUSH_SECONDS, self.stall)
+        while True:
+            with self.explained("/flush_cache"):
+                reply = self._client.post("/flush_cache")
+            if reply.status_code != 400:
+                self.check(reply, "/flush_cache")
+                return
+            if time.monotonic() > until:
+                raise EngineError(f"{self.url} does not flush its cache: it is busy with others.")
+            time.sleep(POLL_SECONDS)
+
+    def generate(self, prompt: Prompt, generation: Generation, stop: threading.Event) -> Answer:
+        """See `EngineHttp.generate`."""
+        source = {"input_ids": prompt.ids} if prompt.ids else {"text": prompt.text}
+        parameters = {
+            "temperature": generation.temperature,
+            "max_new_tokens": generation.max_new_tokens,
+            "ignore_eos": generation.ignore_eos,
+        }
+        body = {**source, "sampling_params": parameters, "stream": True}
+        first_s, last, ended = None, b"", False
+        began = time.perf_counter()
+        # Only the last event is decoded. The texts are cumulative, and decoding all of them
+        # would make this client the bottleneck at high concurrency.
+        for data in self.stream("/generate", body, stop):
+            if data == b"[DONE]":
+                ended = True
+                break
+            first_s = first_s or time.perf_counter() - began
+            last = data
+        seconds = time.perf_counter() - began
+        return self._answer(prompt, generation, last, ended, seconds, first_s)
+
+    def _answer(
+        self,
+        prompt: Prompt,
+        generation: Generation,
+        last: bytes,
+        ended: bool,
+        seconds: float,
+        first_s: float | None,
+    ) -> Answer:
+        try:
+            event = msgspec.json.decode(last, type=_Event) if last else _Event()
+        except msgspec.DecodeError as error:
+            raise EngineError(f"{self.url}/generate answers garbage: {error}.") from error
+        if event.error is not None:
+            raise EngineError(f"{self.url} failed while it answered: {short(str(event.error))}.")
+        meta = event.meta_info
+        if meta is None or not ended or meta.finish_reason is None:
+            raise EngineError(f"{self.url} broke an answer off before its end.")
+        if meta.finish_reason.get("type") == "abort":
+            reason = meta.finish_reason.get("message") or "no reason given"
+            raise EngineError(f"{self.url} aborted an answer: {short(str(reason))}.")
+        self.note_answer(prompt, generation, event.text)
+        accepted = meta.spec_correct_drafts_histogram or meta.spec_accept_histogram or ()
+        return Answer(meta.completion_tokens, seconds, first_s, meta.spec_verify_ct, (*accepted,))

@@ -1,0 +1,1 @@
+"""vLLM: how its servers are started, asked and counted."""
